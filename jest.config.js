@@ -1,0 +1,17 @@
+/** Tests run from the TypeScript sources; `npm test` builds first, for those that start workers, examples or the CLI. */
+export default {
+  roots: ['<rootDir>/packages', '<rootDir>/examples'],
+  testMatch: ['**/test/**/*.test.ts', '<rootDir>/examples/*.test.ts'],
+  modulePathIgnorePatterns: ['/dist/', '/runs/'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }],
+  },
+  moduleNameMapper: {
+    '^@dag/expr/normalize$': '<rootDir>/packages/expr/src/normalize.ts',
+    '^@dag/([a-z]+)$': '<rootDir>/packages/$1/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  reporters: ['default', '<rootDir>/jest.summary.js'],
+  testTimeout: 60_000,
+};

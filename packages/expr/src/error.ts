@@ -1,0 +1,29 @@
+export type ExprErrorCode =
+  /** The text is no expression: something is missing or unexpected at `position`. */
+  | 'syntax'
+  /** Valid elsewhere (functions, units, `2^3`, …) but not part of arithmetic here. */
+  | 'unsupported'
+  /** A number that is too large for an IEEE double, or not finite. */
+  | 'not-finite'
+  /** Longer than `maxLength` characters. */
+  | 'too-long'
+  /** Nested deeper than `maxDepth` levels. */
+  | 'too-deep'
+  /** `evaluate` met a variable that `scope` does not define. */
+  | 'unknown-symbol'
+  /** An option or argument outside its range. */
+  | 'bad-option';
+
+/** What every function of this package throws on bad input. */
+export class ExprError extends Error {
+  override readonly name = 'ExprError';
+  readonly code: ExprErrorCode;
+  /** Index of the first offending character of the text, counted from 0; −1 where there is no text. */
+  readonly position: number;
+
+  constructor(code: ExprErrorCode, message: string, position = -1) {
+    super(message);
+    this.code = code;
+    this.position = position;
+  }
+}

@@ -1,0 +1,20 @@
+/** An arithmetic expression. All nodes are plain, immutable objects. */
+export type Expr =
+  /** A number. A sign written directly before a literal is part of it: `-2` is `Num(-2)`. */
+  | { readonly type: 'Num'; readonly value: number }
+  /** A variable. */
+  | { readonly type: 'Sym'; readonly name: string }
+  /** `-arg`, where `arg` is no literal. */
+  | { readonly type: 'Neg'; readonly arg: Expr }
+  /** `args[0] ∘ args[1] ∘ …`, evaluated from the left; at least two arguments. */
+  | { readonly type: 'Add' | 'Sub' | 'Mul' | 'Div'; readonly args: readonly Expr[] }
+  /** `base ^ -1`; `normalize` turns it into a division. */
+  | { readonly type: 'Pow'; readonly base: Expr; readonly exponent: -1 };
+
+export type ChainType = 'Add' | 'Sub' | 'Mul' | 'Div';
+
+export const Num = (value: number): Expr => ({ type: 'Num', value });
+export const Sym = (name: string): Expr => ({ type: 'Sym', name });
+export const Neg = (arg: Expr): Expr => ({ type: 'Neg', arg });
+export const Pow = (base: Expr): Expr => ({ type: 'Pow', base, exponent: -1 });
+export const Chain = (type: ChainType, args: readonly Expr[]): Expr => ({ type, args });

@@ -1,0 +1,2 @@
+export { ExprError, type ExprErrorCode } from './error.js';
+export { type Expr } from './expr.js';

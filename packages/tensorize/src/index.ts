@@ -1,0 +1,1 @@
+export { type DagTensors } from './dag-tensors.js';

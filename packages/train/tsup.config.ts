@@ -1,0 +1,8 @@
+import { defineConfig } from 'tsup';
+
+export default defineConfig({
+  entry: ['src/index.ts', 'src/cli/dag.ts', 'src/data/worker.ts'],
+  format: 'esm',
+  dts: { entry: ['src/index.ts'] },
+  clean: true,
+});
