@@ -1,1 +1,11 @@
+export { bind, type Values } from './bind.js';
+export { checkTensors } from './check-tensors.js';
 export { type DagTensors } from './dag-tensors.js';
+export { describe } from './describe.js';
+export { detensorize } from './detensorize.js';
+export { TensorizeError, type TensorizeErrorCode } from './error.js';
+export { type Source } from './source.js';
+export { tensorizeWithSymbols, type Template } from './template.js';
+export { requiredDepth, tensorize, tensorizeAll, tensorizeInto } from './tensorize.js';
+export { variableGradients } from './variable-gradients.js';
+export { zeroDag } from './zero-dag.js';

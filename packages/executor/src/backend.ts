@@ -1,0 +1,216 @@
+/**
+ * The contract of a backend: memory and kernels on contiguous row-major storage, nothing else.
+ *
+ * A backend is NOT responsible for shapes, broadcasting rules, dtypes or devices (the ops check them before
+ * they call), for gradients that nobody asked for (`null` means: leave it out), nor for the lifetime of
+ * storage (see memory.ts). It may assume that sizes fit and that outputs do not overlap inputs unless stated.
+ *
+ * Forward kernels overwrite their outputs. Backward kernels and those with `accumulate` ADD to them: a
+ * gradient starts at zero and every use of a tensor adds its share.
+ */
+
+export type DType = 'f32' | 'f64' | 'i32';
+export type Device = 'reference' | 'cpu' | 'cuda';
+export type HostArray = Float32Array | Float64Array | Int32Array;
+
+/** Memory on a device. Only its backend looks inside. */
+export interface Storage {
+  readonly dtype: DType;
+  readonly length: number;
+}
+
+export type UnaryKind =
+  | 'abs'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'square'
+  | 'tanh'
+  | 'sigmoid'
+  | 'softplus'
+  | 'gelu'
+  | 'affine'
+  | 'clamp'
+  | 'huber';
+export type BinaryKind = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greaterEqual';
+
+/** A walk over `shape` with one list of element strides an operand; stride 0 repeats an element. */
+export interface StridedWalk {
+  readonly shape: readonly number[];
+  readonly strides: readonly (readonly number[])[];
+}
+
+/** C (m×n) = A·B, or C += A·B, for each of `batch` matrices that lie one after another (stride 0: shared). */
+export interface MatmulSpec {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** A is stored k×m. */
+  readonly transposeA: boolean;
+  /** B is stored n×k. */
+  readonly transposeB: boolean;
+  readonly strideA: number;
+  readonly strideB: number;
+  readonly strideC: number;
+  readonly accumulate: boolean;
+}
+
+/** Causal multi-head attention of `batch` sequences of length `time`; `channels` over `heads` heads. */
+export interface AttentionSpec {
+  readonly batch: number;
+  readonly time: number;
+  readonly channels: number;
+  readonly heads: number;
+  readonly dropout: number;
+  readonly seed: Seed;
+}
+
+/** Key of a counter-based random stream: element `i` of the stream is a pure function of (seed, i). */
+export type Seed = readonly [low: number, high: number];
+
+export interface AdamWSpec {
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Number of this step, counted from 1. */
+  readonly step: number;
+}
+
+/** `size` graphs of depth `depth`; `shared`: `O` and `G` hold one plan for all of them. */
+export interface DagSpec {
+  readonly depth: number;
+  readonly size: number;
+  readonly shared: boolean;
+  /** Largest value of a log step's sum before `exp`; Infinity: none. */
+  readonly maxLog: number;
+}
+
+/** One storage for each field of the DAG tensor format (gradients: null where not wanted). */
+export interface DagFields<S> {
+  readonly V_mag: S;
+  readonly V_sign: S;
+  readonly O: S;
+  readonly G: S;
+}
+
+export interface Backend {
+  readonly device: Device;
+
+  /** New storage with unspecified contents. */
+  allocate(dtype: DType, length: number): Storage;
+  /** Gives storage back for good. */
+  free(storage: Storage): void;
+  write(storage: Storage, data: ArrayLike<number>): void;
+  /** A copy of the contents once all work queued before is done. */
+  read(storage: Storage): Promise<HostArray>;
+  readSync(storage: Storage): HostArray;
+
+  fill(y: Storage, value: number): void;
+  /** Converts element by element between dtypes, as a typed array does. */
+  cast(x: Storage, y: Storage, accumulate: boolean): void;
+  /** y[offsetY + walk(1)] (+)= x[offsetX + walk(0)]: slices, transposes, repeats and sums. */
+  copyStrided(
+    walk: StridedWalk,
+    x: Storage,
+    offsetX: number,
+    y: Storage,
+    offsetY: number,
+    accumulate: boolean,
+  ): void;
+
+  /** affine: p·x + q; clamp: to [p, q]; huber: ½x² within ±p, p·(|x| − ½p) outside. */
+  unary(kind: UnaryKind, x: Storage, y: Storage, p: number, q: number): void;
+  unaryBackward(
+    kind: UnaryKind,
+    x: Storage,
+    y: Storage,
+    gradY: Storage,
+    gradX: Storage,
+    p: number,
+    q: number,
+  ): void;
+  /** walk strides: a, b; y is contiguous. */
+  binary(kind: BinaryKind, walk: StridedWalk, a: Storage, b: Storage, y: Storage): void;
+  binaryBackward(
+    kind: BinaryKind,
+    walk: StridedWalk,
+    a: Storage,
+    b: Storage,
+    gradY: Storage,
+    gradA: Storage | null,
+    gradB: Storage | null,
+  ): void;
+
+  /** Running sums over the middle of (outer, n, inner); `reverse`: from the end. */
+  cumsum(
+    x: Storage,
+    y: Storage,
+    outer: number,
+    n: number,
+    inner: number,
+    reverse: boolean,
+    accumulate: boolean,
+  ): void;
+  /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
+  gather(x: Storage, index: Storage, y: Storage, n: number): void;
+  gatherBackward(index: Storage, gradY: Storage, gradX: Storage, n: number): void;
+
+  matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Storage): void;
+  /** Rows of n: (log-)softmax. */
+  softmax(x: Storage, y: Storage, n: number, log: boolean): void;
+  softmaxBackward(y: Storage, gradY: Storage, gradX: Storage, n: number, log: boolean): void;
+  /** Rows of n: (x − mean)·rstd·weight + bias; `stats` receives mean and rstd of each row. */
+  layerNorm(
+    x: Storage,
+    weight: Storage,
+    bias: Storage | null,
+    y: Storage,
+    stats: Storage,
+    n: number,
+    eps: number,
+  ): void;
+  layerNormBackward(
+    x: Storage,
+    weight: Storage,
+    stats: Storage,
+    gradY: Storage,
+    gradX: Storage | null,
+    gradWeight: Storage | null,
+    gradBias: Storage | null,
+    n: number,
+  ): void;
+  /** y[i] = table[index[i]] for rows of n. */
+  embedding(table: Storage, index: Storage, y: Storage, n: number): void;
+  embeddingBackward(index: Storage, gradY: Storage, gradTable: Storage, n: number): void;
+  /** qkv (batch, time, 3·channels) → y (batch, time, channels); `saved` (batch, heads, time, time) is the backward pass's. */
+  attention(spec: AttentionSpec, qkv: Storage, y: Storage, saved: Storage): void;
+  attentionBackward(
+    spec: AttentionSpec,
+    qkv: Storage,
+    saved: Storage,
+    gradY: Storage,
+    gradQkv: Storage,
+  ): void;
+  /** y (+)= x·mask/(1−p); the mask is a pure function of (seed, element). */
+  dropout(x: Storage, y: Storage, p: number, seed: Seed, accumulate: boolean): void;
+
+  /** total[0] += Σ x². */
+  sumOfSquares(x: Storage, total: Storage): void;
+  /** x *= min(1, maxNorm / (√total[0] + 1e-6)). */
+  scaleToNorm(x: Storage, total: Storage, maxNorm: number): void;
+  adamW(spec: AdamWSpec, parameter: Storage, gradient: Storage, m: Storage, v: Storage): void;
+
+  /** nodes (size, 2·depth) f64 receives the value of every node. Arithmetic is f64 whatever the storage. */
+  dag(spec: DagSpec, fields: DagFields<Storage>, nodes: Storage): void;
+  /** `upstream` (size): gradient of the values, the last nodes. Adds to each of `gradients` that is not null. */
+  dagBackward(
+    spec: DagSpec,
+    fields: DagFields<Storage>,
+    nodes: Storage,
+    upstream: Storage,
+    gradients: DagFields<Storage | null>,
+  ): void;
+}

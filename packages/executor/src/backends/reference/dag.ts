@@ -1,0 +1,102 @@
+import type { DagFields, DagSpec, HostArray } from '../../backend.js';
+import { createNodes, setNode, stepBackward, stepValue, type Nodes } from '../../dag/step.js';
+
+/** Values of all nodes of all graphs: `nodes` (size, 2·depth). */
+export function dag(spec: DagSpec, fields: DagFields<HostArray>, nodes: HostArray): void {
+  const graph = new Graph(spec, fields);
+  for (let row = 0; row < spec.size; row++) {
+    graph.readInitial(row);
+    graph.readPlan(row);
+    for (let i = 0; i < spec.depth; i++) {
+      const k = spec.depth + i;
+      setNode(graph.nodes, k, stepValue(graph.nodes, graph.O, i * graph.width, k, graph.G[i]!, spec.maxLog));
+    }
+    nodes.set(graph.nodes.value, row * graph.width);
+  }
+}
+
+/** Adds the gradients of Σ upstream[row] · value[row]; `nodes` are those that `dag` made. */
+export function dagBackward(
+  spec: DagSpec,
+  fields: DagFields<HostArray>,
+  nodes: HostArray,
+  upstream: HostArray,
+  gradients: DagFields<HostArray | null>,
+): void {
+  const { depth } = spec;
+  const graph = new Graph(spec, fields);
+  const { width } = graph;
+  const value = new Float64Array(width);
+  const magnitude = new Float64Array(width);
+  const sign = new Float64Array(width);
+  const step = new Float64Array(width);
+  for (let row = 0; row < spec.size; row++) {
+    if (upstream[row] === 0) continue;
+    graph.readInitial(row);
+    graph.readPlan(row);
+    for (let k = depth; k < width; k++) setNode(graph.nodes, k, nodes[row * width + k]!);
+    value.fill(0);
+    magnitude.fill(0);
+    sign.fill(0);
+    value[width - 1] = upstream[row]!;
+    const plan = spec.shared ? 0 : row;
+    for (let i = depth - 1; i >= 0; i--) {
+      const k = depth + i;
+      // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
+      const total = value[k]! + magnitude[k]! * graph.nodes.sign[k]!;
+      if (total === 0) continue;
+      step.fill(0);
+      const out = { value, magnitude, sign, O: step };
+      const gate = stepBackward(graph.nodes, graph.O, i * width, k, graph.G[i]!, spec.maxLog, total, out);
+      if (gradients.O) for (let j = 0; j < k; j++) gradients.O[(plan * depth + i) * width + j]! += step[j]!;
+      if (gradients.G) gradients.G[plan * depth + i]! += gate;
+    }
+    for (let j = 0; j < depth; j++) {
+      if (gradients.V_mag)
+        gradients.V_mag[row * width + j]! += magnitude[j]! + value[j]! * graph.nodes.sign[j]!;
+      if (gradients.V_sign)
+        gradients.V_sign[row * width + j]! += sign[j]! + value[j]! * graph.nodes.magnitude[j]!;
+    }
+  }
+}
+
+/** One graph at a time, in double. */
+class Graph {
+  readonly width: number;
+  readonly nodes: Nodes;
+  readonly O: Float64Array;
+  readonly G: Float64Array;
+  private readonly spec: DagSpec;
+  private readonly fields: DagFields<HostArray>;
+
+  constructor(spec: DagSpec, fields: DagFields<HostArray>) {
+    this.spec = spec;
+    this.fields = fields;
+    this.width = 2 * spec.depth;
+    this.nodes = createNodes(spec.depth);
+    this.O = new Float64Array(spec.depth * this.width);
+    this.G = new Float64Array(spec.depth);
+    if (spec.shared) this.copyPlan(0);
+  }
+
+  readInitial(row: number): void {
+    const { nodes, width } = this;
+    for (let j = 0; j < this.spec.depth; j++) {
+      const m = this.fields.V_mag[row * width + j]!;
+      const s = this.fields.V_sign[row * width + j]!;
+      nodes.magnitude[j] = m;
+      nodes.sign[j] = s;
+      nodes.value[j] = s * m;
+    }
+  }
+
+  readPlan(row: number): void {
+    if (!this.spec.shared) this.copyPlan(row);
+  }
+
+  private copyPlan(plan: number): void {
+    const { O, G } = this;
+    for (let i = 0; i < O.length; i++) O[i] = this.fields.O[plan * O.length + i]!;
+    for (let i = 0; i < G.length; i++) G[i] = this.fields.G[plan * G.length + i]!;
+  }
+}

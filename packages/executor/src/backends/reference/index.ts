@@ -1,0 +1,88 @@
+import type { Backend, DagFields, Storage } from '../../backend.js';
+import { attention, attentionBackward } from './attention.js';
+import { dag, dagBackward } from './dag.js';
+import { dropout } from './dropout.js';
+import { binary, binaryBackward, copyStrided, cumsum, unary, unaryBackward } from './elementwise.js';
+import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
+import { dataOf, hostArray, HostStorage } from './host.js';
+import { matmul } from './matmul.js';
+import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalization.js';
+import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';
+
+/** Plain TypeScript over typed arrays: the oracle of the fast backends, and what runs anywhere. */
+export const reference: Backend = {
+  device: 'reference',
+  allocate: (dtype, length) => new HostStorage(dtype, hostArray(dtype, length)),
+  free: () => undefined,
+  write: (storage, data) => dataOf(storage).set(data),
+  read: (storage) => Promise.resolve(dataOf(storage).slice()),
+  readSync: (storage) => dataOf(storage).slice(),
+
+  fill: (y, value) => void dataOf(y).fill(value),
+  cast: (x, y, accumulate) => {
+    const from = dataOf(x);
+    const to = dataOf(y);
+    if (accumulate) for (let i = 0; i < to.length; i++) to[i]! += from[i]!;
+    else to.set(from);
+  },
+  copyStrided: (walk, x, offsetX, y, offsetY, accumulate) =>
+    copyStrided(walk, dataOf(x), offsetX, dataOf(y), offsetY, accumulate),
+  unary: (kind, x, y, p, q) => unary(kind, dataOf(x), dataOf(y), p, q),
+  unaryBackward: (kind, x, y, gradY, gradX, p, q) =>
+    unaryBackward(kind, dataOf(x), dataOf(y), dataOf(gradY), dataOf(gradX), p, q),
+  binary: (kind, walk, a, b, y) => binary(kind, walk, dataOf(a), dataOf(b), dataOf(y)),
+  binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) =>
+    binaryBackward(kind, walk, dataOf(a), dataOf(b), dataOf(gradY), optional(gradA), optional(gradB)),
+  cumsum: (x, y, outer, n, inner, reverse, accumulate) =>
+    cumsum(dataOf(x), dataOf(y), outer, n, inner, reverse, accumulate),
+  gather: (x, index, y, n) => gather(dataOf(x), dataOf(index), dataOf(y), n),
+  gatherBackward: (index, gradY, gradX, n) => gatherBackward(dataOf(index), dataOf(gradY), dataOf(gradX), n),
+
+  matmul: (spec, a, b, c) => matmul(spec, dataOf(a), dataOf(b), dataOf(c)),
+  softmax: (x, y, n, log) => softmax(dataOf(x), dataOf(y), n, log),
+  softmaxBackward: (y, gradY, gradX, n, log) =>
+    softmaxBackward(dataOf(y), dataOf(gradY), dataOf(gradX), n, log),
+  layerNorm: (x, weight, bias, y, stats, n, eps) =>
+    layerNorm(dataOf(x), dataOf(weight), optional(bias), dataOf(y), dataOf(stats), n, eps),
+  layerNormBackward: (x, weight, stats, gradY, gradX, gradWeight, gradBias, n) =>
+    layerNormBackward(
+      dataOf(x),
+      dataOf(weight),
+      dataOf(stats),
+      dataOf(gradY),
+      optional(gradX),
+      optional(gradWeight),
+      optional(gradBias),
+      n,
+    ),
+  embedding: (table, index, y, n) => embedding(dataOf(table), dataOf(index), dataOf(y), n),
+  embeddingBackward: (index, gradY, gradTable, n) =>
+    embeddingBackward(dataOf(index), dataOf(gradY), dataOf(gradTable), n),
+  attention: (spec, qkv, y, saved) => attention(spec, dataOf(qkv), dataOf(y), dataOf(saved)),
+  attentionBackward: (spec, qkv, saved, gradY, gradQkv) =>
+    attentionBackward(spec, dataOf(qkv), dataOf(saved), dataOf(gradY), dataOf(gradQkv)),
+  dropout: (x, y, p, seed, accumulate) => dropout(dataOf(x), dataOf(y), p, seed, accumulate),
+
+  sumOfSquares: (x, total) => sumOfSquares(dataOf(x), dataOf(total)),
+  scaleToNorm: (x, total, maxNorm) => scaleToNorm(dataOf(x), dataOf(total), maxNorm),
+  adamW: (spec, parameter, gradient, m, v) =>
+    adamW(spec, dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v)),
+
+  dag: (spec, fields, nodes) => dag(spec, mapFields(fields, dataOf), dataOf(nodes)),
+  dagBackward: (spec, fields, nodes, upstream, gradients) =>
+    dagBackward(
+      spec,
+      mapFields(fields, dataOf),
+      dataOf(nodes),
+      dataOf(upstream),
+      mapFields(gradients, optional),
+    ),
+};
+
+function optional(storage: Storage | null) {
+  return storage && dataOf(storage);
+}
+
+function mapFields<A, B>(fields: DagFields<A>, f: (a: A) => B): DagFields<B> {
+  return { V_mag: f(fields.V_mag), V_sign: f(fields.V_sign), O: f(fields.O), G: f(fields.G) };
+}

@@ -1,0 +1,188 @@
+/**
+ * The arithmetic of one step of a computation graph, forward and backward, in IEEE double.
+ *
+ *     linear part   a = Σ_j O_j · v_j
+ *     log part      p = E · Q,   E = exp(Σ_j O_j · ln m_j),   Q = Π_j q_j
+ *                   q_j = (1+s_j)/2 + (1−s_j)/2 · cos(π·O_j)      (the expected sign)
+ *     node          v = g·a + (1−g)·p
+ *
+ * Integer coefficients are evaluated without logarithms: the product of the numerators in node order, then
+ * the division by each denominator in node order. A term whose coefficient is 0 takes no part.
+ */
+
+/** The nodes of one graph: value, magnitude and sign of each, `2·depth` long. */
+export interface Nodes {
+  readonly value: Float64Array;
+  readonly magnitude: Float64Array;
+  readonly sign: Float64Array;
+}
+
+export function createNodes(depth: number): Nodes {
+  const n = 2 * depth;
+  return { value: new Float64Array(n), magnitude: new Float64Array(n), sign: new Float64Array(n) };
+}
+
+/** Sets node `k` to `value`; −0 counts as negative. */
+export function setNode(nodes: Nodes, k: number, value: number): void {
+  nodes.value[k] = value;
+  nodes.magnitude[k] = Math.abs(value);
+  nodes.sign[k] = value < 0 || Object.is(value, -0) ? -1 : 1;
+}
+
+/** The value of a step with gate `g` that reads nodes `0 … count−1` with coefficients `O[row …]`. */
+export function stepValue(
+  nodes: Nodes,
+  O: Float64Array,
+  row: number,
+  count: number,
+  g: number,
+  maxLog: number,
+): number {
+  if (g === 1) return linearPart(nodes, O, row, count);
+  if (g === 0) return logPart(nodes, O, row, count, maxLog);
+  return g * linearPart(nodes, O, row, count) + (1 - g) * logPart(nodes, O, row, count, maxLog);
+}
+
+function linearPart(nodes: Nodes, O: Float64Array, row: number, count: number): number {
+  let sum = 0;
+  let first = true;
+  for (let j = 0; j < count; j++) {
+    const c = O[row + j]!;
+    if (c === 0) continue;
+    const term = c * nodes.value[j]!;
+    // Starting at the first term keeps −0: 0 + (−0) would be +0.
+    sum = first ? term : sum + term;
+    first = false;
+  }
+  return sum;
+}
+
+function logPart(nodes: Nodes, O: Float64Array, row: number, count: number, maxLog: number): number {
+  const magnitude = magnitudePart(nodes, O, row, count, -1);
+  return Math.min(magnitude, Math.exp(maxLog)) * signPart(nodes, O, row, count, -1);
+}
+
+/** E over all terms but `except`. */
+function magnitudePart(nodes: Nodes, O: Float64Array, row: number, count: number, except: number): number {
+  let whole = true;
+  for (let j = 0; j < count; j++) if (!Number.isInteger(O[row + j]!)) whole = false;
+  if (!whole) {
+    let sum = 0;
+    for (let j = 0; j < count; j++) {
+      const c = O[row + j]!;
+      if (c !== 0 && j !== except) sum += c * Math.log(nodes.magnitude[j]!);
+    }
+    return Math.exp(sum);
+  }
+  let product = 1;
+  for (let j = 0; j < count; j++) {
+    const c = O[row + j]!;
+    if (c <= 0 || j === except) continue;
+    if (c > MAX_REPEATED) product *= Math.pow(nodes.magnitude[j]!, c);
+    else for (let n = 0; n < c; n++) product *= nodes.magnitude[j]!;
+  }
+  for (let j = 0; j < count; j++) {
+    const c = -O[row + j]!;
+    if (c <= 0 || j === except) continue;
+    if (c > MAX_REPEATED) product /= Math.pow(nodes.magnitude[j]!, c);
+    else for (let n = 0; n < c; n++) product /= nodes.magnitude[j]!;
+  }
+  return product;
+}
+
+/** Coefficients up to this are that many factors; larger ones (never written by an expression) are one power. */
+const MAX_REPEATED = 16;
+
+/** Q over all terms but `except`. */
+function signPart(nodes: Nodes, O: Float64Array, row: number, count: number, except: number): number {
+  let product = 1;
+  for (let j = 0; j < count; j++) {
+    const c = O[row + j]!;
+    if (c !== 0 && j !== except) product *= expectedSign(nodes.sign[j]!, c);
+  }
+  return product;
+}
+
+function expectedSign(s: number, c: number): number {
+  return s === 1 ? 1 : (1 + s) / 2 + ((1 - s) / 2) * cosPi(c);
+}
+
+/** Where the gradients of one graph go; each starts at `…Offset` in its array. */
+export interface StepGradients {
+  /** With respect to the value of each node. */
+  readonly value: Float64Array;
+  /** With respect to the magnitude and sign of each node. */
+  readonly magnitude: Float64Array;
+  readonly sign: Float64Array;
+  /** With respect to the coefficients of this step, from `row`. */
+  readonly O: Float64Array;
+}
+
+/**
+ * Adds the gradient of one step to `out`; returns that of its gate. `upstream` is the gradient of its value.
+ *
+ * Derivatives are those of the function above, also at zero: d(a·b)/da at a = 0 is b. Where one is infinite
+ * (√m at 0) it is held at ±1.8e308; where one is undefined (ln 0 of a term that takes no part, 0/0 in the
+ * branch that the gate has closed) it is 0. So no gradient is NaN.
+ */
+export function stepBackward(
+  nodes: Nodes,
+  O: Float64Array,
+  row: number,
+  count: number,
+  g: number,
+  maxLog: number,
+  upstream: number,
+  out: StepGradients,
+): number {
+  const toLinear = chain(upstream, g);
+  for (let j = 0; j < count; j++) {
+    out.O[j]! += chain(toLinear, nodes.value[j]!);
+    out.value[j]! += chain(toLinear, O[row + j]!);
+  }
+  const magnitude = magnitudePart(nodes, O, row, count, -1);
+  const limit = Math.exp(maxLog);
+  const E = Math.min(magnitude, limit);
+  const Q = signPart(nodes, O, row, count, -1);
+  const toLog = chain(upstream, 1 - g);
+  if (toLog !== 0) {
+    const clamped = magnitude > limit;
+    for (let j = 0; j < count; j++) {
+      const c = O[row + j]!;
+      const m = nodes.magnitude[j]!;
+      const s = nodes.sign[j]!;
+      if (!clamped && m !== 0) out.O[j]! += chain(chain(toLog, E * Q), Math.log(m));
+      if (c === 0) continue;
+      if (!clamped) {
+        const others = magnitudePart(nodes, O, row, count, j) * Q;
+        out.magnitude[j]! += chain(chain(toLog, others), c * Math.pow(m, c - 1));
+      }
+      const others = E * signPart(nodes, O, row, count, j);
+      out.sign[j]! += chain(chain(toLog, others), (1 - cosPi(c)) / 2);
+      if (s !== 1) out.O[j]! -= chain(chain(toLog, others), ((1 - s) / 2) * Math.PI * sinPi(c));
+    }
+  }
+  return chain(upstream, linearPart(nodes, O, row, count) - E * Q);
+}
+
+/** upstream · local, where an absent side wins over an undefined one and the result is finite. */
+function chain(upstream: number, local: number): number {
+  const product = upstream * local;
+  if (Number.isFinite(product)) return product;
+  if (upstream === 0 || local === 0 || Number.isNaN(product)) return 0;
+  return product > 0 ? Number.MAX_VALUE : -Number.MAX_VALUE;
+}
+
+/** cos(π·x), exact at multiples of ½. */
+export function cosPi(x: number): number {
+  const r = Math.abs(x % 2);
+  if (r === 0.5 || r === 1.5) return 0;
+  return r === 1 ? -1 : Math.cos(Math.PI * r);
+}
+
+/** sin(π·x), exact at multiples of ½. */
+export function sinPi(x: number): number {
+  const r = x % 2;
+  if (Number.isInteger(r)) return 0;
+  return Math.sin(Math.PI * r);
+}

@@ -1,0 +1,24 @@
+export type ExecutorErrorCode =
+  /** Shapes that do not fit the operation. */
+  | 'shape'
+  /** A dtype that the operation does not take. */
+  | 'dtype'
+  /** A value outside its range, such as an index beyond a table. */
+  | 'value'
+  /** Tensors of different devices in one operation, or a device that is not there. */
+  | 'device'
+  /** `backward` where there is nothing to differentiate. */
+  | 'autograd'
+  /** A tensor used after the scope that owned it was left. */
+  | 'released';
+
+/** What every function of this package throws on bad input; the message names the operation and the shapes. */
+export class ExecutorError extends Error {
+  override readonly name = 'ExecutorError';
+  readonly code: ExecutorErrorCode;
+
+  constructor(code: ExecutorErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

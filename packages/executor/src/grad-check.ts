@@ -1,0 +1,66 @@
+import { ExecutorError } from './error.js';
+import { noGrad, scope, type Tensor } from './tensor.js';
+
+export interface GradCheckOptions {
+  /** Step of the central differences, relative to max(1, |x|). */
+  readonly step?: number;
+  /** Largest allowed |analytic − numeric| / max(1, |numeric|). */
+  readonly tolerance?: number;
+}
+
+export interface GradCheckResult {
+  /** Largest relative error over all elements of all inputs. */
+  readonly maxError: number;
+  /** One line for each element beyond the tolerance. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Compares the gradients of a scalar function with central differences, element by element.
+ *
+ * @param f Makes a tensor of one element from `inputs`; must be a pure function.
+ * @param inputs f64 tensors that require gradients; their values are restored.
+ * @example gradCheck(() => sum(square(x)), [x]).failures // []
+ */
+export function gradCheck(
+  f: () => Tensor,
+  inputs: readonly Tensor[],
+  options: GradCheckOptions = {},
+): GradCheckResult {
+  const { step = 1e-4, tolerance = 1e-6 } = options;
+  for (const x of inputs) {
+    if (x.dtype !== 'f64')
+      throw new ExecutorError(
+        'dtype',
+        `gradCheck: inputs are f64, given ${x.dtype}; differences in f32 say little`,
+      );
+    if (!x.requiresGrad) throw new ExecutorError('autograd', 'gradCheck: every input has requiresGrad');
+    x.zeroGrad();
+  }
+  scope(() => f().backward());
+  const value = () => scope(() => noGrad(() => f().item()));
+  const failures: string[] = [];
+  let maxError = 0;
+  inputs.forEach((x, n) => {
+    const values = x.dataSync();
+    const analytic = x.grad?.dataSync() ?? new Float64Array(x.size);
+    for (let i = 0; i < values.length; i++) {
+      const at = values[i]!;
+      const h = step * Math.max(1, Math.abs(at));
+      const valueAt = (offset: number): number => {
+        values[i] = at + offset;
+        x.set(values);
+        return value();
+      };
+      // Four points, so that the error of the difference is of order h⁴.
+      const numeric = (8 * (valueAt(h) - valueAt(-h)) - (valueAt(2 * h) - valueAt(-2 * h))) / (12 * h);
+      values[i] = at;
+      x.set(values);
+      const error = Math.abs(analytic[i]! - numeric) / Math.max(1, Math.abs(numeric));
+      maxError = Math.max(maxError, Number.isNaN(error) ? Infinity : error);
+      if (!(error <= tolerance))
+        failures.push(`input ${n}[${i}] = ${at}: gradient ${analytic[i]}, difference ${numeric}`);
+    }
+  });
+  return { maxError, failures };
+}

@@ -1,0 +1,23 @@
+export { type Backend, type Device, type DType, type HostArray, type AdamWSpec } from './backend.js';
+export {
+  execute,
+  executeWithGradients,
+  type DagGradients,
+  type ExecuteGradientOptions,
+  type ExecuteOptions,
+} from './dag/execute.js';
+export { ExecutorError, type ExecutorErrorCode } from './error.js';
+export { gradCheck, type GradCheckOptions, type GradCheckResult } from './grad-check.js';
+export { emptyPool, memoryStats } from './memory.js';
+export { causalAttention, type AttentionOptions } from './ops/attention.js';
+export { executeDag, type DagTensorFields } from './ops/dag.js';
+export * from './ops/elementwise.js';
+export { embedding, gather } from './ops/indexing.js';
+export { crossEntropy } from './ops/loss.js';
+export { linear, matmul } from './ops/matmul.js';
+export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
+export { adamW, clipGradNorm } from './ops/optimizer.js';
+export { cumsum, mean, sum } from './ops/reduce.js';
+export { cat, expand, narrow, permute, reshape, select, stack } from './ops/shape.js';
+export { type Shape } from './shape.js';
+export { full, noGrad, ones, randn, scope, tensor, Tensor, zeros, type TensorOptions } from './tensor.js';

@@ -1,0 +1,43 @@
+import { ExecutorError } from '../error.js';
+import { show } from '../shape.js';
+import { commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+
+export interface AttentionOptions {
+  readonly heads: number;
+  /** Dropout on the attention weights. */
+  readonly dropout?: number;
+  readonly seed?: readonly [number, number];
+}
+
+/**
+ * Causal multi-head self-attention (Vaswani et al. 2017, section 3.2) from queries, keys and values side by side:
+ * qkv (B, T, 3C) → (B, T, C). Position t attends to positions 0 … t.
+ */
+export function causalAttention(
+  qkv: Tensor,
+  { heads, dropout = 0, seed = [0, 0] }: AttentionOptions,
+): Tensor {
+  const dtype = commonDType('causalAttention', qkv);
+  const [batch, time, wide] = qkv.shape;
+  if (
+    batch === undefined ||
+    time === undefined ||
+    wide === undefined ||
+    qkv.shape.length !== 3 ||
+    wide % (3 * heads) !== 0
+  )
+    throw new ExecutorError(
+      'shape',
+      `causalAttention: qkv is (B, T, 3C) with C divisible by ${heads} heads, given ${show(qkv.shape)}`,
+    );
+  if (!(dropout >= 0 && dropout < 1))
+    throw new ExecutorError('value', `causalAttention: dropout is in [0, 1), given ${dropout}`);
+  const { backend } = qkv;
+  const spec = { batch, time, channels: wide / 3, heads, dropout, seed };
+  const y = empty([batch, time, wide / 3], dtype, backend);
+  const saved = empty([batch, heads, time, time], dtype, backend);
+  backend.attention(spec, qkv.storage, y.storage, saved.storage);
+  return record('causalAttention', y, [qkv], (gradY) =>
+    backend.attentionBackward(spec, qkv.storage, saved.storage, gradY, gradOf(qkv)),
+  );
+}

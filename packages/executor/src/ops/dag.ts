@@ -1,0 +1,67 @@
+import type { DagSpec } from '../backend.js';
+import { ExecutorError } from '../error.js';
+import { show } from '../shape.js';
+import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import { narrow, reshape } from './shape.js';
+
+/** The DAG tensor format as tensors. A leading shape `(…)` may be any, such as (B, T). */
+export interface DagTensorFields {
+  /** (…, 2D) */
+  readonly V_mag: Tensor;
+  /** (…, 2D) */
+  readonly V_sign: Tensor;
+  /** (…, D, 2D), or (D, 2D): one plan for all rows. */
+  readonly O: Tensor;
+  /** (…, D), or (D). */
+  readonly G: Tensor;
+}
+
+/**
+ * Executes the graphs: (…) values of dtype f64, differentiable with respect to all four fields. See dag/step.ts
+ * for the mathematics. Arithmetic is f64 for f32 fields too.
+ *
+ * @param options.maxLog Largest log sum of a step before `exp` (training: 100); default: none.
+ * @throws {ExecutorError} `shape` that names all four shapes.
+ */
+export function executeDag(fields: DagTensorFields, options: { maxLog?: number } = {}): Tensor {
+  const { V_mag, V_sign, O, G } = fields;
+  const backend = commonBackend('executeDag', V_mag, V_sign, O, G);
+  commonDType('executeDag', V_mag, V_sign, O, G);
+  const spec = specOf(fields, options.maxLog ?? Infinity);
+  const width = 2 * spec.depth;
+  const nodes = empty([spec.size, width], 'f64', backend);
+  const storages = { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage };
+  backend.dag(spec, storages, nodes.storage);
+  const values = reshape(narrow(nodes, 1, width - 1, 1), V_mag.shape.slice(0, -1));
+  return record('executeDag', values, [V_mag, V_sign, O, G], (upstream) =>
+    backend.dagBackward(spec, storages, nodes.storage, upstream, {
+      V_mag: wantedGradOf(V_mag),
+      V_sign: wantedGradOf(V_sign),
+      O: wantedGradOf(O),
+      G: wantedGradOf(G),
+    }),
+  );
+}
+
+function specOf({ V_mag, V_sign, O, G }: DagTensorFields, maxLog: number): DagSpec {
+  const leading = V_mag.shape.slice(0, -1);
+  const depth = (V_mag.shape[leading.length] ?? 0) / 2;
+  const size = V_mag.size / (2 * depth);
+  const plan = [depth, 2 * depth];
+  const shared = O.shape.length === 2 && leading.length > 0;
+  const expectO = shared ? plan : [...leading, ...plan];
+  const expectG = shared ? [depth] : [...leading, depth];
+  const fits =
+    Number.isInteger(depth) &&
+    depth > 0 &&
+    V_sign.shape.join() === V_mag.shape.join() &&
+    O.shape.join() === expectO.join() &&
+    G.shape.join() === expectG.join();
+  if (!fits)
+    throw new ExecutorError(
+      'shape',
+      `executeDag: V_mag ${show(V_mag.shape)}, V_sign ${show(V_sign.shape)}, O ${show(O.shape)}, G ${show(G.shape)}; ` +
+        'expected (…, 2D), (…, 2D), (…, D, 2D), (…, D), or (D, 2D) and (D) for one shared plan',
+    );
+  return { depth, size, shared, maxLog };
+}

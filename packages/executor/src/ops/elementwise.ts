@@ -1,0 +1,77 @@
+import type { BinaryKind, DType, UnaryKind } from '../backend.js';
+import { ExecutorError } from '../error.js';
+import { broadcastShapes, broadcastStrides } from '../shape.js';
+import { commonBackend, commonDType, empty, gradOf, record, wantedGradOf, type Tensor } from '../tensor.js';
+
+function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
+  const dtype = commonDType(kind, x);
+  const y = empty(x.shape, dtype, x.backend);
+  x.backend.unary(kind, x.storage, y.storage, p, q);
+  return record(kind, y, [x], (gradY) =>
+    x.backend.unaryBackward(kind, x.storage, y.storage, gradY, gradOf(x), p, q),
+  );
+}
+
+function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
+  const backend = commonBackend(kind, a, b);
+  const dtype = commonDType(kind, a, b);
+  const shape = broadcastShapes(a.shape, b.shape, kind);
+  const walk = { shape, strides: [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)] };
+  const y = empty(shape, dtype, backend);
+  backend.binary(kind, walk, a.storage, b.storage, y.storage);
+  return record(kind, y, [a, b], (gradY) =>
+    backend.binaryBackward(kind, walk, a.storage, b.storage, gradY, wantedGradOf(a), wantedGradOf(b)),
+  );
+}
+
+/** a + b, with broadcasting as in NumPy; so are the other functions of two tensors. */
+export const add = (a: Tensor, b: Tensor): Tensor => binary('add', a, b);
+export const sub = (a: Tensor, b: Tensor): Tensor => binary('sub', a, b);
+export const mul = (a: Tensor, b: Tensor): Tensor => binary('mul', a, b);
+export const div = (a: Tensor, b: Tensor): Tensor => binary('div', a, b);
+export const maximum = (a: Tensor, b: Tensor): Tensor => binary('maximum', a, b);
+export const minimum = (a: Tensor, b: Tensor): Tensor => binary('minimum', a, b);
+/** 1 where a ≥ b, else 0; its gradient is 0. */
+export const greaterEqual = (a: Tensor, b: Tensor): Tensor => binary('greaterEqual', a, b);
+
+export const abs = (x: Tensor): Tensor => unary('abs', x);
+export const exp = (x: Tensor): Tensor => unary('exp', x);
+export const log = (x: Tensor): Tensor => unary('log', x);
+export const sqrt = (x: Tensor): Tensor => unary('sqrt', x);
+export const square = (x: Tensor): Tensor => unary('square', x);
+export const tanh = (x: Tensor): Tensor => unary('tanh', x);
+export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
+/** ln(1 + eˣ). */
+export const softplus = (x: Tensor): Tensor => unary('softplus', x);
+/** x·Φ(x), exact (with erf). */
+export const gelu = (x: Tensor): Tensor => unary('gelu', x);
+/** scale·x + shift. */
+export const affine = (x: Tensor, scale: number, shift = 0): Tensor => unary('affine', x, scale, shift);
+export const neg = (x: Tensor): Tensor => affine(x, -1);
+/** x held within [min, max]; the gradient passes inside and at the bounds. */
+export const clamp = (x: Tensor, min: number, max = Infinity): Tensor => unary('clamp', x, min, max);
+/** ½x² within ±delta, delta·(|x| − ½delta) outside (Huber 1964); PyTorch's `huber_loss` of x. */
+export const huber = (x: Tensor, delta = 1): Tensor => unary('huber', x, delta);
+
+/** The same numbers in another dtype. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype) return x;
+  const y = empty(x.shape, dtype, x.backend);
+  x.backend.cast(x.storage, y.storage, false);
+  if (dtype === 'i32') return y;
+  return record('cast', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x), true));
+}
+
+/**
+ * Keeps each element with probability 1 − p, scaled by 1/(1 − p); the mask is a pure function of `seed`.
+ *
+ * @throws {ExecutorError} `value` where p is not in [0, 1).
+ */
+export function dropout(x: Tensor, p: number, seed: readonly [number, number]): Tensor {
+  const dtype = commonDType('dropout', x);
+  if (!(p >= 0 && p < 1)) throw new ExecutorError('value', `dropout: p is in [0, 1), given ${p}`);
+  if (p === 0) return x;
+  const y = empty(x.shape, dtype, x.backend);
+  x.backend.dropout(x.storage, y.storage, p, seed, false);
+  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, seed, true));
+}

@@ -1,0 +1,54 @@
+import { ExecutorError } from '../error.js';
+import { show } from '../shape.js';
+import { commonBackend, commonDType, empty, gradOf, record, wantedGradOf, type Tensor } from '../tensor.js';
+
+function lastSize(op: string, x: Tensor): number {
+  const n = x.shape[x.shape.length - 1];
+  if (n === undefined || n === 0)
+    throw new ExecutorError('shape', `${op}: needs a last dimension, given ${show(x.shape)}`);
+  return n;
+}
+
+function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor): Tensor {
+  const log = op === 'logSoftmax';
+  const dtype = commonDType(op, x);
+  const n = lastSize(op, x);
+  const y = empty(x.shape, dtype, x.backend);
+  x.backend.softmax(x.storage, y.storage, n, log);
+  return record(op, y, [x], (gradY) => x.backend.softmaxBackward(y.storage, gradY, gradOf(x), n, log));
+}
+
+/** Over the last dimension. */
+export const softmax = (x: Tensor): Tensor => softmaxOf('softmax', x);
+/** Over the last dimension. */
+export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
+
+/** Layer normalisation over the last dimension (Ba, Kiros & Hinton 2016), with weight (C) and bias (C) or null. */
+export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null, eps = 1e-5): Tensor {
+  const inputs = bias ? [x, weight, bias] : [x, weight];
+  const backend = commonBackend('layerNorm', ...inputs);
+  const dtype = commonDType('layerNorm', ...inputs);
+  const n = lastSize('layerNorm', x);
+  for (const p of inputs.slice(1))
+    if (p.size !== n)
+      throw new ExecutorError(
+        'shape',
+        `layerNorm: x ${show(x.shape)} and parameter ${show(p.shape)} do not fit`,
+      );
+  const y = empty(x.shape, dtype, backend);
+  const stats = empty([x.size / n, 2], dtype, backend);
+  backend.layerNorm(x.storage, weight.storage, bias?.storage ?? null, y.storage, stats.storage, n, eps);
+  return record('layerNorm', y, inputs, (gradY) => {
+    const gradBias = bias && wantedGradOf(bias);
+    backend.layerNormBackward(
+      x.storage,
+      weight.storage,
+      stats.storage,
+      gradY,
+      wantedGradOf(x),
+      wantedGradOf(weight),
+      gradBias,
+      n,
+    );
+  });
+}

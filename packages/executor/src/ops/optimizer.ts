@@ -1,0 +1,37 @@
+import type { AdamWSpec } from '../backend.js';
+import { ExecutorError } from '../error.js';
+import { sameShape, show } from '../shape.js';
+import { empty, type Tensor } from '../tensor.js';
+
+/**
+ * Scales all gradients together to an L2 norm of at most `maxNorm`, in place; → the norm before, one f64 element.
+ * Infinity only measures.
+ */
+export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
+  const gradients = [...parameters].flatMap((p) => (p.grad ? [p.grad] : []));
+  const first = gradients[0];
+  if (!first)
+    throw new ExecutorError('autograd', 'clipGradNorm: no parameter has a gradient; call backward first');
+  const { backend } = first;
+  const total = empty([], 'f64', backend);
+  const norm = empty([], 'f64', backend);
+  backend.fill(total.storage, 0);
+  for (const g of gradients) backend.sumOfSquares(g.storage, total.storage);
+  if (maxNorm < Infinity) for (const g of gradients) backend.scaleToNorm(g.storage, total.storage, maxNorm);
+  backend.unary('sqrt', total.storage, norm.storage, 0, 0);
+  return norm;
+}
+
+/**
+ * One step of AdamW (Loshchilov & Hutter 2019, algorithm 2) on `parameter` in place, with its moments `m` and `v`
+ * of the same shape. A parameter without a gradient stays as it is.
+ */
+export function adamW(parameter: Tensor, m: Tensor, v: Tensor, spec: AdamWSpec): void {
+  if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
+    throw new ExecutorError(
+      'shape',
+      `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
+    );
+  if (!parameter.grad) return;
+  parameter.backend.adamW(spec, parameter.storage, parameter.grad.storage, m.storage, v.storage);
+}

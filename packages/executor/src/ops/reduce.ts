@@ -1,0 +1,51 @@
+import { ExecutorError } from '../error.js';
+import { dimension, show, stridesOf } from '../shape.js';
+import { commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+import { affine } from './elementwise.js';
+import { reshape } from './shape.js';
+
+/** Sum over `dims` (default: all), which go away unless `keepDim`. */
+export function sum(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
+  const dtype = commonDType('sum', x);
+  const over = reduced(x, dims, 'sum');
+  const kept = x.shape.map((n, d) => (over.has(d) ? 1 : n));
+  const y = empty(kept, dtype, x.backend);
+  x.backend.fill(y.storage, 0);
+  const inX = stridesOf(x.shape);
+  const inY = stridesOf(kept).map((s, d) => (over.has(d) ? 0 : s));
+  x.backend.copyStrided({ shape: x.shape, strides: [inX, inY] }, x.storage, 0, y.storage, 0, true);
+  record('sum', y, [x], (gradY) =>
+    x.backend.copyStrided({ shape: x.shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0, true),
+  );
+  return keepDim
+    ? y
+    : reshape(
+        y,
+        x.shape.filter((_, d) => !over.has(d)),
+      );
+}
+
+/** Mean over `dims` (default: all). */
+export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
+  const count = [...reduced(x, dims, 'mean')].reduce((n, d) => n * x.shape[d]!, 1);
+  if (count === 0)
+    throw new ExecutorError('shape', `mean: no elements in a tensor of shape ${show(x.shape)}`);
+  return affine(sum(x, dims, keepDim), 1 / count);
+}
+
+function reduced(x: Tensor, dims: number | readonly number[] | undefined, op: string): Set<number> {
+  if (dims === undefined) return new Set(x.shape.keys());
+  return new Set([dims].flat().map((d) => dimension(d, x.shape.length, op)));
+}
+
+/** Running sums along `dim`: y[t] = Σ_{s ≤ t} x[s]. */
+export function cumsum(x: Tensor, dim: number): Tensor {
+  const dtype = commonDType('cumsum', x);
+  const d = dimension(dim, x.shape.length, 'cumsum');
+  const n = x.shape[d]!;
+  const inner = stridesOf(x.shape)[d]!;
+  const outer = n * inner === 0 ? 0 : x.size / (n * inner);
+  const y = empty(x.shape, dtype, x.backend);
+  x.backend.cumsum(x.storage, y.storage, outer, n, inner, false, false);
+  return record('cumsum', y, [x], (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true, true));
+}

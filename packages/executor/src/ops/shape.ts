@@ -1,0 +1,149 @@
+import { ExecutorError } from '../error.js';
+import {
+  broadcastShapes,
+  broadcastStrides,
+  checkShape,
+  dimension,
+  sameShape,
+  show,
+  sizeOf,
+  stridesOf,
+  type Shape,
+} from '../shape.js';
+import { commonBackend, empty, gradOf, record, Tensor, wantedGradOf } from '../tensor.js';
+
+/** The same elements in another shape; one size may be −1. Shares memory. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const known = shape.reduce((size, n) => (n === -1 ? size : size * n), 1);
+  const full = shape.map((n) => (n === -1 ? x.size / known : n));
+  checkShape(full, 'reshape');
+  if (sizeOf(full) !== x.size)
+    throw new ExecutorError(
+      'shape',
+      `reshape: ${show(x.shape)} has ${x.size} elements, ${show(shape)} does not`,
+    );
+  const y = new Tensor(x.buffer, full, x.dtype);
+  return record('reshape', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x), true));
+}
+
+/** Elements `start … start+length−1` of dimension `dim`. */
+export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+  const d = dimension(dim, x.shape.length, 'narrow');
+  if (!(
+    Number.isInteger(start) &&
+    Number.isInteger(length) &&
+    start >= 0 &&
+    length >= 0 &&
+    start + length <= x.shape[d]!
+  ))
+    throw new ExecutorError(
+      'shape',
+      `narrow: ${length} from ${start} of dimension ${dim} of ${show(x.shape)}`,
+    );
+  const shape = x.shape.map((n, i) => (i === d ? length : n));
+  const y = empty(shape, x.dtype, x.backend);
+  const inX = stridesOf(x.shape);
+  const inY = stridesOf(shape);
+  const offset = start * inX[d]!;
+  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, offset, y.storage, 0, false);
+  return record('narrow', y, [x], (gradY) =>
+    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), offset, true),
+  );
+}
+
+/** Index `i` of dimension `dim`, which goes away. */
+export function select(x: Tensor, dim: number, i: number): Tensor {
+  const d = dimension(dim, x.shape.length, 'select');
+  return reshape(
+    narrow(x, d, i, 1),
+    x.shape.filter((_, k) => k !== d),
+  );
+}
+
+/** The tensors one after another along `dim`. */
+export function cat(tensors: readonly Tensor[], dim: number): Tensor {
+  const first = tensors[0];
+  if (!first) throw new ExecutorError('shape', 'cat: no tensors given');
+  const backend = commonBackend('cat', ...tensors);
+  const d = dimension(dim, first.shape.length, 'cat');
+  for (const t of tensors) {
+    if (t.dtype !== first.dtype)
+      throw new ExecutorError('dtype', `cat: dtypes ${first.dtype} and ${t.dtype}`);
+    if (t.shape.length !== first.shape.length || !t.shape.every((n, i) => i === d || n === first.shape[i]))
+      throw new ExecutorError(
+        'shape',
+        `cat: shapes ${show(first.shape)} and ${show(t.shape)} differ outside dimension ${dim}`,
+      );
+  }
+  const shape = first.shape.map((n, i) => (i === d ? tensors.reduce((sum, t) => sum + t.shape[d]!, 0) : n));
+  const y = empty(shape, first.dtype, backend);
+  const inY = stridesOf(shape);
+  const offsets: number[] = [];
+  let at = 0;
+  for (const t of tensors) {
+    offsets.push(at * inY[d]!);
+    backend.copyStrided(
+      { shape: t.shape, strides: [stridesOf(t.shape), inY] },
+      t.storage,
+      0,
+      y.storage,
+      at * inY[d]!,
+      false,
+    );
+    at += t.shape[d]!;
+  }
+  return record('cat', y, tensors, (gradY) =>
+    tensors.forEach((t, i) => {
+      const grad = wantedGradOf(t);
+      if (grad)
+        backend.copyStrided(
+          { shape: t.shape, strides: [inY, stridesOf(t.shape)] },
+          gradY,
+          offsets[i]!,
+          grad,
+          0,
+          true,
+        );
+    }),
+  );
+}
+
+/** Tensors of one shape along a new dimension `dim`. */
+export function stack(tensors: readonly Tensor[], dim: number): Tensor {
+  const rank = (tensors[0]?.shape.length ?? 0) + 1;
+  const d = dimension(dim, rank, 'stack');
+  return cat(
+    tensors.map((t) => reshape(t, [...t.shape.slice(0, d), 1, ...t.shape.slice(d)])),
+    d,
+  );
+}
+
+/** Repeats dimensions of size 1 (and adds leading ones) up to `shape`. */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  checkShape(shape, 'expand');
+  if (!sameShape(broadcastShapes(x.shape, shape, 'expand'), shape))
+    throw new ExecutorError('shape', `expand: ${show(x.shape)} does not expand to ${show(shape)}`);
+  const y = empty(shape, x.dtype, x.backend);
+  const inX = broadcastStrides(x.shape, shape);
+  const inY = stridesOf(shape);
+  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, y.storage, 0, false);
+  return record('expand', y, [x], (gradY) =>
+    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0, true),
+  );
+}
+
+/** Dimension `order[d]` of x becomes dimension d. */
+export function permute(x: Tensor, order: readonly number[]): Tensor {
+  if (order.length !== x.shape.length || new Set(order).size !== order.length)
+    throw new ExecutorError('shape', `permute: order ${show(order)} for a tensor of shape ${show(x.shape)}`);
+  const dims = order.map((d) => dimension(d, x.shape.length, 'permute'));
+  const shape = dims.map((d) => x.shape[d]!);
+  const strides = stridesOf(x.shape);
+  const inX = dims.map((d) => strides[d]!);
+  const inY = stridesOf(shape);
+  const y = empty(shape, x.dtype, x.backend);
+  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, y.storage, 0, false);
+  return record('permute', y, [x], (gradY) =>
+    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0, true),
+  );
+}

@@ -1,0 +1,63 @@
+import { ExecutorError } from './error.js';
+
+/** Sizes of the dimensions, outermost first; `[]` is a scalar. */
+export type Shape = readonly number[];
+
+export function sizeOf(shape: Shape): number {
+  let size = 1;
+  for (const n of shape) size *= n;
+  return size;
+}
+
+/** Elements to step over in each dimension of a contiguous row-major tensor. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let step = 1;
+  for (let d = shape.length - 1; d >= 0; d--) {
+    strides[d] = step;
+    step *= shape[d]!;
+  }
+  return strides;
+}
+
+export function show(shape: Shape): string {
+  return `(${shape.join(', ')})`;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((n, d) => n === b[d]);
+}
+
+export function checkShape(shape: Shape, op: string): void {
+  if (!shape.every((n) => Number.isInteger(n) && n >= 0))
+    throw new ExecutorError('shape', `${op}: a shape has whole sizes of 0 or more, given ${show(shape)}`);
+}
+
+/** The shape that both broadcast to, by the rules of NumPy and PyTorch. */
+export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
+  const rank = Math.max(a.length, b.length);
+  const out = new Array<number>(rank);
+  for (let d = 1; d <= rank; d++) {
+    const x = a[a.length - d] ?? 1;
+    const y = b[b.length - d] ?? 1;
+    if (x !== y && x !== 1 && y !== 1)
+      throw new ExecutorError('shape', `${op}: shapes ${show(a)} and ${show(b)} do not broadcast`);
+    out[rank - d] = x === 1 ? y : x;
+  }
+  return out;
+}
+
+/** Strides that read a contiguous tensor of `shape` as if it had shape `target`: 0 where it is repeated. */
+export function broadcastStrides(shape: Shape, target: Shape): number[] {
+  const strides = stridesOf(shape);
+  const missing = target.length - shape.length;
+  return target.map((_, d) => (d < missing || shape[d - missing] === 1 ? 0 : strides[d - missing]!));
+}
+
+/** A dimension counted from the end where negative, checked against the rank. */
+export function dimension(dim: number, rank: number, op: string): number {
+  const d = dim < 0 ? dim + rank : dim;
+  if (!Number.isInteger(d) || d < 0 || d >= rank)
+    throw new ExecutorError('shape', `${op}: dimension ${dim} is outside a tensor of ${rank} dimensions`);
+  return d;
+}

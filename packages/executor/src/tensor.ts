@@ -1,0 +1,300 @@
+import type { Backend, Device, DType, HostArray, Storage } from './backend.js';
+import { backendOf } from './devices.js';
+import { ExecutorError } from './error.js';
+import { allocate, currentScope, runScope, type Buffer } from './memory.js';
+import { normals } from './random.js';
+import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
+
+/** How a tensor was made: what it was made from, and how to pass its gradient on to those. */
+interface TapeNode {
+  readonly op: string;
+  readonly inputs: readonly Tensor[];
+  /** Adds to `grad` of each input that requires one. */
+  readonly backward: (gradient: Storage) => void;
+}
+
+/** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
+export class Tensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
+  requiresGrad = false;
+  /** Gradient of the same shape after `backward`; null before. Adds up until `zeroGrad`. */
+  grad: Tensor | null = null;
+  /** @internal */
+  readonly buffer: Buffer;
+  /** @internal */
+  node: TapeNode | null = null;
+
+  /** @internal Tensors are made by `tensor`, `zeros`, … and by ops. */
+  constructor(buffer: Buffer, shape: Shape, dtype: DType) {
+    this.buffer = buffer;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  get device(): Device {
+    return this.buffer.backend.device;
+  }
+
+  get backend(): Backend {
+    return this.buffer.backend;
+  }
+
+  /** @throws {ExecutorError} `released` after the scope that owned this tensor was left. */
+  get storage(): Storage {
+    if (this.buffer.storage) return this.buffer.storage;
+    throw new ExecutorError(
+      'released',
+      `tensor of shape ${show(this.shape)} was released with its scope; return it from the scope to keep it`,
+    );
+  }
+
+  /** A copy of the values, row-major, once the device has computed them. */
+  data(): Promise<HostArray> {
+    return this.backend.read(this.storage);
+  }
+
+  /** As `data`, waiting for the device. */
+  dataSync(): HostArray {
+    return this.backend.readSync(this.storage);
+  }
+
+  /** The value of a tensor of one element. */
+  item(): number {
+    if (this.size !== 1)
+      throw new ExecutorError('shape', `item: one element expected, the shape is ${show(this.shape)}`);
+    return this.dataSync()[0]!;
+  }
+
+  /** Overwrites the values in place; the tape does not see it. */
+  set(values: ArrayLike<number>): void {
+    if (values.length !== this.size)
+      throw new ExecutorError(
+        'shape',
+        `set: ${values.length} values for a tensor of shape ${show(this.shape)}`,
+      );
+    this.backend.write(this.storage, values);
+  }
+
+  /** The same values without the tape. Shares memory. */
+  detach(): Tensor {
+    return new Tensor(this.buffer, this.shape, this.dtype);
+  }
+
+  /** Sets the gradient to zero, keeping its memory. */
+  zeroGrad(): void {
+    if (this.grad) this.backend.fill(this.grad.storage, 0);
+  }
+
+  /**
+   * Adds d(this)/d(leaf) to `grad` of every leaf that requires it.
+   *
+   * @param gradient Gradient of this tensor, of its shape; may be left out for one element (then 1).
+   * @throws {ExecutorError} `autograd` where nothing requires a gradient; `shape`.
+   */
+  backward(gradient?: Tensor): void {
+    if (!this.requiresGrad)
+      throw new ExecutorError(
+        'autograd',
+        'backward: no tensor that this one was made from requires a gradient',
+      );
+    if (gradient && !sameShape(gradient.shape, this.shape))
+      throw new ExecutorError(
+        'shape',
+        `backward: gradient of shape ${show(gradient.shape)} for a tensor of shape ${show(this.shape)}`,
+      );
+    if (!gradient && this.size !== 1)
+      throw new ExecutorError(
+        'shape',
+        `backward: a tensor of shape ${show(this.shape)} needs a gradient; only one element has 1 as default`,
+      );
+    if (gradient) this.backend.cast(gradient.storage, gradOf(this), true);
+    else this.backend.fill(gradOf(this), 1);
+    for (const t of inReverseOrder(this)) t.node!.backward(gradOf(t));
+  }
+}
+
+/** Tensors that ops made, each after all that were made from it. */
+function inReverseOrder(root: Tensor): Tensor[] {
+  const order: Tensor[] = [];
+  const seen = new Set<Tensor>();
+  // Depth first with a stack of its own: a tape of 10⁵ ops must not overflow JavaScript's.
+  const stack: { tensor: Tensor; next: number }[] = [{ tensor: root, next: 0 }];
+  seen.add(root);
+  while (stack.length) {
+    const top = stack[stack.length - 1]!;
+    const input = top.tensor.node?.inputs[top.next++];
+    if (input) {
+      if (input.requiresGrad && input.node && !seen.has(input)) {
+        seen.add(input);
+        stack.push({ tensor: input, next: 0 });
+      }
+    } else {
+      stack.pop();
+      if (top.tensor.node) order.push(top.tensor);
+    }
+  }
+  return order.reverse();
+}
+
+/**
+ * Storage of the gradient of `t`, zero at first. A leaf's lives as long as the leaf, that of an intermediate result
+ * as long as the current scope.
+ */
+export function gradOf(t: Tensor): Storage {
+  if (!t.grad) {
+    const buffer = allocate(t.backend, t.dtype, t.size, t.node ? currentScope() : t.buffer.owner);
+    t.backend.fill(buffer.storage!, 0);
+    t.grad = new Tensor(buffer, t.shape, t.dtype);
+  }
+  return t.grad.storage;
+}
+
+/** `gradOf`, or null where `t` requires none. */
+export function wantedGradOf(t: Tensor): Storage | null {
+  return t.requiresGrad ? gradOf(t) : null;
+}
+
+/** A new tensor with unspecified contents, in the current scope. */
+export function empty(shape: Shape, dtype: DType, backend: Backend): Tensor {
+  return new Tensor(allocate(backend, dtype, sizeOf(shape), currentScope()), shape, dtype);
+}
+
+let recording = true;
+
+/** Runs `body` without recording a tape: for evaluation, and for updates of parameters. */
+export function noGrad<T>(body: () => T): T {
+  const before = recording;
+  recording = false;
+  try {
+    return body();
+  } finally {
+    recording = before;
+  }
+}
+
+/** Puts `out` on the tape: made by `op` from `inputs`. */
+export function record(
+  op: string,
+  out: Tensor,
+  inputs: readonly Tensor[],
+  backward: (gradient: Storage) => void,
+): Tensor {
+  if (recording && inputs.some((t) => t.requiresGrad)) {
+    out.requiresGrad = true;
+    out.node = { op, inputs, backward };
+  }
+  return out;
+}
+
+/** The backend that all of `tensors` are on. */
+export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backend {
+  const first = tensors[0]!;
+  for (const t of tensors)
+    if (t.backend !== first.backend)
+      throw new ExecutorError('device', `${op}: tensors on '${first.device}' and '${t.device}'`);
+  return first.backend;
+}
+
+/** Checks that all of `tensors` have one floating-point dtype. */
+export function commonDType(op: string, ...tensors: readonly Tensor[]): DType {
+  const first = tensors[0]!;
+  for (const t of tensors)
+    if (t.dtype !== first.dtype)
+      throw new ExecutorError(
+        'dtype',
+        `${op}: dtypes ${first.dtype} ${show(first.shape)} and ${t.dtype} ${show(t.shape)}; convert one with cast`,
+      );
+  if (first.dtype === 'i32')
+    throw new ExecutorError('dtype', `${op}: takes f32 or f64, given i32 ${show(first.shape)}`);
+  return first.dtype;
+}
+
+export interface TensorOptions {
+  /** Default: f64 for a Float64Array, i32 for an Int32Array, else f32. */
+  readonly dtype?: DType;
+  readonly device?: Device;
+  readonly requiresGrad?: boolean;
+}
+
+/**
+ * A tensor of `values`, row-major; `shape` defaults to one dimension.
+ *
+ * @throws {ExecutorError} `shape` where the number of values is not that of the shape.
+ */
+export function tensor(
+  values: ArrayLike<number>,
+  shape: Shape = [values.length],
+  options: TensorOptions = {},
+): Tensor {
+  checkShape(shape, 'tensor');
+  if (values.length !== sizeOf(shape))
+    throw new ExecutorError(
+      'shape',
+      `tensor: ${values.length} values for the shape ${show(shape)}, which has ${sizeOf(shape)}`,
+    );
+  const out = create(shape, { dtype: naturalDType(values), ...options });
+  out.backend.write(out.storage, values);
+  return out;
+}
+
+function naturalDType(values: ArrayLike<number>): DType {
+  if (values instanceof Float64Array) return 'f64';
+  return values instanceof Int32Array ? 'i32' : 'f32';
+}
+
+function create(shape: Shape, { dtype = 'f32', device, requiresGrad = false }: TensorOptions): Tensor {
+  checkShape(shape, 'tensor');
+  const out = empty(shape, dtype, backendOf(device));
+  if (requiresGrad && dtype === 'i32')
+    throw new ExecutorError('dtype', 'tensor: an i32 tensor has no gradient');
+  out.requiresGrad = requiresGrad;
+  return out;
+}
+
+export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  const out = create(shape, options);
+  out.backend.fill(out.storage, value);
+  return out;
+}
+
+export function zeros(shape: Shape, options?: TensorOptions): Tensor {
+  return full(shape, 0, options);
+}
+
+export function ones(shape: Shape, options?: TensorOptions): Tensor {
+  return full(shape, 1, options);
+}
+
+/** Normal numbers of standard deviation `std`: a pure function of `seed` and the shape. */
+export function randn(
+  shape: Shape,
+  { seed, std = 1, ...options }: TensorOptions & { seed: readonly [number, number]; std?: number },
+): Tensor {
+  const values = normals(seed, sizeOf(shape));
+  for (let i = 0; i < values.length; i++) values[i]! *= std;
+  return tensor(values, shape, { dtype: 'f32', ...options });
+}
+
+/**
+ * Runs `body` and frees every tensor that it made and did not return (in a tensor, array, map or plain object).
+ * Gradients of tensors from outside live on with those tensors.
+ */
+export function scope<T>(body: () => T): T {
+  return runScope(body, buffersOf);
+}
+
+function* buffersOf(value: unknown): Generator<Buffer> {
+  if (value instanceof Tensor) {
+    yield value.buffer;
+    if (value.grad) yield value.grad.buffer;
+  } else if (Array.isArray(value)) for (const v of value as unknown[]) yield* buffersOf(v);
+  else if (value instanceof Map) for (const v of value.values()) yield* buffersOf(v);
+  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
+    for (const v of Object.values(value)) yield* buffersOf(v);
+}

@@ -1,0 +1,25 @@
+import ranks from 'gpt-tokenizer/bpeRanks/r50k_base';
+import { encode } from 'gpt-tokenizer/encoding/r50k_base';
+import type { Vocabulary } from './tokenizer.js';
+
+const END_OF_TEXT = '<|endoftext|>';
+
+/** Text that spells a special token is text: nobody's input ends a document, and none throws. */
+const PLAIN_TEXT = { disallowedSpecial: new Set<string>() };
+
+/**
+ * GPT-2's byte-pair encoding (Radford et al. 2019), 50,257 ids; the last, 50256, is `<|endoftext|>`. `encode` never
+ * gives that id: where a text spells it, it encodes as the characters it is made of. `decode(encode(text))` is the
+ * text; a lone surrogate, which UTF-8 cannot hold, comes back as U+FFFD.
+ */
+export function gpt2(): Vocabulary {
+  return {
+    size: ranks.length + 1,
+    encode: (text) => encode(text, PLAIN_TEXT),
+    decode(ids) {
+      // Not gpt-tokenizer's decode: it keeps the bytes of an unfinished character for the call after, and drops U+FEFF.
+      const bytes = ids.map((id) => Buffer.from(ranks[id] ?? END_OF_TEXT));
+      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(bytes));
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import { ModelError } from '../error.js';
+import { characters } from './characters.js';
+import { gpt2 } from './gpt2.js';
+
+/** What a token contributes to the numbers of an expression, fixed by its text. */
+export interface TokenRecord {
+  /** The digits it holds, 0 … 9, in the order of the text; a digit word (` five`) holds one. */
+  readonly digits: readonly number[];
+  /** It holds a minus: `-`, `−` (U+2212) or the word. Whether that is a sign or an operator, the context tells. */
+  readonly minus: boolean;
+  /** It holds a decimal point: `.` or the word. */
+  readonly point: boolean;
+}
+
+export type TokenizerName = 'gpt2' | 'char';
+
+/** Text to token ids and back. Ids are `0 … vocabSize − 1`. */
+export interface Tokenizer {
+  readonly name: TokenizerName;
+  readonly vocabSize: number;
+  /** The ids of a text; any text encodes. */
+  encode(text: string): number[];
+  /**
+   * The text of some ids. Bytes that are not (yet) whole characters become U+FFFD.
+   * @throws ModelError `bad-token` for an id outside the vocabulary
+   */
+  decode(ids: readonly number[]): string;
+  /**
+   * What a token contributes to numbers; the same object at every call.
+   * @throws ModelError `bad-token` for an id outside the vocabulary
+   */
+  record(id: number): TokenRecord;
+}
+
+/** What a tokenizer is made of: ids it is asked to decode are inside the vocabulary. */
+export interface Vocabulary {
+  readonly size: number;
+  encode(text: string): number[];
+  decode(ids: readonly number[]): string;
+}
+
+class VocabularyTokenizer implements Tokenizer {
+  readonly name: TokenizerName;
+  readonly vocabSize: number;
+  readonly #vocabulary: Vocabulary;
+  readonly #records = new Map<number, TokenRecord>();
+
+  constructor(name: TokenizerName, vocabulary: Vocabulary) {
+    this.name = name;
+    this.vocabSize = vocabulary.size;
+    this.#vocabulary = vocabulary;
+  }
+
+  encode(text: string): number[] {
+    return this.#vocabulary.encode(text);
+  }
+
+  decode(ids: readonly number[]): string {
+    for (const id of ids) this.#check(id);
+    return this.#vocabulary.decode(ids);
+  }
+
+  record(id: number): TokenRecord {
+    let record = this.#records.get(id);
+    if (!record) {
+      this.#check(id);
+      record = recordOf(this.#vocabulary.decode([id]));
+      this.#records.set(id, record);
+    }
+    return record;
+  }
+
+  #check(id: number): void {
+    if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize) {
+      throw new ModelError(
+        'bad-token',
+        `token id ${id} is not in the ${this.name} vocabulary: expected an integer in 0 … ${this.vocabSize - 1}`,
+      );
+    }
+  }
+}
+
+const DIGIT_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+
+function recordOf(text: string): TokenRecord {
+  const word = text.trim().toLowerCase();
+  const digit = DIGIT_WORDS.indexOf(word);
+  return {
+    digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
+    minus: word === 'minus' || /[-−]/.test(text),
+    point: word === 'point' || text.includes('.'),
+  };
+}
+
+const made = new Map<TokenizerName, Tokenizer>();
+
+/**
+ * The tokenizer of a name; one shared instance each.
+ *
+ * - `gpt2`: GPT-2's byte-pair encoding, 50,257 ids.
+ * - `char`: one id a character, 100 ids: for small models.
+ *
+ * @throws ModelError `bad-config` for any other name
+ */
+export function tokenizer(name: TokenizerName): Tokenizer {
+  let found = made.get(name);
+  if (!found) {
+    found = new VocabularyTokenizer(name, vocabularyOf(name));
+    made.set(name, found);
+  }
+  return found;
+}
+
+function vocabularyOf(name: TokenizerName): Vocabulary {
+  switch (name) {
+    case 'gpt2':
+      return gpt2();
+    case 'char':
+      return characters();
+    default:
+      throw new ModelError(
+        'bad-config',
+        `there is no tokenizer "${String(name satisfies never)}": expected "gpt2" or "char"`,
+      );
+  }
+}

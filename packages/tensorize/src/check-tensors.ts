@@ -1,0 +1,63 @@
+import type { DagTensors } from './dag-tensors.js';
+import { TensorizeError } from './error.js';
+
+/** @throws TensorizeError `bad-option` unless `value` is a whole number of at least 1 */
+export function checkCount(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new TensorizeError('bad-option', `${name} is a whole number of at least 1, got ${String(value)}`);
+  }
+}
+
+/** @throws TensorizeError `bad-option` unless `index` is a row of `tensors` */
+export function checkIndex({ size }: DagTensors, index: number): void {
+  if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
+    throw new TensorizeError('bad-option', `index is a whole number from 0 to ${size - 1}, got ${String(index)}`);
+  }
+}
+
+/** Whether one plan (`O`, `G`) is shared by all rows. A single graph counts as its own plan. */
+export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 && G.length === depth;
+
+/**
+ * Checks types and lengths: `depth` D and `size` N are whole numbers of at least 1; `V_mag` and `V_sign` hold
+ * N·2D numbers; `O` and `G` hold N·2D² and N·D, or both hold one plan for all rows, 2D² and D. The numbers
+ * themselves are not read, so that the check costs the same for any N.
+ *
+ * @throws TensorizeError `bad-tensors` that says what was expected
+ */
+export function checkTensors(tensors: DagTensors): void {
+  const { depth, size, V_mag, V_sign, O, G } = tensors;
+  for (const [name, value] of Object.entries({ depth, size })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new TensorizeError('bad-tensors', `${name} is a whole number of at least 1, got ${String(value)}`);
+    }
+  }
+  const width = 2 * depth;
+  const shape = `for size ${size} and depth ${depth}`;
+  for (const [name, array] of Object.entries({ V_mag, V_sign, O, G })) {
+    if (!(array instanceof Float64Array)) {
+      throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${typeof array}`);
+    }
+  }
+  for (const [name, array] of Object.entries({ V_mag, V_sign })) {
+    if (array.length !== size * width) {
+      throw new TensorizeError(
+        'bad-tensors',
+        `${name} has ${size * width} numbers ${shape}, got ${array.length}`,
+      );
+    }
+  }
+  const plans = G.length === depth ? 1 : size;
+  if (G.length !== plans * depth) {
+    throw new TensorizeError(
+      'bad-tensors',
+      `G has ${size * depth} numbers ${shape}, or ${depth} for one shared plan, got ${G.length}`,
+    );
+  }
+  if (O.length !== plans * depth * width) {
+    throw new TensorizeError(
+      'bad-tensors',
+      `O has ${plans * depth * width} numbers ${shape} and a G of ${G.length}, got ${O.length}`,
+    );
+  }
+}

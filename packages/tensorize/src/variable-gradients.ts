@@ -1,0 +1,50 @@
+import { checkTensors } from './check-tensors.js';
+import type { DagTensors } from './dag-tensors.js';
+import { TensorizeError } from './error.js';
+import type { Template } from './template.js';
+
+/**
+ * The derivative of each row's value by each variable, from the gradient by the magnitudes: an array of N for each
+ * name. A variable is v = s·m with a constant sign s = ±1, so d/dv = s · d/dm; the gradient by V_sign plays no part,
+ * because a variable never changes its sign without passing zero.
+ *
+ * @param template of the expression: where the variables are
+ * @param tensors what `bind` made of it, size N
+ * @param gradients such as `executeWithGradients` of @dag/executor returns; V_mag is (N, 2D)
+ *
+ * @example
+ * const template = tensorizeWithSymbols('x * y');
+ * const tensors = bind(template, { x: [1, -2], y: 3 });
+ * variableGradients(template, tensors, executeWithGradients(tensors)) // { x: [3, 3], y: [1, -2] }
+ *
+ * @throws TensorizeError `bad-tensors` where the tensors or gradients have other lengths than the format's, or the
+ *   tensors another depth than the template
+ */
+export function variableGradients(
+  template: Template,
+  tensors: DagTensors,
+  gradients: { readonly V_mag: ArrayLike<number> },
+): Record<string, Float64Array> {
+  checkTensors(tensors);
+  const { depth, size, V_sign } = tensors;
+  if (template.tensors.depth !== depth) {
+    throw new TensorizeError('bad-tensors', `the template has depth ${template.tensors.depth}, the tensors ${depth}`);
+  }
+  const width = 2 * depth;
+  if (gradients.V_mag.length !== size * width) {
+    throw new TensorizeError(
+      'bad-tensors',
+      `the gradient by V_mag has ${size * width} numbers for size ${size} and depth ${depth}, ` +
+        `got ${gradients.V_mag.length}`,
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(template.slots).map(([name, slot]) => [
+      name,
+      Float64Array.from({ length: size }, (_, row) => {
+        const at = row * width + slot;
+        return V_sign[at]! * gradients.V_mag[at]!;
+      }),
+    ]),
+  );
+}
