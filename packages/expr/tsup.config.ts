@@ -1,3 +1,8 @@
 import { defineConfig } from 'tsup';
 
-export default defineConfig({ entry: ['src/index.ts', 'src/normalize.ts'], format: 'esm', dts: true, clean: true });
+export default defineConfig({
+  entry: ['src/index.ts', 'src/normalize.ts'],
+  format: 'esm',
+  dts: true,
+  clean: true,
+});

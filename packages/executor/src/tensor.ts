@@ -19,7 +19,7 @@ export class Tensor {
   readonly dtype: DType;
   /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
   requiresGrad = false;
-  /** Gradient of the same shape after `backward`; null before. Adds up until `zeroGrad`. */
+  /** Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`. */
   grad: Tensor | null = null;
   /** @internal */
   readonly buffer: Buffer;
@@ -113,9 +113,12 @@ export class Tensor {
         'shape',
         `backward: a tensor of shape ${show(this.shape)} needs a gradient; only one element has 1 as default`,
       );
-    if (gradient) this.backend.cast(gradient.storage, gradOf(this), true);
-    else this.backend.fill(gradOf(this), 1);
-    for (const t of inReverseOrder(this)) t.node!.backward(gradOf(t));
+    const order = inReverseOrder(this);
+    // What an earlier backward left in results that both share has been passed on already.
+    for (const t of order) t.grad = null;
+    const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
+    this.backend.cast(seed.storage, gradOf(this), true);
+    for (const t of order) t.node!.backward(gradOf(t));
   }
 }
 

@@ -55,7 +55,10 @@ export function bind(
     for (let row = 0; row < size; row++) {
       const value = typeof column === 'number' ? column : column[row]!;
       if (!Number.isFinite(value)) {
-        throw new TensorizeError('bad-values', `${name} is ${String(value)} in row ${row}, expected a finite number`);
+        throw new TensorizeError(
+          'bad-values',
+          `${name} is ${String(value)} in row ${row}, expected a finite number`,
+        );
       }
       writeValue(bound, row * width + slot, value);
     }
@@ -70,7 +73,10 @@ function checkNames(slots: Template['slots'], values: Readonly<Record<string, Va
   const names = Object.keys(slots);
   const missing = names.filter((name) => !Object.hasOwn(values, name));
   if (missing.length > 0) {
-    throw new TensorizeError('bad-values', `no values for ${missing.join(', ')}: the variables are ${names.join(', ')}`);
+    throw new TensorizeError(
+      'bad-values',
+      `no values for ${missing.join(', ')}: the variables are ${names.join(', ')}`,
+    );
   }
   const unknown = Object.keys(values).filter((name) => !Object.hasOwn(slots, name));
   if (unknown.length > 0) {

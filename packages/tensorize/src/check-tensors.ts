@@ -11,7 +11,10 @@ export function checkCount(name: string, value: number): void {
 /** @throws TensorizeError `bad-option` unless `index` is a row of `tensors` */
 export function checkIndex({ size }: DagTensors, index: number): void {
   if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
-    throw new TensorizeError('bad-option', `index is a whole number from 0 to ${size - 1}, got ${String(index)}`);
+    throw new TensorizeError(
+      'bad-option',
+      `index is a whole number from 0 to ${size - 1}, got ${String(index)}`,
+    );
   }
 }
 
@@ -29,7 +32,10 @@ export function checkTensors(tensors: DagTensors): void {
   const { depth, size, V_mag, V_sign, O, G } = tensors;
   for (const [name, value] of Object.entries({ depth, size })) {
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw new TensorizeError('bad-tensors', `${name} is a whole number of at least 1, got ${String(value)}`);
+      throw new TensorizeError(
+        'bad-tensors',
+        `${name} is a whole number of at least 1, got ${String(value)}`,
+      );
     }
   }
   const width = 2 * depth;

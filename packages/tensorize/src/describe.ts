@@ -90,7 +90,11 @@ function linearPieces(terms: readonly Term[], names: readonly string[]): string[
   });
 }
 
-function logPieces(terms: readonly Term[], names: readonly string[], appearance: readonly number[]): string[] {
+function logPieces(
+  terms: readonly Term[],
+  names: readonly string[],
+  appearance: readonly number[],
+): string[] {
   const power = ({ node, coefficient }: Term): string => {
     const size = Math.abs(coefficient);
     return size === 1 ? names[node]! : `${names[node]}^${rounded(size)}`;

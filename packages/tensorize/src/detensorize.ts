@@ -56,7 +56,10 @@ function readNumber({ depth, V_mag, V_sign }: DagTensors, index: number, node: n
   const magnitude = V_mag[index * 2 * depth + node]!;
   const sign = V_sign[index * 2 * depth + node]!;
   if (!(magnitude >= 0 && magnitude < Infinity)) {
-    throw new TensorizeError('bad-tensors', `V_mag of node ${node} is finite and at least 0, got ${magnitude}`);
+    throw new TensorizeError(
+      'bad-tensors',
+      `V_mag of node ${node} is finite and at least 0, got ${magnitude}`,
+    );
   }
   if (sign !== 1 && sign !== -1) {
     throw new TensorizeError(
@@ -85,7 +88,7 @@ function hardDomain({ index, gate, terms }: PlanStep): 'linear' | 'log' {
   return gate === 1 ? 'linear' : 'log';
 }
 
-/** At least the nodes of the step's expression; throws before anything too large is built. */
+/** The nodes of the step's expression, at most; throws before anything too large is built. */
 function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number[]): number {
   let size = 1;
   for (const { node, coefficient } of terms) {
@@ -128,5 +131,4 @@ const repeated = (terms: readonly Term[], exprs: readonly Expr[]): Expr[] =>
 const times = (coefficient: number, expr: Expr): Expr =>
   coefficient === 1 ? expr : chain('Mul', num(coefficient), expr);
 
-const negated = (expr: Expr): Expr =>
-  expr.type === 'Num' ? num(-expr.value) : { type: 'Neg', arg: expr };
+const negated = (expr: Expr): Expr => (expr.type === 'Num' ? num(-expr.value) : { type: 'Neg', arg: expr });

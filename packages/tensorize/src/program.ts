@@ -28,6 +28,7 @@ export interface Program {
   readonly steps: readonly Step[];
 }
 
+type Leaf = Extract<Expr, { type: 'Num' | 'Sym' }>;
 type Chain = Extract<Expr, { args: readonly Expr[] }>;
 
 const OPERATORS: Record<Chain['type'], { domain: Domain; coefficient: number }> = {
@@ -37,76 +38,102 @@ const OPERATORS: Record<Chain['type'], { domain: Domain; coefficient: number }> 
   Div: { domain: 'log', coefficient: -1 },
 };
 
+const isLeaf = (expr: Expr): expr is Leaf => expr.type === 'Num' || expr.type === 'Sym';
 const isChain = (expr: Expr): expr is Chain => 'args' in expr;
 
+/** A step on the way: `operands` are those of `parts` that are compiled already. */
+interface OpenStep extends Step {
+  readonly parts: readonly Expr[];
+  readonly operands: Operand[];
+}
+
 /**
- * Compiles a normal form into numbers and steps.
+ * Compiles a normal form into numbers and steps, without recursion: nesting of any depth compiles, so that the error
+ * for a depth that is too small can say what is needed.
  *
  * @throws TensorizeError `bad-expression` where a number is not finite or a chain has no second operand
  */
-export function compile(expr: Expr): Program {
+export function compile(root: Expr): Program {
   const numbers: number[] = [];
   const symbols = new Map<string, number>();
   const steps: Step[] = [];
-
-  const addStep = (domain: Domain, operands: Operand[], coefficients: number[]): Operand => ({
-    from: 'step',
-    index: steps.push({ domain, operands, coefficients }) - 1,
-  });
-
-  const visit = (node: Expr): Operand => {
-    switch (node.type) {
-      case 'Num':
-        if (!Number.isFinite(node.value)) {
-          throw new TensorizeError('bad-expression', `expected finite numbers, got ${node.value}`);
-        }
-        return { from: 'initial', index: numbers.push(node.value) - 1 };
-      case 'Sym': {
-        const known = symbols.get(node.name);
-        if (known !== undefined) return { from: 'initial', index: known };
-        const index = numbers.push(0) - 1;
-        symbols.set(node.name, index);
-        return { from: 'initial', index };
-      }
-      case 'Neg':
-        return addStep('linear', [visit(node.arg)], [-1]);
-      case 'Add':
-      case 'Sub':
-      case 'Mul':
-      case 'Div': {
-        const links = leftSpine(node);
-        const operands = [visit(links[0]!.args[0]!)];
-        const coefficients = [1];
-        for (const { type, args } of links) {
-          for (let i = 1; i < args.length; i++) {
-            operands.push(visit(args[i]!));
-            coefficients.push(OPERATORS[type].coefficient);
-          }
-        }
-        return addStep(OPERATORS[node.type].domain, operands, coefficients);
-      }
-      case 'Pow':
-        throw new TensorizeError('bad-expression', 'a power is no part of the normal form');
-      default:
-        throw new TensorizeError('bad-expression', `no expression: ${JSON.stringify(node satisfies never)}`);
-    }
+  const initialNode = (leaf: Leaf): Operand => {
+    const known = leaf.type === 'Sym' ? symbols.get(leaf.name) : undefined;
+    if (known !== undefined) return { from: 'initial', index: known };
+    const index = numbers.push(leaf.type === 'Num' ? finite(leaf.value) : 0) - 1;
+    if (leaf.type === 'Sym') symbols.set(leaf.name, index);
+    return { from: 'initial', index };
   };
 
-  visit(expr);
-  return { numbers, symbols, steps };
+  const open: OpenStep[] = [];
+  let expr = root;
+  for (;;) {
+    if (!isLeaf(expr)) {
+      const step = openStep(expr);
+      open.push(step);
+      expr = step.parts[0]!;
+      continue;
+    }
+    let operand = initialNode(expr);
+    for (;;) {
+      const step = open.at(-1);
+      if (step === undefined) return { numbers, symbols, steps };
+      step.operands.push(operand);
+      if (step.operands.length < step.parts.length) {
+        expr = step.parts[step.operands.length]!;
+        break;
+      }
+      open.pop();
+      const { domain, operands, coefficients } = step;
+      operand = { from: 'step', index: steps.push({ domain, operands, coefficients }) - 1 };
+    }
+  }
+}
+
+function finite(value: number): number {
+  if (Number.isFinite(value)) return value;
+  throw new TensorizeError('bad-expression', `expected finite numbers, got ${value}`);
+}
+
+function openStep(expr: Exclude<Expr, Leaf>): OpenStep {
+  switch (expr.type) {
+    case 'Neg':
+      return { domain: 'linear', parts: [expr.arg], operands: [], coefficients: [-1] };
+    case 'Pow':
+      throw new TensorizeError('bad-expression', 'a power is no part of the normal form');
+    default: {
+      const chains = leftSpine(expr);
+      const parts = [chains[0]!.args[0]!];
+      const coefficients = [1];
+      for (const { type, args } of chains) {
+        for (let i = 1; i < args.length; i++) {
+          parts.push(args[i]!);
+          coefficients.push(OPERATORS[type].coefficient);
+        }
+      }
+      return { domain: OPERATORS[expr.type].domain, parts, operands: [], coefficients };
+    }
+  }
 }
 
 /** The chains that make one step, innermost (leftmost) first: `a − b + c` is [Sub(a, b), Add(…, c)]. */
 function leftSpine(chain: Chain): Chain[] {
   const { domain } = OPERATORS[chain.type];
-  const links: Chain[] = [];
-  for (let link: Expr = chain; isChain(link) && OPERATORS[link.type].domain === domain; link = link.args[0]!) {
-    if (link.args.length < 2) {
-      throw new TensorizeError('bad-expression', `${link.type} takes two operands or more, got ${link.args.length}`);
+  const chains: Chain[] = [];
+  for (
+    let expr: Expr = chain;
+    isChain(expr) && OPERATORS[expr.type].domain === domain;
+    expr = expr.args[0]!
+  ) {
+    if (expr.args.length < 2) {
+      throw new TensorizeError(
+        'bad-expression',
+        `${expr.type} takes two operands or more, got ${expr.args.length}`,
+      );
     }
-    links.push(link);
+    chains.push(expr);
   }
-  return links.reverse();
+  return chains.reverse();
 }
 
 /** The smallest depth that holds a program: its numbers or its steps, whichever are more; at least 1. */

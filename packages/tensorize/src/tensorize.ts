@@ -33,10 +33,7 @@ export function tensorize(source: Source, { depth }: { depth: number }): DagTens
  * @throws TensorizeError as `tensorize` does, with the `index` of the source; text that does not parse is
  *   `bad-expression` with the `ExprError` as its cause; `bad-option` where there are no sources
  */
-export function tensorizeAll(
-  sources: readonly (Source | null)[],
-  { depth }: { depth: number },
-): DagTensors {
+export function tensorizeAll(sources: readonly (Source | null)[], { depth }: { depth: number }): DagTensors {
   if (sources.length === 0) throw new TensorizeError('bad-option', 'expected at least one source, got none');
   const tensors = zeroDag({ depth, size: sources.length });
   sources.forEach((source, index) => {

@@ -28,7 +28,10 @@ export function variableGradients(
   checkTensors(tensors);
   const { depth, size, V_sign } = tensors;
   if (template.tensors.depth !== depth) {
-    throw new TensorizeError('bad-tensors', `the template has depth ${template.tensors.depth}, the tensors ${depth}`);
+    throw new TensorizeError(
+      'bad-tensors',
+      `the template has depth ${template.tensors.depth}, the tensors ${depth}`,
+    );
   }
   const width = 2 * depth;
   if (gradients.V_mag.length !== size * width) {

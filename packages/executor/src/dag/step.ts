@@ -122,8 +122,8 @@ export interface StepGradients {
  * Adds the gradient of one step to `out`; returns that of its gate. `upstream` is the gradient of its value.
  *
  * Derivatives are those of the function above, also at zero: d(a·b)/da at a = 0 is b. Where one is infinite
- * (√m at 0) it is held at ±1.8e308; where one is undefined (ln 0 of a term that takes no part, 0/0 in the
- * branch that the gate has closed) it is 0. So no gradient is NaN.
+ * (√m at 0) it is held at ±1.8e308, and so is every sum; where one is undefined (ln 0 of a term that takes no
+ * part, 0/0 in the branch that the gate has closed) it is 0. So no gradient is NaN.
  */
 export function stepBackward(
   nodes: Nodes,
@@ -137,8 +137,8 @@ export function stepBackward(
 ): number {
   const toLinear = chain(upstream, g);
   for (let j = 0; j < count; j++) {
-    out.O[j]! += chain(toLinear, nodes.value[j]!);
-    out.value[j]! += chain(toLinear, O[row + j]!);
+    out.O[j] = held(out.O[j]! + chain(toLinear, nodes.value[j]!));
+    out.value[j] = held(out.value[j]! + chain(toLinear, O[row + j]!));
   }
   const magnitude = magnitudePart(nodes, O, row, count, -1);
   const limit = Math.exp(maxLog);
@@ -151,15 +151,19 @@ export function stepBackward(
       const c = O[row + j]!;
       const m = nodes.magnitude[j]!;
       const s = nodes.sign[j]!;
-      if (!clamped && m !== 0) out.O[j]! += chain(chain(toLog, E * Q), Math.log(m));
+      if (!clamped && m !== 0) out.O[j] = held(out.O[j]! + chain(chain(toLog, E * Q), Math.log(m)));
       if (c === 0) continue;
       if (!clamped) {
-        const others = magnitudePart(nodes, O, row, count, j) * Q;
-        out.magnitude[j]! += chain(chain(toLog, others), c * Math.pow(m, c - 1));
+        // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
+        const toMagnitude =
+          c < 0
+            ? chain(chain(toLog, E * Q), c / m)
+            : chain(chain(toLog, magnitudePart(nodes, O, row, count, j) * Q), c * Math.pow(m, c - 1));
+        out.magnitude[j] = held(out.magnitude[j]! + toMagnitude);
       }
-      const others = E * signPart(nodes, O, row, count, j);
-      out.sign[j]! += chain(chain(toLog, others), (1 - cosPi(c)) / 2);
-      if (s !== 1) out.O[j]! -= chain(chain(toLog, others), ((1 - s) / 2) * Math.PI * sinPi(c));
+      const others = chain(toLog, E * signPart(nodes, O, row, count, j));
+      out.sign[j] = held(out.sign[j]! + chain(others, (1 - cosPi(c)) / 2));
+      if (s !== 1) out.O[j] = held(out.O[j]! - chain(others, ((1 - s) / 2) * Math.PI * sinPi(c)));
     }
   }
   return chain(upstream, linearPart(nodes, O, row, count) - E * Q);
@@ -169,8 +173,12 @@ export function stepBackward(
 function chain(upstream: number, local: number): number {
   const product = upstream * local;
   if (Number.isFinite(product)) return product;
-  if (upstream === 0 || local === 0 || Number.isNaN(product)) return 0;
-  return product > 0 ? Number.MAX_VALUE : -Number.MAX_VALUE;
+  return Number.isNaN(product) ? 0 : held(product);
+}
+
+/** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
+export function held(x: number, limit = Number.MAX_VALUE): number {
+  return Math.min(Math.max(x, -limit), limit);
 }
 
 /** cos(π·x), exact at multiples of ½. */

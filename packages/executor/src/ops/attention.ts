@@ -18,6 +18,8 @@ export function causalAttention(
   { heads, dropout = 0, seed = [0, 0] }: AttentionOptions,
 ): Tensor {
   const dtype = commonDType('causalAttention', qkv);
+  if (!(Number.isInteger(heads) && heads > 0))
+    throw new ExecutorError('value', `causalAttention: heads is a whole number from 1, given ${heads}`);
   const [batch, time, wide] = qkv.shape;
   if (
     batch === undefined ||

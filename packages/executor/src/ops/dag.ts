@@ -27,7 +27,9 @@ export function executeDag(fields: DagTensorFields, options: { maxLog?: number }
   const { V_mag, V_sign, O, G } = fields;
   const backend = commonBackend('executeDag', V_mag, V_sign, O, G);
   commonDType('executeDag', V_mag, V_sign, O, G);
-  const spec = specOf(fields, options.maxLog ?? Infinity);
+  const { maxLog = Infinity } = options;
+  if (!(maxLog > 0)) throw new ExecutorError('value', `executeDag: maxLog is above 0, given ${maxLog}`);
+  const spec = specOf(fields, maxLog);
   const width = 2 * spec.depth;
   const nodes = empty([spec.size, width], 'f64', backend);
   const storages = { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage };

@@ -1,6 +1,6 @@
 import { ExecutorError } from '../error.js';
 import type { MatmulSpec } from '../backend.js';
-import { show, sizeOf } from '../shape.js';
+import { sameShape, show, sizeOf } from '../shape.js';
 import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
 import { add } from './elementwise.js';
 
@@ -53,15 +53,21 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 
 /** x (…, in) · weightᵀ + bias, with weight (out, in) and bias (out) as in PyTorch → (…, out). */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
-  const backend = commonBackend('linear', x, weight);
-  const dtype = commonDType('linear', x, weight);
+  const inputs = bias ? [x, weight, bias] : [x, weight];
+  const backend = commonBackend('linear', ...inputs);
+  const dtype = commonDType('linear', ...inputs);
   const [n, k] = weight.shape;
   if (n === undefined || k === undefined || weight.shape.length !== 2 || x.shape[x.shape.length - 1] !== k)
     throw new ExecutorError(
       'shape',
       `linear: x ${show(x.shape)} and weight ${show(weight.shape)} do not fit`,
     );
-  const m = x.size / k;
+  if (bias && !sameShape(bias.shape, [n]))
+    throw new ExecutorError(
+      'shape',
+      `linear: weight ${show(weight.shape)} and bias ${show(bias.shape)} do not fit`,
+    );
+  const m = sizeOf(x.shape.slice(0, -1));
   const y = empty([...x.shape.slice(0, -1), n], dtype, backend);
   const base = {
     batch: 1,

@@ -1,7 +1,7 @@
 import type { AdamWSpec } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
-import { empty, type Tensor } from '../tensor.js';
+import { commonBackend, commonDType, empty, type Tensor } from '../tensor.js';
 
 /**
  * Scales all gradients together to an L2 norm of at most `maxNorm`, in place; → the norm before, one f64 element.
@@ -9,10 +9,9 @@ import { empty, type Tensor } from '../tensor.js';
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
   const gradients = [...parameters].flatMap((p) => (p.grad ? [p.grad] : []));
-  const first = gradients[0];
-  if (!first)
+  if (gradients.length === 0)
     throw new ExecutorError('autograd', 'clipGradNorm: no parameter has a gradient; call backward first');
-  const { backend } = first;
+  const backend = commonBackend('clipGradNorm', ...gradients);
   const total = empty([], 'f64', backend);
   const norm = empty([], 'f64', backend);
   backend.fill(total.storage, 0);
@@ -32,6 +31,8 @@ export function adamW(parameter: Tensor, m: Tensor, v: Tensor, spec: AdamWSpec):
       'shape',
       `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
     );
+  const backend = commonBackend('adamW', parameter, m, v);
+  commonDType('adamW', parameter, m, v);
   if (!parameter.grad) return;
-  parameter.backend.adamW(spec, parameter.storage, parameter.grad.storage, m.storage, v.storage);
+  backend.adamW(spec, parameter.storage, parameter.grad.storage, m.storage, v.storage);
 }

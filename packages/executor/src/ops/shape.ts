@@ -54,6 +54,8 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 /** Index `i` of dimension `dim`, which goes away. */
 export function select(x: Tensor, dim: number, i: number): Tensor {
   const d = dimension(dim, x.shape.length, 'select');
+  if (!(Number.isInteger(i) && i >= 0 && i < x.shape[d]!))
+    throw new ExecutorError('shape', `select: index ${i} of dimension ${dim} of ${show(x.shape)}`);
   return reshape(
     narrow(x, d, i, 1),
     x.shape.filter((_, k) => k !== d),
@@ -110,8 +112,12 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
 
 /** Tensors of one shape along a new dimension `dim`. */
 export function stack(tensors: readonly Tensor[], dim: number): Tensor {
-  const rank = (tensors[0]?.shape.length ?? 0) + 1;
-  const d = dimension(dim, rank, 'stack');
+  const first = tensors[0];
+  if (!first) throw new ExecutorError('shape', 'stack: no tensors given');
+  for (const t of tensors)
+    if (!sameShape(t.shape, first.shape))
+      throw new ExecutorError('shape', `stack: shapes ${show(first.shape)} and ${show(t.shape)} differ`);
+  const d = dimension(dim, first.shape.length + 1, 'stack');
   return cat(
     tensors.map((t) => reshape(t, [...t.shape.slice(0, d), 1, ...t.shape.slice(d)])),
     d,
@@ -134,9 +140,9 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** Dimension `order[d]` of x becomes dimension d. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
-  if (order.length !== x.shape.length || new Set(order).size !== order.length)
-    throw new ExecutorError('shape', `permute: order ${show(order)} for a tensor of shape ${show(x.shape)}`);
   const dims = order.map((d) => dimension(d, x.shape.length, 'permute'));
+  if (dims.length !== x.shape.length || new Set(dims).size !== dims.length)
+    throw new ExecutorError('shape', `permute: order ${show(order)} for a tensor of shape ${show(x.shape)}`);
   const shape = dims.map((d) => x.shape[d]!);
   const strides = stridesOf(x.shape);
   const inX = dims.map((d) => strides[d]!);

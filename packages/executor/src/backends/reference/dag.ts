@@ -1,5 +1,5 @@
 import type { DagFields, DagSpec, HostArray } from '../../backend.js';
-import { createNodes, setNode, stepBackward, stepValue, type Nodes } from '../../dag/step.js';
+import { createNodes, held, setNode, stepBackward, stepValue, type Nodes } from '../../dag/step.js';
 
 /** Values of all nodes of all graphs: `nodes` (size, 2·depth). */
 export function dag(spec: DagSpec, fields: DagFields<HostArray>, nodes: HostArray): void {
@@ -43,22 +43,29 @@ export function dagBackward(
     for (let i = depth - 1; i >= 0; i--) {
       const k = depth + i;
       // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const total = value[k]! + magnitude[k]! * graph.nodes.sign[k]!;
+      const total = held(value[k]! + magnitude[k]! * graph.nodes.sign[k]!);
       if (total === 0) continue;
       step.fill(0);
       const out = { value, magnitude, sign, O: step };
       const gate = stepBackward(graph.nodes, graph.O, i * width, k, graph.G[i]!, spec.maxLog, total, out);
-      if (gradients.O) for (let j = 0; j < k; j++) gradients.O[(plan * depth + i) * width + j]! += step[j]!;
-      if (gradients.G) gradients.G[plan * depth + i]! += gate;
+      if (gradients.O) for (let j = 0; j < k; j++) add(gradients.O, (plan * depth + i) * width + j, step[j]!);
+      if (gradients.G) add(gradients.G, plan * depth + i, gate);
     }
     for (let j = 0; j < depth; j++) {
       if (gradients.V_mag)
-        gradients.V_mag[row * width + j]! += magnitude[j]! + value[j]! * graph.nodes.sign[j]!;
+        add(gradients.V_mag, row * width + j, magnitude[j]! + value[j]! * graph.nodes.sign[j]!);
       if (gradients.V_sign)
-        gradients.V_sign[row * width + j]! += sign[j]! + value[j]! * graph.nodes.magnitude[j]!;
+        add(gradients.V_sign, row * width + j, sign[j]! + value[j]! * graph.nodes.magnitude[j]!);
     }
   }
 }
+
+/** to[i] += gradient, held at the largest finite number of its dtype. */
+function add(to: HostArray, i: number, gradient: number): void {
+  to[i] = held(to[i]! + gradient, to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
+}
+
+const MAX_F32 = (2 - 2 ** -23) * 2 ** 127;
 
 /** One graph at a time, in double. */
 class Graph {

@@ -1,0 +1,234 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  adamW,
+  add,
+  causalAttention,
+  clipGradNorm,
+  crossEntropy,
+  dropout,
+  emptyPool,
+  exp,
+  gelu,
+  layerNorm,
+  linear,
+  memoryStats,
+  ones,
+  randn,
+  reshape,
+  scope,
+  square,
+  sum,
+  tensor,
+  Tensor,
+  zeros,
+} from '../src/index.js';
+import { devices } from './devices.js';
+
+const released = expect.objectContaining({
+  name: 'ExecutorError',
+  code: 'released',
+  message: expect.stringMatching(/shape \(3\) was released with its scope/),
+});
+
+describe.each(devices)('on %s', (device) => {
+  const leaf = (values: number[]): Tensor =>
+    tensor(Float64Array.from(values), [values.length], { device, requiresGrad: true });
+  const constant = (values: number[]): Tensor => tensor(Float64Array.from(values), undefined, { device });
+
+  describe('a scope', () => {
+    it('frees what it does not return: using it afterwards is an error', () => {
+      let inner: Tensor | undefined;
+      const kept = scope(() => {
+        inner = square(constant([1, 2, 3]));
+        return exp(inner);
+      });
+      expect(Array.from(kept.dataSync())).toEqual([1, 4, 9].map(Math.exp));
+      expect(() => inner!.dataSync()).toThrow(released);
+      expect(() => square(inner!)).toThrow(released);
+    });
+
+    it('keeps what it returns in arrays, maps and objects, at any depth', () => {
+      const kept = scope(() => ({
+        list: [constant([1, 2, 3])],
+        map: new Map([['a', { b: constant([4]) }]]),
+        count: 2,
+        nothing: null,
+      }));
+      // Were one of them in the pool, this would overwrite it.
+      scope(() => [zeros([3], { device, dtype: 'f64' }), zeros([1], { device, dtype: 'f64' }), 0].length);
+      expect(Array.from(kept.list[0]!.dataSync())).toEqual([1, 2, 3]);
+      expect(kept.map.get('a')!.b.item()).toBe(4);
+      expect([kept.count, kept.nothing]).toEqual([2, null]);
+    });
+
+    it('keeps the memory of a view that it returns', () => {
+      const view = scope(() => reshape(constant([1, 2, 3, 4]), [2, 2]));
+      expect(Array.from(view.dataSync())).toEqual([1, 2, 3, 4]);
+    });
+
+    it('leaves tensors from outside alone', () => {
+      const x = constant([1, 2, 3]);
+      const same = scope(() => x);
+      scope(() => sum(x).item());
+      expect(same).toBe(x);
+      expect(Array.from(x.dataSync())).toEqual([1, 2, 3]);
+    });
+
+    it('gives what it returns to the scope around it, which frees it in turn', () => {
+      let inner: Tensor | undefined;
+      const outer = scope(() => {
+        inner = scope(() => square(constant([1, 2, 3])));
+        expect(Array.from(inner.dataSync())).toEqual([1, 4, 9]);
+        return scope(() => scope(() => add(inner!, inner!)));
+      });
+      expect(() => inner!.dataSync()).toThrow(released);
+      expect(Array.from(outer.dataSync())).toEqual([2, 8, 18]);
+    });
+
+    it('frees what was made before its body threw, and the scope around it goes on', () => {
+      let inner: Tensor | undefined;
+      const after = scope(() => {
+        expect(() =>
+          scope(() => {
+            inner = constant([1, 2, 3]);
+            throw new RangeError('from the body');
+          }),
+        ).toThrow('from the body');
+        return constant([7]);
+      });
+      expect(() => inner!.dataSync()).toThrow(released);
+      expect(after.item()).toBe(7);
+    });
+
+    it('refuses a body that returns a promise, and frees what it made', () => {
+      let inner: Tensor | undefined;
+      const asynchronous = () =>
+        scope(() => {
+          inner = constant([1, 2, 3]);
+          return Promise.resolve(inner);
+        });
+      expect(asynchronous).toThrow(
+        expect.objectContaining({ code: 'value', message: expect.stringMatching(/^scope: .*promise/) }),
+      );
+      expect(() => inner!.dataSync()).toThrow(released);
+    });
+
+    it('lets the gradient of a tensor from outside live on with it', () => {
+      const x = leaf([1, 2, 3]);
+      scope(() => {
+        sum(square(x)).backward();
+      });
+      scope(() => ones([3], { device, dtype: 'f64' }).size);
+      expect(Array.from(x.grad!.dataSync())).toEqual([2, 4, 6]);
+    });
+
+    it('returns the gradient of a leaf together with the leaf', () => {
+      const x = scope(() => {
+        const made = leaf([1, 2, 3]);
+        scope(() => {
+          sum(square(made)).backward();
+        });
+        return made;
+      });
+      scope(() => ones([3], { device, dtype: 'f64' }).size);
+      expect(Array.from(x.grad!.dataSync())).toEqual([2, 4, 6]);
+    });
+
+    it('refuses to differentiate a result whose tape it has freed', () => {
+      const x = leaf([1, 2, 3]);
+      const y = scope(() => sum(exp(square(x))));
+      expect(() => {
+        y.backward();
+      }).toThrow(released);
+    });
+  });
+
+  describe('buffers', () => {
+    it('of a freed tensor serve the next one of that dtype and size', () => {
+      const body = () => scope(() => zeros([1234], { device }).size);
+      body();
+      const before = memoryStats();
+      body();
+      expect(memoryStats()).toEqual(before);
+      scope(() => zeros([1234], { device, dtype: 'f64' }).size);
+      expect(memoryStats().allocated).toBe(before.allocated + 1);
+      scope(() => zeros([1235], { device }).size);
+      expect(memoryStats().allocated).toBe(before.allocated + 2);
+    });
+
+    it('in the pool go back to the backend with emptyPool', () => {
+      scope(() => zeros([77], { device }).size);
+      expect(memoryStats().pooled).toBeGreaterThan(0);
+      emptyPool();
+      expect(memoryStats().pooled).toBe(0);
+      const { allocated } = memoryStats();
+      scope(() => zeros([77], { device }).size);
+      expect(memoryStats()).toEqual({ allocated: allocated + 1, pooled: 1 });
+    });
+  });
+
+  describe('a training step of a network of two layers with attention', () => {
+    const C = 8;
+    const batch = { rows: 2, time: 5, classes: 7 };
+
+    function network() {
+      let n = 0;
+      const weight = (...shape: number[]) => {
+        const p = randn(shape, { device, seed: [1, n++], std: 0.3 });
+        p.requiresGrad = true;
+        return { p, m: zeros(shape, { device }), v: zeros(shape, { device }) };
+      };
+      const norm = [weight(C), weight(C)] as const;
+      const attention = [weight(3 * C, C), weight(3 * C)] as const;
+      const out = [weight(batch.classes, C), weight(batch.classes)] as const;
+      return { norm, attention, out, all: [...norm, ...attention, ...out] };
+    }
+
+    /** → loss */
+    function train({ norm, attention, out, all }: ReturnType<typeof network>, step: number): number {
+      return scope(() => {
+        const { rows, time, classes } = batch;
+        // The same batch each time, so that the loss must fall.
+        const x = randn([rows, time, C], { device, seed: [2, 2] });
+        const target = tensor(
+          Int32Array.from({ length: rows * time }, (_, i) => (i % 6 === 5 ? -1 : i % classes)),
+          [rows, time],
+          { device },
+        );
+        for (const { p } of all) p.zeroGrad();
+        const normal = layerNorm(x, norm[0].p, norm[1].p);
+        const qkv = linear(normal, attention[0].p, attention[1].p);
+        const mixed = causalAttention(qkv, { heads: 2, dropout: 0.1, seed: [3, step] });
+        const hidden = dropout(gelu(add(mixed, x)), 0.1, [4, step]);
+        const loss = crossEntropy(linear(hidden, out[0].p, out[1].p), target);
+        loss.backward();
+        clipGradNorm(
+          all.map(({ p }) => p),
+          1,
+        );
+        for (const { p, m, v } of all)
+          adamW(p, m, v, { lr: 0.02, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step });
+        return loss.item();
+      });
+    }
+
+    it('allocates no buffer after the first step, and learns', () => {
+      const net = network();
+      const first = train(net, 1);
+      const before = memoryStats();
+      let last = first;
+      for (let step = 2; step <= 40; step++) last = train(net, step);
+      expect(memoryStats()).toEqual(before);
+      expect(last).toBeLessThan(0.5 * first);
+    });
+
+    it('gives the same bits when it is run again', () => {
+      const run = () => {
+        const net = network();
+        const losses = [1, 2, 3].map((step) => train(net, step));
+        return [losses, ...net.all.map(({ p }) => Array.from(p.dataSync()))];
+      };
+      expect(run()).toEqual(run());
+    });
+  });
+});

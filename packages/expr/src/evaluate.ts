@@ -1,0 +1,51 @@
+import { ExprError } from './error.js';
+import type { Expr } from './expr.js';
+import { fold } from './fold.js';
+import { operands } from './operands.js';
+
+/**
+ * The value of an expression in IEEE double arithmetic, chains from the left: `Sub(a, b, c)` is `(a − b) − c`,
+ * `x ^ -1` is `1 / x`. Division by zero and overflow give ±Infinity or NaN, as IEEE arithmetic does.
+ *
+ * `scope` gives the values of variables; only its own properties count.
+ *
+ * @throws ExprError `unknown-symbol` for a variable that `scope` does not define, `bad-option` where its value is no number.
+ * @example evaluate(parse('2.5 * x + 1'), { x: 3 }) // 8.5
+ */
+export function evaluate(expr: Expr, scope: Readonly<Record<string, number>> = {}): number {
+  return fold<Expr, number>(expr, operands, (node, values) => {
+    switch (node.type) {
+      case 'Num':
+        return node.value;
+      case 'Sym':
+        return lookUp(node.name, scope);
+      case 'Neg':
+        return -values[0]!;
+      case 'Pow':
+        return 1 / values[0]!;
+      case 'Add':
+        return values.reduce((a, b) => a + b);
+      case 'Sub':
+        return values.reduce((a, b) => a - b);
+      case 'Mul':
+        return values.reduce((a, b) => a * b);
+      case 'Div':
+        return values.reduce((a, b) => a / b);
+    }
+  });
+}
+
+function lookUp(name: string, scope: Readonly<Record<string, number>>): number {
+  if (!Object.hasOwn(scope, name)) {
+    const known = Object.keys(scope);
+    throw new ExprError(
+      'unknown-symbol',
+      `The variable '${name}' has no value: the scope defines ${known.length > 0 ? known.join(', ') : 'none'}.`,
+    );
+  }
+  const value: unknown = scope[name];
+  if (typeof value !== 'number') {
+    throw new ExprError('bad-option', `The variable '${name}' must be a number, not ${typeof value}.`);
+  }
+  return value;
+}

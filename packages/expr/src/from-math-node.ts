@@ -1,0 +1,126 @@
+import { ExprError } from './error.js';
+import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
+import { fold } from './fold.js';
+import { isSymbolName } from './names.js';
+
+/** What `fromMathNode` asks of a mathjs node; every node of mathjs fits. */
+export interface MathNodeLike {
+  readonly type: string;
+}
+
+const CHAINS = new Map<unknown, ChainType>([
+  ['add', 'Add'],
+  ['subtract', 'Sub'],
+  ['multiply', 'Mul'],
+  ['divide', 'Div'],
+]);
+
+/**
+ * The expression of a mathjs node, for those who have one already: from mathjs's `parse` or `simplify`. It allows
+ * what `parse` allows: numbers, symbols, `+ - * /`, signs, parentheses and `^ -1`. A run of one operator without
+ * parentheses is one chain.
+ *
+ * @throws ExprError `unsupported` for any other node, `not-finite` for NaN and infinities.
+ * @example fromMathNode(simplify('x + x + y')) // Add(Mul(2, x), y)
+ */
+export function fromMathNode(node: MathNodeLike): Expr {
+  return fold<unknown, Expr>(node, mathOperands, (current, args) => {
+    const { type, value, name, fn } = fieldsOf(current);
+    switch (type) {
+      case 'ConstantNode':
+        return constant(value);
+      case 'SymbolNode':
+        return symbol(name);
+      case 'ParenthesisNode':
+        return args[0]!;
+      default:
+        return operation(fn, args, current);
+    }
+  });
+}
+
+function operation(fn: unknown, args: readonly Expr[], node: unknown): Expr {
+  const chain = CHAINS.get(fn);
+  if (chain !== undefined) return Chain(chain, args);
+  const arg = args[0]!;
+  if (fn === 'unaryPlus') return arg;
+  if (fn === 'pow') return Pow(arg);
+  // A sign directly before a literal is part of the number; '-(2)' and '--2' are minuses of a number.
+  const literal = fieldsOf(fieldsOf(node).args[0]).type === 'ConstantNode';
+  return literal && arg.type === 'Num' && !(arg.value < 0 || Object.is(arg.value, -0))
+    ? Num(-arg.value)
+    : Neg(arg);
+}
+
+/** The operands of a node that become operands of its expression; refuses what is no arithmetic. */
+function mathOperands(node: unknown): readonly unknown[] {
+  const { type, fn, args, content } = fieldsOf(node);
+  if (type === 'ConstantNode' || type === 'SymbolNode') return [];
+  if (type === 'ParenthesisNode') return [content];
+  if (type !== 'OperatorNode')
+    throw unsupported(typeof type === 'string' ? type : 'a value that is no mathjs node');
+  if (CHAINS.has(fn)) return run(node);
+  if ((fn === 'unaryMinus' || fn === 'unaryPlus') && args.length === 1) return args;
+  if (fn === 'pow' && args.length === 2) {
+    if (isMinusOne(args[1])) return [args[0]];
+    throw unsupported('a power other than ^ -1');
+  }
+  throw unsupported(`the operation '${String(fn)}' of ${args.length} operands`);
+}
+
+/** The operands of an unparenthesised run of one operator: all of `a + b + c`, which mathjs nests on the left. */
+function run(node: unknown): unknown[] {
+  const { fn } = fieldsOf(node);
+  const reversed: unknown[] = [];
+  let left = node;
+  for (;;) {
+    const { type, fn: operator, args, implicit, isPercentage } = fieldsOf(left);
+    if (type !== 'OperatorNode' || operator !== fn) break;
+    if (implicit === true) throw unsupported('a multiplication without *');
+    if (isPercentage === true) throw unsupported('a percentage');
+    if (args.length < 2) throw unsupported(`the operation '${String(fn)}' of ${args.length} operands`);
+    for (let i = args.length - 1; i > 0; i--) reversed.push(args[i]);
+    left = args[0];
+  }
+  reversed.push(left);
+  return reversed.reverse();
+}
+
+function isMinusOne(exponent: unknown): boolean {
+  let fields = fieldsOf(exponent);
+  while (fields.type === 'ParenthesisNode') fields = fieldsOf(fields.content);
+  if (fields.type === 'ConstantNode') return fields.value === -1;
+  if (fields.type !== 'OperatorNode' || fields.fn !== 'unaryMinus' || fields.args.length !== 1) return false;
+  const arg = fieldsOf(fields.args[0]);
+  return arg.type === 'ConstantNode' && arg.value === 1;
+}
+
+function constant(value: unknown): Expr {
+  if (typeof value !== 'number') throw unsupported(`the constant ${String(value)}`);
+  if (!Number.isFinite(value)) throw new ExprError('not-finite', `${value} is no finite number.`);
+  return Num(value);
+}
+
+function symbol(name: unknown): Expr {
+  if (typeof name !== 'string' || !isSymbolName(name)) throw unsupported(`the symbol '${String(name)}'`);
+  return Sym(name);
+}
+
+const unsupported = (what: string): ExprError =>
+  new ExprError(
+    'unsupported',
+    `Not part of an expression: ${what}. Allowed are numbers, variables, + - * /, signs, parentheses and ^ -1.`,
+  );
+
+type Fields = Record<'type' | 'value' | 'name' | 'fn' | 'content' | 'implicit' | 'isPercentage', unknown> & {
+  readonly args: readonly unknown[];
+};
+
+/** The fields of a node of foreign making, each to be checked by who uses it. */
+function fieldsOf(node: unknown): Fields {
+  const foreign = (typeof node === 'object' && node !== null ? node : {}) as Partial<
+    Record<keyof Fields, unknown>
+  >;
+  const { type, value, name, fn, content, implicit, isPercentage, args } = foreign;
+  return { type, value, name, fn, content, implicit, isPercentage, args: Array.isArray(args) ? args : [] };
+}

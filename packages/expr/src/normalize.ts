@@ -1,0 +1,87 @@
+import type { ChainType, Expr } from './expr.js';
+import { fold } from './fold.js';
+import { operands } from './operands.js';
+
+export { ExprError, type ExprErrorCode } from './error.js';
+export { type ChainType, type Expr } from './expr.js';
+export { fromMathNode, type MathNodeLike } from './from-math-node.js';
+
+/** An expression under construction. Every chain in it was made by this call of `normalize`, which may lengthen it. */
+type Draft =
+  | Extract<Expr, { type: 'Num' | 'Sym' }>
+  | { readonly type: 'Neg'; readonly arg: Draft }
+  | { readonly type: ChainType; readonly args: Draft[] };
+
+/**
+ * The normal form of an expression, for tensors, comparison and printing:
+ *
+ * - no `Pow`: `a · b⁻¹` is `Div(a, b)`, `x⁻¹` elsewhere is `Div(1, x)`;
+ * - `Neg` only of what is neither a number nor a `Neg`; `−1 · x` of two factors is `Neg(x)` where x is no number;
+ * - `a + (−b)` is `Sub(a, b)` and `a − (−b)` is `Add(a, b)`, where b is no number: numbers keep their signs;
+ * - chains are flat on the left, `(a + b) + c` is `Add(a, b, c)`. A group on the right of an operator stays, because
+ *   it is evaluated first and IEEE addition is not associative.
+ *
+ * Numbers keep their order of appearance. The value keeps its bits, but where `Pow` became a division. Normalising
+ * twice changes nothing.
+ *
+ * @example normalize(parse('a + (-b) + c')) // Add(Sub(a, b), c)
+ */
+export function normalize(expr: Expr): Expr {
+  return fold<Expr, Draft>(expr, operands, (node, args) => {
+    switch (node.type) {
+      case 'Num':
+      case 'Sym':
+        return node;
+      case 'Neg':
+        return negate(args[0]!);
+      case 'Pow':
+        return { type: 'Div', args: [{ type: 'Num', value: 1 }, args[0]!] };
+      case 'Add':
+      case 'Sub':
+        return sum(node.type, args);
+      case 'Mul':
+        return product(node.args, args);
+      case 'Div':
+        return args.reduce((left, right) => append(left, 'Div', right));
+    }
+  });
+}
+
+function negate(expr: Draft): Draft {
+  if (expr.type === 'Num') return { type: 'Num', value: -expr.value };
+  return expr.type === 'Neg' ? expr.arg : { type: 'Neg', arg: expr };
+}
+
+function sum(type: 'Add' | 'Sub', args: readonly Draft[]): Draft {
+  const opposite = type === 'Add' ? 'Sub' : 'Add';
+  return args.reduce((left, right) =>
+    right.type === 'Neg' ? append(left, opposite, right.arg) : append(left, type, right),
+  );
+}
+
+function product(sources: readonly Expr[], args: readonly Draft[]): Draft {
+  let left = args[0]!;
+  for (let i = 1; i < args.length; i++) {
+    const right = args[i]!;
+    // A normalised Pow is 1 / x, and so is a division that somebody wrote: only the source tells which it is.
+    left =
+      sources[i]!.type === 'Pow' && right.type === 'Div'
+        ? append(minusOneAsSign(left), 'Div', right.args[1]!)
+        : append(left, 'Mul', right);
+  }
+  return minusOneAsSign(left);
+}
+
+/** `−1 · x` is `Neg(x)`, where x is no number and the only other factor. */
+function minusOneAsSign(expr: Draft): Draft {
+  if (expr.type !== 'Mul' || expr.args.length !== 2) return expr;
+  const [first, second] = expr.args;
+  return first!.type === 'Num' && first!.value === -1 && second!.type !== 'Num' ? negate(second!) : expr;
+}
+
+/** `left ∘ right` as one more operand of a chain that is there already, or as a new chain. */
+function append(left: Draft, type: ChainType, right: Draft): Draft {
+  if (left.type !== type) return { type, args: [left, right] };
+  left.args.push(right);
+  return left;
+}

@@ -1,0 +1,46 @@
+import { ExprError } from './error.js';
+import { isName } from './names.js';
+import { scan, type Scan } from './scan.js';
+import { isVocabulary } from './vocabulary.js';
+import { wordsToText } from './words.js';
+
+/** What `parse` reads by default: a repaired text must not be longer. */
+const MAX_LENGTH = 10_000;
+
+/**
+ * Makes the begin of an expression one: finishes a dangling decimal point ("2." is "2.0"), drops operators, signs and
+ * open parentheses at the end, and closes the parentheses that are open. A text that is an expression already comes
+ * back trimmed. Words are understood too and come back as symbols; a text of nothing but names is words where one of
+ * them belongs to the vocabulary.
+ *
+ * @returns a text that `parse` reads, or null where nothing is left or no expression begins so. Never throws on strings.
+ * @example completePrefix('2.5 * (3 +') // '2.5 * (3)'
+ * @example completePrefix('two point') // '2.0'
+ */
+export function completePrefix(text: string): string | null {
+  try {
+    const symbols = isWords(text) ? wordsToText(text) : text;
+    const completed = complete(symbols, scan(symbols));
+    return completed === null || completed.length > MAX_LENGTH ? null : completed;
+  } catch (error) {
+    if (error instanceof ExprError && error.code !== 'bad-option') return null;
+    throw error;
+  }
+}
+
+function complete(text: string, { tokens, unclosed }: Scan): string | null {
+  const last = tokens.findLastIndex(
+    ({ kind }) => kind === 'number' || kind === 'symbol' || kind === 'close' || kind === 'inverse',
+  );
+  if (last < 0) return null;
+  const dropped = tokens.slice(last + 1);
+  const { position, text: lastText, kind } = tokens[last]!;
+  const kept = text.slice(tokens[0]!.position, position + lastText.length);
+  const decimal = kind === 'number' && lastText.endsWith('.') ? '0' : '';
+  return kept + decimal + ')'.repeat(unclosed - dropped.filter((token) => token.kind === 'open').length);
+}
+
+function isWords(text: string): boolean {
+  const pieces = typeof text === 'string' ? text.trim().split(/\s+/) : [];
+  return pieces.some(isVocabulary) && pieces.every(isName);
+}

@@ -1,0 +1,131 @@
+import { ExprError } from './error.js';
+import { nameAt, reservedAs } from './names.js';
+import type { Token } from './scan.js';
+
+const ALLOWED = 'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.';
+
+/** Signs that people write for an operator. */
+const LOOKALIKES = new Map([
+  ['\u00D7', '*'],
+  ['\u00B7', '*'],
+  ['\u22C5', '*'],
+  ['\u00F7', '/'],
+  ['\u2212', '-'],
+  ['\u2013', '-'],
+]);
+
+/** What characters and pairs of them mean elsewhere; the longest that fits is named. */
+const ELSEWHERE: readonly (readonly [string, string])[] = [
+  ['.*', 'elementwise operators'],
+  ['./', 'elementwise operators'],
+  ['.^', 'elementwise operators'],
+  ['!=', 'comparisons'],
+  ['==', 'comparisons'],
+  ['!', 'factorials'],
+  ['%', 'percentages and remainders'],
+  [',', 'commas'],
+  ['[', 'matrices'],
+  [']', 'matrices'],
+  ['{', 'objects'],
+  ['}', 'objects'],
+  ['"', 'strings'],
+  ["'", 'strings and transposes'],
+  ['=', 'assignments'],
+  ['<', 'comparisons'],
+  ['>', 'comparisons'],
+  ['&', 'bitwise operators'],
+  ['|', 'bitwise operators'],
+  ['~', 'bitwise operators'],
+  ['?', 'conditions'],
+  [':', 'ranges'],
+  [';', 'several expressions'],
+  ['\n', 'several lines'],
+  ['\r', 'several lines'],
+  ['#', 'comments'],
+];
+
+/** The errors of `scan`: what is met, what is allowed, and where one exists the way out. */
+export const refuse = {
+  /** No operand can begin like this. */
+  operand(text: string, position: number): ExprError {
+    const char = text[position]!;
+    if ('+*/^)'.includes(char)) {
+      return new ExprError('syntax', `A number, variable or '(' is expected before '${char}'.`, position);
+    }
+    return refuse.character(text, position);
+  },
+
+  /** Something follows an operand that is no operator. */
+  adjacent(text: string, position: number, before: Token): ExprError {
+    const char = text[position]!;
+    if (char === '(') {
+      return before.kind === 'symbol'
+        ? unsupported(`${shorten(before.text)}(…) would call a function.`, before.position)
+        : refuse.implicitProduct(position);
+    }
+    const name = nameAt(text, position);
+    const reserved = reservedAs(name);
+    if (reserved !== undefined) return refuse.reserved(name, reserved, position);
+    if (name !== '') return refuse.implicitProduct(position);
+    if (/^\.?\d/.test(text.slice(position, position + 2))) {
+      return before.kind === 'number'
+        ? new ExprError('syntax', 'An operator is missing between two numbers.', position)
+        : refuse.implicitProduct(position);
+    }
+    return refuse.character(text, position);
+  },
+
+  implicitProduct: (position: number): ExprError =>
+    unsupported('An operator is missing before this; a product is written with *.', position),
+
+  character(text: string, position: number): ExprError {
+    const char = String.fromCodePoint(text.codePointAt(position)!);
+    const operator = LOOKALIKES.get(char);
+    if (operator !== undefined) return unsupported(`'${char}' is written ${operator} here.`, position);
+    const known = ELSEWHERE.find(([begin]) => text.startsWith(begin, position));
+    if (known !== undefined)
+      return unsupported(`${JSON.stringify(known[0])} is not read: there are no ${known[1]} here.`, position);
+    return new ExprError(
+      'syntax',
+      `The character ${JSON.stringify(char)} is unexpected. ${ALLOWED}`,
+      position,
+    );
+  },
+
+  radix: (position: number): ExprError =>
+    unsupported('Hexadecimal, octal and binary numbers are not read.', position),
+
+  overflow: (number: string, position: number): ExprError =>
+    new ExprError(
+      'not-finite',
+      `${shorten(number)} is larger than the largest double, about 1.8e308.`,
+      position,
+    ),
+
+  reserved: (name: string, kind: 'constant' | 'operator', position: number): ExprError =>
+    unsupported(
+      `'${name}' is ${kind === 'constant' ? 'a constant' : 'an operator'} of other languages, no variable.`,
+      position,
+    ),
+
+  power: (position: number): ExprError =>
+    unsupported('The only power is ^ -1, once: write (x ^ -1) ^ -1 or a product instead.', position),
+
+  tooDeep: (position: number, maxDepth: number): ExprError =>
+    new ExprError('too-deep', `Parentheses and signs are nested deeper than ${maxDepth} levels.`, position),
+
+  /** The end of the text cuts a token off. */
+  cut({ text, position }: Token): ExprError {
+    const wanted = text.startsWith('^') ? 'the rest of ^ -1' : text === '.' ? 'a digit' : 'the exponent';
+    return new ExprError(
+      'syntax',
+      `After '${text}' the text ends where ${wanted} is expected.`,
+      position + text.length,
+    );
+  },
+};
+
+const unsupported = (message: string, position: number): ExprError =>
+  new ExprError('unsupported', `${message} ${ALLOWED}`, position);
+
+const shorten = (text: string): string => (text.length > 30 ? `${text.slice(0, 30)}…` : text);

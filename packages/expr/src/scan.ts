@@ -1,0 +1,177 @@
+import { ExprError } from './error.js';
+import { nameAt, reservedAs } from './names.js';
+import { refuse } from './refuse.js';
+
+/** Limits on a text, checked before any part of it is parsed. */
+export interface Limits {
+  /** Most characters; 10,000 where left out. */
+  readonly maxLength?: number;
+  /** Most levels of parentheses and signs within one another; 256 where left out. */
+  readonly maxDepth?: number;
+}
+
+export type TokenKind =
+  | 'number'
+  | 'symbol'
+  /** A binary operator. */
+  | 'operator'
+  /** A unary plus or minus. */
+  | 'sign'
+  | 'open'
+  | 'close'
+  /** A whole `^ -1` or `^(-1)`. */
+  | 'inverse'
+  /** The begin of a token that the end of the text cut off: `^ -`, `1e`, `.`. */
+  | 'cut';
+
+export interface Token {
+  readonly kind: TokenKind;
+  readonly text: string;
+  /** Index of its first character. */
+  readonly position: number;
+}
+
+export interface Scan {
+  readonly tokens: readonly Token[];
+  /** Parentheses that the text leaves open. */
+  readonly unclosed: number;
+  /** Why the text is no whole expression, though the begin of one; null where it is whole. */
+  readonly incomplete: ExprError | null;
+}
+
+const NUMBER = /(?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+const BLANK = /[ \t\u00A0]*/y;
+const CUT_EXPONENT = /[eE][+-]?$/y;
+const INVERSE = /\^[ \t\u00A0]*(\()?[ \t\u00A0]*-[ \t\u00A0]*/y;
+const CUT_INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?(?:-[ \t\u00A0]*)?$/y;
+
+/** Reads what `pattern` (sticky) finds at `position`; empty where it finds nothing. */
+function match(pattern: RegExp, text: string, position: number): string {
+  pattern.lastIndex = position;
+  return pattern.exec(text)?.[0] ?? '';
+}
+
+/**
+ * Cuts a text into the tokens of an expression, and checks all that an expression needs but what follows from a
+ * token's absence at the end: the begin of an expression passes as well, and says in `incomplete` what is missing.
+ * Iterative and linear in the text, so that a hostile one meets its error here and never a deep recursion.
+ *
+ * @throws ExprError with the position of the first character that no expression could have there.
+ */
+export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limits = {}): Scan {
+  checkLimits(text, maxLength, maxDepth);
+  const end = text.trimEnd().length;
+  const tokens: Token[] = [];
+  /** For each open parenthesis, the levels it adds: itself and the signs before it. */
+  const levels: number[] = [];
+  let depth = 0;
+  let signs = 0;
+  let operandNext = true;
+  let position = text.length - text.trimStart().length;
+
+  const push = (kind: TokenKind, length: number): void => {
+    tokens.push({ kind, text: text.slice(position, position + length), position });
+    position += length;
+  };
+
+  while (position < end) {
+    const char = text[position]!;
+    if (char === '(' || ((char === '+' || char === '-') && operandNext)) {
+      if (!operandNext) throw refuse.adjacent(text, position, tokens.at(-1)!);
+      if (depth + signs >= maxDepth) throw refuse.tooDeep(position, maxDepth);
+      push(char === '(' ? 'open' : 'sign', 1);
+      signs++;
+      if (char === '(') {
+        levels.push(signs);
+        depth += signs;
+        signs = 0;
+      }
+    } else if (operandNext) {
+      const number = match(NUMBER, text, position);
+      const name = number === '' ? nameAt(text, position) : '';
+      if (number !== '') readNumber(number);
+      else if (name !== '') readName(name);
+      else if (char === '.' && position + 1 === end) push('cut', 1);
+      else throw refuse.operand(text, position);
+      operandNext = false;
+      signs = 0;
+    } else if (char === '+' || char === '-' || char === '*' || char === '/') {
+      push('operator', 1);
+      operandNext = true;
+    } else if (char === ')') {
+      const level = levels.pop();
+      if (level === undefined) throw new ExprError('syntax', `This ')' has no '(' before it.`, position);
+      depth -= level;
+      push('close', 1);
+    } else if (char === '^') {
+      readInverse();
+    } else {
+      throw refuse.adjacent(text, position, tokens.at(-1)!);
+    }
+    position += match(BLANK, text, position).length;
+  }
+  return { tokens, unclosed: levels.length, incomplete: whatIsMissing() };
+
+  function readNumber(number: string): void {
+    if (/^0[box]/.test(text.slice(position, position + 2))) throw refuse.radix(position);
+    if (!Number.isFinite(Number(number))) throw refuse.overflow(number, position);
+    push('number', number.length);
+    const exponent = match(CUT_EXPONENT, text.slice(0, end), position);
+    if (exponent !== '') push('cut', exponent.length);
+  }
+
+  function readName(name: string): void {
+    const reserved = reservedAs(name);
+    if (reserved !== undefined) throw refuse.reserved(name, reserved, position);
+    push('symbol', name.length);
+  }
+
+  function readInverse(): void {
+    if (tokens.at(-1)?.kind === 'inverse') throw refuse.power(position);
+    const visible = text.slice(0, end);
+    const cut = match(CUT_INVERSE, visible, position);
+    if (cut !== '') return push('cut', cut.length);
+    const opening = match(INVERSE, visible, position);
+    const number = opening === '' ? '' : match(NUMBER, visible, position + opening.length);
+    if (Number(number || 0) !== 1) throw refuse.power(position);
+    let length = opening.length + number.length;
+    if (opening.includes('(')) {
+      length += match(BLANK, visible, position + length).length;
+      if (position + length === end) return push('cut', length);
+      if (visible[position + length] !== ')') throw refuse.power(position);
+      length++;
+    }
+    push('inverse', length);
+  }
+
+  function whatIsMissing(): ExprError | null {
+    if (tokens.length === 0)
+      return new ExprError('syntax', 'An expression is expected, such as 2.5 * (3 + x).', end);
+    const last = tokens.at(-1)!;
+    if (last.kind === 'cut') return refuse.cut(last);
+    if (operandNext)
+      return new ExprError('syntax', `A number, variable or '(' is expected after '${last.text}'.`, end);
+    return levels.length > 0 ? new ExprError('syntax', `A ')' is missing at the end.`, end) : null;
+  }
+}
+
+function checkLimits(text: unknown, maxLength: number, maxDepth: number): void {
+  if (typeof text !== 'string') {
+    throw new ExprError(
+      'bad-option',
+      `An expression is a string, not ${text === null ? 'null' : typeof text}.`,
+    );
+  }
+  for (const [name, limit] of Object.entries({ maxLength, maxDepth })) {
+    if (typeof limit !== 'number' || !(limit >= 1)) {
+      throw new ExprError('bad-option', `${name} must be a number of at least 1, not ${String(limit)}.`);
+    }
+  }
+  if (text.length > maxLength) {
+    throw new ExprError(
+      'too-long',
+      `The text has ${text.length} characters; at most ${maxLength} are read.`,
+      maxLength,
+    );
+  }
+}

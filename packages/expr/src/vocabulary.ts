@@ -1,0 +1,88 @@
+import { ExprError } from './error.js';
+import { isName } from './names.js';
+
+/** How each symbol is said. Of two ways to say it, the first is said and both are understood. */
+const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
+  ...['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'].map(
+    (word, digit) => [String(digit), word] as const,
+  ),
+  ['.', 'point'],
+  ['+', 'plus'],
+  ['-', 'minus'],
+  ['*', 'times'],
+  ['/', 'divided by'],
+  ['^', 'to the power of'],
+  ['(', 'open'],
+  ['(', 'open parenthesis'],
+  [')', 'close'],
+  [')', 'close parenthesis'],
+];
+
+const SAID = new Map(PHRASES.toReversed());
+const UNDERSTOOD = PHRASES.map(([symbol, phrase]) => ({ symbol, words: phrase.split(' ') })).sort(
+  (a, b) => b.words.length - a.words.length,
+);
+const VOCABULARY = new Set(UNDERSTOOD.flatMap(({ words }) => words));
+
+/** The words for a symbol; empty where there are none. */
+export const phraseOf = (symbol: string): string => SAID.get(symbol) ?? '';
+
+/** Whether a word belongs to a phrase, in any case of letters. */
+export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());
+
+/** A symbol or a name that was said, and where. */
+export interface Spoken {
+  readonly symbol: string;
+  readonly position: number;
+}
+
+/**
+ * Reads words phrase by phrase. `rest` is what the end of the text cut off, null where nothing. In a 'prefix' the
+ * last word may be cut off in the middle; in a 'whole' text it is then a name, as any word outside the vocabulary.
+ *
+ * @throws ExprError `syntax` at a word that is neither of the vocabulary nor a name.
+ */
+export function readPhrases(text: string, as: 'whole' | 'prefix'): { spoken: Spoken[]; rest: string | null } {
+  const pieces = Array.from(text.matchAll(/\S+/g), (match) => ({ word: match[0], position: match.index }));
+  const words = pieces.map(({ word }) => word.toLowerCase());
+  const lastMayBeCut = as === 'prefix' && !/\s$/.test(text);
+  const spoken: Spoken[] = [];
+  for (let i = 0; i < pieces.length;) {
+    const { word, position } = pieces[i]!;
+    const phrase = UNDERSTOOD.find((candidate) =>
+      candidate.words.every((wanted, k) => wanted === words[i + k]),
+    );
+    if (phrase !== undefined) spoken.push({ symbol: phrase.symbol, position });
+    const next = i + (phrase?.words.length ?? 0);
+    if (next < pieces.length && isCutOff(words.slice(i, i + 5), lastMayBeCut)) {
+      return { spoken, rest: text.slice(pieces[next]!.position).trimEnd() };
+    }
+    if (phrase === undefined) {
+      if (!isName(word) || isVocabulary(word)) throw unexpected(word, position);
+      spoken.push({ symbol: word, position });
+    }
+    i = Math.max(next, i + 1);
+  }
+  return { spoken, rest: null };
+}
+
+/** Whether the words, which may be the last of the text, begin a phrase that is longer than they are. */
+function isCutOff(words: readonly string[], lastMayBeCut: boolean): boolean {
+  return UNDERSTOOD.some(
+    (phrase) =>
+      words.length <= phrase.words.length &&
+      words.every((word, k) => {
+        const wanted = phrase.words[k]!;
+        return k === words.length - 1 && lastMayBeCut ? wanted.startsWith(word) : wanted === word;
+      }) &&
+      words.join(' ') !== phrase.words.join(' '),
+  );
+}
+
+const unexpected = (word: string, position: number): ExprError =>
+  new ExprError(
+    'syntax',
+    `The word ${JSON.stringify(word.length > 30 ? `${word.slice(0, 30)}…` : word)} is unexpected. Words are digits (zero … nine), point, ` +
+      'plus, minus, times, divided by, open, close, to the power of, and names of variables.',
+    position,
+  );

@@ -1,0 +1,148 @@
+import { ExprError } from './error.js';
+import type { Expr } from './expr.js';
+import { format } from './format.js';
+import { isName } from './names.js';
+import { parse } from './parse.js';
+import { scan, type Limits } from './scan.js';
+import { isVocabulary, phraseOf, readPhrases, type Spoken } from './vocabulary.js';
+
+const MAX_WORDS_LENGTH = 100_000;
+/** A number such as 1e-300 is said digit by digit; one that takes more digits than this is not said. */
+const MAX_DIGITS = 10_000;
+
+/**
+ * An expression in words: `2.5 * (3 + x)` is "two point five times open three plus x close". Numbers are said digit
+ * by digit, without exponents; a sign is "minus"; variables by their names.
+ *
+ * @throws ExprError as `format`, and `unsupported` for a variable whose name is one of the words.
+ * @example toWords(parse('12.5 / -4')) // 'one two point five divided by minus four'
+ */
+export function toWords(expr: Expr): string {
+  return textToWords(format(expr));
+}
+
+/**
+ * The expression that words say; `fromWords(toWords(e))` is `e` again.
+ *
+ * @param limits `maxLength` (100,000 characters of words) and `maxDepth` (256 levels).
+ * @throws ExprError as `parse`, with positions in the words.
+ */
+export function fromWords(words: string, { maxLength = MAX_WORDS_LENGTH, ...limits }: Limits = {}): Expr {
+  checkLength(words, maxLength);
+  const { spoken, rest } = readPhrases(words, 'whole');
+  if (rest !== null)
+    throw new ExprError(
+      'syntax',
+      `${JSON.stringify(rest)} is no whole word or phrase.`,
+      words.trimEnd().length,
+    );
+  const { text, offsets } = write(spoken);
+  try {
+    return parse(text, { ...limits, maxLength: Infinity });
+  } catch (error) {
+    if (!(error instanceof ExprError) || error.code === 'bad-option') throw error;
+    const at =
+      error.position >= text.length ? -1 : offsets.findLastIndex((offset) => offset <= error.position);
+    throw new ExprError(error.code, error.message, spoken[at]?.position ?? words.trimEnd().length);
+  }
+}
+
+/**
+ * Words as symbols: "two point five times" is "2.5 *". For prefixes too: a word or phrase that the end of the text
+ * cuts off is dropped ("two poi" is "2", "two divided" too), and a last word that could be the begin of a word of the
+ * vocabulary is taken for one, so that a variable named `t` has to be followed by a space there.
+ *
+ * @throws ExprError `syntax` where something else than words and names stands.
+ */
+export function wordsToText(words: string): string {
+  checkLength(words, Infinity);
+  return write(readPhrases(words, 'prefix').spoken).text;
+}
+
+/**
+ * The text of an expression, or of the begin of one, in words, token by token; digits stay as they are written,
+ * `2.50` is "two point five zero", and exponents are written out, `1e-3` is "zero point zero zero one".
+ *
+ * @throws ExprError as `parse`, but for what is only missing at the end; `unsupported` for a variable whose name is
+ * one of the words.
+ * @example textToWords('(2.50+3)*-4') // 'open two point five zero plus three close times minus four'
+ */
+export function textToWords(text: string): string {
+  const { tokens } = scan(text, { maxLength: Infinity, maxDepth: Infinity });
+  const words: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'symbol') words.push(sayable(token.text, token.position));
+    else if (token.kind === 'inverse') words.push(spell('^-1'));
+    else words.push(spell(writeOut(token.text, token.position)));
+  }
+  return words.filter((word) => word !== '').join(' ');
+}
+
+const spell = (symbols: string): string =>
+  Array.from(symbols, phraseOf)
+    .filter((phrase) => phrase !== '')
+    .join(' ');
+
+function sayable(name: string, position: number): string {
+  if (!isVocabulary(name)) return name;
+  throw new ExprError(
+    'unsupported',
+    `A variable named '${name}' cannot be said: it is a word for something else.`,
+    position,
+  );
+}
+
+/** A number without its exponent: 1.5e3 is 1500, 1.5e-3 is 0.0015. */
+function writeOut(number: string, position: number): string {
+  const parts = /^(\d*)\.?(\d*)[eE]([+-]?\d+)$/.exec(number);
+  if (parts === null) return number;
+  const digits = parts[1]! + parts[2]!;
+  const point = parts[1]!.length + Number(parts[3]);
+  if (Math.abs(point) + digits.length > MAX_DIGITS) {
+    throw new ExprError(
+      'too-long',
+      `A number with the exponent ${parts[3]} has too many digits to be said.`,
+      position,
+    );
+  }
+  if (point <= 0) return `0.${'0'.repeat(-point)}${digits}`;
+  const whole = digits.slice(0, point).padEnd(point, '0');
+  return point < digits.length ? `${whole}.${digits.slice(point)}` : whole;
+}
+
+/** Symbols in the spacing of `format`, and where each of them begins in it. */
+function write(spoken: readonly Spoken[]): { text: string; offsets: number[] } {
+  let text = '';
+  const offsets: number[] = [];
+  let before = '(';
+  for (const { symbol } of spoken) {
+    const operand = before === ')' || isName(before) || isDigit(before);
+    const binary = operand && '+-*/'.includes(symbol);
+    const apart =
+      operand &&
+      (isName(symbol) || symbol === '(' || isDigit(symbol)) &&
+      !(isDigit(before) && isDigit(symbol));
+    if (binary || apart) text += ' ';
+    offsets.push(text.length);
+    text += binary ? `${symbol} ` : symbol;
+    before = symbol;
+  }
+  return { text: text.trimEnd(), offsets };
+}
+
+const isDigit = (symbol: string): boolean => /^[0-9.]$/.test(symbol);
+
+function checkLength(words: unknown, maxLength: number): void {
+  if (typeof words !== 'string') {
+    throw new ExprError('bad-option', `Words are a string, not ${words === null ? 'null' : typeof words}.`);
+  }
+  if (!(maxLength >= 1))
+    throw new ExprError('bad-option', `maxLength must be a number of at least 1, not ${maxLength}.`);
+  if (words.length > maxLength) {
+    throw new ExprError(
+      'too-long',
+      `The words have ${words.length} characters; at most ${maxLength} are read.`,
+      maxLength,
+    );
+  }
+}

@@ -1,0 +1,197 @@
+import {
+  add,
+  causalAttention,
+  dropout,
+  embedding,
+  full,
+  gelu,
+  layerNorm,
+  linear,
+  narrow,
+  randn,
+  zeros,
+  type Device,
+  type Shape,
+  type Tensor,
+} from '@dag/executor';
+import { ModelError } from './error.js';
+
+export interface GptConfig {
+  /** Longest sequence, in tokens. */
+  readonly blockSize: number;
+  readonly vocabSize: number;
+  readonly nLayer: number;
+  readonly nHead: number;
+  /** Width of the residual stream; divisible by `nHead`. */
+  readonly nEmbd: number;
+  /** Dropout of embeddings, attention weights and residual branches while training, in [0, 1). */
+  readonly dropout: number;
+  /** Biases in linear layers and layer norms, as in GPT-2. */
+  readonly bias: boolean;
+  /** Depth of the plans that are predicted; 0: a GPT without them. */
+  readonly depth: number;
+}
+
+/** Parameters by the names of GPT-2's state dict. */
+export type Parameters = ReadonlyMap<string, Tensor>;
+
+/** Makes parameters, each from a random stream of its own, so that adding one changes no other. */
+export class ParameterBuilder {
+  readonly parameters = new Map<string, Tensor>();
+  private readonly seed: number;
+  private readonly device: Device | undefined;
+
+  constructor(seed: number, device?: Device) {
+    this.seed = seed;
+    this.device = device;
+  }
+
+  normal(name: string, shape: Shape, std: number): Tensor {
+    return this.add(name, randn(shape, { seed: [this.seed, hash(name)], std, ...this.options() }));
+  }
+
+  constant(name: string, shape: Shape, value: number): Tensor {
+    return this.add(name, value === 0 ? zeros(shape, this.options()) : full(shape, value, this.options()));
+  }
+
+  private options(): { requiresGrad: true; device?: Device } {
+    return this.device ? { requiresGrad: true, device: this.device } : { requiresGrad: true };
+  }
+
+  private add(name: string, tensor: Tensor): Tensor {
+    this.parameters.set(name, tensor);
+    return tensor;
+  }
+}
+
+/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}
+
+export interface ForwardOptions {
+  /** Turns dropout on; a number that no other training step uses, so that every step has masks of its own. */
+  readonly dropoutSeed?: number | undefined;
+}
+
+/**
+ * The GPT-2 backbone as in nanoGPT: learned positions, pre-norm blocks, causal self-attention, exact GELU, a last
+ * layer norm; no head. Radford et al., "Language Models are Unsupervised Multitask Learners" (2019).
+ */
+export class Gpt {
+  readonly config: GptConfig;
+  private readonly wte: Tensor;
+  private readonly wpe: Tensor;
+  private readonly blocks: readonly Block[];
+  private readonly lnF: Norm;
+
+  /** Adds its parameters to `build`. @throws {ModelError} `bad-config`. */
+  constructor(config: GptConfig, build: ParameterBuilder) {
+    checkConfig(config);
+    this.config = config;
+    const { vocabSize, blockSize, nEmbd, nLayer, bias } = config;
+    this.wte = build.normal('wte.weight', [vocabSize, nEmbd], 0.02);
+    this.wpe = build.normal('wpe.weight', [blockSize, nEmbd], 0.02);
+    this.blocks = Array.from({ length: nLayer }, (_, i) => new Block(`h.${i}`, config, build, 3 * i + 1));
+    this.lnF = new Norm('ln_f', nEmbd, bias, build);
+  }
+
+  /** tokens (B, T) of dtype i32, T ≤ blockSize → hidden states (B, T, C). */
+  forward(tokens: Tensor, { dropoutSeed }: ForwardOptions = {}): Tensor {
+    const [, time] = tokens.shape;
+    const { blockSize } = this.config;
+    if (tokens.shape.length !== 2 || time === undefined || time > blockSize)
+      throw new ModelError(
+        'shape',
+        `Gpt: tokens are (B, T) with T up to ${blockSize}, given (${tokens.shape.join(', ')})`,
+      );
+    let x = add(embedding(this.wte, tokens), narrow(this.wpe, 0, 0, time));
+    x = this.blocks.reduce(
+      (h, block) => block.forward(h, dropoutSeed),
+      drop(x, this.config.dropout, dropoutSeed, 0),
+    );
+    return this.lnF.forward(x);
+  }
+}
+
+class Block {
+  private readonly config: GptConfig;
+  private readonly ln1: Norm;
+  private readonly attention: Linear;
+  private readonly attentionOut: Linear;
+  private readonly ln2: Norm;
+  private readonly up: Linear;
+  private readonly down: Linear;
+  /** Dropout of this block uses the streams `site`, `site + 1` and `site + 2`. */
+  private readonly site: number;
+
+  constructor(name: string, config: GptConfig, build: ParameterBuilder, site: number) {
+    const { nEmbd: C, nLayer, bias } = config;
+    // GPT-2 scales what is added to the residual stream by 1/√(number of additions).
+    const residualStd = 0.02 / Math.sqrt(2 * nLayer);
+    this.config = config;
+    this.site = site;
+    this.ln1 = new Norm(`${name}.ln_1`, C, bias, build);
+    this.attention = new Linear(`${name}.attn.c_attn`, C, 3 * C, bias, build);
+    this.attentionOut = new Linear(`${name}.attn.c_proj`, C, C, bias, build, residualStd);
+    this.ln2 = new Norm(`${name}.ln_2`, C, bias, build);
+    this.up = new Linear(`${name}.mlp.c_fc`, C, 4 * C, bias, build);
+    this.down = new Linear(`${name}.mlp.c_proj`, 4 * C, C, bias, build, residualStd);
+  }
+
+  forward(x: Tensor, dropoutSeed: number | undefined): Tensor {
+    const { nHead: heads, dropout: p } = this.config;
+    const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
+    const attended = causalAttention(this.attention.forward(this.ln1.forward(x)), { heads, ...weights });
+    x = add(x, drop(this.attentionOut.forward(attended), p, dropoutSeed, this.site + 1));
+    const hidden = this.down.forward(gelu(this.up.forward(this.ln2.forward(x))));
+    return add(x, drop(hidden, p, dropoutSeed, this.site + 2));
+  }
+}
+
+function drop(x: Tensor, p: number, dropoutSeed: number | undefined, site: number): Tensor {
+  return dropoutSeed === undefined ? x : dropout(x, p, [dropoutSeed, site]);
+}
+
+/** x·Wᵀ + b; normal weights (0.02 as in GPT-2), zero bias. */
+export class Linear {
+  readonly weight: Tensor;
+  readonly bias: Tensor | null;
+
+  constructor(name: string, from: number, to: number, bias: boolean, build: ParameterBuilder, std = 0.02) {
+    this.weight = build.normal(`${name}.weight`, [to, from], std);
+    this.bias = bias ? build.constant(`${name}.bias`, [to], 0) : null;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+}
+
+class Norm {
+  private readonly weight: Tensor;
+  private readonly bias: Tensor | null;
+
+  constructor(name: string, width: number, bias: boolean, build: ParameterBuilder) {
+    this.weight = build.constant(`${name}.weight`, [width], 1);
+    this.bias = bias ? build.constant(`${name}.bias`, [width], 0) : null;
+  }
+
+  forward(x: Tensor): Tensor {
+    return layerNorm(x, this.weight, this.bias);
+  }
+}
+
+function checkConfig(config: GptConfig): void {
+  const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth } = config;
+  for (const [name, value] of Object.entries({ blockSize, vocabSize, nLayer, nHead, nEmbd }))
+    if (!Number.isInteger(value) || value < 1)
+      throw new ModelError('bad-config', `${name} is a whole number from 1, given ${value}`);
+  if (!Number.isInteger(depth) || depth < 0)
+    throw new ModelError('bad-config', `depth is a whole number from 0, given ${depth}`);
+  if (nEmbd % nHead !== 0)
+    throw new ModelError('bad-config', `nEmbd is divisible by nHead, given ${nEmbd} and ${nHead}`);
+  if (!(p >= 0 && p < 1)) throw new ModelError('bad-config', `dropout is in [0, 1), given ${p}`);
+}

@@ -1,0 +1,40 @@
+export { ModelError, type ModelErrorCode } from './error.js';
+export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+export {
+  absentDigit,
+  operatorClasses,
+  operatorCount,
+  slotCount,
+  type RegisterLayout,
+} from './plan-predictor/layout.js';
+export {
+  PlanPredictor,
+  type PlanPredictorConfig,
+  type Prediction,
+  type Readout,
+} from './plan-predictor/plan-predictor.js';
+export {
+  distribution,
+  harden,
+  tokenFeatures,
+  type Registers,
+  type TokenFeatures,
+} from './plan-predictor/registers.js';
+export { readPlan } from './plan-predictor/read-plan.js';
+export {
+  createRegisterTargets,
+  writeRegisterTargets,
+  type RegisterTargets,
+} from './plan-predictor/register-targets.js';
+export { PredictorModel, type PredictedValue, type PredictorConfig } from './predictor-model.js';
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  loadSafetensors,
+  saveSafetensors,
+  toFloat32,
+  type SafeDtype,
+  type Safetensors,
+  type SafeTensor,
+} from './safetensors.js';
+export { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';

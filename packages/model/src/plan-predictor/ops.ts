@@ -1,0 +1,54 @@
+import {
+  abs,
+  affine,
+  clamp,
+  greaterEqual,
+  reshape,
+  sub,
+  tensor,
+  type Device,
+  type DType,
+  type Tensor,
+} from '@dag/executor';
+
+/** The constant 0, 1, …, n−1. */
+export function range(n: number, like: Tensor): Tensor {
+  return constant(
+    Array.from({ length: n }, (_, i) => i),
+    [n],
+    like,
+  );
+}
+
+/** A constant of the dtype and device of `like`. */
+export function constant(
+  values: readonly number[],
+  shape: readonly number[],
+  like: { dtype: DType; device: Device },
+): Tensor {
+  return tensor(values, shape, { dtype: like.dtype, device: like.device });
+}
+
+/** x with a new last dimension of size 1. */
+export function unsqueeze(x: Tensor): Tensor {
+  return reshape(x, [...x.shape, 1]);
+}
+
+/**
+ * A real count as weights of registers 0 … n−1: max(0, 1 − |k − x|), x (…) → (…, n). A whole number addresses one
+ * register, a number between two both by its nearness.
+ */
+export function address(x: Tensor, n: number): Tensor {
+  return clamp(affine(abs(sub(unsqueeze(x), range(n, x))), -1, 1), 0);
+}
+
+/** 1 − x. */
+export const not = (x: Tensor): Tensor => affine(x, -1, 1);
+
+/** x held to at most 1: the probability that something was written. */
+export const atMostOne = (x: Tensor): Tensor => clamp(x, -Infinity, 1);
+
+/** 1 where x > threshold, without a gradient. */
+export function above(x: Tensor, threshold: number): Tensor {
+  return not(greaterEqual(constant([threshold], [1], x), x));
+}

@@ -1,0 +1,67 @@
+import type { DagTensorFields, Tensor } from '@dag/executor';
+import { ModelError } from '../error.js';
+import type { ParameterBuilder } from '../gpt.js';
+import { hardenPlan, LinearReadout } from './linear-readout.js';
+import type { RegisterLayout } from './layout.js';
+import { readPlan } from './read-plan.js';
+import { harden, RegisterWriter, type Registers, type TokenFeatures } from './registers.js';
+
+/** `registers`: tokens write registers, and the plan is read from them. `linear`: one linear layer for each field. */
+export type Readout = 'registers' | 'linear';
+
+export interface PlanPredictorConfig extends RegisterLayout {
+  readonly readout: Readout;
+}
+
+/** What the predictor says at every token, before a plan is read from it. */
+export type Prediction =
+  | { readonly readout: 'registers'; readonly registers: Registers }
+  | { readonly readout: 'linear'; readonly plan: DagTensorFields };
+
+/** Reads a plan for the prefix at every token from causal hidden states, in one pass. */
+export class PlanPredictor {
+  readonly config: PlanPredictorConfig;
+  private readonly head: RegisterWriter | LinearReadout;
+
+  constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
+    const { depth, digits, readout } = config;
+    if (!Number.isInteger(depth) || depth < 1)
+      throw new ModelError('bad-config', `a plan has a depth from 1, given ${depth}`);
+    if (!Number.isInteger(digits) || digits < 1 || digits > 15)
+      throw new ModelError(
+        'bad-config',
+        `digits is from 1 to 15, as many as a double holds exactly; given ${digits}`,
+      );
+    this.config = config;
+    switch (readout) {
+      case 'registers':
+        this.head = new RegisterWriter('plan.write', width, config, build);
+        break;
+      case 'linear':
+        this.head = new LinearReadout('plan', width, depth, build);
+        break;
+      default:
+        throw new ModelError(
+          'bad-config',
+          `readout is 'registers' or 'linear', given '${String(readout satisfies never)}'`,
+        );
+    }
+  }
+
+  /** hidden (B, T, C) of the tokens that `features` describes. */
+  forward(hidden: Tensor, features: TokenFeatures): Prediction {
+    return this.head instanceof RegisterWriter
+      ? { readout: 'registers', registers: this.head.forward(hidden, features) }
+      : { readout: 'linear', plan: this.head.forward(hidden) };
+  }
+
+  /**
+   * The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Soft: differentiable;
+   * hard: every choice made, in double, exact when executed, no gradient.
+   */
+  plan(prediction: Prediction, { hard = false } = {}): DagTensorFields {
+    if (prediction.readout === 'linear') return hard ? hardenPlan(prediction.plan) : prediction.plan;
+    const registers = hard ? harden(prediction.registers) : prediction.registers;
+    return readPlan(registers, this.config, { hard });
+  }
+}

@@ -1,0 +1,119 @@
+import type { Expr } from '@dag/expr';
+import { absentDigit, operatorCount, slotCount, type OperatorClass, type RegisterLayout } from './layout.js';
+
+/** What the registers should hold at each of N tokens, row-major. Rows without a target hold what an empty text does. */
+export interface RegisterTargets {
+  /** (N, S, R) class of each digit register: 0 … 9, or 10 where no token wrote it. */
+  readonly digits: Uint8Array;
+  /** (N, S) 1 where the slot holds a number; only there `length` and `negative` say something. */
+  readonly begun: Uint8Array;
+  /** (N, S) digits before the decimal point. */
+  readonly length: Uint8Array;
+  /** (N, S) 1 where the number has a minus. */
+  readonly negative: Uint8Array;
+  /** (N, K) class of each operator (see `operatorClasses`), 0 absent, −1 where anything is right. */
+  readonly operators: Int8Array;
+  /** (N, K, K) [k, j]: 1 where operator k stands above operator j. */
+  readonly above: Uint8Array;
+  /** (N) the slot of the number that the text ends in or had last. */
+  readonly slot: Uint8Array;
+}
+
+export function createRegisterTargets(size: number, layout: RegisterLayout): RegisterTargets {
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
+  return {
+    digits: new Uint8Array(size * S * layout.digits).fill(absentDigit),
+    begun: new Uint8Array(size * S),
+    length: new Uint8Array(size * S),
+    negative: new Uint8Array(size * S),
+    operators: new Int8Array(size * K),
+    above: new Uint8Array(size * K * K),
+    slot: new Uint8Array(size),
+  };
+}
+
+/**
+ * Writes the targets of one prefix as row `index`.
+ *
+ * @param text The prefix as it was typed, in symbols: its digits are what the tokens have written.
+ * @param expr The normal form of the completed prefix.
+ * @returns false where registers cannot hold it (exponents, variables, too many digits or operators); the row then stays empty.
+ */
+export function writeRegisterTargets(
+  targets: RegisterTargets,
+  index: number,
+  text: string,
+  expr: Expr,
+  layout: RegisterLayout,
+): boolean {
+  const infix = readInfix(expr);
+  const literals = text.match(/\d+\.?\d*|\.\d+/g) ?? [];
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
+  const R = layout.digits;
+  if (!infix || infix.numbers.length !== literals.length || infix.operators.length > K || /[eE]/.test(text))
+    return false;
+  if (literals.some((literal) => literal.replace('.', '').length > R)) return false;
+
+  infix.numbers.forEach(({ slot, value }, n) => {
+    const [whole = '', decimals = ''] = literals[n]!.split('.');
+    const at = index * S + slot;
+    [...whole, ...decimals].forEach((digit, r) => (targets.digits[at * R + r] = Number(digit)));
+    targets.begun[at] = 1;
+    targets.length[at] = whole.length;
+    targets.negative[at] = value < 0 || Object.is(value, -0) ? 1 : 0;
+    targets.slot[index] = slot;
+  });
+  infix.operators.forEach(({ operator, above }, k) => {
+    targets.operators[index * K + k] = operator;
+    for (let j = above.from; j < above.to; j++) if (j !== k) targets.above[(index * K + k) * K + j] = 1;
+  });
+  // Operators that were typed but have no operand yet are not in `expr`; a minus of a group may follow another.
+  if (/[-+*/×÷−(]\s*$/.test(text))
+    targets.operators.fill(
+      -1,
+      index * K + infix.operators.length,
+      index * K + Math.min(K, infix.operators.length + 2),
+    );
+  return true;
+}
+
+/** An expression as it is read: numbers in their slots, operators with the range of operators that they stand above. */
+interface Infix {
+  readonly numbers: readonly { slot: number; value: number }[];
+  readonly operators: readonly { operator: OperatorClass; above: { from: number; to: number } }[];
+}
+
+function readInfix(expr: Expr): Infix | null {
+  const numbers: { slot: number; value: number }[] = [];
+  const operators: { operator: OperatorClass; above: { from: number; to: number } }[] = [];
+  const put = (operator: OperatorClass, from: number, operand: Expr): boolean => {
+    const above = { from, to: 0 };
+    operators.push({ operator, above });
+    const read = visit(operand);
+    above.to = operators.length;
+    return read;
+  };
+  const visit = (e: Expr): boolean => {
+    switch (e.type) {
+      case 'Num':
+        numbers.push({ slot: operators.length, value: e.value });
+        return true;
+      case 'Neg':
+        return put(5, operators.length, e.arg);
+      case 'Add':
+      case 'Sub':
+      case 'Mul':
+      case 'Div': {
+        const from = operators.length;
+        return e.args.every((arg, i) => (i === 0 ? visit(arg) : put(CLASS[e.type], from, arg)));
+      }
+      default:
+        return false;
+    }
+  };
+  return visit(expr) ? { numbers, operators } : null;
+}
+
+const CLASS = { Add: 1, Sub: 2, Mul: 3, Div: 4 } as const;

@@ -1,0 +1,191 @@
+import {
+  add,
+  affine,
+  cast,
+  clamp,
+  cumsum,
+  div,
+  mul,
+  narrow,
+  reshape,
+  select,
+  sigmoid,
+  softmax,
+  sub,
+  sum,
+  tensor,
+  type Tensor,
+} from '@dag/executor';
+import { Linear, type ParameterBuilder } from '../gpt.js';
+import type { TokenRecord } from '../tokenizer/tokenizer.js';
+import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
+import { address, constant, not, unsqueeze } from './ops.js';
+
+/** What a token contributes by its text alone, for each of (B, T) tokens. */
+export interface TokenFeatures {
+  /** (B, T) digits that the token holds. */
+  readonly count: Tensor;
+  /** (B, T, J, 10) its digits, one-hot; J: most digits of any token of the batch. Zero where it has fewer. */
+  readonly digits: Tensor;
+  /** (B, T) 1 where it holds a minus. */
+  readonly minus: Tensor;
+}
+
+/** `records` of B·T tokens, row-major. */
+export function tokenFeatures(
+  records: readonly TokenRecord[],
+  shape: readonly [number, number],
+  like: Tensor,
+): TokenFeatures {
+  const [B, T] = shape;
+  const J = records.reduce((most, r) => Math.max(most, r.digits.length), 1);
+  const digits = new Float32Array(B * T * J * 10);
+  records.forEach((r, i) => r.digits.forEach((d, j) => (digits[(i * J + j) * 10 + d] = 1)));
+  const { device, dtype } = like;
+  return {
+    count: constant(
+      records.map((r) => r.digits.length),
+      shape,
+      like,
+    ),
+    digits: tensor(digits, [B, T, J, 10], { device, dtype }),
+    minus: constant(
+      records.map((r) => (r.minus ? 1 : 0)),
+      shape,
+      like,
+    ),
+  };
+}
+
+/** What the tokens so far have written, at every token: running sums, (B, T, …). */
+export interface Registers {
+  /** (B, T, S, R, 10) digit r of the number of each slot. */
+  readonly digits: Tensor;
+  /** (B, T, S) digits before the decimal point. */
+  readonly length: Tensor;
+  /** (B, T, S) whether the number has a minus. */
+  readonly negative: Tensor;
+  /** (B, T, K, 5) class of each operator: + − × ÷ and the minus of a group. */
+  readonly operators: Tensor;
+  /** (B, T, K) its priority. What binds first has the higher one; among equals the left one binds first. */
+  readonly priority: Tensor;
+  /** (B, T) operators so far: the slot that a token's digits belong to. */
+  readonly count: Tensor;
+}
+
+const CLASSES = operatorClasses.length;
+/** Outputs of the writer: operator class (with none), minus is a sign, share before the point, level, nesting. */
+const SIGN = CLASSES;
+const SHARE = CLASSES + 1;
+const LEVEL = CLASSES + 2;
+const NESTING = CLASSES + 3;
+/** A token that no one has told anything writes no operator: softmax(3, 0, …) starts near none. */
+const NONE_BIAS = 3;
+/** Taken from the priority of operator k: the left one binds first among equals. */
+const TIE = 0.1;
+
+/**
+ * Writes registers from hidden states: each token makes small decisions of its own, running sums make the
+ * registers of them. See the package's README for the formulas.
+ */
+export class RegisterWriter {
+  private readonly layout: RegisterLayout;
+  private readonly head: Linear;
+
+  constructor(name: string, width: number, layout: RegisterLayout, build: ParameterBuilder) {
+    this.layout = layout;
+    this.head = new Linear(name, width, CLASSES + 4, true, build);
+    const bias = new Float32Array(CLASSES + 4);
+    bias[0] = NONE_BIAS;
+    this.head.bias!.set(bias);
+  }
+
+  /** hidden (B, T, C), of the very tokens that `features` describes. */
+  forward(hidden: Tensor, features: TokenFeatures): Registers {
+    const K = operatorCount(this.layout);
+    const S = slotCount(this.layout);
+    const y = this.head.forward(hidden);
+    const classes = softmax(narrow(y, 2, 0, CLASSES));
+    const written = not(select(classes, 2, 0));
+    const count = cumsum(written, 1);
+    // Only its own loss trains the counter: through the addresses the other losses would pull it into a local optimum.
+    const slots = address(count.detach(), S);
+    const operators = address(sub(count, written).detach(), K);
+
+    const negative = mul(features.minus, sigmoid(select(y, 2, SIGN)));
+    const before = mul(features.count, sigmoid(select(y, 2, SHARE)));
+    const priority = add(select(y, 2, LEVEL), cumsum(select(y, 2, NESTING), 1));
+    const writtenPriority = cumsum(mul(operators, unsqueeze(mul(written.detach(), priority))), 1);
+    return {
+      digits: this.digitRegisters(slots, features),
+      length: cumsum(mul(slots, unsqueeze(before)), 1),
+      negative: cumsum(mul(slots, unsqueeze(negative)), 1),
+      operators: cumsum(
+        mul(
+          unsqueeze(operators),
+          reshape(narrow(classes, 2, 1, CLASSES - 1), [...written.shape, 1, CLASSES - 1]),
+        ),
+        1,
+      ),
+      priority: sub(
+        writtenPriority,
+        constant(
+          Array.from({ length: K }, (_, k) => TIE * k),
+          [K],
+          writtenPriority,
+        ),
+      ),
+      count,
+    };
+  }
+
+  /** Digits are appended: those of a token start at the number of digits already written to its slot. */
+  private digitRegisters(slots: Tensor, { count, digits }: TokenFeatures): Tensor {
+    const R = this.layout.digits;
+    const S = slotCount(this.layout);
+    const [B, T, J] = digits.shape as [number, number, number];
+    const added = mul(slots, unsqueeze(count));
+    const already = sum(mul(slots, sub(cumsum(added, 1), added)), 2);
+    const placed = Array.from({ length: J }, (_, j) => {
+      const position = address(affine(already, 1, j), R);
+      return mul(unsqueeze(position), reshape(narrow(digits, 2, j, 1), [B, T, 1, 10]));
+    });
+    const token = reshape(placed.reduce(add), [B, T, 1, R * 10]);
+    return reshape(cumsum(mul(unsqueeze(slots), token), 1), [B, T, S, R, 10]);
+  }
+}
+
+/** Divides by max(1, the sum over the last dimension): what was written twice is no longer a probability. */
+export function distribution(x: Tensor): Tensor {
+  return div(x, clamp(sum(x, -1, true), 1));
+}
+
+/** The registers in double, each at its most probable value: classes one-hot, counts whole. No gradient. */
+export function harden(registers: Registers): Registers {
+  const oneHot = (x: Tensor): Tensor => {
+    const classes = x.shape[x.shape.length - 1]!;
+    const values = x.dataSync();
+    const hard = new Float64Array(values.length);
+    for (let row = 0; row < values.length; row += classes) {
+      let best = -1;
+      let total = 0;
+      for (let c = 0; c < classes; c++) {
+        total += values[row + c]!;
+        if (best < 0 || values[row + c]! > values[row + best]!) best = c;
+      }
+      // Absent has what the others leave of 1.
+      if (values[row + best]! / Math.max(1, total) > 1 - Math.min(1, total)) hard[row + best] = 1;
+    }
+    return tensor(hard, x.shape, { device: x.device });
+  };
+  const mapped = (x: Tensor, f: (v: number) => number): Tensor =>
+    tensor(Float64Array.from(x.dataSync(), f), x.shape, { device: x.device });
+  return {
+    digits: oneHot(registers.digits),
+    length: mapped(registers.length, Math.round),
+    negative: mapped(registers.negative, (p) => (p > 0.5 ? 1 : 0)),
+    operators: oneHot(registers.operators),
+    priority: cast(registers.priority.detach(), 'f64'),
+    count: mapped(registers.count, Math.round),
+  };
+}

@@ -1,0 +1,172 @@
+import {
+  execute,
+  noGrad,
+  scope,
+  tensor,
+  type DagTensorFields,
+  type Device,
+  type Tensor,
+} from '@dag/executor';
+import { format } from '@dag/expr';
+import { detensorize, type DagTensors } from '@dag/tensorize';
+import { ModelError } from './error.js';
+import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
+import { predictionAt } from './plan-predictor/prediction-at.js';
+import { tokenFeatures } from './plan-predictor/registers.js';
+import { decodeSafetensors, encodeSafetensors, toFloat32, type SafeTensor } from './safetensors.js';
+import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
+
+export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
+  readonly tokenizer: TokenizerName;
+}
+
+/** What the model made of a text. */
+export interface PredictedValue {
+  readonly text: string;
+  /** The value of the predicted plan, executed. */
+  readonly value: number;
+  /** The plan as an expression. */
+  readonly expression: string;
+  /** The plan: one graph with every choice made. */
+  readonly tensors: DagTensors;
+}
+
+/** Backbone and plan predictor: reads an expression, and at every token writes the program that computes it. */
+export class PredictorModel {
+  readonly config: PredictorConfig;
+  readonly tokenizer: Tokenizer;
+  readonly parameters: Parameters;
+  private readonly gpt: Gpt;
+  private readonly predictor: PlanPredictor;
+
+  /** @param options.seed Of the initial weights: the same seed gives the same bits. */
+  constructor(config: PredictorConfig, { seed = 0, device }: { seed?: number; device?: Device } = {}) {
+    const build = new ParameterBuilder(seed, device);
+    this.config = config;
+    this.tokenizer = tokenizer(config.tokenizer);
+    this.gpt = new Gpt({ ...config, vocabSize: this.tokenizer.vocabSize }, build);
+    this.predictor = new PlanPredictor(config, config.nEmbd, build);
+    this.parameters = build.parameters;
+  }
+
+  /** tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one. */
+  forward(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    options: ForwardOptions = {},
+  ): Prediction {
+    const device = this.parameters.get('wte.weight')!.device;
+    const hidden = this.gpt.forward(tensor(tokens, shape, { device }), options);
+    const records = Array.from(tokens, (id) => this.tokenizer.record(id));
+    return this.predictor.forward(hidden, tokenFeatures(records, shape, hidden));
+  }
+
+  /** The plan at every token; see `PlanPredictor.plan`. */
+  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
+    return this.predictor.plan(prediction, options);
+  }
+
+  /**
+   * The hard plan of each text as a whole: graph i is that of texts[i].
+   *
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
+   */
+  predictPlans(texts: readonly string[]): DagTensors {
+    const rows = texts.map((text) => this.encode(text));
+    const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
+    const tokens = new Int32Array(rows.length * T);
+    rows.forEach((ids, b) => tokens.set(ids, b * T));
+    return scope(() =>
+      noGrad(() => {
+        const prediction = this.forward(tokens, [rows.length, T]);
+        const last = predictionAt(
+          prediction,
+          rows.map((ids) => ids.length - 1),
+        );
+        return hostPlan(this.plan(last, { hard: true }), this.config.depth);
+      }),
+    );
+  }
+
+  /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
+  predict(text: string): PredictedValue {
+    const tensors = this.predictPlans([text]);
+    return { text, value: execute(tensors)[0]!, expression: format(detensorize(tensors)), tensors };
+  }
+
+  /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
+  reads(text: string): boolean {
+    const { length } = this.tokenizer.encode(text.trim());
+    return length > 0 && length <= this.config.blockSize;
+  }
+
+  private encode(text: string): number[] {
+    const ids = this.tokenizer.encode(text.trim());
+    const { blockSize } = this.config;
+    if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
+    if (ids.length > blockSize)
+      throw new ModelError(
+        'bad-input',
+        `predict: the text has ${ids.length} tokens, this model reads up to ${blockSize}`,
+      );
+    return ids;
+  }
+
+  /** Weights and configuration as a safetensors file. */
+  save(): Uint8Array {
+    const tensors = new Map<string, SafeTensor>();
+    for (const [name, p] of this.parameters)
+      tensors.set(name, { dtype: 'F32', shape: p.shape, data: Float32Array.from(p.dataSync()) });
+    return encodeSafetensors(tensors, { config: JSON.stringify(this.config) });
+  }
+
+  /**
+   * The model that `save` wrote.
+   *
+   * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes.
+   */
+  static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
+    const { tensors, metadata } = decodeSafetensors(file);
+    const model = new PredictorModel(configFrom(metadata['config']), options);
+    model.setParameters(tensors);
+    return model;
+  }
+
+  /** Overwrites all weights. @throws {ModelError} `bad-file`. */
+  setParameters(tensors: ReadonlyMap<string, SafeTensor>): void {
+    for (const name of tensors.keys())
+      if (!this.parameters.has(name))
+        throw new ModelError('bad-file', `the file has a weight '${name}' that this model has not`);
+    for (const [name, p] of this.parameters) {
+      const given = tensors.get(name);
+      if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
+      if (given.shape.join() !== p.shape.join())
+        throw new ModelError(
+          'bad-file',
+          `the weight '${name}' has shape (${given.shape.join(', ')}), this model needs (${p.shape.join(', ')})`,
+        );
+      p.set(toFloat32(given));
+    }
+  }
+}
+
+/** The configuration in a file's metadata; its values are checked where the model is built. */
+function configFrom(json: string | undefined): PredictorConfig {
+  try {
+    const config: unknown = JSON.parse(json ?? '');
+    if (typeof config === 'object' && config !== null) return config as PredictorConfig;
+  } catch {
+    // Named below, as what is missing.
+  }
+  throw new ModelError(
+    'bad-file',
+    "the file's metadata holds no model configuration; it was not written by PredictorModel.save",
+  );
+}
+
+/** Plans (N, 1, …) as the tensor format. */
+function hostPlan({ V_mag, V_sign, O, G }: DagTensorFields, depth: number): DagTensors {
+  const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
+  return { depth, size: G.size / depth, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
+}

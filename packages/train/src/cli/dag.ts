@@ -1,0 +1,32 @@
+import { Command, CommanderError } from 'commander';
+import { ExecutorError } from '@dag/executor';
+import { ExprError } from '@dag/expr';
+import { ModelError } from '@dag/model';
+import { TensorizeError } from '@dag/tensorize';
+import { TrainError } from '../error.js';
+import { evalCommand } from './eval.js';
+import { predictCommand } from './predict.js';
+import { trainCommand } from './train.js';
+
+const program = new Command('dag')
+  .description('Models that read an arithmetic expression and write the program that computes it.')
+  .addCommand(trainCommand())
+  .addCommand(evalCommand())
+  .addCommand(predictCommand())
+  .showHelpAfterError('(see --help)');
+
+/** Errors that say all there is to say; of others the stack is of use. */
+const expected = [TrainError, ModelError, ExprError, TensorizeError, ExecutorError];
+
+// A reader that has seen enough (`dag eval | head`) ends the command, not with an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode;
+  else if (expected.some((kind) => error instanceof kind)) {
+    console.error(`dag: ${(error as Error).message}`);
+    process.exitCode = 1;
+  } else throw error;
+}

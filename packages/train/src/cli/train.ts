@@ -1,0 +1,61 @@
+import { Command } from 'commander';
+import { describeConfig } from '../config.js';
+import { loadConfig } from '../config-file.js';
+import { TrainError } from '../error.js';
+import { formatSummary } from '../report.js';
+import { train } from '../trainer.js';
+import { toJson } from './json.js';
+
+export function trainCommand(): Command {
+  return new Command('train')
+    .description('Train a plan predictor on streamed expressions.')
+    .argument('[config]', 'a .ts, .js, .mjs or .json file, or the name of a built-in one (predictor-small)')
+    .option('--json', 'print the result as one line of JSON')
+    .usage('[config] [--key=value …]')
+    .addHelpText('after', `\nKeys, with their defaults in brackets:\n${describeConfig()}\n`)
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(async (_config: string | undefined, { json }: { json?: boolean }, command: Command) => {
+      const { path, overrides } = readArguments(command.args);
+      const config = await loadConfig(path, overrides);
+      const { step, summary, checkpoint, elapsed, waited } = await train(config, { signal: stopOnSignals() });
+      if (json) return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
+      if (summary) console.log(formatSummary(summary));
+      console.log(`checkpoint: ${checkpoint}`);
+      if (!summary)
+        console.log(
+          `stopped at step ${step} of ${config.maxSteps}; go on with: ${resumeCommand(command.args)}`,
+        );
+    });
+}
+
+/** The configuration's path and the `--key=value` options among the words of a command line. */
+function readArguments(words: readonly string[]): {
+  path: string | undefined;
+  overrides: Record<string, string>;
+} {
+  const overrides: Record<string, string> = {};
+  const paths: string[] = [];
+  for (const word of words) {
+    const [, key, value] = /^--([^=]+)=(.*)$/s.exec(word) ?? [];
+    if (key !== undefined && value !== undefined) overrides[key] = value;
+    else if (word.startsWith('-'))
+      throw new TrainError('bad-config', `${word}: options of a configuration are written --key=value`);
+    else paths.push(word);
+  }
+  if (paths.length > 1)
+    throw new TrainError('bad-config', `one configuration expected, given ${paths.join(' and ')}`);
+  return { path: paths[0], overrides };
+}
+
+/** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}
+
+function resumeCommand(words: readonly string[]): string {
+  const kept = words.filter((word) => !/^--init[-_]?from=/i.test(word));
+  return ['dag train', ...kept, '--init_from=resume'].join(' ');
+}

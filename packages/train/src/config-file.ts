@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { extname, resolve } from 'node:path';
+import { createJiti } from 'jiti';
+import { z } from 'zod';
+import predictorSmall from '../configs/predictor-small.js';
+import {
+  checkConfig,
+  defineConfig,
+  FIELDS,
+  foldKey,
+  nearestKey,
+  type ConfigField,
+  type TrainConfig,
+  type TrainConfigInput,
+} from './config.js';
+import { TrainError } from './error.js';
+
+/** Configurations that need no file: `dag train predictor-small`. */
+const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = { 'predictor-small': predictorSmall };
+
+const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
+
+/**
+ * The configuration of a run: what the file says, then the options of the command line, then the defaults.
+ * @param path a .ts, .js, .mjs or .json file, a built-in name, or nothing for the defaults
+ * @param overrides options by name (`model.nEmbd`, or `nEmbd` where no other key ends so) with their text
+ * @throws TrainError `bad-config` with a line for each problem, which starts with the file or option it is in.
+ */
+export async function loadConfig(
+  path: string | undefined,
+  overrides: Readonly<Record<string, string>>,
+): Promise<TrainConfig> {
+  let input = path === undefined ? {} : await loadInput(path);
+  const problems: string[] = [];
+  const options = new Map<string, string>();
+  for (const [key, text] of Object.entries(overrides)) {
+    const option = `--${key}=${text}`;
+    const found = findField(key);
+    if (typeof found === 'string') {
+      problems.push(`${option}: ${found}`);
+    } else {
+      options.set(found.path, option);
+      input = withValue(input, found.path.split('.'), valueOf(found, text));
+    }
+  }
+  const result = checkConfig(input);
+  if ('problems' in result) {
+    for (const { paths, message } of result.problems) {
+      const option = paths.map((at) => options.get(at)).find((option) => option !== undefined);
+      problems.push(`${option ?? path ?? 'configuration'}: ${message}`);
+    }
+  }
+  if ('problems' in result || problems.length > 0) {
+    throw new TrainError('bad-config', [...new Set(problems)].join('\n'));
+  }
+  return result.config;
+}
+
+async function loadInput(path: string): Promise<unknown> {
+  const builtIn = Object.hasOwn(BUILT_IN, path) ? BUILT_IN[path] : undefined;
+  if (builtIn) return builtIn;
+  const bad = (problem: string, cause?: unknown): TrainError =>
+    new TrainError('bad-config', `${path}: ${problem}`, { cause });
+  if (!EXTENSIONS.includes(extname(path))) {
+    throw bad(
+      `is no built-in configuration (${Object.keys(BUILT_IN).join(', ')}) and no ${EXTENSIONS.join(', ')} file`,
+    );
+  }
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
+    throw bad(`cannot be read: ${error.message}`, error);
+  });
+  let module: { default?: unknown };
+  try {
+    if (extname(path) === '.json') return JSON.parse(text);
+    // The package lends itself to the file, which so needs no installation of its own to import `defineConfig` from.
+    const virtualModules = { '@dag/train': { defineConfig } };
+    const jiti = createJiti(import.meta.url, { fsCache: false, interopDefault: false, virtualModules });
+    module = await jiti.import(resolve(path));
+  } catch (error) {
+    throw bad(`cannot be loaded: ${String(error)}`, error);
+  }
+  if (module.default === undefined) throw bad('has no default export');
+  return module.default;
+}
+
+/** The field that an option means, or what is wrong with its name. */
+function findField(key: string): ConfigField | string {
+  const folded = foldKey(key);
+  const exact = FIELDS.find(({ path }) => foldKey(path) === folded);
+  if (exact) return exact;
+  const candidates = FIELDS.filter(({ path }) => foldKey(path).endsWith(`.${folded}`));
+  if (candidates.length === 1) return candidates[0]!;
+  const names = (fields: readonly ConfigField[]): string => fields.map(({ path }) => `--${path}`).join(', ');
+  if (candidates.length > 1) return `could mean ${names(candidates)}`;
+  const within = FIELDS.filter(({ path }) => `.${foldKey(path)}`.includes(`.${folded}.`));
+  if (within.length > 0) return `is a group of options: ${names(within)}`;
+  const near = nearestKey(key);
+  return `unknown option${near === null ? '' : `; did you mean --${near}?`}`;
+}
+
+/** Text stays text where the field holds text; elsewhere it is JSON, or text that the check will refuse. */
+function valueOf(field: ConfigField, text: string): unknown {
+  if (field.schema.type === 'string') return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A copy of `input` with one value replaced. Where a section is no object the check reports that instead. */
+function withValue(input: unknown, path: readonly string[], value: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return value;
+  const object = z.record(z.string(), z.unknown()).safeParse(input ?? {});
+  return object.success ? { ...object.data, [key]: withValue(object.data[key], rest, value) } : input;
+}

@@ -1,0 +1,58 @@
+import { Piscina } from 'piscina';
+
+export interface PrefetcherOptions {
+  /** A module whose default export makes an item from its index. */
+  readonly worker: URL;
+  /** What the module finds as `workerData` (from `piscina`). */
+  readonly workerData: unknown;
+  /** Threads, ≥ 1. */
+  readonly workers: number;
+  /** Items made before they are asked for, ≥ 1. */
+  readonly ahead: number;
+  /** Index of the first item. */
+  readonly first: number;
+}
+
+/** The items of a stream, strictly in order, made ahead of need by worker threads. `close` ends the threads. */
+export class Prefetcher<T> {
+  /** Milliseconds that `next` has waited for items, all together. */
+  waited = 0;
+  readonly #pool: Piscina<number, T>;
+  readonly #made: Promise<T>[] = [];
+  #index: number;
+
+  constructor({ worker, workerData, workers, ahead, first }: PrefetcherOptions) {
+    // As many threads at the least as at the most: none is ended while idle, to be started again.
+    this.#pool = new Piscina({ filename: worker.href, workerData, minThreads: workers, maxThreads: workers });
+    // A worker that dies rejects its items, and with them `next`; the event has nothing to add.
+    this.#pool.on('error', () => undefined);
+    this.#index = first;
+    for (let i = 0; i < ahead; i++) this.#make();
+  }
+
+  #make(): void {
+    const item = this.#pool.run(this.#index++);
+    // Whoever asks for this item gets its error; until then it is nobody's unhandled rejection.
+    item.catch(() => undefined);
+    this.#made.push(item);
+  }
+
+  /**
+   * The next item; it may be called again before the last call is through.
+   * @throws what the worker threw while it made this item
+   */
+  async next(): Promise<T> {
+    const start = performance.now();
+    this.#make();
+    try {
+      return await this.#made.shift()!;
+    } finally {
+      this.waited += performance.now() - start;
+    }
+  }
+
+  /** Ends all threads; items that were not taken are lost, and a `next` that waits is rejected. */
+  async close(): Promise<void> {
+    await this.#pool.destroy();
+  }
+}

@@ -1,0 +1,22 @@
+import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import { trainingBatch, type Batch, type StreamConfig } from './stream.js';
+
+/** One thread of the stream: batch `index` of the configuration that the pool was made with; moved, not copied. */
+export default function makeBatch(index: number): unknown {
+  const batch = trainingBatch(workerData as StreamConfig, index);
+  return move({ [valueSymbol]: batch, [transferableSymbol]: buffersOf(batch) });
+}
+
+function buffersOf({ tokens, valid, plan, values, registers }: Batch): ArrayBufferLike[] {
+  const arrays = [
+    tokens,
+    valid,
+    values,
+    plan.V_mag,
+    plan.V_sign,
+    plan.O,
+    plan.G,
+    ...Object.values(registers),
+  ];
+  return arrays.map((array: ArrayBufferView) => array.buffer);
+}

@@ -1,0 +1,43 @@
+export {
+  findCheckpoint,
+  newestRun,
+  readCheckpoint,
+  resolveCheckpoint,
+  writeCheckpoint,
+  type Checkpoint,
+} from './checkpoint.js';
+export { loadConfig } from './config-file.js';
+export { defineConfig, parseConfig, type TrainConfig, type TrainConfigInput } from './config.js';
+export {
+  batchOf,
+  streamText,
+  trainingBatch,
+  type Batch,
+  type Split,
+  type StreamConfig,
+} from './data/stream.js';
+export { Prefetcher } from './data/pool.js';
+export { TrainError, type TrainErrorCode } from './error.js';
+export {
+  answer,
+  heldOutQuestions,
+  question,
+  summarize,
+  type Answer,
+  type Question,
+  type Score,
+  type Summary,
+} from './evaluate.js';
+export { computeLosses, type Losses, type LossName } from './losses.js';
+export { AdamW, learningRate } from './optimizer.js';
+export { formatSummary } from './report.js';
+export {
+  checkpointConfig,
+  evaluateModel,
+  loadModel,
+  modelConfig,
+  streamConfig,
+  train,
+  type TrainOptions,
+  type TrainResult,
+} from './trainer.js';

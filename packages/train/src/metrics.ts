@@ -1,0 +1,65 @@
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { TrainError } from './error.js';
+
+/** A line of the metrics file. A number that is not finite is written as null. */
+export interface MetricsRecord {
+  readonly step: number;
+  readonly [name: string]: unknown;
+}
+
+export interface Metrics {
+  /** Writes a line; it is with the system when the call returns, whatever becomes of this process. */
+  append(record: MetricsRecord): void;
+  /** Drops the lines of later steps, and a last line that was torn: what a run that resumes at `step` writes anew. */
+  truncateAfter(step: number): void;
+  close(): void;
+}
+
+const record = z.looseObject({ step: z.number() });
+
+/**
+ * A file of JSON lines `{ step, … }`, opened to append; made where it is missing, with its folder.
+ * @throws TrainError `io` where the system refuses, from the methods too.
+ */
+export function openMetrics(path: string): Metrics {
+  const guarded = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw new TrainError(
+        'io',
+        `metrics ${path}: ${error instanceof Error ? error.message : String(error)}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  };
+  const file = guarded(() => {
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, 'a+');
+  });
+  return {
+    append: (record) => guarded(() => void writeSync(file, `${JSON.stringify(record)}\n`)),
+    truncateAfter: (step) =>
+      guarded(() => {
+        const lines = readFileSync(path, 'utf8').split(/(?<=\n)/);
+        // Steps only grow from line to line, so that what is to be dropped is the end of the file.
+        const kept = lines.findIndex((text) => !isUpTo(step, text));
+        if (kept >= 0) ftruncateSync(file, Buffer.byteLength(lines.slice(0, kept).join('')));
+      }),
+    close: () => guarded(() => closeSync(file)),
+  };
+}
+
+/** Whether a line is whole and tells of a step up to `step`. */
+function isUpTo(step: number, text: string): boolean {
+  if (!text.endsWith('\n')) return false;
+  try {
+    return record.parse(JSON.parse(text)).step <= step;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,81 @@
+import { adamW, zeros, type Tensor } from '@dag/executor';
+import type { Parameters, SafeTensor } from '@dag/model';
+import { TrainError } from './error.js';
+import type { TrainConfig } from './config.js';
+
+interface Moments {
+  readonly m: Tensor;
+  readonly v: Tensor;
+}
+
+/** AdamW over all parameters of a model; only matrices decay, not biases nor the weights of norms. */
+export class AdamW {
+  /** Steps taken. */
+  step = 0;
+  private readonly parameters: Parameters;
+  private readonly config: TrainConfig['optimizer'];
+  private readonly moments = new Map<string, Moments>();
+
+  constructor(parameters: Parameters, config: TrainConfig['optimizer']) {
+    this.parameters = parameters;
+    this.config = config;
+    for (const [name, { shape, device }] of parameters)
+      this.moments.set(name, { m: zeros(shape, { device }), v: zeros(shape, { device }) });
+  }
+
+  /** Moves every parameter along its gradient. */
+  update(lr: number): void {
+    this.step++;
+    const { beta1, beta2, eps, weightDecay } = this.config;
+    for (const [name, p] of this.parameters) {
+      const { m, v } = this.moments.get(name)!;
+      adamW(p, m, v, {
+        lr,
+        beta1,
+        beta2,
+        eps,
+        weightDecay: p.shape.length >= 2 ? weightDecay : 0,
+        step: this.step,
+      });
+    }
+  }
+
+  /** The moments by parameter name, for a checkpoint. */
+  state(): Map<string, SafeTensor> {
+    const tensors = new Map<string, SafeTensor>();
+    for (const [name, moments] of this.moments)
+      for (const which of ['m', 'v'] as const)
+        tensors.set(`${which}.${name}`, {
+          dtype: 'F32',
+          shape: moments[which].shape,
+          data: Float32Array.from(moments[which].dataSync()),
+        });
+    return tensors;
+  }
+
+  /** Goes on from what `state` gave after `step` steps. @throws {TrainError} `bad-checkpoint` where a moment is missing. */
+  restore(tensors: ReadonlyMap<string, SafeTensor>, step: number): void {
+    for (const [name, moments] of this.moments)
+      for (const which of ['m', 'v'] as const) {
+        const given = tensors.get(`${which}.${name}`);
+        if (!given || !(given.data instanceof Float32Array) || given.data.length !== moments[which].size)
+          throw new TrainError(
+            'bad-checkpoint',
+            `the optimiser state '${which}.${name}' is missing or of another size`,
+          );
+        moments[which].set(given.data);
+      }
+    this.step = step;
+  }
+}
+
+/** Learning rate of a step counted from 1: a linear warm-up to `lr`, then a cosine to `minLrRatio·lr` at the last step. */
+export function learningRate(
+  step: number,
+  maxSteps: number,
+  { lr, minLrRatio, warmupSteps }: TrainConfig['optimizer'],
+): number {
+  if (step <= warmupSteps) return (lr * step) / warmupSteps;
+  const progress = Math.min(1, (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps));
+  return lr * (minLrRatio + (1 - minLrRatio) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+}

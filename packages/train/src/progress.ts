@@ -1,0 +1,104 @@
+import { MultiBar } from 'cli-progress';
+
+export interface ProgressStats {
+  readonly loss: number;
+  /** Milliseconds of the last step. */
+  readonly stepMs: number;
+  /** Further numbers (`lr`), shown by their names after these, as far as the width allows. */
+  readonly [name: string]: number;
+}
+
+export interface Progress {
+  /** Steps done so far. Where the stream is no terminal every call writes a line. */
+  update(step: number, stats: ProgressStats): void;
+  /** Writes a line above the bar. */
+  log(line: string): void;
+  /** Ends the bar and gives the terminal back. */
+  stop(): void;
+}
+
+type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+/**
+ * The progress of `total` steps: a bar with loss, step time and the time left on a terminal, else plain lines such as
+ * `step 100/2000  loss 1.2345  120 ms/step  eta 3m 48s`.
+ */
+export function createProgress({
+  total,
+  stream = process.stderr,
+}: {
+  total: number;
+  stream?: ProgressStream;
+}): Progress {
+  const average = movingAverage();
+  const describe = (step: number, { loss, stepMs, ...others }: ProgressStats): string[] => [
+    `step ${step}/${total}`,
+    `loss ${loss.toFixed(4)}`,
+    formatStepTime(stepMs),
+    `eta ${formatDuration(average(stepMs) * (total - step))}`,
+    ...Object.entries(others).map(([name, value]) => `${name} ${Number(value?.toPrecision(3))}`),
+  ];
+  return stream.isTTY ? bar(total, stream, describe) : lines(stream, describe);
+}
+
+type Describe = (step: number, stats: ProgressStats) => string[];
+
+function lines(stream: ProgressStream, describe: Describe): Progress {
+  const log = (line: string): void => void stream.write(`${line}\n`);
+  return { update: (step, stats) => log(describe(step, stats).join('  ')), log, stop: () => undefined };
+}
+
+function bar(total: number, stream: ProgressStream, describe: Describe): Progress {
+  // One column less than there are: terminals differ in what they do after the last one.
+  const width = Math.min(stream.columns || 80, 80) - 1;
+  // A MultiBar for its `log`, which a single bar lacks; it clears the line, so that the bar must be drawn again.
+  const bars = new MultiBar({
+    stream,
+    forceRedraw: true,
+    format: (_options, { progress }, { parts }: { parts: string[] }) => barLine(progress, parts, width),
+  });
+  const only = bars.create(total, 0, { parts: [] });
+  let stopped = false;
+  return {
+    update: (step, stats) => only.update(step, { parts: describe(step, stats) }),
+    log(line) {
+      if (stopped) return void stream.write(`${line}\n`);
+      bars.log(`${line}\n`);
+      bars.update();
+    },
+    stop() {
+      if (!stopped) bars.stop();
+      stopped = true;
+    },
+  };
+}
+
+/** As many of the parts as fit into `width` beside a bar of 8 columns at least; the bar takes what is left, up to 24. */
+function barLine(progress: number, parts: readonly string[], width: number): string {
+  const percent = `${Math.floor(100 * progress)}%`.padStart(4);
+  let text = percent;
+  for (const part of parts) {
+    if (text.length + 2 + part.length + 9 > width) break;
+    text += `  ${part}`;
+  }
+  const columns = Math.max(0, Math.min(24, width - text.length - 1));
+  const done = Math.round(progress * columns);
+  return `${'━'.repeat(done)}${'─'.repeat(columns - done)} ${text}`.slice(0, width);
+}
+
+/** Steps differ in time; their exponential average over some twenty is what the rest is expected to take. */
+function movingAverage(): (value: number) => number {
+  let average = Number.NaN;
+  return (value) => (average = Number.isNaN(average) ? value : 0.95 * average + 0.05 * value);
+}
+
+const formatStepTime = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms/step`;
+
+/** `48s`, `3m 48s`, `2h 05m`. */
+function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const two = (n: number): string => String(n).padStart(2, '0');
+  if (h > 0) return `${h}h ${two(m)}m`;
+  return m > 0 ? `${m}m ${two(s)}s` : `${s}s`;
+}

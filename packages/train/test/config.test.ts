@@ -1,0 +1,274 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { loadConfig } from '../src/config-file.js';
+import {
+  defineConfig,
+  describeConfig,
+  FIELDS,
+  parseConfig,
+  PLAN_LOSSES,
+  REGISTER_LOSSES,
+} from '../src/config.js';
+import { TrainError } from '../src/error.js';
+
+/** The lines of the error that `make` ends in. */
+async function problems(make: () => unknown): Promise<string[]> {
+  try {
+    await make();
+  } catch (error) {
+    if (!(error instanceof TrainError)) throw error;
+    expect(error.code).toBe('bad-config');
+    return error.message.split('\n');
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('parseConfig', () => {
+  test('fills in every field', () => {
+    const config = parseConfig({});
+    for (const { path } of FIELDS) {
+      let value: unknown = config;
+      for (const key of path.split('.')) value = Object(value)[key];
+      expect([path, value]).not.toEqual([path, undefined]);
+    }
+    expect(config).toMatchObject({
+      name: 'predictor-small',
+      seed: 0,
+      outDir: 'runs/predictor-small',
+      init_from: 'scratch',
+      accumulate: 1,
+      model: { depth: 3, blockSize: 32, nLayer: 2, nHead: 2, nEmbd: 32, readout: 'registers' },
+      optimizer: { lr: 3e-3, minLrRatio: 0.05, beta1: 0.9, beta2: 0.98, weightDecay: 0.01, clip: 1 },
+      checkpoint: { keep: 2 },
+    });
+    expect(parseConfig(config)).toEqual(config);
+  });
+
+  test('names the run folder after the run', () => {
+    expect(parseConfig({ name: 'wide' }).outDir).toBe('runs/wide');
+    expect(parseConfig({ name: 'wide', outDir: '/data/x' }).outDir).toBe('/data/x');
+  });
+
+  test('reads latest as resume', () => {
+    expect(parseConfig({ init_from: 'latest' }).init_from).toBe('resume');
+    expect(parseConfig({ init_from: 'runs/other' }).init_from).toBe('runs/other');
+  });
+
+  test('trains registers on the register losses and linear heads on the plan losses', () => {
+    const enabled = (config: unknown): string[] =>
+      Object.entries(parseConfig(config).losses).flatMap(([name, loss]) => (loss.enabled ? [name] : []));
+    expect(enabled({})).toEqual([...REGISTER_LOSSES]);
+    expect(enabled({ model: { readout: 'linear' } })).toEqual([...PLAN_LOSSES]);
+    expect(enabled({ losses: { execution: { enabled: true } } })).toEqual([...REGISTER_LOSSES, 'execution']);
+    expect(
+      enabled({ model: { readout: 'linear' }, losses: { execution: { enabled: false } } }),
+    ).not.toContain('execution');
+  });
+
+  test('reports every wrong key and every wrong value, a line each', async () => {
+    const config = {
+      model: { nembd: 64, dropout: 1, nLayer: '2', readout: 'mlp' },
+      data: { workers: 0, negatedGroups: 1.5 },
+      optimizer: 5,
+      losses: { digit: {}, execution: { enabled: 'no' } },
+      dropout: 0,
+      qqqq: 1,
+      logEvery: Number.NaN,
+      init_from: '',
+    };
+    expect((await problems(() => parseConfig(config))).toSorted()).toEqual(
+      [
+        'unknown key model.nembd; did you mean model.nEmbd?',
+        'model.dropout is 1; allowed: a number ≥ 0 and < 1',
+        "model.nLayer is '2'; allowed: a whole number ≥ 1",
+        "model.readout is 'mlp'; allowed: 'registers' or 'linear'",
+        'data.workers is 0; allowed: a whole number ≥ 1',
+        'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
+        'optimizer is 5; allowed: an object of keys and values',
+        'unknown key losses.digit; did you mean losses.digits?',
+        "losses.execution.enabled is 'no'; allowed: true or false",
+        'unknown key dropout; did you mean model.dropout?',
+        'unknown key qqqq',
+        'logEvery is NaN; allowed: a whole number ≥ 1',
+        "init_from is ''; allowed: a text that is not empty",
+      ].toSorted(),
+    );
+  });
+
+  test.each([undefined, null, 5, 'text', []])('refuses %p as a configuration', async (input) => {
+    expect(await problems(() => parseConfig(input))).toEqual([
+      expect.stringMatching(/^the configuration is .*; allowed: an object of keys and values$/),
+    ]);
+  });
+
+  test('wants a width that the heads divide, though other fields are wrong', async () => {
+    expect(await problems(() => parseConfig({ seed: -1, model: { nEmbd: 30, nHead: 4 } }))).toEqual([
+      'seed is -1; allowed: a whole number ≥ 0',
+      'model.nEmbd is 30; allowed: a multiple of model.nHead, which is 4',
+    ]);
+  });
+
+  test('wants registers that hold the numbers of the data', async () => {
+    const config = { model: { digits: 4 }, data: { maxDigits: 3, maxDecimals: 2 } };
+    expect(await problems(() => parseConfig(config))).toEqual([
+      'model.digits is 4; allowed: at least 5, as data.maxDigits is 3 and data.maxDecimals 2',
+    ]);
+    expect(parseConfig({ ...config, model: { digits: 4, readout: 'linear' } }).data.maxDigits).toBe(3);
+  });
+
+  test('refuses register losses without registers, and no loss at all', async () => {
+    const digits = { model: { readout: 'linear' }, losses: { digits: { enabled: true } } };
+    expect(await problems(() => parseConfig(digits))).toEqual([
+      "losses.digits.enabled is true; allowed: false, as model.readout 'linear' has no registers",
+    ]);
+    const none = Object.fromEntries(REGISTER_LOSSES.map((name) => [name, { enabled: false }]));
+    expect(await problems(() => parseConfig({ losses: none }))).toEqual([
+      'losses: none is enabled, so there is nothing to train',
+    ]);
+  });
+
+  test('refuses a name that would lead out of runs/', async () => {
+    expect(await problems(() => parseConfig({ name: '../elsewhere' }))).toHaveLength(1);
+  });
+});
+
+describe('describeConfig', () => {
+  test('lists every key with its default within 80 columns', () => {
+    const lines = describeConfig().split('\n');
+    for (const { path } of FIELDS) expect(lines.some((line) => line.startsWith(`  ${path} `))).toBe(true);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(lines).toContain('  model.nEmbd                width, a multiple of nHead [32]');
+    expect(describeConfig()).not.toContain('undefined');
+  });
+});
+
+describe('loadConfig', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'dag-config-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const file = async (name: string, text: string): Promise<string> => {
+    await writeFile(join(folder, name), text);
+    return join(folder, name);
+  };
+
+  test('without a file gives the defaults', async () => {
+    expect(await loadConfig(undefined, {})).toEqual(parseConfig({}));
+  });
+
+  test('knows the built-in configuration, which is also a file', async () => {
+    const path = fileURLToPath(new URL('../configs/predictor-small.ts', import.meta.url));
+    const config = await loadConfig('predictor-small', {});
+    expect(config.name).toBe('predictor-small');
+    expect(await loadConfig(path, {})).toEqual(config);
+  });
+
+  test.each([
+    [
+      'a.ts',
+      "import { defineConfig } from '@dag/train';\nconst nEmbd: number = 48;\nexport default defineConfig({ model: { nEmbd } });",
+    ],
+    ['b.js', 'export default { model: { nEmbd: 48 } };'],
+    ['c.mjs', 'export default { model: { nEmbd: 48 } };'],
+    ['d.json', '{ "model": { "nEmbd": 48 } }'],
+  ])('loads %s, from a folder without packages', async (name, text) => {
+    const config = await loadConfig(await file(name, text), {});
+    expect(config).toEqual(parseConfig(defineConfig({ model: { nEmbd: 48 } })));
+  });
+
+  test.each([
+    ['missing.ts', null, 'cannot be read: ENOENT'],
+    ['syntax.ts', 'export default {', 'cannot be loaded: '],
+    ['syntax.json', '{', 'cannot be loaded: '],
+    ['throws.mjs', "throw new Error('on purpose')", 'cannot be loaded: Error: on purpose'],
+    ['empty.ts', 'export const model = {};', 'has no default export'],
+    [
+      'config.yaml',
+      'a: 1',
+      'is no built-in configuration (predictor-small) and no .ts, .js, .mjs, .json file',
+    ],
+    ['toString', null, 'is no built-in configuration'],
+  ])('says why %s is not to be had', async (name, text, message) => {
+    const path = text === null ? join(folder, name) : await file(name, text);
+    const [line] = await problems(() => loadConfig(name === 'toString' ? name : path, {}));
+    expect(line).toContain(message);
+    expect(line).toContain(name);
+  });
+
+  test('takes the options of the command line before the file', async () => {
+    const path = await file('f.json', '{ "seed": 3, "batchSize": 8, "model": { "nEmbd": 16 } }');
+    const config = await loadConfig(path, {
+      'model.nEmbd': '64',
+      batchSize: '32',
+      'losses.execution.enabled': 'true',
+      tokenizer: 'gpt2',
+      name: '12',
+      outDir: 'true',
+    });
+    expect(config).toMatchObject({
+      seed: 3,
+      batchSize: 32,
+      tokenizer: 'gpt2',
+      name: '12',
+      outDir: 'true',
+      model: { nEmbd: 64 },
+      losses: { execution: { enabled: true, weight: 0.1 } },
+    });
+  });
+
+  test('an option repairs a wrong value of the file', async () => {
+    const path = await file('g.json', '{ "seed": "x" }');
+    expect((await loadConfig(path, { seed: '5' })).seed).toBe(5);
+  });
+
+  test('matches options without regard to case, - and _, and by the last part of the key', async () => {
+    const config = await loadConfig(undefined, {
+      'init-from': 'latest',
+      OUT_DIR: 'x',
+      nEmbd: '64',
+      lr: '1e-3',
+      'Optimizer.Warmup-Steps': '7',
+      'execution.enabled': 'true',
+      seed: '9',
+      digits: '5',
+    });
+    expect(config).toMatchObject({
+      init_from: 'resume',
+      outDir: 'x',
+      seed: 9,
+      model: { nEmbd: 64, digits: 5 },
+      optimizer: { lr: 1e-3, warmupSteps: 7 },
+      losses: { execution: { enabled: true } },
+      evaluation: { seed: 1 },
+    });
+  });
+
+  test('names the file or the option of every problem', async () => {
+    const path = await file('h.json', '{ "sed": 1, "model": { "nLayer": 0 } }');
+    const options = {
+      every: '3',
+      dropuot: '.1',
+      'losses.execution': 'false',
+      'batch-size': 'many',
+      nHead: '3',
+      foo: '1',
+    };
+    expect((await problems(() => loadConfig(path, options))).toSorted()).toEqual(
+      [
+        '--every=3: could mean --evaluation.every, --checkpoint.every',
+        '--dropuot=.1: unknown option; did you mean --model.dropout?',
+        '--losses.execution=false: is a group of options: --losses.execution.enabled, --losses.execution.weight',
+        "--batch-size=many: batchSize is 'many'; allowed: a whole number ≥ 1",
+        '--nHead=3: model.nEmbd is 32; allowed: a multiple of model.nHead, which is 3',
+        '--foo=1: unknown option',
+        `${path}: unknown key sed; did you mean seed?`,
+        `${path}: model.nLayer is 0; allowed: a whole number ≥ 1`,
+      ].toSorted(),
+    );
+  });
+});

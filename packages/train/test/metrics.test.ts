@@ -1,0 +1,63 @@
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openMetrics } from '../src/metrics.js';
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'dag-metrics-'));
+  path = join(folder, 'run', 'metrics.jsonl');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const steps = async (): Promise<unknown[]> =>
+  (await readFile(path, 'utf8')).split('\n').map((line) => (line === '' ? 'end' : JSON.parse(line).step));
+
+test('a line is in the file as soon as it is appended', async () => {
+  const metrics = openMetrics(path);
+  metrics.append({ step: 1, loss: 0.5 });
+  expect(await readFile(path, 'utf8')).toBe('{"step":1,"loss":0.5}\n');
+  metrics.append({ step: 2, evaluation: { accuracy: 1 }, loss: Number.NaN });
+  expect(await readFile(path, 'utf8')).toContain('\n{"step":2,"evaluation":{"accuracy":1},"loss":null}\n');
+  metrics.close();
+});
+
+test('a run that resumes drops the lines after its checkpoint and goes on', async () => {
+  const first = openMetrics(path);
+  for (const step of [10, 20, 20, 30, 40]) first.append({ step, note: 'é' });
+  first.close();
+  const resumed = openMetrics(path);
+  resumed.truncateAfter(20);
+  resumed.append({ step: 30 });
+  resumed.truncateAfter(30);
+  resumed.close();
+  expect(await steps()).toEqual([10, 20, 20, 30, 'end']);
+});
+
+test.each(['{"step":2,"lo', '{"step":2}', '\0\0\0'])('a torn last line %p is dropped', async (torn) => {
+  const metrics = openMetrics(path);
+  metrics.append({ step: 1 });
+  await appendFile(path, torn);
+  metrics.truncateAfter(9);
+  metrics.append({ step: 2 });
+  metrics.close();
+  expect(await steps()).toEqual([1, 2, 'end']);
+});
+
+test('a file that is new or whole is left as it is', async () => {
+  const metrics = openMetrics(path);
+  metrics.truncateAfter(5);
+  metrics.append({ step: 1 });
+  metrics.truncateAfter(5);
+  metrics.close();
+  expect(await steps()).toEqual([1, 'end']);
+});
+
+test('what the system refuses is an error that names the file', async () => {
+  await writeFile(join(folder, 'file'), '');
+  expect(() => openMetrics(join(folder, 'file', 'metrics.jsonl'))).toThrow(
+    expect.objectContaining({ code: 'io', message: expect.stringMatching(/metrics .*file.*: /) }),
+  );
+});

@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from '@jest/globals';
+import { Prefetcher } from '../src/data/pool.js';
+
+const worker = new URL('fixtures/item-worker.mjs', import.meta.url);
+const open: Prefetcher<Float64Array>[] = [];
+afterEach(() => Promise.all(open.splice(0).map((prefetcher) => prefetcher.close())));
+
+function prefetcher(workerData: object, { workers = 2, ahead = 4, first = 0, from = worker } = {}) {
+  const data = { ms: 0, factor: 2, failing: -1, exiting: -1, ...workerData };
+  const made = new Prefetcher<Float64Array>({ worker: from, workerData: data, workers, ahead, first });
+  open.push(made);
+  return made;
+}
+
+test.each([1, 3])('items come in order from %i workers, from the first index on', async (workers) => {
+  const items = prefetcher({ ms: 4, factor: 3 }, { workers, first: 7 });
+  for (let i = 7; i < 47; i++) expect(Array.from(await items.next())).toEqual([i, 3 * i]);
+});
+
+test('calls that overlap get their items in the order of the calls', async () => {
+  const items = prefetcher({ ms: 4 });
+  const taken = await Promise.all(Array.from({ length: 10 }, () => items.next()));
+  expect(taken.map((item) => item[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+test('the time spent waiting is measured', async () => {
+  const items = prefetcher({ ms: 0 });
+  expect(items.waited).toBe(0);
+  await items.next();
+  const first = items.waited;
+  expect(first).toBeGreaterThan(0);
+  await new Promise((done) => setTimeout(done, 100));
+  await items.next();
+  // The second was there already, and the pause between is no waiting.
+  expect(items.waited - first).toBeLessThan(50);
+});
+
+test('an error of a worker rejects the call for its item, and the next ones go on', async () => {
+  const items = prefetcher({ failing: 2 });
+  await items.next();
+  await items.next();
+  await expect(items.next()).rejects.toThrow('item 2 cannot be made');
+  expect((await items.next())[0]).toBe(3);
+});
+
+test('a worker that dies rejects the call for its item', async () => {
+  const items = prefetcher({ exiting: 1 }, { workers: 1 });
+  expect((await items.next())[0]).toBe(0);
+  await expect(items.next()).rejects.toThrow(/exited/);
+});
+
+test('a worker module that cannot be loaded rejects the call', async () => {
+  const items = prefetcher({}, { from: new URL('fixtures/nowhere.mjs', import.meta.url) });
+  await expect(items.next()).rejects.toThrow(/nowhere/);
+});
+
+test('closing rejects a call that waits', async () => {
+  const items = prefetcher({ ms: 60_000 });
+  const waiting = items.next();
+  const rejected = expect(waiting).rejects.toThrow();
+  await items.close();
+  await rejected;
+  await expect(items.next()).rejects.toThrow();
+});
+
+test('a process exits once it has closed, with items still being made', async () => {
+  const code = `
+    import { createJiti } from 'jiti';
+    const { Prefetcher } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/data/pool.ts');
+    const workerData = { ms: 60_000, factor: 1 };
+    const items = new Prefetcher({ worker: new URL(${JSON.stringify(worker.href)}), workerData, workers: 2, ahead: 8, first: 0 });
+    await new Promise((done) => setTimeout(done, 50));
+    await items.close();
+    console.log('closed');`;
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const args = ['--input-type=module', '--eval', code];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 20_000 });
+  expect(stdout).toBe('closed\n');
+});
