@@ -28,10 +28,13 @@ const values: readonly (readonly [x: number, erf: number])[] = [
   [40, 1],
 ];
 
-it.each(values)('erf(%d) and erf of its negative are those of the C library to 4e-16 relative', (x, expected) => {
-  expect(Math.abs(erf(x) / expected - 1)).toBeLessThan(4e-16);
-  expect(erf(-x)).toBe(-erf(x));
-});
+it.each(values)(
+  'erf(%d) and erf of its negative are those of the C library to 4e-16 relative',
+  (x, expected) => {
+    expect(Math.abs(erf(x) / expected - 1)).toBeLessThan(4e-16);
+    expect(erf(-x)).toBe(-erf(x));
+  },
+);
 
 it('erf of 0, −0, the infinities and NaN are 0, −0, ±1 and NaN', () => {
   expect([0, -0, Infinity, -Infinity, NaN].map(erf)).toEqual([0, -0, 1, -1, NaN]);

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { gradCheck, mul, square, sum, tensor } from '../src/index.js';
 
 describe('gradCheck', () => {
-  const leaf = (values: number[]) => tensor(Float64Array.from(values), [values.length], { requiresGrad: true });
+  const leaf = (values: number[]) =>
+    tensor(Float64Array.from(values), [values.length], { requiresGrad: true });
 
   it('finds nothing wrong with a right gradient, though the inputs had one before', () => {
     const x = leaf([1, 2]);
@@ -39,7 +40,10 @@ describe('gradCheck', () => {
     const narrow = tensor([1], [1], { dtype: 'f32', requiresGrad: true });
     const fixed = tensor(Float64Array.of(1));
     expect(() => gradCheck(() => sum(narrow), [narrow])).toThrow(
-      expect.objectContaining({ code: 'dtype', message: expect.stringMatching(/^gradCheck: .*f64, given f32/) }),
+      expect.objectContaining({
+        code: 'dtype',
+        message: expect.stringMatching(/^gradCheck: .*f64, given f32/),
+      }),
     );
     expect(() => gradCheck(() => sum(fixed), [fixed])).toThrow(
       expect.objectContaining({ code: 'autograd', message: expect.stringMatching(/^gradCheck: /) }),

@@ -52,7 +52,8 @@ import {
 import { devices } from './devices.js';
 
 const seeds = fc.nat();
-const sizes = (rank: { minLength: number; maxLength: number }) => fc.array(fc.integer({ min: 1, max: 3 }), rank);
+const sizes = (rank: { minLength: number; maxLength: number }) =>
+  fc.array(fc.integer({ min: 1, max: 3 }), rank);
 const shapes = sizes({ minLength: 0, maxLength: 4 });
 const size = fc.integer({ min: 1, max: 4 });
 
@@ -170,7 +171,11 @@ describe.each(devices)('on %s', (device) => {
     });
 
     const someDims = shapes.chain((shape) =>
-      fc.tuple(fc.constant(shape), fc.option(fc.subarray([...shape.keys()]), { nil: undefined }), fc.boolean()),
+      fc.tuple(
+        fc.constant(shape),
+        fc.option(fc.subarray([...shape.keys()]), { nil: undefined }),
+        fc.boolean(),
+      ),
     );
 
     it.each<[string, typeof sum]>([

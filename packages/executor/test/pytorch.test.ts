@@ -41,7 +41,14 @@ interface Numbers {
 interface OpCase {
   readonly name: string;
   readonly op: string;
-  readonly attributes: { dim?: number; heads?: number; delta?: number; beta?: number; reduction?: string; approximate?: string };
+  readonly attributes: {
+    dim?: number;
+    heads?: number;
+    delta?: number;
+    beta?: number;
+    reduction?: string;
+    approximate?: string;
+  };
   readonly inputs: Record<string, Numbers>;
   readonly output: Numbers;
   readonly upstream: Numbers;
@@ -54,7 +61,14 @@ interface AdamWSteps {
   readonly options: { lr: number; betas: [number, number]; eps: number; maxNorm: number };
   readonly weightDecay: Record<'weight' | 'bias', number>;
   readonly initial: ByName;
-  readonly steps: { gradients: ByName; norm: number; clipped: ByName; parameters: ByName; m: ByName; v: ByName }[];
+  readonly steps: {
+    gradients: ByName;
+    norm: number;
+    clipped: ByName;
+    parameters: ByName;
+    m: ByName;
+    v: ByName;
+  }[];
 }
 
 const read = (name: string): unknown =>

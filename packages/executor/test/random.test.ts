@@ -29,8 +29,16 @@ describe('Philox4x32-10', () => {
   const ffff = 0xffffffffn;
   // kat_vectors of Random123 1.14
   it.each([
-    [[0n, 0n, 0n, 0n], [0n, 0n], [0x6627e8d5n, 0xe169c58dn, 0xbc57ac4cn, 0x9b00dbd8n]],
-    [[ffff, ffff, ffff, ffff], [ffff, ffff], [0x408f276dn, 0x41c83b0en, 0xa20bc7c6n, 0x6d5451fdn]],
+    [
+      [0n, 0n, 0n, 0n],
+      [0n, 0n],
+      [0x6627e8d5n, 0xe169c58dn, 0xbc57ac4cn, 0x9b00dbd8n],
+    ],
+    [
+      [ffff, ffff, ffff, ffff],
+      [ffff, ffff],
+      [0x408f276dn, 0x41c83b0en, 0xa20bc7c6n, 0x6d5451fdn],
+    ],
     [
       [0x243f6a88n, 0x85a308d3n, 0x13198a2en, 0x03707344n],
       [0xa4093822n, 0x299f31d0n],
@@ -63,13 +71,16 @@ describe('Philox4x32-10', () => {
 describe.each(devices)('on %s', (device) => {
   const n = 40_000;
 
-  it.each([0.1, 0.5, 0.9])('dropout keeps about 1 − p of the elements, scaled by 1/(1 − p), at p = %d', (p) => {
-    const y = dropout(ones([n], { device, dtype: 'f64' }), p, [1, 2]).dataSync();
-    const kept = y.filter((v) => v !== 0);
-    expect(new Set(kept)).toEqual(new Set([1 / (1 - p)]));
-    // Six standard deviations of the binomial distribution.
-    expect(Math.abs(kept.length - n * (1 - p))).toBeLessThan(6 * Math.sqrt(n * p * (1 - p)));
-  });
+  it.each([0.1, 0.5, 0.9])(
+    'dropout keeps about 1 − p of the elements, scaled by 1/(1 − p), at p = %d',
+    (p) => {
+      const y = dropout(ones([n], { device, dtype: 'f64' }), p, [1, 2]).dataSync();
+      const kept = y.filter((v) => v !== 0);
+      expect(new Set(kept)).toEqual(new Set([1 / (1 - p)]));
+      // Six standard deviations of the binomial distribution.
+      expect(Math.abs(kept.length - n * (1 - p))).toBeLessThan(6 * Math.sqrt(n * p * (1 - p)));
+    },
+  );
 
   it('the mask of dropout is a pure function of the seed and the place', () => {
     const mask = (seed: readonly [number, number], length: number) =>

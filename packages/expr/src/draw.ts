@@ -26,18 +26,59 @@ const OPERATORS: readonly ChainType[] = ['Add', 'Sub', 'Mul', 'Div'];
 export function draw(random: Random, shape: Shape): Drawn {
   const operations = drawOperations(random, shape.depth);
   let minuses = shape.depth - operations;
+  return drawTree(operations, true, () => false);
 
-  return drawTree(operations, true);
-
-  /** `begins` says whether nothing but an open parenthesis can stand before the tree in the text. */
-  function drawTree(count: number, begins: boolean): Drawn {
+  /** `begins` says whether nothing or an open parenthesis stands before the tree in the text: there a minus may. */
+  function drawTree(
+    count: number,
+    begins: boolean,
+    needsParentheses: (operator: ChainType) => boolean,
+  ): Drawn {
     if (count === 0) return { kind: 'number', text: drawNumber(random, shape) };
-    const negated = begins && shape.negatedGroups > 0 && minuses > 0 && random.chance(shape.negatedGroups);
+    const negated = begins && minuses > 0 && shape.negatedGroups > 0 && random.chance(shape.negatedGroups);
     if (negated) minuses--;
     const operator = OPERATORS[random.below(OPERATORS.length)]!;
-    const before = random.below(count);
-    const left = drawTree(before, begins || isGroupOnTheLeft(operator, before));
-    const right = drawTree(count - 1 - before, false);
-    return { kind: 'operation', operator, left: signOfItsOwn(operator, left, right), right, negated };
+    const onTheLeft = random.below(count);
+    const left = drawTree(onTheLeft, begins || negated || needsParentheses(operator), (inner) =>
+      needsParenthesesOnLeft(inner, operator),
+    );
+    const right = drawTree(count - 1 - onTheLeft, false, (inner) => needsParenthesesOnRight(inner, operator));
+    return { kind: 'operation', operator, left: withoutMinusOne(operator, left, right), right, negated };
+  }
+}
+
+const isSum = (operator: ChainType): boolean => operator === 'Add' || operator === 'Sub';
+
+/** Whether `inner` as the left operand of `outer` would be read otherwise without parentheses. */
+export const needsParenthesesOnLeft = (inner: ChainType, outer: ChainType): boolean =>
+  isSum(inner) && !isSum(outer);
+export const needsParenthesesOnRight = (inner: ChainType, outer: ChainType): boolean =>
+  isSum(inner) || !isSum(outer);
+
+/** `−1 · (…)` has the normal form `−(…)`, without the number: such a −1 loses its sign. */
+function withoutMinusOne(operator: ChainType, left: Drawn, right: Drawn): Drawn {
+  if (operator !== 'Mul' || left.kind !== 'number' || right.kind === 'number') return left;
+  return Number(left.text) === -1 ? { kind: 'number', text: left.text.slice(1) } : left;
+}
+
+/** 0 … depth − 1, k with weight k + 1. */
+function drawOperations(random: Random, depth: number): number {
+  let rest = random.below((depth * (depth + 1)) / 2);
+  let count = 0;
+  while (rest > count) rest -= ++count;
+  return count;
+}
+
+/** As many digits and decimals as drawn, each number of them equally likely; never zero. */
+function drawNumber(random: Random, { maxDigits, maxDecimals }: Shape): string {
+  const sign = random.below(2) === 0 ? '' : '-';
+  const digits = 1 + random.below(maxDigits);
+  const decimals = random.below(maxDecimals + 1);
+  for (;;) {
+    let text = String(digits > 1 ? 1 + random.below(9) : random.below(10));
+    for (let i = 1; i < digits; i++) text += random.below(10);
+    if (decimals > 0) text += '.';
+    for (let i = 0; i < decimals; i++) text += random.below(10);
+    if (Number(text) !== 0) return sign + text;
   }
 }

@@ -16,7 +16,10 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   commonBackend('crossEntropy', logits, targets);
   commonDType('crossEntropy', logits);
   if (targets.dtype !== 'i32')
-    throw new ExecutorError('dtype', `crossEntropy: targets are i32, given ${targets.dtype} ${show(targets.shape)}`);
+    throw new ExecutorError(
+      'dtype',
+      `crossEntropy: targets are i32, given ${targets.dtype} ${show(targets.shape)}`,
+    );
   if (logits.shape.length === 0 || !sameShape(logits.shape.slice(0, -1), targets.shape))
     throw new ExecutorError(
       'shape',

@@ -1,0 +1,238 @@
+/** Values of graphs whose plan is hard: gates 0 or 1, whole coefficients. */
+import { describe, expect, it } from '@jest/globals';
+import type { DagTensors } from '@dag/tensorize';
+import fc from 'fast-check';
+import { execute } from '../src/index.js';
+import { devices } from './devices.js';
+import { batch, graph, linear, log, type Step } from './graphs.js';
+
+const edge = fc.constantFrom(0, -0, 1, -1, 1e300, -1e300, 1e-300, -1e-300, 5e-324, Number.MAX_VALUE, 0.1, -3);
+const number = fc.oneof(edge, fc.double({ noNaN: true, noDefaultInfinity: true }));
+
+describe.each(devices)('on %s', (device) => {
+  const run = (g: DagTensors): number => execute(g, { backend: device })[0]!;
+
+  describe('a step of two operands gives the bits of IEEE double:', () => {
+    const plus = linear({ 0: 1, 1: 1 });
+    const minus = linear({ 0: 1, 1: -1 });
+    const times = log({ 0: 1, 1: 1 });
+    const over = log({ 0: 1, 1: -1 });
+    const { MAX_VALUE } = Number;
+    it.each<[text: string, numbers: [number, number], step: Step, value: number]>([
+      ['0.1 + 0.2', [0.1, 0.2], plus, 0.30000000000000004],
+      ['0.00001 + 0.00002', [0.00001, 0.00002], plus, 0.00001 + 0.00002],
+      ['1e300 − 1', [1e300, 1], minus, 1e300],
+      ['5 − 5 is 0, not −0', [5, 5], minus, 0],
+      ['−0 + −0 is −0', [-0, -0], plus, -0],
+      ['0 + −0 is 0', [0, -0], plus, 0],
+      ['−0 − 0 is −0', [-0, 0], minus, -0],
+      ['0 · −3 is −0', [0, -3], times, -0],
+      ['−0 · −3 is 0', [-0, -3], times, 0],
+      ['0.1 · 3', [0.1, 3], times, 0.30000000000000004],
+      ['−7 · 0.1', [-7, 0.1], times, -0.7000000000000001],
+      ['1 / 3', [1, 3], over, 1 / 3],
+      ['−1 / 49', [-1, 49], over, -1 / 49],
+      ['1 / 0', [1, 0], over, Infinity],
+      ['1 / −0', [1, -0], over, -Infinity],
+      ['−1 / 0', [-1, 0], over, -Infinity],
+      ['0 / 0', [0, 0], over, NaN],
+      ['0 / −5 is −0', [0, -5], over, -0],
+      ['1e300 · 1e300 overflows', [1e300, 1e300], times, Infinity],
+      ['1e300 · −1e300 overflows', [1e300, -1e300], times, -Infinity],
+      ['−1e-300 · 1e-300 underflows to −0', [-1e-300, 1e-300], times, -0],
+      ['1e-300 · 1e-300 underflows', [1e-300, 1e-300], times, 0],
+      ['5e-324 / 2 underflows', [5e-324, 2], over, 0],
+      ['the largest number twice', [MAX_VALUE, MAX_VALUE], plus, Infinity],
+    ])('%s', (_, numbers, step, value) => {
+      expect(run(graph(2, numbers, [step]))).toBe(value);
+    });
+  });
+
+  it('plans of two-operand steps give the bits of IEEE double, whatever the numbers', () => {
+    const operation = fc.constantFrom('+', '−', '×', '÷');
+    const plan = fc.integer({ min: 1, max: 8 }).chain((depth) =>
+      fc.record({
+        depth: fc.constant(depth),
+        numbers: fc.array(number, { minLength: depth, maxLength: depth }),
+        steps: fc.array(fc.tuple(operation, fc.nat(), fc.nat()), { minLength: 1, maxLength: depth }),
+      }),
+    );
+    fc.assert(
+      fc.property(plan, ({ depth, numbers, steps }) => {
+        const values = [...numbers];
+        const written = steps.map(([op, m, n], i): Step => {
+          const a = m % (depth + i);
+          const b = n % (depth + i);
+          // One node twice is a coefficient of 2; x − x and x / x would be one of 0, which takes no part.
+          const [x, y] = [values[a]!, values[b]!];
+          const twice = a === b;
+          switch (op) {
+            case '+':
+              values.push(x + y);
+              return linear(twice ? { [a]: 2 } : { [a]: 1, [b]: 1 });
+            case '×':
+              values.push(x * y);
+              return log(twice ? { [a]: 2 } : { [a]: 1, [b]: 1 });
+            case '−':
+              values.push(twice ? -x : x - y);
+              return linear(twice ? { [a]: -1 } : { [a]: 1, [b]: -1 });
+            default:
+              values.push(twice ? x : x / y);
+              return log(twice ? { [a]: 1 } : { [a]: 1, [b]: -1 });
+          }
+        });
+        expect(run(graph(depth, numbers, written))).toBe(values.at(-1));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('a chain is the sum in node order that starts at its first term', () => {
+    const numbers = [0.1, 0.2, 0.3, -1e16, 1e16, 0.7];
+    const chain = linear({ 0: 1, 1: 1, 2: -1, 3: 1, 4: 1, 5: -1 });
+    expect(run(graph(6, numbers, [chain]))).toBe(0.1 + 0.2 - 0.3 + -1e16 + 1e16 - 0.7);
+    expect(run(graph(3, [-0, -0, -0], [linear({ 0: 1, 1: 1, 2: 1 })]))).toBe(-0);
+  });
+
+  it('a chain is the product of the numerators, then the division by each denominator, in node order', () => {
+    const numbers = [0.1, 3, 0.7, 49, 1.1];
+    const chain = log({ 0: 1, 1: -1, 2: 1, 3: -1, 4: 1 });
+    expect(run(graph(5, numbers, [chain]))).toBe((0.1 * 0.7 * 1.1) / 3 / 49);
+  });
+
+  it('chains stay within 2 ulp an operation of evaluating them from left to right', () => {
+    const value = fc.double({ min: 0.01, max: 100, noNaN: true });
+    const chain = fc.array(fc.tuple(value, fc.boolean()), { minLength: 2, maxLength: 8 });
+    fc.assert(
+      fc.property(chain, (terms) => {
+        const numbers = terms.map(([x]) => x);
+        const coefficients = Object.fromEntries(
+          terms.map(([, divided], j) => [j, divided && j > 0 ? -1 : 1]),
+        );
+        const expected = terms.slice(1).reduce((p, [x, divided]) => (divided ? p / x : p * x), numbers[0]!);
+        const actual = run(graph(terms.length, numbers, [log(coefficients)]));
+        expect(Math.abs(actual / expected - 1)).toBeLessThanOrEqual(2 * (terms.length - 1) * Number.EPSILON);
+      }),
+    );
+  });
+
+  it.each<[string, number[], Step, number]>([
+    ['2 in a linear step doubles', [0.1], linear({ 0: 2 }), 0.2],
+    ['2 in a log step squares', [-0.1], log({ 0: 2 }), 0.1 * 0.1],
+    ['3 in a log step keeps the sign', [-0.1], log({ 0: 3 }), -(0.1 * 0.1 * 0.1)],
+    ['−2 in a log step divides twice', [-3], log({ 0: -2 }), 1 / 3 / 3],
+    ['20 in a log step is a power', [2], log({ 0: 20 }), 2 ** 20],
+    ['−20 in a log step is a power too', [-2], log({ 0: -20 }), 2 ** -20],
+    ['−1 in a linear step negates, also a zero', [0], linear({ 0: -1 }), -0],
+  ])('a coefficient of %s', (_, numbers, step, value) => {
+    expect(run(graph(1, numbers, [step]))).toBe(value);
+  });
+
+  it('a coefficient of 0 takes no part, be the node 0, infinite or NaN', () => {
+    const overflow = [log({ 0: 1, 1: 1 }), linear({ 2: 1, 4: 0 })];
+    expect(run(graph(4, [1e300, 1e300, 7], overflow))).toBe(7);
+    expect(run(graph(4, [1e300, 1e300, 7], [overflow[0]!, log({ 2: 1, 4: 0 })]))).toBe(7);
+    const undefinedRatio = log({ 0: 1, 1: -1 });
+    expect(run(graph(4, [0, 0, 7], [undefinedRatio, linear({ 2: 1, 4: 0 })]))).toBe(7);
+    expect(run(graph(2, [0, 7], [log({ 0: 0, 1: 1 })]))).toBe(7);
+  });
+
+  it('a step without operands is 0 in the linear domain and 1 in the log domain', () => {
+    expect(run(graph(1, [5], [linear({})]))).toBe(0);
+    expect(run(graph(1, [5], [log({})]))).toBe(1);
+  });
+
+  it('a node of −0 counts as negative in the steps that read it', () => {
+    // 1 / (0 · −3)
+    expect(run(graph(3, [0, -3, 1], [log({ 0: 1, 1: 1 }), log({ 2: 1, 3: -1 })]))).toBe(-Infinity);
+  });
+
+  it('the zero graph, which stands for a prefix that is no expression, has the value 0', () => {
+    expect(run({ ...graph(3, [], []), O: new Float64Array(18) })).toBe(0);
+  });
+
+  it('a step reads no node that is made later, whatever its coefficient', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5 }), number, number, (depth, later, x) => {
+        const g = graph(depth, [x, 2], [linear({ 0: 1 })]);
+        const O = g.O.map((c, at) => (at % (2 * depth) >= depth + Math.floor(at / (2 * depth)) ? later : c));
+        expect(run({ ...g, O })).toBe(x);
+      }),
+    );
+  });
+
+  it('many graphs give what each gives alone', () => {
+    const graphs = [
+      graph(3, [2.5, 3, 1], [log({ 0: 1, 1: 1 }), linear({ 2: 1, 3: 1 })]),
+      graph(3, [-1, 0, 4], [log({ 0: 1, 1: -1 })]),
+      graph(3, [7], []),
+    ];
+    expect(Array.from(execute(batch(graphs), { backend: device }))).toEqual([8.5, -Infinity, 7]);
+    expect(execute({ ...batch(graphs.slice(0, 1)), size: 0, V_mag: f64(), V_sign: f64() })).toHaveLength(0);
+  });
+
+  it('one plan for all rows gives what the plan repeated for each row gives', () => {
+    const rows = [
+      [2, 3],
+      [-1, 0],
+      [0.1, 1e300],
+    ].map((numbers) => graph(2, numbers, [log({ 0: 1, 1: -1 }), linear({ 0: -1, 2: 2 })]));
+    const repeated = batch(rows);
+    const shared = { ...repeated, O: rows[0]!.O, G: rows[0]!.G };
+    expect(Array.from(execute(shared, { backend: device }))).toEqual(
+      Array.from(execute(repeated, { backend: device })),
+    );
+  });
+
+  it('maxLog holds the product of a log step at e^maxLog, with its sign, and leaves smaller ones alone', () => {
+    const product = (a: number, b: number) => graph(2, [a, b], [log({ 0: 1, 1: 1 })]);
+    const clamped = (g: DagTensors) => execute(g, { backend: device, maxLog: 100 })[0];
+    expect(clamped(product(1e30, -1e30))).toBe(-Math.exp(100));
+    expect(clamped(product(1e300, 1e300))).toBe(Math.exp(100));
+    expect(clamped(graph(2, [1, 0], [log({ 0: 1, 1: -1 })]))).toBe(Math.exp(100));
+    expect(clamped(product(1e20, 1e20))).toBe(1e20 * 1e20);
+    expect(clamped(graph(1, [1e300], [linear({ 0: 1 })]))).toBe(1e300);
+  });
+
+  describe('refused are', () => {
+    const g = graph(2, [1, 2], [linear({ 0: 1, 1: 1 })]);
+    it.each<[string, Partial<DagTensors>, RegExp]>([
+      ['magnitudes of another length', { V_mag: f64(1, 2, 3) }, /V_mag 3, .* they are 4, 4, 8, 2/],
+      ['signs of another length', { V_sign: f64(1) }, /V_sign 1/],
+      ['coefficients of another length', { O: f64(1, 2) }, /O 2/],
+      ['gates of another length', { G: f64(1) }, /G 1/],
+      ['a depth that does not fit', { depth: 3 }, /depth 3/],
+      ['a depth of 0', { depth: 0 }, /depth is a whole number from 1 .* given 0 and 1/],
+      ['a broken size', { size: 0.5 }, /given 2 and 0\.5/],
+      [
+        'a shared O without a shared G',
+        {
+          size: 2,
+          V_mag: f64(...g.V_mag, ...g.V_mag),
+          V_sign: f64(...g.V_sign, ...g.V_sign),
+          G: f64(1, 1, 1, 1),
+        },
+        /one plan for all/,
+      ],
+    ])('%s', (_, wrong, message) => {
+      expect(() => execute({ ...g, ...wrong }, { backend: device })).toThrow(
+        expect.objectContaining({
+          name: 'ExecutorError',
+          code: 'shape',
+          message: expect.stringMatching(message),
+        }),
+      );
+    });
+
+    it('a maxLog that is not above 0', () => {
+      for (const maxLog of [0, -1, NaN])
+        expect(() => execute(g, { backend: device, maxLog })).toThrow(
+          expect.objectContaining({ code: 'value', message: expect.stringMatching(/maxLog is above 0/) }),
+        );
+    });
+  });
+});
+
+function f64(...values: number[]): Float64Array {
+  return Float64Array.from(values);
+}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from '@jest/globals';
+import { mul, sum, tensor } from '@dag/executor';
+import { readFileSync } from 'node:fs';
+import { Gpt, ParameterBuilder } from '../src/index.js';
+
+interface Fixture {
+  readonly shape: number[];
+  readonly data: number[];
+}
+interface Case {
+  readonly config: {
+    blockSize: number;
+    vocabSize: number;
+    nLayer: number;
+    nHead: number;
+    nEmbd: number;
+    bias: boolean;
+  };
+  readonly weights: Record<string, Fixture>;
+  readonly tokens: Fixture;
+  readonly hidden: Fixture;
+  readonly upstream: Fixture;
+  readonly loss: number;
+  readonly gradients: Record<string, Fixture>;
+}
+
+const { cases } = JSON.parse(readFileSync(new URL('fixtures/gpt.json', import.meta.url), 'utf8')) as {
+  cases: Case[];
+};
+
+/** Largest difference, relative to the largest number of the two (weights are float32). */
+function difference(given: ArrayLike<number>, expected: readonly number[]): number {
+  const scale = expected.reduce((most, v) => Math.max(most, Math.abs(v)), 1e-30);
+  return expected.reduce((most, v, i) => Math.max(most, Math.abs(given[i]! - v)), 0) / scale;
+}
+
+describe.each(cases)(
+  "PyTorch's GPT with bias $config.bias",
+  ({ config, weights, tokens, hidden, upstream, loss, gradients }) => {
+    const build = new ParameterBuilder(0);
+    const gpt = new Gpt({ ...config, dropout: 0, depth: 0 }, build);
+    for (const [name, { data }] of Object.entries(weights)) build.parameters.get(name)!.set(data);
+    const out = gpt.forward(tensor(Int32Array.from(tokens.data), tokens.shape));
+    const total = sum(mul(out, tensor(Float32Array.from(upstream.data), upstream.shape)));
+    total.backward();
+
+    it('has the same parameters', () => {
+      expect([...build.parameters.keys()].sort()).toEqual(Object.keys(weights).sort());
+    });
+
+    it('gives the same hidden states and loss', () => {
+      expect(out.shape).toEqual(hidden.shape);
+      expect(difference(out.dataSync(), hidden.data)).toBeLessThan(1e-5);
+      expect(Math.abs(total.item() - loss)).toBeLessThan(1e-5 * Math.max(1, Math.abs(loss)));
+    });
+
+    it.each(Object.keys(gradients))('gives the same gradient of %s', (name) => {
+      expect(difference(build.parameters.get(name)!.grad!.dataSync(), gradients[name]!.data)).toBeLessThan(
+        1e-5,
+      );
+    });
+  },
+);
+
+describe('the backbone', () => {
+  const config = {
+    blockSize: 8,
+    vocabSize: 20,
+    nLayer: 2,
+    nHead: 2,
+    nEmbd: 16,
+    dropout: 0.5,
+    bias: true,
+    depth: 0,
+  };
+
+  it('is causal: a later token changes nothing before it', () => {
+    const gpt = new Gpt(config, new ParameterBuilder(1));
+    const states = (ids: number[]): number[] =>
+      Array.from(gpt.forward(tensor(Int32Array.from(ids), [1, ids.length])).dataSync());
+    const before = states([3, 1, 4, 1, 5]);
+    const after = states([3, 1, 4, 9, 2]);
+    expect(after.slice(0, 3 * 16)).toEqual(before.slice(0, 3 * 16));
+    expect(after.slice(3 * 16)).not.toEqual(before.slice(3 * 16));
+  });
+
+  it('drops differently at every step, and equally at the same one', () => {
+    const gpt = new Gpt(config, new ParameterBuilder(1));
+    const ids = tensor(Int32Array.of(1, 2, 3), [1, 3]);
+    const states = (dropoutSeed?: number): number[] =>
+      Array.from(gpt.forward(ids, { dropoutSeed }).dataSync());
+    expect(states(7)).toEqual(states(7));
+    expect(states(7)).not.toEqual(states(8));
+    expect(states()).toEqual(states());
+  });
+
+  it('starts with the standard deviations of GPT-2', () => {
+    const build = new ParameterBuilder(5);
+    new Gpt({ ...config, nEmbd: 64, vocabSize: 500 }, build);
+    const std = (name: string): number => {
+      const values = build.parameters.get(name)!.dataSync() as Float32Array;
+      return Math.sqrt(values.reduce((s, v) => s + v * v, 0) / values.length);
+    };
+    expect(std('wte.weight')).toBeCloseTo(0.02, 3);
+    expect(std('h.0.mlp.c_fc.weight')).toBeCloseTo(0.02, 3);
+    // Scaled by 1/√(2·nLayer) where it is added to the residual stream.
+    expect(std('h.0.attn.c_proj.weight')).toBeCloseTo(0.01, 3);
+    expect(std('h.1.mlp.c_proj.weight')).toBeCloseTo(0.01, 3);
+  });
+
+  it.each([
+    [{ nEmbd: 15 }, /nEmbd is divisible by nHead, given 15 and 2/],
+    [{ nLayer: 0 }, /nLayer is a whole number from 1, given 0/],
+    [{ dropout: 1 }, /dropout is in \[0, 1\), given 1/],
+  ])('refuses %j', (wrong, message) => {
+    expect(() => new Gpt({ ...config, ...wrong }, new ParameterBuilder(0))).toThrow(message);
+  });
+
+  it('refuses more tokens than its block holds', () => {
+    const gpt = new Gpt(config, new ParameterBuilder(0));
+    expect(() => gpt.forward(tensor(new Int32Array(9), [1, 9]))).toThrow(/T up to 8, given \(1, 9\)/);
+  });
+});
