@@ -2,7 +2,7 @@ import { draw, needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } fro
 import { ExprError } from './error.js';
 import { Neg, Num, type ChainType, type Expr } from './expr.js';
 import { randomStream, type Random } from './random.js';
-import { textToWords } from './words.js';
+import { spell } from './vocabulary.js';
 
 /** How an example is written: `2.5 * 3`, `2.5*3`, "two point five times three", or each example one of these. */
 export type TextStyle = 'spaced' | 'compact' | 'words' | 'mixed';
@@ -55,7 +55,7 @@ export function generateText(options: GenerateOptions): string {
     case 'compact':
       return textOf(drawn, '');
     case 'words':
-      return textToWords(textOf(drawn, ''));
+      return spell(textOf(drawn, ''));
   }
 }
 

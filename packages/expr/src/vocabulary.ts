@@ -22,10 +22,18 @@ const SAID = new Map(PHRASES.toReversed());
 const UNDERSTOOD = PHRASES.map(([symbol, phrase]) => ({ symbol, words: phrase.split(' ') })).sort(
   (a, b) => b.words.length - a.words.length,
 );
+const LONGEST = Math.max(...UNDERSTOOD.map(({ words }) => words.length));
 const VOCABULARY = new Set(UNDERSTOOD.flatMap(({ words }) => words));
 
-/** The words for a symbol; empty where there are none. */
-export const phraseOf = (symbol: string): string => SAID.get(symbol) ?? '';
+/** The words for symbols, character by character; what has no words is left out. */
+export function spell(symbols: string): string {
+  let words = '';
+  for (const symbol of symbols) {
+    const phrase = SAID.get(symbol);
+    if (phrase !== undefined) words += words === '' ? phrase : ` ${phrase}`;
+  }
+  return words;
+}
 
 /** Whether a word belongs to a phrase, in any case of letters. */
 export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());
@@ -54,7 +62,7 @@ export function readPhrases(text: string, as: 'whole' | 'prefix'): { spoken: Spo
     );
     if (phrase !== undefined) spoken.push({ symbol: phrase.symbol, position });
     const next = i + (phrase?.words.length ?? 0);
-    if (next < pieces.length && isCutOff(words.slice(i, i + 5), lastMayBeCut)) {
+    if (next < pieces.length && isCutOff(words.slice(i, i + LONGEST + 1), lastMayBeCut)) {
       return { spoken, rest: text.slice(pieces[next]!.position).trimEnd() };
     }
     if (phrase === undefined) {

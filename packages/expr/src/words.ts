@@ -4,7 +4,7 @@ import { format } from './format.js';
 import { isName } from './names.js';
 import { parse } from './parse.js';
 import { scan, type Limits } from './scan.js';
-import { isVocabulary, phraseOf, readPhrases, type Spoken } from './vocabulary.js';
+import { isVocabulary, readPhrases, spell, type Spoken } from './vocabulary.js';
 
 const MAX_WORDS_LENGTH = 100_000;
 /** A number such as 1e-300 is said digit by digit; one that takes more digits than this is not said. */
@@ -77,11 +77,6 @@ export function textToWords(text: string): string {
   }
   return words.filter((word) => word !== '').join(' ');
 }
-
-const spell = (symbols: string): string =>
-  Array.from(symbols, phraseOf)
-    .filter((phrase) => phrase !== '')
-    .join(' ');
 
 function sayable(name: string, position: number): string {
   if (!isVocabulary(name)) return name;

@@ -1,0 +1,67 @@
+/**
+ * Trains a small plan predictor on streamed expressions, measures it on held-out ones, and shows plans that it
+ * writes beside the true ones. Options are those of `dag train`, e.g. `npm start -- --maxSteps=500`.
+ */
+import { execute } from '@dag/executor';
+import { describe, tensorize } from '@dag/tensorize';
+import {
+  answer,
+  findCheckpoint,
+  formatSummary,
+  heldOutQuestions,
+  loadConfig,
+  streamConfig,
+  train,
+} from '@dag/train';
+
+const options = process.argv.slice(2).map((word) => word.replace(/^--/, '').split('='));
+let config = await loadConfig('predictor-small', Object.fromEntries(options));
+const earlier = await findCheckpoint(config.outDir, 'latest', console.error).catch(() => null);
+if (earlier && config.init_from === 'scratch') {
+  console.log(`Going on with the run in ${config.outDir}; remove that folder to start afresh.`);
+  config = { ...config, init_from: 'resume' };
+}
+const { depth, nLayer, nEmbd } = config.model;
+const { maxDigits, maxDecimals } = config.data;
+console.log(
+  `Training a GPT of ${nLayer} layers and width ${nEmbd} to read expressions of up to ${depth} numbers with up to\n` +
+    `${maxDigits} + ${maxDecimals} digits, and to write the program that computes them. Ctrl-C stops and saves.\n`,
+);
+
+const stop = new AbortController();
+process.once('SIGINT', () => stop.abort());
+const { model, summary, step, elapsed } = await train(config, { signal: stop.signal });
+if (!summary) {
+  console.log(`Stopped at step ${step} and saved. The same command goes on from there.`);
+  process.exit();
+}
+
+console.log(
+  `\nOn ${summary.count} held-out expressions, after ${step} steps (${Math.round(elapsed / 1000)} s now):\n`,
+);
+console.log(formatSummary(summary));
+
+console.log('\nPredicted plans beside the true ones:');
+const questions = heldOutQuestions(streamConfig(config), 100, config.evaluation.seed + 1);
+const longest = questions.toSorted((a, b) => b.text.length - a.text.length).slice(0, 3);
+for (const { text, value, expected, ok } of answer(model, longest)) {
+  const truth = tensorize(text, { depth });
+  console.log(`\n${text}`);
+  console.log(sideBySide(describe(model.predictPlans([text])), describe(truth)));
+  console.log(
+    `executed: ${value}  true: ${expected} (executor: ${execute(truth)[0]})  ${ok ? 'right' : 'WRONG'}`,
+  );
+}
+console.log(`\nTry it: npx dag predict "${longest[0]!.text}"`);
+
+function sideBySide(left: string, right: string): string {
+  const [a, b] = [left.split('\n'), right.split('\n')];
+  const lines = Array.from(
+    { length: Math.max(a.length, b.length) },
+    (_, i) => [a[i] ?? '', b[i] ?? ''] as const,
+  );
+  const width = Math.max(...a.map((line) => line.length), 10);
+  return [['predicted', 'true'] as const, ...lines]
+    .map(([l, r]) => `  ${l.padEnd(width)}  |  ${r}`)
+    .join('\n');
+}

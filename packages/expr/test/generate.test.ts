@@ -1,0 +1,218 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  completePrefix,
+  evaluate,
+  format,
+  fromWords,
+  generateExpression,
+  generateText,
+  normalize,
+  parse,
+  type Expr,
+  type GenerateOptions,
+} from '../src/index.js';
+import { failure } from './failure.js';
+
+const SIX: GenerateOptions = { seed: 1, index: 0, depth: 6, maxDigits: 3, maxDecimals: 2 };
+/** Written down once: streams must stay the same from release to release. */
+const GOLDEN = '?';
+
+const indices = Array.from({ length: 3000 }, (_, index) => index);
+
+const numbersOf = (text: string): string[] => text.match(/\d+(?:\.\d+)?/g) ?? [];
+const operatorsOf = (text: string): string[] => text.match(/ [-+*/] /g) ?? [];
+
+/** How often each value occurs, as a share. */
+function shares(values: readonly (string | number)[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1 / values.length;
+  return counts;
+}
+
+function expectShares(values: readonly (string | number)[], expected: Record<string, number>): void {
+  const seen = shares(values);
+  expect(Object.keys(seen).sort()).toEqual(Object.keys(expected).sort());
+  // Five standard deviations of a share; the streams are fixed, so this passes always or never.
+  for (const [value, share] of Object.entries(expected)) {
+    expect(Math.abs(seen[value]! - share)).toBeLessThan(5 * Math.sqrt((share * (1 - share)) / values.length));
+  }
+}
+
+describe('generateExpression', () => {
+  it('is a pure function of its options', () => {
+    expect(indices.slice(0, 50).map((index) => generateText({ ...SIX, index }))).toEqual(
+      indices.slice(0, 50).map((index) => generateText({ ...SIX, index })),
+    );
+    expect(generateText({ ...SIX, seed: 0, index: 0 })).toBe(GOLDEN);
+  });
+
+  it('gives other expressions for other seeds and indices, large ones too', () => {
+    const large = [2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 52, Number.MAX_SAFE_INTEGER];
+    const options = { ...SIX, depth: 12, maxDigits: 9 };
+    const pairs = [0, 1, 2, ...large].flatMap((seed) =>
+      [0, 1, 2, ...large].map((index) => ({ seed, index })),
+    );
+    const texts = pairs.map((pair) => generateText({ ...options, ...pair }));
+    // One pair in twelve is a single number; among 9-digit numbers none repeats here.
+    expect(new Set(texts).size).toBe(texts.length);
+  });
+
+  it('is what parse gives for the text, in every style', () => {
+    for (const index of indices.slice(0, 1000)) {
+      const options = { ...SIX, index, negatedGroups: 0.4 };
+      const expr = generateExpression(options);
+      expect(parse(generateText(options))).toEqual(expr);
+      expect(parse(generateText({ ...options, style: 'compact' }))).toEqual(expr);
+      expect(fromWords(generateText({ ...options, style: 'words' }))).toEqual(expr);
+    }
+  });
+
+  it('has k operations with weight k + 1, and operators of each kind', () => {
+    const texts = indices.map((index) => generateText({ ...SIX, depth: 4, index }));
+    expectShares(
+      texts.map((text) => operatorsOf(text).length),
+      { 0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4 },
+    );
+    expectShares(texts.flatMap(operatorsOf), { ' + ': 0.25, ' - ': 0.25, ' * ': 0.25, ' / ': 0.25 });
+  });
+
+  it('has numbers with every count of digits and decimals, signs, and no zeros', () => {
+    const texts = indices.map((index) => generateText({ ...SIX, depth: 1, index }));
+    const parts = texts.map((text) => /^(-?)(\d+)(?:\.(\d+))?$/.exec(text)!);
+    expectShares(
+      parts.map((part) => part[1]!),
+      { '-': 0.5, '': 0.5 },
+    );
+    expectShares(
+      parts.map((part) => part[2]!.length),
+      { 1: 1 / 3, 2: 1 / 3, 3: 1 / 3 },
+    );
+    expectShares(
+      parts.map((part) => (part[3] ?? '').length),
+      { 0: 1 / 3, 1: 1 / 3, 2: 1 / 3 },
+    );
+    expect(texts.map(Number)).not.toContain(0);
+    expect(texts.some((text) => text.includes('.') && text.endsWith('0'))).toBe(true);
+    expect(parts.some((part) => part[2]!.length > 1 && part[2]!.startsWith('0'))).toBe(false);
+  });
+
+  it('draws the root of the tree anywhere', () => {
+    // Three operations: the root splits them 0+2, 1+1 or 2+0; "(a∘b)∘(c∘d)" with sums below a product shows 1+1.
+    const texts = indices.map((index) => generateText({ ...SIX, depth: 4, index }));
+    for (const shape of [/^\([^()]*\) \* \([^()]*\)$/, /^\([^()]*\) \* [^()]*$/, /^[^()]* \* \([^()]*\)$/]) {
+      expect(texts.some((text) => shape.test(text))).toBe(true);
+    }
+  });
+
+  it('needs at most `depth` numbers, and operations with minuses', () => {
+    for (const index of indices) {
+      const text = generateText({ ...SIX, index, negatedGroups: 1 });
+      expect(numbersOf(text).length).toBeLessThanOrEqual(6);
+      expect(operatorsOf(text).length + text.split('-(').length - 1).toBeLessThanOrEqual(6);
+    }
+  });
+
+  it('puts the minus of a group at the begin of the expression or of a group, where asked to', () => {
+    const plain = indices.map((index) => generateText({ ...SIX, index }));
+    expect(plain.some((text) => text.includes('-('))).toBe(false);
+    const negated = indices.map((index) => generateText({ ...SIX, index, negatedGroups: 0.5 }));
+    const befores = negated.flatMap((text) => Array.from(text.matchAll(/(.?)-\(/g), ([, before]) => before!));
+    expect(Object.keys(shares(befores)).sort()).toEqual(['', '(']);
+    expect(negated.some((text) => /^-\(.*\) [-+*/] /.test(text))).toBe(true);
+  });
+
+  it('has no −1 as the left factor of a group', () => {
+    const options = { ...SIX, depth: 4, maxDigits: 1, maxDecimals: 1 };
+    const texts = Array.from({ length: 20_000 }, (_, index) => generateText({ ...options, index }));
+    expect(texts.some((text) => /(^|[^.\d])1(\.0)? \* \(/.test(text))).toBe(true);
+    expect(texts.filter((text) => /-1(\.0)? \* \(/.test(text))).toEqual([]);
+  });
+
+  it('loses no number and no minus when it is normalised', () => {
+    for (const index of indices) {
+      const expr = generateExpression({ ...SIX, index, maxDigits: 1, maxDecimals: 0, negatedGroups: 0.3 });
+      const normal = normalize(expr);
+      expect(numbers(normal)).toEqual(numbers(expr));
+      expect(evaluate(normal)).toBe(evaluate(expr));
+      expect(format(normal).split('-(').length).toBe(format(expr).split('-(').length);
+    }
+  });
+});
+
+function numbers(expr: Expr): number[] {
+  switch (expr.type) {
+    case 'Num':
+      return [expr.value];
+    case 'Sym':
+      return [];
+    case 'Neg':
+      return numbers(expr.arg);
+    case 'Pow':
+      return numbers(expr.base);
+    default:
+      return expr.args.flatMap(numbers);
+  }
+}
+
+describe('generateText', () => {
+  it('writes the same expression in every style', () => {
+    const options = { ...SIX, index: 11 };
+    const spaced = generateText(options);
+    expect(generateText({ ...options, style: 'spaced' })).toBe(spaced);
+    expect(generateText({ ...options, style: 'compact' })).toBe(spaced.replaceAll(' ', ''));
+    expect(completePrefix(generateText({ ...options, style: 'words' }))).toBe(spaced);
+  });
+
+  it('mixes the styles evenly', () => {
+    const styles = indices.map((index) => {
+      const options = { ...SIX, index };
+      const text = generateText({ ...options, style: 'mixed' });
+      const all = (['spaced', 'compact', 'words'] as const).filter(
+        (style) => generateText({ ...options, style }) === text,
+      );
+      return all.length > 1 ? 'one number' : all[0]!;
+    });
+    const told = styles.filter((style) => style !== 'one number');
+    expectShares(
+      told.filter((style) => style !== 'words'),
+      { spaced: 0.5, compact: 0.5 },
+    );
+    expect(shares(styles)['words']).toBeGreaterThan(0.3);
+  });
+
+  it('needs no parentheses that it writes in vain', () => {
+    for (const index of indices.slice(0, 500)) {
+      const options = { ...SIX, index, negatedGroups: 0.3 };
+      expect(generateText(options).split('(').length).toBe(
+        format(generateExpression(options)).split('(').length,
+      );
+    }
+  });
+
+  it('stays within what parse reads at the greatest depth', () => {
+    const options = { seed: 9, depth: 256, maxDigits: 15, maxDecimals: 15, negatedGroups: 1 };
+    for (let index = 0; index < 20; index++) parse(generateText({ ...options, index }));
+  });
+
+  it.each<Partial<Record<keyof GenerateOptions, unknown>>>([
+    { seed: -1 },
+    { seed: 0.5 },
+    { index: 2 ** 53 },
+    { index: NaN },
+    { depth: 0 },
+    { depth: 257 },
+    { maxDigits: 0 },
+    { maxDigits: 16 },
+    { maxDecimals: -1 },
+    { maxDecimals: '2' },
+    { negatedGroups: 1.5 },
+    { negatedGroups: NaN },
+    { style: 'loud' },
+  ])('refuses %j', (wrong) => {
+    const options = { ...SIX, ...wrong } as GenerateOptions;
+    const error = failure(() => generateText(options));
+    expect(error.code).toBe('bad-option');
+    expect(error.message).toContain(Object.keys(wrong)[0]);
+    expect(failure(() => generateExpression(options)).code).toBe('bad-option');
+  });
+});

@@ -1,0 +1,201 @@
+import { describe, expect, it } from '@jest/globals';
+import { evaluate, fromMathNode, parse } from '../src/index.js';
+import { add, a, b, c, d, div, inverse, mul, neg, num, sub, sym } from './expressions.js';
+import { codeAndPosition, failure } from './failure.js';
+
+describe('parse', () => {
+  it.each([
+    ['2', num(2)],
+    ['.5', num(0.5)],
+    ['2.', num(2)],
+    ['1e-3', num(0.001)],
+    ['1E+3', num(1000)],
+    ['1e-999', num(0)],
+    ['  2.50\t', num(2.5)],
+    ['\n2\r\n', num(2)],
+    ['2. * 3', mul(num(2), num(3))],
+    ['x_1 + $y', add(sym('x_1'), sym('$y'))],
+    ['π * 𝐀', mul(sym('π'), sym('𝐀'))],
+    ['pi + e + i', add(sym('pi'), sym('e'), sym('i'))],
+    ['constructor', sym('constructor')],
+  ])('reads %j', (text, expected) => {
+    expect(parse(text)).toEqual(expected);
+  });
+
+  it.each([
+    ['a + b + c', add(a, b, c)],
+    ['(a + b) + c', add(add(a, b), c)],
+    ['a + (b + c)', add(a, add(b, c))],
+    ['a - b + c', add(sub(a, b), c)],
+    ['a - b - c', sub(a, b, c)],
+    ['a / b / c * d', mul(div(a, b, c), d)],
+    ['a + b * c', add(a, mul(b, c))],
+    ['((a))', a],
+  ])('makes one chain of a run of one operator: %s', (text, expected) => {
+    expect(parse(text)).toEqual(expected);
+  });
+
+  it.each([
+    ['-2', num(-2)],
+    ['-0', num(-0)],
+    ['- 2', num(-2)],
+    ['-(2)', neg(num(2))],
+    ['--2', neg(num(-2))],
+    ['---2', neg(neg(num(-2)))],
+    ['-+2', neg(num(2))],
+    ['+-2', num(-2)],
+    ['+(a)', a],
+    ['a - -2', sub(a, num(-2))],
+    ['-a * b', mul(neg(a), b)],
+    ['-2^-1', neg(inverse(num(2)))],
+    ['(-2) ^ -1', inverse(num(-2))],
+  ])('takes a minus directly before a literal as part of the number: %s', (text, expected) => {
+    expect(parse(text)).toEqual(expected);
+  });
+
+  it.each(['a^-1', 'a ^ - 1', 'a^(-1)', 'a ^ ( - 1.0 )'])('reads the inverse %s', (text) => {
+    expect(parse(text)).toEqual(inverse(a));
+  });
+
+  it.each<[string, string, number]>([
+    ['', 'syntax', 0],
+    ['  ', 'syntax', 0],
+    ['1 +', 'syntax', 3],
+    ['2 * ', 'syntax', 3],
+    ['* 2', 'syntax', 0],
+    ['2 ** 3', 'syntax', 3],
+    ['(1 + 2', 'syntax', 6],
+    ['1 + 2)', 'syntax', 5],
+    ['()', 'syntax', 1],
+    ['2 3', 'syntax', 2],
+    ['1.2.3', 'syntax', 3],
+    ['1e', 'syntax', 2],
+    ['.', 'syntax', 1],
+    ['2^', 'syntax', 2],
+    ['2 @ 3', 'syntax', 2],
+    ['a.b', 'syntax', 1],
+    ['2 + 3x', 'unsupported', 5],
+    ['2(3)', 'unsupported', 1],
+    ['(2)(3)', 'unsupported', 3],
+    ['(2)3', 'unsupported', 3],
+    ['a b', 'unsupported', 2],
+    ['1 + sqrt(4)', 'unsupported', 4],
+    ['2 cm', 'unsupported', 2],
+    ['5!', 'unsupported', 1],
+    ['5%', 'unsupported', 1],
+    ['5 % 3', 'unsupported', 2],
+    ['7 mod 4', 'unsupported', 2],
+    ['[1, 2]', 'unsupported', 0],
+    ['1:3', 'unsupported', 1],
+    ['a = 1', 'unsupported', 2],
+    ['"a"', 'unsupported', 0],
+    ["a'", 'unsupported', 1],
+    ['true', 'unsupported', 0],
+    ['1 + Infinity', 'unsupported', 4],
+    ['NaN', 'unsupported', 0],
+    ['null', 'unsupported', 0],
+    ['undefined', 'unsupported', 0],
+    ['2^3', 'unsupported', 1],
+    ['2^-2', 'unsupported', 1],
+    ['2^-1^-1', 'unsupported', 4],
+    ['0x10', 'unsupported', 0],
+    ['1 + 0b1', 'unsupported', 4],
+    ['2.*3', 'unsupported', 1],
+    ['2 ./ 3', 'unsupported', 2],
+    ['a ? 1 : 2', 'unsupported', 2],
+    ['2 # two', 'unsupported', 2],
+    ['1\n2', 'unsupported', 1],
+    ['1; 2', 'unsupported', 1],
+    ['1,5', 'unsupported', 1],
+    ['2 × 3', 'unsupported', 2],
+    ['1e309', 'not-finite', 0],
+    ['2 - 1e999', 'not-finite', 4],
+  ])('refuses %j: %s at %i', (text, code, position) => {
+    expect(codeAndPosition(() => parse(text))).toEqual([code, position]);
+  });
+
+  it('says what is allowed', () => {
+    const { message, name } = failure(() => parse('2^3'));
+    expect(name).toBe('ExprError');
+    expect(message).toContain(
+      'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.',
+    );
+  });
+
+  it.each([[null], [undefined], [2], [{}], [['2']]])('refuses %j, which is no string', (input) => {
+    expect(codeAndPosition(() => parse(input as unknown as string))).toEqual(['bad-option', -1]);
+  });
+});
+
+describe('the limits of parse', () => {
+  it('are 10,000 characters', () => {
+    const longest = `${'1+'.repeat(4999)}10`;
+    expect(longest).toHaveLength(10_000);
+    expect(evaluate(parse(longest))).toBe(5009);
+    expect(codeAndPosition(() => parse(`${longest}0`))).toEqual(['too-long', 10_000]);
+  });
+
+  it('are 256 levels of parentheses', () => {
+    const nested = (depth: number): string => `${'('.repeat(depth)}1${')'.repeat(depth)}`;
+    expect(parse(nested(256))).toEqual(num(1));
+    expect(codeAndPosition(() => parse(nested(257)))).toEqual(['too-deep', 256]);
+  });
+
+  it('count signs as levels, and parentheses that are closed no more', () => {
+    expect(codeAndPosition(() => parse(`1 ${'-'.repeat(5000)}1`))).toEqual(['too-deep', 259]);
+    expect(codeAndPosition(() => parse('-(-(-(1)))', { maxDepth: 5 }))).toEqual(['too-deep', 5]);
+    expect(parse('-(1) - -(2) - (-3)', { maxDepth: 2 })).toEqual(sub(neg(num(1)), neg(num(2)), num(-3)));
+  });
+
+  it('can be set', () => {
+    expect(codeAndPosition(() => parse('1 + 1', { maxLength: 4 }))).toEqual(['too-long', 4]);
+    expect(codeAndPosition(() => parse('((1))', { maxDepth: 1 }))).toEqual(['too-deep', 1]);
+    expect(parse(`${'1+'.repeat(20_000)}1`, { maxLength: 100_000 })).toHaveProperty('args.length', 20_001);
+  });
+
+  it('give an ExprError where they are raised beyond what the stack holds', () => {
+    const nested = `${'('.repeat(20_000)}1${')'.repeat(20_000)}`;
+    expect(codeAndPosition(() => parse(nested, { maxLength: 1e6, maxDepth: 1e6 }))).toEqual(['too-deep', 0]);
+  });
+
+  it.each([{ maxLength: 0 }, { maxLength: NaN }, { maxDepth: -1 }, { maxDepth: '9' as unknown as number }])(
+    'refuse %j',
+    (limits) => {
+      expect(failure(() => parse('1', limits)).code).toBe('bad-option');
+    },
+  );
+});
+
+describe('fromMathNode', () => {
+  const constant = (value: unknown): { type: string; value: unknown } => ({ type: 'ConstantNode', value });
+  const operator = (fn: string, ...args: unknown[]): { type: string; fn: string; args: unknown[] } => ({
+    type: 'OperatorNode',
+    fn,
+    args,
+  });
+  const x = { type: 'SymbolNode', name: 'x' };
+
+  it('reads n-ary operators and negative constants, as simplify makes them', () => {
+    expect(fromMathNode(operator('add', x, constant(-2), x))).toEqual(add(sym('x'), num(-2), sym('x')));
+    expect(fromMathNode(operator('pow', x, constant(-1)))).toEqual(inverse(sym('x')));
+  });
+
+  it.each([
+    ['a function', { type: 'FunctionNode', fn: x, args: [] }],
+    ['an implicit product', { ...operator('multiply', constant(2), x), implicit: true }],
+    ['a percentage', { ...operator('divide', constant(2), constant(100)), isPercentage: true }],
+    ['another operator', operator('mod', x, x)],
+    ['another power', operator('pow', x, constant(2))],
+    ['a sum of one term', operator('add', x)],
+    ['an inherited name of an operator', operator('constructor', x, x)],
+    ['a string', constant('2')],
+    ['a reserved name', { type: 'SymbolNode', name: 'Infinity' }],
+    ['a hole', operator('add', x, undefined)],
+  ])('refuses %s', (_, node) => {
+    expect(failure(() => fromMathNode(node)).code).toBe('unsupported');
+  });
+
+  it('refuses numbers that are not finite', () => {
+    expect(failure(() => fromMathNode(constant(Infinity))).code).toBe('not-finite');
+  });
+});

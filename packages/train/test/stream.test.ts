@@ -1,0 +1,99 @@
+import { describe, expect, it } from '@jest/globals';
+import { completePrefix, evaluate, normalize, parse, textToWords } from '@dag/expr';
+import { tokenizer } from '@dag/model';
+import { tensorize } from '@dag/tensorize';
+import { batchOf, streamText, trainingBatch, type StreamConfig } from '../src/data/stream.js';
+
+const config: StreamConfig = {
+  seed: 3,
+  tokenizer: 'char',
+  blockSize: 64,
+  batchSize: 16,
+  depth: 4,
+  digits: 6,
+  maxDigits: 3,
+  maxDecimals: 2,
+  style: 'spaced',
+  negatedGroups: 0.2,
+};
+
+describe('the stream', () => {
+  it('is a pure function of seed and index', () => {
+    expect(trainingBatch(config, 5)).toEqual(trainingBatch(config, 5));
+    expect(trainingBatch(config, 5).texts).not.toEqual(trainingBatch(config, 6).texts);
+    expect(trainingBatch({ ...config, seed: 4 }, 5).texts).not.toEqual(trainingBatch(config, 5).texts);
+  });
+
+  it('never trains on an expression that is held out, whatever the seeds and the spacing', () => {
+    const texts = (split: 'train' | 'held-out', seed: number, style: StreamConfig['style']) =>
+      Array.from({ length: 1500 }, (_, i) =>
+        streamText({ ...config, depth: 2, maxDigits: 1, maxDecimals: 0, seed, style }, split, i).replaceAll(
+          ' ',
+          '',
+        ),
+      );
+    const heldOut = new Set(texts('held-out', 1, 'spaced'));
+    expect(heldOut.size).toBeGreaterThan(20);
+    expect(
+      [...texts('train', 1, 'spaced'), ...texts('train', 2, 'compact')].filter((text) => heldOut.has(text)),
+    ).toEqual([]);
+  });
+
+  it('has for every token the plan of the prefix up to it', () => {
+    const batch = trainingBatch(config, 0);
+    const characters = tokenizer('char');
+    const [B, T] = batch.shape;
+    let checked = 0;
+    for (let b = 0; b < B; b++) {
+      const ids = characters.encode(batch.texts[b]!);
+      for (let t = 0; t < T; t++) {
+        const n = b * T + t;
+        const complete = t < ids.length ? completePrefix(characters.decode(ids.slice(0, t + 1))) : null;
+        expect(batch.valid[n]).toBe(complete === null ? 0 : 1);
+        if (complete === null) continue;
+        const expected = tensorize(normalize(parse(complete)), { depth: 4 });
+        expect(Array.from(batch.plan.V_mag.slice(n * 8, (n + 1) * 8))).toEqual(Array.from(expected.V_mag));
+        expect(Array.from(batch.plan.O.slice(n * 32, (n + 1) * 32))).toEqual(Array.from(expected.O));
+        expect(batch.values[n]).toBe(evaluate(normalize(parse(complete))));
+        checked++;
+      }
+    }
+    expect(checked).toBeGreaterThan(100);
+  });
+
+  it('says in registers what the text says', () => {
+    const { registers } = batchOf(['-12.50 * (3 - 4'], config);
+    const last = '-12.50 * (3 - 4'.length - 1;
+    const slots = 5;
+    const digitsOf = (slot: number) =>
+      Array.from(registers.digits.slice((last * slots + slot) * 6, (last * slots + slot + 1) * 6));
+    expect(digitsOf(0)).toEqual([1, 2, 5, 0, 10, 10]);
+    expect(digitsOf(1)).toEqual([3, 10, 10, 10, 10, 10]);
+    expect(digitsOf(2)).toEqual([4, 10, 10, 10, 10, 10]);
+    expect(Array.from(registers.length.slice(last * slots, last * slots + 3))).toEqual([2, 1, 1]);
+    expect(Array.from(registers.negative.slice(last * slots, last * slots + 3))).toEqual([1, 0, 0]);
+    expect(Array.from(registers.operators.slice(last * 4, last * 4 + 4))).toEqual([3, 2, 0, 0]);
+    // × stands above −, which is in the group.
+    expect(Array.from(registers.above.slice(last * 16, last * 16 + 8))).toEqual([0, 1, 0, 0, 0, 0, 0, 0]);
+    expect(registers.slot[last]).toBe(2);
+  });
+
+  it('gives the same targets for words', () => {
+    const words: StreamConfig = { ...config, tokenizer: 'gpt2', style: 'words' };
+    const text = '2.50 * (3 - 41)';
+    const spoken = batchOf([textToWords(text)], words);
+    const written = batchOf([text], { ...words, style: 'spaced' });
+    const lastOf = (batch: typeof spoken) => batch.valid.lastIndexOf(1);
+    const at = (batch: typeof spoken, size: number, array: ArrayLike<number>) =>
+      Array.from(array).slice(lastOf(batch) * size, (lastOf(batch) + 1) * size);
+    expect(at(spoken, 30, spoken.registers.digits)).toEqual(at(written, 30, written.registers.digits));
+    expect(at(spoken, 32, spoken.plan.O)).toEqual(at(written, 32, written.plan.O));
+  });
+
+  it('says so where the block has no room for what was asked', () => {
+    // One character: of the nine digits none happens to be held out.
+    const tiny = { ...config, depth: 1, blockSize: 1, maxDigits: 1, maxDecimals: 0 };
+    expect(streamText(tiny, 'train', 0)).toMatch(/^[1-9]$/);
+    expect(() => streamText(tiny, 'held-out', 0)).toThrow(/fits into model.blockSize 1; use a larger one/);
+  });
+});
