@@ -115,7 +115,7 @@ export class Tensor {
       );
     const order = inReverseOrder(this);
     // What an earlier backward left in results that both share has been passed on already.
-    
+    for (const t of order) t.grad = null;
     const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
     this.backend.cast(seed.storage, gradOf(this), true);
     for (const t of order) t.node!.backward(gradOf(t));

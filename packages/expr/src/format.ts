@@ -36,10 +36,13 @@ export function format(expr: Expr): string {
       default: {
         const own = TIGHTNESS[node.type];
         // On the left 'a - b + c' needs none; 'a + b + c' would be one chain, so a group of the same operator does.
-        const parts = node.args.map((arg, i) =>
-          inside(texts[i]!, i === 0 ? tightness(arg) < own || arg.type === node.type : tightness(arg) <= own),
-        );
-        return parts.join(OPERATORS[node.type]);
+        const part = (i: number): string => {
+          const arg = node.args[i]!;
+          const looser = tightness(arg) < own;
+          return inside(texts[i]!, looser || (i === 0 ? arg.type === node.type : tightness(arg) === own));
+        };
+        // Concatenation shares strings where join copies them, which would be quadratic in a deep tree.
+        return texts.reduce((text, _, i) => (i === 0 ? part(0) : text + OPERATORS[node.type] + part(i)), '');
       }
     }
   });

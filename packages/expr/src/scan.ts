@@ -10,7 +10,7 @@ export interface Limits {
   readonly maxDepth?: number;
 }
 
-export type TokenKind =
+type TokenKind =
   | 'number'
   | 'symbol'
   /** A binary operator. */

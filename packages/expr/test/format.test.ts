@@ -50,7 +50,7 @@ describe('format', () => {
         const normal = normalize(expr);
         expect(parse(format(normal))).toEqual(normal);
       }),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     );
   });
 
@@ -67,7 +67,7 @@ describe('format', () => {
           expect(readsAs(without, expr)).toBe(false);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 

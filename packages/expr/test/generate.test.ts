@@ -15,9 +15,9 @@ import { failure } from './failure.js';
 
 const SIX: GenerateOptions = { seed: 1, index: 0, depth: 6, maxDigits: 3, maxDecimals: 2 };
 /** Written down once: streams must stay the same from release to release. */
-const GOLDEN = '?';
+const GOLDEN = '-3 / (3.1 - -924.3) + 763.33 * -132.3 / 435.98';
 
-const indices = Array.from({ length: 3000 }, (_, index) => index);
+const indices = Array.from({ length: 2000 }, (_, index) => index);
 
 const numbersOf = (text: string): string[] => text.match(/\d+(?:\.\d+)?/g) ?? [];
 const operatorsOf = (text: string): string[] => text.match(/ [-+*/] /g) ?? [];
@@ -58,7 +58,7 @@ describe('generateExpression', () => {
   });
 
   it('is what parse gives for the text, in every style', () => {
-    for (const index of indices.slice(0, 1000)) {
+    for (const index of indices.slice(0, 500)) {
       const options = { ...SIX, index, negatedGroups: 0.4 };
       const expr = generateExpression(options);
       expect(parse(generateText(options))).toEqual(expr);
@@ -124,8 +124,8 @@ describe('generateExpression', () => {
   it('has no −1 as the left factor of a group', () => {
     const options = { ...SIX, depth: 4, maxDigits: 1, maxDecimals: 1 };
     const texts = Array.from({ length: 20_000 }, (_, index) => generateText({ ...options, index }));
-    expect(texts.some((text) => /(^|[^.\d])1(\.0)? \* \(/.test(text))).toBe(true);
-    expect(texts.filter((text) => /-1(\.0)? \* \(/.test(text))).toEqual([]);
+    expect(texts.some((text) => /(^|\()1(\.0)? \* \(/.test(text))).toBe(true);
+    expect(texts.filter((text) => /(^|\()-1(\.0)? \* \(/.test(text))).toEqual([]);
   });
 
   it('loses no number and no minus when it is normalised', () => {

@@ -66,9 +66,9 @@ describe('hostile input', () => {
         expect(parse(format(normalize(result)))).toEqual(normalize(result));
         orExprError(() => evaluate(result));
       }),
-      { numRuns: 8000 },
+      { numRuns: 4000 },
     );
-    expect(parsed).toBeGreaterThan(500);
+    expect(parsed).toBeGreaterThan(200);
   });
 
   it('meets ExprErrors only in the functions of words and prefixes', () => {
@@ -80,11 +80,11 @@ describe('hostile input', () => {
         const completed = completePrefix(text);
         if (completed !== null) parse(completed);
       }),
-      { numRuns: 5000 },
+      { numRuns: 2500 },
     );
   });
 
-  const n = 200_000;
+  const n = 50_000;
   it.each([
     ['open parentheses', '('.repeat(n)],
     ['parentheses', '('.repeat(n) + '1' + ')'.repeat(n)],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { simplify } from 'mathjs/number';
 import { evaluate, fromMathNode, parse } from '../src/index.js';
 import { add, a, b, c, d, div, inverse, mul, neg, num, sub, sym } from './expressions.js';
 import { codeAndPosition, failure } from './failure.js';
@@ -174,6 +175,13 @@ describe('fromMathNode', () => {
     args,
   });
   const x = { type: 'SymbolNode', name: 'x' };
+
+  it("reads what mathjs's simplify gives", () => {
+    expect(fromMathNode(simplify('x + x + y'))).toEqual(add(mul(num(2), sym('x')), sym('y')));
+    expect(fromMathNode(simplify('3 * (x + y) - x'))).toEqual(
+      sub(mul(num(3), add(sym('x'), sym('y'))), sym('x')),
+    );
+  });
 
   it('reads n-ary operators and negative constants, as simplify makes them', () => {
     expect(fromMathNode(operator('add', x, constant(-2), x))).toEqual(add(sym('x'), num(-2), sym('x')));

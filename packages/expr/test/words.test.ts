@@ -53,7 +53,7 @@ describe('fromWords', () => {
     ['two divided three', 'syntax', 4],
     ['two plus 3', 'syntax', 9],
     ['two plus times three', 'syntax', 9],
-    ['two point five point', 'syntax', 20],
+    ['two point five point', 'syntax', 15],
     ['two point five point one', 'syntax', 15],
     ['two close', 'syntax', 4],
     ['open two', 'syntax', 8],

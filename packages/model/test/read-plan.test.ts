@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { execute, gradCheck, mul, sum, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
-import { completePrefix, generateText, normalize, parse } from '@dag/expr';
+import { completePrefix, generateText, normalize, parse, type Expr } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import {
   createRegisterTargets,
@@ -22,7 +22,7 @@ function oracle(texts: readonly string[], { depth: K, digits: R }: RegisterLayou
     const complete = completePrefix(text);
     if (
       complete === null ||
-      !writeRegisterTargets(targets, n, text, normalize(parse(complete)), { depth: K, digits: R })
+      !writeRegisterTargets(targets, n, text, parse(complete), { depth: K, digits: R })
     )
       throw new Error(text);
   });
@@ -48,6 +48,11 @@ function oracle(texts: readonly string[], { depth: K, digits: R }: RegisterLayou
     priority: f64(N * K, (i) => ancestors(Math.floor(i / K), i % K) - 0.01 * (i % K), [K]),
     count: f64(N, (i) => targets.slot[i]!, []),
   };
+}
+
+/** Minuses of groups. */
+function minuses(expr: Expr): number {
+  return JSON.stringify(expr).split('"Neg"').length - 1;
 }
 
 function graph(plan: DagTensorFields, n: number, depth: number): DagTensors {
@@ -77,8 +82,14 @@ describe('a hard read of right registers', () => {
     }
     const plan = readPlan(harden(oracle(texts, layout)), layout, { hard: true });
     texts.forEach((text, n) => {
-      const expected = tensorize(completePrefix(text)!, { depth: 8 });
-      expect({ text, ...graph(plan, n, 8) }).toEqual({ text, ...expected });
+      const complete = completePrefix(text)!;
+      expect({ text, value: execute(graph(plan, n, 8))[0] }).toEqual({
+        text,
+        value: execute(tensorize(complete, { depth: 8 }))[0],
+      });
+      // To tensorize `-(1)` is the number −1 and `-(-(1 + 2))` has no minus; registers do not know yet what follows.
+      if (minuses(parse(complete)) === minuses(normalize(parse(complete))))
+        expect({ text, ...graph(plan, n, 8) }).toEqual({ text, ...tensorize(complete, { depth: 8 }) });
     });
   });
 

@@ -37,7 +37,8 @@ export function createRegisterTargets(size: number, layout: RegisterLayout): Reg
  * Writes the targets of one prefix as row `index`.
  *
  * @param text The prefix as it was typed, in symbols: its digits are what the tokens have written.
- * @param expr The normal form of the completed prefix.
+ * @param expr The completed prefix as `parse` gives it. Not its normal form: that turns `-(1` into the number −1 and
+ *   `-(1 + 2` into a minus of a group, and running sums cannot move a number from one slot to another.
  * @returns false where registers cannot hold it (exponents, variables, too many digits or operators); the row then stays empty.
  */
 export function writeRegisterTargets(

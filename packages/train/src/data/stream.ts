@@ -108,8 +108,8 @@ export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
     for (let t = 0; t < Math.min(row.length, T); t++) {
       const text = symbols(tokens.decode(row.slice(0, t + 1)), config.style);
       const expr = read(text);
-      if (!expr || !writeRegisterTargets(registers, b * T + t, text, expr, config)) continue;
-      tensorizeInto(expr, plan, b * T + t);
+      if (!expr || !writeRegisterTargets(registers, b * T + t, text, expr.parsed, config)) continue;
+      tensorizeInto(expr.normal, plan, b * T + t);
       valid[b * T + t] = 1;
     }
   });
@@ -121,17 +121,18 @@ function symbols(text: string, style: StreamConfig['style']): string {
   return (style === 'words' || style === 'mixed') && /[a-z]/.test(text) ? wordsToText(text) : text;
 }
 
-/** Reads prefixes of one text as normal forms; neighbours often complete to the same expression, which is read once. */
-function prefixReader(): (text: string) => Expr | null {
+/** Reads prefixes of one text; neighbours often complete to the same expression, which is read once. */
+function prefixReader(): (text: string) => { parsed: Expr; normal: Expr } | null {
   let lastText: string | null = null;
-  let lastExpr: Expr | null = null;
+  let last: { parsed: Expr; normal: Expr } | null = null;
   return (text) => {
     const complete = completePrefix(text);
     if (complete === null) return null;
     if (complete !== lastText) {
+      const parsed = parse(complete);
       lastText = complete;
-      lastExpr = normalize(parse(complete));
+      last = { parsed, normal: normalize(parsed) };
     }
-    return lastExpr;
+    return last;
   };
 }
