@@ -48,6 +48,14 @@ describe.each(devices)('on %s', (device) => {
     });
   });
 
+  it.each([
+    ['a quotient times a number', [1e300, 1e300, 1e300], { 0: 1, 1: -1, 2: 1 }, 1e300],
+    ['a tiny quotient times a number', [1e-300, 1e-300, 1e-300], { 0: 1, 1: -1, 2: 1 }, 1e-300],
+    ['a product that overflows before the division', [1e300, 1e300, 1e300], { 0: 1, 1: 1, 2: -1 }, Infinity],
+  ])('a chain is as in IEEE where its numerators leave the range: %s', (_, numbers, operands, value) => {
+    expect(run(graph(3, numbers, [log(operands)]))).toBe(value);
+  });
+
   it('plans of two-operand steps give the bits of IEEE double, whatever the numbers', () => {
     const operation = fc.constantFrom('+', '−', '×', '÷');
     const plan = fc.integer({ min: 1, max: 8 }).chain((depth) =>

@@ -46,7 +46,7 @@ function oracle(texts: readonly string[], { depth: K, digits: R }: RegisterLayou
     negative: f64(N * S, (i) => Math.abs(targets.negative[i]! - noise), [S]),
     operators: f64(N * K * 5, oneHot(targets.operators, 1, 5), [K, 5]),
     priority: f64(N * K, (i) => ancestors(Math.floor(i / K), i % K) - 0.01 * (i % K), [K]),
-    count: f64(N, (i) => targets.slot[i]!, []),
+    count: f64(N, (i) => Math.max(0, targets.count[i]!), []),
   };
 }
 

@@ -5,7 +5,7 @@ export type TrainErrorCode =
   | 'bad-checkpoint'
   /** No checkpoint where one was looked for. */
   | 'no-checkpoint'
-  /** Another process trains in this run folder. */
+  /** The run folder holds another run already. */
   | 'busy-directory'
   /** The file system refused: disk full, no permission, no such folder. */
   | 'io'

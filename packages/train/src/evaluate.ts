@@ -1,7 +1,7 @@
 import { execute } from '@dag/executor';
 import { evaluate as evaluateExpr, format, fromWords, parse, type Expr } from '@dag/expr';
 import type { PredictorModel } from '@dag/model';
-import { detensorize, tensorize, type DagTensors } from '@dag/tensorize';
+import { detensorize, tensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
 import { TrainError } from './error.js';
 import { streamText, type StreamConfig } from './data/stream.js';
 
@@ -18,7 +18,7 @@ export interface Answer {
   readonly text: string;
   readonly expected: number;
   readonly value: number;
-  /** The predicted plan as an expression. */
+  /** The predicted plan as an expression; empty where it cannot be written as one, or the text is too long. */
   readonly expression: string;
   /** Whether the value is right to a relative error of 1e-6. */
   readonly ok: boolean;
@@ -55,7 +55,8 @@ export function heldOutQuestions(config: StreamConfig, count: number, seed: numb
 /**
  * A question from a line of a file: an expression in symbols or words, or a text, a tab and its expected value.
  *
- * @throws {TrainError} `bad-input` where the expected value is no number, or there is none and the text is no expression.
+ * @throws {TrainError} `bad-input` where the expected value is no number, or there is none and the text is no
+ * expression without variables.
  */
 export function question(line: string): Question {
   const [text = '', given] = line.split('\t');
@@ -69,7 +70,7 @@ export function question(line: string): Question {
   if (!expr)
     throw new TrainError(
       'bad-input',
-      `'${text}' is no expression; a text of another kind needs a tab and its expected value`,
+      `'${text}' is no expression without variables; a text of another kind needs a tab and its expected value`,
     );
   return { text, expected: evaluateExpr(expr), expr };
 }
@@ -77,7 +78,10 @@ export function question(line: string): Question {
 function readExpression(text: string): Expr | null {
   for (const read of [parse, fromWords]) {
     try {
-      return read(text);
+      const expr = read(text);
+      // One with variables has no value of its own.
+      evaluateExpr(expr);
+      return expr;
     } catch {
       // Not in this notation; null says that it is in none.
     }
@@ -99,7 +103,7 @@ export function* answer(model: PredictorModel, questions: readonly Question[]): 
         text,
         expected,
         value,
-        expression: read ? format(detensorize(plans, i)) : '',
+        expression: read ? written(plans, i) : '',
         ok: isClose(value, expected),
         exact: Object.is(value, expected),
         planRight: expr && read && samePlan(plans, i, expr),
@@ -109,8 +113,23 @@ export function* answer(model: PredictorModel, questions: readonly Question[]): 
   }
 }
 
+/**
+ * Graph `index` as an expression; empty where none can say it: a bad model may repeat its nodes without end, or have
+ * weights that are no longer finite. That is an answer too, and no reason to end an evaluation.
+ */
+function written(plans: DagTensors, index: number): string {
+  try {
+    return format(detensorize(plans, index));
+  } catch (error) {
+    if (error instanceof TensorizeError) return '';
+    throw error;
+  }
+}
+
 function isClose(value: number, expected: number): boolean {
-  return Object.is(value, expected) || Math.abs(value - expected) <= TOLERANCE * Math.abs(expected);
+  if (Object.is(value, expected)) return true;
+  // Of an infinity every number would be within a share.
+  return Number.isFinite(expected) && Math.abs(value - expected) <= TOLERANCE * Math.abs(expected);
 }
 
 /** Whether graph `index` is the very plan of `expr`. */

@@ -13,6 +13,7 @@ import {
   reshape,
   softplus,
   square,
+  stack,
   sub,
   sum,
   tensor,
@@ -50,7 +51,7 @@ export function computeLosses(
 ): Losses {
   const parts = new Map<LossName, Tensor>();
   const functions: Partial<Record<LossName, () => Tensor>> = {
-    ...(prediction.readout === 'registers' ? registerLosses(model, prediction.registers, batch) : {}),
+    ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, batch) : {}),
     ...planLosses(
       lazy(() => inDouble(model.plan(prediction))),
       batch,
@@ -63,11 +64,7 @@ export function computeLosses(
 }
 
 /** Losses on what the tokens wrote. */
-function registerLosses(
-  model: PredictorModel,
-  registers: Registers,
-  batch: Batch,
-): Partial<Record<LossName, () => Tensor>> {
+function registerLosses(registers: Registers, batch: Batch): Partial<Record<LossName, () => Tensor>> {
   const { digits, length, negative, operators, priority, count } = registers;
   const { registers: target } = batch;
   const valid = constant(batch.valid, count.shape);
@@ -103,10 +100,10 @@ function registerLosses(
       const above = constant(target.above, [B, T, K, K]);
       return tokenMean(sum(mul(above, softplus(affine(difference, 4))), [2, 3]), valid);
     },
-    // Squared error of the counter at tokens with digits: the slot that they belong to.
+    // Squared error of the counter, wherever it is known.
     count: () => {
-      const slot = constant(target.slot, count.shape);
-      return tokenMean(square(sub(count, slot)), constant(digitTokens(model, batch), count.shape));
+      const known = target.count.map((c, i) => (batch.valid[i] && c >= 0 ? 1 : 0));
+      return tokenMean(square(sub(count, constant(target.count, count.shape))), constant(known, count.shape));
     },
   };
 }
@@ -147,18 +144,24 @@ function planLosses(plan: () => DagTensorFields, batch: Batch): Partial<Record<L
       ),
     operand: () => tokenMean(perToken(huber(sub(plan().O, target('O')))), valid),
     domain: () => tokenMean(perToken(binaryNll(plan().G, target('G'))), valid),
-    // Huber of the difference on a signed logarithmic scale; values that are not finite take no part.
+    // Huber of the difference on a signed logarithmic scale; targets that are not finite take no part, nor does 0/0.
     execution: () => {
-      const finite = batch.values.map((v, i) => (batch.valid[i] && Number.isFinite(v) ? 1 : 0));
+      const value = executeDag(plan(), { maxLog: MAX_LOG });
+      const computed = value.dataSync();
+      const takesPart = batch.values.map((v, i) =>
+        batch.valid[i] && Number.isFinite(v) && !Number.isNaN(computed[i]) ? 1 : 0,
+      );
+      // Chosen, not multiplied by 0, which a NaN would survive.
+      const chosen = gather(
+        stack([constant(new Float64Array(value.size), batch.shape, 'f64'), value], 2),
+        tensor(Int32Array.from(takesPart), batch.shape),
+      );
       const expected = tensor(
-        batch.values.map((v, i) => (finite[i] ? v : 0)),
+        batch.values.map((v, i) => (takesPart[i] ? v : 0)),
         batch.shape,
       );
-      const value = clamp(executeDag(plan(), { maxLog: MAX_LOG }), -LARGEST, LARGEST);
-      return tokenMean(
-        huber(sub(signedLog(value), signedLog(expected))),
-        constant(finite, batch.shape, 'f64'),
-      );
+      const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
+      return tokenMean(huber(difference), constant(takesPart, batch.shape, 'f64'));
     },
   };
 }
@@ -185,11 +188,6 @@ function tokenMean(x: Tensor, weights: Tensor): Tensor {
   let count = 0;
   for (const w of weights.dataSync()) count += w;
   return affine(sum(mul(x, weights)), 1 / Math.max(1, count));
-}
-
-/** (B, T) 1 at tokens that hold a digit and end an expression: there the last number is known. */
-function digitTokens(model: PredictorModel, { tokens, valid }: Batch): Uint8Array {
-  return valid.map((v, i) => (v && model.tokenizer.record(tokens[i]!).digits.length > 0 ? 1 : 0));
 }
 
 function constant(values: ArrayLike<number>, shape: Shape, dtype: 'f32' | 'f64' = 'f32'): Tensor {

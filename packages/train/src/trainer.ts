@@ -1,12 +1,12 @@
 import { affine, clipGradNorm, scope } from '@dag/executor';
 import { decodeSafetensors, encodeSafetensors, PredictorModel, type PredictorConfig } from '@dag/model';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { findCheckpoint, resolveCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import { parseConfig, type TrainConfig } from './config.js';
 import { Prefetcher } from './data/pool.js';
-import type { Batch, StreamConfig } from './data/stream.js';
+import { streamText, type Batch, type StreamConfig } from './data/stream.js';
 import { TrainError } from './error.js';
 import { answer, heldOutQuestions, summarize, type Summary } from './evaluate.js';
 import { computeLosses } from './losses.js';
@@ -41,8 +41,10 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 /** The stream's part of a training configuration. */
 export function streamConfig(config: TrainConfig): StreamConfig {
   const { seed, batchSize, model, data } = config;
-  const { depth, digits, blockSize } = model;
+  const { depth, blockSize } = model;
   const { maxDigits, maxDecimals, style, negatedGroups } = data;
+  // A readout without registers reads numbers of any length.
+  const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
     seed,
     batchSize,
@@ -61,12 +63,15 @@ export function streamConfig(config: TrainConfig): StreamConfig {
  * Trains a plan predictor: streams expressions, and writes `metrics.jsonl` and checkpoints to `config.outDir`. The
  * same configuration gives the same bits, also where the run was stopped and resumed.
  *
- * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`.
+ * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, and `bad-input` where
+ *   the loss or its gradient is no longer finite.
  */
 export async function train(config: TrainConfig, { signal }: TrainOptions = {}): Promise<TrainResult> {
   const started = performance.now();
   const progress = createProgress({ total: config.maxSteps });
   try {
+    // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
+    for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
     const run = await start(config, progress.log);
     const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
     metrics.truncateAfter(run.step);
@@ -83,10 +88,11 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
         const begun = performance.now();
         const step = await trainStep(run, config, batches);
         const stepMs = performance.now() - begun;
-        if (!Number.isFinite(step.loss))
+        if (!Number.isFinite(step.loss + step.gradNorm))
           throw new TrainError(
             'bad-input',
-            `the loss is ${step.loss} at step ${run.step}; the last checkpoint is kept, a lower optimizer.lr may help`,
+            `the loss is ${step.loss} at step ${run.step}, the norm of the gradient ${step.gradNorm}; ` +
+              'this step is not saved, a lower optimizer.lr may help',
           );
         const isLast = run.step === config.maxSteps;
         if (run.step % config.logEvery === 0 || isLast) {
@@ -116,7 +122,8 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
         if (due) run.checkpoint = await save(run, config, best);
       }
       if (signal?.aborted && run.savedStep !== run.step) run.checkpoint = await save(run, config, undefined);
-      if (!signal?.aborted) summary ??= evaluateModel(run.model, config);
+      if (run.step < config.maxSteps) summary = null;
+      else summary ??= evaluateModel(run.model, config);
       const elapsed = performance.now() - started;
       return {
         model: run.model,
@@ -155,6 +162,9 @@ interface Run {
   savedStep: number;
 }
 
+/** `savedStep` of a run that has saved nothing yet. */
+const NEVER = -1;
+
 const stateSchema = z.object({ step: z.int(), best: z.number(), config: z.unknown() });
 
 async function start(config: TrainConfig, log: (line: string) => void): Promise<Run> {
@@ -167,10 +177,12 @@ async function start(config: TrainConfig, log: (line: string) => void): Promise<
       step: 0,
       best: 0,
       checkpoint: '',
-      savedStep: 0,
+      savedStep: NEVER,
     };
   }
   const checkpoint = await readInitial(config, log);
+  const isOwn = !relative(config.outDir, checkpoint.folder).startsWith('..');
+  if (!isOwn) await refuseUsedFolder(config.outDir);
   const state = checkpointState(checkpoint);
   checkSameRun(state.config, config, checkpoint.folder);
   const model = loadModel(checkpoint);
@@ -265,7 +277,7 @@ async function trainStep(run: Run, config: TrainConfig, batches: Prefetcher<Batc
   const { accumulate } = config;
   for (const p of model.parameters.values()) p.zeroGrad();
   let loss = 0;
-  let parts: Record<string, number> = {};
+  const parts: Record<string, number> = {};
   for (let micro = 0; micro < accumulate; micro++) {
     const batch = await batches.next();
     scope(() => {
@@ -274,7 +286,7 @@ async function trainStep(run: Run, config: TrainConfig, batches: Prefetcher<Batc
       const losses = computeLosses(model, prediction, batch, config.losses);
       affine(losses.total, 1 / accumulate).backward();
       loss += losses.total.item() / accumulate;
-      parts = Object.fromEntries([...losses.parts].map(([name, part]) => [name, part.item()]));
+      for (const [name, part] of losses.parts) parts[name] = (parts[name] ?? 0) + part.item() / accumulate;
     });
   }
   run.step++;

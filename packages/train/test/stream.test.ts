@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { completePrefix, evaluate, normalize, parse, textToWords } from '@dag/expr';
+import { completePrefix, evaluate, normalize, parse, textToWords, wordsToText } from '@dag/expr';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
 import { batchOf, streamText, trainingBatch, type StreamConfig } from '../src/data/stream.js';
+import { TrainError } from '../src/error.js';
 
 const config: StreamConfig = {
   seed: 3,
@@ -75,7 +76,7 @@ describe('the stream', () => {
     expect(Array.from(registers.operators.slice(last * 4, last * 4 + 4))).toEqual([3, 2, 0, 0]);
     // × stands above −, which is in the group.
     expect(Array.from(registers.above.slice(last * 16, last * 16 + 8))).toEqual([0, 1, 0, 0, 0, 0, 0, 0]);
-    expect(registers.slot[last]).toBe(2);
+    expect(registers.count[last]).toBe(2);
   });
 
   it('gives the same targets for words', () => {
@@ -90,10 +91,78 @@ describe('the stream', () => {
     expect(at(spoken, 32, spoken.plan.O)).toEqual(at(written, 32, written.plan.O));
   });
 
+  it('holds an expression out in every style, words too', () => {
+    const tiny = { ...config, depth: 2, maxDigits: 1, maxDecimals: 0 };
+    const texts = (split: 'train' | 'held-out', seed: number, style: StreamConfig['style']) =>
+      Array.from({ length: 600 }, (_, i) => streamText({ ...tiny, seed, style }, split, i));
+    const symbols = (text: string): string =>
+      (/[a-z]/.test(text) ? wordsToText(text) : text).replaceAll(' ', '');
+    const heldOut = new Set(texts('held-out', 1, 'mixed').map(symbols));
+    expect(heldOut.size).toBeGreaterThan(20);
+    expect(texts('train', 2, 'words').filter((text) => heldOut.has(symbols(text)))).toEqual([]);
+  });
+
+  it('asks registers for nothing that a later token of the same text would have to change', () => {
+    const groups: StreamConfig = { ...config, negatedGroups: 0.5, batchSize: 64 };
+    const batch = trainingBatch(groups, 0);
+    const [B, T] = batch.shape;
+    const { digits, begun, negative, operators, above } = batch.registers;
+    const ABSENT = 10;
+    const row = (array: ArrayLike<number>, n: number): number[] => {
+      const size = array.length / (B * T);
+      return Array.from({ length: size }, (_, i) => array[n * size + i]!);
+    };
+    // Each says of a register of the earlier and of the later prefix whether the one can become the other.
+    const grows: [name: string, array: ArrayLike<number>, ok: (now: number, then: number) => boolean][] = [
+      ['digit', digits, (now, then) => now === ABSENT || now === then],
+      ['begun', begun, (now, then) => now <= then],
+      ['negative', negative, (now, then) => now <= then],
+      ['operator', operators, (now, then) => now <= 0 || now === then || then === -1],
+      ['above', above, (now, then) => now <= then],
+    ];
+    const problems: string[] = [];
+    let pairs = 0;
+    for (let b = 0; b < B; b++) {
+      let earlier = -1;
+      for (let n = b * T; n < (b + 1) * T; n++) {
+        if (!batch.valid[n]) continue;
+        if (earlier >= 0)
+          for (const [name, array, ok] of grows) {
+            const then = row(array, n);
+            if (!row(array, earlier).every((now, i) => ok(now, then[i]!)))
+              problems.push(`${name} of '${batch.texts[b]!.slice(0, n - b * T + 1)}'`);
+          }
+        earlier = n;
+        pairs++;
+      }
+    }
+    expect(problems).toEqual([]);
+    expect(pairs).toBeGreaterThan(500);
+    expect(batch.texts.some((text) => /^-\(/.test(text))).toBe(true);
+  });
+
+  it('leaves out a minus before a group of which only one number is known', () => {
+    const valid = (text: string): number => batchOf([text], config).valid[text.length - 1]!;
+    expect(['-(', '-(2', '-(2 +', '-(-(2 + 3', '4 * -(2.5'].map(valid)).toEqual([0, 0, 0, 0, 0]);
+    expect(['-(2 + 3', '-(2 + 3)', '-(-(2 + 3) * 4', '4 * -(', '(2', '4 - (2'].map(valid)).toEqual(
+      Array(6).fill(1),
+    );
+  });
+
+  it('masks what registers cannot hold: a number of too many digits', () => {
+    const { valid } = batchOf(['1234567 + 1'], config);
+    // Six digits fit; from the seventh on the number is too long, to the end of the text.
+    expect(Array.from(valid.slice(0, 11))).toEqual([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
+  });
+
   it('says so where the block has no room for what was asked', () => {
-    // One character: of the nine digits none happens to be held out.
-    const tiny = { ...config, depth: 1, blockSize: 1, maxDigits: 1, maxDecimals: 0 };
-    expect(streamText(tiny, 'train', 0)).toMatch(/^[1-9]$/);
-    expect(() => streamText(tiny, 'held-out', 0)).toThrow(/fits into model.blockSize 1; use a larger one/);
+    expect(
+      streamText({ ...config, depth: 1, maxDigits: 1, maxDecimals: 0, blockSize: 1 }, 'train', 0),
+    ).toMatch(/^[1-9]$/);
+    const none = { ...config, blockSize: 0 };
+    for (const split of ['train', 'held-out'] as const) {
+      expect(() => streamText(none, split, 0)).toThrow(TrainError);
+      expect(() => streamText(none, split, 0)).toThrow(/fits into model.blockSize 0; use a larger one/);
+    }
   });
 });

@@ -7,7 +7,8 @@
  *     node          v = g·a + (1−g)·p
  *
  * Integer coefficients are evaluated without logarithms: the product of the numerators in node order, then
- * the division by each denominator in node order. A term whose coefficient is 0 takes no part.
+ * the division by each denominator in node order; where that product leaves the range of doubles, factor by
+ * factor in node order. A term whose coefficient is 0 takes no part.
  */
 
 /** The nodes of one graph: value, magnitude and sign of each, `2·depth` long. */
@@ -65,7 +66,12 @@ function logPart(nodes: Nodes, O: Float64Array, row: number, count: number, maxL
 /** E over all terms but `except`. */
 function magnitudePart(nodes: Nodes, O: Float64Array, row: number, count: number, except: number): number {
   let whole = true;
-  for (let j = 0; j < count; j++) if (!Number.isInteger(O[row + j]!)) whole = false;
+  let above = 0;
+  for (let j = 0; j < count; j++) {
+    const c = O[row + j]!;
+    if (!Number.isInteger(c)) whole = false;
+    if (c > 0 && j !== except) above += c;
+  }
   if (!whole) {
     let sum = 0;
     for (let j = 0; j < count; j++) {
@@ -74,18 +80,34 @@ function magnitudePart(nodes: Nodes, O: Float64Array, row: number, count: number
     }
     return Math.exp(sum);
   }
-  let product = 1;
+  const numerators = productOf(nodes, O, row, count, except, 'numerators');
+  const quotient = productOf(nodes, O, row, count, except, 'denominators', numerators);
+  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+  const inRange = above < 2 || (numerators >= MIN_NORMAL && numerators < Infinity);
+  return inRange ? quotient : productOf(nodes, O, row, count, except, 'all');
+}
+
+/** Smallest normal double: below it a product has lost digits. */
+const MIN_NORMAL = 2 ** -1022;
+
+function productOf(
+  nodes: Nodes,
+  O: Float64Array,
+  row: number,
+  count: number,
+  except: number,
+  terms: 'numerators' | 'denominators' | 'all',
+  start = 1,
+): number {
+  let product = start;
   for (let j = 0; j < count; j++) {
     const c = O[row + j]!;
-    if (c <= 0 || j === except) continue;
-    if (c > MAX_REPEATED) product *= Math.pow(nodes.magnitude[j]!, c);
-    else for (let n = 0; n < c; n++) product *= nodes.magnitude[j]!;
-  }
-  for (let j = 0; j < count; j++) {
-    const c = -O[row + j]!;
-    if (c <= 0 || j === except) continue;
-    if (c > MAX_REPEATED) product /= Math.pow(nodes.magnitude[j]!, c);
-    else for (let n = 0; n < c; n++) product /= nodes.magnitude[j]!;
+    if (c === 0 || j === except || (c > 0 ? terms === 'denominators' : terms === 'numerators')) continue;
+    const m = nodes.magnitude[j]!;
+    const times = Math.abs(c);
+    const factor = times > MAX_REPEATED ? Math.pow(m, times) : m;
+    for (let n = times > MAX_REPEATED ? 1 : times; n > 0; n--)
+      product = c > 0 ? product * factor : product / factor;
   }
   return product;
 }

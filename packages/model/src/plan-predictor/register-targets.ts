@@ -15,8 +15,8 @@ export interface RegisterTargets {
   readonly operators: Int8Array;
   /** (N, K, K) [k, j]: 1 where operator k stands above operator j. */
   readonly above: Uint8Array;
-  /** (N) the slot of the number that the text ends in or had last. */
-  readonly slot: Uint8Array;
+  /** (N) operators so far; −1 where the text ends in one, which may still turn out to be a sign. */
+  readonly count: Int8Array;
 }
 
 export function createRegisterTargets(size: number, layout: RegisterLayout): RegisterTargets {
@@ -29,7 +29,7 @@ export function createRegisterTargets(size: number, layout: RegisterLayout): Reg
     negative: new Uint8Array(size * S),
     operators: new Int8Array(size * K),
     above: new Uint8Array(size * K * K),
-    slot: new Uint8Array(size),
+    count: new Int8Array(size).fill(-1),
   };
 }
 
@@ -64,19 +64,16 @@ export function writeRegisterTargets(
     targets.begun[at] = 1;
     targets.length[at] = whole.length;
     targets.negative[at] = value < 0 || Object.is(value, -0) ? 1 : 0;
-    targets.slot[index] = slot;
   });
   infix.operators.forEach(({ operator, above }, k) => {
     targets.operators[index * K + k] = operator;
     for (let j = above.from; j < above.to; j++) if (j !== k) targets.above[(index * K + k) * K + j] = 1;
   });
   // Operators that were typed but have no operand yet are not in `expr`; a minus of a group may follow another.
+  const complete = infix.operators.length;
   if (/[-+*/×÷−(]\s*$/.test(text))
-    targets.operators.fill(
-      -1,
-      index * K + infix.operators.length,
-      index * K + Math.min(K, infix.operators.length + 2),
-    );
+    targets.operators.fill(-1, index * K + complete, index * K + Math.min(K, complete + 2));
+  else targets.count[index] = complete;
   return true;
 }
 

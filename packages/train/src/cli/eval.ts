@@ -45,7 +45,7 @@ export function evalCommand(): Command {
       if (wrong.length) console.log(`\nwrong (${Math.min(wrong.length, SHOWN)} of ${wrong.length}):`);
       for (const { text, expected, expression, value } of wrong.slice(0, SHOWN))
         console.log(
-          `  ${text} = ${expected}\n    read as ${expression || 'nothing: it is too long'} = ${value}`,
+          `  ${text} = ${expected}\n    read as ${expression || 'nothing that can be written'} = ${value}`,
         );
     });
 }

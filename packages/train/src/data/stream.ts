@@ -40,7 +40,7 @@ export interface Batch {
 
 export type Split = 'train' | 'held-out';
 
-/** One expression in this many is held out: which ones is decided by its text alone, so no stream trains on them. */
+/** One expression in this many is held out: its text in symbols alone decides, so no stream trains on it in any style. */
 const HELD_OUT_ONE_IN = 16;
 const MAX_DRAWS = 1000;
 
@@ -62,7 +62,7 @@ export function streamText(config: StreamConfig, split: Split, index: number): s
       style,
       negatedGroups,
     });
-    const heldOut = hash(text) % HELD_OUT_ONE_IN === 0;
+    const heldOut = hash(symbols(text, style)) % HELD_OUT_ONE_IN === 0;
     if (heldOut === (split === 'held-out') && tokenizer(config.tokenizer).encode(text).length <= blockSize)
       return text;
   }
