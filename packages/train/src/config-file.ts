@@ -18,11 +18,12 @@ import { TrainError } from './error.js';
 /** Configurations that need no file: `dag train predictor-small`. */
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = { 'predictor-small': predictorSmall };
 
+const DEFAULT = 'predictor-small';
 const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
 
 /**
  * The configuration of a run: what the file says, then the options of the command line, then the defaults.
- * @param path a .ts, .js, .mjs or .json file, a built-in name, or nothing for the defaults
+ * @param path a .ts, .js, .mjs or .json file, or a built-in name; left out, `predictor-small`
  * @param overrides options by name (`model.nEmbd`, or `nEmbd` where no other key ends so) with their text
  * @throws TrainError `bad-config` with a line for each problem, which starts with the file or option it is in.
  */
@@ -30,7 +31,7 @@ export async function loadConfig(
   path: string | undefined,
   overrides: Readonly<Record<string, string>>,
 ): Promise<TrainConfig> {
-  let input = path === undefined ? {} : await loadInput(path);
+  let input = await loadInput(path ?? DEFAULT);
   const problems: string[] = [];
   const options = new Map<string, string>();
   for (const [key, text] of Object.entries(overrides)) {

@@ -157,8 +157,8 @@ describe('loadConfig', () => {
     return join(folder, name);
   };
 
-  test('without a file gives the defaults', async () => {
-    expect(await loadConfig(undefined, {})).toEqual(parseConfig({}));
+  test('without a file gives the small configuration', async () => {
+    expect(await loadConfig(undefined, {})).toEqual(await loadConfig('predictor-small', {}));
   });
 
   test('knows the built-in configuration, which is also a file', async () => {

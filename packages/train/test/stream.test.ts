@@ -106,7 +106,7 @@ describe('the stream', () => {
     const groups: StreamConfig = { ...config, negatedGroups: 0.5, batchSize: 64 };
     const batch = trainingBatch(groups, 0);
     const [B, T] = batch.shape;
-    const { digits, begun, negative, operators, above } = batch.registers;
+    const { digits, begun, negative, operators, above, count } = batch.registers;
     const ABSENT = 10;
     const row = (array: ArrayLike<number>, n: number): number[] => {
       const size = array.length / (B * T);
@@ -119,6 +119,7 @@ describe('the stream', () => {
       ['negative', negative, (now, then) => now <= then],
       ['operator', operators, (now, then) => now <= 0 || now === then || then === -1],
       ['above', above, (now, then) => now <= then],
+      ['count', count, (now, then) => then === -1 || now <= then],
     ];
     const problems: string[] = [];
     let pairs = 0;
@@ -141,12 +142,16 @@ describe('the stream', () => {
     expect(batch.texts.some((text) => /^-\(/.test(text))).toBe(true);
   });
 
-  it('leaves out a minus before a group of which only one number is known', () => {
-    const valid = (text: string): number => batchOf([text], config).valid[text.length - 1]!;
-    expect(['-(', '-(2', '-(2 +', '-(-(2 + 3', '4 * -(2.5'].map(valid)).toEqual([0, 0, 0, 0, 0]);
-    expect(['-(2 + 3', '-(2 + 3)', '-(-(2 + 3) * 4', '4 * -(', '(2', '4 - (2'].map(valid)).toEqual(
-      Array(6).fill(1),
-    );
+  it('takes the minus of a group for an operator from the first number of the group on', () => {
+    for (const text of ['-(2', '-(2 +', '-(2 + 3', '-(-(2', '4 * -(2']) {
+      const { valid, registers } = batchOf([text], config);
+      const last = text.length - 1;
+      const NEGATE = 5;
+      const before = text.startsWith('4') ? 1 : 0;
+      expect([text, valid[last]]).toEqual([text, 1]);
+      expect([text, registers.operators[last * 4 + before]]).toEqual([text, NEGATE]);
+      expect([text, registers.begun[last * 5 + before]]).toEqual([text, 0]);
+    }
   });
 
   it('masks what registers cannot hold: a number of too many digits', () => {

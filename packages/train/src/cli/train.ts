@@ -9,7 +9,10 @@ import { toJson } from './json.js';
 export function trainCommand(): Command {
   return new Command('train')
     .description('Train a plan predictor on streamed expressions.')
-    .argument('[config]', 'a .ts, .js, .mjs or .json file, or the name of a built-in one (predictor-small)')
+    .argument(
+      '[config]',
+      'a .ts, .js, .mjs or .json file, or a built-in one by its name; left out, predictor-small',
+    )
     .option('--json', 'print the result as one line of JSON')
     .usage('[config] [--key=value …]')
     .addHelpText('after', `\nKeys, with their defaults in brackets:\n${describeConfig()}\n`)

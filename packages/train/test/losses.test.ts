@@ -1,0 +1,415 @@
+import { describe, expect, it } from '@jest/globals';
+import { noGrad, randn, scope, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
+import { operatorCount, PredictorModel, slotCount, type Prediction, type Registers } from '@dag/model';
+import { parseConfig, PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from '../src/config.js';
+import { batchOf, type Batch } from '../src/data/stream.js';
+import { computeLosses, type LossName } from '../src/losses.js';
+import { modelConfig, streamConfig } from '../src/trainer.js';
+
+const NAMES: readonly LossName[] = [...REGISTER_LOSSES, ...PLAN_LOSSES];
+const shapes = { depth: 3, digits: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 };
+const config = parseConfig({
+  model: shapes,
+  losses: Object.fromEntries(NAMES.map((name) => [name, { enabled: true }])),
+});
+const model = new PredictorModel(modelConfig(config), { seed: 1 });
+const texts = ['-2.5 * (3 - 14)', '7 - 1.5 / 2', '-(4 + 5) * 6'];
+const batch = batchOf(texts, streamConfig(config));
+
+const only = (...names: LossName[]): TrainConfig['losses'] => ({
+  ...config.losses,
+  ...Object.fromEntries(NAMES.map((name) => [name, { enabled: names.includes(name), weight: 1 }])),
+});
+const lossesOf = (prediction: Prediction, of: Batch, losses = config.losses): Record<string, number> => {
+  const { parts } = computeLosses(model, prediction, of, losses);
+  return Object.fromEntries([...parts].map(([name, part]) => [name, part.item()]));
+};
+
+/** What the registers hold where every token wrote what the targets say. */
+function perfectRegisters({ shape, registers: target }: Batch): Registers {
+  const N = shape[0] * shape[1];
+  const { digits: R } = shapes;
+  const [K, S] = [operatorCount(shapes), slotCount(shapes)];
+  const f32 = (at: (i: number) => number, size: number, rest: number[]): Tensor =>
+    tensor(
+      Float32Array.from({ length: N * size }, (_, i) => at(i)),
+      [...shape, ...rest],
+    );
+  const oneHot = (classes: ArrayLike<number>, first: number, count: number) => (i: number) =>
+    classes[Math.floor(i / count)] === first + (i % count) ? 1 : 0;
+  // An operator is as urgent as many stand above it; among equals the left one is.
+  const priority = (i: number): number => {
+    const [n, j] = [Math.floor(i / K), i % K];
+    let above = 0;
+    for (let k = 0; k < K; k++) above += target.above[(n * K + k) * K + j]!;
+    return 10 * above - j;
+  };
+  return {
+    digits: f32(oneHot(target.digits, 0, 10), S * R * 10, [S, R, 10]),
+    length: f32((i) => target.length[i]!, S, [S]),
+    negative: f32((i) => target.negative[i]!, S, [S]),
+    operators: f32(oneHot(target.operators, 1, 5), K * 5, [K, 5]),
+    priority: f32(priority, K, [K]),
+    count: f32((i) => target.count[i]!, 1, []),
+  };
+}
+
+function perfectPlan({ shape, plan }: Batch): DagTensorFields {
+  const { depth: D } = shapes;
+  const f64 = (values: Float64Array, rest: number[]): Tensor =>
+    tensor(values, [...shape, ...rest], { requiresGrad: true });
+  return {
+    V_mag: f64(plan.V_mag, [2 * D]),
+    V_sign: f64(plan.V_sign, [2 * D]),
+    O: f64(plan.O, [D, 2 * D]),
+    G: f64(plan.G, [D]),
+  };
+}
+
+const changed = (x: Tensor, change: (value: number, i: number) => number): Tensor =>
+  tensor(x.dataSync().map(change), x.shape, { dtype: x.dtype, requiresGrad: x.requiresGrad });
+const written = (registers: Partial<Registers>): Prediction => ({
+  readout: 'registers',
+  registers: { ...perfectRegisters(batch), ...registers },
+});
+const planned = (plan: Partial<DagTensorFields>): Prediction => ({
+  readout: 'linear',
+  plan: { ...perfectPlan(batch), ...plan },
+});
+
+describe('a perfect prediction', () => {
+  it('has no loss: not on registers, nor on the soft plan that is read from them, nor on its value', () => {
+    const losses = lossesOf(written({}), batch);
+    expect(Object.keys(losses).toSorted()).toEqual([...NAMES].toSorted());
+    for (const name of NAMES) expect([name, losses[name]! < 1e-6]).toEqual([name, true]);
+  });
+
+  it('has no loss where it is a plan', () => {
+    const losses = lossesOf(planned({}), batch);
+    expect(Object.keys(losses).toSorted()).toEqual([...PLAN_LOSSES].toSorted());
+    for (const name of PLAN_LOSSES) expect([name, losses[name]! < 1e-6]).toEqual([name, true]);
+  });
+});
+
+describe('a wrong prediction', () => {
+  const r = perfectRegisters(batch);
+  const p = perfectPlan(batch);
+  it.each<[LossName, string, Prediction]>([
+    ['digits', 'another digit', written({ digits: changed(r.digits, (_, i) => (i % 10 === 9 ? 1 : 0)) })],
+    ['digits', 'a digit missing', written({ digits: changed(r.digits, () => 0) })],
+    [
+      'digits',
+      'a digit where none was',
+      written({ digits: changed(r.digits, (v, i) => (i % 10 === 1 ? 1 : v)) }),
+    ],
+    ['length', 'a point in another place', written({ length: changed(r.length, (v) => v + 1) })],
+    ['negative', 'the other sign', written({ negative: changed(r.negative, (v) => 1 - v) })],
+    ['operators', 'no operator', written({ operators: changed(r.operators, () => 0) })],
+    [
+      'operators',
+      'a plus too many',
+      written({ operators: changed(r.operators, (v, i) => (i % 5 === 0 ? 1 : v)) }),
+    ],
+    ['precedence', 'the other order', written({ priority: changed(r.priority, (v) => -v) })],
+    ['count', 'one operator too many', written({ count: changed(r.count, (v) => v + 1) })],
+    ['magnitude', 'larger numbers', planned({ V_mag: changed(p.V_mag, (v) => 2 * v) })],
+    ['sign', 'the other signs', planned({ V_sign: changed(p.V_sign, (v) => -v) })],
+    ['operand', 'other operands', planned({ O: changed(p.O, (v) => v - 1) })],
+    ['domain', 'the other domain', planned({ G: changed(p.G, (v) => 1 - v) })],
+    ['execution', 'another value', planned({ V_mag: changed(p.V_mag, (v) => 2 * v) })],
+  ])('costs in %s: %s', (name, _, prediction) => {
+    expect(lossesOf(prediction, batch)[name]!).toBeGreaterThan(0.01);
+  });
+
+  it('costs the formula: squared errors, and −ln p of what was right', () => {
+    const off = written({ length: changed(r.length, (v) => v + 2), count: changed(r.count, (v) => v + 3) });
+    const { valid, registers } = batch;
+    const tokens = valid.reduce((n, v) => n + v, 0);
+    const slots = slotCount(shapes);
+    const begun = registers.begun.reduce((n, b, i) => n + (valid[Math.floor(i / slots)] ? b : 0), 0);
+    const losses = lossesOf(off, batch);
+    // A mean over tokens of a sum over numbers, and a mean over the tokens where the count is known.
+    expect(losses['length']).toBeCloseTo((4 * begun) / tokens, 4);
+    expect(losses['count']).toBeCloseTo(9, 4);
+    const doubtful = written({ digits: changed(r.digits, (v) => v / 4) });
+    const present = registers.digits.reduce(
+      (n, d, i) => n + (valid[Math.floor(i / (slots * shapes.digits))] && d < 10 ? 1 : 0),
+      0,
+    );
+    const mean = (present * Math.log(4)) / (tokens * slots * shapes.digits);
+    expect(lossesOf(doubtful, batch)['digits']).toBeCloseTo(mean, 4);
+  });
+});
+
+describe('what takes no part', () => {
+  const invalid = (n: number): boolean => !batch.valid[n];
+  const noise = (x: Tensor): Tensor => {
+    const size = x.size / batch.valid.length;
+    return changed(x, (v, i) => (invalid(Math.floor(i / size)) ? Math.abs(v + Math.sin(i)) : v));
+  };
+  const filled = <T extends Uint8Array | Int8Array | Float64Array>(array: T, value: number): T => {
+    const copy = array.slice() as T;
+    const size = copy.length / batch.valid.length;
+    for (let i = 0; i < copy.length; i++) if (invalid(Math.floor(i / size))) copy[i] = value;
+    return copy;
+  };
+
+  it('is a token whose prefix is no expression, whatever is predicted and asked for there', () => {
+    expect(batch.valid).toContain(0);
+    const { registers: t, plan } = batch;
+    const other: Batch = {
+      ...batch,
+      tokens: batch.tokens.map((id, n) => (invalid(n) ? (id + 40) % 90 : id)),
+      plan: { ...plan, V_mag: filled(plan.V_mag, 9), O: filled(plan.O, 5), G: filled(plan.G, 0) },
+      values: filled(batch.values, Number.NaN),
+      registers: {
+        digits: filled(t.digits, 7),
+        begun: filled(t.begun, 1),
+        length: filled(t.length, 3),
+        negative: filled(t.negative, 1),
+        operators: filled(t.operators, 4),
+        above: filled(t.above, 1),
+        count: filled(t.count, 1),
+      },
+    };
+    const registers = perfectRegisters(batch);
+    const rough = written({
+      length: changed(registers.length, (v) => v + 0.5),
+      digits: changed(registers.digits, (v) => 0.9 * v),
+    });
+    if (rough.readout !== 'registers') throw new Error('registers expected');
+    const noisy: Prediction = {
+      readout: 'registers',
+      registers: {
+        digits: noise(rough.registers.digits),
+        length: noise(rough.registers.length),
+        negative: noise(rough.registers.negative),
+        operators: noise(rough.registers.operators),
+        priority: noise(rough.registers.priority),
+        count: noise(rough.registers.count),
+      },
+    };
+    expect(lossesOf(rough, batch)['length']).toBeGreaterThan(0.1);
+    expect(lossesOf(noisy, other)).toEqual(lossesOf(rough, batch));
+  });
+
+  it('is a token after the end of a text, for the model too', () => {
+    const [, T] = batch.shape;
+    const lengths = texts.map((text) => text.length);
+    const padded = batch.tokens.map((id, n) => (n % T >= lengths[Math.floor(n / T)]! ? 33 : id));
+    expect(padded).not.toEqual(batch.tokens);
+    const total = (tokens: Int32Array): number =>
+      computeLosses(model, model.forward(tokens, batch.shape), batch, config.losses).total.item();
+    expect(total(padded)).toBe(total(batch.tokens));
+  });
+
+  it('is the sign and the length of a number that has not begun', () => {
+    const registers = perfectRegisters(batch);
+    const { begun } = batch.registers;
+    const where = (x: Tensor): Tensor => changed(x, (v, i) => (begun[i] ? v : 0.7));
+    const prediction = written({ negative: where(registers.negative), length: where(registers.length) });
+    const { negative, length } = lossesOf(prediction, batch);
+    expect({ negative, length }).toEqual({ negative: 0, length: 0 });
+  });
+
+  it('is the class of an operator that has no operand yet', () => {
+    const one = batchOf(['2 + 3 *'], streamConfig(config));
+    const K = operatorCount(shapes);
+    const last = '2 + 3 *'.length - 1;
+    const { operators } = perfectRegisters(one);
+    const plus = (k: number): Tensor => changed(operators, (v, i) => (i === (last * K + k) * 5 ? 1 : v));
+    const lossOf = (register: Tensor): number =>
+      lossesOf({ readout: 'registers', registers: { ...perfectRegisters(one), operators: register } }, one)[
+        'operators'
+      ]!;
+    expect(lossOf(plus(1))).toBe(0);
+    expect(lossOf(changed(operators, (v, i) => (Math.floor(i / 5) === last * K ? 0 : v)))).toBeGreaterThan(
+      0.1,
+    );
+  });
+});
+
+describe('the total', () => {
+  const prediction = model.forward(batch.tokens, batch.shape);
+
+  it('is the weighted sum of the losses that are enabled, and of no other', () => {
+    const weights = { digits: 12, count: 0.5, domain: 3 };
+    const losses = { ...only('digits', 'count', 'domain') };
+    for (const [name, weight] of Object.entries(weights))
+      losses[name as keyof typeof weights] = { enabled: true, weight };
+    const { total, parts } = computeLosses(model, prediction, batch, losses);
+    expect([...parts.keys()].toSorted()).toEqual(['count', 'digits', 'domain']);
+    const sum = Object.entries(weights).reduce(
+      (s, [name, weight]) => s + weight * parts.get(name as LossName)!.item(),
+      0,
+    );
+    expect(sum).toBeGreaterThan(0.1);
+    // Single precision: 24 bits.
+    expect(total.item()).toBeCloseTo(sum, 4);
+  });
+
+  it('has the same parts whatever their weights and whatever else is enabled', () => {
+    for (const name of NAMES) {
+      const alone = computeLosses(model, prediction, batch, only(name)).parts;
+      expect([...alone.keys()]).toEqual([name]);
+      expect(alone.get(name)!.item()).toBe(lossesOf(prediction, batch)[name]);
+    }
+  });
+});
+
+/** The sum of products over all elements. */
+const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((sum, x, i) => sum + x * b[i]!, 0);
+
+/** Weights far from zero, so that every derivative stands out from the rounding of single precision. */
+function lively(made: PredictorModel): PredictorModel {
+  for (const [name, p] of made.parameters) {
+    const noise = randn([p.size], { seed: [3, name.length], std: 0.3 }).dataSync();
+    p.set(p.dataSync().map((v, i) => v + noise[i]!));
+  }
+  return made;
+}
+
+/**
+ * The derivative of the total along a direction of one parameter, from its gradient and from differences. Parameters
+ * and the forward pass are f32: single derivatives drown in rounding, so the direction contains the gradient, beside as
+ * much of noise. Of four points, STEP apart, the error is of order STEP⁴; rounding, some 1e-6 of a loss of 10, adds
+ * 1e-5 / STEP at most. Two per cent and that tell a wrong or missing term from both.
+ */
+const STEP = 1e-2;
+
+function derivatives(
+  made: PredictorModel,
+  name: string,
+  losses: TrainConfig['losses'],
+  rows?: readonly [from: number, to: number],
+): { analytic: number; numeric: number } {
+  const p = made.parameters.get(name)!;
+  const total = (): Tensor =>
+    computeLosses(made, made.forward(batch.tokens, batch.shape), batch, losses).total;
+  for (const parameter of made.parameters.values()) parameter.zeroGrad();
+  scope(() => total().backward());
+  const width = p.size / p.shape[0]!;
+  const inside = (i: number): boolean => !rows || (i >= rows[0] * width && i < rows[1] * width);
+  const gradient = Array.from(p.grad!.dataSync(), (g, i) => (inside(i) ? g : 0));
+  const norm = Math.sqrt(dot(gradient, gradient));
+  const random = Array.from(randn([p.size], { seed: [7, 7] }).dataSync(), (x, i) =>
+    inside(i) ? x / Math.sqrt(p.size) : 0,
+  );
+  const direction = gradient.map((g, i) => g / norm + random[i]!);
+  const values = p.dataSync();
+  const at = (step: number): number => {
+    p.set(values.map((v, i) => v + step * direction[i]!));
+    return scope(() => noGrad(() => total().item()));
+  };
+  const numeric = (8 * (at(STEP) - at(-STEP)) - (at(2 * STEP) - at(-2 * STEP))) / (12 * STEP);
+  p.set(values);
+  return { analytic: dot(gradient, direction), numeric };
+}
+
+function agree(name: string, { analytic, numeric }: { analytic: number; numeric: number }): void {
+  const allowed = 0.02 * Math.abs(analytic) + 1e-5 / STEP;
+  expect({ name, analytic, numeric, ok: Math.abs(analytic - numeric) <= allowed }).toMatchObject({
+    ok: true,
+  });
+}
+
+/** Every loss at weight 1, so that none hides another. */
+const ALL = only(...NAMES);
+
+describe('the gradient of the total', () => {
+  it("is the one that differences show, for every parameter of the 'linear' readout", () => {
+    const linear = parseConfig({ model: { ...shapes, readout: 'linear' } });
+    const made = lively(new PredictorModel(modelConfig(linear), { seed: 2 }));
+    const losses = only(...PLAN_LOSSES);
+    const found = [...made.parameters.keys()].map((name) => {
+      const both = derivatives(made, name, losses);
+      agree(name, both);
+      return Math.abs(both.analytic);
+    });
+    // Nearly all of them are far above the tolerance, so that agreement says something.
+    expect(found.filter((d) => d > 0.05).length).toBeGreaterThan(0.8 * found.length);
+  });
+
+  it('goes through the executor and the soft plan to what the tokens write', () => {
+    const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
+    // Rows 0 … 5 write operators and so move the counter, through which gradients are stopped on purpose.
+    const others: readonly [number, number] = [6, 10];
+    for (const losses of [ALL, only('execution'), only(...PLAN_LOSSES)])
+      for (const name of ['plan.write.weight', 'plan.write.bias']) {
+        const both = derivatives(made, name, losses, others);
+        agree(name, both);
+        expect(Math.abs(both.analytic)).toBeGreaterThan(0.01);
+      }
+  });
+
+  it('trains the counter by its own loss, for every parameter', () => {
+    const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
+    for (const name of made.parameters.keys()) agree(name, derivatives(made, name, only('count')));
+  });
+
+  it('reaches the counter from no other loss: they take it for an address that is right', () => {
+    const registers = perfectRegisters(batch);
+    registers.count.requiresGrad = true;
+    registers.length.requiresGrad = true;
+    const { total } = computeLosses(model, { readout: 'registers', registers }, batch, ALL);
+    total.backward();
+    expect(registers.count.grad!.dataSync().every((g) => g === 0)).toBe(true);
+  });
+});
+
+describe('values that are not finite', () => {
+  const divisions = ['1 / 0', '0 / 0', '2 + 3', '(1 - 1) / 0'];
+  const odd = batchOf(divisions, streamConfig(config));
+
+  it('are among the targets of this batch', () => {
+    expect(odd.values).toContain(Infinity);
+    expect(odd.values).toContainEqual(Number.NaN);
+  });
+
+  it.each<[string, (values: DagTensorFields) => DagTensorFields]>([
+    ['a perfect plan', (plan) => plan],
+    ['a soft one', (plan) => ({ ...plan, G: changed(plan.G, (g) => 0.1 + 0.8 * g) })],
+    // Divides what it should add: 2/0, …
+    ['one that divides by zero where nothing does', (plan) => ({ ...plan, ...swapped(plan) })],
+  ])('leave the losses and the gradients of %s finite', (_, change) => {
+    const plan = change(perfectPlan(odd));
+    const { total, parts } = computeLosses(model, { readout: 'linear', plan }, odd, only(...PLAN_LOSSES));
+    for (const [name, part] of parts) expect([name, Number.isFinite(part.item())]).toEqual([name, true]);
+    total.backward();
+    for (const field of Object.values(plan) as Tensor[])
+      expect(field.grad?.dataSync().every(Number.isFinite) ?? true).toBe(true);
+  });
+
+  it('leave the losses and the gradients of a model finite', () => {
+    for (const p of model.parameters.values()) p.zeroGrad();
+    const { total } = computeLosses(model, model.forward(odd.tokens, odd.shape), odd, config.losses);
+    total.backward();
+    expect(Number.isFinite(total.item())).toBe(true);
+    for (const p of model.parameters.values()) expect(p.grad!.dataSync().every(Number.isFinite)).toBe(true);
+  });
+
+  it('cost nothing in the execution loss', () => {
+    const quotient = batchOf(['1 / 0'], streamConfig(config));
+    const { V_mag, ...plan } = perfectPlan(quotient);
+    const loss = (mag: Tensor): number =>
+      lossesOf({ readout: 'linear', plan: { ...plan, V_mag: mag } }, quotient, only('execution'))[
+        'execution'
+      ]!;
+    const last = '1 / 0'.length - 1;
+    const at = (token: number) => changed(V_mag, (v, i) => (Math.floor(i / 6) === token ? v + 5 : v));
+    expect(loss(at(last))).toBe(0);
+    expect(loss(at(0))).toBeGreaterThan(0.1);
+  });
+});
+
+/** 0/0 in the first step of every graph. */
+function swapped({ V_mag, O, G }: DagTensorFields): Pick<DagTensorFields, 'V_mag' | 'O' | 'G'> {
+  const width = 2 * shapes.depth;
+  const first = [1, -1, 0, 0, 0, 0];
+  return {
+    V_mag: changed(V_mag, () => 0),
+    O: changed(O, (v, i) => (Math.floor(i / width) % shapes.depth === 0 ? first[i % width]! : v)),
+    G: changed(G, (g, i) => (i % shapes.depth === 0 ? 0 : g)),
+  };
+}
