@@ -1,4 +1,4 @@
-import type { Expr } from '@dag/expr';
+import { evaluate, type Expr } from '@dag/expr';
 import { normalize } from '@dag/expr/normalize';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
@@ -122,8 +122,22 @@ function product(terms: readonly Term[], exprs: readonly Expr[], appearance: rea
   const numerators = repeated(single ? readingOrder(factors, appearance) : factors, exprs);
   const dividend =
     numerators.length === 0 ? num(1) : numerators.reduce((left, factor) => chain('Mul', left, factor));
+  if (numerators.length > 1 && divisors.length > 0 && !isNormal(evaluate(dividend)))
+    return inNodeOrder(terms, exprs);
   return repeated(divisors, exprs).reduce((left, divisor) => chain('Div', left, divisor), dividend);
 }
+
+/** Where the product of the numerators leaves the range of doubles, the executor takes factor by factor. */
+function inNodeOrder(terms: readonly Term[], exprs: readonly Expr[]): Expr {
+  const [first, ...rest] = terms.flatMap((term) =>
+    repeated([term], exprs).map((expr) => ({ type: term.coefficient > 0 ? 'Mul' : 'Div', expr }) as const),
+  );
+  const start = first!.type === 'Mul' ? first!.expr : chain('Div', num(1), first!.expr);
+  return rest.reduce((left, { type, expr }) => chain(type, left, expr), start);
+}
+
+const MIN_NORMAL = 2 ** -1022;
+const isNormal = (value: number): boolean => Math.abs(value) >= MIN_NORMAL && Math.abs(value) < Infinity;
 
 const repeated = (terms: readonly Term[], exprs: readonly Expr[]): Expr[] =>
   terms.flatMap(({ node, coefficient }) => Array<Expr>(Math.abs(coefficient)).fill(exprs[node]!));

@@ -19,14 +19,16 @@ function linearStep(coefficients: number[], v: number[]): number {
 }
 
 function logStep(coefficients: number[], v: number[]): number {
-  let result = 1;
-  coefficients.forEach((c, j) => {
-    for (let k = 0; k < c; k++) result *= v[j]!;
-  });
-  coefficients.forEach((c, j) => {
-    for (let k = 0; k < -c; k++) result /= v[j]!;
-  });
-  return result;
+  const factors = coefficients.flatMap((c, j) =>
+    Array.from({ length: Math.abs(c) }, () => ({ value: v[j]!, above: c > 0 })),
+  );
+  const numerators = factors.filter(({ above }) => above);
+  const product = numerators.reduce((p, { value }) => p * value, 1);
+  // Numerators first, unless their product leaves the range of doubles.
+  const inRange = Math.abs(product) >= 2 ** -1022 && Math.abs(product) < Infinity;
+  if (numerators.length < 2 || inRange)
+    return factors.filter(({ above }) => !above).reduce((p, { value }) => p / value, product);
+  return factors.reduce((p, { value, above }) => (above ? p * value : p / value), 1);
 }
 
 /** A graph's steps as [domain, { node: coefficient }], to compare with plans written by hand. */

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ExecutorError } from '@dag/executor';
 import { ExprError } from '@dag/expr';

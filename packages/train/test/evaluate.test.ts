@@ -1,0 +1,260 @@
+import { describe, expect, it } from '@jest/globals';
+import { PredictorModel } from '@dag/model';
+import { tensorizeAll, type DagTensors } from '@dag/tensorize';
+import { parseConfig } from '../src/config.js';
+import { streamText } from '../src/data/stream.js';
+import { answer, heldOutQuestions, question, summarize, type Answer } from '../src/evaluate.js';
+import { formatSummary, percent } from '../src/report.js';
+import { modelConfig, streamConfig } from '../src/trainer.js';
+
+const config = parseConfig({ model: { depth: 4, nLayer: 1, nEmbd: 8, blockSize: 24 } });
+
+/** A model that reads every text as the expression it is told, or as the text itself. */
+class Scripted extends PredictorModel {
+  private readonly script: Readonly<Record<string, string>>;
+  readonly batches: number[] = [];
+  constructor(script: Readonly<Record<string, string>> = {}) {
+    super(modelConfig(config));
+    this.script = script;
+  }
+  override predictPlans(texts: readonly string[]): DagTensors {
+    this.batches.push(texts.length);
+    return tensorizeAll(
+      texts.map((text) => this.script[text] ?? text),
+      { depth: 4 },
+    );
+  }
+}
+
+const ask = (lines: readonly string[], script: Readonly<Record<string, string>> = {}): Answer[] => [
+  ...answer(new Scripted(script), lines.map(question)),
+];
+
+describe('a question', () => {
+  it.each<[line: string, text: string, expected: number]>([
+    ['2.5 * 3 + 1', '2.5 * 3 + 1', 8.5],
+    ['2+3', '2+3', 5],
+    ['two point five times three', 'two point five times three', 7.5],
+    ['minus two plus three', 'minus two plus three', 1],
+    ['1 / 0', '1 / 0', Infinity],
+    ['2 + 3\t5', '2 + 3', 5],
+    // What is given counts, not what the text says.
+    ['2 + 3\t6', '2 + 3', 6],
+    ['2 + 3\t-1e-3', '2 + 3', -1e-3],
+    ['1 / 0\tInfinity', '1 / 0', Infinity],
+    ['0 / 0\tNaN', '0 / 0', Number.NaN],
+    ['the sum of two and three\t5', 'the sum of two and three', 5],
+  ])('is read from the line %j', (line, text, expected) => {
+    expect(question(line)).toMatchObject({ text, expected });
+  });
+
+  it('knows what its text says where that is an expression with a value', () => {
+    expect(question('2 + 3').expr).not.toBeNull();
+    expect(question('two plus three\t5').expr).toEqual(question('2 + 3').expr);
+    for (const line of ['the sum of two and three\t5', 'x + 1\t5', 'hello\t1'])
+      expect(question(line).expr).toBeNull();
+  });
+
+  it.each([
+    ['2 +', /'2 \+' is no expression/],
+    ['', /'' is no expression/],
+    ['hello', /'hello' is no expression/],
+    ['x + 1', /'x \+ 1' is no expression without variables.* needs a tab and its expected value/],
+    ['2 + 3\tfive', /the expected value 'five' of '2 \+ 3' is no number/],
+    ['2 + 3\t', /the expected value '' of '2 \+ 3' is no number/],
+  ])('is refused on the line %j', (line, message) => {
+    expect(() => question(line)).toThrow(
+      expect.objectContaining({ code: 'bad-input', message: expect.stringMatching(message) }),
+    );
+  });
+
+  it('is held out: the seed of the evaluation, not that of the training, makes it', () => {
+    const stream = streamConfig(config);
+    const questions = heldOutQuestions(stream, 5, 7);
+    expect(questions.map(({ text }) => text)).toEqual(
+      [0, 1, 2, 3, 4].map((i) => streamText({ ...stream, seed: 7 }, 'held-out', i)),
+    );
+    expect(heldOutQuestions({ ...stream, seed: 99 }, 5, 7)).toEqual(questions);
+    expect(heldOutQuestions(stream, 5, 8)).not.toEqual(questions);
+  });
+});
+
+describe('an answer', () => {
+  it('is right in all where the plan is that of the text', () => {
+    expect(ask(['2.5 * (3 - 1)'])).toEqual([
+      {
+        text: '2.5 * (3 - 1)',
+        expected: 5,
+        value: 5,
+        expression: '2.5 * (3 - 1)',
+        ok: true,
+        exact: true,
+        planRight: true,
+        operations: 2,
+      },
+    ]);
+  });
+
+  it('is right in its value alone where another plan gives it', () => {
+    const [other] = ask(['2 + 3'], { '2 + 3': '1 + 4' });
+    expect(other).toMatchObject({ expression: '1 + 4', ok: true, exact: true, planRight: false });
+  });
+
+  it('is right to a relative error of 1e-6, and exact only where it is the same double', () => {
+    const lines = ['2000000\t2000001', '2000000\t2000003', '0.1 + 0.2\t0.3', '-2000000\t2000000', '2\t0'];
+    expect(ask(lines).map(({ ok, exact }) => [ok, exact])).toEqual([
+      [true, false],
+      [false, false],
+      [true, false],
+      [false, false],
+      [false, false],
+    ]);
+    expect(ask(['3 - 3', '0 * -1\t0']).map(({ ok, exact }) => [ok, exact])).toEqual([
+      [true, true],
+      // −0 is near enough, yet another double.
+      [true, false],
+    ]);
+  });
+
+  it('to a value that is not finite is right only where it is the same', () => {
+    const lines = [
+      '1 / 0',
+      '7\tInfinity',
+      '-1 / 0\tInfinity',
+      '1 / 0\t7',
+      '0 / 0\tNaN',
+      '7\tNaN',
+      '0 / 0\t7',
+    ];
+    expect(ask(lines).map(({ ok }) => ok)).toEqual([true, false, false, false, true, false, false]);
+  });
+
+  it('to a text of another kind has no plan to be compared with, nor operations', () => {
+    const [only] = ask(['what is 5\t5'], { 'what is 5': '5' });
+    expect(only).toMatchObject({ value: 5, ok: true, planRight: null, operations: null });
+  });
+
+  it('to an expression deeper than the model is wrong in its plan', () => {
+    const [deep] = ask(['1 + 2 + 3 + 4 + 5'], { '1 + 2 + 3 + 4 + 5': '15' });
+    expect(deep).toMatchObject({ ok: true, planRight: false, operations: 4 });
+  });
+
+  it('to a text that is longer than the model reads is wrong, and does not disturb the others', () => {
+    const long = '1 + 2 + 3 + 4 + 5 + 6 + 7';
+    expect(long.length).toBeGreaterThan(config.model.blockSize);
+    const answers = ask(['1 + 1', long, '2 + 2', `${long}\t0`, `${long}\tNaN`]);
+    expect(answers.map(({ value }) => value)).toEqual([2, Number.NaN, 4, Number.NaN, Number.NaN]);
+    expect(answers.map(({ ok }) => ok).slice(0, 4)).toEqual([true, false, true, false]);
+    expect(answers[1]).toMatchObject({ expression: '', exact: false, planRight: false });
+  });
+
+  it('has no expression where its plan cannot be written as one, but a value', () => {
+    class Repeating extends Scripted {
+      override predictPlans(texts: readonly string[]): DagTensors {
+        const plans = super.predictPlans(texts);
+        // Every step is the square of the last but one, to the power 100: too long to write.
+        for (let i = 1; i < 4; i++) {
+          plans.O.fill(0, i * 8, (i + 1) * 8);
+          plans.O[i * 8 + 4 + i - 1] = 100;
+          plans.G[i] = 0;
+        }
+        return plans;
+      }
+    }
+    const [only] = [...answer(new Repeating(), [question('1 * 1')])];
+    expect(only).toMatchObject({ expression: '', value: 1, ok: true, planRight: false });
+  });
+
+  it('comes in batches, in the order of the questions', () => {
+    const lines = Array.from({ length: 150 }, (_, i) => `${i} + 1`);
+    const model = new Scripted();
+    const answers = [...answer(model, lines.map(question))];
+    expect(answers.map(({ text }) => text)).toEqual(lines);
+    expect(answers.every(({ ok }, i) => ok && answers[i]!.value === i + 1)).toBe(true);
+    expect(model.batches.reduce((a, b) => a + b)).toBe(150);
+    expect(model.batches.length).toBeLessThan(10);
+  });
+
+  it('of an untrained model is what predict says of each text alone', () => {
+    const model = new PredictorModel(modelConfig(config), { seed: 4 });
+    const questions = heldOutQuestions(streamConfig(config), 20, 3);
+    for (const { text, value, expression } of answer(model, questions)) {
+      const alone = model.predict(text);
+      expect({ text, value, expression }).toEqual({
+        text,
+        value: alone.value,
+        expression: alone.expression,
+      });
+    }
+  });
+});
+
+describe('a summary', () => {
+  const made = (
+    operations: number | null,
+    ok: boolean,
+    exact: boolean,
+    planRight: boolean | null,
+  ): Answer => ({
+    text: '',
+    expected: 0,
+    value: 0,
+    expression: '',
+    ok,
+    exact,
+    planRight,
+    operations,
+  });
+  const answers = [
+    made(2, true, true, true),
+    made(10, true, false, false),
+    made(10, false, false, false),
+    made(2, true, true, true),
+    made(2, false, false, false),
+    made(null, true, false, null),
+  ];
+
+  it('has shares in all and by the number of operations, the least first', () => {
+    const summary = summarize(answers);
+    expect(summary).toEqual({
+      count: 6,
+      value: 4 / 6,
+      exact: 2 / 6,
+      plan: 2 / 5,
+      byOperations: {
+        unknown: { count: 1, value: 1, exact: 0, plan: 0 },
+        2: { count: 3, value: 2 / 3, exact: 2 / 3, plan: 2 / 3 },
+        10: { count: 2, value: 1 / 2, exact: 0, plan: 0 },
+      },
+    });
+  });
+
+  it('counts operations of the text, a minus before a group among them, signs not', () => {
+    const count = (text: string): number | null => ask([text])[0]!.operations;
+    expect(['7', '-7', '1 - 2', '1 - -2 * 3', '-(1 + 2)', '1 + 2 + 3'].map(count)).toEqual([
+      0, 0, 1, 2, 2, 2,
+    ]);
+  });
+
+  it('of nothing is nothing', () => {
+    expect(summarize([])).toEqual({ count: 0, value: 0, exact: 0, plan: 0, byOperations: {} });
+  });
+
+  it('is a table of a row for each number of operations and one for all', () => {
+    const lines = formatSummary(summarize(answers)).split('\n');
+    expect(lines.map((line) => line.trim().split(/\s{2,}/)[0])).toEqual([
+      'operations',
+      '2',
+      '10',
+      'unknown',
+      'all',
+    ]);
+    expect(lines.at(-1)!.trim()).toMatch(/^all\s+6\s+66\.7 %\s+33\.3 %\s+40\.0 %$/);
+    expect(new Set(lines.map((line) => line.length)).size).toBe(1);
+    expect(lines[0]!.length).toBeLessThanOrEqual(80);
+  });
+
+  it('says 100 % only of what is all right', () => {
+    expect([1, 0.9996, 0.5, 0].map(percent)).toEqual(['100.0 %', '99.96 %', '50.0 %', '0.0 %']);
+  });
+});

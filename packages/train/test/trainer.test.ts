@@ -1,0 +1,343 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { PredictorModel } from '@dag/model';
+import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
+import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
+import { trainingBatch } from '../src/data/stream.js';
+import { computeLosses } from '../src/losses.js';
+import { checkpointConfig, loadModel, modelConfig, streamConfig, train } from '../src/trainer.js';
+
+let root: string;
+/** What a line of the progress makes happen, as it is written. */
+let onLine: (line: string) => void;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'dag-train-'));
+  onLine = () => undefined;
+  jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    onLine(String(text));
+    return true;
+  });
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await rm(root, { recursive: true, force: true });
+});
+
+const STEPS = 12;
+type Section = 'model' | 'data' | 'optimizer' | 'evaluation' | 'checkpoint';
+/** A run of seconds: 12 steps of a model of width 8. */
+function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
+  const merged = <K extends Section>(section: K, base: TrainConfigInput[K]) => ({
+    ...base,
+    ...input[section],
+  });
+  return parseConfig({
+    maxSteps: STEPS,
+    batchSize: 4,
+    logEvery: 1,
+    outDir: join(root, name),
+    ...input,
+    model: merged('model', { depth: 2, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 }),
+    data: merged('data', { prefetch: 2 }),
+    optimizer: merged('optimizer', { warmupSteps: 3 }),
+    evaluation: merged('evaluation', { examples: 4, every: 100 }),
+    checkpoint: merged('checkpoint', { every: 100, keep: 5 }),
+  });
+}
+
+interface Written {
+  readonly step: number;
+  readonly model: Uint8Array;
+  readonly optimizer: Uint8Array;
+}
+/** Trains, and gives what the last checkpoint holds. */
+async function trained(config: TrainConfig, signal?: AbortSignal): Promise<Written> {
+  const { checkpoint } = await train(config, signal ? { signal } : {});
+  return contents(checkpoint);
+}
+async function contents(folder: string): Promise<Written> {
+  const { step, files } = await readCheckpoint(folder);
+  return { step, model: files.get('model.safetensors')!, optimizer: files.get('optimizer.safetensors')! };
+}
+
+/** A signal that is aborted when step `n` is told of. */
+function stopAt(n: number): AbortSignal {
+  const controller = new AbortController();
+  onLine = (line) => {
+    if (line.includes(`step ${n}/`)) controller.abort();
+  };
+  return controller.signal;
+}
+
+type Line = { step: number; heldOut?: unknown } & Record<string, number>;
+async function metricsOf(config: TrainConfig): Promise<Line[]> {
+  const text = await readFile(join(config.outDir, 'metrics.jsonl'), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+/** Every file under a folder with its bytes. */
+async function snapshot(folder: string): Promise<Record<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Object.fromEntries(
+    await Promise.all(files.map(async (file) => [file, await readFile(file, 'base64')])),
+  ) as Record<string, string>;
+}
+
+describe('a run', () => {
+  it('gives the same bits for the same seed, however many workers make its data, and others for another', async () => {
+    const one = await trained(tiny('one'));
+    expect(await trained(tiny('two', { data: { workers: 2, prefetch: 5 } }))).toEqual(one);
+    expect((await trained(tiny('three', { seed: 1 }))).model).not.toEqual(one.model);
+  });
+
+  it('changes its model, and returns the one that it saved', async () => {
+    const config = tiny('run');
+    const { model, step, checkpoint, summary } = await train(config);
+    const saved = await contents(checkpoint);
+    expect(step).toBe(STEPS);
+    expect(model.save()).toEqual(saved.model);
+    expect(saved.model).not.toEqual(new PredictorModel(modelConfig(config), { seed: 0 }).save());
+    expect(summary?.count).toBe(4);
+    const read = await readCheckpoint(checkpoint);
+    expect(checkpointConfig(read)).toEqual(config);
+    expect(loadModel(read).save()).toEqual(saved.model);
+  });
+
+  it('trains the linear readout too, on numbers longer than any register', async () => {
+    const config = tiny('linear', {
+      model: { readout: 'linear', digits: 1 },
+      data: { maxDigits: 4 },
+    });
+    expect(trainingBatch(streamConfig(config), 0).valid.reduce((n, v) => n + v, 0)).toBeGreaterThan(20);
+    const { step, checkpoint } = await train(config);
+    expect(step).toBe(STEPS);
+    expect((await metricsOf(config))[0]).toHaveProperty('execution');
+    expect((await contents(checkpoint)).step).toBe(STEPS);
+  });
+
+  it('writes a line of metrics for each step that is logged and for each evaluation', async () => {
+    const config = tiny('run', { logEvery: 5, evaluation: { every: 6 } });
+    await train(config);
+    const lines = await metricsOf(config);
+    expect(lines.map(({ step, heldOut }) => [step, heldOut ? 'held out' : 'loss'])).toEqual([
+      [5, 'loss'],
+      [6, 'held out'],
+      [10, 'loss'],
+      [12, 'loss'],
+      [12, 'held out'],
+    ]);
+    const { loss, lr, gradNorm, stepMs, digits, precedence } = lines[0]!;
+    for (const number of [loss, lr, gradNorm, stepMs, digits, precedence]) expect(number).toBeGreaterThan(0);
+    expect(lines[1]!.heldOut).toEqual({
+      value: expect.any(Number),
+      exact: expect.any(Number),
+      plan: expect.any(Number),
+    });
+  });
+
+  it('takes the mean of its micro-batches for the loss, in all and in its parts', async () => {
+    const config = tiny('run', { accumulate: 2, maxSteps: 1 });
+    await train(config);
+    const model = new PredictorModel(modelConfig(config), { seed: config.seed });
+    const micro = [0, 1].map((index) => {
+      const batch = trainingBatch(streamConfig(config), index);
+      return computeLosses(model, model.forward(batch.tokens, batch.shape), batch, config.losses);
+    });
+    const mean = (of: (losses: (typeof micro)[number]) => number): number =>
+      (of(micro[0]!) + of(micro[1]!)) / 2;
+    const [line] = await metricsOf(config);
+    expect(line!['loss']).toBe(mean(({ total }) => total.item()));
+    for (const name of ['digits', 'count', 'precedence'] as const)
+      expect(line![name]).toBeCloseTo(
+        mean(({ parts }) => parts.get(name)!.item()),
+        12,
+      );
+  });
+
+  it('accumulates gradients of micro-batches: two of the same texts move the weights as one does', async () => {
+    // Batches of one length, all of whose tokens count alike: digits alone.
+    const digits = { depth: 1, blockSize: 8 };
+    const shape = { maxDigits: 1, maxDecimals: 0 };
+    const one = tiny('one', { model: digits, data: shape, batchSize: 8, maxSteps: 1 });
+    const two = tiny('two', { model: digits, data: shape, batchSize: 4, accumulate: 2, maxSteps: 1 });
+    const texts = trainingBatch(streamConfig(one), 0);
+    const halves = [0, 1].map((index) => trainingBatch(streamConfig(two), index));
+    expect(halves.flatMap((half) => half.texts)).toEqual(texts.texts);
+    const valid = halves.map((half) => half.valid.reduce((n, v) => n + v, 0));
+    const [a, b] = [await train(one), await train(two)];
+    const [first, second] = [(await metricsOf(one))[0]!, (await metricsOf(two))[0]!];
+    if (valid[0] === valid[1]) {
+      // Only the order of the sums differs.
+      expect(second['loss']).toBeCloseTo(first['loss']!, 5);
+      expect(second['gradNorm']).toBeCloseTo(first['gradNorm']!, 4);
+    }
+    expect(valid[0]).toBe(valid[1]);
+    expect(a.step).toBe(b.step);
+  });
+
+  it('clips the gradient: the norm that is logged is that before, and the weights are others', async () => {
+    // An eps that is not small beside the gradient: without it AdamW divides any scale away.
+    const of = (name: string, clip: number): TrainConfig =>
+      tiny(name, { optimizer: { clip, eps: 1e-2 }, maxSteps: 1 });
+    const [wide, tight] = [of('wide', 1e9), of('tight', 1e-3)];
+    const [a, b] = [await trained(wide), await trained(tight)];
+    expect((await metricsOf(tight))[0]!['gradNorm']).toBe((await metricsOf(wide))[0]!['gradNorm']);
+    expect((await metricsOf(tight))[0]!['gradNorm']).toBeGreaterThan(1e-2);
+    expect(a.model).not.toEqual(b.model);
+  });
+});
+
+describe('a run that was stopped', () => {
+  it.each<[string, TrainConfigInput]>([
+    ['with the defaults', {}],
+    [
+      'with dropout, two micro-batches and two workers',
+      {
+        model: { dropout: 0.1 },
+        accumulate: 2,
+        data: { workers: 2 },
+      },
+    ],
+    ['with the linear readout', { model: { readout: 'linear' } }],
+  ])('ends with the same bits as one that was not, %s', async (_, input) => {
+    const whole = tiny('whole', input);
+    const expected = await trained(whole);
+
+    const config = tiny('halves', input);
+    const stopped = await train(config, { signal: stopAt(6) });
+    expect(stopped).toMatchObject({ step: 6, summary: null });
+    expect((await contents(stopped.checkpoint)).step).toBe(6);
+    const resumed = { ...config, init_from: 'resume' };
+    expect(await trained(resumed)).toEqual(expected);
+
+    const lines = await metricsOf(config);
+    const told = ({ step, loss, gradNorm, lr, heldOut }: Line) => ({ step, loss, gradNorm, lr, heldOut });
+    expect(lines.map(told)).toEqual((await metricsOf(whole)).map(told));
+  });
+
+  it('has no summary, though it was evaluated before', async () => {
+    const config = tiny('run', { evaluation: { every: 2 } });
+    const { step, summary } = await train(config, { signal: stopAt(5) });
+    expect({ step, summary }).toEqual({ step: 5, summary: null });
+  });
+
+  it('can be resumed though it was stopped before its first step', async () => {
+    const config = tiny('run', { maxSteps: 2 });
+    const { step, checkpoint } = await train(config, { signal: AbortSignal.abort() });
+    expect([step, (await contents(checkpoint)).step]).toEqual([0, 0]);
+    const { step: end } = await train({ ...config, init_from: 'resume' });
+    expect(end).toBe(2);
+  });
+
+  it('writes the steps after its checkpoint anew where it was killed, and no line twice', async () => {
+    const config = tiny('run', { checkpoint: { every: 4 } });
+    const error = new Error('killed');
+    onLine = (line) => {
+      if (line.includes('step 7/')) throw error;
+    };
+    await expect(train(config)).rejects.toBe(error);
+    onLine = () => undefined;
+    await trained({ ...config, init_from: 'resume' });
+    const steps = (await metricsOf(config)).filter(({ heldOut }) => !heldOut).map(({ step }) => step);
+    expect(steps).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  it('has nothing to do where it had come to its end, and is evaluated', async () => {
+    const config = tiny('run', { maxSteps: 2 });
+    const before = await trained(config);
+    const { step, summary, checkpoint } = await train({ ...config, init_from: 'resume' });
+    expect([step, summary?.count]).toEqual([2, 4]);
+    expect(await contents(checkpoint)).toEqual(before);
+  });
+});
+
+describe('where a run begins', () => {
+  it('is never a folder that holds one, unless it is to be resumed; nothing there is harmed', async () => {
+    const config = tiny('run', { maxSteps: 2 });
+    await train(config);
+    const before = await snapshot(config.outDir);
+    await expect(train(config)).rejects.toMatchObject({
+      code: 'busy-directory',
+      message: expect.stringMatching(/--init_from=resume/),
+    });
+    const other = tiny('other', { maxSteps: 2 });
+    await train(other);
+    await expect(train({ ...config, init_from: other.outDir })).rejects.toMatchObject({
+      code: 'busy-directory',
+    });
+    expect(await snapshot(config.outDir)).toEqual(before);
+  });
+
+  it.each<[string, TrainConfigInput]>([
+    ['model', { model: { nEmbd: 16 } }],
+    ['seed', { seed: 9 }],
+    ['batchSize', { batchSize: 5 }],
+    ['accumulate', { accumulate: 2 }],
+  ])('is no checkpoint of another %s', async (key, input) => {
+    await train(tiny('run', { maxSteps: 1 }));
+    const config = tiny('run', { maxSteps: 2, ...input, init_from: 'resume' });
+    const before = await snapshot(config.outDir);
+    await expect(train(config)).rejects.toMatchObject({
+      code: 'bad-config',
+      message: expect.stringContaining(`trained with ${key} = `),
+    });
+    expect(await snapshot(config.outDir)).toEqual(before);
+  });
+
+  it('is the best checkpoint where that is asked for, and what came after it is forgotten', async () => {
+    const config = tiny('run', { checkpoint: { every: 4 } });
+    const expected = await trained(config);
+    const { files, state } = await readCheckpoint(join(config.outDir, 'checkpoints', 'step-00000004'));
+    await writeCheckpoint(config.outDir, 4, files, { ...Object(state), best: 0.9 }, { keep: 5, best: 0.9 });
+    const started: string[] = [];
+    onLine = (line) => void started.push(line);
+    expect(await trained({ ...config, init_from: 'best' })).toEqual(expected);
+    expect(started[0]).toContain('step-00000004');
+    expect(started[1]).toContain('step 5/12');
+  });
+
+  it('is any checkpoint by its path, also for a run in another folder', async () => {
+    const config = tiny('run', { checkpoint: { every: 4 } });
+    const expected = await trained(config);
+    const from = join(config.outDir, 'checkpoints', 'step-00000008');
+    const other = tiny('other', { init_from: from });
+    expect(await trained(other)).toEqual(expected);
+    const steps = (await metricsOf(other)).filter(({ heldOut }) => !heldOut).map(({ step }) => step);
+    expect(steps).toEqual([9, 10, 11, 12]);
+  });
+
+  it('is nowhere where there is no checkpoint to go on from', async () => {
+    for (const init_from of ['resume', 'best', join(root, 'nowhere')])
+      await expect(train(tiny('empty', { init_from }))).rejects.toMatchObject({ code: 'no-checkpoint' });
+  });
+});
+
+describe('a run that cannot go on', () => {
+  it('stops where its loss is no number, and saves nothing of that', async () => {
+    const config = tiny('run', {
+      optimizer: { lr: 1e30, warmupSteps: 0 },
+      logEvery: 100,
+      checkpoint: { every: 1 },
+    });
+    await expect(train(config)).rejects.toMatchObject({
+      code: 'bad-input',
+      message: expect.stringMatching(/loss is NaN at step 2, .* a lower optimizer\.lr may help/),
+    });
+    expect(await readdir(join(config.outDir, 'checkpoints'))).toEqual(['step-00000001']);
+  });
+
+  it('says before it begins that no expression fits', async () => {
+    // No number has a word of one character.
+    const config = tiny('run', { data: { style: 'words' }, model: { blockSize: 1 } });
+    await expect(train(config)).rejects.toMatchObject({
+      code: 'bad-config',
+      message: expect.stringMatching(/model\.blockSize 1; use a larger one/),
+    });
+  });
+});
