@@ -57,7 +57,7 @@ export class PredictorModel {
     options: ForwardOptions = {},
   ): Prediction {
     const device = this.parameters.get('wte.weight')!.device;
-    const hidden = this.gpt.forward(tensor(tokens, shape, { device }), options);
+    const hidden = this.gpt.forward(tensor(tokens, shape, { dtype: 'i32', device }), options);
     const records = Array.from(tokens, (id) => this.tokenizer.record(id));
     return this.predictor.forward(hidden, tokenFeatures(records, shape, hidden));
   }

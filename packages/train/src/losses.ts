@@ -133,7 +133,7 @@ function nll(p: Tensor): Tensor {
 function planLosses(plan: () => DagTensorFields, batch: Batch): Partial<Record<LossName, () => Tensor>> {
   const valid = constant(batch.valid, batch.shape, 'f64');
   const target = (field: 'V_mag' | 'V_sign' | 'O' | 'G'): Tensor =>
-    tensor(batch.plan[field], plan()[field].shape);
+    constant(batch.plan[field], plan()[field].shape, 'f64');
   return {
     // Huber of ln(1 + m): a relative error where magnitudes are large, an absolute one near zero.
     magnitude: () => tokenMean(perToken(huber(sub(log1p(plan().V_mag), log1p(target('V_mag'))))), valid),
@@ -156,9 +156,10 @@ function planLosses(plan: () => DagTensorFields, batch: Batch): Partial<Record<L
         stack([constant(new Float64Array(value.size), batch.shape, 'f64'), value], 2),
         tensor(Int32Array.from(takesPart), batch.shape),
       );
-      const expected = tensor(
+      const expected = constant(
         batch.values.map((v, i) => (takesPart[i] ? v : 0)),
         batch.shape,
+        'f64',
       );
       const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
       return tokenMean(huber(difference), constant(takesPart, batch.shape, 'f64'));

@@ -1,9 +1,12 @@
 import {
   abs,
+  add,
   affine,
+  cat,
   clamp,
-  greaterEqual,
   reshape,
+  select,
+  stack,
   sub,
   tensor,
   type Device,
@@ -48,7 +51,20 @@ export const not = (x: Tensor): Tensor => affine(x, -1, 1);
 /** x held to at most 1: the probability that something was written. */
 export const atMostOne = (x: Tensor): Tensor => clamp(x, -Infinity, 1);
 
-/** 1 where x > threshold, without a gradient. */
-export function above(x: Tensor, threshold: number): Tensor {
-  return not(greaterEqual(constant([threshold], [1], x), x));
+/** (N, n) from one column each; null: zeros, one element: the same for all rows. */
+export function columns(n: number, like: Tensor, column: (k: number) => Tensor | null): Tensor {
+  const N = like.shape[0]!;
+  const zero = affine(select(like, 1, 0), 0);
+  return stack(
+    Array.from({ length: n }, (_, k) => {
+      const c = column(k) ?? zero;
+      return c.size === N ? reshape(c, [N]) : add(zero, c);
+    }),
+    1,
+  );
+}
+
+/** Side by side along the last dimension. */
+export function join(a: Tensor, b: Tensor): Tensor {
+  return cat([a, b], -1);
 }
