@@ -2,7 +2,6 @@
  * Trains a small plan predictor on streamed expressions, measures it on held-out ones, and shows plans that it
  * writes beside the true ones. Options are those of `dag train`, e.g. `npm start -- --maxSteps=500`.
  */
-import { execute } from '@dag/executor';
 import { describe, tensorize } from '@dag/tensorize';
 import {
   answer,
@@ -24,8 +23,9 @@ if (earlier && config.init_from === 'scratch') {
 const { depth, nLayer, nEmbd } = config.model;
 const { maxDigits, maxDecimals } = config.data;
 console.log(
-  `Training a GPT of ${nLayer} layers and width ${nEmbd} to read expressions of up to ${depth} numbers with up to\n` +
-    `${maxDigits} + ${maxDecimals} digits, and to write the program that computes them. Ctrl-C stops and saves.\n`,
+  `Training a GPT of ${nLayer} layers and width ${nEmbd} to read expressions of up to ${depth} numbers\n` +
+    `with up to ${maxDigits} + ${maxDecimals} digits, and to write the programs that compute them.\n` +
+    'Ctrl-C stops and saves.\n',
 );
 
 const stop = new AbortController();
@@ -45,12 +45,9 @@ console.log('\nPredicted plans beside the true ones:');
 const questions = heldOutQuestions(streamConfig(config), 100, config.evaluation.seed + 1);
 const longest = questions.toSorted((a, b) => b.text.length - a.text.length).slice(0, 3);
 for (const { text, value, expected, ok } of answer(model, longest)) {
-  const truth = tensorize(text, { depth });
   console.log(`\n${text}`);
-  console.log(sideBySide(describe(model.predictPlans([text])), describe(truth)));
-  console.log(
-    `executed: ${value}  true: ${expected} (executor: ${execute(truth)[0]})  ${ok ? 'right' : 'WRONG'}`,
-  );
+  console.log(sideBySide(describe(model.predictPlans([text])), describe(tensorize(text, { depth }))));
+  console.log(`  executed: ${value}   true: ${expected}   ${ok ? 'right' : 'WRONG'}`);
 }
 console.log(`\nTry it: npx dag predict "${longest[0]!.text}"`);
 

@@ -132,8 +132,8 @@ describe('a run', () => {
       [12, 'loss'],
       [12, 'held out'],
     ]);
-    const { loss, lr, gradNorm, stepMs, digits, precedence } = lines[0]!;
-    for (const number of [loss, lr, gradNorm, stepMs, digits, precedence]) expect(number).toBeGreaterThan(0);
+    const { loss, lr, gradNorm, stepMs, digits, operators } = lines[0]!;
+    for (const number of [loss, lr, gradNorm, stepMs, digits, operators]) expect(number).toBeGreaterThan(0);
     expect(lines[1]!.heldOut).toEqual({
       value: expect.any(Number),
       exact: expect.any(Number),
@@ -153,7 +153,7 @@ describe('a run', () => {
       (of(micro[0]!) + of(micro[1]!)) / 2;
     const [line] = await metricsOf(config);
     expect(line!['loss']).toBe(mean(({ total }) => total.item()));
-    for (const name of ['digits', 'count', 'precedence'] as const)
+    for (const name of ['digits', 'count', 'operators'] as const)
       expect(line![name]).toBeCloseTo(
         mean(({ parts }) => parts.get(name)!.item()),
         12,
@@ -169,16 +169,15 @@ describe('a run', () => {
     const texts = trainingBatch(streamConfig(one), 0);
     const halves = [0, 1].map((index) => trainingBatch(streamConfig(two), index));
     expect(halves.flatMap((half) => half.texts)).toEqual(texts.texts);
-    const valid = halves.map((half) => half.valid.reduce((n, v) => n + v, 0));
-    const [a, b] = [await train(one), await train(two)];
+    const [a, b] = halves.map((half) => half.valid.reduce((n, v) => n + v, 0));
+    // Else the mean of the two means is another one than that of all tokens.
+    expect(a).toBe(b);
+    await train(one);
+    await train(two);
     const [first, second] = [(await metricsOf(one))[0]!, (await metricsOf(two))[0]!];
-    if (valid[0] === valid[1]) {
-      // Only the order of the sums differs.
-      expect(second['loss']).toBeCloseTo(first['loss']!, 5);
-      expect(second['gradNorm']).toBeCloseTo(first['gradNorm']!, 4);
-    }
-    expect(valid[0]).toBe(valid[1]);
-    expect(a.step).toBe(b.step);
+    // Only the order of the sums differs, in single precision.
+    expect(second['loss']).toBeCloseTo(first['loss']!, 5);
+    expect(second['gradNorm']).toBeCloseTo(first['gradNorm']!, 4);
   });
 
   it('clips the gradient: the norm that is logged is that before, and the weights are others', async () => {

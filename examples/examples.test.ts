@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from '@jest/globals';
+
+const root = new URL('..', import.meta.url);
+
+/** What an example prints, run as its reader runs it: from the built packages. */
+async function run(name: string, ...args: string[]): Promise<string> {
+  const start = ['run', '--silent', 'start', `--workspace=@dag/example-${name}`, '--', ...args];
+  const { stdout } = await promisify(execFile)('npm', start, { cwd: root });
+  return stdout;
+}
+
+test('execute-expression prints the plan, the value and a gradient for each number', async () => {
+  const output = await run('execute-expression');
+  expect(output).toContain('s0 = n0 × n1\n  s1 = s0 + n2\n');
+  expect(output).toContain('executed: 8.5\n');
+  expect(gradients(output)).toEqual([3, 2.5, 1]);
+});
+
+test('execute-expression takes the expression from the command line', async () => {
+  const output = await run('execute-expression', '0 * 4 - 3 / (1 - -1)');
+  expect(output).toContain('executed: -1.5\n');
+  // 0·a − 3/(b − c) by 0, a, 3, b and c.
+  expect(gradients(output)).toEqual([4, 0, -0.5, 0.75, -0.75]);
+});
+
+test('execute-expression says what is wrong with a text that is no expression', async () => {
+  await expect(run('execute-expression', '1 + sin(2)')).rejects.toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^[^\n]*sin[^\n]*\n$/),
+  });
+});
+
+test('normalize-only prints normal forms, without mathjs', async () => {
+  const output = await run('normalize-only');
+  const forms = [...output.matchAll(/^ {2}(.+)\n {2}→ (.+)$/gm)].map(([, before, after]) => [before, after]);
+  expect(forms).toEqual([
+    ['Mul(a, Pow(b, -1), Pow(c, -1))', 'Div(a, b, c)'],
+    ['Add(a, Neg(b), Neg(c))', 'Sub(a, b, c)'],
+    ['Sub(Sub(a, Neg(b)), -2)', 'Sub(Add(a, b), -2)'],
+    ['Mul(-1, a)', 'Neg(a)'],
+    ['Pow(a, -1)', 'Div(1, a)'],
+    ['Sub(2, Neg(Div(x, 4)))', 'Add(2, Div(x, 4))'],
+  ]);
+  expect(output).toMatch(/loaded so far: 0\nafter importing @dag\/expr, parser and all: [1-9]/);
+});
+
+test('fit-with-variables finds the constants, and its loss falls', async () => {
+  const output = await run('fit-with-variables');
+  const rows = [...output.matchAll(/^ +\d+ .*$/gm)].map(([line]) => line.trim().split(/ +/).map(Number));
+  const losses = rows.map(([, loss]) => loss!);
+  expect(losses).toEqual(losses.toSorted((a, b) => b - a));
+  const [a, b] = /fitted +a = (\S+) +b = (\S+)/.exec(output)!.slice(1).map(Number);
+  // The noise of 60 measurements, at most 0.1 each, moves the best fit by less than this.
+  expect(Math.abs(a! - 1.7)).toBeLessThan(0.03);
+  expect(Math.abs(b! - -0.8)).toBeLessThan(0.03);
+});
+
+function gradients(output: string): number[] {
+  return [...output.matchAll(/^ {2}d value \/ d n\d+ = (\S+)/gm)].map(([, number]) => Number(number));
+}

@@ -1,0 +1,321 @@
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+
+const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command; `interruptAt`: a text on stderr at which it gets SIGINT. */
+function dag(args: readonly string[], { cwd, interruptAt }: { cwd?: string; interruptAt?: string } = {}) {
+  return new Promise<Outcome>((resolve, reject) => {
+    const child = spawn(process.execPath, [DAG, ...args], {
+      cwd: cwd ?? folder,
+      env: { PATH: process.env['PATH'] },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [stdout, stderr, interrupted] = ['', '', false];
+    child.stdout.on('data', (text) => (stdout += String(text)));
+    child.stderr.on('data', (text) => {
+      stderr += String(text);
+      if (interruptAt === undefined || interrupted || !stderr.includes(interruptAt)) return;
+      interrupted = true;
+      child.kill('SIGINT');
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+async function succeeds(args: readonly string[], cwd?: string): Promise<string> {
+  const outcome = await dag(args, cwd === undefined ? {} : { cwd });
+  expect(outcome).toMatchObject({ code: 0 });
+  return outcome.stdout;
+}
+
+/** Fails with exit code 1 and one message, which is no stack trace. */
+async function fails(args: readonly string[], message: RegExp, cwd?: string): Promise<void> {
+  const { code, stdout, stderr } = await dag(args, cwd === undefined ? {} : { cwd });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(message);
+  expect(stderr).not.toMatch(/^\s+at /m);
+}
+
+const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
+const answerLine = z.strictObject({
+  text: z.string(),
+  expected: number,
+  value: number,
+  expression: z.string(),
+  ok: z.boolean(),
+});
+const score = { count: z.int(), value: z.number(), exact: z.number(), plan: z.number() };
+const summaryLine = z.strictObject({
+  ...score,
+  byOperations: z.record(z.string(), z.strictObject(score)),
+});
+const predicted = z.object({
+  text: z.string(),
+  value: number,
+  expression: z.string(),
+  checkpoint: z.string(),
+});
+
+/** What `dag eval --json` prints: an object for each expression, and the summary. */
+function evaluation(stdout: string) {
+  const lines = stdout.trimEnd().split('\n');
+  return {
+    answers: lines.slice(0, -1).map((line) => answerLine.parse(JSON.parse(line))),
+    summary: summaryLine.parse(JSON.parse(lines.at(-1)!)),
+  };
+}
+
+const TINY = [
+  '--maxSteps=12',
+  '--depth=2',
+  '--nLayer=1',
+  '--nEmbd=8',
+  '--batchSize=4',
+  '--evaluation.examples=10',
+  '--logEvery=5',
+];
+
+let folder: string;
+let run: string;
+let trained: Outcome;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'dag-cli-'));
+  run = join(folder, 'runs', 'tiny');
+  trained = await dag(['train', ...TINY, '--name=tiny']);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('dag --help', () => {
+  it.each([[[]], [['train']], [['eval']], [['predict']]])(
+    'fits 80 columns: dag %p --help',
+    async (command) => {
+      const help = await succeeds([...command, '--help']);
+      expect(help).toMatch(/^Usage: dag/);
+      expect(help.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    },
+  );
+
+  it('of train names every key with its default', async () => {
+    const help = await succeeds(['train', '--help']);
+    expect(help).toMatch(/^ +model\.nEmbd +.*\[32\]$/m);
+    expect(help).toMatch(/^ +init_from +.*\[?scratch/m);
+    expect(help).toMatch(/^ +losses\.execution\.weight +/m);
+  });
+});
+
+describe('dag train', () => {
+  it('trains, shows its progress on stderr, and says what it came to', () => {
+    expect(trained.code).toBe(0);
+    const lines = trained.stderr.trimEnd().split('\n');
+    expect(lines.filter((line) => line.startsWith('step ')).map((line) => line.split(/[\s:]+/)[1])).toEqual([
+      '5/12',
+      '10/12',
+      '12/12',
+      '12',
+    ]);
+    expect(trained.stdout).toMatch(
+      /^ *operations {2}expressions {2}value right {2}same double {2}plan right\n/,
+    );
+    expect(trained.stdout).toMatch(/\ncheckpoint: runs\/tiny\/checkpoints\/step-00000012\n$/);
+  });
+
+  it('prints one object with --json', async () => {
+    const stdout = await succeeds(['train', '--json', ...TINY, '--maxSteps=1', '--name=json'], folder);
+    const result = z
+      .strictObject({
+        step: z.literal(1),
+        checkpoint: z.string(),
+        elapsed: z.number(),
+        waited: z.number(),
+        summary: summaryLine,
+      })
+      .parse(JSON.parse(stdout));
+    expect(result.summary.count).toBe(10);
+    await rm(join(folder, 'runs', 'json'), { recursive: true });
+  });
+
+  it('takes a file of JSON, or of TypeScript that imports the package, and the options over it', async () => {
+    const cwd = await mkdtemp(join(folder, 'config-'));
+    const config = { maxSteps: 3, batchSize: 2, model: { depth: 2, nLayer: 1, nEmbd: 8 } };
+    await writeFile(join(cwd, 'a.json'), JSON.stringify({ ...config, name: 'a' }));
+    await writeFile(
+      join(cwd, 'b.ts'),
+      `import { defineConfig } from '@dag/train';\nexport default defineConfig(${JSON.stringify({ ...config, name: 'b' })});`,
+    );
+    for (const [file, name] of [
+      ['a.json', 'a'],
+      ['b.ts', 'b'],
+    ] as const) {
+      const options = ['--max-steps=2', '--evaluation.examples=2'];
+      expect(await succeeds(['train', file, ...options], cwd)).toContain(
+        `runs/${name}/checkpoints/step-00000002`,
+      );
+    }
+  });
+
+  it('saves at SIGINT and ends well, with the command that goes on', async () => {
+    const cwd = await mkdtemp(join(folder, 'stop-'));
+    const args = ['train', ...TINY, '--maxSteps=1000000', '--logEvery=1', '--evaluation.every=2'];
+    const { code, stdout, stderr } = await dag(args, { cwd, interruptAt: 'step 4/' });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    const [, step, command] = /^stopped at step (\d+) of 1000000; go on with: dag (.*)$/m.exec(stdout) ?? [];
+    expect(Number(step)).toBeGreaterThanOrEqual(4);
+    expect(stdout).toContain(`step-${step!.padStart(8, '0')}`);
+    expect(command).toBe([...args, '--init_from=resume'].join(' '));
+
+    const last = Number(step) + 2;
+    const resumed = await dag([...command!.split(' '), `--maxSteps=${last}`], { cwd });
+    expect(resumed.code).toBe(0);
+    expect(resumed.stderr).toContain(`going on from runs/predictor-small/checkpoints/step-`);
+    expect(resumed.stderr).toContain(`step ${last}/${last}`);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['an unknown key', ['--nembed=8'], /--nembed=8: unknown option; did you mean --model\.nEmbd\?/],
+    ['a wrong value', ['--lr=fast'], /--lr=fast: optimizer\.lr is 'fast'; allowed: a number > 0/],
+    ['an option without a value', ['--lr'], /--lr: options of a configuration are written --key=value/],
+    ['two configurations', ['a.ts', 'b.ts'], /one configuration expected, given a\.ts and b\.ts/],
+    ['a file that is not there', ['nowhere.ts'], /nowhere\.ts: cannot be (read|loaded)/],
+    ['a folder that is used', ['--name=tiny'], /runs\/tiny already holds a run .*--init_from=resume/],
+    ['nothing to go on from', ['--name=none', '--init_from=resume'], /no checkpoint in .*runs\/none/],
+    [
+      'no room for any expression',
+      ['--style=words', '--blockSize=1', '--name=x'],
+      /fits into model\.blockSize/,
+    ],
+  ])('refuses %s', async (_, args, message) => {
+    await fails(['train', ...TINY, ...args], message);
+  });
+});
+
+describe('dag eval', () => {
+  it('prints an object a line for each held-out expression with --json, and last the summary', async () => {
+    const { answers, summary } = evaluation(await succeeds(['eval', '--json', '--checkpoint', run]));
+    expect(answers).toHaveLength(10);
+    expect(summary.count).toBe(10);
+    expect(summary.value).toBe(answers.filter(({ ok }) => ok).length / 10);
+    expect(
+      evaluation(await succeeds(['eval', '--json', '--examples=3', '--checkpoint', run])).answers,
+    ).toEqual(answers.slice(0, 3));
+  });
+
+  it('asks the expressions of a file', async () => {
+    const file = join(folder, 'expressions.txt');
+    const long = '1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10';
+    await writeFile(file, `2.5 * 3\r\n\n1 / 0\ntwo plus three\n2 + 3\t7\n${long}\n`);
+    const { answers, summary } = evaluation(
+      await succeeds(['eval', '--json', '--checkpoint', run, '--expressions', file]),
+    );
+    expect(answers.map(({ text, expected }) => [text, expected])).toEqual([
+      ['2.5 * 3', 7.5],
+      ['1 / 0', 'Infinity'],
+      ['two plus three', 5],
+      ['2 + 3', 7],
+      [long, 55],
+    ]);
+    expect(answers.at(-1)).toMatchObject({ value: 'NaN', expression: '', ok: false });
+    expect(summary.count).toBe(5);
+  });
+
+  it('is a table without --json, and shows what was wrong', async () => {
+    const file = join(folder, 'wrong.txt');
+    await writeFile(file, 'hello\t123456789\n');
+    const stdout = await succeeds(['eval', '--checkpoint', run, '--expressions', file]);
+    expect(stdout).toMatch(/step-00000012\n\n +operations .*\n +unknown +1 +0\.0 %/);
+    expect(stdout).toMatch(/wrong \(1 of 1\):\n {2}hello = 123456789\n {4}read as .* = /);
+  });
+
+  it.each<[string, string | null, RegExp]>([
+    ['a file that is not there', null, /expressions cannot be read: ENOENT/],
+    ['a line that is no expression', '1 + 2\n2 +\n', /, line 2: '2 \+' is no expression/],
+    ['an expected value that is no number', '2 + 3\tfive\n', /, line 1: the expected value 'five'/],
+    ['an empty file', '\n', /holds no expression/],
+  ])('refuses %s', async (_, text, message) => {
+    const file = join(folder, 'expressions');
+    if (text !== null) await writeFile(file, text);
+    await fails(['eval', '--checkpoint', run, '--expressions', file], message);
+    await rm(file, { force: true });
+  });
+
+  it('refuses a number of examples that is none', async () => {
+    await fails(['eval', '--checkpoint', run, '--examples=some'], /a whole number from 1 is expected/);
+  });
+});
+
+describe('dag predict', () => {
+  it('gives the value that eval gives for the same text', async () => {
+    const { answers } = evaluation(await succeeds(['eval', '--json', '--examples=3', '--checkpoint', run]));
+    for (const { text, value, expression } of answers) {
+      const line = await succeeds(['predict', text, '--json', '--checkpoint', run]);
+      expect(predicted.parse(JSON.parse(line))).toMatchObject({ text, value, expression });
+    }
+  });
+
+  it('takes the newest run in ./runs where no checkpoint is given', async () => {
+    const { checkpoint } = predicted.parse(JSON.parse(await succeeds(['predict', '2 + 3', '--json'])));
+    expect(checkpoint).toBe('runs/tiny/checkpoints/step-00000012');
+  });
+
+  it('prints the expression, its value and the steps', async () => {
+    expect(await succeeds(['predict', '2 + 3'])).toMatch(/^.+ = .+\n\n(.*\n)+value = .+\n$/);
+  });
+
+  it('reads a text that begins with a minus after --', async () => {
+    const line = await succeeds(['predict', '--json', '--', '-2 + 3']);
+    expect(predicted.parse(JSON.parse(line)).text).toBe('-2 + 3');
+  });
+
+  it('refuses an empty text, and one that is too long', async () => {
+    await fails(['predict', ''], /the text is empty/);
+    await fails(['predict', '  '], /the text is empty/);
+    await fails(['predict', '1 + '.repeat(20)], /has \d+ tokens, this model reads up to 32/);
+  });
+
+  it('says how to train one where there is no checkpoint', async () => {
+    const cwd = await mkdtemp(join(folder, 'empty-'));
+    await fails(['predict', '2 + 3'], /no checkpoint in any folder of runs; `dag train` makes one/, cwd);
+    await fails(['predict', '2 + 3', '--checkpoint', 'nowhere'], /nowhere does not exist/, cwd);
+  });
+
+  it('names a damaged checkpoint, and goes on with a sound one where a run has one', async () => {
+    const damaged = join(folder, 'damaged');
+    await cp(join(run, 'checkpoints', 'step-00000012'), damaged, { recursive: true });
+    await truncate(join(damaged, 'model.safetensors'), 100);
+    await fails(
+      ['predict', '2 + 3', '--checkpoint', damaged],
+      /damaged: model\.safetensors has 100 bytes instead of/,
+    );
+    await fails(['eval', '--json', '--checkpoint', damaged], /damaged: model\.safetensors/);
+
+    const two = join(folder, 'two');
+    await cp(run, two, { recursive: true });
+    const args = [...TINY, `--outDir=${two}`, '--maxSteps=13', '--init_from=resume'];
+    expect((await dag(['train', ...args, '--name=tiny'])).code).toBe(0);
+    await truncate(join(two, 'checkpoints', 'step-00000013', 'model.safetensors'), 100);
+    const { code, stdout, stderr } = await dag(['predict', '2 + 3', '--json', '--checkpoint', two]);
+    expect(code).toBe(0);
+    expect(predicted.parse(JSON.parse(stdout)).checkpoint).toMatch(/step-00000012$/);
+    expect(stderr).toMatch(/^dag: skipped: .*step-00000013 is damaged/);
+  });
+});
+
+describe('dag', () => {
+  it('knows no other command', async () => {
+    await fails(['trian'], /unknown command 'trian'/);
+    await fails(['eval', '--jsn'], /unknown option '--jsn'/);
+    await fails(['predict'], /missing required argument 'text'/);
+  });
+});
