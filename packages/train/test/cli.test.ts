@@ -234,7 +234,7 @@ describe('dag eval', () => {
     const file = join(folder, 'wrong.txt');
     await writeFile(file, 'hello\t123456789\n');
     const stdout = await succeeds(['eval', '--checkpoint', run, '--expressions', file]);
-    expect(stdout).toMatch(/step-00000012\n\n +operations .*\n +unknown +1 +0\.0 %/);
+    expect(stdout).toMatch(/step-00000012\n\n *operations .*\n +unknown +1 +0\.0 %/);
     expect(stdout).toMatch(/wrong \(1 of 1\):\n {2}hello = 123456789\n {4}read as .* = /);
   });
 
@@ -273,9 +273,14 @@ describe('dag predict', () => {
     expect(await succeeds(['predict', '2 + 3'])).toMatch(/^.+ = .+\n\n(.*\n)+value = .+\n$/);
   });
 
-  it('reads a text that begins with a minus after --', async () => {
-    const line = await succeeds(['predict', '--json', '--', '-2 + 3']);
-    expect(predicted.parse(JSON.parse(line)).text).toBe('-2 + 3');
+  it.each([
+    [['-2 + 3', '--json']],
+    [['--json', '-(2 + 3)']],
+    [['--json', '-2']],
+    [['--json', '--', '-2 + 3']],
+  ])('reads a text that begins with a minus: %p', async (args) => {
+    const line = await succeeds(['predict', ...args]);
+    expect(predicted.parse(JSON.parse(line)).text).toBe(args.find((arg) => /^-[^-]/.test(arg)));
   });
 
   it('refuses an empty text, and one that is too long', async () => {
@@ -316,6 +321,9 @@ describe('dag', () => {
   it('knows no other command', async () => {
     await fails(['trian'], /unknown command 'trian'/);
     await fails(['eval', '--jsn'], /unknown option '--jsn'/);
+    await fails(['predict', '2 + 3', '--jsn'], /too many arguments|unknown option '--jsn'/);
+    await fails(['predict', '--jsn'], /unknown option '--jsn'/);
+    await fails(['predict', '--jsn', '2 + 3'], /too many arguments|unknown option '--jsn'/);
     await fails(['predict'], /missing required argument 'text'/);
   });
 });

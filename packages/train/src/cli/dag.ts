@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { ExecutorError } from '@dag/executor';
 import { ExprError } from '@dag/expr';

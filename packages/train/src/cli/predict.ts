@@ -4,22 +4,32 @@ import { loadModel } from '../trainer.js';
 import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
 import { toJson } from './json.js';
 
+interface PredictOptions {
+  readonly checkpoint?: string;
+  readonly json?: boolean;
+}
+
 export function predictCommand(): Command {
-  return new Command('predict')
-    .description('Read an expression, write its program and run it.')
-    .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
-    .option(...CHECKPOINT_OPTION)
-    .option('--json', 'print { text, value, expression, tensors, checkpoint } as one line of JSON')
-    .action(async (text: string, { checkpoint: path, json }: { checkpoint?: string; json?: boolean }) => {
-      const checkpoint = await openCheckpoint(path);
-      const { value, expression, tensors } = loadModel(checkpoint).predict(text);
-      if (json) {
-        const { depth, V_mag, V_sign, O, G } = tensors;
-        const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
-        return console.log(
-          toJson({ text, value, expression, tensors: fields, checkpoint: checkpoint.folder }),
-        );
-      }
-      console.log(`${expression} = ${value}\n\n${describe(tensors)}`);
-    });
+  return (
+    new Command('predict')
+      .description('Read an expression, write its program and run it.')
+      .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
+      .option(...CHECKPOINT_OPTION)
+      .option('--json', 'print { text, value, expression, tensors, checkpoint } as one line of JSON')
+      // `-(2 + 3)` is a text, not an option.
+      .allowUnknownOption()
+      .action(async (text: string, { checkpoint: path, json }: PredictOptions, command: Command) => {
+        if (/^-{1,2}[a-z]/i.test(text)) command.error(`error: unknown option '${text}'`);
+        const checkpoint = await openCheckpoint(path);
+        const { value, expression, tensors } = loadModel(checkpoint).predict(text);
+        if (json) {
+          const { depth, V_mag, V_sign, O, G } = tensors;
+          const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
+          return console.log(
+            toJson({ text, value, expression, tensors: fields, checkpoint: checkpoint.folder }),
+          );
+        }
+        console.log(`${expression} = ${value}\n\n${describe(tensors)}`);
+      })
+  );
 }

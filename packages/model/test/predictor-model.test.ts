@@ -1,0 +1,218 @@
+import { describe, expect, it } from '@jest/globals';
+import { execute, type DagTensorFields } from '@dag/executor';
+import { evaluate, parse } from '@dag/expr';
+import { detensorize, type DagTensors } from '@dag/tensorize';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  ModelError,
+  PredictorModel,
+  type PredictorConfig,
+  type Readout,
+} from '../src/index.js';
+
+const READOUTS: readonly Readout[] = ['registers', 'linear'];
+const configOf = (readout: Readout): PredictorConfig => ({
+  tokenizer: 'char',
+  blockSize: 16,
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 8,
+  dropout: 0.1,
+  bias: true,
+  depth: 3,
+  digits: 3,
+  readout,
+});
+
+/** Weights as large as trained ones: plans that differ from text to text. */
+function lively(readout: Readout, seed = 5): PredictorModel {
+  const model = new PredictorModel(configOf(readout), { seed });
+  for (const p of model.parameters.values()) if (p.shape.length === 2) p.set(p.dataSync().map((w) => 20 * w));
+  return model;
+}
+
+const texts = ['2.5 * 3', '-(1 + 2) / 7', '12', '4 - -5', 'hello?'];
+
+describe.each(READOUTS)("a model with readout '%s'", (readout) => {
+  it('has the same bits for the same seed, and others for another', () => {
+    const bytes = (seed: number): Uint8Array => new PredictorModel(configOf(readout), { seed }).save();
+    expect(bytes(1)).toEqual(bytes(1));
+    expect(bytes(1)).not.toEqual(bytes(2));
+  });
+
+  it('predicts a plan, its value, and an expression of that value', () => {
+    const model = lively(readout);
+    const values = texts.map((text) => {
+      const { text: read, value, expression, tensors } = model.predict(text);
+      expect(read).toBe(text);
+      expect(tensors).toMatchObject({ depth: 3, size: 1 });
+      expect([tensors.V_mag, tensors.V_sign, tensors.O, tensors.G].map((field) => field.length)).toEqual([
+        6, 6, 18, 3,
+      ]);
+      expect(execute(tensors)[0]).toBe(value);
+      expect(evaluate(detensorize(tensors))).toBe(value);
+      expect(evaluate(parse(expression))).toBe(value);
+      return value;
+    });
+    expect(new Set(values).size).toBeGreaterThan(1);
+  });
+
+  it('makes every choice in a plan: gates, signs and coefficients are whole, and no step reads a later node', () => {
+    const { V_mag, V_sign, O, G } = lively(readout).predictPlans(texts);
+    expect([...V_mag].every((m) => m >= 0)).toBe(true);
+    expect([...V_sign].every((s) => s === 1 || s === -1)).toBe(true);
+    expect([...O].every(Number.isInteger)).toBe(true);
+    expect([...G].every((g) => g === 0 || g === 1)).toBe(true);
+    O.forEach((c, i) => {
+      const [step, node] = [Math.floor(i / 6) % 3, i % 6];
+      if (node >= 3 + step) expect(c).toBe(0);
+    });
+  });
+
+  it('predicts for each of several texts what it predicts for it alone', () => {
+    const model = lively(readout);
+    const together = model.predictPlans(texts);
+    expect(together.size).toBe(texts.length);
+    const row = (field: Float64Array, i: number): number[] => {
+      const size = field.length / texts.length;
+      return Array.from(field.slice(i * size, (i + 1) * size));
+    };
+    texts.forEach((text, i) => {
+      const alone = model.predictPlans([text]);
+      for (const field of ['O', 'G', 'V_sign', 'V_mag'] as const)
+        expect([text, field, row(together[field], i)]).toEqual([text, field, [...alone[field]]]);
+    });
+  });
+
+  it('predicts the same after it was saved and loaded', () => {
+    const model = lively(readout);
+    const loaded = PredictorModel.load(model.save());
+    expect(loaded.config).toEqual(model.config);
+    expect(loaded.save()).toEqual(model.save());
+    const plans = (of: PredictorModel): DagTensors => of.predictPlans(texts);
+    expect(plans(loaded)).toEqual(plans(model));
+    expect(loaded.predict('2 + 3')).toEqual(model.predict('2 + 3'));
+  });
+
+  it('is causal: later tokens change no bit of the plan at an earlier one, soft or hard', () => {
+    const model = lively(readout);
+    const planOf = (text: string, hard: boolean): DagTensorFields => {
+      const ids = Int32Array.from(model.tokenizer.encode(text));
+      return model.plan(model.forward(ids, [1, ids.length]), { hard });
+    };
+    const before = (plan: DagTensorFields, tokens: number): number[][] =>
+      [plan.V_mag, plan.V_sign, plan.O, plan.G].map((field) =>
+        Array.from(field.dataSync().slice(0, (tokens * field.size) / field.shape[1]!)),
+      );
+    const [text, other] = ['2.5 * (3 - 14)', '2.5 * -7 + 86.'];
+    const shared = '2.5 * '.length;
+    for (const hard of [false, true]) {
+      const [a, b] = [planOf(text, hard), planOf(other, hard)];
+      expect(before(b, shared)).toEqual(before(a, shared));
+      expect(before(planOf(text.slice(0, shared), hard), shared)).toEqual(before(a, shared));
+      expect(before(b, text.length)).not.toEqual(before(a, text.length));
+    }
+  });
+
+  it('drops nothing when it predicts, and something where it trains', () => {
+    const model = lively(readout);
+    const ids = Int32Array.from(model.tokenizer.encode('2 + 3'));
+    const magnitudes = (dropoutSeed?: number): number[] =>
+      Array.from(model.plan(model.forward(ids, [1, ids.length], { dropoutSeed })).V_mag.dataSync());
+    expect(magnitudes()).toEqual(magnitudes());
+    expect(magnitudes(3)).toEqual(magnitudes(3));
+    expect(magnitudes(3)).not.toEqual(magnitudes());
+  });
+
+  it('reads texts of one to blockSize tokens, without the space around them', () => {
+    const model = new PredictorModel(configOf(readout));
+    const fits = '1'.repeat(16);
+    expect(['2', fits, `  ${fits} `, `${fits}1`, '', '  '].map((text) => model.reads(text))).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(model.predictPlans([` ${fits}\n`])).toEqual(model.predictPlans([fits]));
+    const refusal = (message: RegExp) =>
+      expect.objectContaining({
+        name: 'ModelError',
+        code: 'bad-input',
+        message: expect.stringMatching(message),
+      });
+    expect(() => model.predict(' ')).toThrow(refusal(/the text is empty/));
+    expect(() => model.predict(`${fits}1`)).toThrow(refusal(/has 17 tokens, this model reads up to 16/));
+    expect(() => model.predictPlans(['2', ''])).toThrow(refusal(/the text is empty/));
+  });
+});
+
+describe('a file that is none of this model', () => {
+  const file = new PredictorModel(configOf('registers')).save();
+  const { tensors, metadata } = decodeSafetensors(file);
+  const without = (name: string) => new Map([...tensors].filter(([key]) => key !== name));
+  const small = { dtype: 'F32', shape: [2, 3], data: new Float32Array(6) } as const;
+
+  it.each<[string, Uint8Array, string, RegExp]>([
+    [
+      'a weight is missing',
+      encodeSafetensors(without('h.1.mlp.c_fc.weight'), metadata),
+      'bad-file',
+      /the weight 'h\.1\.mlp\.c_fc\.weight' is missing/,
+    ],
+    [
+      'a weight has another shape',
+      encodeSafetensors(new Map(tensors).set('wpe.weight', small), metadata),
+      'bad-file',
+      /'wpe\.weight' has shape \(2, 3\), this model needs \(16, 8\)/,
+    ],
+    [
+      'a weight is too many',
+      encodeSafetensors(new Map(tensors).set('extra', small), metadata),
+      'bad-file',
+      /has a weight 'extra' that this model has not/,
+    ],
+    ['it has no configuration', encodeSafetensors(tensors), 'bad-file', /holds no model configuration/],
+    [
+      'its configuration is no JSON',
+      encodeSafetensors(tensors, { config: '{' }),
+      'bad-file',
+      /holds no model configuration/,
+    ],
+    [
+      'its configuration is no object',
+      encodeSafetensors(tensors, { config: 'null' }),
+      'bad-file',
+      /holds no model configuration/,
+    ],
+    [
+      'its configuration is of no model',
+      encodeSafetensors(tensors, { config: JSON.stringify({ ...configOf('registers'), nHead: 3 }) }),
+      'bad-config',
+      /nEmbd is divisible by nHead/,
+    ],
+    [
+      'its configuration names no readout',
+      encodeSafetensors(tensors, { config: JSON.stringify({ ...configOf('registers'), readout: 'mlp' }) }),
+      'bad-config',
+      /readout is 'registers' or 'linear', given 'mlp'/,
+    ],
+    ['its configuration is empty', encodeSafetensors(tensors, { config: '{}' }), 'bad-config', /./],
+    ['it is no safetensors file', Uint8Array.of(1, 2, 3), 'bad-file', /./],
+  ])('is refused where %s', (_, bytes, code, message) => {
+    const load = (): unknown => PredictorModel.load(bytes);
+    expect(load).toThrow(ModelError);
+    expect(load).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+  });
+
+  it.each([
+    [{ depth: 0 }, /a plan has a depth from 1, given 0/],
+    [{ digits: 16 }, /digits is from 1 to 15.* given 16/],
+  ])('and so is a configuration with %j', (wrong, message) => {
+    expect(() => new PredictorModel({ ...configOf('registers'), ...wrong })).toThrow(
+      expect.objectContaining({ code: 'bad-config', message: expect.stringMatching(message) }),
+    );
+  });
+});
