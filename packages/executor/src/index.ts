@@ -7,6 +7,7 @@ export {
   type ExecuteOptions,
 } from './dag/execute.js';
 export { ExecutorError, type ExecutorErrorCode } from './error.js';
+export { type DagTensors } from '@dag/tensorize';
 export { gradCheck, type GradCheckOptions, type GradCheckResult } from './grad-check.js';
 export { emptyPool, memoryStats } from './memory.js';
 export { causalAttention, type AttentionOptions } from './ops/attention.js';

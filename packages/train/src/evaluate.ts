@@ -47,9 +47,15 @@ const TOLERANCE = 1e-6;
 const BATCH = 64;
 const UNREADABLE = '0';
 
-/** `count` expressions that no training stream contains. */
+/** Draws for each different expression that is wanted, before a stream counts as having no more. */
+const DRAWS_EACH = 20;
+
+/** Up to `count` different expressions that no training stream contains; fewer where there are no more of them. */
 export function heldOutQuestions(config: StreamConfig, count: number, seed: number): Question[] {
-  return Array.from({ length: count }, (_, i) => question(streamText({ ...config, seed }, 'held-out', i)));
+  const texts = new Set<string>();
+  for (let i = 0; texts.size < count && i < DRAWS_EACH * count; i++)
+    texts.add(streamText({ ...config, seed }, 'held-out', i));
+  return [...texts].map(question);
 }
 
 /**

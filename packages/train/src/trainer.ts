@@ -245,13 +245,21 @@ function fileOf(checkpoint: Checkpoint, name: string): Uint8Array {
   return file;
 }
 
-/** A resumed run has the model and the stream that it had. */
+/** A resumed run has the model and the stream that it had; from a path another stream may follow. */
 function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): void {
-  for (const key of ['seed', 'tokenizer', 'model', 'batchSize', 'accumulate'] as const)
-    if (!isDeepStrictEqual(before[key], now[key]))
+  const isResumed = now.init_from === 'resume' || now.init_from === 'best';
+  const fixed = (config: TrainConfig): Record<string, unknown> => {
+    const { tokenizer, model, accumulate, batchSize, seed, data } = config;
+    if (!isResumed) return { tokenizer, model };
+    // How many threads make the examples changes nothing of them.
+    return { tokenizer, model, accumulate, batchSize, seed, data: { ...data, workers: 0, prefetch: 0 } };
+  };
+  const wanted = fixed(now);
+  for (const [key, value] of Object.entries(fixed(before)))
+    if (!isDeepStrictEqual(value, wanted[key]))
       throw new TrainError(
         'bad-config',
-        `${folder} was trained with ${key} = ${JSON.stringify(before[key])}, the configuration says ${JSON.stringify(now[key])}`,
+        `${folder} was trained with ${key} = ${JSON.stringify(value)}, the configuration says ${JSON.stringify(wanted[key])}`,
       );
 }
 
