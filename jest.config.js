@@ -5,7 +5,10 @@ export default {
   modulePathIgnorePatterns: ['/dist/', '/runs/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
+    ],
   },
   moduleNameMapper: {
     '^@dag/expr/normalize$': '<rootDir>/packages/expr/src/normalize.ts',

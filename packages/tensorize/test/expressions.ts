@@ -20,7 +20,7 @@ export const anyNumber: fc.Arbitrary<number> = fc.oneof(
 );
 
 /** Numbers of which chains of eight neither overflow nor underflow. */
-export const ordinaryNumber: fc.Arbitrary<number> = fc.oneof(
+const ordinaryNumber: fc.Arbitrary<number> = fc.oneof(
   fc
     .tuple(fc.integer({ min: -15, max: 15 }), fc.double({ min: -10, max: 10, noNaN: true }))
     .map(([exponent, x]) => Math.sign(x) * Math.max(Math.abs(x), 0.1) * 10 ** exponent),

@@ -204,14 +204,14 @@ export function held(x: number, limit = Number.MAX_VALUE): number {
 }
 
 /** cos(π·x), exact at multiples of ½. */
-export function cosPi(x: number): number {
+function cosPi(x: number): number {
   const r = Math.abs(x % 2);
   if (r === 0.5 || r === 1.5) return 0;
   return r === 1 ? -1 : Math.cos(Math.PI * r);
 }
 
 /** sin(π·x), exact at multiples of ½. */
-export function sinPi(x: number): number {
+function sinPi(x: number): number {
   const r = x % 2;
   if (Number.isInteger(r)) return 0;
   return Math.sin(Math.PI * r);
