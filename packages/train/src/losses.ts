@@ -78,10 +78,10 @@ function registerLosses(registers: Registers, batch: Batch): Partial<Record<Loss
     // Squared error of the digits before the point of every number that has begun.
     length: () =>
       tokenMean(sum(mul(begun, square(sub(length, constant(target.length, length.shape)))), 2), valid),
-    // NLL of the sign of every number that has begun.
+    // NLL of the sign of every number that has begun; a minus that was written twice is one minus.
     negative: () => {
       const isNegative = constant(target.negative, negative.shape);
-      return tokenMean(sum(mul(begun, binaryNll(negative, isNegative)), 2), valid);
+      return tokenMean(sum(mul(begun, binaryNll(clamp(negative, 0, 1), isNegative)), 2), valid);
     },
     // NLL of the operator classes, summed; those that were typed and have no operand yet are left out.
     operators: () => {
