@@ -27,14 +27,7 @@ export {
   type RegisterTargets,
 } from './plan-predictor/register-targets.js';
 export { PredictorModel, type PredictedValue, type PredictorConfig } from './predictor-model.js';
-export {
-  decodeSafetensors,
-  encodeSafetensors,
-  loadSafetensors,
-  saveSafetensors,
-  toFloat32,
-  type SafeDtype,
-  type Safetensors,
-  type SafeTensor,
-} from './safetensors.js';
+export { loadSafetensors, saveSafetensors } from './safetensors/file.js';
+export { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
+export { toFloat32, type SafeDtype, type Safetensors, type SafeTensor } from './safetensors/tensor.js';
 export { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';

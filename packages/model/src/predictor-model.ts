@@ -14,7 +14,8 @@ import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parame
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { predictionAt } from './plan-predictor/prediction-at.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
-import { decodeSafetensors, encodeSafetensors, toFloat32, type SafeTensor } from './safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
+import { toFloat32, type SafeTensor } from './safetensors/tensor.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
 
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {

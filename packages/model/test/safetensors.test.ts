@@ -12,7 +12,7 @@ import {
   saveSafetensors,
   toFloat32,
   type SafeTensor,
-} from '../src/safetensors.js';
+} from '../src/index.js';
 
 const FIXTURE = fileURLToPath(new URL('fixtures/interop.safetensors', import.meta.url));
 

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ModelError } from '../error.js';
+import { partsOf } from './format.js';
+import { bad, headerEnd, LENGTH_BYTES, messageOf, parseHeader } from './header.js';
+import { ARRAYS, type SafeTensor, type Safetensors } from './tensor.js';
+
+/**
+ * Writes a safetensors file, whole or not at all: beside `path` first, then flushed to the disk and renamed into place.
+ * @throws ModelError as `encodeSafetensors`; errors of the file system as they are
+ */
+export async function saveSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, SafeTensor>,
+  metadata: Record<string, string> = {},
+): Promise<void> {
+  const parts = partsOf(tensors, metadata);
+  const beside = `${path}.${randomUUID()}.tmp`;
+  try {
+    const file = await open(beside, 'wx');
+    try {
+      for (const part of parts) await writeAll(file, part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Reads a safetensors file, of any size that memory holds: every tensor goes into a buffer of its own.
+ * @throws ModelError `bad-file`, naming the file, where it cannot be read or as `decodeSafetensors`
+ */
+export async function loadSafetensors(path: string): Promise<Safetensors> {
+  const file = await open(path, 'r').catch((cause: unknown) => {
+    throw new ModelError('bad-file', `${path}: cannot be opened (${messageOf(cause)})`, { cause });
+  });
+  try {
+    const { size } = await file.stat();
+    const length = await readExactly(file, 0, Math.min(LENGTH_BYTES, size), path);
+    const end = headerEnd(length, size, path);
+    const header = await readExactly(file, LENGTH_BYTES, end - LENGTH_BYTES, path);
+    const { entries, metadata } = parseHeader(header, size - end, path);
+    const tensors = new Map<string, SafeTensor>();
+    for (const { name, dtype, shape, begin, count } of entries) {
+      const { bytes: width, array } = ARRAYS[dtype];
+      const data = await readExactly(file, end + begin, count * width, path);
+      tensors.set(name, { dtype, shape, data: new array(data.buffer) });
+    }
+    return { tensors, metadata };
+  } finally {
+    await file.close();
+  }
+}
+
+/** A single read or write moves less than 2 GiB. */
+const MAX_CHUNK = 1 << 30;
+
+async function readExactly(
+  file: FileHandle,
+  position: number,
+  length: number,
+  source: string,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  while (offset < length) {
+    const chunk = Math.min(length - offset, MAX_CHUNK);
+    const { bytesRead } = await file.read(bytes, offset, chunk, position + offset);
+    if (bytesRead === 0) throw bad(source, `it ends at byte ${position + offset}, while it is being read`);
+    offset += bytesRead;
+  }
+  return bytes;
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  let offset = 0;
+  while (offset < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, MAX_CHUNK));
+    offset += bytesWritten;
+  }
+}
+
+/** A rename lasts through a power cut once its folder is flushed; Windows opens no folders and needs none flushed. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

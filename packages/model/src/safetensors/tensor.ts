@@ -1,0 +1,75 @@
+/**
+ * The safetensors format (https://huggingface.co/docs/safetensors): the length of a header as a 64-bit little-endian
+ * integer, the header as JSON (`{ name: { dtype, shape, data_offsets }, __metadata__ }`, padded with spaces), then the
+ * tensors, row-major, little-endian, with neither holes nor overlaps. The values of typed arrays are written and read
+ * as they lie in memory, which is little-endian on all platforms but s390x.
+ */
+
+export type SafeDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'U8';
+
+/** A tensor of a safetensors file, row-major. */
+export interface SafeTensor {
+  readonly dtype: SafeDtype;
+  /** Sizes; `[]` is a scalar. Their product is the length of `data`. */
+  readonly shape: readonly number[];
+  /** The array type of the dtype; F16 and BF16 are raw bits in a Uint16Array. */
+  readonly data: Float64Array | Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array;
+}
+
+/** What a safetensors file holds. */
+export interface Safetensors {
+  /** Tensors by name, in the order of their data. */
+  readonly tensors: Map<string, SafeTensor>;
+  readonly metadata: Record<string, string>;
+}
+
+type DataConstructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => SafeTensor['data'];
+
+export const ARRAYS: Record<SafeDtype, { readonly bytes: number; readonly array: DataConstructor }> = {
+  F64: { bytes: 8, array: Float64Array },
+  I64: { bytes: 8, array: BigInt64Array },
+  F32: { bytes: 4, array: Float32Array },
+  I32: { bytes: 4, array: Int32Array },
+  F16: { bytes: 2, array: Uint16Array },
+  BF16: { bytes: 2, array: Uint16Array },
+  U8: { bytes: 1, array: Uint8Array },
+};
+
+export function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+export function isDtype(value: unknown): value is SafeDtype {
+  return typeof value === 'string' && Object.hasOwn(ARRAYS, value);
+}
+
+/**
+ * The values of a tensor as 32-bit floats: F16 and BF16 widened exactly, F64 and integers rounded to the nearest.
+ * An F32 tensor gives its own `data`, not a copy.
+ */
+export function toFloat32(tensor: SafeTensor): Float32Array {
+  const { dtype, data } = tensor;
+  if (data instanceof Float32Array) return data;
+  const values = new Float32Array(data.length);
+  const bits = new Uint32Array(values.buffer);
+  for (let i = 0; i < data.length; i++) {
+    const value = Number(data[i]!);
+    if (dtype === 'BF16') bits[i] = value << 16;
+    else values[i] = dtype === 'F16' ? halfToNumber(value) : value;
+  }
+  return values;
+}
+
+/** IEEE 754 binary16: a sign, 5 bits of exponent (bias 15), 10 bits of fraction. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction ? NaN : sign * Infinity;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (0x400 + fraction) * 2 ** (exponent - 25);
+}
+
+export function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
