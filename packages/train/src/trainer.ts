@@ -116,7 +116,8 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
             step: run.step,
             heldOut: { value: summary.value, exact: summary.exact, plan: summary.plan },
           });
-          if (summary.value > run.best) best = run.best = summary.value;
+          // Of equals the later one, which has learned longer.
+          if (summary.value >= run.best) best = run.best = summary.value;
         }
         const due = run.step % config.checkpoint.every === 0 || isLast || best !== undefined;
         if (due) run.checkpoint = await save(run, config, best);
