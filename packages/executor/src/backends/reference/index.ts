@@ -4,7 +4,7 @@ import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
 import { binary, binaryBackward, copyStrided, cumsum, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
-import { dataOf, hostArray, HostStorage } from './host.js';
+import { dataOf, hostArray, HostStorage } from '../host.js';
 import { matmul } from './matmul.js';
 import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalization.js';
 import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';

@@ -1,0 +1,71 @@
+// What the processor is, asked once when the library is loaded.
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "exports.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/mman.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+/** The widest variant of the kernels that this processor runs. */
+DAG_EXPORT const char* dag_variant(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    return "avx512";
+  if (avx2) return "avx2";
+#endif
+  return "baseline";
+}
+
+/** Physical cores that this process may run on. */
+DAG_EXPORT int32_t dag_physical_cores(void) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
+  int cores = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    // A core counts at the first of its threads.
+    char path[96];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    int first = cpu;
+    if (FILE* file = fopen(path, "r")) {
+      if (fscanf(file, "%d", &first) != 1) first = cpu;
+      fclose(file);
+    }
+    if (first == cpu || !CPU_ISSET(first, &allowed)) cores++;
+  }
+  return cores < 1 ? 1 : cores;
+#elif defined(__APPLE__)
+  int32_t cores = 1;
+  size_t size = sizeof cores;
+  // Performance cores: work that is cut evenly waits for the slowest.
+  if (sysctlbyname("hw.perflevel0.physicalcpu", &cores, &size, nullptr, 0) != 0)
+    sysctlbyname("hw.physicalcpu", &cores, &size, nullptr, 0);
+  return cores;
+#else
+  return 1;
+#endif
+}
+
+/** Bytes from `memory` to the next cache line; asks for huge pages where a buffer is large enough to gain from them. */
+DAG_EXPORT int32_t dag_place(void* memory, double bytes) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+#if defined(__linux__)
+  constexpr uintptr_t HUGE = uintptr_t{1} << 21;
+  const uintptr_t begin = (address + HUGE - 1) & ~(HUGE - 1);
+  const uintptr_t end = (address + static_cast<uintptr_t>(bytes)) & ~(HUGE - 1);
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)bytes;
+#endif
+  return static_cast<int32_t>((64 - address % 64) % 64);
+}

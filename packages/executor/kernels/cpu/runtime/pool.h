@@ -1,0 +1,48 @@
+// The thread pool and the scratch memory that all kernels share.
+#pragma once
+#include <cstdint>
+
+/** Runs task(context, 0 … count − 1), on this thread and on idle workers; returns when all are done. */
+void dagPoolRun(int64_t count, void (*task)(void* context, int64_t index), void* context);
+
+/** Memory of at least `bytes`, aligned to a cache line, contents unspecified; the process ends where there is none. */
+void* dagScratchTake(int64_t bytes);
+void dagScratchReturn(void* memory);
+
+namespace {
+
+/** body(index) for 0 … count − 1, on any threads in any order. */
+template <typename Body>
+void parallelFor(int64_t count, const Body& body) {
+  dagPoolRun(
+      count, [](void* context, int64_t index) { (*static_cast<const Body*>(context))(index); },
+      const_cast<Body*>(&body));
+}
+
+/**
+ * body(begin, end) for 0 … n − 1 in pieces of `grain` elements, the last one shorter. Where the pieces lie depends on
+ * n and grain alone, never on the number of threads: sums of partial sums keep their bits.
+ */
+template <typename Body>
+void parallelRanges(int64_t n, int64_t grain, const Body& body) {
+  parallelFor((n + grain - 1) / grain, [&](int64_t piece) {
+    const int64_t begin = piece * grain;
+    body(begin, begin + grain < n ? begin + grain : n);
+  });
+}
+
+/** `count` elements of scratch memory for as long as this object lives. */
+template <typename T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t count) : data_(static_cast<T*>(dagScratchTake(count * sizeof(T)))) {}
+  ~Scratch() { dagScratchReturn(data_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  operator T*() const { return data_; }
+
+ private:
+  T* data_;
+};
+
+}  // namespace

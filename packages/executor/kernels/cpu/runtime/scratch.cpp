@@ -1,0 +1,76 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cstdint>
+
+#include "exports.h"
+#include "pool.h"
+
+namespace {
+
+/** What stands before the memory that is handed out: one cache line. */
+struct alignas(64) Block {
+  int64_t bytes;
+  Block* next;
+};
+
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+Block* idle = nullptr;
+int64_t allocated = 0;
+int64_t lent = 0;
+
+/** Sizes are rounded up to powers of two, so that a block fits the next request of about its size. */
+int64_t classOf(int64_t bytes) {
+  int64_t size = 4096;
+  while (size < bytes) size *= 2;
+  return size;
+}
+
+Block* takeIdle(int64_t bytes) {
+  for (Block** at = &idle; *at; at = &(*at)->next)
+    if ((*at)->bytes == bytes) {
+      Block* found = *at;
+      *at = found->next;
+      return found;
+    }
+  return nullptr;
+}
+
+}  // namespace
+
+void* dagScratchTake(int64_t bytes) {
+  const int64_t size = classOf(bytes);
+  pthread_mutex_lock(&mutex);
+  Block* block = takeIdle(size);
+  if (!block) {
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 64, sizeof(Block) + size) != 0) {
+      fprintf(stderr, "@dag/executor: no memory for %lld bytes of scratch\n", static_cast<long long>(size));
+      abort();
+    }
+    block = static_cast<Block*>(memory);
+    block->bytes = size;
+    allocated++;
+  }
+  lent++;
+  pthread_mutex_unlock(&mutex);
+  return block + 1;
+}
+
+void dagScratchReturn(void* memory) {
+  Block* block = static_cast<Block*>(memory) - 1;
+  pthread_mutex_lock(&mutex);
+  block->next = idle;
+  idle = block;
+  lent--;
+  pthread_mutex_unlock(&mutex);
+}
+
+/** stats[0]: blocks ever allocated, stats[1]: blocks that a kernel holds now. */
+DAG_EXPORT void dag_scratch_stats(double* stats) {
+  pthread_mutex_lock(&mutex);
+  stats[0] = static_cast<double>(allocated);
+  stats[1] = static_cast<double>(lent);
+  pthread_mutex_unlock(&mutex);
+}

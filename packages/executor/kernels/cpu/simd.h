@@ -1,0 +1,122 @@
+// Vectors of the widest registers that the variant being compiled may use, by the vector extensions of GCC and Clang.
+//
+// Every kernel source is compiled once for each variant (see scripts/build-native.js). What headers define for kernels
+// stands in an anonymous namespace: a function of the same name from another variant must never be linked in its place.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+#define DAG_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define DAG_VECTOR_BYTES 32
+#else
+#define DAG_VECTOR_BYTES 16
+#endif
+
+// A kernel's symbol is dag_<name>_<variant>; the loader binds those of one variant.
+#define DAG_JOIN_(a, b) a##b
+#define DAG_JOIN(a, b) DAG_JOIN_(a, b)
+#define DAG_KERNEL(name) \
+  extern "C" __attribute__((visibility("default"))) void DAG_JOIN(dag_##name##_, DAG_VARIANT)
+
+namespace {
+
+using f32 = float;
+using f64 = double;
+using i32 = int32_t;
+using i64 = int64_t;
+using u32 = uint32_t;
+using u64 = uint64_t;
+
+template <typename T>
+struct VectorOf;
+#define DAG_VECTOR(T)                                                 \
+  template <>                                                         \
+  struct VectorOf<T> {                                                \
+    typedef T type __attribute__((vector_size(DAG_VECTOR_BYTES)));    \
+  };
+DAG_VECTOR(f32)
+DAG_VECTOR(f64)
+DAG_VECTOR(i32)
+DAG_VECTOR(i64)
+DAG_VECTOR(u32)
+DAG_VECTOR(u64)
+#undef DAG_VECTOR
+
+template <typename T>
+using Vec = typename VectorOf<T>::type;
+
+/** Elements of a vector of T. */
+template <typename T>
+constexpr i64 LANES = DAG_VECTOR_BYTES / sizeof(T);
+
+template <typename T>
+inline __attribute__((always_inline)) Vec<T> load(const T* p) {
+  Vec<T> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <typename T>
+inline __attribute__((always_inline)) void store(T* p, Vec<T> v) {
+  std::memcpy(p, &v, sizeof v);
+}
+
+template <typename T>
+inline __attribute__((always_inline)) Vec<T> splat(T x) {
+  return x - Vec<T>{};
+}
+
+/** The same bits as another type. */
+template <typename To, typename From>
+inline __attribute__((always_inline)) To bits(From from) {
+  static_assert(sizeof(To) == sizeof(From), "bits: sizes differ");
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+/** First `n` elements of memory, the rest zero. */
+template <typename T>
+inline Vec<T> loadPart(const T* p, i64 n) {
+  Vec<T> v{};
+  std::memcpy(&v, p, n * sizeof(T));
+  return v;
+}
+
+template <typename T>
+inline void storePart(T* p, Vec<T> v, i64 n) {
+  std::memcpy(p, &v, n * sizeof(T));
+}
+
+/** Sum of the elements, always in the same order. */
+template <typename T>
+inline T sumOf(Vec<T> v) {
+  T part[LANES<T>];
+  std::memcpy(part, &v, sizeof v);
+  for (i64 half = LANES<T> / 2; half > 0; half /= 2)
+    for (i64 i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
+}
+
+template <typename T>
+inline T maxOf(Vec<T> v) {
+  T part[LANES<T>];
+  std::memcpy(part, &v, sizeof v);
+  for (i64 half = LANES<T> / 2; half > 0; half /= 2)
+    for (i64 i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
+  return part[0];
+}
+
+template <typename V>
+inline __attribute__((always_inline)) V larger(V a, V b) {
+  return a > b ? a : b;
+}
+
+template <typename V>
+inline __attribute__((always_inline)) V smaller(V a, V b) {
+  return a < b ? a : b;
+}
+
+}  // namespace

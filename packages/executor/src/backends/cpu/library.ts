@@ -1,0 +1,123 @@
+import type { HostArray } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
+
+/** An argument of a kernel: memory (null where it is left out), a number, or a whole number of up to 53 bits. */
+export type Argument = HostArray | null | number;
+type Kernel = (...args: Argument[]) => void;
+
+/** The shared library with the kernels of one variant of the instruction set. */
+export interface Library {
+  /** Where it was loaded from. */
+  readonly path: string;
+  /** `avx512`, `avx2` or `baseline`: the widest that the processor runs, or the one that was asked for. */
+  readonly variant: string;
+  readonly physicalCores: number;
+  /** Kernel `name` of the variant; `types` are those of its arguments, p: memory, i: int64_t, d: double. */
+  kernel(name: string, types: string): Kernel;
+  /** Sets how many threads a kernel runs on; → how many there are. */
+  setThreads(threads: number): number;
+  /** Bytes from the begin of `memory` to the next cache line; asks for huge pages for a large one. */
+  place(memory: Uint8Array): number;
+  /** Scratch blocks that the kernels ever allocated, and those that a kernel holds now. */
+  scratch(): { allocated: number; held: number };
+}
+
+/** What is used of koffi, see its documentation: https://koffi.dev. */
+interface Koffi {
+  load(path: string): {
+    func(name: string, result: string, args: readonly string[]): (...args: unknown[]) => unknown;
+  };
+}
+
+const TYPES: Readonly<Record<string, string>> = { p: 'void *', i: 'int64_t', d: 'double' };
+
+/**
+ * Loads the native library: the file that `DAG_CPU_LIBRARY` names, else that of the platform's package
+ * `@dag/executor-<platform>-<arch>`, else what `npm run build` made in this package.
+ *
+ * @param variant left out, `DAG_CPU_VARIANT` or the widest that the processor runs
+ * @throws {ExecutorError} `device` that says why it cannot be loaded
+ */
+export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
+  const path = findLibrary();
+  let native: ReturnType<Koffi['load']>;
+  try {
+    native = (requireHere()('koffi') as Koffi).load(path);
+  } catch (error) {
+    throw new ExecutorError('device', `the native kernels cannot be loaded: ${(error as Error).message}`);
+  }
+  const widest = native.func('dag_variant', 'const char *', [])() as string;
+  const chosen = variant ?? widest;
+  if (VARIANTS.indexOf(chosen) < VARIANTS.indexOf(widest))
+    throw new ExecutorError(
+      'device',
+      `there are no kernels '${chosen}' for this processor; it runs ${VARIANTS.slice(VARIANTS.indexOf(widest)).join(', ')}`,
+    );
+  const place = native.func('dag_place', 'int32_t', ['void *', 'double']);
+  const setThreads = native.func('dag_set_threads', 'int32_t', ['int32_t']);
+  const scratchStats = native.func('dag_scratch_stats', 'void', ['void *']);
+  return {
+    path,
+    variant: chosen,
+    physicalCores: native.func('dag_physical_cores', 'int32_t', [])() as number,
+    kernel: (name, types) =>
+      native.func(
+        `dag_${name}_${chosen}`,
+        'void',
+        Array.from(types, (type) => TYPES[type]!),
+      ) as Kernel,
+    setThreads: (threads) => setThreads(threads) as number,
+    place: (memory) => place(memory, memory.byteLength) as number,
+    scratch: () => {
+      const stats = new Float64Array(2);
+      scratchStats(stats);
+      return { allocated: stats[0]!, held: stats[1]! };
+    },
+  };
+}
+
+/** Widest first. */
+const VARIANTS = ['avx512', 'avx2', 'baseline'];
+
+/** A variable of the environment, undefined where it is not set or empty. */
+export function environment(name: string): string | undefined {
+  return globalThis.process?.env[name] || undefined;
+}
+
+/** Node's `require`; not imported, so that the package loads where there is no Node. */
+function requireHere(): NodeJS.Require {
+  const { process } = globalThis as { process?: NodeJS.Process };
+  if (!process?.versions?.node) throw new ExecutorError('device', 'the native kernels need Node');
+  if (!process.getBuiltinModule)
+    throw new ExecutorError(
+      'device',
+      `the native kernels need Node 20.16 or newer, this is ${process.version}`,
+    );
+  return process.getBuiltinModule('node:module').createRequire(import.meta.url);
+}
+
+function findLibrary(): string {
+  const require = requireHere();
+  const { existsSync } = process.getBuiltinModule('node:fs');
+  const given = environment('DAG_CPU_LIBRARY');
+  if (given !== undefined) {
+    if (existsSync(given)) return given;
+    throw new ExecutorError('device', `DAG_CPU_LIBRARY is ${given}, which does not exist`);
+  }
+  const platform = `${process.platform}-${process.arch}`;
+  // This module is dist/index.js of the package or, in its tests, src/backends/cpu/library.ts.
+  for (const up of ['../', '../../../']) {
+    const built = process
+      .getBuiltinModule('node:url')
+      .fileURLToPath(new URL(`${up}native/${platform}/dag_executor.so`, import.meta.url));
+    if (existsSync(built)) return built;
+  }
+  try {
+    return require.resolve(`@dag/executor-${platform}/dag_executor.so`);
+  } catch {
+    throw new ExecutorError(
+      'device',
+      `no native kernels for ${platform}: the optional package @dag/executor-${platform} is not installed`,
+    );
+  }
+}

@@ -1,0 +1,56 @@
+import { ExecutorError } from '../error.js';
+import type { DType, HostArray, Storage } from '../backend.js';
+
+/** Storage in the memory of JavaScript. */
+export class HostStorage<A extends HostArray = HostArray> implements Storage {
+  readonly dtype: DType;
+  readonly data: A;
+
+  constructor(dtype: DType, data: A) {
+    this.dtype = dtype;
+    this.data = data;
+  }
+
+  get length(): number {
+    return this.data.length;
+  }
+}
+
+/** A new array of a dtype, or a view of `length` elements of `buffer` from byte `begin`. */
+export function hostArray(
+  dtype: DType,
+  length: number,
+  buffer: ArrayBufferLike = new ArrayBuffer(length * bytesOf(dtype)),
+  begin = 0,
+): HostArray {
+  switch (dtype) {
+    case 'f32':
+      return new Float32Array(buffer, begin, length);
+    case 'f64':
+      return new Float64Array(buffer, begin, length);
+    case 'i32':
+      return new Int32Array(buffer, begin, length);
+  }
+}
+
+/** Bytes of an element. */
+export function bytesOf(dtype: DType): number {
+  switch (dtype) {
+    case 'f32':
+    case 'i32':
+      return 4;
+    case 'f64':
+      return 8;
+    default:
+      throw new ExecutorError(
+        'dtype',
+        `unknown dtype ${String(dtype satisfies never)}: it is 'f32', 'f64' or 'i32'`,
+      );
+  }
+}
+
+/** The array behind a storage of this backend. */
+export function dataOf(storage: Storage): HostArray {
+  if (storage instanceof HostStorage) return storage.data;
+  throw new ExecutorError('device', 'storage of another device reached a backend of the host');
+}
