@@ -5,8 +5,9 @@
  * they call), for gradients that nobody asked for (`null` means: leave it out), nor for the lifetime of
  * storage (see memory.ts). It may assume that sizes fit and that outputs do not overlap inputs unless stated.
  *
- * Forward kernels overwrite their outputs. Backward kernels and those with `accumulate` ADD to them: a
- * gradient starts at zero and every use of a tensor adds its share.
+ * Forward kernels overwrite their outputs. Backward kernels write to `Target`s: the first use of a tensor overwrites
+ * its gradient, every other one adds its share. A target that is overwritten is written whole, zeros included; where one
+ * storage is the target of two gradients, they are written in the order of the arguments.
  */
 
 export type DType = 'f32' | 'f64' | 'i32';
@@ -17,6 +18,12 @@ export type HostArray = Float32Array | Float64Array | Int32Array;
 export interface Storage {
   readonly dtype: DType;
   readonly length: number;
+}
+
+/** Where a gradient goes: `accumulate` adds it to what is there. */
+export interface Target {
+  readonly storage: Storage;
+  readonly accumulate: boolean;
 }
 
 export type UnaryKind =
@@ -40,7 +47,7 @@ export interface StridedWalk {
   readonly strides: readonly (readonly number[])[];
 }
 
-/** C (m×n) = A·B, or C += A·B, for each of `batch` matrices that lie one after another (stride 0: shared). */
+/** C (m×n) = A·B for each of `batch` matrices that lie one after another (stride 0: shared). */
 export interface MatmulSpec {
   readonly batch: number;
   readonly m: number;
@@ -53,7 +60,6 @@ export interface MatmulSpec {
   readonly strideA: number;
   readonly strideB: number;
   readonly strideC: number;
-  readonly accumulate: boolean;
 }
 
 /** Causal multi-head attention of `batch` sequences of length `time`; `channels` over `heads` heads. */
@@ -110,16 +116,12 @@ export interface Backend {
 
   fill(y: Storage, value: number): void;
   /** Converts element by element between dtypes, as a typed array does. */
-  cast(x: Storage, y: Storage, accumulate: boolean): void;
-  /** y[offsetY + walk(1)] (+)= x[offsetX + walk(0)]: slices, transposes, repeats and sums. */
-  copyStrided(
-    walk: StridedWalk,
-    x: Storage,
-    offsetX: number,
-    y: Storage,
-    offsetY: number,
-    accumulate: boolean,
-  ): void;
+  cast(x: Storage, y: Target): void;
+  /**
+   * y[offsetY + walk(1)] (+)= x[offsetX + walk(0)]: slices, transposes, repeats and sums. Elements of y that the walk does
+   * not meet keep their values, also where it overwrites; one that it meets more than once receives the sum.
+   */
+  copyStrided(walk: StridedWalk, x: Storage, offsetX: number, y: Target, offsetY: number): void;
 
   /** affine: p·x + q; clamp: to [p, q]; huber: ½x² within ±p, p·(|x| − ½p) outside. */
   unary(kind: UnaryKind, x: Storage, y: Storage, p: number, q: number): void;
@@ -128,7 +130,7 @@ export interface Backend {
     x: Storage,
     y: Storage,
     gradY: Storage,
-    gradX: Storage,
+    gradX: Target,
     p: number,
     q: number,
   ): void;
@@ -140,28 +142,20 @@ export interface Backend {
     a: Storage,
     b: Storage,
     gradY: Storage,
-    gradA: Storage | null,
-    gradB: Storage | null,
+    gradA: Target | null,
+    gradB: Target | null,
   ): void;
 
   /** Running sums over the middle of (outer, n, inner); `reverse`: from the end. */
-  cumsum(
-    x: Storage,
-    y: Storage,
-    outer: number,
-    n: number,
-    inner: number,
-    reverse: boolean,
-    accumulate: boolean,
-  ): void;
+  cumsum(x: Storage, y: Target, outer: number, n: number, inner: number, reverse: boolean): void;
   /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
   gather(x: Storage, index: Storage, y: Storage, n: number): void;
-  gatherBackward(index: Storage, gradY: Storage, gradX: Storage, n: number): void;
+  gatherBackward(index: Storage, gradY: Storage, gradX: Target, n: number): void;
 
-  matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Storage): void;
+  matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Target): void;
   /** Rows of n: (log-)softmax. */
   softmax(x: Storage, y: Storage, n: number, log: boolean): void;
-  softmaxBackward(y: Storage, gradY: Storage, gradX: Storage, n: number, log: boolean): void;
+  softmaxBackward(y: Storage, gradY: Storage, gradX: Target, n: number, log: boolean): void;
   /** Rows of n: (x − mean)·rstd·weight + bias; `stats` receives mean and rstd of each row. */
   layerNorm(
     x: Storage,
@@ -177,25 +171,19 @@ export interface Backend {
     weight: Storage,
     stats: Storage,
     gradY: Storage,
-    gradX: Storage | null,
-    gradWeight: Storage | null,
-    gradBias: Storage | null,
+    gradX: Target | null,
+    gradWeight: Target | null,
+    gradBias: Target | null,
     n: number,
   ): void;
   /** y[i] = table[index[i]] for rows of n. */
   embedding(table: Storage, index: Storage, y: Storage, n: number): void;
-  embeddingBackward(index: Storage, gradY: Storage, gradTable: Storage, n: number): void;
+  embeddingBackward(index: Storage, gradY: Storage, gradTable: Target, n: number): void;
   /** qkv (batch, time, 3·channels) → y (batch, time, channels); `saved` (batch, heads, time, time) is the backward pass's. */
   attention(spec: AttentionSpec, qkv: Storage, y: Storage, saved: Storage): void;
-  attentionBackward(
-    spec: AttentionSpec,
-    qkv: Storage,
-    saved: Storage,
-    gradY: Storage,
-    gradQkv: Storage,
-  ): void;
+  attentionBackward(spec: AttentionSpec, qkv: Storage, saved: Storage, gradY: Storage, gradQkv: Target): void;
   /** y (+)= x·mask/(1−p); the mask is a pure function of (seed, element). */
-  dropout(x: Storage, y: Storage, p: number, seed: Seed, accumulate: boolean): void;
+  dropout(x: Storage, y: Target, p: number, seed: Seed): void;
 
   /** total[0] += Σ x². */
   sumOfSquares(x: Storage, total: Storage): void;
@@ -205,12 +193,12 @@ export interface Backend {
 
   /** nodes (size, 2·depth) f64 receives the value of every node. Arithmetic is f64 whatever the storage. */
   dag(spec: DagSpec, fields: DagFields<Storage>, nodes: Storage): void;
-  /** `upstream` (size): gradient of the values, the last nodes. Adds to each of `gradients` that is not null. */
+  /** `upstream` (size): gradient of the values, the last nodes. */
   dagBackward(
     spec: DagSpec,
     fields: DagFields<Storage>,
     nodes: Storage,
     upstream: Storage,
-    gradients: DagFields<Storage | null>,
+    gradients: DagFields<Target | null>,
   ): void;
 }

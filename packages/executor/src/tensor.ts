@@ -1,4 +1,4 @@
-import type { Backend, Device, DType, HostArray, Storage } from './backend.js';
+import type { Backend, Device, DType, HostArray, Storage, Target } from './backend.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
 import { allocate, currentScope, runScope, type Buffer } from './memory.js';
@@ -19,12 +19,13 @@ export class Tensor {
   readonly dtype: DType;
   /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
   requiresGrad = false;
-  /** Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`. */
-  grad: Tensor | null = null;
   /** @internal */
   readonly buffer: Buffer;
   /** @internal */
   node: TapeNode | null = null;
+  private gradient: Tensor | null = null;
+  /** Whether the gradient counts as zero while its memory still holds other numbers. */
+  private gradientIsZero = false;
 
   /** @internal Tensors are made by `tensor`, `zeros`, … and by ops. */
   constructor(buffer: Buffer, shape: Shape, dtype: DType) {
@@ -86,9 +87,34 @@ export class Tensor {
     return new Tensor(this.buffer, this.shape, this.dtype);
   }
 
-  /** Sets the gradient to zero, keeping its memory. */
+  /** Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`. */
+  get grad(): Tensor | null {
+    if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storage, 0);
+    this.gradientIsZero = false;
+    return this.gradient;
+  }
+
+  set grad(gradient: Tensor | null) {
+    this.gradient = gradient;
+    this.gradientIsZero = false;
+  }
+
+  /** Sets the gradient to zero, keeping its memory: the next `backward` overwrites it. */
   zeroGrad(): void {
-    if (this.grad) this.backend.fill(this.grad.storage, 0);
+    this.gradientIsZero = true;
+  }
+
+  /** @internal Where the next share of the gradient goes; memory is taken at the first. */
+  takeGrad(): Target {
+    const accumulate = this.gradient !== null && !this.gradientIsZero;
+    this.gradientIsZero = false;
+    this.gradient ??= new Tensor(
+      // A leaf's gradient lives as long as the leaf, that of an intermediate result as long as the current scope.
+      allocate(this.backend, this.dtype, this.size, this.node ? currentScope() : this.buffer.owner),
+      this.shape,
+      this.dtype,
+    );
+    return { storage: this.gradient.storage, accumulate };
   }
 
   /**
@@ -117,8 +143,8 @@ export class Tensor {
     // What an earlier backward left in results that both share has been passed on already.
     for (const t of order) t.grad = null;
     const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
-    this.backend.cast(seed.storage, gradOf(this), true);
-    for (const t of order) t.node!.backward(gradOf(t));
+    this.backend.cast(seed.storage, gradOf(this));
+    for (const t of order) t.node!.backward(t.grad!.storage);
   }
 }
 
@@ -145,22 +171,26 @@ function inReverseOrder(root: Tensor): Tensor[] {
   return order.reverse();
 }
 
-/**
- * Storage of the gradient of `t`, zero at first. A leaf's lives as long as the leaf, that of an intermediate result
- * as long as the current scope.
- */
-export function gradOf(t: Tensor): Storage {
-  if (!t.grad) {
-    const buffer = allocate(t.backend, t.dtype, t.size, t.node ? currentScope() : t.buffer.owner);
-    t.backend.fill(buffer.storage!, 0);
-    t.grad = new Tensor(buffer, t.shape, t.dtype);
-  }
-  return t.grad.storage;
+/** Where an op's share of the gradient of `t` goes; it must be written there. */
+export function gradOf(t: Tensor): Target {
+  return t.takeGrad();
+}
+
+/** `gradOf` for an op that writes only a part of it: the rest of a new gradient is zero. */
+export function zeroedGradOf(t: Tensor): Target {
+  const { storage, accumulate } = t.takeGrad();
+  if (!accumulate) t.backend.fill(storage, 0);
+  return { storage, accumulate: true };
 }
 
 /** `gradOf`, or null where `t` requires none. */
-export function wantedGradOf(t: Tensor): Storage | null {
-  return t.requiresGrad ? gradOf(t) : null;
+export function wantedGradOf(t: Tensor): Target | null {
+  return t.requiresGrad ? t.takeGrad() : null;
+}
+
+/** The target that `t` itself is, for kernels that can also add. */
+export function overwrite(t: Tensor): Target {
+  return { storage: t.storage, accumulate: false };
 }
 
 /** A new tensor with unspecified contents, in the current scope. */

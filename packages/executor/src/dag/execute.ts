@@ -1,5 +1,5 @@
 import type { DagTensors } from '@dag/tensorize';
-import type { Backend, DagFields, DagSpec, Device, Storage } from '../backend.js';
+import type { Backend, DagFields, DagSpec, Device, Storage, Target } from '../backend.js';
 import { backendOf } from '../devices.js';
 import { ExecutorError } from '../error.js';
 
@@ -55,19 +55,18 @@ export function executeWithGradients(
   const gradValues = backend.allocate('f64', spec.size);
   if (upstream) backend.write(gradValues, upstream);
   else backend.fill(gradValues, 1);
-  const zero = (s: Storage): Storage => {
-    const g = backend.allocate('f64', s.length);
-    backend.fill(g, 0);
-    return g;
-  };
+  const target = (s: Storage): Target => ({
+    storage: backend.allocate('f64', s.length),
+    accumulate: false,
+  });
   const gradients = {
-    V_mag: zero(fields.V_mag),
-    V_sign: zero(fields.V_sign),
-    O: zero(fields.O),
-    G: zero(fields.G),
+    V_mag: target(fields.V_mag),
+    V_sign: target(fields.V_sign),
+    O: target(fields.O),
+    G: target(fields.G),
   };
   backend.dagBackward(spec, fields, nodes, gradValues, gradients);
-  const read = (s: Storage) => backend.readSync(s) as Float64Array;
+  const read = ({ storage }: Target) => backend.readSync(storage) as Float64Array;
   return {
     values: lastNodes(backend.readSync(nodes), spec),
     V_mag: read(gradients.V_mag),

@@ -1,7 +1,16 @@
 import type { BinaryKind, DType, UnaryKind } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { broadcastShapes, broadcastStrides } from '../shape.js';
-import { commonBackend, commonDType, empty, gradOf, record, wantedGradOf, type Tensor } from '../tensor.js';
+import {
+  commonBackend,
+  commonDType,
+  empty,
+  gradOf,
+  overwrite,
+  record,
+  wantedGradOf,
+  type Tensor,
+} from '../tensor.js';
 
 function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, x);
@@ -57,9 +66,9 @@ export const huber = (x: Tensor, delta = 1): Tensor => unary('huber', x, delta);
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   const y = empty(x.shape, dtype, x.backend);
-  x.backend.cast(x.storage, y.storage, false);
+  x.backend.cast(x.storage, overwrite(y));
   if (dtype === 'i32') return y;
-  return record('cast', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x), true));
+  return record('cast', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x)));
 }
 
 /**
@@ -72,6 +81,6 @@ export function dropout(x: Tensor, p: number, seed: readonly [number, number]): 
   if (!(p >= 0 && p < 1)) throw new ExecutorError('value', `dropout: p is in [0, 1), given ${p}`);
   if (p === 0) return x;
   const y = empty(x.shape, dtype, x.backend);
-  x.backend.dropout(x.storage, y.storage, p, seed, false);
-  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, seed, true));
+  x.backend.dropout(x.storage, overwrite(y), p, seed);
+  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, seed));
 }

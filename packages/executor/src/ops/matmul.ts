@@ -1,7 +1,15 @@
 import { ExecutorError } from '../error.js';
 import type { MatmulSpec } from '../backend.js';
 import { sameShape, show, sizeOf } from '../shape.js';
-import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import {
+  commonBackend,
+  commonDType,
+  empty,
+  overwrite,
+  record,
+  wantedGradOf,
+  type Tensor,
+} from '../tensor.js';
 import { add } from './elementwise.js';
 
 /** (…, m, k) · (…, k, n) → (…, m, n); the leading dimensions are equal, or one side has none. */
@@ -20,13 +28,12 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const strideA = batchA.length ? m * k : 0;
   const strideB = batchB.length ? k * n : 0;
   const y = empty([...leading, m, n], dtype, backend);
-  const base = { batch, transposeA: false, transposeB: false, accumulate: false };
-  backend.matmul({ ...base, m, n, k, strideA, strideB, strideC: m * n }, a.storage, b.storage, y.storage);
+  const base = { batch, transposeA: false, transposeB: false };
+  backend.matmul({ ...base, m, n, k, strideA, strideB, strideC: m * n }, a.storage, b.storage, overwrite(y));
   return record('matmul', y, [a, b], (gradY) => {
-    const back = { ...base, accumulate: true };
     const gradA = wantedGradOf(a);
     const toA: MatmulSpec = {
-      ...back,
+      ...base,
       m,
       n: k,
       k: n,
@@ -38,7 +45,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     if (gradA) backend.matmul(toA, gradY, b.storage, gradA);
     const gradB = wantedGradOf(b);
     const toB: MatmulSpec = {
-      ...back,
+      ...base,
       m: k,
       n,
       k: m,
@@ -76,14 +83,13 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
     strideA: 0,
     strideB: 0,
     strideC: 0,
-    accumulate: false,
   };
-  backend.matmul({ ...base, m, n, k, transposeB: true }, x.storage, weight.storage, y.storage);
+  backend.matmul({ ...base, m, n, k, transposeB: true }, x.storage, weight.storage, overwrite(y));
   record('linear', y, [x, weight], (gradY) => {
     const gradX = wantedGradOf(x);
-    if (gradX) backend.matmul({ ...base, m, n: k, k: n, accumulate: true }, gradY, weight.storage, gradX);
+    if (gradX) backend.matmul({ ...base, m, n: k, k: n }, gradY, weight.storage, gradX);
     const gradWeight = wantedGradOf(weight);
-    const toWeight = { ...base, m: n, n: k, k: m, transposeA: true, accumulate: true };
+    const toWeight = { ...base, m: n, n: k, k: m, transposeA: true };
     if (gradWeight) backend.matmul(toWeight, gradY, x.storage, gradWeight);
   });
   return bias ? add(y, bias) : y;

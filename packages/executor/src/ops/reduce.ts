@@ -1,6 +1,6 @@
 import { ExecutorError } from '../error.js';
 import { dimension, show, stridesOf } from '../shape.js';
-import { commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+import { commonDType, empty, gradOf, overwrite, record, type Tensor } from '../tensor.js';
 import { affine } from './elementwise.js';
 import { reshape } from './shape.js';
 
@@ -10,12 +10,12 @@ export function sum(x: Tensor, dims?: number | readonly number[], keepDim = fals
   const over = reduced(x, dims, 'sum');
   const kept = x.shape.map((n, d) => (over.has(d) ? 1 : n));
   const y = empty(kept, dtype, x.backend);
-  x.backend.fill(y.storage, 0);
   const inX = stridesOf(x.shape);
   const inY = stridesOf(kept).map((s, d) => (over.has(d) ? 0 : s));
-  x.backend.copyStrided({ shape: x.shape, strides: [inX, inY] }, x.storage, 0, y.storage, 0, true);
+  x.backend.copyStrided({ shape: x.shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
+  if (x.size === 0) x.backend.fill(y.storage, 0);
   record('sum', y, [x], (gradY) =>
-    x.backend.copyStrided({ shape: x.shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0, true),
+    x.backend.copyStrided({ shape: x.shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0),
   );
   return keepDim
     ? y
@@ -46,6 +46,6 @@ export function cumsum(x: Tensor, dim: number): Tensor {
   const inner = stridesOf(x.shape)[d]!;
   const outer = n * inner === 0 ? 0 : x.size / (n * inner);
   const y = empty(x.shape, dtype, x.backend);
-  x.backend.cumsum(x.storage, y.storage, outer, n, inner, false, false);
-  return record('cumsum', y, [x], (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true, true));
+  x.backend.cumsum(x.storage, overwrite(y), outer, n, inner, false);
+  return record('cumsum', y, [x], (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true));
 }

@@ -10,7 +10,16 @@ import {
   stridesOf,
   type Shape,
 } from '../shape.js';
-import { commonBackend, empty, gradOf, record, Tensor, wantedGradOf } from '../tensor.js';
+import {
+  commonBackend,
+  empty,
+  gradOf,
+  overwrite,
+  record,
+  Tensor,
+  wantedGradOf,
+  zeroedGradOf,
+} from '../tensor.js';
 
 /** The same elements in another shape; one size may be −1. Shares memory. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -23,7 +32,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
       `reshape: ${show(x.shape)} has ${x.size} elements, ${show(shape)} does not`,
     );
   const y = new Tensor(x.buffer, full, x.dtype);
-  return record('reshape', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x), true));
+  return record('reshape', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x)));
 }
 
 /** Elements `start … start+length−1` of dimension `dim`. */
@@ -45,9 +54,9 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   const inX = stridesOf(x.shape);
   const inY = stridesOf(shape);
   const offset = start * inX[d]!;
-  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, offset, y.storage, 0, false);
+  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, offset, overwrite(y), 0);
   return record('narrow', y, [x], (gradY) =>
-    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), offset, true),
+    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, zeroedGradOf(x), offset),
   );
 }
 
@@ -88,9 +97,8 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
       { shape: t.shape, strides: [stridesOf(t.shape), inY] },
       t.storage,
       0,
-      y.storage,
+      overwrite(y),
       at * inY[d]!,
-      false,
     );
     at += t.shape[d]!;
   }
@@ -104,7 +112,6 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
           offsets[i]!,
           grad,
           0,
-          true,
         );
     }),
   );
@@ -132,9 +139,15 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const y = empty(shape, x.dtype, x.backend);
   const inX = broadcastStrides(x.shape, shape);
   const inY = stridesOf(shape);
-  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, y.storage, 0, false);
+  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
   return record('expand', y, [x], (gradY) =>
-    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0, true),
+    x.backend.copyStrided(
+      { shape, strides: [inY, inX] },
+      gradY,
+      0,
+      y.size === 0 ? zeroedGradOf(x) : gradOf(x),
+      0,
+    ),
   );
 }
 
@@ -148,8 +161,8 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   const inX = dims.map((d) => strides[d]!);
   const inY = stridesOf(shape);
   const y = empty(shape, x.dtype, x.backend);
-  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, y.storage, 0, false);
+  x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
   return record('permute', y, [x], (gradY) =>
-    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0, true),
+    x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0),
   );
 }

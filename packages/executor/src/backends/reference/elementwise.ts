@@ -101,10 +101,15 @@ export function copyStrided(
   offsetY: number,
   accumulate: boolean,
 ): void {
+  const sums = walk.shape.some((n, d) => n > 1 && walk.strides[1]![d] === 0);
+  if (sums && !accumulate)
+    forEachRow(walk, (n, [, iy], [, sy]) => {
+      for (let i = 0; i < n; i++) y[offsetY + iy! + i * sy!] = 0;
+    });
   forEachRow(walk, (n, [ix, iy], [sx, sy]) => {
     const px = offsetX + ix!;
     const py = offsetY + iy!;
-    if (accumulate) for (let i = 0; i < n; i++) y[py + i * sy!]! += x[px + i * sx!]!;
+    if (sums || accumulate) for (let i = 0; i < n; i++) y[py + i * sy!]! += x[px + i * sx!]!;
     else for (let i = 0; i < n; i++) y[py + i * sy!] = x[px + i * sx!]!;
   });
 }

@@ -1,4 +1,4 @@
-import type { Backend, DagFields, Storage } from '../../backend.js';
+import type { Backend, DagFields, HostArray, Storage, Target } from '../../backend.js';
 import { attention, attentionBackward } from './attention.js';
 import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
@@ -19,29 +19,29 @@ export const reference: Backend = {
   readSync: (storage) => dataOf(storage).slice(),
 
   fill: (y, value) => void dataOf(y).fill(value),
-  cast: (x, y, accumulate) => {
+  cast: (x, y) => {
     const from = dataOf(x);
-    const to = dataOf(y);
-    if (accumulate) for (let i = 0; i < to.length; i++) to[i]! += from[i]!;
+    const to = dataOf(y.storage);
+    if (y.accumulate) for (let i = 0; i < to.length; i++) to[i]! += from[i]!;
     else to.set(from);
   },
-  copyStrided: (walk, x, offsetX, y, offsetY, accumulate) =>
-    copyStrided(walk, dataOf(x), offsetX, dataOf(y), offsetY, accumulate),
+  copyStrided: (walk, x, offsetX, y, offsetY) =>
+    copyStrided(walk, dataOf(x), offsetX, dataOf(y.storage), offsetY, y.accumulate),
   unary: (kind, x, y, p, q) => unary(kind, dataOf(x), dataOf(y), p, q),
   unaryBackward: (kind, x, y, gradY, gradX, p, q) =>
-    unaryBackward(kind, dataOf(x), dataOf(y), dataOf(gradY), dataOf(gradX), p, q),
+    unaryBackward(kind, dataOf(x), dataOf(y), dataOf(gradY), into(gradX), p, q),
   binary: (kind, walk, a, b, y) => binary(kind, walk, dataOf(a), dataOf(b), dataOf(y)),
   binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) =>
-    binaryBackward(kind, walk, dataOf(a), dataOf(b), dataOf(gradY), optional(gradA), optional(gradB)),
-  cumsum: (x, y, outer, n, inner, reverse, accumulate) =>
-    cumsum(dataOf(x), dataOf(y), outer, n, inner, reverse, accumulate),
+    binaryBackward(kind, walk, dataOf(a), dataOf(b), dataOf(gradY), wanted(gradA), wanted(gradB)),
+  cumsum: (x, y, outer, n, inner, reverse) =>
+    cumsum(dataOf(x), dataOf(y.storage), outer, n, inner, reverse, y.accumulate),
   gather: (x, index, y, n) => gather(dataOf(x), dataOf(index), dataOf(y), n),
-  gatherBackward: (index, gradY, gradX, n) => gatherBackward(dataOf(index), dataOf(gradY), dataOf(gradX), n),
+  gatherBackward: (index, gradY, gradX, n) => gatherBackward(dataOf(index), dataOf(gradY), into(gradX), n),
 
-  matmul: (spec, a, b, c) => matmul(spec, dataOf(a), dataOf(b), dataOf(c)),
+  matmul: (spec, a, b, c) => matmul(spec, dataOf(a), dataOf(b), into(c)),
   softmax: (x, y, n, log) => softmax(dataOf(x), dataOf(y), n, log),
   softmaxBackward: (y, gradY, gradX, n, log) =>
-    softmaxBackward(dataOf(y), dataOf(gradY), dataOf(gradX), n, log),
+    softmaxBackward(dataOf(y), dataOf(gradY), into(gradX), n, log),
   layerNorm: (x, weight, bias, y, stats, n, eps) =>
     layerNorm(dataOf(x), dataOf(weight), optional(bias), dataOf(y), dataOf(stats), n, eps),
   layerNormBackward: (x, weight, stats, gradY, gradX, gradWeight, gradBias, n) =>
@@ -50,18 +50,18 @@ export const reference: Backend = {
       dataOf(weight),
       dataOf(stats),
       dataOf(gradY),
-      optional(gradX),
-      optional(gradWeight),
-      optional(gradBias),
+      wanted(gradX),
+      wanted(gradWeight),
+      wanted(gradBias),
       n,
     ),
   embedding: (table, index, y, n) => embedding(dataOf(table), dataOf(index), dataOf(y), n),
   embeddingBackward: (index, gradY, gradTable, n) =>
-    embeddingBackward(dataOf(index), dataOf(gradY), dataOf(gradTable), n),
+    embeddingBackward(dataOf(index), dataOf(gradY), into(gradTable), n),
   attention: (spec, qkv, y, saved) => attention(spec, dataOf(qkv), dataOf(y), dataOf(saved)),
   attentionBackward: (spec, qkv, saved, gradY, gradQkv) =>
-    attentionBackward(spec, dataOf(qkv), dataOf(saved), dataOf(gradY), dataOf(gradQkv)),
-  dropout: (x, y, p, seed, accumulate) => dropout(dataOf(x), dataOf(y), p, seed, accumulate),
+    attentionBackward(spec, dataOf(qkv), dataOf(saved), dataOf(gradY), into(gradQkv)),
+  dropout: (x, y, p, seed) => dropout(dataOf(x), dataOf(y.storage), p, seed, y.accumulate),
 
   sumOfSquares: (x, total) => sumOfSquares(dataOf(x), dataOf(total)),
   scaleToNorm: (x, total, maxNorm) => scaleToNorm(dataOf(x), dataOf(total), maxNorm),
@@ -75,9 +75,19 @@ export const reference: Backend = {
       mapFields(fields, dataOf),
       dataOf(nodes),
       dataOf(upstream),
-      mapFields(gradients, optional),
+      mapFields(gradients, wanted),
     ),
 };
+
+/** The array behind a target, to be added to. */
+function into({ storage, accumulate }: Target): HostArray {
+  const data = dataOf(storage);
+  return accumulate ? data : data.fill(0);
+}
+
+function wanted(target: Target | null): HostArray | null {
+  return target && into(target);
+}
 
 function optional(storage: Storage | null) {
   return storage && dataOf(storage);

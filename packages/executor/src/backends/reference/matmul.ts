@@ -1,5 +1,6 @@
 import type { HostArray, MatmulSpec } from '../../backend.js';
 
+/** C += A·B. */
 export function matmul(spec: MatmulSpec, a: HostArray, b: HostArray, c: HostArray): void {
   for (let i = 0; i < spec.batch; i++) {
     const one = spec.transposeB ? dotProducts : rowUpdates;
@@ -22,7 +23,6 @@ function rowUpdates(
   const stepA = spec.transposeA ? m : 1;
   for (let i = 0; i < m; i++) {
     const ci = c0 + i * n;
-    if (!spec.accumulate) c.fill(0, ci, ci + n);
     let ap = a0 + i * rowA;
     let p = 0;
     for (; p + 4 <= k; p += 4, ap += 4 * stepA) {
@@ -53,7 +53,7 @@ function dotProducts(
   c: HostArray,
   c0: number,
 ): void {
-  const { m, n, k, accumulate } = spec;
+  const { m, n, k } = spec;
   const rowA = spec.transposeA ? 1 : k;
   const stepA = spec.transposeA ? m : 1;
   for (let i = 0; i < m; i++) {
@@ -73,15 +73,15 @@ function dotProducts(
         s2 += x * b[bj + 2 * k + p]!;
         s3 += x * b[bj + 3 * k + p]!;
       }
-      c[ci + j] = accumulate ? c[ci + j]! + s0 : s0;
-      c[ci + j + 1] = accumulate ? c[ci + j + 1]! + s1 : s1;
-      c[ci + j + 2] = accumulate ? c[ci + j + 2]! + s2 : s2;
-      c[ci + j + 3] = accumulate ? c[ci + j + 3]! + s3 : s3;
+      c[ci + j]! += s0;
+      c[ci + j + 1]! += s1;
+      c[ci + j + 2]! += s2;
+      c[ci + j + 3]! += s3;
     }
     for (; j < n; j++) {
       let s = 0;
       for (let p = 0; p < k; p++) s += a[ai + p * stepA]! * b[b0 + j * k + p]!;
-      c[ci + j] = accumulate ? c[ci + j]! + s : s;
+      c[ci + j]! += s;
     }
   }
 }
