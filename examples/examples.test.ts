@@ -44,7 +44,7 @@ test('normalize-only prints normal forms, without mathjs', async () => {
     ['Pow(a, -1)', 'Div(1, a)'],
     ['Sub(2, Neg(Div(x, 4)))', 'Add(2, Div(x, 4))'],
   ]);
-  expect(output).toMatch(/loaded so far: 0\nafter importing @dag\/expr, parser and all: [1-9]/);
+  expect(output).toMatch(/loaded so far: 0\nafter importing @dag\/expr, parser and all: 0\n/);
 });
 
 test('fit-with-variables finds the constants, and its loss falls', async () => {

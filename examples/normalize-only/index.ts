@@ -1,6 +1,6 @@
 /**
- * Normal forms alone: `@dag/expr/normalize` works on plain objects and never loads mathjs, the parser behind
- * `@dag/expr`. To show it, a module hook counts the files of mathjs that this process loads.
+ * Normal forms alone: `@dag/expr/normalize` works on plain objects, those of a mathjs tree too, and needs neither a
+ * parser nor mathjs. To show it, a module hook counts the files of mathjs that this process loads.
  */
 import { register } from 'node:module';
 import type { Expr } from '@dag/expr/normalize';

@@ -1,8 +1,6 @@
-import { parse as parseMath } from 'mathjs/number';
 import { ExprError } from './error.js';
-import type { Expr } from './expr.js';
-import { fromMathNode } from './from-math-node.js';
-import { scan, type Limits } from './scan.js';
+import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
+import { scan, type Limits, type Token } from './scan.js';
 
 /**
  * Reads an arithmetic expression: decimal numbers (`2`, `.5`, `2.`, `1e-3`), variables, `+ - * /`, signs,
@@ -15,12 +13,12 @@ import { scan, type Limits } from './scan.js';
  * @example parse('2.5 * -3') // { type: 'Mul', args: [{ type: 'Num', value: 2.5 }, { type: 'Num', value: -3 }] }
  */
 export function parse(text: string, limits: Limits = {}): Expr {
-  const { incomplete } = scan(text, limits);
+  const { tokens, incomplete } = scan(text, limits);
   if (incomplete !== null) throw incomplete;
   try {
-    return fromMathNode(parseMath(text.trim()));
+    return parseTokens(tokens, tokens.length);
   } catch (error) {
-    // mathjs recurses through some thirty functions a level; a raised maxDepth or a stack nearly full meets the end of it.
+    // A raised maxDepth or a stack that is nearly full meets the end of the recursion.
     if (error instanceof RangeError) {
       throw new ExprError(
         'too-deep',
@@ -29,5 +27,74 @@ export function parse(text: string, limits: Limits = {}): Expr {
       );
     }
     throw error;
+  }
+}
+
+const SUMS: Readonly<Record<string, ChainType>> = { '+': 'Add', '-': 'Sub' };
+const PRODUCTS: Readonly<Record<string, ChainType>> = { '*': 'Mul', '/': 'Div' };
+
+/**
+ * The expression of the first `count` tokens, of which the last is no operator, sign or open parenthesis: a recursive
+ * descent along the grammar of the README. `scan` has seen to all that could be wrong; a parenthesis that is not
+ * closed is closed at the end.
+ */
+function parseTokens(tokens: readonly Token[], count: number): Expr {
+  let next = 0;
+  return sum();
+
+  function sum(): Expr {
+    return chain(product, SUMS);
+  }
+
+  function product(): Expr {
+    return chain(signed, PRODUCTS);
+  }
+
+  /** Operands of one level and the operators between them; a run of one operator is one node. */
+  function chain(operand: () => Expr, operators: typeof SUMS): Expr {
+    let expr = operand();
+    let run: Expr[] = [];
+    let runType: ChainType | undefined;
+    while (next < count) {
+      const { kind, text } = tokens[next]!;
+      const type = kind === 'operator' ? operators[text] : undefined;
+      if (type === undefined) break;
+      next++;
+      const right = operand();
+      if (type === runType) {
+        run.push(right);
+      } else {
+        run = [expr, right];
+        runType = type;
+        expr = Chain(type, run);
+      }
+    }
+    return expr;
+  }
+
+  function signed(): Expr {
+    if (tokens[next]!.kind !== 'sign') return power();
+    const minus = tokens[next++]!.text === '-';
+    const literal = tokens[next]!.kind === 'number';
+    const arg = signed();
+    if (!minus) return arg;
+    // The minus of '-2 ^ -1' is that of the power, which binds first.
+    return literal && arg.type === 'Num' ? Num(-arg.value) : Neg(arg);
+  }
+
+  function power(): Expr {
+    const base = atom();
+    if (next === count || tokens[next]!.kind !== 'inverse') return base;
+    next++;
+    return Pow(base);
+  }
+
+  function atom(): Expr {
+    const { kind, text } = tokens[next++]!;
+    if (kind === 'number') return Num(Number(text));
+    if (kind === 'symbol') return Sym(text);
+    const inside = sum();
+    if (next < count) next++;
+    return inside;
   }
 }

@@ -40,7 +40,6 @@ export interface Scan {
 }
 
 const NUMBER = /(?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
-const BLANK = /[ \t\u00A0]*/y;
 const CUT_EXPONENT = /[eE][+-]?$/y;
 const INVERSE = /\^[ \t\u00A0]*(\()?[ \t\u00A0]*-[ \t\u00A0]*/y;
 const CUT_INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?(?:-[ \t\u00A0]*)?$/y;
@@ -48,7 +47,17 @@ const CUT_INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?(?:-[ \t\u00A0]*)?$/y;
 /** Reads what `pattern` (sticky) finds at `position`; empty where it finds nothing. */
 function match(pattern: RegExp, text: string, position: number): string {
   pattern.lastIndex = position;
-  return pattern.exec(text)?.[0] ?? '';
+  // Not exec: the array that it makes costs more than the match, and most of a scan is matches.
+  return pattern.test(text) ? text.slice(position, pattern.lastIndex) : '';
+}
+
+/** The first position from `position` on that holds no blank. */
+function skipBlanks(text: string, position: number): number {
+  for (;;) {
+    const char = text[position];
+    if (char !== ' ' && char !== '\t' && char !== '\u00A0') return position;
+    position++;
+  }
 }
 
 /**
@@ -108,14 +117,16 @@ export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limit
     } else {
       throw refuse.adjacent(text, position, tokens.at(-1)!);
     }
-    position += match(BLANK, text, position).length;
+    position = skipBlanks(text, position);
   }
   return { tokens, unclosed: levels.length, incomplete: whatIsMissing() };
 
   function readNumber(number: string): void {
-    if (/^0[box]/.test(text.slice(position, position + 2))) throw refuse.radix(position);
+    const next = text[position + number.length];
+    if (number === '0' && (next === 'b' || next === 'o' || next === 'x')) throw refuse.radix(position);
     if (!Number.isFinite(Number(number))) throw refuse.overflow(number, position);
     push('number', number.length);
+    if (next !== 'e' && next !== 'E') return;
     const exponent = match(CUT_EXPONENT, text.slice(0, end), position);
     if (exponent !== '') push('cut', exponent.length);
   }
@@ -136,7 +147,7 @@ export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limit
     if (Number(number || 0) !== 1) throw refuse.power(position);
     let length = opening.length + number.length;
     if (opening.includes('(')) {
-      length += match(BLANK, visible, position + length).length;
+      length = skipBlanks(visible, position + length) - position;
       if (position + length === end) return push('cut', length);
       if (visible[position + length] !== ')') throw refuse.power(position);
       length++;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { simplify } from 'mathjs/number';
+import fc from 'fast-check';
+import { parse as mathjsParse, simplify } from 'mathjs/number';
 import { evaluate, fromMathNode, parse } from '../src/index.js';
 import { add, a, b, c, d, div, inverse, mul, neg, num, sub, sym } from './expressions.js';
 import { codeAndPosition, failure } from './failure.js';
@@ -125,6 +126,41 @@ describe('parse', () => {
 
   it.each([[null], [undefined], [2], [{}], [['2']]])('refuses %j, which is no string', (input) => {
     expect(codeAndPosition(() => parse(input as unknown as string))).toEqual(['bad-option', -1]);
+  });
+});
+
+/** Texts of every rule of the grammar, with more parentheses and signs than needed. */
+const anyText = fc.letrec<Record<'sum' | 'signed' | 'atom', string>>((tie) => ({
+  sum: fc
+    .tuple(
+      tie('signed'),
+      fc.array(fc.tuple(fc.constantFrom(' + ', '-', ' - ', ' * ', '/', ' / '), tie('signed')), {
+        maxLength: 4,
+      }),
+    )
+    .map(([first, rest]) => first + rest.flat().join('')),
+  signed: fc
+    .tuple(
+      fc.constantFrom('', '', '', '-', '- ', '+', '--', '-+'),
+      tie('atom'),
+      fc.constantFrom('', '', '^-1', ' ^ (-1)'),
+    )
+    .map((parts) => parts.join('')),
+  atom: fc.oneof(
+    { maxDepth: 4, depthSize: 'small' },
+    fc.constantFrom('2', '0.5', '.25', '3. ', '0', '1e-3', 'a', 'x1', 'π'),
+    tie('sum').map((text) => `(${text})`),
+  ),
+})).sum;
+
+describe('the tree of parse', () => {
+  it("is that of mathjs's parser", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(parse(text)).toEqual(fromMathNode(mathjsParse(text)));
+      }),
+      { numRuns: 3000 },
+    );
   });
 });
 
