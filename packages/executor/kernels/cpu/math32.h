@@ -1,0 +1,121 @@
+// exp, log, tanh, sigmoid, softplus and GELU in single precision, for vectors. Range reductions and polynomials are those
+// of Cephes (S. L. Moshier, 1992: expf, logf, tanhf) where nothing else is said; errors are a few ulp.
+#pragma once
+#include "simd.h"
+
+namespace {
+
+/** 2^n for -126 ≤ n ≤ 127. */
+inline __attribute__((always_inline)) Vec<f32> powerOfTwo32(Vec<i32> n) { return bits<Vec<f32>>((n + 127) << 23); }
+
+inline __attribute__((always_inline)) Vec<f32> magnitude32(Vec<f32> x) {
+  return bits<Vec<f32>>(bits<Vec<u32>>(x) & 0x7fffffffu);
+}
+
+/** `x` with the sign of `sign`, where x has none. */
+inline __attribute__((always_inline)) Vec<f32> withSign32(Vec<f32> x, Vec<f32> sign) {
+  return bits<Vec<f32>>(bits<Vec<u32>>(x) | (bits<Vec<u32>>(sign) & 0x80000000u));
+}
+
+/** e^x, to 1 ulp; subnormal results too. */
+inline __attribute__((always_inline)) Vec<f32> exp32(Vec<f32> x) {
+  // Beyond these the result is ∞ or 0 all the same. A NaN stays one.
+  x = x > 89.f ? splat(89.f) : x;
+  x = x < -104.f ? splat(-104.f) : x;
+  // Added to |x| < 2^22 this rounds to a whole number, which then stands in the lowest bits.
+  constexpr f32 ROUND = 0x1.8p23f;
+  const Vec<f32> rounded = x * 1.44269504f + ROUND;
+  const Vec<f32> n = rounded - ROUND;
+  const Vec<f32> r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  Vec<f32> p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  const Vec<f32> e = (r * r * p + r) + 1.f;
+  // 2^n in two factors: n reaches from -150 to 128.
+  const Vec<i32> whole = bits<Vec<i32>>(rounded) - 0x4b400000;
+  const Vec<i32> half = whole >> 1;
+  return e * powerOfTwo32(half) * powerOfTwo32(whole - half);
+}
+
+/** ln x: -∞ at 0, NaN below. */
+inline __attribute__((always_inline)) Vec<f32> log32(Vec<f32> x) {
+  constexpr i32 ONE = 0x3f800000, ROOT_HALF = 0x3f3504f3;
+  const Vec<f32> normal = x < 0x1p-126f ? x * 0x1p24f : x;
+  const Vec<i32> shift = x < 0x1p-126f ? Vec<i32>{} + (127 + 24) : Vec<i32>{} + 127;
+  // x = 2^k·(1 + f) with √½ ≤ 1 + f < √2.
+  const Vec<i32> u = bits<Vec<i32>>(normal) + (ONE - ROOT_HALF);
+  const Vec<f32> k = __builtin_convertvector((u >> 23) - shift, Vec<f32>);
+  const Vec<f32> f = bits<Vec<f32>>((u & 0x007fffff) + ROOT_HALF) - 1.f;
+  const Vec<f32> z = f * f;
+  Vec<f32> p = f * 7.0376836292e-2f - 1.1514610310e-1f;
+  p = p * f + 1.1676998740e-1f;
+  p = p * f - 1.2420140846e-1f;
+  p = p * f + 1.4249322787e-1f;
+  p = p * f - 1.6668057665e-1f;
+  p = p * f + 2.0000714765e-1f;
+  p = p * f - 2.4999993993e-1f;
+  p = p * f + 3.3333331174e-1f;
+  const Vec<f32> y = (f + ((p * f * z + k * -2.12194440e-4f) - 0.5f * z)) + k * 0.693359375f;
+  constexpr f32 INFINITE = __builtin_huge_valf();
+  const Vec<f32> special = x == 0.f ? splat(-INFINITE) : x < 0.f ? splat(__builtin_nanf("")) : x;
+  // Also where x is NaN.
+  return (x > 0.f ? x : splat(INFINITE)) < INFINITE ? y : special;
+}
+
+inline __attribute__((always_inline)) Vec<f32> tanh32(Vec<f32> x) {
+  const Vec<f32> a = magnitude32(x);
+  const Vec<f32> z = x * x;
+  Vec<f32> p = z * -5.70498872745e-3f + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  const Vec<f32> far = withSign32(1.f - 2.f / (exp32(a + a) + 1.f), x);
+  return a < 0.625f ? p * z * x + x : far;
+}
+
+/** 1/(1 + e^-x), by e^-|x| so that small results keep their digits. */
+inline __attribute__((always_inline)) Vec<f32> sigmoid32(Vec<f32> x) {
+  const Vec<f32> e = exp32(-magnitude32(x));
+  return (x < 0.f ? e : splat(1.f)) / (1.f + e);
+}
+
+/** ln(1 + e^x). */
+inline __attribute__((always_inline)) Vec<f32> softplus32(Vec<f32> x) {
+  const Vec<f32> e = exp32(-magnitude32(x));
+  // ln(1 + e) = ln u + (what the sum u lost)/u, to the first order.
+  const Vec<f32> u = 1.f + e;
+  return (x < 0.f ? Vec<f32>{} : x) + (log32(u) + (e - (u - 1.f)) / u);
+}
+
+struct Gelu32 {
+  /** Φ(x), the standard normal distribution. */
+  Vec<f32> cumulative;
+  /** e^(-x²/2). */
+  Vec<f32> density;
+};
+
+/** Φ by Abramowitz & Stegun 7.1.26, within 3e-7 in single precision; its exponential is also the derivative's. */
+inline __attribute__((always_inline)) Gelu32 normal32(Vec<f32> x) {
+  const Vec<f32> density = exp32(x * x * -0.5f);
+  // Their p over √2, as erfc is taken at |x|/√2; and half of each coefficient: Φ(-|x|) = ½·erfc(|x|/√2).
+  const Vec<f32> t = 1.f / (magnitude32(x) * 0.231641888f + 1.f);
+  Vec<f32> p = t * 0.5307027145f - 0.7265760135f;
+  p = p * t + 0.7107068705f;
+  p = p * t - 0.142248368f;
+  p = p * t + 0.127414796f;
+  const Vec<f32> tail = p * t * density;
+  return {x < 0.f ? tail : 1.f - tail, density};
+}
+
+/** x·Φ(x), within 3e-7·max(1, |x|). */
+inline __attribute__((always_inline)) Vec<f32> gelu32(Vec<f32> x) { return x * normal32(x).cumulative; }
+
+/** Φ(x) + x·e^(-x²/2)/√(2π), within 4e-7. */
+inline __attribute__((always_inline)) Vec<f32> geluDerivative32(Vec<f32> x) {
+  const Gelu32 g = normal32(x);
+  return g.cumulative + x * g.density * 0.398942280f;
+}
+
+}  // namespace
