@@ -109,6 +109,8 @@ export interface Backend {
   allocate(dtype: DType, length: number): Storage;
   /** Gives storage back for good. */
   free(storage: Storage): void;
+  /** `data` itself as storage, where the device works in the memory of JavaScript; else null. */
+  share(data: HostArray): Storage | null;
   write(storage: Storage, data: ArrayLike<number>): void;
   /** A copy of the contents once all work queued before is done. */
   read(storage: Storage): Promise<HostArray>;
@@ -191,14 +193,17 @@ export interface Backend {
   scaleToNorm(x: Storage, total: Storage, maxNorm: number): void;
   adamW(spec: AdamWSpec, parameter: Storage, gradient: Storage, m: Storage, v: Storage): void;
 
-  /** nodes (size, 2·depth) f64 receives the value of every node. Arithmetic is f64 whatever the storage. */
-  dag(spec: DagSpec, fields: DagFields<Storage>, nodes: Storage): void;
-  /** `upstream` (size): gradient of the values, the last nodes. */
+  /** values (size) f64 receives the last node of every graph. Arithmetic is f64 whatever the storage. */
+  dag(spec: DagSpec, fields: DagFields<Storage>, values: Storage): void;
+  /**
+   * Gradients of Σ upstream·value, made from the fields alone: the nodes are computed again, which takes less time than to
+   * write and read them. `upstream` (size) f64, null: all 1. `values` (size) f64 receives what `dag` gives, unless null.
+   */
   dagBackward(
     spec: DagSpec,
     fields: DagFields<Storage>,
-    nodes: Storage,
-    upstream: Storage,
+    upstream: Storage | null,
+    values: Storage | null,
     gradients: DagFields<Target | null>,
   ): void;
 }

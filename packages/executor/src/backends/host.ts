@@ -33,6 +33,11 @@ export function hostArray(
   }
 }
 
+export function dtypeOf(data: HostArray): DType {
+  if (data instanceof Float64Array) return 'f64';
+  return data instanceof Float32Array ? 'f32' : 'i32';
+}
+
 /** Bytes of an element. */
 export function bytesOf(dtype: DType): number {
   switch (dtype) {

@@ -10,9 +10,13 @@ export interface ExecuteOptions {
   readonly maxLog?: number;
 }
 
-export interface ExecuteGradientOptions extends ExecuteOptions {
+export interface ExecuteGradientOptions<
+  Out extends Partial<DagGradients> = DagGradients,
+> extends ExecuteOptions {
   /** (N) gradient of each value; default: 1. */
   readonly upstream?: ArrayLike<number>;
+  /** Arrays of an earlier result, to be overwritten; what is left out here is not computed. Default: new ones, all of them. */
+  readonly out?: Out;
 }
 
 /** Values and the gradients of Σ upstream·value with respect to each field, in the shape of that field. */
@@ -29,95 +33,138 @@ export interface DagGradients {
  * Executes every graph → (N) values, the last node of each. Exact for hard plans: the same bits as evaluating the
  * expression in IEEE double where its operations have two operands.
  *
+ * @param options.out (N) array that receives the values and is returned; default: a new one.
  * @throws {ExecutorError} `shape` where a field has not the length that `depth` and `size` ask for.
  * @example execute(tensorize('2.5 * 3.0 + 1.0', { depth: 4 })) // Float64Array [8.5]
  */
-export function execute(tensors: DagTensors, options: ExecuteOptions = {}): Float64Array {
-  const run = start(tensors, options);
-  return lastNodes(run.backend.readSync(run.nodes), run.spec);
+export function execute(
+  tensors: DagTensors,
+  options: ExecuteOptions & { readonly out?: Float64Array } = {},
+): Float64Array {
+  const spec = checked('execute', tensors, options.maxLog);
+  const backend = backendOf(options.backend);
+  const { out } = options;
+  if (out) checkLength('execute', 'out', out, spec.size, tensors);
+  const values = out ?? new Float64Array(spec.size);
+  const storage = outputOf(backend, values);
+  backend.dag(spec, inputsOf(backend, tensors), storage);
+  finish(backend, storage, values);
+  return values;
 }
 
 /**
  * Executes every graph and differentiates: the gradient with respect to V_mag, V_sign (initial nodes; 0 elsewhere),
  * O and G. Those of a shared plan are sums over the rows. No gradient is NaN.
+ *
+ * With large batches most of the time goes into memory: `out` of an earlier result saves taking new arrays, and one with
+ * fewer fields saves what nobody reads.
+ *
+ * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has another length than asked for.
+ * @example
+ * const out = { values: new Float64Array(N), V_mag: new Float64Array(N * 2 * D) };
+ * executeWithGradients(tensors, { out }); // → out; the gradients by V_sign, O and G are not computed
  */
-export function executeWithGradients(
+export function executeWithGradients<Out extends Partial<DagGradients> = DagGradients>(
   tensors: DagTensors,
-  options: ExecuteGradientOptions = {},
-): DagGradients {
-  const { backend, spec, fields, nodes } = start(tensors, options);
+  options: ExecuteGradientOptions<Out> = {},
+): Out {
+  const spec = checked('executeWithGradients', tensors, options.maxLog);
+  const backend = backendOf(options.backend);
   const { upstream } = options;
-  if (upstream && upstream.length !== spec.size)
+  if (upstream) checkLength('executeWithGradients', 'upstream', upstream, spec.size, tensors);
+  const out = options.out ? checkedOut(options.out, tensors) : newGradients(tensors);
+  const { values, V_mag, V_sign, O, G } = out;
+  const stored = (array: Float64Array | undefined) => (array ? outputOf(backend, array) : null);
+  const target = (array: Float64Array | undefined): Target | null =>
+    array ? { storage: outputOf(backend, array), accumulate: false } : null;
+  const valueStorage = stored(values);
+  const gradients = { V_mag: target(V_mag), V_sign: target(V_sign), O: target(O), G: target(G) };
+  const up = upstream ? inputOf(backend, upstream) : null;
+  backend.dagBackward(spec, inputsOf(backend, tensors), up, valueStorage, gradients);
+  finish(backend, valueStorage, values);
+  for (const field of FIELDS) finish(backend, gradients[field]?.storage ?? null, out[field]);
+  return out as Out;
+}
+
+const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
+
+function newGradients({ size, V_mag, V_sign, O, G }: DagTensors): DagGradients {
+  return {
+    values: new Float64Array(size),
+    V_mag: new Float64Array(V_mag.length),
+    V_sign: new Float64Array(V_sign.length),
+    O: new Float64Array(O.length),
+    G: new Float64Array(G.length),
+  };
+}
+
+function checkedOut(out: Partial<DagGradients>, tensors: DagTensors): Partial<DagGradients> {
+  if (out.values) checkLength('executeWithGradients', 'out.values', out.values, tensors.size, tensors);
+  for (const field of FIELDS) {
+    const array = out[field];
+    if (array) checkLength('executeWithGradients', `out.${field}`, array, tensors[field].length, tensors);
+  }
+  return out;
+}
+
+function checkLength(
+  op: string,
+  name: string,
+  { length }: ArrayLike<number>,
+  expected: number,
+  { size, depth }: DagTensors,
+): void {
+  if (length !== expected)
     throw new ExecutorError(
       'shape',
-      `executeWithGradients: upstream has ${upstream.length} values for ${spec.size} graphs`,
+      `${op}: ${name} has ${length} values for ${size} graphs of depth ${depth}, expected ${expected}`,
     );
-  const gradValues = backend.allocate('f64', spec.size);
-  if (upstream) backend.write(gradValues, upstream);
-  else backend.fill(gradValues, 1);
-  const target = (s: Storage): Target => ({
-    storage: backend.allocate('f64', s.length),
-    accumulate: false,
-  });
-  const gradients = {
-    V_mag: target(fields.V_mag),
-    V_sign: target(fields.V_sign),
-    O: target(fields.O),
-    G: target(fields.G),
-  };
-  backend.dagBackward(spec, fields, nodes, gradValues, gradients);
-  const read = ({ storage }: Target) => backend.readSync(storage) as Float64Array;
+}
+
+function inputsOf(backend: Backend, { V_mag, V_sign, O, G }: DagTensors): DagFields<Storage> {
   return {
-    values: lastNodes(backend.readSync(nodes), spec),
-    V_mag: read(gradients.V_mag),
-    V_sign: read(gradients.V_sign),
-    O: read(gradients.O),
-    G: read(gradients.G),
+    V_mag: inputOf(backend, V_mag),
+    V_sign: inputOf(backend, V_sign),
+    O: inputOf(backend, O),
+    G: inputOf(backend, G),
   };
 }
 
-interface Run {
-  readonly backend: Backend;
-  readonly spec: DagSpec;
-  readonly fields: DagFields<Storage>;
-  readonly nodes: Storage;
+/** The array itself where the device can read it, else a copy. */
+function inputOf(backend: Backend, data: ArrayLike<number>): Storage {
+  const shared = data instanceof Float64Array ? backend.share(data) : null;
+  if (shared) return shared;
+  const storage = backend.allocate('f64', data.length);
+  backend.write(storage, data);
+  return storage;
 }
 
-function start(tensors: DagTensors, { backend: device, maxLog = Infinity }: ExecuteOptions): Run {
-  const spec = { ...checked(tensors), maxLog };
-  if (!(maxLog > 0)) throw new ExecutorError('value', `execute: maxLog is above 0, given ${maxLog}`);
-  const backend = backendOf(device);
-  const upload = (data: Float64Array): Storage => {
-    const storage = backend.allocate('f64', data.length);
-    backend.write(storage, data);
-    return storage;
-  };
-  const { V_mag, V_sign, O, G } = tensors;
-  const fields = { V_mag: upload(V_mag), V_sign: upload(V_sign), O: upload(O), G: upload(G) };
-  const nodes = backend.allocate('f64', spec.size * 2 * spec.depth);
-  backend.dag(spec, fields, nodes);
-  return { backend, spec, fields, nodes };
+/** The array itself where the device can write it, else memory that `finish` copies to it. */
+function outputOf(backend: Backend, array: Float64Array): Storage {
+  return backend.share(array) ?? backend.allocate('f64', array.length);
+}
+
+/** Brings the results home where the device does not write to `array` itself. */
+function finish(backend: Backend, storage: Storage | null, array: Float64Array | undefined): void {
+  if (storage && array && !backend.share(array)) array.set(backend.readSync(storage) as Float64Array);
 }
 
 /** Depth, size and whether the plan is shared, with every length checked against them. */
-function checked({ depth, size, V_mag, V_sign, O, G }: DagTensors): Omit<DagSpec, 'maxLog'> {
+function checked(op: string, { depth, size, V_mag, V_sign, O, G }: DagTensors, maxLog = Infinity): DagSpec {
   if (!Number.isInteger(depth) || depth < 1 || !Number.isInteger(size) || size < 0)
     throw new ExecutorError(
       'shape',
-      `execute: depth is a whole number from 1 and size from 0, given ${depth} and ${size}`,
+      `${op}: depth is a whole number from 1 and size from 0, given ${depth} and ${size}`,
     );
+  if (!(maxLog > 0)) throw new ExecutorError('value', `${op}: maxLog is above 0, given ${maxLog}`);
   const plan = 2 * depth * depth;
   const shared = O.length === plan && G.length === depth;
   const whole = O.length === size * plan && G.length === size * depth;
   if (V_mag.length !== size * 2 * depth || V_sign.length !== V_mag.length || !(shared || whole))
     throw new ExecutorError(
       'shape',
-      `execute: V_mag ${V_mag.length}, V_sign ${V_sign.length}, O ${O.length}, G ${G.length} values; for size ${size} and depth ` +
+      `${op}: V_mag ${V_mag.length}, V_sign ${V_sign.length}, O ${O.length}, G ${G.length} values; for size ${size} and depth ` +
         `${depth} they are ${size * 2 * depth}, ${size * 2 * depth}, ${size * plan}, ${size * depth} (or O ${plan}, G ${depth}: one plan for all)`,
     );
-  return { depth, size, shared: shared && size !== 1 };
-}
-
-function lastNodes(nodes: ArrayLike<number>, { size, depth }: DagSpec): Float64Array {
-  return Float64Array.from({ length: size }, (_, row) => nodes[(row + 1) * 2 * depth - 1]!);
+  return { depth, size, shared: shared && size !== 1, maxLog };
 }

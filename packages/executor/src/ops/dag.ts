@@ -2,7 +2,6 @@ import type { DagSpec } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
-import { narrow, reshape } from './shape.js';
 
 /** The DAG tensor format as tensors. A leading shape `(…)` may be any, such as (B, T). */
 export interface DagTensorFields {
@@ -30,13 +29,11 @@ export function executeDag(fields: DagTensorFields, options: { maxLog?: number }
   const { maxLog = Infinity } = options;
   if (!(maxLog > 0)) throw new ExecutorError('value', `executeDag: maxLog is above 0, given ${maxLog}`);
   const spec = specOf(fields, maxLog);
-  const width = 2 * spec.depth;
-  const nodes = empty([spec.size, width], 'f64', backend);
+  const values = empty(V_mag.shape.slice(0, -1), 'f64', backend);
   const storages = { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage };
-  backend.dag(spec, storages, nodes.storage);
-  const values = reshape(narrow(nodes, 1, width - 1, 1), V_mag.shape.slice(0, -1));
+  backend.dag(spec, storages, values.storage);
   return record('executeDag', values, [V_mag, V_sign, O, G], (upstream) =>
-    backend.dagBackward(spec, storages, nodes.storage, upstream, {
+    backend.dagBackward(spec, storages, upstream, null, {
       V_mag: wantedGradOf(V_mag),
       V_sign: wantedGradOf(V_sign),
       O: wantedGradOf(O),

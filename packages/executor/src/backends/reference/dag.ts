@@ -1,26 +1,18 @@
 import type { DagFields, DagSpec, HostArray } from '../../backend.js';
 import { createNodes, held, setNode, stepBackward, stepValue, type Nodes } from '../../dag/step.js';
 
-/** Values of all nodes of all graphs: `nodes` (size, 2·depth). */
-export function dag(spec: DagSpec, fields: DagFields<HostArray>, nodes: HostArray): void {
+/** Values of all graphs: `values` (size). */
+export function dag(spec: DagSpec, fields: DagFields<HostArray>, values: HostArray): void {
   const graph = new Graph(spec, fields);
-  for (let row = 0; row < spec.size; row++) {
-    graph.readInitial(row);
-    graph.readPlan(row);
-    for (let i = 0; i < spec.depth; i++) {
-      const k = spec.depth + i;
-      setNode(graph.nodes, k, stepValue(graph.nodes, graph.O, i * graph.width, k, graph.G[i]!, spec.maxLog));
-    }
-    nodes.set(graph.nodes.value, row * graph.width);
-  }
+  for (let row = 0; row < spec.size; row++) values[row] = graph.run(row);
 }
 
-/** Adds the gradients of Σ upstream[row] · value[row]; `nodes` are those that `dag` made. */
+/** Adds the gradients of Σ upstream[row] · value[row]. */
 export function dagBackward(
   spec: DagSpec,
   fields: DagFields<HostArray>,
-  nodes: HostArray,
-  upstream: HostArray,
+  upstream: HostArray | null,
+  values: HostArray | null,
   gradients: DagFields<HostArray | null>,
 ): void {
   const { depth } = spec;
@@ -31,14 +23,14 @@ export function dagBackward(
   const sign = new Float64Array(width);
   const step = new Float64Array(width);
   for (let row = 0; row < spec.size; row++) {
-    if (upstream[row] === 0) continue;
-    graph.readInitial(row);
-    graph.readPlan(row);
-    for (let k = depth; k < width; k++) setNode(graph.nodes, k, nodes[row * width + k]!);
+    const result = graph.run(row);
+    if (values) values[row] = result;
+    const up = upstream ? upstream[row]! : 1;
+    if (up === 0) continue;
     value.fill(0);
     magnitude.fill(0);
     sign.fill(0);
-    value[width - 1] = upstream[row]!;
+    value[width - 1] = up;
     const plan = spec.shared ? 0 : row;
     for (let i = depth - 1; i >= 0; i--) {
       const k = depth + i;
@@ -60,9 +52,9 @@ export function dagBackward(
   }
 }
 
-/** to[i] += gradient, held at the largest finite number of its dtype. */
+/** to[i] += gradient, each of them and the sum held at the largest finite number. */
 function add(to: HostArray, i: number, gradient: number): void {
-  to[i] = held(to[i]! + gradient, to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
+  to[i] = held(to[i]! + held(gradient), to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
 }
 
 const MAX_F32 = (2 - 2 ** -23) * 2 ** 127;
@@ -86,19 +78,23 @@ class Graph {
     if (spec.shared) this.copyPlan(0);
   }
 
-  readInitial(row: number): void {
+  /** Makes the nodes of a row; → the last one. */
+  run(row: number): number {
     const { nodes, width } = this;
-    for (let j = 0; j < this.spec.depth; j++) {
+    const { depth, maxLog, shared } = this.spec;
+    for (let j = 0; j < depth; j++) {
       const m = this.fields.V_mag[row * width + j]!;
       const s = this.fields.V_sign[row * width + j]!;
       nodes.magnitude[j] = m;
       nodes.sign[j] = s;
       nodes.value[j] = s * m;
     }
-  }
-
-  readPlan(row: number): void {
-    if (!this.spec.shared) this.copyPlan(row);
+    if (!shared) this.copyPlan(row);
+    for (let i = 0; i < depth; i++) {
+      const k = depth + i;
+      setNode(nodes, k, stepValue(nodes, this.O, i * width, k, this.G[i]!, maxLog));
+    }
+    return nodes.value[width - 1]!;
   }
 
   private copyPlan(plan: number): void {

@@ -4,7 +4,7 @@ import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
 import { binary, binaryBackward, copyStrided, cumsum, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
-import { dataOf, hostArray, HostStorage } from '../host.js';
+import { dataOf, dtypeOf, hostArray, HostStorage } from '../host.js';
 import { matmul } from './matmul.js';
 import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalization.js';
 import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';
@@ -14,6 +14,7 @@ export const reference: Backend = {
   device: 'reference',
   allocate: (dtype, length) => new HostStorage(dtype, hostArray(dtype, length)),
   free: () => undefined,
+  share: (data) => new HostStorage(dtypeOf(data), data),
   write: (storage, data) => dataOf(storage).set(data),
   read: (storage) => Promise.resolve(dataOf(storage).slice()),
   readSync: (storage) => dataOf(storage).slice(),
@@ -68,13 +69,13 @@ export const reference: Backend = {
   adamW: (spec, parameter, gradient, m, v) =>
     adamW(spec, dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v)),
 
-  dag: (spec, fields, nodes) => dag(spec, mapFields(fields, dataOf), dataOf(nodes)),
-  dagBackward: (spec, fields, nodes, upstream, gradients) =>
+  dag: (spec, fields, values) => dag(spec, mapFields(fields, dataOf), dataOf(values)),
+  dagBackward: (spec, fields, upstream, values, gradients) =>
     dagBackward(
       spec,
       mapFields(fields, dataOf),
-      dataOf(nodes),
-      dataOf(upstream),
+      optional(upstream),
+      optional(values),
       mapFields(gradients, wanted),
     ),
 };

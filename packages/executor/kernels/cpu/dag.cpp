@@ -1,0 +1,666 @@
+// Steps of graphs, forward and backward, a vector of graphs at a time: lane l of every vector belongs to graph l of a block.
+//
+// The rows of a block are transposed into lanes. Where all its coefficients are -1, 0 or 1, its signs ±1 and its gates 0 or
+// 1, the hard path takes it, else the general one. Both give a graph the same bits, and neither lets the other graphs of a
+// block matter to it: what `any` leaves out would change no lane. A graph that needs more than the vectors do (a product out
+// of range before its divisions, an infinite share of a gradient, coefficients above 16) is done again by dag_step.h.
+#include "math64.h"
+
+#include "../dag_step.h"
+#include "runtime/pool.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+using V = Vec<f64>;
+using Mask = decltype(V{} < V{});
+constexpr i64 L = LANES<f64>;
+
+/** Graphs that one thread takes at a time: a multiple of ROWS. */
+constexpr i64 GRAIN = 512;
+/** Rows whose gradients of a shared plan are summed side by side: the same for all variants, so that sums keep their bits. */
+constexpr i64 ROWS = 8;
+
+inline bool any(Mask mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi64_mask(bits<__m512i>(mask)) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_pd(bits<__m256d>(mask)) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_pd(bits<__m128d>(mask)) != 0;
+#else
+  i64 word = 0;
+  for (i64 l = 0; l < L; l++) word |= mask[l];
+  return word != 0;
+#endif
+}
+
+inline V magnitudeOf(V x) { return bits<V>(bits<Vec<u64>>(x) & ~(u64{1} << 63)); }
+inline V signOf(V x) {
+  const V one = bits<V>((bits<Vec<u64>>(x) & (u64{1} << 63)) | 0x3ff0000000000000);
+  return x == x ? one : splat(1.0);
+}
+/** A NaN stays one: where a comparison fails, the second is taken. */
+inline V held(V x, f64 limit = LARGEST) { return smaller(splat(limit), larger(splat(-limit), x)); }
+inline V chain(V upstream, V local) {
+  const V product = upstream * local;
+  return held(product == product ? product : V{});
+}
+inline Mask isFinite(V x) { return magnitudeOf(x) <= LARGEST; }
+/** For |x| < 2^51. */
+inline Mask isWhole(V x) { return (x + ROUND) - ROUND == x; }
+
+// Rows and lanes
+
+template <typename T>
+struct RowOf {
+  typedef T type __attribute__((vector_size(L * sizeof(T))));
+};
+/** L elements of one row. */
+template <typename T>
+using Row = typename RowOf<T>::type;
+
+/** Transposes L rows of L elements: at distance d the halves of 2d×2d squares change places. */
+template <typename R>
+inline __attribute__((always_inline)) void transpose(R (&r)[L]) {
+#if DAG_VECTOR_BYTES == 64
+  for (int i = 0; i < 4; i++) {
+    const R a = r[i], b = r[i + 4];
+    r[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+    r[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  for (int half = 0; half < 4; half++) {
+    const int i = half + (half & 2);
+    const R a = r[i], b = r[i + 2];
+    r[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+    r[i + 2] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  for (int i = 0; i < 8; i += 2) {
+    const R a = r[i], b = r[i + 1];
+    r[i] = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+    r[i + 1] = __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+#elif DAG_VECTOR_BYTES == 32
+  for (int i = 0; i < 2; i++) {
+    const R a = r[i], b = r[i + 2];
+    r[i] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    r[i + 2] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  }
+  for (int i = 0; i < 4; i += 2) {
+    const R a = r[i], b = r[i + 1];
+    r[i] = __builtin_shufflevector(a, b, 0, 4, 2, 6);
+    r[i + 1] = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+  }
+#else
+  const R a = r[0], b = r[1];
+  r[0] = __builtin_shufflevector(a, b, 0, 2);
+  r[1] = __builtin_shufflevector(a, b, 1, 3);
+#endif
+}
+
+/** Columns 0 … count−1, rounded up to L, of L rows; reads up to L − 1 elements beyond the last row. */
+template <typename T>
+void toLanes(const T* rows, i64 stride, i64 count, V* columns) {
+  for (i64 c = 0; c < count; c += L) {
+    Row<T> tile[L];
+    for (i64 l = 0; l < L; l++) std::memcpy(&tile[l], rows + l * stride + c, sizeof tile[l]);
+    transpose(tile);
+    for (i64 l = 0; l < L; l++) columns[c + l] = __builtin_convertvector(tile[l], V);
+  }
+}
+
+/** The inverse, for all columns of rows that lie one after another; writes up to L − 1 elements beyond the last row. */
+template <typename T>
+void toRows(const V* columns, i64 stride, T* rows) {
+  // From the last columns on: what a row writes beyond its end is the next row's, which is written later.
+  for (i64 c = (stride - 1) / L * L; c >= 0; c -= L) {
+    Row<T> tile[L];
+    for (i64 l = 0; l < L; l++) {
+      const V x = columns[c + l];
+      tile[l] = __builtin_convertvector(sizeof(T) == sizeof(f32) ? held(x, __FLT_MAX__) : x, Row<T>);
+    }
+    transpose(tile);
+    for (i64 l = 0; l < L; l++) std::memcpy(rows + l * stride + c, &tile[l], sizeof tile[l]);
+  }
+}
+
+inline i64 paddedTo(i64 n, i64 multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// One block of graphs in lanes
+
+class Block {
+ public:
+  static i64 vectors(i64 depth) {
+    return NODES * paddedTo(2 * depth, L) + STEPS * paddedTo(depth, L) + TERMS * paddedTo(2 * depth * depth, L);
+  }
+
+  Block(i64 depth, f64 limit, V* memory) : depth(depth), width(2 * depth), limit(limit) {
+    const auto take = [&](i64 count) {
+      V* taken = memory;
+      memory += paddedTo(count, L);
+      return taken;
+    };
+    V** const ofNodes[NODES] = {&value, &magnitude, &sign, &log, &toValue, &toMagnitude, &toSign, &before};
+    V** const ofSteps[STEPS - 1] = {&G, &linear, &product, &size, &Q, &outG};
+    V** const ofTerms[TERMS] = {&O, &outO, &q, &flip, &turn};
+    for (V** vectors : ofNodes) *vectors = take(width);
+    for (V** vectors : ofSteps) *vectors = take(depth);
+    for (V** vectors : ofTerms) *vectors = take(depth * width);
+    whole = reinterpret_cast<Mask*>(take(depth));
+    for (i64 i = 0; i < depth * width; i++) outO[i] = V{};
+    for (i64 i = 0; i < paddedTo(depth, L); i++) outG[i] = V{};
+  }
+
+  const i64 depth, width;
+  const f64 limit;
+  // Inputs: the initial nodes, the plan.
+  V *value, *magnitude, *sign, *O, *G;
+  // Gradients: toMagnitude and toSign of the initial nodes, outO, outG.
+  V *toMagnitude, *toSign, *outO, *outG;
+
+  /** Makes the intermediate nodes; `backward` will follow where `GRADIENTS`. */
+  template <bool GRADIENTS>
+  void forward(Mask inUse) {
+    redo = Mask{};
+    hard = isHard();
+    overfull = false;
+    logs = 0;
+    for (i64 j = 0; j < depth; j++) value[j] = sign[j] * magnitude[j];
+    for (i64 i = 0; i < depth; i++) {
+      const V x = hard ? hardStep<GRADIENTS>(i) : generalStep<GRADIENTS>(i);
+      // More operands than the hard path keeps at hand.
+      if (hard && overfull) {
+        hard = false;
+        redo = Mask{};
+        i = -1;
+        continue;
+      }
+      value[depth + i] = x;
+      magnitude[depth + i] = magnitudeOf(x);
+      sign[depth + i] = signOf(x);
+    }
+    redo &= inUse;
+    if (any(redo)) each(redo, [&](const Nodes& nodes, Coefficients o, Coefficients g, i64) {
+        runGraph(nodes, depth, o, g, limit);
+      });
+  }
+
+  void backward(V upstream, Mask inUse, bool gates) {
+    for (i64 j = 0; j < width; j++) toValue[j] = toMagnitude[j] = toSign[j] = V{};
+    toValue[width - 1] = upstream;
+    V probe = V{};
+    for (i64 i = depth - 1; i >= 0; i--) {
+      const i64 k = depth + i;
+      // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
+      const V total = toValue[k] + toMagnitude[k] * sign[k];
+      probe += total;
+      if (hard) hardBackward(i, total, gates, probe);
+      else generalBackward(i, total, probe);
+    }
+    const Mask none = upstream == 0;
+    for (i64 j = 0; j < depth; j++) {
+      const V byMagnitude = toMagnitude[j] + toValue[j] * sign[j];
+      const V bySign = toSign[j] + toValue[j] * magnitude[j];
+      probe += byMagnitude;
+      probe += bySign;
+      // 0 + x: a gradient that is zero is never −0.
+      toMagnitude[j] = none ? V{} : 0 + byMagnitude;
+      toSign[j] = none ? V{} : 0 + bySign;
+    }
+    redo = (redo | ~isFinite(probe)) & inUse;
+    if (any(redo)) each(redo, [&](const Nodes& nodes, Coefficients o, Coefficients g, i64 lane) {
+        const NodeGradients out{lanesOf(toValue, lane), lanesOf(toMagnitude, lane), lanesOf(toSign, lane)};
+        differentiateGraph(nodes, depth, o, g, limit, upstream[lane], out, lanesOf(outO, lane), lanesOf(outG, lane));
+      });
+    for (i64 j = depth; j < paddedTo(width, L); j++) toMagnitude[j] = toSign[j] = V{};
+  }
+
+ private:
+  // Of each node: ln m where m is not 0, else 0; gradients by value. `before`: products of the signs before a term.
+  V *log, *toValue, *before;
+  // Of each step: the linear part; the log part; E before it is clamped; Q.
+  V *linear, *product, *size, *Q;
+  // Of each step: whether its coefficients are whole.
+  Mask* whole;
+  // Of each term: q; its derivatives (1 − cos πO)/2 by the sign and, with a minus, (1 − s)/2 · π · sin πO by O.
+  V *q, *flip, *turn;
+  static constexpr i64 NODES = 8, STEPS = 7, TERMS = 5;
+  Mask redo;
+  bool hard, overfull;
+  /** Nodes that `log` is there for. */
+  i64 logs;
+
+  static Numbers lanesOf(V* vectors, i64 lane) { return {reinterpret_cast<f64*>(vectors) + lane, L}; }
+
+  template <typename Body>
+  __attribute__((noinline)) void each(Mask lanes, const Body& body) {
+    for (i64 lane = 0; lane < L; lane++) {
+      if (!lanes[lane]) continue;
+      const Nodes nodes{lanesOf(value, lane), lanesOf(magnitude, lane), lanesOf(sign, lane)};
+      const auto constant = [&](V* v) { return Coefficients{reinterpret_cast<const f64*>(v) + lane, L}; };
+      body(nodes, constant(O), constant(G), lane);
+    }
+  }
+
+  bool isHard() const {
+    Mask is = ~Mask{};
+    for (i64 j = 0; j < depth; j++) is &= (magnitude[j] >= 0) & (magnitudeOf(sign[j]) == 1) & (G[j] * G[j] == G[j]);
+    for (i64 i = 0; i < depth; i++)
+      for (i64 j = 0; j < depth + i; j++) {
+        const V c = O[i * width + j];
+        is &= c * c * c == c;
+      }
+    return !any(~is);
+  }
+
+  /** Makes `log` of the first `count` nodes. */
+  void takeLogs(i64 count) {
+    for (; logs < count; logs++) log[logs] = magnitude[logs] != 0 ? log64(magnitude[logs]) : V{};
+  }
+
+  V linearPart(const V* c, i64 count) const {
+    // −0 + x is x, also for −0.
+    V sum = splat(-0.0);
+    Mask some = Mask{};
+    for (i64 j = 0; j < count; j++) {
+      const Mask takesPart = c[j] != 0;
+      sum += takesPart ? c[j] * value[j] : splat(-0.0);
+      some |= takesPart;
+    }
+    return some ? sum : V{};
+  }
+
+  // The hard path: signs are ±1, so products of signed values are E·Q.
+
+  /** The last operands with a coefficient of 1, and those with −1, the latest first; 1 where there are no more. */
+  struct Operands {
+    static constexpr i64 ABOVE = 4, BELOW = 3;
+    V above[ABOVE], below[BELOW];
+    V countAbove = V{}, countBelow = V{};
+
+    Operands(const V* c, const V* v, i64 count) {
+      for (V& x : above) x = splat(1.0);
+      for (V& x : below) x = splat(1.0);
+      for (i64 j = 0; j < count; j++) {
+        const Mask up = c[j] > 0, down = c[j] < 0;
+        for (i64 r = ABOVE - 1; r > 0; r--) above[r] = up ? above[r - 1] : above[r];
+        for (i64 r = BELOW - 1; r > 0; r--) below[r] = down ? below[r - 1] : below[r];
+        above[0] = up ? v[j] : above[0];
+        below[0] = down ? v[j] : below[0];
+        countAbove += up ? c[j] : V{};
+        countBelow -= down ? c[j] : V{};
+      }
+    }
+
+    bool overfull() const { return any((countAbove > ABOVE) | (countBelow > BELOW)); }
+
+    /** The product of those above but `except`, in node order. */
+    V numerators(i64 except) const {
+      V x = splat(1.0);
+      for (i64 r = ABOVE - 1; r >= 0; r--)
+        if (r != except) x *= above[r];
+      return x;
+    }
+
+    /** x divided by those below, in node order, in the lanes that `where` names; `redo` where its numerators left the range. */
+    V divided(V x, V numeratorCount, Mask where, Mask& redo) const {
+      where &= countBelow > 0;
+      if (!any(where)) return x;
+      redo |= where & (numeratorCount > 1) & ~((magnitudeOf(x) >= MIN_NORMAL) & (magnitudeOf(x) <= LARGEST));
+      for (i64 r = BELOW - 1; r >= 0; r--)
+        if (r == 0 || any(where & (countBelow > static_cast<f64>(r)))) x /= below[r];
+      return x;
+    }
+  };
+
+  template <bool GRADIENTS>
+  V hardStep(i64 i) {
+    const i64 k = depth + i;
+    const V* c = O + i * width;
+    const V g = G[i];
+    linear[i] = linearPart(c, k);
+    if (!GRADIENTS && !any(g != 1)) return linear[i];
+    const Operands operands(c, value, k);
+    overfull = operands.overfull();
+    const V p = operands.divided(operands.numerators(NONE), operands.countAbove, ~Mask{}, redo);
+    size[i] = magnitudeOf(p);
+    product[i] = size[i] > limit ? signOf(p) * limit : p;
+    return g == 1 ? linear[i] : product[i];
+  }
+
+  void hardBackward(i64 i, V total, bool gates, V& probe) {
+    const i64 k = depth + i;
+    const V* c = O + i * width;
+    V* byO = outO + i * width;
+    const V g = G[i];
+    if (gates) outG[i] = 0 + chain(total, linear[i] - product[i]);
+    const V toLinear = total * g;
+    const V toLog = total * (1 - g);
+    const Mask active = toLog != 0;
+    if (!any(active)) {
+      for (i64 j = 0; j < k; j++) {
+        byO[j] = 0 + toLinear * value[j];
+        probe += byO[j];
+        toValue[j] += toLinear * c[j];
+      }
+      return;
+    }
+    takeLogs(k);
+    const Mask free = active & ~(size[i] > limit);
+    const V toSigns = active ? toLog * product[i] : V{};
+    const V toLogs = free ? toSigns : V{};
+    // By each operand, the latest first: E·Q without it, and its inverse.
+    const Operands operands(c, value, k);
+    V above[Operands::ABOVE], below[Operands::BELOW];
+    for (i64 r = 0; r < Operands::ABOVE; r++) {
+      const Mask there = free & (operands.countAbove > static_cast<f64>(r));
+      if (!any(there)) {
+        above[r] = V{};
+        continue;
+      }
+      const V others = operands.divided(operands.numerators(r), operands.countAbove - 1, there, redo);
+      above[r] = there ? toLog * others : V{};
+    }
+    for (i64 r = 0; r < Operands::BELOW; r++) {
+      const Mask there = free & (operands.countBelow > static_cast<f64>(r));
+      below[r] = any(there) ? (there ? toLogs * (-1 / operands.below[r]) : V{}) : V{};
+    }
+    for (i64 j = k - 1; j >= 0; j--) {
+      const Mask up = c[j] > 0, down = c[j] < 0;
+      byO[j] = (0 + toLinear * value[j]) + toLogs * log[j];
+      probe += byO[j];
+      toValue[j] += toLinear * c[j];
+      const V share = up ? above[0] : down ? below[0] : V{};
+      toMagnitude[j] += share * sign[j];
+      if (j < depth) toSign[j] += c[j] != 0 ? toSigns * sign[j] : V{};
+      for (i64 r = 0; r + 1 < Operands::ABOVE; r++) above[r] = up ? above[r + 1] : above[r];
+      for (i64 r = 0; r + 1 < Operands::BELOW; r++) below[r] = down ? below[r + 1] : below[r];
+    }
+  }
+
+  // The general path: E and Q apart.
+
+  /** body(t) for t = 1, 2, … while a lane of `size` has that much, up to 16. */
+  template <typename Body>
+  static void repeat(V size, const Body& body) {
+    for (f64 t = 1; t <= MAX_REPEATED && any(size >= t); t++) body(size >= t);
+  }
+
+  /** E over all terms but `except`, for the lanes whose coefficients are whole. */
+  V wholePart(const V* c, i64 count, i64 except) {
+    V numerators = splat(1.0), above = V{};
+    for (i64 j = 0; j < count; j++) {
+      if (j == except) continue;
+      above += c[j] > 0 ? c[j] : V{};
+      repeat(c[j], [&](Mask times) { numerators *= times ? magnitude[j] : splat(1.0); });
+    }
+    V quotient = numerators;
+    for (i64 j = 0; j < count; j++)
+      if (j != except) repeat(-c[j], [&](Mask times) { quotient /= times ? magnitude[j] : splat(1.0); });
+    // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+    const Mask out = (above >= 2) & ~((numerators >= MIN_NORMAL) & (numerators <= LARGEST));
+    if (!any(out)) return quotient;
+    V all = splat(1.0);
+    for (i64 j = 0; j < count; j++) {
+      if (j == except) continue;
+      repeat(c[j], [&](Mask times) { all *= times ? magnitude[j] : splat(1.0); });
+      repeat(-c[j], [&](Mask times) { all /= times ? magnitude[j] : splat(1.0); });
+    }
+    return out ? all : quotient;
+  }
+
+  /** exp(Σ O·ln m), for the lanes whose coefficients are not whole. */
+  V logPart(const V* c, i64 count) {
+    takeLogs(count);
+    V sum = V{};
+    for (i64 j = 0; j < count; j++) {
+      const V ln = magnitude[j] != 0 ? log[j] : splat(-__builtin_inf());
+      sum += c[j] != 0 ? c[j] * ln : V{};
+    }
+    return exp64(sum);
+  }
+
+  /** Q of step i; `backward` wants the terms, also of positive nodes. */
+  template <bool GRADIENTS>
+  V signPart(i64 i) {
+    V product = splat(1.0);
+    for (i64 j = 0; j < depth + i; j++) {
+      const i64 at = i * width + j;
+      const V c = O[at], s = sign[j];
+      const Mask takesPart = c != 0;
+      SinCos<V> turned{V{}, takesPart ? splat(-1.0) : splat(1.0)};
+      if (any((c * c * c != c) & ((s != 1) | (GRADIENTS ? ~Mask{} : Mask{})))) turned = sinCosPi64(c);
+      const V expected = (1 + s) * 0.5 + (1 - s) * 0.5 * turned.cos;
+      const V factor = takesPart & (s != 1) ? expected : splat(1.0);
+      product *= factor;
+      if (!GRADIENTS) continue;
+      q[at] = factor;
+      flip[at] = (1 - turned.cos) * 0.5;
+      turn[at] = (1 - s) * 0.5 * PI * turned.sin;
+    }
+    return product;
+  }
+
+  template <bool GRADIENTS>
+  V generalStep(i64 i) {
+    const i64 k = depth + i;
+    const V* c = O + i * width;
+    const V g = G[i];
+    linear[i] = linearPart(c, k);
+    if (!GRADIENTS && !any(g != 1)) return linear[i];
+    whole[i] = ~Mask{};
+    for (i64 j = 0; j < k; j++) {
+      whole[i] &= isWhole(c[j]);
+      // NaN too.
+      redo |= ~(magnitudeOf(c[j]) <= MAX_REPEATED);
+    }
+    const V E = any(whole[i]) ? wholePart(c, k, NONE) : V{};
+    size[i] = any(~whole[i]) ? (whole[i] ? E : logPart(c, k)) : E;
+    Q[i] = signPart<GRADIENTS>(i);
+    product[i] = (size[i] > limit ? splat(limit) : size[i]) * Q[i];
+    return g == 1 ? linear[i] : g == 0 ? product[i] : g * linear[i] + (1 - g) * product[i];
+  }
+
+  void generalBackward(i64 i, V total, V& probe) {
+    const i64 k = depth + i;
+    const V* c = O + i * width;
+    V* byO = outO + i * width;
+    const V g = G[i];
+    outG[i] = 0 + chain(total, linear[i] - product[i]);
+    const V toLinear = total * g;
+    const V toLog = total * (1 - g);
+    const Mask active = toLog != 0;
+    const Mask free = active & ~(size[i] > limit);
+    takeLogs(k);
+    const V E = size[i] > limit ? splat(limit) : size[i];
+    const V toLogs = free ? toLog * product[i] : V{};
+    V qBefore = splat(1.0);
+    for (i64 j = 0; j < k; j++) {
+      before[j] = qBefore;
+      qBefore *= q[i * width + j];
+    }
+    V qAfter = splat(1.0);
+    for (i64 j = k - 1; j >= 0; j--) {
+      const i64 at = i * width + j;
+      const V m = magnitude[j];
+      const Mask up = c[j] > 0;
+      const Mask takesPart = c[j] != 0;
+      const V others = takesPart & active ? toLog * (E * (before[j] * qAfter)) : V{};
+      qAfter *= q[at];
+      byO[j] = ((0 + toLinear * value[j]) + toLogs * log[j]) - others * turn[at];
+      probe += byO[j];
+      toValue[j] += toLinear * c[j];
+      toSign[j] += others * flip[at];
+      V share = toLogs * (c[j] / m);
+      const Mask wholeUp = free & up & whole[i];
+      if (any(wholeUp)) {
+        V power = c[j];
+        repeat(c[j] - 1, [&](Mask times) { power *= times ? m : splat(1.0); });
+        share = wholeUp ? toLog * (wholePart(c, k, j) * Q[i]) * power : share;
+      }
+      // E/m stands for the other terms times m^(c−1) only where both are well within the range.
+      const Mask within = (m > 0) & (magnitudeOf(log[j]) <= 300) & (magnitudeOf(c[j] * log[j]) <= 300) &
+                          (size[i] >= 1e-130) & (size[i] <= 1e130);
+      redo |= free & up & ~whole[i] & ~within;
+      toMagnitude[j] += takesPart & free ? share : V{};
+    }
+  }
+};
+
+// Kernels
+
+template <typename T>
+struct Fields {
+  T *V_mag, *V_sign, *O, *G;
+};
+
+struct Spec {
+  i64 depth, size;
+  bool shared;
+  f64 limit;
+};
+
+/** Rows of a field on their way to the lanes: those of a part of a block are followed by the first row again. */
+template <typename T>
+class Reader {
+ public:
+  Reader(const T* field, i64 rows, i64 stride, T* buffer) : field(field), rows(rows), stride(stride), buffer(buffer) {}
+
+  void read(i64 row, i64 columns, V* to) const {
+    // Whole tiles are read, also beyond the last row.
+    if ((row + L) * stride + L <= rows * stride) return toLanes(field + row * stride, stride, columns, to);
+    for (i64 l = 0; l < L; l++)
+      std::memcpy(buffer + l * stride, field + (row + l < rows ? row + l : row) * stride, stride * sizeof(T));
+    toLanes(buffer, stride, columns, to);
+  }
+
+ private:
+  const T* field;
+  i64 rows, stride;
+  T* buffer;
+};
+
+/** gradient[0 … n−1] (+)= rows of a block. */
+template <typename T>
+void write(const V* columns, i64 stride, i64 rows, T* gradient, bool accumulate, void* buffer) {
+  if (!accumulate) {
+    T* made = static_cast<T*>(buffer);
+    toRows(columns, stride, made);
+    std::memcpy(gradient, made, rows * stride * sizeof(T));
+    return;
+  }
+  f64* made = static_cast<f64*>(buffer);
+  toRows(columns, stride, made);
+  constexpr f64 MOST = sizeof(T) == sizeof(f32) ? __FLT_MAX__ : LARGEST;
+  for (i64 i = 0; i < rows * stride; i++) gradient[i] = static_cast<T>(held(gradient[i] + made[i], MOST));
+}
+
+/** body(block, row, rows, piece) for each block, its inputs read, the pieces in parallel. */
+template <typename T, typename Body>
+void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body) {
+  const i64 width = 2 * spec.depth, plan = spec.depth * width;
+  parallelRanges(spec.size, GRAIN, [&](i64 begin, i64 end) {
+    const Scratch<V> memory(Block::vectors(spec.depth));
+    const Scratch<f64> buffer(L * plan + L);
+    Block block(spec.depth, spec.limit, memory);
+    T* rowBuffer = reinterpret_cast<T*>(static_cast<f64*>(buffer));
+    const Reader<T> V_mag(fields.V_mag, spec.size, width, rowBuffer);
+    const Reader<T> V_sign(fields.V_sign, spec.size, width, rowBuffer);
+    const Reader<T> O(fields.O, spec.size, plan, rowBuffer);
+    const Reader<T> G(fields.G, spec.size, spec.depth, rowBuffer);
+    if (spec.shared) {
+      for (i64 i = 0; i < plan; i++) block.O[i] = splat(static_cast<f64>(fields.O[i]));
+      for (i64 i = 0; i < spec.depth; i++) block.G[i] = splat(static_cast<f64>(fields.G[i]));
+    }
+    for (i64 row = begin; row < end; row += L) {
+      V_mag.read(row, spec.depth, block.magnitude);
+      V_sign.read(row, spec.depth, block.sign);
+      if (!spec.shared) {
+        O.read(row, plan, block.O);
+        G.read(row, spec.depth, block.G);
+      }
+      body(block, row, row + L <= end ? L : end - row, static_cast<f64*>(buffer));
+    }
+  });
+}
+
+inline Mask firstLanes(i64 count) {
+  V lane;
+  for (i64 l = 0; l < L; l++) lane[l] = static_cast<f64>(l);
+  return lane < static_cast<f64>(count);
+}
+
+template <typename T>
+void dag(const Spec& spec, const Fields<const T>& fields, f64* values) {
+  forBlocks(spec, fields, [&](Block& block, i64 row, i64 rows, f64*) {
+    block.forward<false>(firstLanes(rows));
+    storePart(values + row, block.value[block.width - 1], rows);
+  });
+}
+
+template <typename T>
+void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* upstream, f64* values,
+                 const Fields<T>& gradients, i64 accumulate) {
+  const i64 width = 2 * spec.depth, plan = spec.depth * width, sums = plan + spec.depth;
+  const bool summed = spec.shared && (gradients.O || gradients.G);
+  const i64 pieces = (spec.size + GRAIN - 1) / GRAIN;
+  // For each piece the sums over its rows, those of rows 0, ROWS, 2·ROWS, … apart from those of 1, ROWS + 1, …
+  const Scratch<f64> partial(summed ? pieces * sums * ROWS : 1);
+  if (summed) std::memset(partial, 0, pieces * sums * ROWS * sizeof(f64));
+  forBlocks(spec, fields, [&](Block& block, i64 row, i64 rows, f64* buffer) {
+    const Mask inUse = firstLanes(rows);
+    block.forward<true>(inUse);
+    if (values) storePart(values + row, block.value[width - 1], rows);
+    const V up = upstream ? loadPart(upstream + row, rows) : inUse ? splat(1.0) : V{};
+    block.backward(up, inUse, gradients.G != nullptr);
+    const auto put = [&](const V* columns, i64 stride, T* gradient, i64 bit) {
+      if (gradient) write(columns, stride, rows, gradient + row * stride, accumulate >> bit & 1, buffer);
+    };
+    put(block.toMagnitude, width, gradients.V_mag, 0);
+    put(block.toSign, width, gradients.V_sign, 1);
+    if (!spec.shared) {
+      put(block.outO, plan, gradients.O, 2);
+      put(block.outG, spec.depth, gradients.G, 3);
+    }
+    if (!summed) return;
+    f64* sum = partial + row / GRAIN * sums * ROWS + row % ROWS;
+    const auto add = [&](V x, i64 at) {
+      store(sum + at * ROWS, held(load(sum + at * ROWS) + (inUse ? x : V{})));
+    };
+    for (i64 i = 0; i < spec.depth; i++) {
+      for (i64 j = 0; j < spec.depth + i; j++) add(block.outO[i * width + j], i * width + j);
+      add(block.outG[i], plan + i);
+    }
+  });
+  if (!summed) return;
+  constexpr f64 MOST = sizeof(T) == sizeof(f32) ? __FLT_MAX__ : LARGEST;
+  for (i64 i = 0; i < sums; i++) {
+    f64 total = 0;
+    for (i64 piece = 0; piece < pieces; piece++)
+      for (i64 r = 0; r < ROWS; r++) total = held(total + partial[(piece * sums + i) * ROWS + r]);
+    T* to = i < plan ? gradients.O + i : gradients.G + (i - plan);
+    const bool adds = accumulate >> (i < plan ? 2 : 3) & 1;
+    if (i < plan ? gradients.O : gradients.G) *to = static_cast<T>(held((adds ? *to : 0) + total, MOST));
+  }
+}
+
+}  // namespace
+
+// `accumulate`: bit 0 … 3 where the gradient of V_mag, V_sign, O, G is added to. `limit` is e^maxLog.
+#define DAG_KERNELS(T)                                                                                               \
+  DAG_KERNEL(dag_##T)                                                                                                \
+  (const T* V_mag, const T* V_sign, const T* O, const T* G, f64* values, i64 depth, i64 size, i64 shared,            \
+   f64 limit) {                                                                                                      \
+    dag<T>({depth, size, shared != 0, limit}, {V_mag, V_sign, O, G}, values);                                        \
+  }                                                                                                                  \
+  DAG_KERNEL(dag_backward_##T)                                                                                       \
+  (const T* V_mag, const T* V_sign, const T* O, const T* G, const f64* upstream, f64* values, T* gradV_mag,          \
+   T* gradV_sign, T* gradO, T* gradG, i64 accumulate, i64 depth, i64 size, i64 shared, f64 limit) {                  \
+    dagBackward<T>({depth, size, shared != 0, limit}, {V_mag, V_sign, O, G}, upstream, values,                       \
+                   {gradV_mag, gradV_sign, gradO, gradG}, accumulate);                                               \
+  }
+DAG_KERNELS(f32)
+DAG_KERNELS(f64)

@@ -1,0 +1,55 @@
+import type { Backend, DagFields, Target } from '../../backend.js';
+import { dataOf } from '../host.js';
+import type { Library } from './library.js';
+
+/** Steps of graphs: kernels/cpu/dag.cpp. */
+export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward'> {
+  const forward = kernels(library, 'dag', 'pppppiiid');
+  const backward = kernels(library, 'dag_backward', 'ppppppppppiiiid');
+  return {
+    dag: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, values) =>
+      forward[V_mag.dtype as 'f32' | 'f64'](
+        dataOf(V_mag),
+        dataOf(V_sign),
+        dataOf(O),
+        dataOf(G),
+        dataOf(values),
+        depth,
+        size,
+        Number(shared),
+        Math.exp(maxLog),
+      ),
+    dagBackward: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, upstream, values, gradients) =>
+      backward[V_mag.dtype as 'f32' | 'f64'](
+        dataOf(V_mag),
+        dataOf(V_sign),
+        dataOf(O),
+        dataOf(G),
+        upstream && dataOf(upstream),
+        values && dataOf(values),
+        written(gradients.V_mag),
+        written(gradients.V_sign),
+        written(gradients.O),
+        written(gradients.G),
+        accumulated(gradients),
+        depth,
+        size,
+        Number(shared),
+        Math.exp(maxLog),
+      ),
+  };
+}
+
+function kernels(library: Library, name: string, types: string) {
+  return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
+}
+
+function written(target: Target | null) {
+  return target && dataOf(target.storage);
+}
+
+/** A bit for each field whose gradient is added to what is there. */
+function accumulated({ V_mag, V_sign, O, G }: DagFields<Target | null>): number {
+  const bit = (target: Target | null, value: number) => (target?.accumulate ? value : 0);
+  return bit(V_mag, 1) + bit(V_sign, 2) + bit(O, 4) + bit(G, 8);
+}
