@@ -62,6 +62,16 @@ export interface MatmulSpec {
   readonly strideC: number;
 }
 
+/** A linear layer of m rows, n outputs and k inputs, and what follows it. */
+export interface LinearSpec {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly gelu: boolean;
+  readonly dropout: number;
+  readonly seed: Seed;
+}
+
 /** Causal multi-head attention of `batch` sequences of length `time`; `channels` over `heads` heads. */
 export interface AttentionSpec {
   readonly batch: number;
@@ -155,6 +165,30 @@ export interface Backend {
   gatherBackward(index: Storage, gradY: Storage, gradX: Target, n: number): void;
 
   matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Target): void;
+  /**
+   * y (m×n) = residual + dropout(gelu(x·weightᵀ + bias)), each part where it is wanted; `preactivation` (m×n) receives
+   * x·weightᵀ + bias.
+   */
+  linear(
+    spec: LinearSpec,
+    x: Storage,
+    weight: Storage,
+    bias: Storage | null,
+    residual: Storage | null,
+    y: Storage,
+    preactivation: Storage | null,
+  ): void;
+  /**
+   * From gradY: `gradSum` (m×n) receives the gradient of x·weightᵀ + bias, where that is not gradY itself, and `gradBias`
+   * its sum over the rows.
+   */
+  linearBackward(
+    spec: LinearSpec,
+    gradY: Storage,
+    preactivation: Storage | null,
+    gradSum: Storage | null,
+    gradBias: Target | null,
+  ): void;
   /** Rows of n: (log-)softmax. */
   softmax(x: Storage, y: Storage, n: number, log: boolean): void;
   softmaxBackward(y: Storage, gradY: Storage, gradX: Target, n: number, log: boolean): void;
@@ -181,9 +215,19 @@ export interface Backend {
   /** y[i] = table[index[i]] for rows of n. */
   embedding(table: Storage, index: Storage, y: Storage, n: number): void;
   embeddingBackward(index: Storage, gradY: Storage, gradTable: Target, n: number): void;
-  /** qkv (batch, time, 3·channels) → y (batch, time, channels); `saved` (batch, heads, time, time) is the backward pass's. */
-  attention(spec: AttentionSpec, qkv: Storage, y: Storage, saved: Storage): void;
-  attentionBackward(spec: AttentionSpec, qkv: Storage, saved: Storage, gradY: Storage, gradQkv: Target): void;
+  /**
+   * qkv (batch, time, 3·channels) → y (batch, time, channels); `logSums` (batch, heads, time) receives ln Σ exp of each row
+   * of scores.
+   */
+  attention(spec: AttentionSpec, qkv: Storage, y: Storage, logSums: Storage): void;
+  attentionBackward(
+    spec: AttentionSpec,
+    qkv: Storage,
+    y: Storage,
+    logSums: Storage,
+    gradY: Storage,
+    gradQkv: Target,
+  ): void;
   /** y (+)= x·mask/(1−p); the mask is a pure function of (seed, element). */
   dropout(x: Storage, y: Target, p: number, seed: Seed): void;
 

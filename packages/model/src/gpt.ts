@@ -4,13 +4,13 @@ import {
   dropout,
   embedding,
   full,
-  gelu,
   layerNorm,
   linear,
   narrow,
   randn,
   zeros,
   type Device,
+  type LinearOptions,
   type Shape,
   type Tensor,
 } from '@dag/executor';
@@ -145,9 +145,13 @@ class Block {
     const { nHead: heads, dropout: p } = this.config;
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
     const attended = causalAttention(this.attention.forward(this.ln1.forward(x)), { heads, ...weights });
-    x = add(x, drop(this.attentionOut.forward(attended), p, dropoutSeed, this.site + 1));
-    const hidden = this.down.forward(gelu(this.up.forward(this.ln2.forward(x))));
-    return add(x, drop(hidden, p, dropoutSeed, this.site + 2));
+    const added = (to: Tensor, site: number): LinearOptions => ({
+      residual: to,
+      ...(dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, site] }),
+    });
+    x = this.attentionOut.forward(attended, added(x, this.site + 1));
+    const hidden = this.up.forward(this.ln2.forward(x), { activation: 'gelu' });
+    return this.down.forward(hidden, added(x, this.site + 2));
   }
 }
 
@@ -165,8 +169,8 @@ export class Linear {
     this.bias = bias ? build.constant(`${name}.bias`, [to], 0) : null;
   }
 
-  forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+  forward(x: Tensor, options?: LinearOptions): Tensor {
+    return linear(x, this.weight, this.bias, options);
   }
 }
 

@@ -6,6 +6,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #if defined(__AVX512F__)
 #define DAG_VECTOR_BYTES 64
 #elif defined(__AVX2__)
@@ -77,17 +81,70 @@ inline __attribute__((always_inline)) To bits(From from) {
   return to;
 }
 
+template <int BYTES>
+struct IntOfSize {
+  using type = i32;
+};
+template <>
+struct IntOfSize<8> {
+  using type = i64;
+};
+
+/** The signed integers that have as many bits as T. */
+template <typename T>
+using IntOf = typename IntOfSize<sizeof(T)>::type;
+
+/** All bits of the first `n` lanes, and none of the others. */
+template <typename T>
+inline __attribute__((always_inline)) Vec<IntOf<T>> firstLanes(i64 n) {
+  Vec<IntOf<T>> lane;
+  for (i64 i = 0; i < LANES<T>; i++) lane[i] = static_cast<IntOf<T>>(i);
+  return lane < static_cast<IntOf<T>>(n);
+}
+
 /** First `n` elements of memory, the rest zero. */
 template <typename T>
-inline Vec<T> loadPart(const T* p, i64 n) {
+inline __attribute__((always_inline)) Vec<T> loadPart(const T* p, i64 n) {
+#if DAG_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) return bits<Vec<T>>(_mm512_maskz_loadu_epi32((1u << n) - 1, p));
+  if constexpr (sizeof(T) == 8) return bits<Vec<T>>(_mm512_maskz_loadu_epi64((1u << n) - 1, p));
+#elif DAG_VECTOR_BYTES == 32
+  const __m256i mask = bits<__m256i>(firstLanes<T>(n));
+  if constexpr (sizeof(T) == 4) return bits<Vec<T>>(_mm256_maskload_epi32(reinterpret_cast<const int*>(p), mask));
+  if constexpr (sizeof(T) == 8) return bits<Vec<T>>(_mm256_maskload_epi64(reinterpret_cast<const long long*>(p), mask));
+#else
   Vec<T> v{};
-  std::memcpy(&v, p, n * sizeof(T));
+  for (i64 i = 0; i < n; i++) v[i] = p[i];
   return v;
+#endif
 }
 
 template <typename T>
-inline void storePart(T* p, Vec<T> v, i64 n) {
-  std::memcpy(p, &v, n * sizeof(T));
+inline __attribute__((always_inline)) void storePart(T* p, Vec<T> v, i64 n) {
+#if DAG_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_epi32(p, (1u << n) - 1, bits<__m512i>(v));
+  if constexpr (sizeof(T) == 8) _mm512_mask_storeu_epi64(p, (1u << n) - 1, bits<__m512i>(v));
+#elif DAG_VECTOR_BYTES == 32
+  const __m256i mask = bits<__m256i>(firstLanes<T>(n));
+  if constexpr (sizeof(T) == 4) _mm256_maskstore_epi32(reinterpret_cast<int*>(p), mask, bits<__m256i>(v));
+  if constexpr (sizeof(T) == 8) _mm256_maskstore_epi64(reinterpret_cast<long long*>(p), mask, bits<__m256i>(v));
+#else
+  for (i64 i = 0; i < n; i++) p[i] = v[i];
+#endif
+}
+
+/** At most a whole vector. */
+template <typename T>
+inline __attribute__((always_inline)) Vec<T> loadUpTo(const T* p, i64 n) {
+  return n >= LANES<T> ? load(p) : loadPart(p, n);
+}
+
+template <typename T>
+inline __attribute__((always_inline)) void storeUpTo(T* p, Vec<T> v, i64 n) {
+  if (n >= LANES<T>)
+    store(p, v);
+  else
+    storePart(p, v, n);
 }
 
 /** Sum of the elements, always in the same order. */

@@ -37,9 +37,9 @@ export function causalAttention(
   const { backend } = qkv;
   const spec = { batch, time, channels: wide / 3, heads, dropout, seed };
   const y = empty([batch, time, wide / 3], dtype, backend);
-  const saved = empty([batch, heads, time, time], dtype, backend);
-  backend.attention(spec, qkv.storage, y.storage, saved.storage);
+  const logSums = empty([batch, heads, time], dtype, backend);
+  backend.attention(spec, qkv.storage, y.storage, logSums.storage);
   return record('causalAttention', y, [qkv], (gradY) =>
-    backend.attentionBackward(spec, qkv.storage, saved.storage, gradY, gradOf(qkv)),
+    backend.attentionBackward(spec, qkv.storage, y.storage, logSums.storage, gradY, gradOf(qkv)),
   );
 }

@@ -3,8 +3,9 @@ import { reference } from '../reference/index.js';
 import { dagKernels } from './dag.js';
 import type { Library } from './library.js';
 import { memory } from './memory.js';
+import { products } from './products.js';
 
 /** Native kernels on the memory of JavaScript; what no kernel is worth writing for runs as on `reference`. */
 export function createCpu(library: Library): Backend {
-  return { ...reference, device: 'cpu', ...memory(library), ...dagKernels(library) };
+  return { ...reference, device: 'cpu', ...memory(library), ...products(library), ...dagKernels(library) };
 }

@@ -5,6 +5,7 @@ import { dropout } from './dropout.js';
 import { binary, binaryBackward, copyStrided, cumsum, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
 import { dataOf, dtypeOf, hostArray, HostStorage } from '../host.js';
+import { linear, linearBackward } from './linear.js';
 import { matmul } from './matmul.js';
 import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalization.js';
 import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';
@@ -40,6 +41,18 @@ export const reference: Backend = {
   gatherBackward: (index, gradY, gradX, n) => gatherBackward(dataOf(index), dataOf(gradY), into(gradX), n),
 
   matmul: (spec, a, b, c) => matmul(spec, dataOf(a), dataOf(b), into(c)),
+  linear: (spec, x, weight, bias, residual, y, preactivation) =>
+    linear(
+      spec,
+      dataOf(x),
+      dataOf(weight),
+      optional(bias),
+      optional(residual),
+      dataOf(y),
+      optional(preactivation),
+    ),
+  linearBackward: (spec, gradY, preactivation, gradSum, gradBias) =>
+    linearBackward(spec, dataOf(gradY), optional(preactivation), optional(gradSum), wanted(gradBias)),
   softmax: (x, y, n, log) => softmax(dataOf(x), dataOf(y), n, log),
   softmaxBackward: (y, gradY, gradX, n, log) =>
     softmaxBackward(dataOf(y), dataOf(gradY), into(gradX), n, log),
@@ -59,9 +72,9 @@ export const reference: Backend = {
   embedding: (table, index, y, n) => embedding(dataOf(table), dataOf(index), dataOf(y), n),
   embeddingBackward: (index, gradY, gradTable, n) =>
     embeddingBackward(dataOf(index), dataOf(gradY), into(gradTable), n),
-  attention: (spec, qkv, y, saved) => attention(spec, dataOf(qkv), dataOf(y), dataOf(saved)),
-  attentionBackward: (spec, qkv, saved, gradY, gradQkv) =>
-    attentionBackward(spec, dataOf(qkv), dataOf(saved), dataOf(gradY), into(gradQkv)),
+  attention: (spec, qkv, y, logSums) => attention(spec, dataOf(qkv), dataOf(y), dataOf(logSums)),
+  attentionBackward: (spec, qkv, y, logSums, gradY, gradQkv) =>
+    attentionBackward(spec, dataOf(qkv), dataOf(y), dataOf(logSums), dataOf(gradY), into(gradQkv)),
   dropout: (x, y, p, seed) => dropout(dataOf(x), dataOf(y.storage), p, seed, y.accumulate),
 
   sumOfSquares: (x, total) => sumOfSquares(dataOf(x), dataOf(total)),

@@ -1,0 +1,101 @@
+import type { Backend, LinearSpec, MatmulSpec } from '../../backend.js';
+import { dataOf } from '../host.js';
+import { reference } from '../reference/index.js';
+import type { Library } from './library.js';
+
+/** Matrix products, linear layers and attention; the last two in f32, which is what models are trained in. */
+export function products(
+  library: Library,
+): Pick<Backend, 'matmul' | 'linear' | 'linearBackward' | 'attention' | 'attentionBackward'> {
+  const matmul = {
+    f32: library.kernel('matmul_f32', 'iiiiiiiiipppi'),
+    f64: library.kernel('matmul_f64', 'iiiiiiiiipppi'),
+  };
+  const linear = library.kernel('linear_f32', 'iiipppidddppp');
+  const linearBackward = library.kernel('linear_backward_f32', 'iippdddppi');
+  const attention = library.kernel('attention_f32', 'iiiidddppp');
+  const attentionBackward = library.kernel('attention_backward_f32', 'iiiidddpppppi');
+  return {
+    matmul: (spec: MatmulSpec, a, b, c) => {
+      const { batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC } = spec;
+      const [data, accumulate] = [dataOf(c.storage), c.accumulate];
+      const kernel = data instanceof Float64Array ? matmul.f64 : matmul.f32;
+      kernel(
+        batch,
+        m,
+        n,
+        k,
+        Number(transposeA),
+        Number(transposeB),
+        strideA,
+        strideB,
+        strideC,
+        dataOf(a),
+        dataOf(b),
+        data,
+        Number(accumulate),
+      );
+    },
+    linear: (spec: LinearSpec, x, weight, bias, residual, y, preactivation) => {
+      const data = dataOf(y);
+      if (data instanceof Float64Array)
+        return reference.linear(spec, x, weight, bias, residual, y, preactivation);
+      linear(
+        spec.m,
+        spec.n,
+        spec.k,
+        dataOf(x),
+        dataOf(weight),
+        bias && dataOf(bias),
+        Number(spec.gelu),
+        spec.dropout,
+        ...spec.seed,
+        residual && dataOf(residual),
+        data,
+        preactivation && dataOf(preactivation),
+      );
+    },
+    linearBackward: (spec, gradY, preactivation, gradSum, gradBias) => {
+      const data = dataOf(gradY);
+      if (data instanceof Float64Array)
+        return reference.linearBackward(spec, gradY, preactivation, gradSum, gradBias);
+      linearBackward(
+        spec.m,
+        spec.n,
+        data,
+        preactivation && dataOf(preactivation),
+        spec.dropout,
+        ...spec.seed,
+        gradSum && dataOf(gradSum),
+        gradBias && dataOf(gradBias.storage),
+        Number(gradBias?.accumulate),
+      );
+    },
+    attention: (spec, qkv, y, logSums) => {
+      const data = dataOf(y);
+      if (data instanceof Float64Array) return reference.attention(spec, qkv, y, logSums);
+      const { batch, time, channels, heads, dropout, seed } = spec;
+      attention(batch, time, channels, heads, dropout, ...seed, dataOf(qkv), data, dataOf(logSums));
+    },
+    attentionBackward: (spec, qkv, y, logSums, gradY, gradQkv) => {
+      const data = dataOf(gradY);
+      if (data instanceof Float64Array)
+        return reference.attentionBackward(spec, qkv, y, logSums, gradY, gradQkv);
+      const { batch, time, channels, heads, dropout, seed } = spec;
+      attentionBackward(
+        batch,
+        time,
+        channels,
+        heads,
+        dropout,
+        ...seed,
+        dataOf(qkv),
+        dataOf(y),
+        dataOf(logSums),
+        data,
+        dataOf(gradQkv.storage),
+        Number(gradQkv.accumulate),
+      );
+    },
+  };
+}

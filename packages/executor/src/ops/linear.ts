@@ -1,0 +1,103 @@
+import type { LinearSpec, Storage, Target } from '../backend.js';
+import { ExecutorError } from '../error.js';
+import { sameShape, show, sizeOf } from '../shape.js';
+import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+
+export interface LinearOptions {
+  /** Applied to x·weightᵀ + bias; GELU is the exact one. */
+  readonly activation?: 'gelu';
+  /** Probability of dropping an element after that. */
+  readonly dropout?: number;
+  readonly seed?: readonly [number, number];
+  /** (…, out) added last. */
+  readonly residual?: Tensor;
+}
+
+/**
+ * x (…, in) · weightᵀ + bias, with weight (out, in) and bias (out) as in PyTorch → (…, out). What follows it in a
+ * transformer block can be done in the same pass: residual + dropout(gelu(x·weightᵀ + bias)).
+ *
+ * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1).
+ */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
+  const { activation, dropout = 0, seed = [0, 0], residual } = options;
+  const inputs = [x, weight, bias, residual].filter((t) => t !== undefined && t !== null);
+  const backend = commonBackend('linear', ...inputs);
+  const dtype = commonDType('linear', ...inputs);
+  const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
+  check(x, weight, bias, shape, options);
+  const [n, k] = weight.shape as [number, number];
+  const spec: LinearSpec = {
+    m: sizeOf(shape.slice(0, -1)),
+    n,
+    k,
+    gelu: activation === 'gelu',
+    dropout,
+    seed,
+  };
+  const y = empty(shape, dtype, backend);
+  const preactivation = spec.gelu ? empty(shape, dtype, backend) : null;
+  backend.linear(
+    spec,
+    x.storage,
+    weight.storage,
+    bias?.storage ?? null,
+    residual?.storage ?? null,
+    y.storage,
+    preactivation?.storage ?? null,
+  );
+  return record('linear', y, inputs, (gradY) => {
+    if (residual?.requiresGrad) backend.cast(gradY, wantedGradOf(residual)!);
+    const gradBias = bias ? wantedGradOf(bias) : null;
+    let gradSum = gradY;
+    if (preactivation || dropout > 0) {
+      gradSum = empty(shape, dtype, backend).storage;
+      backend.linearBackward(spec, gradY, preactivation?.storage ?? null, gradSum, gradBias);
+    } else if (gradBias) backend.linearBackward(spec, gradY, null, null, gradBias);
+    const product = (
+      m: number,
+      n: number,
+      k: number,
+      transposeA: boolean,
+      a: Storage,
+      b: Storage,
+      c: Target,
+    ): void =>
+      backend.matmul(
+        { batch: 1, m, n, k, transposeA, transposeB: false, strideA: 0, strideB: 0, strideC: 0 },
+        a,
+        b,
+        c,
+      );
+    const gradX = wantedGradOf(x);
+    if (gradX) product(spec.m, k, n, false, gradSum, weight.storage, gradX);
+    const gradWeight = wantedGradOf(weight);
+    if (gradWeight) product(n, k, spec.m, true, gradSum, x.storage, gradWeight);
+  });
+}
+
+function check(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null | undefined,
+  shape: readonly number[],
+  { dropout = 0, residual }: LinearOptions,
+): void {
+  if (weight.shape.length !== 2 || x.shape[x.shape.length - 1] !== weight.shape[1])
+    throw new ExecutorError(
+      'shape',
+      `linear: x ${show(x.shape)} and weight ${show(weight.shape)} do not fit`,
+    );
+  if (bias && !sameShape(bias.shape, [weight.shape[0]!]))
+    throw new ExecutorError(
+      'shape',
+      `linear: weight ${show(weight.shape)} and bias ${show(bias.shape)} do not fit`,
+    );
+  if (residual && !sameShape(residual.shape, shape))
+    throw new ExecutorError(
+      'shape',
+      `linear: residual ${show(residual.shape)} is not of the shape ${show(shape)}`,
+    );
+  if (!(dropout >= 0 && dropout < 1))
+    throw new ExecutorError('value', `linear: dropout is in [0, 1), given ${dropout}`);
+}

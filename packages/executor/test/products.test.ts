@@ -1,0 +1,202 @@
+/** Matrix products, linear layers and attention of every backend against `reference`, over random shapes. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Backend, MatmulSpec, Storage, Target } from '../src/backend.js';
+import { backendOf } from '../src/devices.js';
+import { setNumThreads, type DType } from '../src/index.js';
+import { devices } from './devices.js';
+
+const reference = backendOf('reference');
+const runs = { numRuns: 30 };
+const seeds = fc.nat();
+/** Sizes of 1, odd ones, and some on both sides of the register tiles of the native kernels, or of their blocks. */
+const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(63, 64, 65, 97));
+const terms = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(64, 255, 256, 257, 300));
+
+function filled(backend: Backend, dtype: DType, length: number, seed: number): Storage {
+  const storage = backend.allocate(dtype, length);
+  // A linear congruential generator (Lehmer 1951): numbers from −1 to 1.
+  let state = (seed % 0x7ffffffe) + 1;
+  backend.write(
+    storage,
+    Float64Array.from({ length }, () => (state = (state * 48271) % 0x7fffffff) / 0x3fffffff - 1),
+  );
+  return storage;
+}
+
+/** Sums of `terms` numbers of about 1 in another order: each addition rounds a partial sum, by a unit in its last place. */
+function expectClose(actual: Storage, expected: Storage, backend: Backend, terms: number): void {
+  const [a, e] = [backend.readSync(actual), reference.readSync(expected)];
+  const unit = a instanceof Float64Array ? 2 ** -52 : 2 ** -23;
+  const allowed = unit * (8 + terms);
+  let worst = 0;
+  for (let i = 0; i < e.length; i++) {
+    const difference = Math.abs(a[i]! - e[i]!) / Math.max(1, Math.abs(e[i]!));
+    if (!(difference <= worst)) worst = difference;
+  }
+  expect(a.length).toBe(e.length);
+  expect(worst).toBeLessThanOrEqual(allowed);
+}
+
+describe.each(devices.filter((device) => device !== 'reference'))('on %s', (device) => {
+  const backend = backendOf(device);
+  /** Runs `body` on both backends, each with its own storages, and → both results. */
+  const both = <T>(body: (on: Backend) => T): [T, T] => [body(backend), body(reference)];
+  const sameBits = (body: (on: Backend) => Storage[]): void => {
+    const results = [1, 2, 3].map((threads) => {
+      setNumThreads(threads);
+      return body(backend).map((s) => backend.readSync(s));
+    });
+    setNumThreads(2);
+    expect(results[1]).toEqual(results[0]);
+    expect(results[2]).toEqual(results[0]);
+  };
+
+  const product = (
+    on: Backend,
+    dtype: DType,
+    spec: MatmulSpec,
+    accumulate: boolean,
+    seed: number,
+  ): Storage => {
+    const { batch, m, n, k, strideA, strideB, strideC } = spec;
+    const length = (one: number, stride: number): number => (stride === 0 ? one : one * batch);
+    const a = filled(on, dtype, length(m * k, strideA), seed);
+    const b = filled(on, dtype, length(k * n, strideB), seed + 1);
+    const c = filled(on, dtype, length(m * n, strideC), seed + 2);
+    on.matmul(spec, a, b, { storage: c, accumulate });
+    return c;
+  };
+
+  it.each<DType>(['f32', 'f64'])('matmul, every transpose, batched, added or not, in %s', (dtype) => {
+    const flags = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean());
+    const strides = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.constantFrom('none', 'a', 'b', 'c'));
+    fc.assert(
+      fc.property(
+        size,
+        size,
+        terms,
+        flags,
+        strides,
+        seeds,
+        (m, n, k, [tA, tB, accumulate], [batch, shared], seed) => {
+          const stride = (which: string, one: number): number => (shared === which ? 0 : one);
+          const spec: MatmulSpec = {
+            ...{ batch, m, n, k, transposeA: tA, transposeB: tB },
+            ...{ strideA: stride('a', m * k), strideB: stride('b', k * n), strideC: stride('c', m * n) },
+          };
+          const [c, expected] = both((on) => product(on, dtype, spec, accumulate, seed));
+          expectClose(c, expected, backend, k * (shared === 'c' ? batch : 1));
+        },
+      ),
+      runs,
+    );
+  });
+
+  it('matmul gives the same bits whatever the number of threads', () => {
+    const spec = { batch: 1, m: 203, n: 130, k: 300, strideA: 0, strideB: 0, strideC: 0 };
+    sameBits((on) =>
+      [true, false].flatMap((transposeA) =>
+        [true, false].map((transposeB) => product(on, 'f32', { ...spec, transposeA, transposeB }, false, 5)),
+      ),
+    );
+  });
+
+  it('matmul of matrices without elements writes zeros', () => {
+    const spec = { batch: 1, m: 3, n: 2, k: 0, transposeA: false, transposeB: false };
+    const c = product(backend, 'f32', { ...spec, strideA: 0, strideB: 0, strideC: 0 }, false, 1);
+    expect(Array.from(backend.readSync(c))).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  /** y and x·Wᵀ + b of a layer, then the gradients of both. */
+  const layer = (
+    on: Backend,
+    dtype: DType,
+    [m, n, k]: readonly [number, number, number],
+    options: { gelu: boolean; dropout: number; bias: boolean; residual: boolean; accumulate: boolean },
+    seed: number,
+  ): Storage[] => {
+    const spec = { m, n, k, gelu: options.gelu, dropout: options.dropout, seed: [seed, 7] as const };
+    const [x, weight] = [filled(on, dtype, m * k, seed), filled(on, dtype, n * k, seed + 1)];
+    const bias = options.bias ? filled(on, dtype, n, seed + 2) : null;
+    const residual = options.residual ? filled(on, dtype, m * n, seed + 3) : null;
+    const y = on.allocate(dtype, m * n);
+    const preactivation = options.gelu ? on.allocate(dtype, m * n) : null;
+    on.linear(spec, x, weight, bias, residual, y, preactivation);
+    const gradY = filled(on, dtype, m * n, seed + 4);
+    const gradSum = options.gelu || options.dropout > 0 ? on.allocate(dtype, m * n) : null;
+    const gradBias: Target = { storage: filled(on, dtype, n, seed + 5), accumulate: options.accumulate };
+    on.linearBackward(spec, gradY, preactivation, gradSum, options.bias ? gradBias : null);
+    return [y, gradBias.storage, ...[preactivation, gradSum].filter((s) => s !== null)];
+  };
+
+  it.each<DType>(['f32', 'f64'])('linear with bias, GELU, dropout and residual, in %s', (dtype) => {
+    const options = fc.record({
+      gelu: fc.boolean(),
+      dropout: fc.constantFrom(0, 0.1, 0.5),
+      bias: fc.boolean(),
+      residual: fc.boolean(),
+      accumulate: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(size, size, terms, options, seeds, (m, n, k, of, seed) => {
+        const [actual, expected] = both((on) => layer(on, dtype, [m, n, k], of, seed));
+        actual.forEach((s, i) => expectClose(s, expected[i]!, backend, k + m));
+      }),
+      runs,
+    );
+  });
+
+  it('linear gives the same bits whatever the number of threads', () => {
+    const options = { gelu: true, dropout: 0.2, bias: true, residual: true, accumulate: false };
+    sameBits((on) => layer(on, 'f32', [317, 130, 70], options, 3));
+  });
+
+  const attended = (
+    on: Backend,
+    dtype: DType,
+    [batch, time, heads, width]: readonly [number, number, number, number],
+    dropout: number,
+    accumulate: boolean,
+    seed: number,
+  ): Storage[] => {
+    const channels = heads * width;
+    const spec = { batch, time, channels, heads, dropout, seed: [seed, 9] as const };
+    const qkv = filled(on, dtype, batch * time * 3 * channels, seed);
+    const y = on.allocate(dtype, batch * time * channels);
+    const logSums = on.allocate(dtype, batch * heads * time);
+    on.attention(spec, qkv, y, logSums);
+    const gradY = filled(on, dtype, batch * time * channels, seed + 1);
+    const gradQkv = { storage: filled(on, dtype, batch * time * 3 * channels, seed + 2), accumulate };
+    on.attentionBackward(spec, qkv, y, logSums, gradY, gradQkv);
+    return [y, logSums, gradQkv.storage];
+  };
+
+  it.each<DType>(['f32', 'f64'])('causalAttention, with and without dropout, in %s', (dtype) => {
+    const time = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(63, 64, 65, 100));
+    const shape = fc.tuple(
+      fc.integer({ min: 1, max: 3 }),
+      time,
+      fc.integer({ min: 1, max: 3 }),
+      fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(32, 48, 64, 65)),
+    );
+    fc.assert(
+      fc.property(
+        shape,
+        fc.constantFrom(0, 0.1, 0.5),
+        fc.boolean(),
+        seeds,
+        (of, dropout, accumulate, seed) => {
+          const [actual, expected] = both((on) => attended(on, dtype, of, dropout, accumulate, seed));
+          // Scores are sums over the width, gradients over the time besides, and probabilities multiply both.
+          actual.forEach((s, i) => expectClose(s, expected[i]!, backend, of[1] + of[3]));
+        },
+      ),
+      runs,
+    );
+  });
+
+  it('causalAttention gives the same bits whatever the number of threads', () => {
+    sameBits((on) => attended(on, 'f32', [3, 70, 4, 24], 0.1, false, 11));
+  });
+});
