@@ -7,5 +7,6 @@ export { generateExpression, generateText, type GenerateOptions, type TextStyle 
 export { normalize } from './normalize.js';
 export { parse } from './parse.js';
 export { completePrefix } from './prefix.js';
+export { readPrefixes, type Prefix, type Prefixes } from './prefixes.js';
 export { type Limits } from './scan.js';
 export { fromWords, textToWords, toWords, wordsToText } from './words.js';

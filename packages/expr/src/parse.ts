@@ -14,7 +14,8 @@ import { scan, type Limits, type Token } from './scan.js';
  */
 export function parse(text: string, limits: Limits = {}): Expr {
   const { tokens, incomplete } = scan(text, limits);
-  if (incomplete !== null) throw incomplete;
+  const error = incomplete();
+  if (error !== null) throw error;
   try {
     return parseTokens(tokens, tokens.length);
   } catch (error) {
@@ -38,7 +39,7 @@ const PRODUCTS: Readonly<Record<string, ChainType>> = { '*': 'Mul', '/': 'Div' }
  * descent along the grammar of the README. `scan` has seen to all that could be wrong; a parenthesis that is not
  * closed is closed at the end.
  */
-function parseTokens(tokens: readonly Token[], count: number): Expr {
+export function parseTokens(tokens: readonly Token[], count: number): Expr {
   let next = 0;
   return sum();
 

@@ -40,7 +40,8 @@ function complete(text: string, { tokens, unclosed }: Scan): string | null {
   return kept + decimal + ')'.repeat(unclosed - dropped.filter((token) => token.kind === 'open').length);
 }
 
-function isWords(text: string): boolean {
+/** Whether a text is words, not symbols: nothing but names, one of which belongs to the vocabulary. */
+export function isWords(text: string): boolean {
   const pieces = typeof text === 'string' ? text.trim().split(/\s+/) : [];
-  return pieces.some(isVocabulary) && pieces.every(isName);
+  return pieces.every(isName) && pieces.some(isVocabulary);
 }

@@ -35,8 +35,8 @@ export interface Scan {
   readonly tokens: readonly Token[];
   /** Parentheses that the text leaves open. */
   readonly unclosed: number;
-  /** Why the text is no whole expression, though the begin of one; null where it is whole. */
-  readonly incomplete: ExprError | null;
+  /** Why the text is no whole expression, though the begin of one; null where it is whole. Made when it is asked for. */
+  incomplete(): ExprError | null;
 }
 
 const NUMBER = /(?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
@@ -62,7 +62,7 @@ function skipBlanks(text: string, position: number): number {
 
 /**
  * Cuts a text into the tokens of an expression, and checks all that an expression needs but what follows from a
- * token's absence at the end: the begin of an expression passes as well, and says in `incomplete` what is missing.
+ * token's absence at the end: the begin of an expression passes as well, and `incomplete` says what is missing.
  * Iterative and linear in the text, so that a hostile one meets its error here and never a deep recursion.
  *
  * @throws ExprError with the position of the first character that no expression could have there.
@@ -119,7 +119,7 @@ export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limit
     }
     position = skipBlanks(text, position);
   }
-  return { tokens, unclosed: levels.length, incomplete: whatIsMissing() };
+  return { tokens, unclosed: levels.length, incomplete };
 
   function readNumber(number: string): void {
     const next = text[position + number.length];
@@ -155,7 +155,7 @@ export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limit
     push('inverse', length);
   }
 
-  function whatIsMissing(): ExprError | null {
+  function incomplete(): ExprError | null {
     if (tokens.length === 0)
       return new ExprError('syntax', 'An expression is expected, such as 2.5 * (3 + x).', end);
     const last = tokens.at(-1)!;
@@ -173,11 +173,8 @@ function checkLimits(text: unknown, maxLength: number, maxDepth: number): void {
       `An expression is a string, not ${text === null ? 'null' : typeof text}.`,
     );
   }
-  for (const [name, limit] of Object.entries({ maxLength, maxDepth })) {
-    if (typeof limit !== 'number' || !(limit >= 1)) {
-      throw new ExprError('bad-option', `${name} must be a number of at least 1, not ${String(limit)}.`);
-    }
-  }
+  checkLimit('maxLength', maxLength);
+  checkLimit('maxDepth', maxDepth);
   if (text.length > maxLength) {
     throw new ExprError(
       'too-long',
@@ -185,4 +182,9 @@ function checkLimits(text: unknown, maxLength: number, maxDepth: number): void {
       maxLength,
     );
   }
+}
+
+function checkLimit(name: string, limit: unknown): void {
+  if (typeof limit === 'number' && limit >= 1) return;
+  throw new ExprError('bad-option', `${name} must be a number of at least 1, not ${String(limit)}.`);
 }

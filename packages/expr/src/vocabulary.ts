@@ -22,6 +22,9 @@ const SAID = new Map(PHRASES.toReversed());
 const UNDERSTOOD = PHRASES.map(([symbol, phrase]) => ({ symbol, words: phrase.split(' ') })).sort(
   (a, b) => b.words.length - a.words.length,
 );
+const BY_FIRST_WORD = new Map(
+  UNDERSTOOD.map(({ words: [first] }) => [first!, UNDERSTOOD.filter(({ words }) => words[0] === first)]),
+);
 const LONGEST = Math.max(...UNDERSTOOD.map(({ words }) => words.length));
 const VOCABULARY = new Set(UNDERSTOOD.flatMap(({ words }) => words));
 
@@ -38,10 +41,11 @@ export function spell(symbols: string): string {
 /** Whether a word belongs to a phrase, in any case of letters. */
 export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());
 
-/** A symbol or a name that was said, and where. */
+/** A symbol or a name that was said, and where: from `position` to before `end`. */
 export interface Spoken {
   readonly symbol: string;
   readonly position: number;
+  readonly end: number;
 }
 
 /**
@@ -57,24 +61,26 @@ export function readPhrases(text: string, as: 'whole' | 'prefix'): { spoken: Spo
   const spoken: Spoken[] = [];
   for (let i = 0; i < pieces.length;) {
     const { word, position } = pieces[i]!;
-    const phrase = UNDERSTOOD.find((candidate) =>
+    const phrase = BY_FIRST_WORD.get(words[i]!)?.find((candidate) =>
       candidate.words.every((wanted, k) => wanted === words[i + k]),
     );
-    if (phrase !== undefined) spoken.push({ symbol: phrase.symbol, position });
     const next = i + (phrase?.words.length ?? 0);
-    if (next < pieces.length && isCutOff(words.slice(i, i + LONGEST + 1), lastMayBeCut)) {
+    if (phrase !== undefined) spoken.push({ symbol: phrase.symbol, position, end: endOf(pieces[next - 1]!) });
+    if (next < pieces.length && pieces.length - i <= LONGEST && isCutOff(words.slice(i), lastMayBeCut)) {
       return { spoken, rest: text.slice(pieces[next]!.position).trimEnd() };
     }
     if (phrase === undefined) {
       if (!isName(word) || isVocabulary(word)) throw unexpected(word, position);
-      spoken.push({ symbol: word, position });
+      spoken.push({ symbol: word, position, end: endOf(pieces[i]!) });
     }
     i = Math.max(next, i + 1);
   }
   return { spoken, rest: null };
 }
 
-/** Whether the words, which may be the last of the text, begin a phrase that is longer than they are. */
+const endOf = ({ word, position }: { word: string; position: number }): number => position + word.length;
+
+/** Whether the last words of the text begin a phrase that is longer than they are. */
 function isCutOff(words: readonly string[], lastMayBeCut: boolean): boolean {
   return UNDERSTOOD.some(
     (phrase) =>

@@ -55,8 +55,16 @@ export function fromWords(words: string, { maxLength = MAX_WORDS_LENGTH, ...limi
  * @throws ExprError `syntax` where something else than words and names stands.
  */
 export function wordsToText(words: string): string {
+  return readWords(words).text;
+}
+
+/** The text of `wordsToText`, and for each phrase that is whole where it ends in the words and in the text. */
+export function readWords(words: string): { text: string; ends: { words: number; text: number }[] } {
   checkLength(words, Infinity);
-  return write(readPhrases(words, 'prefix').spoken).text;
+  const { spoken } = readPhrases(words, 'prefix');
+  const { text, offsets } = write(spoken);
+  const ends = spoken.map(({ symbol, end }, i) => ({ words: end, text: offsets[i]! + symbol.length }));
+  return { text, ends };
 }
 
 /**

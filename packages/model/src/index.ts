@@ -23,7 +23,10 @@ export {
 export { readPlan } from './plan-predictor/read-plan.js';
 export {
   createRegisterTargets,
+  readInfix,
+  writeInfixTargets,
   writeRegisterTargets,
+  type Infix,
   type RegisterTargets,
 } from './plan-predictor/register-targets.js';
 export { PredictorModel, type PredictedValue, type PredictorConfig } from './predictor-model.js';

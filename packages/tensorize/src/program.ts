@@ -1,5 +1,6 @@
 import type { Expr } from '@dag/expr';
 import { TensorizeError } from './error.js';
+import { normalForm, type Source } from './source.js';
 
 /** `linear` steps add and subtract (G = 1), `log` steps multiply and divide (G = 0). */
 export type Domain = 'linear' | 'log';
@@ -48,12 +49,13 @@ interface OpenStep extends Step {
 }
 
 /**
- * Compiles a normal form into numbers and steps, without recursion: nesting of any depth compiles, so that the error
- * for a depth that is too small can say what is needed.
+ * The numbers and steps of an expression, for `writeGraph`. Without recursion: nesting of any depth compiles, so that
+ * the error for a depth that is too small can say what is needed.
  *
+ * @throws ExprError where the text is no expression
  * @throws TensorizeError `bad-expression` where a number is not finite or a chain has no second operand
  */
-export function compile(root: Expr): Program {
+export function compile(source: Source): Program {
   const numbers: number[] = [];
   const symbols = new Map<string, number>();
   const steps: Step[] = [];
@@ -66,7 +68,7 @@ export function compile(root: Expr): Program {
   };
 
   const open: OpenStep[] = [];
-  let expr = root;
+  let expr = normalForm(source);
   for (;;) {
     if (!isLeaf(expr)) {
       const step = openStep(expr);

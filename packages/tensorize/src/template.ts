@@ -1,7 +1,7 @@
 import { checkCount } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { compile, programDepth } from './program.js';
-import { normalForm, type Source } from './source.js';
+import type { Source } from './source.js';
 import { writeGraph } from './write-graph.js';
 import { zeroDag } from './zero-dag.js';
 
@@ -27,7 +27,7 @@ export interface Template {
  * @throws TensorizeError `depth`, `bad-expression` or `bad-option`, as `tensorize` does
  */
 export function tensorizeWithSymbols(source: Source, options: { depth?: number } = {}): Template {
-  const program = compile(normalForm(source));
+  const program = compile(source);
   const { depth = programDepth(program) } = options;
   checkCount('depth', depth);
   const tensors = zeroDag({ depth, size: 1 });

@@ -3,7 +3,7 @@ import { checkIndex, checkTensors, sharesPlan } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
-import { normalForm, type Source } from './source.js';
+import type { Source } from './source.js';
 import { clearGraph, writeGraph } from './write-graph.js';
 import { zeroDag } from './zero-dag.js';
 
@@ -74,10 +74,10 @@ export function tensorizeInto(source: Source | null, tensors: DagTensors, index:
  *
  * @throws ExprError where the text is no expression, TensorizeError `bad-expression` where a number is not finite
  */
-export const requiredDepth = (source: Source): number => programDepth(compile(normalForm(source)));
+export const requiredDepth = (source: Source): number => programDepth(compile(source));
 
 function writeSource(source: Source, tensors: DagTensors, index: number): void {
-  const program = compile(normalForm(source));
+  const program = compile(source);
   if (program.symbols.size > 0) {
     const names = [...program.symbols.keys()].join(', ');
     throw new TensorizeError(

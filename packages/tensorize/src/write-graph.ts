@@ -1,14 +1,19 @@
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
-import { programDepth, type Operand, type Program } from './program.js';
+import { programDepth, type Program } from './program.js';
 
 /** Makes graph `index` of a batch the zero DAG, whatever it held. */
 export function clearGraph({ depth, V_mag, V_sign, O, G }: DagTensors, index: number): void {
   const width = 2 * depth;
-  V_mag.fill(0, index * width, (index + 1) * width);
-  V_sign.fill(1, index * width, (index + 1) * width);
-  O.fill(0, index * depth * width, (index + 1) * depth * width);
-  G.fill(1, index * depth, (index + 1) * depth);
+  set(V_mag, 0, index * width, width);
+  set(V_sign, 1, index * width, width);
+  set(O, 0, index * depth * width, depth * width);
+  set(G, 1, index * depth, depth);
+}
+
+/** `array.fill`, whose call alone costs more than the few numbers of a graph. */
+function set(array: Float64Array, value: number, from: number, count: number): void {
+  for (let i = from; i < from + count; i++) array[i] = value;
 }
 
 /** Writes a number to a node: its magnitude and its sign, which −0 has too. `at` is an offset into both arrays. */
@@ -17,30 +22,43 @@ export function writeValue({ V_mag, V_sign }: DagTensors, at: number, value: num
   V_sign[at] = value < 0 || Object.is(value, -0) ? -1 : 1;
 }
 
-/** Writes a program as graph `index` of a batch. Throws `depth` before anything is written. */
+/**
+ * Writes a program as graph `index` of a batch: what `tensorizeInto` does with an expression, for one that is compiled
+ * once and written many times, with the same numbers or others. Variables have 0. Neither the lengths of the batch's
+ * arrays nor `index` are checked; every graph has a plan of its own.
+ *
+ * @example
+ * const program = compile('2 * 3');
+ * writeGraph(program, batch, 0);
+ * writeGraph({ ...program, numbers: [2, 35] }, batch, 1); // 2 * 35
+ *
+ * @throws TensorizeError `depth` where the batch's is too small, before anything is written
+ */
 export function writeGraph(program: Program, tensors: DagTensors, index: number): void {
+  const { numbers, steps } = program;
   const { depth, O, G } = tensors;
   const width = 2 * depth;
   checkFits(program, depth);
   clearGraph(tensors, index);
 
-  program.numbers.forEach((value, node) => {
-    writeValue(tensors, index * width + node, value);
-  });
-
-  const nodeOf = ({ from, index: i }: Operand): number => (from === 'initial' ? i : depth + i);
-  program.steps.forEach(({ domain, operands, coefficients }, i) => {
+  for (let node = 0; node < numbers.length; node++) {
+    writeValue(tensors, index * width + node, numbers[node]!);
+  }
+  for (let i = 0; i < depth; i++) {
     const row = (index * depth + i) * width;
-    operands.forEach((operand, k) => {
-      const at = row + nodeOf(operand);
-      O[at] = O[at]! + coefficients[k]!;
-    });
+    const step = steps[i];
+    if (step === undefined) {
+      const last = i === 0 ? 0 : depth + i - 1;
+      O[row + last] = 1;
+      continue;
+    }
+    const { domain, operands, coefficients } = step;
+    for (let k = 0; k < operands.length; k++) {
+      const { from, index: at } = operands[k]!;
+      const node = row + (from === 'initial' ? at : depth + at);
+      O[node] = O[node]! + coefficients[k]!;
+    }
     G[index * depth + i] = domain === 'linear' ? 1 : 0;
-  });
-
-  for (let i = program.steps.length; i < depth; i++) {
-    const last = i === 0 ? 0 : depth + i - 1;
-    O[(index * depth + i) * width + last] = 1;
   }
 }
 

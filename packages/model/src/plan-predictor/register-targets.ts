@@ -48,43 +48,24 @@ export function writeRegisterTargets(
   expr: Expr,
   layout: RegisterLayout,
 ): boolean {
-  const infix = readInfix(expr);
+  const infix = /[eE]/.test(text) ? null : readInfix(expr);
   const literals = text.match(/\d+\.?\d*|\.\d+/g) ?? [];
-  const K = operatorCount(layout);
-  const S = slotCount(layout);
-  const R = layout.digits;
-  if (!infix || infix.numbers.length !== literals.length || infix.operators.length > K || /[eE]/.test(text))
-    return false;
-  if (literals.some((literal) => literal.replace('.', '').length > R)) return false;
-
-  infix.numbers.forEach(({ slot, value }, n) => {
-    const [whole = '', decimals = ''] = literals[n]!.split('.');
-    const at = index * S + slot;
-    [...whole, ...decimals].forEach((digit, r) => (targets.digits[at * R + r] = Number(digit)));
-    targets.begun[at] = 1;
-    targets.length[at] = whole.length;
-    targets.negative[at] = value < 0 || Object.is(value, -0) ? 1 : 0;
-  });
-  infix.operators.forEach(({ operator, above }, k) => {
-    targets.operators[index * K + k] = operator;
-    for (let j = above.from; j < above.to; j++) if (j !== k) targets.above[(index * K + k) * K + j] = 1;
-  });
-  // Operators that were typed but have no operand yet are not in `expr`; a minus of a group may follow another.
-  const complete = infix.operators.length;
-  if (/[-+*/×÷−(]\s*$/.test(text))
-    targets.operators.fill(-1, index * K + complete, index * K + Math.min(K, complete + 2));
-  else targets.count[index] = complete;
-  return true;
+  const open = /[-+*/×÷−(]\s*$/.test(text);
+  return infix !== null && writeInfixTargets(targets, index, infix, literals, open, layout);
 }
 
 /** An expression as it is read: numbers in their slots, operators with the range of operators that they stand above. */
-interface Infix {
-  readonly numbers: readonly { slot: number; value: number }[];
-  readonly operators: readonly { operator: OperatorClass; above: { from: number; to: number } }[];
+export interface Infix {
+  readonly numbers: readonly { readonly slot: number; readonly negative: boolean }[];
+  readonly operators: readonly {
+    readonly operator: OperatorClass;
+    readonly above: { readonly from: number; readonly to: number };
+  }[];
 }
 
-function readInfix(expr: Expr): Infix | null {
-  const numbers: { slot: number; value: number }[] = [];
+/** An expression as registers hold it; null where they cannot, as it has variables or powers. */
+export function readInfix(expr: Expr): Infix | null {
+  const numbers: { slot: number; negative: boolean }[] = [];
   const operators: { operator: OperatorClass; above: { from: number; to: number } }[] = [];
   const put = (operator: OperatorClass, from: number, operand: Expr): boolean => {
     const above = { from, to: 0 };
@@ -96,7 +77,7 @@ function readInfix(expr: Expr): Infix | null {
   const visit = (e: Expr): boolean => {
     switch (e.type) {
       case 'Num':
-        numbers.push({ slot: operators.length, value: e.value });
+        numbers.push({ slot: operators.length, negative: e.value < 0 || Object.is(e.value, -0) });
         return true;
       case 'Neg':
         return put(5, operators.length, e.arg);
@@ -115,3 +96,57 @@ function readInfix(expr: Expr): Infix | null {
 }
 
 const CLASS = { Add: 1, Sub: 2, Mul: 3, Div: 4 } as const;
+
+/**
+ * `writeRegisterTargets` for many prefixes of one text: those that end between two numbers, or in the second of them,
+ * have the infix of one expression.
+ *
+ * @param literals The digits of each number that the tokens have written, with the decimal point and without signs.
+ * @param open Whether the prefix ends in an operator, a sign or an open parenthesis.
+ * @returns false where registers cannot hold it (too many digits or operators); the row then stays empty.
+ */
+export function writeInfixTargets(
+  targets: RegisterTargets,
+  index: number,
+  { numbers, operators }: Infix,
+  literals: readonly string[],
+  open: boolean,
+  layout: RegisterLayout,
+): boolean {
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
+  const R = layout.digits;
+  if (numbers.length !== literals.length || operators.length > K) return false;
+  for (const literal of literals) if (digitCount(literal) > R) return false;
+
+  for (let n = 0; n < numbers.length; n++) {
+    const { slot, negative } = numbers[n]!;
+    const literal = literals[n]!;
+    const at = index * S + slot;
+    let digit = at * R;
+    let whole = literal.length;
+    for (let i = 0; i < literal.length; i++) {
+      const code = literal.charCodeAt(i);
+      if (code === POINT) whole = i;
+      else targets.digits[digit++] = code - ZERO;
+    }
+    targets.begun[at] = 1;
+    targets.length[at] = whole;
+    targets.negative[at] = negative ? 1 : 0;
+  }
+  for (let k = 0; k < operators.length; k++) {
+    const { operator, above } = operators[k]!;
+    targets.operators[index * K + k] = operator;
+    for (let j = above.from; j < above.to; j++) if (j !== k) targets.above[(index * K + k) * K + j] = 1;
+  }
+  // Operators that were typed but have no operand yet are not in the expression; a minus of a group may follow another.
+  const complete = operators.length;
+  if (open) targets.operators.fill(-1, index * K + complete, index * K + Math.min(K, complete + 2));
+  else targets.count[index] = complete;
+  return true;
+}
+
+const ZERO = '0'.charCodeAt(0);
+const POINT = '.'.charCodeAt(0);
+
+const digitCount = (literal: string): number => literal.length - (literal.includes('.') ? 1 : 0);

@@ -1,15 +1,15 @@
-import { completePrefix, generateText, normalize, parse, wordsToText, type Expr } from '@dag/expr';
+import { generateText, wordsToText } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
   tokenizer,
-  writeRegisterTargets,
   type RegisterLayout,
   type RegisterTargets,
   type TokenizerName,
 } from '@dag/model';
-import { tensorizeInto, zeroDag, type DagTensors } from '@dag/tensorize';
+import { zeroDag, type DagTensors } from '@dag/tensorize';
 import { TrainError } from '../error.js';
+import { writePrefixTargets } from './prefix-targets.js';
 
 /** What decides the examples of a stream. */
 export interface StreamConfig extends RegisterLayout {
@@ -51,6 +51,10 @@ const MAX_DRAWS = 1000;
  * @throws {TrainError} `bad-config` where the block size has no room for such expressions.
  */
 export function streamText(config: StreamConfig, split: Split, index: number): string {
+  return drawText(config, split, index).text;
+}
+
+function drawText(config: StreamConfig, split: Split, index: number): { text: string; ids: number[] } {
   const { seed, depth, maxDigits, maxDecimals, style, negatedGroups, blockSize } = config;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const text = generateText({
@@ -62,9 +66,9 @@ export function streamText(config: StreamConfig, split: Split, index: number): s
       style,
       negatedGroups,
     });
-    const heldOut = hash(symbols(text, style)) % HELD_OUT_ONE_IN === 0;
-    if (heldOut === (split === 'held-out') && tokenizer(config.tokenizer).encode(text).length <= blockSize)
-      return text;
+    if (isHeldOut(text) !== (split === 'held-out')) continue;
+    const ids = tokenizer(config.tokenizer).encode(text);
+    if (ids.length <= blockSize) return { text, ids };
   }
   throw new TrainError(
     'bad-config',
@@ -72,67 +76,67 @@ export function streamText(config: StreamConfig, split: Split, index: number): s
   );
 }
 
+const isHeldOut = (text: string): boolean =>
+  hash(/[a-z]/.test(text) ? wordsToText(text) : text) % HELD_OUT_ONE_IN === 0;
+
 /** FNV-1a (Fowler, Noll & Vo), 32 bits, of the text without its spaces, and mixed so that all bits count. */
 function hash(text: string): number {
   let h = 0x811c9dc5;
-  for (const c of text.replaceAll(' ', '')) h = Math.imul(h ^ c.charCodeAt(0), 0x01000193);
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] !== ' ') h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  }
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   return (h ^ (h >>> 13)) >>> 0;
 }
 
 /** Batch `index` of the training stream: texts index·B … index·B + B − 1 with the targets of all their prefixes. */
 export function trainingBatch(config: StreamConfig, index: number): Batch {
-  const texts = Array.from({ length: config.batchSize }, (_, b) =>
-    streamText(config, 'train', index * config.batchSize + b),
+  const drawn = Array.from({ length: config.batchSize }, (_, b) =>
+    drawText(config, 'train', index * config.batchSize + b),
   );
-  return batchOf(texts, config);
+  return encodedBatch(drawn, config);
+}
+
+/** Tokens and targets of every prefix of `texts`. */
+export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
+  return encodedBatch(
+    texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(text) })),
+    config,
+  );
 }
 
 /** Lengths are rounded up to a multiple of this, so that batches have few different shapes. */
 const LENGTH_STEP = 8;
 
-/** Tokens and targets of every prefix of `texts`. */
-export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
-  const tokens = tokenizer(config.tokenizer);
-  const rows = texts.map((text) => tokens.encode(text));
-  const longest = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
+function encodedBatch(examples: readonly { text: string; ids: number[] }[], config: StreamConfig): Batch {
+  const textOf = tokenTexts(config.tokenizer);
+  const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const T = Math.min(config.blockSize, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
-  const B = texts.length;
-  const ids = new Int32Array(B * T);
-  const valid = new Uint8Array(B * T);
-  const plan = zeroDag({ depth: config.depth, size: B * T });
-  const registers = createRegisterTargets(B * T, config);
-  rows.forEach((row, b) => {
-    ids.set(row.slice(0, T), b * T);
-    const read = prefixReader();
-    for (let t = 0; t < Math.min(row.length, T); t++) {
-      const text = symbols(tokens.decode(row.slice(0, t + 1)), config.style);
-      const expr = read(text);
-      if (!expr || !writeRegisterTargets(registers, b * T + t, text, expr.parsed, config)) continue;
-      tensorizeInto(expr.normal, plan, b * T + t);
-      valid[b * T + t] = 1;
-    }
+  const B = examples.length;
+  const tokens = new Int32Array(B * T);
+  const targets = {
+    valid: new Uint8Array(B * T),
+    plan: zeroDag({ depth: config.depth, size: B * T }),
+    registers: createRegisterTargets(B * T, config),
+  };
+  examples.forEach(({ ids }, b) => {
+    const row = ids.slice(0, T);
+    tokens.set(row, b * T);
+    writePrefixTargets(targets, b * T, row.map(textOf), config);
   });
-  return { texts, shape: [B, T], tokens: ids, valid, plan, values: execute(plan), registers };
+  const texts = examples.map(({ text }) => text);
+  return { texts, shape: [B, T], tokens, values: execute(targets.plan), ...targets };
 }
 
-/** Digits and operators of a text that may be in words. */
-function symbols(text: string, style: StreamConfig['style']): string {
-  return (style === 'words' || style === 'mixed') && /[a-z]/.test(text) ? wordsToText(text) : text;
-}
+const knownTexts = new Map<TokenizerName, Map<number, string>>();
 
-/** Reads prefixes of one text; neighbours often complete to the same expression, which is read once. */
-function prefixReader(): (text: string) => { parsed: Expr; normal: Expr } | null {
-  let lastText: string | null = null;
-  let last: { parsed: Expr; normal: Expr } | null = null;
-  return (text) => {
-    const complete = completePrefix(text);
-    if (complete === null) return null;
-    if (complete !== lastText) {
-      const parsed = parse(complete);
-      lastText = complete;
-      last = { parsed, normal: normalize(parsed) };
-    }
-    return last;
+/** Gives the texts of single tokens: decoding is slow, and a stream has few different tokens. */
+function tokenTexts(name: TokenizerName): (id: number) => string {
+  const known = knownTexts.get(name) ?? new Map<number, string>();
+  knownTexts.set(name, known);
+  return (id) => {
+    let text = known.get(id);
+    if (text === undefined) known.set(id, (text = tokenizer(name).decode([id])));
+    return text;
   };
 }
