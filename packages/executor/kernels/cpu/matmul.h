@@ -40,8 +40,8 @@ template <typename T>
 constexpr i64 NR = NV * LANES<T>;
 /** Terms of a block: a panel of B of KC rows stays in the L1 cache while panels of A pass by. */
 constexpr i64 KC = 256;
-/** Register tiles in a block of A: it stays in the L2 cache while panels of B pass by. */
-constexpr i64 MAX_TILES = 6;
+/** Most register tiles in a block of A: it stays in the L2 cache while panels of B pass by. */
+constexpr i64 MAX_TILES = 24;
 /** Bytes of B that are packed at a time. */
 constexpr i64 PACKED_BYTES = i64{16} << 20;
 /** Below this many multiplications packing costs more than it gains. */
@@ -75,7 +75,8 @@ __attribute__((noinline)) void block(const T* a, const T* b, T* c, i64 rows, i64
     for (i64 i = 0; i < rows; i += MR) {
       T* corner = c + i * ldc + j;
       if (i + MR <= rows && j + NR<T> <= columns) {
-        for (i64 r = 0; r < MR; r++) __builtin_prefetch(corner + r * ldc, 1);
+        for (i64 r = 0; r < MR; r++)
+          for (i64 v = 0; v < NV; v++) __builtin_prefetch(corner + r * ldc + v * LANES<T>, 1, 2);
         const Tile<T> tile = product<T>(a + i * k, b + j * k, k);
         // The rows are unrolled like the registers they lie in.
 #pragma GCC unroll 16
@@ -96,70 +97,77 @@ __attribute__((noinline)) void block(const T* a, const T* b, T* c, i64 rows, i64
     }
 }
 
-/**
- * Packs `count` lines of `width` panels: to[line · PANEL + i] = from(line, i), where element (line, i) lies at
- * line·lineStep + i·1 (`along`: panels run along memory) or line + i·step; past `valid` elements: zeros.
- */
+/** One panel of a matrix whose panels run across memory: to[p·PANEL + i] = from[i·step + p], zeros from `valid` on. */
 template <typename T, i64 PANEL>
-void packPanel(const T* from, i64 step, bool along, i64 lines, i64 valid, T* to) {
-  if (along) {
-    if (valid >= PANEL)
-      for (i64 p = 0; p < lines; p++) std::memcpy(to + p * PANEL, from + p * step, PANEL * sizeof(T));
-    else
-      for (i64 p = 0; p < lines; p++)
-        for (i64 i = 0; i < PANEL; i++) to[p * PANEL + i] = i < valid ? from[p * step + i] : T{0};
-    return;
-  }
+void packAcross(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   constexpr i64 L = LANES<T>;
   // Squares in registers. One that reaches past the panel writes into the next line, which is written after it: squares
   // go down the lines, and from the last columns to the first.
   for (i64 i = (PANEL - 1) / L * L; i >= 0; i -= L) {
     i64 p = 0;
-    for (; p + L < lines; p += L) {
+    for (; p + L < depth; p += L) {
       Vec<T> square[L];
       for (i64 r = 0; r < L; r++) square[r] = i + r < PANEL && i + r < valid ? load(from + (i + r) * step + p) : Vec<T>{};
       transpose<T>(square);
       for (i64 r = 0; r < L; r++) store(to + (p + r) * PANEL + i, square[r]);
     }
-    for (; p < lines; p++)
+    for (; p < depth; p++)
       for (i64 r = i; r < i + L && r < PANEL; r++) to[p * PANEL + r] = r < valid ? from[r * step + p] : T{0};
   }
+}
+
+/** All panels of a matrix whose lines lie along memory: line by line, as memory is read fastest. */
+template <typename T, i64 PANEL>
+void packAlong(const T* from, i64 step, i64 depth, i64 valid, T* to) {
+  for (i64 p = 0; p < depth; p++) {
+    const T* line = from + p * step;
+    T* at = to + p * PANEL;
+    i64 i = 0;
+    for (; i + PANEL <= valid; i += PANEL, at += depth * PANEL) std::memcpy(at, line + i, PANEL * sizeof(T));
+    if (i == valid) continue;
+    for (i64 r = 0; r < PANEL; r++) at[r] = i + r < valid ? line[i + r] : T{0};
+  }
+}
+
+/** Packs `valid` rows (or columns) of depth `depth` into panels; `along`: a line of a panel lies along memory. */
+template <typename T, i64 PANEL>
+void pack(const T* from, i64 step, bool along, i64 depth, i64 valid, T* to) {
+  if (along) return packAlong<T, PANEL>(from, step, depth, valid, to);
+  for (i64 i = 0; i < valid; i += PANEL) packAcross<T, PANEL>(from + i * step, step, depth, valid - i, to + i * depth);
 }
 
 i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
 i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
+/** Panels of B that a thread packs at a time. */
+constexpr i64 PACK_PANELS = 8;
+
 /** Packs columns `from … from + columns − 1` of B: for each block of KC rows its panels one after another. */
 template <typename T>
 void packB(const Matrices<T>& x, i64 from, i64 columns, T* packed) {
-  const i64 panels = roundUp(columns, NR<T>) / NR<T>;
-  parallelFor(panels, [&](i64 panel) {
-    const i64 j = panel * NR<T>;
-    for (i64 p = 0; p < x.k; p += KC) {
-      const i64 depth = least(KC, x.k - p);
-      T* to = packed + p * panels * NR<T> + j * depth;
-      const T* source = x.transposeB ? x.b + (from + j) * x.k + p : x.b + p * x.n + from + j;
-      packPanel<T, NR<T>>(source, x.transposeB ? x.k : x.n, !x.transposeB, depth, columns - j, to);
-    }
+  const i64 blocks = (x.k + KC - 1) / KC, wide = PACK_PANELS * NR<T>, groups = (columns + wide - 1) / wide;
+  parallelFor(blocks * groups, [&](i64 piece) {
+    const i64 p = piece / groups * KC, j = piece % groups * wide, depth = least(KC, x.k - p);
+    const T* source = x.transposeB ? x.b + (from + j) * x.k + p : x.b + p * x.n + from + j;
+    pack<T, NR<T>>(source, x.transposeB ? x.k : x.n, !x.transposeB, depth, least(wide, columns - j),
+                   packed + p * roundUp(columns, NR<T>) + j * depth);
   });
 }
 
 template <typename T>
 void packA(const Matrices<T>& x, i64 row, i64 rows, i64 p, i64 depth, T* packed) {
-  for (i64 i = 0; i < rows; i += MR) {
-    const T* source = x.transposeA ? x.a + p * x.m + row + i : x.a + (row + i) * x.k + p;
-    packPanel<T, MR>(source, x.transposeA ? x.m : x.k, x.transposeA, depth, rows - i, packed + i * depth);
-  }
+  const T* source = x.transposeA ? x.a + p * x.m + row : x.a + row * x.k + p;
+  pack<T, MR>(source, x.transposeA ? x.m : x.k, x.transposeA, depth, rows, packed);
 }
 
-/** Rows of a block of A: few enough blocks to fill the cache, enough of them to keep the threads evenly busy. */
+/** Rows of a block of A: large ones read B less often, small ones keep the threads evenly busy. */
 i64 blockRows(i64 m) {
-  const i64 tiles = (m + MR - 1) / MR;
-  i64 best = 1, wasted = tiles;
-  for (i64 size = MAX_TILES; size >= 2; size--) {
-    // Two threads or four: the last round of blocks leaves some of them idle.
-    const i64 waste = roundUp((tiles + size - 1) / size, 4) * size - tiles;
-    if (waste * 8 < wasted * 7) best = size, wasted = waste;
+  const i64 tiles = (m + MR - 1) / MR, threads = dagPoolThreads();
+  i64 best = 1, least = INT64_MAX;
+  for (i64 size = 1; size <= MAX_TILES; size++) {
+    const i64 blocks = (tiles + size - 1) / size, rounds = (blocks + threads - 1) / threads;
+    // To read the panels of B once more costs about as much as a tile.
+    if (rounds * (size + 1) <= least) best = size, least = rounds * (size + 1);
   }
   return best * MR;
 }

@@ -134,6 +134,8 @@ void dagPoolRun(int64_t count, void (*task)(void*, int64_t), void* context) {
   for (int64_t i = 0; i < count; i++) task(context, i);
 }
 
+int64_t dagPoolThreads() { return pool.limit.load(); }
+
 /** Sets how many threads run a kernel, this one included; → how many there are. */
 DAG_EXPORT int32_t dag_set_threads(int32_t threads) {
   while (pool.taken.exchange(true)) sched_yield();

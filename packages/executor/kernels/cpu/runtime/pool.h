@@ -5,6 +5,9 @@
 /** Runs task(context, 0 … count − 1), on this thread and on idle workers; returns when all are done. */
 void dagPoolRun(int64_t count, void (*task)(void* context, int64_t index), void* context);
 
+/** Threads that a kernel runs on. What a kernel computes must not depend on it, only how it cuts its work. */
+int64_t dagPoolThreads();
+
 /** Memory of at least `bytes`, aligned to a cache line, contents unspecified; the process ends where there is none. */
 void* dagScratchTake(int64_t bytes);
 void dagScratchReturn(void* memory);

@@ -4,10 +4,18 @@
 
 #include <cstdint>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "exports.h"
 #include "pool.h"
 
 namespace {
+
+constexpr int64_t CACHE_LINE = 64;
+/** Blocks from this size on are of huge pages, where the system has them. */
+constexpr int64_t HUGE_PAGE = int64_t{1} << 21;
 
 /** What stands before the memory that is handed out: one cache line. */
 struct alignas(64) Block {
@@ -45,10 +53,13 @@ void* dagScratchTake(int64_t bytes) {
   Block* block = takeIdle(size);
   if (!block) {
     void* memory = nullptr;
-    if (posix_memalign(&memory, 64, sizeof(Block) + size) != 0) {
+    if (posix_memalign(&memory, size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE, sizeof(Block) + size) != 0) {
       fprintf(stderr, "@dag/executor: no memory for %lld bytes of scratch\n", static_cast<long long>(size));
       abort();
     }
+#if defined(__linux__)
+    if (size >= HUGE_PAGE) madvise(memory, sizeof(Block) + size, MADV_HUGEPAGE);
+#endif
     block = static_cast<Block*>(memory);
     block->bytes = size;
     allocated++;
