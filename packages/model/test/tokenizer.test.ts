@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { encode as encodeWhole } from 'gpt-tokenizer/encoding/r50k_base';
 import { ModelError } from '../src/error.js';
 import { tokenizer, type TokenizerName } from '../src/tokenizer/tokenizer.js';
 
@@ -47,6 +48,20 @@ describe('gpt2', () => {
     expect(gpt2.encode('Hello world')).toEqual([15496, 995]);
     expect(gpt2.encode('Hello, my dog is cute')).toEqual([15496, 11, 616, 3290, 318, 13779]);
     expect(gpt2.decode([50256])).toBe('<|endoftext|>');
+  });
+
+  test('gives the ids of gpt-tokenizer for any text, the second time too', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.string({ unit: fc.constantFrom(..." \t\n0123456789.+-*/()'sdrelvé×"), maxLength: 40 }),
+    );
+    fc.assert(
+      fc.property(text, (text) => {
+        const ids = encodeWhole(text, { disallowedSpecial: new Set() });
+        expect([gpt2.encode(text), gpt2.encode(text)]).toEqual([ids, ids]);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('text that spells a special token encodes as text', () => {

@@ -79,11 +79,14 @@ function drawText(config: StreamConfig, split: Split, index: number): { text: st
 const isHeldOut = (text: string): boolean =>
   hash(/[a-z]/.test(text) ? wordsToText(text) : text) % HELD_OUT_ONE_IN === 0;
 
+const SPACE = 32;
+
 /** FNV-1a (Fowler, Noll & Vo), 32 bits, of the text without its spaces, and mixed so that all bits count. */
 function hash(text: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
-    if (text[i] !== ' ') h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+    const code = text.charCodeAt(i);
+    if (code !== SPACE) h = Math.imul(h ^ code, 0x01000193);
   }
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   return (h ^ (h >>> 13)) >>> 0;
