@@ -1,4 +1,4 @@
-// exp, log, tanh, sigmoid, softplus and GELU in single precision, for vectors. Range reductions and polynomials are those
+// exp, log, tanh and GELU in single precision, for vectors. Range reductions and polynomials are those
 // of Cephes (S. L. Moshier, 1992: expf, logf, tanhf) where nothing else is said; errors are a few ulp.
 #pragma once
 #include "simd.h"
@@ -73,20 +73,6 @@ inline __attribute__((always_inline)) Vec<f32> tanh32(Vec<f32> x) {
   p = p * z - 3.33332819422e-1f;
   const Vec<f32> far = withSign32(1.f - 2.f / (exp32(a + a) + 1.f), x);
   return a < 0.625f ? p * z * x + x : far;
-}
-
-/** 1/(1 + e^-x), by e^-|x| so that small results keep their digits. */
-inline __attribute__((always_inline)) Vec<f32> sigmoid32(Vec<f32> x) {
-  const Vec<f32> e = exp32(-magnitude32(x));
-  return (x < 0.f ? e : splat(1.f)) / (1.f + e);
-}
-
-/** ln(1 + e^x). */
-inline __attribute__((always_inline)) Vec<f32> softplus32(Vec<f32> x) {
-  const Vec<f32> e = exp32(-magnitude32(x));
-  // ln(1 + e) = ln u + (what the sum u lost)/u, to the first order.
-  const Vec<f32> u = 1.f + e;
-  return (x < 0.f ? Vec<f32>{} : x) + (log32(u) + (e - (u - 1.f)) / u);
 }
 
 struct Gelu32 {

@@ -1,0 +1,140 @@
+// Functions of one element, and dropout: each function beside its derivative.
+#include "vector_math.h"
+#include "philox.h"
+#include "stream.h"
+
+namespace {
+
+/** In the order of UNARY_KINDS in src/backends/cpu/elementwise.ts; the last two in f32 alone. */
+enum UnaryKind : i64 { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU };
+
+template <typename T, typename F>
+void apply(const T* x, T* y, i64 n, const F& f) {
+  stream<T>(n, [&](i64 i, i64 lanes) DAG_INLINE { storeUpTo(y + i, f(loadUpTo(x + i, lanes)), lanes); });
+}
+
+template <typename T>
+void unary(i64 kind, const T* x, T* y, i64 n, T p, T q) {
+  using V = Vec<T>;
+  switch (kind) {
+    case ABS: return apply(x, y, n, [](V v) DAG_INLINE { return magnitude(v); });
+    case EXP: return apply(x, y, n, [](V v) DAG_INLINE { return expOf(v); });
+    case LOG: return apply(x, y, n, [](V v) DAG_INLINE { return logOf(v); });
+    case SQRT: return apply(x, y, n, [](V v) DAG_INLINE { return rootOf<T>(v); });
+    case SQUARE: return apply(x, y, n, [](V v) DAG_INLINE { return v * v; });
+    case SIGMOID: return apply(x, y, n, [](V v) DAG_INLINE { return sigmoidOf<T>(v); });
+    case SOFTPLUS: return apply(x, y, n, [](V v) DAG_INLINE { return softplusOf<T>(v); });
+    case AFFINE: return apply(x, y, n, [=](V v) DAG_INLINE { return p * v + q; });
+    case CLAMP:
+      return apply(x, y, n, [=](V v) DAG_INLINE {
+        const V above = v < p ? splat(p) : v;
+        return above > q ? splat(q) : above;
+      });
+    case HUBER:
+      return apply(x, y, n, [=](V v) DAG_INLINE {
+        const V a = magnitude(v);
+        return a <= p ? v * v / 2 : p * (a - p / 2);
+      });
+  }
+  if constexpr (sizeof(T) == sizeof(f32)) {
+    if (kind == TANH) apply(x, y, n, [](V v) DAG_INLINE { return tanh32(v); });
+    if (kind == GELU) apply(x, y, n, [](V v) DAG_INLINE { return gelu32(v); });
+  }
+}
+
+/** What a derivative is made from; kinds that need neither read neither. */
+template <typename T>
+struct UnaryPass {
+  const T* x;
+  const T* y;
+  const T* gradY;
+  T* gradX;
+  i64 n;
+  bool accumulate;
+};
+
+/** gradX (+)= gradY·f(x, y). */
+template <typename T, typename F>
+void applyBackward(const UnaryPass<T>& pass, const F& f) {
+  const auto [x, y, gradY, gradX, n, accumulate] = pass;
+  const T *from = x, *made = y, *upstream = gradY;
+  T* into = gradX;
+  const bool add = accumulate;
+  stream<T>(n, [=](i64 i, i64 lanes) DAG_INLINE {
+    const Vec<T> slope = f(loadUpTo(from + i, lanes), loadUpTo(made + i, lanes));
+    put(into + i, loadUpTo(upstream + i, lanes) * slope, lanes, add);
+  });
+}
+
+template <typename T>
+void unaryBackward(i64 kind, const UnaryPass<T>& pass, T p, T q) {
+  using V = Vec<T>;
+  const V zero{}, one = splat<T>(1);
+  switch (kind) {
+    // x itself: ±0, or NaN.
+    case ABS: return applyBackward(pass, [=](V x, V) DAG_INLINE { return x > 0 ? one : x < 0 ? -one : x; });
+    case EXP: return applyBackward(pass, [](V, V y) DAG_INLINE { return y; });
+    case LOG: return applyBackward(pass, [](V x, V) DAG_INLINE { return 1 / x; });
+    case SQRT: return applyBackward(pass, [=](V, V y) DAG_INLINE { return one / (y + y); });
+    case SQUARE: return applyBackward(pass, [](V x, V) DAG_INLINE { return x + x; });
+    case SIGMOID: return applyBackward(pass, [](V, V y) DAG_INLINE { return y * (1 - y); });
+    case SOFTPLUS: return applyBackward(pass, [](V x, V) DAG_INLINE { return sigmoidOf<T>(x); });
+    case AFFINE: return applyBackward(pass, [=](V, V) DAG_INLINE { return splat(p); });
+    case CLAMP:
+      return applyBackward(pass, [=](V x, V) DAG_INLINE { return (x >= p) & (x <= q) ? one : zero; });
+    case HUBER:
+      return applyBackward(pass, [=](V x, V) DAG_INLINE {
+        const V above = x < -p ? splat(-p) : x;
+        return above > p ? splat(p) : above;
+      });
+  }
+  if constexpr (sizeof(T) == sizeof(f32)) {
+    if (kind == TANH) applyBackward(pass, [](V, V y) DAG_INLINE { return 1 - y * y; });
+    if (kind == GELU) applyBackward(pass, [](V x, V) DAG_INLINE { return geluDerivative32(x); });
+  }
+}
+
+/** y (+)= x·scale where an element's word of the stream is at least p·2³², else 0; see src/backends/reference/dropout.ts. */
+template <typename T>
+void dropout(const T* x, T* y, i64 n, f64 p, Seed seed, bool accumulate) {
+  const u32 threshold = static_cast<u32>(p * 4294967296.0 + 0.5);
+  const T scale = static_cast<T>(1 / (1 - p));
+  parallelRanges(n, GRAIN, [&](i64 begin, i64 end) {
+    u32 words[RANDOM_BLOCK];
+    for (i64 block = begin; block < end; block += RANDOM_BLOCK) {
+      randomBlock(seed, static_cast<u64>(block), words);
+      const i64 count = least(RANDOM_BLOCK, end - block);
+      const T* from = x + block;
+      T* into = y + block;
+      if (accumulate)
+        for (i64 i = 0; i < count; i++) into[i] += words[i] >= threshold ? from[i] * scale : 0;
+      else
+        for (i64 i = 0; i < count; i++) into[i] = words[i] >= threshold ? from[i] * scale : 0;
+    }
+  });
+}
+
+Seed seedOf(f64 low, f64 high) { return {static_cast<u32>(low), static_cast<u32>(high)}; }
+
+}  // namespace
+
+DAG_KERNEL(unary_f32)(i64 kind, const f32* x, f32* y, i64 n, f64 p, f64 q) {
+  unary(kind, x, y, n, static_cast<f32>(p), static_cast<f32>(q));
+}
+DAG_KERNEL(unary_f64)(i64 kind, const f64* x, f64* y, i64 n, f64 p, f64 q) { unary(kind, x, y, n, p, q); }
+
+DAG_KERNEL(unary_backward_f32)(i64 kind, const f32* x, const f32* y, const f32* gradY, f32* gradX, i64 n, f64 p, f64 q,
+                               i64 accumulate) {
+  unaryBackward<f32>(kind, {x, y, gradY, gradX, n, accumulate != 0}, static_cast<f32>(p), static_cast<f32>(q));
+}
+DAG_KERNEL(unary_backward_f64)(i64 kind, const f64* x, const f64* y, const f64* gradY, f64* gradX, i64 n, f64 p, f64 q,
+                               i64 accumulate) {
+  unaryBackward<f64>(kind, {x, y, gradY, gradX, n, accumulate != 0}, p, q);
+}
+
+DAG_KERNEL(dropout_f32)(const f32* x, f32* y, i64 n, f64 p, f64 seedLow, f64 seedHigh, i64 accumulate) {
+  dropout(x, y, n, p, seedOf(seedLow, seedHigh), accumulate != 0);
+}
+DAG_KERNEL(dropout_f64)(const f64* x, f64* y, i64 n, f64 p, f64 seedLow, f64 seedHigh, i64 accumulate) {
+  dropout(x, y, n, p, seedOf(seedLow, seedHigh), accumulate != 0);
+}

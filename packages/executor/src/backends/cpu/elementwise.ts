@@ -1,0 +1,58 @@
+import type { Backend, UnaryKind } from '../../backend.js';
+import { dataOf } from '../host.js';
+import { reference } from '../reference/index.js';
+import type { Library } from './library.js';
+
+/** In the order of UnaryKind in kernels/cpu/elementwise.cpp. */
+const UNARY_KINDS: readonly UnaryKind[] = [
+  'abs',
+  'exp',
+  'log',
+  'sqrt',
+  'square',
+  'sigmoid',
+  'softplus',
+  'affine',
+  'clamp',
+  'huber',
+  'tanh',
+  'gelu',
+];
+/** Those from here on have kernels in f32 alone. */
+const F32_ONLY = UNARY_KINDS.indexOf('tanh');
+
+/** Functions of one element, dropout and conversions. */
+export function elementwise(library: Library): Pick<Backend, 'unary' | 'unaryBackward' | 'dropout'> {
+  const unary = { f32: library.kernel('unary_f32', 'ippidd'), f64: library.kernel('unary_f64', 'ippidd') };
+  const unaryBackward = {
+    f32: library.kernel('unary_backward_f32', 'ippppiddi'),
+    f64: library.kernel('unary_backward_f64', 'ippppiddi'),
+  };
+  const dropout = {
+    f32: library.kernel('dropout_f32', 'ppidddi'),
+    f64: library.kernel('dropout_f64', 'ppidddi'),
+  };
+  return {
+    unary: (kind, x, y, p, q) => {
+      const code = UNARY_KINDS.indexOf(kind);
+      const to = dataOf(y);
+      if (to instanceof Float32Array) unary.f32(code, dataOf(x), to, to.length, p, q);
+      else if (code < F32_ONLY) unary.f64(code, dataOf(x), to, to.length, p, q);
+      else reference.unary(kind, x, y, p, q);
+    },
+    unaryBackward: (kind, x, y, gradY, gradX, p, q) => {
+      const code = UNARY_KINDS.indexOf(kind);
+      const to = dataOf(gradX.storage);
+      const add = Number(gradX.accumulate);
+      const kernel = to instanceof Float32Array ? unaryBackward.f32 : unaryBackward.f64;
+      if (to instanceof Float32Array || code < F32_ONLY)
+        kernel(code, dataOf(x), dataOf(y), dataOf(gradY), to, to.length, p, q, add);
+      else reference.unaryBackward(kind, x, y, gradY, gradX, p, q);
+    },
+    dropout: (x, y, p, seed) => {
+      const to = dataOf(y.storage);
+      const kernel = to instanceof Float32Array ? dropout.f32 : dropout.f64;
+      kernel(dataOf(x), to, to.length, p, ...seed, Number(y.accumulate));
+    },
+  };
+}
