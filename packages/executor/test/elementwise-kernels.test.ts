@@ -39,7 +39,7 @@ interface Unary {
   readonly kind: UnaryKind;
   readonly p: number;
   readonly q: number;
-  readonly draw?: (u: number) => number;
+  readonly draw: ((u: number) => number) | undefined;
 }
 const of = (kind: UnaryKind, draw?: (u: number) => number, p = 0, q = 0): Unary => ({ kind, p, q, draw });
 const unaries: readonly Unary[] = [

@@ -10,7 +10,7 @@ import { cpuIsMissing } from './devices.js';
 export const variants: readonly { readonly variant: string; readonly backend: Backend }[] = (
   cpuIsMissing === null ? ['avx512', 'avx2', 'baseline'] : []
 ).flatMap((variant) => {
-  const only = process.env.DAG_CPU_VARIANT;
+  const only = process.env['DAG_CPU_VARIANT'];
   if (only && only !== variant) return [];
   try {
     return [{ variant, backend: createCpu(loadLibrary(variant)) }];
