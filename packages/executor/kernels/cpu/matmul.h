@@ -1,6 +1,6 @@
 // Matrix products C (+)= A·B, f32 and f64, after Goto & van de Geijn, "Anatomy of High-Performance Matrix
-// Multiplication" (2008): B is packed into panels of NR columns, A block by block into panels of MR rows, and a kernel
-// keeps an MR×NR tile of C in registers while it walks along k.
+// Multiplication" (2008): B is packed into panels of NR columns, and a kernel keeps an MR×NR tile of C in registers while
+// it walks along k. Rows of A that lie along memory are read in place, others are packed into panels of MR rows.
 //
 // An element of C is the sum over blocks of KC terms in order, each block summed in order: its bits depend on the shapes
 // alone, not on the number of threads.
@@ -29,59 +29,71 @@ struct Finish {
   }
 };
 
-/** Rows and vectors of columns of a register tile: as many accumulators as leave room for a row of B and one of A. */
-#if DAG_VECTOR_BYTES == 64
-constexpr i64 MR = 14;
-#else
+/**
+ * Rows of a register tile and vectors in a row. A step along k takes MR + NV loads for MR·NV multiply-adds; 6×4 leaves room
+ * for a row of B among 32 registers. 14×2 has as many accumulators and, on processors that share their load units with
+ * another thread, ran at 0.78 of the peak where 6×4 ran at 0.85.
+ */
 constexpr i64 MR = 6;
-#endif
-constexpr i64 NV = 2;
+constexpr i64 NV = DAG_VECTOR_BYTES == 64 ? 4 : 2;
 template <typename T>
 constexpr i64 NR = NV * LANES<T>;
-/** Terms of a block: a panel of B of KC rows stays in the L1 cache while panels of A pass by. */
+/** Terms of a block: a panel of B of KC rows stays in the nearest caches while rows of A pass by. */
 constexpr i64 KC = 256;
 /** Most register tiles in a block of A: it stays in the L2 cache while panels of B pass by. */
-constexpr i64 MAX_TILES = 24;
-/** Bytes of B that are packed at a time. */
-constexpr i64 PACKED_BYTES = i64{16} << 20;
+constexpr i64 MAX_TILES = 48;
+/** Most columns of B that are packed at a time: KC lines of them stay in the L2 cache beside a block of A. */
+constexpr i64 MAX_COLUMNS = 512;
 /** Below this many multiplications packing costs more than it gains. */
 constexpr i64 SMALL = 4096;
+
+inline i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
+inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
 template <typename T>
 struct Tile {
   Vec<T> at[MR][NV];
 };
 
-/** Σ_p a[p]·b[p]ᵀ of packed panels. */
-template <typename T>
-inline __attribute__((always_inline)) Tile<T> product(const T* a, const T* b, i64 k) {
+/** Σ_p A[·, p]·b[p], a tile of C; A's rows beyond the last valid one are not read, it is read again instead. */
+template <bool PACKED, typename T>
+inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 valid, const T* b, i64 k) {
+  const T* rows[MR];
+  for (i64 i = 0; i < MR; i++) rows[i] = a + (PACKED ? i : (i < valid ? i : valid - 1) * row);
   Tile<T> tile = {};
-  for (i64 p = 0; p < k; p++, a += MR, b += NR<T>) {
-    const Vec<T> b0 = load(b), b1 = load(b + LANES<T>);
-#pragma GCC unroll 16
-    for (i64 i = 0; i < MR; i++) {
-      const Vec<T> x = splat(a[i]);
-      tile.at[i][0] += x * b0;
-      tile.at[i][1] += x * b1;
-    }
+  for (i64 p = 0; p < k; p++, b += NR<T>) {
+    Vec<T> line[NV];
+#pragma GCC unroll 4
+    for (i64 v = 0; v < NV; v++) line[v] = load(b + v * LANES<T>);
+#pragma GCC unroll 8
+    for (i64 i = 0; i < MR; i++)
+#pragma GCC unroll 4
+      for (i64 v = 0; v < NV; v++) tile.at[i][v] += (PACKED ? a[p * MR + i] : rows[i][p]) * line[v];
   }
   return tile;
 }
 
-/** One block: packed A (rows × k) times packed B (k × columns) into C. */
-template <typename T>
-__attribute__((noinline)) void block(const T* a, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc, bool add) {
+/** One block: rows of A times packed B (k × columns) into C. */
+template <bool PACKED, typename T>
+__attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc,
+                                     bool add) {
+  // Each tile fetches its share of the next panel of B, which may lie as far away as the L3 cache.
+  constexpr i64 LINE = 64 / sizeof(T);
+  const i64 share = roundUp(k * NR<T> / LINE * MR, rows) / rows * LINE;
   for (i64 j = 0; j < columns; j += NR<T>)
     for (i64 i = 0; i < rows; i += MR) {
+      const T* next = b + (j + NR<T>) * k + i / MR * share;
+      for (i64 q = 0; q < share; q += LINE) __builtin_prefetch(next + q, 0, 2);
       T* corner = c + i * ldc + j;
+      const T* from = a + (PACKED ? i * k : i * rowStep);
       if (i + MR <= rows && j + NR<T> <= columns) {
         for (i64 r = 0; r < MR; r++)
           for (i64 v = 0; v < NV; v++) __builtin_prefetch(corner + r * ldc + v * LANES<T>, 1, 2);
-        const Tile<T> tile = product<T>(a + i * k, b + j * k, k);
+        const Tile<T> tile = product<PACKED>(from, rowStep, MR, b + j * k, k);
         // The rows are unrolled like the registers they lie in.
-#pragma GCC unroll 16
+#pragma GCC unroll 8
         for (i64 r = 0; r < MR; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 4
           for (i64 v = 0; v < NV; v++) {
             T* at = corner + r * ldc + v * LANES<T>;
             store(at, add ? load(at) + tile.at[r][v] : tile.at[r][v]);
@@ -89,7 +101,7 @@ __attribute__((noinline)) void block(const T* a, const T* b, T* c, i64 rows, i64
         continue;
       }
       T edge[MR * NR<T>];
-      const Tile<T> tile = product<T>(a + i * k, b + j * k, k);
+      const Tile<T> tile = product<PACKED>(from, rowStep, rows - i, b + j * k, k);
       std::memcpy(edge, &tile, sizeof tile);
       for (i64 r = 0; r < MR && i + r < rows; r++)
         for (i64 s = 0; s < NR<T> && j + s < columns; s++)
@@ -116,6 +128,9 @@ void packAcross(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   }
 }
 
+/** Lines that are fetched ahead of need: a stride of whole pages is more than the processor foresees. */
+constexpr i64 AHEAD = 8;
+
 /** All panels of a matrix whose lines lie along memory: line by line, as memory is read fastest. */
 template <typename T, i64 PANEL>
 void packAlong(const T* from, i64 step, i64 depth, i64 valid, T* to) {
@@ -123,7 +138,10 @@ void packAlong(const T* from, i64 step, i64 depth, i64 valid, T* to) {
     const T* line = from + p * step;
     T* at = to + p * PANEL;
     i64 i = 0;
-    for (; i + PANEL <= valid; i += PANEL, at += depth * PANEL) std::memcpy(at, line + i, PANEL * sizeof(T));
+    for (; i + PANEL <= valid; i += PANEL, at += depth * PANEL) {
+      __builtin_prefetch(line + i + AHEAD * step);
+      std::memcpy(at, line + i, PANEL * sizeof(T));
+    }
     if (i == valid) continue;
     for (i64 r = 0; r < PANEL; r++) at[r] = i + r < valid ? line[i + r] : T{0};
   }
@@ -135,9 +153,6 @@ void pack(const T* from, i64 step, bool along, i64 depth, i64 valid, T* to) {
   if (along) return packAlong<T, PANEL>(from, step, depth, valid, to);
   for (i64 i = 0; i < valid; i += PANEL) packAcross<T, PANEL>(from + i * step, step, depth, valid - i, to + i * depth);
 }
-
-i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
-i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
 /** Panels of B that a thread packs at a time. */
 constexpr i64 PACK_PANELS = 8;
@@ -154,12 +169,6 @@ void packB(const Matrices<T>& x, i64 from, i64 columns, T* packed) {
   });
 }
 
-template <typename T>
-void packA(const Matrices<T>& x, i64 row, i64 rows, i64 p, i64 depth, T* packed) {
-  const T* source = x.transposeA ? x.a + p * x.m + row : x.a + row * x.k + p;
-  pack<T, MR>(source, x.transposeA ? x.m : x.k, x.transposeA, depth, rows, packed);
-}
-
 /** Rows of a block of A: large ones read B less often, small ones keep the threads evenly busy. */
 i64 blockRows(i64 m) {
   const i64 tiles = (m + MR - 1) / MR, threads = dagPoolThreads();
@@ -174,19 +183,25 @@ i64 blockRows(i64 m) {
 
 template <typename T>
 void packedProduct(const Matrices<T>& x, const Finish& finish) {
-  const i64 columnsAtOnce = least(roundUp(x.n, NR<T>), roundUp(PACKED_BYTES / i64{sizeof(T)} / x.k, NR<T>));
+  const i64 columnsAtOnce = least(roundUp(x.n, NR<T>), MAX_COLUMNS);
   Scratch<T> packedB(columnsAtOnce * x.k);
   const i64 rowsAtOnce = blockRows(x.m);
   for (i64 from = 0; from < x.n; from += columnsAtOnce) {
     const i64 columns = least(columnsAtOnce, x.n - from);
     packB(x, from, columns, static_cast<T*>(packedB));
     parallelRanges(x.m, rowsAtOnce, [&](i64 row, i64 end) {
-      Scratch<T> packedA(roundUp(rowsAtOnce, MR) * KC);
+      Scratch<T> packedA(x.transposeA ? rowsAtOnce * KC : 0);
       for (i64 p = 0; p < x.k; p += KC) {
         const i64 depth = least(KC, x.k - p);
-        packA(x, row, end - row, p, depth, static_cast<T*>(packedA));
-        block<T>(packedA, packedB + p * roundUp(columns, NR<T>), x.c + row * x.n + from, end - row, columns, depth, x.n,
-                 x.accumulate || p > 0);
+        const T* b = packedB + p * roundUp(columns, NR<T>);
+        T* c = x.c + row * x.n + from;
+        const bool add = x.accumulate || p > 0;
+        if (x.transposeA) {
+          packAlong<T, MR>(x.a + p * x.m + row, x.m, depth, end - row, packedA);
+          block<true, T>(packedA, 0, b, c, end - row, columns, depth, x.n, add);
+        } else {
+          block<false, T>(x.a + row * x.k + p, x.k, b, c, end - row, columns, depth, x.n, add);
+        }
       }
       finish(row, end, from, from + columns);
     });
