@@ -20,9 +20,13 @@ struct Rows {
   i64 step;
 };
 
-template <i64 V>
-inline __attribute__((always_inline)) void tile(const f32* a, i64 rowStep, i64 kStep, Rows b, i64 k, f32* c, i64 step,
-                                                bool add) {
+/** How A lies in memory: element (r, p) at r·step + p, or, transposed, at r + p·step. */
+enum class Lies { ROWS_ALONG, TRANSPOSED };
+
+template <Lies A, i64 V>
+inline __attribute__((always_inline)) void tile(Rows a, Rows b, i64 k, f32* c, i64 step, bool add) {
+  const f32* rows[ROWS];
+  for (i64 r = 0; r < ROWS; r++) rows[r] = a.data + (A == Lies::ROWS_ALONG ? r * a.step : r);
   Vec<f32> sum[ROWS][V] = {};
   for (i64 p = 0; p < k; p++) {
     Vec<f32> row[V];
@@ -31,7 +35,7 @@ inline __attribute__((always_inline)) void tile(const f32* a, i64 rowStep, i64 k
 #pragma GCC unroll 8
     for (i64 r = 0; r < ROWS; r++)
 #pragma GCC unroll 2
-      for (i64 v = 0; v < V; v++) sum[r][v] += a[r * rowStep + p * kStep] * row[v];
+      for (i64 v = 0; v < V; v++) sum[r][v] += (A == Lies::ROWS_ALONG ? rows[r][p] : a.data[p * a.step + r]) * row[v];
   }
 #pragma GCC unroll 8
   for (i64 r = 0; r < ROWS; r++)
@@ -42,16 +46,12 @@ inline __attribute__((always_inline)) void tile(const f32* a, i64 rowStep, i64 k
     }
 }
 
-/** c (rows × columns) (+)= A·B, rows a multiple of ROWS and columns of L; a[r·rowStep + p·kStep] is A's element (r, p). */
-inline void multiply(i64 rows, i64 columns, i64 k, const f32* a, i64 rowStep, i64 kStep, Rows b, f32* c, i64 step,
-                     bool add) {
-  for (i64 r = 0; r < rows; r += ROWS) {
-    const f32* from = a + r * rowStep;
-    i64 j = 0;
-    for (; j + 2 * L <= columns; j += 2 * L)
-      tile<2>(from, rowStep, kStep, {b.data + j, b.step}, k, c + r * step + j, step, add);
-    if (j < columns) tile<1>(from, rowStep, kStep, {b.data + j, b.step}, k, c + r * step + j, step, add);
-  }
+/** ROWS rows of c (+)= A·B, `columns` a multiple of L. */
+template <Lies A>
+inline void multiply(i64 columns, i64 k, Rows a, Rows b, f32* c, i64 step, bool add) {
+  i64 j = 0;
+  for (; j + 2 * L <= columns; j += 2 * L) tile<A, 2>(a, {b.data + j, b.step}, k, c + j, step, add);
+  if (j < columns) tile<A, 1>(a, {b.data + j, b.step}, k, c + j, step, add);
 }
 
 i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
@@ -111,8 +111,8 @@ struct Pair {
 void scoresOf(const Spec& spec, const Pair& pair, Rows q, const f32* keysTransposed, f32* scores) {
   for (i64 r = 0; r < pair.queries; r += ROWS) {
     const i64 columns = roundUp(pair.seenByTile(r), L);
-    multiply(ROWS, columns, spec.wide, q.data + r * q.step, q.step, 1, {keysTransposed, BLOCK}, scores + r * BLOCK, BLOCK,
-             false);
+    multiply<Lies::ROWS_ALONG>(columns, spec.wide, {q.data + r * q.step, q.step}, {keysTransposed, BLOCK},
+                               scores + r * BLOCK, BLOCK, false);
     for (i64 s = r; s < r + ROWS && s < pair.queries; s++) {
       f32* row = scores + s * BLOCK;
       for (i64 i = 0; i < columns; i += L) store(row + i, load(row + i) * spec.scale);
@@ -141,7 +141,7 @@ void scaleBy(const Pair& pair, f32* a, const f32* b) {
 /** c (+)= P·B, where P is (queries × keys) and rows read only what they may see. */
 void multiplySeen(const Spec& spec, const Pair& pair, const f32* p, Rows b, f32* c, bool add) {
   for (i64 r = 0; r < pair.queries; r += ROWS)
-    multiply(ROWS, spec.wide, pair.seenByTile(r), p + r * BLOCK, BLOCK, 1, b, c + r * spec.wide, spec.wide, add);
+    multiply<Lies::ROWS_ALONG>(spec.wide, pair.seenByTile(r), {p + r * BLOCK, BLOCK}, b, c + r * spec.wide, spec.wide, add);
 }
 
 /** c (+)= Pᵀ·B: for each key the queries that see it. */
@@ -149,8 +149,8 @@ void multiplyTransposed(const Spec& spec, const Pair& pair, const f32* p, Rows b
   for (i64 r = 0; r < pair.keys; r += ROWS) {
     const i64 first = pair.diagonal() ? r : 0;
     const Rows from{b.data + first * b.step, b.step};
-    multiply(ROWS, spec.wide, pair.queries - first, p + first * BLOCK + r, 1, BLOCK, from, c + r * spec.wide, spec.wide,
-             add);
+    multiply<Lies::TRANSPOSED>(spec.wide, pair.queries - first, {p + first * BLOCK + r, BLOCK}, from, c + r * spec.wide,
+                               spec.wide, add);
   }
 }
 
@@ -231,8 +231,8 @@ void backwardHead(const Spec& spec, i64 head, const Head& at, bool accumulate) {
         for (i64 i = 0; i < BLOCK; i += L)
           store(p + r * BLOCK + i, exp32(load(p + r * BLOCK + i) - at.logSums[query + r]));
       for (i64 r = 0; r < pair.queries; r += ROWS)
-        multiply(ROWS, roundUp(pair.seenByTile(r), L), spec.wide, blockG.data + r * blockG.step, blockG.step, 1,
-                 {values, BLOCK}, gradP + r * BLOCK, BLOCK, false);
+        multiply<Lies::ROWS_ALONG>(roundUp(pair.seenByTile(r), L), spec.wide, {blockG.data + r * blockG.step, blockG.step},
+                                   {values, BLOCK}, gradP + r * BLOCK, BLOCK, false);
       // What the values were multiplied with, which is p itself without dropout.
       f32* weights = p;
       if (spec.dropout.active()) {

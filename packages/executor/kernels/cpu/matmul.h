@@ -73,14 +73,14 @@ inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 v
   return tile;
 }
 
-/** One block: rows of A times packed B (k × columns) into C. */
-template <bool PACKED, typename T>
+/** One block: rows of A times packed B (k × columns) into C. `done(j, end)`: these columns of all rows are written. */
+template <bool PACKED, typename T, typename Done>
 __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc,
-                                     bool add) {
+                                     bool add, const Done& done) {
   // Each tile fetches its share of the next panel of B, which may lie as far away as the L3 cache.
   constexpr i64 LINE = 64 / sizeof(T);
   const i64 share = roundUp(k * NR<T> / LINE * MR, rows) / rows * LINE;
-  for (i64 j = 0; j < columns; j += NR<T>)
+  for (i64 j = 0; j < columns; j += NR<T>) {
     for (i64 i = 0; i < rows; i += MR) {
       const T* next = b + (j + NR<T>) * k + i / MR * share;
       for (i64 q = 0; q < share; q += LINE) __builtin_prefetch(next + q, 0, 2);
@@ -107,6 +107,8 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
         for (i64 s = 0; s < NR<T> && j + s < columns; s++)
           corner[r * ldc + s] = add ? corner[r * ldc + s] + edge[r * NR<T> + s] : edge[r * NR<T> + s];
     }
+    done(j, least(j + NR<T>, columns));
+  }
 }
 
 /** One panel of a matrix whose panels run across memory: to[p·PANEL + i] = from[i·step + p], zeros from `valid` on. */
@@ -196,14 +198,16 @@ void packedProduct(const Matrices<T>& x, const Finish& finish) {
         const T* b = packedB + p * roundUp(columns, NR<T>);
         T* c = x.c + row * x.n + from;
         const bool add = x.accumulate || p > 0;
+        const auto done = [&](i64 j, i64 jEnd) {
+          if (p + depth == x.k) finish(row, end, from + j, from + jEnd);
+        };
         if (x.transposeA) {
           packAlong<T, MR>(x.a + p * x.m + row, x.m, depth, end - row, packedA);
-          block<true, T>(packedA, 0, b, c, end - row, columns, depth, x.n, add);
+          block<true, T>(packedA, 0, b, c, end - row, columns, depth, x.n, add, done);
         } else {
-          block<false, T>(x.a + row * x.k + p, x.k, b, c, end - row, columns, depth, x.n, add);
+          block<false, T>(x.a + row * x.k + p, x.k, b, c, end - row, columns, depth, x.n, add, done);
         }
       }
-      finish(row, end, from, from + columns);
     });
   }
 }

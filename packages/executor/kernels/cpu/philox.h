@@ -39,11 +39,12 @@ inline __attribute__((always_inline)) void multiplyWide(Words a, u32 by, Words& 
 
 /** The four words of each of LANES counters, from `counter` on. */
 inline void philox(Seed seed, u64 counter, Words (&out)[4]) {
-  Words c0, c1;
-  for (i64 lane = 0; lane < LANES<u32>; lane++) {
-    c0[lane] = static_cast<u32>(counter + lane);
-    c1[lane] = static_cast<u32>((counter + lane) >> 32);
-  }
+  Words lane;
+  for (i64 i = 0; i < LANES<u32>; i++) lane[i] = static_cast<u32>(i);
+  const u32 low = static_cast<u32>(counter);
+  Words c0 = lane + low;
+  // The upper half is one more where the lower one has passed 2³².
+  Words c1 = static_cast<u32>(counter >> 32) - bits<Words>(c0 < low);
   Words c2 = {}, c3 = {};
   u32 k0 = seed.low, k1 = seed.high;
   for (int round = 0; round < 10; round++) {

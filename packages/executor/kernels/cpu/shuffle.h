@@ -43,4 +43,23 @@ inline __attribute__((always_inline)) void transpose(Vec<T> (&rows)[LANES<T>]) {
   }
 }
 
+/** Combines all elements in pairs, lower half with upper half, always in the same order; `combine` takes two vectors. */
+template <typename T, typename Combine>
+inline __attribute__((always_inline)) T folded(Vec<T> v, const Combine& combine) {
+  // Each round leaves every combined element twice, side by side.
+#pragma GCC unroll 4
+  for (i64 lanes = LANES<T>; lanes > 1; lanes /= 2) v = combine(zipLow(v, v), zipHigh(v, v));
+  return v[0];
+}
+
+template <typename T>
+inline __attribute__((always_inline)) T sumOf(Vec<T> v) {
+  return folded<T>(v, [](Vec<T> a, Vec<T> b) { return a + b; });
+}
+
+template <typename T>
+inline __attribute__((always_inline)) T maxOf(Vec<T> v) {
+  return folded<T>(v, [](Vec<T> a, Vec<T> b) { return larger(a, b); });
+}
+
 }  // namespace

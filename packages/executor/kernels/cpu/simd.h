@@ -147,25 +147,6 @@ inline __attribute__((always_inline)) void storeUpTo(T* p, Vec<T> v, i64 n) {
     storePart(p, v, n);
 }
 
-/** Sum of the elements, always in the same order. */
-template <typename T>
-inline T sumOf(Vec<T> v) {
-  T part[LANES<T>];
-  std::memcpy(part, &v, sizeof v);
-  for (i64 half = LANES<T> / 2; half > 0; half /= 2)
-    for (i64 i = 0; i < half; i++) part[i] += part[i + half];
-  return part[0];
-}
-
-template <typename T>
-inline T maxOf(Vec<T> v) {
-  T part[LANES<T>];
-  std::memcpy(part, &v, sizeof v);
-  for (i64 half = LANES<T> / 2; half > 0; half /= 2)
-    for (i64 i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
-  return part[0];
-}
-
 template <typename V>
 inline __attribute__((always_inline)) V larger(V a, V b) {
   return a > b ? a : b;

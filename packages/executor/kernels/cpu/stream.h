@@ -1,7 +1,7 @@
 // Loops over contiguous memory.
 #pragma once
 #include "runtime/pool.h"
-#include "simd.h"
+#include "shuffle.h"
 
 /** For the body of a loop: inlined also where it is used twice, for whole vectors and for the rest. */
 #define DAG_INLINE __attribute__((always_inline))
