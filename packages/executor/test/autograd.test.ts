@@ -6,6 +6,7 @@ import {
   exp,
   greaterEqual,
   mul,
+  narrow,
   noGrad,
   reshape,
   scope,
@@ -49,6 +50,17 @@ describe.each(devices)('on %s', (device) => {
       expect(gradient(x)).toEqual([0, 0]);
       sum(square(x)).backward();
       expect(gradient(x)).toEqual([2, 4]);
+    });
+
+    it('leaves zeros where it does not reach after zeroGrad, and overwrites what is there where it does', () => {
+      const x = leaf([1, 2, 3]);
+      sum(square(x)).backward();
+      x.zeroGrad();
+      expect(Array.from(x.grad!.dataSync())).toEqual([0, 0, 0]);
+      x.zeroGrad();
+      // A part of x alone takes part.
+      sum(narrow(x, 0, 1, 1)).backward();
+      expect(Array.from(x.grad!.dataSync())).toEqual([0, 1, 0]);
     });
 
     it('run twice on one result gives the gradient twice', () => {
