@@ -192,6 +192,19 @@ export interface Backend {
   /** Rows of n: (log-)softmax. */
   softmax(x: Storage, y: Storage, n: number, log: boolean): void;
   softmaxBackward(y: Storage, gradY: Storage, gradX: Target, n: number, log: boolean): void;
+  /**
+   * Rows of n: losses[i] = −ln softmax(x[i])[targets[i]], 0 where the target is −1; `logSums` receives ln Σ exp of each
+   * row whose target counts.
+   */
+  crossEntropy(x: Storage, targets: Storage, losses: Storage, logSums: Storage, n: number): void;
+  crossEntropyBackward(
+    x: Storage,
+    targets: Storage,
+    logSums: Storage,
+    gradLosses: Storage,
+    gradX: Target,
+    n: number,
+  ): void;
   /** Rows of n: (x − mean)·rstd·weight + bias; `stats` receives mean and rstd of each row. */
   layerNorm(
     x: Storage,
@@ -231,7 +244,7 @@ export interface Backend {
   /** y (+)= x·mask/(1−p); the mask is a pure function of (seed, element). */
   dropout(x: Storage, y: Target, p: number, seed: Seed): void;
 
-  /** total[0] += Σ x². */
+  /** total[0] += Σ x²; `total` is f64. */
   sumOfSquares(x: Storage, total: Storage): void;
   /** x *= min(1, maxNorm / (√total[0] + 1e-6)). */
   scaleToNorm(x: Storage, total: Storage, maxNorm: number): void;

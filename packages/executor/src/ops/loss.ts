@@ -1,9 +1,8 @@
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
-import { commonBackend, commonDType, type Tensor } from '../tensor.js';
+import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
 import { affine } from './elementwise.js';
-import { gather } from './indexing.js';
-import { logSoftmax } from './normalization.js';
+import { checkIndex } from './indexing.js';
 import { sum } from './reduce.js';
 
 /**
@@ -13,14 +12,15 @@ import { sum } from './reduce.js';
  * @throws {ExecutorError} `value` where every target is −1 or one is outside 0 … V−1.
  */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  commonBackend('crossEntropy', logits, targets);
-  commonDType('crossEntropy', logits);
+  const backend = commonBackend('crossEntropy', logits, targets);
+  const dtype = commonDType('crossEntropy', logits);
   if (targets.dtype !== 'i32')
     throw new ExecutorError(
       'dtype',
       `crossEntropy: targets are i32, given ${targets.dtype} ${show(targets.shape)}`,
     );
-  if (logits.shape.length === 0 || !sameShape(logits.shape.slice(0, -1), targets.shape))
+  const n = logits.shape[logits.shape.length - 1];
+  if (n === undefined || !sameShape(logits.shape.slice(0, -1), targets.shape))
     throw new ExecutorError(
       'shape',
       `crossEntropy: targets ${show(targets.shape)} are not the shape of logits ${show(logits.shape)} without its last dimension`,
@@ -29,5 +29,19 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   for (const t of targets.dataSync()) if (t >= 0) counted++;
   if (counted === 0)
     throw new ExecutorError('value', `crossEntropy: no target in ${show(targets.shape)} is counted`);
-  return affine(sum(gather(logSoftmax(logits), targets)), -1 / counted);
+  checkIndex('crossEntropy', targets, -1, n);
+  const losses = empty(targets.shape, dtype, backend);
+  const logSums = empty(targets.shape, dtype, backend);
+  backend.crossEntropy(logits.storage, targets.storage, losses.storage, logSums.storage, n);
+  record('crossEntropy', losses, [logits], (gradLosses) =>
+    backend.crossEntropyBackward(
+      logits.storage,
+      targets.storage,
+      logSums.storage,
+      gradLosses,
+      gradOf(logits),
+      n,
+    ),
+  );
+  return affine(sum(losses), 1 / counted);
 }

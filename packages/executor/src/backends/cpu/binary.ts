@@ -2,6 +2,7 @@ import type { Backend, BinaryKind, HostArray, StridedWalk, Target } from '../../
 import { dataOf } from '../host.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
+import { precisions } from './precisions.js';
 import { packWalk } from './walk.js';
 
 /** In the order of BinaryKind in kernels/cpu/binary.cpp. */
@@ -54,11 +55,8 @@ const SHARES_OF: Readonly<Record<BinaryKind, readonly [Share, Share]>> = {
 
 /** Functions of two tensors. */
 export function binary(library: Library): Pick<Backend, 'binary' | 'binaryBackward'> {
-  const forward = { f32: library.kernel('binary_f32', 'ipppp'), f64: library.kernel('binary_f64', 'ipppp') };
-  const share = {
-    f32: library.kernel('share_f32', 'idpppppi'),
-    f64: library.kernel('share_f64', 'idpppppi'),
-  };
+  const forward = precisions(library, 'binary', 'ipppp');
+  const share = precisions(library, 'share', 'idpppppi');
 
   function addShare(
     [kind, factor]: Share,

@@ -2,6 +2,7 @@ import type { Backend, UnaryKind } from '../../backend.js';
 import { dataOf } from '../host.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
+import { precisions } from './precisions.js';
 
 /** In the order of UnaryKind in kernels/cpu/elementwise.cpp. */
 const UNARY_KINDS: readonly UnaryKind[] = [
@@ -23,15 +24,9 @@ const F32_ONLY = UNARY_KINDS.indexOf('tanh');
 
 /** Functions of one element, dropout and conversions. */
 export function elementwise(library: Library): Pick<Backend, 'unary' | 'unaryBackward' | 'dropout'> {
-  const unary = { f32: library.kernel('unary_f32', 'ippidd'), f64: library.kernel('unary_f64', 'ippidd') };
-  const unaryBackward = {
-    f32: library.kernel('unary_backward_f32', 'ippppiddi'),
-    f64: library.kernel('unary_backward_f64', 'ippppiddi'),
-  };
-  const dropout = {
-    f32: library.kernel('dropout_f32', 'ppidddi'),
-    f64: library.kernel('dropout_f64', 'ppidddi'),
-  };
+  const unary = precisions(library, 'unary', 'ippidd');
+  const unaryBackward = precisions(library, 'unary_backward', 'ippppiddi');
+  const dropout = precisions(library, 'dropout', 'ppidddi');
   return {
     unary: (kind, x, y, p, q) => {
       const code = UNARY_KINDS.indexOf(kind);

@@ -2,6 +2,7 @@ import type { Backend, StridedWalk } from '../../backend.js';
 import { bytesOf, dataOf, hostArray, HostStorage } from '../host.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
+import { precisions } from './precisions.js';
 import { packWalk } from './walk.js';
 
 const CACHE_LINE = 64;
@@ -12,13 +13,13 @@ const SMALL = 64;
 export function memory(
   library: Library,
 ): Pick<Backend, 'allocate' | 'free' | 'write' | 'read' | 'readSync' | 'fill' | 'cast' | 'copyStrided'> {
-  const fill = { f32: library.kernel('fill_f32', 'pid'), f64: library.kernel('fill_f64', 'pid') };
+  const fill = precisions(library, 'fill', 'pid');
   const cast = {
     f32: { f32: library.kernel('cast_f32_f32', 'ppii'), f64: library.kernel('cast_f32_f64', 'ppii') },
     f64: { f32: library.kernel('cast_f64_f32', 'ppii'), f64: library.kernel('cast_f64_f64', 'ppii') },
   };
-  const copy = { f32: library.kernel('copy_f32', 'ppipii'), f64: library.kernel('copy_f64', 'ppipii') };
-  const sum = { f32: library.kernel('sum_f32', 'pppi'), f64: library.kernel('sum_f64', 'pppi') };
+  const copy = precisions(library, 'copy', 'ppipii');
+  const sum = precisions(library, 'sum', 'pppi');
   return {
     allocate: (dtype, length) => {
       const bytes = length * bytesOf(dtype);

@@ -7,7 +7,14 @@ import { embedding, embeddingBackward, gather, gatherBackward } from './gather.j
 import { dataOf, dtypeOf, hostArray, HostStorage } from '../host.js';
 import { linear, linearBackward } from './linear.js';
 import { matmul } from './matmul.js';
-import { layerNorm, layerNormBackward, softmax, softmaxBackward } from './normalization.js';
+import {
+  crossEntropy,
+  crossEntropyBackward,
+  layerNorm,
+  layerNormBackward,
+  softmax,
+  softmaxBackward,
+} from './normalization.js';
 import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';
 
 /** Plain TypeScript over typed arrays: the oracle of the fast backends, and what runs anywhere. */
@@ -56,6 +63,10 @@ export const reference: Backend = {
   softmax: (x, y, n, log) => softmax(dataOf(x), dataOf(y), n, log),
   softmaxBackward: (y, gradY, gradX, n, log) =>
     softmaxBackward(dataOf(y), dataOf(gradY), into(gradX), n, log),
+  crossEntropy: (x, targets, losses, logSums, n) =>
+    crossEntropy(dataOf(x), dataOf(targets), dataOf(losses), dataOf(logSums), n),
+  crossEntropyBackward: (x, targets, logSums, gradLosses, gradX, n) =>
+    crossEntropyBackward(dataOf(x), dataOf(targets), dataOf(logSums), dataOf(gradLosses), into(gradX), n),
   layerNorm: (x, weight, bias, y, stats, n, eps) =>
     layerNorm(dataOf(x), dataOf(weight), optional(bias), dataOf(y), dataOf(stats), n, eps),
   layerNormBackward: (x, weight, stats, gradY, gradX, gradWeight, gradBias, n) =>

@@ -30,6 +30,40 @@ export function softmaxBackward(
   }
 }
 
+/** Rows of n: losses[i] = ln Σ exp(x[i]) − x[i, targets[i]]; a target of −1 gives 0. */
+export function crossEntropy(
+  x: HostArray,
+  targets: HostArray,
+  losses: HostArray,
+  logSums: HostArray,
+  n: number,
+): void {
+  for (let i = 0; i < targets.length; i++) {
+    let max = -Infinity;
+    for (let j = 0; j < n; j++) max = Math.max(max, x[i * n + j]!);
+    let sum = 0;
+    for (let j = 0; j < n; j++) sum += Math.exp(x[i * n + j]! - max);
+    logSums[i] = max + Math.log(sum);
+    losses[i] = targets[i]! < 0 ? 0 : logSums[i]! - x[i * n + targets[i]!]!;
+  }
+}
+
+/** dx = (softmax(x) − onehot(target))·dloss. */
+export function crossEntropyBackward(
+  x: HostArray,
+  targets: HostArray,
+  logSums: HostArray,
+  gradLosses: HostArray,
+  gradX: HostArray,
+  n: number,
+): void {
+  for (let i = 0; i < targets.length; i++) {
+    if (targets[i]! < 0) continue;
+    for (let j = 0; j < n; j++) gradX[i * n + j]! += gradLosses[i]! * Math.exp(x[i * n + j]! - logSums[i]!);
+    gradX[i * n + targets[i]!]! -= gradLosses[i]!;
+  }
+}
+
 /** Ba, Kiros & Hinton, "Layer Normalization" (2016); the variance is the biased one, as in PyTorch. */
 export function layerNorm(
   x: HostArray,

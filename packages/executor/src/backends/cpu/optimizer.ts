@@ -1,0 +1,36 @@
+import type { Backend } from '../../backend.js';
+import { dataOf } from '../host.js';
+import type { Library } from './library.js';
+import { precisionOf, precisions } from './precisions.js';
+
+/** The passes of clipping and AdamW. */
+export function optimizer(library: Library): Pick<Backend, 'sumOfSquares' | 'scaleToNorm' | 'adamW'> {
+  const sumOfSquares = precisions(library, 'sum_of_squares', 'pip');
+  const scaleToNorm = precisions(library, 'scale_to_norm', 'pipd');
+  const adamW = precisions(library, 'adam_w', 'ppppip');
+  /** As kernels/cpu/optimizer.cpp reads them, made in double. */
+  const coefficients = new Float64Array(8);
+  return {
+    sumOfSquares: (x, total) => sumOfSquares[precisionOf(x)](dataOf(x), x.length, dataOf(total)),
+    scaleToNorm: (x, total, maxNorm) =>
+      scaleToNorm[precisionOf(x)](dataOf(x), x.length, dataOf(total), maxNorm),
+    adamW: ({ lr, beta1, beta2, eps, weightDecay, step }, parameter, gradient, m, v) => {
+      coefficients[0] = beta1;
+      coefficients[1] = 1 - beta1;
+      coefficients[2] = beta2;
+      coefficients[3] = 1 - beta2;
+      coefficients[4] = 1 - lr * weightDecay;
+      coefficients[5] = lr / (1 - beta1 ** step);
+      coefficients[6] = 1 / Math.sqrt(1 - beta2 ** step);
+      coefficients[7] = eps;
+      adamW[precisionOf(parameter)](
+        dataOf(parameter),
+        dataOf(gradient),
+        dataOf(m),
+        dataOf(v),
+        parameter.length,
+        coefficients,
+      );
+    },
+  };
+}

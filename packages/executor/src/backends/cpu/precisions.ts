@@ -1,0 +1,12 @@
+import type { Storage } from '../../backend.js';
+import type { Library } from './library.js';
+
+/** The kernels of a name, one for each precision. */
+export function precisions(library: Library, name: string, types: string) {
+  return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
+}
+
+/** Which of them; ops call those with f32 and f64 alone. */
+export function precisionOf({ dtype }: Storage): 'f32' | 'f64' {
+  return dtype === 'f64' ? 'f64' : 'f32';
+}
