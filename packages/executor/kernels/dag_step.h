@@ -3,13 +3,13 @@
 // mathematics are described there.
 //
 // Whoever includes it defines exp64(double), log64(double) and sinCosPi64(double) → { sin, cos } before, and on CUDA
-// DAG_INLINE as `inline __device__`. Compile without contraction: a product and a sum must round twice.
+// DAG_DEVICE as `inline __device__`. Compile without contraction: a product and a sum must round twice.
 #pragma once
 #include <cstdint>
 #include <cstring>
 
-#ifndef DAG_INLINE
-#define DAG_INLINE inline
+#ifndef DAG_DEVICE
+#define DAG_DEVICE inline
 #endif
 
 namespace {
@@ -19,8 +19,8 @@ template <typename T>
 struct Strided {
   T* first;
   int64_t step;
-  DAG_INLINE T& operator[](int64_t i) const { return first[i * step]; }
-  DAG_INLINE Strided from(int64_t i) const { return {first + i * step, step}; }
+  DAG_DEVICE T& operator[](int64_t i) const { return first[i * step]; }
+  DAG_DEVICE Strided from(int64_t i) const { return {first + i * step, step}; }
 };
 using Numbers = Strided<double>;
 using Coefficients = Strided<const double>;
@@ -43,44 +43,44 @@ constexpr double MAX_REPEATED = 16;
 constexpr double PI = 0x1.921fb54442d18p1;
 constexpr int64_t NONE = -1;
 
-DAG_INLINE double absolute(double x) { return x < 0 ? -x : x; }
+DAG_DEVICE double absolute(double x) { return x < 0 ? -x : x; }
 
-DAG_INLINE bool isFinite(double x) { return absolute(x) <= LARGEST; }
+DAG_DEVICE bool isFinite(double x) { return absolute(x) <= LARGEST; }
 
-DAG_INLINE bool isWhole(double x) {
+DAG_DEVICE bool isWhole(double x) {
   return absolute(x) < 0x1p52 ? static_cast<double>(static_cast<int64_t>(x)) == x : isFinite(x);
 }
 
 /** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
-DAG_INLINE double held(double x, double limit = LARGEST) { return x < -limit ? -limit : x > limit ? limit : x; }
+DAG_DEVICE double held(double x, double limit = LARGEST) { return x < -limit ? -limit : x > limit ? limit : x; }
 
 /** upstream · local, where an absent side wins over an undefined one and the result is finite. */
-DAG_INLINE double chain(double upstream, double local) {
+DAG_DEVICE double chain(double upstream, double local) {
   const double product = upstream * local;
   return product == product ? held(product) : 0;
 }
 
-DAG_INLINE double bitsOf(uint64_t word) {
+DAG_DEVICE double bitsOf(uint64_t word) {
   double x;
   memcpy(&x, &word, sizeof x);
   return x;
 }
 
-DAG_INLINE uint64_t wordOf(double x) {
+DAG_DEVICE uint64_t wordOf(double x) {
   uint64_t word;
   memcpy(&word, &x, sizeof word);
   return word;
 }
 
 /** Sets node `k` to `value`; −0 counts as negative. */
-DAG_INLINE void setNode(const Nodes& nodes, int64_t k, double value) {
+DAG_DEVICE void setNode(const Nodes& nodes, int64_t k, double value) {
   nodes.value[k] = value;
   nodes.magnitude[k] = bitsOf(wordOf(value) & ~(uint64_t{1} << 63));
   nodes.sign[k] = value == value && wordOf(value) >> 63 ? -1 : 1;
 }
 
 /** x·2^exponent, where x is in [1, 4). */
-DAG_INLINE double scaled(double x, double exponent) {
+DAG_DEVICE double scaled(double x, double exponent) {
   if (exponent > 1024) return x * LARGEST * 2;
   if (exponent < -1100) return 0;
   const int64_t half = static_cast<int64_t>(exponent) / 2;
@@ -94,7 +94,7 @@ struct Scaled {
 };
 
 /** The product, by Dekker (Numerische Mathematik 18, 1971), with its high part in [1, 2]. */
-DAG_INLINE Scaled times(const Scaled& a, const Scaled& b) {
+DAG_DEVICE Scaled times(const Scaled& a, const Scaled& b) {
   constexpr double SPLIT = 0x1p27 + 1;
   const double a1 = a.high * SPLIT - (a.high * SPLIT - a.high), a2 = a.high - a1;
   const double b1 = b.high * SPLIT - (b.high * SPLIT - b.high), b2 = b.high - b1;
@@ -107,7 +107,7 @@ DAG_INLINE Scaled times(const Scaled& a, const Scaled& b) {
 }
 
 /** m^n for a whole n ≥ 0, by repeated squaring in twice the precision. */
-DAG_INLINE double powWhole(double m, double n) {
+DAG_DEVICE double powWhole(double m, double n) {
   if (n == 0) return 1;
   const bool odd = n < 0x1p53 && (static_cast<int64_t>(n) & 1);
   const double size = absolute(m);
@@ -126,23 +126,23 @@ DAG_INLINE double powWhole(double m, double n) {
 }
 
 /** m^x for m ≥ 0. */
-DAG_INLINE double power(double m, double x) {
+DAG_DEVICE double power(double m, double x) {
   if (x >= 0 && isWhole(x)) return powWhole(m, x);
   return exp64(x * log64(m));
 }
 
 /** sin(πx) and cos(πx) of any x. */
-DAG_INLINE auto sinCosPi(double x) {
+DAG_DEVICE auto sinCosPi(double x) {
   if (!isFinite(x)) return sinCosPi64(x - x);
   // From 2^53 on all doubles are even.
   return sinCosPi64(absolute(x) < 0x1p53 ? x - 2 * static_cast<double>(static_cast<int64_t>(x / 2)) : 0.0);
 }
 
-DAG_INLINE double expectedSign(double s, double c) {
+DAG_DEVICE double expectedSign(double s, double c) {
   return s == 1 ? 1 : (1 + s) / 2 + (1 - s) / 2 * sinCosPi(c).cos;
 }
 
-DAG_INLINE double linearPart(const Nodes& nodes, Coefficients O, int64_t count) {
+DAG_DEVICE double linearPart(const Nodes& nodes, Coefficients O, int64_t count) {
   double sum = 0;
   bool first = true;
   for (int64_t j = 0; j < count; j++) {
@@ -158,7 +158,7 @@ DAG_INLINE double linearPart(const Nodes& nodes, Coefficients O, int64_t count) 
 
 enum class Terms { numerators, denominators, all };
 
-DAG_INLINE double productOf(const Nodes& nodes, Coefficients O, int64_t count, int64_t except, Terms terms, double start) {
+DAG_DEVICE double productOf(const Nodes& nodes, Coefficients O, int64_t count, int64_t except, Terms terms, double start) {
   double product = start;
   for (int64_t j = 0; j < count; j++) {
     const double c = O[j];
@@ -173,7 +173,7 @@ DAG_INLINE double productOf(const Nodes& nodes, Coefficients O, int64_t count, i
 }
 
 /** E over all terms but `except`. */
-DAG_INLINE double magnitudePart(const Nodes& nodes, Coefficients O, int64_t count, int64_t except) {
+DAG_DEVICE double magnitudePart(const Nodes& nodes, Coefficients O, int64_t count, int64_t except) {
   bool whole = true;
   double above = 0;
   for (int64_t j = 0; j < count; j++) {
@@ -195,24 +195,24 @@ DAG_INLINE double magnitudePart(const Nodes& nodes, Coefficients O, int64_t coun
 }
 
 /** Q over all terms but `except`. */
-DAG_INLINE double signPart(const Nodes& nodes, Coefficients O, int64_t count, int64_t except) {
+DAG_DEVICE double signPart(const Nodes& nodes, Coefficients O, int64_t count, int64_t except) {
   double product = 1;
   for (int64_t j = 0; j < count; j++)
     if (O[j] != 0 && j != except) product *= expectedSign(nodes.sign[j], O[j]);
   return product;
 }
 
-DAG_INLINE double atMost(double x, double limit) { return x > limit ? limit : x; }
+DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x; }
 
 /** The value of a step with gate `g` that reads nodes 0 … count−1; `limit` is e^maxLog. */
-DAG_INLINE double stepValue(const Nodes& nodes, Coefficients O, int64_t count, double g, double limit) {
+DAG_DEVICE double stepValue(const Nodes& nodes, Coefficients O, int64_t count, double g, double limit) {
   if (g == 1) return linearPart(nodes, O, count);
   const double product = atMost(magnitudePart(nodes, O, count, NONE), limit) * signPart(nodes, O, count, NONE);
   return g == 0 ? product : g * linearPart(nodes, O, count) + (1 - g) * product;
 }
 
 /** Adds the gradient of one step to `out`, sets that of its coefficients in `outO`; returns that of its gate. */
-DAG_INLINE double stepBackward(const Nodes& nodes, Coefficients O, int64_t count, double g, double limit,
+DAG_DEVICE double stepBackward(const Nodes& nodes, Coefficients O, int64_t count, double g, double limit,
                                double upstream, const NodeGradients& out, Numbers outO) {
   const double toLinear = chain(upstream, g);
   for (int64_t j = 0; j < count; j++) {
@@ -245,7 +245,7 @@ DAG_INLINE double stepBackward(const Nodes& nodes, Coefficients O, int64_t count
 }
 
 /** Makes the intermediate nodes of a graph from its initial ones. */
-DAG_INLINE void runGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coefficients G, double limit) {
+DAG_DEVICE void runGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coefficients G, double limit) {
   for (int64_t i = 0; i < depth; i++)
     setNode(nodes, depth + i, stepValue(nodes, O.from(i * 2 * depth), depth + i, G[i], limit));
 }
@@ -254,7 +254,7 @@ DAG_INLINE void runGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coef
  * Sets the gradients of upstream · value: `out.magnitude` and `out.sign` of the initial nodes, `outO` of the coefficients
  * that are read, `outG`. The rest of `out` is used on the way.
  */
-DAG_INLINE void differentiateGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coefficients G, double limit,
+DAG_DEVICE void differentiateGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coefficients G, double limit,
                                    double upstream, const NodeGradients& out, Numbers outO, Numbers outG) {
   const int64_t width = 2 * depth;
   for (int64_t j = 0; j < width; j++) out.value[j] = out.magnitude[j] = out.sign[j] = 0;

@@ -43,8 +43,17 @@ inline V signOf(V x) {
   const V one = bits<V>((bits<Vec<u64>>(x) & (u64{1} << 63)) | 0x3ff0000000000000);
   return x == x ? one : splat(1.0);
 }
-/** A NaN stays one: where a comparison fails, the second is taken. */
-inline V held(V x, f64 limit = LARGEST) { return smaller(splat(limit), larger(splat(-limit), x)); }
+/** `x` within ±`limit`. A NaN stays one: the second operand is what the comparisons of these leave. */
+inline V held(V x, f64 limit = LARGEST) {
+#if defined(__AVX512F__)
+  return bits<V>(_mm512_maskz_min_pd(0xff, _mm512_set1_pd(limit),
+                                     _mm512_maskz_max_pd(0xff, _mm512_set1_pd(-limit), bits<__m512d>(x))));
+#elif defined(__AVX2__)
+  return bits<V>(_mm256_min_pd(_mm256_set1_pd(limit), _mm256_max_pd(_mm256_set1_pd(-limit), bits<__m256d>(x))));
+#else
+  return smaller(splat(limit), larger(splat(-limit), x));
+#endif
+}
 inline V chain(V upstream, V local) {
   const V product = upstream * local;
   return held(product == product ? product : V{});
@@ -55,75 +64,160 @@ inline Mask isWhole(V x) { return (x + ROUND) - ROUND == x; }
 
 // Rows and lanes
 
-template <typename T>
-struct RowOf {
-  typedef T type __attribute__((vector_size(L * sizeof(T))));
-};
-/** L elements of one row. */
-template <typename T>
-using Row = typename RowOf<T>::type;
+/** Columns that are transposed at a time. */
+constexpr i64 TILE = 4;
 
-/** Transposes L rows of L elements: at distance d the halves of 2d×2d squares change places. */
-template <typename R>
-inline __attribute__((always_inline)) void transpose(R (&r)[L]) {
-#if DAG_VECTOR_BYTES == 64
-  for (int i = 0; i < 4; i++) {
-    const R a = r[i], b = r[i + 4];
-    r[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
-    r[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-  }
-  for (int half = 0; half < 4; half++) {
-    const int i = half + (half & 2);
-    const R a = r[i], b = r[i + 2];
-    r[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
-    r[i + 2] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
-  }
-  for (int i = 0; i < 8; i += 2) {
-    const R a = r[i], b = r[i + 1];
-    r[i] = __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
-    r[i + 1] = __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
-  }
-#elif DAG_VECTOR_BYTES == 32
-  for (int i = 0; i < 2; i++) {
-    const R a = r[i], b = r[i + 2];
-    r[i] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
-    r[i + 2] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  }
-  for (int i = 0; i < 4; i += 2) {
-    const R a = r[i], b = r[i + 1];
-    r[i] = __builtin_shufflevector(a, b, 0, 4, 2, 6);
-    r[i + 1] = __builtin_shufflevector(a, b, 1, 5, 3, 7);
-  }
+template <typename T, i64 COUNT>
+struct VectorOfCount {
+  typedef T type __attribute__((vector_size(COUNT * sizeof(T))));
+};
+template <typename T, i64 COUNT>
+using Elements = typename VectorOfCount<T, COUNT>::type;
+
+/** TILE elements of one row. */
+template <typename T>
+inline Elements<T, TILE> loadTile(const T* p) {
+  Elements<T, TILE> x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+template <typename T>
+inline void storeTile(T* p, Elements<T, TILE> x) {
+  std::memcpy(p, &x, sizeof x);
+}
+
+inline V widened(Elements<f32, L> x) {
+#if defined(__AVX512F__)
+  return bits<V>(_mm512_maskz_cvtps_pd(0xff, bits<__m256>(x)));
 #else
-  const R a = r[0], b = r[1];
-  r[0] = __builtin_shufflevector(a, b, 0, 2);
-  r[1] = __builtin_shufflevector(a, b, 1, 3);
+  return __builtin_convertvector(x, V);
+#endif
+}
+inline V widened(V x) { return x; }
+
+template <typename T>
+inline Elements<T, L> narrowed(V x) {
+  if constexpr (sizeof(T) == sizeof(f64)) return x;
+#if defined(__AVX512F__)
+  else return bits<Elements<T, L>>(_mm512_maskz_cvtpd_ps(0xff, bits<__m512d>(held(x, __FLT_MAX__))));
+#else
+  else return __builtin_convertvector(held(x, __FLT_MAX__), Elements<T, L>);
 #endif
 }
 
-/** Columns 0 … count−1, rounded up to L, of L rows; reads up to L − 1 elements beyond the last row. */
+#define DAG_SHUFFLE __builtin_shufflevector
+
+#if DAG_VECTOR_BYTES == 64
+
+/** Four columns of eight rows. Rows are paired so that the shuffles stay within 128 bits as long as they can. */
 template <typename T>
-void toLanes(const T* rows, i64 stride, i64 count, V* columns) {
-  for (i64 c = 0; c < count; c += L) {
-    Row<T> tile[L];
-    for (i64 l = 0; l < L; l++) std::memcpy(&tile[l], rows + l * stride + c, sizeof tile[l]);
-    transpose(tile);
-    for (i64 l = 0; l < L; l++) columns[c + l] = __builtin_convertvector(tile[l], V);
+inline void tileToLanes(const T* rows, i64 stride, V* columns) {
+  const auto pair = [&](i64 a, i64 b) {
+    return DAG_SHUFFLE(loadTile(rows + a * stride), loadTile(rows + b * stride), 0, 1, 2, 3, 4, 5, 6, 7);
+  };
+  if constexpr (sizeof(T) == sizeof(f32)) {
+    const auto a = pair(0, 4), b = pair(1, 5), c = pair(2, 6), d = pair(3, 7);
+    const auto ab0 = DAG_SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13), ab2 = DAG_SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+    const auto cd0 = DAG_SHUFFLE(c, d, 0, 8, 1, 9, 4, 12, 5, 13), cd2 = DAG_SHUFFLE(c, d, 2, 10, 3, 11, 6, 14, 7, 15);
+    columns[0] = widened(DAG_SHUFFLE(ab0, cd0, 0, 1, 8, 9, 4, 5, 12, 13));
+    columns[1] = widened(DAG_SHUFFLE(ab0, cd0, 2, 3, 10, 11, 6, 7, 14, 15));
+    columns[2] = widened(DAG_SHUFFLE(ab2, cd2, 0, 1, 8, 9, 4, 5, 12, 13));
+    columns[3] = widened(DAG_SHUFFLE(ab2, cd2, 2, 3, 10, 11, 6, 7, 14, 15));
+  } else {
+    const auto a = pair(0, 2), b = pair(1, 3), c = pair(4, 6), d = pair(5, 7);
+    const auto ab0 = DAG_SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14), ab1 = DAG_SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+    const auto cd0 = DAG_SHUFFLE(c, d, 0, 8, 2, 10, 4, 12, 6, 14), cd1 = DAG_SHUFFLE(c, d, 1, 9, 3, 11, 5, 13, 7, 15);
+    columns[0] = DAG_SHUFFLE(ab0, cd0, 0, 1, 4, 5, 8, 9, 12, 13);
+    columns[1] = DAG_SHUFFLE(ab1, cd1, 0, 1, 4, 5, 8, 9, 12, 13);
+    columns[2] = DAG_SHUFFLE(ab0, cd0, 2, 3, 6, 7, 10, 11, 14, 15);
+    columns[3] = DAG_SHUFFLE(ab1, cd1, 2, 3, 6, 7, 10, 11, 14, 15);
   }
 }
 
-/** The inverse, for all columns of rows that lie one after another; writes up to L − 1 elements beyond the last row. */
 template <typename T>
-void toRows(const V* columns, i64 stride, T* rows) {
-  // From the last columns on: what a row writes beyond its end is the next row's, which is written later.
-  for (i64 c = (stride - 1) / L * L; c >= 0; c -= L) {
-    Row<T> tile[L];
-    for (i64 l = 0; l < L; l++) {
-      const V x = columns[c + l];
-      tile[l] = __builtin_convertvector(sizeof(T) == sizeof(f32) ? held(x, __FLT_MAX__) : x, Row<T>);
-    }
-    transpose(tile);
-    for (i64 l = 0; l < L; l++) std::memcpy(rows + l * stride + c, &tile[l], sizeof tile[l]);
+inline void tileToRows(const V* columns, T* rows, i64 stride) {
+  const auto a = narrowed<T>(columns[0]), b = narrowed<T>(columns[1]);
+  const auto c = narrowed<T>(columns[2]), d = narrowed<T>(columns[3]);
+  const auto put = [&](auto x, i64 low, i64 high) {
+    storeTile(rows + low * stride, DAG_SHUFFLE(x, x, 0, 1, 2, 3));
+    storeTile(rows + high * stride, DAG_SHUFFLE(x, x, 4, 5, 6, 7));
+  };
+  if constexpr (sizeof(T) == sizeof(f32)) {
+    const auto ab0 = DAG_SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13), ab2 = DAG_SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+    const auto cd0 = DAG_SHUFFLE(c, d, 0, 8, 1, 9, 4, 12, 5, 13), cd2 = DAG_SHUFFLE(c, d, 2, 10, 3, 11, 6, 14, 7, 15);
+    put(DAG_SHUFFLE(ab0, cd0, 0, 1, 8, 9, 4, 5, 12, 13), 0, 4);
+    put(DAG_SHUFFLE(ab0, cd0, 2, 3, 10, 11, 6, 7, 14, 15), 1, 5);
+    put(DAG_SHUFFLE(ab2, cd2, 0, 1, 8, 9, 4, 5, 12, 13), 2, 6);
+    put(DAG_SHUFFLE(ab2, cd2, 2, 3, 10, 11, 6, 7, 14, 15), 3, 7);
+  } else {
+    const auto ab0 = DAG_SHUFFLE(a, b, 0, 8, 2, 10, 4, 12, 6, 14), ab1 = DAG_SHUFFLE(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+    const auto cd0 = DAG_SHUFFLE(c, d, 0, 8, 2, 10, 4, 12, 6, 14), cd1 = DAG_SHUFFLE(c, d, 1, 9, 3, 11, 5, 13, 7, 15);
+    put(DAG_SHUFFLE(ab0, cd0, 0, 1, 8, 9, 2, 3, 10, 11), 0, 2);
+    put(DAG_SHUFFLE(ab1, cd1, 0, 1, 8, 9, 2, 3, 10, 11), 1, 3);
+    put(DAG_SHUFFLE(ab0, cd0, 4, 5, 12, 13, 6, 7, 14, 15), 4, 6);
+    put(DAG_SHUFFLE(ab1, cd1, 4, 5, 12, 13, 6, 7, 14, 15), 5, 7);
+  }
+}
+
+#elif DAG_VECTOR_BYTES == 32
+
+/** The transpose of four by four. */
+template <typename X>
+inline void transposed(X a, X b, X c, X d, X* out) {
+  const X ab0 = DAG_SHUFFLE(a, b, 0, 4, 2, 6), ab1 = DAG_SHUFFLE(a, b, 1, 5, 3, 7);
+  const X cd0 = DAG_SHUFFLE(c, d, 0, 4, 2, 6), cd1 = DAG_SHUFFLE(c, d, 1, 5, 3, 7);
+  out[0] = DAG_SHUFFLE(ab0, cd0, 0, 1, 4, 5);
+  out[1] = DAG_SHUFFLE(ab1, cd1, 0, 1, 4, 5);
+  out[2] = DAG_SHUFFLE(ab0, cd0, 2, 3, 6, 7);
+  out[3] = DAG_SHUFFLE(ab1, cd1, 2, 3, 6, 7);
+}
+
+template <typename T>
+inline void tileToLanes(const T* rows, i64 stride, V* columns) {
+  Elements<T, 4> tile[4];
+  transposed(loadTile(rows), loadTile(rows + stride), loadTile(rows + 2 * stride), loadTile(rows + 3 * stride), tile);
+  for (i64 c = 0; c < TILE; c++) columns[c] = widened(tile[c]);
+}
+
+template <typename T>
+inline void tileToRows(const V* columns, T* rows, i64 stride) {
+  Elements<T, 4> tile[4];
+  transposed(narrowed<T>(columns[0]), narrowed<T>(columns[1]), narrowed<T>(columns[2]), narrowed<T>(columns[3]), tile);
+  for (i64 l = 0; l < L; l++) storeTile(rows + l * stride, tile[l]);
+}
+
+#else
+
+template <typename T>
+inline void tileToLanes(const T* rows, i64 stride, V* columns) {
+  for (i64 c = 0; c < TILE; c++) columns[c] = V{static_cast<f64>(rows[c]), static_cast<f64>(rows[stride + c])};
+}
+
+template <typename T>
+inline void tileToRows(const V* columns, T* rows, i64 stride) {
+  for (i64 c = 0; c < TILE; c++) {
+    const auto x = narrowed<T>(columns[c]);
+    rows[c] = x[0];
+    rows[stride + c] = x[1];
+  }
+}
+
+#endif
+
+/** Columns 0 … count−1, rounded up to TILE, of L rows; reads up to TILE − 1 elements beyond the last row. */
+template <typename T>
+inline void toLanes(const T* rows, i64 stride, i64 count, V* columns) {
+  for (i64 c = 0; c < count; c += TILE) tileToLanes(rows + c, stride, columns + c);
+}
+
+/** The inverse, for all columns of L rows that lie one after another. */
+template <typename T>
+inline void toRows(const V* columns, i64 stride, T* rows) {
+  i64 c = 0;
+  for (; c + TILE <= stride; c += TILE) tileToRows(columns + c, rows + c, stride);
+  for (; c < stride; c++) {
+    const auto x = narrowed<T>(columns[c]);
+    for (i64 l = 0; l < L; l++) rows[l * stride + c] = x[l];
   }
 }
 
@@ -131,33 +225,70 @@ inline i64 paddedTo(i64 n, i64 multiple) { return (n + multiple - 1) / multiple 
 
 // One block of graphs in lanes
 
+/** Which gradients are wanted; the hard path leaves the others out. */
+struct Wanted {
+  bool V_sign, O, G;
+};
+
 class Block {
  public:
   static i64 vectors(i64 depth) {
-    return NODES * paddedTo(2 * depth, L) + STEPS * paddedTo(depth, L) + TERMS * paddedTo(2 * depth * depth, L);
+    return NODES * paddedTo(2 * depth, TILE) + STEPS * paddedTo(depth, TILE) + TERMS * paddedTo(2 * depth * depth, TILE) +
+           paddedTo(OPERANDS * depth, TILE);
   }
 
   Block(i64 depth, f64 limit, V* memory) : depth(depth), width(2 * depth), limit(limit) {
     const auto take = [&](i64 count) {
       V* taken = memory;
-      memory += paddedTo(count, L);
+      memory += paddedTo(count, TILE);
       return taken;
     };
-    V** const ofNodes[NODES] = {&value, &magnitude, &sign, &log, &toValue, &toMagnitude, &toSign, &before};
-    V** const ofSteps[STEPS - 1] = {&G, &linear, &product, &size, &Q, &outG};
-    V** const ofTerms[TERMS] = {&O, &outO, &q, &flip, &turn};
+    V** const ofNodes[] = {&value, &magnitude, &sign, &log, &inverse, &toValue, &toMagnitude, &toSign, &before};
+    V** const ofSteps[] = {&G, &linear, &product, &size, &Q, &outG};
+    V** const ofTerms[] = {&O, &outO, &q, &flip, &turn};
     for (V** vectors : ofNodes) *vectors = take(width);
     for (V** vectors : ofSteps) *vectors = take(depth);
     for (V** vectors : ofTerms) *vectors = take(depth * width);
     whole = reinterpret_cast<Mask*>(take(depth));
+    operands = reinterpret_cast<Operands*>(take(depth * OPERANDS));
+    terms = reinterpret_cast<i64*>(take(depth * width));
+    termCount = reinterpret_cast<i64*>(take(depth));
+    for (i64 i = 0; i < depth; i++) {
+      termCount[i] = depth + i;
+      for (i64 j = 0; j < depth + i; j++) terms[i * width + j] = j;
+    }
     for (i64 i = 0; i < depth * width; i++) outO[i] = V{};
-    for (i64 i = 0; i < paddedTo(depth, L); i++) outG[i] = V{};
+    for (i64 i = 0; i < depth; i++) outG[i] = V{};
   }
 
   const i64 depth, width;
   const f64 limit;
   // Inputs: the initial nodes, the plan.
   V *value, *magnitude, *sign, *O, *G;
+
+  /** After O and G were set. */
+  void planIsSet() {
+    Mask is = ~Mask{};
+    for (i64 i = 0; i < depth; i++) {
+      is &= G[i] * G[i] == G[i];
+      for (i64 j = 0; j < depth + i; j++) {
+        const V c = O[i * width + j];
+        is &= c * c * c == c;
+      }
+    }
+    hardPlan = !any(~is);
+  }
+
+  /** The same where all lanes have one plan: the hard path leaves out what takes no part. */
+  void sharedPlanIsSet() {
+    planIsSet();
+    for (i64 i = 0; i < depth; i++) {
+      termCount[i] = 0;
+      for (i64 j = 0; j < depth + i; j++)
+        if (O[i * width + j][0] != 0) terms[i * width + termCount[i]++] = j;
+    }
+  }
+
   // Gradients: toMagnitude and toSign of the initial nodes, outO, outG.
   V *toMagnitude, *toSign, *outO, *outG;
 
@@ -165,9 +296,10 @@ class Block {
   template <bool GRADIENTS>
   void forward(Mask inUse) {
     redo = Mask{};
-    hard = isHard();
+    hard = hardPlan && hasHardNodes();
     overfull = false;
-    logs = 0;
+    logs = inverses = 0;
+    anyWild = false;
     for (i64 j = 0; j < depth; j++) value[j] = sign[j] * magnitude[j];
     for (i64 i = 0; i < depth; i++) {
       const V x = hard ? hardStep<GRADIENTS>(i) : generalStep<GRADIENTS>(i);
@@ -188,22 +320,23 @@ class Block {
       });
   }
 
-  void backward(V upstream, Mask inUse, bool gates) {
+  void backward(V upstream, Mask inUse, const Wanted& wanted) {
     for (i64 j = 0; j < width; j++) toValue[j] = toMagnitude[j] = toSign[j] = V{};
     toValue[width - 1] = upstream;
-    V probe = V{};
+    probe = V{};
     for (i64 i = depth - 1; i >= 0; i--) {
       const i64 k = depth + i;
       // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const V total = toValue[k] + toMagnitude[k] * sign[k];
+      const V total = toValue[k] + (hard ? toMagnitude[k] : toMagnitude[k] * sign[k]);
       probe += total;
-      if (hard) hardBackward(i, total, gates, probe);
-      else generalBackward(i, total, probe);
+      if (hard) hardBackward(i, total, wanted);
+      else generalBackward(i, total);
     }
     const Mask none = upstream == 0;
     for (i64 j = 0; j < depth; j++) {
-      const V byMagnitude = toMagnitude[j] + toValue[j] * sign[j];
-      const V bySign = toSign[j] + toValue[j] * magnitude[j];
+      const V s = sign[j];
+      const V byMagnitude = (hard ? s * toMagnitude[j] : toMagnitude[j]) + toValue[j] * s;
+      const V bySign = (hard ? s * toSign[j] : toSign[j]) + toValue[j] * magnitude[j];
       probe += byMagnitude;
       probe += bySign;
       // 0 + x: a gradient that is zero is never −0.
@@ -215,23 +348,31 @@ class Block {
         const NodeGradients out{lanesOf(toValue, lane), lanesOf(toMagnitude, lane), lanesOf(toSign, lane)};
         differentiateGraph(nodes, depth, o, g, limit, upstream[lane], out, lanesOf(outO, lane), lanesOf(outG, lane));
       });
-    for (i64 j = depth; j < paddedTo(width, L); j++) toMagnitude[j] = toSign[j] = V{};
+    for (i64 j = depth; j < width; j++) toMagnitude[j] = toSign[j] = V{};
   }
 
  private:
-  // Of each node: ln m where m is not 0, else 0; gradients by value. `before`: products of the signs before a term.
-  V *log, *toValue, *before;
+  // Of each node: ln m where m is not 0, else 0; 1/m; gradients by value. `before`: products of the signs before a term.
+  V *log, *inverse, *toValue, *before;
   // Of each step: the linear part; the log part; E before it is clamped; Q.
   V *linear, *product, *size, *Q;
-  // Of each step: whether its coefficients are whole.
+  // Of each step: whether its coefficients are whole; on the hard path its operands.
   Mask* whole;
+  struct Operands;
+  Operands* operands;
+  // The nodes that each step reads, in order.
+  i64 *terms, *termCount;
   // Of each term: q; its derivatives (1 − cos πO)/2 by the sign and, with a minus, (1 − s)/2 · π · sin πO by O.
   V *q, *flip, *turn;
-  static constexpr i64 NODES = 8, STEPS = 7, TERMS = 5;
+  static constexpr i64 NODES = 9, STEPS = 8, TERMS = 6, OPERANDS = 10;
   Mask redo;
-  bool hard, overfull;
-  /** Nodes that `log` is there for. */
-  i64 logs;
+  /** A sum that is finite where all that was added to it is. */
+  V probe;
+  bool hardPlan, hard, overfull;
+  /** Whether a node is far from 1. */
+  bool anyWild;
+  /** Nodes that `log` is there for, and `inverse`. */
+  i64 logs, inverses;
 
   static Numbers lanesOf(V* vectors, i64 lane) { return {reinterpret_cast<f64*>(vectors) + lane, L}; }
 
@@ -245,20 +386,20 @@ class Block {
     }
   }
 
-  bool isHard() const {
+  bool hasHardNodes() const {
     Mask is = ~Mask{};
-    for (i64 j = 0; j < depth; j++) is &= (magnitude[j] >= 0) & (magnitudeOf(sign[j]) == 1) & (G[j] * G[j] == G[j]);
-    for (i64 i = 0; i < depth; i++)
-      for (i64 j = 0; j < depth + i; j++) {
-        const V c = O[i * width + j];
-        is &= c * c * c == c;
-      }
+    for (i64 j = 0; j < depth; j++) is &= (magnitude[j] >= 0) & (magnitudeOf(sign[j]) == 1);
     return !any(~is);
   }
 
   /** Makes `log` of the first `count` nodes. */
   void takeLogs(i64 count) {
-    for (; logs < count; logs++) log[logs] = magnitude[logs] != 0 ? log64(magnitude[logs]) : V{};
+    for (; logs < count; logs++) {
+      const V m = magnitude[logs];
+      const Mask zero = m == 0;
+      const Mask normal = (m >= MIN_NORMAL) & (m <= LARGEST);
+      log[logs] = zero ? V{} : any(~(zero | normal)) ? log64(m) : logOfNormal64(m);
+    }
   }
 
   V linearPart(const V* c, i64 count) const {
@@ -279,23 +420,10 @@ class Block {
   struct Operands {
     static constexpr i64 ABOVE = 4, BELOW = 3;
     V above[ABOVE], below[BELOW];
-    V countAbove = V{}, countBelow = V{};
+    V countAbove, countBelow;
 
-    Operands(const V* c, const V* v, i64 count) {
-      for (V& x : above) x = splat(1.0);
-      for (V& x : below) x = splat(1.0);
-      for (i64 j = 0; j < count; j++) {
-        const Mask up = c[j] > 0, down = c[j] < 0;
-        for (i64 r = ABOVE - 1; r > 0; r--) above[r] = up ? above[r - 1] : above[r];
-        for (i64 r = BELOW - 1; r > 0; r--) below[r] = down ? below[r - 1] : below[r];
-        above[0] = up ? v[j] : above[0];
-        below[0] = down ? v[j] : below[0];
-        countAbove += up ? c[j] : V{};
-        countBelow -= down ? c[j] : V{};
-      }
-    }
-
-    bool overfull() const { return any((countAbove > ABOVE) | (countBelow > BELOW)); }
+    /** The product of all above, in node order. */
+    V numerator;
 
     /** The product of those above but `except`, in node order. */
     V numerators(i64 except) const {
@@ -316,69 +444,127 @@ class Block {
     }
   };
 
+  /** Reads the operands of a step; → its linear part. `above` is for `backward`. */
+  template <bool GRADIENTS>
+  V readOperands(i64 i, Operands& to) const {
+    const V* c = O + i * width;
+    const i64* nodes = terms + i * width;
+    const i64 count = termCount[i];
+    V above[Operands::ABOVE], below[Operands::BELOW];
+    for (V& x : above) x = splat(1.0);
+    for (V& x : below) x = splat(1.0);
+    V countAbove = V{}, countBelow = V{};
+    V numerator = splat(1.0);
+    // −0 + x is x, also for −0.
+    V sum = splat(-0.0);
+    for (i64 t = 0; t < count; t++) {
+      const i64 j = nodes[t];
+      const V v = value[j];
+      const Mask up = c[j] > 0, down = c[j] < 0;
+      sum = up ? sum + v : sum;
+      sum = down ? sum - v : sum;
+      numerator = up ? numerator * v : numerator;
+      for (i64 r = Operands::ABOVE - 1; GRADIENTS && r > 0; r--) above[r] = up ? above[r - 1] : above[r];
+      for (i64 r = Operands::BELOW - 1; r > 0; r--) below[r] = down ? below[r - 1] : below[r];
+      above[0] = up ? v : above[0];
+      below[0] = down ? v : below[0];
+      countAbove = up ? countAbove + 1 : countAbove;
+      countBelow = down ? countBelow + 1 : countBelow;
+    }
+    for (i64 r = 0; GRADIENTS && r < Operands::ABOVE; r++) to.above[r] = above[r];
+    for (i64 r = 0; r < Operands::BELOW; r++) to.below[r] = below[r];
+    to.numerator = numerator;
+    to.countAbove = countAbove;
+    to.countBelow = countBelow;
+    return countAbove + countBelow > 0 ? sum : V{};
+  }
+
   template <bool GRADIENTS>
   V hardStep(i64 i) {
-    const i64 k = depth + i;
-    const V* c = O + i * width;
     const V g = G[i];
-    linear[i] = linearPart(c, k);
+    linear[i] = readOperands<GRADIENTS>(i, operands[i]);
     if (!GRADIENTS && !any(g != 1)) return linear[i];
-    const Operands operands(c, value, k);
-    overfull = operands.overfull();
-    const V p = operands.divided(operands.numerators(NONE), operands.countAbove, ~Mask{}, redo);
+    overfull = any(operands[i].countBelow > f64{Operands::BELOW}) ||
+               (GRADIENTS && any(operands[i].countAbove > f64{Operands::ABOVE}));
+    const V p = operands[i].divided(operands[i].numerator, operands[i].countAbove, ~Mask{}, redo);
     size[i] = magnitudeOf(p);
     product[i] = size[i] > limit ? signOf(p) * limit : p;
     return g == 1 ? linear[i] : product[i];
   }
 
-  void hardBackward(i64 i, V total, bool gates, V& probe) {
+  /** Here toMagnitude and toSign are kept without the sign of their node. */
+  void hardBackward(i64 i, V total, const Wanted& wanted) {
     const i64 k = depth + i;
     const V* c = O + i * width;
-    V* byO = outO + i * width;
+    const i64* nodes = terms + i * width;
     const V g = G[i];
-    if (gates) outG[i] = 0 + chain(total, linear[i] - product[i]);
+    if (wanted.G) outG[i] = 0 + chain(total, linear[i] - product[i]);
     const V toLinear = total * g;
     const V toLog = total * (1 - g);
     const Mask active = toLog != 0;
     if (!any(active)) {
-      for (i64 j = 0; j < k; j++) {
-        byO[j] = 0 + toLinear * value[j];
-        probe += byO[j];
-        toValue[j] += toLinear * c[j];
-      }
+      if (wanted.O) setByO(i, k, toLinear);
+      for (i64 t = 0; t < termCount[i]; t++) toValue[nodes[t]] += toLinear * c[nodes[t]];
       return;
     }
-    takeLogs(k);
     const Mask free = active & ~(size[i] > limit);
     const V toSigns = active ? toLog * product[i] : V{};
     const V toLogs = free ? toSigns : V{};
+    if (wanted.O) {
+      takeLogs(k);
+      setByO(i, k, toLinear, toLogs);
+    }
     // By each operand, the latest first: E·Q without it, and its inverse.
-    const Operands operands(c, value, k);
+    const Operands& of = operands[i];
     V above[Operands::ABOVE], below[Operands::BELOW];
     for (i64 r = 0; r < Operands::ABOVE; r++) {
-      const Mask there = free & (operands.countAbove > static_cast<f64>(r));
-      if (!any(there)) {
-        above[r] = V{};
-        continue;
-      }
-      const V others = operands.divided(operands.numerators(r), operands.countAbove - 1, there, redo);
-      above[r] = there ? toLog * others : V{};
+      above[r] = V{};
+      const Mask there = free & (of.countAbove > static_cast<f64>(r));
+      if (any(there)) above[r] = there ? toLog * of.divided(of.numerators(r), of.countAbove - 1, there, redo) : V{};
     }
     for (i64 r = 0; r < Operands::BELOW; r++) {
-      const Mask there = free & (operands.countBelow > static_cast<f64>(r));
-      below[r] = any(there) ? (there ? toLogs * (-1 / operands.below[r]) : V{}) : V{};
+      below[r] = V{};
+      const Mask there = free & (of.countBelow > static_cast<f64>(r));
+      if (any(there)) below[r] = there ? toLogs * (-1 / of.below[r]) : V{};
     }
-    for (i64 j = k - 1; j >= 0; j--) {
+    for (i64 at = termCount[i] - 1; at >= 0; at--) {
+      const i64 j = nodes[at];
       const Mask up = c[j] > 0, down = c[j] < 0;
-      byO[j] = (0 + toLinear * value[j]) + toLogs * log[j];
-      probe += byO[j];
-      toValue[j] += toLinear * c[j];
-      const V share = up ? above[0] : down ? below[0] : V{};
-      toMagnitude[j] += share * sign[j];
-      if (j < depth) toSign[j] += c[j] != 0 ? toSigns * sign[j] : V{};
+      V t = toValue[j];
+      t = up ? t + toLinear : t;
+      toValue[j] = down ? t - toLinear : t;
+      t = toMagnitude[j];
+      t = up ? t + above[0] : t;
+      toMagnitude[j] = down ? t + below[0] : t;
+      if (wanted.V_sign) {
+        t = toSign[j];
+        toSign[j] = up | down ? t + toSigns : t;
+      }
       for (i64 r = 0; r + 1 < Operands::ABOVE; r++) above[r] = up ? above[r + 1] : above[r];
       for (i64 r = 0; r + 1 < Operands::BELOW; r++) below[r] = down ? below[r + 1] : below[r];
     }
+  }
+
+  /** Gradients by the coefficients of a hard step. */
+  void setByO(i64 i, i64 count, V toLinear, V toLogs) {
+    V* byO = outO + i * width;
+    V sum = probe;
+    for (i64 j = 0; j < count; j++) {
+      // 0 + x: a gradient that is zero is never −0.
+      byO[j] = (0 + toLinear * value[j]) + toLogs * log[j];
+      sum += byO[j];
+    }
+    probe = sum;
+  }
+
+  void setByO(i64 i, i64 count, V toLinear) {
+    V* byO = outO + i * width;
+    V sum = probe;
+    for (i64 j = 0; j < count; j++) {
+      byO[j] = 0 + toLinear * value[j];
+      sum += byO[j];
+    }
+    probe = sum;
   }
 
   // The general path: E and Q apart.
@@ -464,7 +650,7 @@ class Block {
     return g == 1 ? linear[i] : g == 0 ? product[i] : g * linear[i] + (1 - g) * product[i];
   }
 
-  void generalBackward(i64 i, V total, V& probe) {
+  void generalBackward(i64 i, V total) {
     const i64 k = depth + i;
     const V* c = O + i * width;
     V* byO = outO + i * width;
@@ -475,8 +661,14 @@ class Block {
     const Mask active = toLog != 0;
     const Mask free = active & ~(size[i] > limit);
     takeLogs(k);
+    for (; inverses < k; inverses++) {
+      inverse[inverses] = 1 / magnitude[inverses];
+      anyWild |= any(~((magnitude[inverses] > 0) & (magnitudeOf(log[inverses]) <= 18)));
+    }
     const V E = size[i] > limit ? splat(limit) : size[i];
     const V toLogs = free ? toLog * product[i] : V{};
+    const bool anyWhole = any(whole[i] & free);
+    redo |= free & ~whole[i] & ~((size[i] >= 1e-130) & (size[i] <= 1e130));
     V qBefore = splat(1.0);
     for (i64 j = 0; j < k; j++) {
       before[j] = qBefore;
@@ -494,17 +686,19 @@ class Block {
       probe += byO[j];
       toValue[j] += toLinear * c[j];
       toSign[j] += others * flip[at];
-      V share = toLogs * (c[j] / m);
-      const Mask wholeUp = free & up & whole[i];
-      if (any(wholeUp)) {
-        V power = c[j];
-        repeat(c[j] - 1, [&](Mask times) { power *= times ? m : splat(1.0); });
-        share = wholeUp ? toLog * (wholePart(c, k, j) * Q[i]) * power : share;
+      // A product with 1/m will do where the coefficients are not whole.
+      V share = toLogs * (c[j] * inverse[j]);
+      if (anyWhole) {
+        share = whole[i] ? toLogs * (c[j] / m) : share;
+        const Mask wholeUp = free & up & whole[i];
+        if (any(wholeUp)) {
+          V power = c[j];
+          repeat(c[j] - 1, [&](Mask times) { power *= times ? m : splat(1.0); });
+          share = wholeUp ? toLog * (wholePart(c, k, j) * Q[i]) * power : share;
+        }
       }
-      // E/m stands for the other terms times m^(c−1) only where both are well within the range.
-      const Mask within = (m > 0) & (magnitudeOf(log[j]) <= 300) & (magnitudeOf(c[j] * log[j]) <= 300) &
-                          (size[i] >= 1e-130) & (size[i] <= 1e130);
-      redo |= free & up & ~whole[i] & ~within;
+      // E/m stands for the other terms times m^(c−1) where both are well within the range.
+      if (anyWild) redo |= free & up & ~whole[i] & ~((m > 0) & (magnitudeOf(log[j]) <= 18));
       toMagnitude[j] += takesPart & free ? share : V{};
     }
   }
@@ -531,7 +725,8 @@ class Reader {
 
   void read(i64 row, i64 columns, V* to) const {
     // Whole tiles are read, also beyond the last row.
-    if ((row + L) * stride + L <= rows * stride) return toLanes(field + row * stride, stride, columns, to);
+    if ((row + L) * stride + TILE - 1 <= rows * stride || (stride % TILE == 0 && row + L <= rows))
+      return toLanes(field + row * stride, stride, columns, to);
     for (i64 l = 0; l < L; l++)
       std::memcpy(buffer + l * stride, field + (row + l < rows ? row + l : row) * stride, stride * sizeof(T));
     toLanes(buffer, stride, columns, to);
@@ -543,19 +738,22 @@ class Reader {
   T* buffer;
 };
 
-/** gradient[0 … n−1] (+)= rows of a block. */
+/** gradient (+)= the first `rows` rows of a block; `buffer` has room for all of them in double. */
 template <typename T>
 void write(const V* columns, i64 stride, i64 rows, T* gradient, bool accumulate, void* buffer) {
-  if (!accumulate) {
+  const i64 n = rows * stride;
+  if (accumulate) {
+    f64* made = static_cast<f64*>(buffer);
+    toRows(columns, stride, made);
+    constexpr f64 MOST = sizeof(T) == sizeof(f32) ? __FLT_MAX__ : LARGEST;
+    for (i64 i = 0; i < n; i++) gradient[i] = static_cast<T>(held(gradient[i] + made[i], MOST));
+  } else if (rows == L) {
+    toRows(columns, stride, gradient);
+  } else {
     T* made = static_cast<T*>(buffer);
     toRows(columns, stride, made);
-    std::memcpy(gradient, made, rows * stride * sizeof(T));
-    return;
+    std::memcpy(gradient, made, n * sizeof(T));
   }
-  f64* made = static_cast<f64*>(buffer);
-  toRows(columns, stride, made);
-  constexpr f64 MOST = sizeof(T) == sizeof(f32) ? __FLT_MAX__ : LARGEST;
-  for (i64 i = 0; i < rows * stride; i++) gradient[i] = static_cast<T>(held(gradient[i] + made[i], MOST));
 }
 
 /** body(block, row, rows, piece) for each block, its inputs read, the pieces in parallel. */
@@ -574,6 +772,7 @@ void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body
     if (spec.shared) {
       for (i64 i = 0; i < plan; i++) block.O[i] = splat(static_cast<f64>(fields.O[i]));
       for (i64 i = 0; i < spec.depth; i++) block.G[i] = splat(static_cast<f64>(fields.G[i]));
+      block.sharedPlanIsSet();
     }
     for (i64 row = begin; row < end; row += L) {
       V_mag.read(row, spec.depth, block.magnitude);
@@ -581,22 +780,17 @@ void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body
       if (!spec.shared) {
         O.read(row, plan, block.O);
         G.read(row, spec.depth, block.G);
+        block.planIsSet();
       }
       body(block, row, row + L <= end ? L : end - row, static_cast<f64*>(buffer));
     }
   });
 }
 
-inline Mask firstLanes(i64 count) {
-  V lane;
-  for (i64 l = 0; l < L; l++) lane[l] = static_cast<f64>(l);
-  return lane < static_cast<f64>(count);
-}
-
 template <typename T>
 void dag(const Spec& spec, const Fields<const T>& fields, f64* values) {
   forBlocks(spec, fields, [&](Block& block, i64 row, i64 rows, f64*) {
-    block.forward<false>(firstLanes(rows));
+    block.forward<false>(firstLanes<f64>(rows));
     storePart(values + row, block.value[block.width - 1], rows);
   });
 }
@@ -611,11 +805,11 @@ void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* ups
   const Scratch<f64> partial(summed ? pieces * sums * ROWS : 1);
   if (summed) std::memset(partial, 0, pieces * sums * ROWS * sizeof(f64));
   forBlocks(spec, fields, [&](Block& block, i64 row, i64 rows, f64* buffer) {
-    const Mask inUse = firstLanes(rows);
+    const Mask inUse = firstLanes<f64>(rows);
     block.forward<true>(inUse);
     if (values) storePart(values + row, block.value[width - 1], rows);
     const V up = upstream ? loadPart(upstream + row, rows) : inUse ? splat(1.0) : V{};
-    block.backward(up, inUse, gradients.G != nullptr);
+    block.backward(up, inUse, {gradients.V_sign != nullptr, gradients.O != nullptr, gradients.G != nullptr});
     const auto put = [&](const V* columns, i64 stride, T* gradient, i64 bit) {
       if (gradient) write(columns, stride, rows, gradient + row * stride, accumulate >> bit & 1, buffer);
     };

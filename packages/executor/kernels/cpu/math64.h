@@ -58,18 +58,16 @@ inline __attribute__((always_inline)) V exp64(V x) {
 }
 
 /**
- * ln x: -∞ at 0, NaN below. The method and the coefficients are those of FDLIBM's e_log.c (Sun Microsystems, 1993):
- * x = 2^k·(1+f) with √½ < 1+f < √2, and ln(1+f) by a polynomial in s = f/(2+f).
+ * k·ln 2 + ln x, where x is a normal positive number. The method and the coefficients are those of FDLIBM's e_log.c (Sun
+ * Microsystems, 1993): x = 2^n·(1+f) with √½ < 1+f < √2, and ln(1+f) by a polynomial in s = f/(2+f).
  */
 template <typename V>
-inline __attribute__((always_inline)) V log64(V x) {
+inline __attribute__((always_inline)) V logOfNormal64(V x, V k = V{}) {
   using U = typename IntegersOf<V>::type;
   constexpr u64 ONE = 0x3ff0000000000000, ROOT_HALF = 0x3fe6a09e00000000;
-  const V normal = x < 0x1p-1022 ? x * 0x1p54 : x;
-  const V shift = x < 0x1p-1022 ? V{} + (1023 + 54) : V{} + 1023;
-  const U u = bits<U>(normal) + (ONE - ROOT_HALF);
+  const U u = bits<U>(x) + (ONE - ROOT_HALF);
   // The exponent as a double: in the lowest bits of 2^52.
-  const V k = (bits<V>((u >> 52) | 0x4330000000000000) - 0x1p52) - shift;
+  const V n = (bits<V>((u >> 52) | 0x4330000000000000) - (0x1p52 + 1023)) + k;
   const V f = bits<V>((u & 0x000fffffffffffff) + ROOT_HALF) - 1;
   const V s = f / (f + 2);
   const V z = s * s;
@@ -78,7 +76,13 @@ inline __attribute__((always_inline)) V log64(V x) {
   const V odd =
       z * (w * (w * (w * 0x1.2f112df3e5244p-3 + 0x1.7466496cb03dep-3) + 0x1.2492494229359p-2) + 0x1.5555555555593p-1);
   const V halfSquare = 0.5 * f * f;
-  const V y = k * 0x1.62e42feep-1 - ((halfSquare - (s * (halfSquare + (even + odd)) + k * 0x1.a39ef35793c76p-33)) - f);
+  return n * 0x1.62e42feep-1 - ((halfSquare - (s * (halfSquare + (even + odd)) + n * 0x1.a39ef35793c76p-33)) - f);
+}
+
+/** ln x: -∞ at 0, NaN below. */
+template <typename V>
+inline __attribute__((always_inline)) V log64(V x) {
+  const V y = logOfNormal64(x < 0x1p-1022 ? x * 0x1p54 : x, x < 0x1p-1022 ? V{} - 54 : V{});
   const V special = x == 0 ? V{} - __builtin_inf() : x < 0 ? V{} + __builtin_nan("") : x;
   // Also where x is NaN.
   return (x > 0 ? x : V{} + __builtin_inf()) < __builtin_inf() ? y : special;
