@@ -223,7 +223,7 @@ void share(const Walk<4>& walk, const SharePass<T>& pass, T* into, bool accumula
     if (kept(d)) elements *= walk.shape[d];
     else if (d < walk.rank - 2) revisits = true;
   }
-  if (!accumulate && (revisits || size == 0)) std::memset(into, 0, elements * sizeof(T));
+  if (!accumulate && elements > 0 && (revisits || size == 0)) std::memset(into, 0, elements * sizeof(T));
   if (size == 0) return;
   const i64 d = dimensionToCut(walk, [](i64) { return true; });
   if (kept(d) || size <= GRAIN || elements > SMALL)

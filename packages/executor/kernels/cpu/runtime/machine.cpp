@@ -56,16 +56,31 @@ DAG_EXPORT int32_t dag_physical_cores(void) {
 #endif
 }
 
-/** Bytes from `memory` to the next cache line; asks for huge pages where a buffer is large enough to gain from them. */
+#if defined(__SANITIZE_ADDRESS__)
+extern "C" void __asan_poison_memory_region(const volatile void* begin, size_t bytes);
+#endif
+
+/**
+ * Bytes from `memory` to the next cache line, where an array of `bytes` begins; one cache line more than that is there.
+ * Asks for huge pages where it is large enough to gain from them.
+ */
 DAG_EXPORT int32_t dag_place(void* memory, double bytes) {
+  constexpr uintptr_t CACHE_LINE = 64;
   const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t begin = (CACHE_LINE - address % CACHE_LINE) % CACHE_LINE;
 #if defined(__linux__)
-  constexpr uintptr_t HUGE = uintptr_t{1} << 21;
-  const uintptr_t begin = (address + HUGE - 1) & ~(HUGE - 1);
-  const uintptr_t end = (address + static_cast<uintptr_t>(bytes)) & ~(HUGE - 1);
-  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  constexpr uintptr_t HUGE_PAGE = uintptr_t{1} << 21;
+  const uintptr_t first = (address + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+  const uintptr_t last = (address + static_cast<uintptr_t>(bytes)) & ~(HUGE_PAGE - 1);
+  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #else
   (void)bytes;
 #endif
-  return static_cast<int32_t>((64 - address % 64) % 64);
+#if defined(__SANITIZE_ADDRESS__)
+  // The rest of the cache line is no kernel's to touch, before the array and behind it.
+  char* const data = static_cast<char*>(memory) + begin;
+  __asan_poison_memory_region(memory, begin);
+  __asan_poison_memory_region(data + static_cast<size_t>(bytes), CACHE_LINE - begin);
+#endif
+  return static_cast<int32_t>(begin);
 }

@@ -1,5 +1,8 @@
 #include "pool.h"
 
+#if defined(__APPLE__)
+#include <dlfcn.h>
+#endif
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -96,7 +99,16 @@ void awaitWorkers() {
   pthread_mutex_unlock(&pool.mutex);
 }
 
+/** Workers run the library's code until the process ends. Elsewhere the linker's `nodelete` keeps it loaded. */
+void keepLoaded() {
+#if defined(__APPLE__)
+  Dl_info library;
+  if (dladdr(&pool, &library) != 0) dlopen(library.dli_fname, RTLD_NOW | RTLD_NODELETE);
+#endif
+}
+
 void startWorkers(int threads) {
+  if (threads > pool.started) keepLoaded();
   sigset_t all, before;
   sigfillset(&all);
   // Signals are for the threads of JavaScript.

@@ -16,64 +16,75 @@ export interface Library {
   kernel(name: string, types: string): Kernel;
   /** Sets how many threads a kernel runs on; → how many there are. */
   setThreads(threads: number): number;
-  /** Bytes from the begin of `memory` to the next cache line; asks for huge pages for a large one. */
-  place(memory: Uint8Array): number;
+  /**
+   * Where an array of `bytes` begins in `memory`: at a cache line, one of which `memory` has more than that. Asks for
+   * huge pages for a large one.
+   */
+  place(memory: Uint8Array, bytes: number): number;
   /** Scratch blocks that the kernels ever allocated, and those that a kernel holds now. */
   scratch(): { allocated: number; held: number };
 }
 
 /** What is used of koffi, see its documentation: https://koffi.dev. */
 interface Koffi {
-  load(path: string): {
-    func(name: string, result: string, args: readonly string[]): (...args: unknown[]) => unknown;
-  };
+  load(path: string): { func: Bind };
 }
+type Bind = (name: string, result: string, args: readonly string[]) => (...args: unknown[]) => unknown;
 
 const TYPES: Readonly<Record<string, string>> = { p: 'void *', i: 'int64_t', d: 'double' };
 
 /**
- * Loads the native library: the file that `DAG_CPU_LIBRARY` names, else that of the platform's package
- * `@dag/executor-<platform>-<arch>`, else what `npm run build` made in this package.
+ * Loads the native library: the file that `DAG_CPU_LIBRARY` names, else what `npm run build` made in this package, else
+ * that of the platform's package `@dag/executor-<platform>-<arch>`.
  *
  * @param variant left out, `DAG_CPU_VARIANT` or the widest that the processor runs
  * @throws {ExecutorError} `device` that says why it cannot be loaded
  */
 export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
   const path = findLibrary();
-  let native: ReturnType<Koffi['load']>;
-  try {
-    native = (requireHere()('koffi') as Koffi).load(path);
-  } catch (error) {
-    throw new ExecutorError('device', `the native kernels cannot be loaded: ${(error as Error).message}`);
-  }
-  const widest = native.func('dag_variant', 'const char *', [])() as string;
+  const func = open(path);
+  const widest = func('dag_variant', 'const char *', [])() as string;
   const chosen = variant ?? widest;
   if (VARIANTS.indexOf(chosen) < VARIANTS.indexOf(widest))
     throw new ExecutorError(
       'device',
       `there are no kernels '${chosen}' for this processor; it runs ${VARIANTS.slice(VARIANTS.indexOf(widest)).join(', ')}`,
     );
-  const place = native.func('dag_place', 'int32_t', ['void *', 'double']);
-  const setThreads = native.func('dag_set_threads', 'int32_t', ['int32_t']);
-  const scratchStats = native.func('dag_scratch_stats', 'void', ['void *']);
+  const place = func('dag_place', 'int32_t', ['void *', 'double']);
+  const setThreads = func('dag_set_threads', 'int32_t', ['int32_t']);
+  const scratchStats = func('dag_scratch_stats', 'void', ['void *']);
   return {
     path,
     variant: chosen,
-    physicalCores: native.func('dag_physical_cores', 'int32_t', [])() as number,
-    kernel: (name, types) =>
-      native.func(
-        `dag_${name}_${chosen}`,
-        'void',
-        Array.from(types, (type) => TYPES[type]!),
-      ) as Kernel,
+    physicalCores: func('dag_physical_cores', 'int32_t', [])() as number,
+    kernel: (name, types) => {
+      const args = Array.from(types, (type) => TYPES[type]!);
+      return func(`dag_${name}_${chosen}`, 'void', args) as Kernel;
+    },
     setThreads: (threads) => setThreads(threads) as number,
-    place: (memory) => place(memory, memory.byteLength) as number,
+    place: (memory, bytes) => place(memory, bytes) as number,
     scratch: () => {
       const stats = new Float64Array(2);
       scratchStats(stats);
       return { allocated: stats[0]!, held: stats[1]! };
     },
   };
+}
+
+function open(path: string): Bind {
+  const native = explained(path, () => (requireHere()('koffi') as Koffi).load(path));
+  return (...signature) => explained(path, () => native.func(...signature));
+}
+
+/** What `body` returns; its errors say which file they are about. */
+function explained<T>(path: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    // The first line: behind it Node lists the modules that asked for koffi.
+    const [why] = (error as Error).message.split('\n');
+    throw new ExecutorError('device', `the native kernels of ${path} cannot be used: ${why}`);
+  }
 }
 
 /** Widest first. */

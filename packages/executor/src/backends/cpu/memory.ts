@@ -25,7 +25,7 @@ export function memory(
       const bytes = length * bytesOf(dtype);
       if (bytes <= SMALL) return new HostStorage(dtype, hostArray(dtype, length));
       const buffer = new ArrayBuffer(bytes + CACHE_LINE);
-      const begin = library.place(new Uint8Array(buffer));
+      const begin = library.place(new Uint8Array(buffer), bytes);
       return new HostStorage(dtype, hostArray(dtype, length, buffer, begin));
     },
     free: () => undefined,

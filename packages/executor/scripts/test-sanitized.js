@@ -1,0 +1,44 @@
+/**
+ * Runs the executor's tests on kernels that are built with AddressSanitizer and UndefinedBehaviorSanitizer. The first
+ * fault ends the process with a report of where it is. Needs GCC: Node is not built with the sanitizer, so its runtime is
+ * loaded before all else.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findCompiler } from './compiler.js';
+
+const packageFolder = fileURLToPath(new URL('..', import.meta.url));
+const root = join(packageFolder, '..', '..');
+
+function node(args, environment) {
+  const options = { cwd: root, stdio: 'inherit', env: { ...process.env, ...environment } };
+  const { status, signal } = spawnSync(process.execPath, args, options);
+  if (signal) console.error(`ended by ${signal}`);
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function sanitizerRuntime() {
+  const compiler = findCompiler()?.command ?? 'c++';
+  const path = execFileSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+  if (isAbsolute(path)) return path;
+  console.error(`libasan.so is missing: ${compiler} has no AddressSanitizer of GCC`);
+  process.exit(1);
+}
+
+node([join(packageFolder, 'scripts', 'build-native.js'), '--sanitize']);
+node(
+  [
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+    ...['--runInBand', 'packages/executor/test'],
+  ],
+  {
+    DAG_CPU_LIBRARY: join(packageFolder, 'native', 'sanitize', 'dag_executor.so'),
+    LD_PRELOAD: sanitizerRuntime(),
+    // Node frees little of what it has when it ends.
+    ASAN_OPTIONS: 'detect_leaks=0',
+    UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+  },
+);

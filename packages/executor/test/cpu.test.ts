@@ -1,0 +1,189 @@
+/** The library of the native kernels: how it is found, chosen and left. Each process runs the built package. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { backendInfo, ExecutorError, setNumThreads } from '../src/index.js';
+import { cpuIsMissing } from './devices.js';
+
+const dist = new URL('../dist/index.js', import.meta.url).href;
+const noLibrary = fileURLToPath(new URL('../package.json', import.meta.url));
+/** Of the tests' own environment only what was set to load a library that is not the package's. */
+const { DAG_CPU_LIBRARY: tested } = process.env;
+
+/** Runs an ES module in a process of its own; `executor` is the package in it. */
+function run(program: string, environment: Record<string, string | undefined> = {}) {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('DAG_'));
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', `const executor = await import('${dist}');\n${program}`],
+    { env: { ...Object.fromEntries(inherited), ...environment }, encoding: 'utf8', timeout: 50_000 },
+  );
+  return { status, signal, stdout: stdout.trim(), stderr };
+}
+
+/** Prints what `expression` is as JSON, or the error that it throws. */
+const print = (expression: string) => `
+  try {
+    console.log(JSON.stringify(${expression}));
+  } catch (error) {
+    console.log(JSON.stringify({ error: error.constructor.name, code: error.code, message: error.message }));
+  }`;
+
+const ask = (expression: string, environment?: Record<string, string>): unknown =>
+  JSON.parse(run(print(expression), environment).stdout);
+
+/** A function of JavaScript that runs kernels of every kind of work; its bits as text. */
+const work = `
+  function work({ causalAttention, executeWithGradients, linear, randn, reshape, scope, softmax }) {
+    const a = randn([96, 64], { seed: [1, 0] });
+    const weight = randn([192, 64], { seed: [1, 1] });
+    const graph = {
+      depth: 2,
+      size: 300,
+      V_mag: Float64Array.from({ length: 1200 }, (_, i) => (i % 17) / 4),
+      V_sign: Float64Array.from({ length: 1200 }, (_, i) => (i % 3 ? 1 : -1)),
+      O: Float64Array.of(1, 1, 0, 0, 0.5, 0, 1, 0),
+      G: Float64Array.of(0.25, 1),
+    };
+    const { values, V_mag } = executeWithGradients(graph);
+    const rows = scope(() => {
+      const qkv = reshape(linear(a, weight), [2, 48, 192]);
+      return softmax(causalAttention(qkv, { heads: 4 })).dataSync();
+    });
+    return [values, V_mag, rows].map((array) => Buffer.from(array.slice().buffer).toString('base64')).join();
+  }`;
+
+describe('without native kernels', () => {
+  const nowhere = { DAG_CPU_LIBRARY: '/nowhere/dag_executor.so' };
+
+  it('runs on reference, with one warning that says why', () => {
+    const program = `
+      for (let i = 0; i < 3; i++) executor.zeros([2]);
+      console.log(executor.backendInfo().device);`;
+    for (const [library, why] of [
+      [nowhere.DAG_CPU_LIBRARY, 'which does not exist'],
+      [noLibrary, 'cannot be used'],
+    ] as const) {
+      const { status, stdout, stderr } = run(program, { DAG_CPU_LIBRARY: library });
+      expect({ status, stdout }).toEqual({ status: 0, stdout: 'reference' });
+      expect(stderr.match(/Warning:/g)).toHaveLength(1);
+      expect(stderr).toContain(library);
+      expect(stderr).toContain(why);
+    }
+  });
+
+  it('refuses the device cpu, and says why', () => {
+    expect(ask(`executor.zeros([2], { device: 'cpu' })`, nowhere)).toEqual({
+      error: 'ExecutorError',
+      code: 'device',
+      message: 'DAG_CPU_LIBRARY is /nowhere/dag_executor.so, which does not exist',
+    });
+    expect(ask(`executor.backendInfo('cpu')`, { DAG_CPU_LIBRARY: noLibrary })).toMatchObject({
+      error: 'ExecutorError',
+      code: 'device',
+      message: expect.stringContaining(`the native kernels of ${noLibrary} cannot be used: `),
+    });
+  });
+
+  it('takes reference without a warning where it is asked for', () => {
+    const { stdout, stderr } = run(
+      `console.log(executor.zeros([2], { device: 'reference' }).device)`,
+      nowhere,
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: 'reference', stderr: '' });
+  });
+});
+
+if (tested !== undefined)
+  it('runs on the library that DAG_CPU_LIBRARY names', () => {
+    expect(backendInfo('cpu').library).toBe(tested);
+  });
+
+const withKernels = cpuIsMissing === null ? describe : describe.skip;
+withKernels(`with native kernels${cpuIsMissing === null ? '' : ` (skipped: ${cpuIsMissing})`}`, () => {
+  const { threads, variant } = cpuIsMissing === null ? backendInfo('cpu') : { threads: 1, variant: '' };
+  afterAll(() => setNumThreads(threads));
+
+  it('takes them where no device is named, and says what it runs on', () => {
+    expect(ask('executor.backendInfo()')).toEqual({
+      device: 'cpu',
+      threads: expect.any(Number),
+      variant,
+      library: expect.stringMatching(/dag_executor\.so$/),
+    });
+    expect(backendInfo('reference')).toEqual({ device: 'reference', threads: 1 });
+  });
+
+  it('runs on as many threads as DAG_NUM_THREADS says', () => {
+    expect(ask('executor.backendInfo()', { DAG_NUM_THREADS: '3' })).toMatchObject({ threads: 3 });
+  });
+
+  it.each(['0', '-1', '1.5', 'two'])('refuses DAG_NUM_THREADS=%s', (count) => {
+    expect(ask(`executor.backendInfo('cpu')`, { DAG_NUM_THREADS: count })).toEqual({
+      error: 'ExecutorError',
+      code: 'value',
+      message: `DAG_NUM_THREADS is a whole number from 1, given '${count}'`,
+    });
+  });
+
+  it('runs on as many threads as setNumThreads says', () => {
+    setNumThreads(3);
+    expect(backendInfo('cpu').threads).toBe(3);
+    for (const count of [0, 1.5, NaN, -2]) expect(() => setNumThreads(count)).toThrow(ExecutorError);
+    expect(backendInfo('cpu').threads).toBe(3);
+  });
+
+  const variants = ['avx512', 'avx2', 'baseline'];
+  it('runs on every variant of the instruction set that the processor has', () => {
+    const own = variants.slice(variants.indexOf(variant!));
+    const program = '[executor.backendInfo().variant, executor.sum(executor.ones([1000])).item()]';
+    for (const name of own) expect(ask(program, { DAG_CPU_VARIANT: name })).toEqual([name, 1000]);
+  });
+
+  it('refuses a variant that the processor has not', () => {
+    expect(ask(`executor.backendInfo('cpu')`, { DAG_CPU_VARIANT: 'mmx' })).toMatchObject({
+      error: 'ExecutorError',
+      code: 'device',
+      message: expect.stringContaining(`no kernels 'mmx'`),
+    });
+  });
+
+  it('gives the same bits to worker threads that run kernels at the same time', () => {
+    const program = `${work}
+      import { Worker } from 'node:worker_threads';
+      const source = ${JSON.stringify(work)} + \`
+        import('${dist}').then((executor) => {
+          const results = Array.from({ length: 20 }, () => work(executor));
+          process.getBuiltinModule('node:worker_threads').parentPort.postMessage([...new Set(results)]);
+        });\`;
+      const workers = Array.from({ length: 4 }, () => new Worker(source, { eval: true }));
+      const results = await Promise.all(
+        workers.map((worker) => new Promise((resolve, reject) => worker.on('message', resolve).on('error', reject))),
+      );
+      console.log(executor.backendInfo().device, new Set([work(executor), ...results.flat()]).size);`;
+    const environment = { DAG_NUM_THREADS: '3', DAG_CPU_LIBRARY: tested };
+    expect(run(program, environment)).toEqual({ status: 0, signal: null, stdout: 'cpu 1', stderr: '' });
+  });
+
+  it('ends with the process, however that ends', () => {
+    const begin = `${work} work(executor);`;
+    const threads = { DAG_NUM_THREADS: '4', DAG_CPU_LIBRARY: tested };
+    expect(run(begin, threads)).toEqual({ status: 0, signal: null, stdout: '', stderr: '' });
+    expect(run(`${begin} process.exit(3)`, threads)).toMatchObject({ status: 3, signal: null });
+    const failed = run(`${begin} throw new Error('not caught')`, threads);
+    expect(failed).toMatchObject({ status: 1, signal: null, stderr: expect.stringContaining('not caught') });
+  });
+
+  it('outlives a worker thread that alone had it loaded', () => {
+    const program = `
+      import { Worker } from 'node:worker_threads';
+      const source = ${JSON.stringify(work)} + \`import('${dist}').then((executor) => { work(executor); });\`;
+      const worker = new Worker(source, { eval: true });
+      const code = await new Promise((resolve) => worker.on('exit', resolve));
+      // Its threads go on to wait for work, in code that must still be there.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      console.log(code);`;
+    const environment = { DAG_NUM_THREADS: '4', DAG_CPU_LIBRARY: tested };
+    expect(run(program, environment)).toEqual({ status: 0, signal: null, stdout: '0', stderr: '' });
+  });
+});
