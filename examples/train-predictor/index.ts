@@ -14,7 +14,7 @@ import {
 } from '@dag/train';
 
 const options = process.argv.slice(2).map((word) => word.replace(/^--/, '').split('='));
-let config = await loadConfig('predictor-small', Object.fromEntries(options));
+let config = await loadConfig('predictor', Object.fromEntries(options));
 const earlier = await findCheckpoint(config.outDir, 'latest', console.error).catch(() => null);
 if (earlier && config.init_from === 'scratch') {
   console.log(`Going on with the run in ${config.outDir}; remove that folder to start afresh.`);

@@ -147,6 +147,19 @@ describe.each(devices.filter((device) => device !== 'reference'))('on %s', (devi
     );
   });
 
+  it('a row of a product and of a layer has the same bits however many rows there are', () => {
+    const [rows, n, k] = [70, 6, 300] as const;
+    const options = { gelu: true, dropout: 0, bias: true, residual: true, accumulate: false };
+    const spec = { batch: 1, n, k, transposeA: false, transposeB: true, strideA: 0, strideB: 0, strideC: 0 };
+    // Rows come first in what `filled` draws, so that the first of them are the same for any number.
+    const first = (m: number) => [
+      ...backend.readSync(product(backend, 'f32', { ...spec, m, k: 7 }, false, 5)).slice(0, n),
+      ...backend.readSync(layer(backend, 'f32', [m, n, k], options, 5)[0]!).slice(0, n),
+    ];
+    expect(first(1)).toEqual(first(rows));
+    expect(first(2)).toEqual(first(rows));
+  });
+
   it('linear gives the same bits whatever the number of threads', () => {
     const options = { gelu: true, dropout: 0.2, bias: true, residual: true, accumulate: false };
     sameBits((on) => layer(on, 'f32', [317, 130, 70], options, 3));

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { createJiti } from 'jiti';
 import { z } from 'zod';
+import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
 import {
   checkConfig,
@@ -16,14 +17,17 @@ import {
 import { TrainError } from './error.js';
 
 /** Configurations that need no file: `dag train predictor-small`. */
-const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = { 'predictor-small': predictorSmall };
+const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
+  predictor,
+  'predictor-small': predictorSmall,
+};
 
-const DEFAULT = 'predictor-small';
+const DEFAULT = 'predictor';
 const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
 
 /**
  * The configuration of a run: what the file says, then the options of the command line, then the defaults.
- * @param path a .ts, .js, .mjs or .json file, or a built-in name; left out, `predictor-small`
+ * @param path a .ts, .js, .mjs or .json file, or a built-in name; left out, `predictor`
  * @param overrides options by name (`model.nEmbd`, or `nEmbd` where no other key ends so) with their text
  * @throws TrainError `bad-config` with a line for each problem, which starts with the file or option it is in.
  */

@@ -80,6 +80,8 @@ function evaluation(stdout: string) {
 
 const TINY = [
   '--maxSteps=12',
+  '--tokenizer=char',
+  '--blockSize=32',
   '--depth=2',
   '--nLayer=1',
   '--nEmbd=8',
@@ -179,7 +181,7 @@ describe('dag train', () => {
     const last = Number(step) + 2;
     const resumed = await dag([...command!.split(' '), `--maxSteps=${last}`], { cwd });
     expect(resumed.code).toBe(0);
-    expect(resumed.stderr).toContain(`going on from runs/predictor-small/checkpoints/step-`);
+    expect(resumed.stderr).toContain(`going on from runs/predictor/checkpoints/step-`);
     expect(resumed.stderr).toContain(`step ${last}/${last}`);
   });
 

@@ -157,8 +157,8 @@ describe('loadConfig', () => {
     return join(folder, name);
   };
 
-  test('without a file gives the small configuration', async () => {
-    expect(await loadConfig(undefined, {})).toEqual(await loadConfig('predictor-small', {}));
+  test('without a file gives the configuration of npm start', async () => {
+    expect(await loadConfig(undefined, {})).toEqual(await loadConfig('predictor', {}));
   });
 
   test('knows the built-in configuration, which is also a file', async () => {
@@ -190,7 +190,7 @@ describe('loadConfig', () => {
     [
       'config.yaml',
       'a: 1',
-      'is no built-in configuration (predictor-small) and no .ts, .js, .mjs, .json file',
+      'is no built-in configuration (predictor, predictor-small) and no .ts, .js, .mjs, .json file',
     ],
     ['toString', null, 'is no built-in configuration'],
   ])('says why %s is not to be had', async (name, text, message) => {
@@ -227,7 +227,7 @@ describe('loadConfig', () => {
   });
 
   test('matches options without regard to case, - and _, and by the last part of the key', async () => {
-    const config = await loadConfig(undefined, {
+    const config = await loadConfig('predictor-small', {
       'init-from': 'latest',
       OUT_DIR: 'x',
       nEmbd: '64',

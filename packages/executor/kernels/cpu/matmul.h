@@ -2,8 +2,8 @@
 // Multiplication" (2008): B is packed into panels of NR columns, and a kernel keeps an MR×NR tile of C in registers while
 // it walks along k. Rows of A that lie along memory are read in place, others are packed into panels of MR rows.
 //
-// An element of C is the sum over blocks of KC terms in order, each block summed in order: its bits depend on the shapes
-// alone, not on the number of threads.
+// An element of C is the sum over blocks of KC terms in order, each block summed in order: its bits depend on its row of A
+// and its column of B alone, not on the number of threads nor on the rows and columns beside it.
 #pragma once
 #include "runtime/pool.h"
 #include "shuffle.h"
@@ -212,27 +212,37 @@ void packedProduct(const Matrices<T>& x, const Finish& finish) {
   }
 }
 
-/** Rows of C as sums of rows of B; or, where B is transposed, as products of rows. */
+/** a·b + c rounded as in the tiles: once where the processor fuses, which a compiler that vectorises a sum would undo. */
+template <typename T>
+inline T multiplyAdd(T a, T b, T c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  if constexpr (sizeof(T) == 4) return __builtin_fmaf(a, b, c);
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/**
+ * A product of fewer than SMALL multiplications. Terms are added as packed ones are, so that a row of C has the same bits
+ * however many rows are multiplied at once.
+ */
 template <typename T>
 void smallProduct(const Matrices<T>& x) {
   const i64 rowA = x.transposeA ? 1 : x.k, stepA = x.transposeA ? x.m : 1;
-  for (i64 i = 0; i < x.m; i++) {
-    T* c = x.c + i * x.n;
-    if (!x.accumulate)
-      for (i64 j = 0; j < x.n; j++) c[j] = 0;
-    if (x.transposeB) {
-      for (i64 j = 0; j < x.n; j++) {
+  const i64 columnB = x.transposeB ? x.k : 1, stepB = x.transposeB ? 1 : x.n;
+  for (i64 i = 0; i < x.m; i++)
+    for (i64 j = 0; j < x.n; j++) {
+      const T *a = x.a + i * rowA, *b = x.b + j * columnB;
+      T& c = x.c[i * x.n + j];
+      if (!x.accumulate) c = 0;
+      for (i64 begin = 0; begin < x.k; begin += KC) {
         T sum = 0;
-        for (i64 p = 0; p < x.k; p++) sum += x.a[i * rowA + p * stepA] * x.b[j * x.k + p];
-        c[j] += sum;
+        for (i64 p = begin; p < least(begin + KC, x.k); p++) sum = multiplyAdd(a[p * stepA], b[p * stepB], sum);
+        // Not 0 + sum: that would lose the sign of a zero.
+        c = x.accumulate || begin > 0 ? c + sum : sum;
       }
-      continue;
     }
-    for (i64 p = 0; p < x.k; p++) {
-      const T factor = x.a[i * rowA + p * stepA];
-      for (i64 j = 0; j < x.n; j++) c[j] += factor * x.b[p * x.n + j];
-    }
-  }
 }
 
 template <typename T>

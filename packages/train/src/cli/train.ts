@@ -11,7 +11,7 @@ export function trainCommand(): Command {
     .description('Train a plan predictor on streamed expressions.')
     .argument(
       '[config]',
-      'a .ts, .js, .mjs or .json file, or a built-in one by its name; left out, predictor-small',
+      'a .ts, .js, .mjs or .json file, or a built-in one by its name; left out, predictor',
     )
     .option('--json', 'print the result as one line of JSON')
     .usage('[config] [--key=value …]')
