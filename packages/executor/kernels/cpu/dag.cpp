@@ -95,14 +95,19 @@ inline V widened(Elements<f32, L> x) {
 }
 inline V widened(V x) { return x; }
 
-template <typename T>
+/** HELD: what T has no room for becomes its largest number. */
+template <typename T, bool HELD>
 inline Elements<T, L> narrowed(V x) {
-  if constexpr (sizeof(T) == sizeof(f64)) return x;
+  if constexpr (sizeof(T) == sizeof(f64)) {
+    return x;
+  } else {
+    if constexpr (HELD) x = held(x, __FLT_MAX__);
 #if defined(__AVX512F__)
-  else return bits<Elements<T, L>>(_mm512_maskz_cvtpd_ps(0xff, bits<__m512d>(held(x, __FLT_MAX__))));
+    return bits<Elements<T, L>>(_mm512_maskz_cvtpd_ps(0xff, bits<__m512d>(x)));
 #else
-  else return __builtin_convertvector(held(x, __FLT_MAX__), Elements<T, L>);
+    return __builtin_convertvector(x, Elements<T, L>);
 #endif
+  }
 }
 
 #define DAG_SHUFFLE __builtin_shufflevector
@@ -134,10 +139,10 @@ inline void tileToLanes(const T* rows, i64 stride, V* columns) {
   }
 }
 
-template <typename T>
+template <typename T, bool HELD>
 inline void tileToRows(const V* columns, T* rows, i64 stride) {
-  const auto a = narrowed<T>(columns[0]), b = narrowed<T>(columns[1]);
-  const auto c = narrowed<T>(columns[2]), d = narrowed<T>(columns[3]);
+  const auto a = narrowed<T, HELD>(columns[0]), b = narrowed<T, HELD>(columns[1]);
+  const auto c = narrowed<T, HELD>(columns[2]), d = narrowed<T, HELD>(columns[3]);
   const auto put = [&](auto x, i64 low, i64 high) {
     storeTile(rows + low * stride, DAG_SHUFFLE(x, x, 0, 1, 2, 3));
     storeTile(rows + high * stride, DAG_SHUFFLE(x, x, 4, 5, 6, 7));
@@ -179,10 +184,10 @@ inline void tileToLanes(const T* rows, i64 stride, V* columns) {
   for (i64 c = 0; c < TILE; c++) columns[c] = widened(tile[c]);
 }
 
-template <typename T>
+template <typename T, bool HELD>
 inline void tileToRows(const V* columns, T* rows, i64 stride) {
   Elements<T, 4> tile[4];
-  transposed(narrowed<T>(columns[0]), narrowed<T>(columns[1]), narrowed<T>(columns[2]), narrowed<T>(columns[3]), tile);
+  transposed(narrowed<T, HELD>(columns[0]), narrowed<T, HELD>(columns[1]), narrowed<T, HELD>(columns[2]), narrowed<T, HELD>(columns[3]), tile);
   for (i64 l = 0; l < L; l++) storeTile(rows + l * stride, tile[l]);
 }
 
@@ -193,10 +198,10 @@ inline void tileToLanes(const T* rows, i64 stride, V* columns) {
   for (i64 c = 0; c < TILE; c++) columns[c] = V{static_cast<f64>(rows[c]), static_cast<f64>(rows[stride + c])};
 }
 
-template <typename T>
+template <typename T, bool HELD>
 inline void tileToRows(const V* columns, T* rows, i64 stride) {
   for (i64 c = 0; c < TILE; c++) {
-    const auto x = narrowed<T>(columns[c]);
+    const auto x = narrowed<T, HELD>(columns[c]);
     rows[c] = x[0];
     rows[stride + c] = x[1];
   }
@@ -211,12 +216,12 @@ inline void toLanes(const T* rows, i64 stride, i64 count, V* columns) {
 }
 
 /** The inverse, for all columns of L rows that lie one after another. */
-template <typename T>
+template <typename T, bool HELD>
 inline void toRows(const V* columns, i64 stride, T* rows) {
   i64 c = 0;
-  for (; c + TILE <= stride; c += TILE) tileToRows(columns + c, rows + c, stride);
+  for (; c + TILE <= stride; c += TILE) tileToRows<T, HELD>(columns + c, rows + c, stride);
   for (; c < stride; c++) {
-    const auto x = narrowed<T>(columns[c]);
+    const auto x = narrowed<T, HELD>(columns[c]);
     for (i64 l = 0; l < L; l++) rows[l * stride + c] = x[l];
   }
 }
@@ -250,9 +255,10 @@ class Block {
     for (V** vectors : ofSteps) *vectors = take(depth);
     for (V** vectors : ofTerms) *vectors = take(depth * width);
     whole = reinterpret_cast<Mask*>(take(depth));
-    operands = reinterpret_cast<Operands*>(take(depth * OPERANDS));
+    operands = take(depth * OPERANDS);
     terms = reinterpret_cast<i64*>(take(depth * width));
     termCount = reinterpret_cast<i64*>(take(depth));
+    listLength = reinterpret_cast<i64*>(take(depth));
     for (i64 i = 0; i < depth; i++) {
       termCount[i] = depth + i;
       for (i64 j = 0; j < depth + i; j++) terms[i * width + j] = j;
@@ -291,6 +297,8 @@ class Block {
 
   // Gradients: toMagnitude and toSign of the initial nodes, outO, outG.
   V *toMagnitude, *toSign, *outO, *outG;
+  /** Whether all of them but outG are within the range of f32. */
+  bool bounded;
 
   /** Makes the intermediate nodes; `backward` will follow where `GRADIENTS`. */
   template <bool GRADIENTS>
@@ -328,7 +336,7 @@ class Block {
       const i64 k = depth + i;
       // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
       const V total = toValue[k] + (hard ? toMagnitude[k] : toMagnitude[k] * sign[k]);
-      probe += total;
+      probe += magnitudeOf(total);
       if (hard) hardBackward(i, total, wanted);
       else generalBackward(i, total);
     }
@@ -337,13 +345,14 @@ class Block {
       const V s = sign[j];
       const V byMagnitude = (hard ? s * toMagnitude[j] : toMagnitude[j]) + toValue[j] * s;
       const V bySign = (hard ? s * toSign[j] : toSign[j]) + toValue[j] * magnitude[j];
-      probe += byMagnitude;
-      probe += bySign;
+      probe += magnitudeOf(byMagnitude);
+      probe += magnitudeOf(bySign);
       // 0 + x: a gradient that is zero is never −0.
       toMagnitude[j] = none ? V{} : 0 + byMagnitude;
       toSign[j] = none ? V{} : 0 + bySign;
     }
     redo = (redo | ~isFinite(probe)) & inUse;
+    bounded = !any(redo | ~(probe <= __FLT_MAX__));
     if (any(redo)) each(redo, [&](const Nodes& nodes, Coefficients o, Coefficients g, i64 lane) {
         const NodeGradients out{lanesOf(toValue, lane), lanesOf(toMagnitude, lane), lanesOf(toSign, lane)};
         differentiateGraph(nodes, depth, o, g, limit, upstream[lane], out, lanesOf(outO, lane), lanesOf(outG, lane));
@@ -356,17 +365,17 @@ class Block {
   V *log, *inverse, *toValue, *before;
   // Of each step: the linear part; the log part; E before it is clamped; Q.
   V *linear, *product, *size, *Q;
-  // Of each step: whether its coefficients are whole; on the hard path its operands.
+  // Of each step: whether its coefficients are whole; on the hard path its operands, and how long their list is.
   Mask* whole;
-  struct Operands;
-  Operands* operands;
+  V* operands;
+  i64* listLength;
   // The nodes that each step reads, in order.
   i64 *terms, *termCount;
   // Of each term: q; its derivatives (1 − cos πO)/2 by the sign and, with a minus, (1 − s)/2 · π · sin πO by O.
   V *q, *flip, *turn;
-  static constexpr i64 NODES = 9, STEPS = 8, TERMS = 6, OPERANDS = 10;
+  static constexpr i64 NODES = 9, STEPS = 9, TERMS = 6, OPERANDS = 19;
   Mask redo;
-  /** A sum that is finite where all that was added to it is. */
+  /** The sum of the sizes of all gradients: none is larger, and none is NaN where it is not. */
   V probe;
   bool hardPlan, hard, overfull;
   /** Whether a node is far from 1. */
@@ -416,12 +425,14 @@ class Block {
 
   // The hard path: signs are ±1, so products of signed values are E·Q.
 
-  /** The last operands with a coefficient of 1, and those with −1, the latest first; 1 where there are no more. */
+  /**
+   * The operands of a step with a coefficient of 1, and those with −1, the latest first; 1 where there are no more. Most
+   * steps have two: lists for more of them are taken where a lane asks for them.
+   */
+  template <i64 ABOVE, i64 BELOW>
   struct Operands {
-    static constexpr i64 ABOVE = 4, BELOW = 3;
     V above[ABOVE], below[BELOW];
     V countAbove, countBelow;
-
     /** The product of all above, in node order. */
     V numerator;
 
@@ -437,63 +448,79 @@ class Block {
     V divided(V x, V numeratorCount, Mask where, Mask& redo) const {
       where &= countBelow > 0;
       if (!any(where)) return x;
-      redo |= where & (numeratorCount > 1) & ~((magnitudeOf(x) >= MIN_NORMAL) & (magnitudeOf(x) <= LARGEST));
+      const Mask several = where & (numeratorCount > 1);
+      if (any(several)) redo |= several & ~((magnitudeOf(x) >= MIN_NORMAL) & (magnitudeOf(x) <= LARGEST));
       for (i64 r = BELOW - 1; r >= 0; r--)
         if (r == 0 || any(where & (countBelow > static_cast<f64>(r)))) x /= below[r];
       return x;
     }
   };
+  using Two = Operands<2, 1>;
+  using Few = Operands<4, 3>;
+  using Many = Operands<8, 8>;
 
-  /** Reads the operands of a step; → its linear part. `above` is for `backward`. */
   template <bool GRADIENTS>
-  V readOperands(i64 i, Operands& to) const {
+  V hardStep(i64 i) {
+    V result;
+    if (hardStepWith<GRADIENTS, Two>(i, result) || hardStepWith<GRADIENTS, Few>(i, result)) return result;
+    overfull = !hardStepWith<GRADIENTS, Many>(i, result);
+    return result;
+  }
+
+  /** The value of step i, unless there are more operands than S holds. */
+  template <bool GRADIENTS, typename S>
+  bool hardStepWith(i64 i, V& result) {
+    constexpr i64 ABOVE = sizeof(S::above) / sizeof(V), BELOW = sizeof(S::below) / sizeof(V);
     const V* c = O + i * width;
     const i64* nodes = terms + i * width;
-    const i64 count = termCount[i];
-    V above[Operands::ABOVE], below[Operands::BELOW];
+    V above[ABOVE], below[BELOW];
     for (V& x : above) x = splat(1.0);
     for (V& x : below) x = splat(1.0);
     V countAbove = V{}, countBelow = V{};
     V numerator = splat(1.0);
     // −0 + x is x, also for −0.
     V sum = splat(-0.0);
-    for (i64 t = 0; t < count; t++) {
-      const i64 j = nodes[t];
-      const V v = value[j];
-      const Mask up = c[j] > 0, down = c[j] < 0;
+    for (i64 t = 0; t < termCount[i]; t++) {
+      const V v = value[nodes[t]];
+      const Mask up = c[nodes[t]] > 0, down = c[nodes[t]] < 0;
       sum = up ? sum + v : sum;
       sum = down ? sum - v : sum;
       numerator = up ? numerator * v : numerator;
-      for (i64 r = Operands::ABOVE - 1; GRADIENTS && r > 0; r--) above[r] = up ? above[r - 1] : above[r];
-      for (i64 r = Operands::BELOW - 1; r > 0; r--) below[r] = down ? below[r - 1] : below[r];
+      for (i64 r = ABOVE - 1; GRADIENTS && r > 0; r--) above[r] = up ? above[r - 1] : above[r];
+      for (i64 r = BELOW - 1; r > 0; r--) below[r] = down ? below[r - 1] : below[r];
       above[0] = up ? v : above[0];
       below[0] = down ? v : below[0];
       countAbove = up ? countAbove + 1 : countAbove;
       countBelow = down ? countBelow + 1 : countBelow;
     }
-    for (i64 r = 0; GRADIENTS && r < Operands::ABOVE; r++) to.above[r] = above[r];
-    for (i64 r = 0; r < Operands::BELOW; r++) to.below[r] = below[r];
-    to.numerator = numerator;
-    to.countAbove = countAbove;
-    to.countBelow = countBelow;
-    return countAbove + countBelow > 0 ? sum : V{};
-  }
-
-  template <bool GRADIENTS>
-  V hardStep(i64 i) {
+    linear[i] = countAbove + countBelow > 0 ? sum : V{};
+    result = linear[i];
     const V g = G[i];
-    linear[i] = readOperands<GRADIENTS>(i, operands[i]);
-    if (!GRADIENTS && !any(g != 1)) return linear[i];
-    overfull = any(operands[i].countBelow > f64{Operands::BELOW}) ||
-               (GRADIENTS && any(operands[i].countAbove > f64{Operands::ABOVE}));
-    const V p = operands[i].divided(operands[i].numerator, operands[i].countAbove, ~Mask{}, redo);
+    if (!GRADIENTS && !any(g != 1)) return true;
+    if (any(countBelow > f64{BELOW}) || (GRADIENTS && any(countAbove > f64{ABOVE}))) return false;
+    S& of = *reinterpret_cast<S*>(operands + i * OPERANDS);
+    for (i64 r = 0; GRADIENTS && r < ABOVE; r++) of.above[r] = above[r];
+    for (i64 r = 0; r < BELOW; r++) of.below[r] = below[r];
+    of.countAbove = countAbove;
+    of.countBelow = countBelow;
+    listLength[i] = ABOVE;
+    const V p = of.divided(numerator, countAbove, ~Mask{}, redo);
     size[i] = magnitudeOf(p);
     product[i] = size[i] > limit ? signOf(p) * limit : p;
-    return g == 1 ? linear[i] : product[i];
+    result = g == 1 ? linear[i] : product[i];
+    return true;
+  }
+
+  void hardBackward(i64 i, V total, const Wanted& wanted) {
+    if (listLength[i] == 2) hardBackwardWith<Two>(i, total, wanted);
+    else if (listLength[i] == 4) hardBackwardWith<Few>(i, total, wanted);
+    else hardBackwardWith<Many>(i, total, wanted);
   }
 
   /** Here toMagnitude and toSign are kept without the sign of their node. */
-  void hardBackward(i64 i, V total, const Wanted& wanted) {
+  template <typename S>
+  void hardBackwardWith(i64 i, V total, const Wanted& wanted) {
+    constexpr i64 ABOVE = sizeof(S::above) / sizeof(V), BELOW = sizeof(S::below) / sizeof(V);
     const i64 k = depth + i;
     const V* c = O + i * width;
     const i64* nodes = terms + i * width;
@@ -503,7 +530,8 @@ class Block {
     const V toLog = total * (1 - g);
     const Mask active = toLog != 0;
     if (!any(active)) {
-      if (wanted.O) setByO(i, k, toLinear);
+      // `log` may be what an earlier block left; no lane takes it.
+      if (wanted.O) setByO(i, toLinear, V{});
       for (i64 t = 0; t < termCount[i]; t++) toValue[nodes[t]] += toLinear * c[nodes[t]];
       return;
     }
@@ -512,17 +540,17 @@ class Block {
     const V toLogs = free ? toSigns : V{};
     if (wanted.O) {
       takeLogs(k);
-      setByO(i, k, toLinear, toLogs);
+      setByO(i, toLinear, toLogs);
     }
     // By each operand, the latest first: E·Q without it, and its inverse.
-    const Operands& of = operands[i];
-    V above[Operands::ABOVE], below[Operands::BELOW];
-    for (i64 r = 0; r < Operands::ABOVE; r++) {
+    const S& of = *reinterpret_cast<const S*>(operands + i * OPERANDS);
+    V above[ABOVE], below[BELOW];
+    for (i64 r = 0; r < ABOVE; r++) {
       above[r] = V{};
       const Mask there = free & (of.countAbove > static_cast<f64>(r));
       if (any(there)) above[r] = there ? toLog * of.divided(of.numerators(r), of.countAbove - 1, there, redo) : V{};
     }
-    for (i64 r = 0; r < Operands::BELOW; r++) {
+    for (i64 r = 0; r < BELOW; r++) {
       below[r] = V{};
       const Mask there = free & (of.countBelow > static_cast<f64>(r));
       if (any(there)) below[r] = there ? toLogs * (-1 / of.below[r]) : V{};
@@ -540,29 +568,20 @@ class Block {
         t = toSign[j];
         toSign[j] = up | down ? t + toSigns : t;
       }
-      for (i64 r = 0; r + 1 < Operands::ABOVE; r++) above[r] = up ? above[r + 1] : above[r];
-      for (i64 r = 0; r + 1 < Operands::BELOW; r++) below[r] = down ? below[r + 1] : below[r];
+      for (i64 r = 0; r + 1 < ABOVE; r++) above[r] = up ? above[r + 1] : above[r];
+      for (i64 r = 0; r + 1 < BELOW; r++) below[r] = down ? below[r + 1] : below[r];
     }
   }
 
-  /** Gradients by the coefficients of a hard step. */
-  void setByO(i64 i, i64 count, V toLinear, V toLogs) {
+  /** Gradients by the coefficients of a hard step: those of linear lanes by values, of the others by logarithms. */
+  void setByO(i64 i, V toLinear, V toLogs) {
     V* byO = outO + i * width;
+    const Mask isLinear = G[i] == 1;
     V sum = probe;
-    for (i64 j = 0; j < count; j++) {
+    for (i64 j = 0; j < depth + i; j++) {
       // 0 + x: a gradient that is zero is never −0.
-      byO[j] = (0 + toLinear * value[j]) + toLogs * log[j];
-      sum += byO[j];
-    }
-    probe = sum;
-  }
-
-  void setByO(i64 i, i64 count, V toLinear) {
-    V* byO = outO + i * width;
-    V sum = probe;
-    for (i64 j = 0; j < count; j++) {
-      byO[j] = 0 + toLinear * value[j];
-      sum += byO[j];
+      byO[j] = 0 + (isLinear ? toLinear * value[j] : toLogs * log[j]);
+      sum += magnitudeOf(byO[j]);
     }
     probe = sum;
   }
@@ -683,7 +702,7 @@ class Block {
       const V others = takesPart & active ? toLog * (E * (before[j] * qAfter)) : V{};
       qAfter *= q[at];
       byO[j] = ((0 + toLinear * value[j]) + toLogs * log[j]) - others * turn[at];
-      probe += byO[j];
+      probe += magnitudeOf(byO[j]);
       toValue[j] += toLinear * c[j];
       toSign[j] += others * flip[at];
       // A product with 1/m will do where the coefficients are not whole.
@@ -738,22 +757,21 @@ class Reader {
   T* buffer;
 };
 
-/** gradient (+)= the first `rows` rows of a block; `buffer` has room for all of them in double. */
+/** gradient (+)= the first `rows` rows of a block; `bounded`: T has room for them. `buffer` takes all of them in double. */
 template <typename T>
-void write(const V* columns, i64 stride, i64 rows, T* gradient, bool accumulate, void* buffer) {
+void write(const V* columns, i64 stride, i64 rows, T* gradient, bool accumulate, bool bounded, void* buffer) {
   const i64 n = rows * stride;
   if (accumulate) {
     f64* made = static_cast<f64*>(buffer);
-    toRows(columns, stride, made);
+    toRows<f64, false>(columns, stride, made);
     constexpr f64 MOST = sizeof(T) == sizeof(f32) ? __FLT_MAX__ : LARGEST;
     for (i64 i = 0; i < n; i++) gradient[i] = static_cast<T>(held(gradient[i] + made[i], MOST));
-  } else if (rows == L) {
-    toRows(columns, stride, gradient);
-  } else {
-    T* made = static_cast<T*>(buffer);
-    toRows(columns, stride, made);
-    std::memcpy(gradient, made, n * sizeof(T));
+    return;
   }
+  T* made = rows == L ? gradient : static_cast<T*>(buffer);
+  if (bounded) toRows<T, false>(columns, stride, made);
+  else toRows<T, true>(columns, stride, made);
+  if (rows < L) std::memcpy(gradient, made, n * sizeof(T));
 }
 
 /** body(block, row, rows, piece) for each block, its inputs read, the pieces in parallel. */
@@ -811,7 +829,7 @@ void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* ups
     const V up = upstream ? loadPart(upstream + row, rows) : inUse ? splat(1.0) : V{};
     block.backward(up, inUse, {gradients.V_sign != nullptr, gradients.O != nullptr, gradients.G != nullptr});
     const auto put = [&](const V* columns, i64 stride, T* gradient, i64 bit) {
-      if (gradient) write(columns, stride, rows, gradient + row * stride, accumulate >> bit & 1, buffer);
+      if (gradient) write(columns, stride, rows, gradient + row * stride, accumulate >> bit & 1, block.bounded && bit < 3, buffer);
     };
     put(block.toMagnitude, width, gradients.V_mag, 0);
     put(block.toSign, width, gradients.V_sign, 1);

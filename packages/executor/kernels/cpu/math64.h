@@ -38,19 +38,13 @@ inline __attribute__((always_inline)) V exp64(V x) {
   const V n = rounded - ROUND;
   // The upper part has 32 bits: n times it is exact.
   const V r = (x - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33;
-  V p = V{} + 1.0 / 6227020800;
-  p = p * r + 1.0 / 479001600;
-  p = p * r + 1.0 / 39916800;
-  p = p * r + 1.0 / 3628800;
-  p = p * r + 1.0 / 362880;
-  p = p * r + 1.0 / 40320;
-  p = p * r + 1.0 / 5040;
-  p = p * r + 1.0 / 720;
-  p = p * r + 1.0 / 120;
-  p = p * r + 1.0 / 24;
-  p = p * r + 1.0 / 6;
-  p = p * r + 0.5;
-  const V e = (r + r * r * p) + 1;
+  // In pairs (Estrin's scheme): what follows an exponential has to wait for it.
+  const V r2 = r * r, r4 = r2 * r2;
+  const V low = (r * (1.0 / 6) + 0.5) + r2 * (r * (1.0 / 120) + 1.0 / 24);
+  const V middle = (r * (1.0 / 5040) + 1.0 / 720) + r2 * (r * (1.0 / 362880) + 1.0 / 40320);
+  const V high = (r * (1.0 / 39916800) + 1.0 / 3628800) + r2 * (r * (1.0 / 6227020800) + 1.0 / 479001600);
+  const V p = low + r4 * (middle + r4 * high);
+  const V e = (r + r2 * p) + 1;
   // 2^n in two factors: n reaches from -1076 to 1024.
   const V half = n * 0.5 + ROUND;
   const V rest = (n - (half - ROUND)) + ROUND;
