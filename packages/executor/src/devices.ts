@@ -18,14 +18,15 @@ export interface BackendInfo {
 type Loaded = { readonly backend: Backend; readonly library: Library } | { readonly reason: ExecutorError };
 
 let cpu: Loaded | null = null;
-let threads = 1;
 let warned = false;
 
 function loadCpu(): Loaded {
   if (cpu) return cpu;
   try {
     const library = loadLibrary();
-    threads = library.setThreads(defaultThreads(library));
+    // The library is one for all threads of JavaScript: a worker leaves it as another one has set it.
+    const count = defaultThreads(library);
+    if (library.threads() === 0) library.setThreads(count);
     return (cpu = { backend: createCpu(library), library });
   } catch (reason) {
     if (!(reason instanceof ExecutorError)) throw reason;
@@ -70,7 +71,8 @@ export function backendOf(device?: Device): Backend {
 export function backendInfo(device?: Device): BackendInfo {
   const backend = backendOf(device);
   if (backend === reference || !cpu || !('library' in cpu)) return { device: backend.device, threads: 1 };
-  return { device: 'cpu', threads, variant: cpu.library.variant, library: cpu.library.path };
+  const { library } = cpu;
+  return { device: 'cpu', threads: library.threads(), variant: library.variant, library: library.path };
 }
 
 /**
@@ -83,5 +85,5 @@ export function setNumThreads(count: number): void {
   if (!Number.isInteger(count) || count < 1)
     throw new ExecutorError('value', `setNumThreads: a whole number from 1, given ${count}`);
   const loaded = loadCpu();
-  if ('library' in loaded) threads = loaded.library.setThreads(count);
+  if ('library' in loaded) loaded.library.setThreads(count);
 }

@@ -36,6 +36,8 @@ struct Pool {
   std::atomic<bool> taken{false};
   /** Threads that may work on a job, its caller included. */
   std::atomic<int> limit{1};
+  /** Whether anyone has said how many. */
+  std::atomic<bool> limited{false};
   int started = 1;
 
   void (*task)(void*, int64_t) = nullptr;
@@ -148,6 +150,9 @@ void dagPoolRun(int64_t count, void (*task)(void*, int64_t), void* context) {
 
 int64_t dagPoolThreads() { return pool.limit.load(); }
 
+/** How many threads run a kernel; 0 before dag_set_threads was called. */
+DAG_EXPORT int32_t dag_threads(void) { return pool.limited.load() ? pool.limit.load() : 0; }
+
 /** Sets how many threads run a kernel, this one included; → how many there are. */
 DAG_EXPORT int32_t dag_set_threads(int32_t threads) {
   while (pool.taken.exchange(true)) sched_yield();
@@ -155,6 +160,7 @@ DAG_EXPORT int32_t dag_set_threads(int32_t threads) {
   startWorkers(wanted);
   const int there = wanted < pool.started ? wanted : pool.started;
   pool.limit = there;
+  pool.limited = true;
   pool.taken = false;
   return there;
 }

@@ -14,8 +14,9 @@ export interface Library {
   readonly physicalCores: number;
   /** Kernel `name` of the variant; `types` are those of its arguments, p: memory, i: int64_t, d: double. */
   kernel(name: string, types: string): Kernel;
-  /** Sets how many threads a kernel runs on; → how many there are. */
-  setThreads(threads: number): number;
+  /** How many threads a kernel runs on; 0 before any thread of JavaScript has set it. */
+  threads(): number;
+  setThreads(threads: number): void;
   /**
    * Where an array of `bytes` begins in `memory`: at a cache line, one of which `memory` has more than that. Asks for
    * huge pages for a large one.
@@ -51,6 +52,7 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
       `there are no kernels '${chosen}' for this processor; it runs ${VARIANTS.slice(VARIANTS.indexOf(widest)).join(', ')}`,
     );
   const place = func('dag_place', 'int32_t', ['void *', 'double']);
+  const threads = func('dag_threads', 'int32_t', []);
   const setThreads = func('dag_set_threads', 'int32_t', ['int32_t']);
   const scratchStats = func('dag_scratch_stats', 'void', ['void *']);
   return {
@@ -61,7 +63,8 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
       const args = Array.from(types, (type) => TYPES[type]!);
       return func(`dag_${name}_${chosen}`, 'void', args) as Kernel;
     },
-    setThreads: (threads) => setThreads(threads) as number,
+    threads: () => threads() as number,
+    setThreads: (count) => void setThreads(count),
     place: (memory, bytes) => place(memory, bytes) as number,
     scratch: () => {
       const stats = new Float64Array(2);
