@@ -6,19 +6,29 @@ import { backendOf } from '../src/devices.js';
 import { ExecutorError } from '../src/index.js';
 import { cpuIsMissing } from './devices.js';
 
-/** Variants of the native kernels that this processor runs; `DAG_CPU_VARIANT` leaves one. */
-export const variants: readonly { readonly variant: string; readonly backend: Backend }[] = (
-  cpuIsMissing === null ? ['avx512', 'avx2', 'baseline'] : []
-).flatMap((variant) => {
-  const only = process.env['DAG_CPU_VARIANT'];
-  if (only && only !== variant) return [];
-  try {
-    return [{ variant, backend: createCpu(loadLibrary(variant)) }];
-  } catch (error) {
-    if (error instanceof ExecutorError && error.code === 'device') return [];
-    throw error;
-  }
-});
+interface Variant {
+  readonly variant: string;
+  readonly backend: Backend;
+}
+
+function nativeVariants(): Variant[] {
+  if (cpuIsMissing !== null) return [];
+  return ['avx512', 'avx2', 'baseline'].flatMap((variant) => {
+    const only = process.env['DAG_CPU_VARIANT'];
+    if (only && only !== variant) return [];
+    try {
+      return [{ variant, backend: createCpu(loadLibrary(variant)) }];
+    } catch (error) {
+      if (error instanceof ExecutorError && error.code === 'device') return [];
+      throw error;
+    }
+  });
+}
+
+const native = nativeVariants();
+/** Variants of the native kernels that this processor runs, `DAG_CPU_VARIANT` leaves one; without any, `reference`. */
+export const variants: readonly Variant[] =
+  native.length > 0 ? native : [{ variant: 'reference', backend: backendOf('reference') }];
 
 /** Memory of a backend, with contents that depend on the seed alone. */
 export class Bench {

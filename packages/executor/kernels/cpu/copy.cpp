@@ -53,7 +53,10 @@ inline DAG_INLINE void copyRows(const Piece<2>& piece, const T* x, T* y, bool ac
 /** Each element of y is met once. */
 template <typename T>
 void copyStrided(const Walk<2>& walk, const T* x, T* y, bool accumulate) {
-  forPieces(walk, [](i64) { return true; }, [&](const Piece<2>& piece) {
+  // A large transposed plane is cut along its columns, so that each piece has rows to make tiles of.
+  const i64 inner = walk.rank - 1;
+  const bool tiles = walk.strides[0][inner] > walk.strides[0][inner - 1] && walk.shape[inner] >= ENOUGH * TILE;
+  forPieces(walk, [=](i64 d) { return !tiles || d == inner; }, [&](const Piece<2>& piece) {
     const i64 columnX = piece.columnStride(0), columnY = piece.columnStride(1);
     piece.forPlanes([&](const i64 (&at)[2]) DAG_INLINE {
       if (columnY == 1 && columnX == 1) copyRows<false>(piece, x + at[0], y + at[1], accumulate);

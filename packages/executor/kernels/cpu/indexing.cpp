@@ -48,7 +48,7 @@ void embeddingBackward(const i32* index, const T* gradY, T* gradTable, i64 table
 }
 
 /** Columns whose running sums are kept at a time, in double as in the reference: counters must not drift. */
-constexpr i64 SUMS = 64;
+constexpr i64 SUMS = 256;
 
 template <typename T>
 void cumsum(const T* x, T* y, i64 outer, i64 n, i64 inner, bool reverse, bool accumulate) {

@@ -6,7 +6,9 @@
 namespace {
 
 /** 2^n for -126 ≤ n ≤ 127. */
-inline __attribute__((always_inline)) Vec<f32> powerOfTwo32(Vec<i32> n) { return bits<Vec<f32>>((n + 127) << 23); }
+inline __attribute__((always_inline)) Vec<f32> powerOfTwo32(Vec<i32> n) {
+  return bits<Vec<f32>>((bits<Vec<u32>>(n) + 127) << 23);
+}
 
 inline __attribute__((always_inline)) Vec<f32> magnitude32(Vec<f32> x) {
   return bits<Vec<f32>>(bits<Vec<u32>>(x) & 0x7fffffffu);
@@ -21,7 +23,9 @@ inline __attribute__((always_inline)) Vec<f32> withSign32(Vec<f32> x, Vec<f32> s
 inline __attribute__((always_inline)) Vec<f32> exp32(Vec<f32> x) {
   // Beyond these the result is ∞ or 0 all the same. A NaN stays one.
   x = x > 89.f ? splat(89.f) : x;
-  x = x < -104.f ? splat(-104.f) : x;
+  // The product that underflows to 0 takes a hundred cycles: those of −∞, which masks make, go another way.
+  const auto vanishes = x < -104.f;
+  x = vanishes ? Vec<f32>{} : x;
   // Added to |x| < 2^22 this rounds to a whole number, which then stands in the lowest bits.
   constexpr f32 ROUND = 0x1.8p23f;
   const Vec<f32> rounded = x * 1.44269504f + ROUND;
@@ -36,17 +40,17 @@ inline __attribute__((always_inline)) Vec<f32> exp32(Vec<f32> x) {
   // 2^n in two factors: n reaches from -150 to 128.
   const Vec<i32> whole = bits<Vec<i32>>(rounded) - 0x4b400000;
   const Vec<i32> half = whole >> 1;
-  return e * powerOfTwo32(half) * powerOfTwo32(whole - half);
+  return vanishes ? Vec<f32>{} : e * powerOfTwo32(half) * powerOfTwo32(whole - half);
 }
 
 /** ln x: -∞ at 0, NaN below. */
 inline __attribute__((always_inline)) Vec<f32> log32(Vec<f32> x) {
-  constexpr i32 ONE = 0x3f800000, ROOT_HALF = 0x3f3504f3;
+  constexpr u32 ONE = 0x3f800000, ROOT_HALF = 0x3f3504f3;
   const Vec<f32> normal = x < 0x1p-126f ? x * 0x1p24f : x;
   const Vec<i32> shift = x < 0x1p-126f ? Vec<i32>{} + (127 + 24) : Vec<i32>{} + 127;
   // x = 2^k·(1 + f) with √½ ≤ 1 + f < √2.
-  const Vec<i32> u = bits<Vec<i32>>(normal) + (ONE - ROOT_HALF);
-  const Vec<f32> k = __builtin_convertvector((u >> 23) - shift, Vec<f32>);
+  const Vec<u32> u = bits<Vec<u32>>(normal) + (ONE - ROOT_HALF);
+  const Vec<f32> k = __builtin_convertvector(bits<Vec<i32>>(u >> 23) - shift, Vec<f32>);
   const Vec<f32> f = bits<Vec<f32>>((u & 0x007fffff) + ROOT_HALF) - 1.f;
   const Vec<f32> z = f * f;
   Vec<f32> p = f * 7.0376836292e-2f - 1.1514610310e-1f;

@@ -19,11 +19,18 @@ inline DAG_INLINE Vec<T> orElse(Vec<T> v, i64 lanes, T rest) {
 
 template <typename T>
 T largestOf(const T* x, i64 n) {
-  Vec<T> most = splat(-INFINITE<T>);
-  forVectors<T>(0, n, [&](i64 i, i64 lanes) DAG_INLINE {
-    most = larger(most, orElse(loadUpTo(x + i, lanes), lanes, -INFINITE<T>));
+  constexpr i64 L = LANES<T>;
+  Vec<T> most[4];
+  for (Vec<T>& m : most) m = splat(-INFINITE<T>);
+  i64 i = 0;
+  // Four at a time, so that comparisons need not wait for each other.
+  for (; i + 4 * L <= n; i += 4 * L)
+#pragma GCC unroll 4
+    for (i64 k = 0; k < 4; k++) most[k] = larger(load(x + i + k * L), most[k]);
+  forVectors<T>(i, n, [&](i64 at, i64 lanes) DAG_INLINE {
+    most[0] = larger(orElse(loadUpTo(x + at, lanes), lanes, -INFINITE<T>), most[0]);
   });
-  return maxOf<T>(most);
+  return maxOf<T>(larger(larger(most[0], most[1]), larger(most[2], most[3])));
 }
 
 /** Σ e^(x − shift); y receives the terms where it is given. */
@@ -31,8 +38,7 @@ template <typename T>
 inline DAG_INLINE T sumOfExp(const T* x, T* y, i64 n, T shift) {
   Vec<T> sum{};
   forVectors<T>(0, n, [&](i64 i, i64 lanes) DAG_INLINE {
-    const Vec<T> e = expOf(orElse(loadUpTo(x + i, lanes), lanes, -INFINITE<T>) - shift);
-    // A row of −∞, or with ∞, is NaN; what is beyond its end is not.
+    const Vec<T> e = expOf(loadUpTo(x + i, lanes) - shift);
     sum += orElse(e, lanes, T{0});
     if (y) storeUpTo(y + i, e, lanes);
   });
