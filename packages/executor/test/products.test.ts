@@ -38,7 +38,10 @@ function expectClose(actual: Storage, expected: Storage, backend: Backend, terms
   expect(worst).toBeLessThanOrEqual(allowed);
 }
 
-describe.each(devices.filter((device) => device !== 'reference'))('on %s', (device) => {
+/** Where the native kernels are missing (test/cpu.test.ts says why), `reference` still has to keep its own promises. */
+const compared = devices.length > 1 ? devices.slice(1) : devices;
+
+describe.each(compared)('on %s', (device) => {
   const backend = backendOf(device);
   /** Runs `body` on both backends, each with its own storages, and → both results. */
   const both = <T>(body: (on: Backend) => T): [T, T] => [body(backend), body(reference)];
