@@ -19,10 +19,10 @@ function node(args, environment) {
 }
 
 function sanitizerRuntime() {
-  const compiler = findCompiler()?.command ?? 'c++';
-  const path = execFileSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+  const { command } = findCompiler();
+  const path = execFileSync(command, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
   if (isAbsolute(path)) return path;
-  console.error(`libasan.so is missing: ${compiler} has no AddressSanitizer of GCC`);
+  console.error(`libasan.so is missing: ${command} does not bring GCC's AddressSanitizer`);
   process.exit(1);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "exports.h"
+#include "sanitizer.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -56,10 +57,6 @@ DAG_EXPORT int32_t dag_physical_cores(void) {
 #endif
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-extern "C" void __asan_poison_memory_region(const volatile void* begin, size_t bytes);
-#endif
-
 /**
  * Bytes from `memory` to the next cache line, where an array of `bytes` begins; one cache line more than that is there.
  * Asks for huge pages where it is large enough to gain from them.
@@ -73,14 +70,9 @@ DAG_EXPORT int32_t dag_place(void* memory, double bytes) {
   const uintptr_t first = (address + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
   const uintptr_t last = (address + static_cast<uintptr_t>(bytes)) & ~(HUGE_PAGE - 1);
   if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-#else
-  (void)bytes;
 #endif
-#if defined(__SANITIZE_ADDRESS__)
-  // The rest of the cache line is no kernel's to touch, before the array and behind it.
-  char* const data = static_cast<char*>(memory) + begin;
-  __asan_poison_memory_region(memory, begin);
-  __asan_poison_memory_region(data + static_cast<size_t>(bytes), CACHE_LINE - begin);
-#endif
+  // The rest of the cache line, before the array and behind it.
+  forbid(memory, begin);
+  forbid(static_cast<char*>(memory) + begin + static_cast<size_t>(bytes), CACHE_LINE - begin);
   return static_cast<int32_t>(begin);
 }

@@ -10,6 +10,7 @@
 
 #include "exports.h"
 #include "pool.h"
+#include "sanitizer.h"
 
 namespace {
 
@@ -66,11 +67,15 @@ void* dagScratchTake(int64_t bytes) {
   }
   lent++;
   pthread_mutex_unlock(&mutex);
-  return block + 1;
+  char* const memory = reinterpret_cast<char*>(block + 1);
+  permit(memory, bytes);
+  forbid(memory + bytes, size - bytes);
+  return memory;
 }
 
 void dagScratchReturn(void* memory) {
   Block* block = static_cast<Block*>(memory) - 1;
+  forbid(memory, block->bytes);
   pthread_mutex_lock(&mutex);
   block->next = idle;
   idle = block;

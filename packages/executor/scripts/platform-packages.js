@@ -1,0 +1,48 @@
+/**
+ * Makes the packages that bring the native library: `node platform-packages.js FOLDER`, where FOLDER holds
+ * <platform>-<arch>/dag_executor.so for each platform, makes of each of these folders the package
+ * @dag/executor-<platform>-<arch>, and has the executor's package.json ask for all of them, in its own version.
+ *
+ * They are no workspaces, and the executor asks for them in what is published alone: `npm ci` refuses a workspace of
+ * another platform, and a lock file cannot name an optional dependency that is not published yet.
+ */
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const [folder] = process.argv.slice(2);
+if (!folder) throw new Error('the folder of the native libraries is missing');
+const executor = fileURLToPath(new URL('..', import.meta.url));
+const manifestFile = join(executor, 'package.json');
+const manifest = JSON.parse(await readFile(manifestFile, 'utf8'));
+const json = (value) => JSON.stringify(value, null, 2) + '\n';
+
+const platforms = (await readdir(folder)).sort();
+if (platforms.length === 0) throw new Error(`${folder} holds no native library`);
+for (const platform of platforms) {
+  const [os, cpu] = platform.split('-');
+  const files = await readdir(join(folder, platform));
+  if (!files.includes('dag_executor.so')) throw new Error(`${folder}/${platform} holds no dag_executor.so`);
+  const name = `${manifest.name}-${platform}`;
+  const platformManifest = {
+    name,
+    version: manifest.version,
+    description: `Native kernels of ${manifest.name} for ${platform}`,
+    license: manifest.license,
+    os: [os],
+    cpu: [cpu],
+    ...(os === 'linux' ? { libc: ['glibc'] } : {}),
+    files: ['dag_executor.so'],
+    // A library is loaded from a file of its own, not from an archive.
+    preferUnplugged: true,
+    publishConfig: manifest.publishConfig,
+  };
+  await writeFile(join(folder, platform, 'package.json'), json(platformManifest));
+  await writeFile(
+    join(folder, platform, 'README.md'),
+    `# ${name}\n\nThe native kernels of \`${manifest.name}\` for ${platform}. npm installs them with it where they fit.\n`,
+  );
+  await copyFile(join(executor, 'LICENSE'), join(folder, platform, 'LICENSE'));
+  manifest.optionalDependencies = { ...manifest.optionalDependencies, [name]: manifest.version };
+}
+await writeFile(manifestFile, json(manifest));
