@@ -285,6 +285,19 @@ describe.each(native)('on %s', (device) => {
     );
   });
 
+  it('gives the same bits, whichever gradients are wanted', () => {
+    for (const kind of [hard, hardAtTheEdges, soft])
+      for (const shared of [false, true]) {
+        const g = graphs(4, 61, shared, 5, kind);
+        const all = executeWithGradients(g, { backend: device });
+        for (const field of ['values', ...FIELDS] as const) {
+          const out = { [field]: new Float64Array(all[field].length) };
+          executeWithGradients(g, { backend: device, out });
+          expectSameBits(out[field]!, all[field]);
+        }
+      }
+  });
+
   it('writes every element of a result', () => {
     for (const shared of [false, true]) {
       const g = graphs(5, 37, shared, 3, hard);

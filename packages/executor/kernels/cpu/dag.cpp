@@ -242,13 +242,13 @@ class Block {
            paddedTo(OPERANDS * depth, TILE);
   }
 
-  Block(i64 depth, f64 limit, V* memory) : depth(depth), width(2 * depth), limit(limit) {
+  Block(i64 depth, f64 limit, V* memory, bool gradients) : depth(depth), width(2 * depth), limit(limit) {
     const auto take = [&](i64 count) {
       V* taken = memory;
       memory += paddedTo(count, TILE);
       return taken;
     };
-    V** const ofNodes[] = {&value, &magnitude, &sign, &log, &inverse, &toValue, &toMagnitude, &toSign, &before};
+    V** const ofNodes[] = {&value, &magnitude, &sign, &log, &inverse, &before, &toValue, &toMagnitude, &toSign};
     V** const ofSteps[] = {&G, &linear, &product, &size, &Q, &outG};
     V** const ofTerms[] = {&O, &outO, &q, &flip, &turn};
     for (V** vectors : ofNodes) *vectors = take(width);
@@ -261,10 +261,11 @@ class Block {
     listLength = reinterpret_cast<i64*>(take(depth));
     for (i64 i = 0; i < depth; i++) {
       termCount[i] = depth + i;
+      listLength[i] = 2;
       for (i64 j = 0; j < depth + i; j++) terms[i * width + j] = j;
     }
-    for (i64 i = 0; i < depth * width; i++) outO[i] = V{};
-    for (i64 i = 0; i < depth; i++) outG[i] = V{};
+    // Those of coefficients that no step reads stay zero.
+    for (i64 i = 0; gradients && i < depth * width; i++) outO[i] = V{};
   }
 
   const i64 depth, width;
@@ -300,9 +301,10 @@ class Block {
   /** Whether all of them but outG are within the range of f32. */
   bool bounded;
 
-  /** Makes the intermediate nodes; `backward` will follow where `GRADIENTS`. */
+  /** Makes the intermediate nodes; `backward` will follow where `GRADIENTS`, with the gradients by gates where wanted. */
   template <bool GRADIENTS>
-  void forward(Mask inUse) {
+  void forward(Mask inUse, bool gates = false) {
+    wantsGates = gates;
     redo = Mask{};
     hard = hardPlan && hasHardNodes();
     overfull = false;
@@ -329,7 +331,8 @@ class Block {
   }
 
   void backward(V upstream, Mask inUse, const Wanted& wanted) {
-    for (i64 j = 0; j < width; j++) toValue[j] = toMagnitude[j] = toSign[j] = V{};
+    // They lie one after another.
+    std::memset(toValue, 0, (toSign + width - toValue) * sizeof(V));
     toValue[width - 1] = upstream;
     probe = V{};
     for (i64 i = depth - 1; i >= 0; i--) {
@@ -369,7 +372,7 @@ class Block {
   Mask* whole;
   V* operands;
   i64* listLength;
-  // The nodes that each step reads, in order.
+  // Of each step, the nodes that the hard path looks at, in order.
   i64 *terms, *termCount;
   // Of each term: q; its derivatives (1 − cos πO)/2 by the sign and, with a minus, (1 − s)/2 · π · sin πO by O.
   V *q, *flip, *turn;
@@ -377,7 +380,7 @@ class Block {
   Mask redo;
   /** The sum of the sizes of all gradients: none is larger, and none is NaN where it is not. */
   V probe;
-  bool hardPlan, hard, overfull;
+  bool wantsGates, hardPlan, hard, overfull;
   /** Whether a node is far from 1. */
   bool anyWild;
   /** Nodes that `log` is there for, and `inverse`. */
@@ -496,7 +499,7 @@ class Block {
     linear[i] = countAbove + countBelow > 0 ? sum : V{};
     result = linear[i];
     const V g = G[i];
-    if (!GRADIENTS && !any(g != 1)) return true;
+    if (!wantsGates && !any(g != 1)) return true;
     if (any(countBelow > f64{BELOW}) || (GRADIENTS && any(countAbove > f64{ABOVE}))) return false;
     S& of = *reinterpret_cast<S*>(operands + i * OPERANDS);
     for (i64 r = 0; GRADIENTS && r < ABOVE; r++) of.above[r] = above[r];
@@ -746,6 +749,8 @@ class Reader {
     // Whole tiles are read, also beyond the last row.
     if ((row + L) * stride + TILE - 1 <= rows * stride || (stride % TILE == 0 && row + L <= rows))
       return toLanes(field + row * stride, stride, columns, to);
+    // The last row alone: it is its own successor.
+    if (stride % TILE == 0 && row + 1 == rows) return toLanes(field + row * stride, 0, columns, to);
     for (i64 l = 0; l < L; l++)
       std::memcpy(buffer + l * stride, field + (row + l < rows ? row + l : row) * stride, stride * sizeof(T));
     toLanes(buffer, stride, columns, to);
@@ -775,14 +780,16 @@ void write(const V* columns, i64 stride, i64 rows, T* gradient, bool accumulate,
 }
 
 /** body(block, row, rows, piece) for each block, its inputs read, the pieces in parallel. */
-template <typename T, typename Body>
+template <bool GRADIENTS, typename T, typename Body>
 void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body) {
   const i64 width = 2 * spec.depth, plan = spec.depth * width;
   parallelRanges(spec.size, GRAIN, [&](i64 begin, i64 end) {
-    const Scratch<V> memory(Block::vectors(spec.depth));
-    const Scratch<f64> buffer(L * plan + L);
-    Block block(spec.depth, spec.limit, memory);
-    T* rowBuffer = reinterpret_cast<T*>(static_cast<f64*>(buffer));
+    const i64 vectors = Block::vectors(spec.depth);
+    // Behind the block, room for its rows of the largest field.
+    const Scratch<V> memory(vectors + plan + TILE);
+    Block block(spec.depth, spec.limit, memory, GRADIENTS);
+    f64* buffer = reinterpret_cast<f64*>(memory + vectors);
+    T* rowBuffer = reinterpret_cast<T*>(buffer);
     const Reader<T> V_mag(fields.V_mag, spec.size, width, rowBuffer);
     const Reader<T> V_sign(fields.V_sign, spec.size, width, rowBuffer);
     const Reader<T> O(fields.O, spec.size, plan, rowBuffer);
@@ -800,62 +807,71 @@ void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body
         G.read(row, spec.depth, block.G);
         block.planIsSet();
       }
-      body(block, row, row + L <= end ? L : end - row, static_cast<f64*>(buffer));
+      body(block, row, row + L <= end ? L : end - row, buffer);
     }
   });
 }
 
 template <typename T>
 void dag(const Spec& spec, const Fields<const T>& fields, f64* values) {
-  forBlocks(spec, fields, [&](Block& block, i64 row, i64 rows, f64*) {
+  forBlocks<false>(spec, fields, [&](Block& block, i64 row, i64 rows, f64*) {
     block.forward<false>(firstLanes<f64>(rows));
     storePart(values + row, block.value[block.width - 1], rows);
   });
 }
 
+/** `sums` (null: none) receives for each piece the sums of outO and outG over its rows, ROWS of each, see below. */
 template <typename T>
 void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* upstream, f64* values,
-                 const Fields<T>& gradients, i64 accumulate) {
-  const i64 width = 2 * spec.depth, plan = spec.depth * width, sums = plan + spec.depth;
-  const bool summed = spec.shared && (gradients.O || gradients.G);
-  const i64 pieces = (spec.size + GRAIN - 1) / GRAIN;
-  // For each piece the sums over its rows, those of rows 0, ROWS, 2·ROWS, … apart from those of 1, ROWS + 1, …
-  const Scratch<f64> partial(summed ? pieces * sums * ROWS : 1);
-  if (summed) std::memset(partial, 0, pieces * sums * ROWS * sizeof(f64));
-  forBlocks(spec, fields, [&](Block& block, i64 row, i64 rows, f64* buffer) {
+                 const Fields<T>& gradients, i64 accumulate, f64* sums) {
+  const i64 depth = spec.depth, width = 2 * depth, plan = depth * width;
+  const Wanted wanted{gradients.V_sign != nullptr, gradients.O != nullptr, gradients.G != nullptr};
+  forBlocks<true>(spec, fields, [&](Block& block, i64 row, i64 rows, f64* buffer) {
     const Mask inUse = firstLanes<f64>(rows);
-    block.forward<true>(inUse);
+    block.forward<true>(inUse, wanted.G);
     if (values) storePart(values + row, block.value[width - 1], rows);
-    const V up = upstream ? loadPart(upstream + row, rows) : inUse ? splat(1.0) : V{};
-    block.backward(up, inUse, {gradients.V_sign != nullptr, gradients.O != nullptr, gradients.G != nullptr});
+    block.backward(upstream ? loadPart(upstream + row, rows) : inUse ? splat(1.0) : V{}, inUse, wanted);
     const auto put = [&](const V* columns, i64 stride, T* gradient, i64 bit) {
-      if (gradient) write(columns, stride, rows, gradient + row * stride, accumulate >> bit & 1, block.bounded && bit < 3, buffer);
+      if (gradient)
+        write(columns, stride, rows, gradient + row * stride, accumulate >> bit & 1, block.bounded && bit < 3, buffer);
     };
     put(block.toMagnitude, width, gradients.V_mag, 0);
     put(block.toSign, width, gradients.V_sign, 1);
     if (!spec.shared) {
       put(block.outO, plan, gradients.O, 2);
-      put(block.outG, spec.depth, gradients.G, 3);
+      put(block.outG, depth, gradients.G, 3);
     }
-    if (!summed) return;
-    f64* sum = partial + row / GRAIN * sums * ROWS + row % ROWS;
+    if (!sums) return;
+    f64* sum = sums + row / GRAIN * (plan + depth) * ROWS + row % ROWS;
     const auto add = [&](V x, i64 at) {
-      store(sum + at * ROWS, held(load(sum + at * ROWS) + (inUse ? x : V{})));
+      store(sum + at * ROWS, load(sum + at * ROWS) + (rows < L ? inUse ? x : V{} : x));
     };
-    for (i64 i = 0; i < spec.depth; i++) {
-      for (i64 j = 0; j < spec.depth + i; j++) add(block.outO[i * width + j], i * width + j);
-      add(block.outG[i], plan + i);
+    for (i64 i = 0; i < depth; i++) {
+      for (i64 j = 0; wanted.O && j < depth + i; j++) add(block.outO[i * width + j], i * width + j);
+      if (wanted.G) add(block.outG[i], plan + i);
     }
   });
-  if (!summed) return;
+}
+
+/** The gradients of a shared plan: rows 0, ROWS, 2·ROWS, … of a piece are summed apart from 1, ROWS + 1, …; then all pieces. */
+template <typename T>
+void sharedBackward(const Spec& spec, const Fields<const T>& fields, const f64* upstream, f64* values,
+                    const Fields<T>& gradients, i64 accumulate) {
+  const i64 plan = 2 * spec.depth * spec.depth, count = plan + spec.depth;
+  const i64 pieces = (spec.size + GRAIN - 1) / GRAIN;
+  const Scratch<f64> sums(pieces * count * ROWS);
+  std::memset(sums, 0, pieces * count * ROWS * sizeof(f64));
+  dagBackward(spec, fields, upstream, values, gradients, accumulate, sums);
   constexpr f64 MOST = sizeof(T) == sizeof(f32) ? __FLT_MAX__ : LARGEST;
-  for (i64 i = 0; i < sums; i++) {
+  for (i64 i = 0; i < count; i++) {
     f64 total = 0;
     for (i64 piece = 0; piece < pieces; piece++)
-      for (i64 r = 0; r < ROWS; r++) total = held(total + partial[(piece * sums + i) * ROWS + r]);
-    T* to = i < plan ? gradients.O + i : gradients.G + (i - plan);
+      for (i64 r = 0; r < ROWS; r++) total = held(total + sums[(piece * count + i) * ROWS + r]);
+    T* field = i < plan ? gradients.O : gradients.G;
+    if (!field) continue;
+    T* to = field + (i < plan ? i : i - plan);
     const bool adds = accumulate >> (i < plan ? 2 : 3) & 1;
-    if (i < plan ? gradients.O : gradients.G) *to = static_cast<T>(held((adds ? *to : 0) + total, MOST));
+    *to = static_cast<T>(held((adds ? *to : 0) + total, MOST));
   }
 }
 
@@ -871,8 +887,11 @@ void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* ups
   DAG_KERNEL(dag_backward_##T)                                                                                       \
   (const T* V_mag, const T* V_sign, const T* O, const T* G, const f64* upstream, f64* values, T* gradV_mag,          \
    T* gradV_sign, T* gradO, T* gradG, i64 accumulate, i64 depth, i64 size, i64 shared, f64 limit) {                  \
-    dagBackward<T>({depth, size, shared != 0, limit}, {V_mag, V_sign, O, G}, upstream, values,                       \
-                   {gradV_mag, gradV_sign, gradO, gradG}, accumulate);                                               \
+    const Spec spec{depth, size, shared != 0, limit};                                                                \
+    const Fields<const T> fields{V_mag, V_sign, O, G};                                                               \
+    const Fields<T> gradients{gradV_mag, gradV_sign, gradO, gradG};                                                  \
+    if (shared && (gradO || gradG)) sharedBackward(spec, fields, upstream, values, gradients, accumulate);           \
+    else dagBackward(spec, fields, upstream, values, gradients, accumulate, nullptr);                                \
   }
 DAG_KERNELS(f32)
 DAG_KERNELS(f64)

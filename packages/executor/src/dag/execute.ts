@@ -1,5 +1,6 @@
 import type { DagTensors } from '@dag/tensorize';
 import type { Backend, DagFields, DagSpec, Device, Storage, Target } from '../backend.js';
+import { HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
 import { ExecutorError } from '../error.js';
 
@@ -45,7 +46,7 @@ export function execute(
   const backend = backendOf(options.backend);
   const { out } = options;
   if (out) checkLength('execute', 'out', out, spec.size, tensors);
-  const values = out ?? new Float64Array(spec.size);
+  const values = out ?? newArray(backend, spec.size);
   const storage = outputOf(backend, values);
   backend.dag(spec, inputsOf(backend, tensors), storage);
   finish(backend, storage, values);
@@ -72,7 +73,7 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   const backend = backendOf(options.backend);
   const { upstream } = options;
   if (upstream) checkLength('executeWithGradients', 'upstream', upstream, spec.size, tensors);
-  const out = options.out ? checkedOut(options.out, tensors) : newGradients(tensors);
+  const out = options.out ? checkedOut(options.out, tensors) : newGradients(backend, tensors);
   const { values, V_mag, V_sign, O, G } = out;
   const stored = (array: Float64Array | undefined) => (array ? outputOf(backend, array) : null);
   const target = (array: Float64Array | undefined): Target | null =>
@@ -88,14 +89,32 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
 
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 
-function newGradients({ size, V_mag, V_sign, O, G }: DagTensors): DagGradients {
-  return {
-    values: new Float64Array(size),
-    V_mag: new Float64Array(V_mag.length),
-    V_sign: new Float64Array(V_sign.length),
-    O: new Float64Array(O.length),
-    G: new Float64Array(G.length),
+/** Results up to this many elements together lie in one buffer: taking five takes longer than executing a small graph. */
+const SMALL = 1024;
+
+function newGradients(backend: Backend, { size, V_mag, V_sign, O, G }: DagTensors): DagGradients {
+  const total = size + V_mag.length + V_sign.length + O.length + G.length;
+  const buffer = total <= SMALL ? new ArrayBuffer(total * Float64Array.BYTES_PER_ELEMENT) : null;
+  let begin = 0;
+  const take = (length: number): Float64Array => {
+    if (!buffer) return newArray(backend, length);
+    const array = new Float64Array(buffer, begin, length);
+    begin += length * Float64Array.BYTES_PER_ELEMENT;
+    return array;
   };
+  return {
+    values: take(size),
+    V_mag: take(V_mag.length),
+    V_sign: take(V_sign.length),
+    O: take(O.length),
+    G: take(G.length),
+  };
+}
+
+/** An array in memory as the device likes it, where that is JavaScript's: a large one in huge pages. */
+function newArray(backend: Backend, length: number): Float64Array {
+  const storage = length > SMALL ? backend.allocate('f64', length) : null;
+  return storage instanceof HostStorage ? (storage.data as Float64Array) : new Float64Array(length);
 }
 
 function checkedOut(out: Partial<DagGradients>, tensors: DagTensors): Partial<DagGradients> {
