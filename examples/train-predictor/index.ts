@@ -51,14 +51,10 @@ for (const { text, value, expected, ok } of answer(model, longest)) {
 }
 console.log(`\nTry it: npx dag predict "${longest[0]!.text}"`);
 
+/** Two plans in 80 columns: two numbers a line, as long as they are. */
 function sideBySide(left: string, right: string): string {
-  const [a, b] = [left.split('\n'), right.split('\n')];
-  const lines = Array.from(
-    { length: Math.max(a.length, b.length) },
-    (_, i) => [a[i] ?? '', b[i] ?? ''] as const,
-  );
-  const width = Math.max(...a.map((line) => line.length), 10);
-  return [['predicted', 'true'] as const, ...lines]
-    .map(([l, r]) => `  ${l.padEnd(width)}  |  ${r}`)
-    .join('\n');
+  const lines = (plan: string): string[] => plan.replaceAll(/(.{20,35}?) {3}/g, '$1\n').split('\n');
+  const [a, b] = [lines(left), lines(right)];
+  const rows = Array.from({ length: Math.max(a.length, b.length) }, (_, i) => [a[i] ?? '', b[i] ?? '']);
+  return [['predicted', 'true'], ...rows].map(([l, r]) => `  ${l!.padEnd(36)}|  ${r}`).join('\n');
 }
