@@ -16,7 +16,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** What `npm start` prints after its build, for a run of few steps. */
 async function run(): Promise<string> {
-  const options = [`--outDir=${folder}/run`, '--maxSteps=60', '--evaluation.examples=40'];
+  const options = ['predictor-small', `--outDir=${folder}/run`, '--maxSteps=60', '--evaluation.examples=40'];
   const { stdout } = await promisify(execFile)(
     'npx',
     ['jiti', 'examples/train-predictor/index.ts', ...options],

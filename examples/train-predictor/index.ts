@@ -1,6 +1,6 @@
 /**
  * Trains a small plan predictor on streamed expressions, measures it on held-out ones, and shows plans that it
- * writes beside the true ones. Options are those of `dag train`, e.g. `npm start -- --maxSteps=500`.
+ * writes beside the true ones. Arguments are those of `dag train`, e.g. `npm start -- predictor-small --maxSteps=500`.
  */
 import { describe, tensorize } from '@dag/tensorize';
 import {
@@ -13,8 +13,12 @@ import {
   train,
 } from '@dag/train';
 
-const options = process.argv.slice(2).map((word) => word.replace(/^--/, '').split('='));
-let config = await loadConfig('predictor', Object.fromEntries(options));
+const words = process.argv.slice(2);
+const options = words.filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('='));
+let config = await loadConfig(
+  words.find((word) => !word.startsWith('--')),
+  Object.fromEntries(options),
+);
 const earlier = await findCheckpoint(config.outDir, 'latest', console.error).catch(() => null);
 if (earlier && config.init_from === 'scratch') {
   console.log(`Going on with the run in ${config.outDir}; remove that folder to start afresh.`);
