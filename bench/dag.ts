@@ -188,7 +188,8 @@ function copyBandwidth(): number {
 
 const one = tensorize('2.5 * 3.0 + 1.0', { depth: D });
 const text = {
-  backend: backendInfo('cpu'),
+  variant: backendInfo('cpu').variant,
+  threads: backendInfo('cpu').threads,
   copyGigabytesASecond: copyBandwidth(),
   millionGraphsASecond: {
     hard: { kernels: kernels(hard), executeDag: throughTensors(hard) },

@@ -1,5 +1,6 @@
 // What the machine can do at most: single-precision multiply-adds and copying, on the threads given. Prints JSON.
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ constexpr int BYTES = 16;
 typedef float Vector __attribute__((vector_size(BYTES)));
 
 constexpr int MAX_THREADS = 64, REPEATS = 15;
-constexpr long ROUNDS = 4000000;
+constexpr long ROUNDS = 8000000;
 constexpr int CHAINS = 12;
 constexpr size_t COPIED = size_t{256} << 20;
 
@@ -56,6 +57,13 @@ struct Work {
 
 static void* timed(void* argument) {
   const Work& work = *static_cast<Work*>(argument);
+#if defined(__linux__)
+  // A core each: new threads may begin on the same one.
+  cpu_set_t core;
+  CPU_ZERO(&core);
+  CPU_SET(work.index, &core);
+  sched_setaffinity(0, sizeof core, &core);
+#endif
   pthread_barrier_wait(&barrier);
   const double begin = now();
   work.body(work.index);
