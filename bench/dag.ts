@@ -75,7 +75,10 @@ const soft = batch({
   G: () => 0.1 + 0.8 * random(),
 });
 
-/** Million graphs a second, forward and backward as two kernels on f32 storage; the gradients overwrite. */
+/**
+ * Million graphs a second on f32 storage, the gradients overwrite: values and gradients `together` in one kernel, as for
+ * `executeWithGradients`; `apart` in one after the other, as in a training step, where the second makes the values again.
+ */
 function kernels(graphs: DagTensors) {
   const backend: Backend = backendOf('cpu');
   const stored = (data: Float64Array): Storage => {
@@ -104,8 +107,9 @@ function kernels(graphs: DagTensors) {
     backend.dag(spec, fields, values);
     backend.dagBackward(spec, fields, upstream, null, gradients);
   });
+  const together = secondsOf(() => backend.dagBackward(spec, fields, upstream, values, gradients));
   const rate = (seconds: number) => round(N / seconds / 1e6);
-  return { both: rate(both), forward: rate(forward), backward: rate(backward) };
+  return { together: rate(together), apart: rate(both), forward: rate(forward), backward: rate(backward) };
 }
 
 /** The same through `executeDag` and `backward` in a scope, as a training step does. */

@@ -98,6 +98,9 @@ interface Run {
   readonly gradients: Record<(typeof FIELDS)[number], ArrayLike<number>>;
 }
 
+const upstreamOf = (size: number) =>
+  Float64Array.from({ length: size }, (_, row) => (row % 7 === 6 ? 0 : row % 2 ? 1 : row - 3.5));
+
 /** Through tensors; every second row has an upstream of its own, every seventh of 0. */
 function run(device: Device, g: DagTensors, dtype: DType, { passes = 1, maxLog = Infinity } = {}): Run {
   const { depth: D, size: N } = g;
@@ -110,9 +113,7 @@ function run(device: Device, g: DagTensors, dtype: DType, { passes = 1, maxLog =
     O: leaf(g.O, shared ? [D, 2 * D] : [N, D, 2 * D]),
     G: leaf(g.G, shared ? [D] : [N, D]),
   };
-  const upstream = Float64Array.from({ length: N }, (_, row) =>
-    row % 7 === 6 ? 0 : row % 2 ? 1 : row - 3.5,
-  );
+  const upstream = upstreamOf(N);
   let values: ArrayLike<number> = [];
   for (let pass = 0; pass < passes; pass++) {
     const out = executeDag(fields, { maxLog });
@@ -354,7 +355,7 @@ function sizeOfSums({ depth, size, V_mag, V_sign, O, G }: DagTensors) {
     Float64Array.from({ length: data.length * size }, (_, i) => data[i % data.length]!);
   const each = executeWithGradients(
     { depth, size, V_mag, V_sign, O: repeat(O), G: repeat(G) },
-    { backend: 'reference' },
+    { backend: 'reference', upstream: upstreamOf(size) },
   );
   const total = (data: Float64Array, n: number) =>
     Float64Array.from({ length: n }, (_, i) =>

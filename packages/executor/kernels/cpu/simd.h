@@ -18,6 +18,9 @@
 #define DAG_VECTOR_BYTES 16
 #endif
 
+/** For the body of a loop: inlined also where it is used twice, for whole vectors and for the rest. */
+#define DAG_INLINE __attribute__((always_inline))
+
 // A kernel's symbol is dag_<name>_<variant>; the loader binds those of one variant.
 #define DAG_JOIN_(a, b) a##b
 #define DAG_JOIN(a, b) DAG_JOIN_(a, b)

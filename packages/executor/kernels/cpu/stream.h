@@ -3,9 +3,6 @@
 #include "runtime/pool.h"
 #include "shuffle.h"
 
-/** For the body of a loop: inlined also where it is used twice, for whole vectors and for the rest. */
-#define DAG_INLINE __attribute__((always_inline))
-
 namespace {
 
 /** Elements that one thread takes at a time where a kernel is bound by memory. */
