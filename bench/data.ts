@@ -17,11 +17,13 @@ const config: StreamConfig = {
   blockSize: 64,
   batchSize: 128,
   depth: 4,
+  numbers: 4,
   digits: 8,
   maxDigits: 4,
   maxDecimals: 4,
   style: 'spaced',
   negatedGroups: 0.1,
+  wholeNumbers: 0,
 };
 
 function seconds(run: () => unknown): number {

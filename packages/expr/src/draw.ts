@@ -18,6 +18,7 @@ export interface Shape {
   readonly maxDigits: number;
   readonly maxDecimals: number;
   readonly negatedGroups: number;
+  readonly wholeNumbers: number;
 }
 
 const OPERATORS: readonly ChainType[] = ['Add', 'Sub', 'Mul', 'Div'];
@@ -25,6 +26,7 @@ const OPERATORS: readonly ChainType[] = ['Add', 'Sub', 'Mul', 'Div'];
 /** Draws an expression with 0 … depth − 1 binary operations, more of them more often, and at most `depth` in all. */
 export function draw(random: Random, shape: Shape): Drawn {
   const operations = drawOperations(random, shape.depth);
+  const maxDecimals = shape.wholeNumbers > 0 && random.chance(shape.wholeNumbers) ? 0 : shape.maxDecimals;
   let minuses = shape.depth - operations;
   return drawTree(operations, true, () => false);
 
@@ -34,7 +36,7 @@ export function draw(random: Random, shape: Shape): Drawn {
     begins: boolean,
     needsParentheses: (operator: ChainType) => boolean,
   ): Drawn {
-    if (count === 0) return { kind: 'number', text: drawNumber(random, shape) };
+    if (count === 0) return { kind: 'number', text: drawNumber(random, shape.maxDigits, maxDecimals) };
     const negated = begins && minuses > 0 && shape.negatedGroups > 0 && random.chance(shape.negatedGroups);
     if (negated) minuses--;
     const operator = OPERATORS[random.below(OPERATORS.length)]!;
@@ -70,7 +72,7 @@ function drawOperations(random: Random, depth: number): number {
 }
 
 /** As many digits and decimals as drawn, each number of them equally likely; never zero. */
-function drawNumber(random: Random, { maxDigits, maxDecimals }: Shape): string {
+function drawNumber(random: Random, maxDigits: number, maxDecimals: number): string {
   const sign = random.below(2) === 0 ? '' : '-';
   const digits = 1 + random.below(maxDigits);
   const decimals = random.below(maxDecimals + 1);

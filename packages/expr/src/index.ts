@@ -1,12 +1,14 @@
+export { fromText } from './asked.js';
 export { ExprError, type ExprErrorCode } from './error.js';
 export { evaluate } from './evaluate.js';
 export { type ChainType, type Expr } from './expr.js';
 export { format } from './format.js';
 export { fromMathNode, type MathNodeLike } from './from-math-node.js';
-export { generateExpression, generateText, type GenerateOptions, type TextStyle } from './generate.js';
+export { generateExpression, generateText, type GenerateOptions } from './generate.js';
 export { normalize } from './normalize.js';
 export { parse } from './parse.js';
 export { completePrefix } from './prefix.js';
 export { readPrefixes, type Prefix, type Prefixes } from './prefixes.js';
 export { type Limits } from './scan.js';
 export { fromWords, textToWords, toWords, wordsToText } from './words.js';
+export { type TextStyle } from './write.js';

@@ -1,7 +1,7 @@
+import { askedFor, isClosing, isOpening } from './asked.js';
 import { ExprError } from './error.js';
-import { isName } from './names.js';
+import { isWords } from './is-words.js';
 import { scan, type Scan } from './scan.js';
-import { isVocabulary } from './vocabulary.js';
 import { wordsToText } from './words.js';
 
 /** What `parse` reads by default: a repaired text must not be longer. */
@@ -10,8 +10,7 @@ const MAX_LENGTH = 10_000;
 /**
  * Makes the begin of an expression one: finishes a dangling decimal point ("2." is "2.0"), drops operators, signs and
  * open parentheses at the end, and closes the parentheses that are open. A text that is an expression already comes
- * back trimmed. Words are understood too and come back as symbols; a text of nothing but names is words where one of
- * them belongs to the vocabulary.
+ * back trimmed. Words and questions are understood as `fromText` understands them, and come back as symbols.
  *
  * @returns a text that `parse` reads, or null where nothing is left or no expression begins so. Never throws on strings.
  * @example completePrefix('2.5 * (3 +') // '2.5 * (3)'
@@ -19,7 +18,10 @@ const MAX_LENGTH = 10_000;
  */
 export function completePrefix(text: string): string | null {
   try {
-    const symbols = isWords(text) ? wordsToText(text) : text;
+    const asked = typeof text === 'string' ? askedFor(text) : text;
+    if (typeof text === 'string' && (isOpening(text) || !isClosing(text, asked.length, text.length)))
+      return null;
+    const symbols = typeof asked === 'string' && isWords(asked) ? wordsToText(asked) : asked;
     const completed = complete(symbols, scan(symbols));
     return completed === null || completed.length > MAX_LENGTH ? null : completed;
   } catch (error) {
@@ -38,10 +40,4 @@ function complete(text: string, { tokens, unclosed }: Scan): string | null {
   const kept = text.slice(tokens[0]!.position, position + lastText.length);
   const decimal = kind === 'number' && lastText.endsWith('.') ? '0' : '';
   return kept + decimal + ')'.repeat(unclosed - dropped.filter((token) => token.kind === 'open').length);
-}
-
-/** Whether a text is words, not symbols: nothing but names, one of which belongs to the vocabulary. */
-export function isWords(text: string): boolean {
-  const pieces = typeof text === 'string' ? text.trim().split(/\s+/) : [];
-  return pieces.every(isName) && pieces.some(isVocabulary);
 }

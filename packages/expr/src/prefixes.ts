@@ -1,7 +1,8 @@
+import { askedFor, isClosing } from './asked.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
+import { isWords } from './is-words.js';
 import { parseTokens } from './parse.js';
-import { isWords } from './prefix.js';
 import { scan, type Token } from './scan.js';
 import { readWords } from './words.js';
 
@@ -30,8 +31,8 @@ export interface Prefixes {
 
 /**
  * Reads a text once for all its prefixes: `completePrefix` and `parse` of each would give the same. For expressions of
- * numbers: variables, powers and numbers with exponents end what is read, and so does a mistake. Words are understood
- * as `completePrefix` understands them.
+ * numbers: variables, powers and numbers with exponents end what is read, and so does a mistake. Words and questions are
+ * understood as `completePrefix` understands them.
  *
  * @example
  * const { at, complete } = readPrefixes('2 * (3.50 + 4');
@@ -39,8 +40,9 @@ export interface Prefixes {
  * format(complete(1)) // '2 * 3.5'
  */
 export function readPrefixes(text: string): Prefixes {
-  const words = isWords(text) ? readHead(readWords, text) : null;
-  const symbols = words === null ? text : words.result.text;
+  const asked = askedFor(text);
+  const words = isWords(asked) ? readHead(readWords, asked) : null;
+  const symbols = words === null ? asked : words.result.text;
   const {
     result: { tokens },
     end: firstMistake,
@@ -58,7 +60,8 @@ export function readPrefixes(text: string): Prefixes {
     literals: numbers.map(({ literal }) => literal),
     complete: (last) => parseTokens(tokens, numbers[last]!.token + 1),
     at(end) {
-      const symbolEnd = symbolsEnd(end);
+      if (!isClosing(text, asked.length, end)) return null;
+      const symbolEnd = symbolsEnd(Math.min(end, asked.length));
       const last = symbolEnd > readable ? -1 : numbers.findLastIndex(({ position }) => position < symbolEnd);
       if (last < 0) return null;
       const { literal, position, openFrom } = numbers[last]!;

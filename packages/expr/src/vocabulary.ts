@@ -10,6 +10,7 @@ const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   ['+', 'plus'],
   ['-', 'minus'],
   ['*', 'times'],
+  ['*', 'multiplied by'],
   ['/', 'divided by'],
   ['^', 'to the power of'],
   ['(', 'open'],
@@ -46,7 +47,25 @@ export interface Spoken {
   readonly symbol: string;
   readonly position: number;
   readonly end: number;
+  /** Whether it was not said but written: `12.5`, `(`. */
+  readonly written: boolean;
 }
+
+/** Numbers and symbols stand by themselves; everything else runs to the next of them, or to a blank. */
+const PIECE = /\d+\.?\d*|\.\d+|[()+\-*/^]|[^\s()+\-*/^.\d][^\s()+\-*/^]*|\S/g;
+
+/** The pieces of a text in words, in which numbers and symbols may be written. */
+export function piecesOf(text: string): { word: string; position: number; written: boolean }[] {
+  return Array.from(text.matchAll(PIECE), (match) => ({
+    word: match[0],
+    position: match.index,
+    written: /^[\d.()+\-*/^]/.test(match[0]) && match[0] !== '.',
+  }));
+}
+
+/** Whether a word is the begin of one of the vocabulary, or one of it. */
+export const beginsVocabulary = (word: string): boolean =>
+  [...VOCABULARY].some((known) => known.startsWith(word.toLowerCase()));
 
 /**
  * Reads words phrase by phrase. `rest` is what the end of the text cut off, null where nothing. In a 'prefix' the
@@ -55,23 +74,24 @@ export interface Spoken {
  * @throws ExprError `syntax` at a word that is neither of the vocabulary nor a name.
  */
 export function readPhrases(text: string, as: 'whole' | 'prefix'): { spoken: Spoken[]; rest: string | null } {
-  const pieces = Array.from(text.matchAll(/\S+/g), (match) => ({ word: match[0], position: match.index }));
+  const pieces = piecesOf(text);
   const words = pieces.map(({ word }) => word.toLowerCase());
   const lastMayBeCut = as === 'prefix' && !/\s$/.test(text);
   const spoken: Spoken[] = [];
   for (let i = 0; i < pieces.length;) {
-    const { word, position } = pieces[i]!;
+    const { word, position, written } = pieces[i]!;
     const phrase = BY_FIRST_WORD.get(words[i]!)?.find((candidate) =>
       candidate.words.every((wanted, k) => wanted === words[i + k]),
     );
     const next = i + (phrase?.words.length ?? 0);
-    if (phrase !== undefined) spoken.push({ symbol: phrase.symbol, position, end: endOf(pieces[next - 1]!) });
+    if (phrase !== undefined)
+      spoken.push({ symbol: phrase.symbol, position, end: endOf(pieces[next - 1]!), written: false });
     if (next < pieces.length && pieces.length - i <= LONGEST && isCutOff(words.slice(i), lastMayBeCut)) {
       return { spoken, rest: text.slice(pieces[next]!.position).trimEnd() };
     }
     if (phrase === undefined) {
-      if (!isName(word) || isVocabulary(word)) throw unexpected(word, position);
-      spoken.push({ symbol: word, position, end: endOf(pieces[i]!) });
+      if (!written && (!isName(word) || isVocabulary(word))) throw unexpected(word, position);
+      spoken.push({ symbol: word, position, end: endOf(pieces[i]!), written });
     }
     i = Math.max(next, i + 1);
   }
@@ -97,6 +117,6 @@ const unexpected = (word: string, position: number): ExprError =>
   new ExprError(
     'syntax',
     `The word ${JSON.stringify(word.length > 30 ? `${word.slice(0, 30)}…` : word)} is unexpected. Words are digits (zero … nine), point, ` +
-      'plus, minus, times, divided by, open, close, to the power of, and names of variables.',
+      'plus, minus, times, divided by, open, close, to the power of, and names of variables; numbers and symbols may be written.',
     position,
   );

@@ -58,12 +58,16 @@ export function wordsToText(words: string): string {
   return readWords(words).text;
 }
 
-/** The text of `wordsToText`, and for each phrase that is whole where it ends in the words and in the text. */
+/** The text of `wordsToText`, and where each whole phrase, and each digit that is written, ends in the words and in the text. */
 export function readWords(words: string): { text: string; ends: { words: number; text: number }[] } {
   checkLength(words, Infinity);
   const { spoken } = readPhrases(words, 'prefix');
   const { text, offsets } = write(spoken);
-  const ends = spoken.map(({ symbol, end }, i) => ({ words: end, text: offsets[i]! + symbol.length }));
+  const ends = spoken.flatMap(({ symbol, position, end, written }, i) =>
+    written
+      ? Array.from(symbol, (_, c) => ({ words: position + c + 1, text: offsets[i]! + c + 1 }))
+      : [{ words: end, text: offsets[i]! + symbol.length }],
+  );
   return { text, ends };
 }
 
@@ -118,22 +122,25 @@ function write(spoken: readonly Spoken[]): { text: string; offsets: number[] } {
   let text = '';
   const offsets: number[] = [];
   let before = '(';
-  for (const { symbol } of spoken) {
+  let numeral = false;
+  for (const { symbol, written } of spoken) {
     const operand = before === ')' || isName(before) || isDigit(before);
     const binary = operand && '+-*/'.includes(symbol);
     const apart =
       operand &&
       (isName(symbol) || symbol === '(' || isDigit(symbol)) &&
-      !(isDigit(before) && isDigit(symbol));
+      // Digits that are said one by one are one number.
+      !(isDigit(before) && isDigit(symbol) && !numeral && !written);
     if (binary || apart) text += ' ';
     offsets.push(text.length);
     text += binary ? `${symbol} ` : symbol;
     before = symbol;
+    numeral = written;
   }
   return { text: text.trimEnd(), offsets };
 }
 
-const isDigit = (symbol: string): boolean => /^[0-9.]$/.test(symbol);
+const isDigit = (symbol: string): boolean => /^[0-9.]+$/.test(symbol);
 
 function checkLength(words: unknown, maxLength: number): void {
   if (typeof words !== 'string') {

@@ -3,6 +3,7 @@ import {
   completePrefix,
   evaluate,
   format,
+  fromText,
   fromWords,
   generateExpression,
   generateText,
@@ -165,19 +166,38 @@ describe('generateText', () => {
 
   it('mixes the styles evenly', () => {
     const styles = indices.map((index) => {
-      const options = { ...SIX, index };
-      const text = generateText({ ...options, style: 'mixed' });
-      const all = (['spaced', 'compact', 'words'] as const).filter(
-        (style) => generateText({ ...options, style }) === text,
+      const text = generateText({ ...SIX, index, style: 'mixed' });
+      if (/^(what|how|calculate|compute)/i.test(text)) return 'question';
+      if (/[a-z]/.test(text)) return 'words';
+      const exact = (['spaced', 'compact'] as const).filter(
+        (style) => generateText({ ...SIX, index, style }) === text,
       );
-      return all.length > 1 ? 'one number' : all[0]!;
+      return exact.length > 1 ? 'one number' : (exact[0] ?? 'loose');
     });
-    const told = styles.filter((style) => style !== 'one number');
     expectShares(
-      told.filter((style) => style !== 'words'),
-      { spaced: 0.5, compact: 0.5 },
+      styles.filter((style) => style === 'words' || style === 'question'),
+      { words: 0.5, question: 0.5 },
     );
-    expect(shares(styles)['words']).toBeGreaterThan(0.3);
+    expect(shares(styles)['words']).toBeGreaterThan(0.18);
+    for (const style of ['spaced', 'compact', 'loose']) expect(shares(styles)[style]).toBeGreaterThan(0.1);
+  });
+
+  it.each(['loose', 'question', 'mixed'] as const)('is read back by fromText in the style %s', (style) => {
+    for (const index of indices.slice(0, 1000)) {
+      const options = { ...SIX, index, negatedGroups: 0.3, style };
+      const text = generateText(options);
+      // Parentheses that are not needed may split a chain; the value is that of the same operations.
+      expect(evaluate(fromText(text))).toBe(evaluate(parse(generateText({ ...options, style: 'compact' }))));
+    }
+  });
+
+  it('draws examples without decimals', () => {
+    const texts = (wholeNumbers: number) =>
+      indices.slice(0, 1000).map((index) => generateText({ ...SIX, index, wholeNumbers }));
+    expect(texts(1).filter((text) => text.includes('.'))).toEqual([]);
+    expect(texts(0)).toEqual(indices.slice(0, 1000).map((index) => generateText({ ...SIX, index })));
+    const whole = texts(0.5).filter((text) => !text.includes('.')).length / 1000;
+    expect(whole).toBeGreaterThan(0.45);
   });
 
   it('needs no parentheses that it writes in vain', () => {

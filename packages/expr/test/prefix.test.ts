@@ -31,7 +31,15 @@ describe('completePrefix', () => {
     ['two times open three plus', '2 * (3)'],
     ['one', '1'],
     ['m', 'm'],
-    ['two + 3', 'two + 3'],
+    ['two + 3', '2 + 3'],
+    ['12 ti', '12'],
+    ['12.5 times -3 p', '12.5 * -3'],
+    ['What is 12 plus (3 times', '12 + (3)'],
+    ['what is one two?', '12'],
+    ['2 × 3 ÷ 4 − 1 =', '2 * 3 / 4 - 1'],
+    ['How much', null],
+    ['What is', null],
+    ['What is 2 + 3? 4', null],
   ])('makes %j to %j', (text, completed) => {
     expect(completePrefix(text)).toBe(completed);
   });

@@ -51,7 +51,9 @@ describe('fromWords', () => {
     ['two plus', 'syntax', 8],
     ['two  divided', 'syntax', 12],
     ['two divided three', 'syntax', 4],
-    ['two plus 3', 'syntax', 9],
+    ['two plus 3 4', 'syntax', 11],
+    ['two plus 3four', 'syntax', 10],
+    ['two & 3', 'syntax', 4],
     ['two plus times three', 'syntax', 9],
     ['two point five point', 'syntax', 15],
     ['two point five point one', 'syntax', 15],
@@ -143,7 +145,7 @@ describe('wordsToText', () => {
   });
 
   it('refuses what are no words', () => {
-    expect(codeAndPosition(() => wordsToText('two + three'))).toEqual(['syntax', 4]);
+    expect(codeAndPosition(() => wordsToText('two & three'))).toEqual(['syntax', 4]);
     expect(codeAndPosition(() => wordsToText('two divided three'))).toEqual(['syntax', 4]);
   });
 

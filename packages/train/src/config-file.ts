@@ -4,6 +4,7 @@ import { createJiti } from 'jiti';
 import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
+import pretrained from '../configs/pretrained.js';
 import {
   checkConfig,
   defineConfig,
@@ -20,6 +21,7 @@ import { TrainError } from './error.js';
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   predictor,
   'predictor-small': predictorSmall,
+  pretrained,
 };
 
 const DEFAULT = 'predictor';

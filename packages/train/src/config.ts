@@ -31,13 +31,17 @@ const MODEL = {
 };
 
 const DATA = {
+  depth: count
+    .optional()
+    .describe('numbers, and operations, of an expression; left out, as many as model.depth'),
   maxDigits: count.default(2).describe('digits before the decimal point'),
   maxDecimals: z.int().min(0).default(1).describe('digits after the decimal point'),
   style: z
-    .enum(['spaced', 'compact', 'words', 'mixed'])
+    .enum(['spaced', 'compact', 'loose', 'words', 'question', 'mixed'])
     .default('spaced')
-    .describe('spaced, compact, words, mixed'),
+    .describe('spaced, compact, loose, words, question, mixed'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
+  wholeNumbers: share.default(0).describe('share of expressions without decimals'),
   workers: count.default(1).describe('threads that make batches'),
   prefetch: count.default(8).describe('batches made ahead'),
 };
@@ -121,7 +125,7 @@ const SCHEMAS = { registers: trainConfig('registers'), linear: trainConfig('line
 /** What a config file may say: everything is optional. */
 export type TrainConfigInput = z.input<typeof SCHEMAS.registers>;
 /** The configuration of a run, every field filled in; `init_from: 'latest'` has become `'resume'`. */
-export type TrainConfig = z.output<typeof SCHEMAS.registers> & { outDir: string };
+export type TrainConfig = z.output<typeof SCHEMAS.registers> & { outDir: string; data: { depth: number } };
 
 /** Types a config file: `export default defineConfig({ model: { depth: 3 } })`. */
 export function defineConfig(input: TrainConfigInput): TrainConfigInput {
@@ -151,7 +155,8 @@ export function checkConfig(input: unknown): { config: TrainConfig } | { problem
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => describeIssue(issue, input));
   problems.push(...crossProblems(input, readout));
   if (!parsed.success || problems.length > 0) return { problems };
-  return { config: { ...parsed.data, outDir: parsed.data.outDir ?? `runs/${parsed.data.name}` } };
+  const { outDir = `runs/${parsed.data.name}`, data, model } = parsed.data;
+  return { config: { ...parsed.data, outDir, data: { ...data, depth: data.depth ?? model.depth } } };
 }
 
 function readoutOf(input: unknown): Readout {
@@ -167,8 +172,14 @@ function crossProblems(input: unknown, readout: Readout): ConfigProblem[] {
   const width = section('model', { nEmbd: MODEL.nEmbd, nHead: MODEL.nHead });
   const register = section('model', { digits: MODEL.digits });
   const numbers = section('data', { maxDigits: DATA.maxDigits, maxDecimals: DATA.maxDecimals });
+  const sizes = section('data', { depth: DATA.depth });
+  const room = section('model', { depth: MODEL.depth });
   const enabled = section('losses', losses(readout));
 
+  if (sizes?.depth !== undefined && room && sizes.depth > room.depth) {
+    const message = `data.depth is ${sizes.depth}; allowed: at most model.depth, which is ${room.depth}`;
+    problems.push({ paths: ['data.depth', 'model.depth'], message });
+  }
   if (width && width.nEmbd % width.nHead !== 0) {
     const message = `model.nEmbd is ${width.nEmbd}; allowed: a multiple of model.nHead, which is ${width.nHead}`;
     problems.push({ paths: ['model.nEmbd', 'model.nHead'], message });

@@ -1,5 +1,5 @@
 import { execute } from '@dag/executor';
-import { evaluate as evaluateExpr, format, fromWords, parse, type Expr } from '@dag/expr';
+import { evaluate as evaluateExpr, format, fromText, type Expr } from '@dag/expr';
 import type { PredictorModel } from '@dag/model';
 import { detensorize, tensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
 import { TrainError } from './error.js';
@@ -82,17 +82,14 @@ export function question(line: string): Question {
 }
 
 function readExpression(text: string): Expr | null {
-  for (const read of [parse, fromWords]) {
-    try {
-      const expr = read(text);
-      // One with variables has no value of its own.
-      evaluateExpr(expr);
-      return expr;
-    } catch {
-      // Not in this notation; null says that it is in none.
-    }
+  try {
+    const expr = fromText(text);
+    // One with variables has no value of its own.
+    evaluateExpr(expr);
+    return expr;
+  } catch {
+    return null;
   }
-  return null;
 }
 
 /** Asks the model every question; each text is read as a whole. */

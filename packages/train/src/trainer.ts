@@ -42,7 +42,7 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 export function streamConfig(config: TrainConfig): StreamConfig {
   const { seed, batchSize, model, data } = config;
   const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups } = data;
+  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers } = data;
   // A readout without registers reads numbers of any length.
   const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
@@ -51,10 +51,12 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     depth,
     digits,
     blockSize,
+    numbers: data.depth,
     maxDigits,
     maxDecimals,
     style,
     negatedGroups,
+    wholeNumbers,
     tokenizer: config.tokenizer,
   };
 }

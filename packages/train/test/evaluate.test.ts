@@ -130,7 +130,7 @@ describe('an answer', () => {
   });
 
   it('to a text of another kind has no plan to be compared with, nor operations', () => {
-    const [only] = ask(['what is 5\t5'], { 'what is 5': '5' });
+    const [only] = ask(['the number 5\t5'], { 'the number 5': '5' });
     expect(only).toMatchObject({ value: 5, ok: true, planRight: null, operations: null });
   });
 

@@ -14,10 +14,11 @@ function targetsOfEach({ texts, shape: [B, T] }: Batch, config: StreamConfig): P
   for (const [b, text] of texts.entries()) {
     const ids = tokens.encode(text).slice(0, T);
     for (const t of ids.keys()) {
-      const typed = tokens.decode(ids.slice(0, t + 1));
-      const prefix = /^[a-z ]+$/.test(typed) ? wordsToText(typed) : typed;
-      const complete = completePrefix(prefix);
+      // A character that is not whole yet says nothing.
+      const typed = tokens.decode(ids.slice(0, t + 1)).replace(/\uFFFD+$/, '');
+      const complete = completePrefix(typed);
       if (complete === null) continue;
+      const prefix = symbolsOf(typed);
       const expr = parse(complete);
       if (!writeRegisterTargets(registers, b * T + t, prefix, expr, config)) continue;
       tensorizeInto(normalize(expr), plan, b * T + t);
@@ -25,6 +26,19 @@ function targetsOfEach({ texts, shape: [B, T] }: Batch, config: StreamConfig): P
     }
   }
   return { valid, plan, registers };
+}
+
+const OPENING = /^(what is|what's|how much is|calculate|compute)/i;
+
+/** What a begin of a text asks for, in symbols. */
+function symbolsOf(text: string): string {
+  const asked = text
+    .replace(OPENING, '')
+    .replace(/[?=] *$/, '')
+    .replaceAll('×', '*')
+    .replaceAll('÷', '/')
+    .replaceAll('−', '-');
+  return /[a-z]{2}|\d [a-z]$/i.test(asked) ? wordsToText(asked) : asked;
 }
 
 /** Arrays of a batch that are not those of every prefix by itself, each with the first prefix where they differ. */
@@ -47,7 +61,7 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer =>
 
 const EXAMPLES = 20_000;
 const BATCH = 100;
-const STYLES = ['spaced', 'compact', 'spaced', 'mixed', 'compact', 'words'] as const;
+const STYLES = ['spaced', 'mixed', 'loose', 'question', 'compact', 'words'] as const;
 
 describe('the targets of prefixes', () => {
   it(`are those of each prefix by itself: ${EXAMPLES} random examples`, () => {
@@ -63,12 +77,14 @@ describe('the targets of prefixes', () => {
         blockSize: 512,
         batchSize: BATCH,
         depth: 1 + (i % 6),
+        numbers: 1 + (i % 6),
         // In some batches numbers have more digits than registers hold.
         digits: i % 7 === 0 ? 3 : maxDigits + maxDecimals,
         maxDigits,
         maxDecimals,
         style: STYLES[i % STYLES.length]!,
         negatedGroups: [0, 0.1, 0.5][i % 3]!,
+        wholeNumbers: 0,
       };
       const batch = trainingBatch(config, 0);
       problems.push(...differences(batch, config));
@@ -87,16 +103,18 @@ describe('the targets of prefixes', () => {
     blockSize: 512,
     batchSize: 300,
     depth: 8,
+    numbers: 8,
     digits: 8,
     maxDigits: 3,
     maxDecimals: 2,
     style: 'compact',
     negatedGroups: 0.3,
+    wholeNumbers: 0,
   };
 
   it('are so up to where a text goes wrong, too', () => {
     const junk = '0123456789+-*/() '.split('');
-    const texts = trainingBatch({ ...config, depth: 6 }, 0).texts.map((text, i) => {
+    const texts = trainingBatch({ ...config, depth: 6, numbers: 6 }, 0).texts.map((text, i) => {
       const at = (i * 7) % (text.length + 1);
       return text.slice(0, at) + junk[i % junk.length]! + text.slice(at + (i % 2));
     });

@@ -1,4 +1,4 @@
-import { generateText, wordsToText } from '@dag/expr';
+import { generateText, type TextStyle } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
@@ -17,10 +17,13 @@ export interface StreamConfig extends RegisterLayout {
   readonly tokenizer: TokenizerName;
   readonly blockSize: number;
   readonly batchSize: number;
+  /** D of the texts, up to `depth`. */
+  readonly numbers: number;
   readonly maxDigits: number;
   readonly maxDecimals: number;
-  readonly style: 'spaced' | 'compact' | 'words' | 'mixed';
+  readonly style: TextStyle;
   readonly negatedGroups: number;
+  readonly wholeNumbers: number;
 }
 
 /** Expressions whose prefixes are all trained: B texts, padded to T tokens. */
@@ -55,18 +58,20 @@ export function streamText(config: StreamConfig, split: Split, index: number): s
 }
 
 function drawText(config: StreamConfig, split: Split, index: number): { text: string; ids: number[] } {
-  const { seed, depth, maxDigits, maxDecimals, style, negatedGroups, blockSize } = config;
+  const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, style, blockSize } = config;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const text = generateText({
+    const options = {
       seed,
       index: index + draw * 2 ** 32,
-      depth,
+      depth: numbers,
       maxDigits,
       maxDecimals,
-      style,
       negatedGroups,
-    });
-    if (isHeldOut(text) !== (split === 'held-out')) continue;
+      wholeNumbers,
+    };
+    const plain = generateText({ ...options, style: 'compact' });
+    if (isHeldOut(plain) !== (split === 'held-out')) continue;
+    const text = style === 'compact' ? plain : generateText({ ...options, style });
     const ids = tokenizer(config.tokenizer).encode(text);
     if (ids.length <= blockSize) return { text, ids };
   }
@@ -76,18 +81,13 @@ function drawText(config: StreamConfig, split: Split, index: number): { text: st
   );
 }
 
-const isHeldOut = (text: string): boolean =>
-  hash(/[a-z]/.test(text) ? wordsToText(text) : text) % HELD_OUT_ONE_IN === 0;
+/** `plain`: the expression in the style 'compact', whatever the style of its text. */
+const isHeldOut = (plain: string): boolean => hash(plain) % HELD_OUT_ONE_IN === 0;
 
-const SPACE = 32;
-
-/** FNV-1a (Fowler, Noll & Vo), 32 bits, of the text without its spaces, and mixed so that all bits count. */
+/** FNV-1a (Fowler, Noll & Vo), 32 bits, mixed so that all bits count. */
 function hash(text: string): number {
   let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code !== SPACE) h = Math.imul(h ^ code, 0x01000193);
-  }
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   return (h ^ (h >>> 13)) >>> 0;
 }
@@ -112,7 +112,6 @@ export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
 const LENGTH_STEP = 8;
 
 function encodedBatch(examples: readonly { text: string; ids: number[] }[], config: StreamConfig): Batch {
-  const textOf = tokenTexts(config.tokenizer);
   const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const T = Math.min(config.blockSize, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
   const B = examples.length;
@@ -125,21 +124,32 @@ function encodedBatch(examples: readonly { text: string; ids: number[] }[], conf
   examples.forEach(({ ids }, b) => {
     const row = ids.slice(0, T);
     tokens.set(row, b * T);
-    writePrefixTargets(targets, b * T, row.map(textOf), config);
+    writePrefixTargets(targets, b * T, tokenTexts(row, config.tokenizer), config);
   });
   const texts = examples.map(({ text }) => text);
   return { texts, shape: [B, T], tokens, values: execute(targets.plan), ...targets };
 }
 
 const knownTexts = new Map<TokenizerName, Map<number, string>>();
+const REPLACEMENT = '\uFFFD';
 
-/** Gives the texts of single tokens: decoding is slow, and a stream has few different tokens. */
-function tokenTexts(name: TokenizerName): (id: number) => string {
+/** The text of each token. A character that takes several tokens belongs to the last of them. */
+function tokenTexts(ids: readonly number[], name: TokenizerName): string[] {
+  // Decoding is slow, and a stream has few different tokens.
   const known = knownTexts.get(name) ?? new Map<number, string>();
   knownTexts.set(name, known);
-  return (id) => {
+  const texts = ids.map((id) => {
     let text = known.get(id);
     if (text === undefined) known.set(id, (text = tokenizer(name).decode([id])));
     return text;
-  };
+  });
+  if (!texts.some((text) => text.includes(REPLACEMENT))) return texts;
+  let before = '';
+  return ids.map((_, t) => {
+    const decoded = tokenizer(name).decode(ids.slice(0, t + 1));
+    const whole = decoded.replace(/\uFFFD+$/, '');
+    const text = whole.slice(before.length);
+    before = whole;
+    return text;
+  });
 }

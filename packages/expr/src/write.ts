@@ -1,0 +1,140 @@
+import { needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } from './draw.js';
+import type { ChainType } from './expr.js';
+import type { Random } from './random.js';
+import { spell } from './vocabulary.js';
+
+/**
+ * How an example is written:
+ *
+ * - `spaced`: `2.5 * (3 + 4)`
+ * - `compact`: `2.5*(3+4)`
+ * - `loose`: as people type, `2.5*( 3+4 ) =`: blanks anywhere, parentheses that are not needed, × ÷ − for * / -
+ * - `words`: "two point five times open three plus four close"
+ * - `question`: "What is 2.5 times (3 plus 4)?", with the operators or all of it in words, or in symbols
+ * - `mixed`: each example one of these
+ */
+export type TextStyle = 'spaced' | 'compact' | 'loose' | 'words' | 'question' | 'mixed';
+
+const ONE_STYLE = ['spaced', 'compact', 'loose', 'words', 'question'] as const;
+export const TEXT_STYLES: readonly string[] = [...ONE_STYLE, 'mixed'] satisfies TextStyle[];
+
+const OPERATORS: Record<ChainType, string> = { Add: '+', Sub: '-', Mul: '*', Div: '/' };
+
+interface Token {
+  readonly text: string;
+  readonly kind: 'number' | 'sign' | 'operator' | 'open' | 'close';
+}
+const OPEN: Token = { text: '(', kind: 'open' };
+const CLOSE: Token = { text: ')', kind: 'close' };
+const MINUS: Token = { text: '-', kind: 'sign' };
+
+export function write(drawn: Drawn, style: TextStyle, random: Random): string {
+  switch (style) {
+    case 'spaced':
+      return spaced(tokensOf(drawn));
+    case 'compact':
+      return join(tokensOf(drawn), ({ text }) => text);
+    case 'loose':
+      return loose(drawn, random);
+    case 'words':
+      return words(tokensOf(drawn));
+    case 'question':
+      return question(drawn, random);
+    case 'mixed':
+      return write(drawn, pick(random, ONE_STYLE), random);
+  }
+}
+
+const pick = <T>(random: Random, of: readonly T[]): T => of[random.below(of.length)]!;
+
+const join = (tokens: readonly Token[], text: (token: Token) => string): string => tokens.map(text).join('');
+
+const spaced = (tokens: readonly Token[]): string =>
+  join(tokens, ({ text, kind }) => (kind === 'operator' ? ` ${text} ` : text));
+
+const words = (tokens: readonly Token[]): string => tokens.map(({ text }) => spell(text)).join(' ');
+
+/** Share of numbers and groups that `loose` puts into parentheses which they do not need. */
+const WRAPPED = 0.06;
+
+function loose(drawn: Drawn, random: Random): string {
+  const inUnicode = random.below(4) === 0;
+  const blanks = [0, 0.1, 0.5, 0.9][random.below(4)]!;
+  const blank = (): string => (random.chance(blanks) ? (random.below(16) === 0 ? '  ' : ' ') : '');
+  const symbol = (text: string): string => (inUnicode ? (UNICODE.get(text) ?? text) : text);
+  const text = join(
+    tokensOf(drawn, () => random.chance(WRAPPED)),
+    ({ text, kind }) => {
+      if (kind === 'operator') return blank() + symbol(text) + blank();
+      if (kind === 'open') return text + (random.below(4) === 0 ? blank() : '');
+      if (kind === 'close') return (random.below(4) === 0 ? blank() : '') + text;
+      return symbol(text);
+    },
+  );
+  return random.below(8) === 0 ? `${text}${blank()}=` : text;
+}
+
+const UNICODE = new Map([
+  ['*', '×'],
+  ['/', '÷'],
+  ['-', '−'],
+]);
+
+const OPENINGS = ['Calculate', 'Compute', 'How much is', 'what is', "What's"];
+
+function question(drawn: Drawn, random: Random): string {
+  const opening = random.below(4) === 0 ? pick(random, OPENINGS) : 'What is';
+  const closing = random.below(8) === 0 ? '' : '?';
+  return `${opening} ${asked(drawn, random)}${closing}`;
+}
+
+function asked(drawn: Drawn, random: Random): string {
+  const tokens = tokensOf(drawn);
+  switch (random.below(4)) {
+    case 0:
+      return words(tokens);
+    case 1:
+      return spaced(tokens);
+    default: {
+      const saysAll = random.below(3) === 0;
+      return join(tokens, ({ text, kind }) => {
+        if (kind === 'operator') return ` ${spell(text)} `;
+        if (!saysAll) return text;
+        return kind === 'open' ? `${spell(text)} ` : kind === 'close' ? ` ${spell(text)}` : text;
+      }).replace(/-(?=open)/g, 'minus ');
+    }
+  }
+}
+
+/** An expression token by token; `wraps` says of each number and group whether it gets parentheses that it does not need. */
+function tokensOf(drawn: Drawn, wraps: () => boolean = () => false): Token[] {
+  const tokens: Token[] = [];
+  const enclosed = (needed: boolean, write: () => void): void => {
+    const opens = needed || wraps();
+    if (opens) tokens.push(OPEN);
+    write();
+    if (opens) tokens.push(CLOSE);
+  };
+  const visit = (node: Drawn): void => {
+    if (node.kind === 'number') {
+      const { text } = node;
+      const negative = text.startsWith('-');
+      if (negative) tokens.push(MINUS);
+      tokens.push({ text: negative ? text.slice(1) : text, kind: 'number' });
+      return;
+    }
+    const { operator, left, right, negated } = node;
+    if (negated) tokens.push(MINUS);
+    if (negated) tokens.push(OPEN);
+    enclosed(isGroup(left) && needsParenthesesOnLeft(left.operator, operator), () => visit(left));
+    tokens.push({ text: OPERATORS[operator], kind: 'operator' });
+    enclosed(isGroup(right) && needsParenthesesOnRight(right.operator, operator), () => visit(right));
+    if (negated) tokens.push(CLOSE);
+  };
+  visit(drawn);
+  return tokens;
+}
+
+/** An operation that has no parentheses of its own yet. */
+const isGroup = (drawn: Drawn): drawn is Extract<Drawn, { kind: 'operation' }> =>
+  drawn.kind === 'operation' && !drawn.negated;

@@ -1,0 +1,18 @@
+import { defineConfig } from '../src/config.js';
+
+/**
+ * The shipped checkpoint: up to eight numbers of up to six digits and six decimals in symbols, words and questions, read by
+ * GPT-2's tokens. Its registers have room for one number and one digit a side more than it is trained on.
+ */
+export default defineConfig({
+  name: 'pretrained',
+  tokenizer: 'gpt2',
+  maxSteps: 12_000,
+  batchSize: 64,
+  model: { depth: 9, blockSize: 160, nLayer: 3, nHead: 4, nEmbd: 128, digits: 14 },
+  data: { depth: 8, maxDigits: 6, maxDecimals: 6, style: 'mixed', negatedGroups: 0.1, wholeNumbers: 0.25 },
+  optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
+  evaluation: { every: 500, examples: 1000 },
+  checkpoint: { every: 500 },
+  logEvery: 25,
+});
