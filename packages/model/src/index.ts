@@ -1,5 +1,7 @@
 export { ModelError, type ModelErrorCode } from './error.js';
 export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+export { exportOnnx } from './onnx/export-onnx.js';
+export { OnnxPredictor, type OnnxOptions, type PredictedPlans } from './onnx/onnx-predictor.js';
 export {
   absentDigit,
   operatorClasses,

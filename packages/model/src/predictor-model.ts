@@ -14,6 +14,7 @@ import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parame
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { predictionAt } from './plan-predictor/prediction-at.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
+import { encodeTexts, isReadable } from './encode-texts.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
 import { toFloat32, type SafeTensor } from './safetensors/tensor.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
@@ -74,18 +75,11 @@ export class PredictorModel {
    * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
    */
   predictPlans(texts: readonly string[]): DagTensors {
-    const rows = texts.map((text) => this.encode(text));
-    const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
-    const tokens = new Int32Array(rows.length * T);
-    rows.forEach((ids, b) => tokens.set(ids, b * T));
+    const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
     return scope(() =>
       noGrad(() => {
-        const prediction = this.forward(tokens, [rows.length, T]);
-        const last = predictionAt(
-          prediction,
-          rows.map((ids) => ids.length - 1),
-        );
-        return hostPlan(this.plan(last, { hard: true }), this.config.depth);
+        const prediction = predictionAt(this.forward(tokens, shape), last);
+        return hostPlan(this.plan(prediction, { hard: true }), this.config.depth);
       }),
     );
   }
@@ -98,20 +92,7 @@ export class PredictorModel {
 
   /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
   reads(text: string): boolean {
-    const { length } = this.tokenizer.encode(text.trim());
-    return length > 0 && length <= this.config.blockSize;
-  }
-
-  private encode(text: string): number[] {
-    const ids = this.tokenizer.encode(text.trim());
-    const { blockSize } = this.config;
-    if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
-    if (ids.length > blockSize)
-      throw new ModelError(
-        'bad-input',
-        `predict: the text has ${ids.length} tokens, this model reads up to ${blockSize}`,
-      );
-    return ids;
+    return isReadable(text, this.tokenizer, this.config.blockSize);
   }
 
   /** Weights and configuration as a safetensors file. */
@@ -129,7 +110,7 @@ export class PredictorModel {
    */
   static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
     const { tensors, metadata } = decodeSafetensors(file);
-    const model = new PredictorModel(configFrom(metadata['config']), options);
+    const model = new PredictorModel(configFrom(metadata['config'], 'PredictorModel.save'), options);
     model.setParameters(tensors);
     return model;
   }
@@ -153,7 +134,7 @@ export class PredictorModel {
 }
 
 /** The configuration in a file's metadata; its values are checked where the model is built. */
-function configFrom(json: string | undefined): PredictorConfig {
+export function configFrom(json: string | undefined, writer: string): PredictorConfig {
   try {
     const config: unknown = JSON.parse(json ?? '');
     if (typeof config === 'object' && config !== null) return config as PredictorConfig;
@@ -162,7 +143,7 @@ function configFrom(json: string | undefined): PredictorConfig {
   }
   throw new ModelError(
     'bad-file',
-    "the file's metadata holds no model configuration; it was not written by PredictorModel.save",
+    `the file's metadata holds no model configuration; it was not written by ${writer}`,
   );
 }
 

@@ -1,0 +1,35 @@
+import { ModelError } from './error.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
+
+/** Texts as (B, T) ids, shorter ones followed by 0, and the index of the last token of each. */
+export interface EncodedTexts {
+  readonly tokens: Int32Array;
+  readonly shape: readonly [B: number, T: number];
+  readonly last: number[];
+}
+
+/** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
+export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
+  const rows = texts.map((text) => encode(text, tokenizer, blockSize));
+  const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
+  const tokens = new Int32Array(rows.length * T);
+  rows.forEach((ids, b) => tokens.set(ids, b * T));
+  return { tokens, shape: [rows.length, T], last: rows.map((ids) => ids.length - 1) };
+}
+
+/** Whether `encodeTexts` takes a text. */
+export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number): boolean {
+  const { length } = tokenizer.encode(text.trim());
+  return length > 0 && length <= blockSize;
+}
+
+function encode(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
+  const ids = tokenizer.encode(text.trim());
+  if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
+  if (ids.length > blockSize)
+    throw new ModelError(
+      'bad-input',
+      `predict: the text has ${ids.length} tokens, this model reads up to ${blockSize}`,
+    );
+  return ids;
+}

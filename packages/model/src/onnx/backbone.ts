@@ -1,0 +1,99 @@
+import type { Parameters, GptConfig } from '../gpt.js';
+import type { GraphBuilder, Value } from './graph-builder.js';
+
+/** The weights of a model as constants of a graph. */
+export class Weights {
+  readonly #g: GraphBuilder;
+  readonly #parameters: Parameters;
+
+  constructor(g: GraphBuilder, parameters: Parameters) {
+    this.#g = g;
+    this.#parameters = parameters;
+  }
+
+  has = (name: string): boolean => this.#parameters.has(name);
+
+  data(name: string): { data: Float32Array; shape: readonly number[] } {
+    const p = this.#parameters.get(name)!;
+    return { data: Float32Array.from(p.dataSync()), shape: p.shape };
+  }
+
+  tensor(name: string): Value {
+    const { data, shape } = this.data(name);
+    return this.#g.tensor(data, shape);
+  }
+
+  /** x·Wᵀ + b; the weight is stored as (from, to). */
+  linear(name: string, x: Value): Value {
+    const { data, shape } = this.data(`${name}.weight`);
+    const [to, from] = shape as [number, number];
+    const transposed = new Float32Array(data.length);
+    for (let i = 0; i < to; i++) for (let j = 0; j < from; j++) transposed[j * to + i] = data[i * from + j]!;
+    const y = this.#g.matmul(x, this.#g.tensor(transposed, [from, to]));
+    return this.has(`${name}.bias`) ? this.#g.add(y, this.tensor(`${name}.bias`)) : y;
+  }
+
+  norm(name: string, x: Value): Value {
+    const bias = this.has(`${name}.bias`) ? [this.tensor(`${name}.bias`)] : [];
+    const inputs = [x, this.tensor(`${name}.weight`), ...bias];
+    return this.#g.op('LayerNormalization', inputs, { axis: -1, epsilon: 1e-5 });
+  }
+}
+
+/** tokens (B, T) i64 → hidden states (B, T, C) f32: what `Gpt.forward` does without dropout. */
+export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, config: GptConfig): Value {
+  const time = g.op('Shape', [tokens], { start: 1, end: 2 });
+  const positions = g.op('Slice', [weights.tensor('wpe.weight'), g.i64([0]), time, g.i64([0])]);
+  let x = g.add(embedding(g, weights, tokens), positions);
+  const causal = causalMask(g, time);
+  for (let i = 0; i < config.nLayer; i++) {
+    const name = `h.${i}`;
+    const attended = attention(
+      g,
+      weights.linear(`${name}.attn.c_attn`, weights.norm(`${name}.ln_1`, x)),
+      causal,
+      config,
+    );
+    x = g.add(weights.linear(`${name}.attn.c_proj`, attended), x);
+    const hidden = g.op('Gelu', [weights.linear(`${name}.mlp.c_fc`, weights.norm(`${name}.ln_2`, x))]);
+    x = g.add(weights.linear(`${name}.mlp.c_proj`, hidden), x);
+  }
+  return weights.norm('ln_f', x);
+}
+
+/** Rows that are all zero, as those of tokens that a shipped model has never seen, are stored once. */
+function embedding(g: GraphBuilder, weights: Weights, tokens: Value): Value {
+  const { data, shape } = weights.data('wte.weight');
+  const [vocabulary, C] = shape as [number, number];
+  const rowOf = new Int32Array(vocabulary);
+  const rows: Float32Array[] = [];
+  let zero = -1;
+  for (let id = 0; id < vocabulary; id++) {
+    const row = data.subarray(id * C, (id + 1) * C);
+    if (row.every((w) => w === 0)) {
+      if (zero < 0) zero = rows.push(row) - 1;
+      rowOf[id] = zero;
+    } else rowOf[id] = rows.push(row) - 1;
+  }
+  const table = new Float32Array(rows.length * C);
+  rows.forEach((row, i) => table.set(row, i * C));
+  const index = g.op('Gather', [g.tensor(rowOf, [vocabulary]), tokens]);
+  return g.op('Gather', [g.tensor(table, [rows.length, C]), index]);
+}
+
+/** (T, T) 0 where a token may look, −∞ at later tokens. */
+function causalMask(g: GraphBuilder, time: Value): Value {
+  const steps = g.op('Range', [g.i64(0), g.op('Squeeze', [time]), g.i64(1)]);
+  const later = g.op('Greater', [g.unsqueeze(steps, 0), g.unsqueeze(steps, 1)]);
+  return g.where(later, g.f32(-Infinity), g.f32(0));
+}
+
+function attention(g: GraphBuilder, qkv: Value, causal: Value, { nHead, nEmbd }: GptConfig): Value {
+  const width = nEmbd / nHead;
+  // (B, T, 3·C) → 3 × (B, heads, T, width)
+  const heads = g.transpose(g.reshape(qkv, [0, 0, 3, nHead, width]), [2, 0, 3, 1, 4]);
+  const [q, k, v] = [0, 1, 2].map((i) => g.select(heads, 0, i)) as [Value, Value, Value];
+  const scores = g.mul(g.matmul(q, g.transpose(k, [0, 1, 3, 2])), g.f32(1 / Math.sqrt(width)));
+  const weights = g.op('Softmax', [g.add(scores, causal)], { axis: -1 });
+  return g.reshape(g.transpose(g.matmul(weights, v), [0, 2, 1, 3]), [0, 0, nEmbd]);
+}

@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises';
+import { format } from '@dag/expr';
+import { detensorize, type DagTensors } from '@dag/tensorize';
+import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import { encodeTexts, isReadable } from '../encode-texts.js';
+import { ModelError } from '../error.js';
+import { configFrom, type PredictedValue, type PredictorConfig } from '../predictor-model.js';
+import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
+import { decodeMetadata } from './proto.js';
+
+export interface OnnxOptions {
+  /** Where the graph runs, the first that can: 'cpu', 'cuda', 'coreml', … as onnxruntime-node names them; the CPU by default. */
+  readonly executionProviders?: readonly string[];
+  /** Threads within an operator; by default one a core. */
+  readonly threads?: number;
+}
+
+/** What the graph says of some texts as a whole. */
+export interface PredictedPlans {
+  /** Graph i is the hard plan of text i. */
+  readonly plans: DagTensors;
+  /** What the graph executed each of them to. */
+  readonly values: Float64Array;
+}
+
+/** onnxruntime-node re-exports it; where that is not installed, its types are not there either. */
+type Runtime = typeof import('onnxruntime-common');
+const RUNTIME = 'onnxruntime-node';
+
+/** A model that `exportOnnx` wrote, run by onnxruntime-node, which has to be installed beside this package. */
+export class OnnxPredictor {
+  readonly config: PredictorConfig;
+  readonly tokenizer: Tokenizer;
+  readonly #runtime: Runtime;
+  readonly #session: InferenceSession;
+
+  private constructor(config: PredictorConfig, runtime: Runtime, session: InferenceSession) {
+    this.config = config;
+    this.tokenizer = tokenizer(config.tokenizer);
+    this.#runtime = runtime;
+    this.#session = session;
+  }
+
+  /**
+   * @param file The file that `exportOnnx` wrote, or its path.
+   * @throws {ModelError} `no-runtime` where onnxruntime-node is not installed, `bad-file` where it does not take the
+   *   file or `exportOnnx` did not write it.
+   */
+  static async load(
+    file: Uint8Array | string,
+    { executionProviders = ['cpu'], threads }: OnnxOptions = {},
+  ): Promise<OnnxPredictor> {
+    const runtime = await loadRuntime();
+    const options: InferenceSession.SessionOptions = {
+      executionProviders,
+      ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    };
+    const bytes = typeof file === 'string' ? await readModel(file) : file;
+    const config = configOf(bytes);
+    const session = await runtime.InferenceSession.create(bytes, options).catch((error: unknown) => {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new ModelError('bad-file', `onnxruntime does not take the model: ${message}`, { cause: error });
+    });
+    return new OnnxPredictor(config, runtime, session);
+  }
+
+  /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
+  reads(text: string): boolean {
+    return isReadable(text, this.tokenizer, this.config.blockSize);
+  }
+
+  /**
+   * The hard plan of each text as a whole, and its value.
+   *
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
+   */
+  async predictPlans(texts: readonly string[]): Promise<PredictedPlans> {
+    const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
+    const [, T] = shape;
+    const ids = new this.#runtime.Tensor('int64', BigInt64Array.from(tokens, BigInt), [...shape]);
+    const outputs = await this.#session.run({ tokens: ids });
+    const at = (name: string): Float64Array => {
+      const data = (outputs[name] as Tensor).data as Float64Array;
+      const width = data.length / tokens.length;
+      const rows = new Float64Array(texts.length * width);
+      last.forEach((t, b) =>
+        rows.set(data.subarray((b * T + t) * width, (b * T + t + 1) * width), b * width),
+      );
+      return rows;
+    };
+    const { depth } = this.config;
+    const plans = {
+      depth,
+      size: texts.length,
+      V_mag: at('V_mag'),
+      V_sign: at('V_sign'),
+      O: at('O'),
+      G: at('G'),
+    };
+    return { plans, values: at('value') };
+  }
+
+  /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
+  async predict(text: string): Promise<PredictedValue> {
+    const { plans, values } = await this.predictPlans([text]);
+    return { text, value: values[0]!, expression: format(detensorize(plans)), tensors: plans };
+  }
+
+  /** Frees what the runtime holds. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+async function loadRuntime(): Promise<Runtime> {
+  try {
+    return (await import(RUNTIME)) as Runtime;
+  } catch (error) {
+    throw new ModelError('no-runtime', `${RUNTIME} is not there; \`npm install ${RUNTIME}\` installs it`, {
+      cause: error,
+    });
+  }
+}
+
+async function readModel(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new ModelError('bad-file', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function configOf(bytes: Uint8Array): PredictorConfig {
+  let config: string | undefined;
+  try {
+    config = decodeMetadata(bytes).get('config');
+  } catch (error) {
+    throw new ModelError('bad-file', 'the file is no ONNX model', { cause: error });
+  }
+  return configFrom(config, 'exportOnnx');
+}

@@ -1,0 +1,148 @@
+import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from '../plan-predictor/layout.js';
+import type { Tokenizer } from '../tokenizer/tokenizer.js';
+import type { Weights } from './backbone.js';
+import type { GraphBuilder, Value } from './graph-builder.js';
+
+const CLASSES = operatorClasses.length;
+
+/** Registers with every choice made, of N = B·T tokens, in double: what `harden` gives. */
+export interface HardRegisters {
+  /** (N, S, R) the digit, 0 where there is none; whether there is one. */
+  readonly digit: Value;
+  readonly present: Value;
+  /** (N, S) */
+  readonly length: Value;
+  readonly negative: Value;
+  /** (N, K, 5) */
+  readonly operators: Value;
+  /** (N, K) */
+  readonly priority: Value;
+}
+
+/** What `RegisterWriter.forward` and `harden` do, hidden (B, T, C). */
+export function writeRegisters(
+  g: GraphBuilder,
+  weights: Weights,
+  hidden: Value,
+  tokens: Value,
+  tokenizer: Tokenizer,
+  layout: RegisterLayout,
+): HardRegisters {
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
+  const records = tokenRecords(g, tokens, tokenizer, layout.digits);
+  const y = weights.linear('plan.write', hidden);
+  const output = (i: number): Value => g.select(y, 2, i);
+  const classes = g.op('Softmax', [g.slice(y, 2, 0, CLASSES)], { axis: -1 });
+  const written = g.sub(g.f32(1), g.select(classes, 2, 0));
+  const count = g.cumsum(written, 1);
+  const slots = address(g, count, S);
+  const operators = address(g, g.sub(count, written), K);
+  const negative = g.mul(records.minus, g.op('Sigmoid', [output(CLASSES)]));
+  const before = g.mul(records.count, g.op('Sigmoid', [output(CLASSES + 1)]));
+  const priority = g.add(output(CLASSES + 2), g.cumsum(output(CLASSES + 3), 1));
+  const sumOver = (weight: Value, x: Value): Value => g.cumsum(g.mul(weight, g.unsqueeze(x, -1)), 1);
+  const writtenClasses = g.cumsum(
+    g.mul(g.unsqueeze(operators, 3), g.unsqueeze(g.slice(classes, 2, 1, CLASSES), 2)),
+    1,
+  );
+  const priorities = g.sub(
+    sumOver(operators, g.mul(written, priority)),
+    g.f32(Array.from({ length: K }, (_, k) => 0.1 * k)),
+  );
+  const flat = (x: Value, ...dims: number[]): Value => g.cast(g.reshape(x, [-1, ...dims]), 'f64');
+  const digits = hardest(g, flat(digitRegisters(g, slots, records, layout), S, layout.digits, 10));
+  const operator = hardest(g, flat(writtenClasses, K, CLASSES - 1));
+  const isClass = g.op('Equal', [
+    g.unsqueeze(operator.index, -1),
+    g.i64(Array.from({ length: CLASSES - 1 }, (_, c) => c)),
+  ]);
+  return {
+    digit: g.mul(g.cast(digits.index, 'f64'), digits.present),
+    present: digits.present,
+    length: rounded(g, flat(sumOver(slots, before), S)),
+    negative: g.cast(g.op('Greater', [flat(sumOver(slots, negative), S), g.f64(0.5)]), 'f64'),
+    operators: g.mul(g.cast(isClass, 'f64'), g.unsqueeze(operator.present, -1)),
+    priority: flat(priorities, K),
+  };
+}
+
+/** The nearest whole number, the upper one of two: `Math.round`. */
+export const rounded = (g: GraphBuilder, x: Value): Value => g.op('Floor', [g.add(x, g.f64(0.5))]);
+
+/** max(0, 1 − |k − x|), x (…) → (…, n). */
+function address(g: GraphBuilder, x: Value, n: number): Value {
+  const registers = g.f32(Array.from({ length: n }, (_, k) => k));
+  return g.op('Relu', [g.sub(g.f32(1), g.op('Abs', [g.sub(g.unsqueeze(x, -1), registers)]))]);
+}
+
+/** The most probable class over the last dimension, and whether it is more probable than none. */
+function hardest(g: GraphBuilder, x: Value): { index: Value; present: Value } {
+  const axes = g.i64([-1]);
+  const best = g.op('ReduceMax', [x, axes], { keepdims: 0 });
+  const total = g.sum(x, -1);
+  const one = g.f64(1);
+  const present = g.op('Greater', [
+    g.div(best, g.op('Max', [one, total])),
+    g.sub(one, g.op('Min', [one, total])),
+  ]);
+  return { index: g.op('ArgMax', [x], { axis: -1, keepdims: 0 }), present: g.cast(present, 'f64') };
+}
+
+interface Records {
+  /** (B, T) */
+  readonly count: Value;
+  readonly minus: Value;
+  /** (B, T, J) the digits, −1 where there are fewer. */
+  readonly digits: Value;
+  /** J */
+  readonly most: number;
+}
+
+/** What tokens hold by their text: tokens with the same record share a row of the tables. */
+function tokenRecords(g: GraphBuilder, tokens: Value, tokenizer: Tokenizer, mostDigits: number): Records {
+  const rows = new Map<string, { row: number; count: number; minus: boolean; digits: number[] }>();
+  const rowOf = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => {
+    const { digits, minus } = tokenizer.record(id);
+    // Digits that no register has room for count, but are written nowhere.
+    const kept = digits.slice(0, mostDigits);
+    const key = `${digits.length} ${kept.join('')} ${minus}`;
+    const known = rows.get(key);
+    if (known) return known.row;
+    rows.set(key, { row: rows.size, count: digits.length, minus, digits: kept });
+    return rows.size - 1;
+  });
+  const records = [...rows.values()];
+  const most = records.reduce((n, { digits }) => Math.max(n, digits.length), 1);
+  const digits = new Int32Array(records.length * most).fill(-1);
+  records.forEach((record, r) => digits.set(record.digits, r * most));
+  const row = g.op('Gather', [g.tensor(rowOf, [rowOf.length]), tokens]);
+  const of = (table: Float32Array | Int32Array, ...dims: number[]): Value =>
+    g.op('Gather', [g.tensor(table, [records.length, ...dims]), row]);
+  return {
+    count: of(Float32Array.from(records, ({ count }) => count)),
+    minus: of(Float32Array.from(records, ({ minus }) => Number(minus))),
+    digits: of(digits, most),
+    most,
+  };
+}
+
+/** (B, T, S, R, 10): digits are appended to those already written to the slot. */
+function digitRegisters(
+  g: GraphBuilder,
+  slots: Value,
+  { count, digits, most }: Records,
+  { digits: R }: RegisterLayout,
+): Value {
+  const added = g.mul(slots, g.unsqueeze(count, -1));
+  const already = g.sum(g.mul(slots, g.sub(g.cumsum(added, 1), added)), 2, true);
+  const position = address(g, g.add(already, g.f32(Array.from({ length: most }, (_, j) => j))), R);
+  const values = g.tensor(
+    Int32Array.from({ length: 10 }, (_, d) => d),
+    [10],
+  );
+  const oneHot = g.cast(g.op('Equal', [g.unsqueeze(digits, -1), values]), 'f32');
+  // (B, T, R, J)·(B, T, J, 10)
+  const token = g.matmul(g.transpose(position, [0, 1, 3, 2]), oneHot);
+  return g.cumsum(g.mul(g.unsqueeze(slots, 3, 4), g.unsqueeze(token, 2)), 1);
+}
