@@ -48,7 +48,7 @@ console.log(formatSummary(summary));
 console.log('\nPredicted plans beside the true ones:');
 const questions = heldOutQuestions(streamConfig(config), 100, config.evaluation.seed + 1);
 const longest = questions.toSorted((a, b) => b.text.length - a.text.length).slice(0, 3);
-for (const { text, value, expected, ok } of answer(model, longest)) {
+for await (const { text, value, expected, ok } of answer(model, longest)) {
   console.log(`\n${text}`);
   console.log(sideBySide(describe(model.predictPlans([text])), describe(tensorize(text, { depth }))));
   console.log(`  executed: ${value}   true: ${expected}   ${ok ? 'right' : 'WRONG'}`);

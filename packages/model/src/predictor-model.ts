@@ -16,7 +16,7 @@ import { predictionAt } from './plan-predictor/prediction-at.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
-import { toFloat32, type SafeTensor } from './safetensors/tensor.js';
+import { toFloat16, toFloat32, type SafeTensor } from './safetensors/tensor.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
 
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
@@ -95,11 +95,29 @@ export class PredictorModel {
     return isReadable(text, this.tokenizer, this.config.blockSize);
   }
 
-  /** Weights and configuration as a safetensors file. */
-  save(): Uint8Array {
+  /**
+   * Weights and configuration as a safetensors file. Embeddings that are all zero, as those of tokens that a model was
+   * never trained on may be, are left out; `wte.rows` then has the ids of the others.
+   *
+   * @param options.dtype 'F32', or 'F16': half the size, weights rounded to 11 bits.
+   */
+  save({ dtype = 'F32' }: { dtype?: 'F32' | 'F16' } = {}): Uint8Array {
     const tensors = new Map<string, SafeTensor>();
-    for (const [name, p] of this.parameters)
-      tensors.set(name, { dtype: 'F32', shape: p.shape, data: Float32Array.from(p.dataSync()) });
+    const put = (name: string, shape: readonly number[], data: Float32Array): void =>
+      void tensors.set(name, { dtype, shape, data: dtype === 'F16' ? toFloat16(data) : data });
+    for (const [name, p] of this.parameters) {
+      const data = Float32Array.from(p.dataSync());
+      const rows = name === EMBEDDING ? usedRows(data, p.shape[1]!) : null;
+      if (rows === null || rows.length === p.shape[0]) {
+        put(name, p.shape, data);
+        continue;
+      }
+      tensors.set(ROWS, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
+      const width = p.shape[1]!;
+      const kept = new Float32Array(rows.length * width);
+      rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
+      put(name, [rows.length, width], kept);
+    }
     return encodeSafetensors(tensors, { config: JSON.stringify(this.config) });
   }
 
@@ -111,7 +129,7 @@ export class PredictorModel {
   static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
     const { tensors, metadata } = decodeSafetensors(file);
     const model = new PredictorModel(configFrom(metadata['config'], 'PredictorModel.save'), options);
-    model.setParameters(tensors);
+    model.setParameters(withAllRows(tensors, model.tokenizer.vocabSize));
     return model;
   }
 
@@ -131,6 +149,36 @@ export class PredictorModel {
       p.set(toFloat32(given));
     }
   }
+}
+
+const EMBEDDING = 'wte.weight';
+const ROWS = 'wte.rows';
+
+/** Rows that are not all zero. */
+function usedRows(data: Float32Array, width: number): number[] {
+  return Array.from({ length: data.length / width }, (_, row) => row).filter((row) =>
+    data.subarray(row * width, (row + 1) * width).some((w) => w !== 0),
+  );
+}
+
+/** Puts the rows of zeros back that `save` left out. */
+function withAllRows(
+  tensors: ReadonlyMap<string, SafeTensor>,
+  count: number,
+): ReadonlyMap<string, SafeTensor> {
+  const rows = tensors.get(ROWS);
+  const embedding = tensors.get(EMBEDDING);
+  if (!rows || !embedding) return tensors;
+  const ids = Array.from(rows.data as Int32Array);
+  const [stored, width] = embedding.shape;
+  if (width === undefined || stored !== ids.length || !ids.every((id) => id >= 0 && id < count))
+    throw new ModelError('bad-file', `'${ROWS}' does not say which rows of '${EMBEDDING}' the file has`);
+  const kept = toFloat32(embedding);
+  const data = new Float32Array(count * width);
+  ids.forEach((id, i) => data.set(kept.subarray(i * width, (i + 1) * width), id * width));
+  const all = new Map(tensors).set(EMBEDDING, { dtype: 'F32', shape: [count, width], data });
+  all.delete(ROWS);
+  return all;
 }
 
 /** The configuration in a file's metadata; its values are checked where the model is built. */

@@ -10,7 +10,7 @@ export default defineConfig({
   maxSteps: 12_000,
   batchSize: 64,
   model: { depth: 9, blockSize: 160, nLayer: 3, nHead: 4, nEmbd: 128, digits: 14 },
-  data: { depth: 8, maxDigits: 6, maxDecimals: 6, style: 'mixed', negatedGroups: 0.1, wholeNumbers: 0.25 },
+  data: { numbers: 8, maxDigits: 6, maxDecimals: 6, style: 'mixed', negatedGroups: 0.1, wholeNumbers: 0.25 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 1000 },
   checkpoint: { every: 500 },

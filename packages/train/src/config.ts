@@ -31,9 +31,7 @@ const MODEL = {
 };
 
 const DATA = {
-  depth: count
-    .optional()
-    .describe('numbers, and operations, of an expression; left out, as many as model.depth'),
+  numbers: count.optional().describe('numbers, and operations, of an expression; left out, model.depth'),
   maxDigits: count.default(2).describe('digits before the decimal point'),
   maxDecimals: z.int().min(0).default(1).describe('digits after the decimal point'),
   style: z
@@ -125,7 +123,7 @@ const SCHEMAS = { registers: trainConfig('registers'), linear: trainConfig('line
 /** What a config file may say: everything is optional. */
 export type TrainConfigInput = z.input<typeof SCHEMAS.registers>;
 /** The configuration of a run, every field filled in; `init_from: 'latest'` has become `'resume'`. */
-export type TrainConfig = z.output<typeof SCHEMAS.registers> & { outDir: string; data: { depth: number } };
+export type TrainConfig = z.output<typeof SCHEMAS.registers> & { outDir: string; data: { numbers: number } };
 
 /** Types a config file: `export default defineConfig({ model: { depth: 3 } })`. */
 export function defineConfig(input: TrainConfigInput): TrainConfigInput {
@@ -156,7 +154,7 @@ export function checkConfig(input: unknown): { config: TrainConfig } | { problem
   problems.push(...crossProblems(input, readout));
   if (!parsed.success || problems.length > 0) return { problems };
   const { outDir = `runs/${parsed.data.name}`, data, model } = parsed.data;
-  return { config: { ...parsed.data, outDir, data: { ...data, depth: data.depth ?? model.depth } } };
+  return { config: { ...parsed.data, outDir, data: { ...data, numbers: data.numbers ?? model.depth } } };
 }
 
 function readoutOf(input: unknown): Readout {
@@ -172,13 +170,13 @@ function crossProblems(input: unknown, readout: Readout): ConfigProblem[] {
   const width = section('model', { nEmbd: MODEL.nEmbd, nHead: MODEL.nHead });
   const register = section('model', { digits: MODEL.digits });
   const numbers = section('data', { maxDigits: DATA.maxDigits, maxDecimals: DATA.maxDecimals });
-  const sizes = section('data', { depth: DATA.depth });
+  const sizes = section('data', { numbers: DATA.numbers });
   const room = section('model', { depth: MODEL.depth });
   const enabled = section('losses', losses(readout));
 
-  if (sizes?.depth !== undefined && room && sizes.depth > room.depth) {
-    const message = `data.depth is ${sizes.depth}; allowed: at most model.depth, which is ${room.depth}`;
-    problems.push({ paths: ['data.depth', 'model.depth'], message });
+  if (sizes?.numbers !== undefined && room && sizes.numbers > room.depth) {
+    const message = `data.numbers is ${sizes.numbers}; allowed: at most model.depth, which is ${room.depth}`;
+    problems.push({ paths: ['data.numbers', 'model.depth'], message });
   }
   if (width && width.nEmbd % width.nHead !== 0) {
     const message = `model.nEmbd is ${width.nEmbd}; allowed: a multiple of model.nHead, which is ${width.nHead}`;

@@ -1,16 +1,22 @@
 import { execute } from '@dag/executor';
-import { evaluate as evaluateExpr, format, fromText, type Expr } from '@dag/expr';
-import type { PredictorModel } from '@dag/model';
+import { format, type Expr } from '@dag/expr';
+import type { PredictedPlans } from '@dag/model';
 import { detensorize, tensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
-import { TrainError } from './error.js';
-import { streamText, type StreamConfig } from './data/stream.js';
+import type { Question } from './questions.js';
 
-/** One expression to evaluate on; `expected` is its value where the text is an expression, unless given. */
-export interface Question {
-  readonly text: string;
-  readonly expected: number;
-  /** What the text says, where it can be parsed. */
-  readonly expr: Expr | null;
+/** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
+export interface PlanReader {
+  /** Whether a text is neither empty nor too long. */
+  reads(text: string): boolean;
+  predictPlans(texts: readonly string[]): DagTensors | Promise<PredictedPlans>;
+}
+
+/** Whether each field of the plan is right: all numbers and their signs, all coefficients, all gates. */
+export interface FieldsRight {
+  readonly digits: boolean;
+  readonly signs: boolean;
+  readonly operands: boolean;
+  readonly domains: boolean;
 }
 
 /** What the model answered. */
@@ -26,103 +32,123 @@ export interface Answer {
   readonly exact: boolean;
   /** Whether the whole plan is that of the text; null where the text's own plan is not known. */
   readonly planRight: boolean | null;
-  /** Operations of the text; null where it is not known. */
+  readonly fields: FieldsRight | null;
+  /** What the text says, where it can be parsed. */
+  readonly expr: Expr | null;
+  /** The predicted plan, one graph; null where the text is too long. */
+  readonly plan: DagTensors | null;
+  /** Operations of the text; null where it is not known, as the three that follow. */
   readonly operations: number | null;
+  /** Most digits of a number of the text. */
+  readonly digits: number | null;
+  /** Levels of parentheses within one another. */
+  readonly nesting: number | null;
+  readonly style: 'symbols' | 'words' | 'question';
 }
+
+/** A share of 1, and its 95 % confidence interval. */
+export type Interval = readonly [low: number, high: number];
 
 export interface Score {
   readonly count: number;
   /** Shares of 1. */
   readonly value: number;
   readonly exact: number;
-  /** Of those whose plan is known. */
+  /** Of those whose plan is known, as the fields of the plan. */
   readonly plan: number;
+  readonly digits: number;
+  readonly signs: number;
+  readonly operands: number;
+  readonly domains: number;
+  /** 95 % confidence intervals (Wilson, JASA 22, 1927) of the shares. */
+  readonly intervals: {
+    readonly value: Interval;
+    readonly exact: Interval;
+    readonly plan: Interval;
+  };
 }
 
+type Scores = Readonly<Record<string, Score>>;
+
 export interface Summary extends Score {
-  readonly byOperations: Readonly<Record<string, Score>>;
+  readonly byOperations: Scores;
+  readonly byDigits: Scores;
+  readonly byNesting: Scores;
+  readonly byStyle: Scores;
 }
 
 const TOLERANCE = 1e-6;
 const BATCH = 64;
 const UNREADABLE = '0';
 
-/** Draws for each different expression that is wanted, before a stream counts as having no more. */
-const DRAWS_EACH = 20;
-
-/** Up to `count` different expressions that no training stream contains; fewer where there are no more of them. */
-export function heldOutQuestions(config: StreamConfig, count: number, seed: number): Question[] {
-  const texts = new Set<string>();
-  for (let i = 0; texts.size < count && i < DRAWS_EACH * count; i++)
-    texts.add(streamText({ ...config, seed }, 'held-out', i));
-  return [...texts].map(question);
-}
-
-/**
- * A question from a line of a file: an expression in symbols or words, or a text, a tab and its expected value.
- *
- * @throws {TrainError} `bad-input` where the expected value is no number, or there is none and the text is no
- * expression without variables.
- */
-export function question(line: string): Question {
-  const [text = '', given] = line.split('\t');
-  const expr = readExpression(text);
-  if (given !== undefined) {
-    const expected = given.trim() === '' ? Number.NaN : Number(given);
-    if (Number.isNaN(expected) && given.trim() !== 'NaN')
-      throw new TrainError('bad-input', `the expected value '${given}' of '${text}' is no number`);
-    return { text, expected, expr };
-  }
-  if (!expr)
-    throw new TrainError(
-      'bad-input',
-      `'${text}' is no expression without variables; a text of another kind needs a tab and its expected value`,
-    );
-  return { text, expected: evaluateExpr(expr), expr };
-}
-
-function readExpression(text: string): Expr | null {
-  try {
-    const expr = fromText(text);
-    // One with variables has no value of its own.
-    evaluateExpr(expr);
-    return expr;
-  } catch {
-    return null;
-  }
-}
-
 /** Asks the model every question; each text is read as a whole. */
-export function* answer(model: PredictorModel, questions: readonly Question[]): Generator<Answer> {
+export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
   for (let from = 0; from < questions.length; from += BATCH) {
     const some = questions.slice(from, from + BATCH);
     // A text that is too long for the model is read as nothing, which is wrong.
-    const plans = model.predictPlans(some.map(({ text }) => (model.reads(text) ? text : UNREADABLE)));
-    const values = execute(plans);
-    for (const [i, { text, expected, expr }] of some.entries()) {
-      const read = model.reads(text);
-      const value = read ? values[i]! : Number.NaN;
-      yield {
-        text,
-        expected,
-        value,
-        expression: read ? written(plans, i) : '',
-        ok: isClose(value, expected),
-        exact: Object.is(value, expected),
-        planRight: expr && read && samePlan(plans, i, expr),
-        operations: expr && countOperations(expr),
-      };
-    }
+    const read = some.map(({ text }) => model.reads(text));
+    const predicted = await model.predictPlans(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
+    const { plans, values } =
+      'plans' in predicted ? predicted : { plans: predicted, values: execute(predicted) };
+    for (const [i, asked] of some.entries())
+      yield answerOf(asked, read[i]! ? graphOf(plans, i) : null, values[i]!);
   }
 }
 
+/** All the answers of `answer`, each told as it comes. */
+export async function answerAll(
+  model: PlanReader,
+  questions: readonly Question[],
+  tell: (a: Answer) => void = () => undefined,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for await (const a of answer(model, questions)) {
+    answers.push(a);
+    tell(a);
+  }
+  return answers;
+}
+
+function answerOf({ text, expected, expr }: Question, plan: DagTensors | null, executed: number): Answer {
+  const value = plan ? executed : Number.NaN;
+  const fields = expr && fieldsRight(plan, expr);
+  return {
+    text,
+    expected,
+    value,
+    expression: plan ? written(plan) : '',
+    ok: isClose(value, expected),
+    exact: Object.is(value, expected),
+    planRight: fields && Object.values(fields).every((right) => right),
+    fields,
+    expr,
+    plan,
+    operations: expr && countOperations(expr),
+    digits: expr && mostDigits(text),
+    nesting: expr && nestingOf(text),
+    style: styleOf(text),
+  };
+}
+
+function graphOf({ depth, V_mag, V_sign, O, G }: DagTensors, index: number): DagTensors {
+  const part = (field: Float64Array, n: number): Float64Array => field.slice(index * n, (index + 1) * n);
+  return {
+    depth,
+    size: 1,
+    V_mag: part(V_mag, 2 * depth),
+    V_sign: part(V_sign, 2 * depth),
+    O: part(O, 2 * depth * depth),
+    G: part(G, depth),
+  };
+}
+
 /**
- * Graph `index` as an expression; empty where none can say it: a bad model may repeat its nodes without end, or have
- * weights that are no longer finite. That is an answer too, and no reason to end an evaluation.
+ * A plan as an expression; empty where none can say it: a bad model may repeat its nodes without end, or have weights
+ * that are no longer finite. That is an answer too, and no reason to end an evaluation.
  */
-function written(plans: DagTensors, index: number): string {
+function written(plan: DagTensors): string {
   try {
-    return format(detensorize(plans, index));
+    return format(detensorize(plan));
   } catch (error) {
     if (error instanceof TensorizeError) return '';
     throw error;
@@ -135,23 +161,24 @@ function isClose(value: number, expected: number): boolean {
   return Number.isFinite(expected) && Math.abs(value - expected) <= TOLERANCE * Math.abs(expected);
 }
 
-/** Whether graph `index` is the very plan of `expr`. */
-function samePlan(plans: DagTensors, index: number, expr: Expr): boolean {
+const NOTHING_RIGHT: FieldsRight = { digits: false, signs: false, operands: false, domains: false };
+
+function fieldsRight(plan: DagTensors | null, expr: Expr): FieldsRight {
+  if (!plan) return NOTHING_RIGHT;
   let right: DagTensors;
   try {
-    right = tensorize(expr, { depth: plans.depth });
+    right = tensorize(expr, { depth: plan.depth });
   } catch {
     // It does not fit into the depth at all.
-    return false;
+    return NOTHING_RIGHT;
   }
-  const same = (a: Float64Array, b: Float64Array): boolean =>
-    b.every((x, i) => a[index * b.length + i] === x);
-  return (
-    same(plans.V_mag, right.V_mag) &&
-    same(plans.V_sign, right.V_sign) &&
-    same(plans.O, right.O) &&
-    same(plans.G, right.G)
-  );
+  const same = (a: Float64Array, b: Float64Array): boolean => b.every((x, i) => a[i] === x);
+  return {
+    digits: same(plan.V_mag, right.V_mag),
+    signs: same(plan.V_sign, right.V_sign),
+    operands: same(plan.O, right.O),
+    domains: same(plan.G, right.G),
+  };
 }
 
 function countOperations(expr: Expr): number {
@@ -168,24 +195,82 @@ function countOperations(expr: Expr): number {
   }
 }
 
-/** Shares of right answers, in all and by the number of operations. */
+const DIGIT_WORD = '(?:zero|one|two|three|four|five|six|seven|eight|nine)';
+const SPOKEN = new RegExp(`${DIGIT_WORD}(?:\\s+(?:point|${DIGIT_WORD}))*`, 'gi');
+
+function mostDigits(text: string): number {
+  const numbers = [...(text.match(/[\d.]+/g) ?? []).map((literal) => literal.replace('.', '').length)];
+  for (const spoken of text.match(SPOKEN) ?? [])
+    numbers.push(spoken.split(/\s+/).filter((word) => word.toLowerCase() !== 'point').length);
+  return Math.max(0, ...numbers);
+}
+
+function nestingOf(text: string): number {
+  let most = 0;
+  let open = 0;
+  for (const [bracket] of text.matchAll(/[()]|\bopen\b|\bclose\b/gi)) {
+    open += bracket === '(' || bracket.toLowerCase() === 'open' ? 1 : -1;
+    most = Math.max(most, open);
+  }
+  return most;
+}
+
+function styleOf(text: string): Answer['style'] {
+  if (/^\s*(?:what|how|calculate|compute|evaluate)\b|\?\s*$/i.test(text)) return 'question';
+  return /[a-z]/i.test(text) ? 'words' : 'symbols';
+}
+
+/** Shares of right answers, in all and by what the texts are like. */
 export function summarize(answers: readonly Answer[]): Summary {
-  const byOperations: Record<string, Score> = {};
-  for (const n of [...new Set(answers.map((a) => a.operations))].sort((a, b) => (a ?? -1) - (b ?? -1)))
-    byOperations[n ?? 'unknown'] = score(answers.filter((a) => a.operations === n));
-  return { ...score(answers), byOperations };
+  const by = (key: (a: Answer) => number | string | null): Scores => {
+    const keys = [...new Set(answers.map(key))].sort((a, b) =>
+      typeof a === 'string' || typeof b === 'string'
+        ? String(a).localeCompare(String(b))
+        : (a ?? -1) - (b ?? -1),
+    );
+    return Object.fromEntries(keys.map((k) => [k ?? 'unknown', score(answers.filter((a) => key(a) === k))]));
+  };
+  return {
+    ...score(answers),
+    byOperations: by((a) => a.operations),
+    byDigits: by((a) => a.digits),
+    byNesting: by((a) => a.nesting),
+    byStyle: by((a) => a.style),
+  };
 }
 
 function score(answers: readonly Answer[]): Score {
-  const share = (of: readonly Answer[], test: (a: Answer) => boolean): number =>
-    of.length ? of.filter(test).length / of.length : 0;
+  const known = answers.filter((a) => a.planRight !== null);
+  const share = (of: readonly Answer[], test: (a: Answer) => boolean | undefined): number =>
+    of.length ? of.filter((a) => test(a) === true).length / of.length : 0;
+  const value = share(answers, (a) => a.ok);
+  const exact = share(answers, (a) => a.exact);
+  const plan = share(known, (a) => a.planRight === true);
   return {
     count: answers.length,
-    value: share(answers, (a) => a.ok),
-    exact: share(answers, (a) => a.exact),
-    plan: share(
-      answers.filter((a) => a.planRight !== null),
-      (a) => a.planRight === true,
-    ),
+    value,
+    exact,
+    plan,
+    digits: share(known, (a) => a.fields?.digits),
+    signs: share(known, (a) => a.fields?.signs),
+    operands: share(known, (a) => a.fields?.operands),
+    domains: share(known, (a) => a.fields?.domains),
+    intervals: {
+      value: interval(value, answers.length),
+      exact: interval(exact, answers.length),
+      plan: interval(plan, known.length),
+    },
   };
+}
+
+/** Two-sided 95 % of the normal distribution. */
+const Z = 1.959964;
+
+/** The Wilson score interval of a share p of n. */
+export function interval(p: number, n: number): Interval {
+  if (n === 0) return [0, 1];
+  const center = (p + (Z * Z) / (2 * n)) / (1 + (Z * Z) / n);
+  const reach = (Z / (1 + (Z * Z) / n)) * Math.sqrt((p * (1 - p)) / n + (Z * Z) / (4 * n * n));
+  // Rounding must not take all or none out of the interval of itself.
+  return [p === 0 ? 0 : Math.max(0, center - reach), p === 1 ? 1 : Math.min(1, center + reach)];
 }

@@ -20,17 +20,21 @@ export { Prefetcher } from './data/pool.js';
 export { TrainError, type TrainErrorCode } from './error.js';
 export {
   answer,
-  heldOutQuestions,
-  question,
+  answerAll,
+  interval,
   summarize,
   type Answer,
-  type Question,
+  type FieldsRight,
+  type Interval,
+  type PlanReader,
   type Score,
   type Summary,
 } from './evaluate.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';
 export { AdamW, learningRate } from './optimizer.js';
-export { formatSummary } from './report.js';
+export { loadPretrained, pretrainedCheckpoint } from './pretrained.js';
+export { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from './questions.js';
+export { formatScores, formatSummary } from './report.js';
 export {
   checkpointConfig,
   evaluateModel,

@@ -1,19 +1,53 @@
 import type { Score, Summary } from './evaluate.js';
 
-/** The summary of an evaluation as a table of at most 80 columns. */
+/** The summary of an evaluation as a table of at most 80 columns; shares in percent. */
 export function formatSummary(summary: Summary): string {
-  const header = ['operations', 'expressions', 'value right', 'same double', 'plan right'];
-  const rows = Object.entries(summary.byOperations).map(([operations, score]) => [
-    operations,
-    ...cells(score),
+  return table([
+    ...rows('operations', summary.byOperations),
+    ...rows('digits', summary.byDigits),
+    ...rows('nesting', summary.byNesting),
+    ...rows('', summary.byStyle),
+    ['all', summary],
   ]);
-  const table = [header, ...rows, ['all', ...cells(summary)]];
-  const widths = header.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  return table.map((row) => row.map((cell, c) => cell.padStart(widths[c]!)).join('  ')).join('\n');
 }
 
-function cells({ count, value, exact, plan }: Score): string[] {
-  return [String(count), percent(value), percent(exact), percent(plan)];
+/** Scores under names of their own, as the same table. */
+export function formatScores(scores: Readonly<Record<string, Score>>): string {
+  return table(Object.entries(scores));
+}
+
+const rows = (name: string, scores: Readonly<Record<string, Score>>): [string, Score][] => {
+  const entries = Object.entries(scores);
+  // One group alone says what the last line says.
+  return entries.length < 2 ? [] : entries.map(([key, score]) => [`${name} ${key}`.trim(), score]);
+};
+
+const HEADER = ['', 'texts', 'value', '(95 %)', 'exact', 'plan', 'V_mag', 'V_sign', 'O', 'G'];
+
+function table(lines: readonly [string, Score][]): string {
+  const cells = [HEADER, ...lines.map(([name, score]) => [name, ...cellsOf(score)])];
+  const widths = HEADER.map((_, c) => Math.max(...cells.map((row) => row[c]!.length)));
+  return cells
+    .map((row) =>
+      row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join(' '),
+    )
+    .join('\n');
+}
+
+function cellsOf(score: Score): string[] {
+  const { count, value, exact, plan, digits, signs, operands, domains, intervals } = score;
+  const [low, high] = intervals.value;
+  return [
+    String(count),
+    number(value),
+    `${number(low)}–${number(high)}`,
+    ...[exact, plan, digits, signs, operands, domains].map(number),
+  ];
+}
+
+/** Two decimals near 100, where they are what matters. */
+function number(share: number): string {
+  return (100 * share).toFixed(share > 0.99 && share < 1 ? 2 : 1);
 }
 
 export function percent(share: number): string {

@@ -8,11 +8,12 @@ import { parseConfig, type TrainConfig } from './config.js';
 import { Prefetcher } from './data/pool.js';
 import { streamText, type Batch, type StreamConfig } from './data/stream.js';
 import { TrainError } from './error.js';
-import { answer, heldOutQuestions, summarize, type Summary } from './evaluate.js';
+import { answerAll, summarize, type Summary } from './evaluate.js';
 import { computeLosses } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { AdamW, learningRate } from './optimizer.js';
 import { createProgress } from './progress.js';
+import { heldOutQuestions } from './questions.js';
 import { percent } from './report.js';
 
 export interface TrainOptions {
@@ -51,7 +52,7 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     depth,
     digits,
     blockSize,
-    numbers: data.depth,
+    numbers: data.numbers,
     maxDigits,
     maxDecimals,
     style,
@@ -110,7 +111,7 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
         }
         let best: number | undefined;
         if (run.step % config.evaluation.every === 0 || isLast) {
-          summary = evaluateModel(run.model, config);
+          summary = await evaluateModel(run.model, config);
           progress.log(
             `step ${run.step}: ${percent(summary.value)} of ${summary.count} held-out values right, ${percent(summary.plan)} of plans`,
           );
@@ -126,7 +127,7 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
       }
       if (signal?.aborted && run.savedStep !== run.step) run.checkpoint = await save(run, config, undefined);
       if (run.step < config.maxSteps) summary = null;
-      else summary ??= evaluateModel(run.model, config);
+      else summary ??= await evaluateModel(run.model, config);
       const elapsed = performance.now() - started;
       return {
         model: run.model,
@@ -149,9 +150,10 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
 const WORKER = import.meta.url.endsWith('.ts') ? '../dist/data/worker.js' : './data/worker.js';
 
 /** Answers on the configuration's held-out expressions. */
-export function evaluateModel(model: PredictorModel, config: TrainConfig): Summary {
+export async function evaluateModel(model: PredictorModel, config: TrainConfig): Promise<Summary> {
   const { examples, seed } = config.evaluation;
-  return summarize([...answer(model, heldOutQuestions(streamConfig(config), examples, seed))]);
+  const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));
+  return summarize(answers);
 }
 
 interface Run {

@@ -1,10 +1,23 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+
+/** A test that needs onnxruntime-node. */
+const onnxIt = (name: string, test: () => Promise<void>): void => {
+  if (
+    createRequire(import.meta.url)
+      .resolve.paths('onnxruntime-node')!
+      .some((path) => existsSync(join(path, 'onnxruntime-node')))
+  )
+    it(name, test);
+  else it.skip(`${name} (skipped: onnxruntime-node is not installed)`, test);
+};
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 
@@ -57,10 +70,27 @@ const answerLine = z.strictObject({
   expression: z.string(),
   ok: z.boolean(),
 });
-const score = { count: z.int(), value: z.number(), exact: z.number(), plan: z.number() };
-const summaryLine = z.strictObject({
+const share = z.number().min(0).max(1);
+const score = {
+  count: z.int(),
+  ...{ value: share, exact: share, plan: share },
+  ...{ digits: share, signs: share, operands: share, domains: share },
+  intervals: z.record(z.enum(['value', 'exact', 'plan']), z.tuple([share, share])),
+};
+const scores = z.record(z.string(), z.strictObject(score));
+const summary = {
   ...score,
-  byOperations: z.record(z.string(), z.strictObject(score)),
+  ...{ byOperations: scores, byDigits: scores, byNesting: scores, byStyle: scores },
+};
+const summaryLine = z.strictObject({
+  ...summary,
+  beyond: z.record(z.string(), z.strictObject(summary)),
+  failures: z.array(
+    z.strictObject({
+      ...{ text: z.string(), expected: number, value: number, expression: z.string() },
+      ...{ predicted: z.string().nullable(), right: z.string().nullable() },
+    }),
+  ),
 });
 const predicted = z.object({
   text: z.string(),
@@ -101,7 +131,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('dag --help', () => {
-  it.each([[[]], [['train']], [['eval']], [['predict']]])(
+  it.each([[[]], [['train']], [['eval']], [['predict']], [['export']]])(
     'fits 80 columns: dag %p --help',
     async (command) => {
       const help = await succeeds([...command, '--help']);
@@ -128,9 +158,7 @@ describe('dag train', () => {
       '12/12',
       '12',
     ]);
-    expect(trained.stdout).toMatch(
-      /^ *operations {2}expressions {2}value right {2}same double {2}plan right\n/,
-    );
+    expect(trained.stdout).toMatch(/^ *texts +value +\(95 %\) +exact +plan +V_mag +V_sign +O +G\n/);
     expect(trained.stdout).toMatch(/\ncheckpoint: runs\/tiny\/checkpoints\/step-00000012\n$/);
   });
 
@@ -142,7 +170,7 @@ describe('dag train', () => {
         checkpoint: z.string(),
         elapsed: z.number(),
         waited: z.number(),
-        summary: summaryLine,
+        summary: z.strictObject(summary),
       })
       .parse(JSON.parse(stdout));
     expect(result.summary.count).toBe(10);
@@ -209,6 +237,11 @@ describe('dag eval', () => {
     expect(answers).toHaveLength(10);
     expect(summary.count).toBe(10);
     expect(summary.value).toBe(answers.filter(({ ok }) => ok).length / 10);
+    expect(summary.failures.map(({ text }) => text)).toEqual(
+      answers.filter(({ ok }) => !ok).map(({ text }) => text),
+    );
+    // The registers of this model have no room for a third number.
+    expect(summary.beyond).toMatchObject({ 'an operation more': { plan: 0 }, 'a digit more': {} });
     expect(
       evaluation(await succeeds(['eval', '--json', '--examples=3', '--checkpoint', run])).answers,
     ).toEqual(answers.slice(0, 3));
@@ -229,15 +262,22 @@ describe('dag eval', () => {
       [long, 55],
     ]);
     expect(answers.at(-1)).toMatchObject({ value: 'NaN', expression: '', ok: false });
-    expect(summary.count).toBe(5);
+    expect(summary).toMatchObject({ count: 5, beyond: {} });
   });
 
   it('is a table without --json, and shows what was wrong', async () => {
     const file = join(folder, 'wrong.txt');
-    await writeFile(file, 'hello\t123456789\n');
-    const stdout = await succeeds(['eval', '--checkpoint', run, '--expressions', file]);
-    expect(stdout).toMatch(/step-00000012\n\n *operations .*\n +unknown +1 +0\.0 %/);
-    expect(stdout).toMatch(/wrong \(1 of 1\):\n {2}hello = 123456789\n {4}read as .* = /);
+    await writeFile(file, 'hello\t123456789\n12 * 34\n');
+    const asked = ['eval', '--checkpoint', run, '--expressions', file];
+    const stdout = await succeeds(asked);
+    expect(stdout).toMatch(/step-00000012\n\n *texts .*\n(.*\n)*all +2 +0\.0 /);
+    expect(stdout).toMatch(
+      /wrong \(2 of 2\):\n\n {2}hello = 123456789\n {2}predicted: .*\n(.*\n)* {2}right:\n {4}none\n/,
+    );
+    expect(stdout).toMatch(
+      /\n {2}12 \* 34 = 408\n(.*\n)* {2}right:\n {4}n0 = 12 {3}n1 = 34\n {4}s0 = n0 × n1\n/,
+    );
+    expect(await succeeds([...asked, '--failures=1'])).toMatch(/wrong \(1 of 2\)/);
   });
 
   it.each<[string, string | null, RegExp]>([
@@ -266,13 +306,22 @@ describe('dag predict', () => {
     }
   });
 
-  it('takes the newest run in ./runs where no checkpoint is given', async () => {
-    const { checkpoint } = predicted.parse(JSON.parse(await succeeds(['predict', '2 + 3', '--json'])));
+  it('takes the newest run in ./runs as the latest checkpoint', async () => {
+    const asked = ['predict', '2 + 3', '--json', '--checkpoint=latest'];
+    const { checkpoint } = predicted.parse(JSON.parse(await succeeds(asked)));
     expect(checkpoint).toBe('runs/tiny/checkpoints/step-00000012');
   });
 
-  it('prints the expression, its value and the steps', async () => {
-    expect(await succeeds(['predict', '2 + 3'])).toMatch(/^.+ = .+\n\n(.*\n)+value = .+\n$/);
+  it('asks the shipped model where no checkpoint is given, and prints the expression, its value and the steps', async () => {
+    expect(await succeeds(['predict', '2.5 * 3.0 + 1.0'])).toBe(
+      '2.5 * 3 + 1 = 8.5\n\nn0 = 2.5   n1 = 3   n2 = 1\ns0 = n0 × n1\ns1 = s0 + n2\nvalue = s1\n',
+    );
+    const asked = ['two point five times three', 'What is 2.5 times 3?', '2.5×3 ='];
+    for (const text of asked)
+      expect(predicted.parse(JSON.parse(await succeeds(['predict', text, '--json'])))).toMatchObject({
+        ...{ text, value: 7.5, expression: '2.5 * 3' },
+        checkpoint: expect.stringMatching(/pretrained$/),
+      });
   });
 
   it.each([
@@ -281,19 +330,23 @@ describe('dag predict', () => {
     [['--json', '-2']],
     [['--json', '--', '-2 + 3']],
   ])('reads a text that begins with a minus: %p', async (args) => {
-    const line = await succeeds(['predict', ...args]);
+    const line = await succeeds(['predict', '--checkpoint=latest', ...args]);
     expect(predicted.parse(JSON.parse(line)).text).toBe(args.find((arg) => /^-[^-]/.test(arg)));
   });
 
   it('refuses an empty text, and one that is too long', async () => {
     await fails(['predict', ''], /the text is empty/);
     await fails(['predict', '  '], /the text is empty/);
-    await fails(['predict', '1 + '.repeat(20)], /has \d+ tokens, this model reads up to 32/);
+    await fails(
+      ['predict', '1 + '.repeat(20), '--checkpoint=latest'],
+      /has \d+ tokens, this model reads up to 32/,
+    );
   });
 
   it('says how to train one where there is no checkpoint', async () => {
     const cwd = await mkdtemp(join(folder, 'empty-'));
-    await fails(['predict', '2 + 3'], /no checkpoint in any folder of runs; `dag train` makes one/, cwd);
+    const latest = ['predict', '2 + 3', '--checkpoint=latest'];
+    await fails(latest, /no checkpoint in any folder of runs; `dag train` makes one/, cwd);
     await fails(['predict', '2 + 3', '--checkpoint', 'nowhere'], /nowhere does not exist/, cwd);
   });
 
@@ -316,6 +369,27 @@ describe('dag predict', () => {
     expect(code).toBe(0);
     expect(predicted.parse(JSON.parse(stdout)).checkpoint).toMatch(/step-00000012$/);
     expect(stderr).toMatch(/^dag: skipped: .*step-00000013 is damaged/);
+  });
+});
+
+describe('dag export', () => {
+  it('writes an ONNX model', async () => {
+    const file = join(folder, 'model.onnx');
+    expect(await succeeds(['export', file, '--checkpoint', run])).toMatch(/^.*model\.onnx: \d+\.\d MB\n$/);
+    await fails(
+      ['export', join(folder, 'no', 'model.onnx'), '--checkpoint', run],
+      /cannot be written: ENOENT/,
+    );
+  });
+
+  onnxIt('and --runtime onnx runs it: the same answers', async () => {
+    const asked = ['--json', '--checkpoint', run];
+    const onnx = ['--runtime', 'onnx', ...asked];
+    const lines = (stdout: string) => stdout.trimEnd().split('\n');
+    expect(lines(await succeeds(['eval', ...onnx]))).toEqual(lines(await succeeds(['eval', ...asked])));
+    expect(await succeeds(['predict', '2 + 3', ...onnx])).toBe(
+      await succeeds(['predict', '2 + 3', ...asked]),
+    );
   });
 });
 

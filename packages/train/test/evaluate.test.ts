@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { fromText } from '@dag/expr';
 import { PredictorModel } from '@dag/model';
 import { tensorizeAll, type DagTensors } from '@dag/tensorize';
 import { parseConfig } from '../src/config.js';
 import { streamText } from '../src/data/stream.js';
-import { answer, heldOutQuestions, question, summarize, type Answer } from '../src/evaluate.js';
+import { answer, answerAll, interval, summarize, type Answer } from '../src/evaluate.js';
+import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/questions.js';
 import { formatSummary, percent } from '../src/report.js';
 import { modelConfig, streamConfig } from '../src/trainer.js';
 
@@ -20,15 +22,14 @@ class Scripted extends PredictorModel {
   override predictPlans(texts: readonly string[]): DagTensors {
     this.batches.push(texts.length);
     return tensorizeAll(
-      texts.map((text) => this.script[text] ?? text),
+      texts.map((text) => fromText(this.script[text] ?? text)),
       { depth: 4 },
     );
   }
 }
 
-const ask = (lines: readonly string[], script: Readonly<Record<string, string>> = {}): Answer[] => [
-  ...answer(new Scripted(script), lines.map(question)),
-];
+const ask = (lines: readonly string[], script: Readonly<Record<string, string>> = {}): Promise<Answer[]> =>
+  answerAll(new Scripted(script), lines.map(question));
 
 describe('a question', () => {
   it.each<[line: string, text: string, expected: number]>([
@@ -80,8 +81,8 @@ describe('a question', () => {
 });
 
 describe('an answer', () => {
-  it('is right in all where the plan is that of the text', () => {
-    expect(ask(['2.5 * (3 - 1)'])).toEqual([
+  it('is right in all where the plan is that of the text', async () => {
+    expect(await ask(['2.5 * (3 - 1)'])).toMatchObject([
       {
         text: '2.5 * (3 - 1)',
         expected: 5,
@@ -90,33 +91,37 @@ describe('an answer', () => {
         ok: true,
         exact: true,
         planRight: true,
+        fields: { digits: true, signs: true, operands: true, domains: true },
         operations: 2,
+        digits: 2,
+        nesting: 1,
+        style: 'symbols',
       },
     ]);
   });
 
-  it('is right in its value alone where another plan gives it', () => {
-    const [other] = ask(['2 + 3'], { '2 + 3': '1 + 4' });
+  it('is right in its value alone where another plan gives it', async () => {
+    const [other] = await ask(['2 + 3'], { '2 + 3': '1 + 4' });
     expect(other).toMatchObject({ expression: '1 + 4', ok: true, exact: true, planRight: false });
   });
 
-  it('is right to a relative error of 1e-6, and exact only where it is the same double', () => {
+  it('is right to a relative error of 1e-6, and exact only where it is the same double', async () => {
     const lines = ['2000000\t2000001', '2000000\t2000003', '0.1 + 0.2\t0.3', '-2000000\t2000000', '2\t0'];
-    expect(ask(lines).map(({ ok, exact }) => [ok, exact])).toEqual([
+    expect((await ask(lines)).map(({ ok, exact }) => [ok, exact])).toEqual([
       [true, false],
       [false, false],
       [true, false],
       [false, false],
       [false, false],
     ]);
-    expect(ask(['3 - 3', '0 * -1\t0']).map(({ ok, exact }) => [ok, exact])).toEqual([
+    expect((await ask(['3 - 3', '0 * -1\t0'])).map(({ ok, exact }) => [ok, exact])).toEqual([
       [true, true],
       // −0 is near enough, yet another double.
       [true, false],
     ]);
   });
 
-  it('to a value that is not finite is right only where it is the same', () => {
+  it('to a value that is not finite is right only where it is the same', async () => {
     const lines = [
       '1 / 0',
       '7\tInfinity',
@@ -126,29 +131,29 @@ describe('an answer', () => {
       '7\tNaN',
       '0 / 0\t7',
     ];
-    expect(ask(lines).map(({ ok }) => ok)).toEqual([true, false, false, false, true, false, false]);
+    expect((await ask(lines)).map(({ ok }) => ok)).toEqual([true, false, false, false, true, false, false]);
   });
 
-  it('to a text of another kind has no plan to be compared with, nor operations', () => {
-    const [only] = ask(['the number 5\t5'], { 'the number 5': '5' });
+  it('to a text of another kind has no plan to be compared with, nor operations', async () => {
+    const [only] = await ask(['the number 5\t5'], { 'the number 5': '5' });
     expect(only).toMatchObject({ value: 5, ok: true, planRight: null, operations: null });
   });
 
-  it('to an expression deeper than the model is wrong in its plan', () => {
-    const [deep] = ask(['1 + 2 + 3 + 4 + 5'], { '1 + 2 + 3 + 4 + 5': '15' });
+  it('to an expression deeper than the model is wrong in its plan', async () => {
+    const [deep] = await ask(['1 + 2 + 3 + 4 + 5'], { '1 + 2 + 3 + 4 + 5': '15' });
     expect(deep).toMatchObject({ ok: true, planRight: false, operations: 4 });
   });
 
-  it('to a text that is longer than the model reads is wrong, and does not disturb the others', () => {
+  it('to a text that is longer than the model reads is wrong, and does not disturb the others', async () => {
     const long = '1 + 2 + 3 + 4 + 5 + 6 + 7';
     expect(long.length).toBeGreaterThan(config.model.blockSize);
-    const answers = ask(['1 + 1', long, '2 + 2', `${long}\t0`, `${long}\tNaN`]);
+    const answers = await ask(['1 + 1', long, '2 + 2', `${long}\t0`, `${long}\tNaN`]);
     expect(answers.map(({ value }) => value)).toEqual([2, Number.NaN, 4, Number.NaN, Number.NaN]);
     expect(answers.map(({ ok }) => ok).slice(0, 4)).toEqual([true, false, true, false]);
     expect(answers[1]).toMatchObject({ expression: '', exact: false, planRight: false });
   });
 
-  it('has no expression where its plan cannot be written as one, but a value', () => {
+  it('has no expression where its plan cannot be written as one, but a value', async () => {
     class Repeating extends Scripted {
       override predictPlans(texts: readonly string[]): DagTensors {
         const plans = super.predictPlans(texts);
@@ -161,30 +166,53 @@ describe('an answer', () => {
         return plans;
       }
     }
-    const [only] = [...answer(new Repeating(), [question('1 * 1')])];
+    const [only] = await answerAll(new Repeating(), [question('1 * 1')]);
     expect(only).toMatchObject({ expression: '', value: 1, ok: true, planRight: false });
   });
 
-  it('comes in batches, in the order of the questions', () => {
+  it('comes in batches, in the order of the questions', async () => {
     const lines = Array.from({ length: 150 }, (_, i) => `${i} + 1`);
     const model = new Scripted();
-    const answers = [...answer(model, lines.map(question))];
+    const answers = await answerAll(model, lines.map(question));
     expect(answers.map(({ text }) => text)).toEqual(lines);
     expect(answers.every(({ ok }, i) => ok && answers[i]!.value === i + 1)).toBe(true);
     expect(model.batches.reduce((a, b) => a + b)).toBe(150);
     expect(model.batches.length).toBeLessThan(10);
   });
 
-  it('of an untrained model is what predict says of each text alone', () => {
+  it('of an untrained model is what predict says of each text alone', async () => {
     const model = new PredictorModel(modelConfig(config), { seed: 4 });
     const questions = heldOutQuestions(streamConfig(config), 20, 3);
-    for (const { text, value, expression } of answer(model, questions)) {
+    for await (const { text, value, expression } of answer(model, questions)) {
       const alone = model.predict(text);
       expect({ text, value, expression }).toEqual({
         text,
         value: alone.value,
         expression: alone.expression,
       });
+    }
+  });
+});
+
+describe('questions beyond what a model was trained on', () => {
+  const stream = { ...streamConfig(config), blockSize: 256, numbers: 3 };
+
+  it('have an operation more', () => {
+    const questions = moreOperations(stream, 20, 3);
+    expect(questions).toHaveLength(20);
+    for (const { text } of questions) expect(text.match(/\d+(\.\d+)?/g)).toHaveLength(4);
+  });
+
+  it('have a number of a digit more', () => {
+    const { maxDigits, maxDecimals } = stream;
+    const questions = longerNumbers(stream, 20, 3);
+    expect(questions).toHaveLength(20);
+    for (const { text } of questions) {
+      const sides = text.match(/\d+(\.\d+)?/g)!.map((literal) => literal.split('.'));
+      expect(sides.some(([a, b = '']) => a!.length > maxDigits || b.length > maxDecimals)).toBe(true);
+      expect(sides.every(([a, b = '']) => a!.length <= maxDigits + 1 && b.length <= maxDecimals + 1)).toBe(
+        true,
+      );
     }
   });
 });
@@ -203,7 +231,14 @@ describe('a summary', () => {
     ok,
     exact,
     planRight,
+    fields:
+      planRight === null ? null : { digits: planRight, signs: true, operands: true, domains: planRight },
+    expr: null,
+    plan: null,
     operations,
+    digits: 3,
+    nesting: 0,
+    style: 'symbols',
   });
   const answers = [
     made(2, true, true, true),
@@ -216,42 +251,80 @@ describe('a summary', () => {
 
   it('has shares in all and by the number of operations, the least first', () => {
     const summary = summarize(answers);
-    expect(summary).toEqual({
+    expect(summary).toMatchObject({
       count: 6,
       value: 4 / 6,
       exact: 2 / 6,
       plan: 2 / 5,
+      digits: 2 / 5,
+      signs: 1,
+      operands: 1,
+      domains: 2 / 5,
+      intervals: { value: interval(4 / 6, 6), exact: interval(2 / 6, 6), plan: interval(2 / 5, 5) },
       byOperations: {
         unknown: { count: 1, value: 1, exact: 0, plan: 0 },
         2: { count: 3, value: 2 / 3, exact: 2 / 3, plan: 2 / 3 },
         10: { count: 2, value: 1 / 2, exact: 0, plan: 0 },
       },
+      byDigits: { 3: { count: 6 } },
+      byNesting: { 0: { count: 6 } },
+      byStyle: { symbols: { count: 6 } },
     });
+    expect(Object.keys(summary.byOperations)).toEqual(['2', '10', 'unknown']);
   });
 
-  it('counts operations of the text, a minus before a group among them, signs not', () => {
-    const count = (text: string): number | null => ask([text])[0]!.operations;
-    expect(['7', '-7', '1 - 2', '1 - -2 * 3', '-(1 + 2)', '1 + 2 + 3'].map(count)).toEqual([
-      0, 0, 1, 2, 2, 2,
-    ]);
+  it('has the intervals of Wilson: the shares from which the one seen is 1.96 standard deviations off', () => {
+    for (const n of [1, 50, 2000])
+      for (const seen of [0, 0.1, 0.5, 0.98, 1]) {
+        const [low, high] = interval(seen, n);
+        const deviations = (p: number): number => Math.abs(seen - p) / Math.sqrt((p * (1 - p)) / n);
+        if (seen > 0) expect(deviations(low)).toBeCloseTo(1.96, 4);
+        else expect(low).toBe(0);
+        if (seen < 1) expect(deviations(high)).toBeCloseTo(1.96, 4);
+        else expect(high).toBe(1);
+      }
+    expect(interval(0, 0)).toEqual([0, 1]);
+  });
+
+  it('tells texts by their longest number, their nesting and their style', async () => {
+    const like = async (text: string) => {
+      const [{ digits, nesting, style }] = (await ask([text])) as [Answer];
+      return [digits, nesting, style];
+    };
+    expect(await like('12.50 + 3')).toEqual([4, 0, 'symbols']);
+    expect(await like('2 * (3 + (4 - 5)) =')).toEqual([1, 2, 'symbols']);
+    expect(await like('minus one two point five times open three plus four close')).toEqual([3, 1, 'words']);
+    expect(await like('What is 123 times (45 plus 6)?')).toEqual([3, 1, 'question']);
+    expect(await like('what is one plus two')).toEqual([1, 0, 'question']);
+  });
+
+  it('counts operations of the text, a minus before a group among them, signs not', async () => {
+    const answers = await ask(['7', '-7', '1 - 2', '1 - -2 * 3', '-(1 + 2)', '1 + 2 + 3']);
+    expect(answers.map(({ operations }) => operations)).toEqual([0, 0, 1, 2, 2, 2]);
   });
 
   it('of nothing is nothing', () => {
-    expect(summarize([])).toEqual({ count: 0, value: 0, exact: 0, plan: 0, byOperations: {} });
+    expect(summarize([])).toMatchObject({ count: 0, value: 0, exact: 0, plan: 0, byOperations: {} });
   });
 
-  it('is a table of a row for each number of operations and one for all', () => {
+  it('is a table of a row for each group and one for all', () => {
     const lines = formatSummary(summarize(answers)).split('\n');
-    expect(lines.map((line) => line.trim().split(/\s{2,}/)[0])).toEqual([
-      'operations',
-      '2',
-      '10',
-      'unknown',
+    expect(lines.map((line) => line.slice(0, 18).trim())).toEqual([
+      '',
+      'operations 2',
+      'operations 10',
+      'operations unknown',
       'all',
     ]);
-    expect(lines.at(-1)!.trim()).toMatch(/^all\s+6\s+66\.7 %\s+33\.3 %\s+40\.0 %$/);
+    expect(lines.at(-1)!).toMatch(/^all +6 +66\.7 +30\.0–90\.3 +33\.3 +40\.0 +40\.0 +100\.0 100\.0 40\.0$/);
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
-    expect(lines[0]!.length).toBeLessThanOrEqual(80);
+  });
+
+  it('has at most 80 columns', async () => {
+    const model = new PredictorModel(modelConfig(config), { seed: 4 });
+    const many = await answerAll(model, heldOutQuestions(streamConfig(config), 300, 3));
+    for (const line of formatSummary(summarize(many)).split('\n'))
+      expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it('says 100 % only of what is all right', () => {

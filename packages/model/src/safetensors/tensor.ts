@@ -70,6 +70,33 @@ function halfToNumber(bits: number): number {
   return sign * (0x400 + fraction) * 2 ** (exponent - 25);
 }
 
+/** 32-bit floats as the bits of F16, each rounded to the nearest, of two as near to the even one; beyond 65504 infinite. */
+export function toFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(bits, (word) => {
+    const sign = (word >>> 16) & 0x8000;
+    const size = word & 0x7fffffff;
+    if (size > 0x7f800000) return sign | 0x7e00;
+    if (size >= 0x47800000) return sign | 0x7c00;
+    // Below 2^-14 the fraction counts units of 2^-24.
+    if (size < 0x38800000) {
+      const value = Math.abs(floatOf(word)) * 2 ** 24;
+      const floor = Math.floor(value);
+      const up = value - floor > 0.5 || (value - floor === 0.5 && floor % 2 === 1);
+      return sign | (floor + Number(up));
+    }
+    // A carry goes into the exponent, where it belongs.
+    return sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
+  });
+}
+
+const WORD = new Uint32Array(1);
+const NUMBER = new Float32Array(WORD.buffer);
+function floatOf(word: number): number {
+  WORD[0] = word;
+  return NUMBER[0]!;
+}
+
 export function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }

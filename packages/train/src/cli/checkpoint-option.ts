@@ -1,11 +1,33 @@
+import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
+import { Option } from 'commander';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoint.js';
+import { pretrainedCheckpoint } from '../pretrained.js';
+import { loadModel } from '../trainer.js';
 
 export const CHECKPOINT_OPTION = [
   '--checkpoint <dir>',
-  'a checkpoint or the folder of a run; left out, the newest run in ./runs',
+  'a checkpoint or the folder of a run, or latest: the newest run in ./runs; left out, the shipped one',
 ] as const;
 
-/** The checkpoint that a command was given, or that of the newest run. */
+export type Runtime = 'native' | 'onnx';
+
+export const runtimeOption = (): Option =>
+  new Option('--runtime <runtime>', 'what runs the model; onnx needs onnxruntime-node')
+    .choices(['native', 'onnx'])
+    .default('native');
+
+/** The checkpoint that a command was given, or the shipped one. */
 export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
-  return resolveCheckpoint(path ?? (await newestRun()), (message) => console.error(`dag: ${message}`));
+  if (path === undefined) return pretrainedCheckpoint();
+  const folder = path === 'latest' ? await newestRun() : path;
+  return resolveCheckpoint(folder, (message) => console.error(`dag: ${message}`));
+}
+
+/** The model of a checkpoint, on what is to run it. */
+export async function openModel(
+  checkpoint: Checkpoint,
+  runtime: Runtime,
+): Promise<PredictorModel | OnnxPredictor> {
+  const model = loadModel(checkpoint);
+  return runtime === 'onnx' ? OnnxPredictor.load(exportOnnx(model)) : model;
 }

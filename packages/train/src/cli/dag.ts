@@ -5,6 +5,7 @@ import { ModelError } from '@dag/model';
 import { TensorizeError } from '@dag/tensorize';
 import { TrainError } from '../error.js';
 import { evalCommand } from './eval.js';
+import { exportCommand } from './export.js';
 import { predictCommand } from './predict.js';
 import { trainCommand } from './train.js';
 
@@ -13,6 +14,7 @@ const program = new Command('dag')
   .addCommand(trainCommand())
   .addCommand(evalCommand())
   .addCommand(predictCommand())
+  .addCommand(exportCommand())
   .showHelpAfterError('(see --help)');
 
 /** Errors that say all there is to say; of others the stack is of use. */

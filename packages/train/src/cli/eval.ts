@@ -1,16 +1,26 @@
+import { describe, tensorize, TensorizeError } from '@dag/tensorize';
 import { Command, InvalidArgumentError } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { TrainError } from '../error.js';
-import { answer, heldOutQuestions, question, summarize, type Answer, type Question } from '../evaluate.js';
-import { formatSummary } from '../report.js';
-import { checkpointConfig, loadModel, streamConfig } from '../trainer.js';
-import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
+import { answerAll, summarize, type Answer, type Summary } from '../evaluate.js';
+import { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from '../questions.js';
+import { formatScores, formatSummary } from '../report.js';
+import { checkpointConfig, streamConfig } from '../trainer.js';
+import {
+  CHECKPOINT_OPTION,
+  openCheckpoint,
+  openModel,
+  runtimeOption,
+  type Runtime,
+} from './checkpoint-option.js';
 import { toJson } from './json.js';
 
 interface EvalOptions {
   readonly checkpoint?: string;
   readonly expressions?: string;
   readonly examples?: number;
+  readonly failures: number;
+  readonly runtime: Runtime;
   readonly json?: boolean;
 }
 
@@ -22,41 +32,82 @@ export function evalCommand(): Command {
     .option(
       '--examples <n>',
       "held-out expressions; left out, as many as the run's configuration says",
-      wholeNumber,
+      atLeast(1),
     )
+    .option('--failures <n>', 'show this many wrong answers, with both plans', atLeast(0), 10)
+    .addOption(runtimeOption())
     .option('--json', 'print { text, expected, value, expression, ok } a line for each, and last the summary')
-    .action(async ({ checkpoint: path, expressions, examples, json }: EvalOptions) => {
-      const checkpoint = await openCheckpoint(path);
+    .action(async (options: EvalOptions) => {
+      const { expressions, json } = options;
+      const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
-      const { evaluation } = config;
+      const stream = streamConfig(config);
+      const { examples, seed } = config.evaluation;
+      const count = options.examples ?? examples;
+      const model = await openModel(checkpoint, options.runtime);
       const questions = expressions
         ? await readQuestions(expressions)
-        : heldOutQuestions(streamConfig(config), examples ?? evaluation.examples, evaluation.seed);
-      const answers: Answer[] = [];
-      for (const a of answer(loadModel(checkpoint), questions)) {
-        answers.push(a);
+        : heldOutQuestions(stream, count, seed);
+      const answers = await answerAll(model, questions, (a) => {
         const { text, expected, value, expression, ok } = a;
         if (json) console.log(toJson({ text, expected, value, expression, ok }));
-      }
+      });
+      const beyond: Record<string, Summary> = {};
+      if (!expressions)
+        for (const [name, draw] of Object.entries(BEYOND)) {
+          const drawn = draw(stream, count, seed);
+          if (drawn.length) beyond[name] = summarize(await answerAll(model, drawn));
+        }
       const summary = summarize(answers);
-      if (json) return console.log(toJson(summary));
-      console.log(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
       const wrong = answers.filter((a) => !a.ok);
-      if (wrong.length) console.log(`\nwrong (${Math.min(wrong.length, SHOWN)} of ${wrong.length}):`);
-      for (const { text, expected, expression, value } of wrong.slice(0, SHOWN))
-        console.log(
-          `  ${text} = ${expected}\n    read as ${expression || 'nothing that can be written'} = ${value}`,
-        );
+      if (json) return console.log(toJson({ ...summary, beyond, failures: wrong.map(bothPlans) }));
+      console.log(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
+      if (Object.keys(beyond).length)
+        console.log(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
+      if (wrong.length)
+        console.log(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
+      for (const a of wrong.slice(0, options.failures)) console.log(`\n${failure(a)}`);
     });
 }
 
-const SHOWN = 10;
+const BEYOND = { 'an operation more': moreOperations, 'a digit more': longerNumbers };
 
-function wholeNumber(text: string): number {
-  const n = Number(text);
-  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('a whole number from 1 is expected.');
-  return n;
+/** A wrong answer with its plan and the right one; null where there is none, or none that fits into the model. */
+function bothPlans({ text, expected, value, expression, plan, expr }: Answer) {
+  return {
+    ...{ text, expected, value, expression },
+    predicted: plan && describe(plan),
+    right: plan && expr && rightPlan(expr, plan.depth),
+  };
 }
+
+function rightPlan(expr: Parameters<typeof tensorize>[0], depth: number): string | null {
+  try {
+    return describe(tensorize(expr, { depth }));
+  } catch (error) {
+    if (error instanceof TensorizeError) return null;
+    throw error;
+  }
+}
+
+function failure(a: Answer): string {
+  const { text, expected, value, predicted, right } = bothPlans(a);
+  const indented = (plan: string | null): string =>
+    (plan ?? 'none')
+      .split('\n')
+      .map((line) => `    ${line}`)
+      .join('\n');
+  return `  ${text} = ${expected}\n  predicted: ${value}\n${indented(predicted)}\n  right:\n${indented(right)}`;
+}
+
+const atLeast =
+  (least: number) =>
+  (text: string): number => {
+    const n = Number(text);
+    if (!Number.isInteger(n) || n < least)
+      throw new InvalidArgumentError(`a whole number from ${least} is expected.`);
+    return n;
+  };
 
 async function readQuestions(file: string): Promise<Question[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {

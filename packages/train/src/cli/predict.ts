@@ -1,11 +1,17 @@
 import { Command } from 'commander';
 import { describe } from '@dag/tensorize';
-import { loadModel } from '../trainer.js';
-import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
+import {
+  CHECKPOINT_OPTION,
+  openCheckpoint,
+  openModel,
+  runtimeOption,
+  type Runtime,
+} from './checkpoint-option.js';
 import { toJson } from './json.js';
 
 interface PredictOptions {
   readonly checkpoint?: string;
+  readonly runtime: Runtime;
   readonly json?: boolean;
 }
 
@@ -15,14 +21,16 @@ export function predictCommand(): Command {
       .description('Read an expression, write its program and run it.')
       .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
       .option(...CHECKPOINT_OPTION)
+      .addOption(runtimeOption())
       .option('--json', 'print { text, value, expression, tensors, checkpoint } as one line of JSON')
       // `-(2 + 3)` is a text, not an option.
       .allowUnknownOption()
-      .action(async (text: string, { checkpoint: path, json }: PredictOptions, command: Command) => {
+      .action(async (text: string, options: PredictOptions, command: Command) => {
         if (/^-{1,2}[a-z]/i.test(text)) command.error(`error: unknown option '${text}'`);
-        const checkpoint = await openCheckpoint(path);
-        const { value, expression, tensors } = loadModel(checkpoint).predict(text);
-        if (json) {
+        const checkpoint = await openCheckpoint(options.checkpoint);
+        const model = await openModel(checkpoint, options.runtime);
+        const { value, expression, tensors } = await model.predict(text);
+        if (options.json) {
           const { depth, V_mag, V_sign, O, G } = tensors;
           const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
           return console.log(

@@ -54,10 +54,15 @@ const MAX_DRAWS = 1000;
  * @throws {TrainError} `bad-config` where the block size has no room for such expressions.
  */
 export function streamText(config: StreamConfig, split: Split, index: number): string {
-  return drawText(config, split, index).text;
+  return streamExample(config, split, index).text;
 }
 
-function drawText(config: StreamConfig, split: Split, index: number): { text: string; ids: number[] } {
+/** The same with its tokens, and in the style 'compact', which decides the split. */
+export function streamExample(
+  config: StreamConfig,
+  split: Split,
+  index: number,
+): { text: string; plain: string; ids: number[] } {
   const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, style, blockSize } = config;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const options = {
@@ -73,7 +78,7 @@ function drawText(config: StreamConfig, split: Split, index: number): { text: st
     if (isHeldOut(plain) !== (split === 'held-out')) continue;
     const text = style === 'compact' ? plain : generateText({ ...options, style });
     const ids = tokenizer(config.tokenizer).encode(text);
-    if (ids.length <= blockSize) return { text, ids };
+    if (ids.length <= blockSize) return { text, plain, ids };
   }
   throw new TrainError(
     'bad-config',
@@ -95,7 +100,7 @@ function hash(text: string): number {
 /** Batch `index` of the training stream: texts index·B … index·B + B − 1 with the targets of all their prefixes. */
 export function trainingBatch(config: StreamConfig, index: number): Batch {
   const drawn = Array.from({ length: config.batchSize }, (_, b) =>
-    drawText(config, 'train', index * config.batchSize + b),
+    streamExample(config, 'train', index * config.batchSize + b),
   );
   return encodedBatch(drawn, config);
 }

@@ -1,0 +1,43 @@
+/**
+ * Makes packages/train/pretrained of the best checkpoint of a run: weights in half precision, without the optimiser's
+ * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/pretrained`
+ */
+import { decodeSafetensors } from '@dag/model';
+import { checkpointConfig, findCheckpoint, loadModel, writeCheckpoint } from '@dag/train';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const target = fileURLToPath(new URL('../pretrained', import.meta.url));
+const CARD = 'README.md';
+
+const [run = 'runs/pretrained'] = process.argv.slice(2);
+const checkpoint = await findCheckpoint(run, 'best', console.error);
+const model = loadModel(checkpoint);
+
+// Adam's second moment of an embedding is zero where it never had a gradient.
+const moments = decodeSafetensors(checkpoint.files.get('optimizer.safetensors')!).tensors.get(
+  'v.wte.weight',
+)!;
+const embedding = model.parameters.get('wte.weight')!;
+const width = embedding.shape[1]!;
+const kept = embedding.dataSync().map((w, i) => {
+  const row = Math.floor(i / width) * width;
+  return moments.data.subarray(row, row + width).some((v) => v !== 0) ? w : 0;
+});
+embedding.set(kept);
+
+const config = { ...checkpointConfig(checkpoint), init_from: 'scratch', outDir: 'runs/pretrained' };
+const folder = await mkdtemp(`${target}-`);
+try {
+  const files = new Map([['model.safetensors', model.save({ dtype: 'F16' })]]);
+  const { step } = checkpoint;
+  const { best } = checkpoint.state as { best: number };
+  const written = await writeCheckpoint(folder, step, files, { step, best, config }, { keep: 1, best });
+  for (const name of await readdir(target).catch(() => []))
+    if (name !== CARD) await rm(join(target, name), { recursive: true });
+  for (const name of await readdir(written)) await rename(join(written, name), join(target, name));
+  console.log(`${target}: step ${step}, ${(files.get('model.safetensors')!.length / 1e6).toFixed(2)} MB`);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}

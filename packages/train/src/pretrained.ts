@@ -1,0 +1,21 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { PredictorModel } from '@dag/model';
+import { readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { TrainError } from './error.js';
+import { loadModel } from './trainer.js';
+
+/** The shipped checkpoint, beside this package's `dist` and `src`. */
+export async function pretrainedCheckpoint(): Promise<Checkpoint> {
+  const folder = ['../pretrained', '../../pretrained']
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path));
+  if (folder === undefined)
+    throw new TrainError('no-checkpoint', 'this copy of @dag/train has no shipped checkpoint');
+  return readCheckpoint(folder);
+}
+
+/** The shipped model: expressions of up to eight numbers in symbols, words and questions. See pretrained/README.md. */
+export async function loadPretrained(): Promise<PredictorModel> {
+  return loadModel(await pretrainedCheckpoint());
+}

@@ -1,0 +1,86 @@
+import { evaluate, fromText, type Expr } from '@dag/expr';
+import { TrainError } from './error.js';
+import { streamExample, type StreamConfig } from './data/stream.js';
+
+/** One expression to evaluate on; `expected` is its value where the text is an expression, unless given. */
+export interface Question {
+  readonly text: string;
+  readonly expected: number;
+  /** What the text says, where it can be parsed. */
+  readonly expr: Expr | null;
+}
+
+/** Draws for each different expression that is wanted, before a stream counts as having no more. */
+const DRAWS_EACH = 20;
+
+/** Up to `count` different expressions that no training stream contains; fewer where there are no more of them. */
+export function heldOutQuestions(config: StreamConfig, count: number, seed: number): Question[] {
+  return drawQuestions(config, count, seed, () => true);
+}
+
+/** What a model was not trained on: expressions with an operation more than its stream has. */
+export function moreOperations(config: StreamConfig, count: number, seed: number): Question[] {
+  const operators = (plain: string): number => plain.match(/(?<=[\d)])[-+*/]/g)?.length ?? 0;
+  const longer = { ...config, numbers: config.numbers + 1, negatedGroups: 0 };
+  return drawQuestions(longer, count, seed, (plain) => operators(plain) === config.numbers);
+}
+
+/** What a model was not trained on: expressions in which a number has a digit more on one side or both. */
+export function longerNumbers(config: StreamConfig, count: number, seed: number): Question[] {
+  const { maxDigits, maxDecimals } = config;
+  const longer = { ...config, maxDigits: maxDigits + 1, maxDecimals: maxDecimals + 1 };
+  const isLonger = (literal: string): boolean => {
+    const [whole = '', decimals = ''] = literal.split('.');
+    return whole.length > maxDigits || decimals.length > maxDecimals;
+  };
+  return drawQuestions(longer, count, seed, (plain) => plain.match(/[\d.]+/g)!.some(isLonger));
+}
+
+/** `wanted` is asked of the expression in the style 'compact'. */
+function drawQuestions(
+  config: StreamConfig,
+  count: number,
+  seed: number,
+  wanted: (plain: string) => boolean,
+): Question[] {
+  const texts = new Set<string>();
+  for (let i = 0; texts.size < count && i < DRAWS_EACH * count; i++) {
+    const { text, plain } = streamExample({ ...config, seed }, 'held-out', i);
+    if (wanted(plain)) texts.add(text);
+  }
+  return [...texts].map(question);
+}
+
+/**
+ * A question from a line of a file: an expression in symbols or words, or a text, a tab and its expected value.
+ *
+ * @throws {TrainError} `bad-input` where the expected value is no number, or there is none and the text is no
+ * expression without variables.
+ */
+export function question(line: string): Question {
+  const [text = '', given] = line.split('\t');
+  const expr = readExpression(text);
+  if (given !== undefined) {
+    const expected = given.trim() === '' ? Number.NaN : Number(given);
+    if (Number.isNaN(expected) && given.trim() !== 'NaN')
+      throw new TrainError('bad-input', `the expected value '${given}' of '${text}' is no number`);
+    return { text, expected, expr };
+  }
+  if (!expr)
+    throw new TrainError(
+      'bad-input',
+      `'${text}' is no expression without variables; a text of another kind needs a tab and its expected value`,
+    );
+  return { text, expected: evaluate(expr), expr };
+}
+
+function readExpression(text: string): Expr | null {
+  try {
+    const expr = fromText(text);
+    // One with variables has no value of its own.
+    evaluate(expr);
+    return expr;
+  } catch {
+    return null;
+  }
+}
