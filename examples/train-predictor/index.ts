@@ -1,6 +1,7 @@
 /**
- * Trains a small plan predictor on streamed expressions, measures it on held-out ones, and shows plans that it
- * writes beside the true ones. Arguments are those of `dag train`, e.g. `npm start -- predictor-small --maxSteps=500`.
+ * Shows the shipped model at work; then trains a small one on streamed expressions, measures it on held-out ones, and
+ * shows plans that it writes beside the true ones. Arguments are those of `dag train`, e.g.
+ * `npm start -- predictor-small --maxSteps=500`.
  */
 import { describe, tensorize } from '@dag/tensorize';
 import {
@@ -9,9 +10,16 @@ import {
   formatSummary,
   heldOutQuestions,
   loadConfig,
+  loadPretrained,
   streamConfig,
   train,
 } from '@dag/train';
+
+const SHOWN = [
+  '2.5 * 3.0 + 1.0',
+  'What is 98765 times 43210?',
+  'minus one two point five divided by open three minus seven close',
+];
 
 const words = process.argv.slice(2);
 const options = words.filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('='));
@@ -24,10 +32,21 @@ if (earlier && config.init_from === 'scratch') {
   console.log(`Going on with the run in ${config.outDir}; remove that folder to start afresh.`);
   config = { ...config, init_from: 'resume' };
 }
+
+console.log(
+  'The model that is shipped reads symbols, words and questions, and its programs execute exactly:\n',
+);
+const shipped = await loadPretrained();
+for (const text of SHOWN) {
+  const { expression, value, tensors } = shipped.predict(text);
+  console.log(`${text}\n  ${expression} = ${value}`);
+  console.log(`${describe(tensors).replaceAll(/^/gm, '    ')}\n`);
+}
+
 const { depth, nLayer, nEmbd } = config.model;
 const { maxDigits, maxDecimals } = config.data;
 console.log(
-  `Training a GPT of ${nLayer} layers and width ${nEmbd} to read expressions of up to ${depth} numbers\n` +
+  `Now training a GPT of ${nLayer} layers and width ${nEmbd} to read expressions of up to ${depth} numbers\n` +
     `with up to ${maxDigits} + ${maxDecimals} digits, and to write the programs that compute them.\n` +
     'Ctrl-C stops and saves.\n',
 );
@@ -53,7 +72,7 @@ for await (const { text, value, expected, ok } of answer(model, longest)) {
   console.log(sideBySide(describe(model.predictPlans([text])), describe(tensorize(text, { depth }))));
   console.log(`  executed: ${value}   true: ${expected}   ${ok ? 'right' : 'WRONG'}`);
 }
-console.log(`\nTry it: npx dag predict "${longest[0]!.text}"`);
+console.log(`\nTry it: npx dag predict --checkpoint ${config.outDir} "${longest[0]!.text}"`);
 
 /** Two plans in 80 columns: two numbers a line, as long as they are. */
 function sideBySide(left: string, right: string): string {

@@ -38,15 +38,17 @@ export type Parameters = ReadonlyMap<string, Tensor>;
 /** Makes parameters, each from a random stream of its own, so that adding one changes no other. */
 export class ParameterBuilder {
   readonly parameters = new Map<string, Tensor>();
-  private readonly seed: number;
+  private readonly seed: number | null;
   private readonly device: Device | undefined;
 
-  constructor(seed: number, device?: Device) {
+  /** @param seed Of random weights; null: zeros, to be overwritten. */
+  constructor(seed: number | null, device?: Device) {
     this.seed = seed;
     this.device = device;
   }
 
   normal(name: string, shape: Shape, std: number): Tensor {
+    if (this.seed === null) return this.constant(name, shape, 0);
     return this.add(name, randn(shape, { seed: [this.seed, hash(name)], std, ...this.options() }));
   }
 

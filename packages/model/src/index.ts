@@ -34,5 +34,11 @@ export {
 export { PredictorModel, type PredictedValue, type PredictorConfig } from './predictor-model.js';
 export { loadSafetensors, saveSafetensors } from './safetensors/file.js';
 export { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
-export { toFloat32, type SafeDtype, type Safetensors, type SafeTensor } from './safetensors/tensor.js';
+export {
+  toFloat16,
+  toFloat32,
+  type SafeDtype,
+  type Safetensors,
+  type SafeTensor,
+} from './safetensors/tensor.js';
 export { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';

@@ -42,8 +42,8 @@ export class PredictorModel {
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
 
-  /** @param options.seed Of the initial weights: the same seed gives the same bits. */
-  constructor(config: PredictorConfig, { seed = 0, device }: { seed?: number; device?: Device } = {}) {
+  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
+  constructor(config: PredictorConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
     const build = new ParameterBuilder(seed, device);
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
@@ -128,7 +128,10 @@ export class PredictorModel {
    */
   static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
     const { tensors, metadata } = decodeSafetensors(file);
-    const model = new PredictorModel(configFrom(metadata['config'], 'PredictorModel.save'), options);
+    const model = new PredictorModel(configFrom(metadata['config'], 'PredictorModel.save'), {
+      ...options,
+      seed: null,
+    });
     model.setParameters(withAllRows(tensors, model.tokenizer.vocabSize));
     return model;
   }

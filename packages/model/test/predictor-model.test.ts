@@ -95,6 +95,26 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     expect(loaded.predict('2 + 3')).toEqual(model.predict('2 + 3'));
   });
 
+  it('is saved in half the bytes as halves, without the embeddings that are zero', () => {
+    const model = lively(readout);
+    const embedding = model.parameters.get('wte.weight')!;
+    const used = new Set(texts.flatMap((text) => model.tokenizer.encode(text)));
+    embedding.set(embedding.dataSync().map((w, i) => (used.has(Math.floor(i / 8)) ? w : 0)));
+    const file = model.save({ dtype: 'F16' });
+    expect(file.length).toBeLessThan(0.6 * lively(readout).save().length);
+    const { tensors } = decodeSafetensors(file);
+    expect([...(tensors.get('wte.rows')!.data as Int32Array)]).toEqual([...used].sort((a, b) => a - b));
+    expect(tensors.get('wte.weight')).toMatchObject({ dtype: 'F16', shape: [used.size, 8] });
+    const loaded = PredictorModel.load(file);
+    for (const [name, p] of loaded.parameters) {
+      const weights = model.parameters.get(name)!.dataSync();
+      p.dataSync().forEach((w, i) =>
+        expect(Math.abs(w - weights[i]!)).toBeLessThanOrEqual(2 ** -11 * Math.abs(weights[i]!) + 2 ** -25),
+      );
+    }
+    expect(loaded.save({ dtype: 'F16' })).toEqual(file);
+  });
+
   it('is causal: later tokens change no bit of the plan at an earlier one, soft or hard', () => {
     const model = lively(readout);
     const planOf = (text: string, hard: boolean): DagTensorFields => {
@@ -173,6 +193,15 @@ describe('a file that is none of this model', () => {
       encodeSafetensors(new Map(tensors).set('extra', small), metadata),
       'bad-file',
       /has a weight 'extra' that this model has not/,
+    ],
+    [
+      'its rows are not those of the embedding',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', { dtype: 'I32', shape: [1], data: Int32Array.of(7) }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows of 'wte\.weight' the file has/,
     ],
     ['it has no configuration', encodeSafetensors(tensors), 'bad-file', /holds no model configuration/],
     [

@@ -10,6 +10,7 @@ import {
   encodeSafetensors,
   loadSafetensors,
   saveSafetensors,
+  toFloat16,
   toFloat32,
   type SafeTensor,
 } from '../src/index.js';
@@ -164,6 +165,35 @@ describe('toFloat32', () => {
     expect(toFloat32({ dtype: 'F16', shape: [11], data })).toEqual(
       Float32Array.of(0, -0, 1, -2, 65504, 2 ** -14, 2 ** -24, Infinity, -Infinity, NaN, 0.333251953125),
     );
+  });
+
+  test('rounds floats to halves: each half is its own, and a float the nearest of them', () => {
+    const halves = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits);
+    const values = toFloat32({ dtype: 'F16', shape: [halves.length], data: halves });
+    const again = toFloat16(values);
+    halves.forEach((half, i) => {
+      if (Number.isNaN(values[i])) expect((again[i]! & 0x7fff) > 0x7c00).toBe(true);
+      else expect(again[i]).toBe(half);
+    });
+    const valueOf = (half: number): number =>
+      toFloat32({ dtype: 'F16', shape: [1], data: Uint16Array.of(half) })[0]!;
+    const floats = fc.float({ noNaN: true, min: -65504, max: 65504 });
+    const small = fc.float({ noNaN: true, min: -(2 ** -13), max: 2 ** -13 });
+    fc.assert(
+      fc.property(fc.oneof(floats, small), (x) => {
+        const half = toFloat16(Float32Array.of(x))[0]!;
+        const error = Math.abs(valueOf(half) - x);
+        for (const neighbour of [half - 1, half + 1].filter((h) => (h & 0x7fff) < 0x7c00)) {
+          const other = Math.abs(valueOf(neighbour) - x);
+          expect(error <= other).toBe(true);
+          // Of two as near to the even one.
+          if (error === other && error > 0) expect(half % 2).toBe(0);
+        }
+      }),
+    );
+    expect([...toFloat16(Float32Array.of(65519, 65520, -1e6, Infinity, 2 ** -25, 2 ** -26))]).toEqual([
+      ...[0x7bff, 0x7c00, 0xfc00, 0x7c00, 0, 0],
+    ]);
   });
 
   test('widens bfloat16 exactly', () => {

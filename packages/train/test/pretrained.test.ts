@@ -1,0 +1,82 @@
+/** @jest-environment ./packages/model/test/host-arrays-environment.js */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { execute } from '@dag/executor';
+import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
+import { answerAll, summarize } from '../src/evaluate.js';
+import { loadPretrained, pretrainedCheckpoint } from '../src/pretrained.js';
+import { heldOutQuestions, question, type Question } from '../src/questions.js';
+import { checkpointConfig, streamConfig } from '../src/trainer.js';
+
+const isInstalled = createRequire(import.meta.url)
+  .resolve.paths('onnxruntime-node')!
+  .some((path) => existsSync(join(path, 'onnxruntime-node')));
+const onnxIt = (name: string, test: () => Promise<void>): void =>
+  isInstalled ? it(name, test) : it.skip(`${name} (skipped: onnxruntime-node is not installed)`, test);
+
+let model: PredictorModel;
+let questions: Question[];
+beforeAll(async () => {
+  model = await loadPretrained();
+  const config = checkpointConfig(await pretrainedCheckpoint());
+  // Another seed than the one that chose the checkpoint.
+  questions = heldOutQuestions(streamConfig(config), 300, 77);
+});
+
+describe('the shipped model', () => {
+  it.each([
+    ['2.5 * 3.0 + 1.0', 8.5],
+    ['-(12 - 4.5) / 2 * (3 + 1)', -15],
+    ['two point five times three', 7.5],
+    ['minus one two plus open three times four close', 0],
+    ['What is 123 plus 456?', 579],
+    ['What is 98765 times 43210?', 98765 * 43210],
+    ['what is 12 divided by 5', 2.4],
+    ['12×3÷4 =', 9],
+  ])('reads %j', (text, value) => {
+    expect(model.predict(text).value).toBe(value);
+  });
+
+  it('answers held-out expressions right', async () => {
+    const { value, plan } = summarize(await answerAll(model, questions));
+    expect(value).toBeGreaterThan(0.97);
+    expect(plan).toBeGreaterThan(0.97);
+  });
+
+  it('is causal: what follows a text changes nothing of its plan', () => {
+    const asked = questions.slice(0, 20).map(({ text }) => model.tokenizer.encode(text));
+    for (const ids of asked) {
+      const half = ids.length >> 1;
+      const plan = (tokens: number[], at: number): number[][] => {
+        const { V_mag, V_sign, O, G } = model.plan(
+          model.forward(Int32Array.from(tokens), [1, tokens.length]),
+          {
+            hard: true,
+          },
+        );
+        return [V_mag, V_sign, O, G].map((field) => {
+          const width = field.size / tokens.length;
+          return [...field.dataSync().slice(at * width, (at + 1) * width)];
+        });
+      };
+      const others = ids.map((id, t) => (t <= half ? id : asked[0]![t % asked[0]!.length]!));
+      expect(plan(others, half)).toEqual(plan(ids, half));
+    }
+  });
+
+  onnxIt('is the same in onnxruntime', async () => {
+    const predictor = await OnnxPredictor.load(exportOnnx(model));
+    for (let from = 0; from < questions.length; from += 50) {
+      const texts = questions.slice(from, from + 50).map(({ text }) => text);
+      const { plans, values } = await predictor.predictPlans(texts);
+      expect(plans).toEqual(model.predictPlans(texts));
+      execute(plans).forEach((value, i) =>
+        expect(Math.abs(values[i]! - value)).toBeLessThanOrEqual(1e-12 * Math.abs(value)),
+      );
+    }
+    const [a] = await answerAll(predictor, [question('What is 2 plus 3?')]);
+    expect(a).toMatchObject({ value: 5, exact: true, planRight: true });
+  });
+});
