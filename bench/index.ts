@@ -92,6 +92,10 @@ interface Data {
 }
 
 const beforeDag = machine();
+interface Prediction {
+  readonly milliseconds: Readonly<Record<string, Record<'native' | 'onnx', { readonly p50: number } | null>>>;
+}
+const prediction = program<Prediction>('predict.ts');
 const dag = program<Dag>('dag.ts');
 const peakAtDag = beforeDag && Math.max(beforeDag.gflops, machine()!.gflops);
 rmSync(folder, { recursive: true });
@@ -132,6 +136,7 @@ const figures = {
   },
   dag: { peakGflops: peakAtDag, ...dag },
   data,
+  prediction,
   torch: rounds[0]!.torch && {
     version: rounds[0]!.torch.version,
     graphSeconds: rounds[0]!.torch.graphSeconds,
@@ -143,6 +148,7 @@ const number = (value: number | null | undefined, digits = 1): string => value?.
 const share = (value: number | null): string => (value === null ? '–' : `${(100 * value).toFixed(0)} %`);
 const { hard, soft } = dag.millionGraphsASecond;
 const { microsecondsACall: call, sharedPlan: rows } = dag;
+const asked = Object.values(prediction.milliseconds)[0]!;
 const peer = (name: string): string => number(figures.matmul.peerGflops?.[name], 0);
 
 const table: readonly (readonly [work: string, ours: string, reference: string])[] = [
@@ -180,6 +186,11 @@ const table: readonly (readonly [work: string, ours: string, reference: string])
     'one small graph',
     `${number(call.execute, 2)} µs`,
     `with gradients ${number(call.executeWithGradients, 2)}; PyTorch ${number(figures.torch && 1e6 * figures.torch.graphSeconds, 0)}`,
+  ],
+  [
+    'a prediction of the shipped model',
+    `${number(asked.onnx?.p50, 2)} ms`,
+    `onnxruntime, p50; by the cpu backend ${number(asked.native?.p50, 2)}`,
   ],
   [
     'value + gradients of a row',

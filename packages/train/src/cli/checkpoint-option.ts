@@ -1,4 +1,4 @@
-import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
+import { exportOnnx, OnnxPredictor, type OnnxOptions, type PredictorModel } from '@dag/model';
 import { Option } from 'commander';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoint.js';
 import { pretrainedCheckpoint } from '../pretrained.js';
@@ -27,7 +27,8 @@ export async function openCheckpoint(path: string | undefined): Promise<Checkpoi
 export async function openModel(
   checkpoint: Checkpoint,
   runtime: Runtime,
+  options?: OnnxOptions,
 ): Promise<PredictorModel | OnnxPredictor> {
   const model = loadModel(checkpoint);
-  return runtime === 'onnx' ? OnnxPredictor.load(exportOnnx(model)) : model;
+  return runtime === 'onnx' ? OnnxPredictor.load(exportOnnx(model), options) : model;
 }

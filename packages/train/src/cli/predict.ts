@@ -28,7 +28,8 @@ export function predictCommand(): Command {
       .action(async (text: string, options: PredictOptions, command: Command) => {
         if (/^-{1,2}[a-z]/i.test(text)) command.error(`error: unknown option '${text}'`);
         const checkpoint = await openCheckpoint(options.checkpoint);
-        const model = await openModel(checkpoint, options.runtime);
+        // One text is too little for threads to share.
+        const model = await openModel(checkpoint, options.runtime, { threads: 1 });
         const { value, expression, tensors } = await model.predict(text);
         if (options.json) {
           const { depth, V_mag, V_sign, O, G } = tensors;
