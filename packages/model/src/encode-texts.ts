@@ -8,6 +8,17 @@ export interface EncodedTexts {
   readonly last: number[];
 }
 
+/** Signs of print, of which BPE makes several rare tokens, and what keyboards have for them. */
+const KEYS = new Map([
+  ['×', '*'],
+  ['·', '*'],
+  ['÷', '/'],
+  ['−', '-'],
+]);
+
+/** The text as it is read: without blanks around it, × · ÷ − as * / -. */
+const typed = (text: string): string => text.trim().replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
+
 /** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
   const rows = texts.map((text) => encode(text, tokenizer, blockSize));
@@ -19,12 +30,12 @@ export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, bloc
 
 /** Whether `encodeTexts` takes a text. */
 export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number): boolean {
-  const { length } = tokenizer.encode(text.trim());
+  const { length } = tokenizer.encode(typed(text));
   return length > 0 && length <= blockSize;
 }
 
 function encode(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
-  const ids = tokenizer.encode(text.trim());
+  const ids = tokenizer.encode(typed(text));
   if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
   if (ids.length > blockSize)
     throw new ModelError(

@@ -70,7 +70,7 @@ export class PredictorModel {
   }
 
   /**
-   * The hard plan of each text as a whole: graph i is that of texts[i].
+   * The hard plan of each text as a whole: graph i is that of texts[i]. × · ÷ − are read as * / -.
    *
    * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
    */

@@ -145,6 +145,11 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     expect(magnitudes(3)).not.toEqual(magnitudes());
   });
 
+  it('reads the signs of print as those of keyboards', () => {
+    const model = lively(readout);
+    expect(model.predictPlans(['−2 × 3 ÷ 4·5'])).toEqual(model.predictPlans(['-2 * 3 / 4*5']));
+  });
+
   it('reads texts of one to blockSize tokens, without the space around them', () => {
     const model = new PredictorModel(configOf(readout));
     const fits = '1'.repeat(16);
