@@ -16,8 +16,8 @@ const KEYS = new Map([
   ['−', '-'],
 ]);
 
-/** The text as it is read: without blanks around it, × · ÷ − as * / -. */
-const typed = (text: string): string => text.trim().replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
+/** A text as models read it: × · ÷ − as * / -. */
+export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
 /** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
@@ -30,12 +30,12 @@ export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, bloc
 
 /** Whether `encodeTexts` takes a text. */
 export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number): boolean {
-  const { length } = tokenizer.encode(typed(text));
+  const { length } = tokenizer.encode(asTyped(text.trim()));
   return length > 0 && length <= blockSize;
 }
 
 function encode(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
-  const ids = tokenizer.encode(typed(text));
+  const ids = tokenizer.encode(asTyped(text.trim()));
   if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
   if (ids.length > blockSize)
     throw new ModelError(

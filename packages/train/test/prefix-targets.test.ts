@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { completePrefix, normalize, parse, wordsToText } from '@dag/expr';
-import { createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
+import { asTyped, createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
 import { tensorizeInto, zeroDag } from '@dag/tensorize';
 import type { PrefixTargets } from '../src/data/prefix-targets.js';
 import { batchOf, trainingBatch, type Batch, type StreamConfig } from '../src/data/stream.js';
@@ -12,7 +12,7 @@ function targetsOfEach({ texts, shape: [B, T] }: Batch, config: StreamConfig): P
   const registers = createRegisterTargets(B * T, config);
   const valid = new Uint8Array(B * T);
   for (const [b, text] of texts.entries()) {
-    const ids = tokens.encode(text).slice(0, T);
+    const ids = tokens.encode(asTyped(text)).slice(0, T);
     for (const t of ids.keys()) {
       // A character that is not whole yet says nothing.
       const typed = tokens.decode(ids.slice(0, t + 1)).replace(/\uFFFD+$/, '');
@@ -32,12 +32,7 @@ const OPENING = /^(what is|what's|how much is|calculate|compute)/i;
 
 /** What a begin of a text asks for, in symbols. */
 function symbolsOf(text: string): string {
-  const asked = text
-    .replace(OPENING, '')
-    .replace(/[?=] *$/, '')
-    .replaceAll('×', '*')
-    .replaceAll('÷', '/')
-    .replaceAll('−', '-');
+  const asked = text.replace(OPENING, '').replace(/[?=] *$/, '');
   return /[a-z]{2}|\d [a-z]$/i.test(asked) ? wordsToText(asked) : asked;
 }
 

@@ -1,6 +1,7 @@
 import { generateText, type TextStyle } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
+  asTyped,
   createRegisterTargets,
   tokenizer,
   type RegisterLayout,
@@ -77,7 +78,7 @@ export function streamExample(
     const plain = generateText({ ...options, style: 'compact' });
     if (isHeldOut(plain) !== (split === 'held-out')) continue;
     const text = style === 'compact' ? plain : generateText({ ...options, style });
-    const ids = tokenizer(config.tokenizer).encode(text);
+    const ids = tokenizer(config.tokenizer).encode(asTyped(text));
     if (ids.length <= blockSize) return { text, plain, ids };
   }
   throw new TrainError(
@@ -108,7 +109,7 @@ export function trainingBatch(config: StreamConfig, index: number): Batch {
 /** Tokens and targets of every prefix of `texts`. */
 export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
   return encodedBatch(
-    texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(text) })),
+    texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(asTyped(text)) })),
     config,
   );
 }
