@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config.js';
 export default defineConfig({
   name: 'pretrained',
   tokenizer: 'gpt2',
-  maxSteps: 12_000,
+  maxSteps: 15_000,
   batchSize: 64,
   model: { depth: 9, blockSize: 160, nLayer: 3, nHead: 4, nEmbd: 128, digits: 14 },
   data: { numbers: 8, maxDigits: 6, maxDecimals: 6, style: 'mixed', negatedGroups: 0.1, wholeNumbers: 0.25 },
