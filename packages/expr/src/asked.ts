@@ -14,12 +14,16 @@ const OPENING = new RegExp(`^\\s*(?:${OPENINGS.map((words) => words.join('\\s+')
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
 
-const SYMBOLS = new Map([
+/** Signs of print, and what keyboards have for them. */
+const KEYS = new Map([
   ['×', '*'],
   ['·', '*'],
   ['÷', '/'],
   ['−', '-'],
 ]);
+
+/** A text with × · ÷ − as * / -. */
+export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
 /**
  * The expression in a text that asks for it: blanks stand for "What is", from a question mark or an equals sign on all
@@ -28,14 +32,15 @@ const SYMBOLS = new Map([
 export function askedFor(text: string): string {
   const end = text.search(CLOSING);
   const asked = end < 0 ? text : text.slice(0, end);
-  return asked
-    .replace(OPENING, (opening) => ' '.repeat(opening.length))
-    .replace(/[×·÷−]/g, (symbol) => SYMBOLS.get(symbol)!);
+  return asTyped(asked).replace(OPENING, (opening) => ' '.repeat(opening.length));
 }
 
 /** Whether nothing but what may close a question stands in \`text\` from \`from\` to before \`to\`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
   CLOSED.test(text.slice(from, to));
+
+/** Whether a text asks: it begins with "What is" or the like, or ends in a question mark. */
+export const isQuestion = (text: string): boolean => OPENING.test(text) || /\?\s*$/.test(text);
 
 /** Whether a text is the begin of "What is", of which at least the first word is whole. */
 export function isOpening(text: string): boolean {

@@ -1,4 +1,4 @@
-export { fromText } from './asked.js';
+export { asTyped, fromText, isQuestion } from './asked.js';
 export { ExprError, type ExprErrorCode } from './error.js';
 export { evaluate } from './evaluate.js';
 export { type ChainType, type Expr } from './expr.js';

@@ -1,3 +1,4 @@
+import { asTyped } from '@dag/expr';
 import { ModelError } from './error.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -7,17 +8,6 @@ export interface EncodedTexts {
   readonly shape: readonly [B: number, T: number];
   readonly last: number[];
 }
-
-/** Signs of print, of which BPE makes several rare tokens, and what keyboards have for them. */
-const KEYS = new Map([
-  ['×', '*'],
-  ['·', '*'],
-  ['÷', '/'],
-  ['−', '-'],
-]);
-
-/** A text as models read it: × · ÷ − as * / -. */
-export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
 /** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {

@@ -1,4 +1,3 @@
-export { asTyped } from './encode-texts.js';
 export { ModelError, type ModelErrorCode } from './error.js';
 export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 export { exportOnnx } from './onnx/export-onnx.js';

@@ -16,6 +16,7 @@ import { predictionAt } from './plan-predictor/prediction-at.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
+import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { toFloat16, toFloat32, type SafeTensor } from './safetensors/tensor.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
 
@@ -152,36 +153,6 @@ export class PredictorModel {
       p.set(toFloat32(given));
     }
   }
-}
-
-const EMBEDDING = 'wte.weight';
-const ROWS = 'wte.rows';
-
-/** Rows that are not all zero. */
-function usedRows(data: Float32Array, width: number): number[] {
-  return Array.from({ length: data.length / width }, (_, row) => row).filter((row) =>
-    data.subarray(row * width, (row + 1) * width).some((w) => w !== 0),
-  );
-}
-
-/** Puts the rows of zeros back that `save` left out. */
-function withAllRows(
-  tensors: ReadonlyMap<string, SafeTensor>,
-  count: number,
-): ReadonlyMap<string, SafeTensor> {
-  const rows = tensors.get(ROWS);
-  const embedding = tensors.get(EMBEDDING);
-  if (!rows || !embedding) return tensors;
-  const ids = Array.from(rows.data as Int32Array);
-  const [stored, width] = embedding.shape;
-  if (width === undefined || stored !== ids.length || !ids.every((id) => id >= 0 && id < count))
-    throw new ModelError('bad-file', `'${ROWS}' does not say which rows of '${EMBEDDING}' the file has`);
-  const kept = toFloat32(embedding);
-  const data = new Float32Array(count * width);
-  ids.forEach((id, i) => data.set(kept.subarray(i * width, (i + 1) * width), id * width));
-  const all = new Map(tensors).set(EMBEDDING, { dtype: 'F32', shape: [count, width], data });
-  all.delete(ROWS);
-  return all;
 }
 
 /** The configuration in a file's metadata; its values are checked where the model is built. */

@@ -1,7 +1,4 @@
 /** @jest-environment ./packages/model/test/host-arrays-environment.js */
-import { createRequire } from 'node:module';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { execute } from '@dag/executor';
 import { generateText } from '@dag/expr';
@@ -14,12 +11,7 @@ import {
   type Readout,
   type TokenizerName,
 } from '../src/index.js';
-
-const isInstalled = createRequire(import.meta.url)
-  .resolve.paths('onnxruntime-node')!
-  .some((path) => existsSync(join(path, 'onnxruntime-node')));
-const onnx = isInstalled ? describe : describe.skip;
-const why = isInstalled ? '' : ' (skipped: onnxruntime-node is not installed)';
+import { onnxDescribe } from './onnxruntime.js';
 
 const CASES: readonly [Readout, TokenizerName, Partial<PredictorConfig>][] = [
   ['registers', 'char', {}],
@@ -52,7 +44,7 @@ const texts = Array.from({ length: 200 }, (_, index) =>
   }),
 );
 
-onnx(`an exported model${why}`, () => {
+onnxDescribe('an exported model', () => {
   it.each(CASES)('predicts what the model does: %s, %s, %p', async (readout, tokenizer, other) => {
     const model = lively(readout, tokenizer, other);
     const predictor = await OnnxPredictor.load(exportOnnx(model), { threads: 1 });

@@ -1,5 +1,5 @@
 import { execute } from '@dag/executor';
-import { format, type Expr } from '@dag/expr';
+import { format, isQuestion, type Expr } from '@dag/expr';
 import type { PredictedPlans } from '@dag/model';
 import { detensorize, tensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
 import type { Question } from './questions.js';
@@ -216,7 +216,7 @@ function nestingOf(text: string): number {
 }
 
 function styleOf(text: string): Answer['style'] {
-  if (/^\s*(?:what|how|calculate|compute|evaluate)\b|\?\s*$/i.test(text)) return 'question';
+  if (isQuestion(text)) return 'question';
   return /[a-z]/i.test(text) ? 'words' : 'symbols';
 }
 

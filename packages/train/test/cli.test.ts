@@ -1,23 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-
-/** A test that needs onnxruntime-node. */
-const onnxIt = (name: string, test: () => Promise<void>): void => {
-  if (
-    createRequire(import.meta.url)
-      .resolve.paths('onnxruntime-node')!
-      .some((path) => existsSync(join(path, 'onnxruntime-node')))
-  )
-    it(name, test);
-  else it.skip(`${name} (skipped: onnxruntime-node is not installed)`, test);
-};
+import { onnxIt } from '../../model/test/onnxruntime.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { completePrefix, normalize, parse, wordsToText } from '@dag/expr';
-import { asTyped, createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
+import { asTyped, completePrefix, normalize, parse, wordsToText } from '@dag/expr';
+import { createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
 import { tensorizeInto, zeroDag } from '@dag/tensorize';
 import type { PrefixTargets } from '../src/data/prefix-targets.js';
 import { batchOf, trainingBatch, type Batch, type StreamConfig } from '../src/data/stream.js';

@@ -1,20 +1,12 @@
 /** @jest-environment ./packages/model/test/host-arrays-environment.js */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { execute } from '@dag/executor';
 import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
+import { onnxIt } from '../../model/test/onnxruntime.js';
 import { answerAll, summarize } from '../src/evaluate.js';
 import { loadPretrained, pretrainedCheckpoint } from '../src/pretrained.js';
 import { heldOutQuestions, question, type Question } from '../src/questions.js';
 import { checkpointConfig, streamConfig } from '../src/trainer.js';
-
-const isInstalled = createRequire(import.meta.url)
-  .resolve.paths('onnxruntime-node')!
-  .some((path) => existsSync(join(path, 'onnxruntime-node')));
-const onnxIt = (name: string, test: () => Promise<void>): void =>
-  isInstalled ? it(name, test) : it.skip(`${name} (skipped: onnxruntime-node is not installed)`, test);
 
 let model: PredictorModel;
 let questions: Question[];

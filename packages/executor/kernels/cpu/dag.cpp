@@ -105,24 +105,26 @@ class Block {
     if (anyOf(isHard)) {
       values = hard.template forward<GRADIENTS>();
       if (GRADIENTS) hard.backward(upstream, wanted, MOST<T>);
-      isHard &= ~hard.redo;
+      isHard = without(isHard, hard.redo);
     }
-    isGeneral = inUse & ~isHard;
+    isGeneral = without(inUse, isHard);
     return anyOf(isGeneral) ? chosen(isGeneral, runGeneral<GRADIENTS>(upstream), values) : values;
   }
 
   /** gradient (+)= that of V_mag, V_sign, O or G. */
   void putV_mag(T* gradient, bool accumulate) {
-    put(gradient, width, accumulate, general.toMagnitude, general.bounded, [&](auto* to) { hard.writeNodes(hard.toMagnitude, to); });
+    put(gradient, width, accumulate, general.toMagnitude, general.bounded,
+        [&](auto* rows) { hard.writeNodes(hard.toMagnitude, rows); });
   }
   void putV_sign(T* gradient, bool accumulate) {
-    put(gradient, width, accumulate, general.toSign, general.bounded, [&](auto* to) { hard.writeNodes(hard.toSign, to); });
+    put(gradient, width, accumulate, general.toSign, general.bounded,
+        [&](auto* rows) { hard.writeNodes(hard.toSign, rows); });
   }
   void putO(T* gradient, bool accumulate) {
-    put(gradient, plan, accumulate, general.outO, general.bounded, [&](auto* to) { hard.writeO(to); });
+    put(gradient, plan, accumulate, general.outO, general.bounded, [&](auto* rows) { hard.writeO(rows); });
   }
   void putG(T* gradient, bool accumulate) {
-    put(gradient, depth, accumulate, general.outG, false, [&](auto* to) { hard.writeSteps(hard.outG, to); });
+    put(gradient, depth, accumulate, general.outG, false, [&](auto* rows) { hard.writeSteps(hard.outG, rows); });
   }
 
   /** Gradients in lanes, 0 where there is no graph. */
@@ -161,19 +163,22 @@ class Block {
     return anyOf(isHard) ? chosen(isGeneral, generalPath, hardPath()) : generalPath;
   }
 
-  /** `columns`: what the general path made, `bounded` where T has room for it; writeHard(rows) writes what the hard path made. */
+  /** `columns`: what the general path made, `bounded` where T has room for it; writeHard(rows) writes what the hard one made. */
   template <typename WriteHard>
-  DAG_INLINE void put(T* field, i64 stride, bool accumulate, const V* columns, bool bounded, const WriteHard& writeHard) {
+  DAG_INLINE void put(T* field, i64 stride, bool accumulate, const V* columns, bool bounded,
+                      const WriteHard& writeHard) {
     T* const gradient = field + row * stride;
     if (!accumulate && rows == L) {
       if (!anyOf(isGeneral)) return writeHard(gradient);
-      if (!anyOf(isHard)) return bounded ? toRows<T, false>(columns, stride, gradient) : toRows<T, true>(columns, stride, gradient);
+      if (!anyOf(isHard) && bounded) return toRows<T, false>(columns, stride, gradient);
+      if (!anyOf(isHard)) return toRows<T, true>(columns, stride, gradient);
     }
     putPart(gradient, stride, accumulate, columns, writeHard);
   }
 
   template <typename WriteHard>
-  __attribute__((noinline)) void putPart(T* gradient, i64 stride, bool accumulate, const V* columns, const WriteHard& writeHard) {
+  __attribute__((noinline)) void putPart(T* gradient, i64 stride, bool accumulate, const V* columns,
+                                         const WriteHard& writeHard) {
     if (anyOf(isHard)) writeHard(made);
     else toRows<f64, false>(columns, stride, made);
     for (i64 lane = 0; lane < rows; lane++) {
@@ -187,7 +192,7 @@ class Block {
   }
 };
 
-/** body(block, row, rows, piece) for each block, its inputs read, the pieces in parallel. */
+/** body(block, row, rows) for each block, its inputs read, the pieces in parallel. */
 template <bool GRADIENTS, i64 DEPTH, bool SHARED, typename T, typename Body>
 void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body) {
   using B = Block<DEPTH, SHARED, T>;

@@ -235,31 +235,18 @@ class HardBlock {
     return {up[bit / 64] >> bit % 64 & read, down[bit / 64] >> bit % 64 & read};
   }
 
-  /** body(j, lanes where node j is a numerator of the step, lanes where it is a denominator) in node order. */
-  template <typename Body>
+  /**
+   * body(j, lanes where node j is a numerator of the step, lanes where it is a denominator) in node order, or the latest
+   * node first.
+   */
+  template <bool BACKWARD = false, typename Body>
   DAG_INLINE void forTerms(i64 i, const Step& step, const Body& body) const {
-    const auto one = [&](i64 j) DAG_INLINE {
+    const i64 count = SHARED ? termCount[i] : depth() + i;
+    for (i64 n = 0; n < count; n++) {
+      const i64 t = BACKWARD ? count - 1 - n : n;
+      const i64 j = SHARED ? terms[i][t] : t;
       const Vec<u64> bit = splat(u64{1} << j);
       body(j, overlapping(step.up, bit), overlapping(step.down, bit));
-    };
-    if constexpr (SHARED) {
-      for (i64 t = 0; t < termCount[i]; t++) one(terms[i][t]);
-    } else {
-      const i64 count = depth() + i;
-      for (i64 j = 0; j < count; j++) one(j);
-    }
-  }
-  /** The latest node first. */
-  template <typename Body>
-  DAG_INLINE void forTermsBackward(i64 i, const Step& step, const Body& body) const {
-    const auto one = [&](i64 j) DAG_INLINE {
-      const Vec<u64> bit = splat(u64{1} << j);
-      body(j, overlapping(step.up, bit), overlapping(step.down, bit));
-    };
-    if constexpr (SHARED) {
-      for (i64 t = termCount[i] - 1; t >= 0; t--) one(terms[i][t]);
-    } else {
-      for (i64 j = depth() + i - 1; j >= 0; j--) one(j);
     }
   }
 
@@ -322,7 +309,7 @@ class HardBlock {
     const V toLogs = only(free, toSigns);
     scale[i] = toLinear + toLogs;
     if (SHARED && !anyOf(active)) {
-      forTermsBackward(i, step, [&](i64 j, Lanes isUp, Lanes isDown) DAG_INLINE {
+      forTerms<true>(i, step, [&](i64 j, Lanes isUp, Lanes isDown) DAG_INLINE {
         byLinear[j] = minusWhere(plusWhere(byLinear[j], isUp, toLinear), isDown, toLinear);
       });
       return;
@@ -337,7 +324,7 @@ class HardBlock {
     // With a denominator these others are 1, without one its inverse is.
     const V toNumerators = only(few, total) * inverse, toDenominator = only(few, toLogs) * inverse;
     V after = splat(1.0);
-    forTermsBackward(i, step, [&](i64 j, Lanes isUp, Lanes isDown) DAG_INLINE {
+    forTerms<true>(i, step, [&](i64 j, Lanes isUp, Lanes isDown) DAG_INLINE {
       byLinear[j] = minusWhere(plusWhere(byLinear[j], isUp, toLinear), isDown, toLinear);
       const V share = toNumerators * (before[i * 2 * depth() + j] * after);
       byProduct[j] = minusWhere(plusWhere(byProduct[j], isUp, share), isDown, toDenominator);

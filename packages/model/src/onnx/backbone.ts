@@ -1,3 +1,4 @@
+import { EMBEDDING, usedRows } from '../embedding-rows.js';
 import type { Parameters, GptConfig } from '../gpt.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
 
@@ -61,24 +62,19 @@ export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, confi
   return weights.norm('ln_f', x);
 }
 
-/** Rows that are all zero, as those of tokens that a shipped model has never seen, are stored once. */
+/** Of the rows that are all zero one is stored, in the last place. */
 function embedding(g: GraphBuilder, weights: Weights, tokens: Value): Value {
-  const { data, shape } = weights.data('wte.weight');
+  const { data, shape } = weights.data(EMBEDDING);
   const [vocabulary, C] = shape as [number, number];
-  const rowOf = new Int32Array(vocabulary);
-  const rows: Float32Array[] = [];
-  let zero = -1;
-  for (let id = 0; id < vocabulary; id++) {
-    const row = data.subarray(id * C, (id + 1) * C);
-    if (row.every((w) => w === 0)) {
-      if (zero < 0) zero = rows.push(row) - 1;
-      rowOf[id] = zero;
-    } else rowOf[id] = rows.push(row) - 1;
-  }
-  const table = new Float32Array(rows.length * C);
-  rows.forEach((row, i) => table.set(row, i * C));
+  const used = usedRows(data, C);
+  const rowOf = new Int32Array(vocabulary).fill(used.length);
+  const table = new Float32Array((used.length + 1) * C);
+  used.forEach((id, row) => {
+    rowOf[id] = row;
+    table.set(data.subarray(id * C, (id + 1) * C), row * C);
+  });
   const index = g.op('Gather', [g.tensor(rowOf, [vocabulary]), tokens]);
-  return g.op('Gather', [g.tensor(table, [rows.length, C]), index]);
+  return g.op('Gather', [g.tensor(table, [used.length + 1, C]), index]);
 }
 
 /** (T, T) 0 where a token may look, −∞ at later tokens. */

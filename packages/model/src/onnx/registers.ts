@@ -1,9 +1,8 @@
-import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from '../plan-predictor/layout.js';
+import { operatorCount, slotCount, type RegisterLayout } from '../plan-predictor/layout.js';
+import { CLASSES, LEVEL, NESTING, SHARE, SIGN, TIE } from '../plan-predictor/registers.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { Weights } from './backbone.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
-
-const CLASSES = operatorClasses.length;
 
 /** Registers with every choice made, of N = B·T tokens, in double: what `harden` gives. */
 export interface HardRegisters {
@@ -38,9 +37,9 @@ export function writeRegisters(
   const count = g.cumsum(written, 1);
   const slots = address(g, count, S);
   const operators = address(g, g.sub(count, written), K);
-  const negative = g.mul(records.minus, g.op('Sigmoid', [output(CLASSES)]));
-  const before = g.mul(records.count, g.op('Sigmoid', [output(CLASSES + 1)]));
-  const priority = g.add(output(CLASSES + 2), g.cumsum(output(CLASSES + 3), 1));
+  const negative = g.mul(records.minus, g.op('Sigmoid', [output(SIGN)]));
+  const before = g.mul(records.count, g.op('Sigmoid', [output(SHARE)]));
+  const priority = g.add(output(LEVEL), g.cumsum(output(NESTING), 1));
   const sumOver = (weight: Value, x: Value): Value => g.cumsum(g.mul(weight, g.unsqueeze(x, -1)), 1);
   const writtenClasses = g.cumsum(
     g.mul(g.unsqueeze(operators, 3), g.unsqueeze(g.slice(classes, 2, 1, CLASSES), 2)),
@@ -48,7 +47,7 @@ export function writeRegisters(
   );
   const priorities = g.sub(
     sumOver(operators, g.mul(written, priority)),
-    g.f32(Array.from({ length: K }, (_, k) => 0.1 * k)),
+    g.f32(Array.from({ length: K }, (_, k) => TIE * k)),
   );
   const flat = (x: Value, ...dims: number[]): Value => g.cast(g.reshape(x, [-1, ...dims]), 'f64');
   const digits = hardest(g, flat(digitRegisters(g, slots, records, layout), S, layout.digits, 10));

@@ -73,16 +73,16 @@ export interface Registers {
   readonly count: Tensor;
 }
 
-const CLASSES = operatorClasses.length;
+export const CLASSES = operatorClasses.length;
 /** Outputs of the writer: operator class (with none), minus is a sign, share before the point, level, nesting. */
-const SIGN = CLASSES;
-const SHARE = CLASSES + 1;
-const LEVEL = CLASSES + 2;
-const NESTING = CLASSES + 3;
+export const SIGN = CLASSES;
+export const SHARE = CLASSES + 1;
+export const LEVEL = CLASSES + 2;
+export const NESTING = CLASSES + 3;
 /** A token that no one has told anything writes no operator: softmax(3, 0, …) starts near none. */
 const NONE_BIAS = 3;
 /** Taken from the priority of operator k: the left one binds first among equals. */
-const TIE = 0.1;
+export const TIE = 0.1;
 
 /**
  * Writes registers from hidden states: each token makes small decisions of its own, running sums make the

@@ -9,7 +9,11 @@ export const CHECKPOINT_OPTION = [
   'a checkpoint or the folder of a run, or latest: the newest run in ./runs; left out, the shipped one',
 ] as const;
 
-export type Runtime = 'native' | 'onnx';
+/** What says which model a command asks, and what runs it. */
+export interface ModelOptions {
+  readonly checkpoint?: string;
+  readonly runtime: 'native' | 'onnx';
+}
 
 export const runtimeOption = (): Option =>
   new Option('--runtime <runtime>', 'what runs the model; onnx needs onnxruntime-node')
@@ -26,7 +30,7 @@ export async function openCheckpoint(path: string | undefined): Promise<Checkpoi
 /** The model of a checkpoint, on what is to run it. */
 export async function openModel(
   checkpoint: Checkpoint,
-  runtime: Runtime,
+  runtime: ModelOptions['runtime'],
   options?: OnnxOptions,
 ): Promise<PredictorModel | OnnxPredictor> {
   const model = loadModel(checkpoint);

@@ -11,16 +11,14 @@ import {
   openCheckpoint,
   openModel,
   runtimeOption,
-  type Runtime,
+  type ModelOptions,
 } from './checkpoint-option.js';
 import { toJson } from './json.js';
 
-interface EvalOptions {
-  readonly checkpoint?: string;
+interface EvalOptions extends ModelOptions {
   readonly expressions?: string;
   readonly examples?: number;
   readonly failures: number;
-  readonly runtime: Runtime;
   readonly json?: boolean;
 }
 

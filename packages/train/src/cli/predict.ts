@@ -5,13 +5,11 @@ import {
   openCheckpoint,
   openModel,
   runtimeOption,
-  type Runtime,
+  type ModelOptions,
 } from './checkpoint-option.js';
 import { toJson } from './json.js';
 
-interface PredictOptions {
-  readonly checkpoint?: string;
-  readonly runtime: Runtime;
+interface PredictOptions extends ModelOptions {
   readonly json?: boolean;
 }
 

@@ -1,7 +1,6 @@
-import { generateText, type TextStyle } from '@dag/expr';
+import { asTyped, generateText, type TextStyle } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
-  asTyped,
   createRegisterTargets,
   tokenizer,
   type RegisterLayout,

@@ -1,0 +1,34 @@
+import { ModelError } from './error.js';
+import { toFloat32, type SafeTensor } from './safetensors/tensor.js';
+
+/** Of the embedding, rows that are all zero, as those of tokens that a model was never trained on may be, are not stored. */
+export const EMBEDDING = 'wte.weight';
+/** The ids of the rows that a file has, where it has not all. */
+export const ROWS = 'wte.rows';
+
+/** Rows that are not all zero. */
+export function usedRows(data: Float32Array, width: number): number[] {
+  return Array.from({ length: data.length / width }, (_, row) => row).filter((row) =>
+    data.subarray(row * width, (row + 1) * width).some((w) => w !== 0),
+  );
+}
+
+/** Puts the rows of zeros back that `save` left out. */
+export function withAllRows(
+  tensors: ReadonlyMap<string, SafeTensor>,
+  count: number,
+): ReadonlyMap<string, SafeTensor> {
+  const rows = tensors.get(ROWS);
+  const embedding = tensors.get(EMBEDDING);
+  if (!rows || !embedding) return tensors;
+  const ids = Array.from(rows.data as Int32Array);
+  const [stored, width] = embedding.shape;
+  if (width === undefined || stored !== ids.length || !ids.every((id) => id >= 0 && id < count))
+    throw new ModelError('bad-file', `'${ROWS}' does not say which rows of '${EMBEDDING}' the file has`);
+  const kept = toFloat32(embedding);
+  const data = new Float32Array(count * width);
+  ids.forEach((id, i) => data.set(kept.subarray(i * width, (i + 1) * width), id * width));
+  const all = new Map(tensors).set(EMBEDDING, { dtype: 'F32', shape: [count, width], data });
+  all.delete(ROWS);
+  return all;
+}
