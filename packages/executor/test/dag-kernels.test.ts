@@ -200,6 +200,15 @@ describe.each(native)('on %s', (device) => {
     );
   });
 
+  it.each([16, 17, 31, 32, 33, 40])('so they are for graphs of depth %d', (depth) => {
+    const g = graphs(depth, 21, false, depth, { ...hard, density: 2 / depth });
+    const [expected, actual] = [run('reference', g, 'f32'), run(device, g, 'f32')];
+    expectSameBits(actual.values, expected.values);
+    for (const field of ['V_mag', 'V_sign', 'G'] as const)
+      expectSameBits(actual.gradients[field], expected.gradients[field]);
+    expectWithin(...lastBits('f32'))(actual.gradients.O, expected.gradients.O);
+  });
+
   it('soft plans agree with the reference to what the rounding of their logarithms, powers and cosines leaves', () => {
     fc.assert(
       fc.property(cases, ({ depth, size, seed, maxLog }) => {
