@@ -37,7 +37,7 @@ export function askedFor(text: string): string {
 
 /** Whether nothing but what may close a question stands in \`text\` from \`from\` to before \`to\`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
-  CLOSED.test(text.slice(from, to));
+  to <= from || CLOSED.test(text.slice(from, to));
 
 /** Whether a text asks: it begins with "What is" or the like, or ends in a question mark. */
 export const isQuestion = (text: string): boolean => OPENING.test(text) || /\?\s*$/.test(text);

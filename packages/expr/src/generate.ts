@@ -43,9 +43,18 @@ export function generateExpression(options: GenerateOptions): Expr {
  * @throws ExprError `bad-option`
  */
 export function generateText(options: GenerateOptions): string {
+  return generateTexts(options).text;
+}
+
+/**
+ * The same with its `plain` text, in the style 'compact': what examples that differ only in their writing have in common.
+ *
+ * @throws ExprError `bad-option`
+ */
+export function generateTexts(options: GenerateOptions): { text: string; plain: string } {
   const { drawn, random } = drawExample(options);
   // Written with what is drawn last, so that the style has no part in what the expression is.
-  return write(drawn, options.style ?? 'spaced', random);
+  return { text: write(drawn, options.style ?? 'spaced', random), plain: write(drawn, 'compact', random) };
 }
 
 function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random } {

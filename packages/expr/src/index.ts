@@ -4,7 +4,7 @@ export { evaluate } from './evaluate.js';
 export { type ChainType, type Expr } from './expr.js';
 export { format } from './format.js';
 export { fromMathNode, type MathNodeLike } from './from-math-node.js';
-export { generateExpression, generateText, type GenerateOptions } from './generate.js';
+export { generateExpression, generateText, generateTexts, type GenerateOptions } from './generate.js';
 export { normalize } from './normalize.js';
 export { parse } from './parse.js';
 export { completePrefix } from './prefix.js';

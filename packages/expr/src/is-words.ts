@@ -6,6 +6,8 @@ import { beginsVocabulary, isVocabulary, piecesOf } from './vocabulary.js';
  * name, at the end, may only begin a word where symbols could have no name: after a number or a group, and blanks.
  */
 export function isWords(text: string): boolean {
+  // Most texts have no letters, and pieces take longer to cut.
+  if (!/[a-z]/i.test(text)) return false;
   const pieces = piecesOf(text);
   const names = pieces.filter(({ written }) => !written).map(({ word }) => word);
   if (!names.every(isName)) return false;

@@ -1,5 +1,5 @@
 import { operatorCount, slotCount, type RegisterLayout } from '../plan-predictor/layout.js';
-import { CLASSES, LEVEL, NESTING, SHARE, SIGN, TIE } from '../plan-predictor/registers.js';
+import { CLASSES, OUTPUT, TIE } from '../plan-predictor/registers.js';
 import type { Tokenizer } from '../tokenizer/tokenizer.js';
 import type { Weights } from './backbone.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
@@ -37,9 +37,9 @@ export function writeRegisters(
   const count = g.cumsum(written, 1);
   const slots = address(g, count, S);
   const operators = address(g, g.sub(count, written), K);
-  const negative = g.mul(records.minus, g.op('Sigmoid', [output(SIGN)]));
-  const before = g.mul(records.count, g.op('Sigmoid', [output(SHARE)]));
-  const priority = g.add(output(LEVEL), g.cumsum(output(NESTING), 1));
+  const negative = g.mul(records.minus, g.op('Sigmoid', [output(OUTPUT.sign)]));
+  const before = g.mul(records.count, g.op('Sigmoid', [output(OUTPUT.share)]));
+  const priority = g.add(output(OUTPUT.level), g.cumsum(output(OUTPUT.nesting), 1));
   const sumOver = (weight: Value, x: Value): Value => g.cumsum(g.mul(weight, g.unsqueeze(x, -1)), 1);
   const writtenClasses = g.cumsum(
     g.mul(g.unsqueeze(operators, 3), g.unsqueeze(g.slice(classes, 2, 1, CLASSES), 2)),

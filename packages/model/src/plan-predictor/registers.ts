@@ -74,11 +74,8 @@ export interface Registers {
 }
 
 export const CLASSES = operatorClasses.length;
-/** Outputs of the writer: operator class (with none), minus is a sign, share before the point, level, nesting. */
-export const SIGN = CLASSES;
-export const SHARE = CLASSES + 1;
-export const LEVEL = CLASSES + 2;
-export const NESTING = CLASSES + 3;
+/** Which output of the writer, after those of the classes: minus is a sign, share before the point, level, nesting. */
+export const OUTPUT = { sign: CLASSES, share: CLASSES + 1, level: CLASSES + 2, nesting: CLASSES + 3 };
 /** A token that no one has told anything writes no operator: softmax(3, 0, …) starts near none. */
 const NONE_BIAS = 3;
 /** Taken from the priority of operator k: the left one binds first among equals. */
@@ -112,9 +109,9 @@ export class RegisterWriter {
     const slots = address(count.detach(), S);
     const operators = address(sub(count, written).detach(), K);
 
-    const negative = mul(features.minus, sigmoid(select(y, 2, SIGN)));
-    const before = mul(features.count, sigmoid(select(y, 2, SHARE)));
-    const priority = add(select(y, 2, LEVEL), cumsum(select(y, 2, NESTING), 1));
+    const negative = mul(features.minus, sigmoid(select(y, 2, OUTPUT.sign)));
+    const before = mul(features.count, sigmoid(select(y, 2, OUTPUT.share)));
+    const priority = add(select(y, 2, OUTPUT.level), cumsum(select(y, 2, OUTPUT.nesting), 1));
     const writtenPriority = cumsum(mul(operators, unsqueeze(mul(written.detach(), priority))), 1);
     return {
       digits: this.digitRegisters(slots, features),

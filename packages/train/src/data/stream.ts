@@ -1,4 +1,4 @@
-import { asTyped, generateText, type TextStyle } from '@dag/expr';
+import { asTyped, generateTexts, type TextStyle } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
@@ -73,10 +73,10 @@ export function streamExample(
       maxDecimals,
       negatedGroups,
       wholeNumbers,
+      style,
     };
-    const plain = generateText({ ...options, style: 'compact' });
+    const { text, plain } = generateTexts(options);
     if (isHeldOut(plain) !== (split === 'held-out')) continue;
-    const text = style === 'compact' ? plain : generateText({ ...options, style });
     const ids = tokenizer(config.tokenizer).encode(asTyped(text));
     if (ids.length <= blockSize) return { text, plain, ids };
   }
