@@ -76,6 +76,8 @@ function hash(text: string): number {
 export interface ForwardOptions {
   /** Turns dropout on; a number that no other training step uses, so that every step has masks of its own. */
   readonly dropoutSeed?: number | undefined;
+  /** Position of the first token; 0 where left out. */
+  readonly position?: number;
 }
 
 /**
@@ -100,16 +102,16 @@ export class Gpt {
     this.lnF = new Norm('ln_f', nEmbd, bias, build);
   }
 
-  /** tokens (B, T) of dtype i32, T ≤ blockSize → hidden states (B, T, C). */
-  forward(tokens: Tensor, { dropoutSeed }: ForwardOptions = {}): Tensor {
+  /** tokens (B, T) of dtype i32, position + T ≤ blockSize → hidden states (B, T, C). */
+  forward(tokens: Tensor, { dropoutSeed, position = 0 }: ForwardOptions = {}): Tensor {
     const [, time] = tokens.shape;
     const { blockSize } = this.config;
-    if (tokens.shape.length !== 2 || time === undefined || time > blockSize)
+    if (tokens.shape.length !== 2 || time === undefined || position + time > blockSize)
       throw new ModelError(
         'shape',
-        `Gpt: tokens are (B, T) with T up to ${blockSize}, given (${tokens.shape.join(', ')})`,
+        `Gpt: tokens are (B, T) with T up to ${blockSize - position}, given (${tokens.shape.join(', ')})`,
       );
-    let x = add(embedding(this.wte, tokens), narrow(this.wpe, 0, 0, time));
+    let x = add(embedding(this.wte, tokens), narrow(this.wpe, 0, position, time));
     x = this.blocks.reduce(
       (h, block) => block.forward(h, dropoutSeed),
       drop(x, this.config.dropout, dropoutSeed, 0),

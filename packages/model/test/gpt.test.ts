@@ -116,8 +116,22 @@ describe('the backbone', () => {
     expect(() => new Gpt({ ...config, ...wrong }, new ParameterBuilder(0))).toThrow(message);
   });
 
+  it('reads a text from any position on', () => {
+    const build = new ParameterBuilder(0);
+    const gpt = new Gpt(config, build);
+    const tokens = tensor(Int32Array.of(3, 1, 4, 1, 5), [1, 5]);
+    const shifted = gpt.forward(tokens, { position: 2 }).dataSync();
+    expect(shifted).not.toEqual(gpt.forward(tokens).dataSync());
+    // The same as from the first position, once its embeddings are those of the third and so on.
+    const wpe = build.parameters.get('wpe.weight')!;
+    wpe.set([...wpe.dataSync().subarray(2 * 16), ...new Float32Array(2 * 16)]);
+    expect(gpt.forward(tokens).dataSync()).toEqual(shifted);
+  });
+
   it('refuses more tokens than its block holds', () => {
     const gpt = new Gpt(config, new ParameterBuilder(0));
     expect(() => gpt.forward(tensor(new Int32Array(9), [1, 9]))).toThrow(/T up to 8, given \(1, 9\)/);
+    const tokens = tensor(new Int32Array(6), [1, 6]);
+    expect(() => gpt.forward(tokens, { position: 3 })).toThrow(/T up to 5, given \(1, 6\)/);
   });
 });

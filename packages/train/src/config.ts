@@ -40,6 +40,8 @@ const DATA = {
     .describe('spaced, compact, loose, words, question, mixed'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
+  lengthGroup: count.default(1).describe('batches that deal out their expressions by length; 1: none'),
+  anyPosition: z.boolean().default(false).describe('train texts at any position, not at the first alone'),
   workers: count.default(1).describe('threads that make batches'),
   prefetch: count.default(8).describe('batches made ahead'),
 };

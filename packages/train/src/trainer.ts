@@ -43,7 +43,7 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 export function streamConfig(config: TrainConfig): StreamConfig {
   const { seed, batchSize, model, data } = config;
   const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers } = data;
+  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, lengthGroup, anyPosition } = data;
   // A readout without registers reads numbers of any length.
   const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
@@ -58,6 +58,8 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     style,
     negatedGroups,
     wholeNumbers,
+    lengthGroup,
+    anyPosition,
     tokenizer: config.tokenizer,
   };
 }
@@ -295,7 +297,8 @@ async function trainStep(run: Run, config: TrainConfig, batches: Prefetcher<Batc
     const batch = await batches.next();
     scope(() => {
       const dropoutSeed = config.model.dropout > 0 ? run.step * accumulate + micro : undefined;
-      const prediction = model.forward(batch.tokens, batch.shape, { dropoutSeed });
+      const { tokens, shape, position } = batch;
+      const prediction = model.forward(tokens, shape, { dropoutSeed, position });
       const losses = computeLosses(model, prediction, batch, config.losses);
       affine(losses.total, 1 / accumulate).backward();
       loss += losses.total.item() / accumulate;

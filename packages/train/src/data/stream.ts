@@ -24,6 +24,10 @@ export interface StreamConfig extends RegisterLayout {
   readonly style: TextStyle;
   readonly negatedGroups: number;
   readonly wholeNumbers: number;
+  /** Batches that deal out their texts by length, so that little of a batch is padding; 1, where left out: none. */
+  readonly lengthGroup?: number;
+  /** Whether a batch begins at any position, so that all of them are trained alike, or at the first alone. */
+  readonly anyPosition?: boolean;
 }
 
 /** Expressions whose prefixes are all trained: B texts, padded to T tokens. */
@@ -32,6 +36,8 @@ export interface Batch {
   readonly shape: readonly [B: number, T: number];
   /** (B, T) ids; after the end of a text: 0. */
   readonly tokens: Int32Array;
+  /** Position of the first token of each text, up to blockSize − T. */
+  readonly position: number;
   /** (B, T) 1 where the text up to this token can be completed to an expression, which the targets describe. */
   readonly valid: Uint8Array;
   /** B·T graphs; the zero DAG where not valid. */
@@ -57,12 +63,15 @@ export function streamText(config: StreamConfig, split: Split, index: number): s
   return streamExample(config, split, index).text;
 }
 
-/** The same with its tokens, and in the style 'compact', which decides the split. */
-export function streamExample(
-  config: StreamConfig,
-  split: Split,
-  index: number,
-): { text: string; plain: string; ids: number[] } {
+/** A text with its tokens, and in the style 'compact', which decides the split. */
+export interface Example {
+  readonly text: string;
+  readonly plain: string;
+  readonly ids: readonly number[];
+}
+
+/** The same, whole. */
+export function streamExample(config: StreamConfig, split: Split, index: number): Example {
   const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, style, blockSize } = config;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const options = {
@@ -97,12 +106,37 @@ function hash(text: string): number {
   return (h ^ (h >>> 13)) >>> 0;
 }
 
-/** Batch `index` of the training stream: texts index·B … index·B + B − 1 with the targets of all their prefixes. */
+/**
+ * Batch `index` of the training stream with the targets of all prefixes. With a `lengthGroup` of n, batches i·n …
+ * i·n + n − 1 are the texts i·n·B … (i + 1)·n·B − 1 sorted by length and dealt out in a random order; else a batch is
+ * the texts index·B … index·B + B − 1.
+ */
 export function trainingBatch(config: StreamConfig, index: number): Batch {
-  const drawn = Array.from({ length: config.batchSize }, (_, b) =>
-    streamExample(config, 'train', index * config.batchSize + b),
-  );
-  return encodedBatch(drawn, config);
+  const { batchSize, lengthGroup = 1, anyPosition, seed } = config;
+  const group = Math.floor(index / lengthGroup);
+  const drawn = groupOf(config, group, lengthGroup * batchSize);
+  const from = shuffled(lengthGroup, hash(`${seed} ${group}`))[index % lengthGroup]! * batchSize;
+  const batch = encodedBatch(drawn.slice(from, from + batchSize), config);
+  const room = config.blockSize - batch.shape[1] + 1;
+  return anyPosition ? { ...batch, position: hash(`${seed} ${index}`) % room } : batch;
+}
+
+const lastGroups = new WeakMap<StreamConfig, { group: number; drawn: readonly Example[] }>();
+
+/** Texts group·size … group·size + size − 1, by length where they are more than a batch. Of each configuration the last group is kept: the next batch is of it. */
+function groupOf(config: StreamConfig, group: number, size: number): readonly Example[] {
+  const last = lastGroups.get(config);
+  if (last?.group === group) return last.drawn;
+  const drawn = Array.from({ length: size }, (_, i) => streamExample(config, 'train', group * size + i));
+  if (size > config.batchSize) drawn.sort((a, b) => a.ids.length - b.ids.length);
+  lastGroups.set(config, { group, drawn });
+  return drawn;
+}
+
+/** The numbers 0 … count − 1 in an order that `seed` decides. */
+function shuffled(count: number, seed: number): number[] {
+  const key = (i: number): number => hash(`${seed} ${i}`);
+  return Array.from({ length: count }, (_, i) => i).sort((a, b) => key(a) - key(b));
 }
 
 /** Tokens and targets of every prefix of `texts`. */
@@ -116,7 +150,7 @@ export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
 /** Lengths are rounded up to a multiple of this, so that batches have few different shapes. */
 const LENGTH_STEP = 8;
 
-function encodedBatch(examples: readonly { text: string; ids: number[] }[], config: StreamConfig): Batch {
+function encodedBatch(examples: readonly Omit<Example, 'plain'>[], config: StreamConfig): Batch {
   const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const T = Math.min(config.blockSize, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
   const B = examples.length;
@@ -132,7 +166,7 @@ function encodedBatch(examples: readonly { text: string; ids: number[] }[], conf
     writePrefixTargets(targets, b * T, tokenTexts(row, config.tokenizer), config);
   });
   const texts = examples.map(({ text }) => text);
-  return { texts, shape: [B, T], tokens, values: execute(targets.plan), ...targets };
+  return { texts, shape: [B, T], tokens, position: 0, values: execute(targets.plan), ...targets };
 }
 
 const knownTexts = new Map<TokenizerName, Map<number, string>>();
