@@ -40,8 +40,7 @@ const DATA = {
     .describe('spaced, compact, loose, words, question, mixed'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
-  lengthGroup: count.default(1).describe('batches that deal out their expressions by length; 1: none'),
-  anyPosition: z.boolean().default(false).describe('train texts at any position, not at the first alone'),
+  shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
   workers: count.default(1).describe('threads that make batches'),
   prefetch: count.default(8).describe('batches made ahead'),
 };

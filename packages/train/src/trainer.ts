@@ -41,9 +41,9 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 
 /** The stream's part of a training configuration. */
 export function streamConfig(config: TrainConfig): StreamConfig {
-  const { seed, batchSize, model, data } = config;
+  const { seed, batchSize, accumulate, model, data } = config;
   const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, lengthGroup, anyPosition } = data;
+  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, shiftEvery } = data;
   // A readout without registers reads numbers of any length.
   const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
@@ -58,8 +58,8 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     style,
     negatedGroups,
     wholeNumbers,
-    lengthGroup,
-    anyPosition,
+    accumulate,
+    shiftEvery,
     tokenizer: config.tokenizer,
   };
 }
@@ -290,19 +290,24 @@ interface StepReport {
 async function trainStep(run: Run, config: TrainConfig, batches: Prefetcher<Batch>): Promise<StepReport> {
   const { model, optimizer } = run;
   const { accumulate } = config;
+  const micro: Batch[] = [];
+  while (micro.length < accumulate) micro.push(await batches.next());
+  const tokens = micro.map(({ valid }) => valid.reduce((n, v) => n + v, 0));
+  const allTokens = tokens.reduce((a, b) => a + b);
   for (const p of model.parameters.values()) p.zeroGrad();
   let loss = 0;
   const parts: Record<string, number> = {};
-  for (let micro = 0; micro < accumulate; micro++) {
-    const batch = await batches.next();
+  for (const [i, batch] of micro.entries()) {
+    // The losses of a batch are means over its tokens: together they are a mean over those of the step.
+    const share = tokens[i]! / Math.max(1, allTokens);
     scope(() => {
-      const dropoutSeed = config.model.dropout > 0 ? run.step * accumulate + micro : undefined;
-      const { tokens, shape, position } = batch;
-      const prediction = model.forward(tokens, shape, { dropoutSeed, position });
+      const dropoutSeed = config.model.dropout > 0 ? run.step * accumulate + i : undefined;
+      const { position, shape } = batch;
+      const prediction = model.forward(batch.tokens, shape, { dropoutSeed, position });
       const losses = computeLosses(model, prediction, batch, config.losses);
-      affine(losses.total, 1 / accumulate).backward();
-      loss += losses.total.item() / accumulate;
-      for (const [name, part] of losses.parts) parts[name] = (parts[name] ?? 0) + part.item() / accumulate;
+      affine(losses.total, share).backward();
+      loss += losses.total.item() * share;
+      for (const [name, part] of losses.parts) parts[name] = (parts[name] ?? 0) + part.item() * share;
     });
   }
   run.step++;

@@ -24,10 +24,10 @@ export interface StreamConfig extends RegisterLayout {
   readonly style: TextStyle;
   readonly negatedGroups: number;
   readonly wholeNumbers: number;
-  /** Batches that deal out their texts by length, so that little of a batch is padding; 1, where left out: none. */
-  readonly lengthGroup?: number;
-  /** Whether a batch begins at any position, so that all of them are trained alike, or at the first alone. */
-  readonly anyPosition?: boolean;
+  /** Batches of a step, which deal out its texts by length, so that little of each is padding; 1 where left out. */
+  readonly accumulate?: number;
+  /** Steps until texts may begin one position later, so that the last positions are trained as well; 0 or left out: never. */
+  readonly shiftEvery?: number;
 }
 
 /** Expressions whose prefixes are all trained: B texts, padded to T tokens. */
@@ -107,36 +107,31 @@ function hash(text: string): number {
 }
 
 /**
- * Batch `index` of the training stream with the targets of all prefixes. With a `lengthGroup` of n, batches i·n …
- * i·n + n − 1 are the texts i·n·B … (i + 1)·n·B − 1 sorted by length and dealt out in a random order; else a batch is
- * the texts index·B … index·B + B − 1.
+ * Batch `index` of the training stream with the targets of all prefixes. With `accumulate` of n, the batches i·n …
+ * i·n + n − 1 are the texts i·n·B … (i + 1)·n·B − 1 from the shortest to the longest.
  */
 export function trainingBatch(config: StreamConfig, index: number): Batch {
-  const { batchSize, lengthGroup = 1, anyPosition, seed } = config;
-  const group = Math.floor(index / lengthGroup);
-  const drawn = groupOf(config, group, lengthGroup * batchSize);
-  const from = shuffled(lengthGroup, hash(`${seed} ${group}`))[index % lengthGroup]! * batchSize;
-  const batch = encodedBatch(drawn.slice(from, from + batchSize), config);
-  const room = config.blockSize - batch.shape[1] + 1;
-  return anyPosition ? { ...batch, position: hash(`${seed} ${index}`) % room } : batch;
+  const { accumulate = 1, batchSize, blockSize, seed, shiftEvery = 0 } = config;
+  const step = Math.floor(index / accumulate);
+  const from = (index % accumulate) * batchSize;
+  const batch = encodedBatch(examplesOf(config, step).slice(from, from + batchSize), config);
+  if (shiftEvery === 0) return batch;
+  const last = Math.min(blockSize - batch.shape[1], Math.floor(step / shiftEvery));
+  return { ...batch, position: hash(`${seed} ${index}`) % (last + 1) };
 }
 
-const lastGroups = new WeakMap<StreamConfig, { group: number; drawn: readonly Example[] }>();
+const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly Example[] }>();
 
-/** Texts group·size … group·size + size − 1, by length where they are more than a batch. Of each configuration the last group is kept: the next batch is of it. */
-function groupOf(config: StreamConfig, group: number, size: number): readonly Example[] {
-  const last = lastGroups.get(config);
-  if (last?.group === group) return last.drawn;
-  const drawn = Array.from({ length: size }, (_, i) => streamExample(config, 'train', group * size + i));
-  if (size > config.batchSize) drawn.sort((a, b) => a.ids.length - b.ids.length);
-  lastGroups.set(config, { group, drawn });
-  return drawn;
-}
-
-/** The numbers 0 … count − 1 in an order that `seed` decides. */
-function shuffled(count: number, seed: number): number[] {
-  const key = (i: number): number => hash(`${seed} ${i}`);
-  return Array.from({ length: count }, (_, i) => i).sort((a, b) => key(a) - key(b));
+/** The texts of a step. Of each configuration those of the last one are kept: the next batch is of the same step. */
+function examplesOf(config: StreamConfig, step: number): readonly Example[] {
+  const last = lastSteps.get(config);
+  if (last?.step === step) return last.examples;
+  const { accumulate = 1, batchSize } = config;
+  const size = accumulate * batchSize;
+  const examples = Array.from({ length: size }, (_, i) => streamExample(config, 'train', step * size + i));
+  if (accumulate > 1) examples.sort((a, b) => a.ids.length - b.ids.length);
+  lastSteps.set(config, { step, examples });
+  return examples;
 }
 
 /** Tokens and targets of every prefix of `texts`. */
