@@ -7,15 +7,12 @@
  * again. `--sanitize` makes the library of the sanitizer tests in native/sanitize instead, of the widest variant alone:
  * instrumented code takes long to compile, and the tests run that one.
  */
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { findCompiler } from './compiler.js';
+import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(packageFolder, 'kernels');
@@ -66,33 +63,20 @@ const LINK =
       ]
     : [];
 
-async function filesOf(folder, ending) {
-  const names = await readdir(folder, { recursive: true });
-  return names.filter((name) => name.endsWith(ending)).sort();
-}
-
-/** What every object depends on besides its source and flags: the compiler and all headers. */
-async function hashOfCommon(compiler) {
-  const hash = createHash('sha256').update(compiler.version);
-  for (const name of await filesOf(kernels, '.h'))
-    hash.update(name).update(await readFile(join(kernels, name)));
-  return hash;
-}
-
 /** The objects of the library: where each lies, and the arguments that make it. */
 async function objectsOf(compiler) {
-  const common = await hashOfCommon(compiler);
   const runtime = join('cpu', 'runtime');
+  const headers = (await filesOf(kernels, '.h')).filter((name) => !name.startsWith('cuda'));
   const sources = (await filesOf(join(kernels, 'cpu'), '.cpp')).map((name) => join('cpu', name));
   const object = async (source, variant, variantFlags) => {
     const path = join(kernels, source);
     const flags = [...FLAGS, ...SANITIZERS, contraction(source), ...variantFlags];
-    const hash = common
-      .copy()
-      .update(flags.join(' '))
-      .update(await readFile(path));
-    const name = `${basename(source, '.cpp')}${variant}-${hash.digest('hex').slice(0, 16)}.o`;
-    return { file: join(objects, name), args: [...flags, '-c', path] };
+    const files = [...headers.map((name) => join(kernels, name)), path];
+    const hash = await hashOf([compiler.version, flags.join(' ')], files);
+    return {
+      file: join(objects, `${basename(source, '.cpp')}${variant}-${hash}.o`),
+      args: [...flags, '-c', path],
+    };
   };
   return Promise.all(
     sources.flatMap((source) =>
@@ -105,34 +89,14 @@ async function objectsOf(compiler) {
   );
 }
 
-/** Runs the compiler and puts its output in place whole: of two builds at once, or of one that was stopped, too. */
-async function make(compiler, args, output) {
-  const part = `${output}.${process.pid}`;
-  const { stderr } = await promisify(execFile)(compiler.command, [...args, '-o', part]);
-  if (stderr) console.error(stderr);
-  await rename(part, output);
-}
-
-async function build(compiler) {
+async function build({ command, ...compiler }) {
   await mkdir(objects, { recursive: true });
   const needed = await objectsOf(compiler);
-  const missing = needed.filter(({ file }) => !existsSync(file)).values();
-  const work = async () => {
-    for (const { file, args } of missing) await make(compiler, args, file);
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  const said = (text) => text && console.error(text);
+  await makeMissing(command, needed, (_, text) => said(text));
   const files = needed.map(({ file }) => file);
-  await make(compiler, ['-shared', ...files, ...SANITIZERS, ...LINK], join(target, 'dag_executor.so'));
-  await removeOld(new Set(files));
-}
-
-/** Of what this build did not need, what no other build that runs now can need either. */
-async function removeOld(needed) {
-  for (const name of await readdir(objects)) {
-    const file = join(objects, name);
-    const made = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-    if (!needed.has(file) && Date.now() - made > 3_600_000) await rm(file, { force: true });
-  }
+  said(await make(command, ['-shared', ...files, ...SANITIZERS, ...LINK], join(target, 'dag_executor.so')));
+  await removeOld(objects, new Set(files));
 }
 
 const compiler = ['linux', 'darwin'].includes(platform)

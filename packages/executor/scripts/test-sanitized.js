@@ -1,5 +1,6 @@
 /**
- * Runs the executor's tests on kernels that are built with AddressSanitizer and UndefinedBehaviorSanitizer. The first
+ * Runs the executor's tests on kernels that are built with AddressSanitizer and UndefinedBehaviorSanitizer, those of CUDA
+ * on their emulator. The first
  * fault ends the process with a report of where it is. Needs GCC: Node is not built with the sanitizer, so its runtime is
  * loaded before all else.
  */
@@ -26,7 +27,8 @@ function sanitizerRuntime() {
   process.exit(1);
 }
 
-node([join(packageFolder, 'scripts', 'build-native.js'), '--sanitize']);
+for (const build of ['build-native.js', 'build-cuda.js'])
+  node([join(packageFolder, 'scripts', build), '--sanitize']);
 node(
   [
     '--experimental-vm-modules',
@@ -36,6 +38,10 @@ node(
   ],
   {
     DAG_CPU_LIBRARY: join(packageFolder, 'native', 'sanitize', 'dag_executor.so'),
+    // The emulator of CUDA with blocks of memory of their very size, and threads the other way round.
+    DAG_CUDA_EMULATOR: 'cuda-sanitize',
+    DAG_CUDA_NO_CACHE: '1',
+    DAG_CUDA_EMULATOR_ORDER: 'reverse',
     LD_PRELOAD: sanitizerRuntime(),
     // Node frees little of what it has when it ends.
     ASAN_OPTIONS: 'detect_leaks=0',

@@ -125,6 +125,8 @@ export interface Backend {
   /** A copy of the contents once all work queued before is done. */
   read(storage: Storage): Promise<HostArray>;
   readSync(storage: Storage): HostArray;
+  /** The smallest and the largest of whole numbers; null where there are none, or it would take waiting for the device. */
+  rangeOf(storage: Storage): readonly [low: number, high: number] | null;
 
   fill(y: Storage, value: number): void;
   /** Converts element by element between dtypes, as a typed array does. */

@@ -1,18 +1,25 @@
 import type { Backend, Device } from './backend.js';
 import { createCpu } from './backends/cpu/index.js';
-import { environment, loadLibrary, type Library } from './backends/cpu/library.js';
+import type { CudaDevice } from './backends/cuda/device.js';
+import { createCuda } from './backends/cuda/index.js';
+import { loadLibrary, type Library } from './backends/cpu/library.js';
+import { environment } from './backends/native.js';
 import { reference } from './backends/reference/index.js';
 import { ExecutorError } from './error.js';
 
 /** What a backend runs on. */
 export interface BackendInfo {
   readonly device: Device;
-  /** Threads that a kernel runs on. */
+  /** Threads that a kernel runs on; `cuda`: multiprocessors. */
   readonly threads: number;
   /** `cpu`: the instruction set of its kernels, `avx512`, `avx2` or `baseline`. */
   readonly variant?: string;
-  /** `cpu`: the file that its kernels were loaded from. */
+  /** `cpu`: the file that its kernels were loaded from. `cuda`: that of the driver. */
   readonly library?: string;
+  /** `cuda`: what the GPU is called. */
+  readonly name?: string;
+  /** `cuda`: its compute capability, such as 9. */
+  readonly capability?: number;
 }
 
 type Loaded = { readonly backend: Backend; readonly library: Library } | { readonly reason: ExecutorError };
@@ -34,6 +41,20 @@ function loadCpu(): Loaded {
   }
 }
 
+type LoadedCuda =
+  { readonly backend: Backend; readonly device: CudaDevice } | { readonly reason: ExecutorError };
+let cuda: LoadedCuda | null = null;
+
+function loadCuda(): LoadedCuda {
+  if (cuda) return cuda;
+  try {
+    return (cuda = createCuda());
+  } catch (reason) {
+    if (!(reason instanceof ExecutorError)) throw reason;
+    return (cuda = { reason });
+  }
+}
+
 function defaultThreads({ physicalCores }: Library): number {
   const given = environment('DAG_NUM_THREADS');
   if (given === undefined) return physicalCores;
@@ -42,16 +63,37 @@ function defaultThreads({ physicalCores }: Library): number {
   throw new ExecutorError('value', `DAG_NUM_THREADS is a whole number from 1, given '${given}'`);
 }
 
+let defaultDevice: Device | undefined;
+
 /**
- * The backend of a device; left out, the fastest that loads. Where that is `reference` because the native kernels do not
- * load, a warning says once why.
+ * Sets the device of tensors and executions that name none, from now on; undefined: as at first, `cpu` where its kernels
+ * load, else `reference`.
+ *
+ * @throws {ExecutorError} `device` where it is not there.
+ */
+export function setDefaultDevice(device: Device | undefined): void {
+  if (device !== undefined) backendOf(device);
+  defaultDevice = device;
+}
+
+/**
+ * The backend of a device; left out, that of `setDefaultDevice`, or `cpu`, and where its kernels do not load `reference`, with one warning that says why.
+ * `cuda` is taken where it is asked for.
  *
  * @throws {ExecutorError} `device` where the one that was asked for is not there.
  */
-export function backendOf(device?: Device): Backend {
+export function backendOf(device: Device | undefined = defaultDevice): Backend {
   if (device === 'reference') return reference;
+  if (device === 'cuda') {
+    const loaded = loadCuda();
+    if ('backend' in loaded) return loaded.backend;
+    throw loaded.reason;
+  }
   if (device !== undefined && device !== 'cpu')
-    throw new ExecutorError('device', `no backend '${String(device)}' here; available: 'reference', 'cpu'`);
+    throw new ExecutorError(
+      'device',
+      `no backend '${String(device)}' here; available: 'reference', 'cpu', 'cuda'`,
+    );
   const loaded = loadCpu();
   if ('backend' in loaded) return loaded.backend;
   if (device === 'cpu') throw loaded.reason;
@@ -70,6 +112,16 @@ export function backendOf(device?: Device): Backend {
  */
 export function backendInfo(device?: Device): BackendInfo {
   const backend = backendOf(device);
+  if (cuda && 'backend' in cuda && backend === cuda.backend) {
+    const { name, capability, multiprocessors, driver } = cuda.device;
+    return {
+      device: 'cuda',
+      threads: multiprocessors,
+      name,
+      capability: capability / 10,
+      library: driver.path,
+    };
+  }
   if (backend === reference || !cpu || !('library' in cpu)) return { device: backend.device, threads: 1 };
   const { library } = cpu;
   return { device: 'cpu', threads: library.threads(), variant: library.variant, library: library.path };

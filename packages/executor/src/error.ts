@@ -7,6 +7,8 @@ export type ExecutorErrorCode =
   | 'value'
   /** Tensors of different devices in one operation, or a device that is not there. */
   | 'device'
+  /** A device has no memory left for what was asked for. */
+  | 'memory'
   /** `backward` where there is nothing to differentiate. */
   | 'autograd'
   /** A tensor used after the scope that owned it was left. */

@@ -6,7 +6,8 @@ export {
   type ExecuteGradientOptions,
   type ExecuteOptions,
 } from './dag/execute.js';
-export { backendInfo, setNumThreads, type BackendInfo } from './devices.js';
+export { setMatmulPrecision, type MatmulPrecision } from './backends/cuda/precision.js';
+export { backendInfo, setDefaultDevice, setNumThreads, type BackendInfo } from './devices.js';
 export { ExecutorError, type ExecutorErrorCode } from './error.js';
 export { type DagTensors } from '@dag/tensorize';
 export { gradCheck, type GradCheckOptions, type GradCheckResult } from './grad-check.js';

@@ -32,12 +32,23 @@ export function allocate(backend: Backend, dtype: DType, length: number, owner: 
   let storage = free?.pop();
   if (storage) pooled--;
   else {
-    storage = backend.allocate(dtype, length);
+    storage = allocateNew(backend, dtype, length);
     allocated++;
   }
   const buffer: Buffer = { backend, storage, owner };
   owner?.buffers.add(buffer);
   return buffer;
+}
+
+/** A device that has no memory left may find room where buffers of other sizes lie unused. */
+function allocateNew(backend: Backend, dtype: DType, length: number): Storage {
+  try {
+    return backend.allocate(dtype, length);
+  } catch (error) {
+    if (!(error instanceof ExecutorError && error.code === 'memory') || pooled === 0) throw error;
+    emptyPool();
+    return backend.allocate(dtype, length);
+  }
 }
 
 function release(buffer: Buffer): void {

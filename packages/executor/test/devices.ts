@@ -1,16 +1,27 @@
 import { backendOf } from '../src/devices.js';
 import { ExecutorError, type Device } from '../src/index.js';
+import { prepareCuda } from './prepare-cuda.js';
 
-/** Why the native kernels cannot be tested here; null where they can. */
-export const cpuIsMissing: string | null = (() => {
+/** Why a backend does not load; null where it does. */
+function missing(device: Device): string | null {
   try {
-    backendOf('cpu');
+    backendOf(device);
     return null;
   } catch (error) {
     if (error instanceof ExecutorError && error.code === 'device') return error.message;
     throw error;
   }
-})();
+}
+
+/** Why the native kernels cannot be tested here; null where they can. */
+export const cpuIsMissing = missing('cpu');
+
+/** Why `cuda` cannot be tested here; null where it can. */
+export const cudaIsMissing: string | null = prepareCuda() ?? missing('cuda');
 
 /** The backends that the tests run on. */
-export const devices: readonly Device[] = cpuIsMissing === null ? ['reference', 'cpu'] : ['reference'];
+export const devices: readonly Device[] = [
+  'reference',
+  ...(cpuIsMissing === null ? (['cpu'] as const) : []),
+  ...(cudaIsMissing === null ? (['cuda'] as const) : []),
+];

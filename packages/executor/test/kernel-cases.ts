@@ -4,7 +4,7 @@ import { createCpu } from '../src/backends/cpu/index.js';
 import { loadLibrary } from '../src/backends/cpu/library.js';
 import { backendOf } from '../src/devices.js';
 import { ExecutorError } from '../src/index.js';
-import { cpuIsMissing } from './devices.js';
+import { cpuIsMissing, cudaIsMissing } from './devices.js';
 
 interface Variant {
   readonly variant: string;
@@ -25,8 +25,14 @@ function nativeVariants(): Variant[] {
   });
 }
 
-const native = nativeVariants();
-/** Variants of the native kernels that this processor runs, `DAG_CPU_VARIANT` leaves one; without any, `reference`. */
+const native: readonly Variant[] = [
+  ...nativeVariants(),
+  ...(cudaIsMissing === null ? [{ variant: 'cuda', backend: backendOf('cuda') }] : []),
+];
+/**
+ * Variants of the native kernels that this processor runs, of which `DAG_CPU_VARIANT` leaves one, and CUDA's; without any,
+ * `reference`.
+ */
 export const variants: readonly Variant[] =
   native.length > 0 ? native : [{ variant: 'reference', backend: backendOf('reference') }];
 

@@ -152,7 +152,8 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
               const length = outer * n * inner;
               on.backend.cumsum(on.input(length), on.target(length, accumulate), outer, n, inner, reverse);
             };
-            expectAgreement(run, backend, dtype, seed, { units: 2, scale: 2 });
+            // A warp adds in another order than one after the other.
+            expectAgreement(run, backend, dtype, seed, { units: 2 + n / 8, scale: 2 });
           },
         ),
         { numRuns: 15 },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { mul, sum, tensor } from '@dag/executor';
+import { mul, sum, tensor, type Device } from '@dag/executor';
 import { readFileSync } from 'node:fs';
+import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { Gpt, ParameterBuilder } from '../src/index.js';
 
 interface Fixture {
@@ -34,14 +35,19 @@ function difference(given: ArrayLike<number>, expected: readonly number[]): numb
   return expected.reduce((most, v, i) => Math.max(most, Math.abs(given[i]! - v)), 0) / scale;
 }
 
-describe.each(cases)(
-  "PyTorch's GPT with bias $config.bias",
-  ({ config, weights, tokens, hidden, upstream, loss, gradients }) => {
-    const build = new ParameterBuilder(0);
+const cudaIsMissing = prepareCuda();
+const devices: readonly (Device | undefined)[] = cudaIsMissing === null ? [undefined, 'cuda'] : [undefined];
+if (cudaIsMissing !== null) it.skip(`on cuda (skipped: ${cudaIsMissing})`, () => undefined);
+
+describe.each(cases.flatMap((of) => devices.map((device) => ({ ...of, device }))))(
+  "PyTorch's GPT with bias $config.bias on $device",
+  ({ config, weights, tokens, hidden, upstream, loss, gradients, device }) => {
+    const build = new ParameterBuilder(0, device);
+    const on = device ? { device } : {};
     const gpt = new Gpt({ ...config, dropout: 0, depth: 0 }, build);
     for (const [name, { data }] of Object.entries(weights)) build.parameters.get(name)!.set(data);
-    const out = gpt.forward(tensor(Int32Array.from(tokens.data), tokens.shape));
-    const total = sum(mul(out, tensor(Float32Array.from(upstream.data), upstream.shape)));
+    const out = gpt.forward(tensor(Int32Array.from(tokens.data), tokens.shape, on));
+    const total = sum(mul(out, tensor(Float32Array.from(upstream.data), upstream.shape, on)));
     total.backward();
 
     it('has the same parameters', () => {

@@ -106,6 +106,10 @@ const trainConfig = (readout: Readout) =>
       .overwrite((from) => (from === 'latest' ? 'resume' : from))
       .default('scratch')
       .describe('scratch, resume (or latest), best, or the path of a checkpoint or run'),
+    device: z
+      .enum(['auto', 'cpu', 'cuda', 'reference'])
+      .default('auto')
+      .describe('auto, cpu, cuda or reference'),
     tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
     maxSteps: count.default(2000).describe('optimiser steps'),
     batchSize: count.default(32).describe('expressions in a micro-batch'),

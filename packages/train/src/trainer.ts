@@ -1,4 +1,4 @@
-import { affine, clipGradNorm, scope } from '@dag/executor';
+import { affine, clipGradNorm, scope, setDefaultDevice } from '@dag/executor';
 import { decodeSafetensors, encodeSafetensors, PredictorModel, type PredictorConfig } from '@dag/model';
 import { join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -73,6 +73,7 @@ export function streamConfig(config: TrainConfig): StreamConfig {
  */
 export async function train(config: TrainConfig, { signal }: TrainOptions = {}): Promise<TrainResult> {
   const started = performance.now();
+  if (config.device !== 'auto') setDefaultDevice(config.device);
   const progress = createProgress({ total: config.maxSteps });
   try {
     // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.

@@ -59,3 +59,14 @@ export function dataOf(storage: Storage): HostArray {
   if (storage instanceof HostStorage) return storage.data;
   throw new ExecutorError('device', 'storage of another device reached a backend of the host');
 }
+
+/** The smallest and the largest number; null of none. */
+export function rangeOf(values: HostArray): [low: number, high: number] | null {
+  if (values.length === 0) return null;
+  let [low, high] = [values[0]!, values[0]!];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return [low, high];
+}

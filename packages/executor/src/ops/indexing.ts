@@ -1,4 +1,3 @@
-import { HostStorage } from '../backends/host.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
 import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
@@ -7,13 +6,12 @@ import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '
 export function checkIndex(op: string, index: Tensor, from: number, below: number): void {
   if (index.dtype !== 'i32')
     throw new ExecutorError('dtype', `${op}: indices are i32, given ${index.dtype} ${show(index.shape)}`);
-  const { storage } = index;
-  // Only where it costs nothing: on a device the kernel itself holds indices in range.
-  if (!(storage instanceof HostStorage)) return;
-  const { data } = storage;
-  for (let i = 0; i < data.length; i++)
-    if (data[i]! < from || data[i]! >= below)
-      throw new ExecutorError('value', `${op}: index ${data[i]} is not in ${from} … ${below - 1}`);
+  // Where only the device knows them, the kernel itself holds indices in range.
+  const range = index.backend.rangeOf(index.storage);
+  if (!range) return;
+  for (const i of range)
+    if (i < from || i >= below)
+      throw new ExecutorError('value', `${op}: index ${i} is not in ${from} … ${below - 1}`);
 }
 
 /** y[…] = x[…, index[…]]: one element of the last dimension each; an index of −1 gives 0 and no gradient. */

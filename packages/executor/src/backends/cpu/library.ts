@@ -1,5 +1,6 @@
 import type { HostArray } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
+import { builtFile, environment, firstLine, loadKoffi, requireHere, type Bind } from '../native.js';
 
 /** An argument of a kernel: memory (null where it is left out), a number, or a whole number of up to 53 bits. */
 export type Argument = HostArray | null | number;
@@ -25,12 +26,6 @@ export interface Library {
   /** Scratch blocks that the kernels ever allocated, and those that a kernel holds now. */
   scratch(): { allocated: number; held: number };
 }
-
-/** What is used of koffi, see its documentation: https://koffi.dev. */
-interface Koffi {
-  load(path: string): { func: Bind };
-}
-type Bind = (name: string, result: string, args: readonly string[]) => (...args: unknown[]) => unknown;
 
 const TYPES: Readonly<Record<string, string>> = { p: 'void *', i: 'int64_t', d: 'double' };
 
@@ -75,7 +70,7 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
 }
 
 function open(path: string): Bind {
-  const native = explained(path, () => (requireHere()('koffi') as Koffi).load(path));
+  const native = explained(path, () => loadKoffi().load(path));
   return (...signature) => explained(path, () => native.func(...signature));
 }
 
@@ -84,31 +79,12 @@ function explained<T>(path: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    // The first line: behind it Node lists the modules that asked for koffi.
-    const [why] = (error as Error).message.split('\n');
-    throw new ExecutorError('device', `the native kernels of ${path} cannot be used: ${why}`);
+    throw new ExecutorError('device', `the native kernels of ${path} cannot be used: ${firstLine(error)}`);
   }
 }
 
 /** Widest first. */
 const VARIANTS = ['avx512', 'avx2', 'baseline'];
-
-/** A variable of the environment, undefined where it is not set or empty. */
-export function environment(name: string): string | undefined {
-  return globalThis.process?.env[name] || undefined;
-}
-
-/** Node's `require`; not imported, so that the package loads where there is no Node. */
-function requireHere(): NodeJS.Require {
-  const { process } = globalThis as { process?: NodeJS.Process };
-  if (!process?.versions?.node) throw new ExecutorError('device', 'the native kernels need Node');
-  if (!process.getBuiltinModule)
-    throw new ExecutorError(
-      'device',
-      `the native kernels need Node 20.16 or newer, this is ${process.version}`,
-    );
-  return process.getBuiltinModule('node:module').createRequire(import.meta.url);
-}
 
 function findLibrary(): string {
   const require = requireHere();
@@ -119,13 +95,8 @@ function findLibrary(): string {
     throw new ExecutorError('device', `DAG_CPU_LIBRARY is ${given}, which does not exist`);
   }
   const platform = `${process.platform}-${process.arch}`;
-  // This module is dist/index.js of the package or, in its tests, src/backends/cpu/library.ts.
-  for (const up of ['../', '../../../']) {
-    const built = process
-      .getBuiltinModule('node:url')
-      .fileURLToPath(new URL(`${up}native/${platform}/dag_executor.so`, import.meta.url));
-    if (existsSync(built)) return built;
-  }
+  const built = builtFile(`${platform}/dag_executor.so`);
+  if (built) return built;
   try {
     return require.resolve(`@dag/executor-${platform}/dag_executor.so`);
   } catch {

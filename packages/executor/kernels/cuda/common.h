@@ -1,0 +1,100 @@
+// What the CUDA kernels share. They are compiled by nvcc to machine code, or, as emulator/cuda.h describes, by a C++
+// compiler to run on the CPU for tests.
+//
+// Arguments of kernels are pointers, int64_t, double and Walk alone, each a multiple of 8 bytes: the host packs them without
+// a description of each kernel. Names end in the dtype of the storage, `_f32` or `_f64`.
+#pragma once
+#ifdef DAG_EMULATED
+#include "emulator/cuda.h"
+#else
+#define DAG_EXPORT(name, threads, parameters, call) \
+  extern "C" __global__ void __launch_bounds__(threads) name parameters { call; }
+/** Shared memory of a size that the host gives. */
+#define DAG_DYNAMIC_SHARED(type, name)              \
+  extern __shared__ double dag_dynamic_shared[];    \
+  type* const name = reinterpret_cast<type*>(dag_dynamic_shared)
+#endif
+
+#include <cstdint>
+
+/** A kernel of the template `name` in both precisions; `T` in the parameters is that of the storage. */
+#define DAG_KERNELS(name, threads, parameters, arguments) \
+  DAG_KERNEL(name, f32, float, threads, parameters, arguments) \
+  DAG_KERNEL(name, f64, double, threads, parameters, arguments)
+#define DAG_KERNEL(name, dtype, type, threads, parameters, arguments) \
+  namespace name##_in_##dtype {                                       \
+  using T = type;                                                     \
+  DAG_EXPORT(name##_##dtype, threads, parameters, name<T> arguments)  \
+  }
+
+namespace {
+
+constexpr int WARP = 32;
+constexpr unsigned ALL_LANES = 0xffffffffu;
+/** Threads of a block of kernels that need no other number. */
+constexpr int THREADS = 256;
+
+/** Index of this thread among all, and how many there are: for loops that take every such element. */
+__device__ inline int64_t firstIndex() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline int64_t indexStep() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
+__device__ inline int laneOf() { return threadIdx.x % WARP; }
+__device__ inline int warpOf() { return threadIdx.x / WARP; }
+
+struct Sum {
+  template <typename T>
+  __device__ static T of(T a, T b) { return a + b; }
+};
+struct Max {
+  /** A NaN stays. */
+  template <typename T>
+  __device__ static T of(T a, T b) { return a > b || a != a ? a : b; }
+};
+
+/** The values of all lanes combined, in every lane, in an order that does not depend on the lane. */
+template <typename Op, typename T>
+__device__ T combineWarp(T x) {
+  for (int step = WARP / 2; step > 0; step /= 2) x = Op::of(x, __shfl_xor_sync(ALL_LANES, x, step));
+  return x;
+}
+
+/** The values of all threads of a block combined, in every thread. `shared`: WARP values, free again after the call. */
+template <typename Op, typename T>
+__device__ T combineBlock(T x, T* shared) {
+  x = combineWarp<Op>(x);
+  if (laneOf() == 0) shared[warpOf()] = x;
+  __syncthreads();
+  const int warps = blockDim.x / WARP;
+  T all = shared[0];
+  for (int w = 1; w < warps; w++) all = Op::of(all, shared[w]);
+  __syncthreads();
+  return all;
+}
+
+/** y = value, or what is there + value. */
+template <typename T>
+__device__ void put(T* y, int64_t i, T value, bool accumulate) {
+  y[i] = accumulate ? y[i] + value : value;
+}
+
+__device__ inline float expOf(float x) { return expf(x); }
+__device__ inline double expOf(double x) { return exp(x); }
+__device__ inline float logOf(float x) { return logf(x); }
+__device__ inline double logOf(double x) { return log(x); }
+__device__ inline float sqrtOf(float x) { return sqrtf(x); }
+__device__ inline double sqrtOf(double x) { return sqrt(x); }
+__device__ inline float erfOf(float x) { return erff(x); }
+__device__ inline double erfOf(double x) { return erf(x); }
+
+/** Exact GELU, x·Φ(x): Hendrycks & Gimpel, "Gaussian Error Linear Units" (2016). */
+template <typename T>
+__device__ T gelu(T x) {
+  return T(0.5) * x * (1 + erfOf(x * T(0.7071067811865475244)));
+}
+template <typename T>
+__device__ T geluDerivative(T x) {
+  return T(0.5) * (1 + erfOf(x * T(0.7071067811865475244))) +
+         x * expOf(T(-0.5) * x * x) * T(0.3989422804014326779);
+}
+
+}  // namespace

@@ -1,0 +1,161 @@
+// Functions of one element, dropout, conversions and constants.
+#include "random.h"
+
+namespace {
+
+/** In the order of UNARY_KINDS in src/backends/cuda/elementwise.ts. */
+enum UnaryKind : int64_t { ABS, EXP, LOG, SQRT, SQUARE, TANH, SIGMOID, SOFTPLUS, GELU, AFFINE, CLAMP, HUBER };
+
+__device__ inline float tanhOf(float x) { return tanhf(x); }
+__device__ inline double tanhOf(double x) { return tanh(x); }
+__device__ inline float log1pOf(float x) { return log1pf(x); }
+__device__ inline double log1pOf(double x) { return log1p(x); }
+
+template <typename T>
+__device__ T absolute(T x) {
+  return x < 0 ? -x : x + T(0);
+}
+
+template <typename T>
+__device__ T sigmoid(T x) {
+  // exp of a large number would be infinite.
+  const T e = expOf(x < 0 ? x : -x);
+  return (x < 0 ? e : T(1)) / (1 + e);
+}
+
+/** x within [low, high]; a NaN stays. */
+template <typename T>
+__device__ T clamp(T x, T low, T high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+template <typename T>
+__device__ T apply(int64_t kind, T x, T p, T q) {
+  switch (kind) {
+    case ABS: return absolute(x);
+    case EXP: return expOf(x);
+    case LOG: return logOf(x);
+    case SQRT: return sqrtOf(x);
+    case SQUARE: return x * x;
+    case TANH: return tanhOf(x);
+    case SIGMOID: return sigmoid(x);
+    case SOFTPLUS: return (x > 0 ? x : x != x ? x : T(0)) + log1pOf(expOf(-absolute(x)));
+    case GELU: return gelu(x);
+    case AFFINE: return p * x + q;
+    case CLAMP: return clamp(x, p, q);
+    default: return absolute(x) <= p ? T(0.5) * x * x : p * (absolute(x) - T(0.5) * p);
+  }
+}
+
+template <typename T>
+__device__ T derivative(int64_t kind, T x, T y, T p, T q) {
+  switch (kind) {
+    case ABS: return x > 0 ? T(1) : x < 0 ? T(-1) : x;
+    case EXP: return y;
+    case LOG: return 1 / x;
+    case SQRT: return T(0.5) / y;
+    case SQUARE: return 2 * x;
+    case TANH: return 1 - y * y;
+    case SIGMOID: return y * (1 - y);
+    case SOFTPLUS: return sigmoid(x);
+    case GELU: return geluDerivative(x);
+    case AFFINE: return p;
+    case CLAMP: return x >= p && x <= q ? T(1) : T(0);
+    default: return clamp(x, -p, p);
+  }
+}
+
+template <typename T>
+__device__ void unary(int64_t kind, const T* x, T* y, int64_t n, double p, double q) {
+  for (int64_t i = firstIndex(); i < n; i += indexStep())
+    y[i] = apply(kind, x[i], static_cast<T>(p), static_cast<T>(q));
+}
+
+template <typename T>
+__device__ void unaryBackward(int64_t kind, const T* x, const T* y, const T* gradY, T* gradX, int64_t n, double p,
+                              double q, int64_t accumulate) {
+  for (int64_t i = firstIndex(); i < n; i += indexStep())
+    put(gradX, i, gradY[i] * derivative(kind, x[i], y[i], static_cast<T>(p), static_cast<T>(q)), accumulate);
+}
+
+template <typename T>
+__device__ void dropout(const T* x, T* y, int64_t n, double p, double low, double high, int64_t accumulate) {
+  const Dropout<T> mask(p, low, high);
+  // A thread takes the four elements of a block of random words.
+  for (int64_t block = firstIndex(); block * 4 < n; block += indexStep()) {
+    const Words words = philox(mask.k0, mask.k1, static_cast<uint64_t>(block));
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      const int64_t i = block * 4 + j;
+      if (i < n) put(y, i, words.word[j] >= mask.threshold ? x[i] * mask.scale : T(0), accumulate);
+    }
+  }
+}
+
+/** gradSum = the gradient of what GELU (with a preactivation) and dropout were applied to. */
+template <typename T>
+__device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, int64_t n, double p, double low,
+                               double high) {
+  const Dropout<T> mask(p, low, high);
+  for (int64_t i = firstIndex(); i < n; i += indexStep()) {
+    const T g = gradY[i] * mask.factor(i);
+    gradSum[i] = preactivation ? g * geluDerivative(preactivation[i]) : g;
+  }
+}
+
+template <typename T>
+__device__ void fill(T* y, int64_t n, double value) {
+  for (int64_t i = firstIndex(); i < n; i += indexStep()) y[i] = static_cast<T>(value);
+}
+
+/** As JavaScript converts to 32 bits: the whole part modulo 2³². */
+__device__ inline int32_t toWord(double x) {
+  if (!(x - x == 0)) return 0;
+  const double rest = fmod(trunc(x), 4294967296.0);
+  return static_cast<int32_t>(static_cast<uint32_t>(static_cast<int64_t>(rest)));
+}
+
+template <typename To>
+__device__ To convert(double x) {
+  return static_cast<To>(x);
+}
+template <>
+__device__ inline int32_t convert<int32_t>(double x) {
+  return toWord(x);
+}
+
+/** What is added is added in double, which holds every number of the three exactly. */
+template <typename From, typename To>
+__device__ void cast(const From* x, To* y, int64_t n, int64_t accumulate) {
+  for (int64_t i = firstIndex(); i < n; i += indexStep())
+    y[i] = convert<To>(accumulate ? static_cast<double>(y[i]) + static_cast<double>(x[i]) : static_cast<double>(x[i]));
+}
+
+}  // namespace
+
+DAG_KERNELS(unary, THREADS, (int64_t kind, const T* x, T* y, int64_t n, double p, double q), (kind, x, y, n, p, q))
+DAG_KERNELS(unaryBackward, THREADS,
+            (int64_t kind, const T* x, const T* y, const T* gradY, T* gradX, int64_t n, double p, double q,
+             int64_t accumulate),
+            (kind, x, y, gradY, gradX, n, p, q, accumulate))
+DAG_KERNELS(dropout, THREADS,
+            (const T* x, T* y, int64_t n, double p, double low, double high, int64_t accumulate),
+            (x, y, n, p, low, high, accumulate))
+DAG_KERNELS(linearBackward, THREADS,
+            (const T* gradY, const T* preactivation, T* gradSum, int64_t n, double p, double low, double high),
+            (gradY, preactivation, gradSum, n, p, low, high))
+DAG_KERNELS(fill, THREADS, (T* y, int64_t n, double value), (y, n, value))
+DAG_KERNEL(fill, i32, int32_t, THREADS, (T* y, int64_t n, double value), (y, n, value))
+
+#define DAG_CAST(from, From, to, To)                                                             \
+  DAG_EXPORT(cast_##from##_##to, THREADS, (const From* x, To* y, int64_t n, int64_t accumulate), \
+             (cast(x, y, n, accumulate)))
+DAG_CAST(f32, float, f32, float)
+DAG_CAST(f32, float, f64, double)
+DAG_CAST(f32, float, i32, int32_t)
+DAG_CAST(f64, double, f32, float)
+DAG_CAST(f64, double, f64, double)
+DAG_CAST(f64, double, i32, int32_t)
+DAG_CAST(i32, int32_t, f32, float)
+DAG_CAST(i32, int32_t, f64, double)
+DAG_CAST(i32, int32_t, i32, int32_t)

@@ -1,0 +1,184 @@
+// CUDA on the CPU, for tests: what the kernels use of the language, so that a C++ compiler takes the very same sources.
+//
+// The threads of a block are fibers of one thread of the system, and blocks run one after another (see fibers.cpp). A fiber
+// runs until it waits: for its block in __syncthreads, for its warp in shuffles, __syncwarp and the instructions of tensor
+// cores. In which order fibers run is an option, so that a result that depends on it shows. A barrier that some threads of a
+// block or warp never reach ends the launch with an error, as does anything that AddressSanitizer finds.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <tuple>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+/** Of one block at a time. Their section is filled with NaN before every block: nothing is left of the block before. */
+#define __shared__ static __attribute__((section("dag_shared")))
+
+namespace emulator {
+
+struct Dim {
+  unsigned x = 1, y = 1, z = 1;
+};
+
+/** Bounds of the section of `__shared__` variables, and the dynamic one of a launch. */
+void* dynamicShared();
+
+/** Waits for all threads of the block. */
+void syncBlock();
+/** Waits for all threads of the warp. */
+void syncWarp();
+
+/** Memory that the lanes of a warp exchange through: `bytes` of each lane. */
+void* exchange(int lane);
+constexpr int EXCHANGE_BYTES = 64;
+
+int lane();
+
+/** A kernel with its parameters, which it keeps; called by every thread. */
+using Call = std::function<void()>;
+/** Takes the parameters from where the driver was told they lie. */
+using Kernel = Call (*)(void** parameters);
+
+struct Registered {
+  Registered(const char* name, unsigned maxThreads, Kernel kernel);
+};
+
+template <typename... A>
+struct Binder {
+  template <void (*kernel)(A...)>
+  static Call bind(void** parameters) {
+    return [arguments = read(parameters, std::index_sequence_for<A...>{})] { std::apply(kernel, arguments); };
+  }
+  template <size_t... i>
+  static std::tuple<A...> read([[maybe_unused]] void** parameters, std::index_sequence<i...>) {
+    return {*static_cast<A*>(parameters[i])...};
+  }
+};
+template <typename... A>
+Binder<A...> binderOf(void (*)(A...));
+
+/** Gives `own` to the other lanes; → what `source` gave. */
+template <typename T>
+T shuffle(T own, int source) {
+  static_assert(sizeof(T) <= EXCHANGE_BYTES);
+  std::memcpy(exchange(lane()), &own, sizeof own);
+  syncWarp();
+  T other;
+  std::memcpy(&other, exchange(source), sizeof other);
+  // Not before all have read.
+  syncWarp();
+  return other;
+}
+
+}  // namespace emulator
+
+using dim3 = emulator::Dim;
+extern emulator::Dim threadIdx, blockIdx, blockDim, gridDim;
+
+inline void __syncthreads() { emulator::syncBlock(); }
+inline void __syncwarp(unsigned = 0xffffffffu) { emulator::syncWarp(); }
+
+template <typename T>
+T __shfl_sync(unsigned, T x, int source) {
+  return emulator::shuffle(x, source);
+}
+template <typename T>
+T __shfl_xor_sync(unsigned, T x, int mask) {
+  return emulator::shuffle(x, emulator::lane() ^ mask);
+}
+/** Lanes below `by` get their own. */
+template <typename T>
+T __shfl_up_sync(unsigned, T x, int by) {
+  return emulator::shuffle(x, emulator::lane() < by ? emulator::lane() : emulator::lane() - by);
+}
+
+inline int32_t atomicAdd(int32_t* at, int32_t x) {
+  const int32_t before = *at;
+  *at += x;
+  return before;
+}
+
+inline uint32_t __float_as_uint(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+inline float __uint_as_float(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+inline void sincospi(double x, double* sine, double* cosine) {
+  // From −1/4 to 1/4 beside the nearest multiple of a half, where no digit is lost.
+  const double halves = std::nearbyint(2 * x);
+  const double rest = (x - halves / 2) * 3.14159265358979323846;
+  const double s = std::sin(rest), c = std::cos(rest);
+  const int quarter = static_cast<int>(std::fmod(halves, 4.0) + 4) % 4;
+  *sine = quarter == 0 ? s : quarter == 1 ? c : quarter == 2 ? -s : -c;
+  *cosine = quarter == 0 ? c : quarter == 1 ? -s : quarter == 2 ? -c : s;
+}
+
+#define DAG_DEVICE inline
+#define DAG_EXPORT(name, threads, parameters, call)                                                       \
+  static void name parameters { call; }                                                                   \
+  static const emulator::Registered name##_registered(                                                    \
+      #name, threads, &decltype(emulator::binderOf(&name))::template bind<&name>);
+#define DAG_DYNAMIC_SHARED(type, name) type* const name = static_cast<type*>(emulator::dynamicShared())
+
+// Tensor cores; see tensor_core.h.
+
+/** Word (row, column) of four 8 × 4 matrices: lane l has row l / 4 and column l % 4 of each. */
+inline void loadMatrices(uint32_t (&out)[4], const uint32_t* row) {
+  for (int i = 0; i < 4; i++) {
+    // Matrix i has its rows where lanes 8·i … 8·i + 7 say.
+    const uint32_t* const from = emulator::shuffle(row, i * 8 + emulator::lane() / 4);
+    out[i] = from[emulator::lane() % 4];
+  }
+}
+
+namespace emulator {
+
+struct Fragments {
+  uint32_t a[4], b[2];
+};
+
+/** sums += a·b in the layouts of mma.sync m16n8: `number(word, i)` is the i-th number of a word. */
+template <int PER_WORD, typename Number>
+void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, Number number) {
+  const Fragments own{{a[0], a[1], a[2], a[3]}, {b0, b1}};
+  std::memcpy(exchange(lane()), &own, sizeof own);
+  syncWarp();
+  const int group = lane() / 4, within = lane() % 4;
+  for (int e = 0; e < 4; e++) {
+    const int row = group + e / 2 * 8, column = within * 2 + e % 2;
+    for (int word = 0; word < 8; word++) {
+      Fragments left, right;
+      std::memcpy(&left, exchange(row % 8 * 4 + word % 4), sizeof left);
+      std::memcpy(&right, exchange(column * 4 + word % 4), sizeof right);
+      for (int i = 0; i < PER_WORD; i++)
+        sums[e] += number(left.a[row / 8 + word / 4 * 2], i) * number(right.b[word / 4], i);
+    }
+  }
+  syncWarp();
+}
+
+}  // namespace emulator
+
+inline void multiplyBf16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  emulator::multiply<2>(sums, a, b0, b1, [](uint32_t word, int i) { return __uint_as_float(i == 0 ? word << 16 : word & 0xffff0000u); });
+}
+inline void multiplyTf32(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  emulator::multiply<1>(sums, a, b0, b1, [](uint32_t word, int) { return __uint_as_float(word & 0xffffe000u); });
+}
+/** To nearest, ties away from zero. */
+inline uint32_t roundTf32(float x) {
+  const uint32_t bits = __float_as_uint(x);
+  return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000) & 0xffffe000u;
+}

@@ -1,0 +1,396 @@
+// The functions of CUDA's driver API that the backend calls (CUDA Driver API reference manual), on the memory of this process
+// and with the fibers of fibers.cpp for a device. Work is done when it is asked for; an event is not yet there the first time
+// it is asked for, as on a device.
+//
+// DAG_CUDA_EMULATOR_MEMORY: bytes of the device, 4 GiB where left out. DAG_CUDA_EMULATOR_FAIL=function:code[:calls]: that
+// function gives that error, after so many calls that it does not. An error that loses a real device's context stays.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fibers.h"
+
+#define API extern "C" __attribute__((visibility("default"))) int
+
+namespace {
+
+enum Result {
+  SUCCESS = 0,
+  INVALID_VALUE = 1,
+  OUT_OF_MEMORY = 2,
+  NOT_INITIALIZED = 3,
+  INVALID_DEVICE = 101,
+  INVALID_IMAGE = 200,
+  INVALID_CONTEXT = 201,
+  NO_BINARY_FOR_GPU = 209,
+  ECC_UNCORRECTABLE = 214,
+  INVALID_HANDLE = 400,
+  NOT_FOUND = 500,
+  NOT_READY = 600,
+  ILLEGAL_ADDRESS = 700,
+  LAUNCH_FAILED = 719,
+  STREAM_CAPTURE_UNSUPPORTED = 900,
+};
+
+struct Named {
+  int code;
+  const char *name, *text;
+};
+constexpr Named ERRORS[] = {
+    {SUCCESS, "CUDA_SUCCESS", "no error"},
+    {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
+    {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
+    {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
+    {INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
+    {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {NO_BINARY_FOR_GPU, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
+    {ECC_UNCORRECTABLE, "CUDA_ERROR_ECC_UNCORRECTABLE", "uncorrectable ECC error encountered"},
+    {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+    {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
+    {NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
+    {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
+    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {STREAM_CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+};
+
+const Named* named(int code) {
+  for (const Named& error : ERRORS)
+    if (error.code == code) return &error;
+  return nullptr;
+}
+
+/** Errors after which a context is of no use. */
+bool losesContext(int code) { return code == ECC_UNCORRECTABLE || (code >= ILLEGAL_ADDRESS && code <= LAUNCH_FAILED); }
+
+int lost = SUCCESS;
+bool initialized = false;
+
+/** The fault that was asked for. */
+struct Fault {
+  std::string function;
+  int code = SUCCESS;
+  long calls = 0;
+
+  Fault() {
+    if (const char* given = std::getenv("DAG_CUDA_EMULATOR_FAIL")) set(given);
+  }
+  void set(const std::string& given) {
+    const size_t first = given.find(':'), second = given.find(':', first + 1);
+    function = given.substr(0, first);
+    code = first == std::string::npos ? SUCCESS : std::atoi(given.c_str() + first + 1);
+    calls = second == std::string::npos ? 0 : std::atol(given.c_str() + second + 1);
+  }
+};
+Fault fault;
+
+/** What a function gives before it does anything. */
+int begin(const char* function) {
+  if (!initialized && std::strcmp(function, "cuInit") != 0 && std::strcmp(function, "cuDriverGetVersion") != 0)
+    return NOT_INITIALIZED;
+  if (lost != SUCCESS) return lost;
+  if (fault.code == SUCCESS || fault.function != function || fault.calls-- > 0) return SUCCESS;
+  const int code = fault.code;
+  if (losesContext(code)) lost = code;
+  else fault.code = SUCCESS;
+  return code;
+}
+#define BEGIN                                           \
+  if (const int code = begin(__func__); code != SUCCESS) \
+  return code
+
+size_t capacity() {
+  const char* given = std::getenv("DAG_CUDA_EMULATOR_MEMORY");
+  return given ? std::strtoull(given, nullptr, 10) : size_t{4} << 30;
+}
+
+std::map<char*, size_t> blocks, hostBlocks;
+size_t used = 0;
+
+/** Whether `bytes` from `address` on lie in one block of the device. */
+bool isDevice(unsigned long long address, size_t bytes) {
+  char* const at = reinterpret_cast<char*>(address);
+  auto after = blocks.upper_bound(at);
+  if (after == blocks.begin()) return bytes == 0;
+  const auto& [first, size] = *--after;
+  return at + bytes <= first + size;
+}
+
+/** What is said of a fault that a device would only give a number for. */
+int fail(int code, const char* why) {
+  std::fprintf(stderr, "CUDA emulator: %s\n", why);
+  if (losesContext(code)) lost = code;
+  return code;
+}
+
+struct Graph {
+  std::vector<std::function<int()>> work;
+};
+struct Stream {
+  Graph* capturing = nullptr;
+};
+struct Event {
+  std::chrono::steady_clock::time_point at;
+  bool asked = false;
+};
+struct Module {
+  std::string name;
+};
+
+int submit(void* stream, std::function<int()> work) {
+  Stream* const s = static_cast<Stream*>(stream);
+  if (!s || !s->capturing) return work();
+  s->capturing->work.push_back(std::move(work));
+  return SUCCESS;
+}
+
+}  // namespace
+
+// For tests: bytes that are allocated on the device, the fault that comes next, and the order of threads.
+extern "C" __attribute__((visibility("default"))) double dagEmulatorUsed() { return static_cast<double>(used); }
+extern "C" __attribute__((visibility("default"))) void dagEmulatorFail(const char* given) {
+  lost = SUCCESS;
+  fault.set(given);
+}
+
+extern "C" __attribute__((visibility("default"))) void dagEmulatorOrder(const char* given) { emulator::setOrder(given); }
+
+API cuInit(unsigned) {
+  BEGIN;
+  initialized = true;
+  return SUCCESS;
+}
+API cuDriverGetVersion(int* version) {
+  BEGIN;
+  const char* given = std::getenv("DAG_CUDA_EMULATOR_VERSION");
+  *version = given ? std::atoi(given) : 13000;
+  return SUCCESS;
+}
+API cuGetErrorName(int code, const char** name) {
+  const Named* error = named(code);
+  *name = error ? error->name : nullptr;
+  return error ? SUCCESS : INVALID_VALUE;
+}
+API cuGetErrorString(int code, const char** text) {
+  const Named* error = named(code);
+  *text = error ? error->text : nullptr;
+  return error ? SUCCESS : INVALID_VALUE;
+}
+
+API cuDeviceGetCount(int* count) {
+  BEGIN;
+  const char* given = std::getenv("DAG_CUDA_EMULATOR_DEVICES");
+  *count = given ? std::atoi(given) : 1;
+  return SUCCESS;
+}
+API cuDeviceGet(int* device, int ordinal) {
+  BEGIN;
+  if (ordinal != 0) return INVALID_DEVICE;
+  *device = 0;
+  return SUCCESS;
+}
+API cuDeviceGetName(char* name, int length, int) {
+  BEGIN;
+  std::snprintf(name, length, "emulated on the CPU");
+  return SUCCESS;
+}
+API cuDeviceGetAttribute(int* value, int attribute, int) {
+  BEGIN;
+  switch (attribute) {
+    case 16: *value = 2; return SUCCESS;          // multiprocessors
+    case 75: *value = 8; return SUCCESS;          // compute capability
+    case 76: *value = 0; return SUCCESS;
+    case 97: *value = 163 << 10; return SUCCESS;  // shared memory of a block, where it is asked for
+    default: return INVALID_VALUE;
+  }
+}
+API cuDevicePrimaryCtxRetain(void** context, int) {
+  BEGIN;
+  *context = &initialized;
+  return SUCCESS;
+}
+API cuCtxSetCurrent(void* context) {
+  BEGIN;
+  return context == &initialized ? SUCCESS : INVALID_CONTEXT;
+}
+
+API cuModuleLoadData(void** module, const void* image) {
+  BEGIN;
+  // What the build of the emulator writes in place of machine code.
+  static const char MAGIC[] = "dag emulated module ";
+  const char* const text = static_cast<const char*>(image);
+  if (std::memcmp(text, MAGIC, sizeof MAGIC - 1) != 0) return INVALID_IMAGE;
+  *module = new Module{text + sizeof MAGIC - 1};
+  return SUCCESS;
+}
+API cuModuleGetFunction(void** function, void*, const char* name) {
+  BEGIN;
+  const emulator::Entry* entry = emulator::find(name);
+  if (!entry) return NOT_FOUND;
+  *function = const_cast<emulator::Entry*>(entry);
+  return SUCCESS;
+}
+API cuFuncSetAttribute(void* function, int attribute, int value) {
+  BEGIN;
+  return function && attribute == 8 && value <= 163 << 10 ? SUCCESS : INVALID_VALUE;
+}
+
+API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
+  BEGIN;
+  if (bytes == 0) return INVALID_VALUE;
+  if (used + bytes > capacity()) return OUT_OF_MEMORY;
+  char* const block = static_cast<char*>(std::malloc(bytes));
+  if (!block) return OUT_OF_MEMORY;
+  // NaN, in both precisions: what was never written shows.
+  std::memset(block, 0xff, bytes);
+  blocks[block] = bytes;
+  used += bytes;
+  *address = reinterpret_cast<unsigned long long>(block);
+  return SUCCESS;
+}
+API cuMemFree_v2(unsigned long long address) {
+  BEGIN;
+  const auto found = blocks.find(reinterpret_cast<char*>(address));
+  if (found == blocks.end()) return INVALID_VALUE;
+  used -= found->second;
+  std::free(found->first);
+  blocks.erase(found);
+  return SUCCESS;
+}
+API cuMemGetInfo_v2(size_t* free, size_t* total) {
+  BEGIN;
+  *total = capacity();
+  *free = *total - used;
+  return SUCCESS;
+}
+API cuMemHostAlloc(void** address, size_t bytes, unsigned) {
+  BEGIN;
+  *address = std::malloc(bytes);
+  return *address ? SUCCESS : OUT_OF_MEMORY;
+}
+API cuMemFreeHost(void* address) {
+  BEGIN;
+  std::free(address);
+  return SUCCESS;
+}
+API cuMemcpyHtoDAsync_v2(unsigned long long to, const void* from, size_t bytes, void* stream) {
+  BEGIN;
+  return submit(stream, [=] {
+    if (!isDevice(to, bytes)) return fail(ILLEGAL_ADDRESS, "a copy to memory that is not the device's");
+    std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+    return static_cast<int>(SUCCESS);
+  });
+}
+API cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t bytes, void* stream) {
+  BEGIN;
+  return submit(stream, [=] {
+    if (!isDevice(from, bytes)) return fail(ILLEGAL_ADDRESS, "a copy from memory that is not the device's");
+    std::memcpy(to, reinterpret_cast<const void*>(from), bytes);
+    return static_cast<int>(SUCCESS);
+  });
+}
+API cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void* stream) {
+  BEGIN;
+  return submit(stream, [=] {
+    if (!isDevice(to, bytes) || !isDevice(from, bytes)) return fail(ILLEGAL_ADDRESS, "a copy of memory that is not the device's");
+    std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+    return static_cast<int>(SUCCESS);
+  });
+}
+
+API cuStreamCreate(void** stream, unsigned) {
+  BEGIN;
+  *stream = new Stream;
+  return SUCCESS;
+}
+API cuStreamSynchronize(void* stream) {
+  BEGIN;
+  return static_cast<Stream*>(stream)->capturing ? STREAM_CAPTURE_UNSUPPORTED : SUCCESS;
+}
+API cuStreamBeginCapture_v2(void* stream, int) {
+  BEGIN;
+  static_cast<Stream*>(stream)->capturing = new Graph;
+  return SUCCESS;
+}
+API cuStreamEndCapture(void* stream, void** graph) {
+  BEGIN;
+  Stream* const s = static_cast<Stream*>(stream);
+  *graph = s->capturing;
+  s->capturing = nullptr;
+  return *graph ? SUCCESS : INVALID_VALUE;
+}
+API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+  BEGIN;
+  *executable = new Graph(*static_cast<Graph*>(graph));
+  return SUCCESS;
+}
+API cuGraphLaunch(void* executable, void*) {
+  BEGIN;
+  for (const auto& work : static_cast<Graph*>(executable)->work)
+    if (const int code = work(); code != SUCCESS) return code;
+  return SUCCESS;
+}
+API cuGraphExecDestroy(void* executable) {
+  BEGIN;
+  delete static_cast<Graph*>(executable);
+  return SUCCESS;
+}
+API cuGraphDestroy(void* graph) {
+  BEGIN;
+  delete static_cast<Graph*>(graph);
+  return SUCCESS;
+}
+
+API cuEventCreate(void** event, unsigned) {
+  BEGIN;
+  *event = new Event;
+  return SUCCESS;
+}
+API cuEventRecord(void* event, void* stream) {
+  BEGIN;
+  return submit(stream, [=] {
+    *static_cast<Event*>(event) = {std::chrono::steady_clock::now(), false};
+    return static_cast<int>(SUCCESS);
+  });
+}
+API cuEventQuery(void* event) {
+  BEGIN;
+  Event* const e = static_cast<Event*>(event);
+  if (e->asked) return SUCCESS;
+  e->asked = true;
+  return NOT_READY;
+}
+API cuEventSynchronize(void*) {
+  BEGIN;
+  return SUCCESS;
+}
+API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
+  BEGIN;
+  *milliseconds = std::chrono::duration<float, std::milli>(static_cast<Event*>(to)->at - static_cast<Event*>(from)->at).count();
+  return SUCCESS;
+}
+API cuEventDestroy_v2(void* event) {
+  BEGIN;
+  delete static_cast<Event*>(event);
+  return SUCCESS;
+}
+
+API cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
+                   unsigned blockZ, unsigned sharedBytes, void* stream, void** parameters, void**) {
+  BEGIN;
+  const emulator::Entry* const entry = static_cast<emulator::Entry*>(function);
+  const unsigned threads = blockX * blockY * blockZ;
+  if (!entry || threads == 0 || threads > entry->maxThreads || gridX == 0 || gridY == 0 || gridZ == 0 || gridY > 65535 || gridZ > 65535)
+    return INVALID_VALUE;
+  const emulator::Launch launch{entry->kernel(parameters), {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes};
+  return submit(stream, [launch, entry] {
+    const char* const problem = emulator::run(launch);
+    if (!problem) return static_cast<int>(SUCCESS);
+    return fail(LAUNCH_FAILED, (std::string(entry->name) + ": " + problem).c_str());
+  });
+}

@@ -1,0 +1,40 @@
+// Kernels that are wrong on purpose: test/cuda.test.ts sees that the emulator shows it.
+#include "../common.h"
+
+namespace {
+
+/** y[i] = x[n − 1 − i], by way of shared memory, without a barrier between writing and reading. */
+__device__ inline void missingBarrier(const int32_t* x, int32_t* y) {
+  __shared__ int32_t shared[THREADS];
+  shared[threadIdx.x] = x[threadIdx.x];
+  y[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
+}
+
+/** A barrier that half of the threads do not come to. */
+__device__ inline void unevenBarrier(int32_t* y) {
+  if (threadIdx.x % 2 == 0) __syncthreads();
+  y[threadIdx.x] = 1;
+}
+
+/** A shuffle that half of a warp takes no part in. */
+__device__ inline void unevenShuffle(int32_t* y) {
+  if (laneOf() < WARP / 2) y[threadIdx.x] = __shfl_xor_sync(ALL_LANES, y[threadIdx.x], 1);
+}
+
+/** Writes one element too many. */
+__device__ inline void beyondEnd(int32_t* y, int64_t n) { y[n] = 1; }
+
+/** Writes beyond an array in shared memory. */
+__device__ inline void beyondShared(int32_t* y, int64_t n) {
+  __shared__ int32_t shared[WARP];
+  shared[n] = 1;
+  y[0] = shared[0];
+}
+
+}  // namespace
+
+DAG_EXPORT(missingBarrier_i32, THREADS, (const int32_t* x, int32_t* y), (missingBarrier(x, y)))
+DAG_EXPORT(unevenBarrier_i32, THREADS, (int32_t* y), (unevenBarrier(y)))
+DAG_EXPORT(unevenShuffle_i32, THREADS, (int32_t* y), (unevenShuffle(y)))
+DAG_EXPORT(beyondEnd_i32, THREADS, (int32_t* y, int64_t n), (beyondEnd(y, n)))
+DAG_EXPORT(beyondShared_i32, THREADS, (int32_t* y, int64_t n), (beyondShared(y, n)))

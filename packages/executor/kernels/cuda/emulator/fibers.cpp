@@ -1,0 +1,288 @@
+#include "fibers.h"
+
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+emulator::Dim threadIdx, blockIdx, blockDim, gridDim;
+
+// Bounds of the section that __shared__ variables are in; made by the linker.
+extern char __start_dag_shared[] __attribute__((weak));
+extern char __stop_dag_shared[] __attribute__((weak));
+
+namespace emulator {
+namespace {
+
+constexpr size_t STACK = 256 << 10;
+constexpr int WARP_SIZE = 32;
+
+#if defined(__x86_64__)
+/** The stack pointer of what does not run; the registers that a call preserves are on its stack. */
+struct Context {
+  void* stack = nullptr;
+};
+
+extern "C" void dag_emulator_switch(void** save, void* load);
+asm(R"(
+.text
+.type dag_emulator_switch, @function
+dag_emulator_switch:
+  push %rbp
+  push %rbx
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  mov %rsp, (%rdi)
+  mov %rsi, %rsp
+  pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbx
+  pop %rbp
+  ret
+.size dag_emulator_switch, .-dag_emulator_switch
+)");
+
+void switchTo(Context& from, Context& to) { dag_emulator_switch(&from.stack, to.stack); }
+
+void prepare(Context& context, char* stack, void (*entry)()) {
+  void** top = reinterpret_cast<void**>(stack + STACK);
+  // A function begins with its return address on the stack, which is a multiple of 16 bytes above that.
+  *--top = nullptr;
+  *--top = reinterpret_cast<void*>(entry);
+  for (int i = 0; i < 6; i++) *--top = nullptr;
+  context.stack = top;
+}
+#else
+struct Context {
+  ucontext_t of;
+};
+
+void switchTo(Context& from, Context& to) { swapcontext(&from.of, &to.of); }
+
+void prepare(Context& context, char* stack, void (*entry)()) {
+  getcontext(&context.of);
+  context.of.uc_stack.ss_sp = stack;
+  context.of.uc_stack.ss_size = STACK;
+  context.of.uc_link = nullptr;
+  makecontext(&context.of, entry, 0);
+}
+#endif
+
+enum class State { ready, atBlock, atWarp, done };
+
+struct Fiber {
+  char* stack = nullptr;
+  Context context;
+  Dim thread;
+  State state = State::ready;
+  /** Where AddressSanitizer keeps the frames of a fiber that does not run. */
+  void* fake = nullptr;
+};
+
+// A fiber that waits knows where it lies: it must not move as others are added.
+std::deque<Fiber> fibers;
+Context scheduler;
+#if defined(__SANITIZE_ADDRESS__)
+void* schedulerFake = nullptr;
+const void* schedulerStack = nullptr;
+size_t schedulerSize = 0;
+#endif
+Fiber* current = nullptr;
+const Launch* launched = nullptr;
+std::vector<char> dynamic;
+alignas(64) char exchanged[2048 / WARP_SIZE][WARP_SIZE][EXCHANGE_BYTES];
+std::string problem;
+
+void enter(Fiber& fiber) {
+  current = &fiber;
+  threadIdx = fiber.thread;
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_start_switch_fiber(&schedulerFake, fiber.stack, STACK);
+#endif
+  switchTo(scheduler, fiber.context);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(schedulerFake, nullptr, nullptr);
+#endif
+}
+
+void leave(State state) {
+  Fiber& fiber = *current;
+  fiber.state = state;
+#if defined(__SANITIZE_ADDRESS__)
+  // Of one that is done nothing is kept.
+  __sanitizer_start_switch_fiber(state == State::done ? nullptr : &fiber.fake, schedulerStack, schedulerSize);
+#endif
+  switchTo(fiber.context, scheduler);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fiber.fake, &schedulerStack, &schedulerSize);
+#endif
+}
+
+void body() {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, &schedulerStack, &schedulerSize);
+#endif
+  for (;;) {
+    launched->call();
+    leave(State::done);
+  }
+}
+
+unsigned threadsOf(const Dim& d) { return d.x * d.y * d.z; }
+
+/** What was asked for, by `DAG_CUDA_EMULATOR_ORDER` or by setOrder. */
+std::string asked = std::getenv("DAG_CUDA_EMULATOR_ORDER") ? std::getenv("DAG_CUDA_EMULATOR_ORDER") : "";
+
+/** In which order ready fibers run: `forward`, `reverse`, or drawn anew each time from the number after `shuffle`. */
+class Order {
+ public:
+  Order() {
+    const char* given = asked.c_str();
+    reverse = asked == "reverse";
+    if (std::strncmp(given, "shuffle", 7) == 0) state = 0x9e3779b9u + static_cast<unsigned>(std::atoi(given + 7));
+  }
+
+  void arrange(std::vector<unsigned>& indices) {
+    const unsigned n = static_cast<unsigned>(indices.size());
+    for (unsigned i = 0; i < n; i++) indices[i] = reverse ? n - 1 - i : i;
+    if (state == 0) return;
+    for (unsigned i = n; i > 1; i--) std::swap(indices[i - 1], indices[draw() % i]);
+  }
+
+ private:
+  bool reverse = false;
+  unsigned state = 0;
+
+  unsigned draw() {
+    state ^= state << 13;
+    state ^= state >> 17;
+    return state ^= state << 5;
+  }
+};
+
+__attribute__((no_sanitize("address"))) void forgetShared() {
+  // By hand: the bytes between the variables may not be touched by what the sanitizer watches.
+  for (volatile char* at = __start_dag_shared; at < __stop_dag_shared; at++) *at = static_cast<char>(0xff);
+  std::memset(dynamic.data(), 0xff, dynamic.size());
+}
+
+/** Lets those go on that all have come to their barrier; → whether there are any. */
+bool release(unsigned threads) {
+  bool any = false;
+  unsigned atBlock = 0;
+  for (unsigned i = 0; i < threads; i++) atBlock += fibers[i].state == State::atBlock;
+  if (atBlock == threads) {
+    for (unsigned i = 0; i < threads; i++) fibers[i].state = State::ready;
+    return true;
+  }
+  for (unsigned warp = 0; warp < threads; warp += WARP_SIZE) {
+    const unsigned end = warp + WARP_SIZE < threads ? warp + WARP_SIZE : threads;
+    unsigned waiting = 0;
+    for (unsigned i = warp; i < end; i++) waiting += fibers[i].state == State::atWarp;
+    if (waiting < end - warp) continue;
+    for (unsigned i = warp; i < end; i++) fibers[i].state = State::ready;
+    any = true;
+  }
+  return any;
+}
+
+bool runBlock(unsigned threads, Order& order, std::vector<unsigned>& indices) {
+  for (unsigned i = 0; i < threads; i++) fibers[i].state = State::ready;
+  forgetShared();
+  for (;;) {
+    order.arrange(indices);
+    for (const unsigned i : indices)
+      if (fibers[i].state == State::ready) enter(fibers[i]);
+    unsigned done = 0, atBlock = 0, atWarp = 0;
+    for (unsigned i = 0; i < threads; i++) {
+      done += fibers[i].state == State::done;
+      atBlock += fibers[i].state == State::atBlock;
+      atWarp += fibers[i].state == State::atWarp;
+    }
+    if (done == threads) return true;
+    if (release(threads)) continue;
+    problem = "a barrier that not all threads reach: of " + std::to_string(threads) + " threads of a block " +
+              std::to_string(atBlock) + " wait for the block, " + std::to_string(atWarp) + " for their warp, " +
+              std::to_string(done) + " have ended";
+    return false;
+  }
+}
+
+std::vector<Entry>& entries() {
+  static std::vector<Entry> all;
+  return all;
+}
+
+}  // namespace
+
+Registered::Registered(const char* name, unsigned maxThreads, Kernel kernel) {
+  entries().push_back({name, maxThreads, kernel});
+}
+
+const Entry* find(const char* name) {
+  for (const Entry& entry : entries())
+    if (std::strcmp(entry.name, name) == 0) return &entry;
+  return nullptr;
+}
+
+void* dynamicShared() { return dynamic.data(); }
+int lane() { return static_cast<int>(threadIdx.x % WARP_SIZE); }
+void* exchange(int lane) { return exchanged[threadIdx.x / WARP_SIZE][lane]; }
+void syncBlock() { leave(State::atBlock); }
+void syncWarp() { leave(State::atWarp); }
+
+void setOrder(const char* given) { asked = given; }
+
+const char* run(const Launch& launch) {
+  const unsigned threads = threadsOf(launch.block);
+  launched = &launch;
+  blockDim = launch.block;
+  gridDim = launch.grid;
+  // Of the very size that was asked for: what is beyond it is not the kernel's.
+  dynamic = std::vector<char>(launch.sharedBytes);
+  if (fibers.size() < threads) fibers.resize(threads);
+  for (unsigned i = 0; i < threads; i++) {
+    Fiber& fiber = fibers[i];
+    if (fiber.stack && fiber.state == State::done) {
+      // It waits for another kernel.
+    } else {
+      if (!fiber.stack)
+        fiber.stack = static_cast<char*>(mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      prepare(fiber.context, fiber.stack, body);
+    }
+    fiber.thread = {i % launch.block.x, i / launch.block.x % launch.block.y, i / launch.block.x / launch.block.y};
+  }
+  Order order;
+  std::vector<unsigned> indices(threads);
+  const unsigned blocks = threadsOf(launch.grid);
+  std::vector<unsigned> blockOrder(blocks);
+  order.arrange(blockOrder);
+  problem.clear();
+  for (const unsigned b : blockOrder) {
+    blockIdx = {b % launch.grid.x, b / launch.grid.x % launch.grid.y, b / launch.grid.x / launch.grid.y};
+    if (!runBlock(threads, order, indices)) {
+      // Fibers in the middle of a kernel are given up.
+      for (Fiber& fiber : fibers) fiber = Fiber();
+      return problem.c_str();
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace emulator

@@ -1,0 +1,202 @@
+// Elements and rows by index, and running sums. Indices beyond a table are held within it: the ops refuse those that they
+// can see without waiting for the device.
+#include "common.h"
+
+namespace {
+
+__device__ inline int64_t held(int64_t index, int64_t below) { return index < 0 ? 0 : index < below ? index : below - 1; }
+
+/** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
+template <typename T>
+__device__ void gather(const T* x, const int32_t* index, T* y, int64_t rows, int64_t n) {
+  for (int64_t i = firstIndex(); i < rows; i += indexStep())
+    y[i] = index[i] < 0 ? T(0) : x[i * n + held(index[i], n)];
+}
+
+/** Every element of gradX by a thread of its own where it is overwritten; else one thread a row. */
+template <typename T>
+__device__ void gatherBackward(const int32_t* index, const T* gradY, T* gradX, int64_t rows, int64_t n,
+                               int64_t accumulate) {
+  if (accumulate) {
+    for (int64_t i = firstIndex(); i < rows; i += indexStep())
+      if (index[i] >= 0) gradX[i * n + held(index[i], n)] += gradY[i];
+    return;
+  }
+  for (int64_t i = firstIndex(); i < rows * n; i += indexStep()) {
+    const int64_t row = i / n;
+    gradX[i] = index[row] >= 0 && held(index[row], n) == i % n ? gradY[row] : T(0);
+  }
+}
+
+/** y[i] = table[index[i]] for rows of n; one warp a row. */
+template <typename T>
+__device__ void embedding(const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows) {
+  const int64_t warps = indexStep() / WARP;
+  for (int64_t row = firstIndex() / WARP; row < rows; row += warps) {
+    const T* const from = table + held(index[row], tableRows) * n;
+    for (int64_t i = laneOf(); i < n; i += WARP) y[row * n + i] = from[i];
+  }
+}
+
+// The gradient of a table is a sum over the positions of each of its rows, always in the order of the positions:
+//   1. Every chunk of positions adds up those of one row, at the first of them, its leader (embeddingChunks).
+//   2. Leaders are counted for each row (there, too), and the counts added up to where each row's list begins (scanCounts).
+//   3. Leaders go to the list of their row (placeLeaders), in any order.
+//   4. One warp a row sorts its list and adds up the sums of its leaders (embeddingRows).
+// Atomic additions are of whole numbers alone, so that nothing depends on their order.
+
+/** Positions of a chunk. */
+constexpr int CHUNK = 64;
+
+/** sums (positions, n): at each leader the sum of its row's positions in the chunk. leader (positions): first of them. */
+template <typename T>
+__device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts,
+                                int64_t positions, int64_t n, int64_t tableRows) {
+  __shared__ int64_t row[CHUNK];
+  __shared__ int leader[CHUNK];
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * CHUNK;
+  const int count = static_cast<int>(positions - first < CHUNK ? positions - first : CHUNK);
+  const int me = threadIdx.x;
+  if (me < count) row[me] = held(index[first + me], tableRows);
+  __syncthreads();
+  if (me < count) {
+    int found = 0;
+    while (row[found] != row[me]) found++;
+    leader[me] = found;
+    leaders[first + me] = static_cast<int32_t>(first + found);
+    if (found == me) atomicAdd(counts + row[me], 1);
+  }
+  __syncthreads();
+  for (int64_t c = threadIdx.x; c < n; c += blockDim.x)
+    for (int p = 0; p < count; p++) {
+      const T g = gradY[(first + p) * n + c];
+      T& sum = sums[(first + leader[p]) * n + c];
+      sum = leader[p] == p ? g : sum + g;
+    }
+}
+
+/** begins[row] = how many leaders the rows before it have, for one more than all rows; by one block. */
+__device__ inline void scanCounts(const int32_t* counts, int32_t* begins, int64_t tableRows) {
+  __shared__ int32_t totals[WARP];
+  __shared__ int32_t carry;
+  if (threadIdx.x == 0) carry = 0;
+  __syncthreads();
+  const int warps = blockDim.x / WARP;
+  for (int64_t first = 0; first < tableRows; first += blockDim.x) {
+    const int64_t row = first + threadIdx.x;
+    const int32_t own = row < tableRows ? counts[row] : 0;
+    int32_t sum = own;
+    for (int step = 1; step < WARP; step *= 2) {
+      const int32_t below = __shfl_up_sync(ALL_LANES, sum, step);
+      if (laneOf() >= step) sum += below;
+    }
+    if (laneOf() == WARP - 1) totals[warpOf()] = sum;
+    __syncthreads();
+    int32_t before = carry;
+    for (int w = 0; w < warpOf(); w++) before += totals[w];
+    if (row < tableRows) begins[row] = before + sum - own;
+    __syncthreads();
+    if (threadIdx.x == 0)
+      for (int w = 0; w < warps; w++) carry += totals[w];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) begins[tableRows] = carry;
+}
+
+/** lists: the leaders of each row from begins[row] on; counts go back to 0. */
+__device__ inline void placeLeaders(const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins,
+                                    int32_t* lists, int64_t positions, int64_t tableRows) {
+  for (int64_t i = firstIndex(); i < positions; i += indexStep()) {
+    if (leaders[i] != i) continue;
+    const int64_t row = held(index[i], tableRows);
+    lists[begins[row] + atomicAdd(counts + row, -1) - 1] = static_cast<int32_t>(i);
+  }
+}
+
+/** `sorted` has room for as many as `lists`. */
+template <typename T>
+__device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_t* lists, int32_t* sorted, T* gradTable,
+                              int64_t tableRows, int64_t n, int64_t accumulate) {
+  const int64_t warps = indexStep() / WARP;
+  for (int64_t row = firstIndex() / WARP; row < tableRows; row += warps) {
+    const int32_t begin = begins[row], end = begins[row + 1];
+    if (begin == end && accumulate) continue;
+    // The place of a leader is how many come before it.
+    for (int32_t i = begin + laneOf(); i < end; i += WARP) {
+      int32_t place = begin;
+      for (int32_t j = begin; j < end; j++) place += lists[j] < lists[i];
+      sorted[place] = lists[i];
+    }
+    __syncwarp();
+    for (int64_t c = laneOf(); c < n; c += WARP) {
+      T sum = 0;
+      for (int32_t i = begin; i < end; i++) sum += sums[sorted[i] * n + c];
+      put(gradTable, row * n + c, sum, accumulate);
+    }
+  }
+}
+
+/** Running sums over the middle of (outer, n, inner): one thread for each of outer × inner. */
+template <typename T>
+__device__ void cumsum(const T* x, T* y, int64_t outer, int64_t n, int64_t inner, int64_t reverse, int64_t accumulate) {
+  for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
+    const int64_t begin = i / inner * n * inner + i % inner;
+    double sum = 0;
+    for (int64_t t = 0; t < n; t++) {
+      const int64_t at = begin + (reverse ? n - 1 - t : t) * inner;
+      sum += x[at];
+      put(y, at, static_cast<T>(sum), accumulate);
+    }
+  }
+}
+
+/** The same for inner = 1, whose elements are neighbours: one warp for each of outer. */
+template <typename T>
+__device__ void cumsumRows(const T* x, T* y, int64_t outer, int64_t n, int64_t reverse, int64_t accumulate) {
+  const int64_t warps = indexStep() / WARP;
+  for (int64_t row = firstIndex() / WARP; row < outer; row += warps) {
+    double carry = 0;
+    for (int64_t first = 0; first < n; first += WARP) {
+      const int64_t t = first + laneOf();
+      const int64_t at = row * n + (reverse ? n - 1 - t : t);
+      double sum = t < n ? static_cast<double>(x[at]) : 0;
+      for (int step = 1; step < WARP; step *= 2) {
+        const double below = __shfl_up_sync(ALL_LANES, sum, step);
+        if (laneOf() >= step) sum += below;
+      }
+      sum += carry;
+      if (t < n) put(y, at, static_cast<T>(sum), accumulate);
+      carry = __shfl_sync(ALL_LANES, sum, WARP - 1);
+    }
+  }
+}
+
+}  // namespace
+
+DAG_KERNELS(gather, THREADS, (const T* x, const int32_t* index, T* y, int64_t rows, int64_t n), (x, index, y, rows, n))
+DAG_KERNELS(gatherBackward, THREADS,
+            (const int32_t* index, const T* gradY, T* gradX, int64_t rows, int64_t n, int64_t accumulate),
+            (index, gradY, gradX, rows, n, accumulate))
+DAG_KERNELS(embedding, THREADS,
+            (const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows),
+            (table, index, y, rows, n, tableRows))
+DAG_KERNELS(embeddingChunks, THREADS,
+            (const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts, int64_t positions,
+             int64_t n, int64_t tableRows),
+            (index, gradY, sums, leaders, counts, positions, n, tableRows))
+DAG_EXPORT(scanCounts_i32, 1024, (const int32_t* counts, int32_t* begins, int64_t tableRows),
+           (scanCounts(counts, begins, tableRows)))
+DAG_EXPORT(placeLeaders_i32, THREADS,
+           (const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins, int32_t* lists,
+            int64_t positions, int64_t tableRows),
+           (placeLeaders(index, leaders, counts, begins, lists, positions, tableRows)))
+DAG_KERNELS(embeddingRows, THREADS,
+            (const T* sums, const int32_t* begins, const int32_t* lists, int32_t* sorted, T* gradTable,
+             int64_t tableRows, int64_t n, int64_t accumulate),
+            (sums, begins, lists, sorted, gradTable, tableRows, n, accumulate))
+DAG_KERNELS(cumsum, THREADS,
+            (const T* x, T* y, int64_t outer, int64_t n, int64_t inner, int64_t reverse, int64_t accumulate),
+            (x, y, outer, n, inner, reverse, accumulate))
+DAG_KERNELS(cumsumRows, THREADS,
+            (const T* x, T* y, int64_t outer, int64_t n, int64_t reverse, int64_t accumulate),
+            (x, y, outer, n, reverse, accumulate))

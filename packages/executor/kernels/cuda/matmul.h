@@ -1,0 +1,50 @@
+// What matrix products share: which part of a product a block makes, and what is done with it.
+#pragma once
+#include "random.h"
+
+namespace {
+
+/** C (m×n) = A·B for `batch` matrices, see MatmulSpec in src/backend.ts; numbers of 8 bytes, as the host packs them. */
+struct Product {
+  int64_t batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC;
+  /** Parts of the sums that blocks of their own make; with more than one they go to `partial` (slices, batch, m, n). */
+  int64_t slices;
+};
+
+/** What follows the sum: y = residual + dropout(gelu(sum + bias)), or y += sum. Null pointers: not wanted. */
+template <typename T>
+struct Epilogue {
+  const T *bias, *residual;
+  T* preactivation;
+  double gelu, dropout, low, high;
+  int64_t accumulate;
+
+  /** Element `i` of the result, of column `column`. */
+  __device__ void write(T* y, int64_t i, int64_t column, T sum, const Dropout<T>& mask) const {
+    if (bias) sum += bias[column];
+    if (preactivation) preactivation[i] = sum;
+    if (gelu != 0) sum = ::gelu(sum);
+    sum *= mask.factor(i);
+    if (residual) sum += residual[i];
+    put(y, i, sum, accumulate);
+  }
+};
+
+/** The tiles along k that a block adds up: of one matrix, or of all where they share their result. */
+struct Tiles {
+  int64_t matrix, slice, perMatrix, begin, end;
+
+  /** Grid z counts (matrices that have a result of their own) × slices; a tile is `depth` long. */
+  __device__ Tiles(const Product& p, int depth) {
+    const bool shared = p.strideC == 0;
+    matrix = shared ? 0 : blockIdx.z / p.slices;
+    slice = shared ? blockIdx.z : blockIdx.z % p.slices;
+    perMatrix = (p.k + depth - 1) / depth;
+    const int64_t all = perMatrix * (shared ? p.batch : 1);
+    const int64_t each = (all + p.slices - 1) / p.slices;
+    begin = slice * each < all ? slice * each : all;
+    end = begin + each < all ? begin + each : all;
+  }
+};
+
+}  // namespace

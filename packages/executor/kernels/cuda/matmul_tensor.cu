@@ -1,0 +1,136 @@
+// Matrix products of f32 storage on tensor cores: inputs are rounded to bf16 or TF32 on their way to shared memory, sums are
+// f32. For compute capability 8.0 and later.
+#include "matmul.h"
+#include "tensor_core.h"
+
+namespace {
+
+/** Results of a block: 128 × 128, by 8 warps of 64 × 32 each. */
+constexpr int SIZE = 128, WARP_ROWS = 64, WARP_COLUMNS = 32;
+/** Words of a row of a tile; rows begin 20 banks apart, so that eight of them lie in different banks. */
+constexpr int WORDS = 16, ROW = WORDS + 4;
+/** Words of a row that a thread brings. */
+constexpr int COUNT = SIZE * WORDS / THREADS;
+
+struct Bf16 {
+  static constexpr int PER_WORD = 2;
+  __device__ static uint32_t pack(const float (&x)[2]) { return roundBf16(x[0]) | roundBf16(x[1]) << 16; }
+  __device__ static void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    multiplyBf16(sums, a, b0, b1);
+  }
+};
+
+struct Tf32 {
+  static constexpr int PER_WORD = 1;
+  __device__ static uint32_t pack(const float (&x)[1]) { return roundTf32(x[0]); }
+  __device__ static void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    multiplyTf32(sums, a, b0, b1);
+  }
+};
+
+/** What a thread brings of a tile of SIZE rows with WORDS words along k each. */
+template <typename Number>
+struct Next {
+  float x[COUNT][Number::PER_WORD];
+
+  /** Rows `first` … of a matrix of `size` × k (k inner) or, `inner`, k × size; words from k0 on. */
+  __device__ void load(const float* from, int64_t first, int64_t size, int64_t k0, int64_t k, bool inner) {
+#pragma unroll
+    for (int e = 0; e < COUNT; e++) {
+      const int i = threadIdx.x + e * THREADS;
+      const int64_t row = first + (inner ? i % SIZE : i / WORDS);
+      const int64_t at = k0 + (inner ? i / SIZE : i % WORDS) * Number::PER_WORD;
+#pragma unroll
+      for (int j = 0; j < Number::PER_WORD; j++)
+        x[e][j] = row < size && at + j < k ? from[inner ? (at + j) * size + row : row * k + at + j] : 0.0f;
+    }
+  }
+
+  __device__ void store(uint32_t* tile, bool inner) const {
+#pragma unroll
+    for (int e = 0; e < COUNT; e++) {
+      const int i = threadIdx.x + e * THREADS;
+      tile[(inner ? i % SIZE : i / WORDS) * ROW + (inner ? i / SIZE : i % WORDS)] = Number::pack(x[e]);
+    }
+  }
+};
+
+template <typename Number>
+__device__ void matmulTensor(const Product& product, const float* a, const float* b, float* y,
+                             const Epilogue<float>& epilogue, float* partial) {
+  // Two of each: while one is multiplied the next one is stored, with one barrier a tile.
+  alignas(16) __shared__ uint32_t tileA[2][SIZE * ROW];
+  alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
+  constexpr int DEPTH = WORDS * Number::PER_WORD;
+  const int64_t m = product.m, n = product.n, k = product.k;
+  const int64_t rowsFrom = static_cast<int64_t>(blockIdx.y) * SIZE, columnsFrom = static_cast<int64_t>(blockIdx.x) * SIZE;
+  const Tiles tiles(product, DEPTH);
+  const int lane = laneOf();
+  const int warpRow = warpOf() % (SIZE / WARP_ROWS) * WARP_ROWS, warpColumn = warpOf() / (SIZE / WARP_ROWS) * WARP_COLUMNS;
+  constexpr int ROW_BLOCKS = WARP_ROWS / 16, COLUMN_BLOCKS = WARP_COLUMNS / 8;
+
+  float sums[ROW_BLOCKS][COLUMN_BLOCKS][4] = {};
+  Next<Number> nextA, nextB;
+  const auto load = [&](int64_t t) {
+    const int64_t matrix = tiles.matrix + t / tiles.perMatrix, k0 = t % tiles.perMatrix * DEPTH;
+    nextA.load(a + matrix * product.strideA, rowsFrom, m, k0, k, product.transposeA);
+    nextB.load(b + matrix * product.strideB, columnsFrom, n, k0, k, !product.transposeB);
+  };
+  const auto store = [&](int into) {
+    nextA.store(tileA[into], product.transposeA);
+    nextB.store(tileB[into], !product.transposeB);
+  };
+  if (tiles.begin < tiles.end) {
+    load(tiles.begin);
+    store(0);
+  }
+  __syncthreads();
+  for (int64_t t = tiles.begin; t < tiles.end; t++) {
+    const int now = static_cast<int>(t - tiles.begin) & 1;
+    const bool more = t + 1 < tiles.end;
+    if (more) load(t + 1);
+#pragma unroll
+    for (int word = 0; word < WORDS; word += 8) {
+      uint32_t fragmentsA[ROW_BLOCKS][4], fragmentsB[COLUMN_BLOCKS / 2][4];
+      // Of 16 × 8 words: rows 0 … 7 and 8 … 15 with the first four words, then both with the other four.
+#pragma unroll
+      for (int i = 0; i < ROW_BLOCKS; i++)
+        loadMatrices(fragmentsA[i], tileA[now] + (warpRow + i * 16 + lane % 16) * ROW + word + lane / 16 * 4);
+      // Two blocks of eight columns: for each the first four words, then the other four.
+#pragma unroll
+      for (int j = 0; j < COLUMN_BLOCKS / 2; j++)
+        loadMatrices(fragmentsB[j], tileB[now] + (warpColumn + j * 16 + lane / 16 * 8 + lane % 8) * ROW + word + lane / 8 % 2 * 4);
+#pragma unroll
+      for (int i = 0; i < ROW_BLOCKS; i++)
+#pragma unroll
+        for (int j = 0; j < COLUMN_BLOCKS; j++)
+          Number::multiply(sums[i][j], fragmentsA[i], fragmentsB[j / 2][j % 2 * 2], fragmentsB[j / 2][j % 2 * 2 + 1]);
+    }
+    if (more) store(now ^ 1);
+    __syncthreads();
+  }
+
+  const Dropout<float> mask(epilogue.dropout, epilogue.low, epilogue.high);
+  const int64_t matrices = gridDim.z / product.slices;
+#pragma unroll
+  for (int i = 0; i < ROW_BLOCKS; i++)
+#pragma unroll
+    for (int j = 0; j < COLUMN_BLOCKS; j++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) {
+        const int64_t r = rowsFrom + warpRow + i * 16 + lane / 4 + e / 2 * 8;
+        const int64_t c = columnsFrom + warpColumn + j * 8 + lane % 4 * 2 + e % 2;
+        if (r >= m || c >= n) continue;
+        if (product.slices > 1) partial[((tiles.slice * matrices + tiles.matrix) * m + r) * n + c] = sums[i][j][e];
+        else epilogue.write(y, tiles.matrix * product.strideC + r * n + c, c, sums[i][j][e], mask);
+      }
+}
+
+}  // namespace
+
+DAG_EXPORT(matmulBf16_f32, THREADS,
+           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
+           (matmulTensor<Bf16>(product, a, b, y, epilogue, partial)))
+DAG_EXPORT(matmulTf32_f32, THREADS,
+           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
+           (matmulTensor<Tf32>(product, a, b, y, epilogue, partial)))

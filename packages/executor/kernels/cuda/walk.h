@@ -1,0 +1,48 @@
+// Walks over elements that several operands step through with strides of their own; see src/backends/cuda/walk.ts.
+#pragma once
+#include "common.h"
+
+namespace {
+
+/** Dimensions that a walk may have once neighbours are collapsed. */
+constexpr int MAX_RANK = 12;
+constexpr int OPERANDS = 3;
+
+/** Kept dimensions first, then those that are summed up. */
+struct Walk {
+  int64_t kept, summed;
+  int64_t size[MAX_RANK];
+  int64_t stride[OPERANDS][MAX_RANK];
+};
+
+/** Where the operands of a walk stand. */
+struct Place {
+  int64_t at[OPERANDS];
+};
+
+template <typename Index>
+__device__ void stepTo(const Walk& walk, int first, int last, Index index, Place& place) {
+  for (int d = last - 1; d >= first; d--) {
+    const Index size = static_cast<Index>(walk.size[d]);
+    // The outermost dimension is what is left: most walks have one dimension, and so no division.
+    const Index i = d == first ? index : index % size;
+    index /= d == first ? 1 : size;
+#pragma unroll
+    for (int o = 0; o < OPERANDS; o++) place.at[o] += static_cast<int64_t>(i) * walk.stride[o][d];
+  }
+}
+
+/** Adds the offsets of element `index` of the dimensions first … last − 1, row-major. */
+__device__ inline void moveTo(const Walk& walk, int first, int last, int64_t index, Place& place) {
+  // Division of 64-bit numbers takes several times as long.
+  if (index <= 0xffffffffll) stepTo(walk, first, last, static_cast<uint32_t>(index), place);
+  else stepTo(walk, first, last, index, place);
+}
+
+__device__ inline int64_t sizeOf(const Walk& walk, int first, int last) {
+  int64_t size = 1;
+  for (int d = first; d < last; d++) size *= walk.size[d];
+  return size;
+}
+
+}  // namespace

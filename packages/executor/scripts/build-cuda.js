@@ -1,0 +1,136 @@
+/**
+ * Compiles kernels/cuda with nvcc to native/cuda/<name>.fatbin: machine code for the architectures below and PTX for later
+ * ones. Without nvcc it says so. Of each kernel it prints the most registers and spilled bytes over all architectures.
+ *
+ * `--emulator` compiles them with a C++ compiler instead, to native/cuda-emulated: a driver that runs them on the CPU for tests
+ * (see kernels/cuda/emulator/cuda.h); `--sanitize` the same with AddressSanitizer, to native/cuda-sanitize. An output is kept
+ * with the hash of all that it depends on, and made again where that has changed.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findCompiler } from './compiler.js';
+import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
+
+const ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120];
+const LAST = ARCHITECTURES.at(-1);
+
+const packageFolder = fileURLToPath(new URL('..', import.meta.url));
+const kernels = join(packageFolder, 'kernels');
+const cuda = join(kernels, 'cuda');
+const native = join(packageFolder, 'native');
+const sanitize = process.argv.includes('--sanitize');
+const emulate = sanitize || process.argv.includes('--emulator');
+
+const allSources = (await filesOf(cuda, '.cu')).map((name) => join(cuda, name));
+/** Without those that are for tests of the emulator. */
+const sources = allSources.filter((source) => dirname(source) === cuda);
+const headers = [join(kernels, 'dag_step.h'), ...(await filesOf(cuda, '.h')).map((name) => join(cuda, name))];
+const nameOf = (source) => basename(source, '.cu');
+/** Steps of graphs are exact: a product and a sum must not become one operation, which rounds once. */
+const isExact = (source) => nameOf(source) === 'dag';
+
+/** Outputs in a folder of their own by hash, and what each is made of. */
+async function outputsOf(folder, version, ending, files, flagsOf) {
+  const outputs = files.map(async (source) => {
+    const flags = flagsOf(source);
+    const hash = await hashOf([version, flags.join(' ')], [...headers, source]);
+    const name = basename(source).replace(/\.\w+$/, '');
+    return { source, file: join(folder, `${name}-${hash}${ending}`), args: [...flags, source] };
+  });
+  return Promise.all(outputs);
+}
+
+function nvccVersion() {
+  try {
+    return execFileSync('nvcc', ['--version'], { encoding: 'utf8' });
+  } catch {
+    return null;
+  }
+}
+
+async function buildFatbins(version) {
+  const target = join(native, 'cuda');
+  const objects = join(target, 'objects');
+  await mkdir(objects, { recursive: true });
+  const code = (architecture) => `sm_${architecture}`;
+  const targets = ARCHITECTURES.flatMap((a) => [
+    '-gencode',
+    a === LAST ? `arch=compute_${a},code=[${code(a)},compute_${a}]` : `arch=compute_${a},code=${code(a)}`,
+  ]);
+  const outputs = await outputsOf(objects, version, '.fatbin', sources, (source) => [
+    ...['-fatbin', '-std=c++17', '-O3', '--compress-mode=size', '-Xptxas', '-v'],
+    // Where the sources are checked, not where a user's newer compiler finds a new one.
+    ...(process.env.CI ? ['-Werror', 'all-warnings'] : []),
+    ...(isExact(source) ? ['-fmad=false'] : []),
+    ...targets,
+  ]);
+  await makeMissing('nvcc', outputs, ({ source }, text) => report(nameOf(source), text));
+  for (const { source, file } of outputs) await copyFile(file, join(target, `${nameOf(source)}.fatbin`));
+  await removeOld(objects, new Set(outputs.map(({ file }) => file)));
+}
+
+/** What ptxas says of registers and spills, the most of all architectures for each kernel. */
+function report(source, text) {
+  const kernels = new Map();
+  let kernel;
+  for (const line of text.split('\n')) {
+    const name = /Compiling entry function '(\w+)'/.exec(line);
+    const spilled = /(\d+) bytes spill stores/.exec(line);
+    const used = /Used (\d+) registers/.exec(line);
+    if (name) {
+      kernel = kernels.get(name[1]) ?? { registers: 0, spilled: 0 };
+      kernels.set(name[1], kernel);
+    } else if (kernel && spilled) kernel.spilled = Math.max(kernel.spilled, Number(spilled[1]));
+    else if (kernel && used) kernel.registers = Math.max(kernel.registers, Number(used[1]));
+    else if (/warning|error/i.test(line)) console.error(line);
+  }
+  console.log(`${source}.cu: most registers of a thread, and bytes that it spills`);
+  for (const [name, { registers, spilled }] of kernels)
+    console.log(`  ${name.padEnd(28)} ${String(registers).padStart(4)} ${String(spilled).padStart(5)}`);
+}
+
+async function buildEmulator({ command, version }) {
+  const target = join(native, sanitize ? 'cuda-sanitize' : 'cuda-emulated');
+  const objects = join(target, 'objects');
+  await mkdir(objects, { recursive: true });
+  const sanitizers = sanitize
+    ? ['-fsanitize=address', '-fno-omit-frame-pointer', '-fsanitize-sections=dag_shared', '-g']
+    : [];
+  const flags = [
+    ...['-std=c++17', '-O2', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-DDAG_EMULATED'],
+    ...['-Wall', '-Wextra', '-Wno-unknown-pragmas', ...sanitizers, '-x', 'c++', '-c'],
+  ];
+  const emulator = (await filesOf(join(cuda, 'emulator'), '.cpp')).map((name) =>
+    join(cuda, 'emulator', name),
+  );
+  const outputs = await outputsOf(objects, version, '.o', [...allSources, ...emulator], () => flags);
+  await makeMissing(command, outputs, (_, text) => text && console.error(text));
+  const link = ['-static-libgcc', '-static-libstdc++', '-Wl,-Bsymbolic', ...sanitizers];
+  const files = outputs.map(({ file }) => file);
+  await make(command, ['-shared', ...files, ...link], join(target, 'libcuda.so'));
+  // In place of machine code.
+  for (const source of allSources)
+    await writeFile(join(target, `${nameOf(source)}.fatbin`), `dag emulated module ${nameOf(source)}\0`);
+  await removeOld(objects, new Set(files));
+}
+
+try {
+  if (emulate) {
+    const compiler = process.platform === 'linux' ? findCompiler() : { missing: 'only on Linux' };
+    if ('command' in compiler) await buildEmulator(compiler);
+    else if (sanitize) throw new Error(`the emulator of CUDA needs a C++ compiler (${compiler.missing})`);
+  } else {
+    const version = nvccVersion();
+    if (version) await buildFatbins(version);
+    else {
+      console.log('The CUDA kernels are not built for want of nvcc.');
+      // Not those of older sources.
+      await rm(join(native, 'cuda'), { recursive: true, force: true });
+    }
+  }
+} catch (error) {
+  console.error(error.stderr || error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,203 @@
+import { ExecutorError } from '../../error.js';
+import { builtFile, environment, requireHere } from '../native.js';
+import { Driver, SUCCESS } from './driver.js';
+
+/** An argument of a kernel: a number (an address, or one of the kind that the kernel takes), or the words of a Walk. */
+export type Argument = number | Float64Array;
+export type Grid = readonly [x: number, y?: number, z?: number];
+/** Starts a kernel: `grid` blocks of `threads`, with `shared` bytes of dynamic shared memory. */
+export type Launch = (grid: Grid, threads: number, shared: number, ...args: Argument[]) => void;
+
+const COMPUTE_CAPABILITY_MAJOR = 75;
+const COMPUTE_CAPABILITY_MINOR = 76;
+const MULTIPROCESSOR_COUNT = 16;
+const MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97;
+const MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
+/** Shared memory that a kernel gets without asking. */
+const PLAIN_SHARED = 48 << 10;
+const STREAM_NON_BLOCKING = 1;
+/** The oldest that the kernels are built for, times ten. */
+const OLDEST_CAPABILITY = 75;
+/** Words for the parameters of one launch. */
+const WORDS = 512;
+const TWO_32 = 2 ** 32;
+
+/** One GPU: its context, one stream that all work goes to in order, and the kernels. */
+export class CudaDevice {
+  readonly driver: Driver;
+  readonly name: string;
+  /** Compute capability times ten. */
+  readonly capability: number;
+  readonly multiprocessors: number;
+  /** Most bytes of shared memory of a block. */
+  readonly sharedLimit: number;
+  readonly stream: bigint;
+  readonly #modules = new Map<string, bigint>();
+  /** Values of the parameters of a launch, and where each lies. */
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #pointers: BigUint64Array;
+  readonly #addresses: { readonly words: bigint; readonly pointers: bigint };
+
+  /** @throws {ExecutorError} `device` that says what is missing. */
+  constructor() {
+    const driver = (this.driver = new Driver());
+    const { index, name, capability } = chooseDevice(driver);
+    this.name = name;
+    this.capability = capability;
+    const context = new BigUint64Array(1);
+    driver.call('cuDevicePrimaryCtxRetain', context, index);
+    driver.call('cuCtxSetCurrent', context[0]!);
+    this.multiprocessors = attribute(driver, index, MULTIPROCESSOR_COUNT);
+    this.sharedLimit = attribute(driver, index, MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+    const stream = new BigUint64Array(1);
+    driver.call('cuStreamCreate', stream, STREAM_NON_BLOCKING);
+    this.stream = stream[0]!;
+    const words = driver.koffi.alloc('uint64_t', WORDS);
+    const pointers = driver.koffi.alloc('uint64_t', WORDS);
+    const view = driver.koffi.view(words, WORDS * 8);
+    this.#words = new Int32Array(view);
+    this.#doubles = new Float64Array(view);
+    this.#pointers = new BigUint64Array(driver.koffi.view(pointers, WORDS * 8));
+    this.#addresses = { words, pointers };
+    // A damaged or missing file is better told now than at the first operation.
+    this.#module('elementwise');
+  }
+
+  /**
+   * Kernel `name` of kernels/cuda/<module>.cu. `types` are those of its arguments: p address, i int64_t, d double, w Walk;
+   * those in parentheses are the members of one structure.
+   */
+  kernel(module: string, name: string, types: string): Launch {
+    let handle = 0n;
+    let allowed = PLAIN_SHARED;
+    const { driver } = this;
+    return ([x, y = 1, z = 1], threads, shared, ...args) => {
+      if (handle === 0n) handle = this.#function(module, name);
+      if (shared > allowed) {
+        this.checkShared(name, shared);
+        driver.call('cuFuncSetAttribute', handle, MAX_DYNAMIC_SHARED_SIZE_BYTES, shared);
+        allowed = shared;
+      }
+      this.#setParameters(types, args);
+      const { pointers } = this.#addresses;
+      const code = driver.try(
+        'cuLaunchKernel',
+        ...[handle, x, y, z, threads, 1, 1, shared, this.stream, pointers, null],
+      );
+      if (code !== SUCCESS) throw driver.error(code, `the kernel ${name}`);
+    };
+  }
+
+  /** @throws {ExecutorError} `device` where a block cannot have so much shared memory. */
+  checkShared(name: string, shared: number): void {
+    if (shared > this.sharedLimit)
+      throw new ExecutorError(
+        'device',
+        `cuda: ${name} needs ${shared} bytes of shared memory here, a block of '${this.name}' has ${this.sharedLimit}`,
+      );
+  }
+
+  /** Waits for all work. */
+  synchronize(): void {
+    this.driver.call('cuStreamSynchronize', this.stream);
+  }
+
+  #setParameters(types: string, args: readonly Argument[]): void {
+    let word = 0;
+    let parameter = 0;
+    let argument = 0;
+    let nested = false;
+    const begin = () => (this.#pointers[parameter++] = this.#addresses.words + BigInt(word * 8));
+    for (const type of types) {
+      if (type === '(' || type === ')') {
+        nested = type === '(';
+        if (nested) begin();
+        continue;
+      }
+      if (!nested) begin();
+      const value = args[argument++]!;
+      if (typeof value !== 'number') for (const part of value) this.#setWord(word++, part);
+      else if (type === 'd') this.#doubles[word++] = value;
+      else this.#setWord(word++, value);
+    }
+  }
+
+  /** A whole number of up to 53 bits. */
+  #setWord(word: number, value: number): void {
+    this.#words[2 * word] = value | 0;
+    this.#words[2 * word + 1] = Math.floor(value / TWO_32);
+  }
+
+  #function(module: string, name: string): bigint {
+    const handle = new BigUint64Array(1);
+    const code = this.driver.try('cuModuleGetFunction', handle, this.#module(module), name);
+    if (code !== SUCCESS)
+      throw this.driver.error(code, `the kernel ${name}, which is not in ${this.#file(module)},`);
+    return handle[0]!;
+  }
+
+  #module(name: string): bigint {
+    const known = this.#modules.get(name);
+    if (known !== undefined) return known;
+    const file = this.#file(name);
+    const { readFileSync } = process.getBuiltinModule('node:fs');
+    const handle = new BigUint64Array(1);
+    const code = this.driver.try('cuModuleLoadData', handle, readFileSync(file));
+    if (code !== SUCCESS) throw this.driver.error(code, `to load ${file}`);
+    this.#modules.set(name, handle[0]!);
+    return handle[0]!;
+  }
+
+  #file(module: string): string {
+    const name = `${module}.fatbin`;
+    const folder = environment('DAG_CUDA_KERNELS');
+    if (folder !== undefined) {
+      const file = `${folder}/${name}`;
+      if (process.getBuiltinModule('node:fs').existsSync(file)) return file;
+      throw new ExecutorError('device', `DAG_CUDA_KERNELS is ${folder}, where there is no ${name}`);
+    }
+    const built = builtFile(`cuda/${name}`);
+    if (built) return built;
+    try {
+      return requireHere().resolve(`@dag/executor-cuda/${name}`);
+    } catch {
+      throw new ExecutorError(
+        'device',
+        'no CUDA kernels: the optional package @dag/executor-cuda is not installed, and nvcc did not build them here',
+      );
+    }
+  }
+}
+
+function attribute(driver: Driver, device: number, which: number): number {
+  const value = new Int32Array(1);
+  driver.call('cuDeviceGetAttribute', value, which, device);
+  return value[0]!;
+}
+
+/** The device of number `DAG_CUDA_DEVICE`, or the first that the kernels are built for. */
+function chooseDevice(driver: Driver): { index: number; name: string; capability: number } {
+  const count = new Int32Array(1);
+  driver.call('cuDeviceGetCount', count);
+  const given = environment('DAG_CUDA_DEVICE');
+  const found: string[] = [];
+  for (let ordinal = 0; ordinal < count[0]!; ordinal++) {
+    const device = new Int32Array(1);
+    driver.call('cuDeviceGet', device, ordinal);
+    const index = device[0]!;
+    const text = new Uint8Array(256);
+    driver.call('cuDeviceGetName', text, text.length, index);
+    const name = new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
+    const major = attribute(driver, index, COMPUTE_CAPABILITY_MAJOR);
+    const capability = 10 * major + attribute(driver, index, COMPUTE_CAPABILITY_MINOR);
+    found.push(`${ordinal}: ${name}, compute capability ${capability / 10}`);
+    if (capability >= OLDEST_CAPABILITY && (given === undefined || given === String(ordinal)))
+      return { index, name, capability };
+  }
+  const wanted = given === undefined ? '' : ` of number ${given} (DAG_CUDA_DEVICE)`;
+  throw new ExecutorError(
+    'device',
+    `cuda: no GPU${wanted} of compute capability 7.5 or more; found ${found.join('; ') || 'none'}`,
+  );
+}

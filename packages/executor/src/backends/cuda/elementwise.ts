@@ -1,0 +1,235 @@
+import type { Backend, BinaryKind, StridedWalk, Storage, Target, UnaryKind } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
+import { bytesOf } from '../host.js';
+import { Kernels, PARALLEL, precisionOf, THREADS, written } from './kernels.js';
+import { addressOf, cudaStorage } from './memory.js';
+import { contiguous, packWalk, type PackedWalk } from './walk.js';
+
+/** In the order of UnaryKind in kernels/cuda/elementwise.cu. */
+const UNARY_KINDS: readonly UnaryKind[] = [
+  'abs',
+  'exp',
+  'log',
+  'sqrt',
+  'square',
+  'tanh',
+  'sigmoid',
+  'softplus',
+  'gelu',
+  'affine',
+  'clamp',
+  'huber',
+];
+
+/** In the order of BinaryKind in kernels/cuda/walk.cu. */
+const BINARY_KINDS: readonly BinaryKind[] = [
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'maximum',
+  'minimum',
+  'greaterEqual',
+];
+
+/** In the order of Share in kernels/cuda/walk.cu. */
+const SHARES = ['scaled', 'timesOther', 'overOther', 'asDivisor', 'ifLarger', 'copy'] as const;
+/** What an operand receives of the gradient, and the factor in it. */
+type Share = readonly [(typeof SHARES)[number], number];
+
+/** The shares of a and of b. */
+const SHARES_OF: Readonly<Record<BinaryKind, readonly [Share, Share]>> = {
+  add: [
+    ['scaled', 1],
+    ['scaled', 1],
+  ],
+  sub: [
+    ['scaled', 1],
+    ['scaled', -1],
+  ],
+  mul: [
+    ['timesOther', 1],
+    ['timesOther', 1],
+  ],
+  div: [
+    ['overOther', 1],
+    ['asDivisor', 1],
+  ],
+  maximum: [
+    ['ifLarger', 1],
+    ['ifLarger', 1],
+  ],
+  minimum: [
+    ['ifLarger', -1],
+    ['ifLarger', -1],
+  ],
+  greaterEqual: [
+    ['scaled', 0],
+    ['scaled', 0],
+  ],
+};
+
+/** A sum is cut into parts of at least so many terms. */
+const TERMS_OF_BLOCK = 4096;
+const TERMS_OF_THREAD = 64;
+const MAX_SLICES = 1024;
+
+/** Functions of one element and of two, conversions, dropout, copies and sums. */
+export function elementwise(
+  kernels: Kernels,
+): Pick<
+  Backend,
+  'fill' | 'cast' | 'copyStrided' | 'unary' | 'unaryBackward' | 'binary' | 'binaryBackward' | 'dropout'
+> {
+  const { device } = kernels;
+  const fill = {
+    ...kernels.precisions('elementwise', 'fill', 'pid'),
+    i32: device.kernel('elementwise', 'fill_i32', 'pid'),
+  };
+  const cast = (from: string) => ({
+    f32: device.kernel('elementwise', `cast_${from}_f32`, 'ppii'),
+    f64: device.kernel('elementwise', `cast_${from}_f64`, 'ppii'),
+    i32: device.kernel('elementwise', `cast_${from}_i32`, 'ppii'),
+  });
+  const casts = { f32: cast('f32'), f64: cast('f64'), i32: cast('i32') };
+  const unary = kernels.precisions('elementwise', 'unary', 'ippidd');
+  const unaryBackward = kernels.precisions('elementwise', 'unaryBackward', 'ippppiddi');
+  const dropout = kernels.precisions('elementwise', 'dropout', 'ppidddi');
+  const binary = kernels.precisions('walk', 'binary', 'iwpppi');
+  const byThread = kernels.precisions('walk', 'sumByThread', 'idwppppipii');
+  const byBlock = kernels.precisions('walk', 'sumByBlock', 'idwppppipii');
+  const sumSlices = kernels.precisions('walk', 'sumSlices', 'wpipiii');
+  const copyWords = device.kernel('walk', 'copyWords_i32', 'wppii');
+
+  /** to (+)= the share of each place of the walk, summed up where `to` (operand `target`) stands still. */
+  function sum(
+    [share, factor]: Share,
+    walk: PackedWalk,
+    [self, other, gradient]: readonly [self: number, other: number, gradient: number],
+    to: number,
+    target: number,
+    precision: 'f32' | 'f64',
+    accumulate: number,
+  ): void {
+    const { words, elements, terms, termsAreNeighbours } = walk;
+    if (elements === 0) return;
+    const blocks = termsAreNeighbours && terms > 32;
+    const wanted = blocks
+      ? Math.min(PARALLEL / elements, terms / TERMS_OF_BLOCK)
+      : Math.min((PARALLEL * THREADS) / elements, terms / TERMS_OF_THREAD);
+    const slices = Math.max(1, Math.min(Math.ceil(wanted), MAX_SLICES));
+    const launch = (partial: number): void => {
+      const [x = 1] = blocks ? [kernels.blocks(elements)] : kernels.gridFor(elements);
+      const kernel = (blocks ? byBlock : byThread)[precision];
+      kernel(
+        [x, slices],
+        THREADS,
+        0,
+        ...[SHARES.indexOf(share), factor, words, self, other, gradient],
+        ...[to, target, partial, elements, accumulate],
+      );
+    };
+    if (slices === 1) return launch(0);
+    kernels.withScratch('f64', slices * elements, ({ block }) => {
+      launch(block.address);
+      sumSlices[precision](
+        kernels.gridFor(elements),
+        THREADS,
+        0,
+        ...[words, block.address, slices, to, target, elements, accumulate],
+      );
+    });
+  }
+
+  function addShare(
+    share: Share,
+    { shape, strides }: StridedWalk,
+    [self, other, gradY]: readonly [Storage, Storage, Storage],
+    { storage, accumulate }: Target,
+  ): void {
+    // The gradient of an operand lies as the operand does.
+    const walk = packWalk({ shape, strides: [...strides, contiguous(shape)] }, 0, 2);
+    const from = [addressOf(self), addressOf(other), addressOf(gradY)] as const;
+    sum(share, walk, from, addressOf(written(storage)), 0, precisionOf(storage), Number(accumulate));
+  }
+
+  return {
+    fill: (y, value) => {
+      const { length, dtype } = written(y);
+      if (length > 0) fill[dtype](kernels.gridFor(length), THREADS, 0, addressOf(y), length, value);
+      if (dtype === 'i32') cudaStorage(y).range = [value, value];
+    },
+    cast: (x, { storage, accumulate }) => {
+      const { length } = written(storage);
+      if (length === 0) return;
+      const kernel = casts[x.dtype][storage.dtype];
+      kernel(
+        kernels.gridFor(length),
+        THREADS,
+        0,
+        ...[addressOf(x), addressOf(storage), length, Number(accumulate)],
+      );
+    },
+    copyStrided: (walk, x, offsetX, { storage, accumulate }, offsetY) => {
+      const packed = packWalk(walk, 1);
+      const size = bytesOf(x.dtype);
+      const [from, to] = [addressOf(x) + offsetX * size, addressOf(written(storage)) + offsetY * size];
+      if (x.dtype !== 'i32')
+        return sum(['copy', 1], packed, [from, 0, 0], to, 1, x.dtype, Number(accumulate));
+      if (packed.terms !== 1) throw new ExecutorError('dtype', 'cuda: sums are of f32 or f64, given i32');
+      if (packed.elements > 0)
+        copyWords(
+          kernels.gridFor(packed.elements),
+          THREADS,
+          0,
+          ...[packed.words, from, to, packed.elements, Number(accumulate)],
+        );
+    },
+    unary: (kind, x, y, p, q) => {
+      if (y.length === 0) return;
+      unary[precisionOf(y)](
+        kernels.gridFor(y.length),
+        THREADS,
+        0,
+        ...[UNARY_KINDS.indexOf(kind), addressOf(x), addressOf(y), y.length, p, q],
+      );
+    },
+    unaryBackward: (kind, x, y, gradY, { storage, accumulate }, p, q) => {
+      if (y.length === 0) return;
+      unaryBackward[precisionOf(y)](
+        kernels.gridFor(y.length),
+        THREADS,
+        0,
+        ...[UNARY_KINDS.indexOf(kind), addressOf(x), addressOf(y), addressOf(gradY), addressOf(storage)],
+        ...[y.length, p, q, Number(accumulate)],
+      );
+    },
+    binary: (kind, walk, a, b, y) => {
+      if (y.length === 0) return;
+      const { words } = packWalk(walk, null);
+      binary[precisionOf(y)](
+        kernels.gridFor(y.length),
+        THREADS,
+        0,
+        ...[BINARY_KINDS.indexOf(kind), words, addressOf(a), addressOf(b), addressOf(y), y.length],
+      );
+    },
+    binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) => {
+      const { shape, strides } = walk;
+      const [shareA, shareB] = SHARES_OF[kind];
+      if (gradA) addShare(shareA, walk, [a, b, gradY], gradA);
+      const swapped = { shape, strides: [strides[1]!, strides[0]!] };
+      if (gradB) addShare(shareB, swapped, [b, a, gradY], gradB);
+    },
+    dropout: (x, { storage, accumulate }, p, seed) => {
+      const { length } = storage;
+      if (length === 0) return;
+      dropout[precisionOf(storage)](
+        kernels.gridFor(Math.ceil(length / 4)),
+        THREADS,
+        0,
+        ...[addressOf(x), addressOf(storage), length, p, ...seed, Number(accumulate)],
+      );
+    },
+  };
+}

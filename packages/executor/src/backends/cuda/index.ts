@@ -1,0 +1,34 @@
+import type { Backend } from '../../backend.js';
+import { dagKernels } from './dag.js';
+import { CudaDevice } from './device.js';
+import { elementwise } from './elementwise.js';
+import { indexing } from './indexing.js';
+import { Kernels } from './kernels.js';
+import { Allocator, memory } from './memory.js';
+import { optimizer } from './optimizer.js';
+import { products } from './products.js';
+import { rows } from './rows.js';
+
+/**
+ * CUDA kernels (kernels/cuda), started through NVIDIA's driver. All work goes to one stream, in order: memory that is free
+ * for the next operation is free on the device when that comes.
+ *
+ * @throws {ExecutorError} `device` that says what is missing: a driver, a device, or the kernels.
+ */
+export function createCuda(): { backend: Backend; device: CudaDevice } {
+  const device = new CudaDevice();
+  const allocator = new Allocator(device);
+  const kernels = new Kernels(device, allocator);
+  const { addRows, ...rowKernels } = rows(kernels);
+  const backend: Backend = {
+    device: 'cuda',
+    ...memory(device, allocator),
+    ...elementwise(kernels),
+    ...rowKernels,
+    ...indexing(kernels),
+    ...optimizer(kernels),
+    ...products(kernels, { addRows }),
+    ...dagKernels(kernels),
+  };
+  return { backend, device };
+}

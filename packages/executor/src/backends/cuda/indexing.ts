@@ -1,0 +1,115 @@
+import type { Backend } from '../../backend.js';
+import { Kernels, precisionOf, THREADS } from './kernels.js';
+import { addressOf } from './memory.js';
+
+/** Positions of a block of embeddingChunks, and threads of the one block of scanCounts. */
+const CHUNK = 64;
+const SCAN_THREADS = 1024;
+
+/** Elements and rows by index, and running sums. */
+export function indexing(
+  kernels: Kernels,
+): Pick<Backend, 'gather' | 'gatherBackward' | 'embedding' | 'embeddingBackward' | 'cumsum'> {
+  const { device } = kernels;
+  const gather = kernels.precisions('indexing', 'gather', 'pppii');
+  const gatherBackward = kernels.precisions('indexing', 'gatherBackward', 'pppiii');
+  const embedding = kernels.precisions('indexing', 'embedding', 'pppiii');
+  const chunks = kernels.precisions('indexing', 'embeddingChunks', 'pppppiii');
+  const scanCounts = device.kernel('indexing', 'scanCounts_i32', 'ppi');
+  const placeLeaders = device.kernel('indexing', 'placeLeaders_i32', 'pppppii');
+  const embeddingRows = kernels.precisions('indexing', 'embeddingRows', 'pppppiii');
+  const fill = device.kernel('elementwise', 'fill_i32', 'pid');
+  const cumsum = kernels.precisions('indexing', 'cumsum', 'ppiiiii');
+  const cumsumRows = kernels.precisions('indexing', 'cumsumRows', 'ppiiii');
+  return {
+    gather: (x, index, y, n) => {
+      if (y.length === 0) return;
+      const args = [addressOf(x), addressOf(index), addressOf(y), y.length, n];
+      gather[precisionOf(y)](kernels.gridFor(y.length), THREADS, 0, ...args);
+    },
+    gatherBackward: (index, gradY, { storage, accumulate }, n) => {
+      const count = gradY.length;
+      if (count === 0) return;
+      gatherBackward[precisionOf(gradY)](
+        kernels.gridFor(accumulate ? count : count * n),
+        THREADS,
+        0,
+        ...[addressOf(index), addressOf(gradY), addressOf(storage), count, n, Number(accumulate)],
+      );
+    },
+    embedding: (table, index, y, n) => {
+      if (y.length === 0) return;
+      embedding[precisionOf(y)](
+        kernels.gridForWarps(index.length),
+        THREADS,
+        0,
+        ...[addressOf(table), addressOf(index), addressOf(y), index.length, n, table.length / n],
+      );
+    },
+    embeddingBackward: (index, gradY, { storage, accumulate }, n) => {
+      const positions = index.length;
+      const tableRows = n === 0 ? 0 : storage.length / n;
+      if (tableRows === 0) return;
+      const precision = precisionOf(gradY);
+      // Counts and begins (one more) of each row; leaders, lists and sorted lists of the positions.
+      const words = 2 * tableRows + 1 + 3 * positions;
+      kernels.withScratch('i32', words, ({ block }) =>
+        kernels.withScratch(precision, positions * n, ({ block: sums }) => {
+          const part = (from: number): number => block.address + 4 * from;
+          const [counts, begins] = [part(0), part(tableRows)];
+          const [leaders, lists, sorted] = [0, 1, 2].map((i) => part(2 * tableRows + 1 + i * positions));
+          fill(kernels.gridFor(tableRows), THREADS, 0, counts, tableRows, 0);
+          if (positions > 0)
+            chunks[precision](
+              [Math.ceil(positions / CHUNK)],
+              THREADS,
+              0,
+              ...[
+                addressOf(index),
+                addressOf(gradY),
+                sums.address,
+                leaders!,
+                counts,
+                positions,
+                n,
+                tableRows,
+              ],
+            );
+          scanCounts([1], SCAN_THREADS, 0, counts, begins, tableRows);
+          if (positions > 0)
+            placeLeaders(
+              kernels.gridFor(positions),
+              THREADS,
+              0,
+              ...[addressOf(index), leaders!, counts, begins, lists!, positions, tableRows],
+            );
+          embeddingRows[precision](
+            kernels.gridForWarps(tableRows),
+            THREADS,
+            0,
+            ...[sums.address, begins, lists!, sorted!, addressOf(storage), tableRows, n, Number(accumulate)],
+          );
+        }),
+      );
+    },
+    cumsum: (x, { storage, accumulate }, outer, n, inner, reverse) => {
+      if (x.length === 0) return;
+      const [from, to] = [addressOf(x), addressOf(storage)];
+      const flags = [Number(reverse), Number(accumulate)];
+      if (inner === 1)
+        cumsumRows[precisionOf(x)](kernels.gridForWarps(outer), THREADS, 0, from, to, outer, n, ...flags);
+      else
+        cumsum[precisionOf(x)](
+          kernels.gridFor(outer * inner),
+          THREADS,
+          0,
+          from,
+          to,
+          outer,
+          n,
+          inner,
+          ...flags,
+        );
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { DType, Storage } from '../../backend.js';
+import type { CudaDevice, Grid, Launch } from './device.js';
+import { Allocator, cudaStorage, type CudaStorage } from './memory.js';
+
+/** Threads of a block, as in kernels/cuda/common.h. */
+export const THREADS = 256;
+const WARP = 32;
+/**
+ * Blocks that sums are cut for, where their bits depend on how: enough for the largest devices, and the same on all of them,
+ * so that results do not depend on the device.
+ */
+export const PARALLEL = 512;
+
+/** What the operations of the backend work with. */
+export class Kernels {
+  readonly device: CudaDevice;
+  readonly allocator: Allocator;
+
+  constructor(device: CudaDevice, allocator: Allocator) {
+    this.device = device;
+    this.allocator = allocator;
+  }
+
+  /** The kernels of a name, one for each precision. */
+  precisions(module: string, name: string, types: string): Readonly<Record<'f32' | 'f64', Launch>> {
+    return {
+      f32: this.device.kernel(module, `${name}_f32`, types),
+      f64: this.device.kernel(module, `${name}_f64`, types),
+    };
+  }
+
+  /** Blocks for `n` elements of a thread each; those beyond what keeps the device busy are done by the same threads. */
+  gridFor(n: number): Grid {
+    return [this.blocks(Math.ceil(n / THREADS))];
+  }
+
+  /** Blocks for `n` elements of a warp each. */
+  gridForWarps(n: number): Grid {
+    return [this.blocks(Math.ceil((n * WARP) / THREADS))];
+  }
+
+  /** As many blocks as are wanted, but no more than keep the device busy. */
+  blocks(wanted: number): number {
+    return Math.max(1, Math.min(wanted, 32 * this.device.multiprocessors));
+  }
+
+  /**
+   * Memory for the time of `use`. It may go to others as soon as that has queued its work: what they queue comes later.
+   */
+  withScratch<T>(dtype: DType, length: number, use: (scratch: CudaStorage) => T): T {
+    const scratch = this.allocator.allocate(dtype, length);
+    try {
+      return use(scratch);
+    } finally {
+      this.allocator.free(scratch);
+    }
+  }
+}
+
+/** Which of `precisions`; ops call those with f32 and f64 alone. */
+export function precisionOf({ dtype }: Storage): 'f32' | 'f64' {
+  return dtype === 'f64' ? 'f64' : 'f32';
+}
+
+/** Forgets what the host knew of whole numbers: a kernel writes to them. */
+export function written(storage: Storage): CudaStorage {
+  const of = cudaStorage(storage);
+  of.range = null;
+  return of;
+}

@@ -1,0 +1,272 @@
+import type { Backend, DType, HostArray, Storage } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
+import { bytesOf, hostArray, rangeOf } from '../host.js';
+import { environment } from '../native.js';
+import type { CudaDevice } from './device.js';
+import { NOT_READY, OUT_OF_MEMORY, SUCCESS } from './driver.js';
+
+/** Memory of a device. */
+export class CudaStorage implements Storage {
+  readonly dtype: DType;
+  readonly length: number;
+  readonly block: Block;
+  /** Of whole numbers that the host wrote: the smallest and the largest, so that an index can be checked without waiting. */
+  range: readonly [number, number] | null = null;
+
+  constructor(dtype: DType, length: number, block: Block) {
+    this.dtype = dtype;
+    this.length = length;
+    this.block = block;
+  }
+}
+
+/** Where memory of the device begins; 0 for none. */
+interface Block {
+  address: number;
+  /** As it was taken from the driver. */
+  readonly bytes: number;
+}
+
+const NO_BLOCK: Block = { address: 0, bytes: 0 };
+/** Blocks are of eight sizes between one power of two and the next, the smallest of this. */
+const SMALLEST = 512;
+
+function sizeClass(bytes: number): number {
+  if (bytes <= SMALLEST) return SMALLEST;
+  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
+  return Math.ceil(bytes / step) * step;
+}
+
+/** Keeps blocks that are free, to be used again: to ask the driver for memory waits for the device. */
+export class Allocator {
+  readonly #device: CudaDevice;
+  readonly #free = new Map<number, number[]>();
+  /** Gives back what JavaScript has collected. */
+  readonly #registry = new FinalizationRegistry<Block>((block) => this.#giveBack(block));
+  /** Every block of its own size, and none kept: what is written beside one shows in a debugger. */
+  readonly #exact = environment('DAG_CUDA_NO_CACHE') !== undefined;
+  #used = 0;
+  #kept = 0;
+
+  constructor(device: CudaDevice) {
+    this.#device = device;
+  }
+
+  /** @throws {ExecutorError} `memory` that says what was asked for and what is free. */
+  allocate(dtype: DType, length: number): CudaStorage {
+    const wanted = length * bytesOf(dtype);
+    if (wanted === 0) return new CudaStorage(dtype, length, NO_BLOCK);
+    const bytes = this.#exact ? wanted : sizeClass(wanted);
+    const kept = this.#free.get(bytes)?.pop();
+    if (kept !== undefined) this.#kept -= bytes;
+    const block: Block = { address: kept ?? this.#take(bytes, `${length} numbers of ${dtype}`), bytes };
+    this.#used += bytes;
+    const storage = new CudaStorage(dtype, length, block);
+    this.#registry.register(storage, block, storage);
+    return storage;
+  }
+
+  free(storage: CudaStorage): void {
+    this.#registry.unregister(storage);
+    this.#giveBack(storage.block);
+  }
+
+  #giveBack(block: Block): void {
+    const { address, bytes } = block;
+    if (address === 0) return;
+    // Of a storage that is freed twice, or used after that, nothing is left.
+    block.address = 0;
+    this.#used -= bytes;
+    if (this.#exact) return void this.#device.driver.try('cuMemFree_v2', address);
+    const free = this.#free.get(bytes);
+    if (free) free.push(address);
+    else this.#free.set(bytes, [address]);
+    this.#kept += bytes;
+  }
+
+  /** Gives the blocks that are kept back to the driver. */
+  empty(): void {
+    for (const free of this.#free.values())
+      for (const address of free) this.#device.driver.call('cuMemFree_v2', address);
+    this.#free.clear();
+    this.#kept = 0;
+  }
+
+  #take(bytes: number, what: string): number {
+    const { driver } = this.#device;
+    const address = new BigUint64Array(1);
+    let code = driver.try('cuMemAlloc_v2', address, bytes);
+    if (code === OUT_OF_MEMORY && this.#kept > 0) {
+      this.empty();
+      code = driver.try('cuMemAlloc_v2', address, bytes);
+    }
+    if (code === SUCCESS) return Number(address[0]!);
+    if (code !== OUT_OF_MEMORY) throw driver.error(code, `to allocate ${shown(bytes)}`);
+    const [free, total] = [new BigUint64Array(1), new BigUint64Array(1)];
+    driver.call('cuMemGetInfo_v2', free, total);
+    throw new ExecutorError(
+      'memory',
+      `cuda: out of memory: ${shown(bytes)} asked for (${what}), ${shown(Number(free[0]!))} of ` +
+        `${shown(Number(total[0]!))} free; tensors here hold ${shown(this.#used)}`,
+    );
+  }
+}
+
+function shown(bytes: number): string {
+  if (bytes < 1 << 20) return `${bytes} bytes`;
+  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
+
+/** The storage of this backend behind one of the interface. */
+export function cudaStorage(storage: Storage): CudaStorage {
+  if (storage instanceof CudaStorage) return storage;
+  throw new ExecutorError('device', 'storage of another device reached the backend cuda');
+}
+
+/** Where a storage begins; of null, 0: a kernel leaves it out. */
+export function addressOf(storage: Storage | null): number {
+  return storage ? cudaStorage(storage).block.address : 0;
+}
+
+/** Page-locked memory of the host, which the device copies from and to by itself. */
+interface Pinned {
+  readonly pointer: bigint;
+  readonly bytes: Uint8Array;
+}
+
+function pinned(device: CudaDevice, bytes: number): Pinned {
+  const pointer = new BigUint64Array(1);
+  device.driver.call('cuMemHostAlloc', pointer, bytes, 0);
+  return { pointer: pointer[0]!, bytes: new Uint8Array(device.driver.koffi.view(pointer[0]!, bytes)) };
+}
+
+function newEvent(device: CudaDevice): bigint {
+  const event = new BigUint64Array(1);
+  const DISABLE_TIMING = 2;
+  device.driver.call('cuEventCreate', event, DISABLE_TIMING);
+  return event[0]!;
+}
+
+/** Of each half of what writes go through. */
+const HALF = 4 << 20;
+
+/** Writes to the device, in the order of its stream, through two halves: one is filled while the other is copied. */
+class Writer {
+  readonly #device: CudaDevice;
+  #halves: { pinned: Pinned; event: bigint }[] = [];
+  #half = 0;
+  #at = 0;
+
+  constructor(device: CudaDevice) {
+    this.#device = device;
+  }
+
+  write(address: number, data: Uint8Array): void {
+    const { driver, stream } = this.#device;
+    if (this.#halves.length === 0)
+      this.#halves = [0, 1].map(() => ({
+        pinned: pinned(this.#device, HALF),
+        event: newEvent(this.#device),
+      }));
+    for (let from = 0; from < data.length;) {
+      if (this.#at === HALF) this.#turn();
+      const size = Math.min(HALF - this.#at, data.length - from);
+      const { pointer, bytes } = this.#halves[this.#half]!.pinned;
+      bytes.set(data.subarray(from, from + size), this.#at);
+      driver.call('cuMemcpyHtoDAsync_v2', address + from, pointer + BigInt(this.#at), size, stream);
+      this.#at += size;
+      from += size;
+    }
+  }
+
+  /** On to the other half, once what was in it has been copied. */
+  #turn(): void {
+    const { driver, stream } = this.#device;
+    driver.call('cuEventRecord', this.#halves[this.#half]!.event, stream);
+    this.#half = 1 - this.#half;
+    driver.call('cuEventSynchronize', this.#halves[this.#half]!.event);
+    this.#at = 0;
+  }
+}
+
+/** Reads from the device through blocks that are used again. */
+class Reader {
+  readonly #device: CudaDevice;
+  readonly #free = new Map<number, { pinned: Pinned; event: bigint }[]>();
+
+  constructor(device: CudaDevice) {
+    this.#device = device;
+  }
+
+  readSync(storage: CudaStorage): HostArray {
+    const reading = this.#begin(storage);
+    this.#device.synchronize();
+    return this.#end(reading, storage);
+  }
+
+  /** Other work of JavaScript goes on while the device is at it. */
+  async read(storage: CudaStorage): Promise<HostArray> {
+    const reading = this.#begin(storage);
+    const { driver, stream } = this.#device;
+    driver.call('cuEventRecord', reading.event, stream);
+    for (let asked = 0; ; asked++) {
+      const code = driver.try('cuEventQuery', reading.event);
+      if (code === SUCCESS) return this.#end(reading, storage);
+      if (code !== NOT_READY) throw driver.error(code, 'to read a tensor');
+      // Most results are there soon.
+      await new Promise((resolve) => (asked < 100 ? setImmediate(resolve) : setTimeout(resolve, 1)));
+    }
+  }
+
+  #begin(storage: CudaStorage) {
+    const bytes = sizeClass(storage.length * bytesOf(storage.dtype));
+    const reading = this.#free.get(bytes)?.pop() ?? {
+      pinned: pinned(this.#device, bytes),
+      event: newEvent(this.#device),
+    };
+    const { driver, stream } = this.#device;
+    driver.call(
+      'cuMemcpyDtoHAsync_v2',
+      reading.pinned.pointer,
+      storage.block.address,
+      storage.length * bytesOf(storage.dtype),
+      stream,
+    );
+    return reading;
+  }
+
+  #end(reading: { pinned: Pinned; event: bigint }, { dtype, length }: CudaStorage): HostArray {
+    const { buffer, length: bytes } = reading.pinned.bytes;
+    const copy = hostArray(dtype, length, buffer).slice();
+    const free = this.#free.get(bytes);
+    if (free) free.push(reading);
+    else this.#free.set(bytes, [reading]);
+    return copy;
+  }
+}
+
+/** Allocation, and copies between the memory of JavaScript and that of the device. */
+export function memory(
+  device: CudaDevice,
+  allocator: Allocator,
+): Pick<Backend, 'allocate' | 'free' | 'share' | 'write' | 'read' | 'readSync' | 'rangeOf'> {
+  const [writer, reader] = [new Writer(device), new Reader(device)];
+  return {
+    allocate: (dtype, length) => allocator.allocate(dtype, length),
+    free: (storage) => allocator.free(cudaStorage(storage)),
+    share: () => null,
+    write: (storage, data) => {
+      const to = cudaStorage(storage);
+      if (to.length === 0) return;
+      const array = hostArray(to.dtype, to.length);
+      array.set(data);
+      to.range = to.dtype === 'i32' ? rangeOf(array) : null;
+      writer.write(to.block.address, new Uint8Array(array.buffer));
+    },
+    read: (storage) =>
+      storage.length === 0 ? Promise.resolve(hostArray(storage.dtype, 0)) : reader.read(cudaStorage(storage)),
+    readSync: (storage) =>
+      storage.length === 0 ? hostArray(storage.dtype, 0) : reader.readSync(cudaStorage(storage)),
+    rangeOf: (storage) => cudaStorage(storage).range,
+  };
+}

@@ -1,0 +1,201 @@
+import type { AttentionSpec, Backend, LinearSpec, MatmulSpec, Storage } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
+import { bytesOf } from '../host.js';
+import type { Launch } from './device.js';
+import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
+import { addressOf } from './memory.js';
+import { matmulPrecision } from './precision.js';
+import type { rows } from './rows.js';
+
+/** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */
+const MATMUL = '(iiiiiiiiii)ppp(pppddddi)p';
+const SLICES = '(iiiiiiiiii)p(pppddddi)p';
+/** Members of Attention in kernels/cuda/attention.cu. */
+const ATTENTION = '(iiiiddd)';
+
+/** Numbers along k of a tile, and the fewest tiles of a slice. */
+const DEPTH = 16;
+const TILES_OF_SLICE = 8;
+const MAX_SLICES = 64;
+
+/** Rows of a tile of attention, and threads of its blocks. */
+const TILE = 32;
+const ATTENTION_THREADS = 128;
+const WIDEST_HEAD = 128;
+
+/** What follows a product; addresses, 0 where not wanted. */
+interface Epilogue {
+  readonly bias: number;
+  readonly residual: number;
+  readonly preactivation: number;
+  readonly gelu: boolean;
+  readonly dropout: number;
+  readonly seed: readonly [number, number];
+  readonly accumulate: boolean;
+}
+const NOTHING_MORE: Epilogue = {
+  bias: 0,
+  residual: 0,
+  preactivation: 0,
+  gelu: false,
+  dropout: 0,
+  seed: [0, 0],
+  accumulate: false,
+};
+
+/** Matrix products, linear layers and attention. */
+export function products(
+  kernels: Kernels,
+  { addRows }: Pick<ReturnType<typeof rows>, 'addRows'>,
+): Pick<Backend, 'matmul' | 'linear' | 'linearBackward' | 'attention' | 'attentionBackward'> {
+  const { device } = kernels;
+  const small = kernels.precisions('matmul', 'matmul64', MATMUL);
+  const large = device.kernel('matmul', 'matmul128_f32', MATMUL);
+  const tensorCores = {
+    bf16: device.kernel('matmul_tensor', 'matmulBf16_f32', MATMUL),
+    tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
+  };
+  const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
+  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiddd');
+  const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
+  /** Kernels for heads of up to 32·perLane. */
+  const attentionOf = (perLane: number, precision: 'f32' | 'f64') => ({
+    forward: device.kernel('attention', `attention${perLane}_${precision}`, `${ATTENTION}ppp`),
+    gradQ: device.kernel('attention', `attentionGradQ${perLane}_${precision}`, `${ATTENTION}pppppi`),
+    gradKV: device.kernel('attention', `attentionGradKV${perLane}_${precision}`, `${ATTENTION}pppppi`),
+  });
+  const narrow = attentionOf(1, 'f32');
+  const middle = attentionOf(2, 'f32');
+  const wide = { f32: attentionOf(4, 'f32'), f64: attentionOf(4, 'f64') };
+  const attentionKernels = (width: number, precision: 'f32' | 'f64') =>
+    precision === 'f64' || width > 64 ? wide[precision] : width > 32 ? middle : narrow;
+
+  function multiply(spec: MatmulSpec, a: Storage, b: Storage, y: Storage, more: Epilogue): void {
+    const { batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC } = spec;
+    if (m === 0 || n === 0 || batch === 0) return;
+    const precision = precisionOf(y);
+    const matrices = strideC === 0 ? 1 : batch;
+    const blocks = (size: number): number => Math.ceil(m / size) * Math.ceil(n / size) * matrices;
+    const [kernel, size] = chosen(precision, blocks);
+    // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
+    // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
+    const tiles = Math.ceil(k / DEPTH) * (strideC === 0 ? batch : 1);
+    const wanted = transposeA || strideC === 0 ? Math.min(PARALLEL / blocks(64), tiles / TILES_OF_SLICE) : 1;
+    const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
+    const product = [
+      batch,
+      m,
+      n,
+      k,
+      Number(transposeA),
+      Number(transposeB),
+      strideA,
+      strideB,
+      strideC,
+      slices,
+    ];
+    const epilogue = [
+      ...[more.bias, more.residual, more.preactivation, Number(more.gelu), more.dropout, ...more.seed],
+      Number(more.accumulate),
+    ];
+    const launch = (partial: number): void =>
+      kernel(
+        [Math.ceil(n / size), Math.ceil(m / size), matrices * slices],
+        THREADS,
+        0,
+        ...[...product, addressOf(a), addressOf(b), addressOf(y), ...epilogue, partial],
+      );
+    if (slices === 1) return launch(0);
+    kernels.withScratch(precision, slices * matrices * m * n, ({ block }) => {
+      launch(block.address);
+      slicesOf[precision](
+        kernels.gridFor(matrices * m * n),
+        THREADS,
+        0,
+        ...[...product, addressOf(y), ...epilogue, block.address],
+      );
+    });
+  }
+
+  /** The kernel and the size of its tiles. */
+  function chosen(precision: 'f32' | 'f64', blocks: (size: number) => number): [Launch, number] {
+    if (precision === 'f64') return [small.f64, 64];
+    const wanted = matmulPrecision();
+    if (wanted !== 'highest') {
+      if (device.capability < 80)
+        throw new ExecutorError(
+          'device',
+          `cuda: matrix products of precision '${wanted}' need compute capability 8.0, '${device.name}' has ${device.capability / 10}`,
+        );
+      return [wanted === 'high' ? tensorCores.tf32 : tensorCores.bf16, 128];
+    }
+    return blocks(128) >= device.multiprocessors ? [large, 128] : [small.f32, 64];
+  }
+
+  function attentionShape({ batch, time, channels, heads, dropout, seed }: AttentionSpec) {
+    const width = channels / heads;
+    if (width > WIDEST_HEAD)
+      throw new ExecutorError('shape', `cuda: attention heads are up to ${WIDEST_HEAD} wide, given ${width}`);
+    return {
+      width,
+      grid: [Math.ceil(time / TILE), batch * heads] as const,
+      row: (Math.ceil(width / 4) | 1) * 4,
+      args: [batch, time, channels, heads, dropout, ...seed],
+    };
+  }
+
+  return {
+    matmul: (spec, a, b, { storage, accumulate }) =>
+      multiply(spec, a, b, storage, { ...NOTHING_MORE, accumulate }),
+    linear: ({ m, n, k, gelu, dropout, seed }: LinearSpec, x, weight, bias, residual, y, preactivation) =>
+      multiply(
+        { batch: 1, m, n, k, transposeA: false, transposeB: true, strideA: 0, strideB: 0, strideC: 0 },
+        x,
+        weight,
+        y,
+        {
+          ...{
+            bias: addressOf(bias),
+            residual: addressOf(residual),
+            preactivation: addressOf(preactivation),
+          },
+          ...{ gelu, dropout, seed, accumulate: false },
+        },
+      ),
+    linearBackward: ({ m, n, dropout, seed }, gradY, preactivation, gradSum, gradBias) => {
+      if (gradSum && m * n > 0)
+        linearBackward[precisionOf(gradY)](
+          kernels.gridFor(m * n),
+          THREADS,
+          0,
+          ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n, dropout, ...seed],
+        );
+      if (gradBias) addRows(gradSum ?? gradY, null, m, n, gradBias);
+    },
+    attention: (spec, qkv, y, logSums) => {
+      if (y.length === 0) return;
+      const { width, grid, row, args } = attentionShape(spec);
+      const precision = precisionOf(y);
+      const shared = (3 * TILE * row + TILE * TILE) * bytesOf(precision);
+      const { forward } = attentionKernels(width, precision);
+      forward(grid, ATTENTION_THREADS, shared, ...args, addressOf(qkv), addressOf(y), addressOf(logSums));
+    },
+    attentionBackward: (spec, qkv, y, logSums, gradY, { storage, accumulate }) => {
+      if (y.length === 0) return;
+      const { width, grid, row, args } = attentionShape(spec);
+      const precision = precisionOf(y);
+      const lines = spec.batch * spec.heads * spec.time;
+      const bytes = (numbers: number): number => numbers * bytesOf(precision);
+      const { gradQ, gradKV } = attentionKernels(width, precision);
+      kernels.withScratch(precision, lines, ({ block: { address } }) => {
+        const warps = kernels.gridForWarps(lines);
+        deltas[precision](warps, THREADS, 0, ...args, addressOf(y), addressOf(gradY), address);
+        const rest = [addressOf(qkv), addressOf(logSums), address, addressOf(gradY)];
+        const to = [addressOf(storage), Number(accumulate)];
+        const tiles = 4 * TILE * row;
+        gradQ(grid, ATTENTION_THREADS, bytes(tiles + TILE * TILE), ...args, ...rest, ...to);
+        gradKV(grid, ATTENTION_THREADS, bytes(tiles + 2 * TILE * TILE), ...args, ...rest, ...to);
+      });
+    },
+  };
+}

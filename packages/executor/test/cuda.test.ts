@@ -1,0 +1,326 @@
+/** The backend cuda: its driver, its memory, what it says where something is missing or fails, and the emulator itself. */
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { CudaDevice } from '../src/backends/cuda/device.js';
+import { addressOf, Allocator, memory } from '../src/backends/cuda/memory.js';
+import {
+  backendInfo,
+  clipGradNorm,
+  ExecutorError,
+  linear,
+  matmul,
+  mul,
+  randn,
+  scope,
+  setMatmulPrecision,
+  sum,
+  tensor,
+  zeros,
+} from '../src/index.js';
+import { cudaIsMissing } from './devices.js';
+
+const dist = pathToFileURL(fileURLToPath(new URL('../dist/index.js', import.meta.url))).href;
+const folder = mkdtempSync(join(tmpdir(), 'dag-cuda-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs a module's text in a Node of its own, with the built package as `executor`; → its last line as JSON. */
+function run(program: string, environment: Record<string, string | undefined> = {}) {
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', `const executor = await import('${dist}');\n${program}`],
+    { env: { ...process.env, ...environment }, encoding: 'utf8', timeout: 60_000 },
+  );
+  return { status, signal, stdout: stdout.trim(), stderr };
+}
+
+/** What `expression` is, or the error that it throws. */
+function ask(expression: string, environment: Record<string, string | undefined> = {}): unknown {
+  const { stdout, stderr } = run(
+    `const show = (value) => console.log(JSON.stringify(value));
+    try { show(await (async () => ${expression})()); }
+    catch ({ name, code, message }) { show({ name, code, message }); }`,
+    environment,
+  );
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+const deviceError = (message: RegExp) => ({
+  name: 'ExecutorError',
+  code: 'device',
+  message: expect.stringMatching(message),
+});
+const make = `executor.zeros([2], { device: 'cuda' }).device`;
+
+describe('without a driver or a device', () => {
+  it('refuses the device cuda, and says why', () => {
+    expect(ask(make, { DAG_CUDA_DRIVER: '/nowhere/libcuda.so' })).toEqual(
+      deviceError(/^no NVIDIA driver: \/nowhere\/libcuda\.so cannot be loaded/),
+    );
+    const noDriver = join(folder, 'text.so');
+    writeFileSync(noDriver, 'text');
+    expect(ask(make, { DAG_CUDA_DRIVER: noDriver })).toEqual(deviceError(/^no NVIDIA driver: .*text\.so/));
+  });
+
+  it('takes cpu or reference where no device is named', () => {
+    expect(ask('executor.backendInfo().device')).not.toBe('cuda');
+  });
+});
+
+const onEmulator = cudaIsMissing === null && process.env['DAG_TEST_CUDA'] !== 'device';
+const emulated = onEmulator ? describe : describe.skip;
+emulated(
+  `on the emulator${onEmulator ? '' : ` (skipped: ${cudaIsMissing ?? 'a real device is tested'})`}`,
+  () => {
+    it('says what it runs on', () => {
+      expect(backendInfo('cuda')).toEqual({
+        device: 'cuda',
+        threads: 2,
+        name: 'emulated on the CPU',
+        capability: 8,
+        library: process.env['DAG_CUDA_DRIVER'],
+      });
+    });
+
+    it('names what is missing: a newer driver, a device, kernels', () => {
+      const cases: [Record<string, string>, RegExp][] = [
+        [{ DAG_CUDA_EMULATOR_VERSION: '12040' }, /driver is for CUDA up to 12\.4, the kernels need 13\.0/],
+        [{ DAG_CUDA_EMULATOR_DEVICES: '0' }, /no GPU of compute capability 7\.5 or more; found none/],
+        [{ DAG_CUDA_DEVICE: '3' }, /no GPU of number 3 \(DAG_CUDA_DEVICE\).*found 0: emulated on the CPU/],
+        [{ DAG_CUDA_EMULATOR_FAIL: 'cuInit:100' }, /cuInit failed: CUDA_ERROR_NO_DEVICE .*no NVIDIA GPU/],
+        [{ DAG_CUDA_KERNELS: folder }, /DAG_CUDA_KERNELS is .*, where there is no elementwise\.fatbin/],
+        [
+          { DAG_CUDA_EMULATOR_FAIL: 'cuModuleLoadData:209' },
+          /elementwise\.fatbin failed: CUDA_ERROR_NO_BINARY_FOR_GPU .*not built for this GPU/,
+        ],
+      ];
+      for (const [environment, message] of cases)
+        expect(ask(make, environment)).toEqual(deviceError(message));
+      // A file of kernels that is none.
+      writeFileSync(join(folder, 'elementwise.fatbin'), 'something else than kernels');
+      expect(ask(make, { DAG_CUDA_KERNELS: folder })).toEqual(
+        deviceError(/elementwise\.fatbin failed: CUDA_ERROR_INVALID_IMAGE .*damaged/),
+      );
+    });
+
+    it('reads asynchronously, while JavaScript goes on', async () => {
+      const t = tensor(
+        Float64Array.from({ length: 1000 }, (_, i) => i),
+        [1000],
+        { device: 'cuda' },
+      );
+      const reading = mul(t, t).data();
+      // What is queued later does not change what was asked for.
+      t.set(new Float64Array(1000));
+      let turns = 0;
+      const count = setInterval(() => turns++, 0);
+      const squares = await reading;
+      clearInterval(count);
+      expect(squares[31]).toBe(961);
+      expect(await tensor([], [0], { device: 'cuda' }).data()).toEqual(new Float32Array(0));
+    });
+
+    it('writes and reads more than its staging memory holds', () => {
+      const values = Float32Array.from({ length: 3_000_001 }, (_, i) => i % 65_521);
+      const t = tensor(values, [values.length], { device: 'cuda' });
+      expect(Buffer.from(t.dataSync().buffer).equals(Buffer.from(values.buffer))).toBe(true);
+    });
+
+    it('refuses indices that the host has written, as the other devices do', () => {
+      const table = zeros([4, 2], { device: 'cuda' });
+      const index = (values: number[]) => tensor(values, [values.length], { dtype: 'i32', device: 'cuda' });
+      expect(
+        ask(`executor.embedding(executor.zeros([4, 2], { device: 'cuda' }),
+      executor.tensor([0, 4], [2], { dtype: 'i32', device: 'cuda' })).shape`),
+      ).toEqual({
+        name: 'ExecutorError',
+        code: 'value',
+        message: 'embedding: index 4 is not in 0 … 3',
+      });
+      expect(table.shape).toEqual([4, 2]);
+      expect(index([1]).dataSync()).toEqual(Int32Array.of(1));
+    });
+
+    it('gives all memory back, and takes none in steady state', () => {
+      const { used } = emulator();
+      const w = randn([20, 30], { seed: [1, 2], device: 'cuda', requiresGrad: true });
+      const step = (): number =>
+        scope(() => {
+          w.zeroGrad();
+          const x = randn([50, 30], { seed: [3, 4], device: 'cuda' });
+          const y = linear(x, w);
+          sum(mul(y, y)).backward();
+          return clipGradNorm([w], 1).item();
+        });
+      const first = step();
+      step();
+      const steady = used();
+      for (let i = 0; i < 5; i++) expect(step()).toBe(first);
+      expect(used()).toBe(steady);
+    });
+
+    it('says what was asked for and what is free where memory runs out, and goes on', () => {
+      const program = `
+      const { zeros, scope, sum } = executor;
+      const give = (n) => scope(() => sum(zeros([n], { device: 'cuda' })).item());
+      // 40 MiB at a time go in turn where 64 MiB are there: what lies in the pool is given back first.
+      for (const n of [10 << 20, (10 << 20) + 1, (10 << 20) + 2]) give(n);
+      let error;
+      try { give(32 << 20); } catch (e) { error = e; }
+      console.log(JSON.stringify([error.code, error.message, give(1 << 20)]));`;
+      const { stdout, stderr } = run(program, { DAG_CUDA_EMULATOR_MEMORY: String(64 << 20) });
+      expect(stderr).toBe('');
+      const [code, message, after] = JSON.parse(stdout) as [string, string, number];
+      expect(code).toBe('memory');
+      expect(message).toMatch(
+        /^cuda: out of memory: 128\.0 MiB asked for \(33554432 numbers of f32\), [\d.]+ MiB of 64\.0 MiB free; tensors here hold /,
+      );
+      expect(after).toBe(0);
+    });
+
+    it('gives every error of the driver a type, its name and what it was about, and says that a device is lost', () => {
+      const failing = (fault: string) =>
+        ask(`executor.sum(executor.ones([3], { device: 'cuda' })).item()`, { DAG_CUDA_EMULATOR_FAIL: fault });
+      expect(failing('cuLaunchKernel:719')).toEqual(
+        deviceError(
+          /the kernel fill_f32 failed: CUDA_ERROR_LAUNCH_FAILED .*the device is lost to this process/,
+        ),
+      );
+      expect(failing('cuStreamSynchronize:700')).toEqual(
+        deviceError(/cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS .*lost.*CUDA_LAUNCH_BLOCKING/),
+      );
+      expect(failing('cuMemcpyDtoHAsync_v2:214')).toEqual(deviceError(/CUDA_ERROR_ECC_UNCORRECTABLE/));
+      expect(failing('cuMemHostAlloc:2')).toEqual(
+        deviceError(/cuMemHostAlloc failed: CUDA_ERROR_OUT_OF_MEMORY/),
+      );
+      expect(failing('cuModuleGetFunction:500')).toEqual(
+        deviceError(
+          /the kernel fill_f32, which is not in .*elementwise\.fatbin, failed: CUDA_ERROR_NOT_FOUND/,
+        ),
+      );
+      expect(failing('cuLaunchKernel:999')).toEqual(deviceError(/the kernel fill_f32 failed: error 999/));
+    });
+
+    it('rejects a read that is under way as the device is lost', () => {
+      const reading = `executor.ones([3], { device: 'cuda' }).data()`;
+      expect(ask(reading, { DAG_CUDA_EMULATOR_FAIL: 'cuEventQuery:719' })).toEqual(
+        deviceError(/to read a tensor failed: CUDA_ERROR_LAUNCH_FAILED/),
+      );
+    });
+
+    it('lets a NaN through to the norm of the gradient, and leaves the gradient as it is', () => {
+      const w = tensor([1, 2], [2], { device: 'cuda', requiresGrad: true });
+      sum(mul(w, tensor([NaN, 3], [2], { device: 'cuda' }))).backward();
+      expect(clipGradNorm([w], 1).item()).toBeNaN();
+      expect(w.grad!.dataSync()).toEqual(Float32Array.of(NaN, 3));
+    });
+
+    it.each([
+      ['high', 2 ** -10],
+      ['medium', 2 ** -7],
+    ] as const)('multiplies on tensor cores: %s', (precision, unit) => {
+      const [m, n, k] = [150, 137, 75];
+      for (const transposed of [false, true]) {
+        const a = randn([m, k], { seed: [1, 1], device: 'cuda' });
+        const b = randn(transposed ? [n, k] : [k, n], { seed: [2, 2], device: 'cuda' });
+        const product = () => (transposed ? linear(a, b) : matmul(a, b)).dataSync();
+        const expected = product();
+        setMatmulPrecision(precision);
+        const actual = product();
+        setMatmulPrecision('highest');
+        let worst = 0;
+        for (let i = 0; i < m * n; i++) worst = Math.max(worst, Math.abs(actual[i]! - expected[i]!));
+        // Two rounded factors a term, terms of about 1, errors of random signs.
+        expect(worst).toBeLessThan(6 * unit * Math.sqrt(k));
+        expect(worst).toBeGreaterThan(unit / 100);
+      }
+    });
+
+    it('refuses a precision that does not exist', () => {
+      expect(() => setMatmulPrecision('low' as 'high')).toThrow(ExecutorError);
+    });
+
+    describe('shows kernels that are wrong:', () => {
+      /** What a kernel of kernels/cuda/emulator/faults.cu leaves in 64 whole numbers that were 0 … 63. */
+      const run = (name: string, types: string, order = 'forward'): number[] => {
+        const device = new CudaDevice();
+        const { allocate, write, readSync, free } = memory(device, new Allocator(device));
+        const storages = [0, 1].map(() => allocate('i32', 64));
+        for (const storage of storages)
+          write(
+            storage,
+            Array.from({ length: 64 }, (_, i) => i),
+          );
+        const addresses = storages.map(addressOf).slice(-types.replace('i', '').length);
+        emulator().order(order);
+        try {
+          device.kernel('faults', `${name}_i32`, types)([1], 64, 0, ...addresses, 64);
+          return Array.from(readSync(storages[1]!));
+        } finally {
+          emulator().order('forward');
+          emulator().fail('');
+          storages.forEach(free);
+        }
+      };
+
+      it('a missing barrier, by another result in another order of threads', () => {
+        const right = Array.from({ length: 64 }, (_, i) => 63 - i);
+        const results = ['forward', 'reverse', 'shuffle1'].map((order) => run('missingBarrier', 'pp', order));
+        for (const result of results) expect(result).not.toEqual(right);
+        expect(results[1]).not.toEqual(results[0]);
+      });
+
+      it.each(['unevenBarrier', 'unevenShuffle'])('%s, which some threads do not reach', (kernel) => {
+        expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
+      });
+
+      const sanitized = process.env['DAG_CUDA_EMULATOR'] === 'cuda-sanitize';
+      const withSanitizer = sanitized ? it.each : it.skip.each;
+      withSanitizer([
+        ['beyondEnd', 'heap-buffer-overflow'],
+        ['beyondShared', 'global-buffer-overflow'],
+      ])(
+        `%s, by AddressSanitizer${sanitized ? '' : ' (skipped: built without; npm run test:sanitize)'}`,
+        (kernel, report) => {
+          const source = (file: string) =>
+            JSON.stringify(fileURLToPath(new URL(`../src/backends/cuda/${file}.ts`, import.meta.url)));
+          const program = `
+        const { CudaDevice } = await import(${source('device')});
+        const { Allocator, memory, addressOf } = await import(${source('memory')});
+        const device = new CudaDevice();
+        const { allocate } = memory(device, new Allocator(device));
+        device.kernel('faults', '${kernel}_i32', 'pi')([1], 64, 0, addressOf(allocate('i32', 64)), 64);`;
+          const file = join(folder, `${kernel}.mts`);
+          writeFileSync(file, program);
+          const jiti = fileURLToPath(new URL('../../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url));
+          const { status, stderr } = spawnSync(process.execPath, [jiti, file], {
+            encoding: 'utf8',
+            timeout: 60_000,
+          });
+          expect(status).not.toBe(0);
+          expect(stderr).toContain(report);
+        },
+      );
+    });
+  },
+);
+
+/** What the emulator lets tests see and do; see kernels/cuda/emulator/driver.cpp. */
+function emulator() {
+  const { load } = createRequire(import.meta.url)('koffi') as {
+    load: (path: string) => {
+      func: (name: string, result: string, args: string[]) => (...args: unknown[]) => unknown;
+    };
+  };
+  const library = load(process.env['DAG_CUDA_DRIVER']!);
+  return {
+    used: library.func('dagEmulatorUsed', 'double', []) as () => number,
+    order: library.func('dagEmulatorOrder', 'void', ['const char *']) as (order: string) => void,
+    fail: library.func('dagEmulatorFail', 'void', ['const char *']) as (fault: string) => void,
+  };
+}
