@@ -1,7 +1,7 @@
 /**
- * Makes the packages that bring the native library: `node platform-packages.js FOLDER`, where FOLDER holds
- * <platform>-<arch>/dag_executor.so for each platform, makes of each of these folders the package
- * @dag/executor-<platform>-<arch>, and has the executor's package.json ask for all of them, in its own version.
+ * Makes the packages that bring the native kernels: `node platform-packages.js FOLDER`, where FOLDER holds
+ * <platform>-<arch>/dag_executor.so for each platform, and cuda/<name>.fatbin, makes of each of these folders the package
+ * @dag/executor-<folder>, and has the executor's package.json ask for all of them, in its own version.
  *
  * They are no workspaces, and the executor asks for them in what is published alone: `npm ci` refuses a workspace of
  * another platform, and a lock file cannot name an optional dependency that is not published yet.
@@ -20,19 +20,18 @@ const json = (value) => JSON.stringify(value, null, 2) + '\n';
 const platforms = (await readdir(folder)).sort();
 if (platforms.length === 0) throw new Error(`${folder} holds no native library`);
 for (const platform of platforms) {
-  const [os, cpu] = platform.split('-');
   const files = await readdir(join(folder, platform));
-  if (!files.includes('dag_executor.so')) throw new Error(`${folder}/${platform} holds no dag_executor.so`);
+  const wanted = platform === 'cuda' ? '.fatbin' : 'dag_executor.so';
+  if (!files.some((file) => file.endsWith(wanted)))
+    throw new Error(`${folder}/${platform} holds no ${wanted}`);
   const name = `${manifest.name}-${platform}`;
   const platformManifest = {
     name,
     version: manifest.version,
     description: `Native kernels of ${manifest.name} for ${platform}`,
     license: manifest.license,
-    os: [os],
-    cpu: [cpu],
-    ...(os === 'linux' ? { libc: ['glibc'] } : {}),
-    files: ['dag_executor.so'],
+    ...systemOf(platform),
+    files: [`*${wanted}`],
     // A library is loaded from a file of its own, not from an archive.
     preferUnplugged: true,
     publishConfig: manifest.publishConfig,
@@ -46,3 +45,10 @@ for (const platform of platforms) {
   manifest.optionalDependencies = { ...manifest.optionalDependencies, [name]: manifest.version };
 }
 await writeFile(manifestFile, json(manifest));
+
+/** Where npm installs a package; machine code of a GPU is the same for all that have NVIDIA's driver. */
+function systemOf(platform) {
+  if (platform === 'cuda') return { os: ['linux', 'win32'] };
+  const [os, cpu] = platform.split('-');
+  return { os: [os], cpu: [cpu], ...(os === 'linux' ? { libc: ['glibc'] } : {}) };
+}

@@ -96,7 +96,7 @@ __device__ void addWeighted(T (&sums)[ROWS][PER_LANE], const T* weights, const T
 template <typename T, int PER_LANE>
 __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums) {
   DAG_DYNAMIC_SHARED(T, shared);
-  const Head head(spec, blockIdx.y);
+  const Head head(spec, blockIdx.x);
   const int row = rowLength(head.width);
   T* const tileQ = shared;
   T* const tileK = tileQ + TILE * row;
@@ -105,7 +105,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
   const Dropout<T> mask(spec.dropout, spec.low, spec.high);
   // The last tiles have the most to do: they begin first.
-  const int64_t first = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * TILE, mine = first + warpOf() * ROWS;
+  const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
 
   T sums[ROWS][PER_LANE] = {};
   T max[ROWS], total[ROWS];
@@ -181,7 +181,7 @@ template <typename T, int PER_LANE>
 __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY,
                                T* gradQkv, int64_t accumulate) {
   DAG_DYNAMIC_SHARED(T, shared);
-  const Head head(spec, blockIdx.y);
+  const Head head(spec, blockIdx.x);
   const int row = rowLength(head.width);
   T* const tileQ = shared;
   T* const tileG = tileQ + TILE * row;
@@ -190,7 +190,7 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* log
   T* const weights = tileV + TILE * row + warpOf() * ROWS * TILE;
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
   const Dropout<T> mask(spec.dropout, spec.low, spec.high);
-  const int64_t first = static_cast<int64_t>(gridDim.x - 1 - blockIdx.x) * TILE, mine = first + warpOf() * ROWS;
+  const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
 
   T sums[ROWS][PER_LANE] = {};
   loadRows(tileQ, qkv, head.q, head.step, first, head);
@@ -231,7 +231,7 @@ template <typename T, int PER_LANE>
 __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY,
                                 T* gradQkv, int64_t accumulate) {
   DAG_DYNAMIC_SHARED(T, shared);
-  const Head head(spec, blockIdx.y);
+  const Head head(spec, blockIdx.x);
   const int row = rowLength(head.width);
   T* const tileK = shared;
   T* const tileV = tileK + TILE * row;
@@ -241,7 +241,7 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
   T* const weights = gradients + ROWS * TILE;
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
   const Dropout<T> mask(spec.dropout, spec.low, spec.high);
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * TILE, mine = first + warpOf() * ROWS;
+  const int64_t first = static_cast<int64_t>(blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
 
   T sumsK[ROWS][PER_LANE] = {}, sumsV[ROWS][PER_LANE] = {};
   loadRows(tileK, qkv, head.k, head.step, first, head);

@@ -51,8 +51,8 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
   alignas(32) __shared__ T tileA[DEPTH * Part::ROW];
   alignas(32) __shared__ T tileB[DEPTH * Part::ROW];
   const int64_t m = product.m, n = product.n, k = product.k;
-  const int64_t rowsFrom = static_cast<int64_t>(blockIdx.y) * SIZE, columnsFrom = static_cast<int64_t>(blockIdx.x) * SIZE;
-  const Tiles tiles(product, DEPTH);
+  const Tiles tiles(product, SIZE, DEPTH);
+  const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int column = threadIdx.x % 16 * 4, row = threadIdx.x / 16 * 4;
 
   T sums[PARTS * 4][PARTS * 4] = {};
@@ -94,8 +94,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
       const int64_t r = rowsFrom + i / 4 * (SIZE / PARTS) + row + i % 4;
       const int64_t c = columnsFrom + j / 4 * (SIZE / PARTS) + column + j % 4;
       if (r >= m || c >= n) continue;
-      const int64_t matrices = gridDim.z / product.slices;
-      if (product.slices > 1) partial[((tiles.slice * matrices + tiles.matrix) * m + r) * n + c] = sums[i][j];
+      if (product.slices > 1) partial[((tiles.slice * tiles.matrices + tiles.matrix) * m + r) * n + c] = sums[i][j];
       else epilogue.write(y, tiles.matrix * product.strideC + r * n + c, c, sums[i][j], mask);
     }
 }

@@ -30,15 +30,26 @@ struct Epilogue {
   }
 };
 
-/** The tiles along k that a block adds up: of one matrix, or of all where they share their result. */
+/**
+ * What a block makes: rows and columns from where on, of which matrix, and the tiles along k that it adds up, of one matrix or
+ * of all where they share their result. The grid has one dimension, the only one that is long enough for any product:
+ * (matrices with a result of their own) × slices × row tiles × column tiles.
+ */
 struct Tiles {
-  int64_t matrix, slice, perMatrix, begin, end;
+  int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;
 
-  /** Grid z counts (matrices that have a result of their own) × slices; a tile is `depth` long. */
-  __device__ Tiles(const Product& p, int depth) {
+  /** Tiles of `size` × `size` results, `depth` along k. */
+  __device__ Tiles(const Product& p, int size, int depth) {
     const bool shared = p.strideC == 0;
-    matrix = shared ? 0 : blockIdx.z / p.slices;
-    slice = shared ? blockIdx.z : blockIdx.z % p.slices;
+    const int64_t rowTiles = (p.m + size - 1) / size, columnTiles = (p.n + size - 1) / size;
+    int64_t rest = blockIdx.x;
+    columns = rest % columnTiles * size;
+    rest /= columnTiles;
+    rows = rest % rowTiles * size;
+    rest /= rowTiles;
+    slice = rest % p.slices;
+    matrix = rest / p.slices;
+    matrices = shared ? 1 : p.batch;
     perMatrix = (p.k + depth - 1) / depth;
     const int64_t all = perMatrix * (shared ? p.batch : 1);
     const int64_t each = (all + p.slices - 1) / p.slices;

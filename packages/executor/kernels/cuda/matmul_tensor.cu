@@ -63,8 +63,8 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
   alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
   constexpr int DEPTH = WORDS * Number::PER_WORD;
   const int64_t m = product.m, n = product.n, k = product.k;
-  const int64_t rowsFrom = static_cast<int64_t>(blockIdx.y) * SIZE, columnsFrom = static_cast<int64_t>(blockIdx.x) * SIZE;
-  const Tiles tiles(product, DEPTH);
+  const Tiles tiles(product, SIZE, DEPTH);
+  const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int lane = laneOf();
   const int warpRow = warpOf() % (SIZE / WARP_ROWS) * WARP_ROWS, warpColumn = warpOf() / (SIZE / WARP_ROWS) * WARP_COLUMNS;
   constexpr int ROW_BLOCKS = WARP_ROWS / 16, COLUMN_BLOCKS = WARP_COLUMNS / 8;
@@ -111,7 +111,6 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
   }
 
   const Dropout<float> mask(epilogue.dropout, epilogue.low, epilogue.high);
-  const int64_t matrices = gridDim.z / product.slices;
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; i++)
 #pragma unroll
@@ -121,7 +120,7 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
         const int64_t r = rowsFrom + warpRow + i * 16 + lane / 4 + e / 2 * 8;
         const int64_t c = columnsFrom + warpColumn + j * 8 + lane % 4 * 2 + e % 2;
         if (r >= m || c >= n) continue;
-        if (product.slices > 1) partial[((tiles.slice * matrices + tiles.matrix) * m + r) * n + c] = sums[i][j][e];
+        if (product.slices > 1) partial[((tiles.slice * tiles.matrices + tiles.matrix) * m + r) * n + c] = sums[i][j][e];
         else epilogue.write(y, tiles.matrix * product.strideC + r * n + c, c, sums[i][j][e], mask);
       }
 }

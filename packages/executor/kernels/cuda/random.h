@@ -24,6 +24,11 @@ __device__ inline Words philox(uint32_t k0, uint32_t k1, uint64_t counter) {
   return {{c0, c1, c2, c3}};
 }
 
+/** Word i of a stream. Called, not inlined: epilogues have it for each of up to 64 results of a thread. */
+[[maybe_unused]] __device__ __noinline__ uint32_t wordOf(uint32_t k0, uint32_t k1, int64_t i) {
+  return philox(k0, k1, static_cast<uint64_t>(i) / 4).word[i % 4];
+}
+
 /** Elements of a stream that are kept: those whose word is at least p·2³² (Srivastava et al. 2014, scaled in training). */
 template <typename T>
 struct Dropout {
@@ -38,8 +43,7 @@ struct Dropout {
 
   /** What element i is multiplied by. */
   __device__ T factor(int64_t i) const {
-    if (threshold == 0) return 1;
-    return philox(k0, k1, static_cast<uint64_t>(i) / 4).word[i % 4] >= threshold ? scale : T(0);
+    return threshold == 0 ? T(1) : wordOf(k0, k1, i) >= threshold ? scale : T(0);
   }
 };
 

@@ -15,7 +15,7 @@
 #define __global__
 #define __device__
 #define __host__
-#define __forceinline__ inline
+#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 /** Of one block at a time. Their section is filled with NaN before every block: nothing is left of the block before. */
 #define __shared__ static __attribute__((section("dag_shared")))

@@ -100,7 +100,7 @@ export function products(
     ];
     const launch = (partial: number): void =>
       kernel(
-        [Math.ceil(n / size), Math.ceil(m / size), matrices * slices],
+        [blocks(size) * slices],
         THREADS,
         0,
         ...[...product, addressOf(a), addressOf(b), addressOf(y), ...epilogue, partial],
@@ -138,7 +138,7 @@ export function products(
       throw new ExecutorError('shape', `cuda: attention heads are up to ${WIDEST_HEAD} wide, given ${width}`);
     return {
       width,
-      grid: [Math.ceil(time / TILE), batch * heads] as const,
+      grid: [batch * heads, Math.ceil(time / TILE)] as const,
       row: (Math.ceil(width / 4) | 1) * 4,
       args: [batch, time, channels, heads, dropout, ...seed],
     };

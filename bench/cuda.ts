@@ -1,0 +1,185 @@
+/**
+ * The backend `cuda` on this machine's GPU: `npm run bench:cuda`, after a build, prints one JSON object. Needs a driver, and
+ * no network. Times are medians of REPEATS; each is of work that is queued and then waited for.
+ *
+ * - `copy`: bytes read and written a second by a copy within the device, the peak for what follows.
+ * - `dag`: graphs a second with values and all gradients, hard plans at D = 4, and their bytes as a share of `copy`.
+ * - `matmul`: TFLOP/s of 8192³ in each precision.
+ * - `step`: milliseconds of a training step of the 2-layer GPT of ../bench/README.md at batch 2,048, and PyTorch's where
+ *   python3 has it with CUDA.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  adamW,
+  backendInfo,
+  cast,
+  clipGradNorm,
+  executeDag,
+  matmul,
+  ones,
+  randn,
+  scope,
+  setMatmulPrecision,
+  sum,
+  tensor,
+  zeros,
+  type Tensor,
+} from '@dag/executor';
+import { Gpt, ParameterBuilder } from '@dag/model';
+
+const device = 'cuda';
+const REPEATS = Number(process.env['REPEATS'] ?? 7);
+/** Shrinks the sizes, to see that the program runs: on the emulator 1e-4 takes a minute. */
+const SCALE = Number(process.env['SCALE'] ?? 1);
+const scaled = (n: number, power = 1): number => Math.max(1, Math.round(n * SCALE ** (1 / power)));
+
+/** Median seconds of `run`, whose result is waited for. */
+function seconds(run: () => Tensor): number {
+  const once = (): number => {
+    const begun = performance.now();
+    scope(() => void run().dataSync());
+    return (performance.now() - begun) / 1000;
+  };
+  once();
+  once();
+  return Array.from({ length: REPEATS }, once).toSorted((a, b) => a - b)[REPEATS >> 1]!;
+}
+
+/** What a read of one number takes, which is in every time. */
+const one = ones([1], { device });
+const waiting = seconds(() => cast(one, 'f64'));
+
+function copyRate(): number {
+  const x = zeros([scaled(256 << 20)], { device });
+  const total = ones([1], { device });
+  const time = seconds(() => {
+    for (let i = 0; i < 10; i++) scope(() => void cast(x, 'f32'));
+    return cast(total, 'f64');
+  });
+  return (10 * 2 * 4 * x.size) / (time - waiting);
+}
+
+function dag(copy: number) {
+  const [D, N] = [4, scaled(16e6)];
+  const hard = (n: number, values: readonly number[]): Float32Array =>
+    Float32Array.from({ length: n }, (_, i) => values[(i * 7) % values.length]!);
+  const leaf = (data: Float32Array, shape: number[]): Tensor =>
+    tensor(data, shape, { device, requiresGrad: true });
+  const fields = {
+    V_mag: leaf(hard(N * 2 * D, [1.5, 2, 0.75, 3]), [N, 2 * D]),
+    V_sign: leaf(hard(N * 2 * D, [1, -1, 1]), [N, 2 * D]),
+    O: leaf(hard(N * 2 * D * D, [1, 0, 0, -1, 0]), [N, D, 2 * D]),
+    G: leaf(hard(N * D, [1, 0, 1]), [N, D]),
+  };
+  const upstream = ones([N], { device, dtype: 'f64' });
+  const time = seconds(() => {
+    for (const field of Object.values(fields)) field.zeroGrad();
+    executeDag(fields).backward(upstream);
+    return cast(one, 'f64');
+  });
+  // Forward reads the fields and writes the value; backward reads both again and writes a gradient of each field.
+  const numbers = 2 * D * (2 + D) + D;
+  const bytes = N * (3 * 4 * numbers + 2 * 8);
+  const rate = N / (time - waiting);
+  return { graphsPerSecond: rate, shareOfCopy: bytes / (time - waiting) / copy };
+}
+
+function product(precision: 'highest' | 'high' | 'medium'): number {
+  const n = scaled(8192, 3);
+  const [a, b] = [randn([n, n], { seed: [1, 1], device }), randn([n, n], { seed: [2, 2], device })];
+  setMatmulPrecision(precision);
+  const time = seconds(() => {
+    scope(() => void matmul(a, b));
+    return cast(one, 'f64');
+  });
+  setMatmulPrecision('highest');
+  return (2 * n ** 3) / (time - waiting) / 1e12;
+}
+
+/** Milliseconds of forward, backward, clipping and AdamW of the GPT alone, in TF32. */
+function step(): number {
+  const [B, T] = [scaled(2048), 32];
+  const config = { blockSize: T, vocabSize: 50_304, nLayer: 2, nHead: 4, nEmbd: 256, dropout: 0.1 };
+  const build = new ParameterBuilder(0, device);
+  const gpt = new Gpt({ ...config, bias: true, depth: 0 }, build);
+  const parameters = [...build.parameters.values()];
+  const moments = parameters.map((p) => [zeros(p.shape, { device }), zeros(p.shape, { device })] as const);
+  const tokens = tensor(
+    Int32Array.from({ length: B * T }, (_, i) => (i * 7919) % config.vocabSize),
+    [B, T],
+    { device },
+  );
+  let count = 0;
+  setMatmulPrecision('high');
+  const time = seconds(() => {
+    for (const p of parameters) p.zeroGrad();
+    sum(gpt.forward(tokens, { dropoutSeed: ++count })).backward();
+    const norm = clipGradNorm(parameters, 1);
+    const spec = { lr: 1e-3, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step: count };
+    parameters.forEach((p, i) => adamW(p, ...moments[i]!, spec));
+    return norm;
+  });
+  setMatmulPrecision('highest');
+  return 1000 * time;
+}
+
+/** PyTorch's time for the same step, compiled; null where python3 has no PyTorch with CUDA. */
+function torchStep(): number | null {
+  const program = `
+import statistics, time, torch
+from torch import nn
+torch.set_float32_matmul_precision('high')
+B, T, C, V = ${scaled(2048)}, 32, 256, 50304
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.l1, self.l2 = nn.LayerNorm(C), nn.LayerNorm(C)
+        self.qkv, self.out = nn.Linear(C, 3 * C), nn.Linear(C, C)
+        self.up, self.down, self.drop = nn.Linear(C, 4 * C), nn.Linear(4 * C, C), nn.Dropout(0.1)
+    def forward(self, x):
+        q, k, v = [t.view(B, T, 4, C // 4).transpose(1, 2) for t in self.qkv(self.l1(x)).split(C, 2)]
+        y = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=0.1, is_causal=True)
+        x = x + self.drop(self.out(y.transpose(1, 2).reshape(B, T, C)))
+        return x + self.drop(self.down(nn.functional.gelu(self.up(self.l2(x)))))
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.wte, self.wpe, self.drop = nn.Embedding(V, C), nn.Embedding(T, C), nn.Dropout(0.1)
+        self.blocks, self.norm = nn.ModuleList([Block(), Block()]), nn.LayerNorm(C)
+    def forward(self, tokens):
+        x = self.drop(self.wte(tokens) + self.wpe(torch.arange(T, device='cuda')))
+        for block in self.blocks: x = block(x)
+        return self.norm(x).sum()
+model = Model().cuda()
+compiled = torch.compile(model)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+tokens = (torch.arange(B * T, device='cuda') * 7919 % V).view(B, T)
+times = []
+for _ in range(5 + ${REPEATS}):
+    torch.cuda.synchronize(); begun = time.perf_counter()
+    optimizer.zero_grad(); compiled(tokens).backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0); optimizer.step()
+    torch.cuda.synchronize(); times.append(1000 * (time.perf_counter() - begun))
+print(statistics.median(times[5:]))`;
+  try {
+    const printed = execFileSync('python3', ['-c', program], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return Number(printed);
+  } catch {
+    return null;
+  }
+}
+
+const { name, capability, threads } = backendInfo(device);
+const copy = copyRate();
+const report = {
+  device: { name, capability, multiprocessors: threads },
+  copyBytesPerSecond: copy,
+  dag: dag(copy),
+  matmulTeraflops: { f32: product('highest'), tf32: product('high'), bf16: product('medium') },
+  stepMs: step(),
+  torchCompiledStepMs: torchStep(),
+};
+console.log(JSON.stringify(report, null, 2));
