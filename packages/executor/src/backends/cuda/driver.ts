@@ -18,6 +18,7 @@ const FUNCTIONS = {
   cuMemFree_v2: ['uint64_t'],
   cuMemGetInfo_v2: ['void *', 'void *'],
   cuMemHostAlloc: ['void *', 'size_t', 'uint32_t'],
+  cuMemFreeHost: ['void *'],
   cuMemcpyHtoDAsync_v2: ['uint64_t', 'void *', 'size_t', 'void *'],
   cuMemcpyDtoHAsync_v2: ['void *', 'uint64_t', 'size_t', 'void *'],
   cuStreamCreate: ['void *', 'uint32_t'],
@@ -26,6 +27,7 @@ const FUNCTIONS = {
   cuEventRecord: ['void *', 'void *'],
   cuEventQuery: ['void *'],
   cuEventSynchronize: ['void *'],
+  cuEventDestroy_v2: ['void *'],
   cuLaunchKernel: [
     ...['void *', 'uint32_t', 'uint32_t', 'uint32_t', 'uint32_t', 'uint32_t', 'uint32_t', 'uint32_t'],
     ...['void *', 'void *', 'void *'],

@@ -189,10 +189,19 @@ class Writer {
   }
 }
 
+/** What one read goes through. */
+interface Reading {
+  readonly pinned: Pinned;
+  readonly event: bigint;
+}
+
+/** Larger blocks are given back after a read: pages that are locked are missing elsewhere. */
+const LARGEST_KEPT = 64 << 20;
+
 /** Reads from the device through blocks that are used again. */
 class Reader {
   readonly #device: CudaDevice;
-  readonly #free = new Map<number, { pinned: Pinned; event: bigint }[]>();
+  readonly #free = new Map<number, Reading[]>();
 
   constructor(device: CudaDevice) {
     this.#device = device;
@@ -218,7 +227,7 @@ class Reader {
     }
   }
 
-  #begin(storage: CudaStorage) {
+  #begin(storage: CudaStorage): Reading {
     const bytes = sizeClass(storage.length * bytesOf(storage.dtype));
     const reading = this.#free.get(bytes)?.pop() ?? {
       pinned: pinned(this.#device, bytes),
@@ -235,12 +244,15 @@ class Reader {
     return reading;
   }
 
-  #end(reading: { pinned: Pinned; event: bigint }, { dtype, length }: CudaStorage): HostArray {
-    const { buffer, length: bytes } = reading.pinned.bytes;
-    const copy = hostArray(dtype, length, buffer).slice();
-    const free = this.#free.get(bytes);
-    if (free) free.push(reading);
-    else this.#free.set(bytes, [reading]);
+  #end(reading: Reading, { dtype, length }: CudaStorage): HostArray {
+    const { pointer, bytes } = reading.pinned;
+    const copy = hostArray(dtype, length, bytes.buffer).slice();
+    const free = this.#free.get(bytes.length);
+    if (bytes.length > LARGEST_KEPT) {
+      this.#device.driver.call('cuMemFreeHost', pointer);
+      this.#device.driver.call('cuEventDestroy_v2', reading.event);
+    } else if (free) free.push(reading);
+    else this.#free.set(bytes.length, [reading]);
     return copy;
   }
 }
