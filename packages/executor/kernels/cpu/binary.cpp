@@ -11,7 +11,7 @@ struct Row {
   inline DAG_INLINE T operator[](i64 i) const { return REPEATED ? *p : p[i]; }
 };
 
-/** In the order of BINARY_KINDS in src/backends/cpu/binary.ts. */
+/** In the order of BINARY_KINDS in src/backends/kinds.ts. */
 enum BinaryKind : i64 { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, GREATER_EQUAL };
 
 template <typename T>
@@ -68,7 +68,7 @@ void binary(i64 kind, const f64* walk, const BinaryPass<T>& pass) {
 }
 
 /**
- * Shares of the gradient of one operand, `self`; in the order of SHARES in src/backends/cpu/binary.ts. With g the
+ * Shares of the gradient of one operand, `self`; in the order of SHARES in src/backends/kinds.ts. With g the
  * gradient of the result: factor·g, g·other, g/other, −g·other/self², and g where factor·self is larger than
  * factor·other, half of it where both are equal.
  */

@@ -5,7 +5,7 @@
 
 namespace {
 
-/** In the order of UNARY_KINDS in src/backends/cpu/elementwise.ts; the last two in f32 alone. */
+/** In the order of UNARY_KINDS in src/backends/kinds.ts; the last two in f32 alone. */
 enum UnaryKind : i64 { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU };
 
 template <typename T, typename F>

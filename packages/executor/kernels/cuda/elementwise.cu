@@ -3,8 +3,8 @@
 
 namespace {
 
-/** In the order of UNARY_KINDS in src/backends/cuda/elementwise.ts. */
-enum UnaryKind : int64_t { ABS, EXP, LOG, SQRT, SQUARE, TANH, SIGMOID, SOFTPLUS, GELU, AFFINE, CLAMP, HUBER };
+/** In the order of UNARY_KINDS in src/backends/kinds.ts. */
+enum UnaryKind : int64_t { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU };
 
 __device__ inline float tanhOf(float x) { return tanhf(x); }
 __device__ inline double tanhOf(double x) { return tanh(x); }

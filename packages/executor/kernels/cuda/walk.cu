@@ -3,7 +3,7 @@
 
 namespace {
 
-/** In the order of BINARY_KINDS in src/backends/cuda/elementwise.ts. */
+/** In the order of BINARY_KINDS in src/backends/kinds.ts. */
 enum BinaryKind : int64_t { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, GREATER_EQUAL };
 
 template <typename T>
@@ -28,7 +28,7 @@ __device__ void binary(int64_t kind, const Walk& walk, const T* a, const T* b, T
   }
 }
 
-/** What an operand receives of the gradient; in the order of SHARES in src/backends/cuda/elementwise.ts. COPY: x itself. */
+/** What an operand receives of the gradient; in the order of SHARES in src/backends/kinds.ts, and COPY: x itself. */
 enum Share : int64_t { SCALED, TIMES_OTHER, OVER_OTHER, AS_DIVISOR, IF_LARGER, COPY };
 
 template <typename T>

@@ -1,57 +1,10 @@
-import type { Backend, BinaryKind, HostArray, StridedWalk, Target } from '../../backend.js';
+import type { Backend, HostArray, StridedWalk, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
+import { BINARY_KINDS, SHARES, SHARES_OF, type Share } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 import { precisions } from './precisions.js';
 import { packWalk } from './walk.js';
-
-/** In the order of BinaryKind in kernels/cpu/binary.cpp. */
-const BINARY_KINDS: readonly BinaryKind[] = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'maximum',
-  'minimum',
-  'greaterEqual',
-];
-
-/** In the order of Share in kernels/cpu/binary.cpp. */
-const SHARES = ['scaled', 'timesOther', 'overOther', 'asDivisor', 'ifLarger'] as const;
-/** What an operand receives of the gradient, and the factor in it. */
-type Share = readonly [(typeof SHARES)[number], number];
-
-/** The shares of a and of b. */
-const SHARES_OF: Readonly<Record<BinaryKind, readonly [Share, Share]>> = {
-  add: [
-    ['scaled', 1],
-    ['scaled', 1],
-  ],
-  sub: [
-    ['scaled', 1],
-    ['scaled', -1],
-  ],
-  mul: [
-    ['timesOther', 1],
-    ['timesOther', 1],
-  ],
-  div: [
-    ['overOther', 1],
-    ['asDivisor', 1],
-  ],
-  maximum: [
-    ['ifLarger', 1],
-    ['ifLarger', 1],
-  ],
-  minimum: [
-    ['ifLarger', -1],
-    ['ifLarger', -1],
-  ],
-  greaterEqual: [
-    ['scaled', 0],
-    ['scaled', 0],
-  ],
-};
 
 /** Functions of two tensors. */
 export function binary(library: Library): Pick<Backend, 'binary' | 'binaryBackward'> {

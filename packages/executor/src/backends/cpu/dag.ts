@@ -1,5 +1,6 @@
-import type { Backend, DagFields, Target } from '../../backend.js';
+import type { Backend, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
+import { accumulatedFields } from '../kinds.js';
 import type { Library } from './library.js';
 
 /** Steps of graphs: kernels/cpu/dag.cpp. */
@@ -31,7 +32,7 @@ export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward
         written(gradients.V_sign),
         written(gradients.O),
         written(gradients.G),
-        accumulated(gradients),
+        accumulatedFields(gradients),
         depth,
         size,
         Number(shared),
@@ -46,10 +47,4 @@ function kernels(library: Library, name: string, types: string) {
 
 function written(target: Target | null) {
   return target && dataOf(target.storage);
-}
-
-/** A bit for each field whose gradient is added to what is there. */
-function accumulated({ V_mag, V_sign, O, G }: DagFields<Target | null>): number {
-  const bit = (target: Target | null, value: number) => (target?.accumulate ? value : 0);
-  return bit(V_mag, 1) + bit(V_sign, 2) + bit(O, 4) + bit(G, 8);
 }

@@ -1,24 +1,10 @@
-import type { Backend, UnaryKind } from '../../backend.js';
+import type { Backend } from '../../backend.js';
 import { dataOf } from '../host.js';
+import { UNARY_KINDS } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 import { precisions } from './precisions.js';
 
-/** In the order of UnaryKind in kernels/cpu/elementwise.cpp. */
-const UNARY_KINDS: readonly UnaryKind[] = [
-  'abs',
-  'exp',
-  'log',
-  'sqrt',
-  'square',
-  'sigmoid',
-  'softplus',
-  'affine',
-  'clamp',
-  'huber',
-  'tanh',
-  'gelu',
-];
 /** Those from here on have kernels in f32 alone. */
 const F32_ONLY = UNARY_KINDS.indexOf('tanh');
 

@@ -2,6 +2,7 @@ import type { Backend, DagFields, DagSpec, Storage, Target } from '../../backend
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
 import { addressOf } from './memory.js';
 import { bytesOf } from '../host.js';
+import { accumulatedFields } from '../kinds.js';
 
 /** Members of Graphs in kernels/cuda/dag.cu. */
 const GRAPHS = `(${'p'.repeat(10)}iiiidpp)`;
@@ -52,7 +53,7 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
             ...[fields.V_mag, fields.V_sign, fields.O, fields.G].map(addressOf),
             ...[addressOf(upstream), addressOf(values)],
             ...[at(gradients.V_mag), at(gradients.V_sign), at(gradients.O), at(gradients.G)],
-            ...[accumulated(gradients), depth, size, Number(shared), Math.exp(maxLog)],
+            ...[accumulatedFields(gradients), depth, size, Number(shared), Math.exp(maxLog)],
             ...[partial.address, work.address],
           );
         if (wantsPlan)
@@ -61,7 +62,7 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
             THREADS,
             0,
             ...[partial.address, size > 0 ? blocks : 0, depth],
-            ...[at(gradients.O), at(gradients.G), accumulated(gradients)],
+            ...[at(gradients.O), at(gradients.G), accumulatedFields(gradients)],
           );
       }),
     );
@@ -90,10 +91,4 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
     dagBackward: (spec, fields, upstream, values, gradients) =>
       run(backward, spec, fields, upstream, values, gradients),
   };
-}
-
-/** A bit for each field whose gradient is added to what is there. */
-function accumulated({ V_mag, V_sign, O, G }: DagFields<Target | null>): number {
-  const bit = (target: Target | null, value: number) => (target?.accumulate ? value : 0);
-  return bit(V_mag, 1) + bit(V_sign, 2) + bit(O, 4) + bit(G, 8);
 }

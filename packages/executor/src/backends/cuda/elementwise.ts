@@ -1,73 +1,13 @@
-import type { Backend, BinaryKind, StridedWalk, Storage, Target, UnaryKind } from '../../backend.js';
+import type { Backend, StridedWalk, Storage, Target } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
+import { BINARY_KINDS, SHARES, SHARES_OF, UNARY_KINDS, type Share } from '../kinds.js';
 import { Kernels, PARALLEL, precisionOf, THREADS, written } from './kernels.js';
 import { addressOf, cudaStorage } from './memory.js';
 import { contiguous, packWalk, type PackedWalk } from './walk.js';
 
-/** In the order of UnaryKind in kernels/cuda/elementwise.cu. */
-const UNARY_KINDS: readonly UnaryKind[] = [
-  'abs',
-  'exp',
-  'log',
-  'sqrt',
-  'square',
-  'tanh',
-  'sigmoid',
-  'softplus',
-  'gelu',
-  'affine',
-  'clamp',
-  'huber',
-];
-
-/** In the order of BinaryKind in kernels/cuda/walk.cu. */
-const BINARY_KINDS: readonly BinaryKind[] = [
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'maximum',
-  'minimum',
-  'greaterEqual',
-];
-
-/** In the order of Share in kernels/cuda/walk.cu. */
-const SHARES = ['scaled', 'timesOther', 'overOther', 'asDivisor', 'ifLarger', 'copy'] as const;
-/** What an operand receives of the gradient, and the factor in it. */
-type Share = readonly [(typeof SHARES)[number], number];
-
-/** The shares of a and of b. */
-const SHARES_OF: Readonly<Record<BinaryKind, readonly [Share, Share]>> = {
-  add: [
-    ['scaled', 1],
-    ['scaled', 1],
-  ],
-  sub: [
-    ['scaled', 1],
-    ['scaled', -1],
-  ],
-  mul: [
-    ['timesOther', 1],
-    ['timesOther', 1],
-  ],
-  div: [
-    ['overOther', 1],
-    ['asDivisor', 1],
-  ],
-  maximum: [
-    ['ifLarger', 1],
-    ['ifLarger', 1],
-  ],
-  minimum: [
-    ['ifLarger', -1],
-    ['ifLarger', -1],
-  ],
-  greaterEqual: [
-    ['scaled', 0],
-    ['scaled', 0],
-  ],
-};
+/** A copy is a share, too: of the operand itself. */
+const COPY = SHARES.length;
 
 /** A sum is cut into parts of at least so many terms. */
 const TERMS_OF_BLOCK = 4096;
@@ -103,7 +43,7 @@ export function elementwise(
 
   /** to (+)= the share of each place of the walk, summed up where `to` (operand `target`) stands still. */
   function sum(
-    [share, factor]: Share,
+    [share, factor]: readonly [share: number, factor: number],
     walk: PackedWalk,
     [self, other, gradient]: readonly [self: number, other: number, gradient: number],
     to: number,
@@ -125,7 +65,7 @@ export function elementwise(
         [x, slices],
         THREADS,
         0,
-        ...[SHARES.indexOf(share), factor, words, self, other, gradient],
+        ...[share, factor, words, self, other, gradient],
         ...[to, target, partial, elements, accumulate],
       );
     };
@@ -142,7 +82,7 @@ export function elementwise(
   }
 
   function addShare(
-    share: Share,
+    [share, factor]: Share,
     { shape, strides }: StridedWalk,
     [self, other, gradY]: readonly [Storage, Storage, Storage],
     { storage, accumulate }: Target,
@@ -150,7 +90,15 @@ export function elementwise(
     // The gradient of an operand lies as the operand does.
     const walk = packWalk({ shape, strides: [...strides, contiguous(shape)] }, 0, 2);
     const from = [addressOf(self), addressOf(other), addressOf(gradY)] as const;
-    sum(share, walk, from, addressOf(written(storage)), 0, precisionOf(storage), Number(accumulate));
+    sum(
+      [SHARES.indexOf(share), factor],
+      walk,
+      from,
+      addressOf(written(storage)),
+      0,
+      precisionOf(storage),
+      Number(accumulate),
+    );
   }
 
   return {
@@ -174,8 +122,7 @@ export function elementwise(
       const packed = packWalk(walk, 1);
       const size = bytesOf(x.dtype);
       const [from, to] = [addressOf(x) + offsetX * size, addressOf(written(storage)) + offsetY * size];
-      if (x.dtype !== 'i32')
-        return sum(['copy', 1], packed, [from, 0, 0], to, 1, x.dtype, Number(accumulate));
+      if (x.dtype !== 'i32') return sum([COPY, 1], packed, [from, 0, 0], to, 1, x.dtype, Number(accumulate));
       if (packed.terms !== 1) throw new ExecutorError('dtype', 'cuda: sums are of f32 or f64, given i32');
       if (packed.elements > 0)
         copyWords(
