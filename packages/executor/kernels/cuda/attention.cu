@@ -1,9 +1,9 @@
-// Causal multi-head attention, forward and backward, by tiles: scores live in registers and shared memory alone. Dao et al.,
-// "FlashAttention" (2022), with the sums of each row kept for the backward pass.
+// Causal multi-head attention, forward and backward, by tiles: scores live in registers and shared memory alone. Dao et
+// al., "FlashAttention" (2022), with the sums of each row kept for the backward pass.
 //
-// A block takes TILE rows of one head, 8 for each of its warps, and walks over the tiles of the other side. In a tile every
-// lane has one row of the other side: it makes the dot products with the warp's 8 rows from shared memory, where those 8 are
-// read at once by all lanes. What is summed over the other side then has its columns spread over the lanes.
+// A block takes TILE rows of one head, 8 for each of its warps, and walks over the tiles of the other side. In a tile
+// every lane has one row of the other side: it makes the dot products with the warp's 8 rows from shared memory, where
+// those 8 are read at once by all lanes. What is summed over the other side then has its columns spread over the lanes.
 #include "random.h"
 
 namespace {
@@ -21,7 +21,10 @@ struct alignas(4 * sizeof(T)) Four {
   T x[4];
 };
 
-/** Numbers from row to row in shared memory: `width` in fours, an odd number of fours, so that rows lie in different banks. */
+/**
+ * Numbers from row to row in shared memory: `width` in fours, an odd number of fours, so that rows lie in different
+ * banks.
+ */
 __host__ __device__ constexpr int rowLength(int width) { return ((width + 3) / 4 | 1) * 4; }
 
 /** One head of one sequence. */

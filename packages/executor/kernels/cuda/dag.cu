@@ -1,10 +1,10 @@
 // Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
 //
-// A block reads the rows of its graphs as they lie in memory, every thread a neighbour of the last one's number, and puts
-// them in shared memory: numbers of nodes so that those of one node are neighbours, plans with rows of an odd length. Either
-// way a thread then finds its own in a bank that no other one of its warp wants. Gradients go back the same way, those of
-// coefficients in the place of the coefficients. Plans that are too large for that (`direct`) are read where they lie, and
-// the nodes are in global memory.
+// A block reads the rows of its graphs as they lie in memory, every thread a neighbour of the last one's number, and
+// puts them in shared memory: numbers of nodes so that those of one node are neighbours, plans with rows of an odd
+// length. Either way a thread then finds its own in a bank that no other one of its warp wants. Gradients go back the
+// same way, those of coefficients in the place of the coefficients. Plans that are too large for that (`direct`) are
+// read where they lie, and the nodes are in global memory.
 #include "common.h"
 
 #ifndef DAG_EMULATED
@@ -40,7 +40,10 @@ struct Graphs {
   /** A bit each for V_mag, V_sign, O and G: whether their gradient is added to what is there. */
   int64_t accumulate;
   int64_t depth, size;
-  /** Whether one plan is that of all graphs; its gradients go to `partial` (blocks, 2·depth² + depth), not to gradO and gradG. */
+  /**
+   * Whether one plan is that of all graphs; its gradients go to `partial` (blocks, 2·depth² + depth), not to gradO and
+   * gradG.
+   */
   int64_t shared;
   double limit;
   double* partial;
@@ -106,7 +109,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
   if (!DIRECT && graphs.shared)
     for (int64_t i = me; i < plan; i += threads) plans[i] = i < coefficients ? graphs.O[i] : graphs.G[i - coefficients];
 
-  for (int64_t first = static_cast<int64_t>(blockIdx.x) * threads; first < graphs.size; first += static_cast<int64_t>(gridDim.x) * threads) {
+  for (int64_t first = firstIndex() - me; first < graphs.size; first += indexStep()) {
     const int count = static_cast<int>(graphs.size - first < threads ? graphs.size - first : threads);
     const int64_t graph = first + me;
     const bool active = me < count;
@@ -181,7 +184,8 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
         __syncthreads();
       } else if (active && DIRECT) {
         for (int64_t j = 0; graphs.gradO && j < width; j++)
-          putHeld(graphs.gradO, graph * coefficients + i * width + j, j < k ? work.outRow[j] : 0.0, graphs.accumulate & 4);
+          putHeld(graphs.gradO, graph * coefficients + i * width + j, j < k ? work.outRow[j] : 0.0,
+                  graphs.accumulate & 4);
         if (graphs.gradG) putHeld(graphs.gradG, graph * depth + i, gate, graphs.accumulate & 8);
       } else if (active) {
         T* const own = plans + me * planRow;
@@ -209,14 +213,17 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     __syncthreads();
     for (int64_t i = me; i < count * width; i += threads) {
       const int64_t at = i % width * step + i / width;
-      if (graphs.gradMag) putHeld(graphs.gradMag, first * width + i, nodes[4 * width * step + at], graphs.accumulate & 1);
-      if (graphs.gradSign) putHeld(graphs.gradSign, first * width + i, nodes[5 * width * step + at], graphs.accumulate & 2);
+      const double toMag = nodes[4 * width * step + at], toSign = nodes[5 * width * step + at];
+      if (graphs.gradMag) putHeld(graphs.gradMag, first * width + i, toMag, graphs.accumulate & 1);
+      if (graphs.gradSign) putHeld(graphs.gradSign, first * width + i, toSign, graphs.accumulate & 2);
     }
     if (!graphs.shared) {
       for (int64_t i = me; graphs.gradO && i < count * coefficients; i += threads)
-        putHeld(graphs.gradO, first * coefficients + i, plans[i / coefficients * planRow + i % coefficients], graphs.accumulate & 4);
+        putHeld(graphs.gradO, first * coefficients + i, plans[i / coefficients * planRow + i % coefficients],
+                graphs.accumulate & 4);
       for (int64_t i = me; graphs.gradG && i < count * depth; i += threads)
-        putHeld(graphs.gradG, first * depth + i, plans[i / depth * planRow + coefficients + i % depth], graphs.accumulate & 8);
+        putHeld(graphs.gradG, first * depth + i, plans[i / depth * planRow + coefficients + i % depth],
+                graphs.accumulate & 8);
     }
     __syncthreads();
   }

@@ -1,10 +1,12 @@
-// Elements and rows by index, and running sums. Indices beyond a table are held within it: the ops refuse those that they
-// can see without waiting for the device.
+// Elements and rows by index, and running sums. Indices beyond a table are held within it: the ops refuse those that
+// they can see without waiting for the device.
 #include "common.h"
 
 namespace {
 
-__device__ inline int64_t held(int64_t index, int64_t below) { return index < 0 ? 0 : index < below ? index : below - 1; }
+__device__ inline int64_t held(int64_t index, int64_t below) {
+  return index < 0 ? 0 : index < below ? index : below - 1;
+}
 
 /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
 template <typename T>
@@ -48,7 +50,9 @@ __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t ro
 /** Positions of a chunk. */
 constexpr int CHUNK = 64;
 
-/** sums (positions, n): at each leader the sum of its row's positions in the chunk. leader (positions): first of them. */
+/**
+ * sums (positions, n): at each leader the sum of its row's positions in the chunk. leader (positions): first of them.
+ */
 template <typename T>
 __device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts,
                                 int64_t positions, int64_t n, int64_t tableRows) {

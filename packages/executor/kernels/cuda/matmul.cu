@@ -1,5 +1,5 @@
-// Matrix products in the precision of their storage: tiles of A and B in shared memory, a block of results in the registers
-// of every thread. While a tile is multiplied the next one is on its way from global memory to registers.
+// Matrix products in the precision of their storage: tiles of A and B in shared memory, a block of results in the
+// registers of every thread. While a tile is multiplied the next one is on its way from global memory to registers.
 #include "matmul.h"
 
 namespace {
@@ -41,8 +41,8 @@ struct Tile {
 };
 
 /**
- * SIZE × SIZE results by THREADS threads, as 16 × 16: each has PARTS × PARTS blocks of 4 × 4, which lie SIZE / PARTS apart,
- * so that a warp reads its numbers from different banks.
+ * SIZE × SIZE results by THREADS threads, as 16 × 16: each has PARTS × PARTS blocks of 4 × 4, which lie SIZE / PARTS
+ * apart, so that a warp reads its numbers from different banks.
  */
 template <typename T, int SIZE, int DEPTH>
 __device__ void matmul(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {

@@ -31,9 +31,9 @@ struct Epilogue {
 };
 
 /**
- * What a block makes: rows and columns from where on, of which matrix, and the tiles along k that it adds up, of one matrix or
- * of all where they share their result. The grid has one dimension, the only one that is long enough for any product:
- * (matrices with a result of their own) × slices × row tiles × column tiles.
+ * What a block makes: rows and columns from where on, of which matrix, and the tiles along k that it adds up, of one
+ * matrix or of all where they share their result. The grid has one dimension, the only one that is long enough for any
+ * product: (matrices with a result of their own) × slices × row tiles × column tiles.
  */
 struct Tiles {
   int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;

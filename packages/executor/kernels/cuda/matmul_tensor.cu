@@ -1,5 +1,5 @@
-// Matrix products of f32 storage on tensor cores: inputs are rounded to bf16 or TF32 on their way to shared memory, sums are
-// f32. For compute capability 8.0 and later.
+// Matrix products of f32 storage on tensor cores: inputs are rounded to bf16 or TF32 on their way to shared memory,
+// sums are f32. For compute capability 8.0 and later.
 #include "matmul.h"
 #include "tensor_core.h"
 
@@ -66,7 +66,8 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
   const Tiles tiles(product, SIZE, DEPTH);
   const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int lane = laneOf();
-  const int warpRow = warpOf() % (SIZE / WARP_ROWS) * WARP_ROWS, warpColumn = warpOf() / (SIZE / WARP_ROWS) * WARP_COLUMNS;
+  const int warpRow = warpOf() % (SIZE / WARP_ROWS) * WARP_ROWS;
+  const int warpColumn = warpOf() / (SIZE / WARP_ROWS) * WARP_COLUMNS;
   constexpr int ROW_BLOCKS = WARP_ROWS / 16, COLUMN_BLOCKS = WARP_COLUMNS / 8;
 
   float sums[ROW_BLOCKS][COLUMN_BLOCKS][4] = {};
@@ -99,7 +100,8 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
       // Two blocks of eight columns: for each the first four words, then the other four.
 #pragma unroll
       for (int j = 0; j < COLUMN_BLOCKS / 2; j++)
-        loadMatrices(fragmentsB[j], tileB[now] + (warpColumn + j * 16 + lane / 16 * 8 + lane % 8) * ROW + word + lane / 8 % 2 * 4);
+        loadMatrices(fragmentsB[j], tileB[now] + (warpColumn + j * 16 + lane / 16 * 8 + lane % 8) * ROW + word +
+                                        lane / 8 % 2 * 4);
 #pragma unroll
       for (int i = 0; i < ROW_BLOCKS; i++)
 #pragma unroll

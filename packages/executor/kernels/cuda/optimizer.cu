@@ -32,8 +32,8 @@ __device__ void scaleToNorm(T* x, int64_t n, const double* total, double maxNorm
 }
 
 /**
- * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it. `correction1` is
- * lr / (1 − β₁ᵗ), `correction2` 1 / √(1 − β₂ᵗ), `kept` 1 − lr·decay.
+ * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it.
+ * `correction1` is lr / (1 − β₁ᵗ), `correction2` 1 / √(1 − β₂ᵗ), `kept` 1 − lr·decay.
  */
 template <typename T>
 __device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double kept,
@@ -47,7 +47,8 @@ __device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, do
     m[i] = mean;
     v[i] = square;
     parameter[i] = parameter[i] * static_cast<T>(kept) -
-                   static_cast<T>(correction1) * mean / (sqrtOf(square) * static_cast<T>(correction2) + static_cast<T>(eps));
+                   static_cast<T>(correction1) * mean /
+                       (sqrtOf(square) * static_cast<T>(correction2) + static_cast<T>(eps));
   }
 }
 

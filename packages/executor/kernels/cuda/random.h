@@ -29,7 +29,9 @@ __device__ inline Words philox(uint32_t k0, uint32_t k1, uint64_t counter) {
   return philox(k0, k1, static_cast<uint64_t>(i) / 4).word[i % 4];
 }
 
-/** Elements of a stream that are kept: those whose word is at least p·2³² (Srivastava et al. 2014, scaled in training). */
+/**
+ * Elements of a stream that are kept: those whose word is at least p·2³² (Srivastava et al. 2014, scaled in training).
+ */
 template <typename T>
 struct Dropout {
   uint32_t k0, k1, threshold;

@@ -158,8 +158,8 @@ __device__ void layerNormBackward(const T* x, const T* weight, const T* stats, c
 constexpr int COLUMNS = 32, LINES = 8;
 
 /**
- * partial[slice][column] = Σ over the rows of a slice (grid y) of g, or with `stats` of g·(x − mean)·rstd: the gradients of
- * a bias and of the weight of a layer norm.
+ * partial[slice][column] = Σ over the rows of a slice (grid y) of g, or with `stats` of g·(x − mean)·rstd: the
+ * gradients of a bias and of the weight of a layer norm.
  */
 template <typename T>
 __device__ void sumRows(const T* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n) {
@@ -167,7 +167,8 @@ __device__ void sumRows(const T* g, const T* x, const T* stats, double* partial,
   const int column = threadIdx.x % COLUMNS, line = threadIdx.x / COLUMNS;
   const int64_t slice = (rows + gridDim.y - 1) / gridDim.y;
   const int64_t begin = slice * blockIdx.y, end = begin + slice < rows ? begin + slice : rows;
-  for (int64_t first = static_cast<int64_t>(blockIdx.x) * COLUMNS; first < n; first += static_cast<int64_t>(gridDim.x) * COLUMNS) {
+  const int64_t first0 = static_cast<int64_t>(blockIdx.x) * COLUMNS, columns = static_cast<int64_t>(gridDim.x) * COLUMNS;
+  for (int64_t first = first0; first < n; first += columns) {
     const int64_t j = first + column;
     double sum = 0;
     for (int64_t row = begin + line; j < n && row < end; row += LINES) {

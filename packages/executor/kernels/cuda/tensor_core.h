@@ -1,6 +1,6 @@
-// The instructions of tensor cores that are used, for a warp. A fragment is named by the words of a row of its matrix: a word
-// is one number in TF32, or two neighbours in bf16, and the layouts are the same in words (PTX ISA, "Matrix Fragments for
-// mma.m16n8k16" with .bf16 and "mma.m16n8k8" with .tf32). The emulator has functions of the same names.
+// The instructions of tensor cores that are used, for a warp. A fragment is named by the words of a row of its matrix:
+// a word is one number in TF32, or two neighbours in bf16, and the layouts are the same in words (PTX ISA, "Matrix
+// Fragments for mma.m16n8k16" with .bf16 and "mma.m16n8k8" with .tf32). The emulator has functions of the same names.
 #pragma once
 #include "common.h"
 
@@ -20,7 +20,8 @@ __device__ inline void loadMatrices(uint32_t (&out)[4], const uint32_t* row) {
 /** sums (16 × 8) += a (16 × 8 words) · b (8 words × 8). */
 __device__ inline void multiplyBf16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #endif
@@ -28,7 +29,8 @@ __device__ inline void multiplyBf16(float (&sums)[4], const uint32_t (&a)[4], ui
 
 __device__ inline void multiplyTf32(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #endif

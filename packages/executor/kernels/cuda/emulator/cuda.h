@@ -1,9 +1,10 @@
 // CUDA on the CPU, for tests: what the kernels use of the language, so that a C++ compiler takes the very same sources.
 //
-// The threads of a block are fibers of one thread of the system, and blocks run one after another (see fibers.cpp). A fiber
-// runs until it waits: for its block in __syncthreads, for its warp in shuffles, __syncwarp and the instructions of tensor
-// cores. In which order fibers run is an option, so that a result that depends on it shows. A barrier that some threads of a
-// block or warp never reach ends the launch with an error, as does anything that AddressSanitizer finds.
+// The threads of a block are fibers of one thread of the system, and blocks run one after another (see fibers.cpp). A
+// fiber runs until it waits: for its block in __syncthreads, for its warp in shuffles, __syncwarp and the instructions
+// of tensor cores. In which order fibers run is an option, so that a result that depends on it shows. A barrier that
+// some threads of a block or warp never reach ends the launch with an error, as does anything that AddressSanitizer
+// finds.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -172,7 +173,9 @@ void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1
 }  // namespace emulator
 
 inline void multiplyBf16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  emulator::multiply<2>(sums, a, b0, b1, [](uint32_t word, int i) { return __uint_as_float(i == 0 ? word << 16 : word & 0xffff0000u); });
+  emulator::multiply<2>(sums, a, b0, b1, [](uint32_t word, int i) {
+    return __uint_as_float(i == 0 ? word << 16 : word & 0xffff0000u);
+  });
 }
 inline void multiplyTf32(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   emulator::multiply<1>(sums, a, b0, b1, [](uint32_t word, int) { return __uint_as_float(word & 0xffffe000u); });

@@ -1,9 +1,10 @@
-// The functions of CUDA's driver API that the backend calls (CUDA Driver API reference manual), on the memory of this process
-// and with the fibers of fibers.cpp for a device. Work is done when it is asked for; an event is not yet there the first time
-// it is asked for, as on a device.
+// The functions of CUDA's driver API that the backend calls (CUDA Driver API reference manual), on the memory of this
+// process and with the fibers of fibers.cpp for a device. Work is done when it is asked for; an event is not yet there
+// the first time it is asked for, as on a device.
 //
-// DAG_CUDA_EMULATOR_MEMORY: bytes of the device, 4 GiB where left out. DAG_CUDA_EMULATOR_FAIL=function:code[:calls]: that
-// function gives that error, after so many calls that it does not. An error that loses a real device's context stays.
+// DAG_CUDA_EMULATOR_MEMORY: bytes of the device, 4 GiB where left out. DAG_CUDA_EMULATOR_FAIL=function:code[:calls]:
+// that function gives that error, after so many calls that it does not. An error that loses a real device's context
+// stays.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -56,7 +57,8 @@ constexpr Named ERRORS[] = {
     {NOT_READY, "CUDA_ERROR_NOT_READY", "device not ready"},
     {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
-    {STREAM_CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+    {STREAM_CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+     "operation not permitted when stream is capturing"},
 };
 
 const Named* named(int code) {
@@ -158,7 +160,9 @@ extern "C" __attribute__((visibility("default"))) void dagEmulatorFail(const cha
   fault.set(given);
 }
 
-extern "C" __attribute__((visibility("default"))) void dagEmulatorOrder(const char* given) { emulator::setOrder(given); }
+extern "C" __attribute__((visibility("default"))) void dagEmulatorOrder(const char* given) {
+  emulator::setOrder(given);
+}
 
 API cuInit(unsigned) {
   BEGIN;
@@ -297,7 +301,8 @@ API cuMemcpyDtoHAsync_v2(void* to, unsigned long long from, size_t bytes, void* 
 API cuMemcpyDtoDAsync_v2(unsigned long long to, unsigned long long from, size_t bytes, void* stream) {
   BEGIN;
   return submit(stream, [=] {
-    if (!isDevice(to, bytes) || !isDevice(from, bytes)) return fail(ILLEGAL_ADDRESS, "a copy of memory that is not the device's");
+    if (!isDevice(to, bytes) || !isDevice(from, bytes))
+      return fail(ILLEGAL_ADDRESS, "a copy of memory that is not the device's");
     std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
     return static_cast<int>(SUCCESS);
   });
@@ -371,7 +376,8 @@ API cuEventSynchronize(void*) {
 }
 API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
   BEGIN;
-  *milliseconds = std::chrono::duration<float, std::milli>(static_cast<Event*>(to)->at - static_cast<Event*>(from)->at).count();
+  const auto passed = static_cast<Event*>(to)->at - static_cast<Event*>(from)->at;
+  *milliseconds = std::chrono::duration<float, std::milli>(passed).count();
   return SUCCESS;
 }
 API cuEventDestroy_v2(void* event) {
@@ -385,9 +391,10 @@ API cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned grid
   BEGIN;
   const emulator::Entry* const entry = static_cast<emulator::Entry*>(function);
   const unsigned threads = blockX * blockY * blockZ;
-  if (!entry || threads == 0 || threads > entry->maxThreads || gridX == 0 || gridY == 0 || gridZ == 0 || gridY > 65535 || gridZ > 65535)
-    return INVALID_VALUE;
-  const emulator::Launch launch{entry->kernel(parameters), {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes};
+  const bool fits = gridX > 0 && gridY > 0 && gridZ > 0 && gridY <= 65535 && gridZ <= 65535;
+  if (!entry || !fits || threads == 0 || threads > entry->maxThreads) return INVALID_VALUE;
+  const emulator::Dim grid{gridX, gridY, gridZ}, block{blockX, blockY, blockZ};
+  const emulator::Launch launch{entry->kernel(parameters), grid, block, sharedBytes};
   return submit(stream, [launch, entry] {
     const char* const problem = emulator::run(launch);
     if (!problem) return static_cast<int>(SUCCESS);
