@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config.js';
 export default defineConfig({
   name: 'pretrained',
   tokenizer: 'gpt2',
-  maxSteps: 20_000,
+  maxSteps: 15_000,
   batchSize: 16,
   accumulate: 4,
   model: { depth: 9, blockSize: 160, nLayer: 3, nHead: 4, nEmbd: 128, digits: 14 },
@@ -18,7 +18,6 @@ export default defineConfig({
     style: 'mixed',
     negatedGroups: 0.1,
     wholeNumbers: 0.25,
-    shiftEvery: 100,
   },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 1000 },
