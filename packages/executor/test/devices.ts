@@ -25,3 +25,10 @@ export const devices: readonly Device[] = [
   ...(cpuIsMissing === null ? (['cpu'] as const) : []),
   ...(cudaIsMissing === null ? (['cuda'] as const) : []),
 ];
+
+/** How often a property is tried: `often`, or less where every thread of a device is a fiber that a sanitizer watches. */
+export function runsOn(device: Device, often: number): number {
+  return device === 'cuda' && process.env['DAG_CUDA_EMULATOR'] === 'cuda-sanitize'
+    ? Math.ceil(often / 10)
+    : often;
+}

@@ -49,7 +49,7 @@ import {
   type Shape,
   type Tensor,
 } from '../src/index.js';
-import { devices } from './devices.js';
+import { devices, runsOn } from './devices.js';
 
 const seeds = fc.nat();
 const sizes = (rank: { minLength: number; maxLength: number }) =>
@@ -104,7 +104,7 @@ describe.each(devices)('on %s', (device) => {
         fc.property(arbitrary, seeds, (value, seed) => {
           body(value, seed);
         }),
-        { numRuns: 30 },
+        { numRuns: runsOn(device, 30) },
       );
 
     it.each<[string, (x: Tensor) => Tensor]>([

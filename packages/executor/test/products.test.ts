@@ -4,10 +4,9 @@ import fc from 'fast-check';
 import type { Backend, MatmulSpec, Storage, Target } from '../src/backend.js';
 import { backendOf } from '../src/devices.js';
 import { setNumThreads, type DType } from '../src/index.js';
-import { devices } from './devices.js';
+import { devices, runsOn } from './devices.js';
 
 const reference = backendOf('reference');
-const runs = { numRuns: 30 };
 const seeds = fc.nat();
 /** Sizes of 1, odd ones, and some on both sides of the register tiles of the native kernels, or of their blocks. */
 const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(63, 64, 65, 97));
@@ -43,6 +42,7 @@ const compared = devices.length > 1 ? devices.slice(1) : devices;
 
 describe.each(compared)('on %s', (device) => {
   const backend = backendOf(device);
+  const runs = { numRuns: runsOn(device, 30) };
   /** Runs `body` on both backends, each with its own storages, and → both results. */
   const both = <T>(body: (on: Backend) => T): [T, T] => [body(backend), body(reference)];
   const sameBits = (body: (on: Backend) => Storage[]): void => {
