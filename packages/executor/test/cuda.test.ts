@@ -299,6 +299,7 @@ emulated(
           writeFileSync(file, program);
           const jiti = fileURLToPath(new URL('../../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url));
           const { status, stderr } = spawnSync(process.execPath, [jiti, file], {
+            env: { ...process.env },
             encoding: 'utf8',
             timeout: 60_000,
           });

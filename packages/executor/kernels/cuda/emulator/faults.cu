@@ -26,7 +26,7 @@ __device__ inline void beyondEnd(int32_t* y, int64_t n) { y[n] = 1; }
 
 /** Writes beyond an array in shared memory. */
 __device__ inline void beyondShared(int32_t* y, int64_t n) {
-  __shared__ int32_t shared[WARP];
+  __shared__ int32_t shared[2 * WARP];
   shared[n] = 1;
   y[0] = shared[0];
 }
