@@ -39,8 +39,10 @@ const cudaIsMissing = prepareCuda();
 const devices: readonly (Device | undefined)[] = cudaIsMissing === null ? [undefined, 'cuda'] : [undefined];
 if (cudaIsMissing !== null) it.skip(`on cuda (skipped: ${cudaIsMissing})`, () => undefined);
 
-describe.each(cases.flatMap((of) => devices.map((device) => ({ ...of, device }))))(
-  "PyTorch's GPT with bias $config.bias on $device",
+describe.each(
+  cases.flatMap((of) => devices.map((device) => ({ ...of, device, where: device ?? 'the default device' }))),
+)(
+  "PyTorch's GPT with bias $config.bias on $where",
   ({ config, weights, tokens, hidden, upstream, loss, gradients, device }) => {
     const build = new ParameterBuilder(0, device);
     const on = device ? { device } : {};
