@@ -43,7 +43,7 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 export function streamConfig(config: TrainConfig): StreamConfig {
   const { seed, batchSize, accumulate, model, data } = config;
   const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, shiftEvery } = data;
+  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, shiftEvery, longestOf } = data;
   // A readout without registers reads numbers of any length.
   const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
@@ -60,6 +60,7 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     wholeNumbers,
     accumulate,
     shiftEvery,
+    longestOf,
     tokenizer: config.tokenizer,
   };
 }

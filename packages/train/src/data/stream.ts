@@ -28,6 +28,8 @@ export interface StreamConfig extends RegisterLayout {
   readonly accumulate?: number;
   /** Steps until texts may begin one position later, so that the last positions are trained as well; 0 or left out: never. */
   readonly shiftEvery?: number;
+  /** Of this many texts the longest is every second one of a step, so that last positions are trained as well; 1 where left out. */
+  readonly longestOf?: number;
 }
 
 /** Expressions whose prefixes are all trained: B texts, padded to T tokens. */
@@ -52,6 +54,8 @@ export type Split = 'train' | 'held-out';
 /** One expression in this many is held out: its text in symbols alone decides, so no stream trains on it in any style. */
 const HELD_OUT_ONE_IN = 16;
 const MAX_DRAWS = 1000;
+/** Between the indices of what is drawn in place of one example: `streamExample` redraws MAX_DRAWS times, 2³² apart. */
+const DRAWS_APART = 2 ** 42;
 
 /**
  * Text `index` of the stream: a pure function of the configuration's seed and the index. Texts of the other split,
@@ -126,12 +130,24 @@ const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly E
 function examplesOf(config: StreamConfig, step: number): readonly Example[] {
   const last = lastSteps.get(config);
   if (last?.step === step) return last.examples;
-  const { accumulate = 1, batchSize } = config;
+  const { accumulate = 1, batchSize, longestOf = 1 } = config;
   const size = accumulate * batchSize;
-  const examples = Array.from({ length: size }, (_, i) => streamExample(config, 'train', step * size + i));
+  const examples = Array.from({ length: size }, (_, i) =>
+    longestExample(config, step * size + i, i % 2 === 0 ? 1 : longestOf),
+  );
   if (accumulate > 1) examples.sort((a, b) => a.ids.length - b.ids.length);
   lastSteps.set(config, { step, examples });
   return examples;
+}
+
+/** The example of most tokens among `draws`; of equals the first. The first is example `index` of the stream. */
+function longestExample(config: StreamConfig, index: number, draws: number): Example {
+  let longest = streamExample(config, 'train', index);
+  for (let draw = 1; draw < draws; draw++) {
+    const other = streamExample(config, 'train', index + draw * DRAWS_APART);
+    if (other.ids.length > longest.ids.length) longest = other;
+  }
+  return longest;
 }
 
 /** Tokens and targets of every prefix of `texts`. */
