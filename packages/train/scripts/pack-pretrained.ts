@@ -32,8 +32,14 @@ const folder = await mkdtemp(`${target}-`);
 try {
   const files = new Map([['model.safetensors', model.save({ dtype: 'F16' })]]);
   const { step } = checkpoint;
-  const { best } = checkpoint.state as { best: number };
-  const written = await writeCheckpoint(folder, step, files, { step, best, config }, { keep: 1, best });
+  const { batches, best } = checkpoint.state as { batches: number; best: number };
+  const written = await writeCheckpoint(
+    folder,
+    step,
+    files,
+    { step, batches, best, config },
+    { keep: 1, best },
+  );
   for (const name of await readdir(target).catch(() => []))
     if (name !== CARD) await rm(join(target, name), { recursive: true });
   for (const name of await readdir(written)) await rename(join(written, name), join(target, name));

@@ -160,6 +160,13 @@ export async function resolveCheckpoint(
   return findCheckpoint(pathOrOutDir, 'best', warn);
 }
 
+/** One of a checkpoint's files. @throws {TrainError} `bad-checkpoint` where it has none of that name. */
+export function fileOf(checkpoint: Checkpoint, name: string): Uint8Array {
+  const file = checkpoint.files.get(name);
+  if (!file) throw new TrainError('bad-checkpoint', `${checkpoint.folder} has no ${name}`);
+  return file;
+}
+
 /**
  * The run folder under `root` whose sound checkpoint was written last.
  * @throws TrainError `no-checkpoint` where there is none.

@@ -32,16 +32,8 @@ export {
 } from './evaluate.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';
 export { AdamW, learningRate } from './optimizer.js';
+export { evaluateModel, loadModel, modelConfig, streamConfig, train } from './predictor.js';
 export { loadPretrained, pretrainedCheckpoint } from './pretrained.js';
 export { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from './questions.js';
 export { formatScores, formatSummary } from './report.js';
-export {
-  checkpointConfig,
-  evaluateModel,
-  loadModel,
-  modelConfig,
-  streamConfig,
-  train,
-  type TrainOptions,
-  type TrainResult,
-} from './trainer.js';
+export { checkpointConfig, type TrainOptions, type TrainResult } from './trainer.js';

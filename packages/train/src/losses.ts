@@ -21,9 +21,9 @@ import {
   type Shape,
   type Tensor,
 } from '@dag/executor';
-import { distribution, type PredictorModel, type Prediction, type Registers } from '@dag/model';
+import { distribution, type Prediction, type Registers } from '@dag/model';
 import { PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from './config.js';
-import type { Batch } from './data/stream.js';
+import type { PrefixBatch } from './data/stream.js';
 
 export type LossName = (typeof PLAN_LOSSES)[number] | (typeof REGISTER_LOSSES)[number];
 
@@ -40,21 +40,47 @@ const EPSILON = 1e-6;
 const MAX_LOG = 100;
 
 /**
+ * How many tokens take part in the losses: those whose prefix is an expression, of them those where the counter of
+ * numbers is known, and those whose value is finite.
+ */
+export interface LossTokens {
+  readonly valid: number;
+  readonly counted: number;
+  readonly finite: number;
+}
+
+export function lossTokens({ valid, registers, values }: PrefixBatch): LossTokens {
+  const count = (test: (i: number) => boolean): number =>
+    valid.reduce((n, v, i) => n + (v === 1 && test(i) ? 1 : 0), 0);
+  return {
+    valid: count(() => true),
+    counted: count((i) => registers.count[i]! >= 0),
+    finite: count((i) => Number.isFinite(values[i])),
+  };
+}
+
+/**
  * The enabled losses of a prediction: each a mean over the tokens whose prefix is an expression; other tokens take
  * no part. See the package's README for the formulas.
+ *
+ * @param model What reads the plan from a prediction.
+ * @param tokens Where the batch is part of a step: the tokens of the whole step. The losses of its parts then add up to
+ * its own.
  */
 export function computeLosses(
-  model: PredictorModel,
+  model: { plan(prediction: Prediction): DagTensorFields },
   prediction: Prediction,
-  batch: Batch,
+  batch: PrefixBatch,
   config: TrainConfig['losses'],
+  tokens: LossTokens = lossTokens(batch),
 ): Losses {
   const parts = new Map<LossName, Tensor>();
   const functions: Partial<Record<LossName, () => Tensor>> = {
-    ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, batch) : {}),
+    ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, batch, tokens) : {}),
     ...planLosses(
       lazy(() => inDouble(model.plan(prediction))),
       batch,
+      tokens,
     ),
   };
   for (const [name, compute] of Object.entries(functions) as [LossName, () => Tensor][])
@@ -64,24 +90,28 @@ export function computeLosses(
 }
 
 /** Losses on what the tokens wrote. */
-function registerLosses(registers: Registers, batch: Batch): Partial<Record<LossName, () => Tensor>> {
+function registerLosses(
+  registers: Registers,
+  batch: PrefixBatch,
+  tokens: LossTokens,
+): Partial<Record<LossName, () => Tensor>> {
   const { digits, length, negative, operators, priority, count } = registers;
   const { registers: target } = batch;
   const valid = constant(batch.valid, count.shape);
   const begun = constant(target.begun, length.shape);
+  const tokenMean = (x: Tensor): Tensor => meanOver(x, valid, tokens.valid);
   return {
     // NLL of the digit classes, the mean over all registers.
     digits: () => {
       const nll = classNll(digits, target.digits, digits.shape.slice(0, -1), 10);
-      return tokenMean(affine(sum(nll, [2, 3]), 1 / (digits.shape[2]! * digits.shape[3]!)), valid);
+      return tokenMean(affine(sum(nll, [2, 3]), 1 / (digits.shape[2]! * digits.shape[3]!)));
     },
     // Squared error of the digits before the point of every number that has begun.
-    length: () =>
-      tokenMean(sum(mul(begun, square(sub(length, constant(target.length, length.shape)))), 2), valid),
+    length: () => tokenMean(sum(mul(begun, square(sub(length, constant(target.length, length.shape)))), 2)),
     // NLL of the sign of every number that has begun; a minus that was written twice is one minus.
     negative: () => {
       const isNegative = constant(target.negative, negative.shape);
-      return tokenMean(sum(mul(begun, binaryNll(clamp(negative, 0, 1), isNegative)), 2), valid);
+      return tokenMean(sum(mul(begun, binaryNll(clamp(negative, 0, 1), isNegative)), 2));
     },
     // NLL of the operator classes, summed; those that were typed and have no operand yet are left out.
     operators: () => {
@@ -91,19 +121,20 @@ function registerLosses(registers: Registers, batch: Batch): Partial<Record<Loss
       );
       // Class 0 of a target is absent, which comes last among the probabilities.
       const classes = target.operators.map((c) => (c <= 0 ? 5 : c - 1));
-      return tokenMean(sum(mul(known, classNll(operators, classes, priority.shape, 5)), 2), valid);
+      return tokenMean(sum(mul(known, classNll(operators, classes, priority.shape, 5)), 2));
     },
     // An operator that stands above another one has the lower priority.
     precedence: () => {
       const [B, T, K] = priority.shape as [number, number, number];
       const difference = sub(reshape(priority, [B, T, K, 1]), reshape(priority, [B, T, 1, K]));
       const above = constant(target.above, [B, T, K, K]);
-      return tokenMean(sum(mul(above, softplus(affine(difference, 4))), [2, 3]), valid);
+      return tokenMean(sum(mul(above, softplus(affine(difference, 4))), [2, 3]));
     },
     // Squared error of the counter, wherever it is known.
     count: () => {
       const known = target.count.map((c, i) => (batch.valid[i] && c >= 0 ? 1 : 0));
-      return tokenMean(square(sub(count, constant(target.count, count.shape))), constant(known, count.shape));
+      const error = square(sub(count, constant(target.count, count.shape)));
+      return meanOver(error, constant(known, count.shape), tokens.counted);
     },
   };
 }
@@ -130,20 +161,22 @@ function nll(p: Tensor): Tensor {
 }
 
 /** Losses on the plan itself and on what it executes to. */
-function planLosses(plan: () => DagTensorFields, batch: Batch): Partial<Record<LossName, () => Tensor>> {
+function planLosses(
+  plan: () => DagTensorFields,
+  batch: PrefixBatch,
+  tokens: LossTokens,
+): Partial<Record<LossName, () => Tensor>> {
   const valid = constant(batch.valid, batch.shape, 'f64');
+  const tokenMean = (x: Tensor): Tensor => meanOver(x, valid, tokens.valid);
   const target = (field: 'V_mag' | 'V_sign' | 'O' | 'G'): Tensor =>
     constant(batch.plan[field], plan()[field].shape, 'f64');
   return {
     // Huber of ln(1 + m): a relative error where magnitudes are large, an absolute one near zero.
-    magnitude: () => tokenMean(perToken(huber(sub(log1p(plan().V_mag), log1p(target('V_mag'))))), valid),
+    magnitude: () => tokenMean(perToken(huber(sub(log1p(plan().V_mag), log1p(target('V_mag')))))),
     sign: () =>
-      tokenMean(
-        perToken(binaryNll(affine(plan().V_sign, 0.5, 0.5), affine(target('V_sign'), 0.5, 0.5))),
-        valid,
-      ),
-    operand: () => tokenMean(perToken(huber(sub(plan().O, target('O')))), valid),
-    domain: () => tokenMean(perToken(binaryNll(plan().G, target('G'))), valid),
+      tokenMean(perToken(binaryNll(affine(plan().V_sign, 0.5, 0.5), affine(target('V_sign'), 0.5, 0.5)))),
+    operand: () => tokenMean(perToken(huber(sub(plan().O, target('O'))))),
+    domain: () => tokenMean(perToken(binaryNll(plan().G, target('G')))),
     // Huber of the difference on a signed logarithmic scale; targets that are not finite take no part, nor does 0/0.
     execution: () => {
       const value = executeDag(plan(), { maxLog: MAX_LOG });
@@ -162,7 +195,7 @@ function planLosses(plan: () => DagTensorFields, batch: Batch): Partial<Record<L
         'f64',
       );
       const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
-      return tokenMean(huber(difference), constant(takesPart, batch.shape, 'f64'));
+      return meanOver(huber(difference), constant(takesPart, batch.shape, 'f64'), tokens.finite);
     },
   };
 }
@@ -184,11 +217,9 @@ function perToken(x: Tensor): Tensor {
   return affine(sum(x, dims), 1 / rest.reduce((a, b) => a * b, 1));
 }
 
-/** Mean of x (B, T) over the tokens of weight 1. */
-function tokenMean(x: Tensor, weights: Tensor): Tensor {
-  let count = 0;
-  for (const w of weights.dataSync()) count += w;
-  return affine(sum(mul(x, weights)), 1 / Math.max(1, count));
+/** Sum of x (B, T) over the tokens of weight 1, divided by their number in the step. */
+function meanOver(x: Tensor, weights: Tensor, tokens: number): Tensor {
+  return affine(sum(mul(x, weights)), 1 / Math.max(1, tokens));
 }
 
 function constant(values: ArrayLike<number>, shape: Shape, dtype: 'f32' | 'f64' = 'f32'): Tensor {

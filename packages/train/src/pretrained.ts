@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { PredictorModel } from '@dag/model';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { TrainError } from './error.js';
-import { loadModel } from './trainer.js';
+import { loadModel } from './predictor.js';
 
 /** The shipped checkpoint, beside this package's `dist` and `src`. */
 export async function pretrainedCheckpoint(): Promise<Checkpoint> {

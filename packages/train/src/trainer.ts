@@ -1,32 +1,66 @@
-import { affine, clipGradNorm, scope, setDefaultDevice } from '@dag/executor';
-import { decodeSafetensors, encodeSafetensors, PredictorModel, type PredictorConfig } from '@dag/model';
+import { clipGradNorm, scope, setDefaultDevice, type Tensor } from '@dag/executor';
+import { decodeSafetensors, encodeSafetensors, type Parameters } from '@dag/model';
 import { join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { findCheckpoint, resolveCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
+import { fileOf, findCheckpoint, resolveCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import { parseConfig, type TrainConfig } from './config.js';
 import { Prefetcher } from './data/pool.js';
-import { streamText, type Batch, type StreamConfig } from './data/stream.js';
 import { TrainError } from './error.js';
-import { answerAll, summarize, type Summary } from './evaluate.js';
-import { computeLosses } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { AdamW, learningRate } from './optimizer.js';
 import { createProgress } from './progress.js';
-import { heldOutQuestions } from './questions.js';
-import { percent } from './report.js';
+
+/**
+ * What a run trains: a model, the micro-batches it learns from, what they cost, and how it is measured.
+ *
+ * @typeParam M The model.
+ * @typeParam B A micro-batch.
+ * @typeParam N How many tokens take part in its losses.
+ * @typeParam S What the model is like on data that was held out.
+ */
+export interface Task<M, B, N extends object, S> {
+  readonly model: M;
+  /** The module of worker threads, from the folder of this package's code; it makes micro-batch i of `stream`. */
+  readonly worker: string;
+  readonly stream: unknown;
+  tokens(batch: B): N;
+  /** Means over `tokens`, those of all the micro-batches of a step: the losses of the step are the sum of theirs. */
+  losses(
+    batch: B,
+    tokens: N,
+    dropoutSeed: number | undefined,
+  ): { readonly total: Tensor; readonly parts: ReadonlyMap<string, Tensor> };
+  evaluate(): Promise<Evaluation<S>>;
+}
+
+/** What the loop needs of a model. */
+export interface Trainable {
+  readonly parameters: Parameters;
+  save(): Uint8Array;
+}
+
+export interface Evaluation<S> {
+  readonly summary: S;
+  /** The better the higher. */
+  readonly score: number;
+  /** For the log. */
+  readonly line: string;
+  /** For `metrics.jsonl`. */
+  readonly metrics: Readonly<Record<string, unknown>>;
+}
 
 export interface TrainOptions {
   /** Finishes the step, saves and returns when aborted. */
   readonly signal?: AbortSignal;
 }
 
-export interface TrainResult {
-  readonly model: PredictorModel;
+export interface TrainResult<M, S> {
+  readonly model: M;
   /** The last step taken. */
   readonly step: number;
-  /** On held-out expressions, after the last step; null where the run was stopped before. */
-  readonly summary: Summary | null;
+  /** On held-out data, after the last step; null where the run was stopped before. */
+  readonly summary: S | null;
   /** The folder of the last checkpoint. */
   readonly checkpoint: string;
   /** Milliseconds of this call, and how many of them it waited for data. */
@@ -34,66 +68,37 @@ export interface TrainResult {
   readonly waited: number;
 }
 
-/** The model's part of a training configuration. */
-export function modelConfig(config: TrainConfig): PredictorConfig {
-  return { ...config.model, tokenizer: config.tokenizer };
-}
-
-/** The stream's part of a training configuration. */
-export function streamConfig(config: TrainConfig): StreamConfig {
-  const { seed, batchSize, accumulate, model, data } = config;
-  const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, shiftEvery, longestOf } = data;
-  // A readout without registers reads numbers of any length.
-  const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
-  return {
-    seed,
-    batchSize,
-    depth,
-    digits,
-    blockSize,
-    numbers: data.numbers,
-    maxDigits,
-    maxDecimals,
-    style,
-    negatedGroups,
-    wholeNumbers,
-    accumulate,
-    shiftEvery,
-    longestOf,
-    tokenizer: config.tokenizer,
-  };
-}
-
 /**
- * Trains a plan predictor: streams expressions, and writes `metrics.jsonl` and checkpoints to `config.outDir`. The
- * same configuration gives the same bits, also where the run was stopped and resumed.
+ * Trains what `makeTask` makes of the checkpoint that the run begins with, or of none. Writes `metrics.jsonl` and
+ * checkpoints to `config.outDir`. The same configuration gives the same bits, also where the run was stopped and resumed.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, and `bad-input` where
  *   the loss or its gradient is no longer finite.
  */
-export async function train(config: TrainConfig, { signal }: TrainOptions = {}): Promise<TrainResult> {
+export async function runTraining<M extends Trainable, B, N extends object, S>(
+  config: TrainConfig,
+  makeTask: (checkpoint: Checkpoint | null) => Task<M, B, N, S>,
+  { signal }: TrainOptions = {},
+): Promise<TrainResult<M, S>> {
   const started = performance.now();
   if (config.device !== 'auto') setDefaultDevice(config.device);
   const progress = createProgress({ total: config.maxSteps });
   try {
-    // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
-    for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
-    const run = await start(config, progress.log);
+    const { task, run } = await start(config, makeTask, progress.log);
     const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
     metrics.truncateAfter(run.step);
-    const batches = new Prefetcher<Batch>({
-      worker: new URL(WORKER, import.meta.url),
-      workerData: streamConfig(config),
+    const batches = new Prefetcher<B>({
+      worker: new URL(WORKERS + task.worker, import.meta.url),
+      workerData: task.stream,
       workers: config.data.workers,
       ahead: config.data.prefetch,
-      first: run.step * config.accumulate,
+      first: run.batches,
     });
     try {
-      let summary: Summary | null = null;
+      let last: Evaluation<S> | null = null;
       while (run.step < config.maxSteps && !signal?.aborted) {
         const begun = performance.now();
-        const step = await trainStep(run, config, batches);
+        const step = await trainStep(task, run, config, batches);
         const stepMs = performance.now() - begun;
         if (!Number.isFinite(step.loss + step.gradNorm))
           throw new TrainError(
@@ -103,42 +108,30 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
           );
         const isLast = run.step === config.maxSteps;
         if (run.step % config.logEvery === 0 || isLast) {
-          progress.update(run.step, { loss: step.loss, stepMs, lr: step.lr });
-          metrics.append({
-            step: run.step,
-            loss: step.loss,
-            ...step.parts,
-            lr: step.lr,
-            gradNorm: step.gradNorm,
-            stepMs,
-          });
+          const { loss, parts, lr, gradNorm } = step;
+          progress.update(run.step, { loss, stepMs, lr });
+          metrics.append({ step: run.step, loss, ...parts, lr, gradNorm, stepMs });
         }
         let best: number | undefined;
         if (run.step % config.evaluation.every === 0 || isLast) {
-          summary = await evaluateModel(run.model, config);
-          progress.log(
-            `step ${run.step}: ${percent(summary.value)} of ${summary.count} held-out values right, ${percent(summary.plan)} of plans`,
-          );
-          metrics.append({
-            step: run.step,
-            heldOut: { value: summary.value, exact: summary.exact, plan: summary.plan },
-          });
+          last = await task.evaluate();
+          progress.log(`step ${run.step}: ${last.line}`);
+          metrics.append({ step: run.step, heldOut: last.metrics });
           // Of equals the later one, which has learned longer.
-          if (summary.value >= run.best) best = run.best = summary.value;
+          if (run.best === null || last.score >= run.best) best = run.best = last.score;
         }
         const due = run.step % config.checkpoint.every === 0 || isLast || best !== undefined;
-        if (due) run.checkpoint = await save(run, config, best);
+        if (due) run.checkpoint = await save(task.model, run, config, best);
       }
-      if (signal?.aborted && run.savedStep !== run.step) run.checkpoint = await save(run, config, undefined);
-      if (run.step < config.maxSteps) summary = null;
-      else summary ??= await evaluateModel(run.model, config);
-      const elapsed = performance.now() - started;
+      if (signal?.aborted && run.savedStep !== run.step)
+        run.checkpoint = await save(task.model, run, config, undefined);
+      const isDone = run.step === config.maxSteps;
       return {
-        model: run.model,
+        model: task.model,
         step: run.step,
-        summary,
+        summary: isDone ? (last ?? (await task.evaluate())).summary : null,
         checkpoint: run.checkpoint,
-        elapsed,
+        elapsed: performance.now() - started,
         waited: batches.waited,
       };
     } finally {
@@ -151,22 +144,16 @@ export async function train(config: TrainConfig, { signal }: TrainOptions = {}):
 }
 
 /** Worker threads run the built package, also where this module runs from its source. */
-const WORKER = import.meta.url.endsWith('.ts') ? '../dist/data/worker.js' : './data/worker.js';
-
-/** Answers on the configuration's held-out expressions. */
-export async function evaluateModel(model: PredictorModel, config: TrainConfig): Promise<Summary> {
-  const { examples, seed } = config.evaluation;
-  const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));
-  return summarize(answers);
-}
+const WORKERS = import.meta.url.endsWith('.ts') ? '../dist/' : './';
 
 interface Run {
-  readonly model: PredictorModel;
   readonly optimizer: AdamW;
   /** Steps taken. */
   step: number;
-  /** The best share of held-out values right so far. */
-  best: number;
+  /** Micro-batches taken: the next one is of this index. */
+  batches: number;
+  /** The best score so far; null before the first. */
+  best: number | null;
   checkpoint: string;
   savedStep: number;
 }
@@ -174,38 +161,35 @@ interface Run {
 /** `savedStep` of a run that has saved nothing yet. */
 const NEVER = -1;
 
-const stateSchema = z.object({ step: z.int(), best: z.number(), config: z.unknown() });
+const stateSchema = z.object({
+  step: z.int(),
+  batches: z.int(),
+  best: z.number().nullable(),
+  config: z.unknown(),
+});
 
-async function start(config: TrainConfig, log: (line: string) => void): Promise<Run> {
+async function start<T extends { readonly model: Trainable }>(
+  config: TrainConfig,
+  makeTask: (checkpoint: Checkpoint | null) => T,
+  log: (line: string) => void,
+): Promise<{ task: T; run: Run }> {
   if (config.init_from === 'scratch') {
     await refuseUsedFolder(config.outDir);
-    const model = new PredictorModel(modelConfig(config), { seed: config.seed });
-    return {
-      model,
-      optimizer: new AdamW(model.parameters, config.optimizer),
-      step: 0,
-      best: 0,
-      checkpoint: '',
-      savedStep: NEVER,
-    };
+    const task = makeTask(null);
+    const optimizer = new AdamW(task.model.parameters, config.optimizer);
+    return { task, run: { optimizer, step: 0, batches: 0, best: null, checkpoint: '', savedStep: NEVER } };
   }
   const checkpoint = await readInitial(config, log);
-  const isOwn = !relative(config.outDir, checkpoint.folder).startsWith('..');
+  const { folder } = checkpoint;
+  const isOwn = !relative(config.outDir, folder).startsWith('..');
   if (!isOwn) await refuseUsedFolder(config.outDir);
-  const state = checkpointState(checkpoint);
-  checkSameRun(state.config, config, checkpoint.folder);
-  const model = loadModel(checkpoint);
-  const optimizer = new AdamW(model.parameters, config.optimizer);
-  optimizer.restore(decodeSafetensors(fileOf(checkpoint, 'optimizer.safetensors')).tensors, state.step);
-  log(`going on from ${checkpoint.folder}`);
-  return {
-    model,
-    optimizer,
-    step: state.step,
-    best: state.best,
-    checkpoint: checkpoint.folder,
-    savedStep: state.step,
-  };
+  const { step, batches, best, config: before } = checkpointState(checkpoint);
+  checkSameRun(before, config, folder);
+  const task = makeTask(checkpoint);
+  const optimizer = new AdamW(task.model.parameters, config.optimizer);
+  optimizer.restore(decodeSafetensors(fileOf(checkpoint, 'optimizer.safetensors')).tensors, step);
+  log(`going on from ${folder}`);
+  return { task, run: { optimizer, step, batches, best, checkpoint: folder, savedStep: step } };
 }
 
 async function readInitial(config: TrainConfig, log: (line: string) => void): Promise<Checkpoint> {
@@ -231,27 +215,18 @@ async function refuseUsedFolder(outDir: string): Promise<void> {
     );
 }
 
-/** The model in a checkpoint. */
-export function loadModel(checkpoint: Checkpoint): PredictorModel {
-  return PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
-}
-
 /** The configuration that a checkpoint was trained with. @throws {TrainError} `bad-checkpoint`. */
 export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
   return checkpointState(checkpoint).config;
 }
 
-function checkpointState(checkpoint: Checkpoint): { step: number; best: number; config: TrainConfig } {
+type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: TrainConfig };
+
+function checkpointState(checkpoint: Checkpoint): State {
   const state = stateSchema.safeParse(checkpoint.state);
   if (!state.success)
     throw new TrainError('bad-checkpoint', `${checkpoint.folder}: state.json is not that of a training run`);
   return { ...state.data, config: parseConfig(state.data.config) };
-}
-
-function fileOf(checkpoint: Checkpoint, name: string): Uint8Array {
-  const file = checkpoint.files.get(name);
-  if (!file) throw new TrainError('bad-checkpoint', `${checkpoint.folder} has no ${name}`);
-  return file;
 }
 
 /** A resumed run has the model and the stream that it had; from a path another stream may follow. */
@@ -272,12 +247,17 @@ function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): vo
       );
 }
 
-async function save(run: Run, config: TrainConfig, best: number | undefined): Promise<string> {
+async function save(
+  model: Trainable,
+  run: Run,
+  config: TrainConfig,
+  best: number | undefined,
+): Promise<string> {
   const files = new Map([
-    ['model.safetensors', run.model.save()],
+    ['model.safetensors', model.save()],
     ['optimizer.safetensors', encodeSafetensors(run.optimizer.state())],
   ]);
-  const state = { step: run.step, best: run.best, config };
+  const state = { step: run.step, batches: run.batches, best: run.best, config };
   run.savedStep = run.step;
   return writeCheckpoint(config.outDir, run.step, files, state, { keep: config.checkpoint.keep, best });
 }
@@ -289,32 +269,41 @@ interface StepReport {
   readonly gradNorm: number;
 }
 
-async function trainStep(run: Run, config: TrainConfig, batches: Prefetcher<Batch>): Promise<StepReport> {
-  const { model, optimizer } = run;
-  const { accumulate } = config;
-  const micro: Batch[] = [];
-  while (micro.length < accumulate) micro.push(await batches.next());
-  const tokens = micro.map(({ valid }) => valid.reduce((n, v) => n + v, 0));
-  const allTokens = tokens.reduce((a, b) => a + b);
-  for (const p of model.parameters.values()) p.zeroGrad();
+async function trainStep<M extends Trainable, B, N extends object, S>(
+  task: Task<M, B, N, S>,
+  run: Run,
+  config: TrainConfig,
+  batches: Prefetcher<B>,
+): Promise<StepReport> {
+  const { parameters } = task.model;
+  const micro: B[] = [];
+  while (micro.length < config.accumulate) micro.push(await batches.next());
+  const tokens = total(micro.map((batch) => task.tokens(batch)));
+  for (const p of parameters.values()) p.zeroGrad();
   let loss = 0;
   const parts: Record<string, number> = {};
-  for (const [i, batch] of micro.entries()) {
-    // The losses of a batch are means over its tokens: together they are a mean over those of the step.
-    const share = tokens[i]! / Math.max(1, allTokens);
+  for (const batch of micro) {
     scope(() => {
-      const dropoutSeed = config.model.dropout > 0 ? run.step * accumulate + i : undefined;
-      const { position, shape } = batch;
-      const prediction = model.forward(batch.tokens, shape, { dropoutSeed, position });
-      const losses = computeLosses(model, prediction, batch, config.losses);
-      affine(losses.total, share).backward();
-      loss += losses.total.item() * share;
-      for (const [name, part] of losses.parts) parts[name] = (parts[name] ?? 0) + part.item() * share;
+      // No two micro-batches have the same masks.
+      const dropoutSeed = config.model.dropout > 0 ? run.batches : undefined;
+      const losses = task.losses(batch, tokens, dropoutSeed);
+      losses.total.backward();
+      loss += losses.total.item();
+      for (const [name, part] of losses.parts) parts[name] = (parts[name] ?? 0) + part.item();
     });
+    run.batches++;
   }
   run.step++;
   const lr = learningRate(run.step, config.maxSteps, config.optimizer);
-  const gradNorm = scope(() => clipGradNorm(model.parameters.values(), config.optimizer.clip).item());
-  optimizer.update(lr);
+  const gradNorm = scope(() => clipGradNorm(parameters.values(), config.optimizer.clip).item());
+  run.optimizer.update(lr);
   return { loss, parts, lr, gradNorm };
+}
+
+/** The sums of what has the same name. */
+function total<N extends object>(counts: readonly N[]): N {
+  const sums: Record<string, number> = {};
+  for (const count of counts)
+    for (const [name, n] of Object.entries(count) as [string, number][]) sums[name] = (sums[name] ?? 0) + n;
+  return sums as N;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { parseConfig } from '../src/config.js';
-import { train } from '../src/trainer.js';
+import { train } from '../src/predictor.js';
 
 const cudaIsMissing = prepareCuda();
 

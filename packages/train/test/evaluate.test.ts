@@ -7,7 +7,7 @@ import { streamText } from '../src/data/stream.js';
 import { answer, answerAll, interval, summarize, type Answer } from '../src/evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/questions.js';
 import { formatSummary, percent } from '../src/report.js';
-import { modelConfig, streamConfig } from '../src/trainer.js';
+import { modelConfig, streamConfig } from '../src/predictor.js';
 
 const config = parseConfig({ model: { depth: 4, nLayer: 1, nEmbd: 8, blockSize: 24 } });
 

@@ -4,7 +4,7 @@ import { operatorCount, PredictorModel, slotCount, type Prediction, type Registe
 import { parseConfig, PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from '../src/config.js';
 import { batchOf, type Batch } from '../src/data/stream.js';
 import { computeLosses, type LossName } from '../src/losses.js';
-import { modelConfig, streamConfig } from '../src/trainer.js';
+import { modelConfig, streamConfig } from '../src/predictor.js';
 
 const NAMES: readonly LossName[] = [...REGISTER_LOSSES, ...PLAN_LOSSES];
 const shapes = { depth: 3, digits: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 };

@@ -6,7 +6,8 @@ import { onnxIt } from '../../model/test/onnxruntime.js';
 import { answerAll, summarize } from '../src/evaluate.js';
 import { loadPretrained, pretrainedCheckpoint } from '../src/pretrained.js';
 import { heldOutQuestions, question, type Question } from '../src/questions.js';
-import { checkpointConfig, streamConfig } from '../src/trainer.js';
+import { streamConfig } from '../src/predictor.js';
+import { checkpointConfig } from '../src/trainer.js';
 
 let model: PredictorModel;
 let questions: Question[];

@@ -2,7 +2,7 @@ import { exportOnnx, OnnxPredictor, type OnnxOptions, type PredictorModel } from
 import { Option } from 'commander';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoint.js';
 import { pretrainedCheckpoint } from '../pretrained.js';
-import { loadModel } from '../trainer.js';
+import { loadModel } from '../predictor.js';
 
 export const CHECKPOINT_OPTION = [
   '--checkpoint <dir>',

@@ -5,7 +5,8 @@ import { TrainError } from '../error.js';
 import { answerAll, summarize, type Answer, type Summary } from '../evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from '../questions.js';
 import { formatScores, formatSummary } from '../report.js';
-import { checkpointConfig, streamConfig } from '../trainer.js';
+import { streamConfig } from '../predictor.js';
+import { checkpointConfig } from '../trainer.js';
 import {
   CHECKPOINT_OPTION,
   openCheckpoint,

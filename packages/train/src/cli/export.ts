@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { exportOnnx } from '@dag/model';
 import { Command } from 'commander';
 import { TrainError } from '../error.js';
-import { loadModel } from '../trainer.js';
+import { loadModel } from '../predictor.js';
 import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
 
 export function exportCommand(): Command {

@@ -3,7 +3,7 @@ import { describeConfig } from '../config.js';
 import { loadConfig } from '../config-file.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
-import { train } from '../trainer.js';
+import { train } from '../predictor.js';
 import { toJson } from './json.js';
 
 export function trainCommand(): Command {

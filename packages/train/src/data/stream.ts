@@ -32,14 +32,9 @@ export interface StreamConfig extends RegisterLayout {
   readonly longestOf?: number;
 }
 
-/** Expressions whose prefixes are all trained: B texts, padded to T tokens. */
-export interface Batch {
-  readonly texts: readonly string[];
+/** Targets of the prefixes of B texts, padded to T tokens. */
+export interface PrefixBatch {
   readonly shape: readonly [B: number, T: number];
-  /** (B, T) ids; after the end of a text: 0. */
-  readonly tokens: Int32Array;
-  /** Position of the first token of each text, up to blockSize − T. */
-  readonly position: number;
   /** (B, T) 1 where the text up to this token can be completed to an expression, which the targets describe. */
   readonly valid: Uint8Array;
   /** B·T graphs; the zero DAG where not valid. */
@@ -47,6 +42,15 @@ export interface Batch {
   /** (B, T) what they execute to. */
   readonly values: Float64Array;
   readonly registers: RegisterTargets;
+}
+
+/** Expressions whose prefixes are all trained. */
+export interface Batch extends PrefixBatch {
+  readonly texts: readonly string[];
+  /** (B, T) ids; after the end of a text: 0. */
+  readonly tokens: Int32Array;
+  /** Position of the first token of each text, up to blockSize − T. */
+  readonly position: number;
 }
 
 export type Split = 'train' | 'held-out';

@@ -1,0 +1,108 @@
+import { type PredictorConfig, PredictorModel } from '@dag/model';
+import { fileOf, type Checkpoint } from './checkpoint.js';
+import type { TrainConfig } from './config.js';
+import { streamText, type Batch, type StreamConfig } from './data/stream.js';
+import { answerAll, summarize, type Summary } from './evaluate.js';
+import { computeLosses, lossTokens, type LossTokens } from './losses.js';
+import { heldOutQuestions } from './questions.js';
+import { percent } from './report.js';
+import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
+
+/** The model's part of a training configuration. */
+export function modelConfig(config: TrainConfig): PredictorConfig {
+  return { ...config.model, tokenizer: config.tokenizer };
+}
+
+/** The stream's part of a training configuration. */
+export function streamConfig(config: TrainConfig): StreamConfig {
+  const { seed, batchSize, accumulate, model, data } = config;
+  const { depth, blockSize } = model;
+  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, shiftEvery, longestOf } = data;
+  // A readout without registers reads numbers of any length.
+  const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
+  return {
+    seed,
+    batchSize,
+    depth,
+    digits,
+    blockSize,
+    numbers: data.numbers,
+    maxDigits,
+    maxDecimals,
+    style,
+    negatedGroups,
+    wholeNumbers,
+    accumulate,
+    shiftEvery,
+    longestOf,
+    tokenizer: config.tokenizer,
+  };
+}
+
+/** Plan predictors on streamed expressions. */
+class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> {
+  readonly worker = 'data/worker.js';
+  readonly stream: StreamConfig;
+  readonly model: PredictorModel;
+  private readonly config: TrainConfig;
+
+  constructor(config: TrainConfig, model: PredictorModel) {
+    this.config = config;
+    this.model = model;
+    this.stream = streamConfig(config);
+  }
+
+  tokens(batch: Batch): LossTokens {
+    return lossTokens(batch);
+  }
+
+  losses(batch: Batch, tokens: LossTokens, dropoutSeed: number | undefined) {
+    const { position, shape } = batch;
+    const prediction = this.model.forward(batch.tokens, shape, { dropoutSeed, position });
+    return computeLosses(this.model, prediction, batch, this.config.losses, tokens);
+  }
+
+  async evaluate() {
+    const summary = await evaluateModel(this.model, this.config);
+    const { count, value, exact, plan } = summary;
+    return {
+      summary,
+      score: value,
+      line: `${percent(value)} of ${count} held-out values right, ${percent(plan)} of plans`,
+      metrics: { value, exact, plan },
+    };
+  }
+}
+
+/**
+ * Trains a plan predictor: streams expressions, and writes `metrics.jsonl` and checkpoints to `config.outDir`. The
+ * same configuration gives the same bits, also where the run was stopped and resumed.
+ *
+ * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, and `bad-input` where
+ *   the loss or its gradient is no longer finite.
+ */
+export async function train(
+  config: TrainConfig,
+  options: TrainOptions = {},
+): Promise<TrainResult<PredictorModel, Summary>> {
+  // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
+  for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
+  const task = (checkpoint: Checkpoint | null): PredictorTask =>
+    new PredictorTask(
+      config,
+      checkpoint ? loadModel(checkpoint) : new PredictorModel(modelConfig(config), { seed: config.seed }),
+    );
+  return runTraining(config, task, options);
+}
+
+/** Answers on the configuration's held-out expressions. */
+export async function evaluateModel(model: PredictorModel, config: TrainConfig): Promise<Summary> {
+  const { examples, seed } = config.evaluation;
+  const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));
+  return summarize(answers);
+}
+
+/** The model in a checkpoint. */
+export function loadModel(checkpoint: Checkpoint): PredictorModel {
+  return PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
+}
