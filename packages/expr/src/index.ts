@@ -1,4 +1,5 @@
 export { asTyped, fromText, isQuestion } from './asked.js';
+export { formatValue } from './decimal.js';
 export { ExprError, type ExprErrorCode } from './error.js';
 export { evaluate } from './evaluate.js';
 export { type ChainType, type Expr } from './expr.js';
@@ -9,6 +10,7 @@ export { normalize } from './normalize.js';
 export { parse } from './parse.js';
 export { completePrefix } from './prefix.js';
 export { readPrefixes, type Prefix, type Prefixes } from './prefixes.js';
+export { randomStream, type Random } from './random.js';
 export { type Limits } from './scan.js';
 export { fromWords, textToWords, toWords, wordsToText } from './words.js';
 export { type TextStyle } from './write.js';

@@ -1,3 +1,4 @@
+import { readExponent, writePoint } from './decimal.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { format } from './format.js';
@@ -101,20 +102,17 @@ function sayable(name: string, position: number): string {
 
 /** A number without its exponent: 1.5e3 is 1500, 1.5e-3 is 0.0015. */
 function writeOut(number: string, position: number): string {
-  const parts = /^(\d*)\.?(\d*)[eE]([+-]?\d+)$/.exec(number);
+  const parts = readExponent(number);
   if (parts === null) return number;
-  const digits = parts[1]! + parts[2]!;
-  const point = parts[1]!.length + Number(parts[3]);
-  if (Math.abs(point) + digits.length > MAX_DIGITS) {
+  const size = Math.abs(parts.point) + parts.digits.length;
+  if (size > MAX_DIGITS) {
     throw new ExprError(
       'too-long',
-      `A number with the exponent ${parts[3]} has too many digits to be said.`,
+      `A number that takes ${size} digits without its exponent is not said; at most ${MAX_DIGITS} are.`,
       position,
     );
   }
-  if (point <= 0) return `0.${'0'.repeat(-point)}${digits}`;
-  const whole = digits.slice(0, point).padEnd(point, '0');
-  return point < digits.length ? `${whole}.${digits.slice(point)}` : whole;
+  return writePoint(parts);
 }
 
 /** Symbols in the spacing of `format`, and where each of them begins in it. */

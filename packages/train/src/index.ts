@@ -30,6 +30,14 @@ export {
   type Score,
   type Summary,
 } from './evaluate.js';
+export {
+  languageBatch,
+  type LanguageBatch,
+  type LanguageStreamConfig,
+  type WorkedExpressions,
+} from './language/language-stream.js';
+export { TokenFile } from './language/token-file.js';
+export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';
 export { AdamW, learningRate } from './optimizer.js';
 export { evaluateModel, loadModel, modelConfig, streamConfig, train } from './predictor.js';

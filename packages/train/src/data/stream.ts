@@ -188,7 +188,7 @@ const knownTexts = new Map<TokenizerName, Map<number, string>>();
 const REPLACEMENT = '\uFFFD';
 
 /** The text of each token. A character that takes several tokens belongs to the last of them. */
-function tokenTexts(ids: readonly number[], name: TokenizerName): string[] {
+export function tokenTexts(ids: readonly number[], name: TokenizerName): string[] {
   // Decoding is slow, and a stream has few different tokens.
   const known = knownTexts.get(name) ?? new Map<number, string>();
   knownTexts.set(name, known);

@@ -1,0 +1,216 @@
+import { randomStream, type Random } from '@dag/expr';
+import { execute } from '@dag/executor';
+import { createRegisterTargets, tokenizer, type RegisterTargets } from '@dag/model';
+import { zeroDag, type DagTensors } from '@dag/tensorize';
+import { writePrefixTargets } from '../data/prefix-targets.js';
+import { tokenTexts, type Split, type StreamConfig } from '../data/stream.js';
+import { TrainError } from '../error.js';
+import { openTokens } from './text-folder.js';
+import type { TokenFile } from './token-file.js';
+import { drawWorkedLine, type WorkedLine } from './worked-line.js';
+
+/** What decides the batches of a language model's stream: B = `batchSize` rows of T = `blockSize` tokens. */
+export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 'shiftEvery' | 'longestOf'> {
+  /** Folder with `train.bin` and `val.bin`, as `dag prepare` or nanoGPT makes it; null: worked arithmetic alone. */
+  readonly text: string | null;
+  /** Share of rows with worked arithmetic between pieces of text, 0 … 1. */
+  readonly arithmetic: number;
+}
+
+/** Rows of text, and of text with worked arithmetic, `12.5 * 4 = 50`, whose values the executor writes. */
+export interface LanguageBatch {
+  readonly shape: readonly [B: number, T: number];
+  /** (B, T) ids; after the end of a row: 0. */
+  readonly tokens: Int32Array;
+  /** (B, T) the next token; −1 where it takes no part: it belongs to a value, which the executor writes, or there is none. */
+  readonly targets: Int32Array;
+  /** (B, T) 1 where what is written next is the executor's value. */
+  readonly gate: Uint8Array;
+  /** (B, T) 0 where the gate is not asked: inside a value (on all of its tokens but the last), and after the end of a row. */
+  readonly gateKnown: Uint8Array;
+  /** (B, T) 1 at the first token of each worked expression; it is asked where the gate is. */
+  readonly starts: Uint8Array;
+  /** The worked expressions, a row each; null where the batch has none. */
+  readonly expressions: WorkedExpressions | null;
+}
+
+/** M worked expressions of up to L tokens, from the first of each to the one before its value. */
+export interface WorkedExpressions {
+  readonly shape: readonly [M: number, L: number];
+  /** (M, L) which of the B·T tokens; after the end of an expression its last token again. */
+  readonly index: Int32Array;
+  /** (M) column of the token at which the gate is 1; −1 where the row is none. */
+  readonly last: Int32Array;
+  /** (M, L) 1 where the text up to this token can be completed to an expression, which the targets describe. */
+  readonly valid: Uint8Array;
+  /** M·L graphs; the zero DAG where not valid. */
+  readonly plan: DagTensors;
+  /** (M, L) what they execute to. */
+  readonly values: Float64Array;
+  readonly registers: RegisterTargets;
+}
+
+/** Rows draw from streams of random numbers of their own, apart from those that examples are drawn from. */
+const FIRST_ROW = { train: 2 ** 52, 'held-out': 2 ** 52 + 2 ** 51 } as const satisfies Record<Split, number>;
+
+/**
+ * Batch `index` of a split: a pure function of the configuration and the index. Held out are `val.bin`, and the
+ * expressions that are held out of every stream.
+ *
+ * A row is a window of the text at a random offset or, with probability `arithmetic`, lines of worked arithmetic and
+ * pieces of text in turn. A line that the end of the row would cut is left out: text fills its place, or padding where
+ * there is none.
+ *
+ * @throws {TrainError} `io` or `bad-input` where the text cannot be read, is shorter than a row, or was prepared with
+ * another tokenizer; `bad-config` where a row has no room for a line, or registers none for an expression
+ */
+export function languageBatch(config: LanguageStreamConfig, split: Split, index: number): LanguageBatch {
+  const { batchSize: B, blockSize: T, seed } = config;
+  const text = config.text === null ? null : openTokens(config.text, split, config.tokenizer);
+  if (text !== null && text.length <= T) {
+    throw new TrainError(
+      'bad-input',
+      `${text.path} has ${text.length} tokens, a row takes model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
+        'use a smaller block',
+    );
+  }
+  const batch = {
+    shape: [B, T] as const,
+    tokens: new Int32Array(B * T),
+    targets: new Int32Array(B * T).fill(-1),
+    gate: new Uint8Array(B * T),
+    gateKnown: new Uint8Array(B * T),
+    starts: new Uint8Array(B * T),
+  };
+  const worked: PlacedLine[] = [];
+  for (let b = 0; b < B; b++) {
+    const random = randomStream(seed, FIRST_ROW[split] + index * B + b);
+    const row = new Row(T + 1);
+    if (text !== null && !random.chance(config.arithmetic)) row.put(drawText(text, T + 1, random));
+    else fillMixed(row, text, config, split, random);
+    row.write(batch, b * T);
+    for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
+  }
+  return { ...batch, expressions: worked.length === 0 ? null : expressionTargets(worked, config) };
+}
+
+interface PlacedLine extends WorkedLine {
+  /** Index of its first token. */
+  readonly start: number;
+}
+
+/** The tokens of a row, as many as `size`: one more than the model reads, as each is the target of the one before. */
+class Row {
+  readonly ids: number[] = [];
+  readonly lines: PlacedLine[] = [];
+  readonly #size: number;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  get room(): number {
+    return this.#size - this.ids.length;
+  }
+
+  put(ids: Iterable<number>): void {
+    this.ids.push(...ids);
+  }
+
+  putLine(line: WorkedLine, newline: number): void {
+    this.lines.push({ ...line, start: this.ids.length });
+    this.ids.push(...line.promptIds, ...line.valueIds, newline);
+  }
+
+  /** Writes all but the last of `size` tokens, from token `first` of the batch on. */
+  write(batch: Omit<LanguageBatch, 'expressions'>, first: number): void {
+    const { tokens, targets, gate, gateKnown, starts } = batch;
+    const length = Math.min(this.ids.length, this.#size - 1);
+    tokens.set(this.ids.slice(0, length), first);
+    targets.set(this.ids.slice(1), first);
+    gateKnown.fill(1, first, first + length);
+    for (const { start, promptIds, valueIds } of this.lines) {
+      const value = first + start + promptIds.length;
+      const last = value + valueIds.length - 1;
+      starts[first + start] = 1;
+      gate[value - 1] = 1;
+      targets.fill(-1, value - 1, last);
+      gateKnown.fill(0, value, last);
+    }
+  }
+}
+
+/** Pieces of text and lines between them are as short as this, so that a row has several of each. */
+const [SHORTEST_PIECE, LONGEST_PIECE] = [8, 64];
+const MOST_LINES = 4;
+const MOST_DRAWS = 8;
+
+function fillMixed(
+  row: Row,
+  text: TokenFile | null,
+  config: LanguageStreamConfig,
+  split: Split,
+  random: Random,
+): void {
+  const newline = tokenizer(config.tokenizer).encode('\n')[0]!;
+  const putText = (count: number): void => {
+    if (text !== null) row.put(drawText(text, count, random));
+  };
+  // Text fills what a line leaves; without it another line may, which is better than padding.
+  const drawFitting = (): WorkedLine | null => {
+    for (let draw = 0; draw < (text === null ? MOST_DRAWS : 1); draw++) {
+      const line = drawWorkedLine(config, split, random);
+      if (line.promptIds.length + line.valueIds.length + 1 <= row.room) return line;
+    }
+    return null;
+  };
+  if (random.chance(0.5)) putText(Math.min(row.room, drawPiece(random)));
+  while (row.room > 0) {
+    // An expression begins a line.
+    if (row.ids.length > 0 && row.ids.at(-1) !== newline) row.put([newline]);
+    for (let lines = 1 + random.below(MOST_LINES); lines > 0 && row.room > 0; lines--) {
+      const line = drawFitting();
+      if (line === null) return putText(row.room);
+      row.putLine(line, newline);
+    }
+    putText(Math.min(row.room, drawPiece(random)));
+  }
+}
+
+const drawPiece = (random: Random): number =>
+  SHORTEST_PIECE + random.below(LONGEST_PIECE - SHORTEST_PIECE + 1);
+
+/** A window of the text, each as likely. */
+function drawText(text: TokenFile, count: number, random: Random): Uint16Array {
+  const offsets = Math.max(1, text.length - count + 1);
+  // Two draws: a text may have more tokens than one of 32 bits can tell apart.
+  return text.read((random.below(2 ** 20) * 2 ** 32 + random.below(2 ** 32)) % offsets, count);
+}
+
+/** M and L are rounded up to multiples of this, so that batches have few different shapes. */
+const SIZE_STEP = 8;
+const roundUp = (size: number): number => Math.ceil(size / SIZE_STEP) * SIZE_STEP;
+
+function expressionTargets(lines: readonly PlacedLine[], config: LanguageStreamConfig): WorkedExpressions {
+  const M = roundUp(lines.length);
+  const L = roundUp(lines.reduce((most, { promptIds }) => Math.max(most, promptIds.length), 0));
+  const index = new Int32Array(M * L);
+  const last = new Int32Array(M).fill(-1);
+  const targets = {
+    valid: new Uint8Array(M * L),
+    plan: zeroDag({ depth: config.depth, size: M * L }),
+    registers: createRegisterTargets(M * L, config),
+  };
+  lines.forEach(({ start, promptIds, text }, m) => {
+    last[m] = promptIds.length - 1;
+    for (let l = 0; l < L; l++) index[m * L + l] = start + Math.min(l, last[m]!);
+    writePrefixTargets(targets, m * L, tokenTexts(promptIds, config.tokenizer), config);
+    if (targets.valid[m * L + last[m]!] === 1) return;
+    throw new TrainError(
+      'bad-config',
+      `'${text}' does not fit into registers of model.depth ${config.depth} and model.digits ${config.digits}; ` +
+        'use larger ones, or smaller data.numbers, data.maxDigits and data.maxDecimals',
+    );
+  });
+  return { shape: [M, L], index, last, values: execute(targets.plan), ...targets };
+}
