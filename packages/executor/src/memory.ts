@@ -51,9 +51,11 @@ function allocateNew(backend: Backend, dtype: DType, length: number): Storage {
   }
 }
 
-function release(buffer: Buffer): void {
+/** Puts a buffer into the pool now; where it is released already, nothing. */
+export function release(buffer: Buffer): void {
   const { backend, storage } = buffer;
   if (!storage) return;
+  buffer.owner?.buffers.delete(buffer);
   buffer.storage = null;
   const pool = pools.get(backend) ?? new Map<string, Storage[]>();
   pools.set(backend, pool);

@@ -1,7 +1,7 @@
 import type { Backend, Device, DType, HostArray, Storage, Target } from './backend.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
-import { allocate, currentScope, runScope, type Buffer } from './memory.js';
+import { allocate, currentScope, release, runScope, type Buffer } from './memory.js';
 import { normals } from './random.js';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
 
@@ -80,6 +80,11 @@ export class Tensor {
         `set: ${values.length} values for a tensor of shape ${show(this.shape)}`,
       );
     this.backend.write(this.storage, values);
+  }
+
+  /** Gives the memory back now, not only when its scope is left; what shares it loses it too. */
+  dispose(): void {
+    release(this.buffer);
   }
 
   /** The same values without the tape. Shares memory. */

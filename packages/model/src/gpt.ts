@@ -15,6 +15,7 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { ModelError } from './error.js';
+import { attendCached, type BlockCache, type KeyValueCache } from './key-value-cache.js';
 
 export interface GptConfig {
   /** Longest sequence, in tokens. */
@@ -78,6 +79,8 @@ export interface ForwardOptions {
   readonly dropoutSeed?: number | undefined;
   /** Position of the first token; 0 where left out. */
   readonly position?: number;
+  /** What earlier calls have kept of the tokens before these, to be extended by these. Not with `position` or dropout. */
+  readonly cache?: KeyValueCache;
 }
 
 /**
@@ -103,7 +106,10 @@ export class Gpt {
   }
 
   /** tokens (B, T) of dtype i32, position + T ≤ blockSize → hidden states (B, T, C). */
-  forward(tokens: Tensor, { dropoutSeed, position = 0 }: ForwardOptions = {}): Tensor {
+  forward(
+    tokens: Tensor,
+    { dropoutSeed, cache, position = cache?.length ?? 0 }: ForwardOptions = {},
+  ): Tensor {
     const [, time] = tokens.shape;
     const { blockSize } = this.config;
     if (tokens.shape.length !== 2 || time === undefined || position + time > blockSize)
@@ -113,10 +119,16 @@ export class Gpt {
       );
     let x = add(embedding(this.wte, tokens), narrow(this.wpe, 0, position, time));
     x = this.blocks.reduce(
-      (h, block) => block.forward(h, dropoutSeed),
+      (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),
     );
+    if (cache) cache.length += time;
     return this.lnF.forward(x);
+  }
+
+  /** hidden (…, C) → the logits of the next token (…, V), by the embedding of tokens: head and embedding are tied. */
+  logits(hidden: Tensor): Tensor {
+    return linear(hidden, this.wte);
   }
 }
 
@@ -145,10 +157,11 @@ class Block {
     this.down = new Linear(`${name}.mlp.c_proj`, 4 * C, C, bias, build, residualStd);
   }
 
-  forward(x: Tensor, dropoutSeed: number | undefined): Tensor {
+  forward(x: Tensor, dropoutSeed: number | undefined, cache: BlockCache | undefined): Tensor {
     const { nHead: heads, dropout: p } = this.config;
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
-    const attended = causalAttention(this.attention.forward(this.ln1.forward(x)), { heads, ...weights });
+    const qkv = this.attention.forward(this.ln1.forward(x));
+    const attended = cache ? attendCached(qkv, heads, cache) : causalAttention(qkv, { heads, ...weights });
     const added = (to: Tensor, site: number): LinearOptions => ({
       residual: to,
       ...(dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, site] }),

@@ -1,5 +1,8 @@
+export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
 export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
+export { KeyValueCache } from './key-value-cache.js';
 export { exportOnnx } from './onnx/export-onnx.js';
 export { OnnxPredictor, type OnnxOptions, type PredictedPlans } from './onnx/onnx-predictor.js';
 export {

@@ -9,16 +9,13 @@ import {
 } from '@dag/executor';
 import { format } from '@dag/expr';
 import { detensorize, type DagTensors } from '@dag/tensorize';
-import { ModelError } from './error.js';
 import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { predictionAt } from './plan-predictor/prediction-at.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
-import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
-import { toFloat16, toFloat32, type SafeTensor } from './safetensors/tensor.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
+import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
 
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
@@ -99,27 +96,9 @@ export class PredictorModel {
   /**
    * Weights and configuration as a safetensors file. Embeddings that are all zero, as those of tokens that a model was
    * never trained on may be, are left out; `wte.rows` then has the ids of the others.
-   *
-   * @param options.dtype 'F32', or 'F16': half the size, weights rounded to 11 bits.
    */
-  save({ dtype = 'F32' }: { dtype?: 'F32' | 'F16' } = {}): Uint8Array {
-    const tensors = new Map<string, SafeTensor>();
-    const put = (name: string, shape: readonly number[], data: Float32Array): void =>
-      void tensors.set(name, { dtype, shape, data: dtype === 'F16' ? toFloat16(data) : data });
-    for (const [name, p] of this.parameters) {
-      const data = Float32Array.from(p.dataSync());
-      const rows = name === EMBEDDING ? usedRows(data, p.shape[1]!) : null;
-      if (rows === null || rows.length === p.shape[0]) {
-        put(name, p.shape, data);
-        continue;
-      }
-      tensors.set(ROWS, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
-      const width = p.shape[1]!;
-      const kept = new Float32Array(rows.length * width);
-      rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
-      put(name, [rows.length, width], kept);
-    }
-    return encodeSafetensors(tensors, { config: JSON.stringify(this.config) });
+  save(options?: SaveOptions): Uint8Array {
+    return encodeWeights(this.parameters, this.config, options);
   }
 
   /**
@@ -128,49 +107,16 @@ export class PredictorModel {
    * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes.
    */
   static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
-    const { tensors, metadata } = decodeSafetensors(file);
-    const model = new PredictorModel(configFrom(metadata['config'], 'PredictorModel.save'), {
-      ...options,
-      seed: null,
-    });
-    model.setParameters(withAllRows(tensors, model.tokenizer.vocabSize));
-    return model;
+    return decodeWeights(
+      file,
+      'PredictorModel.save',
+      (config: PredictorConfig) => new PredictorModel(config, { ...options, seed: null }),
+    );
   }
-
-  /** Overwrites all weights. @throws {ModelError} `bad-file`. */
-  setParameters(tensors: ReadonlyMap<string, SafeTensor>): void {
-    for (const name of tensors.keys())
-      if (!this.parameters.has(name))
-        throw new ModelError('bad-file', `the file has a weight '${name}' that this model has not`);
-    for (const [name, p] of this.parameters) {
-      const given = tensors.get(name);
-      if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
-      if (given.shape.join() !== p.shape.join())
-        throw new ModelError(
-          'bad-file',
-          `the weight '${name}' has shape (${given.shape.join(', ')}), this model needs (${p.shape.join(', ')})`,
-        );
-      p.set(toFloat32(given));
-    }
-  }
-}
-
-/** The configuration in a file's metadata; its values are checked where the model is built. */
-export function configFrom(json: string | undefined, writer: string): PredictorConfig {
-  try {
-    const config: unknown = JSON.parse(json ?? '');
-    if (typeof config === 'object' && config !== null) return config as PredictorConfig;
-  } catch {
-    // Named below, as what is missing.
-  }
-  throw new ModelError(
-    'bad-file',
-    `the file's metadata holds no model configuration; it was not written by ${writer}`,
-  );
 }
 
 /** Plans (N, 1, …) as the tensor format. */
-function hostPlan({ V_mag, V_sign, O, G }: DagTensorFields, depth: number): DagTensors {
+export function hostPlan({ V_mag, V_sign, O, G }: DagTensorFields, depth: number): DagTensors {
   const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
   return { depth, size: G.size / depth, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
 }

@@ -4,7 +4,8 @@ import { detensorize, type DagTensors } from '@dag/tensorize';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { encodeTexts, isReadable } from '../encode-texts.js';
 import { ModelError } from '../error.js';
-import { configFrom, type PredictedValue, type PredictorConfig } from '../predictor-model.js';
+import { configFrom } from '../weights.js';
+import type { PredictedValue, PredictorConfig } from '../predictor-model.js';
 import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
 import { decodeMetadata } from './proto.js';
 
@@ -137,5 +138,5 @@ function configOf(bytes: Uint8Array): PredictorConfig {
   } catch (error) {
     throw new ModelError('bad-file', 'the file is no ONNX model', { cause: error });
   }
-  return configFrom(config, 'exportOnnx');
+  return configFrom<PredictorConfig>(config, 'exportOnnx');
 }

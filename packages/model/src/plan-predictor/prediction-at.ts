@@ -1,12 +1,15 @@
-import { narrow, reshape, select, stack, type DagTensorFields, type Tensor } from '@dag/executor';
+import { embedding, reshape, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
 import type { Prediction } from './plan-predictor.js';
 import type { Registers } from './registers.js';
 
-/** The prediction at token `at[b]` of each row b: everything (B, 1, …). */
+/** Of a prediction (B, T, …) that at token `at[b]` of each row b: everything (B, 1, …). */
 export function predictionAt(prediction: Prediction, at: readonly number[]): Prediction {
   const pick = (x: Tensor): Tensor => {
-    const rows = at.map((t, b) => select(narrow(select(x, 0, b), 0, t, 1), 0, 0));
-    return reshape(stack(rows, 0), [at.length, 1, ...x.shape.slice(2)]);
+    const [B, T, ...rest] = x.shape as [number, number, ...number[]];
+    const width = rest.reduce((a, b) => a * b, 1);
+    const rows = Int32Array.from(at, (t, b) => b * T + t);
+    const picked = embedding(reshape(x, [B * T, width]), tensor(rows, [at.length], { device: x.device }));
+    return reshape(picked, [at.length, 1, ...rest]);
   };
   if (prediction.readout === 'linear') {
     const { V_mag, V_sign, O, G } = prediction.plan;

@@ -14,6 +14,7 @@ export function characters(): Vocabulary {
   const ids = new Map(CHARACTERS.map((character, id) => [character, id]));
   return {
     size: CHARACTERS.length,
+    endOfText: null,
     encode: (text) => Array.from(text, (character) => ids.get(character) ?? UNKNOWN),
     decode: (tokens) => tokens.map((id) => CHARACTERS[id]!).join(''),
   };

@@ -31,6 +31,7 @@ export function gpt2(): Vocabulary {
   };
   return {
     size: ranks.length + 1,
+    endOfText: ranks.length,
     encode(text) {
       const ids: number[] = [];
       for (const piece of text.match(PIECE) ?? []) for (const id of encodePiece(piece)) ids.push(id);

@@ -18,6 +18,8 @@ export type TokenizerName = 'gpt2' | 'char';
 export interface Tokenizer {
   readonly name: TokenizerName;
   readonly vocabSize: number;
+  /** The id that ends a document; null where there is none. No text encodes to it. */
+  readonly endOfText: number | null;
   /** The ids of a text; any text encodes. */
   encode(text: string): number[];
   /**
@@ -35,6 +37,7 @@ export interface Tokenizer {
 /** What a tokenizer is made of: ids it is asked to decode are inside the vocabulary. */
 export interface Vocabulary {
   readonly size: number;
+  readonly endOfText: number | null;
   encode(text: string): number[];
   decode(ids: readonly number[]): string;
 }
@@ -42,12 +45,14 @@ export interface Vocabulary {
 class VocabularyTokenizer implements Tokenizer {
   readonly name: TokenizerName;
   readonly vocabSize: number;
+  readonly endOfText: number | null;
   readonly #vocabulary: Vocabulary;
   readonly #records = new Map<number, TokenRecord>();
 
   constructor(name: TokenizerName, vocabulary: Vocabulary) {
     this.name = name;
     this.vocabSize = vocabulary.size;
+    this.endOfText = vocabulary.endOfText;
     this.#vocabulary = vocabulary;
   }
 

@@ -1,0 +1,166 @@
+import {
+  embedding,
+  noGrad,
+  reshape,
+  tensor,
+  type DagTensorFields,
+  type Device,
+  type Tensor,
+} from '@dag/executor';
+import { ModelError } from './error.js';
+import { generate, type Generated, type GenerateTextOptions } from './generate.js';
+import {
+  Gpt,
+  Linear,
+  ParameterBuilder,
+  type ForwardOptions,
+  type GptConfig,
+  type Parameters,
+} from './gpt.js';
+import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
+import { tokenFeatures } from './plan-predictor/registers.js';
+import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
+import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
+
+export interface DagGptConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
+  readonly tokenizer: TokenizerName;
+  /** Rows of the embedding, where they are more than the tokenizer has tokens: padding, which is never written. */
+  readonly vocabSize?: number;
+}
+
+/** The tokens of expressions, packed: those of one are a row, and what follows its end is anything. */
+export interface ExpressionRows {
+  readonly shape: readonly [M: number, L: number];
+  /** (M, L) which of the B·T tokens. */
+  readonly index: Int32Array;
+}
+
+/** What a `DagGpt` says at every token. */
+export interface DagGptOutput {
+  /** (B, T, C). */
+  readonly hidden: Tensor;
+  /** (B, T) logit that the next thing written is the value of the expression so far; null at depth 0. */
+  readonly gate: Tensor | null;
+  /** (B, T) logit that this token is the first of an expression; null at depth 0. */
+  readonly start: Tensor | null;
+  /** (M, L, …) plans of the expressions, which were given; null where there were none. */
+  readonly prediction: Prediction | null;
+}
+
+/**
+ * A GPT that calculates while it writes: language model, plan predictor and executor on one backbone. At each token a gate
+ * says whether the next thing written is the value of the expression that was begun last, as its plan executes to; else the
+ * language model writes. At depth 0 it is a plain GPT. The head is tied to the embedding of tokens.
+ */
+export class DagGpt {
+  readonly config: DagGptConfig;
+  readonly tokenizer: Tokenizer;
+  readonly parameters: Parameters;
+  private readonly gpt: Gpt;
+  /** Of the GPT alone; the others are those of the calculating branch. */
+  private readonly backbone: readonly Tensor[];
+  private readonly branch: { planner: PlanPredictor; gate: Linear; start: Linear } | null;
+
+  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
+  constructor(config: DagGptConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
+    const build = new ParameterBuilder(seed, device);
+    const { depth, nEmbd } = config;
+    this.config = config;
+    this.tokenizer = tokenizer(config.tokenizer);
+    this.gpt = new Gpt({ ...config, vocabSize: config.vocabSize ?? this.tokenizer.vocabSize }, build);
+    this.backbone = [...build.parameters.values()];
+    this.branch =
+      depth === 0
+        ? null
+        : {
+            planner: new PlanPredictor(config, nEmbd, build),
+            gate: new Linear('gate', nEmbd, 1, true, build),
+            start: new Linear('start', nEmbd, 1, true, build),
+          };
+    this.parameters = build.parameters;
+  }
+
+  get device(): Device {
+    return this.backbone[0]!.device;
+  }
+
+  /** From now on only the calculating branch learns: the GPT's weights are constants. */
+  freezeBackbone(): void {
+    for (const p of this.backbone) p.requiresGrad = false;
+  }
+
+  /** tokens (B, T), row-major. What is said at token t depends on no later one. */
+  forward(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    { expressions = null, ...options }: ForwardOptions & { expressions?: ExpressionRows | null } = {},
+  ): DagGptOutput {
+    const hidden = this.gpt.forward(tensor(tokens, shape, { dtype: 'i32', device: this.device }), options);
+    if (!this.branch) return { hidden, gate: null, start: null, prediction: null };
+    const { gate, start } = this.branch;
+    return {
+      hidden,
+      gate: reshape(gate.forward(hidden), shape),
+      start: reshape(start.forward(hidden), shape),
+      prediction: expressions && this.readRows(tokens, hidden, expressions),
+    };
+  }
+
+  private readRows(tokens: Int32Array, hidden: Tensor, { shape, index }: ExpressionRows): Prediction {
+    const [B, T, C] = hidden.shape as [number, number, number];
+    const at = tensor(index, shape, { dtype: 'i32', device: hidden.device });
+    const ids = Array.from(index, (i) => tokens[i]!);
+    return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), at));
+  }
+
+  /** hidden (…, C) → logits of the next token (…, V). */
+  logits(hidden: Tensor): Tensor {
+    return this.gpt.logits(hidden);
+  }
+
+  /**
+   * The plan at every token of the expressions in rows; see `PlanPredictor.plan`.
+   *
+   * @throws {ModelError} `bad-config` at depth 0.
+   */
+  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
+    return this.planner.plan(prediction, options);
+  }
+
+  /** What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C). */
+  readExpressions(ids: readonly number[], hidden: Tensor): Prediction {
+    const [M, L] = hidden.shape as [number, number, number];
+    const records = ids.map((id) => this.tokenizer.record(id));
+    return this.planner.forward(hidden, tokenFeatures(records, [M, L], hidden));
+  }
+
+  private get planner(): PlanPredictor {
+    if (this.branch) return this.branch.planner;
+    throw new ModelError('bad-config', 'a DagGpt of depth 0 predicts no plans');
+  }
+
+  /**
+   * Goes on with a text: the language model writes, and where the gate opens the value of the expression before it is
+   * written in its shortest decimal form.
+   *
+   * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges.
+   * @example model.generate('12.5 * 4 = ', { maxNewTokens: 20, temperature: 0 }).text
+   */
+  generate(prompt: string, options?: GenerateTextOptions): Generated {
+    return noGrad(() => generate(this, prompt, options));
+  }
+
+  /** Weights and configuration as a safetensors file. */
+  save(options?: SaveOptions): Uint8Array {
+    return encodeWeights(this.parameters, this.config, options);
+  }
+
+  /** The model that `save` wrote. @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes. */
+  static load(file: Uint8Array, options: { device?: Device } = {}): DagGpt {
+    return decodeWeights(
+      file,
+      'DagGpt.save',
+      (config: DagGptConfig) => new DagGpt(config, { ...options, seed: null }),
+    );
+  }
+}

@@ -1,0 +1,204 @@
+import { execute, narrow, reshape, scope, tensor, type Tensor } from '@dag/executor';
+import { asTyped, format, formatValue, randomStream } from '@dag/expr';
+import { detensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
+import type { DagGpt } from './dag-gpt.js';
+import { ModelError } from './error.js';
+import { KeyValueCache } from './key-value-cache.js';
+import { hostPlan } from './predictor-model.js';
+import { predictionAt } from './plan-predictor/prediction-at.js';
+
+export interface GenerateTextOptions {
+  /** Most tokens that are written, ≥ 1; 100 where left out. A value is written whole. */
+  readonly maxNewTokens?: number;
+  /** Logits are divided by it, ≥ 0; 0: always the likeliest token. 1 where left out. */
+  readonly temperature?: number;
+  /** Only this many of the likeliest tokens are drawn from; left out: all. */
+  readonly topK?: number;
+  /** Of the draws: the same seed writes the same text. 0 where left out. */
+  readonly seed?: number;
+  /** Where what was written contains this text, it ends before it. */
+  readonly stop?: string;
+}
+
+/** A value that the executor computed and the model wrote. */
+export interface Calculation {
+  /** Where its decimal form begins in the generated text. */
+  readonly at: number;
+  readonly value: number;
+  /** The plan as an expression; empty where none can say it. */
+  readonly expression: string;
+  /** The plan: one graph with every choice made. */
+  readonly tensors: DagTensors;
+}
+
+export interface Generated {
+  /** What was written after the prompt. */
+  readonly text: string;
+  readonly calculations: readonly Calculation[];
+}
+
+/** See `DagGpt.generate`. */
+export function generate(
+  model: DagGpt,
+  prompt: string,
+  { maxNewTokens = 100, temperature = 1, topK, seed = 0, stop }: GenerateTextOptions = {},
+): Generated {
+  checkOptions({ maxNewTokens, temperature, topK });
+  const { tokenizer } = model;
+  const ids = tokenizer.encode(asTyped(prompt));
+  if (ids.length === 0) throw new ModelError('bad-input', 'generate: the prompt is empty');
+  const reader = new Reader(model);
+  const written: number[] = [];
+  const calculations: Calculation[] = [];
+  let text = '';
+  try {
+    reader.read(ids);
+    while (written.length < maxNewTokens) {
+      const calculated = reader.calculate();
+      let next: number[];
+      if (calculated) {
+        calculations.push({ at: text.length, ...calculated });
+        next = tokenizer.encode(formatValue(calculated.value));
+      } else {
+        const token = draw(reader.logits(), { temperature, topK, random: uniform(seed, written.length) });
+        if (token === tokenizer.endOfText) break;
+        next = [token];
+      }
+      written.push(...next);
+      text = tokenizer.decode(written);
+      const end = stop === undefined ? -1 : text.indexOf(stop);
+      if (end >= 0) return { text: text.slice(0, end), calculations };
+      reader.read(next);
+    }
+    return { text, calculations };
+  } finally {
+    reader.close();
+  }
+}
+
+/** What a model knows of the tokens it has read, as many of the last as it can hold. */
+class Reader {
+  private readonly model: DagGpt;
+  private readonly cache: KeyValueCache;
+  private readonly ids: number[] = [];
+  /** Of each token in the cache: its hidden state, and whether an expression begins with it. */
+  private hidden: Float32Array[] = [];
+  private starts: boolean[] = [];
+  private isOpen = false;
+  private lastLogits: Float32Array = new Float32Array(0);
+
+  constructor(model: DagGpt) {
+    this.model = model;
+    this.cache = new KeyValueCache(model.config.nLayer);
+  }
+
+  read(ids: readonly number[]): void {
+    const { blockSize } = this.model.config;
+    this.ids.push(...ids);
+    if (this.cache.length + ids.length > blockSize) {
+      // Positions count from the first token that is held: when that changes, all are read again.
+      this.cache.clear();
+      this.hidden = [];
+      this.starts = [];
+    }
+    if (this.cache.length === 0) this.forward(this.ids.slice(-blockSize));
+    else for (const id of ids) this.forward([id]);
+  }
+
+  private forward(ids: readonly number[]): void {
+    const T = ids.length;
+    scope(() => {
+      const { hidden, gate, start } = this.model.forward(Int32Array.from(ids), [1, T], {
+        cache: this.cache,
+      });
+      const rows = floats(hidden);
+      const C = rows.length / T;
+      for (let t = 0; t < T; t++) this.hidden.push(rows.slice(t * C, (t + 1) * C));
+      if (start) for (const logit of start.dataSync()) this.starts.push(logit > 0);
+      this.isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
+      this.lastLogits = floats(this.model.logits(narrow(hidden, 1, T - 1, 1)));
+      return this.cache.tensors();
+    });
+  }
+
+  /** Of the next token, those of the padding left out. */
+  logits(): Float32Array {
+    return this.lastLogits.subarray(0, this.model.tokenizer.vocabSize);
+  }
+
+  /** The value of the expression that was begun last, where the gate is open. */
+  calculate(): Omit<Calculation, 'at'> | null {
+    const from = this.isOpen ? this.starts.lastIndexOf(true) : -1;
+    if (from < 0) return null;
+    const states = this.hidden.slice(from);
+    const L = states.length;
+    const C = states[0]!.length;
+    const rows = new Float32Array(L * C);
+    states.forEach((state, i) => rows.set(state, i * C));
+    const tensors = scope(() => {
+      const hidden = tensor(rows, [1, L, C], { device: this.model.device });
+      const prediction = this.model.readExpressions(this.ids.slice(-L), hidden);
+      const plan = this.model.plan(predictionAt(prediction, [L - 1]), { hard: true });
+      return hostPlan(plan, this.model.config.depth);
+    });
+    return { value: execute(tensors)[0]!, expression: written(tensors), tensors };
+  }
+
+  close(): void {
+    this.cache.clear();
+  }
+}
+
+const floats = (x: Tensor): Float32Array => Float32Array.from(reshape(x, [x.size]).dataSync());
+
+function written(plan: DagTensors): string {
+  try {
+    return format(detensorize(plan));
+  } catch (error) {
+    if (error instanceof TensorizeError) return '';
+    throw error;
+  }
+}
+
+/** Number `index` of a stream, in [0, 1). */
+const uniform = (seed: number, index: number): number => randomStream(seed, index).below(2 ** 32) / 2 ** 32;
+
+/** A token drawn by softmax(logits / temperature), from the topK likeliest. */
+function draw(
+  logits: Float32Array,
+  {
+    temperature,
+    topK = logits.length,
+    random,
+  }: { temperature: number; topK: number | undefined; random: number },
+): number {
+  const most = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (temperature === 0) return logits.indexOf(most);
+  const least = topK < logits.length ? logits.toSorted()[logits.length - topK]! : -Infinity;
+  const weights = Float64Array.from(logits, (x) => (x < least ? 0 : Math.exp((x - most) / temperature)));
+  let left = random * weights.reduce((a, b) => a + b, 0);
+  for (let id = 0; id < weights.length; id++) {
+    left -= weights[id]!;
+    if (left < 0) return id;
+  }
+  // Rounding may leave a last crumb of the sum.
+  return logits.indexOf(most);
+}
+
+function checkOptions({
+  maxNewTokens,
+  temperature,
+  topK,
+}: {
+  maxNewTokens: number;
+  temperature: number;
+  topK: number | undefined;
+}): void {
+  const refuse = (what: string, given: unknown): never => {
+    throw new ModelError('bad-input', `generate: ${what}, given ${String(given)}`);
+  };
+  const isCount = (n: number): boolean => Number.isInteger(n) && n >= 1;
+  if (!isCount(maxNewTokens)) refuse('maxNewTokens is a whole number from 1', maxNewTokens);
+  if (!(temperature >= 0 && temperature < Infinity)) refuse('temperature is a number from 0', temperature);
+  if (topK !== undefined && !isCount(topK)) refuse('topK is a whole number from 1', topK);
+}

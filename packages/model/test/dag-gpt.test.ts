@@ -1,0 +1,228 @@
+import { describe, expect, it } from '@jest/globals';
+import { scope, tensor } from '@dag/executor';
+import { formatValue } from '@dag/expr';
+import { DagGpt, Gpt, ModelError, ParameterBuilder, type DagGptConfig } from '../src/index.js';
+import { KeyValueCache } from '../src/key-value-cache.js';
+
+const config: DagGptConfig = {
+  tokenizer: 'char',
+  depth: 3,
+  digits: 4,
+  readout: 'registers',
+  blockSize: 160,
+  nLayer: 2,
+  nHead: 2,
+  nEmbd: 32,
+  dropout: 0,
+  bias: true,
+};
+const TEXT = 'Twelve men. 12.5 * 4 = ';
+
+const model = new DagGpt(config, { seed: 3 });
+const ids = Int32Array.from(model.tokenizer.encode(TEXT));
+const close = (a: ArrayLike<number>, b: ArrayLike<number>): void =>
+  Array.from(a).forEach((x, i) => expect(x).toBeCloseTo(b[i]!, 4));
+
+/** The text of the likeliest tokens, each by reading all that is before it anew. */
+function slowly(of: DagGpt, prompt: string, count: number): string {
+  const written = of.tokenizer.encode(prompt);
+  const first = written.length;
+  for (let n = 0; n < count; n++) {
+    const window = Int32Array.from(written.slice(-of.config.blockSize));
+    const logits = scope(() =>
+      of
+        .logits(of.forward(window, [1, window.length]).hidden)
+        .dataSync()
+        .slice(),
+    );
+    const last = logits.slice(-of.tokenizer.vocabSize);
+    written.push(last.indexOf(Math.max(...last)));
+  }
+  return of.tokenizer.decode(written.slice(first));
+}
+
+describe('DagGpt', () => {
+  it('is the GPT of its backbone at depth 0: the same weights, and no others', () => {
+    const plain = new DagGpt({ ...config, depth: 0 }, { seed: 3 });
+    const build = new ParameterBuilder(3);
+    const gpt = new Gpt({ ...config, depth: 0, vocabSize: 100 }, build);
+    expect([...plain.parameters.keys()]).toEqual([...build.parameters.keys()]);
+    const out = plain.forward(ids, [1, ids.length]);
+    const hidden = gpt.forward(tensor(ids, [1, ids.length]));
+    expect(out.hidden.dataSync()).toEqual(hidden.dataSync());
+    expect(plain.logits(out.hidden).dataSync()).toEqual(gpt.logits(hidden).dataSync());
+    expect([out.gate, out.start, out.prediction]).toEqual([null, null, null]);
+    expect(() => plain.readExpressions([1], hidden)).toThrow(ModelError);
+  });
+
+  it('has the head tied to the embedding: logits are products with its rows', () => {
+    const { hidden } = model.forward(ids, [1, ids.length]);
+    const rows = hidden.dataSync();
+    const table = model.parameters.get('wte.weight')!.dataSync();
+    const logits = model.logits(hidden).dataSync();
+    for (const [t, v] of [
+      [0, 0],
+      [5, 42],
+      [ids.length - 1, 99],
+    ] as const) {
+      let sum = 0;
+      for (let c = 0; c < 32; c++) sum += rows[t * 32 + c]! * table[v * 32 + c]!;
+      expect(logits[t * 100 + v]).toBeCloseTo(sum, 5);
+    }
+  });
+
+  it('says at a token what depends on no later one', () => {
+    const at = 17;
+    const changed = ids.map((id, t) => (t > at ? (id + 7) % 95 : id));
+    const [a, b] = [ids, changed].map((tokens) => {
+      const index = Int32Array.from({ length: at + 1 - 12 }, (_, i) => 12 + i);
+      const out = model.forward(tokens, [1, tokens.length], {
+        expressions: { shape: [1, index.length], index },
+      });
+      const plan = model.plan(out.prediction!);
+      return [out.hidden, out.gate!, out.start!]
+        .map((x) => x.dataSync().slice(0, (x.size / ids.length) * (at + 1)))
+        .concat(Object.values(plan).map((x) => x.dataSync()));
+    });
+    expect(a).toEqual(b);
+  });
+
+  it('reads packed expressions as each by itself', () => {
+    const spans = [
+      [12, 8],
+      [0, 5],
+      [3, 8],
+    ] as const;
+    const index = Int32Array.from(
+      spans.flatMap(([from, n]) => Array.from({ length: 8 }, (_, i) => from + Math.min(i, n - 1))),
+    );
+    const { hidden, prediction } = model.forward(ids, [1, ids.length], {
+      expressions: { shape: [3, 8], index },
+    });
+    const packed = model.plan(prediction!);
+    spans.forEach(([from, n], m) => {
+      const states = Float32Array.from(hidden.dataSync().slice(from * 32, (from + n) * 32));
+      const alone = model.plan(
+        model.readExpressions([...ids.slice(from, from + n)], tensor(states, [1, n, 32])),
+      );
+      for (const field of ['V_mag', 'V_sign', 'O', 'G'] as const) {
+        const size = alone[field].size / n;
+        close(alone[field].dataSync(), packed[field].dataSync().slice(m * 8 * size, (m * 8 + n) * size));
+      }
+    });
+  });
+
+  it('learns with its branch alone where the backbone is frozen', () => {
+    const frozen = new DagGpt(config, { seed: 3 });
+    frozen.freezeBackbone();
+    const { gate, start } = frozen.forward(ids, [1, ids.length]);
+    for (const x of [gate!, start!]) x.backward(tensor(new Float32Array(x.size).fill(1), x.shape));
+    const learning = [...frozen.parameters].filter(([, p]) => p.grad !== null).map(([name]) => name);
+    expect(learning).toEqual(['gate.weight', 'gate.bias', 'start.weight', 'start.bias']);
+  });
+
+  it('is what it was after it was saved, padding of the vocabulary too', () => {
+    const padded = new DagGpt({ ...config, vocabSize: 128 }, { seed: 5 });
+    const loaded = DagGpt.load(padded.save());
+    expect(loaded.config).toEqual(padded.config);
+    expect(loaded.save()).toEqual(padded.save());
+  });
+});
+
+describe('a key/value cache', () => {
+  it('gives the hidden states of reading all at once, for more tokens than its first room has', () => {
+    const tokens = Int32Array.from({ length: 150 }, (_, i) => (i * 37) % 95);
+    const whole = model.forward(tokens, [1, 150]).hidden.dataSync();
+    for (const first of [1, 23, 64]) {
+      const cache = new KeyValueCache(config.nLayer);
+      const read = (from: number, to: number): number[] =>
+        Array.from(model.forward(tokens.slice(from, to), [1, to - from], { cache }).hidden.dataSync());
+      const rows = read(0, first);
+      for (let t = first; t < 150; t++) rows.push(...read(t, t + 1));
+      expect(cache.length).toBe(150);
+      close(rows, whole);
+      cache.clear();
+      expect(cache.tensors()).toEqual([]);
+    }
+  });
+
+  it('refuses several tokens at once after the first ones, and more than the block has room for', () => {
+    const cache = new KeyValueCache(config.nLayer);
+    const read = (n: number) => model.forward(new Int32Array(n), [1, n], { cache });
+    read(150);
+    expect(() => read(2)).toThrow('takes one at a time');
+    const full = new KeyValueCache(config.nLayer);
+    model.forward(new Int32Array(160), [1, 160], { cache: full });
+    expect(() => model.forward(new Int32Array(1), [1, 1], { cache: full })).toThrow(ModelError);
+  });
+});
+
+describe('generate', () => {
+  const shut = new DagGpt(config, { seed: 3 });
+  shut.parameters.get('gate.bias')!.set([-100]);
+
+  it('writes the likeliest tokens at temperature 0, as without a cache', () => {
+    const { text, calculations } = shut.generate(TEXT, { maxNewTokens: 60, temperature: 0 });
+    expect(text).toBe(slowly(shut, TEXT, 60));
+    expect(calculations).toEqual([]);
+  });
+
+  it('goes on beyond the block with the last tokens that it holds', () => {
+    const prompt = 'x = 1\n'.repeat(25);
+    expect(shut.generate(prompt, { maxNewTokens: 20, temperature: 0 }).text).toBe(slowly(shut, prompt, 20));
+  });
+
+  it('writes the same text for the same seed, another for another, and the likeliest one of one', () => {
+    const write = (seed: number, topK?: number) =>
+      shut.generate('a', { maxNewTokens: 30, seed, ...(topK ? { topK } : {}) }).text;
+    expect(write(1)).toBe(write(1));
+    expect(write(1)).not.toBe(write(2));
+    expect(write(1, 1)).toBe(shut.generate('a', { maxNewTokens: 30, temperature: 0 }).text);
+  });
+
+  it('draws tokens by their probabilities', () => {
+    const { hidden } = shut.forward(Int32Array.of(65), [1, 1]);
+    const logits = Array.from(shut.logits(hidden).dataSync());
+    const weights = logits.map((x) => Math.exp(x / 0.3));
+    const all = weights.reduce((a, b) => a + b);
+    const best = logits.indexOf(Math.max(...logits));
+    const draws = 2000;
+    let hits = 0;
+    for (let seed = 0; seed < draws; seed++) {
+      const { text } = shut.generate('a', { maxNewTokens: 1, temperature: 0.3, seed });
+      if (text === shut.tokenizer.decode([best])) hits++;
+    }
+    const p = weights[best]! / all;
+    expect(Math.abs(hits / draws - p)).toBeLessThan(5 * Math.sqrt((p * (1 - p)) / draws));
+  });
+
+  it('writes the value of the expression that was begun last where the gate is open, and says what it computed', () => {
+    const open = new DagGpt(config, { seed: 3 });
+    open.parameters.get('gate.bias')!.set([100]);
+    open.parameters.get('start.bias')!.set([100]);
+    const { text, calculations } = open.generate('7', { maxNewTokens: 1 });
+    expect(calculations).toHaveLength(1);
+    const [{ at, value, tensors }] = calculations as [(typeof calculations)[number]];
+    expect([at, tensors.depth, tensors.size]).toEqual([0, 3, 1]);
+    expect(text).toBe(formatValue(value));
+    open.parameters.get('start.bias')!.set([-100]);
+    expect(open.generate('7', { maxNewTokens: 3 }).calculations).toEqual([]);
+  });
+
+  it('ends before a text that it is told to stop at', () => {
+    const whole = shut.generate('a', { maxNewTokens: 40, seed: 4 }).text;
+    const stop = whole.slice(10, 12);
+    const cut = shut.generate('a', { maxNewTokens: 40, seed: 4, stop }).text;
+    expect(cut).toBe(whole.slice(0, whole.indexOf(stop)));
+  });
+
+  it.each([
+    ['', {}, 'the prompt is empty'],
+    ['a', { maxNewTokens: 0 }, 'maxNewTokens is a whole number from 1, given 0'],
+    ['a', { temperature: -1 }, 'temperature is a number from 0, given -1'],
+    ['a', { temperature: NaN }, 'temperature is a number from 0, given NaN'],
+    ['a', { topK: 1.5 }, 'topK is a whole number from 1, given 1.5'],
+  ])('refuses %j with %j', (prompt, options, message) => {
+    expect(() => shut.generate(prompt, options)).toThrow(message);
+  });
+});
