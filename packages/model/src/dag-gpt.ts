@@ -1,4 +1,5 @@
 import {
+  crossEntropy,
   embedding,
   noGrad,
   reshape,
@@ -116,6 +117,12 @@ export class DagGpt {
   /** hidden (…, C) → logits of the next token (…, V). */
   logits(hidden: Tensor): Tensor {
     return this.gpt.logits(hidden);
+  }
+
+  /** Mean −ln p of the next tokens, `targets` (B, T); −1: left out. Of one element. */
+  textLoss(tokens: Int32Array, targets: Int32Array, shape: readonly [B: number, T: number]): Tensor {
+    const logits = this.logits(this.forward(tokens, shape).hidden);
+    return crossEntropy(logits, tensor(targets, shape, { dtype: 'i32', device: this.device }));
   }
 
   /**

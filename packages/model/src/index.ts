@@ -25,6 +25,7 @@ export {
   type Registers,
   type TokenFeatures,
 } from './plan-predictor/registers.js';
+export { predictionAt } from './plan-predictor/prediction-at.js';
 export { readPlan } from './plan-predictor/read-plan.js';
 export {
   createRegisterTargets,

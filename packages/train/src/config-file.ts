@@ -4,6 +4,7 @@ import { createJiti } from 'jiti';
 import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
+import language from '../configs/language.js';
 import pretrained from '../configs/pretrained.js';
 import {
   checkConfig,
@@ -21,6 +22,7 @@ import { TrainError } from './error.js';
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   predictor,
   'predictor-small': predictorSmall,
+  language,
   pretrained,
 };
 

@@ -8,7 +8,14 @@ export const REGISTER_LOSSES = ['digits', 'length', 'negative', 'operators', 'pr
 /** Losses on the plan itself: V_mag, V_sign, O, G and the value it computes. */
 export const PLAN_LOSSES = ['magnitude', 'sign', 'operand', 'domain', 'execution'] as const;
 
+/** Losses of a language model: the next token, and when the executor writes instead. */
+export const LANGUAGE_LOSSES = ['next', 'gate', 'start'] as const;
+
 type Readout = 'registers' | 'linear';
+type Kind = 'predictor' | 'language';
+
+/** Published weights that a language model may begin with. */
+export const GPT2_NAMES = ['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl'] as const;
 
 const count = z.int().min(1);
 const seed = z.int().min(0);
@@ -16,7 +23,11 @@ const share = z.number().min(0).max(1);
 const belowOne = z.number().min(0).lt(1);
 
 const MODEL = {
-  depth: count.default(3).describe('numbers, and operations, an expression may have'),
+  depth: z
+    .int()
+    .min(0)
+    .default(3)
+    .describe('numbers, and operations, an expression may have; 0: a plain GPT'),
   blockSize: count.default(32).describe('tokens the model sees at once'),
   nLayer: count.default(2).describe('transformer blocks'),
   nHead: count.default(2).describe('attention heads'),
@@ -31,6 +42,8 @@ const MODEL = {
 };
 
 const DATA = {
+  text: z.string().default('').describe('folder of prepared text for a language model; empty: none'),
+  arithmetic: share.default(0.5).describe('share of its rows with worked arithmetic, 12.5 * 4 = 50'),
   numbers: count.optional().describe('numbers, and operations, of an expression; left out, model.depth'),
   maxDigits: count.default(2).describe('digits before the decimal point'),
   maxDecimals: z.int().min(0).default(1).describe('digits after the decimal point'),
@@ -60,6 +73,7 @@ const OPTIMIZER = {
 const EVALUATION = {
   every: count.default(200).describe('steps between evaluations'),
   examples: count.default(500).describe('held-out expressions'),
+  batches: count.default(20).describe('held-out batches of text'),
   seed: seed.default(1).describe('seed of the held-out expressions'),
 };
 
@@ -76,8 +90,14 @@ const loss = (enabled: boolean, weight: number, on: string) =>
     })
     .prefault({});
 
-/** A readout is trained on what it predicts: registers on their contents, the linear heads on the plan. */
-const losses = (readout: Readout) => ({
+/**
+ * A readout is trained on what it predicts: registers on their contents, the linear heads on the plan. Of a language
+ * model the executor is a part, and is trained through.
+ */
+const losses = (kind: Kind, readout: Readout) => ({
+  next: loss(kind === 'language', 1, 'the next token'),
+  gate: loss(kind === 'language', 1, 'when a value is written'),
+  start: loss(kind === 'language', 1, 'where an expression begins'),
   digits: loss(readout === 'registers', 12, 'digits of the numbers'),
   length: loss(readout === 'registers', 1, 'lengths of the numbers'),
   negative: loss(readout === 'registers', 1, 'signs of the numbers'),
@@ -88,11 +108,15 @@ const losses = (readout: Readout) => ({
   sign: loss(readout === 'linear', 1, 'V_sign'),
   operand: loss(readout === 'linear', 1, 'O'),
   domain: loss(readout === 'linear', 1, 'G'),
-  execution: loss(readout === 'linear', 0.1, 'the executed value'),
+  execution: loss(kind === 'language' || readout === 'linear', 0.1, 'the executed value'),
 });
 
-const trainConfig = (readout: Readout) =>
+const trainConfig = (kind: Kind, readout: Readout) =>
   z.strictObject({
+    kind: z
+      .enum(['predictor', 'language'])
+      .default('predictor')
+      .describe('predictor, or language: a GPT that writes text and calculates'),
     name: z
       .string()
       .regex(/^\w[\w.-]*$/)
@@ -106,11 +130,15 @@ const trainConfig = (readout: Readout) =>
       // Two names for one thing: the rest of the program need only know one.
       .overwrite((from) => (from === 'latest' ? 'resume' : from))
       .default('scratch')
-      .describe('scratch, resume (or latest), best, or the path of a checkpoint or run'),
+      .describe('scratch, resume (or latest), best, gpt2 (-medium, -large, -xl), or a path'),
     device: z
       .enum(['auto', 'cpu', 'cuda', 'reference'])
       .default('auto')
       .describe('auto, cpu, cuda or reference'),
+    freezeBackbone: z
+      .boolean()
+      .default(false)
+      .describe("train the calculating branch alone, not the language model's GPT"),
     tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
     maxSteps: count.default(2000).describe('optimiser steps'),
     batchSize: count.default(32).describe('expressions in a micro-batch'),
@@ -119,17 +147,24 @@ const trainConfig = (readout: Readout) =>
     model: z.strictObject(MODEL).prefault({}),
     data: z.strictObject(DATA).prefault({}),
     optimizer: z.strictObject(OPTIMIZER).prefault({}),
-    losses: z.strictObject(losses(readout)).prefault({}),
+    losses: z.strictObject(losses(kind, readout)).prefault({}),
     evaluation: z.strictObject(EVALUATION).prefault({}),
     checkpoint: z.strictObject(CHECKPOINT).prefault({}),
   });
 
-const SCHEMAS = { registers: trainConfig('registers'), linear: trainConfig('linear') };
+/** The defaults of losses depend on what is trained. */
+const SCHEMAS = {
+  predictor: { registers: trainConfig('predictor', 'registers'), linear: trainConfig('predictor', 'linear') },
+  language: { registers: trainConfig('language', 'registers'), linear: trainConfig('language', 'linear') },
+};
 
 /** What a config file may say: everything is optional. */
-export type TrainConfigInput = z.input<typeof SCHEMAS.registers>;
+export type TrainConfigInput = z.input<typeof SCHEMAS.predictor.registers>;
 /** The configuration of a run, every field filled in; `init_from: 'latest'` has become `'resume'`. */
-export type TrainConfig = z.output<typeof SCHEMAS.registers> & { outDir: string; data: { numbers: number } };
+export type TrainConfig = z.output<typeof SCHEMAS.predictor.registers> & {
+  outDir: string;
+  data: { numbers: number };
+};
 
 /** Types a config file: `export default defineConfig({ model: { depth: 3 } })`. */
 export function defineConfig(input: TrainConfigInput): TrainConfigInput {
@@ -155,12 +190,27 @@ export interface ConfigProblem {
 /** `parseConfig` for callers that know where each value came from. */
 export function checkConfig(input: unknown): { config: TrainConfig } | { problems: ConfigProblem[] } {
   const readout = readoutOf(input);
-  const parsed = SCHEMAS[readout].safeParse(input);
+  const kind = kindOf(input);
+  const parsed = SCHEMAS[kind][readout].safeParse(input);
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => describeIssue(issue, input));
-  problems.push(...crossProblems(input, readout));
+  problems.push(...crossProblems(input, kind, readout));
   if (!parsed.success || problems.length > 0) return { problems };
   const { outDir = `runs/${parsed.data.name}`, data, model } = parsed.data;
-  return { config: { ...parsed.data, outDir, data: { ...data, numbers: data.numbers ?? model.depth } } };
+  return {
+    config: {
+      ...parsed.data,
+      outDir,
+      data: { ...data, numbers: data.numbers ?? (model.depth || DATA_NUMBERS) },
+    },
+  };
+}
+
+/** Numbers of an expression where the model has no depth to say it. */
+const DATA_NUMBERS = 3;
+
+function kindOf(input: unknown): Kind {
+  const language = z.looseObject({ kind: z.literal('language') });
+  return language.safeParse(input).success ? 'language' : 'predictor';
 }
 
 function readoutOf(input: unknown): Readout {
@@ -169,7 +219,7 @@ function readoutOf(input: unknown): Readout {
 }
 
 /** What no field shows alone. Each section is read by itself, so that a fault elsewhere hides nothing here. */
-function crossProblems(input: unknown, readout: Readout): ConfigProblem[] {
+function crossProblems(input: unknown, kind: Kind, readout: Readout): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const section = <T extends z.ZodRawShape>(key: string, shape: T) =>
     z.object(shape).safeParse(valueAt(input, [key]) ?? {}).data;
@@ -178,9 +228,37 @@ function crossProblems(input: unknown, readout: Readout): ConfigProblem[] {
   const numbers = section('data', { maxDigits: DATA.maxDigits, maxDecimals: DATA.maxDecimals });
   const sizes = section('data', { numbers: DATA.numbers });
   const room = section('model', { depth: MODEL.depth });
-  const enabled = section('losses', losses(readout));
+  const enabled = section('losses', losses(kind, readout));
+  const text = section('data', { text: DATA.text, arithmetic: DATA.arithmetic });
+  const top = z
+    .looseObject({ init_from: z.string(), freezeBackbone: z.boolean() })
+    .partial()
+    .safeParse(input).data;
 
-  if (sizes?.numbers !== undefined && room && sizes.numbers > room.depth) {
+  if (kind === 'predictor' && room?.depth === 0) {
+    const message = "model.depth is 0; allowed: at least 1, as kind is 'predictor'";
+    problems.push({ paths: ['model.depth', 'kind'], message });
+  }
+  if (kind === 'predictor' && enabled) {
+    for (const name of LANGUAGE_LOSSES.filter((name) => enabled[name].enabled)) {
+      const message = `losses.${name}.enabled is true; allowed: false, as kind 'predictor' writes no text`;
+      problems.push({ paths: [`losses.${name}.enabled`, 'kind'], message });
+    }
+  }
+  if (kind === 'predictor' && (top?.freezeBackbone || GPT2_NAMES.some((name) => name === top?.init_from))) {
+    const key = top?.freezeBackbone ? 'freezeBackbone' : 'init_from';
+    const message = `${key} is ${inspect(top?.[key])}; allowed: only where kind is 'language'`;
+    problems.push({ paths: [key, 'kind'], message });
+  }
+  if (kind === 'language' && text && text.text === '' && text.arithmetic < 1) {
+    const message = `data.arithmetic is ${text.arithmetic}; allowed: 1, as data.text names no folder of prepared text`;
+    problems.push({ paths: ['data.arithmetic', 'data.text'], message });
+  }
+  if (top?.freezeBackbone && room?.depth === 0) {
+    const message = 'freezeBackbone is true; allowed: false, as model.depth 0 leaves nothing else to train';
+    problems.push({ paths: ['freezeBackbone', 'model.depth'], message });
+  }
+  if (room && room.depth > 0 && sizes?.numbers !== undefined && room && sizes.numbers > room.depth) {
     const message = `data.numbers is ${sizes.numbers}; allowed: at most model.depth, which is ${room.depth}`;
     problems.push({ paths: ['data.numbers', 'model.depth'], message });
   }
@@ -243,9 +321,9 @@ export interface ConfigField {
   readonly schema: z.core.JSONSchema.BaseSchema;
 }
 
-/** Every key that holds a value, in the order of the schema, with the defaults of `readout: 'registers'`. */
+/** Every key that holds a value, in the order of the schema, with the defaults of a predictor that writes registers. */
 export const FIELDS: readonly ConfigField[] = [
-  ...fieldsOf(z.toJSONSchema(SCHEMAS.registers, { io: 'input' }), ''),
+  ...fieldsOf(z.toJSONSchema(SCHEMAS.predictor.registers, { io: 'input' }), ''),
 ];
 
 function* fieldsOf(section: z.core.JSONSchema.BaseSchema, prefix: string): Iterable<ConfigField> {

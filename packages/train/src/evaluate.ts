@@ -91,7 +91,7 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
     const { plans, values } =
       'plans' in predicted ? predicted : { plans: predicted, values: execute(predicted) };
     for (const [i, asked] of some.entries())
-      yield answerOf(asked, read[i]! ? graphOf(plans, i) : null, values[i]!);
+      yield read[i]! ? answerOf(asked, graphOf(plans, i), values[i]!) : answerOf(asked, null, Number.NaN);
   }
 }
 
@@ -109,8 +109,8 @@ export async function answerAll(
   return answers;
 }
 
-function answerOf({ text, expected, expr }: Question, plan: DagTensors | null, executed: number): Answer {
-  const value = plan ? executed : Number.NaN;
+/** What was answered: a plan, where there is one, and a value. */
+export function answerOf({ text, expected, expr }: Question, plan: DagTensors | null, value: number): Answer {
   const fields = expr && fieldsRight(plan, expr);
   return {
     text,

@@ -36,6 +36,15 @@ export {
   type LanguageStreamConfig,
   type WorkedExpressions,
 } from './language/language-stream.js';
+export {
+  evaluateLanguageModel,
+  languageModelConfig,
+  languageStreamConfig,
+  loadLanguageModel,
+  trainLanguageModel,
+  type LanguageSummary,
+} from './language/language-model.js';
+export { answerPrompts } from './language/answer-prompts.js';
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';

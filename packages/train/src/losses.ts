@@ -22,10 +22,11 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { distribution, type Prediction, type Registers } from '@dag/model';
-import { PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from './config.js';
+import { LANGUAGE_LOSSES, PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from './config.js';
 import type { PrefixBatch } from './data/stream.js';
 
-export type LossName = (typeof PLAN_LOSSES)[number] | (typeof REGISTER_LOSSES)[number];
+export type LossName =
+  (typeof PLAN_LOSSES)[number] | (typeof REGISTER_LOSSES)[number] | (typeof LANGUAGE_LOSSES)[number];
 
 export interface Losses {
   /** Weighted sum of the enabled losses, one element. */
@@ -38,6 +39,11 @@ export interface Losses {
 const EPSILON = 1e-6;
 /** Log sums of a step are clamped here in training, as the executor's `maxLog`. */
 const MAX_LOG = 100;
+
+/** What reads the plan from a prediction. */
+interface PlanSource {
+  plan(prediction: Prediction): DagTensorFields;
+}
 
 /**
  * How many tokens take part in the losses: those whose prefix is an expression, of them those where the counter of
@@ -63,38 +69,47 @@ export function lossTokens({ valid, registers, values }: PrefixBatch): LossToken
  * The enabled losses of a prediction: each a mean over the tokens whose prefix is an expression; other tokens take
  * no part. See the package's README for the formulas.
  *
- * @param model What reads the plan from a prediction.
  * @param tokens Where the batch is part of a step: the tokens of the whole step. The losses of its parts then add up to
  * its own.
  */
 export function computeLosses(
-  model: { plan(prediction: Prediction): DagTensorFields },
+  model: PlanSource,
   prediction: Prediction,
   batch: PrefixBatch,
   config: TrainConfig['losses'],
   tokens: LossTokens = lossTokens(batch),
 ): Losses {
-  const parts = new Map<LossName, Tensor>();
-  const functions: Partial<Record<LossName, () => Tensor>> = {
+  return weigh(predictionLosses(model, prediction, batch, tokens), config);
+}
+
+/** Each loss, computed where it is enabled. */
+export type LossFunctions = Partial<Record<LossName, () => Tensor>>;
+
+/** All losses of a prediction: on the registers, where it has them, and on the plan. */
+export function predictionLosses(
+  model: PlanSource,
+  prediction: Prediction,
+  batch: PrefixBatch,
+  tokens: LossTokens,
+): LossFunctions {
+  const plan = lazy(() => inDouble(model.plan(prediction)));
+  return {
     ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, batch, tokens) : {}),
-    ...planLosses(
-      lazy(() => inDouble(model.plan(prediction))),
-      batch,
-      tokens,
-    ),
+    ...planLosses(plan, batch, tokens),
   };
+}
+
+/** The weighted sum of the losses that are enabled. */
+export function weigh(functions: LossFunctions, config: TrainConfig['losses']): Losses {
+  const parts = new Map<LossName, Tensor>();
   for (const [name, compute] of Object.entries(functions) as [LossName, () => Tensor][])
     if (config[name].enabled) parts.set(name, cast(compute(), 'f32'));
-  const weighted = [...parts].map(([name, part]) => affine(part, config[name].weight));
-  return { total: weighted.reduce(add), parts };
+  const terms = [...parts].map(([name, part]) => affine(part, config[name].weight));
+  return { total: terms.reduce(add), parts };
 }
 
 /** Losses on what the tokens wrote. */
-function registerLosses(
-  registers: Registers,
-  batch: PrefixBatch,
-  tokens: LossTokens,
-): Partial<Record<LossName, () => Tensor>> {
+function registerLosses(registers: Registers, batch: PrefixBatch, tokens: LossTokens): LossFunctions {
   const { digits, length, negative, operators, priority, count } = registers;
   const { registers: target } = batch;
   const valid = constant(batch.valid, count.shape);
@@ -161,11 +176,7 @@ function nll(p: Tensor): Tensor {
 }
 
 /** Losses on the plan itself and on what it executes to. */
-function planLosses(
-  plan: () => DagTensorFields,
-  batch: PrefixBatch,
-  tokens: LossTokens,
-): Partial<Record<LossName, () => Tensor>> {
+function planLosses(plan: () => DagTensorFields, batch: PrefixBatch, tokens: LossTokens): LossFunctions {
   const valid = constant(batch.valid, batch.shape, 'f64');
   const tokenMean = (x: Tensor): Tensor => meanOver(x, valid, tokens.valid);
   const target = (field: 'V_mag' | 'V_sign' | 'O' | 'G'): Tensor =>
@@ -177,27 +188,36 @@ function planLosses(
       tokenMean(perToken(binaryNll(affine(plan().V_sign, 0.5, 0.5), affine(target('V_sign'), 0.5, 0.5)))),
     operand: () => tokenMean(perToken(huber(sub(plan().O, target('O'))))),
     domain: () => tokenMean(perToken(binaryNll(plan().G, target('G')))),
-    // Huber of the difference on a signed logarithmic scale; targets that are not finite take no part, nor does 0/0.
-    execution: () => {
-      const value = executeDag(plan(), { maxLog: MAX_LOG });
-      const computed = value.dataSync();
-      const takesPart = batch.values.map((v, i) =>
-        batch.valid[i] && Number.isFinite(v) && !Number.isNaN(computed[i]) ? 1 : 0,
-      );
-      // Chosen, not multiplied by 0, which a NaN would survive.
-      const chosen = gather(
-        stack([constant(new Float64Array(value.size), batch.shape, 'f64'), value], 2),
-        tensor(Int32Array.from(takesPart), batch.shape),
-      );
-      const expected = constant(
-        batch.values.map((v, i) => (takesPart[i] ? v : 0)),
-        batch.shape,
-        'f64',
-      );
-      const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
-      return meanOver(huber(difference), constant(takesPart, batch.shape, 'f64'), tokens.finite);
-    },
+    execution: () => executionLoss(plan(), batch, tokens.finite),
   };
+}
+
+/**
+ * Huber of the difference between executed values and those that are right, on a signed logarithmic scale: the mean over
+ * the `finite` tokens of a step that are valid and whose value is finite. A predicted 0/0 takes no part.
+ */
+export function executionLoss(
+  plan: DagTensorFields,
+  batch: Pick<PrefixBatch, 'shape' | 'valid' | 'values'>,
+  finite: number,
+): Tensor {
+  const value = executeDag(inDouble(plan), { maxLog: MAX_LOG });
+  const computed = value.dataSync();
+  const takesPart = batch.values.map((v, i) =>
+    batch.valid[i] && Number.isFinite(v) && !Number.isNaN(computed[i]) ? 1 : 0,
+  );
+  // Chosen, not multiplied by 0, which a NaN would survive.
+  const chosen = gather(
+    stack([constant(new Float64Array(value.size), batch.shape, 'f64'), value], 2),
+    tensor(Int32Array.from(takesPart), batch.shape),
+  );
+  const expected = constant(
+    batch.values.map((v, i) => (takesPart[i] ? v : 0)),
+    batch.shape,
+    'f64',
+  );
+  const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
+  return meanOver(huber(difference), constant(takesPart, batch.shape, 'f64'), finite);
 }
 
 /** Executed values beyond this count as this in the execution loss. */
@@ -218,11 +238,11 @@ function perToken(x: Tensor): Tensor {
 }
 
 /** Sum of x (B, T) over the tokens of weight 1, divided by their number in the step. */
-function meanOver(x: Tensor, weights: Tensor, tokens: number): Tensor {
+export function meanOver(x: Tensor, weights: Tensor, tokens: number): Tensor {
   return affine(sum(mul(x, weights)), 1 / Math.max(1, tokens));
 }
 
-function constant(values: ArrayLike<number>, shape: Shape, dtype: 'f32' | 'f64' = 'f32'): Tensor {
+export function constant(values: ArrayLike<number>, shape: Shape, dtype: 'f32' | 'f64' = 'f32'): Tensor {
   return tensor(values, shape, { dtype });
 }
 
@@ -230,6 +250,7 @@ function inDouble({ V_mag, V_sign, O, G }: DagTensorFields): DagTensorFields {
   return { V_mag: cast(V_mag, 'f64'), V_sign: cast(V_sign, 'f64'), O: cast(O, 'f64'), G: cast(G, 'f64') };
 }
 
+/** Computed once, and only where it is asked for. */
 function lazy<T>(make: () => T): () => T {
   let made: { value: T } | null = null;
   return () => (made ??= { value: make() }).value;

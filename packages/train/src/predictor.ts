@@ -6,7 +6,7 @@ import { answerAll, summarize, type Summary } from './evaluate.js';
 import { computeLosses, lossTokens, type LossTokens } from './losses.js';
 import { heldOutQuestions } from './questions.js';
 import { percent } from './report.js';
-import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
+import { requireKind, runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
 
 /** The model's part of a training configuration. */
 export function modelConfig(config: TrainConfig): PredictorConfig {
@@ -104,5 +104,6 @@ export async function evaluateModel(model: PredictorModel, config: TrainConfig):
 
 /** The model in a checkpoint. */
 export function loadModel(checkpoint: Checkpoint): PredictorModel {
+  requireKind(checkpoint, 'predictor');
   return PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
 }

@@ -176,7 +176,7 @@ async function start<T extends { readonly model: Trainable }>(
   if (config.init_from === 'scratch') {
     await refuseUsedFolder(config.outDir);
     const task = makeTask(null);
-    const optimizer = new AdamW(task.model.parameters, config.optimizer);
+    const optimizer = new AdamW(learning(task.model), config.optimizer);
     return { task, run: { optimizer, step: 0, batches: 0, best: null, checkpoint: '', savedStep: NEVER } };
   }
   const checkpoint = await readInitial(config, log);
@@ -186,11 +186,15 @@ async function start<T extends { readonly model: Trainable }>(
   const { step, batches, best, config: before } = checkpointState(checkpoint);
   checkSameRun(before, config, folder);
   const task = makeTask(checkpoint);
-  const optimizer = new AdamW(task.model.parameters, config.optimizer);
+  const optimizer = new AdamW(learning(task.model), config.optimizer);
   optimizer.restore(decodeSafetensors(fileOf(checkpoint, 'optimizer.safetensors')).tensors, step);
   log(`going on from ${folder}`);
   return { task, run: { optimizer, step, batches, best, checkpoint: folder, savedStep: step } };
 }
+
+/** The parameters that are trained. */
+const learning = ({ parameters }: Trainable): Parameters =>
+  new Map([...parameters].filter(([, p]) => p.requiresGrad));
 
 async function readInitial(config: TrainConfig, log: (line: string) => void): Promise<Checkpoint> {
   switch (config.init_from) {
@@ -220,6 +224,17 @@ export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
   return checkpointState(checkpoint).config;
 }
 
+/** @throws {TrainError} `bad-checkpoint` where a checkpoint holds a model of another kind. */
+export function requireKind(checkpoint: Checkpoint, wanted: TrainConfig['kind']): void {
+  const { kind } = checkpointConfig(checkpoint);
+  if (kind === wanted) return;
+  const names = { predictor: 'plan predictor', language: 'language model' };
+  throw new TrainError(
+    'bad-checkpoint',
+    `${checkpoint.folder} holds a ${names[kind]}, a ${names[wanted]} is asked for`,
+  );
+}
+
 type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: TrainConfig };
 
 function checkpointState(checkpoint: Checkpoint): State {
@@ -233,10 +248,19 @@ function checkpointState(checkpoint: Checkpoint): State {
 function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): void {
   const isResumed = now.init_from === 'resume' || now.init_from === 'best';
   const fixed = (config: TrainConfig): Record<string, unknown> => {
-    const { tokenizer, model, accumulate, batchSize, seed, data } = config;
-    if (!isResumed) return { tokenizer, model };
+    const { kind, tokenizer, model, freezeBackbone, accumulate, batchSize, seed, data } = config;
+    if (!isResumed) return { kind, tokenizer, model, freezeBackbone };
     // How many threads make the examples changes nothing of them.
-    return { tokenizer, model, accumulate, batchSize, seed, data: { ...data, workers: 0, prefetch: 0 } };
+    return {
+      kind,
+      tokenizer,
+      model,
+      freezeBackbone,
+      accumulate,
+      batchSize,
+      seed,
+      data: { ...data, workers: 0, prefetch: 0 },
+    };
   };
   const wanted = fixed(now);
   for (const [key, value] of Object.entries(fixed(before)))
@@ -275,7 +299,7 @@ async function trainStep<M extends Trainable, B, N extends object, S>(
   config: TrainConfig,
   batches: Prefetcher<B>,
 ): Promise<StepReport> {
-  const { parameters } = task.model;
+  const parameters = learning(task.model);
   const micro: B[] = [];
   while (micro.length < config.accumulate) micro.push(await batches.next());
   const tokens = total(micro.map((batch) => task.tokens(batch)));

@@ -3,12 +3,13 @@ import { describeConfig } from '../config.js';
 import { loadConfig } from '../config-file.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
+import { trainLanguageModel } from '../language/language-model.js';
 import { train } from '../predictor.js';
 import { toJson } from './json.js';
 
 export function trainCommand(): Command {
   return new Command('train')
-    .description('Train a plan predictor on streamed expressions.')
+    .description('Train a plan predictor, or a language model that calculates.')
     .argument(
       '[config]',
       'a .ts, .js, .mjs or .json file, or a built-in one by its name; left out, predictor',
@@ -21,7 +22,8 @@ export function trainCommand(): Command {
     .action(async (_config: string | undefined, { json }: { json?: boolean }, command: Command) => {
       const { path, overrides } = readArguments(command.args);
       const config = await loadConfig(path, overrides);
-      const { step, summary, checkpoint, elapsed, waited } = await train(config, { signal: stopOnSignals() });
+      const start = config.kind === 'language' ? trainLanguageModel : train;
+      const { step, summary, checkpoint, elapsed, waited } = await start(config, { signal: stopOnSignals() });
       if (json) return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
       if (summary) console.log(formatSummary(summary));
       console.log(`checkpoint: ${checkpoint}`);

@@ -15,6 +15,8 @@ export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 
   readonly text: string | null;
   /** Share of rows with worked arithmetic between pieces of text, 0 … 1. */
   readonly arithmetic: number;
+  /** For a GPT that does not calculate: values are text like any other, and there are no targets of expressions. */
+  readonly plain?: boolean;
 }
 
 /** Rows of text, and of text with worked arithmetic, `12.5 * 4 = 50`, whose values the executor writes. */
@@ -88,10 +90,11 @@ export function languageBatch(config: LanguageStreamConfig, split: Split, index:
     const row = new Row(T + 1);
     if (text !== null && !random.chance(config.arithmetic)) row.put(drawText(text, T + 1, random));
     else fillMixed(row, text, config, split, random);
-    row.write(batch, b * T);
+    row.write(batch, b * T, config.plain ?? false);
     for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
   }
-  return { ...batch, expressions: worked.length === 0 ? null : expressionTargets(worked, config) };
+  const isRead = config.plain || worked.length === 0;
+  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config) };
 }
 
 interface PlacedLine extends WorkedLine {
@@ -123,12 +126,13 @@ class Row {
   }
 
   /** Writes all but the last of `size` tokens, from token `first` of the batch on. */
-  write(batch: Omit<LanguageBatch, 'expressions'>, first: number): void {
+  write(batch: Omit<LanguageBatch, 'expressions'>, first: number, plain: boolean): void {
     const { tokens, targets, gate, gateKnown, starts } = batch;
     const length = Math.min(this.ids.length, this.#size - 1);
     tokens.set(this.ids.slice(0, length), first);
     targets.set(this.ids.slice(1), first);
     gateKnown.fill(1, first, first + length);
+    if (plain) return;
     for (const { start, promptIds, valueIds } of this.lines) {
       const value = first + start + promptIds.length;
       const last = value + valueIds.length - 1;

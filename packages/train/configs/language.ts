@@ -1,0 +1,18 @@
+import { defineConfig } from '../src/config.js';
+
+/**
+ * A small GPT that calculates while it writes: expressions of up to three numbers in symbols, words and questions, between
+ * pieces of text. `data.text` names the folder of the text.
+ */
+export default defineConfig({
+  kind: 'language',
+  name: 'language',
+  tokenizer: 'gpt2',
+  maxSteps: 2000,
+  batchSize: 16,
+  model: { depth: 3, blockSize: 128, nLayer: 3, nHead: 4, nEmbd: 128, digits: 8 },
+  data: { maxDigits: 4, maxDecimals: 4, style: 'mixed', wholeNumbers: 0.25 },
+  optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
+  evaluation: { every: 500, examples: 200 },
+  logEvery: 25,
+});

@@ -1,0 +1,86 @@
+import { affine, crossEntropy, mul, softplus, sub, tensor, type Tensor } from '@dag/executor';
+import { predictionAt, type DagGpt } from '@dag/model';
+import type { TrainConfig } from '../config.js';
+import {
+  constant,
+  executionLoss,
+  lossTokens,
+  meanOver,
+  predictionLosses,
+  weigh,
+  type LossFunctions,
+  type Losses,
+  type LossTokens,
+} from '../losses.js';
+import type { LanguageBatch, WorkedExpressions } from './language-stream.js';
+
+/** How many tokens take part in the losses of a language model, beside those of the prefixes of its expressions. */
+export interface LanguageTokens extends LossTokens {
+  /** Tokens whose next one is text. */
+  readonly next: number;
+  /** Tokens at which the gate is asked. */
+  readonly asked: number;
+  /** Values that the executor writes. */
+  readonly written: number;
+}
+
+export function languageTokens({ targets, gate, gateKnown, expressions }: LanguageBatch): LanguageTokens {
+  const none = { valid: 0, counted: 0, finite: 0 };
+  return {
+    next: targets.reduce((n, id) => n + (id >= 0 ? 1 : 0), 0),
+    asked: gateKnown.reduce((n, known) => n + known, 0),
+    written: gate.reduce((n, open) => n + open, 0),
+    ...(expressions ? lossTokens(expressions) : none),
+  };
+}
+
+/** The enabled losses of a batch, each a mean over the tokens of the whole step that take part in it. */
+export function languageLosses(
+  model: DagGpt,
+  batch: LanguageBatch,
+  config: TrainConfig['losses'],
+  tokens: LanguageTokens,
+  dropoutSeed: number | undefined,
+): Losses {
+  const { shape, expressions } = batch;
+  const { hidden, gate, start, prediction } = model.forward(batch.tokens, shape, {
+    dropoutSeed,
+    expressions,
+  });
+  const own = languageTokens(batch);
+  const functions: LossFunctions = {};
+  if (own.next > 0)
+    functions.next = () => {
+      const loss = crossEntropy(model.logits(hidden), tensor(batch.targets, shape));
+      return affine(loss, own.next / tokens.next);
+    };
+  if (gate && start) {
+    const asked = constant(batch.gateKnown, shape);
+    functions.gate = () => meanOver(binaryCrossEntropy(gate, batch.gate), asked, tokens.asked);
+    functions.start = () => meanOver(binaryCrossEntropy(start, batch.starts), asked, tokens.asked);
+  }
+  if (prediction && expressions) {
+    Object.assign(functions, predictionLosses(model, prediction, expressions, tokens));
+    functions.execution = () => {
+      const at = valuesAt(expressions);
+      return executionLoss(model.plan(predictionAt(prediction, at.last)), at, tokens.written);
+    };
+  }
+  return weigh(functions, config);
+}
+
+/** −ln of the probability of what is right, by the logit of 1: ln(1 + eˣ) − x·target. */
+function binaryCrossEntropy(logit: Tensor, target: Uint8Array): Tensor {
+  return sub(softplus(logit), mul(logit, constant(target, logit.shape)));
+}
+
+/** The values that are written, one of each expression; rows that are none count as not valid. */
+function valuesAt({ shape: [M, L], last, values }: WorkedExpressions) {
+  const at = Array.from(last, (l) => Math.max(l, 0));
+  return {
+    last: at,
+    shape: [M, 1] as const,
+    valid: Uint8Array.from(last, (l) => (l < 0 ? 0 : 1)),
+    values: Float64Array.from(at, (l, m) => values[m * L + l]!),
+  };
+}

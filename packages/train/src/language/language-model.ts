@@ -1,0 +1,134 @@
+import { noGrad, scope } from '@dag/executor';
+import { DagGpt, type DagGptConfig } from '@dag/model';
+import { fileOf, type Checkpoint } from '../checkpoint.js';
+import type { TrainConfig } from '../config.js';
+import { summarize, type Summary } from '../evaluate.js';
+import { percent } from '../report.js';
+import { requireKind, runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
+import { answerPrompts } from './answer-prompts.js';
+import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
+import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
+import { workedPrompts } from './worked-line.js';
+
+/** The model's part of a training configuration. */
+export function languageModelConfig(config: TrainConfig): DagGptConfig {
+  return { ...config.model, tokenizer: config.tokenizer };
+}
+
+/** The stream's part of a training configuration. */
+export function languageStreamConfig(config: TrainConfig): LanguageStreamConfig {
+  const { seed, batchSize, tokenizer, model, data } = config;
+  const { depth, blockSize, readout } = model;
+  const { numbers, maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, text, arithmetic } = data;
+  const isPlain = depth === 0;
+  return {
+    seed,
+    batchSize,
+    tokenizer,
+    blockSize,
+    numbers,
+    maxDigits,
+    maxDecimals,
+    style,
+    negatedGroups,
+    wholeNumbers,
+    arithmetic,
+    text: text === '' ? null : text,
+    plain: isPlain,
+    depth: isPlain ? numbers : depth,
+    // A readout without registers reads numbers of any length.
+    digits: readout === 'registers' && !isPlain ? model.digits : maxDigits + maxDecimals,
+  };
+}
+
+/** What a language model is like: answers to worked prompts, and its loss on text. */
+export interface LanguageSummary extends Summary {
+  /** Mean −ln p of the next token of held-out text; null where there is none. */
+  readonly textLoss: number | null;
+}
+
+/** Language models on text and worked arithmetic. */
+class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
+  readonly worker = 'language/worker.js';
+  readonly stream: LanguageStreamConfig;
+  readonly model: DagGpt;
+  private readonly config: TrainConfig;
+
+  constructor(config: TrainConfig, model: DagGpt) {
+    this.config = config;
+    this.model = model;
+    this.stream = languageStreamConfig(config);
+    if (config.freezeBackbone) model.freezeBackbone();
+  }
+
+  tokens(batch: LanguageBatch): LanguageTokens {
+    return languageTokens(batch);
+  }
+
+  losses(batch: LanguageBatch, tokens: LanguageTokens, dropoutSeed: number | undefined) {
+    return languageLosses(this.model, batch, this.config.losses, tokens, dropoutSeed);
+  }
+
+  async evaluate() {
+    const summary = evaluateLanguageModel(this.model, this.config);
+    const { textLoss, count, exact, plan } = summary;
+    const lines = [
+      ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
+      ...(count === 0 ? [] : [`${percent(exact)} of ${count} held-out values written exactly`]),
+    ];
+    return {
+      summary,
+      score: (count === 0 ? 0 : exact - 1) - (textLoss ?? 0),
+      line: lines.join(', '),
+      metrics: { ...(textLoss === null ? {} : { textLoss }), ...(count === 0 ? {} : { exact, plan }) },
+    };
+  }
+}
+
+/**
+ * Trains a language model that calculates: `train` for configurations of kind 'language'. The best checkpoint is the one
+ * with the least sum of its loss on text and its share of wrong values.
+ *
+ * @throws {TrainError} as `train`; `io` and `bad-input` where the text cannot be read.
+ */
+export async function trainLanguageModel(
+  config: TrainConfig,
+  options: TrainOptions = {},
+): Promise<TrainResult<DagGpt, LanguageSummary>> {
+  // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
+  for (const split of ['train', 'held-out'] as const) languageBatch(languageStreamConfig(config), split, 0);
+  const task = (checkpoint: Checkpoint | null): LanguageTask =>
+    new LanguageTask(
+      config,
+      checkpoint
+        ? loadLanguageModel(checkpoint)
+        : new DagGpt(languageModelConfig(config), { seed: config.seed }),
+    );
+  return runTraining(config, task, options);
+}
+
+/** The language model in a checkpoint. */
+export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
+  requireKind(checkpoint, 'language');
+  return DagGpt.load(fileOf(checkpoint, 'model.safetensors'));
+}
+
+/** What a model makes of the configuration's held-out text and expressions. */
+export function evaluateLanguageModel(model: DagGpt, config: TrainConfig): LanguageSummary {
+  const stream = languageStreamConfig(config);
+  const { examples, seed, batches } = config.evaluation;
+  const prompts = stream.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
+  return {
+    ...summarize([...answerPrompts(model, prompts)]),
+    textLoss: stream.text === null ? null : textLoss(model, { ...stream, seed, arithmetic: 0 }, batches),
+  };
+}
+
+function textLoss(model: DagGpt, stream: LanguageStreamConfig, batches: number): number {
+  let sum = 0;
+  for (let i = 0; i < batches; i++) {
+    const batch = languageBatch(stream, 'held-out', i);
+    sum += scope(() => noGrad(() => model.textLoss(batch.tokens, batch.targets, batch.shape).item()));
+  }
+  return sum / batches;
+}
