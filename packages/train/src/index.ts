@@ -36,6 +36,7 @@ export {
   type LanguageStreamConfig,
   type WorkedExpressions,
 } from './language/language-stream.js';
+export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';
