@@ -34,9 +34,9 @@ export interface PreparedText {
 
 /**
  * Prepares text for training: token ids as uint16, as nanoGPT does. Files follow one another as they are given, those of
- * a folder in the order of their paths. Each is a document, and GPT-2's `<|endoftext|>` follows it, of characters a
- * newline, unless it ends in one. `val.bin` is the last share of all bytes, whatever document they are in. Texts may be larger than memory.
- * The files appear when all of them are written.
+ * a folder in the order of their paths. Each is a document: GPT-2's `<|endoftext|>` follows it, and with characters a
+ * newline, unless it ends in one. `val.bin` is the last share of all bytes, in whichever document it begins. Texts may be
+ * larger than memory. The files appear when all of them are written.
  *
  * @throws {TrainError} `bad-input` for a share outside its range, text that is not UTF-8, and too little or no text;
  * `busy-directory` where `out` has such files already; `io` where the system refuses
