@@ -5,7 +5,7 @@ export type TrainErrorCode =
   | 'bad-checkpoint'
   /** No checkpoint where one was looked for. */
   | 'no-checkpoint'
-  /** The run folder holds another run already. */
+  /** The folder holds another run, or other token files, already. */
   | 'busy-directory'
   /** The file system refused: disk full, no permission, no such folder. */
   | 'io'

@@ -45,6 +45,7 @@ export {
   type LanguageSummary,
 } from './language/language-model.js';
 export { answerPrompts } from './language/answer-prompts.js';
+export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';

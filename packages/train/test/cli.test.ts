@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -119,7 +119,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('dag --help', () => {
-  it.each([[[]], [['train']], [['eval']], [['predict']], [['export']]])(
+  it.each([[[]], [['train']], [['eval']], [['predict']], [['export']], [['prepare']]])(
     'fits 80 columns: dag %p --help',
     async (command) => {
       const help = await succeeds([...command, '--help']);
@@ -378,6 +378,36 @@ describe('dag export', () => {
     expect(await succeeds(['predict', '2 + 3', ...onnx])).toBe(
       await succeeds(['predict', '2 + 3', ...asked]),
     );
+  });
+});
+
+describe('dag prepare', () => {
+  it('writes token files, and says of how many tokens', async () => {
+    const texts = await mkdtemp(join(folder, 'texts-'));
+    await writeFile(join(texts, 'a.txt'), 'Hello world! Hello again');
+    expect(await succeeds(['prepare', join(texts, 'a.txt'), '--out', join(texts, 'data')])).toBe(
+      `${join(texts, 'data')}: 5 tokens in train.bin, 2 in val.bin, of 1 file\n`,
+    );
+    const again = ['prepare', texts, '--out', join(texts, 'data'), '--tokenizer=char', '--val=0.5'];
+    await fails(again, /data\/train\.bin is there already/);
+    const { files, ...rest } = z
+      .looseObject({ files: z.array(z.object({ path: z.string(), bytes: z.number() })) })
+      .parse(JSON.parse(await succeeds([...again, '--force', '--json'])));
+    expect(files).toEqual([{ path: join(texts, 'a.txt'), bytes: 24 }]);
+    expect(rest).toEqual({
+      ...{ out: join(texts, 'data'), tokenizer: 'char', vocabSize: 100 },
+      ...{ tokens: { train: 12, val: 13 }, unknown: 0 },
+    });
+    const { length } = await readFile(join(texts, 'data', 'train.bin'));
+    expect(length).toBe(24);
+  });
+
+  it('refuses what it cannot read, and options that are wrong', async () => {
+    const out = ['--out', join(folder, 'prepared')];
+    await fails(['prepare', 'nowhere.txt', ...out], /nowhere\.txt cannot be read: ENOENT/);
+    await fails(['prepare', 'nowhere.txt'], /required option '--out <dir>' not specified/);
+    await fails(['prepare', 'nowhere.txt', '--val=1', ...out], /a number above 0 and below 1 is expected/);
+    await fails(['prepare', 'nowhere.txt', '--tokenizer=bpe', ...out], /Allowed choices are gpt2, char/);
   });
 });
 

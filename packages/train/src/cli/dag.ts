@@ -7,6 +7,7 @@ import { TrainError } from '../error.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { predictCommand } from './predict.js';
+import { prepareCommand } from './prepare.js';
 import { trainCommand } from './train.js';
 
 const program = new Command('dag')
@@ -15,6 +16,7 @@ const program = new Command('dag')
   .addCommand(evalCommand())
   .addCommand(predictCommand())
   .addCommand(exportCommand())
+  .addCommand(prepareCommand())
   .showHelpAfterError('(see --help)');
 
 /** Errors that say all there is to say; of others the stack is of use. */

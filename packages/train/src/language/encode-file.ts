@@ -1,0 +1,113 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Tokenizer } from '@dag/model';
+import { TrainError } from '../error.js';
+
+/** Bytes `start` … `end` − 1 of a text file, which begin and end with whole characters. */
+export interface Section {
+  readonly path: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bytes that are read at once. */
+const CHUNK = 2 ** 20;
+
+/**
+ * The ids of a section in pieces, each with the bytes that were read for it: those of encoding the text as a whole, but for
+ * runs of more than MAX_RUN letters, digits, signs or blanks, and for megabytes without a blank.
+ *
+ * @throws {TrainError} `bad-input` where it is not UTF-8, `io` where it cannot be read
+ */
+export async function* encodeFile(
+  section: Section,
+  tokens: Tokenizer,
+): AsyncGenerator<{ ids: number[]; bytes: number }> {
+  let text = '';
+  for await (const { read, bytes } of decoded(section)) {
+    text += read;
+    const cut = lastCut(text);
+    yield { ids: encode(text.slice(0, cut), tokens), bytes };
+    text = text.slice(cut);
+  }
+  yield { ids: encode(text, tokens), bytes: 0 };
+}
+
+async function* decoded({ path, start, end }: Section): AsyncGenerator<{ read: string; bytes: number }> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let position = start;
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
+    } catch (error) {
+      const where =
+        bytes === undefined
+          ? 'it ends in the middle of a character'
+          : `in the megabyte from byte ${position} on`;
+      throw new TrainError('bad-input', `${path} is not UTF-8: ${where}; convert it, or leave it out`, {
+        cause: error,
+      });
+    }
+  };
+  try {
+    for await (const bytes of createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK })) {
+      const chunk = bytes as Buffer;
+      yield { read: decode(chunk), bytes: chunk.length };
+      position += chunk.length;
+    }
+    yield { read: decode(), bytes: 0 };
+  } catch (error) {
+    throw error instanceof TrainError ? error : unreadable(path, error);
+  }
+}
+
+/** Text without a blank is held back up to this length. */
+const MAX_HELD = CHUNK;
+
+/**
+ * How much of a text can be encoded before what follows it is known: up to its last blank with something after it. There
+ * no token spans: of several blanks the last belongs to the word after it.
+ */
+function lastCut(text: string): number {
+  for (let i = text.length - 2; i > 0; i--) {
+    if (isBlank(text, i) && !isBlank(text, i + 1)) return i;
+  }
+  return text.length > MAX_HELD ? text.length : 0;
+}
+
+const isBlank = (text: string, i: number): boolean => /\s/.test(text[i]!);
+
+/** The time that byte pairs take to merge grows with the square of such a run, and nothing that people write has one. */
+const MAX_RUN = 256;
+const RUN = [String.raw`\p{L}`, String.raw`\p{N}`, String.raw`[^\s\p{L}\p{N}]`, String.raw`\s`]
+  .map((kind) => `${kind}{${MAX_RUN}}`)
+  .join('|');
+const UP_TO_RUN = new RegExp(`[^]*?(?:${RUN})|[^]+`, 'gu');
+/** Nearly no text has one, and this is found a dozen times faster. */
+const MAY_HAVE_RUN = new RegExp(String.raw`(?:^|\s)\S{${MAX_RUN}}|\s{${MAX_RUN}}`);
+
+function encode(text: string, tokens: Tokenizer): number[] {
+  if (!MAY_HAVE_RUN.test(text)) return tokens.encode(text);
+  return text.match(UP_TO_RUN)!.flatMap((part) => tokens.encode(part));
+}
+
+/** Where the first character begins that begins at a byte or after it. */
+export async function characterStart(path: string, byte: number): Promise<number> {
+  try {
+    const file = await open(path);
+    try {
+      // In UTF-8 bytes that go on with a character are 10xxxxxx; there are three at the most.
+      const { buffer, bytesRead } = await file.read(new Uint8Array(4), 0, 4, byte);
+      const at = buffer.subarray(0, bytesRead).findIndex((one) => (one & 0xc0) !== 0x80);
+      return byte + (at < 0 ? bytesRead : at);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+export function unreadable(path: string, error: unknown): TrainError {
+  return new TrainError('io', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
+}
