@@ -6,6 +6,7 @@ import { TensorizeError } from '@dag/tensorize';
 import { TrainError } from '../error.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
+import { generateCommand } from './generate.js';
 import { predictCommand } from './predict.js';
 import { prepareCommand } from './prepare.js';
 import { trainCommand } from './train.js';
@@ -16,6 +17,7 @@ const program = new Command('dag')
   .addCommand(evalCommand())
   .addCommand(predictCommand())
   .addCommand(exportCommand())
+  .addCommand(generateCommand())
   .addCommand(prepareCommand())
   .showHelpAfterError('(see --help)');
 

@@ -1,7 +1,12 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
 import { Command, InvalidArgumentError } from 'commander';
 import { readFile } from 'node:fs/promises';
+import type { Checkpoint } from '../checkpoint.js';
+import type { TrainConfig } from '../config.js';
 import { TrainError } from '../error.js';
+import { answerPrompts } from '../language/answer-prompts.js';
+import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-model.js';
+import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
 import { answerAll, summarize, type Answer, type Summary } from '../evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from '../questions.js';
 import { formatScores, formatSummary } from '../report.js';
@@ -37,36 +42,89 @@ export function evalCommand(): Command {
     .addOption(runtimeOption())
     .option('--json', 'print { text, expected, value, expression, ok } a line for each, and last the summary')
     .action(async (options: EvalOptions) => {
-      const { expressions, json } = options;
+      const { json } = options;
       const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
-      const stream = streamConfig(config);
-      const { examples, seed } = config.evaluation;
-      const count = options.examples ?? examples;
-      const model = await openModel(checkpoint, options.runtime);
-      const questions = expressions
-        ? await readQuestions(expressions)
-        : heldOutQuestions(stream, count, seed);
-      const answers = await answerAll(model, questions, (a) => {
+      const tell = (a: Answer): void => {
         const { text, expected, value, expression, ok } = a;
         if (json) console.log(toJson({ text, expected, value, expression, ok }));
-      });
-      const beyond: Record<string, Summary> = {};
-      if (!expressions)
-        for (const [name, draw] of Object.entries(BEYOND)) {
-          const drawn = draw(stream, count, seed);
-          if (drawn.length) beyond[name] = summarize(await answerAll(model, drawn));
-        }
+      };
+      const evaluation = { ...config.evaluation, examples: options.examples ?? config.evaluation.examples };
+      const isLanguage = config.kind === 'language';
+      const measure = isLanguage ? measureLanguageModel : measurePredictor;
+      const { answers, beyond, textLoss } = await measure(
+        checkpoint,
+        { ...config, evaluation },
+        options,
+        tell,
+      );
       const summary = summarize(answers);
       const wrong = answers.filter((a) => !a.ok);
-      if (json) return console.log(toJson({ ...summary, beyond, failures: wrong.map(bothPlans) }));
+      const rest = { ...(isLanguage ? { textLoss } : { beyond }), failures: wrong.map(bothPlans) };
+      if (json) return console.log(toJson({ ...summary, ...rest }));
       console.log(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
+      if (textLoss !== null) console.log(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
       if (Object.keys(beyond).length)
         console.log(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
       if (wrong.length)
         console.log(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
       for (const a of wrong.slice(0, options.failures)) console.log(`\n${failure(a)}`);
     });
+}
+
+interface Measured {
+  readonly answers: readonly Answer[];
+  /** By what the texts are more than the model was trained on. */
+  readonly beyond: Readonly<Record<string, Summary>>;
+  readonly textLoss: number | null;
+}
+
+async function measurePredictor(
+  checkpoint: Checkpoint,
+  config: TrainConfig,
+  { expressions, runtime }: EvalOptions,
+  tell: (a: Answer) => void,
+): Promise<Measured> {
+  const stream = streamConfig(config);
+  const { examples, seed } = config.evaluation;
+  const model = await openModel(checkpoint, runtime);
+  const questions = expressions ? await readQuestions(expressions) : heldOutQuestions(stream, examples, seed);
+  const answers = await answerAll(model, questions, tell);
+  const beyond: Record<string, Summary> = {};
+  if (!expressions)
+    for (const [name, draw] of Object.entries(BEYOND)) {
+      const drawn = draw(stream, examples, seed);
+      if (drawn.length) beyond[name] = summarize(await answerAll(model, drawn));
+    }
+  return { answers, beyond, textLoss: null };
+}
+
+async function measureLanguageModel(
+  checkpoint: Checkpoint,
+  config: TrainConfig,
+  { expressions, runtime }: EvalOptions,
+  tell: (a: Answer) => void,
+): Promise<Measured> {
+  if (runtime !== 'native')
+    throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
+  const model = loadLanguageModel(checkpoint);
+  const { examples, seed } = config.evaluation;
+  const prompts = expressions
+    ? (await readQuestions(expressions)).map(promptOf)
+    : workedPrompts(languageStreamConfig(config), examples, seed);
+  const answers: Answer[] = [];
+  for (const a of answerPrompts(model, prompts)) {
+    answers.push(a);
+    tell(a);
+  }
+  return { answers, beyond: {}, textLoss: expressions ? null : heldOutTextLoss(model, config) };
+}
+
+/** A question as a text that ends right before its value: a blank after `=` and `?`, which are put where they are not. */
+function promptOf({ text, expected }: Question): WorkedPrompt {
+  const asked = text.trimEnd();
+  const prompt = /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
+  return { prompt, text, value: expected };
 }
 
 const BEYOND = { 'an operation more': moreOperations, 'a digit more': longerNumbers };

@@ -51,7 +51,7 @@ export function languageLosses(
   const functions: LossFunctions = {};
   if (own.next > 0)
     functions.next = () => {
-      const loss = crossEntropy(model.logits(hidden), tensor(batch.targets, shape));
+      const loss = crossEntropy(model.logits(hidden), tensor(batch.targets, shape, { dtype: 'i32' }));
       return affine(loss, own.next / tokens.next);
     };
   if (gate && start) {

@@ -116,19 +116,20 @@ export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
 /** What a model makes of the configuration's held-out text and expressions. */
 export function evaluateLanguageModel(model: DagGpt, config: TrainConfig): LanguageSummary {
   const stream = languageStreamConfig(config);
-  const { examples, seed, batches } = config.evaluation;
+  const { examples, seed } = config.evaluation;
   const prompts = stream.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
-  return {
-    ...summarize([...answerPrompts(model, prompts)]),
-    textLoss: stream.text === null ? null : textLoss(model, { ...stream, seed, arithmetic: 0 }, batches),
-  };
+  return { ...summarize([...answerPrompts(model, prompts)]), textLoss: heldOutTextLoss(model, config) };
 }
 
-function textLoss(model: DagGpt, stream: LanguageStreamConfig, batches: number): number {
+/** Mean −ln p of the next token of held-out text; null where the configuration names none. */
+export function heldOutTextLoss(model: DagGpt, config: TrainConfig): number | null {
+  const { seed, batches } = config.evaluation;
+  const stream = { ...languageStreamConfig(config), seed, arithmetic: 0 };
+  if (stream.text === null) return null;
   let sum = 0;
   for (let i = 0; i < batches; i++) {
-    const batch = languageBatch(stream, 'held-out', i);
-    sum += scope(() => noGrad(() => model.textLoss(batch.tokens, batch.targets, batch.shape).item()));
+    const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
+    sum += scope(() => noGrad(() => model.textLoss(tokens, targets, shape).item()));
   }
   return sum / batches;
 }

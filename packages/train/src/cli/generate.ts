@@ -1,0 +1,43 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { newestRun, resolveCheckpoint } from '../checkpoint.js';
+import { loadLanguageModel } from '../language/language-model.js';
+import { toJson } from './json.js';
+
+interface GenerateOptions {
+  readonly checkpoint: string;
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+export function generateCommand(): Command {
+  return new Command('generate')
+    .description('Go on with a text; values are computed, not guessed.')
+    .argument('<prompt>', 'the text, e.g. "12.5 * 4 = "')
+    .option(
+      '--checkpoint <dir>',
+      'a checkpoint or the folder of a run, or latest: the newest run in ./runs',
+      'latest',
+    )
+    .option('--max-new-tokens <n>', 'most tokens that are written', number, 100)
+    .option('--temperature <t>', '0: always the likeliest token', number, 0)
+    .option('--top-k <k>', 'draw from this many of the likeliest tokens; left out, all', number)
+    .option('--seed <seed>', 'of the draws', number, 0)
+    .option('--json', 'print { prompt, text, calculations: [{ at, value, expression }], checkpoint }')
+    .action(async (prompt: string, { checkpoint: path, json, ...options }: GenerateOptions) => {
+      const folder = path === 'latest' ? await newestRun() : path;
+      const checkpoint = await resolveCheckpoint(folder, (message) => console.error(`dag: ${message}`));
+      const { text, calculations } = loadLanguageModel(checkpoint).generate(prompt, options);
+      if (!json) return console.log(prompt + text);
+      const computed = calculations.map(({ at, value, expression }) => ({ at, value, expression }));
+      console.log(toJson({ prompt, text, calculations: computed, checkpoint: checkpoint.folder }));
+    });
+}
+
+function number(text: string): number {
+  const n = Number(text);
+  if (text.trim() === '' || Number.isNaN(n)) throw new InvalidArgumentError('a number is expected.');
+  return n;
+}
