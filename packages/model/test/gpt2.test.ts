@@ -306,23 +306,41 @@ describe('GPT-2 from the hub', () => {
     }
   });
 
-  it('downloads again what is damaged in the cache, and that alone, and says so', async () => {
-    const { requests } = await serve();
-    const { path } = await load();
-    const blob = realpathSync(path);
+  /** Changes a bit of the cached weights; → where they are. */
+  function damage(): string {
+    const blob = realpathSync(snapshot('model.safetensors'));
     const broken = Buffer.from(weights);
     broken[20_000]! ^= 1;
     writeFileSync(blob, broken);
+    return blob;
+  }
+
+  it('downloads again what is damaged in the cache, and that alone, and says so', async () => {
+    const { requests } = await serve();
+    await load();
+    const blob = damage();
     const asked = requests.length;
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-    expect(difference(await logitsOf(await load()), expectedLogits())).toBeLessThan(1e-5);
+    const loaded = await logitsOf(await load());
     const warnings = warn.mock.calls.map(([text]) => String(text));
     warn.mockRestore();
+    expect(difference(loaded, expectedLogits())).toBeLessThan(1e-5);
     expect(warnings).toEqual([
       expect.stringContaining(`${blob}, model.safetensors in the cache, is damaged`),
     ]);
     expect(requests.slice(asked).filter((request) => request.includes('config.json'))).toEqual([]);
     expect(readFileSync(blob)).toEqual(weights);
+  });
+
+  it('takes nothing that is damaged where there is no network', async () => {
+    const { url } = await serve();
+    await load();
+    await server!.close();
+    damage();
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    await expectError(load({ hubUrl: url }), 'download', /cannot be reached/);
+    expect(warn).toHaveBeenCalledTimes(1);
+    warn.mockRestore();
   });
 
   it('downloads what the cache lacks', async () => {

@@ -41,7 +41,7 @@ export async function hubFolder(
   // Loaded here: most who import this package download nothing.
   const hub = await import('@huggingface/hub');
   const { signal, cacheDir = hub.getHFHubCachePath() } = options;
-  const hubUrl = (options.hubUrl ?? process.env['HF_ENDPOINT'] ?? hub.HUB_URL).replace(/\/+$/, '');
+  const hubUrl = (options.hubUrl ?? (process.env['HF_ENDPOINT'] || hub.HUB_URL)).replace(/\/+$/, '');
   const folder = join(cacheDir, hub.getRepoFolderName({ type: 'model', name: repository }));
   const cache = new CachedRepository(folder, signal);
   try {
