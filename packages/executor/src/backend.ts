@@ -36,9 +36,12 @@ export type UnaryKind =
   | 'sigmoid'
   | 'softplus'
   | 'gelu'
+  | 'geluTanh'
   | 'affine'
   | 'clamp'
   | 'huber';
+/** What a linear layer may apply to its sum. */
+export type Activation = 'gelu' | 'geluTanh';
 export type BinaryKind = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greaterEqual';
 
 /** A walk over `shape` with one list of element strides an operand; stride 0 repeats an element. */
@@ -67,7 +70,7 @@ export interface LinearSpec {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  readonly gelu: boolean;
+  readonly activation: Activation | null;
   readonly dropout: number;
   readonly seed: Seed;
 }
@@ -168,8 +171,8 @@ export interface Backend {
 
   matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Target): void;
   /**
-   * y (m×n) = residual + dropout(gelu(x·weightᵀ + bias)), each part where it is wanted; `preactivation` (m×n) receives
-   * x·weightᵀ + bias.
+   * y (m×n) = residual + dropout(activation(x·weightᵀ + bias)), each part where it is wanted; `preactivation` (m×n)
+   * receives x·weightᵀ + bias.
    */
   linear(
     spec: LinearSpec,

@@ -1,4 +1,11 @@
-export { type Backend, type Device, type DType, type HostArray, type AdamWSpec } from './backend.js';
+export {
+  type Activation,
+  type Backend,
+  type Device,
+  type DType,
+  type HostArray,
+  type AdamWSpec,
+} from './backend.js';
 export {
   execute,
   executeWithGradients,

@@ -55,6 +55,7 @@ const unaries: readonly Unary[] = [
   of('sigmoid', (u) => 200 * u - 100),
   of('softplus', (u) => 40 * u - 20),
   of('gelu', (u) => 12 * u - 6),
+  of('geluTanh', (u) => 12 * u - 6),
   of('affine', undefined, -2.5, 0.75),
   of('clamp', undefined, -1, 0.5),
   of('clamp', undefined, -Infinity, 1),

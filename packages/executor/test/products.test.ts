@@ -1,7 +1,7 @@
 /** Matrix products, linear layers and attention of every backend against `reference`, over random shapes. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Backend, MatmulSpec, Storage, Target } from '../src/backend.js';
+import type { Activation, Backend, MatmulSpec, Storage, Target } from '../src/backend.js';
 import { backendOf } from '../src/devices.js';
 import { setNumThreads, type DType } from '../src/index.js';
 import { devices, runsOn } from './devices.js';
@@ -116,26 +116,33 @@ describe.each(compared)('on %s', (device) => {
     on: Backend,
     dtype: DType,
     [m, n, k]: readonly [number, number, number],
-    options: { gelu: boolean; dropout: number; bias: boolean; residual: boolean; accumulate: boolean },
+    options: {
+      activation: Activation | null;
+      dropout: number;
+      bias: boolean;
+      residual: boolean;
+      accumulate: boolean;
+    },
     seed: number,
   ): Storage[] => {
-    const spec = { m, n, k, gelu: options.gelu, dropout: options.dropout, seed: [seed, 7] as const };
+    const { activation, dropout } = options;
+    const spec = { m, n, k, activation, dropout, seed: [seed, 7] as const };
     const [x, weight] = [filled(on, dtype, m * k, seed), filled(on, dtype, n * k, seed + 1)];
     const bias = options.bias ? filled(on, dtype, n, seed + 2) : null;
     const residual = options.residual ? filled(on, dtype, m * n, seed + 3) : null;
     const y = on.allocate(dtype, m * n);
-    const preactivation = options.gelu ? on.allocate(dtype, m * n) : null;
+    const preactivation = activation ? on.allocate(dtype, m * n) : null;
     on.linear(spec, x, weight, bias, residual, y, preactivation);
     const gradY = filled(on, dtype, m * n, seed + 4);
-    const gradSum = options.gelu || options.dropout > 0 ? on.allocate(dtype, m * n) : null;
+    const gradSum = activation || dropout > 0 ? on.allocate(dtype, m * n) : null;
     const gradBias: Target = { storage: filled(on, dtype, n, seed + 5), accumulate: options.accumulate };
     on.linearBackward(spec, gradY, preactivation, gradSum, options.bias ? gradBias : null);
     return [y, gradBias.storage, ...[preactivation, gradSum].filter((s) => s !== null)];
   };
 
-  it.each<DType>(['f32', 'f64'])('linear with bias, GELU, dropout and residual, in %s', (dtype) => {
+  it.each<DType>(['f32', 'f64'])('linear with bias, an activation, dropout and residual, in %s', (dtype) => {
     const options = fc.record({
-      gelu: fc.boolean(),
+      activation: fc.constantFrom<Activation | null>(null, 'gelu', 'geluTanh'),
       dropout: fc.constantFrom(0, 0.1, 0.5),
       bias: fc.boolean(),
       residual: fc.boolean(),
@@ -152,7 +159,13 @@ describe.each(compared)('on %s', (device) => {
 
   it('a row of a product and of a layer has the same bits however many rows there are', () => {
     const [rows, n, k] = [70, 6, 300] as const;
-    const options = { gelu: true, dropout: 0, bias: true, residual: true, accumulate: false };
+    const options = {
+      activation: 'gelu' as const,
+      dropout: 0,
+      bias: true,
+      residual: true,
+      accumulate: false,
+    };
     const spec = { batch: 1, n, k, transposeA: false, transposeB: true, strideA: 0, strideB: 0, strideC: 0 };
     // Rows come first in what `filled` draws, so that the first of them are the same for any number.
     const first = (m: number) => [
@@ -164,7 +177,13 @@ describe.each(compared)('on %s', (device) => {
   });
 
   it('linear gives the same bits whatever the number of threads', () => {
-    const options = { gelu: true, dropout: 0.2, bias: true, residual: true, accumulate: false };
+    const options = {
+      activation: 'gelu' as const,
+      dropout: 0.2,
+      bias: true,
+      residual: true,
+      accumulate: false,
+    };
     sameBits((on) => layer(on, 'f32', [317, 130, 70], options, 3));
   });
 

@@ -5,6 +5,8 @@ export type ModelErrorCode =
   | 'bad-token'
   /** A file that is missing, damaged or no file of its format. */
   | 'bad-file'
+  /** Weights that could not be downloaded, or not be put into the cache. */
+  | 'download'
   /** onnxruntime-node is asked for and not installed. */
   | 'no-runtime'
   /** A tensor whose shape or number of elements is not the one that was asked for. */

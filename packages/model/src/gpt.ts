@@ -9,6 +9,7 @@ import {
   narrow,
   randn,
   zeros,
+  type Activation,
   type Device,
   type LinearOptions,
   type Shape,
@@ -31,6 +32,8 @@ export interface GptConfig {
   readonly bias: boolean;
   /** Depth of the plans that are predicted; 0: a GPT without them. */
   readonly depth: number;
+  /** Of the blocks: 'gelu', the exact one, where left out; 'geluTanh' is what GPT-2 was trained with. */
+  readonly activation?: Activation;
 }
 
 /** Parameters by the names of GPT-2's state dict. */
@@ -84,8 +87,8 @@ export interface ForwardOptions {
 }
 
 /**
- * The GPT-2 backbone as in nanoGPT: learned positions, pre-norm blocks, causal self-attention, exact GELU, a last
- * layer norm; no head. Radford et al., "Language Models are Unsupervised Multitask Learners" (2019).
+ * The GPT-2 backbone as in nanoGPT: learned positions, pre-norm blocks, causal self-attention, GELU, a last layer
+ * norm; no head. Radford et al., "Language Models are Unsupervised Multitask Learners" (2019).
  */
 export class Gpt {
   readonly config: GptConfig;
@@ -158,7 +161,7 @@ class Block {
   }
 
   forward(x: Tensor, dropoutSeed: number | undefined, cache: BlockCache | undefined): Tensor {
-    const { nHead: heads, dropout: p } = this.config;
+    const { nHead: heads, dropout: p, activation = 'gelu' } = this.config;
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
     const qkv = this.attention.forward(this.ln1.forward(x));
     const attended = cache ? attendCached(qkv, heads, cache) : causalAttention(qkv, { heads, ...weights });
@@ -167,7 +170,7 @@ class Block {
       ...(dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, site] }),
     });
     x = this.attentionOut.forward(attended, added(x, this.site + 1));
-    const hidden = this.up.forward(this.ln2.forward(x), { activation: 'gelu' });
+    const hidden = this.up.forward(this.ln2.forward(x), { activation });
     return this.down.forward(hidden, added(x, this.site + 2));
   }
 }
@@ -206,7 +209,7 @@ class Norm {
 }
 
 function checkConfig(config: GptConfig): void {
-  const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth } = config;
+  const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth, activation = 'gelu' } = config;
   for (const [name, value] of Object.entries({ blockSize, vocabSize, nLayer, nHead, nEmbd }))
     if (!Number.isInteger(value) || value < 1)
       throw new ModelError('bad-config', `${name} is a whole number from 1, given ${value}`);
@@ -215,4 +218,6 @@ function checkConfig(config: GptConfig): void {
   if (nEmbd % nHead !== 0)
     throw new ModelError('bad-config', `nEmbd is divisible by nHead, given ${nEmbd} and ${nHead}`);
   if (!(p >= 0 && p < 1)) throw new ModelError('bad-config', `dropout is in [0, 1), given ${p}`);
+  if (!['gelu', 'geluTanh'].includes(activation))
+    throw new ModelError('bad-config', `activation is 'gelu' or 'geluTanh', given '${String(activation)}'`);
 }

@@ -3,6 +3,8 @@ export { ModelError, type ModelErrorCode } from './error.js';
 export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
 export { KeyValueCache } from './key-value-cache.js';
+export { GPT2_NAMES, isGpt2Name, loadGpt2, type Gpt2, type Gpt2Name } from './gpt2/load-gpt2.js';
+export { type DownloadProgress, type HubOptions } from './gpt2/hub.js';
 export { exportOnnx } from './onnx/export-onnx.js';
 export { OnnxPredictor, type OnnxOptions, type PredictedPlans } from './onnx/onnx-predictor.js';
 export {

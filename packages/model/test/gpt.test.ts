@@ -119,6 +119,7 @@ describe('the backbone', () => {
   it.each([
     [{ nEmbd: 15 }, /nEmbd is divisible by nHead, given 15 and 2/],
     [{ nLayer: 0 }, /nLayer is a whole number from 1, given 0/],
+    [{ activation: 'relu' as 'gelu' }, /activation is 'gelu' or 'geluTanh', given 'relu'/],
     [{ dropout: 1 }, /dropout is in \[0, 1\), given 1/],
   ])('refuses %j', (wrong, message) => {
     expect(() => new Gpt({ ...config, ...wrong }, new ParameterBuilder(0))).toThrow(message);

@@ -19,6 +19,7 @@ const CASES: readonly [Readout, TokenizerName, Partial<PredictorConfig>][] = [
   ['registers', 'char', { depth: 1, digits: 1 }],
   ['registers', 'char', { depth: 2, digits: 15, nHead: 1 }],
   ['linear', 'char', {}],
+  ['linear', 'char', { activation: 'geluTanh' }],
 ];
 
 /** Weights as large as trained ones: plans that differ from text to text. */

@@ -5,8 +5,8 @@
 
 namespace {
 
-/** In the order of UNARY_KINDS in src/backends/kinds.ts; the last two in f32 alone. */
-enum UnaryKind : i64 { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU };
+/** In the order of UNARY_KINDS in src/backends/kinds.ts; the last three in f32 alone. */
+enum UnaryKind : i64 { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU, GELU_TANH };
 
 template <typename T, typename F>
 void apply(const T* x, T* y, i64 n, const F& f) {
@@ -39,6 +39,7 @@ void unary(i64 kind, const T* x, T* y, i64 n, T p, T q) {
   if constexpr (sizeof(T) == sizeof(f32)) {
     if (kind == TANH) apply(x, y, n, [](V v) DAG_INLINE { return tanh32(v); });
     if (kind == GELU) apply(x, y, n, [](V v) DAG_INLINE { return gelu32(v); });
+    if (kind == GELU_TANH) apply(x, y, n, [](V v) DAG_INLINE { return geluTanh32(v); });
   }
 }
 
@@ -91,6 +92,8 @@ void unaryBackward(i64 kind, const UnaryPass<T>& pass, T p, T q) {
   if constexpr (sizeof(T) == sizeof(f32)) {
     if (kind == TANH) applyBackward(pass, [](V, V y) DAG_INLINE { return 1 - y * y; });
     if (kind == GELU) applyBackward(pass, [](V x, V) DAG_INLINE { return geluDerivative32(x); });
+    if (kind == GELU_TANH)
+      applyBackward(pass, [](V x, V) DAG_INLINE { return geluTanhDerivative32(x); });
   }
 }
 

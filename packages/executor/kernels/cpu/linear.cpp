@@ -1,5 +1,5 @@
-// A linear layer with what follows it in a transformer block: y = residual + dropout(gelu(x·Wᵀ + b)). The product is
-// finished rows by rows while they are in the cache.
+// A linear layer with what follows it in a transformer block: y = residual + dropout(activation(x·Wᵀ + b)). The product
+// is finished rows by rows while they are in the cache.
 #include "math32.h"
 #include "matmul.h"
 #include "philox.h"
@@ -12,12 +12,15 @@ constexpr i64 ROWS = 64;
 /** Elements whose dropout factors are made at a time. */
 constexpr i64 STRIP = RANDOM_BLOCK;
 
+/** As activationKind in src/backends/kinds.ts. */
+enum Activation : i64 { NONE, GELU, GELU_TANH };
+
 struct Layer {
   i64 columns;
   const f32* bias;
-  /** Receives x·Wᵀ + b where it is wanted for the gradient of GELU. */
+  /** Receives x·Wᵀ + b where it is wanted for the gradient of the activation. */
   f32* preactivation;
-  bool gelu;
+  Activation activation;
   Dropout dropout;
   const f32* residual;
   f32* y;
@@ -34,7 +37,8 @@ void finishRows(const Layer& layer, i64 row, i64 rowEnd, i64 column, i64 columnE
         Vec<f32> v = loadUpTo(layer.y + at, n);
         if (layer.bias) v += loadUpTo(layer.bias + j, n);
         if (layer.preactivation) storeUpTo(layer.preactivation + at, v, n);
-        if (layer.gelu) v = gelu32(v);
+        if (layer.activation == GELU) v = gelu32(v);
+        if (layer.activation == GELU_TANH) v = geluTanh32(v);
         if (layer.dropout.active()) v *= load(factors + (j - strip));
         if (layer.residual) v += loadUpTo(layer.residual + at, n);
         storeUpTo(layer.y + at, v, n);
@@ -46,6 +50,7 @@ struct LayerGradient {
   i64 columns;
   const f32* gradY;
   const f32* preactivation;
+  Activation activation;
   Dropout dropout;
   /** Receives the gradient of x·Wᵀ + b where it is not gradY itself. */
   f32* gradSum;
@@ -63,7 +68,10 @@ void backwardRows(const LayerGradient& layer, i64 row, i64 rowEnd, f32* total) {
         const i64 n = least(L, stripEnd - j), at = r * layer.columns + j;
         Vec<f32> g = loadUpTo(layer.gradY + at, n);
         if (layer.dropout.active()) g *= load(factors + (j - strip));
-        if (layer.preactivation) g *= geluDerivative32(loadUpTo(layer.preactivation + at, n));
+        if (layer.preactivation) {
+          const Vec<f32> sum = loadUpTo(layer.preactivation + at, n);
+          g *= layer.activation == GELU ? geluDerivative32(sum) : geluTanhDerivative32(sum);
+        }
         if (layer.gradSum) storeUpTo(layer.gradSum + at, g, n);
         if (total) storeUpTo(total + j, loadUpTo(total + j, n) + g, n);
       }
@@ -72,9 +80,9 @@ void backwardRows(const LayerGradient& layer, i64 row, i64 rowEnd, f32* total) {
 
 }  // namespace
 
-DAG_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, const f32* bias, i64 gelu, f64 p, f64 seedLow,
-                       f64 seedHigh, const f32* residual, f32* y, f32* preactivation) {
-  const Layer layer{n, bias, preactivation, gelu != 0, Dropout(p, seedLow, seedHigh), residual, y};
+DAG_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, const f32* bias, i64 activation, f64 p,
+                       f64 seedLow, f64 seedHigh, const f32* residual, f32* y, f32* preactivation) {
+  const Layer layer{n, bias, preactivation, Activation(activation), Dropout(p, seedLow, seedHigh), residual, y};
   const auto finish = [](const void* context, i64 row, i64 rowEnd, i64 column, i64 columnEnd) {
     finishRows(*static_cast<const Layer*>(context), row, rowEnd, column, columnEnd);
   };
@@ -82,9 +90,9 @@ DAG_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, con
 }
 
 /** Of the gradient of y: that of x·Wᵀ + b (null: it is gradY itself), and its sum over the rows, that of b. */
-DAG_KERNEL(linear_backward_f32)(i64 m, i64 n, const f32* gradY, const f32* preactivation, f64 p, f64 seedLow,
-                                f64 seedHigh, f32* gradSum, f32* gradBias, i64 accumulate) {
-  const LayerGradient layer{n, gradY, preactivation, Dropout(p, seedLow, seedHigh), gradSum};
+DAG_KERNEL(linear_backward_f32)(i64 m, i64 n, const f32* gradY, const f32* preactivation, i64 activation, f64 p,
+                                f64 seedLow, f64 seedHigh, f32* gradSum, f32* gradBias, i64 accumulate) {
+  const LayerGradient layer{n, gradY, preactivation, Activation(activation), Dropout(p, seedLow, seedHigh), gradSum};
   const i64 pieces = (m + ROWS - 1) / ROWS;
   Scratch<f32> totals(gradBias ? pieces * n : 0);
   parallelFor(pieces, [&](i64 piece) {

@@ -108,4 +108,23 @@ inline __attribute__((always_inline)) Vec<f32> geluDerivative32(Vec<f32> x) {
   return g.cumulative + x * g.density * 0.398942280f;
 }
 
+/** u where Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u): 2√(2/π)·(x + 0.044715·x³). Beyond ±25 σ is 0 or 1; cubes may overflow. */
+inline __attribute__((always_inline)) Vec<f32> logit32(Vec<f32> x) {
+  Vec<f32> z = x < -25.f ? splat(-25.f) : x;
+  z = z > 25.f ? splat(25.f) : z;
+  return z * (z * z * 0.0713548163f + 1.59576912f);
+}
+inline __attribute__((always_inline)) Vec<f32> logistic32(Vec<f32> u) { return 1.f / (exp32(-u) + 1.f); }
+
+/** GELU with that Φ. */
+inline __attribute__((always_inline)) Vec<f32> geluTanh32(Vec<f32> x) { return x * logistic32(logit32(x)); }
+
+/** σ(u) + x·u'·σ(u)·σ(-u). */
+inline __attribute__((always_inline)) Vec<f32> geluTanhDerivative32(Vec<f32> x) {
+  const Vec<f32> u = logit32(x), slope = logistic32(u) * logistic32(-u);
+  // 0 where x² might overflow.
+  const Vec<f32> change = slope > 0.f ? x * (x * x * 0.214064449f + 1.59576912f) * slope : slope;
+  return logistic32(u) + change;
+}
+
 }  // namespace

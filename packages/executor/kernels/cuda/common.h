@@ -97,4 +97,32 @@ __device__ T geluDerivative(T x) {
          x * expOf(T(-0.5) * x * x) * T(0.3989422804014326779);
 }
 
+/**
+ * u where Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u), in the same paper: 2√(2/π)·(x + 0.044715·x³). Beyond ±25 σ is
+ * 0 or 1, and cubes may overflow.
+ */
+template <typename T>
+__device__ T logit(T x) {
+  const T z = x < T(-25) ? T(-25) : x > T(25) ? T(25) : x;
+  return z * (T(1.5957691216057307117) + T(0.071354816272600248777) * z * z);
+}
+template <typename T>
+__device__ T logistic(T u) {
+  return 1 / (1 + expOf(-u));
+}
+
+/** GELU with that Φ. */
+template <typename T>
+__device__ T geluTanh(T x) {
+  return x * logistic(logit(x));
+}
+/** σ(u) + x·u'·σ(u)·σ(-u). */
+template <typename T>
+__device__ T geluTanhDerivative(T x) {
+  const T u = logit(x), slope = logistic(u) * logistic(-u);
+  // 0 where x² might overflow.
+  const T change = slope > 0 ? x * (T(1.5957691216057307117) + T(0.21406444881780074633) * x * x) * slope : slope;
+  return logistic(u) + change;
+}
+
 }  // namespace

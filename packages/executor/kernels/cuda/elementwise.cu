@@ -4,7 +4,9 @@
 namespace {
 
 /** In the order of UNARY_KINDS in src/backends/kinds.ts. */
-enum UnaryKind : int64_t { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU };
+enum UnaryKind : int64_t {
+  ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU, GELU_TANH
+};
 
 __device__ inline float tanhOf(float x) { return tanhf(x); }
 __device__ inline double tanhOf(double x) { return tanh(x); }
@@ -41,6 +43,7 @@ __device__ T apply(int64_t kind, T x, T p, T q) {
     case SIGMOID: return sigmoid(x);
     case SOFTPLUS: return (x > 0 ? x : x != x ? x : T(0)) + log1pOf(expOf(-absolute(x)));
     case GELU: return gelu(x);
+    case GELU_TANH: return geluTanh(x);
     case AFFINE: return p * x + q;
     case CLAMP: return clamp(x, p, q);
     default: return absolute(x) <= p ? T(0.5) * x * x : p * (absolute(x) - T(0.5) * p);
@@ -59,6 +62,7 @@ __device__ T derivative(int64_t kind, T x, T y, T p, T q) {
     case SIGMOID: return y * (1 - y);
     case SOFTPLUS: return sigmoid(x);
     case GELU: return geluDerivative(x);
+    case GELU_TANH: return geluTanhDerivative(x);
     case AFFINE: return p;
     case CLAMP: return x >= p && x <= q ? T(1) : T(0);
     default: return clamp(x, -p, p);
@@ -92,14 +96,18 @@ __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, doubl
   }
 }
 
-/** gradSum = the gradient of what GELU (with a preactivation) and dropout were applied to. */
+/**
+ * gradSum = the gradient of what an activation (1: GELU, 2: GELU by tanh; where there is a preactivation) and dropout
+ * were applied to.
+ */
 template <typename T>
-__device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, int64_t n, double p, double low,
-                               double high) {
+__device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, int64_t n,
+                               int64_t activation, double p, double low, double high) {
   const Dropout<T> mask(p, low, high);
   for (int64_t i = firstIndex(); i < n; i += indexStep()) {
-    const T g = gradY[i] * mask.factor(i);
-    gradSum[i] = preactivation ? g * geluDerivative(preactivation[i]) : g;
+    T g = gradY[i] * mask.factor(i);
+    if (preactivation) g *= activation == 1 ? geluDerivative(preactivation[i]) : geluTanhDerivative(preactivation[i]);
+    gradSum[i] = g;
   }
 }
 
@@ -142,8 +150,9 @@ DAG_KERNELS(dropout, THREADS,
             (const T* x, T* y, int64_t n, double p, double low, double high, int64_t accumulate),
             (x, y, n, p, low, high, accumulate))
 DAG_KERNELS(linearBackward, THREADS,
-            (const T* gradY, const T* preactivation, T* gradSum, int64_t n, double p, double low, double high),
-            (gradY, preactivation, gradSum, n, p, low, high))
+            (const T* gradY, const T* preactivation, T* gradSum, int64_t n, int64_t activation, double p, double low,
+             double high),
+            (gradY, preactivation, gradSum, n, activation, p, low, high))
 DAG_KERNELS(fill, THREADS, (T* y, int64_t n, double value), (y, n, value))
 DAG_KERNEL(fill, i32, int32_t, THREADS, (T* y, int64_t n, double value), (y, n, value))
 

@@ -11,19 +11,20 @@ struct Product {
   int64_t slices;
 };
 
-/** What follows the sum: y = residual + dropout(gelu(sum + bias)), or y += sum. Null pointers: not wanted. */
+/** What follows the sum: y = residual + dropout(activation(sum + bias)), or y += sum. Null pointers: not wanted. */
 template <typename T>
 struct Epilogue {
   const T *bias, *residual;
   T* preactivation;
-  double gelu, dropout, low, high;
+  /** 0: none, 1: GELU, 2: GELU by tanh. */
+  double activation, dropout, low, high;
   int64_t accumulate;
 
   /** Element `i` of the result, of column `column`. */
   __device__ void write(T* y, int64_t i, int64_t column, T sum, const Dropout<T>& mask) const {
     if (bias) sum += bias[column];
     if (preactivation) preactivation[i] = sum;
-    if (gelu != 0) sum = ::gelu(sum);
+    if (activation != 0) sum = activation == 1 ? gelu(sum) : geluTanh(sum);
     sum *= mask.factor(i);
     if (residual) sum += residual[i];
     put(y, i, sum, accumulate);

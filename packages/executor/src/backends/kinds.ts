@@ -1,4 +1,4 @@
-import type { BinaryKind, DagFields, Target, UnaryKind } from '../backend.js';
+import type { Activation, BinaryKind, DagFields, Target, UnaryKind } from '../backend.js';
 
 /** What kernels know operations by: their places in these lists, as in kernels/cpu and kernels/cuda. */
 export const UNARY_KINDS: readonly UnaryKind[] = [
@@ -14,7 +14,13 @@ export const UNARY_KINDS: readonly UnaryKind[] = [
   'huber',
   'tanh',
   'gelu',
+  'geluTanh',
 ];
+
+/** What kernels know activations by, 0 for none. */
+export const activationKind = (activation: Activation | null): number =>
+  activation === null ? 0 : ACTIVATIONS.indexOf(activation) + 1;
+const ACTIVATIONS: readonly Activation[] = ['gelu', 'geluTanh'];
 
 export const BINARY_KINDS: readonly BinaryKind[] = [
   'add',

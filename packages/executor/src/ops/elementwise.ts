@@ -54,6 +54,8 @@ export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
 export const softplus = (x: Tensor): Tensor => unary('softplus', x);
 /** x·Φ(x), exact (with erf). */
 export const gelu = (x: Tensor): Tensor => unary('gelu', x);
+/** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
+export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 /** scale·x + shift. */
 export const affine = (x: Tensor, scale: number, shift = 0): Tensor => unary('affine', x, scale, shift);
 export const neg = (x: Tensor): Tensor => affine(x, -1);

@@ -1,11 +1,11 @@
-import type { LinearSpec, Storage, Target } from '../backend.js';
+import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
 
 export interface LinearOptions {
-  /** Applied to x·weightᵀ + bias; GELU is the exact one. */
-  readonly activation?: 'gelu';
+  /** Applied to x·weightᵀ + bias, as the functions of these names. */
+  readonly activation?: Activation;
   /** Probability of dropping an element after that. */
   readonly dropout?: number;
   readonly seed?: readonly [number, number];
@@ -15,12 +15,12 @@ export interface LinearOptions {
 
 /**
  * x (…, in) · weightᵀ + bias, with weight (out, in) and bias (out) as in PyTorch → (…, out). What follows it in a
- * transformer block can be done in the same pass: residual + dropout(gelu(x·weightᵀ + bias)).
+ * transformer block can be done in the same pass: residual + dropout(activation(x·weightᵀ + bias)).
  *
  * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1).
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
-  const { activation, dropout = 0, seed = [0, 0], residual } = options;
+  const { activation = null, dropout = 0, seed = [0, 0], residual } = options;
   const inputs = [x, weight, bias, residual].filter((t) => t !== undefined && t !== null);
   const backend = commonBackend('linear', ...inputs);
   const dtype = commonDType('linear', ...inputs);
@@ -31,12 +31,12 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     m: sizeOf(shape.slice(0, -1)),
     n,
     k,
-    gelu: activation === 'gelu',
+    activation,
     dropout,
     seed,
   };
   const y = empty(shape, dtype, backend);
-  const preactivation = spec.gelu ? empty(shape, dtype, backend) : null;
+  const preactivation = activation ? empty(shape, dtype, backend) : null;
   backend.linear(
     spec,
     x.storage,

@@ -56,7 +56,8 @@ export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, confi
       config,
     );
     x = g.add(weights.linear(`${name}.attn.c_proj`, attended), x);
-    const hidden = g.op('Gelu', [weights.linear(`${name}.mlp.c_fc`, weights.norm(`${name}.ln_2`, x))]);
+    const sum = weights.linear(`${name}.mlp.c_fc`, weights.norm(`${name}.ln_2`, x));
+    const hidden = g.op('Gelu', [sum], config.activation === 'geluTanh' ? { approximate: 'tanh' } : {});
     x = g.add(weights.linear(`${name}.mlp.c_proj`, hidden), x);
   }
   return weights.norm('ln_f', x);

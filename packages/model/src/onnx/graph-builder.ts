@@ -3,7 +3,7 @@ import { AttributeType, DataType, encodeModel } from './proto.js';
 /** The name of a tensor in the graph. */
 export type Value = string & { readonly __value: true };
 
-type Attributes = Readonly<Record<string, number | readonly number[]>>;
+type Attributes = Readonly<Record<string, number | string | readonly number[]>>;
 type Data = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 
 interface Port {
@@ -81,7 +81,9 @@ export class GraphBuilder {
         ? Number.isInteger(value)
           ? { name, i: value, type: AttributeType.int }
           : { name, f: value, type: AttributeType.float }
-        : { name, ints: value, type: AttributeType.ints },
+        : typeof value === 'string'
+          ? { name, s: new TextEncoder().encode(value), type: AttributeType.string }
+          : { name, ints: value, type: AttributeType.ints },
     );
     this.#nodes.push({ opType: type, input: inputs, output, attribute });
     return output;

@@ -42,6 +42,7 @@ const SCHEMA = {
         name: { id: 1, type: 'string' },
         f: { id: 2, type: 'float' },
         i: { id: 3, type: 'int64' },
+        s: { id: 4, type: 'bytes' },
         ints: { id: 8, rule: 'repeated', type: 'int64', options: { packed: false } },
         type: { id: 20, type: 'int32' },
       },
@@ -71,7 +72,7 @@ export const DataType = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f64: 11 } as c
 export type DataType = keyof typeof DataType;
 
 /** `AttributeProto.AttributeType`. */
-export const AttributeType = { float: 1, int: 2, ints: 7 } as const;
+export const AttributeType = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 /** The bytes of a ModelProto; keys are those of the schema above. */
 export function encodeModel(message: Record<string, unknown>): Uint8Array {

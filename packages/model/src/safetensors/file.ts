@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ModelError } from '../error.js';
 import { partsOf } from './format.js';
-import { bad, headerEnd, LENGTH_BYTES, messageOf, parseHeader } from './header.js';
+import { bad, headerEnd, LENGTH_BYTES, messageOf, parseHeader, type Entry } from './header.js';
 import { ARRAYS, type SafeTensor, type Safetensors } from './tensor.js';
 
 /**
@@ -38,8 +37,30 @@ export async function saveSafetensors(
  * @throws ModelError `bad-file`, naming the file, where it cannot be read or as `decodeSafetensors`
  */
 export async function loadSafetensors(path: string): Promise<Safetensors> {
+  return withSafetensors(path, async ({ entries, metadata, read }) => {
+    const tensors = new Map<string, SafeTensor>();
+    for (const entry of entries) tensors.set(entry.name, await read(entry));
+    return { tensors, metadata };
+  });
+}
+
+/** What a safetensors file says that it holds, and a tensor of it. */
+interface OpenSafetensors {
+  readonly entries: readonly Entry[];
+  readonly metadata: Record<string, string>;
+  readonly read: (entry: Entry) => Promise<SafeTensor>;
+}
+
+/**
+ * Opens a safetensors file for `body`, which reads those tensors that it wants, one after another.
+ * @throws ModelError as `loadSafetensors`
+ */
+export async function withSafetensors<T>(
+  path: string,
+  body: (file: OpenSafetensors) => Promise<T>,
+): Promise<T> {
   const file = await open(path, 'r').catch((cause: unknown) => {
-    throw new ModelError('bad-file', `${path}: cannot be opened (${messageOf(cause)})`, { cause });
+    throw bad(path, `cannot be opened (${messageOf(cause)})`, cause);
   });
   try {
     const { size } = await file.stat();
@@ -47,13 +68,12 @@ export async function loadSafetensors(path: string): Promise<Safetensors> {
     const end = headerEnd(length, size, path);
     const header = await readExactly(file, LENGTH_BYTES, end - LENGTH_BYTES, path);
     const { entries, metadata } = parseHeader(header, size - end, path);
-    const tensors = new Map<string, SafeTensor>();
-    for (const { name, dtype, shape, begin, count } of entries) {
+    const read = async ({ dtype, shape, begin, count }: Entry): Promise<SafeTensor> => {
       const { bytes: width, array } = ARRAYS[dtype];
       const data = await readExactly(file, end + begin, count * width, path);
-      tensors.set(name, { dtype, shape, data: new array(data.buffer) });
-    }
-    return { tensors, metadata };
+      return { dtype, shape, data: new array(data.buffer) };
+    };
+    return await body({ entries, metadata, read });
   } finally {
     await file.close();
   }

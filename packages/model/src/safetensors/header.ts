@@ -37,7 +37,8 @@ export function headerEnd(start: Uint8Array, size: number, source: string): numb
   return end;
 }
 
-interface Entry {
+/** A tensor as the header describes it. */
+export interface Entry {
   readonly name: string;
   readonly dtype: SafeDtype;
   readonly shape: readonly number[];

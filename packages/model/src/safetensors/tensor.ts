@@ -5,14 +5,14 @@
  * as they lie in memory, which is little-endian on all platforms but s390x.
  */
 
-export type SafeDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'U8';
+export type SafeDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'U8' | 'BOOL';
 
 /** A tensor of a safetensors file, row-major. */
 export interface SafeTensor {
   readonly dtype: SafeDtype;
   /** Sizes; `[]` is a scalar. Their product is the length of `data`. */
   readonly shape: readonly number[];
-  /** The array type of the dtype; F16 and BF16 are raw bits in a Uint16Array. */
+  /** The array type of the dtype; F16 and BF16 are raw bits in a Uint16Array, BOOL bytes 0 and 1. */
   readonly data: Float64Array | Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array;
 }
 
@@ -33,6 +33,7 @@ export const ARRAYS: Record<SafeDtype, { readonly bytes: number; readonly array:
   F16: { bytes: 2, array: Uint16Array },
   BF16: { bytes: 2, array: Uint16Array },
   U8: { bytes: 1, array: Uint8Array },
+  BOOL: { bytes: 1, array: Uint8Array },
 };
 
 export function elementsOf(shape: readonly number[]): number {

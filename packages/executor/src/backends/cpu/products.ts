@@ -1,5 +1,6 @@
 import type { Backend, LinearSpec, MatmulSpec } from '../../backend.js';
 import { dataOf } from '../host.js';
+import { activationKind } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 
@@ -12,7 +13,7 @@ export function products(
     f64: library.kernel('matmul_f64', 'iiiiiiiiipppi'),
   };
   const linear = library.kernel('linear_f32', 'iiipppidddppp');
-  const linearBackward = library.kernel('linear_backward_f32', 'iippdddppi');
+  const linearBackward = library.kernel('linear_backward_f32', 'iippidddppi');
   const attention = library.kernel('attention_f32', 'iiiidddppp');
   const attentionBackward = library.kernel('attention_backward_f32', 'iiiidddpppppi');
   return {
@@ -47,7 +48,7 @@ export function products(
         dataOf(x),
         dataOf(weight),
         bias && dataOf(bias),
-        Number(spec.gelu),
+        activationKind(spec.activation),
         spec.dropout,
         ...spec.seed,
         residual && dataOf(residual),
@@ -64,6 +65,7 @@ export function products(
         spec.n,
         data,
         preactivation && dataOf(preactivation),
+        activationKind(spec.activation),
         spec.dropout,
         ...spec.seed,
         gradSum && dataOf(gradSum),

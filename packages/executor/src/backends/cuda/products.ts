@@ -1,6 +1,7 @@
-import type { AttentionSpec, Backend, LinearSpec, MatmulSpec, Storage } from '../../backend.js';
+import type { Activation, AttentionSpec, Backend, LinearSpec, MatmulSpec, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
+import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
 import { addressOf } from './memory.js';
@@ -28,7 +29,7 @@ interface Epilogue {
   readonly bias: number;
   readonly residual: number;
   readonly preactivation: number;
-  readonly gelu: boolean;
+  readonly activation: Activation | null;
   readonly dropout: number;
   readonly seed: readonly [number, number];
   readonly accumulate: boolean;
@@ -37,7 +38,7 @@ const NOTHING_MORE: Epilogue = {
   bias: 0,
   residual: 0,
   preactivation: 0,
-  gelu: false,
+  activation: null,
   dropout: 0,
   seed: [0, 0],
   accumulate: false,
@@ -56,7 +57,7 @@ export function products(
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
-  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiddd');
+  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiiddd');
   const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
   /** Kernels for heads of up to 32·perLane. */
   const attentionOf = (perLane: number, precision: 'f32' | 'f64') => ({
@@ -95,8 +96,8 @@ export function products(
       slices,
     ];
     const epilogue = [
-      ...[more.bias, more.residual, more.preactivation, Number(more.gelu), more.dropout, ...more.seed],
-      Number(more.accumulate),
+      ...[more.bias, more.residual, more.preactivation, activationKind(more.activation)],
+      ...[more.dropout, ...more.seed, Number(more.accumulate)],
     ];
     const launch = (partial: number): void =>
       kernel(
@@ -147,7 +148,7 @@ export function products(
   return {
     matmul: (spec, a, b, { storage, accumulate }) =>
       multiply(spec, a, b, storage, { ...NOTHING_MORE, accumulate }),
-    linear: ({ m, n, k, gelu, dropout, seed }: LinearSpec, x, weight, bias, residual, y, preactivation) =>
+    linear: ({ m, n, k, ...then }: LinearSpec, x, weight, bias, residual, y, preactivation) =>
       multiply(
         { batch: 1, m, n, k, transposeA: false, transposeB: true, strideA: 0, strideB: 0, strideC: 0 },
         x,
@@ -159,16 +160,17 @@ export function products(
             residual: addressOf(residual),
             preactivation: addressOf(preactivation),
           },
-          ...{ gelu, dropout, seed, accumulate: false },
+          ...{ ...then, accumulate: false },
         },
       ),
-    linearBackward: ({ m, n, dropout, seed }, gradY, preactivation, gradSum, gradBias) => {
+    linearBackward: ({ m, n, activation, dropout, seed }, gradY, preactivation, gradSum, gradBias) => {
       if (gradSum && m * n > 0)
         linearBackward[precisionOf(gradY)](
           kernels.gridFor(m * n),
           THREADS,
           0,
-          ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n, dropout, ...seed],
+          ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n],
+          ...[activationKind(activation), dropout, ...seed],
         );
       if (gradBias) addRows(gradSum ?? gradY, null, m, n, gradBias);
     },

@@ -20,6 +20,7 @@ const unaries: Record<UnaryKind, readonly [Unary, UnaryDerivative]> = {
     (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
     (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
   ],
+  geluTanh: [(x) => x * sigmoid(logit(x)), geluTanhDerivative],
   affine: [(x, p, q) => p * x + q, (_x, _y, p) => p],
   clamp: [(x, p, q) => Math.min(Math.max(x, p), q), (x, _y, p, q) => (x >= p && x <= q ? 1 : 0)],
   huber: [
@@ -30,6 +31,20 @@ const unaries: Record<UnaryKind, readonly [Unary, UnaryDerivative]> = {
 
 function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
+}
+
+/** u where Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u), in the same paper. Beyond ±25 σ is 0 or 1, and cubes may overflow. */
+function logit(x: number): number {
+  const z = Math.min(Math.max(x, -25), 25);
+  return LOGIT_SCALE * (z + 0.044715 * z * z * z);
+}
+const LOGIT_SCALE = 2 * Math.sqrt(2 / Math.PI);
+
+function geluTanhDerivative(x: number): number {
+  const u = logit(x);
+  const slope = sigmoid(u) * sigmoid(-u);
+  // 0 where x² might overflow.
+  return sigmoid(u) + (slope > 0 ? x * LOGIT_SCALE * (1 + 3 * 0.044715 * x * x) * slope : slope);
 }
 
 export function unary(kind: UnaryKind, x: HostArray, y: HostArray, p: number, q: number): void {

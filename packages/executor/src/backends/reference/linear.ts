@@ -3,7 +3,7 @@ import { dropout } from './dropout.js';
 import { unary, unaryBackward } from './elementwise.js';
 import { matmul } from './matmul.js';
 
-/** y = residual + dropout(gelu(x·weightᵀ + bias)). */
+/** y = residual + dropout(activation(x·weightᵀ + bias)). */
 export function linear(
   spec: LinearSpec,
   x: HostArray,
@@ -29,7 +29,7 @@ export function linear(
   matmul(product, x, weight, y);
   if (bias) for (let i = 0; i < y.length; i++) y[i]! += bias[i % n]!;
   preactivation?.set(y);
-  if (spec.gelu) unary('gelu', y, y, 0, 0);
+  if (spec.activation) unary(spec.activation, y, y, 0, 0);
   if (spec.dropout > 0) dropout(y, y, spec.dropout, spec.seed, false);
   if (residual) for (let i = 0; i < y.length; i++) y[i]! += residual[i]!;
 }
@@ -46,8 +46,9 @@ export function linearBackward(
     const kept = gradY.slice();
     if (spec.dropout > 0) dropout(gradY, kept, spec.dropout, spec.seed, false);
     gradSum.fill(0);
-    // The derivative of GELU is that of its input alone.
-    if (preactivation) unaryBackward('gelu', preactivation, preactivation, kept, gradSum, 0, 0);
+    // Derivatives of activations are those of their input alone.
+    if (preactivation && spec.activation)
+      unaryBackward(spec.activation, preactivation, preactivation, kept, gradSum, 0, 0);
     else gradSum.set(kept);
     gradient = gradSum;
   }
