@@ -8,6 +8,7 @@ import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { predictCommand } from './predict.js';
 import { prepareCommand } from './prepare.js';
+import { reportCommand } from './report.js';
 import { trainCommand } from './train.js';
 
 const program = new Command('dag')
@@ -15,6 +16,7 @@ const program = new Command('dag')
   .addCommand(trainCommand())
   .addCommand(evalCommand())
   .addCommand(predictCommand())
+  .addCommand(reportCommand())
   .addCommand(exportCommand())
   .addCommand(prepareCommand())
   .showHelpAfterError('(see --help)');
