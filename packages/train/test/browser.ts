@@ -7,7 +7,7 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** PUPPETEER_EXECUTABLE_PATH, or what is found on PATH. */
 const executablePath =
-  process.env['PUPPETEER_EXECUTABLE_PATH'] ??
+  process.env['PUPPETEER_EXECUTABLE_PATH'] ||
   (process.env['PATH'] ?? '')
     .split(delimiter)
     .flatMap((folder) => NAMES.map((name) => join(folder, name)))
@@ -25,5 +25,5 @@ export const browserDescribe = (name: string, tests: () => void): void =>
 export async function openBrowser(): Promise<Browser> {
   // Chromium's sandbox refuses to run for root, as in most containers.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return launch({ executablePath: executablePath!, args });
+  return launch({ executablePath: executablePath!, args, timeout: 60_000 });
 }

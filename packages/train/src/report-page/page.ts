@@ -136,12 +136,13 @@ function plansSection(evaluation: Report['evaluation']): Html | null {
       <p class="lead">No plans are shown: ${evaluation.reason}</p>`;
   const { examples } = evaluation;
   if (examples.length === 0) return null;
+  const order = examples[0]!.verdict === 'right' ? '' : ', those that went wrong first';
   return html`<h2>Plans</h2>
     <p class="lead">
-      Held-out expressions, those that went wrong first. Round boxes are the numbers that were read, square
-      ones steps: a linear step adds its operands times their coefficients, a log step multiplies them raised
-      to their coefficients. Every node shows its value; the one with the thick border is the result. Dashed
-      is where the predicted plan and the true one differ.
+      Held-out expressions${order}. Round boxes are the numbers that were read, square ones steps: a linear
+      step adds its operands times their coefficients, a log step multiplies them raised to their
+      coefficients. Every node shows its value; the one with the thick border is the result. Dashed is where
+      the predicted plan and the true one differ.
     </p>
     ${examples.map(exampleCard)}`;
 }

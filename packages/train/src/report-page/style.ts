@@ -76,11 +76,11 @@ figcaption p { font-size: 13px; }
 .scores [role=columnheader] { color: var(--muted); font-size: 13px; }
 .scores .amount { text-align: right; }
 .scores .name { font-weight: 500; }
-.scores .total { font-weight: 650; }
+.scores .total, .scores .total .name { font-weight: 650; }
 .bar { position: relative; display: block; height: 14px; border-radius: 7px; background: var(--number-fill); }
-.bar i { position: absolute; top: 0; bottom: 0; display: block; border-radius: 7px; background: var(--accent); }
+.bar i { position: absolute; top: 0; bottom: 0; display: block; border-radius: 7px; background: var(--accent); opacity: 0.6; }
 .bar .interval {
-  top: 4px; bottom: 4px; min-width: 2px; border-radius: 0; background: none;
+  top: 3px; bottom: 3px; min-width: 2px; border-radius: 0; background: none; opacity: 1;
   border: solid var(--text); border-width: 0 1.5px;
 }
 .bar .interval::before { content: ""; position: absolute; left: 0; right: 0; top: 50%; border-top: 1.5px solid var(--text); }
@@ -147,10 +147,12 @@ footer { margin-top: 40px; color: var(--muted); font-size: 13px; overflow-wrap: 
   main { max-width: none; padding: 0; }
   .card, .tile { break-inside: avoid; }
   .bar, .bar i, .badge, .u-marker { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  .grid, .grid.three { grid-template-columns: 1fr 1fr; }
+  .grid { grid-template-columns: 1fr 1fr; }
+  .grid.three { grid-template-columns: 1fr 1fr 1fr; }
   .tiles { grid-template-columns: repeat(5, 1fr); }
   .tile dd { font-size: 19px; }
-  h2 { break-after: avoid; margin-top: 28px; }
+  h2 { margin-top: 28px; }
+  h2, h2 + .lead { break-after: avoid; }
   /* A canvas cannot be drawn anew for the page's width, but scaled to it. */
   .plot { min-height: 0; }
   .uplot, .u-wrap { width: 100% !important; height: auto !important; }
