@@ -393,20 +393,18 @@ describe('dag report', () => {
   it('shows no plans where the checkpoint holds a model of another kind, but all else', async () => {
     const other = join(folder, 'other');
     await mkdir(other);
-    await writeFile(join(other, 'metrics.jsonl'), '{"step":1,"loss":2}\n{"step":1,"heldOut":{"loss":3}}\n');
-    const files = new Map([['model.safetensors', new Uint8Array(8)]]);
-    await writeCheckpoint(
-      other,
-      1,
-      files,
-      { step: 1, config: { name: 'a GPT', vocabulary: 7 } },
-      { keep: 1 },
+    await writeFile(
+      join(other, 'metrics.jsonl'),
+      '{"step":1,"loss":2}\n{"step":1,"heldOut":{"textLoss":3}}\n',
     );
+    const config = { kind: 'language', name: 'a-gpt', data: { arithmetic: 1 } };
+    const state = { step: 1, batches: 1, best: null, config };
+    await writeCheckpoint(other, 1, new Map(), state, { keep: 1 });
     await succeeds(['report', other]);
     const page = await readFile(join(other, 'report.html'), 'utf8');
-    expect(page).toContain('<h1>a GPT</h1>');
-    expect(page).toMatch(/No plans are shown: the checkpoint holds no plan predictor/);
-    expect(page).toContain('Held-out loss');
+    expect(page).toContain('<h1>a-gpt</h1>');
+    expect(page).toContain('No plans are shown: the checkpoint holds a language model');
+    expect(page).toContain('Held-out text loss');
   });
 
   it('refuses a folder that is no run', async () => {

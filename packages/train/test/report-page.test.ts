@@ -60,17 +60,15 @@ describe('the charts of a run', () => {
       ['Throughput', 'linear'],
     ]);
     expect(lines(optimiser[2]!)[0]!.values[0]).toBe(1600);
-    const steps = chartsOf(RECORDS, null).optimiser[2]!;
-    expect([lines(steps)[0]!.name, lines(steps)[0]!.values[0]]).toEqual(['steps/s', 50]);
   });
 
   it('are of whatever numbers a run of another kind has logged', () => {
     const records: MetricsRecord[] = [
       { step: 1, loss: 4, 'cross-entropy': 3, note: 'text', lr: 1 },
       { step: 2, loss: null, 'cross-entropy': 2, auxiliary: -1, lr: 1 },
-      { step: 2, heldOut: { loss: 2.5, perplexity: 12 } },
+      { step: 2, heldOut: { textLoss: 2.5, perplexity: 12 } },
     ];
-    const charts = chartsOf(records, null);
+    const charts = chartsOf(records, 8);
     expect(lines(charts.loss[0]!)[0]!.values).toEqual([4, null]);
     expect(lines(charts.loss[1]!).map(({ name, values }) => [name, values])).toEqual([
       ['cross-entropy', [3, 2]],
@@ -78,7 +76,7 @@ describe('the charts of a run', () => {
     ]);
     // What is negative has no logarithm.
     expect(charts.loss[1]!.scale).toBe('linear');
-    expect(charts.heldOut.map(({ title }) => title)).toEqual(['Held-out loss', 'Held-out perplexity']);
+    expect(charts.heldOut.map(({ title }) => title)).toEqual(['Held-out text loss', 'Held-out perplexity']);
     expect(charts.optimiser.map(({ title }) => title)).toEqual(['Learning rate']);
   });
 
@@ -88,7 +86,7 @@ describe('the charts of a run', () => {
         { step: 1, loss: 1 },
         { step: 2, loss: 0 },
       ],
-      null,
+      8,
     ).loss[0]!;
     expect(chart).toMatchObject({ scale: 'log', series: [{ values: [1, null] }] });
   });
@@ -106,10 +104,14 @@ describe('the figures at the top', () => {
   });
 
   it('are those that there are', () => {
-    const records = [2.5, 2, 3].map((loss, i) => ({ step: 10 * (i + 1), heldOut: { loss } }));
-    expect(tilesOf(records, { maxSteps: null, textsPerStep: null, parameters: null })).toEqual([
-      { name: 'Steps', value: '30', note: '' },
-      { name: 'Best held-out loss', value: '2', note: 'at step 20' },
+    const records = [2.5, 2, 3].map((textLoss, i) => ({
+      step: 10 * (i + 1),
+      heldOut: { textLoss, exact: i / 4 },
+    }));
+    expect(tilesOf(records, { maxSteps: 30, textsPerStep: 8, parameters: null })).toEqual([
+      { name: 'Steps', value: '30', note: 'of 30' },
+      { name: 'Best held-out score', value: '50.0 %', note: 'values exact, at step 30' },
+      { name: 'Best held-out text loss', value: '2', note: 'at step 20' },
     ]);
   });
 });

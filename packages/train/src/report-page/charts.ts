@@ -39,12 +39,8 @@ const SHARES = ['value', 'exact', 'plan'];
 const scores = z.record(z.string(), z.looseObject({ count: z.number(), value: z.number() }));
 const evaluation = z.looseObject({ byOperations: scores.optional() });
 
-/**
- * The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs.
- *
- * @param textsPerStep Null where it is not known: throughput is then in steps.
- */
-export function chartsOf(records: readonly MetricsRecord[], textsPerStep: number | null): Charts {
+/** The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs. */
+export function chartsOf(records: readonly MetricsRecord[], textsPerStep: number): Charts {
   const logged = records.filter((record) => !('heldOut' in record));
   const evaluations = records.flatMap(({ step, heldOut }) => {
     const read = evaluation.safeParse(heldOut);
@@ -68,10 +64,9 @@ function lossCharts(logged: readonly MetricsRecord[]): Chart[] {
   ].filter(hasValues);
 }
 
-function optimiserCharts(logged: readonly MetricsRecord[], textsPerStep: number | null): Chart[] {
+function optimiserCharts(logged: readonly MetricsRecord[], textsPerStep: number): Chart[] {
   const steps = logged.map(({ step }) => step);
-  const perSecond = column(logged, 'stepMs').map((ms) => ms && ((textsPerStep ?? 1) * 1000) / ms);
-  const unit = textsPerStep === null ? 'steps' : 'texts';
+  const perSecond = column(logged, 'stepMs').map((ms) => ms && (textsPerStep * 1000) / ms);
   return [
     chart('Learning rate', '', steps, [line('lr', column(logged, 'lr'))], 'linear'),
     smoothChart('Gradient norm', 'before clipping', steps, [
@@ -79,9 +74,9 @@ function optimiserCharts(logged: readonly MetricsRecord[], textsPerStep: number 
     ]),
     smoothChart(
       'Throughput',
-      `${unit} per second, waits for data included`,
+      'texts per second, waits for data included',
       steps,
-      [{ name: `${unit}/s`, values: perSecond }],
+      [{ name: 'texts/s', values: perSecond }],
       'linear',
     ),
   ].filter(hasValues);
@@ -119,7 +114,7 @@ function heldOutCharts(evaluations: readonly Evaluated[]): Chart[] {
     },
     ...names
       .filter((name) => !SHARES.includes(name))
-      .map((name) => chart(`Held-out ${name}`, '', steps, [line(name, column(fields, name))])),
+      .map((name) => chart(`Held-out ${spaced(name)}`, '', steps, [line(name, column(fields, name))])),
   ].filter(hasValues);
 }
 
@@ -141,6 +136,9 @@ function valueBand(fields: readonly Evaluated['heldOut'][]): Series[] {
   });
   return [bound('high', 1), bound('low', 0)];
 }
+
+/** `textLoss` as `text loss`. */
+const spaced = (name: string): string => name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`);
 
 const operations = (n: string): string => `${n} operation${n === '1' ? '' : 's'}`;
 

@@ -1,8 +1,7 @@
-import { ModelError, type PredictorModel } from '@dag/model';
+import type { PredictorModel } from '@dag/model';
 import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { z } from 'zod';
-import { findCheckpoint, type Checkpoint } from '../checkpoint.js';
+import { join } from 'node:path';
+import { findCheckpoint } from '../checkpoint.js';
 import type { TrainConfig } from '../config.js';
 import { TrainError } from '../error.js';
 import { answerAll, summarize } from '../evaluate.js';
@@ -14,16 +13,6 @@ import { chartsOf } from './charts.js';
 import { chooseExamples } from './examples.js';
 import { reportPage, type Evaluation } from './page.js';
 import { tilesOf } from './tiles.js';
-
-/** What is used of a run's configuration, whatever its model is. */
-const anyState = z.looseObject({
-  config: z.looseObject({
-    name: z.string().optional(),
-    maxSteps: z.number().optional(),
-    batchSize: z.number().optional(),
-    accumulate: z.number().default(1),
-  }),
-});
 
 export interface ReportOptions {
   /** How many plans are drawn. */
@@ -37,22 +26,27 @@ export interface ReportOptions {
  * configuration's held-out expressions, and example plans as graphs, wrong ones first.
  *
  * @param folder The run's, with metrics.jsonl and checkpoints.
- * @throws {TrainError} `bad-input` where the folder is no run's or nothing is logged yet, `no-checkpoint`, `io`.
+ * @throws {TrainError} `bad-input` where the folder is no run's or nothing is logged yet, `no-checkpoint`, `bad-checkpoint`,
+ *   `io`.
  */
 export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
   const { records, damaged } = await metricsOf(folder);
   const checkpoint = await findCheckpoint(folder, 'best', warn);
-  const { config } = anyState.catch({ config: { accumulate: 1 } }).parse(checkpoint.state);
-  const textsPerStep = config.batchSize === undefined ? null : config.batchSize * config.accumulate;
-  const charts = chartsOf(records, textsPerStep);
-  const predictor = openPredictor(checkpoint);
-  const parameters = 'reason' in predictor ? null : sizeOf(predictor.model);
+  const config = checkpointConfig(checkpoint);
+  const textsPerStep = config.batchSize * config.accumulate;
+  const model = config.kind === 'predictor' ? loadModel(checkpoint) : null;
   return reportPage({
-    name: config.name ?? basename(resolve(folder)),
-    tiles: tilesOf(records, { maxSteps: config.maxSteps ?? null, textsPerStep, parameters }),
-    charts,
+    name: config.name,
+    tiles: tilesOf(records, {
+      maxSteps: config.maxSteps,
+      textsPerStep,
+      parameters: model && sizeOf(model),
+    }),
+    charts: chartsOf(records, textsPerStep),
     checkpoint,
-    evaluation: 'reason' in predictor ? predictor : await evaluate(predictor, examples),
+    evaluation: model
+      ? await evaluate(model, config, examples)
+      : { reason: 'the checkpoint holds a language model, they are drawn of plan predictors.' },
     config,
     damaged,
     written: new Date(),
@@ -75,26 +69,10 @@ async function metricsOf(folder: string) {
   return metrics;
 }
 
-interface Predictor {
-  readonly model: PredictorModel;
-  readonly config: TrainConfig;
-}
-
-/** The plan predictor in a checkpoint, or why it holds none: then there are no plans to show. */
-function openPredictor(checkpoint: Checkpoint): Predictor | { reason: string } {
-  try {
-    return { config: checkpointConfig(checkpoint), model: loadModel(checkpoint) };
-  } catch (error) {
-    if (error instanceof TrainError || error instanceof ModelError)
-      return { reason: `the checkpoint holds no plan predictor (${error.message}).` };
-    throw error;
-  }
-}
-
 const sizeOf = ({ parameters }: PredictorModel): number =>
   [...parameters.values()].reduce((n, { size }) => n + size, 0);
 
-async function evaluate({ model, config }: Predictor, examples: number): Promise<Evaluation> {
+async function evaluate(model: PredictorModel, config: TrainConfig, examples: number): Promise<Evaluation> {
   const { examples: count, seed } = config.evaluation;
   const answers = await answerAll(model, heldOutQuestions(streamConfig(config), count, seed));
   return { summary: summarize(answers), examples: chooseExamples(answers, examples) };

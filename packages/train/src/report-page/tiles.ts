@@ -12,9 +12,9 @@ export interface Tile {
 
 /** What is known beside the metrics. */
 export interface Facts {
-  readonly maxSteps: number | null;
-  readonly textsPerStep: number | null;
-  /** Weights of the model. */
+  readonly maxSteps: number;
+  readonly textsPerStep: number;
+  /** Weights of the model; null where it was not loaded. */
   readonly parameters: number | null;
 }
 
@@ -23,7 +23,7 @@ const line = z.looseObject({
   step: z.number(),
   loss: number,
   stepMs: number,
-  heldOut: z.looseObject({ value: number, loss: number }).nullish(),
+  heldOut: z.looseObject({ value: number, exact: number, textLoss: number }).nullish(),
 });
 type Line = z.infer<typeof line>;
 
@@ -33,7 +33,7 @@ export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[]
   const { maxSteps, parameters } = facts;
   const steps = Math.max(...records.map(({ step }) => step));
   return [
-    { name: 'Steps', value: whole(steps), note: maxSteps === null ? '' : `of ${whole(maxSteps)}` },
+    { name: 'Steps', value: whole(steps), note: `of ${whole(maxSteps)}` },
     ...heldOutTiles(lines),
     ...lossTile(lines),
     ...throughputTile(lines, facts.textsPerStep),
@@ -41,16 +41,20 @@ export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[]
   ];
 }
 
+/** The best of what a model is judged by: right values, or values written exactly, and the loss on text. */
 function heldOutTiles(lines: readonly Line[]): Tile[] {
   const value = bestOf(lines, ({ heldOut }) => heldOut?.value);
-  if (value) {
-    const note = `values right, at step ${whole(value.line.step)}`;
-    return [{ name: 'Best held-out score', value: percent(value.score), note }];
-  }
-  const loss = bestOf(lines, ({ heldOut }) => (typeof heldOut?.loss === 'number' ? -heldOut.loss : null));
-  if (!loss) return [];
+  const exact = value ? null : bestOf(lines, ({ heldOut }) => heldOut?.exact);
+  const loss = bestOf(lines, ({ heldOut }) =>
+    typeof heldOut?.textLoss === 'number' ? -heldOut.textLoss : null,
+  );
+  const tile = (name: string, value: string, what: string, { step }: Line): Tile[] => [
+    { name, value, note: `${what}at step ${whole(step)}` },
+  ];
   return [
-    { name: 'Best held-out loss', value: short(-loss.score), note: `at step ${whole(loss.line.step)}` },
+    ...(value ? tile('Best held-out score', percent(value.score), 'values right, ', value.line) : []),
+    ...(exact ? tile('Best held-out score', percent(exact.score), 'values exact, ', exact.line) : []),
+    ...(loss ? tile('Best held-out text loss', short(-loss.score), '', loss.line) : []),
   ];
 }
 
@@ -71,14 +75,13 @@ function lossTile(lines: readonly Line[]): Tile[] {
     : [];
 }
 
-function throughputTile(lines: readonly Line[], textsPerStep: number | null): Tile[] {
+function throughputTile(lines: readonly Line[], textsPerStep: number): Tile[] {
   const times = lines.flatMap(({ stepMs }) => stepMs ?? []);
   if (times.length === 0) return [];
   const stepMs = median(times);
-  const perSecond = ((textsPerStep ?? 1) * 1000) / stepMs;
+  const perSecond = (textsPerStep * 1000) / stepMs;
   const value = perSecond < 10 ? short(perSecond) : whole(Math.round(perSecond));
-  const unit = textsPerStep === null ? 'steps' : 'texts';
-  return [{ name: 'Throughput', value, note: `${unit}/s, ${short(stepMs)} ms a step` }];
+  return [{ name: 'Throughput', value, note: `texts/s, ${short(stepMs)} ms a step` }];
 }
 
 const whole = (n: number): string => n.toLocaleString('en-US');
