@@ -4,6 +4,7 @@ export { type DagTensors } from './dag-tensors.js';
 export { describe } from './describe.js';
 export { detensorize } from './detensorize.js';
 export { TensorizeError, type TensorizeErrorCode } from './error.js';
+export { isIdentity, readPlan, type Plan, type PlanStep, type Term } from './plan.js';
 export { compile, type Domain, type Operand, type Program, type Step } from './program.js';
 export { type Source } from './source.js';
 export { tensorizeWithSymbols, type Template } from './template.js';

@@ -25,8 +25,12 @@ export interface Plan {
   readonly steps: readonly PlanStep[];
 }
 
-/** Reads graph `index`, leaving out what its value does not depend on. Throws `bad-tensors` and `bad-option`. */
-export function readPlan(tensors: DagTensors, index: number): Plan {
+/**
+ * Reads graph `index`, leaving out what its value does not depend on.
+ *
+ * @throws TensorizeError `bad-tensors` where lengths are not the format's, `bad-option` for the index
+ */
+export function readPlan(tensors: DagTensors, index = 0): Plan {
   checkTensors(tensors);
   checkIndex(tensors, index);
   const { depth, O, G } = tensors;

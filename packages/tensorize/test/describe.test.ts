@@ -1,6 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { describe as describePlan, requiredDepth, tensorize, tensorizeAll, zeroDag } from '../src/index.js';
+import {
+  describe as describePlan,
+  isIdentity,
+  readPlan,
+  requiredDepth,
+  tensorize,
+  tensorizeAll,
+  zeroDag,
+} from '../src/index.js';
 import { anyTree } from './expressions.js';
 
 describe('a described plan', () => {
@@ -76,6 +84,42 @@ describe('a described plan', () => {
         expect(text).not.toContain('undefined');
         expect(text).toMatch(stepLines.length === 0 ? /^value = n0$/m : /^value = s\d+$/m);
       }),
+    );
+  });
+});
+
+describe('a plan that is read', () => {
+  it('holds the numbers and steps that the value depends on, and unused steps as identities', () => {
+    const plan = readPlan(tensorize('8 / (5 - 6)', { depth: 4 }));
+    expect(plan.initial).toEqual([0, 1, 2]);
+    const [difference, quotient, ...unused] = plan.steps;
+    expect(difference).toEqual({
+      index: 0,
+      gate: 1,
+      terms: [
+        { node: 1, coefficient: 1 },
+        { node: 2, coefficient: -1 },
+      ],
+    });
+    expect(quotient).toEqual({
+      index: 1,
+      gate: 0,
+      terms: [
+        { node: 0, coefficient: 1 },
+        { node: 4, coefficient: -1 },
+      ],
+    });
+    expect(unused.map(isIdentity)).toEqual([true, true]);
+    expect([difference!, quotient!].map(isIdentity)).toEqual([false, false]);
+  });
+
+  it('can be any graph of a batch', () => {
+    expect(readPlan(tensorizeAll(['1', null], { depth: 2 }), 1)).toEqual({
+      initial: [],
+      steps: [{ index: 1, gate: 1, terms: [] }],
+    });
+    expect(() => readPlan(zeroDag({ depth: 1, size: 1 }), 1)).toThrow(
+      expect.objectContaining({ code: 'bad-option' }),
     );
   });
 });

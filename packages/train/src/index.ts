@@ -54,4 +54,5 @@ export { evaluateModel, loadModel, modelConfig, streamConfig, train } from './pr
 export { loadPretrained, pretrainedCheckpoint } from './pretrained.js';
 export { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from './questions.js';
 export { formatScores, formatSummary } from './report.js';
+export { runReport, type ReportOptions } from './report-page/run-report.js';
 export { checkpointConfig, type TrainOptions, type TrainResult } from './trainer.js';

@@ -1,4 +1,5 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { TrainError } from './error.js';
@@ -57,9 +58,29 @@ export function openMetrics(path: string): Metrics {
 /** Whether a line is whole and tells of a step up to `step`. */
 function isUpTo(step: number, text: string): boolean {
   if (!text.endsWith('\n')) return false;
+  const line = readLine(text);
+  return line !== null && line.step <= step;
+}
+
+/**
+ * The lines of a metrics file in their order, and how many are left out because they are damaged, as the last one is
+ * where a process was killed while it wrote.
+ * @throws TrainError `io` where the file cannot be read.
+ */
+export async function readMetrics(path: string): Promise<{ records: MetricsRecord[]; damaged: number }> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new TrainError('io', `metrics ${path}: ${(error as Error).message}`, { cause: error });
+  });
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const records = lines.map(readLine).filter((line) => line !== null);
+  return { records, damaged: lines.length - records.length };
+}
+
+/** A line of the file; null where it is damaged. */
+function readLine(text: string): MetricsRecord | null {
   try {
-    return record.parse(JSON.parse(text)).step <= step;
+    return record.parse(JSON.parse(text));
   } catch {
-    return false;
+    return null;
   }
 }

@@ -64,12 +64,12 @@ class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> 
 
   async evaluate() {
     const summary = await evaluateModel(this.model, this.config);
-    const { count, value, exact, plan } = summary;
+    const { count, value, exact, plan, byOperations } = summary;
     return {
       summary,
       score: value,
       line: `${percent(value)} of ${count} held-out values right, ${percent(plan)} of plans`,
-      metrics: { value, exact, plan },
+      metrics: { value, exact, plan, byOperations },
     };
   }
 }

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { writeCheckpoint } from '../src/checkpoint.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
@@ -119,7 +120,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('dag --help', () => {
-  it.each([[[]], [['train']], [['eval']], [['predict']], [['export']], [['prepare']]])(
+  it.each([[[]], [['train']], [['eval']], [['predict']], [['report']], [['export']], [['prepare']]])(
     'fits 80 columns: dag %p --help',
     async (command) => {
       const help = await succeeds([...command, '--help']);
@@ -357,6 +358,69 @@ describe('dag predict', () => {
     expect(code).toBe(0);
     expect(predicted.parse(JSON.parse(stdout)).checkpoint).toMatch(/step-00000012$/);
     expect(stderr).toMatch(/^dag: skipped: .*step-00000013 is damaged/);
+  });
+});
+
+describe('dag report', () => {
+  it('writes a page into the folder of the run, and says where', async () => {
+    const file = join('runs', 'tiny', 'report.html');
+    expect(await succeeds(['report', 'runs/tiny'])).toMatch(/^runs\/tiny\/report\.html: \d+ kB\n$/);
+    const page = await readFile(join(folder, file), 'utf8');
+    expect(page).toMatch(/^<!doctype html>/);
+    expect(page).toContain('<h1>tiny</h1>');
+    expect(page).toContain('step-00000012');
+    expect(page.match(/<svg\s+class="plan"/g)).toHaveLength(16);
+    await rm(join(folder, file));
+  });
+
+  it('draws as many plans as it is told, into the file that it is told, of the newest run', async () => {
+    const out = join(folder, 'page.html');
+    const stdout = await succeeds(['report', 'latest', '--examples=3', '--out', out]);
+    expect(stdout).toMatch(/page\.html: /);
+    expect((await readFile(out, 'utf8')).match(/<svg\s+class="plan"/g)).toHaveLength(6);
+  });
+
+  it('leaves out a line that was cut off, and says so on the page', async () => {
+    const cut = join(folder, 'cut');
+    await cp(run, cut, { recursive: true });
+    await appendFile(join(cut, 'metrics.jsonl'), '{"step":13,"lo');
+    await succeeds(['report', cut, '--examples=0']);
+    const page = await readFile(join(cut, 'report.html'), 'utf8');
+    expect(page).toContain('One line of metrics.jsonl was damaged and is left out.');
+    expect(page).not.toContain('class="plan"');
+  });
+
+  it('shows no plans where the checkpoint holds a model of another kind, but all else', async () => {
+    const other = join(folder, 'other');
+    await mkdir(other);
+    await writeFile(
+      join(other, 'metrics.jsonl'),
+      '{"step":1,"loss":2}\n{"step":1,"heldOut":{"textLoss":3}}\n',
+    );
+    const config = { kind: 'language', name: 'a-gpt', data: { arithmetic: 1 } };
+    const state = { step: 1, batches: 1, best: null, config };
+    await writeCheckpoint(other, 1, new Map(), state, { keep: 1 });
+    await succeeds(['report', other]);
+    const page = await readFile(join(other, 'report.html'), 'utf8');
+    expect(page).toContain('<h1>a-gpt</h1>');
+    expect(page).toContain('No plans are shown: the checkpoint holds a language model');
+    expect(page).toContain('Held-out text loss');
+  });
+
+  it('refuses a folder that is no run', async () => {
+    await fails(['report', 'nowhere'], /nowhere has no metrics\.jsonl; the folder of a run is expected/);
+    const empty = join(folder, 'nothing');
+    await mkdir(empty);
+    await writeFile(join(empty, 'metrics.jsonl'), '{"st');
+    await fails(['report', empty], /metrics\.jsonl has no sound line yet/);
+    await writeFile(join(empty, 'metrics.jsonl'), '{"step":1,"loss":2}\n');
+    await fails(['report', empty], /no checkpoint in .*nothing/);
+    await fails(['report', 'runs/tiny', '--examples=-1'], /a whole number from 0 is expected/);
+  });
+
+  it('names a file that cannot be written', async () => {
+    const out = join(folder, 'no', 'page.html');
+    await fails(['report', 'runs/tiny', '--out', out], /page\.html cannot be written: ENOENT.*; --out names/);
   });
 });
 

@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { openMetrics } from '../src/metrics.js';
+import { openMetrics, readMetrics } from '../src/metrics.js';
 
 let folder: string;
 let path: string;
@@ -60,4 +60,20 @@ test('what the system refuses is an error that names the file', async () => {
   expect(() => openMetrics(join(folder, 'file', 'metrics.jsonl'))).toThrow(
     expect.objectContaining({ code: 'io', message: expect.stringMatching(/metrics .*file.*: /) }),
   );
+});
+
+test('a file is read without the lines that are damaged, which are counted', async () => {
+  const metrics = openMetrics(path);
+  for (const step of [1, 2]) metrics.append({ step, loss: Number.NaN });
+  metrics.close();
+  expect(await readMetrics(path)).toEqual({
+    records: [
+      { step: 1, loss: null },
+      { step: 2, loss: null },
+    ],
+    damaged: 0,
+  });
+  await appendFile(path, '{"loss":1}\n\n{"step":3,"lo');
+  expect(await readMetrics(path)).toMatchObject({ records: [{ step: 1 }, { step: 2 }], damaged: 2 });
+  await expect(readMetrics(join(folder, 'none'))).rejects.toMatchObject({ code: 'io' });
 });

@@ -139,6 +139,7 @@ describe('a run', () => {
       value: expect.any(Number),
       exact: expect.any(Number),
       plan: expect.any(Number),
+      byOperations: expect.objectContaining({ 1: expect.objectContaining({ count: expect.any(Number) }) }),
     });
   });
 

@@ -9,6 +9,7 @@ import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { predictCommand } from './predict.js';
 import { prepareCommand } from './prepare.js';
+import { reportCommand } from './report.js';
 import { trainCommand } from './train.js';
 
 const program = new Command('dag')
@@ -16,6 +17,7 @@ const program = new Command('dag')
   .addCommand(trainCommand())
   .addCommand(evalCommand())
   .addCommand(predictCommand())
+  .addCommand(reportCommand())
   .addCommand(exportCommand())
   .addCommand(generateCommand())
   .addCommand(prepareCommand())

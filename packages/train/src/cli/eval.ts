@@ -1,5 +1,5 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import type { Checkpoint } from '../checkpoint.js';
 import type { TrainConfig } from '../config.js';
@@ -20,6 +20,7 @@ import {
   type ModelOptions,
 } from './checkpoint-option.js';
 import { toJson } from './json.js';
+import { atLeast } from './whole-number.js';
 
 interface EvalOptions extends ModelOptions {
   readonly expressions?: string;
@@ -156,15 +157,6 @@ function failure(a: Answer): string {
       .join('\n');
   return `  ${text} = ${expected}\n  predicted: ${value}\n${indented(predicted)}\n  right:\n${indented(right)}`;
 }
-
-const atLeast =
-  (least: number) =>
-  (text: string): number => {
-    const n = Number(text);
-    if (!Number.isInteger(n) || n < least)
-      throw new InvalidArgumentError(`a whole number from ${least} is expected.`);
-    return n;
-  };
 
 async function readQuestions(file: string): Promise<Question[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {

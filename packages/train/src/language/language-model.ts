@@ -71,7 +71,7 @@ class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, Langua
 
   async evaluate() {
     const summary = evaluateLanguageModel(this.model, this.config);
-    const { textLoss, count, exact, plan } = summary;
+    const { textLoss, count, exact, plan, byOperations } = summary;
     const lines = [
       ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
       ...(count === 0 ? [] : [`${percent(exact)} of ${count} held-out values written exactly`]),
@@ -80,7 +80,10 @@ class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, Langua
       summary,
       score: (count === 0 ? 0 : exact - 1) - (textLoss ?? 0),
       line: lines.join(', '),
-      metrics: { ...(textLoss === null ? {} : { textLoss }), ...(count === 0 ? {} : { exact, plan }) },
+      metrics: {
+        ...(textLoss === null ? {} : { textLoss }),
+        ...(count === 0 ? {} : { exact, plan, byOperations }),
+      },
     };
   }
 }

@@ -1,0 +1,52 @@
+import { describe, type DagTensors } from '@dag/tensorize';
+import { html, type Html } from './html.js';
+import { differences, planGraph, type Differences, type PlanGraph } from './plan-graph.js';
+import { planSvg, shortNumber } from './plan-svg.js';
+
+/** A text with the plan that was predicted for it and its own, both of size 1. */
+export interface Example {
+  readonly text: string;
+  readonly verdict: 'right' | 'value right, plan wrong' | 'wrong';
+  readonly predicted: DagTensors;
+  readonly value: number;
+  /** The predicted plan as an expression; empty where none can say it. */
+  readonly expression: string;
+  readonly true: DagTensors;
+  readonly expected: number;
+  /** The text as an expression. */
+  readonly trueExpression: string;
+}
+
+/** An example with both plans as graphs side by side. */
+export function exampleCard(example: Example): Html {
+  const { text, verdict, predicted, value, expression, expected, trueExpression } = example;
+  const graph = planGraph(predicted);
+  const trueGraph = planGraph(example.true);
+  return html`<article class="card example">
+    <header>
+      <h3>${text}</h3>
+      <span class="badge ${verdict === 'right' ? 'right' : 'wrong'}">${verdict}</span>
+    </header>
+    <div class="pair">
+      ${drawing('predicted', predicted, graph, differences(graph, trueGraph), value, expression)}
+      ${drawing('true', example.true, trueGraph, differences(trueGraph, graph), expected, trueExpression)}
+    </div>
+  </article>`;
+}
+
+function drawing(
+  kind: 'predicted' | 'true',
+  plan: DagTensors,
+  graph: PlanGraph,
+  marked: Differences,
+  value: number,
+  expression: string,
+): Html {
+  return html`<figure class="${kind}">
+    <figcaption>
+      <b>${kind === 'predicted' ? 'Predicted' : 'True'}</b> <code>${expression}</code> =
+      <b>${shortNumber(value)}</b>
+    </figcaption>
+    <div class="drawing">${planSvg(graph, marked, `${kind} plan: ${describe(plan)}`)}</div>
+  </figure>`;
+}

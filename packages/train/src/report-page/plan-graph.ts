@@ -1,0 +1,112 @@
+import { execute } from '@dag/executor';
+import { isIdentity, readPlan, type DagTensors } from '@dag/tensorize';
+
+/** A plan as a graph of what its value depends on; steps that only hand on a value are left out. */
+export interface PlanGraph {
+  readonly nodes: readonly PlanNode[];
+  readonly edges: readonly PlanEdge[];
+  /** The name of the node that is the value. */
+  readonly result: string;
+}
+
+export interface PlanNode {
+  /** `n0`, `n1`, … for initial nodes, `s0`, `s1`, … for the results of steps, as `describe` calls them. */
+  readonly name: string;
+  /** A step's G, 1 linear and 0 log; null for an initial node. */
+  readonly gate: number | null;
+  readonly value: number;
+}
+
+export interface PlanEdge {
+  /** The operand's node in O. Two of them may be one node here, where a step hands on the other. */
+  readonly operand: number;
+  readonly from: string;
+  readonly to: string;
+  readonly coefficient: number;
+}
+
+/** The graph of a plan of size 1. */
+export function planGraph(tensors: DagTensors): PlanGraph {
+  const { depth } = tensors;
+  const plan = readPlan(tensors);
+  const values = nodeValues(tensors);
+  const names: string[] = [];
+  const nodes: PlanNode[] = plan.initial.map((node) => {
+    names[node] = `n${node}`;
+    return { name: `n${node}`, gate: null, value: values[node]! };
+  });
+  const edges: PlanEdge[] = [];
+  for (const step of plan.steps) {
+    const node = depth + step.index;
+    if (isIdentity(step)) {
+      names[node] = names[step.terms[0]!.node]!;
+      continue;
+    }
+    const name = (names[node] = `s${step.index}`);
+    nodes.push({ name, gate: step.gate, value: values[node]! });
+    for (const { node: operand, coefficient } of step.terms)
+      edges.push({ operand, from: names[operand]!, to: name, coefficient });
+  }
+  return { nodes, edges, result: names[2 * depth - 1]! };
+}
+
+/** (2D) The value at each node. */
+function nodeValues({ depth, V_mag, V_sign, O, G }: DagTensors): Float64Array {
+  // The executor tells the last node alone. In graph i the steps after step i hand its result on to there.
+  const upTo = Array.from({ length: depth }, (_, i) => {
+    const o = O.slice();
+    const g = G.slice();
+    for (let k = i + 1; k < depth; k++) {
+      o.fill(0, 2 * depth * k, 2 * depth * (k + 1));
+      o[2 * depth * k + depth + k - 1] = 1;
+      g[k] = 1;
+    }
+    return { o, g };
+  });
+  const results = execute({
+    depth,
+    size: depth,
+    V_mag: concat(upTo.map(() => V_mag)),
+    V_sign: concat(upTo.map(() => V_sign)),
+    O: concat(upTo.map(({ o }) => o)),
+    G: concat(upTo.map(({ g }) => g)),
+  });
+  const numbers = V_mag.slice(0, depth).map((magnitude, j) => V_sign[j]! * magnitude);
+  return concat([numbers, results]);
+}
+
+function concat(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** What of a graph is not so in another one. */
+export interface Differences {
+  /** Initial nodes of another number, steps of another domain, and nodes that the other has not. */
+  readonly nodes: ReadonlySet<PlanNode>;
+  /** Coefficients. */
+  readonly edges: ReadonlySet<PlanEdge>;
+  /** Steps with another result, which may be for what stands before them. */
+  readonly results: ReadonlySet<PlanNode>;
+}
+
+export function differences(graph: PlanGraph, other: PlanGraph): Differences {
+  const others = new Map(other.nodes.map((node) => [node.name, node]));
+  const edgeKey = ({ operand, to, coefficient }: PlanEdge): string => `${operand} ${to} ${coefficient}`;
+  const otherEdges = new Set(other.edges.map(edgeKey));
+  const hasOtherValue = (node: PlanNode): boolean => !Object.is(node.value, others.get(node.name)?.value);
+  return {
+    nodes: new Set(
+      graph.nodes.filter((node) =>
+        node.gate === null ? hasOtherValue(node) : node.gate !== others.get(node.name)?.gate,
+      ),
+    ),
+    edges: new Set(graph.edges.filter((edge) => !otherEdges.has(edgeKey(edge)))),
+    results: new Set(graph.nodes.filter((node) => node.gate !== null && hasOtherValue(node))),
+  };
+}

@@ -1,0 +1,79 @@
+import type { PredictorModel } from '@dag/model';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { findCheckpoint } from '../checkpoint.js';
+import type { TrainConfig } from '../config.js';
+import { TrainError } from '../error.js';
+import { answerAll, summarize } from '../evaluate.js';
+import { readMetrics } from '../metrics.js';
+import { loadModel, streamConfig } from '../predictor.js';
+import { heldOutQuestions } from '../questions.js';
+import { checkpointConfig } from '../trainer.js';
+import { chartsOf } from './charts.js';
+import { chooseExamples } from './examples.js';
+import { reportPage, type Evaluation } from './page.js';
+import { tilesOf } from './tiles.js';
+
+export interface ReportOptions {
+  /** How many plans are drawn. */
+  readonly examples: number;
+  /** Is told of damaged checkpoints that are skipped. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * A run as one page of HTML with all that it needs: its metrics as charts, what its best checkpoint gets right of the
+ * configuration's held-out expressions, and example plans as graphs, wrong ones first.
+ *
+ * @param folder The run's, with metrics.jsonl and checkpoints.
+ * @throws {TrainError} `bad-input` where the folder is no run's or nothing is logged yet, `no-checkpoint`, `bad-checkpoint`,
+ *   `io`.
+ */
+export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
+  const { records, damaged } = await metricsOf(folder);
+  const checkpoint = await findCheckpoint(folder, 'best', warn);
+  const config = checkpointConfig(checkpoint);
+  const textsPerStep = config.batchSize * config.accumulate;
+  const model = config.kind === 'predictor' ? loadModel(checkpoint) : null;
+  return reportPage({
+    name: config.name,
+    tiles: tilesOf(records, {
+      maxSteps: config.maxSteps,
+      textsPerStep,
+      parameters: model && sizeOf(model),
+    }),
+    charts: chartsOf(records, textsPerStep),
+    checkpoint,
+    evaluation: model
+      ? await evaluate(model, config, examples)
+      : { reason: 'the checkpoint holds a language model, they are drawn of plan predictors.' },
+    config,
+    damaged,
+    written: new Date(),
+  });
+}
+
+async function metricsOf(folder: string) {
+  const path = join(folder, 'metrics.jsonl');
+  if (!existsSync(path))
+    throw new TrainError(
+      'bad-input',
+      `${folder} has no metrics.jsonl; the folder of a run is expected, as \`dag train --outDir=${folder}\` makes it`,
+    );
+  const metrics = await readMetrics(path);
+  if (metrics.records.length === 0)
+    throw new TrainError(
+      'bad-input',
+      `${path} has no sound line yet; a run writes one every \`logEvery\` steps`,
+    );
+  return metrics;
+}
+
+const sizeOf = ({ parameters }: PredictorModel): number =>
+  [...parameters.values()].reduce((n, { size }) => n + size, 0);
+
+async function evaluate(model: PredictorModel, config: TrainConfig, examples: number): Promise<Evaluation> {
+  const { examples: count, seed } = config.evaluation;
+  const answers = await answerAll(model, heldOutQuestions(streamConfig(config), count, seed));
+  return { summary: summarize(answers), examples: chooseExamples(answers, examples) };
+}

@@ -1,0 +1,298 @@
+import { tensorize } from '@dag/tensorize';
+import { describe, expect, it } from '@jest/globals';
+import { interval } from '../src/evaluate.js';
+import type { MetricsRecord } from '../src/metrics.js';
+import { chartsOf, type Chart } from '../src/report-page/charts.js';
+import { chooseExamples } from '../src/report-page/examples.js';
+import { html } from '../src/report-page/html.js';
+import { reportPage } from '../src/report-page/page.js';
+import { differences, planGraph } from '../src/report-page/plan-graph.js';
+import { planSvg, shortNumber } from '../src/report-page/plan-svg.js';
+import { tilesOf } from '../src/report-page/tiles.js';
+import { answersOf, exampleReport, NAME, RECORDS } from './report.js';
+
+const lines = ({ series }: Chart) => series.filter(({ role }) => role === 'line');
+
+describe('the charts of a run', () => {
+  const { loss, heldOut, optimiser } = chartsOf(RECORDS, 32);
+
+  it('have the loss and its components on logarithmic scales', () => {
+    expect(loss.map(({ title, scale }) => [title, scale])).toEqual([
+      ['Total loss', 'log'],
+      ['Loss by component', 'log'],
+    ]);
+    expect(lines(loss[1]!).map(({ name }) => name)).toEqual(['digits', 'count']);
+    expect(loss[0]!.steps).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
+  });
+
+  it('have the median of neighbouring steps as lines, and what was logged behind them', () => {
+    const [faint, line] = loss[0]!.series;
+    expect(faint).toMatchObject({ role: 'faint', group: 0 });
+    expect(faint!.values.slice(0, 3)).toEqual([1, 1 / 2, 1 / 3]);
+    // 120 lines: two neighbours on each side, as many on both at the ends.
+    expect(line!.values.slice(0, 4)).toEqual([1, 1 / 2, 1 / 3, 1 / 4]);
+    const spiked = RECORDS.map((record) => (record.step === 60 ? { ...record, loss: 1e6 } : record));
+    const smooth = lines(chartsOf(spiked, 32).loss[0]!)[0]!.values;
+    expect(smooth[59]).toBe(1 / 59);
+    expect(loss[0]!.note).toContain('median of 5 logged steps');
+  });
+
+  it('have held-out accuracy with its confidence, in all and by number of operations', () => {
+    const [all, by] = heldOut;
+    expect(all!.steps).toEqual([40, 80, 120]);
+    expect(lines(all!).map(({ name, values }) => [name, values[2]])).toEqual([
+      ['value', 0.75],
+      ['exact', 0.75],
+      ['plan', 0.375],
+    ]);
+    const [high, low] = all!.series;
+    expect([low!.values[2], high!.values[2]]).toEqual(interval(0.75, 100));
+    expect(by!.series.map(({ name, values }) => [name, values])).toEqual([
+      ['1 operation', [1, 1, 1]],
+      ['2 operations', [0.2, 0.4, 0.6]],
+    ]);
+  });
+
+  it('have the learning rate, the norm of the gradient, and texts per second', () => {
+    expect(optimiser.map(({ title, scale }) => [title, scale])).toEqual([
+      ['Learning rate', 'linear'],
+      ['Gradient norm', 'log'],
+      ['Throughput', 'linear'],
+    ]);
+    expect(lines(optimiser[2]!)[0]!.values[0]).toBe(1600);
+  });
+
+  it('are of whatever numbers a run of another kind has logged', () => {
+    const records: MetricsRecord[] = [
+      { step: 1, loss: 4, 'cross-entropy': 3, note: 'text', lr: 1 },
+      { step: 2, loss: null, 'cross-entropy': 2, auxiliary: -1, lr: 1 },
+      { step: 2, heldOut: { textLoss: 2.5, perplexity: 12 } },
+    ];
+    const charts = chartsOf(records, 8);
+    expect(lines(charts.loss[0]!)[0]!.values).toEqual([4, null]);
+    expect(lines(charts.loss[1]!).map(({ name, values }) => [name, values])).toEqual([
+      ['cross-entropy', [3, 2]],
+      ['auxiliary', [null, -1]],
+    ]);
+    // What is negative has no logarithm.
+    expect(charts.loss[1]!.scale).toBe('linear');
+    expect(charts.heldOut.map(({ title }) => title)).toEqual(['Held-out text loss', 'Held-out perplexity']);
+    expect(charts.optimiser.map(({ title }) => title)).toEqual(['Learning rate']);
+  });
+
+  it('leave a gap where a logarithm has none for a zero', () => {
+    const chart = chartsOf(
+      [
+        { step: 1, loss: 1 },
+        { step: 2, loss: 0 },
+      ],
+      8,
+    ).loss[0]!;
+    expect(chart).toMatchObject({ scale: 'log', series: [{ values: [1, null] }] });
+  });
+});
+
+describe('the figures at the top', () => {
+  it('are what the run came to', () => {
+    expect(tilesOf(RECORDS, { maxSteps: 1500, textsPerStep: 32, parameters: 30026 })).toEqual([
+      { name: 'Steps', value: '120', note: 'of 1,500' },
+      { name: 'Best held-out score', value: '75.0 %', note: 'values right, at step 120' },
+      { name: 'Training loss', value: '0.00833', note: 'at step 120' },
+      { name: 'Throughput', value: '1,600', note: 'texts/s, 20 ms a step' },
+      { name: 'Parameters', value: '30,026', note: 'weights' },
+    ]);
+  });
+
+  it('are those that there are', () => {
+    const records = [2.5, 2, 3].map((textLoss, i) => ({
+      step: 10 * (i + 1),
+      heldOut: { textLoss, exact: i / 4 },
+    }));
+    expect(tilesOf(records, { maxSteps: 30, textsPerStep: 8, parameters: null })).toEqual([
+      { name: 'Steps', value: '30', note: 'of 30' },
+      { name: 'Best held-out score', value: '50.0 %', note: 'values exact, at step 30' },
+      { name: 'Best held-out text loss', value: '2', note: 'at step 20' },
+    ]);
+  });
+});
+
+describe('a plan as a graph', () => {
+  it('has its numbers and steps with the value at each, and coefficients between them', () => {
+    expect(planGraph(tensorize('8 / (5 - 6)', { depth: 4 }))).toEqual({
+      nodes: [
+        { name: 'n0', gate: null, value: 8 },
+        { name: 'n1', gate: null, value: 5 },
+        { name: 'n2', gate: null, value: 6 },
+        { name: 's0', gate: 1, value: -1 },
+        { name: 's1', gate: 0, value: -8 },
+      ],
+      edges: [
+        { operand: 1, from: 'n1', to: 's0', coefficient: 1 },
+        { operand: 2, from: 'n2', to: 's0', coefficient: -1 },
+        { operand: 0, from: 'n0', to: 's1', coefficient: 1 },
+        { operand: 4, from: 's0', to: 's1', coefficient: -1 },
+      ],
+      result: 's1',
+    });
+  });
+
+  it('of a number is that number', () => {
+    const graph = planGraph(tensorize('-7', { depth: 3 }));
+    expect(graph).toEqual({ nodes: [{ name: 'n0', gate: null, value: -7 }], edges: [], result: 'n0' });
+  });
+
+  it('keeps two operands that are the same node', () => {
+    const tensors = tensorize('1 + 2', { depth: 2 });
+    // Step 0 hands n0 on, step 1 takes n0 and step 0.
+    tensors.O.set([1, 0, 0, 0, /* step 1 */ 1, 0, 1, 0]);
+    const graph = planGraph(tensors);
+    expect(graph.edges.map(({ from, to }) => `${from} → ${to}`)).toEqual(['n0 → s1', 'n0 → s1']);
+    expect(graph.nodes.at(-1)).toEqual({ name: 's1', gate: 1, value: 2 });
+    expect(planSvg(graph, differences(graph, graph), '').text.match(/class="edge/g)).toHaveLength(2);
+  });
+
+  it('differs from another in numbers, domains and coefficients, and in what follows from them', () => {
+    const graph = planGraph(tensorize('2 * 3 + 1', { depth: 4 }));
+    const marks = (other: string) => {
+      const { nodes, edges, results } = differences(graph, planGraph(tensorize(other, { depth: 4 })));
+      return {
+        nodes: [...nodes].map(({ name }) => name),
+        edges: [...edges].map(({ from, to }) => `${from} → ${to}`),
+        results: [...results].map(({ name }) => name),
+      };
+    };
+    expect(marks('2 * 3 + 1')).toEqual({ nodes: [], edges: [], results: [] });
+    expect(marks('2 * 4 + 1')).toEqual({ nodes: ['n1'], edges: [], results: ['s0', 's1'] });
+    expect(marks('2 * 3 - 1')).toEqual({ nodes: [], edges: ['n2 → s1'], results: ['s1'] });
+    expect(marks('2 * 3 * 1')).toEqual({ nodes: ['s1'], edges: ['n2 → s1', 's0 → s1'], results: ['s1'] });
+  });
+});
+
+describe('a plan as SVG', () => {
+  const graph = planGraph(tensorize('2 * 3 + 1', { depth: 4 }));
+
+  it('shows every node with its name, domain and value, every coefficient, and which node is the result', () => {
+    const { text } = planSvg(graph, differences(graph, graph), 'a plan');
+    expect([...text.matchAll(/<title>([^<]*)<\/title>/g)].map(([, title]) => title)).toEqual([
+      'n0 = 2',
+      'n1 = 3',
+      'n2 = 1',
+      's0 log = 6',
+      's1 linear = 7',
+    ]);
+    expect(text.match(/<text[^>]*>\+1<\/text>/g)).toHaveLength(4);
+    expect([...text.matchAll(/class="node ([^"]*)"/g)].map(([, classes]) => classes!.trim())).toEqual([
+      ...['initial', 'initial', 'initial', 'log', 'linear result'],
+    ]);
+    expect(text).toContain('aria-label="a plan"');
+  });
+
+  it('marks what differs', () => {
+    const other = planGraph(tensorize('2 * 5 - 1', { depth: 4 }));
+    const { text } = planSvg(graph, differences(graph, other), '');
+    expect(text.match(/class="node [^"]*marked/g)).toHaveLength(1);
+    expect(text.match(/class="edge marked/g)).toHaveLength(1);
+    expect(text.match(/class="node [^"]*differs/g)).toHaveLength(2);
+  });
+
+  it('places nothing outside, and steps below their operands', () => {
+    const { text } = planSvg(graph, differences(graph, graph), '');
+    const [width, height] = /viewBox="0 0 ([\d.]+) ([\d.]+)"/.exec(text)!.slice(1).map(Number);
+    const boxes = [
+      ...text.matchAll(/<rect\s+x="([-\d.]+)"\s+y="([-\d.]+)"\s+width="([\d.]+)"\s+height="44"/g),
+    ];
+    const [n0, n1, n2, s0, s1] = boxes.map((box) => box.slice(1).map(Number));
+    for (const [x, y, w] of [n0!, n1!, n2!, s0!, s1!]) {
+      expect(Math.min(x!, y!)).toBeGreaterThanOrEqual(0);
+      expect(x! + w!).toBeLessThanOrEqual(width!);
+      expect(y! + 44).toBeLessThanOrEqual(height!);
+    }
+    expect(n0![0]!).toBeLessThan(n1![0]!);
+    expect(n0![1]! + 44).toBeLessThan(s0![1]!);
+    expect(s0![1]! + 44).toBeLessThan(s1![1]!);
+  });
+
+  it.each([
+    [0.1 + 0.2, '0.3'],
+    [-12.5, '−12.5'],
+    [1 / 3, '0.33333333'],
+    [-1e-20, '−1e−20'],
+    [-0, '−0'],
+    [-Infinity, '−∞'],
+    [NaN, 'NaN'],
+  ])('writes %d as %s', (value, text) => {
+    expect(shortNumber(value)).toBe(text);
+  });
+});
+
+describe('example plans', () => {
+  const right = { '1': '1', '1 + 2': '1 + 2', '3 + 4': '3 + 4', '1 + 2 * 3': '1 + 2 * 3' };
+  const wrong = { '5 + 6': '5 - 6', '2 + 2': '2 * 2', '7 * 7 - 7': '7' };
+  const chosen = async (read: Readonly<Record<string, string>>, count: number) =>
+    chooseExamples(await answersOf(read), count).map(({ text, verdict }) => `${text}: ${verdict}`);
+
+  it('are wrong ones first, up to half of them, and each half as different as can be', async () => {
+    expect(await chosen({ ...right, ...wrong }, 4)).toEqual([
+      '7 * 7 - 7: wrong',
+      '5 + 6: wrong',
+      '1 + 2 * 3: right',
+      '1 + 2: right',
+    ]);
+  });
+
+  it('are more of one kind where the other has too few', async () => {
+    expect(await chosen(right, 3)).toEqual(['1 + 2 * 3: right', '1 + 2: right', '1: right']);
+    expect(await chosen({ ...wrong, '1': '1' }, 9)).toEqual([
+      '7 * 7 - 7: wrong',
+      '5 + 6: wrong',
+      '2 + 2: value right, plan wrong',
+      '1: right',
+    ]);
+    expect(await chosen({ ...right, ...wrong }, 0)).toEqual([]);
+  });
+
+  it('have both plans, as expressions too', async () => {
+    const [example] = chooseExamples(await answersOf({ 'two plus three': '2 - 3' }), 1);
+    expect(example).toEqual({
+      ...{ text: 'two plus three', verdict: 'wrong' },
+      ...{ value: -1, expression: '2 - 3', predicted: tensorize('2 - 3', { depth: 4 }) },
+      ...{ expected: 5, trueExpression: '2 + 3', true: tensorize('2 + 3', { depth: 4 }) },
+    });
+  });
+});
+
+describe('HTML', () => {
+  it('escapes every value but HTML itself', () => {
+    const inner = html`<b>${'a < b & "c"'}</b>`;
+    expect(html`<p title="${`'"`}">${inner}${null}${[1, html`<i></i>`]}</p>`.text).toBe(
+      '<p title="&#39;&#34;"><b>a &#60; b &#38; &#34;c&#34;</b>1<i></i></p>',
+    );
+  });
+});
+
+describe('the page of a run', () => {
+  it('holds nothing that is not in it: no address, no file', async () => {
+    const page = await reportPage(await exampleReport());
+    expect(page.match(/<(?:link|img|iframe|object|base)\b|@import|\burl\(/g)).toBe(null);
+    expect(page).toContain('content="default-src &#39;none&#39;;');
+  });
+
+  it('escapes what comes from files', async () => {
+    const page = await reportPage(await exampleReport());
+    expect(page).not.toContain('<img');
+    expect(page).not.toContain('<b>/checkpoints');
+    expect(page).toContain('<h1>&#60;img');
+    expect(NAME).toContain('<img');
+  });
+
+  it('says how many lines of the metrics were damaged, and why there are no plans', async () => {
+    const page = await reportPage({
+      ...(await exampleReport()),
+      damaged: 1,
+      evaluation: { reason: 'the checkpoint holds <another> model.' },
+    });
+    expect(page).toContain('One line of metrics.jsonl was damaged and is left out.');
+    expect(page).toContain('No plans are shown: the checkpoint holds &#60;another&#62; model.');
+    expect(page).not.toContain('class="plan"');
+  });
+});
