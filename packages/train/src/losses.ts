@@ -201,7 +201,9 @@ export function executionLoss(
   batch: Pick<PrefixBatch, 'shape' | 'valid' | 'values'>,
   finite: number,
 ): Tensor {
-  const value = executeDag(inDouble(plan), { maxLog: MAX_LOG });
+  const { V_mag, ...rest } = inDouble(plan);
+  // The slope of mᵖ at 0 is infinite for 0 < p < 1, which soft coefficients are: a number that nobody wrote stays away from 0.
+  const value = executeDag({ V_mag: clamp(V_mag, SMALLEST), ...rest }, { maxLog: MAX_LOG });
   const computed = value.dataSync();
   const takesPart = batch.values.map((v, i) =>
     batch.valid[i] && Number.isFinite(v) && !Number.isNaN(computed[i]) ? 1 : 0,
@@ -219,6 +221,9 @@ export function executionLoss(
   const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
   return meanOver(huber(difference), constant(takesPart, batch.shape, 'f64'), finite);
 }
+
+/** Smaller magnitudes count as this in the execution loss. */
+const SMALLEST = 1e-6;
 
 /** Executed values beyond this count as this in the execution loss. */
 const LARGEST = 1e100;
