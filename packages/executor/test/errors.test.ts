@@ -46,7 +46,7 @@ const ids = (values: number[], shape = [values.length]) => tensor(Int32Array.fro
 /** The same tensor on a device that is not there: ops look at the device before they touch the memory. */
 function elsewhere(t: Tensor): Tensor {
   return new Tensor(
-    { backend: { ...t.backend, device: 'cuda' }, storage: t.storage, owner: null },
+    { backend: { ...t.backend, device: 'cuda' }, serial: 0, storage: t.storage, owner: null },
     t.shape,
     t.dtype,
   );

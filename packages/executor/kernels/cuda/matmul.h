@@ -17,6 +17,7 @@ struct Epilogue {
   const T *bias, *residual;
   T* preactivation;
   double gelu, dropout, low, high;
+  const double* lowAt;
   int64_t accumulate;
 
   /** Element `i` of the result, of column `column`. */

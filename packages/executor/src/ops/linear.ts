@@ -2,13 +2,14 @@ import type { LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import { seedFrom, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
   /** Applied to x·weightᵀ + bias; GELU is the exact one. */
   readonly activation?: 'gelu';
   /** Probability of dropping an element after that. */
   readonly dropout?: number;
-  readonly seed?: readonly [number, number];
+  readonly seed?: SeedOption;
   /** (…, out) added last. */
   readonly residual?: Tensor;
 }
@@ -33,7 +34,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     k,
     gelu: activation === 'gelu',
     dropout,
-    seed,
+    seed: seedFrom('linear', seed, backend),
   };
   const y = empty(shape, dtype, backend);
   const preactivation = spec.gelu ? empty(shape, dtype, backend) : null;

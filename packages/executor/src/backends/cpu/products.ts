@@ -1,5 +1,5 @@
 import type { Backend, LinearSpec, MatmulSpec } from '../../backend.js';
-import { dataOf } from '../host.js';
+import { dataOf, seedOf } from '../host.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 
@@ -49,7 +49,7 @@ export function products(
         bias && dataOf(bias),
         Number(spec.gelu),
         spec.dropout,
-        ...spec.seed,
+        ...seedOf(spec.seed),
         residual && dataOf(residual),
         data,
         preactivation && dataOf(preactivation),
@@ -65,7 +65,7 @@ export function products(
         data,
         preactivation && dataOf(preactivation),
         spec.dropout,
-        ...spec.seed,
+        ...seedOf(spec.seed),
         gradSum && dataOf(gradSum),
         gradBias && dataOf(gradBias.storage),
         Number(gradBias?.accumulate),
@@ -75,7 +75,7 @@ export function products(
       const data = dataOf(y);
       if (data instanceof Float64Array) return reference.attention(spec, qkv, y, logSums);
       const { batch, time, channels, heads, dropout, seed } = spec;
-      attention(batch, time, channels, heads, dropout, ...seed, dataOf(qkv), data, dataOf(logSums));
+      attention(batch, time, channels, heads, dropout, ...seedOf(seed), dataOf(qkv), data, dataOf(logSums));
     },
     attentionBackward: (spec, qkv, y, logSums, gradY, gradQkv) => {
       const data = dataOf(gradY);
@@ -88,7 +88,7 @@ export function products(
         channels,
         heads,
         dropout,
-        ...seed,
+        ...seedOf(seed),
         dataOf(qkv),
         dataOf(y),
         dataOf(logSums),

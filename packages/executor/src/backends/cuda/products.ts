@@ -1,17 +1,17 @@
-import type { AttentionSpec, Backend, LinearSpec, MatmulSpec, Storage } from '../../backend.js';
+import type { AttentionSpec, Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
 import type { Launch } from './device.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
-import { addressOf } from './memory.js';
+import { addressOf, seedArguments } from './memory.js';
 import { matmulPrecision } from './precision.js';
 import type { rows } from './rows.js';
 
 /** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */
-const MATMUL = '(iiiiiiiiii)ppp(pppddddi)p';
-const SLICES = '(iiiiiiiiii)p(pppddddi)p';
+const MATMUL = '(iiiiiiiiii)ppp(pppddddpi)p';
+const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
 /** Members of Attention in kernels/cuda/attention.cu. */
-const ATTENTION = '(iiiiddd)';
+const ATTENTION = '(iiiidddp)';
 
 /** Numbers along k of a tile, and the fewest tiles of a slice. */
 const DEPTH = 16;
@@ -30,7 +30,7 @@ interface Epilogue {
   readonly preactivation: number;
   readonly gelu: boolean;
   readonly dropout: number;
-  readonly seed: readonly [number, number];
+  readonly seed: Seed;
   readonly accumulate: boolean;
 }
 const NOTHING_MORE: Epilogue = {
@@ -56,7 +56,7 @@ export function products(
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
-  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiddd');
+  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppidddp');
   const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
   /** Kernels for heads of up to 32·perLane. */
   const attentionOf = (perLane: number, precision: 'f32' | 'f64') => ({
@@ -95,7 +95,8 @@ export function products(
       slices,
     ];
     const epilogue = [
-      ...[more.bias, more.residual, more.preactivation, Number(more.gelu), more.dropout, ...more.seed],
+      ...[more.bias, more.residual, more.preactivation, Number(more.gelu), more.dropout],
+      ...seedArguments(more.seed),
       Number(more.accumulate),
     ];
     const launch = (partial: number): void =>
@@ -140,7 +141,7 @@ export function products(
       width,
       grid: [batch * heads, Math.ceil(time / TILE)] as const,
       row: (Math.ceil(width / 4) | 1) * 4,
-      args: [batch, time, channels, heads, dropout, ...seed],
+      args: [batch, time, channels, heads, dropout, ...seedArguments(seed)],
     };
   }
 
@@ -168,7 +169,8 @@ export function products(
           kernels.gridFor(m * n),
           THREADS,
           0,
-          ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n, dropout, ...seed],
+          ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n, dropout],
+          ...seedArguments(seed),
         );
       if (gradBias) addRows(gradSum ?? gradY, null, m, n, gradBias);
     },
