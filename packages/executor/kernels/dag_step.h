@@ -3,13 +3,18 @@
 // mathematics are described there.
 //
 // Whoever includes it defines exp64(double), log64(double) and sinCosPi64(double) → { sin, cos } before, and on CUDA
-// DAG_DEVICE as `inline __device__`. Compile without contraction: a product and a sum must round twice.
+// DAG_DEVICE as `inline __device__` and DAG_CALLED as `__noinline__ __device__`. Compile without contraction: a product
+// and a sum must round twice.
 #pragma once
 #include <cstdint>
 #include <cstring>
 
 #ifndef DAG_DEVICE
 #define DAG_DEVICE inline
+#endif
+/** Of what is long, rare and needed in many places: a compiler of CUDA puts all else where it is called. */
+#ifndef DAG_CALLED
+#define DAG_CALLED DAG_DEVICE
 #endif
 
 namespace {
@@ -107,7 +112,7 @@ DAG_DEVICE Scaled times(const Scaled& a, const Scaled& b) {
 }
 
 /** m^n for a whole n ≥ 0, by repeated squaring in twice the precision. */
-DAG_DEVICE double powWhole(double m, double n) {
+DAG_CALLED double powWhole(double m, double n) {
   if (n == 0) return 1;
   const bool odd = n < 0x1p53 && (static_cast<int64_t>(n) & 1);
   const double size = absolute(m);

@@ -85,17 +85,20 @@ export interface AttentionSpec {
   readonly seed: Seed;
 }
 
+/** A number, or storage of one f64 that holds it when the device comes to the operation. */
+export type Scalar = number | Storage;
+
 /** Key of a counter-based random stream: element `i` of the stream is a pure function of (seed, i). */
-export type Seed = readonly [low: number, high: number];
+export type Seed = readonly [low: Scalar, high: number];
 
 export interface AdamWSpec {
-  readonly lr: number;
+  readonly lr: Scalar;
   readonly beta1: number;
   readonly beta2: number;
   readonly eps: number;
   readonly weightDecay: number;
   /** Number of this step, counted from 1. */
-  readonly step: number;
+  readonly step: Scalar;
 }
 
 /** `size` graphs of depth `depth`; `shared`: `O` and `G` hold one plan for all of them. */
@@ -115,8 +118,39 @@ export interface DagFields<S> {
   readonly G: S;
 }
 
+/**
+ * Notes the work of a function once, for the device to repeat without being given it again; see step.ts. The memory that a
+ * recording works in stays with the recorder until it is released, and its recordings share it.
+ */
+export interface Recorder {
+  /** Runs `body`; → what it gave, and all numbers that the device was given with its work. */
+  trace<T>(body: () => T): readonly [result: T, trace: Trace];
+  /**
+   * Notes the work of `body`, which is not done yet.
+   *
+   * @throws {ExecutorError} `recording` where its numbers are not those of `expected`
+   */
+  record<T>(body: () => T, expected: Trace): readonly [result: T, recording: Recording];
+  /** y = x, of one dtype and length, without a kernel. */
+  copy(x: Storage, y: Storage): void;
+  /** Gives the memory back, once all recordings are released. */
+  release(): void;
+}
+
+/** What must be the same each time that work is done, in order: a kernel or a write, and its numbers without addresses. */
+export type Trace = readonly { readonly what: string; readonly numbers: readonly number[] }[];
+
+export interface Recording {
+  /** Does the work, after all that was asked for before. */
+  replay(): void;
+  release(): void;
+}
+
 export interface Backend {
   readonly device: Device;
+
+  /** A recorder of its own for a caller; null where nothing is won by one. */
+  recorder(): Recorder | null;
 
   /** New storage with unspecified contents. */
   allocate(dtype: DType, length: number): Storage;

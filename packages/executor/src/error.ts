@@ -11,6 +11,8 @@ export type ExecutorErrorCode =
   | 'memory'
   /** `backward` where there is nothing to differentiate. */
   | 'autograd'
+  /** What a recorded step cannot repeat, such as a value that JavaScript reads in its middle. */
+  | 'recording'
   /** A tensor used after the scope that owned it was left. */
   | 'released';
 

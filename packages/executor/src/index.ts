@@ -1,11 +1,4 @@
-export {
-  type Activation,
-  type Backend,
-  type Device,
-  type DType,
-  type HostArray,
-  type AdamWSpec,
-} from './backend.js';
+export { type Activation, type Backend, type Device, type DType, type HostArray } from './backend.js';
 export {
   execute,
   executeWithGradients,
@@ -27,8 +20,9 @@ export { crossEntropy } from './ops/loss.js';
 export { linear, type LinearOptions } from './ops/linear.js';
 export { matmul } from './ops/matmul.js';
 export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
-export { adamW, clipGradNorm } from './ops/optimizer.js';
+export { adamW, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
 export { cumsum, mean, sum } from './ops/reduce.js';
 export { cat, expand, narrow, permute, reshape, select, stack } from './ops/shape.js';
 export { type Shape } from './shape.js';
+export { recordStep, type RecordedStep } from './step.js';
 export { full, noGrad, ones, randn, scope, tensor, Tensor, zeros, type TensorOptions } from './tensor.js';

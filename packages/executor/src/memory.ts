@@ -13,12 +13,15 @@ export interface Scope {
 /** Storage with its backend and owner; `storage` is null once it was released. */
 export interface Buffer {
   readonly backend: Backend;
+  /** How many were made before it. */
+  readonly serial: number;
   storage: Storage | null;
   owner: Scope | null;
 }
 
 let current: Scope | null = null;
-const pools = new Map<Backend, Map<string, Storage[]>>();
+let pools = new Map<Backend, Map<string, Storage[]>>();
+let made = 0;
 let allocated = 0;
 let pooled = 0;
 
@@ -35,7 +38,7 @@ export function allocate(backend: Backend, dtype: DType, length: number, owner: 
     storage = allocateNew(backend, dtype, length);
     allocated++;
   }
-  const buffer: Buffer = { backend, storage, owner };
+  const buffer: Buffer = { backend, serial: made++, storage, owner };
   owner?.buffers.add(buffer);
   return buffer;
 }
@@ -49,6 +52,11 @@ function allocateNew(backend: Backend, dtype: DType, length: number): Storage {
     emptyPool();
     return backend.allocate(dtype, length);
   }
+}
+
+/** How many buffers were made so far: the serial of the next one. */
+export function buffersMade(): number {
+  return made;
 }
 
 /** Puts a buffer into the pool now; where it is released already, nothing. */
@@ -77,6 +85,30 @@ export function emptyPool(): void {
     for (const free of pool.values()) for (const storage of free) backend.free(storage);
   pools.clear();
   pooled = 0;
+}
+
+/** Runs `body` with a pool of its own, which goes back to the backends after it. */
+export function withOwnPool<T>(body: () => T): T {
+  const outside = { pools, pooled };
+  pools = new Map();
+  pooled = 0;
+  try {
+    return body();
+  } finally {
+    emptyPool();
+    ({ pools, pooled } = outside);
+  }
+}
+
+/** As `runScope`, but what outlives it belongs to `holder`, whatever scope is open. */
+export function runScopeFor<T>(holder: Scope, body: () => T, kept: (result: T) => Iterable<Buffer>): T {
+  const outer = current;
+  current = holder;
+  try {
+    return runScope(body, kept);
+  } finally {
+    current = outer;
+  }
 }
 
 /** Runs `body`; `kept(result)` names the buffers that outlive the scope, in the scope around it. */

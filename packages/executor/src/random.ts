@@ -1,11 +1,9 @@
-import type { Seed } from './backend.js';
-
 /**
  * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
  * (SC'11): four 32-bit words as a pure function of a 64-bit key and a counter. Any element of a stream can be
  * made by itself, so that a dropout mask does not depend on threads, blocks or the order of evaluation.
  */
-export function philox(seed: Seed, counter: number, out: Uint32Array): void {
+export function philox(seed: readonly [number, number], counter: number, out: Uint32Array): void {
   let c0 = counter >>> 0;
   let c1 = Math.floor(counter / 0x1_0000_0000) >>> 0;
   let c2 = 0;
@@ -42,7 +40,11 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 /** Calls `use` with element i = 0 … n−1 of the stream: a uniform 32-bit word each. */
-export function forEachWord(seed: Seed, n: number, use: (i: number, word: number) => void): void {
+export function forEachWord(
+  seed: readonly [number, number],
+  n: number,
+  use: (i: number, word: number) => void,
+): void {
   const block = new Uint32Array(4);
   for (let i = 0; i < n; i++) {
     if ((i & 3) === 0) philox(seed, i >>> 2, block);
@@ -51,7 +53,7 @@ export function forEachWord(seed: Seed, n: number, use: (i: number, word: number
 }
 
 /** Standard normal numbers by Box and Muller's transform, two for each pair of uniforms. */
-export function normals(seed: Seed, n: number): Float64Array {
+export function normals(seed: readonly [number, number], n: number): Float64Array {
   const out = new Float64Array(n);
   let radius = 0;
   forEachWord(seed, n + (n & 1), (i, word) => {

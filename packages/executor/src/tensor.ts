@@ -4,6 +4,7 @@ import { ExecutorError } from './error.js';
 import { allocate, currentScope, release, runScope, type Buffer } from './memory.js';
 import { normals } from './random.js';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
+import { watching, type GradientState } from './watch.js';
 
 /** How a tensor was made: what it was made from, and how to pass its gradient on to those. */
 interface TapeNode {
@@ -48,20 +49,24 @@ export class Tensor {
 
   /** @throws {ExecutorError} `released` after the scope that owned this tensor was left. */
   get storage(): Storage {
+    watching?.use(this);
     if (this.buffer.storage) return this.buffer.storage;
     throw new ExecutorError(
       'released',
-      `tensor of shape ${show(this.shape)} was released with its scope; return it from the scope to keep it`,
+      `tensor of shape ${show(this.shape)} was released with its scope, or is the result of a recorded step that was called again; ` +
+        'return it from the scope to keep it, read it before the next call',
     );
   }
 
   /** A copy of the values, row-major, once the device has computed them. */
   data(): Promise<HostArray> {
+    watching?.refuseRead(this.shape);
     return this.backend.read(this.storage);
   }
 
   /** As `data`, waiting for the device. */
   dataSync(): HostArray {
+    watching?.refuseRead(this.shape);
     return this.backend.readSync(this.storage);
   }
 
@@ -94,23 +99,27 @@ export class Tensor {
 
   /** Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`. */
   get grad(): Tensor | null {
+    this.noteGradient();
     if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storage, 0);
     this.gradientIsZero = false;
     return this.gradient;
   }
 
   set grad(gradient: Tensor | null) {
+    this.noteGradient();
     this.gradient = gradient;
     this.gradientIsZero = false;
   }
 
   /** Sets the gradient to zero, keeping its memory: the next `backward` overwrites it. */
   zeroGrad(): void {
+    this.noteGradient();
     this.gradientIsZero = true;
   }
 
   /** @internal Where the next share of the gradient goes; memory is taken at the first. */
   takeGrad(): Target {
+    this.noteGradient();
     const accumulate = this.gradient !== null && !this.gradientIsZero;
     this.gradientIsZero = false;
     this.gradient ??= new Tensor(
@@ -120,6 +129,21 @@ export class Tensor {
       this.dtype,
     );
     return { storage: this.gradient.storage, accumulate };
+  }
+
+  /** @internal */
+  get gradientState(): GradientState {
+    return { gradient: this.gradient, isZero: this.gradientIsZero };
+  }
+
+  /** @internal */
+  set gradientState({ gradient, isZero }: GradientState) {
+    this.gradient = gradient;
+    this.gradientIsZero = isZero;
+  }
+
+  private noteGradient(): void {
+    watching?.useGradient(this, this.gradientState);
   }
 
   /**
@@ -214,6 +238,11 @@ export function noGrad<T>(body: () => T): T {
   } finally {
     recording = before;
   }
+}
+
+/** Whether ops record a tape. */
+export function isRecordingTape(): boolean {
+  return recording;
 }
 
 /** Puts `out` on the tape: made by `op` from `inputs`. */
@@ -327,7 +356,7 @@ export function scope<T>(body: () => T): T {
   return runScope(body, buffersOf);
 }
 
-function* buffersOf(value: unknown): Generator<Buffer> {
+export function* buffersOf(value: unknown): Generator<Buffer> {
   if (value instanceof Tensor) {
     yield value.buffer;
     if (value.grad) yield value.grad.buffer;

@@ -2,7 +2,6 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -23,6 +22,7 @@ import {
   zeros,
 } from '../src/index.js';
 import { cudaIsMissing } from './devices.js';
+import { emulator } from './emulator.js';
 
 const dist = pathToFileURL(fileURLToPath(new URL('../dist/index.js', import.meta.url))).href;
 const folder = mkdtempSync(join(tmpdir(), 'dag-cuda-'));
@@ -310,18 +310,3 @@ emulated(
     });
   },
 );
-
-/** What the emulator lets tests see and do; see kernels/cuda/emulator/driver.cpp. */
-function emulator() {
-  const { load } = createRequire(import.meta.url)('koffi') as {
-    load: (path: string) => {
-      func: (name: string, result: string, args: string[]) => (...args: unknown[]) => unknown;
-    };
-  };
-  const library = load(process.env['DAG_CUDA_DRIVER']!);
-  return {
-    used: library.func('dagEmulatorUsed', 'double', []) as () => number,
-    order: library.func('dagEmulatorOrder', 'void', ['const char *']) as (order: string) => void,
-    fail: library.func('dagEmulatorFail', 'void', ['const char *']) as (fault: string) => void,
-  };
-}

@@ -46,7 +46,7 @@ const ids = (values: number[], shape = [values.length]) => tensor(Int32Array.fro
 /** The same tensor on a device that is not there: ops look at the device before they touch the memory. */
 function elsewhere(t: Tensor): Tensor {
   return new Tensor(
-    { backend: { ...t.backend, device: 'cuda' }, storage: t.storage, owner: null },
+    { backend: { ...t.backend, device: 'cuda' }, serial: 0, storage: t.storage, owner: null },
     t.shape,
     t.dtype,
   );
@@ -201,6 +201,16 @@ describe('a dtype error names the op and the dtypes:', () => {
       /^adamW: dtypes f32 \(2\) and f64 \(2\)/,
     ],
     [
+      'a seed in a tensor',
+      () => dropout(x(2), 0.5, [x(), 0]),
+      /^dropout: the seed is a number or a tensor of one f64, given f32 \(\)/,
+    ],
+    [
+      'a seed in a tensor of two',
+      () => linear(x(2, 2), x(2, 2), null, { dropout: 0.5, seed: [f64(2), 0] }),
+      /^linear: the seed is a number or a tensor of one f64, given f64 \(2\)/,
+    ],
+    [
       'executeDag',
       () => executeDag({ V_mag: x(2), V_sign: x(2), O: x(1, 2), G: f64(1) }),
       /^executeDag: dtypes f32 \(2\) and f64 \(1\)/,
@@ -215,6 +225,11 @@ describe('a device error names the op and both devices:', () => {
   refuses('device', [
     ['add', () => add(here, there), both],
     ['matmul', () => matmul(here, there), both],
+    [
+      'a seed in a tensor',
+      () => dropout(here, 0.5, [elsewhere(f64()), 0]),
+      /^dropout: tensors on '.*', the seed on 'cuda'/,
+    ],
     ['linear', () => linear(here, there), both],
     ['the bias of linear', () => linear(here, here, elsewhere(x(2))), both],
     ['layerNorm', () => layerNorm(here, elsewhere(x(2))), both],

@@ -78,8 +78,11 @@ function hash(text: string): number {
 }
 
 export interface ForwardOptions {
-  /** Turns dropout on; a number that no other training step uses, so that every step has masks of its own. */
-  readonly dropoutSeed?: number | undefined;
+  /**
+   * Turns dropout on; a number that no other training step uses, so that every step has masks of its own. In a recorded
+   * step (`recordStep` of the executor) a tensor of one f64.
+   */
+  readonly dropoutSeed?: number | Tensor | undefined;
   /** Position of the first token; 0 where left out. */
   readonly position?: number;
   /** What earlier calls have kept of the tokens before these, to be extended by these. Not with `position` or dropout. */
@@ -160,7 +163,7 @@ class Block {
     this.down = new Linear(`${name}.mlp.c_proj`, 4 * C, C, bias, build, residualStd);
   }
 
-  forward(x: Tensor, dropoutSeed: number | undefined, cache: BlockCache | undefined): Tensor {
+  forward(x: Tensor, dropoutSeed: number | Tensor | undefined, cache: BlockCache | undefined): Tensor {
     const { nHead: heads, dropout: p, activation = 'gelu' } = this.config;
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
     const qkv = this.attention.forward(this.ln1.forward(x));
@@ -175,7 +178,7 @@ class Block {
   }
 }
 
-function drop(x: Tensor, p: number, dropoutSeed: number | undefined, site: number): Tensor {
+function drop(x: Tensor, p: number, dropoutSeed: number | Tensor | undefined, site: number): Tensor {
   return dropoutSeed === undefined ? x : dropout(x, p, [dropoutSeed, site]);
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mul, sum, tensor, type Device } from '@dag/executor';
+import { mul, sum, tensor, type Device, type Tensor } from '@dag/executor';
 import { readFileSync } from 'node:fs';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { Gpt, ParameterBuilder } from '../src/index.js';
@@ -95,9 +95,10 @@ describe('the backbone', () => {
   it('drops differently at every step, and equally at the same one', () => {
     const gpt = new Gpt(config, new ParameterBuilder(1));
     const ids = tensor(Int32Array.of(1, 2, 3), [1, 3]);
-    const states = (dropoutSeed?: number): number[] =>
+    const states = (dropoutSeed?: number | Tensor): number[] =>
       Array.from(gpt.forward(ids, { dropoutSeed }).dataSync());
     expect(states(7)).toEqual(states(7));
+    expect(states(tensor(Float64Array.of(7)))).toEqual(states(7));
     expect(states(7)).not.toEqual(states(8));
     expect(states()).toEqual(states());
   });

@@ -14,6 +14,7 @@ constexpr int TILE = 32, WARPS = 4, ROWS = TILE / WARPS;
 struct Attention {
   int64_t batch, time, channels, heads;
   double dropout, low, high;
+  const double* lowAt;
 };
 
 template <typename T>
@@ -106,7 +107,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   T* const tileV = tileK + TILE * row;
   T* const weights = tileV + TILE * row + warpOf() * ROWS * TILE;
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
-  const Dropout<T> mask(spec.dropout, spec.low, spec.high);
+  const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   // The last tiles have the most to do: they begin first.
   const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
 
@@ -192,7 +193,7 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* log
   T* const tileV = tileK + TILE * row;
   T* const weights = tileV + TILE * row + warpOf() * ROWS * TILE;
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
-  const Dropout<T> mask(spec.dropout, spec.low, spec.high);
+  const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
 
   T sums[ROWS][PER_LANE] = {};
@@ -243,7 +244,7 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
   T* const gradients = tileG + TILE * row + warpOf() * 2 * ROWS * TILE;
   T* const weights = gradients + ROWS * TILE;
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
-  const Dropout<T> mask(spec.dropout, spec.low, spec.high);
+  const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const int64_t first = static_cast<int64_t>(blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
 
   T sumsK[ROWS][PER_LANE] = {}, sumsV[ROWS][PER_LANE] = {};

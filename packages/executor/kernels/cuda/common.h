@@ -77,14 +77,15 @@ __device__ void put(T* y, int64_t i, T value, bool accumulate) {
   y[i] = accumulate ? y[i] + value : value;
 }
 
+// Those of doubles are long: they are called, not inlined. What is fast is f32.
 __device__ inline float expOf(float x) { return expf(x); }
-__device__ inline double expOf(double x) { return exp(x); }
+[[maybe_unused]] __device__ __noinline__ double expOf(double x) { return exp(x); }
 __device__ inline float logOf(float x) { return logf(x); }
-__device__ inline double logOf(double x) { return log(x); }
+[[maybe_unused]] __device__ __noinline__ double logOf(double x) { return log(x); }
 __device__ inline float sqrtOf(float x) { return sqrtf(x); }
 __device__ inline double sqrtOf(double x) { return sqrt(x); }
 __device__ inline float erfOf(float x) { return erff(x); }
-__device__ inline double erfOf(double x) { return erf(x); }
+[[maybe_unused]] __device__ __noinline__ double erfOf(double x) { return erf(x); }
 
 /** Exact GELU, x·Φ(x): Hendrycks & Gimpel, "Gaussian Error Linear Units" (2016). */
 template <typename T>

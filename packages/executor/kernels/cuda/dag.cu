@@ -9,16 +9,18 @@
 
 #ifndef DAG_EMULATED
 #define DAG_DEVICE inline __device__
+#define DAG_CALLED __noinline__ __device__
 #endif
 
 namespace {
 
-__device__ inline double exp64(double x) { return exp(x); }
-__device__ inline double log64(double x) { return log(x); }
+// Called, not inlined: the arithmetic of a step has them in many places.
+__device__ __noinline__ double exp64(double x) { return exp(x); }
+__device__ __noinline__ double log64(double x) { return log(x); }
 struct SinCos {
   double sin, cos;
 };
-__device__ inline SinCos sinCosPi64(double x) {
+__device__ __noinline__ SinCos sinCosPi64(double x) {
   SinCos out;
   sincospi(x, &out.sin, &out.cos);
   return out;

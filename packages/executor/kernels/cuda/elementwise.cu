@@ -83,8 +83,9 @@ __device__ void unaryBackward(int64_t kind, const T* x, const T* y, const T* gra
 }
 
 template <typename T>
-__device__ void dropout(const T* x, T* y, int64_t n, double p, double low, double high, int64_t accumulate) {
-  const Dropout<T> mask(p, low, high);
+__device__ void dropout(const T* x, T* y, int64_t n, double p, double low, double high, const double* lowAt,
+                        int64_t accumulate) {
+  const Dropout<T> mask(p, low, high, lowAt);
   // A thread takes the four elements of a block of random words.
   for (int64_t block = firstIndex(); block * 4 < n; block += indexStep()) {
     const Words words = philox(mask.k0, mask.k1, static_cast<uint64_t>(block));
@@ -102,8 +103,8 @@ __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, doubl
  */
 template <typename T>
 __device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, int64_t n,
-                               int64_t activation, double p, double low, double high) {
-  const Dropout<T> mask(p, low, high);
+                               int64_t activation, double p, double low, double high, const double* lowAt) {
+  const Dropout<T> mask(p, low, high, lowAt);
   for (int64_t i = firstIndex(); i < n; i += indexStep()) {
     T g = gradY[i] * mask.factor(i);
     if (preactivation) g *= activation == 1 ? geluDerivative(preactivation[i]) : geluTanhDerivative(preactivation[i]);
@@ -147,12 +148,12 @@ DAG_KERNELS(unaryBackward, THREADS,
              int64_t accumulate),
             (kind, x, y, gradY, gradX, n, p, q, accumulate))
 DAG_KERNELS(dropout, THREADS,
-            (const T* x, T* y, int64_t n, double p, double low, double high, int64_t accumulate),
-            (x, y, n, p, low, high, accumulate))
+            (const T* x, T* y, int64_t n, double p, double low, double high, const double* lowAt, int64_t accumulate),
+            (x, y, n, p, low, high, lowAt, accumulate))
 DAG_KERNELS(linearBackward, THREADS,
             (const T* gradY, const T* preactivation, T* gradSum, int64_t n, int64_t activation, double p, double low,
-             double high),
-            (gradY, preactivation, gradSum, n, activation, p, low, high))
+             double high, const double* lowAt),
+            (gradY, preactivation, gradSum, n, activation, p, low, high, lowAt))
 DAG_KERNELS(fill, THREADS, (T* y, int64_t n, double value), (y, n, value))
 DAG_KERNEL(fill, i32, int32_t, THREADS, (T* y, int64_t n, double value), (y, n, value))
 

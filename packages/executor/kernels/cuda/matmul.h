@@ -18,6 +18,7 @@ struct Epilogue {
   T* preactivation;
   /** 0: none, 1: GELU, 2: GELU by tanh. */
   double activation, dropout, low, high;
+  const double* lowAt;
   int64_t accumulate;
 
   /** Element `i` of the result, of column `column`. */

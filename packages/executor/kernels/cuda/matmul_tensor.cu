@@ -112,7 +112,7 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
     __syncthreads();
   }
 
-  const Dropout<float> mask(epilogue.dropout, epilogue.low, epilogue.high);
+  const Dropout<float> mask(epilogue.dropout, epilogue.low, epilogue.high, epilogue.lowAt);
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; i++)
 #pragma unroll

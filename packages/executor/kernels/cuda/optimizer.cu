@@ -32,12 +32,22 @@ __device__ void scaleToNorm(T* x, int64_t n, const double* total, double maxNorm
 }
 
 /**
- * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it.
- * `correction1` is lr / (1 − β₁ᵗ), `correction2` 1 / √(1 − β₂ᵗ), `kept` 1 − lr·decay.
+ * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it. The learning
+ * rate is `*lrAt` and t `*stepAt` where those are given: numbers that a recorded step changes.
  */
 template <typename T>
-__device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double kept,
-                      double correction1, double correction2, double eps) {
+__device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double decay,
+                      double lr, double step, double eps, const double* lrAt, const double* stepAt) {
+  __shared__ double shared[3];
+  if (threadIdx.x == 0) {
+    const double rate = lrAt ? *lrAt : lr, t = stepAt ? *stepAt : step;
+    shared[0] = 1 - rate * decay;
+    shared[1] = rate / (1 - pow(beta1, t));
+    shared[2] = 1 / sqrt(1 - pow(beta2, t));
+  }
+  __syncthreads();
+  const T kept = static_cast<T>(shared[0]);
+  const T correction1 = static_cast<T>(shared[1]), correction2 = static_cast<T>(shared[2]);
   const T b1 = static_cast<T>(beta1), c1 = static_cast<T>(1 - beta1);
   const T b2 = static_cast<T>(beta2), c2 = static_cast<T>(1 - beta2);
   for (int64_t i = firstIndex(); i < n; i += indexStep()) {
@@ -46,9 +56,7 @@ __device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, do
     const T square = b2 * v[i] + c2 * g * g;
     m[i] = mean;
     v[i] = square;
-    parameter[i] = parameter[i] * static_cast<T>(kept) -
-                   static_cast<T>(correction1) * mean /
-                       (sqrtOf(square) * static_cast<T>(correction2) + static_cast<T>(eps));
+    parameter[i] = parameter[i] * kept - correction1 * mean / (sqrtOf(square) * correction2 + static_cast<T>(eps));
   }
 }
 
@@ -58,6 +66,6 @@ DAG_KERNELS(sumOfSquares, THREADS, (const T* x, int64_t n, double* partial), (x,
 DAG_EXPORT(addToTotal_f64, THREADS, (const double* partial, int64_t n, double* total), (addToTotal(partial, n, total)))
 DAG_KERNELS(scaleToNorm, THREADS, (T* x, int64_t n, const double* total, double maxNorm), (x, n, total, maxNorm))
 DAG_KERNELS(adamW, THREADS,
-            (T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double kept,
-             double correction1, double correction2, double eps),
-            (parameter, gradient, m, v, n, beta1, beta2, kept, correction1, correction2, eps))
+            (T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double decay, double lr,
+             double step, double eps, const double* lrAt, const double* stepAt),
+            (parameter, gradient, m, v, n, beta1, beta2, decay, lr, step, eps, lrAt, stepAt))

@@ -37,8 +37,9 @@ struct Dropout {
   uint32_t k0, k1, threshold;
   T scale;
 
-  __device__ Dropout(double p, double low, double high)
-      : k0(static_cast<uint32_t>(low)),
+  /** The low word of the seed is `*lowAt` where that is given: a number that a recorded step changes. */
+  __device__ Dropout(double p, double low, double high, const double* lowAt)
+      : k0(static_cast<uint32_t>(lowAt ? *lowAt : low)),
         k1(static_cast<uint32_t>(high)),
         threshold(static_cast<uint32_t>(p * 4294967296.0 + 0.5)),
         scale(static_cast<T>(1 / (1 - p))) {}

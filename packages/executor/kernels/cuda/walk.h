@@ -22,6 +22,8 @@ struct Place {
 
 template <typename Index>
 __device__ void stepTo(const Walk& walk, int first, int last, Index index, Place& place) {
+  // Unrolled it is several times as long and no faster: most walks have one or two dimensions.
+#pragma unroll 1
   for (int d = last - 1; d >= first; d--) {
     const Index size = static_cast<Index>(walk.size[d]);
     // The outermost dimension is what is left: most walks have one dimension, and so no division.

@@ -1,5 +1,5 @@
 import { ExecutorError } from '../error.js';
-import type { DType, HostArray, Storage } from '../backend.js';
+import type { DType, HostArray, Scalar, Seed, Storage } from '../backend.js';
 
 /** Storage in the memory of JavaScript. */
 export class HostStorage<A extends HostArray = HostArray> implements Storage {
@@ -58,6 +58,15 @@ export function bytesOf(dtype: DType): number {
 export function dataOf(storage: Storage): HostArray {
   if (storage instanceof HostStorage) return storage.data;
   throw new ExecutorError('device', 'storage of another device reached a backend of the host');
+}
+
+/** A number that the host can read. */
+export function numberOf(x: Scalar): number {
+  return typeof x === 'number' ? x : dataOf(x)[0]!;
+}
+
+export function seedOf([low, high]: Seed): readonly [number, number] {
+  return [numberOf(low), high];
 }
 
 /** The smallest and the largest number; null of none. */

@@ -1,12 +1,13 @@
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+import { seedFrom, type SeedOption } from './scalar.js';
 
 export interface AttentionOptions {
   readonly heads: number;
   /** Dropout on the attention weights. */
   readonly dropout?: number;
-  readonly seed?: readonly [number, number];
+  readonly seed?: SeedOption;
 }
 
 /**
@@ -35,7 +36,14 @@ export function causalAttention(
   if (!(dropout >= 0 && dropout < 1))
     throw new ExecutorError('value', `causalAttention: dropout is in [0, 1), given ${dropout}`);
   const { backend } = qkv;
-  const spec = { batch, time, channels: wide / 3, heads, dropout, seed };
+  const spec = {
+    batch,
+    time,
+    channels: wide / 3,
+    heads,
+    dropout,
+    seed: seedFrom('causalAttention', seed, backend),
+  };
   const y = empty([batch, time, wide / 3], dtype, backend);
   const logSums = empty([batch, heads, time], dtype, backend);
   backend.attention(spec, qkv.storage, y.storage, logSums.storage);

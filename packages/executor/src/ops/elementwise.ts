@@ -11,6 +11,7 @@ import {
   wantedGradOf,
   type Tensor,
 } from '../tensor.js';
+import { seedFrom, type SeedOption } from './scalar.js';
 
 function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, x);
@@ -78,11 +79,12 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  *
  * @throws {ExecutorError} `value` where p is not in [0, 1).
  */
-export function dropout(x: Tensor, p: number, seed: readonly [number, number]): Tensor {
+export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
   const dtype = commonDType('dropout', x);
   if (!(p >= 0 && p < 1)) throw new ExecutorError('value', `dropout: p is in [0, 1), given ${p}`);
   if (p === 0) return x;
   const y = empty(x.shape, dtype, x.backend);
-  x.backend.dropout(x.storage, overwrite(y), p, seed);
-  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, seed));
+  const key = seedFrom('dropout', seed, x.backend);
+  x.backend.dropout(x.storage, overwrite(y), p, key);
+  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, key));
 }

@@ -1,17 +1,18 @@
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
 import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+import { checkAlways } from '../watch.js';
 
 /** Checks that all indices are in `from` … `below` − 1. */
 export function checkIndex(op: string, index: Tensor, from: number, below: number): void {
   if (index.dtype !== 'i32')
     throw new ExecutorError('dtype', `${op}: indices are i32, given ${index.dtype} ${show(index.shape)}`);
-  // Where only the device knows them, the kernel itself holds indices in range.
-  const range = index.backend.rangeOf(index.storage);
-  if (!range) return;
-  for (const i of range)
-    if (i < from || i >= below)
-      throw new ExecutorError('value', `${op}: index ${i} is not in ${from} … ${below - 1}`);
+  checkAlways(index, () => {
+    // Where only the device knows them, the kernel itself holds indices in range.
+    for (const i of index.backend.rangeOf(index.storage) ?? [])
+      if (i < from || i >= below)
+        throw new ExecutorError('value', `${op}: index ${i} is not in ${from} … ${below - 1}`);
+  });
 }
 
 /** y[…] = x[…, index[…]]: one element of the last dimension each; an index of −1 gives 0 and no gradient. */

@@ -2,13 +2,14 @@ import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import { seedFrom, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
   /** Applied to x·weightᵀ + bias, as the functions of these names. */
   readonly activation?: Activation;
   /** Probability of dropping an element after that. */
   readonly dropout?: number;
-  readonly seed?: readonly [number, number];
+  readonly seed?: SeedOption;
   /** (…, out) added last. */
   readonly residual?: Tensor;
 }
@@ -33,7 +34,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     k,
     activation,
     dropout,
-    seed,
+    seed: seedFrom('linear', seed, backend),
   };
   const y = empty(shape, dtype, backend);
   const preactivation = activation ? empty(shape, dtype, backend) : null;

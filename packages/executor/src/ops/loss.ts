@@ -1,7 +1,8 @@
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
 import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
-import { affine } from './elementwise.js';
+import { checkAlways } from '../watch.js';
+import { affine, cast, clamp, div } from './elementwise.js';
 import { checkIndex } from './indexing.js';
 import { sum } from './reduce.js';
 
@@ -9,7 +10,8 @@ import { sum } from './reduce.js';
  * Mean over the rows of −ln softmax(logits)[target]: logits (…, V), targets (…) of dtype i32. A target of −1 is
  * left out of the mean.
  *
- * @throws {ExecutorError} `value` where every target is −1 or one is outside 0 … V−1.
+ * @throws {ExecutorError} `value` where every target is −1 or one is outside 0 … V−1; of targets that the device alone knows
+ *   the mean of none is NaN.
  */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   const backend = commonBackend('crossEntropy', logits, targets);
@@ -25,11 +27,8 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
       'shape',
       `crossEntropy: targets ${show(targets.shape)} are not the shape of logits ${show(logits.shape)} without its last dimension`,
     );
-  let counted = 0;
-  for (const t of targets.dataSync()) if (t >= 0) counted++;
-  if (counted === 0)
-    throw new ExecutorError('value', `crossEntropy: no target in ${show(targets.shape)} is counted`);
   checkIndex('crossEntropy', targets, -1, n);
+  checkCounted(targets);
   const losses = empty(targets.shape, dtype, backend);
   const logSums = empty(targets.shape, dtype, backend);
   backend.crossEntropy(logits.storage, targets.storage, losses.storage, logSums.storage, n);
@@ -43,5 +42,15 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
       n,
     ),
   );
-  return affine(sum(losses), 1 / counted);
+  // Counted where the targets are: to read them would wait for the device.
+  const counted = sum(clamp(affine(cast(targets, dtype), 1, 1), 0, 1));
+  return div(sum(losses), counted);
+}
+
+function checkCounted(targets: Tensor): void {
+  checkAlways(targets, () => {
+    const range = targets.backend.rangeOf(targets.storage);
+    if (targets.size === 0 || (range && range[1] < 0))
+      throw new ExecutorError('value', `crossEntropy: no target in ${show(targets.shape)} is counted`);
+  });
 }

@@ -2,6 +2,7 @@ import type { AdamWSpec } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
 import { commonBackend, commonDType, empty, type Tensor } from '../tensor.js';
+import { scalarOf } from './scalar.js';
 
 /**
  * Scales all gradients together to an L2 norm of at most `maxNorm`, in place; → the norm before, one f64 element.
@@ -21,11 +22,18 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Ten
   return norm;
 }
 
+export interface AdamWOptions extends Omit<AdamWSpec, 'lr' | 'step'> {
+  /** Learning rate. As a tensor of one f64, it may change from one call of a recorded step to the next. */
+  readonly lr: number | Tensor;
+  /** Number of this step, counted from 1; a tensor as `lr`. */
+  readonly step: number | Tensor;
+}
+
 /**
  * One step of AdamW (Loshchilov & Hutter 2019, algorithm 2) on `parameter` in place, with its moments `m` and `v`
  * of the same shape. A parameter without a gradient stays as it is.
  */
-export function adamW(parameter: Tensor, m: Tensor, v: Tensor, spec: AdamWSpec): void {
+export function adamW(parameter: Tensor, m: Tensor, v: Tensor, options: AdamWOptions): void {
   if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
     throw new ExecutorError(
       'shape',
@@ -34,5 +42,10 @@ export function adamW(parameter: Tensor, m: Tensor, v: Tensor, spec: AdamWSpec):
   const backend = commonBackend('adamW', parameter, m, v);
   commonDType('adamW', parameter, m, v);
   if (!parameter.grad) return;
+  const spec = {
+    ...options,
+    lr: scalarOf('adamW', 'lr', options.lr, backend),
+    step: scalarOf('adamW', 'step', options.step, backend),
+  };
   backend.adamW(spec, parameter.storage, parameter.grad.storage, m.storage, v.storage);
 }

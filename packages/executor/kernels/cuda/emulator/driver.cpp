@@ -35,6 +35,7 @@ enum Result {
   ILLEGAL_ADDRESS = 700,
   LAUNCH_FAILED = 719,
   STREAM_CAPTURE_UNSUPPORTED = 900,
+  STREAM_CAPTURE_INVALIDATED = 901,
 };
 
 struct Named {
@@ -59,6 +60,8 @@ constexpr Named ERRORS[] = {
     {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
     {STREAM_CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
      "operation not permitted when stream is capturing"},
+    {STREAM_CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+     "operation failed due to a previous error during capture"},
 };
 
 const Named* named(int code) {
@@ -133,9 +136,36 @@ int fail(int code, const char* why) {
 struct Graph {
   std::vector<std::function<int()>> work;
 };
+/** An executable one. */
+struct Executable {
+  std::vector<std::function<int()>> work;
+};
+enum Mode { GLOBAL, THREAD_LOCAL, RELAXED };
 struct Stream {
   Graph* capturing = nullptr;
+  int mode = GLOBAL;
+  bool invalidated = false;
 };
+/** The stream that is being captured. */
+Stream* captured = nullptr;
+
+/** What may not be called while work is captured ends the capture with an error. */
+int refuseCapture() {
+  if (!captured) return SUCCESS;
+  captured->invalidated = true;
+  return STREAM_CAPTURE_UNSUPPORTED;
+}
+/** What may be called only while it is captured in the relaxed mode. */
+int refuseStrictCapture() { return captured && captured->mode != RELAXED ? refuseCapture() : SUCCESS; }
+#define NOT_CAPTURED                                  \
+  if (const int code = refuseCapture(); code != SUCCESS) \
+  return code
+#define RELAXED_AT_MOST                                  \
+  if (const int code = refuseStrictCapture(); code != SUCCESS) \
+  return code
+
+/** Kernels that were launched by themselves, launches of graphs, and graphs that are not destroyed yet. */
+long kernelLaunches = 0, graphLaunches = 0, graphs = 0;
 struct Event {
   std::chrono::steady_clock::time_point at;
   bool asked = false;
@@ -147,6 +177,7 @@ struct Module {
 int submit(void* stream, std::function<int()> work) {
   Stream* const s = static_cast<Stream*>(stream);
   if (!s || !s->capturing) return work();
+  if (s->invalidated) return STREAM_CAPTURE_INVALIDATED;
   s->capturing->work.push_back(std::move(work));
   return SUCCESS;
 }
@@ -158,6 +189,11 @@ extern "C" __attribute__((visibility("default"))) double dagEmulatorUsed() { ret
 extern "C" __attribute__((visibility("default"))) void dagEmulatorFail(const char* given) {
   lost = SUCCESS;
   fault.set(given);
+}
+
+// Counts: 0 kernels that were launched by themselves, 1 launches of graphs, 2 graphs and executable ones that are there.
+extern "C" __attribute__((visibility("default"))) double dagEmulatorCount(int which) {
+  return static_cast<double>(which == 0 ? kernelLaunches : which == 1 ? graphLaunches : graphs);
 }
 
 extern "C" __attribute__((visibility("default"))) void dagEmulatorOrder(const char* given) {
@@ -246,6 +282,7 @@ API cuFuncSetAttribute(void* function, int attribute, int value) {
 
 API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
   BEGIN;
+  RELAXED_AT_MOST;
   if (bytes == 0) return INVALID_VALUE;
   if (used + bytes > capacity()) return OUT_OF_MEMORY;
   char* const block = static_cast<char*>(std::malloc(bytes));
@@ -259,6 +296,7 @@ API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
 }
 API cuMemFree_v2(unsigned long long address) {
   BEGIN;
+  RELAXED_AT_MOST;
   const auto found = blocks.find(reinterpret_cast<char*>(address));
   if (found == blocks.end()) return INVALID_VALUE;
   used -= found->second;
@@ -274,6 +312,7 @@ API cuMemGetInfo_v2(size_t* free, size_t* total) {
 }
 API cuMemHostAlloc(void** address, size_t bytes, unsigned) {
   BEGIN;
+  RELAXED_AT_MOST;
   *address = std::malloc(bytes);
   return *address ? SUCCESS : OUT_OF_MEMORY;
 }
@@ -313,40 +352,57 @@ API cuStreamCreate(void** stream, unsigned) {
   *stream = new Stream;
   return SUCCESS;
 }
-API cuStreamSynchronize(void* stream) {
+API cuStreamSynchronize(void*) {
   BEGIN;
-  return static_cast<Stream*>(stream)->capturing ? STREAM_CAPTURE_UNSUPPORTED : SUCCESS;
+  NOT_CAPTURED;
+  return SUCCESS;
 }
-API cuStreamBeginCapture_v2(void* stream, int) {
+API cuStreamBeginCapture_v2(void* stream, int mode) {
   BEGIN;
-  static_cast<Stream*>(stream)->capturing = new Graph;
+  if (captured || mode < GLOBAL || mode > RELAXED) return INVALID_VALUE;
+  captured = static_cast<Stream*>(stream);
+  *captured = {new Graph, mode, false};
+  graphs++;
   return SUCCESS;
 }
 API cuStreamEndCapture(void* stream, void** graph) {
-  BEGIN;
   Stream* const s = static_cast<Stream*>(stream);
-  *graph = s->capturing;
-  s->capturing = nullptr;
-  return *graph ? SUCCESS : INVALID_VALUE;
+  Graph* const made = s->capturing;
+  if (!made) return INVALID_VALUE;
+  // It ends also where it gives an error.
+  const int fault = begin(__func__);
+  const int code = fault != SUCCESS ? fault : s->invalidated ? STREAM_CAPTURE_INVALIDATED : SUCCESS;
+  *s = Stream();
+  captured = nullptr;
+  *graph = code == SUCCESS ? made : nullptr;
+  if (code == SUCCESS) return SUCCESS;
+  delete made;
+  graphs--;
+  return code;
 }
 API cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
   BEGIN;
-  *executable = new Graph(*static_cast<Graph*>(graph));
+  *executable = new Executable{static_cast<Graph*>(graph)->work};
+  graphs++;
   return SUCCESS;
 }
 API cuGraphLaunch(void* executable, void*) {
   BEGIN;
-  for (const auto& work : static_cast<Graph*>(executable)->work)
+  NOT_CAPTURED;
+  graphLaunches++;
+  for (const auto& work : static_cast<Executable*>(executable)->work)
     if (const int code = work(); code != SUCCESS) return code;
   return SUCCESS;
 }
 API cuGraphExecDestroy(void* executable) {
   BEGIN;
-  delete static_cast<Graph*>(executable);
+  graphs--;
+  delete static_cast<Executable*>(executable);
   return SUCCESS;
 }
 API cuGraphDestroy(void* graph) {
   BEGIN;
+  graphs--;
   delete static_cast<Graph*>(graph);
   return SUCCESS;
 }
@@ -365,6 +421,7 @@ API cuEventRecord(void* event, void* stream) {
 }
 API cuEventQuery(void* event) {
   BEGIN;
+  RELAXED_AT_MOST;
   Event* const e = static_cast<Event*>(event);
   if (e->asked) return SUCCESS;
   e->asked = true;
@@ -372,6 +429,7 @@ API cuEventQuery(void* event) {
 }
 API cuEventSynchronize(void*) {
   BEGIN;
+  RELAXED_AT_MOST;
   return SUCCESS;
 }
 API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
@@ -395,6 +453,7 @@ API cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned grid
   if (!entry || !fits || threads == 0 || threads > entry->maxThreads) return INVALID_VALUE;
   const emulator::Dim grid{gridX, gridY, gridZ}, block{blockX, blockY, blockZ};
   const emulator::Launch launch{entry->kernel(parameters), grid, block, sharedBytes};
+  if (!captured) kernelLaunches++;
   return submit(stream, [launch, entry] {
     const char* const problem = emulator::run(launch);
     if (!problem) return static_cast<int>(SUCCESS);

@@ -1,5 +1,5 @@
 import type { Backend } from '../../backend.js';
-import { dataOf } from '../host.js';
+import { dataOf, seedOf } from '../host.js';
 import { UNARY_KINDS } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
@@ -33,7 +33,7 @@ export function elementwise(library: Library): Pick<Backend, 'unary' | 'unaryBac
     dropout: (x, y, p, seed) => {
       const to = dataOf(y.storage);
       const kernel = to instanceof Float32Array ? dropout.f32 : dropout.f64;
-      kernel(dataOf(x), to, to.length, p, ...seed, Number(y.accumulate));
+      kernel(dataOf(x), to, to.length, p, ...seedOf(seed), Number(y.accumulate));
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Backend } from '../../backend.js';
-import { dataOf } from '../host.js';
+import { dataOf, numberOf } from '../host.js';
 import type { Library } from './library.js';
 import { precisionOf, precisions } from './precisions.js';
 
@@ -14,7 +14,9 @@ export function optimizer(library: Library): Pick<Backend, 'sumOfSquares' | 'sca
     sumOfSquares: (x, total) => sumOfSquares[precisionOf(x)](dataOf(x), x.length, dataOf(total)),
     scaleToNorm: (x, total, maxNorm) =>
       scaleToNorm[precisionOf(x)](dataOf(x), x.length, dataOf(total), maxNorm),
-    adamW: ({ lr, beta1, beta2, eps, weightDecay, step }, parameter, gradient, m, v) => {
+    adamW: (spec, parameter, gradient, m, v) => {
+      const { beta1, beta2, eps, weightDecay } = spec;
+      const [lr, step] = [numberOf(spec.lr), numberOf(spec.step)];
       coefficients[0] = beta1;
       coefficients[1] = 1 - beta1;
       coefficients[2] = beta2;

@@ -1,5 +1,5 @@
 import type { Backend, LinearSpec, MatmulSpec } from '../../backend.js';
-import { dataOf } from '../host.js';
+import { dataOf, seedOf } from '../host.js';
 import { activationKind } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
@@ -50,7 +50,7 @@ export function products(
         bias && dataOf(bias),
         activationKind(spec.activation),
         spec.dropout,
-        ...spec.seed,
+        ...seedOf(spec.seed),
         residual && dataOf(residual),
         data,
         preactivation && dataOf(preactivation),
@@ -67,7 +67,7 @@ export function products(
         preactivation && dataOf(preactivation),
         activationKind(spec.activation),
         spec.dropout,
-        ...spec.seed,
+        ...seedOf(spec.seed),
         gradSum && dataOf(gradSum),
         gradBias && dataOf(gradBias.storage),
         Number(gradBias?.accumulate),
@@ -77,7 +77,7 @@ export function products(
       const data = dataOf(y);
       if (data instanceof Float64Array) return reference.attention(spec, qkv, y, logSums);
       const { batch, time, channels, heads, dropout, seed } = spec;
-      attention(batch, time, channels, heads, dropout, ...seed, dataOf(qkv), data, dataOf(logSums));
+      attention(batch, time, channels, heads, dropout, ...seedOf(seed), dataOf(qkv), data, dataOf(logSums));
     },
     attentionBackward: (spec, qkv, y, logSums, gradY, gradQkv) => {
       const data = dataOf(gradY);
@@ -90,7 +90,7 @@ export function products(
         channels,
         heads,
         dropout,
-        ...seed,
+        ...seedOf(seed),
         dataOf(qkv),
         dataOf(y),
         dataOf(logSums),

@@ -1,3 +1,4 @@
+import type { Trace } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { builtFile, environment, requireHere } from '../native.js';
 import { Driver, SUCCESS } from './driver.js';
@@ -32,6 +33,8 @@ export class CudaDevice {
   /** Most bytes of shared memory of a block. */
   readonly sharedLimit: number;
   readonly stream: bigint;
+  /** Where the numbers of all work are noted while a step is recorded. */
+  trace: Trace[number][] | null = null;
   readonly #modules = new Map<string, bigint>();
   /** Values of the parameters of a launch, and where each lies. */
   readonly #words: Int32Array;
@@ -80,6 +83,7 @@ export class CudaDevice {
         allowed = shared;
       }
       this.#setParameters(types, args);
+      this.trace?.push({ what: `the kernel ${name}`, numbers: [x, y, z, ...numbersOf(types, args)] });
       const { pointers } = this.#addresses;
       const code = driver.try(
         'cuLaunchKernel',
@@ -168,6 +172,14 @@ export class CudaDevice {
       );
     }
   }
+}
+
+/** Arguments without addresses. */
+function numbersOf(types: string, args: readonly Argument[]): number[] {
+  const kinds = types.replace(/[()]/g, '');
+  return args.flatMap((value, i) =>
+    typeof value !== 'number' ? [...value] : kinds[i] === 'p' ? [] : [value],
+  );
 }
 
 function attribute(driver: Driver, device: number, which: number): number {

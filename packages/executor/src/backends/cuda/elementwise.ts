@@ -3,7 +3,7 @@ import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
 import { BINARY_KINDS, SHARES, SHARES_OF, UNARY_KINDS, type Share } from '../kinds.js';
 import { Kernels, PARALLEL, precisionOf, THREADS, written } from './kernels.js';
-import { addressOf, cudaStorage } from './memory.js';
+import { addressOf, cudaStorage, seedArguments } from './memory.js';
 import { contiguous, packWalk, type PackedWalk } from './walk.js';
 
 /** A copy is a share, too: of the operand itself. */
@@ -34,7 +34,7 @@ export function elementwise(
   const casts = { f32: cast('f32'), f64: cast('f64'), i32: cast('i32') };
   const unary = kernels.precisions('elementwise', 'unary', 'ippidd');
   const unaryBackward = kernels.precisions('elementwise', 'unaryBackward', 'ippppiddi');
-  const dropout = kernels.precisions('elementwise', 'dropout', 'ppidddi');
+  const dropout = kernels.precisions('elementwise', 'dropout', 'ppidddpi');
   const binary = kernels.precisions('walk', 'binary', 'iwpppi');
   const byThread = kernels.precisions('walk', 'sumByThread', 'idwppppipii');
   const byBlock = kernels.precisions('walk', 'sumByBlock', 'idwppppipii');
@@ -175,7 +175,7 @@ export function elementwise(
         kernels.gridFor(Math.ceil(length / 4)),
         THREADS,
         0,
-        ...[addressOf(x), addressOf(storage), length, p, ...seed, Number(accumulate)],
+        ...[addressOf(x), addressOf(storage), length, p, ...seedArguments(seed), Number(accumulate)],
       );
     },
   };

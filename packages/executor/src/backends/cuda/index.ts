@@ -4,9 +4,10 @@ import { CudaDevice } from './device.js';
 import { elementwise } from './elementwise.js';
 import { indexing } from './indexing.js';
 import { Kernels } from './kernels.js';
-import { Allocator, memory } from './memory.js';
+import { Allocator, memory, Writer } from './memory.js';
 import { optimizer } from './optimizer.js';
 import { products } from './products.js';
+import { GraphRecorder } from './recorder.js';
 import { rows } from './rows.js';
 
 /**
@@ -18,11 +19,13 @@ import { rows } from './rows.js';
 export function createCuda(): { backend: Backend; device: CudaDevice } {
   const device = new CudaDevice();
   const allocator = new Allocator(device);
+  const writer = new Writer(device);
   const kernels = new Kernels(device, allocator);
   const { addRows, ...rowKernels } = rows(kernels);
   const backend: Backend = {
     device: 'cuda',
-    ...memory(device, allocator),
+    recorder: () => new GraphRecorder(device, allocator, writer),
+    ...memory(device, allocator, writer),
     ...elementwise(kernels),
     ...rowKernels,
     ...indexing(kernels),

@@ -1,4 +1,4 @@
-import type { Backend, DType, HostArray, Storage } from '../../backend.js';
+import type { Backend, DType, HostArray, Scalar, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf, hostArray, rangeOf } from '../host.js';
 import { environment } from '../native.js';
@@ -37,6 +37,17 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/** Blocks that recorded steps work in, and nobody else: free ones by size. */
+export class Arena {
+  readonly free = new Map<number, number[]>();
+}
+
+function keep(free: Map<number, number[]>, bytes: number, address: number): void {
+  const list = free.get(bytes);
+  if (list) list.push(address);
+  else free.set(bytes, [address]);
+}
+
 /** Keeps blocks that are free, to be used again: to ask the driver for memory waits for the device. */
 export class Allocator {
   readonly #device: CudaDevice;
@@ -45,6 +56,7 @@ export class Allocator {
   readonly #registry = new FinalizationRegistry<Block>((block) => this.#giveBack(block));
   /** Every block of its own size, and none kept: what is written beside one shows in a debugger. */
   readonly #exact = environment('DAG_CUDA_NO_CACHE') !== undefined;
+  #arena: Arena | null = null;
   #used = 0;
   #kept = 0;
 
@@ -57,8 +69,9 @@ export class Allocator {
     const wanted = length * bytesOf(dtype);
     if (wanted === 0) return new CudaStorage(dtype, length, NO_BLOCK);
     const bytes = this.#exact ? wanted : sizeClass(wanted);
-    const kept = this.#free.get(bytes)?.pop();
-    if (kept !== undefined) this.#kept -= bytes;
+    const inArena = this.#arena?.free.get(bytes)?.pop();
+    const kept = inArena ?? this.#free.get(bytes)?.pop();
+    if (kept !== undefined && inArena === undefined) this.#kept -= bytes;
     const block: Block = { address: kept ?? this.#take(bytes, `${length} numbers of ${dtype}`), bytes };
     this.#used += bytes;
     const storage = new CudaStorage(dtype, length, block);
@@ -77,11 +90,32 @@ export class Allocator {
     // Of a storage that is freed twice, or used after that, nothing is left.
     block.address = 0;
     this.#used -= bytes;
+    if (this.#arena) return keep(this.#arena.free, bytes, address);
     if (this.#exact) return void this.#device.driver.try('cuMemFree_v2', address);
-    const free = this.#free.get(bytes);
-    if (free) free.push(address);
-    else this.#free.set(bytes, [address]);
+    keep(this.#free, bytes, address);
     this.#kept += bytes;
+  }
+
+  /** Runs `body` with what it frees kept in `arena`, also from blocks that were free before: those are the arena's then. */
+  within<T>(arena: Arena, body: () => T): T {
+    this.#arena = arena;
+    try {
+      return body();
+    } finally {
+      this.#arena = null;
+    }
+  }
+
+  /** Blocks of an arena that nothing works in any more serve all again. */
+  takeBack(arena: Arena): void {
+    for (const [bytes, addresses] of arena.free)
+      for (const address of addresses)
+        if (this.#exact) this.#device.driver.try('cuMemFree_v2', address);
+        else {
+          keep(this.#free, bytes, address);
+          this.#kept += bytes;
+        }
+    arena.free.clear();
   }
 
   /** Gives the blocks that are kept back to the driver. */
@@ -96,7 +130,8 @@ export class Allocator {
     const { driver } = this.#device;
     const address = new BigUint64Array(1);
     let code = driver.try('cuMemAlloc_v2', address, bytes);
-    if (code === OUT_OF_MEMORY && this.#kept > 0) {
+    // While a step is recorded nothing goes back to the driver, which would wait for the device.
+    if (code === OUT_OF_MEMORY && this.#kept > 0 && !this.#arena) {
       this.empty();
       code = driver.try('cuMemAlloc_v2', address, bytes);
     }
@@ -128,8 +163,19 @@ export function addressOf(storage: Storage | null): number {
   return storage ? cudaStorage(storage).block.address : 0;
 }
 
+/** A number as kernels take it: itself, and where it lies instead, or 0. */
+export function scalar(x: Scalar): [value: number, address: number] {
+  return typeof x === 'number' ? [x, 0] : [0, addressOf(x)];
+}
+
+/** low, high, and where low lies instead. */
+export function seedArguments([low, high]: Seed): [low: number, high: number, lowAt: number] {
+  const [value, address] = scalar(low);
+  return [value, high, address];
+}
+
 /** Page-locked memory of the host, which the device copies from and to by itself. */
-interface Pinned {
+export interface Pinned {
   readonly pointer: bigint;
   readonly bytes: Uint8Array;
 }
@@ -151,11 +197,12 @@ function newEvent(device: CudaDevice): bigint {
 const HALF = 4 << 20;
 
 /** Writes to the device, in the order of its stream, through two halves: one is filled while the other is copied. */
-class Writer {
+export class Writer {
   readonly #device: CudaDevice;
   #halves: { pinned: Pinned; event: bigint }[] = [];
   #half = 0;
   #at = 0;
+  #kept: Pinned[] | null = null;
 
   constructor(device: CudaDevice) {
     this.#device = device;
@@ -163,6 +210,14 @@ class Writer {
 
   write(address: number, data: Uint8Array): void {
     const { driver, stream } = this.#device;
+    this.#device.trace?.push({ what: 'a write of values of the host', numbers: [data.length, hash(data)] });
+    if (this.#kept) {
+      const source = pinned(this.#device, data.length);
+      this.#kept.push(source);
+      source.bytes.set(data);
+      driver.call('cuMemcpyHtoDAsync_v2', address, source.pointer, data.length, stream);
+      return;
+    }
     if (this.#halves.length === 0)
       this.#halves = [0, 1].map(() => ({
         pinned: pinned(this.#device, HALF),
@@ -179,6 +234,16 @@ class Writer {
     }
   }
 
+  /** Runs `body` with a block of its own for each write, for copies that a graph repeats; they go to `kept`. */
+  keeping<T>(kept: Pinned[], body: () => T): T {
+    this.#kept = kept;
+    try {
+      return body();
+    } finally {
+      this.#kept = null;
+    }
+  }
+
   /** On to the other half, once what was in it has been copied. */
   #turn(): void {
     const { driver, stream } = this.#device;
@@ -187,6 +252,13 @@ class Writer {
     driver.call('cuEventSynchronize', this.#halves[this.#half]!.event);
     this.#at = 0;
   }
+}
+
+/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
+function hash(bytes: Uint8Array): number {
+  let h = 0x811c9dc5;
+  for (const byte of bytes) h = Math.imul(h ^ byte, 0x01000193);
+  return h >>> 0;
 }
 
 /** What one read goes through. */
@@ -228,6 +300,11 @@ class Reader {
   }
 
   #begin(storage: CudaStorage): Reading {
+    if (this.#device.trace)
+      throw new ExecutorError(
+        'recording',
+        'recordStep: values are read inside the step, which is repeated without JavaScript; read what it returns',
+      );
     const bytes = sizeClass(storage.length * bytesOf(storage.dtype));
     const reading = this.#free.get(bytes)?.pop() ?? {
       pinned: pinned(this.#device, bytes),
@@ -261,8 +338,9 @@ class Reader {
 export function memory(
   device: CudaDevice,
   allocator: Allocator,
+  writer = new Writer(device),
 ): Pick<Backend, 'allocate' | 'free' | 'share' | 'write' | 'read' | 'readSync' | 'rangeOf'> {
-  const [writer, reader] = [new Writer(device), new Reader(device)];
+  const reader = new Reader(device);
   return {
     allocate: (dtype, length) => allocator.allocate(dtype, length),
     free: (storage) => allocator.free(cudaStorage(storage)),

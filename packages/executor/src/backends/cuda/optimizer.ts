@@ -1,13 +1,13 @@
 import type { Backend } from '../../backend.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
-import { addressOf } from './memory.js';
+import { addressOf, scalar } from './memory.js';
 
 /** The passes of clipping and AdamW. */
 export function optimizer(kernels: Kernels): Pick<Backend, 'sumOfSquares' | 'scaleToNorm' | 'adamW'> {
   const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', 'pip');
   const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pip');
   const scaleToNorm = kernels.precisions('optimizer', 'scaleToNorm', 'pipd');
-  const adamW = kernels.precisions('optimizer', 'adamW', 'ppppidddddd');
+  const adamW = kernels.precisions('optimizer', 'adamW', 'ppppiddddddpp');
   return {
     sumOfSquares: (x, total) => {
       const { length } = x;
@@ -31,13 +31,13 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'sumOfSquares' | 'sca
     adamW: ({ lr, beta1, beta2, eps, weightDecay, step }, parameter, gradient, m, v) => {
       const { length } = parameter;
       if (length === 0) return;
+      const [[rate, rateAt], [count, countAt]] = [scalar(lr), scalar(step)];
       adamW[precisionOf(parameter)](
         kernels.gridFor(length),
         THREADS,
         0,
         ...[addressOf(parameter), addressOf(gradient), addressOf(m), addressOf(v), length],
-        ...[beta1, beta2, 1 - lr * weightDecay, lr / (1 - beta1 ** step)],
-        ...[1 / Math.sqrt(1 - beta2 ** step), eps],
+        ...[beta1, beta2, weightDecay, rate, count, eps, rateAt, countAt],
       );
     },
   };

@@ -1,18 +1,26 @@
-import type { Activation, AttentionSpec, Backend, LinearSpec, MatmulSpec, Storage } from '../../backend.js';
+import type {
+  Activation,
+  AttentionSpec,
+  Backend,
+  LinearSpec,
+  MatmulSpec,
+  Seed,
+  Storage,
+} from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
 import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
-import { addressOf } from './memory.js';
+import { addressOf, seedArguments } from './memory.js';
 import { matmulPrecision } from './precision.js';
 import type { rows } from './rows.js';
 
 /** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */
-const MATMUL = '(iiiiiiiiii)ppp(pppddddi)p';
-const SLICES = '(iiiiiiiiii)p(pppddddi)p';
+const MATMUL = '(iiiiiiiiii)ppp(pppddddpi)p';
+const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
 /** Members of Attention in kernels/cuda/attention.cu. */
-const ATTENTION = '(iiiiddd)';
+const ATTENTION = '(iiiidddp)';
 
 /** Numbers along k of a tile, and the fewest tiles of a slice. */
 const DEPTH = 16;
@@ -31,7 +39,7 @@ interface Epilogue {
   readonly preactivation: number;
   readonly activation: Activation | null;
   readonly dropout: number;
-  readonly seed: readonly [number, number];
+  readonly seed: Seed;
   readonly accumulate: boolean;
 }
 const NOTHING_MORE: Epilogue = {
@@ -57,7 +65,7 @@ export function products(
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
-  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiiddd');
+  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiidddp');
   const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
   /** Kernels for heads of up to 32·perLane. */
   const attentionOf = (perLane: number, precision: 'f32' | 'f64') => ({
@@ -96,8 +104,9 @@ export function products(
       slices,
     ];
     const epilogue = [
-      ...[more.bias, more.residual, more.preactivation, activationKind(more.activation)],
-      ...[more.dropout, ...more.seed, Number(more.accumulate)],
+      ...[more.bias, more.residual, more.preactivation, activationKind(more.activation), more.dropout],
+      ...seedArguments(more.seed),
+      Number(more.accumulate),
     ];
     const launch = (partial: number): void =>
       kernel(
@@ -141,7 +150,7 @@ export function products(
       width,
       grid: [batch * heads, Math.ceil(time / TILE)] as const,
       row: (Math.ceil(width / 4) | 1) * 4,
-      args: [batch, time, channels, heads, dropout, ...seed],
+      args: [batch, time, channels, heads, dropout, ...seedArguments(seed)],
     };
   }
 
@@ -170,7 +179,8 @@ export function products(
           THREADS,
           0,
           ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n],
-          ...[activationKind(activation), dropout, ...seed],
+          ...[activationKind(activation), dropout],
+          ...seedArguments(seed),
         );
       if (gradBias) addRows(gradSum ?? gradY, null, m, n, gradBias);
     },

@@ -20,6 +20,7 @@ import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';
 /** Plain TypeScript over typed arrays: the oracle of the fast backends, and what runs anywhere. */
 export const reference: Backend = {
   device: 'reference',
+  recorder: () => null,
   allocate: (dtype, length) => new HostStorage(dtype, hostArray(dtype, length)),
   free: () => undefined,
   share: (data) => new HostStorage(dtypeOf(data), data),

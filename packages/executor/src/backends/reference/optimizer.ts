@@ -1,4 +1,5 @@
 import type { AdamWSpec, HostArray } from '../../backend.js';
+import { numberOf } from '../host.js';
 
 export function sumOfSquares(x: HostArray, total: HostArray): void {
   let sum = 0;
@@ -20,7 +21,8 @@ export function adamW(
   m: HostArray,
   v: HostArray,
 ): void {
-  const { lr, beta1, beta2, eps, weightDecay, step } = spec;
+  const { beta1, beta2, eps, weightDecay } = spec;
+  const [lr, step] = [numberOf(spec.lr), numberOf(spec.step)];
   const correction1 = 1 - beta1 ** step;
   const correction2 = Math.sqrt(1 - beta2 ** step);
   for (let i = 0; i < parameter.length; i++) {

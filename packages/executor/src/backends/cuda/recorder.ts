@@ -1,0 +1,116 @@
+import type { Recorder, Recording, Trace } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
+import { bytesOf } from '../host.js';
+import type { CudaDevice } from './device.js';
+import { addressOf, Arena, cudaStorage, type Allocator, type Pinned, type Writer } from './memory.js';
+
+/** Memory may be allocated in the middle: what is allocated then is no part of the graph (CUDA Driver API, stream capture). */
+const CAPTURE_RELAXED = 2;
+
+/** Records work as CUDA graphs: the launches of all kernels are one launch after that. */
+export class GraphRecorder implements Recorder {
+  readonly #device: CudaDevice;
+  readonly #allocator: Allocator;
+  readonly #writer: Writer;
+  readonly #arena = new Arena();
+
+  constructor(device: CudaDevice, allocator: Allocator, writer: Writer) {
+    this.#device = device;
+    this.#allocator = allocator;
+    this.#writer = writer;
+  }
+
+  trace<T>(body: () => T): readonly [result: T, trace: Trace] {
+    const trace = (this.#device.trace = []);
+    try {
+      return [body(), trace];
+    } finally {
+      this.#device.trace = null;
+    }
+  }
+
+  record<T>(body: () => T, expected: Trace): readonly [result: T, recording: Recording] {
+    const device = this.#device;
+    const { driver, stream } = device;
+    driver.call('cuStreamBeginCapture_v2', stream, CAPTURE_RELAXED);
+    const sources: Pinned[] = [];
+    const graph = new BigUint64Array(1);
+    const executable = new BigUint64Array(1);
+    try {
+      let result: T;
+      try {
+        const [made, trace] = this.#allocator.within(this.#arena, () =>
+          this.#writer.keeping(sources, () => this.trace(body)),
+        );
+        checkTrace(trace, expected);
+        result = made;
+      } catch (error) {
+        // Ends the capture as well; what is wrong has been said.
+        driver.try('cuStreamEndCapture', stream, graph);
+        throw error;
+      }
+      driver.call('cuStreamEndCapture', stream, graph);
+      driver.call('cuGraphInstantiateWithFlags', executable, graph[0]!, 0);
+      return [result, this.#recording(executable[0]!, sources)];
+    } catch (error) {
+      this.#freeSources(sources);
+      throw error;
+    } finally {
+      if (graph[0] !== 0n) driver.try('cuGraphDestroy', graph[0]!);
+    }
+  }
+
+  copy(x: Parameters<Recorder['copy']>[0], y: Parameters<Recorder['copy']>[1]): void {
+    const { driver, stream } = this.#device;
+    const bytes = x.length * bytesOf(x.dtype);
+    if (bytes > 0) driver.call('cuMemcpyDtoDAsync_v2', addressOf(y), addressOf(x), bytes, stream);
+    cudaStorage(y).range = cudaStorage(x).range;
+  }
+
+  release(): void {
+    this.#allocator.takeBack(this.#arena);
+  }
+
+  #recording(executable: bigint, sources: readonly Pinned[]): Recording {
+    const { driver, stream } = this.#device;
+    return {
+      replay: () => {
+        const code = driver.try('cuGraphLaunch', executable, stream);
+        if (code !== 0) throw driver.error(code, 'a recorded step');
+      },
+      release: () => {
+        driver.try('cuGraphExecDestroy', executable);
+        this.#freeSources(sources);
+      },
+    };
+  }
+
+  /** The device may still be reading them. */
+  #freeSources(sources: readonly Pinned[]): void {
+    const { driver, stream } = this.#device;
+    if (sources.length > 0) driver.try('cuStreamSynchronize', stream);
+    for (const { pointer } of sources) driver.try('cuMemFreeHost', pointer);
+  }
+}
+
+/** @throws {ExecutorError} `recording` where a number was another one before: it would stay what it is now. */
+function checkTrace(actual: Trace, expected: Trace): void {
+  const length = Math.max(actual.length, expected.length);
+  for (let i = 0; i < length; i++) {
+    const [now, before] = [actual[i], expected[i]];
+    const isSame =
+      now?.what === before?.what &&
+      now?.numbers.length === before?.numbers.length &&
+      now?.numbers.every((x, n) => Object.is(x, before!.numbers[n]));
+    if (isSame) continue;
+    const what =
+      now?.what === before?.what
+        ? `${now!.what} had other numbers`
+        : `${now?.what ?? 'nothing'} came where ${before?.what ?? 'nothing'} did`;
+    throw new ExecutorError(
+      'recording',
+      `recordStep: the step did something else than in the call before: ${what}; what is recorded stays the same, ` +
+        'so numbers and values that change are given to the step as inputs',
+    );
+  }
+}

@@ -1,0 +1,24 @@
+import type { Backend, Scalar, Seed } from '../backend.js';
+import { ExecutorError } from '../error.js';
+import { show } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+
+/** Key of a random stream. A tensor of one f64 in place of its first word is a number that a recorded step changes. */
+export type SeedOption = readonly [low: number | Tensor, high: number];
+
+/** A number, or the storage of a tensor of one f64 on the same device. */
+export function scalarOf(op: string, name: string, x: number | Tensor, backend: Backend): Scalar {
+  if (typeof x === 'number') return x;
+  if (x.dtype !== 'f64' || x.size !== 1)
+    throw new ExecutorError(
+      'dtype',
+      `${op}: ${name} is a number or a tensor of one f64, given ${x.dtype} ${show(x.shape)}`,
+    );
+  if (x.backend !== backend)
+    throw new ExecutorError('device', `${op}: tensors on '${backend.device}', ${name} on '${x.device}'`);
+  return x.storage;
+}
+
+export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
+  return [scalarOf(op, 'the seed', low, backend), high];
+}

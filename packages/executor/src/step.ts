@@ -1,0 +1,277 @@
+import type { Backend, Recorder, Recording, Trace } from './backend.js';
+import { matmulPrecision } from './backends/cuda/precision.js';
+import { backendOf } from './devices.js';
+import { ExecutorError } from './error.js';
+import { allocate, emptyPool, release, runScopeFor, withOwnPool, type Buffer, type Scope } from './memory.js';
+import { show } from './shape.js';
+import { buffersOf, commonBackend, isRecordingTape, tensor, Tensor } from './tensor.js';
+import { watch, Watch, watching, type GradientState } from './watch.js';
+
+export interface RecordedStep<K extends string, R> {
+  /** Runs the step, or repeats it. The tensors that it gives are there until the next call. */
+  (inputs: Readonly<Record<K, Tensor | number>>): R;
+  /** Frees what the step keeps, its last results as well. It may be called again, and records anew. */
+  release(): void;
+}
+
+/** One way through a step: for inputs of these shapes, and tensors from outside in this state. */
+interface Variant<R> {
+  readonly key: string;
+  /** Of the recording, or of the first call. */
+  watch: Watch;
+  /** Of the first call, which is run. */
+  readonly trace: Trace;
+  /** Of the second one, which is recorded, and repeated from then on. */
+  recorded: Recorded<R> | null;
+}
+
+interface Recorded<R> {
+  readonly recording: Recording;
+  readonly inputs: Readonly<Record<string, Tensor>>;
+  readonly result: R;
+  /** Memory of the results. */
+  readonly holder: Scope;
+  /** Gradients as the step leaves them. */
+  readonly after: ReadonlyMap<Tensor, GradientState>;
+}
+
+/** Those that were used last are kept. */
+const MOST_VARIANTS = 8;
+
+/**
+ * Makes a step of `body` that a device repeats by itself: on `cuda` its first call with inputs of some shapes runs it, the
+ * second one records what it launches, and the others launch that at once (CUDA graphs), without running `body`. Results have
+ * the same bits. On other backends, and inside another step, every call runs `body`.
+ *
+ * What changes from call to call are inputs: tensors, which are copied, or numbers, which `body` receives as tensors of one f64
+ * (the `lr` and `step` of `adamW` and the first word of a `seed` take such). Everything else that `body` reads is as it was when
+ * it was recorded, but for tensors from outside: their values may change, as those of parameters do. Inside, all that it makes
+ * is freed as by `scope`; tensors that it returns carry no tape and are there until the next call. Calls with other shapes, or
+ * gradients in another state, are recorded apart.
+ *
+ * @throws {ExecutorError} `recording` where `body` reads a tensor, or where numbers or values that it gives to operations are not those
+ *   of the call before; `autograd` for inputs that require a gradient; `device` for tensors of several devices.
+ * @example
+ * const step = recordStep(({ x, y, lr, count }: Record<'x' | 'y' | 'lr' | 'count', Tensor>) => {
+ *   weight.zeroGrad();
+ *   const loss = mean(square(sub(linear(x, weight), y)));
+ *   loss.backward();
+ *   adamW(weight, m, v, { lr, step: count, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 });
+ *   return loss;
+ * });
+ * step({ x, y, lr: 1e-3, count: 1 }).item();
+ */
+export function recordStep<K extends string, R>(
+  body: (inputs: Readonly<Record<K, Tensor>>) => R,
+): RecordedStep<K, R> {
+  const step = new Step(body);
+  return Object.assign((inputs: Readonly<Record<K, Tensor | number>>) => step.call(inputs), {
+    release: () => step.release(),
+  });
+}
+
+class Step<K extends string, R> {
+  readonly #body: (inputs: Readonly<Record<K, Tensor>>) => R;
+  #on: { readonly backend: Backend; readonly recorder: Recorder | null } | null = null;
+  /** Those that were used last come last. */
+  #variants: Variant<R>[] = [];
+  /** Makes the last results unusable. */
+  #forget: () => void = () => undefined;
+
+  constructor(body: (inputs: Readonly<Record<K, Tensor>>) => R) {
+    this.#body = body;
+  }
+
+  call(given: Readonly<Record<K, Tensor | number>>): R {
+    const backend = backendFor(given);
+    if (watching) return this.#body(asTensors(given, backend));
+    this.#forget();
+    this.#forget = () => undefined;
+    this.#on ??= { backend, recorder: backend.recorder() };
+    if (this.#on.backend !== backend)
+      throw new ExecutorError(
+        'device',
+        `recordStep: inputs on '${backend.device}', those of the first call on '${this.#on.backend.device}'`,
+      );
+    const { recorder } = this.#on;
+    if (!recorder) return this.#run(given, new Watch(backend), (body) => body());
+    const key = keyOf(given);
+    const variant = this.#find(key);
+    if (variant) {
+      if (!variant.recorded) this.#record(variant, given, recorder);
+      return this.#replay(variant, given, recorder);
+    }
+    const by = new Watch(backend);
+    let trace: Trace = [];
+    const result = this.#run(given, by, (body) => {
+      const traced = recorder.trace(body);
+      trace = traced[1];
+      return traced[0];
+    });
+    this.#variants.push({ key, watch: by, trace, recorded: null });
+    if (this.#variants.length > MOST_VARIANTS) this.#drop(this.#variants.shift()!);
+    return result;
+  }
+
+  release(): void {
+    this.#forget();
+    this.#forget = () => undefined;
+    for (const variant of this.#variants) this.#drop(variant);
+    this.#variants = [];
+    this.#on?.recorder?.release();
+    this.#on = null;
+  }
+
+  /** The variant that fits what is there now; what can never fit again is dropped. */
+  #find(key: string): Variant<R> | undefined {
+    const gone = this.#variants.filter((variant) => !isAlive(variant));
+    for (const variant of gone) this.#drop(variant);
+    this.#variants = this.#variants.filter((variant) => !gone.includes(variant));
+    const found = this.#variants.find((variant) => variant.key === key && fits(variant.watch));
+    if (found) this.#variants = [...this.#variants.filter((variant) => variant !== found), found];
+    return found;
+  }
+
+  #run(given: Readonly<Record<K, Tensor | number>>, by: Watch, around: (body: () => R) => R): R {
+    const holder: Scope = { buffers: new Set() };
+    const result = runScopeFor(
+      holder,
+      () => {
+        const inputs = asTensors(given, by.backend);
+        return around(() => watch(by, () => withoutTape(this.#body(inputs))));
+      },
+      buffersOf,
+    );
+    this.#forget = () => {
+      holder.buffers.forEach(release);
+    };
+    return result;
+  }
+
+  #record(variant: Variant<R>, given: Readonly<Record<K, Tensor | number>>, recorder: Recorder): void {
+    const { backend } = variant.watch;
+    // What the call before worked in can be the recording's.
+    emptyPool();
+    const inputs = ownInputs(given, backend);
+    const by = new Watch(backend);
+    const holder: Scope = { buffers: new Set() };
+    try {
+      const [result, recording] = recorder.record(
+        () =>
+          withOwnPool(() =>
+            runScopeFor(holder, () => watch(by, () => withoutTape(this.#body(inputs))), buffersOf),
+          ),
+        variant.trace,
+      );
+      const after = new Map([...by.gradients.keys()].map((t) => [t, t.gradientState] as const));
+      variant.recorded = { recording, inputs, result, holder, after };
+      variant.watch = by;
+    } catch (error) {
+      // Nothing of it was done.
+      for (const [t, state] of by.gradients) t.gradientState = state;
+      for (const buffer of [...holder.buffers, ...Object.values<Tensor>(inputs).map(({ buffer }) => buffer)])
+        free(buffer);
+      throw error;
+    }
+  }
+
+  #replay(
+    { recorded, watch: { checks } }: Variant<R>,
+    given: Readonly<Record<K, Tensor | number>>,
+    recorder: Recorder,
+  ): R {
+    const { recording, inputs, result, holder, after } = recorded!;
+    for (const [name, x] of Object.entries<Tensor | number>(given)) {
+      const { storage, backend } = inputs[name]!;
+      if (typeof x === 'number') backend.write(storage, [x]);
+      else recorder.copy(x.storage, storage);
+    }
+    for (const check of checks) check();
+    recording.replay();
+    for (const [t, state] of after) t.gradientState = state;
+    // Of this call alone: the next one overwrites their memory.
+    const fresh = new Map<Buffer, Buffer>();
+    for (const buffer of holder.buffers) fresh.set(buffer, { ...buffer, owner: null });
+    this.#forget = () => {
+      for (const buffer of fresh.values()) buffer.storage = null;
+    };
+    return mapTensors(result, (t) => new Tensor(fresh.get(t.buffer) ?? t.buffer, t.shape, t.dtype)) as R;
+  }
+
+  #drop({ recorded }: Variant<R>): void {
+    if (!recorded) return;
+    recorded.recording.release();
+    for (const buffer of recorded.holder.buffers) free(buffer);
+    for (const { buffer } of Object.values(recorded.inputs)) free(buffer);
+  }
+}
+
+function free(buffer: Buffer): void {
+  if (buffer.storage) buffer.backend.free(buffer.storage);
+  buffer.storage = null;
+}
+
+function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
+  const tensors = Object.values(given).filter((x) => typeof x !== 'number');
+  for (const [name, x] of Object.entries(given))
+    if (typeof x !== 'number' && x.requiresGrad)
+      throw new ExecutorError(
+        'autograd',
+        `recordStep: the input '${name}' of shape ${show(x.shape)} requires a gradient, which would end at the step; detach() it`,
+      );
+  return tensors.length > 0 ? commonBackend('recordStep', ...tensors) : backendOf();
+}
+
+/** What a recording depends on, but for what a Watch sees. */
+function keyOf(given: Readonly<Record<string, Tensor | number>>): string {
+  const inputs = Object.entries(given).map(([name, x]) =>
+    typeof x === 'number' ? name : `${name}:${x.dtype}(${x.shape.join()})`,
+  );
+  return [...inputs.sort(), matmulPrecision(), isRecordingTape()].join(' ');
+}
+
+function asTensors<K extends string>(given: Readonly<Record<K, Tensor | number>>, { device }: Backend) {
+  const entries = Object.entries<Tensor | number>(given).map(([name, x]) => [
+    name,
+    typeof x === 'number' ? tensor([x], [], { dtype: 'f64', device }) : x,
+  ]);
+  return Object.fromEntries(entries) as Record<K, Tensor>;
+}
+
+/** Tensors like those that are given, which every call writes to. */
+function ownInputs<K extends string>(given: Readonly<Record<K, Tensor | number>>, backend: Backend) {
+  const like = (x: Tensor | number): Tensor => {
+    const { shape, dtype, size } = typeof x === 'number' ? { shape: [], dtype: 'f64' as const, size: 1 } : x;
+    return new Tensor(allocate(backend, dtype, size, null), shape, dtype);
+  };
+  const entries = Object.entries<Tensor | number>(given).map(([name, x]) => [name, like(x)]);
+  return Object.fromEntries(entries) as Record<K, Tensor>;
+}
+
+function isAlive({ watch: { used }, recorded }: Variant<unknown>): boolean {
+  const buffers = [...used.keys()].map(({ buffer }) => buffer);
+  return recorded === null || buffers.every(({ storage }) => storage !== null);
+}
+
+function fits({ used, gradients }: Watch): boolean {
+  for (const [t, requiresGrad] of used) if (t.requiresGrad !== requiresGrad) return false;
+  for (const [t, { gradient, isZero }] of gradients) {
+    const now = t.gradientState;
+    if (now.gradient !== gradient || now.isZero !== isZero) return false;
+  }
+  return true;
+}
+
+function withoutTape<R>(result: R): R {
+  return mapTensors(result, (t) => t.detach()) as R;
+}
+
+/** `value` with other tensors, in arrays, maps and plain objects as `scope` looks into. */
+function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
+  if (value instanceof Tensor) return f(value);
+  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f));
+  if (value instanceof Map) return new Map([...value].map(([key, v]) => [key, mapTensors(v, f)]));
+  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
+    return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, mapTensors(v, f)]));
+  return value;
+}

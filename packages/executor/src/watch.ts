@@ -1,0 +1,83 @@
+import type { Backend } from './backend.js';
+import { ExecutorError } from './error.js';
+import { buffersMade } from './memory.js';
+import { show } from './shape.js';
+import type { Tensor } from './tensor.js';
+
+/** The gradient of a tensor, and whether it counts as zero. */
+export interface GradientState {
+  readonly gradient: Tensor | null;
+  readonly isZero: boolean;
+}
+
+/**
+ * What the body of a recorded step uses of all that was there before it: what it does depends on these, so that it can be
+ * repeated for as long as they are as they were. Tensors call it (see tensor.ts), step.ts asks it.
+ */
+export class Watch {
+  /** Tensors from outside whose memory was used, and whether each required a gradient. */
+  readonly used = new Map<Tensor, boolean>();
+  /** Gradients of tensors from outside, as the body found them. */
+  readonly gradients = new Map<Tensor, GradientState>();
+  /** What is to be checked of indices from outside before each replay. */
+  readonly checks: (() => void)[] = [];
+  readonly backend: Backend;
+  readonly #before = buffersMade();
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+  }
+
+  /** @throws {ExecutorError} `device` for another one than that of the step; `autograd` for a tape from outside. */
+  use(t: Tensor): void {
+    if (t.backend !== this.backend)
+      throw new ExecutorError(
+        'device',
+        `recordStep: its inputs are on '${this.backend.device}', its body uses a tensor of shape ${show(t.shape)} on '${t.device}'`,
+      );
+    if (!this.isOutside(t) || this.used.has(t)) return;
+    if (t.node)
+      throw new ExecutorError(
+        'autograd',
+        `recordStep: a tensor of shape ${show(t.shape)} that '${t.node.op}' made outside has a tape; ` +
+          'detach() it, or make it inside',
+      );
+    this.used.set(t, t.requiresGrad);
+  }
+
+  /** Before the gradient of `t`, or whether it counts as zero, is read or changed. */
+  useGradient(t: Tensor, state: GradientState): void {
+    if (this.isOutside(t) && !this.gradients.has(t)) this.gradients.set(t, state);
+  }
+
+  /** @throws {ExecutorError} `recording` */
+  refuseRead(shape: readonly number[]): never {
+    throw new ExecutorError(
+      'recording',
+      `recordStep: a tensor of shape ${show(shape)} is read inside the step, which is repeated without JavaScript; ` +
+        'return the tensor and read it after the call',
+    );
+  }
+
+  isOutside(t: Tensor): boolean {
+    return t.buffer.serial < this.#before;
+  }
+}
+
+/** That of the step whose body runs. */
+export let watching: Watch | null = null;
+
+export function watch<T>(by: Watch, body: () => T): T {
+  watching = by;
+  try {
+    return body();
+  } finally {
+    watching = null;
+  }
+}
+
+/** Runs `check` now, and before each replay of the step whose body runs, where `index` is from outside. */
+export function checkAlways(index: Tensor, check: () => void): void {
+  check();
+  if (watching?.isOutside(index)) watching.checks.push(check);
+}
