@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { TrainError } from './error.js';
@@ -42,7 +42,8 @@ export function openMetrics(path: string): Metrics {
     return openSync(path, 'a+');
   });
   return {
-    append: (record) => guarded(() => void writeSync(file, `${JSON.stringify(record)}\n`)),
+    // Not `writeSync`, which on a disk that is nearly full writes a part of the line and throws nothing.
+    append: (record) => guarded(() => writeFileSync(file, `${JSON.stringify(record)}\n`)),
     truncateAfter: (step) =>
       guarded(() => {
         const lines = readFileSync(path, 'utf8').split(/(?<=\n)/);

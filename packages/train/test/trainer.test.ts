@@ -275,11 +275,11 @@ describe('where a run begins', () => {
   });
 
   it.each<[string, TrainConfigInput]>([
-    ['model', { model: { nEmbd: 16 } }],
+    ['model.nEmbd', { model: { nEmbd: 16 } }],
     ['seed', { seed: 9 }],
     ['batchSize', { batchSize: 5 }],
     ['accumulate', { accumulate: 2 }],
-    ['data', { data: { negatedGroups: 0.5 } }],
+    ['data.negatedGroups', { data: { negatedGroups: 0.5 } }],
   ])('is no checkpoint of another %s', async (key, input) => {
     await train(tiny('run', { maxSteps: 1 }));
     const config = tiny('run', { maxSteps: 2, ...input, init_from: 'resume' });
