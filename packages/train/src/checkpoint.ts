@@ -168,8 +168,13 @@ export async function resolveCheckpoint(
   if (!(await exists(pathOrOutDir))) throw new TrainError('no-checkpoint', `${pathOrOutDir} does not exist`);
   const isCheckpoint =
     CHECKPOINT.test(basename(pathOrOutDir)) || (await exists(join(pathOrOutDir, MANIFEST)));
-  if (isCheckpoint) return readCheckpoint(pathOrOutDir);
-  return findCheckpoint(pathOrOutDir, 'best', warn);
+  if (!isCheckpoint) return findCheckpoint(pathOrOutDir, 'best', warn);
+  return readCheckpoint(pathOrOutDir).catch((error: unknown) => {
+    const parent = dirname(pathOrOutDir);
+    if (!(error instanceof TrainError) || basename(parent) !== 'checkpoints') throw error;
+    const wayOut = `the path ${dirname(parent)} takes its best sound one`;
+    throw new TrainError(error.code, `${error.message}; ${wayOut}`, { cause: error });
+  });
 }
 
 /** One of a checkpoint's files. @throws {TrainError} `bad-checkpoint` where it has none of that name. */

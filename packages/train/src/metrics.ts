@@ -1,4 +1,12 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { TrainError } from './error.js';
@@ -38,7 +46,7 @@ export function openMetrics(path: string): Metrics {
     }
   };
   const file = guarded(() => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     return openSync(path, 'a+');
   });
   return {
@@ -53,6 +61,13 @@ export function openMetrics(path: string): Metrics {
       }),
     close: () => guarded(() => closeSync(file)),
   };
+}
+
+/** Not `recursive`, with which Node says ENOENT where a file system is read-only. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 /** Whether a line is whole and tells of a step up to `step`. */

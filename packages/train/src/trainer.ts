@@ -94,9 +94,9 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
     const beginning = await start(config, makeTask, progress.log);
     const { task } = beginning;
     run = beginning.run;
+    const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
     // Else `resume` would go on from elsewhere, or find nothing, where this process is killed before it saves.
     if (run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
-    const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
     metrics.truncateAfter(run.step);
     const batches = new Prefetcher<B>({
       worker: new URL(WORKERS + task.worker, import.meta.url),
