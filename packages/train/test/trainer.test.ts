@@ -291,6 +291,17 @@ describe('where a run begins', () => {
     expect(await snapshot(config.outDir)).toEqual(before);
   });
 
+  it('is no checkpoint with keys that this version does not know, which are named', async () => {
+    const config = tiny('run', { maxSteps: 1 });
+    const { files, state } = await readCheckpoint((await train(config)).checkpoint);
+    const later = { ...Object(state), config: { ...config, colour: 1 } };
+    const folder = await writeCheckpoint(config.outDir, 2, files, later, { keep: 5 });
+    await expect(train({ ...config, init_from: 'resume' })).rejects.toMatchObject({
+      code: 'bad-checkpoint',
+      message: expect.stringMatching(new RegExp(`^${folder}: state\\.json .*: unknown key colour`)),
+    });
+  });
+
   it('is the best checkpoint where that is asked for, and what came after it is forgotten', async () => {
     const config = tiny('run', { checkpoint: { every: 4 } });
     const expected = await trained(config);
