@@ -385,8 +385,8 @@ describe('where the system refuses', () => {
   const readOnly = async (isOn: boolean): Promise<void> => {
     if (canMount) mount('-o', `remount,${isOn ? 'ro' : 'rw'}`);
     else
-      for (const folder of ['disk/run/checkpoints', 'disk/run', 'disk'])
-        await chmod(join(root, folder), isOn ? 0o555 : 0o755);
+      for (const path of ['disk/run/metrics.jsonl', 'disk/run/checkpoints', 'disk/run', 'disk'])
+        await chmod(join(root, path), isOn ? 0o555 : 0o755);
   };
   // A superuser writes to any folder whose file system lets it.
   const name = 'a read-only folder is told before any step, and its run goes on when it can be written';
