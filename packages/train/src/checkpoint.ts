@@ -34,6 +34,8 @@ type Manifest = z.infer<typeof manifestContents>;
 export interface Checkpoint {
   readonly folder: string;
   readonly step: number;
+  /** Its score, where it was the best of the run when it was written. */
+  readonly best: number | null;
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** What `writeCheckpoint` was given, as JSON keeps it: not yet checked for what it should hold. */
   readonly state: unknown;
@@ -117,7 +119,8 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   const state = files.get(STATE);
   if (!state) throw damaged(folder, MANIFEST, `does not list ${STATE}`);
   files.delete(STATE);
-  return { folder, step: manifest.step, files, state: JSON.parse(Buffer.from(state).toString()) };
+  const { step, best } = manifest;
+  return { folder, step, best, files, state: JSON.parse(Buffer.from(state).toString()) };
 }
 
 /**
@@ -141,8 +144,17 @@ export async function findCheckpoint(
       warn(`skipped: ${error.message}`);
     }
   }
-  const found = entries.length === 0 ? 'no checkpoint' : 'no sound checkpoint';
-  throw new TrainError('no-checkpoint', `${found} in ${parent}; \`dag train --outDir=${outDir}\` makes one`);
+  throw new TrainError(
+    'no-checkpoint',
+    entries.length === 0
+      ? `no checkpoint in ${parent}; \`dag train --outDir=${outDir}\` makes one`
+      : `no sound checkpoint in ${parent}; \`dag train\` with another --outDir starts afresh`,
+  );
+}
+
+/** The folders of a run's checkpoints, sound or damaged, the one written last first. */
+export async function checkpointFolders(outDir: string): Promise<string[]> {
+  return (await listCheckpoints(join(outDir, 'checkpoints'))).map(({ folder }) => folder);
 }
 
 /**
@@ -156,8 +168,13 @@ export async function resolveCheckpoint(
   if (!(await exists(pathOrOutDir))) throw new TrainError('no-checkpoint', `${pathOrOutDir} does not exist`);
   const isCheckpoint =
     CHECKPOINT.test(basename(pathOrOutDir)) || (await exists(join(pathOrOutDir, MANIFEST)));
-  if (isCheckpoint) return readCheckpoint(pathOrOutDir);
-  return findCheckpoint(pathOrOutDir, 'best', warn);
+  if (!isCheckpoint) return findCheckpoint(pathOrOutDir, 'best', warn);
+  return readCheckpoint(pathOrOutDir).catch((error: unknown) => {
+    const parent = dirname(pathOrOutDir);
+    if (!(error instanceof TrainError) || basename(parent) !== 'checkpoints') throw error;
+    const wayOut = `the path ${dirname(parent)} takes its best sound one`;
+    throw new TrainError(error.code, `${error.message}; ${wayOut}`, { cause: error });
+  });
 }
 
 /** One of a checkpoint's files. @throws {TrainError} `bad-checkpoint` where it has none of that name. */

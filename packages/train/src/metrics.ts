@@ -1,4 +1,12 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -39,11 +47,12 @@ export function openMetrics(path: string): Metrics {
     }
   };
   const file = guarded(() => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     return openSync(path, 'a+');
   });
   return {
-    append: (record) => guarded(() => void writeSync(file, `${JSON.stringify(record)}\n`)),
+    // Not `writeSync`, which on a disk that is nearly full writes a part of the line and throws nothing.
+    append: (record) => guarded(() => writeFileSync(file, `${JSON.stringify(record)}\n`)),
     truncateAfter: (step) =>
       guarded(() => {
         const lines = readFileSync(path, 'utf8').split(/(?<=\n)/);
@@ -53,6 +62,13 @@ export function openMetrics(path: string): Metrics {
       }),
     close: () => guarded(() => closeSync(file)),
   };
+}
+
+/** Not `recursive`, with which Node says ENOENT where a file system is read-only. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 /** Whether a line is whole and tells of a step up to `step`. */

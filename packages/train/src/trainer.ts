@@ -1,10 +1,16 @@
 import { clipGradNorm, scope, setDefaultDevice, type Tensor } from '@dag/executor';
 import { decodeSafetensors, encodeSafetensors, type Parameters } from '@dag/model';
 import { join, relative } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { fileOf, findCheckpoint, resolveCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
-import { parseConfig, type TrainConfig } from './config.js';
+import {
+  checkpointFolders,
+  fileOf,
+  findCheckpoint,
+  resolveCheckpoint,
+  writeCheckpoint,
+  type Checkpoint,
+} from './checkpoint.js';
+import { checkConfig, type TrainConfig } from './config.js';
 import { Prefetcher } from './data/pool.js';
 import { TrainError } from './error.js';
 import { openMetrics } from './metrics.js';
@@ -83,9 +89,14 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
   const started = performance.now();
   if (config.device !== 'auto') setDefaultDevice(config.device);
   const progress = createProgress({ total: config.maxSteps });
+  let run: Run | undefined;
   try {
-    const { task, run } = await start(config, makeTask, progress.log);
+    const beginning = await start(config, makeTask, progress.log);
+    const { task } = beginning;
+    run = beginning.run;
     const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
+    // Else `resume` would go on from elsewhere, or find nothing, where this process is killed before it saves.
+    if (run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
     metrics.truncateAfter(run.step);
     const batches = new Prefetcher<B>({
       worker: new URL(WORKERS + task.worker, import.meta.url),
@@ -112,19 +123,18 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
           progress.update(run.step, { loss, stepMs, lr });
           metrics.append({ step: run.step, loss, ...parts, lr, gradNorm, stepMs });
         }
-        let best: number | undefined;
         if (run.step % config.evaluation.every === 0 || isLast) {
           last = await task.evaluate();
           progress.log(`step ${run.step}: ${last.line}`);
           metrics.append({ step: run.step, heldOut: last.metrics });
           // Of equals the later one, which has learned longer.
-          if (run.best === null || last.score >= run.best) best = run.best = last.score;
+          run.isBest = run.best === null || last.score >= run.best;
+          if (run.isBest) run.best = last.score;
         }
-        const due = run.step % config.checkpoint.every === 0 || isLast || best !== undefined;
-        if (due) run.checkpoint = await save(task.model, run, config, best);
+        const due = run.step % config.checkpoint.every === 0 || isLast || run.isBest;
+        if (due) await save(task.model, run, config);
       }
-      if (signal?.aborted && run.savedStep !== run.step)
-        run.checkpoint = await save(task.model, run, config, undefined);
+      if (signal?.aborted && run.savedStep !== run.step) await save(task.model, run, config);
       const isDone = run.step === config.maxSteps;
       return {
         model: task.model,
@@ -138,9 +148,21 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
       await batches.close();
       metrics.close();
     }
+  } catch (error) {
+    throw run ? withWayOut(error, run) : error;
   } finally {
     progress.stop();
   }
+}
+
+/** What the system refused, with what is safe and how the run goes on. */
+function withWayOut(error: unknown, { savedStep }: Run): unknown {
+  if (!(error instanceof TrainError && error.code === 'io')) return error;
+  const wayOut =
+    savedStep === NEVER
+      ? 'nothing of this run was saved yet: with room and permission there, or in another --outDir, it can start'
+      : `step ${savedStep} is saved: with room and permission there, --init_from=resume goes on from it`;
+  return new TrainError('io', `${error.message}; ${wayOut}`, { cause: error });
 }
 
 /** Worker threads run the built package, also where this module runs from its source. */
@@ -148,17 +170,22 @@ const WORKERS = import.meta.url.endsWith('.ts') ? '../dist/' : './';
 
 interface Run {
   readonly optimizer: AdamW;
+  /** The `init_from` that it began with, before it was ever resumed. */
+  readonly origin: string;
   /** Steps taken. */
   step: number;
   /** Micro-batches taken: the next one is of this index. */
   batches: number;
   /** The best score so far; null before the first. */
   best: number | null;
+  /** Whether that is the score of the weights as they are. */
+  isBest: boolean;
+  /** The folder that it saved to last, or that it began with; empty where there is none. */
   checkpoint: string;
   savedStep: number;
 }
 
-/** `savedStep` of a run that has saved nothing yet. */
+/** `savedStep` of a run that has saved nothing yet to its own folder. */
 const NEVER = -1;
 
 const stateSchema = z.object({
@@ -176,8 +203,9 @@ async function start<T extends { readonly model: Trainable }>(
   if (config.init_from === 'scratch') {
     await refuseUsedFolder(config.outDir);
     const task = makeTask(null);
+    const run = { step: 0, batches: 0, best: null, isBest: false, checkpoint: '', savedStep: NEVER };
     const optimizer = new AdamW(learning(task.model), config.optimizer);
-    return { task, run: { optimizer, step: 0, batches: 0, best: null, checkpoint: '', savedStep: NEVER } };
+    return { task, run: { ...run, optimizer, origin: config.init_from } };
   }
   const checkpoint = await readInitial(config, log);
   const { folder } = checkpoint;
@@ -189,7 +217,12 @@ async function start<T extends { readonly model: Trainable }>(
   const optimizer = new AdamW(learning(task.model), config.optimizer);
   optimizer.restore(decodeSafetensors(fileOf(checkpoint, 'optimizer.safetensors')).tensors, step);
   log(`going on from ${folder}`);
-  return { task, run: { optimizer, step, batches, best, checkpoint: folder, savedStep: step } };
+  const own = { origin: before.init_from, best, isBest: checkpoint.best !== null };
+  // Scores of another run may be of other expressions.
+  const other = { origin: config.init_from, best: null, isBest: false };
+  const savedStep = config.init_from === 'resume' ? step : NEVER;
+  const run = { optimizer, step, batches, checkpoint: folder, savedStep, ...(isOwn ? own : other) };
+  return { task, run };
 }
 
 /** The parameters that are trained. */
@@ -207,15 +240,13 @@ async function readInitial(config: TrainConfig, log: (line: string) => void): Pr
   }
 }
 
+/** Also where all of its checkpoints are damaged: a new run would delete them, one after the other. */
 async function refuseUsedFolder(outDir: string): Promise<void> {
-  const found = await findCheckpoint(outDir, 'latest', () => undefined).catch((error: unknown) => {
-    if (error instanceof TrainError && error.code === 'no-checkpoint') return null;
-    throw error;
-  });
-  if (found)
+  const [found] = await checkpointFolders(outDir);
+  if (found !== undefined)
     throw new TrainError(
       'busy-directory',
-      `${outDir} already holds a run (${found.folder}); --init_from=resume goes on with it, another --outDir starts afresh`,
+      `${outDir} already holds a run (${found}); --init_from=resume goes on with it, another --outDir starts afresh`,
     );
 }
 
@@ -241,7 +272,13 @@ function checkpointState(checkpoint: Checkpoint): State {
   const state = stateSchema.safeParse(checkpoint.state);
   if (!state.success)
     throw new TrainError('bad-checkpoint', `${checkpoint.folder}: state.json is not that of a training run`);
-  return { ...state.data, config: parseConfig(state.data.config) };
+  const parsed = checkConfig(state.data.config);
+  if ('config' in parsed) return { ...state.data, config: parsed.config };
+  const problems = parsed.problems.map(({ message }) => message).join('; ');
+  throw new TrainError(
+    'bad-checkpoint',
+    `${checkpoint.folder}: state.json is not that of this version of @dag/train: ${problems}`,
+  );
 }
 
 /** A resumed run has the model and the stream that it had; from a path another stream may follow. */
@@ -249,41 +286,37 @@ function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): vo
   const isResumed = now.init_from === 'resume' || now.init_from === 'best';
   const fixed = (config: TrainConfig): Record<string, unknown> => {
     const { kind, tokenizer, model, freezeBackbone, accumulate, batchSize, seed, data } = config;
-    if (!isResumed) return { kind, tokenizer, model, freezeBackbone };
+    const weights = { kind, tokenizer, ...prefixed('model', model), freezeBackbone };
+    if (!isResumed) return weights;
     // How many threads make the examples changes nothing of them.
-    return {
-      kind,
-      tokenizer,
-      model,
-      freezeBackbone,
-      accumulate,
-      batchSize,
-      seed,
-      data: { ...data, workers: 0, prefetch: 0 },
-    };
+    const examples = prefixed('data', { ...data, workers: 0, prefetch: 0 });
+    return { ...weights, accumulate, batchSize, seed, ...examples };
   };
   const wanted = fixed(now);
   for (const [key, value] of Object.entries(fixed(before)))
-    if (!isDeepStrictEqual(value, wanted[key]))
+    if (value !== wanted[key])
       throw new TrainError(
         'bad-config',
-        `${folder} was trained with ${key} = ${JSON.stringify(value)}, the configuration says ${JSON.stringify(wanted[key])}`,
+        `${folder} was trained with ${key} = ${JSON.stringify(value)}, the configuration says ` +
+          `${JSON.stringify(wanted[key])}; go on with the former, or train another model in another --outDir`,
       );
 }
 
-async function save(
-  model: Trainable,
-  run: Run,
-  config: TrainConfig,
-  best: number | undefined,
-): Promise<string> {
+const prefixed = (section: string, values: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [`${section}.${key}`, value]));
+
+async function save(model: Trainable, run: Run, config: TrainConfig): Promise<void> {
   const files = new Map([
     ['model.safetensors', model.save()],
     ['optimizer.safetensors', encodeSafetensors(run.optimizer.state())],
   ]);
-  const state = { step: run.step, batches: run.batches, best: run.best, config };
-  run.savedStep = run.step;
-  return writeCheckpoint(config.outDir, run.step, files, state, { keep: config.checkpoint.keep, best });
+  const { step, batches, best, isBest, origin } = run;
+  const state = { step, batches, best, config: { ...config, init_from: origin } };
+  run.checkpoint = await writeCheckpoint(config.outDir, step, files, state, {
+    keep: config.checkpoint.keep,
+    best: isBest && best !== null ? best : undefined,
+  });
+  run.savedStep = step;
 }
 
 interface StepReport {
@@ -318,6 +351,7 @@ async function trainStep<M extends Trainable, B, N extends object, S>(
     run.batches++;
   }
   run.step++;
+  run.isBest = false;
   const lr = learningRate(run.step, config.maxSteps, config.optimizer);
   const gradNorm = scope(() => clipGradNorm(parameters.values(), config.optimizer.clip).item());
   run.optimizer.update(lr);

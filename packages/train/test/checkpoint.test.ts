@@ -43,9 +43,10 @@ async function flipByte(path: string, at: number): Promise<void> {
 
 describe('a checkpoint', () => {
   test('is read as it was written', async () => {
-    const folder = await write(1234);
+    const folder = await write(1234, 2, 0.5);
     expect(folder).toBe(join(outDir, 'checkpoints', 'step-00001234'));
-    const checkpoint = { folder, step: 1234, files: filesOf(1234), state: { step: 1234, note: 'ünï' } };
+    const state = { step: 1234, note: 'ünï' };
+    const checkpoint = { folder, step: 1234, best: 0.5, files: filesOf(1234), state };
     expect(await readCheckpoint(folder)).toEqual(checkpoint);
     expect((await readdir(folder)).toSorted()).toEqual([
       'manifest.json',
@@ -156,7 +157,9 @@ describe('findCheckpoint', () => {
 
   test('says so where none is sound', async () => {
     await rm(join(await write(1), 'state.json'));
-    await expect(findCheckpoint(outDir, 'latest', warn)).rejects.toThrow(/no sound checkpoint/);
+    await expect(findCheckpoint(outDir, 'latest', warn)).rejects.toThrow(
+      /no sound checkpoint .* with another --outDir/,
+    );
     expect(warnings).toHaveLength(1);
   });
 });

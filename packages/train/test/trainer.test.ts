@@ -276,11 +276,11 @@ describe('where a run begins', () => {
   });
 
   it.each<[string, TrainConfigInput]>([
-    ['model', { model: { nEmbd: 16 } }],
+    ['model.nEmbd', { model: { nEmbd: 16 } }],
     ['seed', { seed: 9 }],
     ['batchSize', { batchSize: 5 }],
     ['accumulate', { accumulate: 2 }],
-    ['data', { data: { negatedGroups: 0.5 } }],
+    ['data.negatedGroups', { data: { negatedGroups: 0.5 } }],
   ])('is no checkpoint of another %s', async (key, input) => {
     await train(tiny('run', { maxSteps: 1 }));
     const config = tiny('run', { maxSteps: 2, ...input, init_from: 'resume' });
@@ -290,6 +290,17 @@ describe('where a run begins', () => {
       message: expect.stringContaining(`trained with ${key} = `),
     });
     expect(await snapshot(config.outDir)).toEqual(before);
+  });
+
+  it('is no checkpoint with keys that this version does not know, which are named', async () => {
+    const config = tiny('run', { maxSteps: 1 });
+    const { files, state } = await readCheckpoint((await train(config)).checkpoint);
+    const later = { ...Object(state), config: { ...config, colour: 1 } };
+    const folder = await writeCheckpoint(config.outDir, 2, files, later, { keep: 5 });
+    await expect(train({ ...config, init_from: 'resume' })).rejects.toMatchObject({
+      code: 'bad-checkpoint',
+      message: expect.stringMatching(new RegExp(`^${folder}: state\\.json .*: unknown key colour`)),
+    });
   });
 
   it('is the best checkpoint where that is asked for, and what came after it is forgotten', async () => {

@@ -24,13 +24,15 @@ export function trainCommand(): Command {
       const config = await loadConfig(path, overrides);
       const start = config.kind === 'language' ? trainLanguageModel : train;
       const { step, summary, checkpoint, elapsed, waited } = await start(config, { signal: stopOnSignals() });
-      if (json) return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
+      const words = [...command.args, ...(json ? ['--json'] : [])];
+      const stopped = `stopped at step ${step} of ${config.maxSteps}; go on with: ${resumeCommand(words)}`;
+      if (json) {
+        if (!summary) console.error(stopped);
+        return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
+      }
       if (summary) console.log(formatSummary(summary));
       console.log(`checkpoint: ${checkpoint}`);
-      if (!summary)
-        console.log(
-          `stopped at step ${step} of ${config.maxSteps}; go on with: ${resumeCommand(command.args)}`,
-        );
+      if (!summary) console.log(stopped);
     });
 }
 
@@ -56,11 +58,20 @@ function readArguments(words: readonly string[]): {
 /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
 function stopOnSignals(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const stop = (): void => {
+    controller.abort();
+    for (const signal of signals) process.off(signal, stop);
+  };
+  for (const signal of signals) process.on(signal, stop);
   return controller.signal;
 }
 
+/** The same words, as a shell takes them, but for where the run begins. */
 function resumeCommand(words: readonly string[]): string {
   const kept = words.filter((word) => !/^--init[-_]?from=/i.test(word));
-  return ['dag train', ...kept, '--init_from=resume'].join(' ');
+  return ['dag train', ...kept.map(quoted), '--init_from=resume'].join(' ');
 }
+
+const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -1,0 +1,533 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { watch } from 'node:fs';
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomStream, type Random } from '@dag/expr';
+import { findCheckpoint, readCheckpoint } from '../src/checkpoint.js';
+
+const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'dag-crash-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+/** Runs of seconds: a model of width 8, which is evaluated and saved every few steps. */
+const TINY = {
+  tokenizer: 'char',
+  batchSize: 4,
+  logEvery: 1,
+  model: { depth: 2, blockSize: 32, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.1, digits: 3 },
+  data: { arithmetic: 1, maxDigits: 2, maxDecimals: 1, prefetch: 2 },
+  optimizer: { warmupSteps: 3 },
+  evaluation: { examples: 4, every: 7 },
+  checkpoint: { every: 3, keep: 2 },
+} as const;
+const KINDS = ['predictor', 'language'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** `TINY` as the words of a command line, with other values for some keys. */
+function command(kind: Kind, options: Readonly<Record<string, string | number>>): string[] {
+  const values = new Map<string, unknown>();
+  const add = (section: object, prefix: string): void => {
+    for (const [key, value] of Object.entries(section))
+      if (typeof value === 'object') add(value as object, `${prefix}${key}.`);
+      else values.set(prefix + key, value);
+  };
+  add({ kind, ...TINY }, '');
+  for (const [key, value] of Object.entries(options)) values.set(key, value);
+  return ['train', ...[...values].map(([key, value]) => `--${key}=${String(value)}`)];
+}
+
+interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Process {
+  /** Once stderr tells of its n-th step. */
+  atStep(n: number, then: () => void): void;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Outcome>;
+}
+
+function start(program: string, args: readonly string[], cwd: string, path = process.env['PATH']): Process {
+  const child = spawn(program, args, { cwd, env: { PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (text) => (stdout += String(text)));
+  let waiting: { n: number; then: () => void }[] = [];
+  child.stderr.on('data', (text) => {
+    stderr += String(text);
+    const steps = stderr.match(/^step \d+\/.*\n/gm)?.length ?? 0;
+    const due = waiting.filter(({ n }) => n <= steps);
+    waiting = waiting.filter(({ n }) => n > steps);
+    for (const { then } of due) then();
+  });
+  return {
+    atStep: (n, then) => void waiting.push({ n, then }),
+    kill: (signal) => void child.kill(signal),
+    ended: once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr })),
+  };
+}
+
+const dag = (args: readonly string[], cwd: string): Process => start(process.execPath, [DAG, ...args], cwd);
+
+async function succeeds(args: readonly string[], cwd = root): Promise<Outcome> {
+  const outcome = await dag(args, cwd).ended;
+  expect(outcome).toMatchObject({ code: 0 });
+  return outcome;
+}
+
+/** Exit code 1, and after the lines of the steps that were taken one line that says why. */
+async function refused(args: readonly string[], message: RegExp, steps: string[] = []): Promise<void> {
+  const { code, stdout, stderr } = await dag(args, root).ended;
+  const lines = stderr.trimEnd().split('\n');
+  expect({ code, stdout, last: lines.at(-1) }).toEqual({
+    code: 1,
+    stdout: '',
+    last: expect.stringMatching(message),
+  });
+  expect(lines.filter((line) => !line.startsWith('step ') && !line.startsWith('going on'))).toHaveLength(1);
+  expect(lines.flatMap((line) => /^step \d+\//.exec(line)?.[0] ?? [])).toEqual(steps);
+}
+
+interface Result {
+  readonly step: number;
+  readonly best: readonly [step: number, score: number | null];
+  readonly warnings: readonly string[];
+  readonly state: string;
+  readonly files: readonly (readonly [name: string, base64: string])[];
+  readonly metrics: readonly { readonly step: number }[];
+}
+
+/** What a run has come to: the bits of its last checkpoint, the step of its best, its metrics but for the times. */
+async function result(outDir: string): Promise<Result> {
+  const warnings: string[] = [];
+  const { step, files, folder } = await findCheckpoint(outDir, 'latest', (text) => warnings.push(text));
+  const best = await findCheckpoint(outDir, 'best', (text) => warnings.push(text));
+  const lines = (await readFile(join(outDir, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+  return {
+    ...{ step, best: [best.step, best.best], warnings },
+    state: await readFile(join(folder, 'state.json'), 'utf8'),
+    files: [...files].map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]),
+    metrics: lines.map((line) => ({ ...(JSON.parse(line) as { step: number }), stepMs: null })),
+  };
+}
+
+/** Every file under a folder with its bytes. */
+async function snapshot(folder: string): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return new Map(
+    await Promise.all(files.map(async (file) => [file, await readFile(file, 'base64')] as const)),
+  );
+}
+
+const checkpoints = (outDir: string): Promise<Map<string, string>> => snapshot(join(outDir, 'checkpoints'));
+
+describe('a run that is killed and resumed, again and again', () => {
+  /** When a process is killed: `ms` after its start, its n-th step, or the n-th change among the checkpoints. */
+  interface Moment {
+    readonly after: 'start' | 'step' | 'change';
+    readonly n: number;
+    readonly ms: number;
+  }
+
+  /** Before there is a checkpoint. */
+  const first = (startUp: number): Moment[] => [
+    { after: 'start', n: 0, ms: startUp / 2 },
+    { after: 'step', n: 1, ms: 0 },
+  ];
+
+  function drawMoment(random: Random, startUp: number): Moment {
+    if (random.chance(0.3)) return { after: 'start', n: 0, ms: random.below(startUp * 1.2) };
+    if (random.chance(0.3)) return { after: 'step', n: 1 + random.below(4), ms: random.below(12) };
+    // A checkpoint is some six changes: a folder made, renamed into place, older ones renamed and deleted.
+    return { after: 'change', n: 1 + random.below(9), ms: random.below(4) };
+  }
+
+  /** Runs the command until it ends or is killed. */
+  async function killedAt({ after, n, ms }: Moment, args: string[], outDir: string): Promise<Outcome> {
+    const running = dag(args, root);
+    let timer: NodeJS.Timeout | undefined;
+    const killSoon = (): void => {
+      timer ??= setTimeout(() => running.kill('SIGKILL'), ms);
+    };
+    let changes = 0;
+    const watcher = watch(join(outDir, 'checkpoints'), () => {
+      if (after === 'change' && ++changes >= n) killSoon();
+    });
+    if (after === 'start') killSoon();
+    if (after === 'step') running.atStep(n, killSoon);
+    const outcome = await running.ended;
+    clearTimeout(timer);
+    watcher.close();
+    return outcome;
+  }
+
+  it.each([
+    ['predictor', 50],
+    ['language', 6],
+  ] as const)(
+    'ends with the bits of one that ran through: a %s, killed %d times',
+    async (kind, kills) => {
+      const seed = Number(process.env['CRASH_SEED'] ?? Date.now());
+      const random = randomStream(seed, 0);
+      const args = command(kind, { maxSteps: 40, name: 'killed' });
+      const whole = join(root, 'whole');
+      await mkdir(whole);
+      const through = dag(args, whole);
+      const began = Date.now();
+      let startUp = 0;
+      through.atStep(1, () => (startUp = Date.now() - began));
+      expect(await through.ended).toMatchObject({ code: 0 });
+      const expected = await result(join(whole, 'runs', 'killed'));
+
+      const outDir = join(root, 'runs', 'killed');
+      // Where a seed is to be tried again: CRASH_SEED.
+      const log: string[] = [`seed ${seed}`];
+      let killed = 0;
+      while (killed < kills) {
+        await mkdir(join(outDir, 'checkpoints'), { recursive: true });
+        const moment = first(startUp)[killed] ?? drawMoment(random, startUp);
+        // As a shell has it: `dag train … --init_from=resume || dag train …`
+        let outcome = await killedAt(moment, [...args, '--init_from=resume'], outDir);
+        const isNew = outcome.code === 1 && outcome.stderr.includes('no checkpoint in');
+        if (isNew) outcome = await killedAt(moment, args, outDir);
+        const { code, signal, stderr } = outcome;
+        log.push(`${isNew ? 'begun' : 'resumed'}, ${JSON.stringify(moment)}: ${signal ?? code}\n${stderr}`);
+        expect([log, /skipped/.test(stderr)]).toEqual([log, false]);
+        expect([log, signal === 'SIGKILL' || code === 0]).toEqual([log, true]);
+        if (signal === 'SIGKILL') killed++;
+        // After the last kill it runs to its end; where it comes there before, the next one begins.
+        if (killed === kills) {
+          const last = await dag([...args, '--init_from=resume'], root).ended;
+          if (last.code !== 0) await succeeds(args);
+        } else if (code !== 0) continue;
+        expect([log, await result(outDir)]).toEqual([log, expected]);
+        await rm(outDir, { recursive: true });
+      }
+    },
+    600_000,
+  );
+});
+
+describe.each(KINDS)('a run that gets a signal: %s', (kind) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'finishes the step at %s, saves, exits with 0, and prints the words that go on',
+    async (signal) => {
+      const bin = join(root, 'bin');
+      await mkdir(bin);
+      await symlink(fileURLToPath(new URL('../bin/dag.js', import.meta.url)), join(bin, 'dag'));
+      const path = `${bin}:${process.env['PATH']}`;
+      const args = command(kind, {
+        maxSteps: 1_000_000,
+        outDir: "runs/it's $HOME",
+        'checkpoint.every': 1000,
+      });
+      const stopped = async (running: Process): Promise<{ step: number; words: string; stderr: string }> => {
+        running.atStep(2, () => running.kill(signal));
+        const { code, stdout, stderr } = await running.ended;
+        expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) });
+        const [, step, words] = /^stopped at step (\d+) of 1000000; go on with: (.*)$/m.exec(stdout) ?? [];
+        return { step: Number(step), words: words!, stderr };
+      };
+      const first = await stopped(dag(args, root));
+      const { folder } = await findCheckpoint(join(root, "runs/it's $HOME"), 'latest', () => undefined);
+      expect(folder).toMatch(new RegExp(`step-0*${first.step}$`));
+      const second = await stopped(start('sh', ['-c', `exec ${first.words}`], root, path));
+      expect(second.stderr).toContain(`\nstep ${first.step + 1}/1000000 `);
+      expect(second.step).toBeGreaterThan(first.step);
+      expect(second.words).toBe(first.words);
+    },
+  );
+});
+
+describe('a second signal', () => {
+  it.each([
+    ['SIGINT', 'SIGINT'],
+    ['SIGTERM', 'SIGINT'],
+  ] as const)('ends the process at once: %s, then %s', async (first, second) => {
+    // The second step waits for a batch that takes seconds, as each text of it is the longest of a thousand.
+    const slow = { 'data.longestOf': 1024, 'data.prefetch': 1, batchSize: 600 };
+    const running = dag(command('predictor', { maxSteps: 9, ...slow }), root);
+    running.atStep(1, () => {
+      running.kill(first);
+      setTimeout(() => running.kill(second), 500);
+    });
+    const { code, signal } = await running.ended;
+    expect({ code, signal }).toEqual({ code: null, signal: second });
+  });
+
+  it('is not needed with --json either, which prints the words that go on beside the result', async () => {
+    const args = [...command('predictor', { maxSteps: 1_000_000, 'checkpoint.every': 1000 }), '--json'];
+    const running = dag(args, root);
+    running.atStep(1, () => running.kill('SIGINT'));
+    const { code, stdout, stderr } = await running.ended;
+    expect({ code, result: JSON.parse(stdout) }).toMatchObject({ code: 0, result: { summary: null } });
+    expect(stderr).toMatch(
+      /\nstopped at step \d+ of 1000000; go on with: dag train .* --json --init_from=resume\n$/,
+    );
+  });
+});
+
+describe('where the system refuses', () => {
+  const args = command('predictor', { maxSteps: 12, outDir: 'disk/run', 'evaluation.every': 100 });
+  const resume = '--init_from=resume';
+  /** Room for some checkpoints of 50 KB. */
+  const mount = (...options: string[]): boolean =>
+    spawnSync('mount', ['-t', 'tmpfs', ...options, 'tmpfs', join(root, 'disk')]).status === 0;
+  const unmount = (): void => void spawnSync('umount', [join(root, 'disk')]);
+
+  const canMount = ((): boolean => {
+    const probe = spawnSync('sh', [
+      '-c',
+      'd=$(mktemp -d) && mount -t tmpfs tmpfs $d && umount $d; s=$?; rmdir $d; exit $s',
+    ]);
+    return process.getuid?.() === 0 && probe.status === 0;
+  })();
+  const diskIt = (name: string, test: () => Promise<void>): void =>
+    canMount ? it(name, test) : it.skip(`${name} (skipped: mounting a file system takes root)`, test);
+
+  beforeEach(() => mkdir(join(root, 'disk')));
+  afterEach(unmount);
+
+  /** Leaves `room` bytes on the disk. */
+  async function fill(room: number): Promise<void> {
+    const filler = join(root, 'disk', 'filler');
+    await writeFile(filler, new Uint8Array(2 ** 21)).catch(() => undefined);
+    await truncate(filler, (await stat(filler)).size - room);
+  }
+
+  let whole: Result;
+  /** A run in `disk` that was killed after it had saved its sixth step. */
+  async function half(): Promise<void> {
+    await succeeds([...args, '--outDir=whole', '--checkpoint.keep=9']);
+    whole = await result(join(root, 'whole'));
+    await cp(join(root, 'whole'), join(root, 'disk/run'), { recursive: true });
+    for (const step of ['09', '12'])
+      await rm(join(root, `disk/run/checkpoints/step-000000${step}`), { recursive: true });
+  }
+
+  async function goesOnToTheEnd(): Promise<void> {
+    await succeeds([...args, resume]);
+    expect({ ...(await result(join(root, 'disk/run'))), state: null }).toEqual({ ...whole, state: null });
+  }
+
+  diskIt(
+    'a full disk harms no checkpoint while one is written, and the run goes on when there is room',
+    async () => {
+      mount('-o', 'size=1m');
+      await half();
+      const before = await checkpoints(join(root, 'disk/run'));
+      // Enough for the weights, not for the moments.
+      await fill(24 * 1024);
+      await refused(
+        [...args, resume],
+        /^dag: checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: ENOSPC: .*; step 6 is saved: .*--init_from=resume/,
+        ['step 7/', 'step 8/', 'step 9/'],
+      );
+      expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
+      await rm(join(root, 'disk/filler'));
+      await goesOnToTheEnd();
+    },
+  );
+
+  diskIt('a full disk while metrics are written ends the run at the line that was cut', async () => {
+    mount('-o', 'size=1m');
+    await half();
+    const before = await checkpoints(join(root, 'disk/run'));
+    await fill(0);
+    // No checkpoint is due; the lines fill the page of the file that is there already.
+    const { code, stderr } = await dag([...args, resume, '--maxSteps=1000', '--checkpoint.every=1000'], root)
+      .ended;
+    expect(code).toBe(1);
+    const told = stderr.trimEnd().split('\n');
+    expect(told.at(-1)).toMatch(
+      /^dag: metrics disk\/run\/metrics\.jsonl: ENOSPC: .*; step 6 is saved: .*--init_from=resume/,
+    );
+    expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
+    // The disk took a part of the last line; the step it was of is the last that was taken.
+    const metrics = await readFile(join(root, 'disk/run/metrics.jsonl'), 'utf8');
+    expect(metrics).toMatch(/"[^\n]*$/);
+    expect(told.at(-2)).toContain(`step ${metrics.split('\n').length}/1000 `);
+    await rm(join(root, 'disk/filler'));
+    await goesOnToTheEnd();
+  });
+
+  diskIt('a full disk at the beginning is told, and that nothing is saved', async () => {
+    mount('-o', 'size=1m');
+    await fill(0);
+    await refused(args, /^dag: metrics .*ENOSPC: .*; nothing of this run was saved yet: .*another --outDir/, [
+      'step 1/',
+    ]);
+  });
+
+  const readOnly = async (isOn: boolean): Promise<void> => {
+    if (canMount) mount('-o', `remount,${isOn ? 'ro' : 'rw'}`);
+    else
+      for (const path of ['disk/run/metrics.jsonl', 'disk/run/checkpoints', 'disk/run', 'disk'])
+        await chmod(join(root, path), isOn ? 0o555 : 0o755);
+  };
+  // A superuser writes to any folder whose file system lets it.
+  const name = 'a read-only folder is told before any step, and its run goes on when it can be written';
+  const readOnlyIt = canMount || process.getuid?.() !== 0 ? it : it.skip;
+  readOnlyIt(`${name}${readOnlyIt === it ? '' : ' (skipped: root that may not mount)'}`, async () => {
+    if (canMount) mount('-o', 'size=1m');
+    await half();
+    const before = await snapshot(join(root, 'disk/run'));
+    await readOnly(true);
+    try {
+      await refused(
+        [...args, '--outDir=disk/new'],
+        /^dag: metrics disk\/new\/metrics\.jsonl: (EROFS|EACCES): .*; nothing of this run was saved yet: .*another --outDir/,
+      );
+      await refused(
+        [...args, resume],
+        /^dag: metrics disk\/run\/metrics\.jsonl: (EROFS|EACCES): .*; step 6 is saved: .*--init_from=resume/,
+      );
+    } finally {
+      await readOnly(false);
+    }
+    expect(await snapshot(join(root, 'disk/run'))).toEqual(before);
+    await goesOnToTheEnd();
+  });
+});
+
+describe('a checkpoint that is not what is needed', () => {
+  const FILES = ['model.safetensors', 'optimizer.safetensors', 'state.json', 'manifest.json'];
+  const args = command('predictor', { maxSteps: 9, outDir: 'run' });
+  const last = 'run/checkpoints/step-00000009';
+
+  it('is named where a file is truncated, the one before it is taken, and the end is the same', async () => {
+    await succeeds(args);
+    const expected = await result(join(root, 'run'));
+    for (const file of FILES) {
+      await truncate(join(root, last, file), 9);
+      const before = await checkpoints(join(root, 'run'));
+      const named = new RegExp(
+        `^dag: checkpoint ${last} is damaged: ${file} (has 9 bytes|is no JSON).*; the path run takes`,
+      );
+      await refused([...args, `--init_from=${last}`, '--outDir=other'], named);
+      expect(await checkpoints(join(root, 'run'))).toEqual(before);
+      const { stderr } = await succeeds([...args, '--init_from=latest']);
+      expect(stderr).toContain('going on from run/checkpoints/step-00000007\nstep 8/9');
+      // A damaged manifest tells no time: its checkpoint is the last that is tried.
+      if (file !== 'manifest.json')
+        expect(stderr).toMatch(new RegExp(`^skipped: .*${last} is damaged: ${file}`));
+      expect(await result(join(root, 'run'))).toEqual(expected);
+    }
+  });
+
+  it('is refused where it is of another tokenizer, model or stream; nothing is harmed', async () => {
+    await succeeds(args);
+    const before = await snapshot(join(root, 'run'));
+    for (const [words, found] of [
+      [
+        [...args, '--tokenizer=gpt2'],
+        'tokenizer = "char", the configuration says "gpt2"; go on with the former, or ',
+      ],
+      [[...args, '--nEmbd=16'], 'model.nEmbd = 8, the configuration says 16'],
+      [[...args, '--style=words'], 'data.style = "spaced", the configuration says "words"'],
+    ] as const)
+      await refused([...words, '--init_from=resume'], new RegExp(`^dag: ${last} was trained with ${found}`));
+    expect(await snapshot(join(root, 'run'))).toEqual(before);
+    await succeeds([...args, '--init_from=resume', '--maxSteps=10']);
+  });
+
+  it.each([
+    ['predictor', 'language'],
+    ['language', 'predictor'],
+  ] as const)('is refused where it is a %s and a %s is asked for', async (kind, other) => {
+    await succeeds(command(kind, { maxSteps: 1, outDir: 'run' }));
+    const before = await snapshot(join(root, 'run'));
+    const asked = command(other, { maxSteps: 9, outDir: 'run' });
+    const found = new RegExp(`was trained with kind = "${kind}", the configuration says "${other}"`);
+    await refused([...asked, '--init_from=resume'], found);
+    await refused([...asked, '--init_from=run', '--outDir=other'], found);
+    expect(await snapshot(join(root, 'run'))).toEqual(before);
+  });
+
+  it('keeps a new run out of its folder, even where all are damaged', async () => {
+    await succeeds([...args, '--maxSteps=1']);
+    await truncate(join(root, 'run/checkpoints/step-00000001/model.safetensors'), 9);
+    const before = await snapshot(join(root, 'run'));
+    await refused(args, /^dag: run already holds a run .*another --outDir starts afresh/);
+    const { code, stderr } = await dag([...args, '--init_from=resume'], root).ended;
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^skipped: .*model\.safetensors has 9 bytes.*\ndag: no sound checkpoint in run\/checkpoints; .*another --outDir starts afresh\n$/,
+      ),
+    });
+    expect(await snapshot(join(root, 'run'))).toEqual(before);
+  });
+});
+
+describe.each(KINDS)('where a run begins: %s', (kind) => {
+  const args = command(kind, { maxSteps: 12, outDir: 'whole', 'checkpoint.keep': 9 });
+  const last = (outDir: string): ReturnType<typeof findCheckpoint> =>
+    findCheckpoint(join(root, outDir), 'latest', () => undefined);
+  const best = (outDir: string): ReturnType<typeof findCheckpoint> =>
+    findCheckpoint(join(root, outDir), 'best', () => undefined);
+
+  async function killedAtItsFirstStep(words: string[]): Promise<void> {
+    const never = ['--maxSteps=1000000', '--evaluation.every=1000', '--checkpoint.every=1000'];
+    const running = dag([...args, ...words, ...never], root);
+    running.atStep(1, () => running.kill('SIGKILL'));
+    expect(await running.ended).toMatchObject({ signal: 'SIGKILL' });
+  }
+
+  it('is the best checkpoint, also of a run that is killed at once and resumed', async () => {
+    await succeeds(args);
+    const whole = await result(join(root, 'whole'));
+    await cp(join(root, 'whole'), join(root, 'run'), { recursive: true });
+    await rm(join(root, 'run/checkpoints/step-00000012'), { recursive: true });
+    expect([(await last('run')).step, (await best('run')).step]).toEqual([9, 7]);
+
+    const before = await best('run');
+    await killedAtItsFirstStep(['--outDir=run', '--init_from=best']);
+    expect([(await last('run')).step, (await best('run')).best]).toEqual([7, before.best]);
+    expect((await last('run')).files).toEqual(before.files);
+    const { stderr } = await succeeds([...args, '--outDir=run', '--init_from=latest']);
+    expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
+    expect({ ...(await result(join(root, 'run'))), state: null }).toEqual({ ...whole, state: null });
+  });
+
+  it('is any checkpoint by its path, also for a run in a new folder that is killed at once and resumed', async () => {
+    await succeeds(args);
+    const before = await snapshot(join(root, 'whole'));
+    const path = 'whole/checkpoints/step-00000006';
+    await killedAtItsFirstStep(['--outDir=new', `--init_from=${path}`]);
+    expect((await last('new')).files).toEqual((await readCheckpoint(join(root, path))).files);
+    await succeeds([...args, '--outDir=new', '--init_from=resume']);
+    const { files, step, state } = await last('new');
+    expect(files).toEqual((await last('whole')).files);
+    expect(step).toBe(12);
+    // It tells where the run began, and its best is of its own evaluations.
+    expect(state).toMatchObject({ config: { init_from: path, outDir: 'new' } });
+    expect(await best('new')).toMatchObject({ best: expect.any(Number) });
+    const { metrics } = await result(join(root, 'new'));
+    expect(metrics.map(({ step }) => step)).toEqual([7, 7, 8, 9, 10, 11, 12, 12]);
+    expect(await snapshot(join(root, 'whole'))).toEqual(before);
+  });
+});
