@@ -52,7 +52,7 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
 }
 
 /** Overwrites all weights. @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes. */
-export function setParameters(parameters: Parameters, tensors: ReadonlyMap<string, SafeTensor>): void {
+function setParameters(parameters: Parameters, tensors: ReadonlyMap<string, SafeTensor>): void {
   for (const name of tensors.keys())
     if (!parameters.has(name))
       throw new ModelError('bad-file', `the file has a weight '${name}' that this model has not`);

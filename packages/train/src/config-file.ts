@@ -4,6 +4,7 @@ import { createJiti } from 'jiti';
 import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
+import finetuneGpt2 from '../configs/finetune-gpt2.js';
 import language from '../configs/language.js';
 import pretrained from '../configs/pretrained.js';
 import {
@@ -23,6 +24,7 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   predictor,
   'predictor-small': predictorSmall,
   language,
+  'finetune-gpt2': finetuneGpt2,
   pretrained,
 };
 

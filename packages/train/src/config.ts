@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import leven from 'leven';
 import { z } from 'zod';
+import { isGpt2Name } from '@dag/model';
 import { TrainError } from './error.js';
 
 /** Losses on the registers of `readout: 'registers'`. */
@@ -13,9 +14,6 @@ export const LANGUAGE_LOSSES = ['next', 'gate', 'start'] as const;
 
 type Readout = 'registers' | 'linear';
 type Kind = 'predictor' | 'language';
-
-/** Published weights that a language model may begin with. */
-export const GPT2_NAMES = ['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl'] as const;
 
 const count = z.int().min(1);
 const seed = z.int().min(0);
@@ -34,6 +32,10 @@ const MODEL = {
   nEmbd: count.default(32).describe('width, a multiple of nHead'),
   dropout: belowOne.default(0).describe('probability of dropping an activation'),
   bias: z.boolean().default(true).describe('biases in linear layers and norms'),
+  activation: z
+    .enum(['gelu', 'geluTanh'])
+    .default('gelu')
+    .describe("gelu, or geluTanh: that of GPT-2's published weights"),
   readout: z
     .enum(['registers', 'linear'])
     .default('registers')
@@ -245,7 +247,7 @@ function crossProblems(input: unknown, kind: Kind, readout: Readout): ConfigProb
       problems.push({ paths: [`losses.${name}.enabled`, 'kind'], message });
     }
   }
-  if (kind === 'predictor' && (top?.freezeBackbone || GPT2_NAMES.some((name) => name === top?.init_from))) {
+  if (kind === 'predictor' && (top?.freezeBackbone || isGpt2Name(top?.init_from ?? ''))) {
     const key = top?.freezeBackbone ? 'freezeBackbone' : 'init_from';
     const message = `${key} is ${inspect(top?.[key])}; allowed: only where kind is 'language'`;
     problems.push({ paths: [key, 'kind'], message });

@@ -1,4 +1,5 @@
-import { MultiBar } from 'cli-progress';
+import type { DownloadProgress } from '@dag/model';
+import { MultiBar, SingleBar } from 'cli-progress';
 
 export interface ProgressStats {
   readonly loss: number;
@@ -101,4 +102,32 @@ function formatDuration(ms: number): string {
   const two = (n: number): string => String(n).padStart(2, '0');
   if (h > 0) return `${h}h ${two(m)}m`;
   return m > 0 ? `${m}m ${two(s)}s` : `${s}s`;
+}
+
+/** The progress of downloads: a bar for each file on a terminal, else nothing. It begins with the first bytes. */
+export function downloadBar(stream: ProgressStream = process.stderr): {
+  update(progress: DownloadProgress): void;
+  stop(): void;
+} {
+  let current: { file: string; bar: SingleBar } | null = null;
+  const stop = (): void => {
+    current?.bar.stop();
+    current = null;
+  };
+  return {
+    update({ file, received, total }) {
+      if (!stream.isTTY) return;
+      if (current?.file !== file) {
+        stop();
+        current = {
+          file,
+          bar: new SingleBar({ stream, format: '{bar} {percentage}%  {size}  {file}', barsize: 24 }),
+        };
+        current.bar.start(total, 0, { file, size: '' });
+      }
+      const size = `${(received / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
+      current.bar.update(received, { size });
+    },
+    stop,
+  };
 }

@@ -75,7 +75,7 @@ export interface TrainResult<M, S> {
 }
 
 /**
- * Trains what `makeTask` makes of the checkpoint that the run begins with, or of none. Writes `metrics.jsonl` and
+ * Trains what `makeTask` makes of the checkpoint that the run begins with, or of none where it `isNew`. Writes `metrics.jsonl` and
  * checkpoints to `config.outDir`. The same configuration gives the same bits, also where the run was stopped and resumed.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, and `bad-input` where
@@ -84,14 +84,14 @@ export interface TrainResult<M, S> {
 export async function runTraining<M extends Trainable, B, N extends object, S>(
   config: TrainConfig,
   makeTask: (checkpoint: Checkpoint | null) => Task<M, B, N, S>,
-  { signal }: TrainOptions = {},
+  { signal, isNew = config.init_from === 'scratch' }: TrainOptions & { isNew?: boolean } = {},
 ): Promise<TrainResult<M, S>> {
   const started = performance.now();
   if (config.device !== 'auto') setDefaultDevice(config.device);
   const progress = createProgress({ total: config.maxSteps });
   let run: Run | undefined;
   try {
-    const beginning = await start(config, makeTask, progress.log);
+    const beginning = await start(config, makeTask, isNew, progress.log);
     const { task } = beginning;
     run = beginning.run;
     const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
@@ -198,9 +198,10 @@ const stateSchema = z.object({
 async function start<T extends { readonly model: Trainable }>(
   config: TrainConfig,
   makeTask: (checkpoint: Checkpoint | null) => T,
+  isNew: boolean,
   log: (line: string) => void,
 ): Promise<{ task: T; run: Run }> {
-  if (config.init_from === 'scratch') {
+  if (isNew) {
     await refuseUsedFolder(config.outDir);
     const task = makeTask(null);
     const run = { step: 0, batches: 0, best: null, isBest: false, checkpoint: '', savedStep: NEVER };

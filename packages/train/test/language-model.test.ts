@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { scope } from '@dag/executor';
 import { formatValue } from '@dag/expr';
-import { DagGpt, tokenizer } from '@dag/model';
+import { DagGpt, decodeSafetensors, tokenizer } from '@dag/model';
 import { readCheckpoint } from '../src/checkpoint.js';
 import { LANGUAGE_LOSSES, parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
 import { languageLosses, languageTokens } from '../src/language/language-losses.js';
@@ -176,6 +177,46 @@ describe('a language model that calculates', () => {
     expect(() => loadLanguageModel(other)).toThrow('holds a plan predictor, a language model is asked for');
     const config = tiny('mixed-up', { init_from: predictor.checkpoint });
     await expect(trainLanguageModel(config)).rejects.toMatchObject({ code: 'bad-config' });
+  });
+});
+
+describe('a run from GPT-2', () => {
+  const published = fileURLToPath(new URL('../../model/test/fixtures/gpt2', import.meta.url));
+  const sizes = { nLayer: 2, nHead: 2, nEmbd: 32, activation: 'geluTanh' } as const;
+  const config = (name: string, input: TrainConfigInput = {}): TrainConfig =>
+    tiny(name, {
+      init_from: published,
+      tokenizer: 'gpt2',
+      maxSteps: 1,
+      freezeBackbone: true,
+      data: { text: '', arithmetic: 1 },
+      ...input,
+      model: { blockSize: 8, ...sizes, ...input.model },
+    });
+  const { n_layer, n_head, n_embd } = JSON.parse(
+    readFileSync(join(published, 'config.json'), 'utf8'),
+  ) as Record<'n_layer' | 'n_head' | 'n_embd', number>;
+
+  it('begins with its weights, and goes on from its own checkpoints', async () => {
+    expect([n_layer, n_head, n_embd]).toEqual([sizes.nLayer, sizes.nHead, sizes.nEmbd]);
+    const { model, step } = await trainLanguageModel(config('gpt2', { model: { blockSize: 16 } }));
+    expect(step).toBe(1);
+    const file = decodeSafetensors(readFileSync(join(published, 'model.safetensors'))).tensors;
+    const weight = file.get('h.0.ln_1.weight') ?? file.get('transformer.h.0.ln_1.weight')!;
+    expect(Array.from(model.parameters.get('h.0.ln_1.weight')!.dataSync())).toEqual(
+      Array.from(weight.data as Float32Array),
+    );
+    const more = config('gpt2', { init_from: 'resume', maxSteps: 2, model: { blockSize: 16 } });
+    expect((await trainLanguageModel(more)).step).toBe(2);
+  });
+
+  it('says which sizes it needs, and which tokens', async () => {
+    await expect(
+      trainLanguageModel(config('other', { model: { blockSize: 16, nLayer: 3 } })),
+    ).rejects.toThrow(`model.nLayer is 3; allowed: 2, as init_from is ${published}`);
+    await expect(
+      trainLanguageModel(config('chars', { tokenizer: 'char', model: { blockSize: 16 } })),
+    ).rejects.toThrow('tokenizer is char; allowed: gpt2');
   });
 });
 

@@ -1,8 +1,12 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { noGrad, scope } from '@dag/executor';
-import { DagGpt, type DagGptConfig } from '@dag/model';
+import { DagGpt, isGpt2Name, loadGpt2, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoint.js';
 import type { TrainConfig } from '../config.js';
 import { summarize, type Summary } from '../evaluate.js';
+import { TrainError } from '../error.js';
+import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
 import { requireKind, runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
 import { answerPrompts } from './answer-prompts.js';
@@ -100,14 +104,45 @@ export async function trainLanguageModel(
 ): Promise<TrainResult<DagGpt, LanguageSummary>> {
   // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
   for (const split of ['train', 'held-out'] as const) languageBatch(languageStreamConfig(config), split, 0);
+  const fromGpt2 = isGpt2(config.init_from);
+  const first = fromGpt2 ? await modelOfGpt2(config, options.signal) : null;
   const task = (checkpoint: Checkpoint | null): LanguageTask =>
     new LanguageTask(
       config,
       checkpoint
         ? loadLanguageModel(checkpoint)
-        : new DagGpt(languageModelConfig(config), { seed: config.seed }),
+        : (first ?? new DagGpt(languageModelConfig(config), { seed: config.seed })),
     );
-  return runTraining(config, task, options);
+  return runTraining(config, task, { ...options, isNew: fromGpt2 || config.init_from === 'scratch' });
+}
+
+/** One of the published names, or a folder in the layout of their repositories. */
+const isGpt2 = (source: string): boolean => isGpt2Name(source) || existsSync(join(source, 'config.json'));
+
+/** A model of the configuration with GPT-2's weights; those of the calculating branch are as from scratch. */
+async function modelOfGpt2(config: TrainConfig, signal: AbortSignal | undefined): Promise<DagGpt> {
+  const bar = downloadBar();
+  const gpt2 = await loadGpt2(config.init_from, {
+    onProgress: bar.update,
+    ...(signal ? { signal } : {}),
+  }).finally(bar.stop);
+  const { nLayer, nHead, nEmbd, bias, activation = 'gelu' } = gpt2.config;
+  // What the run is resumed with must say so too: the weights cannot be read without.
+  const wanted = { nLayer, nHead, nEmbd, bias, activation };
+  for (const [key, value] of Object.entries(wanted) as [keyof typeof wanted, unknown][])
+    if (config.model[key] !== value)
+      throw new TrainError(
+        'bad-config',
+        `model.${key} is ${String(config.model[key])}; allowed: ${String(value)}, as init_from is ${config.init_from}`,
+      );
+  if (config.tokenizer !== 'gpt2')
+    throw new TrainError(
+      'bad-config',
+      `tokenizer is ${config.tokenizer}; allowed: gpt2, as init_from is ${config.init_from}`,
+    );
+  const model = new DagGpt(languageModelConfig(config), { seed: config.seed });
+  await gpt2.copyTo(model.parameters);
+  return model;
 }
 
 /** The language model in a checkpoint. */

@@ -1,0 +1,18 @@
+import { defineConfig } from '../src/config.js';
+
+/** GPT-2 with a branch that calculates: its published weights are constants, and only the branch learns. */
+export default defineConfig({
+  kind: 'language',
+  name: 'finetune-gpt2',
+  init_from: 'gpt2',
+  freezeBackbone: true,
+  tokenizer: 'gpt2',
+  maxSteps: 2000,
+  batchSize: 8,
+  model: { depth: 3, blockSize: 64, nLayer: 12, nHead: 12, nEmbd: 768, activation: 'geluTanh', digits: 8 },
+  data: { arithmetic: 1, maxDigits: 4, maxDecimals: 4, style: 'mixed', wholeNumbers: 0.25 },
+  losses: { next: { enabled: false } },
+  optimizer: { lr: 1e-3, beta2: 0.98, warmupSteps: 200 },
+  evaluation: { every: 500, examples: 100 },
+  logEvery: 10,
+});
