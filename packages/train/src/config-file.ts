@@ -5,6 +5,7 @@ import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
 import finetuneGpt2 from '../configs/finetune-gpt2.js';
+import languageSmall from '../configs/language-small.js';
 import language from '../configs/language.js';
 import pretrained from '../configs/pretrained.js';
 import {
@@ -23,6 +24,7 @@ import { TrainError } from './error.js';
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   predictor,
   'predictor-small': predictorSmall,
+  'language-small': languageSmall,
   language,
   'finetune-gpt2': finetuneGpt2,
   pretrained,
