@@ -1,6 +1,6 @@
 /**
  * Makes packages/train/pretrained of the best checkpoint of a run: weights in half precision, without the optimiser's
- * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/pretrained`
+ * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/pretrained-long`
  */
 import { decodeSafetensors } from '@dag/model';
 import { checkpointConfig, findCheckpoint, loadModel, writeCheckpoint } from '@dag/train';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const target = fileURLToPath(new URL('../pretrained', import.meta.url));
 const CARD = 'README.md';
 
-const [run = 'runs/pretrained'] = process.argv.slice(2);
+const [run = 'runs/pretrained-long'] = process.argv.slice(2);
 const checkpoint = await findCheckpoint(run, 'best', console.error);
 const model = loadModel(checkpoint);
 

@@ -8,6 +8,7 @@ import finetuneGpt2 from '../configs/finetune-gpt2.js';
 import languageSmall from '../configs/language-small.js';
 import language from '../configs/language.js';
 import pretrained from '../configs/pretrained.js';
+import pretrainedLong from '../configs/pretrained-long.js';
 import {
   checkConfig,
   defineConfig,
@@ -28,6 +29,7 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   language,
   'finetune-gpt2': finetuneGpt2,
   pretrained,
+  'pretrained-long': pretrainedLong,
 };
 
 const DEFAULT = 'predictor';
