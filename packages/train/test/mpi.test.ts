@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { findLauncher } from '../src/mpi/launcher.js';
 import { mpiDescribe, run, runRanks, type Mpirun, type Outcome } from './mpirun.js';
+import { twoHostsIt } from './two-hosts.js';
 
 const JITI = new URL('../../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url);
 const RANK = [JITI, new URL('fixtures/ranks.ts', import.meta.url)].map((url) => fileURLToPath(url));
@@ -40,6 +41,14 @@ mpiDescribe((mpirun: Mpirun) => {
       expect(report.doubles).toEqual([ids + ranks, ranks * 2 ** 40 + ids]);
     }
     expect(reportsOf(await runRanks(mpirun, ranks, RANK))).toEqual(first);
+  });
+
+  twoHostsIt(mpirun, 'ranks on two hosts have the same sums, by their network', async (hosts) => {
+    const [first, second] = reportsOf(await runRanks(hosts.launcher(mpirun), 2, RANK));
+    expect(first).toMatchObject({ rank: 0, size: 2, localSize: 1, bytes: [1, 2, 3] });
+    expect(second).toEqual({ ...first, rank: 1 });
+    // Of 100,000 numbers of four bytes at least each second came from the other host.
+    expect(hosts.received()).toBeGreaterThan(200_000);
   });
 
   it('says so where the library is not the one of the launcher', async () => {

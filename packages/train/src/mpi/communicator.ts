@@ -58,8 +58,16 @@ export async function openCommunicator(): Promise<Communicator> {
 
 function communicator(mpi: Mpi, localSize: number | null): Communicator {
   const sumInPlace = async (values: Float32Array | Float64Array): Promise<void> => {
-    await everyone(mpi);
-    mpi.allreduce(values);
+    if (values.length <= FEW) {
+      // Out of the heap of V8, where an array so small may be moved meanwhile.
+      const held = new (values instanceof Float32Array ? Float32Array : Float64Array)(FEW);
+      held.set(values);
+      await until(mpi.beginAllreduce(held.subarray(0, values.length)));
+      values.set(held.subarray(0, values.length));
+    } else {
+      await until(mpi.beginBarrier());
+      mpi.allreduce(values);
+    }
   };
   return {
     rank: mpi.rank,
@@ -77,12 +85,14 @@ function communicator(mpi: Mpi, localSize: number | null): Communicator {
     },
     abort: () => mpi.abort(1),
     close: async () => {
-      await everyone(mpi);
+      await until(mpi.beginBarrier());
       mpi.finalize();
     },
   };
 }
 
+/** So many values are summed while this process waits for others; more of them once all are there, which then is faster. */
+const FEW = 1024;
 /** As long as a wait is short, it is not slept through. In milliseconds. */
 const AWAKE = 2;
 
@@ -90,8 +100,7 @@ const AWAKE = 2;
  * Waits for all ranks. A function of MPI that waits itself would keep a core busy and signals from this process, for as
  * long as rank 0 evaluates, or for ever where a rank has died.
  */
-async function everyone(mpi: Mpi): Promise<void> {
-  const hasArrived = mpi.beginBarrier();
+async function until(isDone: () => boolean): Promise<void> {
   const begun = performance.now();
-  while (!hasArrived()) await (performance.now() - begun < AWAKE ? setImmediate() : setTimeout(1));
+  while (!isDone()) await (performance.now() - begun < AWAKE ? setImmediate() : setTimeout(1));
 }

@@ -2,17 +2,16 @@ import type { LibraryHandle } from 'koffi';
 import { TrainError } from '../error.js';
 import type { Launcher } from './launcher.js';
 
-/** Memory that MPI reads or writes. */
-export type Values = Float32Array | Float64Array | Uint8Array;
-
 /** The few functions of MPI that training uses, on all processes of a launcher. Each throws `mpi` where MPI reports an error. */
 export interface Mpi {
   /** As the library calls itself: 'Open MPI v4.1.4', 'MPICH 4.0.2'. */
   readonly version: string;
   readonly rank: number;
   readonly size: number;
-  /** Sums of all ranks in place of the values. */
+  /** Sums of all ranks in place of the values; waits for them with a busy core. */
   allreduce(values: Float32Array | Float64Array): void;
+  /** The same; → whether they are there by now. Until then the values must not be touched. */
+  beginAllreduce(values: Float32Array | Float64Array): () => boolean;
   /** The bytes of rank 0 in place of those of the others, of which there are as many. */
   broadcast(bytes: Uint8Array): void;
   /** Says that this rank has come here; → whether all have by now. */
@@ -119,6 +118,15 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
   const commRank = checked('MPI_Comm_rank', [handle, out('int')]);
   const commSize = checked('MPI_Comm_size', [handle, out('int')]);
   const allreduce = checked('MPI_Allreduce', ['intptr_t', 'void *', 'int', handle, handle, handle]);
+  const iallreduce = checked('MPI_Iallreduce', [
+    'intptr_t',
+    'void *',
+    'int',
+    handle,
+    handle,
+    handle,
+    'void *',
+  ]);
   const bcast = checked('MPI_Bcast', ['void *', 'int', handle, 'int', handle]);
   const ibarrier = checked('MPI_Ibarrier', [handle, 'void *']);
   const test = checked('MPI_Test', ['void *', out('int'), 'intptr_t']);
@@ -133,14 +141,27 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
     call(abi.world, result);
     return result[0];
   };
+  const toSum = (values: Float32Array | Float64Array): unknown[] => {
+    const type = values instanceof Float32Array ? abi.float : abi.double;
+    return [abi.inPlace, values, values.length, type, abi.sum, abi.world];
+  };
+  // A handle is an address or a number of 32 bits: either has room.
+  const newRequest = (): BigInt64Array => new BigInt64Array(1);
+  const isDone = (request: BigInt64Array): boolean => {
+    const done: [number] = [0];
+    test(request, done, abi.ignoredStatus);
+    return done[0] !== 0;
+  };
   const version = textOf((text, length) => libraryVersion(text, length) as number);
   return {
     version: version.split(/[,\n]/)[0]!.replace(/ Version:\s*/, ' '),
     rank: number(commRank),
     size: number(commSize),
-    allreduce: (values) => {
-      const type = values instanceof Float32Array ? abi.float : abi.double;
-      allreduce(abi.inPlace, values, values.length, type, abi.sum, abi.world);
+    allreduce: (values) => allreduce(...toSum(values)),
+    beginAllreduce: (values) => {
+      const request = newRequest();
+      iallreduce(...toSum(values), request);
+      return () => isDone(request);
     },
     broadcast: (bytes) => {
       for (let from = 0; from < bytes.length; from += LARGEST_COUNT) {
@@ -149,14 +170,9 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
       }
     },
     beginBarrier: () => {
-      // A handle is an address or a number of 32 bits: either has room.
-      const request = new BigInt64Array(1);
+      const request = newRequest();
       ibarrier(abi.world, request);
-      return () => {
-        const arrived: [number] = [0];
-        test(request, arrived, abi.ignoredStatus);
-        return arrived[0] !== 0;
-      };
+      return () => isDone(request);
     },
     abort: (exitCode) => abort(abi.world, exitCode),
     finalize: () => finalize(),
