@@ -9,6 +9,8 @@ export type TrainErrorCode =
   | 'busy-directory'
   /** The file system refused: disk full, no permission, no such folder. */
   | 'io'
+  /** MPI that cannot be loaded, does not belong to the launcher, or failed. */
+  | 'mpi'
   /** An argument or an input text outside what is accepted. */
   | 'bad-input';
 

@@ -49,6 +49,7 @@ export { prepareText, type PrepareOptions, type PreparedText } from './language/
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
 export { computeLosses, type Losses, type LossName } from './losses.js';
+export { openCommunicator, type Communicator } from './mpi/communicator.js';
 export { AdamW, learningRate } from './optimizer.js';
 export { evaluateModel, loadModel, modelConfig, streamConfig, train } from './predictor.js';
 export { loadPretrained, pretrainedCheckpoint } from './pretrained.js';

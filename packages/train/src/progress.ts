@@ -18,6 +18,9 @@ export interface Progress {
   stop(): void;
 }
 
+/** Of a process that another one speaks for. */
+export const NO_PROGRESS: Progress = { update: () => undefined, log: () => undefined, stop: () => undefined };
+
 type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 /**

@@ -14,8 +14,11 @@ import { checkConfig, type TrainConfig } from './config.js';
 import { Prefetcher } from './data/pool.js';
 import { TrainError } from './error.js';
 import { openMetrics } from './metrics.js';
+import { alone, type Communicator } from './mpi/communicator.js';
+import { checkSameWeights, shareCheckpoint, shareCores } from './mpi/shares.js';
+import { sumByName, sumGradients } from './mpi/sums.js';
 import { AdamW, learningRate } from './optimizer.js';
-import { createProgress } from './progress.js';
+import { createProgress, NO_PROGRESS } from './progress.js';
 
 /**
  * What a run trains: a model, the micro-batches it learns from, what they cost, and how it is measured.
@@ -57,17 +60,19 @@ export interface Evaluation<S> {
 }
 
 export interface TrainOptions {
-  /** Finishes the step, saves and returns when aborted. */
+  /** Finishes the step, saves and returns when aborted, on whichever rank. */
   readonly signal?: AbortSignal;
+  /** The processes that train together, each of which makes this call with the same configuration; left out, this one. */
+  readonly communicator?: Communicator;
 }
 
 export interface TrainResult<M, S> {
   readonly model: M;
   /** The last step taken. */
   readonly step: number;
-  /** On held-out data, after the last step; null where the run was stopped before. */
+  /** On held-out data, after the last step; null where the run was stopped before, and on ranks other than 0. */
   readonly summary: S | null;
-  /** The folder of the last checkpoint. */
+  /** The folder of the last checkpoint; on ranks other than 0 of the one that the run began with. */
   readonly checkpoint: string;
   /** Milliseconds of this call, and how many of them it waited for data. */
   readonly elapsed: number;
@@ -78,38 +83,56 @@ export interface TrainResult<M, S> {
  * Trains what `makeTask` makes of the checkpoint that the run begins with, or of none where it `isNew`. Writes `metrics.jsonl` and
  * checkpoints to `config.outDir`. The same configuration gives the same bits, also where the run was stopped and resumed.
  *
- * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, and `bad-input` where
- *   the loss or its gradient is no longer finite.
+ * Ranks of a communicator each take micro-batches of their own, and the sum of their gradients; only rank 0 reads and
+ * writes files of the run, evaluates and logs.
+ *
+ * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, `mpi`, and `bad-input`
+ *   where the loss or its gradient is no longer finite. Other ranks wait for one that throws: end them by `abort`.
  */
 export async function runTraining<M extends Trainable, B, N extends object, S>(
   config: TrainConfig,
   makeTask: (checkpoint: Checkpoint | null) => Task<M, B, N, S>,
-  { signal, isNew = config.init_from === 'scratch' }: TrainOptions & { isNew?: boolean } = {},
+  {
+    signal,
+    communicator = alone,
+    isNew = config.init_from === 'scratch',
+  }: TrainOptions & { isNew?: boolean } = {},
 ): Promise<TrainResult<M, S>> {
   const started = performance.now();
   if (config.device !== 'auto') setDefaultDevice(config.device);
-  const progress = createProgress({ total: config.maxSteps });
+  shareCores(communicator);
+  const isFirst = communicator.rank === 0;
+  const progress = isFirst ? createProgress({ total: config.maxSteps }) : NO_PROGRESS;
   let run: Run | undefined;
   try {
-    const beginning = await start(config, makeTask, isNew, progress.log);
+    if (communicator.size > 1) progress.log(communicator.description);
+    const beginning = await start(config, makeTask, isNew, communicator, progress.log);
     const { task } = beginning;
     run = beginning.run;
-    const metrics = openMetrics(join(config.outDir, 'metrics.jsonl'));
+    const metrics = isFirst ? openMetrics(join(config.outDir, 'metrics.jsonl')) : null;
     // Else `resume` would go on from elsewhere, or find nothing, where this process is killed before it saves.
-    if (run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
-    metrics.truncateAfter(run.step);
+    if (isFirst && run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
+    metrics?.truncateAfter(run.step);
     const batches = new Prefetcher<B>({
       worker: new URL(WORKERS + task.worker, import.meta.url),
       workerData: task.stream,
       workers: config.data.workers,
       ahead: config.data.prefetch,
-      first: run.batches,
+      index: ownBatches(run.batches, config, communicator),
     });
     try {
       let last: Evaluation<S> | null = null;
-      while (run.step < config.maxSteps && !signal?.aborted) {
+      let stopped = false;
+      while (run.step < config.maxSteps) {
         const begun = performance.now();
-        const step = await trainStep(task, run, config, batches);
+        const micro: B[] = [];
+        while (micro.length < config.accumulate) micro.push(await batches.next());
+        const tokens = total(micro.map((batch) => task.tokens(batch)));
+        // Where one rank is to stop all do, at the same step.
+        const sums = await sumByName({ ...tokens, aborted: signal?.aborted ? 1 : 0 }, communicator);
+        stopped = sums.aborted > 0;
+        if (stopped) break;
+        const step = await trainStep(task, run, config, { micro, tokens: sums }, communicator);
         const stepMs = performance.now() - begun;
         if (!Number.isFinite(step.loss + step.gradNorm))
           throw new TrainError(
@@ -118,6 +141,9 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
               'this step is not saved, a lower optimizer.lr may help',
           );
         const isLast = run.step === config.maxSteps;
+        const isDue = run.step % config.checkpoint.every === 0 || isLast;
+        if (isDue) await checkSameWeights(learning(task.model), run.step, communicator);
+        if (!metrics) continue;
         if (run.step % config.logEvery === 0 || isLast) {
           const { loss, parts, lr, gradNorm } = step;
           progress.update(run.step, { loss, stepMs, lr });
@@ -131,11 +157,10 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
           run.isBest = run.best === null || last.score >= run.best;
           if (run.isBest) run.best = last.score;
         }
-        const due = run.step % config.checkpoint.every === 0 || isLast || run.isBest;
-        if (due) await save(task.model, run, config);
+        if (isDue || run.isBest) await save(task.model, run, config);
       }
-      if (signal?.aborted && run.savedStep !== run.step) await save(task.model, run, config);
-      const isDone = run.step === config.maxSteps;
+      if (stopped && isFirst && run.savedStep !== run.step) await save(task.model, run, config);
+      const isDone = isFirst && run.step === config.maxSteps;
       return {
         model: task.model,
         step: run.step,
@@ -146,13 +171,22 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
       };
     } finally {
       await batches.close();
-      metrics.close();
+      metrics?.close();
     }
   } catch (error) {
     throw run ? withWayOut(error, run) : error;
   } finally {
     progress.stop();
   }
+}
+
+/** The indices of a rank's micro-batches, from micro-batch `first` on: a step takes those of rank 0, then those of rank 1, … */
+function ownBatches(
+  first: number,
+  { accumulate }: TrainConfig,
+  { rank, size }: Communicator,
+): (n: number) => number {
+  return (n) => first + (Math.floor(n / accumulate) * size + rank) * accumulate + (n % accumulate);
 }
 
 /** What the system refused, with what is safe and how the run goes on. */
@@ -174,7 +208,7 @@ interface Run {
   readonly origin: string;
   /** Steps taken. */
   step: number;
-  /** Micro-batches taken: the next one is of this index. */
+  /** Micro-batches that all ranks have taken: the next one is of this index. */
   batches: number;
   /** The best score so far; null before the first. */
   best: number | null;
@@ -199,38 +233,52 @@ async function start<T extends { readonly model: Trainable }>(
   config: TrainConfig,
   makeTask: (checkpoint: Checkpoint | null) => T,
   isNew: boolean,
+  communicator: Communicator,
   log: (line: string) => void,
 ): Promise<{ task: T; run: Run }> {
-  if (isNew) {
-    await refuseUsedFolder(config.outDir);
-    const task = makeTask(null);
-    const run = { step: 0, batches: 0, best: null, isBest: false, checkpoint: '', savedStep: NEVER };
-    const optimizer = new AdamW(learning(task.model), config.optimizer);
-    return { task, run: { ...run, optimizer, origin: config.init_from } };
-  }
-  const checkpoint = await readInitial(config, log);
-  const { folder } = checkpoint;
-  const isOwn = !relative(config.outDir, folder).startsWith('..');
-  if (!isOwn) await refuseUsedFolder(config.outDir);
-  const { step, batches, best, config: before } = checkpointState(checkpoint);
-  checkSameRun(before, config, folder);
+  const read = communicator.rank === 0 ? await readInitial(config, isNew, log) : null;
+  const checkpoint = await shareCheckpoint(read, communicator);
   const task = makeTask(checkpoint);
   const optimizer = new AdamW(learning(task.model), config.optimizer);
-  optimizer.restore(decodeSafetensors(fileOf(checkpoint, 'optimizer.safetensors')).tensors, step);
-  log(`going on from ${folder}`);
-  const own = { origin: before.init_from, best, isBest: checkpoint.best !== null };
-  // Scores of another run may be of other expressions.
-  const other = { origin: config.init_from, best: null, isBest: false };
-  const savedStep = config.init_from === 'resume' ? step : NEVER;
-  const run = { optimizer, step, batches, checkpoint: folder, savedStep, ...(isOwn ? own : other) };
+  const fresh = { step: 0, batches: 0, best: null, isBest: false, checkpoint: '', savedStep: NEVER };
+  let run: Run = { ...fresh, optimizer, origin: config.init_from };
+  if (checkpoint) {
+    const { folder } = checkpoint;
+    const { step, batches, best, config: before } = checkpointState(checkpoint);
+    optimizer.restore(decodeSafetensors(fileOf(checkpoint, 'optimizer.safetensors')).tensors, step);
+    log(`going on from ${folder}`);
+    // Scores of another run may be of other expressions.
+    const own = isOwn(folder, config)
+      ? { origin: before.init_from, best, isBest: checkpoint.best !== null }
+      : {};
+    const savedStep = config.init_from === 'resume' ? step : NEVER;
+    run = { ...run, step, batches, checkpoint: folder, savedStep, ...own };
+  }
+  await checkSameWeights(learning(task.model), run.step, communicator);
   return { task, run };
 }
+
+/** Whether a checkpoint is one of the configuration's run. */
+const isOwn = (folder: string, { outDir }: TrainConfig): boolean =>
+  !relative(outDir, folder).startsWith('..');
 
 /** The parameters that are trained. */
 const learning = ({ parameters }: Trainable): Parameters =>
   new Map([...parameters].filter(([, p]) => p.requiresGrad));
 
-async function readInitial(config: TrainConfig, log: (line: string) => void): Promise<Checkpoint> {
+/** The checkpoint that the run begins with, null where it is new. */
+async function readInitial(
+  config: TrainConfig,
+  isNew: boolean,
+  log: (line: string) => void,
+): Promise<Checkpoint | null> {
+  const checkpoint = isNew ? null : await findInitial(config, log);
+  if (!checkpoint || !isOwn(checkpoint.folder, config)) await refuseUsedFolder(config.outDir);
+  if (checkpoint) checkSameRun(checkpointState(checkpoint).config, config, checkpoint.folder);
+  return checkpoint;
+}
+
+async function findInitial(config: TrainConfig, log: (line: string) => void): Promise<Checkpoint> {
   switch (config.init_from) {
     case 'resume':
       return findCheckpoint(config.outDir, 'latest', log);
@@ -331,32 +379,39 @@ async function trainStep<M extends Trainable, B, N extends object, S>(
   task: Task<M, B, N, S>,
   run: Run,
   config: TrainConfig,
-  batches: Prefetcher<B>,
+  { micro, tokens }: { readonly micro: readonly B[]; readonly tokens: N },
+  communicator: Communicator,
 ): Promise<StepReport> {
+  const { accumulate } = config;
+  const { rank, size } = communicator;
   const parameters = learning(task.model);
-  const micro: B[] = [];
-  while (micro.length < config.accumulate) micro.push(await batches.next());
-  const tokens = total(micro.map((batch) => task.tokens(batch)));
   for (const p of parameters.values()) p.zeroGrad();
-  let loss = 0;
-  const parts: Record<string, number> = {};
-  for (const batch of micro) {
+  let sums: Record<string, number> = { loss: 0, ...(size > 1 ? enabledLosses(config) : {}) };
+  for (const [i, batch] of micro.entries())
     scope(() => {
       // No two micro-batches have the same masks.
-      const dropoutSeed = config.model.dropout > 0 ? run.batches : undefined;
+      const dropoutSeed = config.model.dropout > 0 ? run.batches + rank * accumulate + i : undefined;
       const losses = task.losses(batch, tokens, dropoutSeed);
       losses.total.backward();
-      loss += losses.total.item();
-      for (const [name, part] of losses.parts) parts[name] = (parts[name] ?? 0) + part.item();
+      sums['loss']! += losses.total.item();
+      for (const [name, part] of losses.parts) sums[name] = (sums[name] ?? 0) + part.item();
     });
-    run.batches++;
-  }
+  sums = await sumByName(sums, communicator);
+  await sumGradients(parameters.values(), communicator);
+  run.batches += size * accumulate;
   run.step++;
   run.isBest = false;
   const lr = learningRate(run.step, config.maxSteps, config.optimizer);
   const gradNorm = scope(() => clipGradNorm(parameters.values(), config.optimizer.clip).item());
   run.optimizer.update(lr);
-  return { loss, parts, lr, gradNorm };
+  const { loss, ...parts } = sums;
+  return { loss: loss!, parts, lr, gradNorm };
+}
+
+/** 0 for each loss that is enabled: a rank may have no batch that one of them is of. */
+function enabledLosses({ losses }: TrainConfig): Record<string, number> {
+  const enabled = Object.entries(losses).filter(([, { enabled }]) => enabled);
+  return Object.fromEntries(enabled.map(([name]) => [name, 0]));
 }
 
 /** The sums of what has the same name. */

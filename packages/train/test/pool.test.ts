@@ -8,16 +8,19 @@ const worker = new URL('fixtures/item-worker.mjs', import.meta.url);
 const open: Prefetcher<Float64Array>[] = [];
 afterEach(() => Promise.all(open.splice(0).map((prefetcher) => prefetcher.close())));
 
-function prefetcher(workerData: object, { workers = 2, ahead = 4, first = 0, from = worker } = {}) {
+function prefetcher(
+  workerData: object,
+  { workers = 2, ahead = 4, index = (n: number) => n, from = worker } = {},
+) {
   const data = { ms: 0, factor: 2, failing: -1, exiting: -1, ...workerData };
-  const made = new Prefetcher<Float64Array>({ worker: from, workerData: data, workers, ahead, first });
+  const made = new Prefetcher<Float64Array>({ worker: from, workerData: data, workers, ahead, index });
   open.push(made);
   return made;
 }
 
-test.each([1, 3])('items come in order from %i workers, from the first index on', async (workers) => {
-  const items = prefetcher({ ms: 4, factor: 3 }, { workers, first: 7 });
-  for (let i = 7; i < 47; i++) expect(Array.from(await items.next())).toEqual([i, 3 * i]);
+test.each([1, 3])('items come in the order of their indices from %i workers', async (workers) => {
+  const items = prefetcher({ ms: 4, factor: 3 }, { workers, index: (n) => 7 + 2 * n });
+  for (let i = 7; i < 87; i += 2) expect(Array.from(await items.next())).toEqual([i, 3 * i]);
 });
 
 test('calls that overlap get their items in the order of the calls', async () => {
@@ -71,7 +74,7 @@ test('a process exits once it has closed, with items still being made', async ()
     import { createJiti } from 'jiti';
     const { Prefetcher } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/data/pool.ts');
     const workerData = { ms: 60_000, factor: 1 };
-    const items = new Prefetcher({ worker: new URL(${JSON.stringify(worker.href)}), workerData, workers: 2, ahead: 8, first: 0 });
+    const items = new Prefetcher({ worker: new URL(${JSON.stringify(worker.href)}), workerData, workers: 2, ahead: 8, index: (n) => n });
     await new Promise((done) => setTimeout(done, 50));
     await items.close();
     console.log('closed');`;

@@ -1,14 +1,10 @@
 import { Command, CommanderError } from 'commander';
-import { ExecutorError } from '@dag/executor';
-import { ExprError } from '@dag/expr';
-import { ModelError } from '@dag/model';
-import { TensorizeError } from '@dag/tensorize';
-import { TrainError } from '../error.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { predictCommand } from './predict.js';
 import { prepareCommand } from './prepare.js';
+import { messageOf } from './report-error.js';
 import { reportCommand } from './report.js';
 import { trainCommand } from './train.js';
 
@@ -23,18 +19,16 @@ const program = new Command('dag')
   .addCommand(prepareCommand())
   .showHelpAfterError('(see --help)');
 
-/** Errors that say all there is to say; of others the stack is of use. */
-const expected = [TrainError, ModelError, ExprError, TensorizeError, ExecutorError];
-
 // A reader that has seen enough (`dag eval | head`) ends the command, not with an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 try {
   await program.parseAsync();
 } catch (error) {
+  const message = messageOf(error);
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
-  else if (expected.some((kind) => error instanceof kind)) {
-    console.error(`dag: ${(error as Error).message}`);
+  else if (message !== null) {
+    console.error(`dag: ${message}`);
     process.exitCode = 1;
   } else throw error;
 }

@@ -5,7 +5,10 @@ import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
 import { trainLanguageModel } from '../language/language-model.js';
 import { train } from '../predictor.js';
+import type { Communicator } from '../mpi/communicator.js';
+import { shareValue } from '../mpi/shares.js';
 import { toJson } from './json.js';
+import { leaveLastWords, onAllRanks } from './ranks.js';
 
 export function trainCommand(): Command {
   return new Command('train')
@@ -19,21 +22,43 @@ export function trainCommand(): Command {
     .addHelpText('after', `\nKeys, with their defaults in brackets:\n${describeConfig()}\n`)
     .allowUnknownOption()
     .allowExcessArguments()
-    .action(async (_config: string | undefined, { json }: { json?: boolean }, command: Command) => {
-      const { path, overrides } = readArguments(command.args);
-      const config = await loadConfig(path, overrides);
-      const start = config.kind === 'language' ? trainLanguageModel : train;
-      const { step, summary, checkpoint, elapsed, waited } = await start(config, { signal: stopOnSignals() });
-      const words = [...command.args, ...(json ? ['--json'] : [])];
-      const stopped = `stopped at step ${step} of ${config.maxSteps}; go on with: ${resumeCommand(words)}`;
-      if (json) {
-        if (!summary) console.error(stopped);
-        return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
-      }
-      if (summary) console.log(formatSummary(summary));
-      console.log(`checkpoint: ${checkpoint}`);
-      if (!summary) console.log(stopped);
+    .action((_config: string | undefined, { json }: { json?: boolean }, command: Command) =>
+      onAllRanks((communicator) => trainOn(communicator, command.args, json === true)),
+    );
+}
+
+/** The part of one rank: rank 0 alone reads the configuration, and prints. */
+async function trainOn(communicator: Communicator, words: readonly string[], json: boolean): Promise<void> {
+  const isFirst = communicator.rank === 0;
+  const { path, overrides } = readArguments(words);
+  const config = await shareValue(() => loadConfig(path, overrides), communicator);
+  const resume = resumeCommand([...words, ...(json ? ['--json'] : [])], communicator.size);
+  const callOff =
+    isFirst && communicator.size > 1
+      ? leaveLastWords(`dag: the run was ended; from its last checkpoint it goes on with: ${resume}`)
+      : () => undefined;
+  try {
+    const start = config.kind === 'language' ? trainLanguageModel : train;
+    const signal = stopOnSignals((name) => {
+      if (!isFirst || communicator.size === 1) return;
+      // Where a rank has died the step has no end, and the launcher that sent the signal ends this process soon.
+      console.error(
+        `dag: ${name}: all ranks finish their step; if they are ended before, go on with: ${resume}`,
+      );
     });
+    const { step, summary, checkpoint, elapsed, waited } = await start(config, { signal, communicator });
+    if (!isFirst) return;
+    const stopped = `stopped at step ${step} of ${config.maxSteps}; go on with: ${resume}`;
+    if (json) {
+      if (!summary) console.error(stopped);
+      return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
+    }
+    if (summary) console.log(formatSummary(summary));
+    console.log(`checkpoint: ${checkpoint}`);
+    if (!summary) console.log(stopped);
+  } finally {
+    callOff();
+  }
 }
 
 /** The configuration's path and the `--key=value` options among the words of a command line. */
@@ -55,11 +80,12 @@ function readArguments(words: readonly string[]): {
   return { path: paths[0], overrides };
 }
 
-/** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
-function stopOnSignals(): AbortSignal {
+/** Aborted by the first SIGINT or SIGTERM, which is told of; a second one ends the process at once. */
+function stopOnSignals(tell: (name: string) => void): AbortSignal {
   const controller = new AbortController();
   const signals = ['SIGINT', 'SIGTERM'] as const;
-  const stop = (): void => {
+  const stop = (name: string): void => {
+    tell(name);
     controller.abort();
     for (const signal of signals) process.off(signal, stop);
   };
@@ -68,9 +94,10 @@ function stopOnSignals(): AbortSignal {
 }
 
 /** The same words, as a shell takes them, but for where the run begins. */
-function resumeCommand(words: readonly string[]): string {
+function resumeCommand(words: readonly string[], ranks: number): string {
   const kept = words.filter((word) => !/^--init[-_]?from=/i.test(word));
-  return ['dag train', ...kept.map(quoted), '--init_from=resume'].join(' ');
+  const launcher = ranks > 1 ? ['mpirun', '-np', ranks] : [];
+  return [...launcher, 'dag train', ...kept.map(quoted), '--init_from=resume'].join(' ');
 }
 
 const quoted = (word: string): string =>

@@ -9,8 +9,8 @@ export interface PrefetcherOptions {
   readonly workers: number;
   /** Items made before they are asked for, ≥ 1. */
   readonly ahead: number;
-  /** Index of the first item. */
-  readonly first: number;
+  /** Index of the n-th item, from 0. */
+  readonly index: (n: number) => number;
 }
 
 /** The items of a stream, strictly in order, made ahead of need by worker threads. `close` ends the threads. */
@@ -19,19 +19,21 @@ export class Prefetcher<T> {
   waited = 0;
   readonly #pool: Piscina<number, T>;
   readonly #made: Promise<T>[] = [];
-  #index: number;
+  readonly #index: (n: number) => number;
+  /** Items asked of the workers. */
+  #asked = 0;
 
-  constructor({ worker, workerData, workers, ahead, first }: PrefetcherOptions) {
+  constructor({ worker, workerData, workers, ahead, index }: PrefetcherOptions) {
     // As many threads at the least as at the most: none is ended while idle, to be started again.
     this.#pool = new Piscina({ filename: worker.href, workerData, minThreads: workers, maxThreads: workers });
     // A worker that dies rejects its items, and with them `next`; the event has nothing to add.
     this.#pool.on('error', () => undefined);
-    this.#index = first;
+    this.#index = index;
     for (let i = 0; i < ahead; i++) this.#make();
   }
 
   #make(): void {
-    const item = this.#pool.run(this.#index++);
+    const item = this.#pool.run(this.#index(this.#asked++));
     // Whoever asks for this item gets its error; until then it is nobody's unhandled rejection.
     item.catch(() => undefined);
     this.#made.push(item);

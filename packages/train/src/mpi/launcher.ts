@@ -1,0 +1,60 @@
+import { TrainError } from '../error.js';
+
+/** What started this process beside others. */
+export interface Launcher {
+  /** For messages: "mpirun of Open MPI started this process". */
+  readonly description: string;
+  /** How many processes it says it started; null where it does not say. */
+  readonly size: number | null;
+  /** How many of them on this machine; null where it does not say. */
+  readonly localSize: number | null;
+  /** Where its library may be, the likeliest first. */
+  readonly libraries: readonly string[];
+}
+
+const OPEN_MPI = ['libmpi.so.40', 'libmpi.so'];
+/** Debian's name, then that of MPICH itself, Intel MPI and others of its ABI. */
+const MPICH = ['libmpich.so.12', 'libmpi.so.12', 'libmpi.so'];
+
+/**
+ * The launcher that an environment tells of, null where this process is alone. `DAG_MPI_LIBRARY` is the library to take.
+ * @throws {TrainError} `mpi` where it tells of a number of processes that is none.
+ */
+export function findLauncher(environment: Readonly<Record<string, string | undefined>>): Launcher | null {
+  const found = knownLauncher(environment);
+  if (!found || found.size === 1) return null;
+  const library = environment['DAG_MPI_LIBRARY'];
+  return library ? { ...found, libraries: [library] } : found;
+}
+
+function knownLauncher(environment: Readonly<Record<string, string | undefined>>): Launcher | null {
+  const count = (name: string): number | null => {
+    const text = environment[name];
+    if (!text) return null;
+    if (/^[1-9]\d*$/.test(text)) return Number(text);
+    throw new TrainError('mpi', `the environment has ${name}=${text}; a whole number from 1 was expected`);
+  };
+  const ofOpenMpi = count('OMPI_COMM_WORLD_SIZE');
+  if (ofOpenMpi !== null)
+    return {
+      description: 'mpirun of Open MPI started this process',
+      size: ofOpenMpi,
+      localSize: count('OMPI_COMM_WORLD_LOCAL_SIZE'),
+      libraries: OPEN_MPI,
+    };
+  const ofMpich = count('PMI_SIZE');
+  if (ofMpich !== null)
+    return {
+      description: 'mpirun of MPICH started this process',
+      size: ofMpich,
+      localSize: count('MPI_LOCALNRANKS'),
+      libraries: MPICH,
+    };
+  if (environment['PMIX_RANK'] === undefined) return null;
+  return {
+    description: 'a launcher of MPI (PMIx) started this process',
+    size: null,
+    localSize: null,
+    libraries: [...OPEN_MPI, ...MPICH.filter((name) => !OPEN_MPI.includes(name))],
+  };
+}

@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { availableParallelism, cpus } from 'node:os';
+import { backendInfo, setNumThreads } from '@dag/executor';
+import type { Parameters } from '@dag/model';
+import type { Checkpoint } from '../checkpoint.js';
+import { TrainError } from '../error.js';
+import type { Communicator } from './communicator.js';
+
+/** What `make` gives on rank 0, on every rank; it has to be plain JSON. Other ranks do not call it. */
+export async function shareValue<T>(make: () => T | Promise<T>, communicator: Communicator): Promise<T> {
+  if (communicator.size === 1) return make();
+  const text = communicator.rank === 0 ? JSON.stringify(await make()) : '';
+  return JSON.parse(Buffer.from(await communicator.broadcast(Buffer.from(text))).toString()) as T;
+}
+
+/** The checkpoint that rank 0 has read, on every rank: others may be on hosts that do not have its folder. */
+export async function shareCheckpoint(
+  checkpoint: Checkpoint | null,
+  communicator: Communicator,
+): Promise<Checkpoint | null> {
+  if (communicator.size === 1) return checkpoint;
+  const header = checkpoint && { ...checkpoint, files: [...checkpoint.files.keys()] };
+  const shared = await shareValue(() => header, communicator);
+  if (!shared) return null;
+  const files = new Map<string, Uint8Array>();
+  for (const name of shared.files)
+    files.set(name, await communicator.broadcast(checkpoint?.files.get(name) ?? new Uint8Array()));
+  return { ...shared, files };
+}
+
+/**
+ * Checks that all ranks have the same weights, to the bit.
+ * @throws {TrainError} `mpi` on each rank that has others than rank 0.
+ */
+export async function checkSameWeights(
+  parameters: Parameters,
+  step: number,
+  communicator: Communicator,
+): Promise<void> {
+  if (communicator.size === 1) return;
+  const hash = createHash('sha256');
+  for (const p of parameters.values()) hash.update(p.dataSync());
+  const own = hash.digest();
+  if (own.equals(await communicator.broadcast(own))) return;
+  throw new TrainError(
+    'mpi',
+    `rank ${communicator.rank} has other weights than rank 0 after step ${step}; processors of different kinds round ` +
+      'differently, unless DAG_CPU_VARIANT is one that all have, as baseline',
+  );
+}
+
+/** Ranks of one machine share its cores, unless the launcher or `DAG_NUM_THREADS` has given each its own. */
+export function shareCores({ localSize, size }: Communicator): void {
+  if (size === 1 || process.env['DAG_NUM_THREADS']) return;
+  const { device, threads } = backendInfo();
+  if (device !== 'cpu') return;
+  const bound = availableParallelism();
+  const share = bound < cpus().length ? bound : Math.floor(threads / (localSize ?? 1));
+  setNumThreads(Math.max(1, Math.min(threads, share)));
+}
