@@ -94,6 +94,9 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
       { cause: error },
     );
   });
+  // UCX, which MPICH and Open MPI may stand on, tries its hooks on memory by moving the end of the heap there and back. Another
+  // thread of Node that has taken memory in between loses it, and the process ends by SIGSEGV: 3 of 80 short runs did.
+  process.env['UCX_MEM_EVENTS'] ??= 'no';
   const { library, path } = openLibrary(koffi.default, launcher);
   const { handle, ...abi } = abiOf(library);
   const out = (type: string) => koffi.default.out(koffi.default.pointer(type));
