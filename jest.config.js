@@ -16,5 +16,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   reporters: ['default', '<rootDir>/jest.summary.js'],
+  // Jest leaves a core for its watch mode; each test file is for the most part one thread.
+  maxWorkers: '100%',
   testTimeout: 60_000,
 };

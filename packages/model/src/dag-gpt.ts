@@ -1,4 +1,6 @@
 import {
+  add,
+  affine,
   crossEntropy,
   embedding,
   noGrad,
@@ -47,6 +49,9 @@ export interface DagGptOutput {
   /** (M, L, …) plans of the expressions, which were given; null where there were none. */
   readonly prediction: Prediction | null;
 }
+
+/** Logits are made for this many tokens at once, and for multiples of a step: memory is used again where sizes are few. */
+const [HEAD_ROWS_STEP, MOST_HEAD_ROWS] = [128, 512];
 
 /**
  * A GPT that calculates while it writes: language model, plan predictor and executor on one backbone. At each token a gate
@@ -119,10 +124,28 @@ export class DagGpt {
     return this.gpt.logits(hidden);
   }
 
-  /** Mean −ln p of the next tokens, `targets` (B, T); −1: left out. Of one element. */
-  textLoss(tokens: Int32Array, targets: Int32Array, shape: readonly [B: number, T: number]): Tensor {
-    const logits = this.logits(this.forward(tokens, shape).hidden);
-    return crossEntropy(logits, tensor(targets, shape, { dtype: 'i32', device: this.device }));
+  /**
+   * Mean −ln p of the next tokens, by the hidden states (B, T, C) of `forward`. Of one element. The head, most of a small
+   * model, is asked only where there is a target.
+   *
+   * @param targets (B, T) ids; −1: left out.
+   */
+  textLoss(hidden: Tensor, targets: Int32Array): Tensor {
+    const { device } = this;
+    const rows = reshape(hidden, [targets.length, this.config.nEmbd]);
+    const counted = Int32Array.from(targets.keys()).filter((i) => targets[i]! >= 0);
+    const parts: Tensor[] = [];
+    for (let first = 0; first < counted.length; first += MOST_HEAD_ROWS) {
+      const at = counted.subarray(first, first + MOST_HEAD_ROWS);
+      const size = Math.ceil(at.length / HEAD_ROWS_STEP) * HEAD_ROWS_STEP;
+      const index = Int32Array.from({ length: size }, (_, i) => at[i] ?? 0);
+      const ids = Int32Array.from({ length: size }, (_, i) => (i < at.length ? targets[at[i]!]! : -1));
+      const [from, to] = [index, ids].map((x) => tensor(x, [size], { dtype: 'i32', device }));
+      const loss = crossEntropy(this.logits(embedding(rows, from!)), to!);
+      parts.push(affine(loss, at.length / counted.length));
+    }
+    if (parts.length === 0) throw new ModelError('bad-input', 'textLoss: no target is counted');
+    return parts.reduce((sum, part) => add(sum, part));
   }
 
   /**

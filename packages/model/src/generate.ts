@@ -1,8 +1,9 @@
 import { execute, narrow, reshape, scope, tensor, type Tensor } from '@dag/executor';
-import { asTyped, format, formatValue, randomStream } from '@dag/expr';
-import { detensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
+import { asTyped, formatValue, randomStream } from '@dag/expr';
+import type { DagTensors } from '@dag/tensorize';
 import type { DagGpt } from './dag-gpt.js';
 import { ModelError } from './error.js';
+import { expressionOf } from './expression-of.js';
 import { KeyValueCache } from './key-value-cache.js';
 import { hostPlan } from './predictor-model.js';
 import { predictionAt } from './plan-predictor/prediction-at.js';
@@ -141,7 +142,7 @@ class Reader {
       const plan = this.model.plan(predictionAt(prediction, [L - 1]), { hard: true });
       return hostPlan(plan, this.model.config.depth);
     });
-    return { value: execute(tensors)[0]!, expression: written(tensors), tensors };
+    return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };
   }
 
   close(): void {
@@ -150,15 +151,6 @@ class Reader {
 }
 
 const floats = (x: Tensor): Float32Array => Float32Array.from(reshape(x, [x.size]).dataSync());
-
-function written(plan: DagTensors): string {
-  try {
-    return format(detensorize(plan));
-  } catch (error) {
-    if (error instanceof TensorizeError) return '';
-    throw error;
-  }
-}
 
 /** Number `index` of a stream, in [0, 1). */
 const uniform = (seed: number, index: number): number => randomStream(seed, index).below(2 ** 32) / 2 ** 32;

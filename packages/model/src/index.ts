@@ -1,5 +1,6 @@
 export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
+export { expressionOf } from './expression-of.js';
 export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
 export { KeyValueCache } from './key-value-cache.js';

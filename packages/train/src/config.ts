@@ -132,7 +132,7 @@ const trainConfig = (kind: Kind, readout: Readout) =>
       // Two names for one thing: the rest of the program need only know one.
       .overwrite((from) => (from === 'latest' ? 'resume' : from))
       .default('scratch')
-      .describe('scratch, resume (or latest), best, gpt2 (-medium, -large, -xl), or a path'),
+      .describe('scratch, resume (or latest), best, pretrained, gpt2 (-medium, -large, -xl), or a path'),
     device: z
       .enum(['auto', 'cpu', 'cuda', 'reference'])
       .default('auto')

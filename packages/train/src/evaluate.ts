@@ -1,7 +1,7 @@
 import { execute } from '@dag/executor';
-import { format, isQuestion, type Expr } from '@dag/expr';
-import type { PredictedPlans } from '@dag/model';
-import { detensorize, tensorize, TensorizeError, type DagTensors } from '@dag/tensorize';
+import { isQuestion, type Expr } from '@dag/expr';
+import { expressionOf, type PredictedPlans } from '@dag/model';
+import { tensorize, type DagTensors } from '@dag/tensorize';
 import type { Question } from './questions.js';
 
 /** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
@@ -116,7 +116,7 @@ export function answerOf({ text, expected, expr }: Question, plan: DagTensors | 
     text,
     expected,
     value,
-    expression: plan ? written(plan) : '',
+    expression: plan ? expressionOf(plan) : '',
     ok: isClose(value, expected),
     exact: Object.is(value, expected),
     planRight: fields && Object.values(fields).every((right) => right),
@@ -140,19 +140,6 @@ function graphOf({ depth, V_mag, V_sign, O, G }: DagTensors, index: number): Dag
     O: part(O, 2 * depth * depth),
     G: part(G, depth),
   };
-}
-
-/**
- * A plan as an expression; empty where none can say it: a bad model may repeat its nodes without end, or have weights
- * that are no longer finite. That is an answer too, and no reason to end an evaluation.
- */
-function written(plan: DagTensors): string {
-  try {
-    return format(detensorize(plan));
-  } catch (error) {
-    if (error instanceof TensorizeError) return '';
-    throw error;
-  }
 }
 
 function isClose(value: number, expected: number): boolean {

@@ -6,7 +6,9 @@ import { answerAll, summarize, type Summary } from './evaluate.js';
 import { computeLosses, lossTokens, type LossTokens } from './losses.js';
 import { heldOutQuestions } from './questions.js';
 import { percent } from './report.js';
-import { requireKind, runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
+import { pretrainedCheckpoint } from './pretrained.js';
+import { requireKind } from './run.js';
+import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
 
 /** The model's part of a training configuration. */
 export function modelConfig(config: TrainConfig): PredictorConfig {
@@ -106,4 +108,9 @@ export async function evaluateModel(model: PredictorModel, config: TrainConfig):
 export function loadModel(checkpoint: Checkpoint): PredictorModel {
   requireKind(checkpoint, 'predictor');
   return PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
+}
+
+/** The shipped model: expressions of up to eight numbers in symbols, words and questions. See pretrained/README.md. */
+export async function loadPretrained(): Promise<PredictorModel> {
+  return loadModel(await pretrainedCheckpoint());
 }

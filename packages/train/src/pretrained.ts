@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { PredictorModel } from '@dag/model';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { TrainError } from './error.js';
-import { loadModel } from './predictor.js';
 
 /** The shipped checkpoint, beside this package's `dist` and `src`. */
 export async function pretrainedCheckpoint(): Promise<Checkpoint> {
@@ -13,9 +11,4 @@ export async function pretrainedCheckpoint(): Promise<Checkpoint> {
   if (folder === undefined)
     throw new TrainError('no-checkpoint', 'this copy of @dag/train has no shipped checkpoint');
   return readCheckpoint(folder);
-}
-
-/** The shipped model: expressions of up to eight numbers in symbols, words and questions. See pretrained/README.md. */
-export async function loadPretrained(): Promise<PredictorModel> {
-  return loadModel(await pretrainedCheckpoint());
 }

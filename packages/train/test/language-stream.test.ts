@@ -129,7 +129,8 @@ describe('the stream of language models', () => {
     },
   );
 
-  it('asks the gate everywhere but inside of values, and the next token everywhere but for values', () => {
+  it('asks the gate everywhere but inside of values, and the next token but for values and most expressions', () => {
+    const lines = { written: 0, read: 0 };
     for (let i = 0; i < 10; i++) {
       const batch = languageBatch(withText, 'train', i);
       const { shape, tokens, targets, gate, gateKnown, starts } = batch;
@@ -142,10 +143,14 @@ describe('the stream of language models', () => {
       };
       const { index, shape: expressionsShape } = batch.expressions!;
       for (const { m, gate: at, end } of linesOf(batch)) {
-        expected.starts[index[m * expressionsShape[1]]!] = 1;
+        const first = index[m * expressionsShape[1]]!;
+        expected.starts[first] = 1;
         expected.gate[at] = 1;
         expected.gateKnown.fill(0, at + 1, end);
-        expected.masked.fill(1, at, end);
+        // The target of the token before it is the expression's first token.
+        const isWritten = at > first ? targets[first]! >= 0 : targets[first - 1]! >= 0;
+        lines[isWritten ? 'written' : 'read']++;
+        expected.masked.fill(1, isWritten ? at : first % T === 0 ? first : first - 1, end);
       }
       expect(gate).toEqual(expected.gate);
       expect(gateKnown).toEqual(expected.gateKnown);
@@ -156,6 +161,8 @@ describe('the stream of language models', () => {
         else expect(targets[n]).toBeGreaterThanOrEqual(0);
       }
     }
+    const { written, read } = lines;
+    expect(written / (written + read)).toBeCloseTo(1 / 8, 1);
   });
 
   it('has the targets of every prefix of an expression that batches of expressions have', () => {

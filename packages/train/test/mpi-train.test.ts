@@ -9,7 +9,7 @@ import { findCheckpoint, type Checkpoint } from '../src/checkpoint.js';
 import { trainingBatch, type StreamConfig } from '../src/data/stream.js';
 import { computeLosses, lossTokens } from '../src/losses.js';
 import { loadModel, streamConfig } from '../src/predictor.js';
-import { checkpointConfig } from '../src/trainer.js';
+import { checkpointConfig } from '../src/run.js';
 import { mpiDescribe, run, runRanks, type Mpirun, type Outcome, type RunOptions } from './mpirun.js';
 import { twoHostsIt } from './two-hosts.js';
 

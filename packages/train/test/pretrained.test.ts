@@ -1,13 +1,19 @@
 /** @jest-environment ./packages/model/test/host-arrays-environment.js */
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { execute } from '@dag/executor';
 import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
 import { onnxIt } from '../../model/test/onnxruntime.js';
+import { readCheckpoint } from '../src/checkpoint.js';
+import { parseConfig } from '../src/config.js';
 import { answerAll, summarize } from '../src/evaluate.js';
-import { loadPretrained, pretrainedCheckpoint } from '../src/pretrained.js';
+import { pretrainedCheckpoint } from '../src/pretrained.js';
 import { heldOutQuestions, question, type Question } from '../src/questions.js';
-import { streamConfig } from '../src/predictor.js';
-import { checkpointConfig } from '../src/trainer.js';
+import { loadPretrained, streamConfig, train } from '../src/predictor.js';
+import { checkpointConfig } from '../src/run.js';
 
 let model: PredictorModel;
 let questions: Question[];
@@ -56,6 +62,32 @@ describe('the shipped model', () => {
       };
       const others = ids.map((id, t) => (t <= half ? id : asked[0]![t % asked[0]!.length]!));
       expect(plan(others, half)).toEqual(plan(ids, half));
+    }
+  });
+
+  it('can be trained on', async () => {
+    const outDir = await mkdtemp(join(tmpdir(), 'dag-pretrained-'));
+    const stderr = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+    try {
+      const shipped = await pretrainedCheckpoint();
+      const { step } = shipped;
+      const config = parseConfig({
+        ...checkpointConfig(shipped),
+        ...{ init_from: 'pretrained', outDir, maxSteps: step + 1, batchSize: 4, accumulate: 1 },
+        evaluation: { examples: 20 },
+      });
+      const result = await train(config);
+      expect(result).toMatchObject({ step: step + 1, summary: { count: 20 } });
+      expect(result.summary!.value).toBeGreaterThan(0.8);
+      const moved = [...result.model.parameters].filter(
+        ([name, p]) => !isDeepStrictEqual(p.dataSync(), model.parameters.get(name)!.dataSync()),
+      );
+      expect(moved.length).toBe(model.parameters.size);
+      const { files } = await readCheckpoint(result.checkpoint);
+      expect([...files.keys()]).toContain('optimizer.safetensors');
+    } finally {
+      stderr.mockRestore();
+      await rm(outDir, { recursive: true });
     }
   });
 

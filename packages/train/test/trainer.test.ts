@@ -8,7 +8,8 @@ import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/con
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
 import { loadModel, modelConfig, streamConfig, train } from '../src/predictor.js';
-import { checkpointConfig } from '../src/trainer.js';
+import { checkpointConfig } from '../src/run.js';
+import { overlay } from './overlay.js';
 
 let root: string;
 /** What a line of the progress makes happen, as it is written. */
@@ -27,25 +28,20 @@ afterEach(async () => {
 });
 
 const STEPS = 12;
-type Section = 'model' | 'data' | 'optimizer' | 'evaluation' | 'checkpoint';
 /** A run of seconds: 12 steps of a model of width 8. */
 function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
-  const merged = <K extends Section>(section: K, base: TrainConfigInput[K]) => ({
-    ...base,
-    ...input[section],
-  });
-  return parseConfig({
+  const base = {
     maxSteps: STEPS,
     batchSize: 4,
     logEvery: 1,
     outDir: join(root, name),
-    ...input,
-    model: merged('model', { depth: 2, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 }),
-    data: merged('data', { prefetch: 2 }),
-    optimizer: merged('optimizer', { warmupSteps: 3 }),
-    evaluation: merged('evaluation', { examples: 4, every: 100 }),
-    checkpoint: merged('checkpoint', { every: 100, keep: 5 }),
-  });
+    model: { depth: 2, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 },
+    data: { prefetch: 2 },
+    optimizer: { warmupSteps: 3 },
+    evaluation: { examples: 4, every: 100 },
+    checkpoint: { every: 100, keep: 5 },
+  };
+  return parseConfig(overlay(base, input));
 }
 
 interface Written {

@@ -11,7 +11,7 @@ import { answerAll, summarize, type Answer, type Summary } from '../evaluate.js'
 import { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from '../questions.js';
 import { formatScores, formatSummary } from '../report.js';
 import { streamConfig } from '../predictor.js';
-import { checkpointConfig } from '../trainer.js';
+import { checkpointConfig } from '../run.js';
 import {
   CHECKPOINT_OPTION,
   openCheckpoint,

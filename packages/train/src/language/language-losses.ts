@@ -1,4 +1,4 @@
-import { affine, crossEntropy, mul, softplus, sub, tensor, type Tensor } from '@dag/executor';
+import { affine, mul, softplus, sub, type Tensor } from '@dag/executor';
 import { predictionAt, type DagGpt } from '@dag/model';
 import type { TrainConfig } from '../config.js';
 import {
@@ -50,10 +50,7 @@ export function languageLosses(
   const own = languageTokens(batch);
   const functions: LossFunctions = {};
   if (own.next > 0)
-    functions.next = () => {
-      const loss = crossEntropy(model.logits(hidden), tensor(batch.targets, shape, { dtype: 'i32' }));
-      return affine(loss, own.next / tokens.next);
-    };
+    functions.next = () => affine(model.textLoss(hidden, batch.targets), own.next / tokens.next);
   if (gate && start) {
     const asked = constant(batch.gateKnown, shape);
     functions.gate = () => meanOver(binaryCrossEntropy(gate, batch.gate), asked, tokens.asked);

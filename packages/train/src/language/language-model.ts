@@ -8,7 +8,8 @@ import { summarize, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
-import { requireKind, runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
+import { requireKind } from '../run.js';
+import { runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
 import { answerPrompts } from './answer-prompts.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
 import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
@@ -167,7 +168,7 @@ export function heldOutTextLoss(model: DagGpt, config: TrainConfig): number | nu
   let sum = 0;
   for (let i = 0; i < batches; i++) {
     const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
-    sum += scope(() => noGrad(() => model.textLoss(tokens, targets, shape).item()));
+    sum += scope(() => noGrad(() => model.textLoss(model.forward(tokens, shape).hidden, targets).item()));
   }
   return sum / batches;
 }

@@ -24,7 +24,10 @@ export interface LanguageBatch {
   readonly shape: readonly [B: number, T: number];
   /** (B, T) ids; after the end of a row: 0. */
   readonly tokens: Int32Array;
-  /** (B, T) the next token; −1 where it takes no part: it belongs to a value, which the executor writes, or there is none. */
+  /**
+   * (B, T) the next token; −1 where it takes no part: it belongs to a value, which the executor writes, it is inside one of
+   * the expressions that are only read, or there is none.
+   */
   readonly targets: Int32Array;
   /** (B, T) 1 where what is written next is the executor's value. */
   readonly gate: Uint8Array;
@@ -100,6 +103,8 @@ export function languageBatch(config: LanguageStreamConfig, split: Split, index:
 interface PlacedLine extends WorkedLine {
   /** Index of its first token. */
   readonly start: number;
+  /** Whether the language model learns to write its expression, too. */
+  readonly isWritten: boolean;
 }
 
 /** The tokens of a row, as many as `size`: one more than the model reads, as each is the target of the one before. */
@@ -120,8 +125,8 @@ class Row {
     this.ids.push(...ids);
   }
 
-  putLine(line: WorkedLine, newline: number): void {
-    this.lines.push({ ...line, start: this.ids.length });
+  putLine(line: WorkedLine, newline: number, isWritten: boolean): void {
+    this.lines.push({ ...line, start: this.ids.length, isWritten });
     this.ids.push(...line.promptIds, ...line.valueIds, newline);
   }
 
@@ -132,10 +137,11 @@ class Row {
     tokens.set(this.ids.slice(0, length), first);
     targets.set(this.ids.slice(1), first);
     gateKnown.fill(1, first, first + length);
-    if (plain) return;
-    for (const { start, promptIds, valueIds } of this.lines) {
+    for (const { start, promptIds, valueIds, isWritten } of this.lines) {
       const value = first + start + promptIds.length;
       const last = value + valueIds.length - 1;
+      if (!isWritten) targets.fill(-1, Math.max(first, first + start - 1), value - 1);
+      if (plain) continue;
       starts[first + start] = 1;
       gate[value - 1] = 1;
       targets.fill(-1, value - 1, last);
@@ -146,8 +152,10 @@ class Row {
 
 /** Pieces of text and lines between them are as short as this, so that a row has several of each. */
 const [SHORTEST_PIECE, LONGEST_PIECE] = [8, 64];
-const MOST_LINES = 4;
+const MOST_LINES = 8;
 const MOST_DRAWS = 8;
+/** Random digits teach a language model little, and cost as much as text. */
+const WRITTEN_LINES = 1 / 8;
 
 function fillMixed(
   row: Row,
@@ -175,7 +183,7 @@ function fillMixed(
     for (let lines = 1 + random.below(MOST_LINES); lines > 0 && row.room > 0; lines--) {
       const line = drawFitting();
       if (line === null) return putText(row.room);
-      row.putLine(line, newline);
+      row.putLine(line, newline, random.chance(WRITTEN_LINES));
     }
     putText(Math.min(row.room, drawPiece(random)));
   }

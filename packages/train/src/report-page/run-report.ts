@@ -8,7 +8,7 @@ import { answerAll, summarize } from '../evaluate.js';
 import { readMetrics } from '../metrics.js';
 import { loadModel, streamConfig } from '../predictor.js';
 import { heldOutQuestions } from '../questions.js';
-import { checkpointConfig } from '../trainer.js';
+import { checkpointConfig } from '../run.js';
 import { chartsOf } from './charts.js';
 import { chooseExamples } from './examples.js';
 import { reportPage, type Evaluation } from './page.js';
