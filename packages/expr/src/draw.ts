@@ -19,13 +19,18 @@ export interface Shape {
   readonly maxDecimals: number;
   readonly negatedGroups: number;
   readonly wholeNumbers: number;
+  readonly largest: number;
 }
 
 const OPERATORS: readonly ChainType[] = ['Add', 'Sub', 'Mul', 'Div'];
 
-/** Draws an expression with 0 … depth − 1 binary operations, more of them more often, and at most `depth` in all. */
+/**
+ * Draws an expression with 0 … depth − 1 binary operations, more of them more often, and at most `depth` in all; a largest one
+ * with as many as there may be, and numbers of all their digits.
+ */
 export function draw(random: Random, shape: Shape): Drawn {
-  const operations = drawOperations(random, shape.depth);
+  const isLargest = shape.largest > 0 && random.chance(shape.largest);
+  const operations = isLargest ? shape.depth - 1 : drawOperations(random, shape.depth);
   const maxDecimals = shape.wholeNumbers > 0 && random.chance(shape.wholeNumbers) ? 0 : shape.maxDecimals;
   let minuses = shape.depth - operations;
   return drawTree(operations, true, () => false);
@@ -36,7 +41,8 @@ export function draw(random: Random, shape: Shape): Drawn {
     begins: boolean,
     needsParentheses: (operator: ChainType) => boolean,
   ): Drawn {
-    if (count === 0) return { kind: 'number', text: drawNumber(random, shape.maxDigits, maxDecimals) };
+    if (count === 0)
+      return { kind: 'number', text: drawNumber(random, shape.maxDigits, maxDecimals, isLargest) };
     const negated = begins && minuses > 0 && shape.negatedGroups > 0 && random.chance(shape.negatedGroups);
     if (negated) minuses--;
     const operator = OPERATORS[random.below(OPERATORS.length)]!;
@@ -71,11 +77,11 @@ function drawOperations(random: Random, depth: number): number {
   return count;
 }
 
-/** As many digits and decimals as drawn, each number of them equally likely; never zero. */
-function drawNumber(random: Random, maxDigits: number, maxDecimals: number): string {
+/** As many digits and decimals as drawn, each number of them equally likely, or the most; never zero. */
+function drawNumber(random: Random, maxDigits: number, maxDecimals: number, isLargest: boolean): string {
   const sign = random.below(2) === 0 ? '' : '-';
-  const digits = 1 + random.below(maxDigits);
-  const decimals = random.below(maxDecimals + 1);
+  const digits = isLargest ? maxDigits : 1 + random.below(maxDigits);
+  const decimals = isLargest ? maxDecimals : random.below(maxDecimals + 1);
   for (;;) {
     let text = String(digits > 1 ? 1 + random.below(9) : random.below(10));
     for (let i = 1; i < digits; i++) text += random.below(10);

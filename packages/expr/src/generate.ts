@@ -17,6 +17,8 @@ export interface GenerateOptions {
   readonly maxDecimals: number;
   /** Probability that no number of an example has decimals; 0 where left out. */
   readonly wholeNumbers?: number;
+  /** Probability that an example has `depth` numbers, each with all of its digits and decimals; 0 where left out. */
+  readonly largest?: number;
   /** How `generateText` writes the example; 'spaced' where left out. It does not change the expression. */
   readonly style?: TextStyle;
   /** Probability of a minus before a group that begins the expression or a group around it; 0 where left out. */
@@ -59,7 +61,7 @@ export function generateTexts(options: GenerateOptions): { text: string; plain: 
 
 function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random } {
   const { seed, index, depth, maxDigits, maxDecimals, style = 'spaced' } = options;
-  const { negatedGroups = 0, wholeNumbers = 0 } = options;
+  const { negatedGroups = 0, wholeNumbers = 0, largest = 0 } = options;
   checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
   checkWhole('index', index, 0, Number.MAX_SAFE_INTEGER);
   checkWhole('depth', depth, 1, 256);
@@ -67,6 +69,7 @@ function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random }
   checkWhole('maxDecimals', maxDecimals, 0, 15);
   checkProbability('negatedGroups', negatedGroups);
   checkProbability('wholeNumbers', wholeNumbers);
+  checkProbability('largest', largest);
   if (!TEXT_STYLES.includes(style)) {
     throw new ExprError(
       'bad-option',
@@ -74,7 +77,8 @@ function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random }
     );
   }
   const random = randomStream(seed, index);
-  return { drawn: draw(random, { depth, maxDigits, maxDecimals, negatedGroups, wholeNumbers }), random };
+  const shape = { depth, maxDigits, maxDecimals, negatedGroups, wholeNumbers, largest };
+  return { drawn: draw(random, shape), random };
 }
 
 function checkWhole(name: string, value: number, least: number, most: number): void {

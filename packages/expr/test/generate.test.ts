@@ -200,6 +200,23 @@ describe('generateText', () => {
     expect(whole).toBeGreaterThan(0.45);
   });
 
+  it('draws largest examples: as many numbers as there may be, of all their digits', () => {
+    const texts = (largest: number) =>
+      indices.slice(0, 1000).map((index) => generateText({ ...SIX, index, largest, style: 'compact' }));
+    const { depth, maxDigits, maxDecimals } = SIX;
+    const isLargest = (text: string) => {
+      const numbers = text.match(/[\d.]+/g)!;
+      return (
+        numbers.length === depth &&
+        numbers.every((n) => n.length === maxDigits + 1 + maxDecimals && n.indexOf('.') === maxDigits)
+      );
+    };
+    expect(texts(1).filter((text) => !isLargest(text))).toEqual([]);
+    const share = texts(0.25).filter(isLargest).length / 1000;
+    expect(share).toBeGreaterThan(0.2);
+    expect(share).toBeLessThan(0.3);
+  });
+
   it('needs no parentheses that it writes in vain', () => {
     for (const index of indices.slice(0, 500)) {
       const options = { ...SIX, index, negatedGroups: 0.3 };

@@ -2,13 +2,13 @@ import { defineConfig } from '../src/config.js';
 import pretrained from './pretrained.js';
 
 /**
- * The last steps of the shipped checkpoint, after `pretrained`: every second text is the longest of sixteen, so that the
- * positions which few texts reach are trained as well.
+ * The last steps of the shipped checkpoint, after `pretrained`: every second text has as many numbers as there
+ * may be, of all their digits, so that the positions which few texts reach are trained as well.
  */
 export default defineConfig({
   ...pretrained,
   name: 'pretrained-long',
   init_from: 'runs/pretrained',
-  maxSteps: 19_000,
-  data: { ...pretrained.data, longestOf: 16 },
+  maxSteps: 23_000,
+  data: { ...pretrained.data, largest: 0.5 },
 });

@@ -55,8 +55,8 @@ const DATA = {
     .describe('spaced, compact, loose, words, question, mixed'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
+  largest: share.default(0).describe('share of training texts with the most numbers, of the most digits'),
   shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
-  longestOf: z.int().min(1).max(1024).default(1).describe('every second text is the longest of this many'),
   workers: count.default(1).describe('threads that make batches'),
   prefetch: count.default(8).describe('batches made ahead'),
 };

@@ -19,7 +19,7 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 export function streamConfig(config: TrainConfig): StreamConfig {
   const { seed, batchSize, accumulate, model, data } = config;
   const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, shiftEvery, longestOf } = data;
+  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, largest, shiftEvery } = data;
   // A readout without registers reads numbers of any length.
   const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
@@ -34,9 +34,9 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     style,
     negatedGroups,
     wholeNumbers,
+    largest,
     accumulate,
     shiftEvery,
-    longestOf,
     tokenizer: config.tokenizer,
   };
 }

@@ -267,8 +267,8 @@ describe('a second signal', () => {
     ['SIGINT', 'SIGINT'],
     ['SIGTERM', 'SIGINT'],
   ] as const)('ends the process at once: %s, then %s', async (first, second) => {
-    // The second step waits for a batch that takes seconds, as each text of it is the longest of a thousand.
-    const slow = { 'data.longestOf': 1024, 'data.prefetch': 1, batchSize: 600 };
+    // The second step waits seconds for its sixty thousand texts.
+    const slow = { accumulate: 100, batchSize: 600, 'data.prefetch': 1 };
     const running = dag(command('predictor', { maxSteps: 9, ...slow }), root);
     running.atStep(1, () => {
       running.kill(first);

@@ -41,21 +41,18 @@ describe('the stream', () => {
     expect(trainingBatch({ ...config4 }, 6)).toEqual(batches[2]);
   });
 
-  it('takes the longest of several for every second text where it is asked to', () => {
-    const size = 2000;
-    const batch = (longestOf: number) => trainingBatch({ ...config, batchSize: size, longestOf }, 3).texts;
-    const plain = batch(1);
-    const longer = batch(8);
-    const mean = (texts: readonly string[]) =>
-      texts.reduce((sum, { length }) => sum + length, 0) / texts.length;
-    const every = (texts: readonly string[], parity: number) => texts.filter((_, i) => i % 2 === parity);
-    expect(every(longer, 0)).toEqual(every(plain, 0));
-    expect(every(longer, 1).every((text, i) => text.length >= every(plain, 1)[i]!.length)).toBe(true);
-    expect(mean(every(longer, 1))).toBeGreaterThan(1.3 * mean(every(plain, 1)));
-    // Where the next step begins, other texts are drawn.
-    expect(
-      new Set([...longer, ...trainingBatch({ ...config, batchSize: size, longestOf: 8 }, 4).texts]).size,
-    ).toBeGreaterThan(1.8 * size);
+  it('has the share of largest expressions that it is asked for, but not among those that are held out', () => {
+    const large = { ...config, style: 'compact', largest: 0.5 } as const;
+    const { numbers, maxDigits, maxDecimals } = large;
+    // Each number with all of its digits, and an operation between one and the next.
+    const number = `-?\\d{${maxDigits}}\\.\\d{${maxDecimals}}`;
+    const isLargest = (text: string) =>
+      new RegExp(`^${number}([-+*/]${number}){${numbers - 1}}$`).test(text.replaceAll(/(?<!\d)-?\(|\)/g, ''));
+    const share = (split: 'train' | 'held-out') =>
+      Array.from({ length: 1000 }, (_, i) => streamText(large, split, i)).filter(isLargest).length / 1000;
+    expect(share('train')).toBeGreaterThan(0.45);
+    expect(share('train')).toBeLessThan(0.55);
+    expect(share('held-out')).toBeLessThan(0.02);
   });
 
   it('begins texts at later and later positions where it is asked to', () => {

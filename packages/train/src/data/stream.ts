@@ -28,8 +28,11 @@ export interface StreamConfig extends RegisterLayout {
   readonly accumulate?: number;
   /** Steps until texts may begin one position later, so that the last positions are trained as well; 0 or left out: never. */
   readonly shiftEvery?: number;
-  /** Of this many texts the longest is every second one of a step, so that last positions are trained as well; 1 where left out. */
-  readonly longestOf?: number;
+  /**
+   * Share of training texts with as many numbers as there may be, each of all its digits and decimals, so that last positions
+   * are trained as well; 0 where left out.
+   */
+  readonly largest?: number;
 }
 
 /** Targets of the prefixes of B texts, padded to T tokens. */
@@ -58,8 +61,6 @@ export type Split = 'train' | 'held-out';
 /** One expression in this many is held out: its text in symbols alone decides, so no stream trains on it in any style. */
 const HELD_OUT_ONE_IN = 16;
 const MAX_DRAWS = 1000;
-/** Between the indices of what is drawn in place of one example: `streamExample` redraws MAX_DRAWS times, 2³² apart. */
-const DRAWS_APART = 2 ** 42;
 
 /**
  * Text `index` of the stream: a pure function of the configuration's seed and the index. Texts of the other split,
@@ -81,6 +82,7 @@ export interface Example {
 /** The same, whole. */
 export function streamExample(config: StreamConfig, split: Split, index: number): Example {
   const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, style, blockSize } = config;
+  const largest = split === 'train' ? (config.largest ?? 0) : 0;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const options = {
       seed,
@@ -90,6 +92,7 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
       maxDecimals,
       negatedGroups,
       wholeNumbers,
+      largest,
       style,
     };
     const { text, plain } = generateTexts(options);
@@ -134,24 +137,12 @@ const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly E
 function examplesOf(config: StreamConfig, step: number): readonly Example[] {
   const last = lastSteps.get(config);
   if (last?.step === step) return last.examples;
-  const { accumulate = 1, batchSize, longestOf = 1 } = config;
+  const { accumulate = 1, batchSize } = config;
   const size = accumulate * batchSize;
-  const examples = Array.from({ length: size }, (_, i) =>
-    longestExample(config, step * size + i, i % 2 === 0 ? 1 : longestOf),
-  );
+  const examples = Array.from({ length: size }, (_, i) => streamExample(config, 'train', step * size + i));
   if (accumulate > 1) examples.sort((a, b) => a.ids.length - b.ids.length);
   lastSteps.set(config, { step, examples });
   return examples;
-}
-
-/** The example of most tokens among `draws`; of equals the first. The first is example `index` of the stream. */
-function longestExample(config: StreamConfig, index: number, draws: number): Example {
-  let longest = streamExample(config, 'train', index);
-  for (let draw = 1; draw < draws; draw++) {
-    const other = streamExample(config, 'train', index + draw * DRAWS_APART);
-    if (other.ids.length > longest.ids.length) longest = other;
-  }
-  return longest;
 }
 
 /** Tokens and targets of every prefix of `texts`. */

@@ -10,7 +10,7 @@ import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
 
 /** What decides the batches of a language model's stream: B = `batchSize` rows of T = `blockSize` tokens. */
-export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 'shiftEvery' | 'longestOf'> {
+export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 'shiftEvery' | 'largest'> {
   /** Folder with `train.bin` and `val.bin`, as `dag prepare` or nanoGPT makes it; null: worked arithmetic alone. */
   readonly text: string | null;
   /** Share of rows with worked arithmetic between pieces of text, 0 … 1. */
