@@ -82,9 +82,9 @@ class Reader {
   private readonly model: DagGpt;
   private readonly cache: KeyValueCache;
   private readonly ids: number[] = [];
-  /** Of each token in the cache: its hidden state, and whether an expression begins with it. */
+  /** Of each token in the cache: its hidden state, and the logit that an expression begins with it. */
   private hidden: Float32Array[] = [];
-  private starts: boolean[] = [];
+  private starts: number[] = [];
   private isOpen = false;
   private lastLogits: Float32Array = new Float32Array(0);
 
@@ -115,7 +115,7 @@ class Reader {
       const rows = floats(hidden);
       const C = rows.length / T;
       for (let t = 0; t < T; t++) this.hidden.push(rows.slice(t * C, (t + 1) * C));
-      if (start) for (const logit of start.dataSync()) this.starts.push(logit > 0);
+      if (start) for (const logit of start.dataSync()) this.starts.push(logit);
       this.isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
       this.lastLogits = floats(this.model.logits(narrow(hidden, 1, T - 1, 1)));
       return this.cache.tensors();
@@ -129,8 +129,10 @@ class Reader {
 
   /** The value of the expression that was begun last, where the gate is open. */
   calculate(): Omit<Calculation, 'at'> | null {
-    const from = this.isOpen ? this.starts.lastIndexOf(true) : -1;
+    const from = this.isOpen ? lastStart(this.starts) : -1;
     if (from < 0) return null;
+    // An expression whose value is written is not the one that a later value is of.
+    this.starts.fill(-Infinity);
     const states = this.hidden.slice(from);
     const L = states.length;
     const C = states[0]!.length;
@@ -148,6 +150,26 @@ class Reader {
   close(): void {
     this.cache.clear();
   }
+}
+
+/** Less probable starts are none, though the gate is open. */
+const LEAST_PROBABILITY = 1 / 32;
+
+/**
+ * Which token most probably is the last one that begins an expression, by the logits of each: i with s_i · Π_{j > i} (1 − s_j); −1
+ * where none does. At a number only what follows tells whether it begins one, so a start need not be probable by itself.
+ */
+export function lastStart(logits: readonly number[]): number {
+  let best = { token: -1, log: Math.log(LEAST_PROBABILITY) };
+  let noneAfter = 0;
+  for (let token = logits.length - 1; token >= 0; token--) {
+    const logit = logits[token]!;
+    // ln(1 − s), as −softplus.
+    noneAfter -= Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
+    // ln s = logit + ln(1 − s).
+    if (logit + noneAfter > best.log) best = { token, log: logit + noneAfter };
+  }
+  return best.token;
 }
 
 const floats = (x: Tensor): Float32Array => Float32Array.from(reshape(x, [x.size]).dataSync());

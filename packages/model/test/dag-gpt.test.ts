@@ -1,7 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, it } from '@jest/globals';
-import { scope, tensor } from '@dag/executor';
+import { crossEntropy, scope, tensor, type Tensor } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import { DagGpt, Gpt, ModelError, ParameterBuilder, type DagGptConfig } from '../src/index.js';
+import { lastStart } from '../src/generate.js';
 import { KeyValueCache } from '../src/key-value-cache.js';
 
 const config: DagGptConfig = {
@@ -69,6 +71,29 @@ describe('DagGpt', () => {
       for (let c = 0; c < 32; c++) sum += rows[t * 32 + c]! * table[v * 32 + c]!;
       expect(logits[t * 100 + v]).toBeCloseTo(sum, 5);
     }
+  });
+
+  it('has as loss on text the mean −ln p of the targets, and the gradient of that', () => {
+    const shape = [8, 150] as const;
+    const tokens = Int32Array.from({ length: 1200 }, (_, i) => (i * 37) % 95);
+    // More than are made at once.
+    const targets = tokens.map((_, i) => (i % 5 === 0 ? -1 : (i * 31) % 95));
+    const gradient = (loss: Tensor): Float64Array => {
+      for (const p of model.parameters.values()) p.zeroGrad();
+      loss.backward();
+      return Float64Array.from(model.parameters.get('wte.weight')!.grad!.dataSync());
+    };
+    const { hidden } = model.forward(tokens, shape);
+    const loss = model.textLoss(hidden, targets);
+    const expected = crossEntropy(
+      model.logits(model.forward(tokens, shape).hidden),
+      tensor(targets, shape, { dtype: 'i32' }),
+    );
+    expect(loss.item()).toBeCloseTo(expected.item(), 5);
+    const [a, b] = [gradient(loss), gradient(expected)];
+    const size = Math.hypot(...b);
+    expect(Math.hypot(...a.map((x, i) => x - b[i]!)) / size).toBeLessThan(1e-5);
+    expect(() => model.textLoss(hidden, targets.fill(-1))).toThrow('no target is counted');
   });
 
   it('says at a token what depends on no later one', () => {
@@ -207,6 +232,24 @@ describe('generate', () => {
     expect(text).toBe(formatValue(value));
     open.parameters.get('start.bias')!.set([-100]);
     expect(open.generate('7', { maxNewTokens: 3 }).calculations).toEqual([]);
+  });
+
+  it('takes the expression that most probably was begun last', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: -8, max: 8, noNaN: true }), { maxLength: 6 }), (logits) => {
+        const p = logits.map((x) => 1 / (1 + Math.exp(-x)));
+        const last = p.map((s, i) => p.slice(i + 1).reduce((product, q) => product * (1 - q), s));
+        const most = Math.max(1 / 32, ...last);
+        const from = lastStart(logits);
+        if (from < 0) expect(most).toBeCloseTo(1 / 32, 12);
+        else expect(last[from]! / most).toBeCloseTo(1, 12);
+      }),
+    );
+    // Whether a number begins an expression, only what follows tells; of one that is probable the second token is not another one.
+    expect(lastStart([-1, -9, -9])).toBe(0);
+    expect(lastStart([3, -9, 2, -2, -9])).toBe(2);
+    expect(lastStart([-5, -9])).toBe(-1);
+    expect(lastStart([-Infinity, 800, -Infinity])).toBe(1);
   });
 
   it('ends before a text that it is told to stop at', () => {
