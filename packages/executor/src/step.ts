@@ -35,8 +35,11 @@ interface Recorded<R> {
   readonly after: ReadonlyMap<Tensor, GradientState>;
 }
 
-/** Those that were used last are kept. */
-const MOST_VARIANTS = 8;
+/**
+ * Those that were used last are kept: as many as there are lengths of texts, padded to a multiple of 8, in most training. What a
+ * variant has to itself, inputs, results and the graph, is a few MB.
+ */
+const MOST_VARIANTS = 32;
 
 /**
  * Makes a step of `body` that a device repeats by itself: on `cuda` its first call with inputs of some shapes runs it, the

@@ -161,7 +161,7 @@ export class DagGpt {
   readExpressions(ids: readonly number[], hidden: Tensor): Prediction {
     const [M, L] = hidden.shape as [number, number, number];
     const records = ids.map((id) => this.tokenizer.record(id));
-    return this.planner.forward(hidden, tokenFeatures(records, [M, L], hidden));
+    return this.planner.forward(hidden, tokenFeatures(records, [M, L], this.config, hidden));
   }
 
   private get planner(): PlanPredictor {

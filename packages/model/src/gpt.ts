@@ -83,8 +83,8 @@ export interface ForwardOptions {
    * step (`recordStep` of the executor) a tensor of one f64.
    */
   readonly dropoutSeed?: number | Tensor | undefined;
-  /** Position of the first token; 0 where left out. */
-  readonly position?: number;
+  /** Position of the first token; 0 where left out. In a recorded step a tensor (T) of i32: that of each token. */
+  readonly position?: number | Tensor;
   /** What earlier calls have kept of the tokens before these, to be extended by these. Not with `position` or dropout. */
   readonly cache?: KeyValueCache;
 }
@@ -118,12 +118,15 @@ export class Gpt {
   ): Tensor {
     const [, time] = tokens.shape;
     const { blockSize } = this.config;
-    if (tokens.shape.length !== 2 || time === undefined || position + time > blockSize)
+    const longest = typeof position === 'number' ? blockSize - position : position.size;
+    if (tokens.shape.length !== 2 || time === undefined || time > longest)
       throw new ModelError(
         'shape',
-        `Gpt: tokens are (B, T) with T up to ${blockSize - position}, given (${tokens.shape.join(', ')})`,
+        `Gpt: tokens are (B, T) with T up to ${longest}, given (${tokens.shape.join(', ')})`,
       );
-    let x = add(embedding(this.wte, tokens), narrow(this.wpe, 0, position, time));
+    const places =
+      typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position);
+    let x = add(embedding(this.wte, tokens), places);
     x = this.blocks.reduce(
       (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),

@@ -38,7 +38,12 @@ export {
   type Infix,
   type RegisterTargets,
 } from './plan-predictor/register-targets.js';
-export { PredictorModel, type PredictedValue, type PredictorConfig } from './predictor-model.js';
+export {
+  PredictorModel,
+  type PredictedValue,
+  type PredictorConfig,
+  type PredictorInputs,
+} from './predictor-model.js';
 export { loadSafetensors, saveSafetensors } from './safetensors/file.js';
 export { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
 export {

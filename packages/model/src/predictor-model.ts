@@ -12,13 +12,19 @@ import { detensorize, type DagTensors } from '@dag/tensorize';
 import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { predictionAt } from './plan-predictor/prediction-at.js';
-import { tokenFeatures } from './plan-predictor/registers.js';
+import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
 import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
 
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
+}
+
+/** Tokens as the model reads them. */
+export interface PredictorInputs extends TokenFeatures {
+  /** (B, T) ids, of dtype i32. */
+  readonly tokens: Tensor;
 }
 
 /** What the model made of a text. */
@@ -56,10 +62,22 @@ export class PredictorModel {
     shape: readonly [B: number, T: number],
     options: ForwardOptions = {},
   ): Prediction {
-    const device = this.parameters.get('wte.weight')!.device;
-    const hidden = this.gpt.forward(tensor(tokens, shape, { dtype: 'i32', device }), options);
+    return this.forwardInputs(this.inputs(tokens, shape), options);
+  }
+
+  /** tokens (B, T), row-major ids, as tensors: what changes from call to call of a recorded step is made outside of it. */
+  inputs(tokens: Int32Array, shape: readonly [B: number, T: number]): PredictorInputs {
+    const weight = this.parameters.get('wte.weight')!;
     const records = Array.from(tokens, (id) => this.tokenizer.record(id));
-    return this.predictor.forward(hidden, tokenFeatures(records, shape, hidden));
+    return {
+      tokens: tensor(tokens, shape, { dtype: 'i32', device: weight.device }),
+      ...tokenFeatures(records, shape, this.config, weight),
+    };
+  }
+
+  /** As `forward`. */
+  forwardInputs({ tokens, ...features }: PredictorInputs, options: ForwardOptions = {}): Prediction {
+    return this.predictor.forward(this.gpt.forward(tokens, options), features);
   }
 
   /** The plan at every token; see `PlanPredictor.plan`. */

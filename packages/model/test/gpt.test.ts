@@ -132,6 +132,8 @@ describe('the backbone', () => {
     const tokens = tensor(Int32Array.of(3, 1, 4, 1, 5), [1, 5]);
     const shifted = gpt.forward(tokens, { position: 2 }).dataSync();
     expect(shifted).not.toEqual(gpt.forward(tokens).dataSync());
+    const positions = tensor(Int32Array.of(2, 3, 4, 5, 6), [5]);
+    expect(gpt.forward(tokens, { position: positions }).dataSync()).toEqual(shifted);
     // The same as from the first position, once its embeddings are those of the third and so on.
     const wpe = build.parameters.get('wpe.weight')!;
     wpe.set([...wpe.dataSync().subarray(2 * 16), ...new Float32Array(2 * 16)]);

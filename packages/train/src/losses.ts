@@ -6,6 +6,7 @@ import {
   clamp,
   executeDag,
   gather,
+  greaterEqual,
   huber,
   log,
   mul,
@@ -18,21 +19,38 @@ import {
   sum,
   tensor,
   type DagTensorFields,
-  type Shape,
   type Tensor,
 } from '@dag/executor';
 import { distribution, type Prediction, type Registers } from '@dag/model';
 import { LANGUAGE_LOSSES, PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from './config.js';
 import type { PrefixBatch } from './data/stream.js';
 
-export type LossName =
-  (typeof PLAN_LOSSES)[number] | (typeof REGISTER_LOSSES)[number] | (typeof LANGUAGE_LOSSES)[number];
+type RegisterLoss = (typeof REGISTER_LOSSES)[number];
+type PlanLoss = (typeof PLAN_LOSSES)[number];
+export type LossName = RegisterLoss | PlanLoss | (typeof LANGUAGE_LOSSES)[number];
 
 export interface Losses {
   /** Weighted sum of the enabled losses, one element. */
   readonly total: Tensor;
   /** Each enabled loss, unweighted. */
   readonly parts: ReadonlyMap<LossName, Tensor>;
+}
+
+/** What a micro-batch costs: `loss`, the total, and the enabled losses by name. */
+export interface LossValues {
+  readonly names: readonly string[];
+  /** (n) of f64, in the order of the names. */
+  readonly values: Tensor;
+}
+
+/** Adds the gradients of the total to those of what it was made from. */
+export function learnFrom({ total, parts }: Losses): LossValues {
+  total.backward();
+  const values = stack(
+    [total, ...parts.values()].map((loss) => loss.detach()),
+    0,
+  );
+  return { names: ['loss', ...parts.keys()], values: cast(values, 'f64') };
 }
 
 /** Probabilities are held above this before the logarithm. */
@@ -45,24 +63,82 @@ interface PlanSource {
   plan(prediction: Prediction): DagTensorFields;
 }
 
-/**
- * How many tokens take part in the losses: those whose prefix is an expression, of them those where the counter of
- * numbers is known, and those whose value is finite.
- */
-export interface LossTokens {
-  readonly valid: number;
-  readonly counted: number;
-  readonly finite: number;
+/** Of the tokens whose prefix is an expression, which take part in a loss. */
+const TAKES_PART = {
+  valid: () => true,
+  /** Those where the counter of numbers is known. */
+  counted: ({ registers }, i) => registers.count[i]! >= 0,
+  /** Those whose value is finite. */
+  finite: ({ values }, i) => Number.isFinite(values[i]),
+} satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;
+
+/** How many tokens take part in the losses. */
+export type LossTokens = Readonly<Record<keyof typeof TAKES_PART, number>>;
+
+export function lossTokens(batch: PrefixBatch): LossTokens {
+  const count = (which: keyof LossTokens): number =>
+    takingPart(batch, which).reduce((n, part) => n + part, 0);
+  return { valid: count('valid'), counted: count('counted'), finite: count('finite') };
 }
 
-export function lossTokens({ valid, registers, values }: PrefixBatch): LossTokens {
-  const count = (test: (i: number) => boolean): number =>
-    valid.reduce((n, v, i) => n + (v === 1 && test(i) ? 1 : 0), 0);
-  return {
-    valid: count(() => true),
-    counted: count((i) => registers.count[i]! >= 0),
-    finite: count((i) => Number.isFinite(values[i])),
-  };
+/** (B, T) 1 where a token takes part. */
+function takingPart(batch: PrefixBatch, which: keyof LossTokens): Uint8Array {
+  return batch.valid.map((valid, i) => (valid && TAKES_PART[which](batch, i) ? 1 : 0));
+}
+
+/** What each token counts in a mean over the `tokens` of a step that take part: 1 by their number, or 0. */
+export function shares(takesPart: Uint8Array, tokens: number): Float64Array {
+  return Float64Array.from(takesPart, (part) => part / Math.max(1, tokens));
+}
+
+/**
+ * What losses know of a batch, each as one row of numbers: the shares of tokens in the means, and what is right. A recorded step
+ * takes them as inputs, so whatever depends on a batch is made here.
+ */
+const TARGETS = {
+  valid: (batch, tokens) => constant(shares(takingPart(batch, 'valid'), tokens.valid)),
+  counted: (batch, tokens) => constant(shares(takingPart(batch, 'counted'), tokens.counted)),
+  finite: (batch, tokens) => constant(shares(takingPart(batch, 'finite'), tokens.finite), 'f64'),
+  digitClasses: ({ registers }) => classes(registers.digits),
+  begun: ({ registers }) => constant(registers.begun),
+  lengths: ({ registers }) => constant(registers.length),
+  signs: ({ registers }) => constant(registers.negative),
+  // Class 0 of a target is absent, which comes last among the probabilities.
+  operatorClasses: ({ registers }) => classes(registers.operators.map((c) => (c <= 0 ? 5 : c - 1))),
+  // Those that were typed and have no operand yet are not.
+  operatorsKnown: ({ registers }) => constant(registers.operators.map((c) => (c < 0 ? 0 : 1))),
+  above: ({ registers }) => constant(registers.above),
+  counts: ({ registers }) => constant(registers.count),
+  V_mag: ({ plan }) => constant(plan.V_mag, 'f64'),
+  V_sign: ({ plan }) => constant(plan.V_sign, 'f64'),
+  O: ({ plan }) => constant(plan.O, 'f64'),
+  G: ({ plan }) => constant(plan.G, 'f64'),
+  values: ({ values }) => constant(finiteOrZero(values), 'f64'),
+} satisfies Record<string, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
+
+type TargetName = keyof typeof TARGETS;
+export type Targets = Readonly<Record<TargetName, Tensor>>;
+
+/** The targets of each loss. */
+const ASKED: Readonly<Record<RegisterLoss | PlanLoss, readonly TargetName[]>> = {
+  digits: ['valid', 'digitClasses'],
+  length: ['valid', 'begun', 'lengths'],
+  negative: ['valid', 'begun', 'signs'],
+  operators: ['valid', 'operatorClasses', 'operatorsKnown'],
+  precedence: ['valid', 'above'],
+  count: ['counted', 'counts'],
+  magnitude: ['valid', 'V_mag'],
+  sign: ['valid', 'V_sign'],
+  operand: ['valid', 'O'],
+  domain: ['valid', 'G'],
+  execution: ['finite', 'values'],
+};
+
+/** The targets that the enabled losses ask for; of the others there is none. */
+export function lossTargets(batch: PrefixBatch, config: TrainConfig['losses'], tokens: LossTokens): Targets {
+  const enabled = [...REGISTER_LOSSES, ...PLAN_LOSSES].filter((name) => config[name].enabled);
+  const names = new Set(enabled.flatMap((name) => ASKED[name]));
+  return Object.fromEntries([...names].map((name) => [name, TARGETS[name](batch, tokens)])) as Targets;
 }
 
 /**
@@ -79,23 +155,18 @@ export function computeLosses(
   config: TrainConfig['losses'],
   tokens: LossTokens = lossTokens(batch),
 ): Losses {
-  return weigh(predictionLosses(model, prediction, batch, tokens), config);
+  return weigh(predictionLosses(model, prediction, lossTargets(batch, config, tokens)), config);
 }
 
 /** Each loss, computed where it is enabled. */
 export type LossFunctions = Partial<Record<LossName, () => Tensor>>;
 
 /** All losses of a prediction: on the registers, where it has them, and on the plan. */
-export function predictionLosses(
-  model: PlanSource,
-  prediction: Prediction,
-  batch: PrefixBatch,
-  tokens: LossTokens,
-): LossFunctions {
+export function predictionLosses(model: PlanSource, prediction: Prediction, targets: Targets): LossFunctions {
   const plan = lazy(() => inDouble(model.plan(prediction)));
   return {
-    ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, batch, tokens) : {}),
-    ...planLosses(plan, batch, tokens),
+    ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, targets) : {}),
+    ...planLosses(plan, targets),
   };
 }
 
@@ -109,60 +180,47 @@ export function weigh(functions: LossFunctions, config: TrainConfig['losses']): 
 }
 
 /** Losses on what the tokens wrote. */
-function registerLosses(registers: Registers, batch: PrefixBatch, tokens: LossTokens): LossFunctions {
+function registerLosses(registers: Registers, targets: Targets): LossFunctions {
   const { digits, length, negative, operators, priority, count } = registers;
-  const { registers: target } = batch;
-  const valid = constant(batch.valid, count.shape);
-  const begun = constant(target.begun, length.shape);
-  const tokenMean = (x: Tensor): Tensor => meanOver(x, valid, tokens.valid);
+  const like = (name: TargetName, { shape }: Tensor): Tensor => reshape(targets[name], shape);
+  const tokenMean = (x: Tensor): Tensor => meanOver(x, targets.valid);
   return {
     // NLL of the digit classes, the mean over all registers.
     digits: () => {
-      const nll = classNll(digits, target.digits, digits.shape.slice(0, -1), 10);
+      const nll = classNll(digits, targets.digitClasses);
       return tokenMean(affine(sum(nll, [2, 3]), 1 / (digits.shape[2]! * digits.shape[3]!)));
     },
     // Squared error of the digits before the point of every number that has begun.
-    length: () => tokenMean(sum(mul(begun, square(sub(length, constant(target.length, length.shape)))), 2)),
+    length: () => {
+      const error = square(sub(length, like('lengths', length)));
+      return tokenMean(sum(mul(like('begun', length), error), 2));
+    },
     // NLL of the sign of every number that has begun; a minus that was written twice is one minus.
     negative: () => {
-      const isNegative = constant(target.negative, negative.shape);
-      return tokenMean(sum(mul(begun, binaryNll(clamp(negative, 0, 1), isNegative)), 2));
+      const nll = binaryNll(clamp(negative, 0, 1), like('signs', negative));
+      return tokenMean(sum(mul(like('begun', negative), nll), 2));
     },
     // NLL of the operator classes, summed; those that were typed and have no operand yet are left out.
     operators: () => {
-      const known = constant(
-        target.operators.map((c) => (c < 0 ? 0 : 1)),
-        priority.shape,
-      );
-      // Class 0 of a target is absent, which comes last among the probabilities.
-      const classes = target.operators.map((c) => (c <= 0 ? 5 : c - 1));
-      return tokenMean(sum(mul(known, classNll(operators, classes, priority.shape, 5)), 2));
+      const nll = classNll(operators, targets.operatorClasses);
+      return tokenMean(sum(mul(like('operatorsKnown', priority), nll), 2));
     },
     // An operator that stands above another one has the lower priority.
     precedence: () => {
       const [B, T, K] = priority.shape as [number, number, number];
       const difference = sub(reshape(priority, [B, T, K, 1]), reshape(priority, [B, T, 1, K]));
-      const above = constant(target.above, [B, T, K, K]);
-      return tokenMean(sum(mul(above, softplus(affine(difference, 4))), [2, 3]));
+      return tokenMean(sum(mul(like('above', difference), softplus(affine(difference, 4))), [2, 3]));
     },
     // Squared error of the counter, wherever it is known.
-    count: () => {
-      const known = target.count.map((c, i) => (batch.valid[i] && c >= 0 ? 1 : 0));
-      const error = square(sub(count, constant(target.count, count.shape)));
-      return meanOver(error, constant(known, count.shape), tokens.counted);
-    },
+    count: () => meanOver(square(sub(count, like('counts', count))), targets.counted),
   };
 }
 
 /** −ln p of classes whose last is that nothing was written: x (…, C) → (…). */
-function classNll(x: Tensor, target: ArrayLike<number>, shape: Shape, absent: number): Tensor {
+function classNll(x: Tensor, target: Tensor): Tensor {
   const written = distribution(x);
   const probabilities = cat([written, affine(sum(written, -1, true), -1, 1)], -1);
-  const index = tensor(
-    Int32Array.from(target, (c) => Math.min(c, absent)),
-    shape,
-  );
-  return nll(gather(probabilities, index));
+  return nll(gather(probabilities, reshape(target, x.shape.slice(0, -1))));
 }
 
 function binaryNll(p: Tensor, target: Tensor): Tensor {
@@ -176,50 +234,36 @@ function nll(p: Tensor): Tensor {
 }
 
 /** Losses on the plan itself and on what it executes to. */
-function planLosses(plan: () => DagTensorFields, batch: PrefixBatch, tokens: LossTokens): LossFunctions {
-  const valid = constant(batch.valid, batch.shape, 'f64');
-  const tokenMean = (x: Tensor): Tensor => meanOver(x, valid, tokens.valid);
-  const target = (field: 'V_mag' | 'V_sign' | 'O' | 'G'): Tensor =>
-    constant(batch.plan[field], plan()[field].shape, 'f64');
+function planLosses(plan: () => DagTensorFields, targets: Targets): LossFunctions {
+  const tokenMean = (x: Tensor): Tensor => meanOver(perToken(x), cast(targets.valid, 'f64'));
+  const target = (field: keyof DagTensorFields): Tensor => reshape(targets[field], plan()[field].shape);
   return {
     // Huber of ln(1 + m): a relative error where magnitudes are large, an absolute one near zero.
-    magnitude: () => tokenMean(perToken(huber(sub(log1p(plan().V_mag), log1p(target('V_mag')))))),
-    sign: () =>
-      tokenMean(perToken(binaryNll(affine(plan().V_sign, 0.5, 0.5), affine(target('V_sign'), 0.5, 0.5)))),
-    operand: () => tokenMean(perToken(huber(sub(plan().O, target('O'))))),
-    domain: () => tokenMean(perToken(binaryNll(plan().G, target('G')))),
-    execution: () => executionLoss(plan(), batch, tokens.finite),
+    magnitude: () => tokenMean(huber(sub(log1p(plan().V_mag), log1p(target('V_mag'))))),
+    sign: () => tokenMean(binaryNll(affine(plan().V_sign, 0.5, 0.5), affine(target('V_sign'), 0.5, 0.5))),
+    operand: () => tokenMean(huber(sub(plan().O, target('O')))),
+    domain: () => tokenMean(binaryNll(plan().G, target('G'))),
+    execution: () => executionLoss(plan(), targets),
   };
 }
 
 /**
  * Huber of the difference between executed values and those that are right, on a signed logarithmic scale: the mean over
- * the `finite` tokens of a step that are valid and whose value is finite. A predicted 0/0 takes no part.
+ * the tokens of a step that are valid and whose value is finite, by their shares. A predicted 0/0 takes no part.
  */
 export function executionLoss(
   plan: DagTensorFields,
-  batch: Pick<PrefixBatch, 'shape' | 'valid' | 'values'>,
-  finite: number,
+  { values, finite }: Pick<Targets, 'values' | 'finite'>,
 ): Tensor {
   const { V_mag, ...rest } = inDouble(plan);
   // The slope of mᵖ at 0 is infinite for 0 < p < 1, which soft coefficients are: a number that nobody wrote stays away from 0.
   const value = executeDag({ V_mag: clamp(V_mag, SMALLEST), ...rest }, { maxLog: MAX_LOG });
-  const computed = value.dataSync();
-  const takesPart = batch.values.map((v, i) =>
-    batch.valid[i] && Number.isFinite(v) && !Number.isNaN(computed[i]) ? 1 : 0,
-  );
+  const isNumber = greaterEqual(value.detach(), value.detach());
   // Chosen, not multiplied by 0, which a NaN would survive.
-  const chosen = gather(
-    stack([constant(new Float64Array(value.size), batch.shape, 'f64'), value], 2),
-    tensor(Int32Array.from(takesPart), batch.shape),
-  );
-  const expected = constant(
-    batch.values.map((v, i) => (takesPart[i] ? v : 0)),
-    batch.shape,
-    'f64',
-  );
+  const chosen = gather(stack([affine(isNumber, 0), value], 2), cast(isNumber, 'i32'));
+  const expected = reshape(values, value.shape);
   const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
-  return meanOver(huber(difference), constant(takesPart, batch.shape, 'f64'), finite);
+  return meanOver(huber(difference), mul(finite, reshape(isNumber, finite.shape)));
 }
 
 /** Smaller magnitudes count as this in the execution loss. */
@@ -242,14 +286,21 @@ function perToken(x: Tensor): Tensor {
   return affine(sum(x, dims), 1 / rest.reduce((a, b) => a * b, 1));
 }
 
-/** Sum of x (B, T) over the tokens of weight 1, divided by their number in the step. */
-export function meanOver(x: Tensor, weights: Tensor, tokens: number): Tensor {
-  return affine(sum(mul(x, weights)), 1 / Math.max(1, tokens));
+/** The part of these tokens in the mean of x (B, T) over those of a step, by their shares in it. */
+export function meanOver(x: Tensor, share: Tensor): Tensor {
+  return sum(mul(x, reshape(share, x.shape)));
 }
 
-export function constant(values: ArrayLike<number>, shape: Shape, dtype: 'f32' | 'f64' = 'f32'): Tensor {
-  return tensor(values, shape, { dtype });
+export function constant(values: ArrayLike<number>, dtype: 'f32' | 'f64' = 'f32'): Tensor {
+  return tensor(values, [values.length], { dtype });
 }
+
+function classes(values: ArrayLike<number>): Tensor {
+  return tensor(values, [values.length], { dtype: 'i32' });
+}
+
+export const finiteOrZero = (values: Float64Array): Float64Array =>
+  values.map((v) => (Number.isFinite(v) ? v : 0));
 
 function inDouble({ V_mag, V_sign, O, G }: DagTensorFields): DagTensorFields {
   return { V_mag: cast(V_mag, 'f64'), V_sign: cast(V_sign, 'f64'), O: cast(O, 'f64'), G: cast(G, 'f64') };

@@ -1,4 +1,4 @@
-import { adamW, zeros, type Tensor } from '@dag/executor';
+import { adamW, clipGradNorm, recordStep, zeros, type Tensor } from '@dag/executor';
 import type { Parameters, SafeTensor } from '@dag/model';
 import { TrainError } from './error.js';
 import type { TrainConfig } from './config.js';
@@ -15,6 +15,7 @@ export class AdamW {
   private readonly parameters: Parameters;
   private readonly config: TrainConfig['optimizer'];
   private readonly moments = new Map<string, Moments>();
+  private readonly recorded = recordStep((inputs: Record<'lr' | 'step', Tensor>) => this.clipAndMove(inputs));
 
   constructor(parameters: Parameters, config: TrainConfig['optimizer']) {
     this.parameters = parameters;
@@ -23,21 +24,28 @@ export class AdamW {
       this.moments.set(name, { m: zeros(shape, { device }), v: zeros(shape, { device }) });
   }
 
-  /** Moves every parameter along its gradient. */
-  update(lr: number): void {
-    this.step++;
-    const { beta1, beta2, eps, weightDecay } = this.config;
+  /**
+   * Clips the gradients to the norm `clip` and moves every parameter along its own; → the norm before, one f64 element, which is
+   * there until the next call.
+   */
+  update(lr: number): Tensor {
+    return this.recorded({ lr, step: ++this.step });
+  }
+
+  private clipAndMove(now: Readonly<Record<'lr' | 'step', Tensor>>): Tensor {
+    const { beta1, beta2, eps, weightDecay, clip } = this.config;
+    const norm = clipGradNorm(this.parameters.values(), clip);
     for (const [name, p] of this.parameters) {
       const { m, v } = this.moments.get(name)!;
-      adamW(p, m, v, {
-        lr,
-        beta1,
-        beta2,
-        eps,
-        weightDecay: p.shape.length >= 2 ? weightDecay : 0,
-        step: this.step,
-      });
+      const decay = p.shape.length >= 2 ? weightDecay : 0;
+      adamW(p, m, v, { ...now, beta1, beta2, eps, weightDecay: decay });
     }
+    return norm;
+  }
+
+  /** Frees what `update` keeps for its next call. */
+  release(): void {
+    this.recorded.release();
   }
 
   /** The moments by parameter name, for a checkpoint. */

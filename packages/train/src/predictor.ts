@@ -1,9 +1,19 @@
-import { type PredictorConfig, PredictorModel } from '@dag/model';
+import { recordStep, tensor, type Tensor } from '@dag/executor';
+import { type PredictorConfig, type PredictorInputs, PredictorModel } from '@dag/model';
 import { fileOf, type Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
 import { streamText, type Batch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
-import { computeLosses, lossTokens, type LossTokens } from './losses.js';
+import {
+  learnFrom,
+  lossTargets,
+  lossTokens,
+  predictionLosses,
+  weigh,
+  type LossTokens,
+  type LossValues,
+  type Targets,
+} from './losses.js';
 import { heldOutQuestions } from './questions.js';
 import { percent } from './report.js';
 import { pretrainedCheckpoint } from './pretrained.js';
@@ -41,12 +51,20 @@ export function streamConfig(config: TrainConfig): StreamConfig {
   };
 }
 
+/** All that changes from one micro-batch to the next. */
+type Inputs = Readonly<PredictorInputs & Targets & Record<'positions' | 'dropoutSeed', Tensor>>;
+
 /** Plan predictors on streamed expressions. */
 class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> {
   readonly worker = 'data/worker.js';
   readonly stream: StreamConfig;
   readonly model: PredictorModel;
   private readonly config: TrainConfig;
+  private readonly recorded = recordStep((inputs: Inputs): LossValues => {
+    const { dropoutSeed, positions: position } = inputs;
+    const prediction = this.model.forwardInputs(inputs, { dropoutSeed, position });
+    return learnFrom(weigh(predictionLosses(this.model, prediction, inputs), this.config.losses));
+  });
 
   constructor(config: TrainConfig, model: PredictorModel) {
     this.config = config;
@@ -58,10 +76,19 @@ class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> 
     return lossTokens(batch);
   }
 
-  losses(batch: Batch, tokens: LossTokens, dropoutSeed: number | undefined) {
-    const { position, shape } = batch;
-    const prediction = this.model.forward(batch.tokens, shape, { dropoutSeed, position });
-    return computeLosses(this.model, prediction, batch, this.config.losses, tokens);
+  learn(batch: Batch, tokens: LossTokens, dropoutSeed: number): LossValues {
+    const { shape, position } = batch;
+    const positions = Int32Array.from({ length: shape[1] }, (_, t) => position + t);
+    return this.recorded({
+      ...this.model.inputs(batch.tokens, shape),
+      ...lossTargets(batch, this.config.losses, tokens),
+      positions: tensor(positions, [shape[1]], { dtype: 'i32' }),
+      dropoutSeed,
+    });
+  }
+
+  release(): void {
+    this.recorded.release();
   }
 
   async evaluate() {

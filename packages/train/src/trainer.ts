@@ -1,9 +1,10 @@
-import { clipGradNorm, scope, setDefaultDevice, type Tensor } from '@dag/executor';
+import { affine, cat, reshape, scope, setDefaultDevice, zeros } from '@dag/executor';
 import { join } from 'node:path';
 import type { Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
 import { Prefetcher } from './data/pool.js';
 import { TrainError } from './error.js';
+import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { alone, type Communicator } from './mpi/communicator.js';
 import { checkSameWeights, shareCores } from './mpi/shares.js';
@@ -26,12 +27,13 @@ export interface Task<M, B, N extends object, S> {
   readonly worker: string;
   readonly stream: unknown;
   tokens(batch: B): N;
-  /** Means over `tokens`, those of all the micro-batches of a step: the losses of the step are the sum of theirs. */
-  losses(
-    batch: B,
-    tokens: N,
-    dropoutSeed: number | undefined,
-  ): { readonly total: Tensor; readonly parts: ReadonlyMap<string, Tensor> };
+  /**
+   * Adds the gradients of the losses of a micro-batch to those of the model. Losses are means over `tokens`, those of all the
+   * micro-batches of a step: the losses of the step are the sum of theirs. They are there until the next call.
+   */
+  learn(batch: B, tokens: N, dropoutSeed: number): LossValues;
+  /** Frees what `learn` keeps for its next calls. */
+  release?(): void;
   evaluate(): Promise<Evaluation<S>>;
 }
 
@@ -158,6 +160,8 @@ export async function runTraining<M extends Trainable, B, N extends object, S>(
     } finally {
       await batches.close();
       metrics?.close();
+      run.optimizer.release();
+      task.release?.();
     }
   } catch (error) {
     throw run ? withWayOut(error, run) : error;
@@ -195,27 +199,34 @@ async function trainStep<M extends Trainable, B, N extends object, S>(
   const { accumulate } = config;
   const { rank, size } = communicator;
   const parameters = learning(task.model);
-  for (const p of parameters.values()) p.zeroGrad();
-  let sums: Record<string, number> = { loss: 0, ...(size > 1 ? enabledLosses(config) : {}) };
-  for (const [i, batch] of micro.entries())
+  for (const p of parameters.values()) {
+    // What no text of a step makes use of has a gradient of zero, in a resumed run as in one that was never stopped.
+    p.grad ??= zeros(p.shape, { device: p.device });
+    p.zeroGrad();
+  }
+  const told = micro.map((batch, i) =>
     scope(() => {
       // No two micro-batches have the same masks.
-      const dropoutSeed = config.model.dropout > 0 ? run.batches + rank * accumulate + i : undefined;
-      const losses = task.losses(batch, tokens, dropoutSeed);
-      losses.total.backward();
-      sums['loss']! += losses.total.item();
-      for (const [name, part] of losses.parts) sums[name] = (sums[name] ?? 0) + part.item();
-    });
-  sums = await sumByName(sums, communicator);
+      const { names, values } = task.learn(batch, tokens, run.batches + rank * accumulate + i);
+      // The next micro-batch overwrites those of a recorded step.
+      return { names, values: affine(values, 1) };
+    }),
+  );
   await sumGradients(parameters.values(), communicator);
   run.batches += size * accumulate;
   run.step++;
   run.isBest = false;
   const lr = learningRate(run.step, config.maxSteps, config.optimizer);
-  const gradNorm = scope(() => clipGradNorm(parameters.values(), config.optimizer.clip).item());
-  run.optimizer.update(lr);
-  const { loss, ...parts } = sums;
-  return { loss: loss!, parts, lr, gradNorm };
+  // Read at once: each read waits for the device.
+  const numbers = scope(() => {
+    const norm = reshape(run.optimizer.update(lr), [1]);
+    return cat([norm, ...told.map(({ values }) => values)], 0).dataSync();
+  });
+  for (const { values } of told) values.dispose();
+  const own: Record<string, number> = { loss: 0, ...(size > 1 ? enabledLosses(config) : {}) };
+  told.flatMap(({ names }) => names).forEach((name, i) => (own[name] = (own[name] ?? 0) + numbers[i + 1]!));
+  const { loss, ...parts } = await sumByName(own, communicator);
+  return { loss: loss!, parts, lr, gradNorm: numbers[0]! };
 }
 
 /** 0 for each loss that is enabled: a rank may have no batch that one of them is of. */

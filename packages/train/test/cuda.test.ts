@@ -1,12 +1,18 @@
 /** Training on the device cuda: on the emulator of its kernels, or with DAG_TEST_CUDA=device on a GPU. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { setDefaultDevice } from '@dag/executor';
+import { adamW, clipGradNorm, scope, setDefaultDevice, zeros } from '@dag/executor';
+import { PredictorModel } from '@dag/model';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { emulator } from '../../executor/test/emulator.js';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
-import { parseConfig } from '../src/config.js';
-import { train } from '../src/predictor.js';
+import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
+import { trainingBatch } from '../src/data/stream.js';
+import { computeLosses, lossTokens } from '../src/losses.js';
+import { learningRate } from '../src/optimizer.js';
+import { modelConfig, streamConfig, train } from '../src/predictor.js';
+import { overlay } from './overlay.js';
 
 const cudaIsMissing = prepareCuda();
 
@@ -16,23 +22,80 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-const withCuda = cudaIsMissing === null ? describe : describe.skip;
-withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`, () => {
-  const losses = async (device: 'cpu' | 'cuda' | 'reference', name: string): Promise<number[]> => {
-    const outDir = join(folder, name);
-    await train(
-      parseConfig({
-        ...{ device, outDir, maxSteps: 4, batchSize: 6, accumulate: 2, logEvery: 1 },
-        model: { depth: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 16, dropout: 0.1 },
-        data: { workers: 1, prefetch: 2 },
-        losses: { execution: { enabled: true, weight: 0.1 } },
-        evaluation: { every: 4, examples: 10 },
+const onEmulator = process.env['DAG_TEST_CUDA'] !== 'device';
+
+function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
+  const base: TrainConfigInput = {
+    ...{ device: 'cuda', outDir: join(folder, name), maxSteps: 4, batchSize: 6, accumulate: 2, logEvery: 1 },
+    model: { depth: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 16, dropout: 0.1 },
+    data: { workers: 1, prefetch: 2 },
+    losses: { execution: { enabled: true, weight: 0.1 } },
+    evaluation: { every: 3, examples: 4 },
+  };
+  return parseConfig(overlay(base, input));
+}
+
+interface Told {
+  readonly loss: number;
+  readonly gradNorm: number;
+}
+
+function toldOf({ outDir }: TrainConfig): Told[] {
+  const lines = readFileSync(join(outDir, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  return lines
+    .map((line) => JSON.parse(line) as Partial<Told>)
+    .flatMap(({ loss, gradNorm }) =>
+      loss === undefined || gradNorm === undefined ? [] : [{ loss, gradNorm }],
+    );
+}
+
+/** The micro-batches of each step. */
+const batchesOf = (config: TrainConfig) =>
+  Array.from({ length: config.maxSteps }, (_, step) =>
+    Array.from({ length: config.accumulate }, (_, i) =>
+      trainingBatch(streamConfig(config), step * config.accumulate + i),
+    ),
+  );
+
+/** The steps of a run, with each of their operations asked of the device by itself. */
+function writtenOut(config: TrainConfig): { told: Told[]; weights: Uint8Array } {
+  setDefaultDevice('cuda');
+  const { maxSteps, accumulate, losses, optimizer } = config;
+  const { clip, beta1, beta2, eps, weightDecay } = optimizer;
+  const model = new PredictorModel(modelConfig(config), { seed: config.seed });
+  const parameters = [...model.parameters.values()];
+  const moments = parameters.map(({ shape }) => [zeros(shape), zeros(shape)] as const);
+  const told = batchesOf(config).map((batches, done) => {
+    for (const p of parameters) p.zeroGrad();
+    const counts = batches.map(lossTokens);
+    const total = (name: keyof (typeof counts)[number]) => counts.reduce((n, count) => n + count[name], 0);
+    const tokens = { valid: total('valid'), counted: total('counted'), finite: total('finite') };
+    const parts = batches.map((batch, i) =>
+      scope(() => {
+        const options = { dropoutSeed: done * accumulate + i, position: batch.position };
+        const prediction = model.forward(batch.tokens, batch.shape, options);
+        const { total } = computeLosses(model, prediction, batch, losses, tokens);
+        total.backward();
+        return total.item();
       }),
     );
-    const lines = readFileSync(join(outDir, 'metrics.jsonl'), 'utf8').trim().split('\n');
-    return lines
-      .map((line) => JSON.parse(line) as { loss?: number })
-      .flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
+    const gradNorm = scope(() => clipGradNorm(parameters, clip).item());
+    const [step, lr] = [done + 1, learningRate(done + 1, maxSteps, optimizer)];
+    parameters.forEach((p, i) => {
+      const decay = p.shape.length >= 2 ? weightDecay : 0;
+      adamW(p, ...moments[i]!, { lr, step, beta1, beta2, eps, weightDecay: decay });
+    });
+    return { loss: parts.reduce((a, b) => a + b), gradNorm };
+  });
+  return { told, weights: model.save() };
+}
+
+const withCuda = cudaIsMissing === null ? describe : describe.skip;
+withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`, () => {
+  const losses = async (device: 'cuda' | 'reference', name: string): Promise<number[]> => {
+    const config = tiny(name, { device });
+    await train(config);
+    return toldOf(config).map(({ loss }) => loss);
   };
 
   it('takes the steps that the reference takes, to rounding, with the same dropout, and the same bits each time', async () => {
@@ -41,5 +104,34 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     expect(second).toEqual(first);
     const reference = await losses('reference', 'reference');
     first.forEach((loss, i) => expect(loss / reference[i]!).toBeCloseTo(1, 3));
+  });
+
+  it.each<[string, TrainConfigInput]>([
+    [
+      'registers, with dropout, two micro-batches and positions that change',
+      { model: { blockSize: 32 }, data: { shiftEvery: 1 } },
+    ],
+    ['the linear readout, through the executor', { accumulate: 1, model: { readout: 'linear' } }],
+  ])('repeats its steps as graphs, with the bits of their operations one by one: %s', async (name, input) => {
+    const config = tiny(name, { maxSteps: 8, ...input });
+    const expected = writtenOut(config);
+    const counts = onEmulator ? emulator().counts : null;
+    const before = counts?.();
+    const { model } = await train(config);
+    expect(toldOf(config)).toEqual(expected.told);
+    expect(Buffer.compare(model.save(), expected.weights)).toBe(0);
+    if (!counts || !before) return;
+    // A length is learned from in one of two states: as the first of a step, or after others. The first call of each is no graph.
+    const steps = batchesOf(config);
+    const lengths = steps.flatMap((batches) =>
+      batches.map(({ shape }, i) => `${shape[1]} ${i > 0 ? 'more' : 'first'}`),
+    );
+    const positions = new Set(steps.flat().map(({ position }) => position));
+    if (config.data.shiftEvery > 0) expect(positions.size).toBeGreaterThan(2);
+    const repeated = lengths.length - new Set(lengths).size;
+    expect(repeated).toBeGreaterThan(lengths.length / 2);
+    const { graphLaunches, graphs } = counts();
+    expect(graphLaunches - before.graphLaunches).toBe(repeated + config.maxSteps - 1);
+    expect(graphs).toBe(before.graphs);
   });
 });

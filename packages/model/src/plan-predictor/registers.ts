@@ -1,12 +1,13 @@
 import {
   add,
-  affine,
   cast,
   clamp,
   cumsum,
   div,
+  matmul,
   mul,
   narrow,
+  permute,
   reshape,
   select,
   sigmoid,
@@ -14,18 +15,20 @@ import {
   sub,
   sum,
   tensor,
+  type Device,
+  type DType,
   type Tensor,
 } from '@dag/executor';
 import { Linear, type ParameterBuilder } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
-import { address, constant, not, unsqueeze } from './ops.js';
+import { address, constant, not, range, unsqueeze } from './ops.js';
 
 /** What a token contributes by its text alone, for each of (B, T) tokens. */
 export interface TokenFeatures {
   /** (B, T) digits that the token holds. */
   readonly count: Tensor;
-  /** (B, T, J, 10) its digits, one-hot; J: most digits of any token of the batch. Zero where it has fewer. */
+  /** (B, T, R, 10) its digits, one-hot; zero where it has fewer. Those that no register has room for are written nowhere. */
   readonly digits: Tensor;
   /** (B, T) 1 where it holds a minus. */
   readonly minus: Tensor;
@@ -35,12 +38,14 @@ export interface TokenFeatures {
 export function tokenFeatures(
   records: readonly TokenRecord[],
   shape: readonly [number, number],
-  like: Tensor,
+  { digits: R }: RegisterLayout,
+  like: { readonly dtype: DType; readonly device: Device },
 ): TokenFeatures {
   const [B, T] = shape;
-  const J = records.reduce((most, r) => Math.max(most, r.digits.length), 1);
-  const digits = new Float32Array(B * T * J * 10);
-  records.forEach((r, i) => r.digits.forEach((d, j) => (digits[(i * J + j) * 10 + d] = 1)));
+  const digits = new Float32Array(B * T * R * 10);
+  records.forEach((r, i) => {
+    for (let j = Math.min(r.digits.length, R) - 1; j >= 0; j--) digits[(i * R + j) * 10 + r.digits[j]!] = 1;
+  });
   const { device, dtype } = like;
   return {
     count: constant(
@@ -48,7 +53,7 @@ export function tokenFeatures(
       shape,
       like,
     ),
-    digits: tensor(digits, [B, T, J, 10], { device, dtype }),
+    digits: tensor(digits, [B, T, R, 10], { device, dtype }),
     minus: constant(
       records.map((r) => (r.minus ? 1 : 0)),
       shape,
@@ -140,14 +145,12 @@ export class RegisterWriter {
   private digitRegisters(slots: Tensor, { count, digits }: TokenFeatures): Tensor {
     const R = this.layout.digits;
     const S = slotCount(this.layout);
-    const [B, T, J] = digits.shape as [number, number, number];
+    const [B, T] = count.shape as [number, number];
     const added = mul(slots, unsqueeze(count));
     const already = sum(mul(slots, sub(cumsum(added, 1), added)), 2);
-    const placed = Array.from({ length: J }, (_, j) => {
-      const position = address(affine(already, 1, j), R);
-      return mul(unsqueeze(position), reshape(narrow(digits, 2, j, 1), [B, T, 1, 10]));
-    });
-    const token = reshape(placed.reduce(add), [B, T, 1, R * 10]);
+    const position = address(add(unsqueeze(already), range(R, already)), R);
+    const placed = matmul(permute(position, [0, 1, 3, 2]), digits);
+    const token = reshape(placed, [B, T, 1, R * 10]);
     return reshape(cumsum(mul(unsqueeze(slots), token), 1), [B, T, S, R, 10]);
   }
 }

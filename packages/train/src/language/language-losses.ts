@@ -1,12 +1,15 @@
-import { affine, mul, softplus, sub, type Tensor } from '@dag/executor';
+import { affine, mul, reshape, softplus, sub, type Tensor } from '@dag/executor';
 import { predictionAt, type DagGpt } from '@dag/model';
 import type { TrainConfig } from '../config.js';
 import {
   constant,
   executionLoss,
+  finiteOrZero,
+  lossTargets,
   lossTokens,
   meanOver,
   predictionLosses,
+  shares,
   weigh,
   type LossFunctions,
   type Losses,
@@ -52,15 +55,15 @@ export function languageLosses(
   if (own.next > 0)
     functions.next = () => affine(model.textLoss(hidden, batch.targets), own.next / tokens.next);
   if (gate && start) {
-    const asked = constant(batch.gateKnown, shape);
-    functions.gate = () => meanOver(binaryCrossEntropy(gate, batch.gate), asked, tokens.asked);
-    functions.start = () => meanOver(binaryCrossEntropy(start, batch.starts), asked, tokens.asked);
+    const asked = constant(shares(batch.gateKnown, tokens.asked));
+    functions.gate = () => meanOver(binaryCrossEntropy(gate, batch.gate), asked);
+    functions.start = () => meanOver(binaryCrossEntropy(start, batch.starts), asked);
   }
   if (prediction && expressions) {
-    Object.assign(functions, predictionLosses(model, prediction, expressions, tokens));
+    Object.assign(functions, predictionLosses(model, prediction, lossTargets(expressions, config, tokens)));
     functions.execution = () => {
-      const at = valuesAt(expressions);
-      return executionLoss(model.plan(predictionAt(prediction, at.last)), at, tokens.written);
+      const { last, ...targets } = valuesAt(expressions, tokens.written);
+      return executionLoss(model.plan(predictionAt(prediction, last)), targets);
     };
   }
   return weigh(functions, config);
@@ -68,16 +71,17 @@ export function languageLosses(
 
 /** −ln of the probability of what is right, by the logit of 1: ln(1 + eˣ) − x·target. */
 function binaryCrossEntropy(logit: Tensor, target: Uint8Array): Tensor {
-  return sub(softplus(logit), mul(logit, constant(target, logit.shape)));
+  return sub(softplus(logit), mul(logit, reshape(constant(target), logit.shape)));
 }
 
-/** The values that are written, one of each expression; rows that are none count as not valid. */
-function valuesAt({ shape: [M, L], last, values }: WorkedExpressions) {
+/** The values that are written, one of each expression, and their shares in the mean; rows that are none take no part. */
+function valuesAt({ shape: [, L], last, values }: WorkedExpressions, written: number) {
   const at = Array.from(last, (l) => Math.max(l, 0));
+  const there = Float64Array.from(at, (l, m) => values[m * L + l]!);
+  const isWritten = Uint8Array.from(last, (l, m) => (l >= 0 && Number.isFinite(there[m]) ? 1 : 0));
   return {
     last: at,
-    shape: [M, 1] as const,
-    valid: Uint8Array.from(last, (l) => (l < 0 ? 0 : 1)),
-    values: Float64Array.from(at, (l, m) => values[m * L + l]!),
+    values: constant(finiteOrZero(there), 'f64'),
+    finite: constant(shares(isWritten, written), 'f64'),
   };
 }

@@ -11,6 +11,7 @@ import { percent } from '../report.js';
 import { requireKind } from '../run.js';
 import { runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
 import { answerPrompts } from './answer-prompts.js';
+import { learnFrom } from '../losses.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
 import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
 import { workedPrompts } from './worked-line.js';
@@ -70,8 +71,8 @@ class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, Langua
     return languageTokens(batch);
   }
 
-  losses(batch: LanguageBatch, tokens: LanguageTokens, dropoutSeed: number | undefined) {
-    return languageLosses(this.model, batch, this.config.losses, tokens, dropoutSeed);
+  learn(batch: LanguageBatch, tokens: LanguageTokens, dropoutSeed: number) {
+    return learnFrom(languageLosses(this.model, batch, this.config.losses, tokens, dropoutSeed));
   }
 
   async evaluate() {
