@@ -26,7 +26,7 @@ const OPERATORS: readonly ChainType[] = ['Add', 'Sub', 'Mul', 'Div'];
 
 /**
  * Draws an expression with 0 … depth − 1 binary operations, more of them more often, and at most `depth` in all; a largest one
- * with as many as there may be, and numbers of all their digits.
+ * with as many as there may be, and longer numbers.
  */
 export function draw(random: Random, shape: Shape): Drawn {
   const isLargest = shape.largest > 0 && random.chance(shape.largest);
@@ -77,11 +77,12 @@ function drawOperations(random: Random, depth: number): number {
   return count;
 }
 
-/** As many digits and decimals as drawn, each number of them equally likely, or the most; never zero. */
+/** As many digits and decimals as drawn, each number of them equally likely, in a largest one the most every other time; never zero. */
 function drawNumber(random: Random, maxDigits: number, maxDecimals: number, isLargest: boolean): string {
   const sign = random.below(2) === 0 ? '' : '-';
-  const digits = isLargest ? maxDigits : 1 + random.below(maxDigits);
-  const decimals = isLargest ? maxDecimals : random.below(maxDecimals + 1);
+  const takesAll = (): boolean => isLargest && random.chance(0.5);
+  const digits = takesAll() ? maxDigits : 1 + random.below(maxDigits);
+  const decimals = takesAll() ? maxDecimals : random.below(maxDecimals + 1);
   for (;;) {
     let text = String(digits > 1 ? 1 + random.below(9) : random.below(10));
     for (let i = 1; i < digits; i++) text += random.below(10);

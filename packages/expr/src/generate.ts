@@ -17,7 +17,10 @@ export interface GenerateOptions {
   readonly maxDecimals: number;
   /** Probability that no number of an example has decimals; 0 where left out. */
   readonly wholeNumbers?: number;
-  /** Probability that an example has `depth` numbers, each with all of its digits and decimals; 0 where left out. */
+  /**
+   * Probability that an example has `depth` numbers, each with `maxDigits` digits with probability ½, and with `maxDecimals`
+   * decimals as well; 0 where left out.
+   */
   readonly largest?: number;
   /** How `generateText` writes the example; 'spaced' where left out. It does not change the expression. */
   readonly style?: TextStyle;

@@ -200,21 +200,23 @@ describe('generateText', () => {
     expect(whole).toBeGreaterThan(0.45);
   });
 
-  it('draws largest examples: as many numbers as there may be, of all their digits', () => {
+  it('draws largest examples: as many numbers as there may be, and all digits in every other one', () => {
     const texts = (largest: number) =>
       indices.slice(0, 1000).map((index) => generateText({ ...SIX, index, largest, style: 'compact' }));
     const { depth, maxDigits, maxDecimals } = SIX;
-    const isLargest = (text: string) => {
-      const numbers = text.match(/[\d.]+/g)!;
-      return (
-        numbers.length === depth &&
-        numbers.every((n) => n.length === maxDigits + 1 + maxDecimals && n.indexOf('.') === maxDigits)
-      );
-    };
+    const numbersOf = (text: string) => text.match(/[\d.]+/g)!;
+    const isLargest = (text: string) => numbersOf(text).length === depth;
     expect(texts(1).filter((text) => !isLargest(text))).toEqual([]);
-    const share = texts(0.25).filter(isLargest).length / 1000;
-    expect(share).toBeGreaterThan(0.2);
-    expect(share).toBeLessThan(0.3);
+    const numbers = texts(1)
+      .flatMap(numbersOf)
+      .map((n) => n.split('.'));
+    const share = (part: number, length: number) =>
+      numbers.filter((n) => (n[part] ?? '').length === length).length / numbers.length;
+    // Every other one, and of the others one in maxDigits, or in maxDecimals + 1.
+    expect(share(0, maxDigits)).toBeCloseTo(0.5 + 0.5 / maxDigits, 1);
+    expect(share(1, maxDecimals)).toBeCloseTo(0.5 + 0.5 / (maxDecimals + 1), 1);
+    const usual = texts(0).filter(isLargest).length / 1000;
+    expect(texts(0.25).filter(isLargest).length / 1000).toBeCloseTo(0.25 + 0.75 * usual, 1);
   });
 
   it('needs no parentheses that it writes in vain', () => {

@@ -3,7 +3,7 @@ import pretrained from './pretrained.js';
 
 /**
  * The last steps of the shipped checkpoint, after `pretrained`: every second text has as many numbers as there
- * may be, of all their digits, so that the positions which few texts reach are trained as well.
+ * may be, and longer ones, so that the positions which few texts reach are trained as well.
  */
 export default defineConfig({
   ...pretrained,

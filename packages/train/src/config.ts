@@ -55,7 +55,7 @@ const DATA = {
     .describe('spaced, compact, loose, words, question, mixed'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
-  largest: share.default(0).describe('share of training texts with the most numbers, of the most digits'),
+  largest: share.default(0).describe('share of training texts with the most numbers, which are long'),
   shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
   workers: count.default(1).describe('threads that make batches'),
   prefetch: count.default(8).describe('batches made ahead'),

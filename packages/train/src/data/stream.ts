@@ -29,8 +29,8 @@ export interface StreamConfig extends RegisterLayout {
   /** Steps until texts may begin one position later, so that the last positions are trained as well; 0 or left out: never. */
   readonly shiftEvery?: number;
   /**
-   * Share of training texts with as many numbers as there may be, each of all its digits and decimals, so that last positions
-   * are trained as well; 0 where left out.
+   * Share of training texts with as many numbers as there may be, which are longer than others, so that last positions are
+   * trained as well; 0 where left out.
    */
   readonly largest?: number;
 }
