@@ -59,6 +59,7 @@ class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> 
   readonly worker = 'data/worker.js';
   readonly stream: StreamConfig;
   readonly model: PredictorModel;
+  readonly embedding: Tensor;
   private readonly config: TrainConfig;
   private readonly recorded = recordStep((inputs: Inputs): LossValues => {
     const { dropoutSeed, positions: position } = inputs;
@@ -69,6 +70,7 @@ class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> 
   constructor(config: TrainConfig, model: PredictorModel) {
     this.config = config;
     this.model = model;
+    this.embedding = model.parameters.get('wte.weight')!;
     this.stream = streamConfig(config);
   }
 

@@ -1,4 +1,4 @@
-import { affine, cat, reshape, scope, setDefaultDevice, zeros } from '@dag/executor';
+import { affine, cat, reshape, scope, setDefaultDevice, zeros, type Tensor } from '@dag/executor';
 import { join } from 'node:path';
 import type { Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
@@ -13,6 +13,12 @@ import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
 import { learning, NEVER, save, start, withWayOut, type Run, type Trainable } from './run.js';
 
+/** What a model learns from at once. */
+interface MicroBatch {
+  /** Ids of the tokens that it reads. */
+  readonly tokens: Int32Array;
+}
+
 /**
  * What a run trains: a model, the micro-batches it learns from, what they cost, and how it is measured.
  *
@@ -21,8 +27,10 @@ import { learning, NEVER, save, start, withWayOut, type Run, type Trainable } fr
  * @typeParam N How many tokens take part in its losses.
  * @typeParam S What the model is like on data that was held out.
  */
-export interface Task<M, B, N extends object, S> {
+export interface Task<M, B extends MicroBatch, N extends object, S> {
   readonly model: M;
+  /** The embedding of tokens where only those of its rows that are read have a gradient; else null. */
+  readonly embedding: Tensor | null;
   /** The module of worker threads, from the folder of this package's code; it makes micro-batch i of `stream`. */
   readonly worker: string;
   readonly stream: unknown;
@@ -77,7 +85,7 @@ export interface TrainResult<M, S> {
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, `mpi`, and `bad-input`
  *   where the loss or its gradient is no longer finite. Other ranks wait for one that throws: end them by `abort`.
  */
-export async function runTraining<M extends Trainable, B, N extends object, S>(
+export async function runTraining<M extends Trainable, B extends MicroBatch, N extends object, S>(
   config: TrainConfig,
   makeTask: (checkpoint: Checkpoint | null) => Task<M, B, N, S>,
   {
@@ -189,7 +197,7 @@ interface StepReport {
   readonly gradNorm: number;
 }
 
-async function trainStep<M extends Trainable, B, N extends object, S>(
+async function trainStep<M extends Trainable, B extends MicroBatch, N extends object, S>(
   task: Task<M, B, N, S>,
   run: Run,
   config: TrainConfig,
@@ -212,7 +220,9 @@ async function trainStep<M extends Trainable, B, N extends object, S>(
       return { names, values: affine(values, 1) };
     }),
   );
-  await sumGradients(parameters.values(), communicator);
+  const { embedding } = task;
+  const sparse = embedding && { parameter: embedding, rows: micro.flatMap(({ tokens }) => [...tokens]) };
+  await sumGradients(parameters.values(), sparse, communicator);
   run.batches += size * accumulate;
   run.step++;
   run.isBest = false;

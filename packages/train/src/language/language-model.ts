@@ -58,6 +58,8 @@ class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, Langua
   readonly worker = 'language/worker.js';
   readonly stream: LanguageStreamConfig;
   readonly model: DagGpt;
+  /** Its head, which is the same tensor, gives every row a gradient. */
+  readonly embedding = null;
   private readonly config: TrainConfig;
 
   constructor(config: TrainConfig, model: DagGpt) {
