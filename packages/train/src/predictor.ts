@@ -15,8 +15,8 @@ import {
   type Targets,
 } from './losses.js';
 import { heldOutQuestions } from './questions.js';
-import { percent } from './report.js';
 import { pretrainedCheckpoint } from './pretrained.js';
+import { percent } from './report.js';
 import { requireKind } from './run.js';
 import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
 

@@ -154,8 +154,8 @@ class Row {
 const [SHORTEST_PIECE, LONGEST_PIECE] = [8, 64];
 const MOST_LINES = 8;
 const MOST_DRAWS = 8;
-/** Random digits teach a language model little, and cost as much as text. */
-const WRITTEN_LINES = 1 / 8;
+/** Of lines whose expression is learned as text, too: random digits teach little there, and cost as much as words. */
+const WRITTEN_SHARE = 1 / 8;
 
 function fillMixed(
   row: Row,
@@ -183,7 +183,7 @@ function fillMixed(
     for (let lines = 1 + random.below(MOST_LINES); lines > 0 && row.room > 0; lines--) {
       const line = drawFitting();
       if (line === null) return putText(row.room);
-      row.putLine(line, newline, random.chance(WRITTEN_LINES));
+      row.putLine(line, newline, random.chance(WRITTEN_SHARE));
     }
     putText(Math.min(row.room, drawPiece(random)));
   }
