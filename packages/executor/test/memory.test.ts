@@ -169,6 +169,22 @@ describe.each(devices)('on %s', (device) => {
       scope(() => zeros([77], { device }).size);
       expect(memoryStats()).toEqual({ allocated: allocated + 1, pooled: 1 });
     });
+
+    it('of sizes that are not asked for again leave the pool in time, and not those that are', () => {
+      const MiB = 2 ** 18;
+      emptyPool();
+      for (let n = 0; n < 300; n++)
+        scope(() => [zeros([MiB + n], { device }), zeros([MiB], { device })].length);
+      // Held at once were 2, and no pool is kept below 256 MiB.
+      const { allocated, pooled } = memoryStats();
+      expect(pooled).toBeGreaterThan(200);
+      expect(pooled).toBeLessThanOrEqual(256);
+      scope(() => [zeros([MiB + 299], { device }), zeros([MiB], { device })].length);
+      expect(memoryStats().allocated).toBe(allocated);
+      scope(() => zeros([MiB + 1], { device }).size);
+      expect(memoryStats().allocated).toBe(allocated + 1);
+      emptyPool();
+    });
   });
 
   describe('a training step of a network of two layers with attention', () => {
