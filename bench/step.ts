@@ -32,7 +32,7 @@ const targets = {
   G: filled([B, T, D], () => random(2)),
 };
 /** The linear readout reads hidden states alone. */
-const features: TokenFeatures = { count: tokens, digits: tokens, minus: tokens };
+const features: TokenFeatures = { count: tokens, digits: tokens, minus: tokens, point: tokens };
 
 function step(n: number): number {
   return scope(() => {

@@ -11,6 +11,7 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { ModelError } from './error.js';
+import { ExpressionReader } from './expression-reader.js';
 import { generate, type Generated, type GenerateTextOptions } from './generate.js';
 import {
   Gpt,
@@ -29,6 +30,8 @@ export interface DagGptConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredicto
   readonly tokenizer: TokenizerName;
   /** Rows of the embedding, where they are more than the tokenizer has tokens: padding, which is never written. */
   readonly vocabSize?: number;
+  /** Blocks of the calculating branch alone, which read nothing but expressions; 0 where left out. */
+  readonly branchLayers?: number;
 }
 
 /** The tokens of expressions, packed: those of one are a row, and what follows its end is anything. */
@@ -50,6 +53,13 @@ export interface DagGptOutput {
   readonly prediction: Prediction | null;
 }
 
+interface Branch {
+  readonly reader: ExpressionReader | null;
+  readonly planner: PlanPredictor;
+  readonly gate: Linear;
+  readonly start: Linear;
+}
+
 /** Logits are made for this many tokens at once, and for multiples of a step: memory is used again where sizes are few. */
 const [HEAD_ROWS_STEP, MOST_HEAD_ROWS] = [128, 512];
 
@@ -65,20 +75,27 @@ export class DagGpt {
   private readonly gpt: Gpt;
   /** Of the GPT alone; the others are those of the calculating branch. */
   private readonly backbone: readonly Tensor[];
-  private readonly branch: { planner: PlanPredictor; gate: Linear; start: Linear } | null;
+  private readonly branch: Branch | null;
 
   /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
   constructor(config: DagGptConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
     const build = new ParameterBuilder(seed, device);
-    const { depth, nEmbd } = config;
+    const { depth, nEmbd, branchLayers: layers = 0 } = config;
+    if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
+      throw new ModelError(
+        'bad-config',
+        `branchLayers is a whole number from 0, 0 at depth 0; given ${layers}`,
+      );
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
-    this.gpt = new Gpt({ ...config, vocabSize: config.vocabSize ?? this.tokenizer.vocabSize }, build);
+    const gpt = { ...config, vocabSize: config.vocabSize ?? this.tokenizer.vocabSize };
+    this.gpt = new Gpt(gpt, build);
     this.backbone = [...build.parameters.values()];
     this.branch =
       depth === 0
         ? null
         : {
+            reader: layers > 0 ? new ExpressionReader('branch', layers, gpt, build) : null,
             planner: new PlanPredictor(config, nEmbd, build),
             gate: new Linear('gate', nEmbd, 1, true, build),
             start: new Linear('start', nEmbd, 1, true, build),
@@ -108,15 +125,20 @@ export class DagGpt {
       hidden,
       gate: reshape(gate.forward(hidden), shape),
       start: reshape(start.forward(hidden), shape),
-      prediction: expressions && this.readRows(tokens, hidden, expressions),
+      prediction: expressions && this.readRows(tokens, hidden, expressions, options.dropoutSeed),
     };
   }
 
-  private readRows(tokens: Int32Array, hidden: Tensor, { shape, index }: ExpressionRows): Prediction {
+  private readRows(
+    tokens: Int32Array,
+    hidden: Tensor,
+    { shape, index }: ExpressionRows,
+    dropoutSeed: ForwardOptions['dropoutSeed'],
+  ): Prediction {
     const [B, T, C] = hidden.shape as [number, number, number];
-    const at = tensor(index, shape, { dtype: 'i32', device: hidden.device });
-    const ids = Array.from(index, (i) => tokens[i]!);
-    return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), at));
+    const rows = tensor(index, shape, { dtype: 'i32', device: hidden.device });
+    const ids = index.map((i) => tokens[i]!);
+    return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), rows), { dropoutSeed });
   }
 
   /** hidden (…, C) → logits of the next token (…, V). */
@@ -154,18 +176,30 @@ export class DagGpt {
    * @throws {ModelError} `bad-config` at depth 0.
    */
   plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
-    return this.planner.plan(prediction, options);
+    return this.calculating().planner.plan(prediction, options);
   }
 
-  /** What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C). */
-  readExpressions(ids: readonly number[], hidden: Tensor): Prediction {
-    const [M, L] = hidden.shape as [number, number, number];
-    const records = ids.map((id) => this.tokenizer.record(id));
-    return this.planner.forward(hidden, tokenFeatures(records, [M, L], this.config, hidden));
+  /**
+   * What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C).
+   *
+   * @param options.at Of each expression the token that is asked: what is said there alone, (M, 1, …).
+   */
+  readExpressions(
+    ids: Int32Array,
+    hidden: Tensor,
+    { at, dropoutSeed }: Pick<ForwardOptions, 'dropoutSeed'> & { readonly at?: readonly number[] } = {},
+  ): Prediction {
+    const { planner, reader } = this.calculating();
+    const shape = hidden.shape.slice(0, 2) as [number, number];
+    const records = Array.from(ids, (id) => this.tokenizer.record(id));
+    const features = tokenFeatures(records, shape, this.config, hidden);
+    if (!reader) return planner.forward(hidden, features, at);
+    const embedded = this.gpt.embed(tensor(ids, shape, { dtype: 'i32', device: hidden.device }));
+    return planner.forward(reader.forward(embedded, hidden, dropoutSeed), features, at);
   }
 
-  private get planner(): PlanPredictor {
-    if (this.branch) return this.branch.planner;
+  private calculating(): Branch {
+    if (this.branch) return this.branch;
     throw new ModelError('bad-config', 'a DagGpt of depth 0 predicts no plans');
   }
 

@@ -6,7 +6,6 @@ import { ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import { KeyValueCache } from './key-value-cache.js';
 import { hostPlan } from './predictor-model.js';
-import { predictionAt } from './plan-predictor/prediction-at.js';
 
 export interface GenerateTextOptions {
   /** Most tokens that are written, ≥ 1; 100 where left out. A value is written whole. */
@@ -140,8 +139,10 @@ class Reader {
     states.forEach((state, i) => rows.set(state, i * C));
     const tensors = scope(() => {
       const hidden = tensor(rows, [1, L, C], { device: this.model.device });
-      const prediction = this.model.readExpressions(this.ids.slice(-L), hidden);
-      const plan = this.model.plan(predictionAt(prediction, [L - 1]), { hard: true });
+      const prediction = this.model.readExpressions(Int32Array.from(this.ids.slice(-L)), hidden, {
+        at: [L - 1],
+      });
+      const plan = this.model.plan(prediction, { hard: true });
       return hostPlan(plan, this.model.config.depth);
     });
     return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };

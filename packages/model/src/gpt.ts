@@ -126,7 +126,7 @@ export class Gpt {
       );
     const places =
       typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position);
-    let x = add(embedding(this.wte, tokens), places);
+    let x = add(this.embed(tokens), places);
     x = this.blocks.reduce(
       (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),
@@ -135,13 +135,19 @@ export class Gpt {
     return this.lnF.forward(x);
   }
 
+  /** The embedding of tokens (…) of dtype i32: (…, C). */
+  embed(tokens: Tensor): Tensor {
+    return embedding(this.wte, tokens);
+  }
+
   /** hidden (…, C) → the logits of the next token (…, V), by the embedding of tokens: head and embedding are tied. */
   logits(hidden: Tensor): Tensor {
     return linear(hidden, this.wte);
   }
 }
 
-class Block {
+/** Norm, causal self-attention, norm and a layer of four times the width, each added to the residual stream. */
+export class Block {
   private readonly config: GptConfig;
   private readonly ln1: Norm;
   private readonly attention: Linear;
@@ -166,7 +172,7 @@ class Block {
     this.down = new Linear(`${name}.mlp.c_proj`, 4 * C, C, bias, build, residualStd);
   }
 
-  forward(x: Tensor, dropoutSeed: number | Tensor | undefined, cache: BlockCache | undefined): Tensor {
+  forward(x: Tensor, dropoutSeed?: number | Tensor, cache?: BlockCache): Tensor {
     const { nHead: heads, dropout: p, activation = 'gelu' } = this.config;
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
     const qkv = this.attention.forward(this.ln1.forward(x));
@@ -181,7 +187,7 @@ class Block {
   }
 }
 
-function drop(x: Tensor, p: number, dropoutSeed: number | Tensor | undefined, site: number): Tensor {
+export function drop(x: Tensor, p: number, dropoutSeed: number | Tensor | undefined, site: number): Tensor {
   return dropoutSeed === undefined ? x : dropout(x, p, [dropoutSeed, site]);
 }
 
@@ -200,7 +206,7 @@ export class Linear {
   }
 }
 
-class Norm {
+export class Norm {
   private readonly weight: Tensor;
   private readonly bias: Tensor | null;
 

@@ -11,7 +11,6 @@ import { format } from '@dag/expr';
 import { detensorize, type DagTensors } from '@dag/tensorize';
 import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
-import { predictionAt } from './plan-predictor/prediction-at.js';
 import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
@@ -25,6 +24,10 @@ export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredi
 export interface PredictorInputs extends TokenFeatures {
   /** (B, T) ids, of dtype i32. */
   readonly tokens: Tensor;
+}
+
+interface PredictOptions extends ForwardOptions {
+  readonly at?: readonly number[];
 }
 
 /** What the model made of a text. */
@@ -56,11 +59,15 @@ export class PredictorModel {
     this.parameters = build.parameters;
   }
 
-  /** tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one. */
+  /**
+   * tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one.
+   *
+   * @param options.at Of each row the token that is asked: what is said there alone, (B, 1, …).
+   */
   forward(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
-    options: ForwardOptions = {},
+    options: PredictOptions = {},
   ): Prediction {
     return this.forwardInputs(this.inputs(tokens, shape), options);
   }
@@ -76,8 +83,11 @@ export class PredictorModel {
   }
 
   /** As `forward`. */
-  forwardInputs({ tokens, ...features }: PredictorInputs, options: ForwardOptions = {}): Prediction {
-    return this.predictor.forward(this.gpt.forward(tokens, options), features);
+  forwardInputs(
+    { tokens, ...features }: PredictorInputs,
+    { at, ...options }: PredictOptions = {},
+  ): Prediction {
+    return this.predictor.forward(this.gpt.forward(tokens, options), features, at);
   }
 
   /** The plan at every token; see `PlanPredictor.plan`. */
@@ -94,7 +104,7 @@ export class PredictorModel {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
     return scope(() =>
       noGrad(() => {
-        const prediction = predictionAt(this.forward(tokens, shape), last);
+        const prediction = this.forward(tokens, shape, { at: last });
         return hostPlan(this.plan(prediction, { hard: true }), this.config.depth);
       }),
     );

@@ -21,6 +21,8 @@ const config: DagGptConfig = {
 const TEXT = 'Twelve men. 12.5 * 4 = ';
 
 const model = new DagGpt(config, { seed: 3 });
+/** Without blocks of the branch, and with some. */
+const models = [0, 2].map((branchLayers) => new DagGpt({ ...config, branchLayers }, { seed: 3 }));
 const ids = Int32Array.from(model.tokenizer.encode(TEXT));
 const close = (a: ArrayLike<number>, b: ArrayLike<number>): void =>
   Array.from(a).forEach((x, i) => expect(x).toBeCloseTo(b[i]!, 4));
@@ -54,7 +56,7 @@ describe('DagGpt', () => {
     expect(out.hidden.dataSync()).toEqual(hidden.dataSync());
     expect(plain.logits(out.hidden).dataSync()).toEqual(gpt.logits(hidden).dataSync());
     expect([out.gate, out.start, out.prediction]).toEqual([null, null, null]);
-    expect(() => plain.readExpressions([1], hidden)).toThrow(ModelError);
+    expect(() => plain.readExpressions(Int32Array.of(1), hidden)).toThrow(ModelError);
   });
 
   it('has the head tied to the embedding: logits are products with its rows', () => {
@@ -96,7 +98,7 @@ describe('DagGpt', () => {
     expect(() => model.textLoss(hidden, targets.fill(-1))).toThrow('no target is counted');
   });
 
-  it('says at a token what depends on no later one', () => {
+  it.each(models)('says at a token what depends on no later one (%#)', (model) => {
     const at = 17;
     const changed = ids.map((id, t) => (t > at ? (id + 7) % 95 : id));
     const [a, b] = [ids, changed].map((tokens) => {
@@ -112,7 +114,7 @@ describe('DagGpt', () => {
     expect(a).toEqual(b);
   });
 
-  it('reads packed expressions as each by itself', () => {
+  it.each(models)('reads packed expressions as each by itself (%#)', (model) => {
     const spans = [
       [12, 8],
       [0, 5],
@@ -127,9 +129,7 @@ describe('DagGpt', () => {
     const packed = model.plan(prediction!);
     spans.forEach(([from, n], m) => {
       const states = Float32Array.from(hidden.dataSync().slice(from * 32, (from + n) * 32));
-      const alone = model.plan(
-        model.readExpressions([...ids.slice(from, from + n)], tensor(states, [1, n, 32])),
-      );
+      const alone = model.plan(model.readExpressions(ids.slice(from, from + n), tensor(states, [1, n, 32])));
       for (const field of ['V_mag', 'V_sign', 'O', 'G'] as const) {
         const size = alone[field].size / n;
         close(alone[field].dataSync(), packed[field].dataSync().slice(m * 8 * size, (m * 8 + n) * size));
@@ -138,16 +138,51 @@ describe('DagGpt', () => {
   });
 
   it('learns with its branch alone where the backbone is frozen', () => {
-    const frozen = new DagGpt(config, { seed: 3 });
+    const frozen = new DagGpt({ ...config, branchLayers: 1 }, { seed: 3 });
     frozen.freezeBackbone();
-    const { gate, start } = frozen.forward(ids, [1, ids.length]);
-    for (const x of [gate!, start!]) x.backward(tensor(new Float32Array(x.size).fill(1), x.shape));
+    const index = Int32Array.from({ length: 8 }, (_, i) => 12 + i);
+    const { gate, start, prediction } = frozen.forward(ids, [1, ids.length], {
+      expressions: { shape: [1, 8], index },
+    });
+    for (const x of [gate!, start!, frozen.plan(prediction!).V_mag])
+      x.backward(tensor(new Float64Array(x.size).fill(1), x.shape, { dtype: x.dtype }));
     const learning = [...frozen.parameters].filter(([, p]) => p.grad !== null).map(([name]) => name);
-    expect(learning).toEqual(['gate.weight', 'gate.bias', 'start.weight', 'start.bias']);
+    expect(learning).toEqual(
+      [...frozen.parameters.keys()].filter((name) => /^(branch|plan|gate|start)\./.test(name)),
+    );
+    expect(learning.length).toBe(2 + 3 + 12 + 2 + 2 + 2);
+  });
+
+  it('reads the tokens of an expression, not only what the backbone says of them', () => {
+    const [, reading] = models as [DagGpt, DagGpt];
+    const own = reading.tokenizer.encode('12.5*4');
+    const hidden = tensor(new Float32Array(own.length * config.nEmbd), [1, own.length, config.nEmbd]);
+    const plan = reading.plan(reading.readExpressions(Int32Array.from(own), hidden));
+    const other = reading.plan(
+      reading.readExpressions(Int32Array.from(own.map((id) => (id + 5) % 95)), hidden),
+    );
+    expect(plan.O.dataSync()).not.toEqual(other.O.dataSync());
+  });
+
+  it('drops activations of its branch where it trains', () => {
+    const dropping = new DagGpt({ ...config, branchLayers: 1, dropout: 0.5 }, { seed: 3 });
+    const hidden = tensor(new Float32Array(6 * config.nEmbd), [1, 6, config.nEmbd]);
+    const read = (dropoutSeed?: number) =>
+      Array.from(
+        dropping.plan(dropping.readExpressions(ids.slice(12, 18), hidden, { dropoutSeed })).O.dataSync(),
+      );
+    expect(read(1)).toEqual(read(1));
+    expect(read(1)).not.toEqual(read(2));
+    expect(read()).toEqual(read());
+  });
+
+  it('refuses blocks of a branch that is not there', () => {
+    expect(() => new DagGpt({ ...config, depth: 0, branchLayers: 1 })).toThrow(/branchLayers .* given 1/);
+    expect(() => new DagGpt({ ...config, branchLayers: 0.5 })).toThrow(/branchLayers .* given 0.5/);
   });
 
   it('is what it was after it was saved, padding of the vocabulary too', () => {
-    const padded = new DagGpt({ ...config, vocabSize: 128 }, { seed: 5 });
+    const padded = new DagGpt({ ...config, vocabSize: 128, branchLayers: 1 }, { seed: 5 });
     const loaded = DagGpt.load(padded.save());
     expect(loaded.config).toEqual(padded.config);
     expect(loaded.save()).toEqual(padded.save());

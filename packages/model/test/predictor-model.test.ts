@@ -6,6 +6,7 @@ import {
   decodeSafetensors,
   encodeSafetensors,
   ModelError,
+  predictionAt,
   PredictorModel,
   type PredictorConfig,
   type Readout,
@@ -116,7 +117,7 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
   });
 
   it('is causal: later tokens change no bit of the plan at an earlier one, soft or hard', () => {
-    const model = lively(readout);
+    const model = lively(readout, 3);
     const planOf = (text: string, hard: boolean): DagTensorFields => {
       const ids = Int32Array.from(model.tokenizer.encode(text));
       return model.plan(model.forward(ids, [1, ids.length]), { hard });
@@ -132,6 +133,24 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
       expect(before(b, shared)).toEqual(before(a, shared));
       expect(before(planOf(text.slice(0, shared), hard), shared)).toEqual(before(a, shared));
       expect(before(b, text.length)).not.toEqual(before(a, text.length));
+    }
+  });
+
+  it('says at one token of each text what it says there among all', () => {
+    const model = lively(readout);
+    const rows = ['2.5 * (3 - 14)', '-7.25 + 86 / 1'].map((text) => model.tokenizer.encode(text));
+    const ids = Int32Array.from(rows.flat());
+    for (const at of [
+      [13, 13],
+      [6, 2],
+    ]) {
+      const alone = model.plan(model.forward(ids, [2, 14], { at }));
+      const among = model.plan(predictionAt(model.forward(ids, [2, 14]), at));
+      for (const field of ['V_mag', 'V_sign', 'O', 'G'] as const) {
+        expect(alone[field].shape).toEqual(among[field].shape);
+        const expected = among[field].dataSync();
+        alone[field].dataSync().forEach((v, i) => expect(v).toBeCloseTo(expected[i]!, 4));
+      }
     }
   });
 

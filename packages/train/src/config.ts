@@ -5,7 +5,7 @@ import { isGpt2Name } from '@dag/model';
 import { TrainError } from './error.js';
 
 /** Losses on the registers of `readout: 'registers'`. */
-export const REGISTER_LOSSES = ['digits', 'length', 'negative', 'operators', 'precedence', 'count'] as const;
+export const REGISTER_LOSSES = ['digits', 'negative', 'operators', 'precedence', 'count'] as const;
 /** Losses on the plan itself: V_mag, V_sign, O, G and the value it computes. */
 export const PLAN_LOSSES = ['magnitude', 'sign', 'operand', 'domain', 'execution'] as const;
 
@@ -40,6 +40,7 @@ const MODEL = {
     .enum(['registers', 'linear'])
     .default('registers')
     .describe('registers, or linear: the baseline'),
+  branchLayers: z.int().min(0).default(0).describe('blocks of a language model that read expressions alone'),
   digits: z.int().min(1).max(15).default(3).describe('digits a number register holds'),
 };
 
@@ -101,7 +102,6 @@ const losses = (kind: Kind, readout: Readout) => ({
   gate: loss(kind === 'language', 1, 'when a value is written'),
   start: loss(kind === 'language', 1, 'where an expression begins'),
   digits: loss(readout === 'registers', 12, 'digits of the numbers'),
-  length: loss(readout === 'registers', 1, 'lengths of the numbers'),
   negative: loss(readout === 'registers', 1, 'signs of the numbers'),
   operators: loss(readout === 'registers', 1, 'operator classes'),
   precedence: loss(readout === 'registers', 0.5, 'the order of operators'),
@@ -240,6 +240,12 @@ function crossProblems(input: unknown, kind: Kind, readout: Readout): ConfigProb
   if (kind === 'predictor' && room?.depth === 0) {
     const message = "model.depth is 0; allowed: at least 1, as kind is 'predictor'";
     problems.push({ paths: ['model.depth', 'kind'], message });
+  }
+  const layers = section('model', { branchLayers: MODEL.branchLayers })?.branchLayers ?? 0;
+  if (layers > 0 && (kind === 'predictor' || room?.depth === 0)) {
+    const why = kind === 'predictor' ? "kind is 'predictor'" : 'model.depth 0 has no such branch';
+    const message = `model.branchLayers is ${layers}; allowed: 0, as ${why}`;
+    problems.push({ paths: ['model.branchLayers', kind === 'predictor' ? 'kind' : 'model.depth'], message });
   }
   if (kind === 'predictor' && enabled) {
     for (const name of LANGUAGE_LOSSES.filter((name) => enabled[name].enabled)) {

@@ -101,7 +101,6 @@ const TARGETS = {
   finite: (batch, tokens) => constant(shares(takingPart(batch, 'finite'), tokens.finite), 'f64'),
   digitClasses: ({ registers }) => classes(registers.digits),
   begun: ({ registers }) => constant(registers.begun),
-  lengths: ({ registers }) => constant(registers.length),
   signs: ({ registers }) => constant(registers.negative),
   // Class 0 of a target is absent, which comes last among the probabilities.
   operatorClasses: ({ registers }) => classes(registers.operators.map((c) => (c <= 0 ? 5 : c - 1))),
@@ -122,7 +121,6 @@ export type Targets = Readonly<Record<TargetName, Tensor>>;
 /** The targets of each loss. */
 const ASKED: Readonly<Record<RegisterLoss | PlanLoss, readonly TargetName[]>> = {
   digits: ['valid', 'digitClasses'],
-  length: ['valid', 'begun', 'lengths'],
   negative: ['valid', 'begun', 'signs'],
   operators: ['valid', 'operatorClasses', 'operatorsKnown'],
   precedence: ['valid', 'above'],
@@ -181,7 +179,7 @@ export function weigh(functions: LossFunctions, config: TrainConfig['losses']): 
 
 /** Losses on what the tokens wrote. */
 function registerLosses(registers: Registers, targets: Targets): LossFunctions {
-  const { digits, length, negative, operators, priority, count } = registers;
+  const { digits, negative, operators, priority, count } = registers;
   const like = (name: TargetName, { shape }: Tensor): Tensor => reshape(targets[name], shape);
   const tokenMean = (x: Tensor): Tensor => meanOver(x, targets.valid);
   return {
@@ -189,11 +187,6 @@ function registerLosses(registers: Registers, targets: Targets): LossFunctions {
     digits: () => {
       const nll = classNll(digits, targets.digitClasses);
       return tokenMean(affine(sum(nll, [2, 3]), 1 / (digits.shape[2]! * digits.shape[3]!)));
-    },
-    // Squared error of the digits before the point of every number that has begun.
-    length: () => {
-      const error = square(sub(length, like('lengths', length)));
-      return tokenMean(sum(mul(like('begun', length), error), 2));
     },
     // NLL of the sign of every number that has begun; a minus that was written twice is one minus.
     negative: () => {

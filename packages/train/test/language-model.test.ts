@@ -287,6 +287,11 @@ describe('its configuration', () => {
     ],
     [{ freezeBackbone: true }, "freezeBackbone is true; allowed: only where kind is 'language'"],
     [{ init_from: 'gpt2' }, "init_from is 'gpt2'; allowed: only where kind is 'language'"],
+    [{ model: { branchLayers: 2 } }, "model.branchLayers is 2; allowed: 0, as kind is 'predictor'"],
+    [
+      { kind: 'language', data: { text: 'x' }, model: { depth: 0, branchLayers: 1 } },
+      'model.branchLayers is 1; allowed: 0, as model.depth 0 has no such branch',
+    ],
     [
       { kind: 'language', data: { text: 'x' }, freezeBackbone: true, model: { depth: 0 } },
       'freezeBackbone is true; allowed: false, as model.depth 0 leaves nothing else to train',

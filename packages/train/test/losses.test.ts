@@ -104,7 +104,6 @@ describe('a wrong prediction', () => {
       'a digit where none was',
       written({ digits: changed(r.digits, (v, i) => (i % 10 === 1 ? 1 : v)) }),
     ],
-    ['length', 'a point in another place', written({ length: changed(r.length, (v) => v + 1) })],
     ['negative', 'the other sign', written({ negative: changed(r.negative, (v) => 1 - v) })],
     ['operators', 'no operator', written({ operators: changed(r.operators, () => 0) })],
     [
@@ -124,15 +123,12 @@ describe('a wrong prediction', () => {
   });
 
   it('costs the formula: squared errors, and −ln p of what was right', () => {
-    const off = written({ length: changed(r.length, (v) => v + 2), count: changed(r.count, (v) => v + 3) });
+    const off = written({ count: changed(r.count, (v) => v + 3) });
     const { valid, registers } = batch;
     const tokens = valid.reduce((n, v) => n + v, 0);
     const slots = slotCount(shapes);
-    const begun = registers.begun.reduce((n, b, i) => n + (valid[Math.floor(i / slots)] ? b : 0), 0);
-    const losses = lossesOf(off, batch);
-    // A mean over tokens of a sum over numbers, and a mean over the tokens where the count is known.
-    expect(losses['length']).toBeCloseTo((4 * begun) / tokens, 4);
-    expect(losses['count']).toBeCloseTo(9, 4);
+    // A mean over the tokens where the count is known.
+    expect(lossesOf(off, batch)['count']).toBeCloseTo(9, 4);
     const doubtful = written({ digits: changed(r.digits, (v) => v / 4) });
     const present = registers.digits.reduce(
       (n, d, i) => n + (valid[Math.floor(i / (slots * shapes.digits))] && d < 10 ? 1 : 0),
@@ -176,7 +172,6 @@ describe('what takes no part', () => {
     };
     const registers = perfectRegisters(batch);
     const rough = written({
-      length: changed(registers.length, (v) => v + 0.5),
       digits: changed(registers.digits, (v) => 0.9 * v),
     });
     if (rough.readout !== 'registers') throw new Error('registers expected');
@@ -191,7 +186,7 @@ describe('what takes no part', () => {
         count: noise(rough.registers.count),
       },
     };
-    expect(lossesOf(rough, batch)['length']).toBeGreaterThan(0.1);
+    expect(lossesOf(rough, batch)['digits']).toBeGreaterThan(0.01);
     expect(lossesOf(noisy, other)).toEqual(lossesOf(rough, batch));
   });
 
@@ -205,13 +200,11 @@ describe('what takes no part', () => {
     expect(total(padded)).toBe(total(batch.tokens));
   });
 
-  it('is the sign and the length of a number that has not begun', () => {
+  it('is the sign of a number that has not begun', () => {
     const registers = perfectRegisters(batch);
     const { begun } = batch.registers;
     const where = (x: Tensor): Tensor => changed(x, (v, i) => (begun[i] ? v : 0.7));
-    const prediction = written({ negative: where(registers.negative), length: where(registers.length) });
-    const { negative, length } = lossesOf(prediction, batch);
-    expect({ negative, length }).toEqual({ negative: 0, length: 0 });
+    expect(lossesOf(written({ negative: where(registers.negative) }), batch)['negative']).toBe(0);
   });
 
   it('is the class of an operator that has no operand yet', () => {
@@ -347,7 +340,7 @@ describe('the gradient of the total', () => {
     // Rows 0 … 5 write operators and so move the counter, through which gradients are stopped on purpose.
     const others: readonly [number, number] = [6, 10];
     for (const losses of [ALL, only('execution'), only(...PLAN_LOSSES)])
-      for (const name of ['plan.write.weight', 'plan.write.bias']) {
+      for (const name of ['plan.decide.weight', 'plan.decide.bias']) {
         const both = derivatives(made, name, losses, others);
         agree(name, both);
         expect(Math.abs(both.analytic)).toBeGreaterThan(0.01);

@@ -30,7 +30,7 @@ export function writeRegisters(
   const K = operatorCount(layout);
   const S = slotCount(layout);
   const records = tokenRecords(g, tokens, tokenizer, layout.digits);
-  const y = weights.linear('plan.write', hidden);
+  const y = weights.linear('plan.decide', hidden);
   const output = (i: number): Value => g.select(y, 2, i);
   const classes = g.op('Softmax', [g.slice(y, 2, 0, CLASSES)], { axis: -1 });
   const written = g.sub(g.f32(1), g.select(classes, 2, 0));
@@ -38,9 +38,10 @@ export function writeRegisters(
   const slots = address(g, count, S);
   const operators = address(g, g.sub(count, written), K);
   const negative = g.mul(records.minus, g.op('Sigmoid', [output(OUTPUT.sign)]));
-  const before = g.mul(records.count, g.op('Sigmoid', [output(OUTPUT.share)]));
   const priority = g.add(output(OUTPUT.level), g.cumsum(output(OUTPUT.nesting), 1));
   const sumOver = (weight: Value, x: Value): Value => g.cumsum(g.mul(weight, g.unsqueeze(x, -1)), 1);
+  const points = g.sum(g.mul(slots, sumOver(slots, records.point)), 2);
+  const before = g.mul(records.count, g.sub(g.f32(1), g.op('Min', [g.f32(1), points])));
   const writtenClasses = g.cumsum(
     g.mul(g.unsqueeze(operators, 3), g.unsqueeze(g.slice(classes, 2, 1, CLASSES), 2)),
     1,
@@ -92,6 +93,7 @@ interface Records {
   /** (B, T) */
   readonly count: Value;
   readonly minus: Value;
+  readonly point: Value;
   /** (B, T, J) the digits, −1 where there are fewer. */
   readonly digits: Value;
   /** J */
@@ -100,15 +102,18 @@ interface Records {
 
 /** What tokens hold by their text: tokens with the same record share a row of the tables. */
 function tokenRecords(g: GraphBuilder, tokens: Value, tokenizer: Tokenizer, mostDigits: number): Records {
-  const rows = new Map<string, { row: number; count: number; minus: boolean; digits: number[] }>();
+  const rows = new Map<
+    string,
+    { row: number; count: number; minus: boolean; point: boolean; digits: number[] }
+  >();
   const rowOf = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => {
-    const { digits, minus } = tokenizer.record(id);
+    const { digits, minus, point } = tokenizer.record(id);
     // Digits that no register has room for count, but are written nowhere.
     const kept = digits.slice(0, mostDigits);
-    const key = `${digits.length} ${kept.join('')} ${minus}`;
+    const key = `${digits.length} ${kept.join('')} ${minus} ${point}`;
     const known = rows.get(key);
     if (known) return known.row;
-    rows.set(key, { row: rows.size, count: digits.length, minus, digits: kept });
+    rows.set(key, { row: rows.size, count: digits.length, minus, point, digits: kept });
     return rows.size - 1;
   });
   const records = [...rows.values()];
@@ -121,6 +126,7 @@ function tokenRecords(g: GraphBuilder, tokens: Value, tokenizer: Tokenizer, most
   return {
     count: of(Float32Array.from(records, ({ count }) => count)),
     minus: of(Float32Array.from(records, ({ minus }) => Number(minus))),
+    point: of(Float32Array.from(records, ({ point }) => Number(point))),
     digits: of(digits, most),
     most,
   };

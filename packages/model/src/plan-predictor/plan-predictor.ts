@@ -3,6 +3,7 @@ import { ModelError } from '../error.js';
 import type { ParameterBuilder } from '../gpt.js';
 import { hardenPlan, LinearReadout } from './linear-readout.js';
 import type { RegisterLayout } from './layout.js';
+import { atTokens } from './prediction-at.js';
 import { readPlan } from './read-plan.js';
 import { harden, RegisterWriter, type Registers, type TokenFeatures } from './registers.js';
 
@@ -35,7 +36,7 @@ export class PlanPredictor {
     this.config = config;
     switch (readout) {
       case 'registers':
-        this.head = new RegisterWriter('plan.write', width, config, build);
+        this.head = new RegisterWriter('plan.decide', width, config, build);
         break;
       case 'linear':
         this.head = new LinearReadout('plan', width, depth, build);
@@ -48,11 +49,15 @@ export class PlanPredictor {
     }
   }
 
-  /** hidden (B, T, C) of the tokens that `features` describes. */
-  forward(hidden: Tensor, features: TokenFeatures): Prediction {
+  /**
+   * hidden (B, T, C) of the tokens that `features` describes.
+   *
+   * @param at Of each row the token that is asked: the prediction there, (B, 1, …), in a fraction of the memory.
+   */
+  forward(hidden: Tensor, features: TokenFeatures, at?: readonly number[]): Prediction {
     return this.head instanceof RegisterWriter
-      ? { readout: 'registers', registers: this.head.forward(hidden, features) }
-      : { readout: 'linear', plan: this.head.forward(hidden) };
+      ? { readout: 'registers', registers: this.head.forward(hidden, features, at) }
+      : { readout: 'linear', plan: this.head.forward(at ? atTokens(hidden, at) : hidden) };
   }
 
   /**

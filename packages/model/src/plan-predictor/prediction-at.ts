@@ -2,15 +2,18 @@ import { embedding, reshape, tensor, type DagTensorFields, type Tensor } from '@
 import type { Prediction } from './plan-predictor.js';
 import type { Registers } from './registers.js';
 
+/** Of x (B, T, …) what stands at token `at[b]` of each row b: (B, 1, …). */
+export function atTokens(x: Tensor, at: readonly number[]): Tensor {
+  const [B, T, ...rest] = x.shape as [number, number, ...number[]];
+  const width = rest.reduce((a, b) => a * b, 1);
+  const rows = Int32Array.from(at, (t, b) => b * T + t);
+  const picked = embedding(reshape(x, [B * T, width]), tensor(rows, [B], { dtype: 'i32', device: x.device }));
+  return reshape(picked, [B, 1, ...rest]);
+}
+
 /** Of a prediction (B, T, …) that at token `at[b]` of each row b: everything (B, 1, …). */
 export function predictionAt(prediction: Prediction, at: readonly number[]): Prediction {
-  const pick = (x: Tensor): Tensor => {
-    const [B, T, ...rest] = x.shape as [number, number, ...number[]];
-    const width = rest.reduce((a, b) => a * b, 1);
-    const rows = Int32Array.from(at, (t, b) => b * T + t);
-    const picked = embedding(reshape(x, [B * T, width]), tensor(rows, [at.length], { device: x.device }));
-    return reshape(picked, [at.length, 1, ...rest]);
-  };
+  const pick = (x: Tensor): Tensor => atTokens(x, at);
   if (prediction.readout === 'linear') {
     const { V_mag, V_sign, O, G } = prediction.plan;
     const plan: DagTensorFields = { V_mag: pick(V_mag), V_sign: pick(V_sign), O: pick(O), G: pick(G) };

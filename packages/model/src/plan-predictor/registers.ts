@@ -22,7 +22,8 @@ import {
 import { Linear, type ParameterBuilder } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
-import { address, constant, not, range, unsqueeze } from './ops.js';
+import { address, atMostOne, constant, not, range, unsqueeze } from './ops.js';
+import { atTokens } from './prediction-at.js';
 
 /** What a token contributes by its text alone, for each of (B, T) tokens. */
 export interface TokenFeatures {
@@ -32,6 +33,8 @@ export interface TokenFeatures {
   readonly digits: Tensor;
   /** (B, T) 1 where it holds a minus. */
   readonly minus: Tensor;
+  /** (B, T) 1 where it holds a decimal point. */
+  readonly point: Tensor;
 }
 
 /** `records` of B·T tokens, row-major. */
@@ -47,18 +50,12 @@ export function tokenFeatures(
     for (let j = Math.min(r.digits.length, R) - 1; j >= 0; j--) digits[(i * R + j) * 10 + r.digits[j]!] = 1;
   });
   const { device, dtype } = like;
+  const of = (field: (record: TokenRecord) => number): Tensor => constant(records.map(field), shape, like);
   return {
-    count: constant(
-      records.map((r) => r.digits.length),
-      shape,
-      like,
-    ),
+    count: of((r) => r.digits.length),
     digits: tensor(digits, [B, T, R, 10], { device, dtype }),
-    minus: constant(
-      records.map((r) => (r.minus ? 1 : 0)),
-      shape,
-      like,
-    ),
+    minus: of((r) => Number(r.minus)),
+    point: of((r) => Number(r.point)),
   };
 }
 
@@ -79,8 +76,9 @@ export interface Registers {
 }
 
 export const CLASSES = operatorClasses.length;
-/** Which output of the writer, after those of the classes: minus is a sign, share before the point, level, nesting. */
-export const OUTPUT = { sign: CLASSES, share: CLASSES + 1, level: CLASSES + 2, nesting: CLASSES + 3 };
+/** Which output of the writer, after those of the classes: minus is a sign, level, nesting. */
+export const OUTPUT = { sign: CLASSES, level: CLASSES + 1, nesting: CLASSES + 2 };
+const OUTPUTS = CLASSES + 3;
 /** A token that no one has told anything writes no operator: softmax(3, 0, …) starts near none. */
 const NONE_BIAS = 3;
 /** Taken from the priority of operator k: the left one binds first among equals. */
@@ -96,14 +94,18 @@ export class RegisterWriter {
 
   constructor(name: string, width: number, layout: RegisterLayout, build: ParameterBuilder) {
     this.layout = layout;
-    this.head = new Linear(name, width, CLASSES + 4, true, build);
-    const bias = new Float32Array(CLASSES + 4);
+    this.head = new Linear(name, width, OUTPUTS, true, build);
+    const bias = new Float32Array(OUTPUTS);
     bias[0] = NONE_BIAS;
     this.head.bias!.set(bias);
   }
 
-  /** hidden (B, T, C), of the very tokens that `features` describes. */
-  forward(hidden: Tensor, features: TokenFeatures): Registers {
+  /**
+   * hidden (B, T, C), of the very tokens that `features` describes.
+   *
+   * @param at Of each row the token whose registers are asked for: (B, 1, …) in place of (B, T, …).
+   */
+  forward(hidden: Tensor, features: TokenFeatures, at?: readonly number[]): Registers {
     const K = operatorCount(this.layout);
     const S = slotCount(this.layout);
     const y = this.head.forward(hidden);
@@ -115,20 +117,17 @@ export class RegisterWriter {
     const operators = address(sub(count, written).detach(), K);
 
     const negative = mul(features.minus, sigmoid(select(y, 2, OUTPUT.sign)));
-    const before = mul(features.count, sigmoid(select(y, 2, OUTPUT.share)));
+    // Digits stand before the point until their own number has one.
+    const points = sum(mul(slots, runningSums(slots, features.point)), 2);
+    const before = mul(features.count, not(atMostOne(points)));
     const priority = add(select(y, 2, OUTPUT.level), cumsum(select(y, 2, OUTPUT.nesting), 1));
-    const writtenPriority = cumsum(mul(operators, unsqueeze(mul(written.detach(), priority))), 1);
+    const total = at ? sumsUpTo(at, hidden) : runningSums;
+    const writtenPriority = total(operators, mul(written.detach(), priority));
     return {
-      digits: this.digitRegisters(slots, features),
-      length: cumsum(mul(slots, unsqueeze(before)), 1),
-      negative: cumsum(mul(slots, unsqueeze(negative)), 1),
-      operators: cumsum(
-        mul(
-          unsqueeze(operators),
-          reshape(narrow(classes, 2, 1, CLASSES - 1), [...written.shape, 1, CLASSES - 1]),
-        ),
-        1,
-      ),
+      digits: total(slots, this.placedDigits(slots, features)),
+      length: total(slots, before),
+      negative: total(slots, negative),
+      operators: total(operators, narrow(classes, 2, 1, CLASSES - 1)),
       priority: sub(
         writtenPriority,
         constant(
@@ -137,22 +136,43 @@ export class RegisterWriter {
           writtenPriority,
         ),
       ),
-      count,
+      count: at ? atTokens(count, at) : count,
     };
   }
 
-  /** Digits are appended: those of a token start at the number of digits already written to its slot. */
-  private digitRegisters(slots: Tensor, { count, digits }: TokenFeatures): Tensor {
+  /** (B, T, R, 10) of each token: digits are appended to those that are written to its slot already. */
+  private placedDigits(slots: Tensor, { count, digits }: TokenFeatures): Tensor {
     const R = this.layout.digits;
-    const S = slotCount(this.layout);
-    const [B, T] = count.shape as [number, number];
     const added = mul(slots, unsqueeze(count));
     const already = sum(mul(slots, sub(cumsum(added, 1), added)), 2);
     const position = address(add(unsqueeze(already), range(R, already)), R);
-    const placed = matmul(permute(position, [0, 1, 3, 2]), digits);
-    const token = reshape(placed, [B, T, 1, R * 10]);
-    return reshape(cumsum(mul(unsqueeze(slots), token), 1), [B, T, S, R, 10]);
+    return matmul(permute(position, [0, 1, 3, 2]), digits);
   }
+}
+
+/** Sums over tokens of what each writes, x (B, T, …), to registers by weights (B, T, n). */
+type TokenSums = (weights: Tensor, x: Tensor) => Tensor;
+
+/** Those up to every token, (B, T, n, …). */
+const runningSums: TokenSums = (weights, x) => {
+  const [B, T, ...rest] = x.shape as [number, number, ...number[]];
+  const n = weights.shape[2]!;
+  const width = rest.reduce((a, b) => a * b, 1);
+  return reshape(cumsum(mul(unsqueeze(weights), reshape(x, [B, T, 1, width])), 1), [B, T, n, ...rest]);
+};
+
+/** Those up to token at[b] of each row b, (B, 1, n, …): products of matrices, which take a fraction of the memory. */
+function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
+  const T = like.shape[1]!;
+  const counts = at.flatMap((last) => Array.from({ length: T }, (_, t) => Number(t <= last)));
+  const mask = constant(counts, [at.length, T, 1], like);
+  return (weights, x) => {
+    const [B, , ...rest] = x.shape as [number, number, ...number[]];
+    const n = weights.shape[2]!;
+    const width = rest.reduce((a, b) => a * b, 1);
+    const sums = matmul(permute(mul(weights, mask), [0, 2, 1]), reshape(x, [B, T, width]));
+    return reshape(sums, [B, 1, n, ...rest]);
+  };
 }
 
 /** Divides by max(1, the sum over the last dimension): what was written twice is no longer a probability. */
