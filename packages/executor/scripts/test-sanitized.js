@@ -34,7 +34,8 @@ node(
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
     join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
-    ...['--runInBand', 'packages/executor/test'],
+    // A process for each file: what one has freed is kept by the sanitizer, to notice that it is used again.
+    ...['--maxWorkers=2', '--workerIdleMemoryLimit=0', 'packages/executor/test'],
   ],
   {
     DAG_CPU_LIBRARY: join(packageFolder, 'native', 'sanitize', 'dag_executor.so'),
