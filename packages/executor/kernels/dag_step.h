@@ -28,7 +28,10 @@ struct Strided {
   DAG_DEVICE Strided from(int64_t i) const { return {first + i * step, step}; }
 };
 using Numbers = Strided<double>;
-using Coefficients = Strided<const double>;
+/** Of a step, as they lie in memory: each is a double where it is read. */
+template <typename T>
+using CoefficientsOf = Strided<const T>;
+using Coefficients = CoefficientsOf<double>;
 
 /** The nodes of one graph: value, magnitude and sign of each, 2·depth long. */
 struct Nodes {
@@ -147,7 +150,8 @@ DAG_DEVICE double expectedSign(double s, double c) {
   return s == 1 ? 1 : (1 + s) / 2 + (1 - s) / 2 * sinCosPi(c).cos;
 }
 
-DAG_DEVICE double linearPart(const Nodes& nodes, Coefficients O, int64_t count) {
+template <typename T>
+DAG_DEVICE double linearPart(const Nodes& nodes, CoefficientsOf<T> O, int64_t count) {
   double sum = 0;
   bool first = true;
   for (int64_t j = 0; j < count; j++) {
@@ -163,7 +167,8 @@ DAG_DEVICE double linearPart(const Nodes& nodes, Coefficients O, int64_t count) 
 
 enum class Terms { numerators, denominators, all };
 
-DAG_DEVICE double productOf(const Nodes& nodes, Coefficients O, int64_t count, int64_t except, Terms terms, double start) {
+template <typename T>
+DAG_DEVICE double productOf(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, int64_t except, Terms terms, double start) {
   double product = start;
   for (int64_t j = 0; j < count; j++) {
     const double c = O[j];
@@ -178,7 +183,8 @@ DAG_DEVICE double productOf(const Nodes& nodes, Coefficients O, int64_t count, i
 }
 
 /** E over all terms but `except`. */
-DAG_DEVICE double magnitudePart(const Nodes& nodes, Coefficients O, int64_t count, int64_t except) {
+template <typename T>
+DAG_DEVICE double magnitudePart(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, int64_t except) {
   bool whole = true;
   double above = 0;
   for (int64_t j = 0; j < count; j++) {
@@ -189,7 +195,7 @@ DAG_DEVICE double magnitudePart(const Nodes& nodes, Coefficients O, int64_t coun
   if (!whole) {
     double sum = 0;
     for (int64_t j = 0; j < count; j++)
-      if (O[j] != 0 && j != except) sum += O[j] * log64(nodes.magnitude[j]);
+      if (O[j] != 0 && j != except) sum += static_cast<double>(O[j]) * log64(nodes.magnitude[j]);
     return exp64(sum);
   }
   const double numerators = productOf(nodes, O, count, except, Terms::numerators, 1);
@@ -200,7 +206,8 @@ DAG_DEVICE double magnitudePart(const Nodes& nodes, Coefficients O, int64_t coun
 }
 
 /** Q over all terms but `except`. */
-DAG_DEVICE double signPart(const Nodes& nodes, Coefficients O, int64_t count, int64_t except) {
+template <typename T>
+DAG_DEVICE double signPart(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, int64_t except) {
   double product = 1;
   for (int64_t j = 0; j < count; j++)
     if (O[j] != 0 && j != except) product *= expectedSign(nodes.sign[j], O[j]);
@@ -210,14 +217,16 @@ DAG_DEVICE double signPart(const Nodes& nodes, Coefficients O, int64_t count, in
 DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x; }
 
 /** The value of a step with gate `g` that reads nodes 0 … count−1; `limit` is e^maxLog. */
-DAG_DEVICE double stepValue(const Nodes& nodes, Coefficients O, int64_t count, double g, double limit) {
+template <typename T>
+DAG_DEVICE double stepValue(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, double g, double limit) {
   if (g == 1) return linearPart(nodes, O, count);
   const double product = atMost(magnitudePart(nodes, O, count, NONE), limit) * signPart(nodes, O, count, NONE);
   return g == 0 ? product : g * linearPart(nodes, O, count) + (1 - g) * product;
 }
 
 /** Adds the gradient of one step to `out`, sets that of its coefficients in `outO`; returns that of its gate. */
-DAG_DEVICE double stepBackward(const Nodes& nodes, Coefficients O, int64_t count, double g, double limit,
+template <typename T>
+DAG_DEVICE double stepBackward(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, double g, double limit,
                                double upstream, const NodeGradients& out, Numbers outO) {
   const double toLinear = chain(upstream, g);
   for (int64_t j = 0; j < count; j++) {

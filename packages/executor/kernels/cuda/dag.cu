@@ -68,20 +68,19 @@ struct HeldSum {
   __device__ static double of(double a, double b) { return held(a + b); }
 };
 
-/** The numbers of one thread's graph: of 2·depth nodes each, `step` apart. */
+/** The numbers of one thread's graph: of 2·depth nodes each, `step` apart. Forward needs the first three of them. */
 struct Work {
-  static constexpr int ARRAYS = 8;
+  static constexpr int FORWARD = 3, ALL = 7;
   Nodes nodes;
   NodeGradients out;
-  /** Coefficients of the step at hand, and their gradients. */
-  Numbers row, outRow;
+  /** Gradients of the coefficients of the step at hand. */
+  Numbers outRow;
 
   __device__ Work(double* first, int64_t step, int64_t width) {
     const auto array = [&](int i) { return Numbers{first + i * width * step, step}; };
     nodes = {array(0), array(1), array(2)};
     out = {array(3), array(4), array(5)};
-    row = array(6);
-    outRow = array(7);
+    outRow = array(6);
   }
 };
 
@@ -101,10 +100,9 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
   const int64_t step = DIRECT ? indexStep() : threads + 1;
   double* const nodes = DIRECT ? graphs.scratch : shared;
   Work work(nodes + (DIRECT ? firstIndex() : me), step, width);
-  double* const sums = DIRECT ? shared : shared + Work::ARRAYS * width * step;
+  double* const sums = DIRECT ? shared : shared + (BACKWARD ? Work::ALL : Work::FORWARD) * width * step;
   T* const plans = reinterpret_cast<T*>(sums + (graphs.shared ? plan : 0));
   const int64_t planRow = plan | 1;
-  const Coefficients row{work.row.first, work.row.step};
 
   if (BACKWARD && graphs.shared)
     for (int64_t i = me; i < plan; i += threads) sums[i] = 0;
@@ -140,11 +138,10 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     const int64_t which = graphs.shared ? 0 : DIRECT ? graph : me;
     const T* const O = DIRECT ? graphs.O + which * coefficients : plans + which * planRow;
     const T* const G = DIRECT ? graphs.G + which * depth : plans + which * planRow + coefficients;
+    const auto row = [&](int64_t i) { return CoefficientsOf<T>{O + i * width, 1}; };
     if (active) {
-      for (int64_t i = 0; i < depth; i++) {
-        for (int64_t j = 0; j < depth + i; j++) work.row[j] = O[i * width + j];
-        setNode(work.nodes, depth + i, stepValue(work.nodes, row, depth + i, G[i], graphs.limit));
-      }
+      for (int64_t i = 0; i < depth; i++)
+        setNode(work.nodes, depth + i, stepValue(work.nodes, row(i), depth + i, G[i], graphs.limit));
       if (graphs.values) graphs.values[graph] = work.nodes.value[width - 1];
     }
     if (!BACKWARD) {
@@ -161,11 +158,10 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
       const int64_t k = depth + i;
       double gate = 0;
       if (active) {
-        for (int64_t j = 0; j < k; j++) work.row[j] = O[i * width + j];
         // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
         const double total = held(work.out.value[k] + work.out.magnitude[k] * work.nodes.sign[k]);
         if (total != 0) {
-          gate = 0 + stepBackward(work.nodes, row, k, G[i], graphs.limit, total, work.out, work.outRow);
+          gate = 0 + stepBackward(work.nodes, row(i), k, G[i], graphs.limit, total, work.out, work.outRow);
         } else {
           for (int64_t j = 0; j < k; j++) work.outRow[j] = 0;
         }
@@ -179,7 +175,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
         const double* const of = DIRECT ? graphs.scratch + static_cast<int64_t>(blockIdx.x) * threads : shared;
         for (int64_t j = warpOf(); j < width; j += threads / WARP) {
           if (j >= k && j < width - 1) continue;
-          const double sum = sumOverGraphs(of + (7 * width + j) * step, count);
+          const double sum = sumOverGraphs(of + (6 * width + j) * step, count);
           double& to = sums[j == width - 1 ? coefficients + i : i * width + j];
           if (laneOf() == 0) to = HeldSum::of(to, sum);
         }
