@@ -22,7 +22,7 @@ import {
   type Parameters,
 } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
-import { tokenFeatures } from './plan-predictor/registers.js';
+import { tokenFeatures, type ReadOptions } from './plan-predictor/registers.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
 import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
 
@@ -183,19 +183,20 @@ export class DagGpt {
    * What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C).
    *
    * @param options.at Of each expression the token that is asked: what is said there alone, (M, 1, …).
+   * @param options.hard What tokens write to registers is decided at each, without gradient.
    */
   readExpressions(
     ids: Int32Array,
     hidden: Tensor,
-    { at, dropoutSeed }: Pick<ForwardOptions, 'dropoutSeed'> & { readonly at?: readonly number[] } = {},
+    { dropoutSeed, ...options }: Pick<ForwardOptions, 'dropoutSeed'> & ReadOptions = {},
   ): Prediction {
     const { planner, reader } = this.calculating();
     const shape = hidden.shape.slice(0, 2) as [number, number];
     const records = Array.from(ids, (id) => this.tokenizer.record(id));
     const features = tokenFeatures(records, shape, this.config, hidden);
-    if (!reader) return planner.forward(hidden, features, at);
+    if (!reader) return planner.forward(hidden, features, options);
     const embedded = this.gpt.embed(tensor(ids, shape, { dtype: 'i32', device: hidden.device }));
-    return planner.forward(reader.forward(embedded, hidden, dropoutSeed), features, at);
+    return planner.forward(reader.forward(embedded, hidden, dropoutSeed), features, options);
   }
 
   private calculating(): Branch {

@@ -141,6 +141,7 @@ class Reader {
       const hidden = tensor(rows, [1, L, C], { device: this.model.device });
       const prediction = this.model.readExpressions(Int32Array.from(this.ids.slice(-L)), hidden, {
         at: [L - 1],
+        hard: true,
       });
       const plan = this.model.plan(prediction, { hard: true });
       return hostPlan(plan, this.model.config.depth);

@@ -11,7 +11,7 @@ import { format } from '@dag/expr';
 import { detensorize, type DagTensors } from '@dag/tensorize';
 import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
-import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
+import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
 import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
@@ -26,9 +26,7 @@ export interface PredictorInputs extends TokenFeatures {
   readonly tokens: Tensor;
 }
 
-interface PredictOptions extends ForwardOptions {
-  readonly at?: readonly number[];
-}
+type PredictOptions = ForwardOptions & ReadOptions;
 
 /** What the model made of a text. */
 export interface PredictedValue {
@@ -63,6 +61,7 @@ export class PredictorModel {
    * tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one.
    *
    * @param options.at Of each row the token that is asked: what is said there alone, (B, 1, …).
+   * @param options.hard What tokens write to registers is decided at each, without gradient, as `predictPlans` does it.
    */
   forward(
     tokens: Int32Array,
@@ -85,9 +84,9 @@ export class PredictorModel {
   /** As `forward`. */
   forwardInputs(
     { tokens, ...features }: PredictorInputs,
-    { at, ...options }: PredictOptions = {},
+    { at, hard, ...options }: PredictOptions = {},
   ): Prediction {
-    return this.predictor.forward(this.gpt.forward(tokens, options), features, at);
+    return this.predictor.forward(this.gpt.forward(tokens, options), features, { at, hard });
   }
 
   /** The plan at every token; see `PlanPredictor.plan`. */
@@ -104,7 +103,7 @@ export class PredictorModel {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
     return scope(() =>
       noGrad(() => {
-        const prediction = this.forward(tokens, shape, { at: last });
+        const prediction = this.forward(tokens, shape, { at: last, hard: true });
         return hostPlan(this.plan(prediction, { hard: true }), this.config.depth);
       }),
     );

@@ -3,7 +3,7 @@ import { backbone, Weights } from './backbone.js';
 import { executePlan } from './execute.js';
 import { GraphBuilder, type Value } from './graph-builder.js';
 import { readHardPlan, type Plan } from './plan.js';
-import { rounded, writeRegisters } from './registers.js';
+import { writeRegisters } from './registers.js';
 
 /**
  * A model as an ONNX file (opset 20, standard operators alone), to be run by any runtime.
@@ -49,3 +49,6 @@ function linearPlan(g: GraphBuilder, weights: Weights, hidden: Value, D: number)
     G: g.cast(g.op('GreaterOrEqual', [head('G', D), g.f64(0)]), 'f64'),
   };
 }
+
+/** The nearest whole number, the upper one of two: `Math.round`. */
+const rounded = (g: GraphBuilder, x: Value): Value => g.op('Floor', [g.add(x, g.f64(0.5))]);

@@ -32,61 +32,43 @@ export function writeRegisters(
   const records = tokenRecords(g, tokens, tokenizer, layout.digits);
   const y = weights.linear('plan.decide', hidden);
   const output = (i: number): Value => g.select(y, 2, i);
-  const classes = g.op('Softmax', [g.slice(y, 2, 0, CLASSES)], { axis: -1 });
-  const written = g.sub(g.f32(1), g.select(classes, 2, 0));
+  // Each token decides before its decision is summed.
+  const likeliest = g.op('ArgMax', [g.slice(y, 2, 0, CLASSES)], { axis: -1, keepdims: 1 });
+  const kinds = g.i64(Array.from({ length: CLASSES - 1 }, (_, c) => c + 1));
+  const classes = g.cast(g.op('Equal', [likeliest, kinds]), 'f32');
+  const written = g.sum(classes, 2);
   const count = g.cumsum(written, 1);
   const slots = address(g, count, S);
   const operators = address(g, g.sub(count, written), K);
-  const negative = g.mul(records.minus, g.op('Sigmoid', [output(OUTPUT.sign)]));
+  const isSign = g.cast(g.op('Greater', [output(OUTPUT.sign), g.f32(0)]), 'f32');
+  const negative = g.mul(records.minus, isSign);
   const priority = g.add(output(OUTPUT.level), g.cumsum(output(OUTPUT.nesting), 1));
   const sumOver = (weight: Value, x: Value): Value => g.cumsum(g.mul(weight, g.unsqueeze(x, -1)), 1);
   const points = g.sum(g.mul(slots, sumOver(slots, records.point)), 2);
   const before = g.mul(records.count, g.sub(g.f32(1), g.op('Min', [g.f32(1), points])));
-  const writtenClasses = g.cumsum(
-    g.mul(g.unsqueeze(operators, 3), g.unsqueeze(g.slice(classes, 2, 1, CLASSES), 2)),
-    1,
-  );
+  const writtenClasses = g.cumsum(g.mul(g.unsqueeze(operators, 3), g.unsqueeze(classes, 2)), 1);
   const priorities = g.sub(
     sumOver(operators, g.mul(written, priority)),
     g.f32(Array.from({ length: K }, (_, k) => TIE * k)),
   );
   const flat = (x: Value, ...dims: number[]): Value => g.cast(g.reshape(x, [-1, ...dims]), 'f64');
-  const digits = hardest(g, flat(digitRegisters(g, slots, records, layout), S, layout.digits, 10));
-  const operator = hardest(g, flat(writtenClasses, K, CLASSES - 1));
-  const isClass = g.op('Equal', [
-    g.unsqueeze(operator.index, -1),
-    g.i64(Array.from({ length: CLASSES - 1 }, (_, c) => c)),
-  ]);
+  const digits = flat(digitRegisters(g, slots, records, layout), S, layout.digits, 10);
+  const valueOf = g.f64(Array.from({ length: 10 }, (_, d) => d));
   return {
-    digit: g.mul(g.cast(digits.index, 'f64'), digits.present),
-    present: digits.present,
-    length: rounded(g, flat(sumOver(slots, before), S)),
-    negative: g.cast(g.op('Greater', [flat(sumOver(slots, negative), S), g.f64(0.5)]), 'f64'),
-    operators: g.mul(g.cast(isClass, 'f64'), g.unsqueeze(operator.present, -1)),
+    digit: g.sum(g.mul(digits, valueOf), -1),
+    present: g.sum(digits, -1),
+    length: flat(sumOver(slots, before), S),
+    // A minus that was written twice is one minus.
+    negative: g.op('Min', [g.f64(1), flat(sumOver(slots, negative), S)]),
+    operators: flat(writtenClasses, K, CLASSES - 1),
     priority: flat(priorities, K),
   };
 }
-
-/** The nearest whole number, the upper one of two: `Math.round`. */
-export const rounded = (g: GraphBuilder, x: Value): Value => g.op('Floor', [g.add(x, g.f64(0.5))]);
 
 /** max(0, 1 − |k − x|), x (…) → (…, n). */
 function address(g: GraphBuilder, x: Value, n: number): Value {
   const registers = g.f32(Array.from({ length: n }, (_, k) => k));
   return g.op('Relu', [g.sub(g.f32(1), g.op('Abs', [g.sub(g.unsqueeze(x, -1), registers)]))]);
-}
-
-/** The most probable class over the last dimension, and whether it is more probable than none. */
-function hardest(g: GraphBuilder, x: Value): { index: Value; present: Value } {
-  const axes = g.i64([-1]);
-  const best = g.op('ReduceMax', [x, axes], { keepdims: 0 });
-  const total = g.sum(x, -1);
-  const one = g.f64(1);
-  const present = g.op('Greater', [
-    g.div(best, g.op('Max', [one, total])),
-    g.sub(one, g.op('Min', [one, total])),
-  ]);
-  return { index: g.op('ArgMax', [x], { axis: -1, keepdims: 0 }), present: g.cast(present, 'f64') };
 }
 
 interface Records {

@@ -5,7 +5,7 @@ import { hardenPlan, LinearReadout } from './linear-readout.js';
 import type { RegisterLayout } from './layout.js';
 import { atTokens } from './prediction-at.js';
 import { readPlan } from './read-plan.js';
-import { harden, RegisterWriter, type Registers, type TokenFeatures } from './registers.js';
+import { harden, RegisterWriter, type ReadOptions, type Registers, type TokenFeatures } from './registers.js';
 
 /** `registers`: tokens write registers, and the plan is read from them. `linear`: one linear layer for each field. */
 export type Readout = 'registers' | 'linear';
@@ -52,11 +52,13 @@ export class PlanPredictor {
   /**
    * hidden (B, T, C) of the tokens that `features` describes.
    *
-   * @param at Of each row the token that is asked: the prediction there, (B, 1, …), in a fraction of the memory.
+   * @param options.at Of each row the token that is asked: the prediction there, (B, 1, …), in a fraction of the memory.
+   * @param options.hard What tokens write to registers is decided at each; no gradient. Linear readouts have no such step.
    */
-  forward(hidden: Tensor, features: TokenFeatures, at?: readonly number[]): Prediction {
+  forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
+    const { at } = options;
     return this.head instanceof RegisterWriter
-      ? { readout: 'registers', registers: this.head.forward(hidden, features, at) }
+      ? { readout: 'registers', registers: this.head.forward(hidden, features, options) }
       : { readout: 'linear', plan: this.head.forward(at ? atTokens(hidden, at) : hidden) };
   }
 

@@ -59,6 +59,11 @@ export function tokenFeatures(
   };
 }
 
+export interface ReadOptions {
+  readonly at?: readonly number[] | undefined;
+  readonly hard?: boolean | undefined;
+}
+
 /** What the tokens so far have written, at every token: running sums, (B, T, …). */
 export interface Registers {
   /** (B, T, S, R, 10) digit r of the number of each slot. */
@@ -103,20 +108,24 @@ export class RegisterWriter {
   /**
    * hidden (B, T, C), of the very tokens that `features` describes.
    *
-   * @param at Of each row the token whose registers are asked for: (B, 1, …) in place of (B, T, …).
+   * @param options.at Of each row the token whose registers are asked for: (B, 1, …) in place of (B, T, …).
+   * @param options.hard Each token decides before its decision is summed: no gradient, and a doubt at one token is none at
+   * those after it.
    */
-  forward(hidden: Tensor, features: TokenFeatures, at?: readonly number[]): Registers {
+  forward(hidden: Tensor, features: TokenFeatures, { at, hard = false }: ReadOptions = {}): Registers {
     const K = operatorCount(this.layout);
     const S = slotCount(this.layout);
     const y = this.head.forward(hidden);
-    const classes = softmax(narrow(y, 2, 0, CLASSES));
-    const written = not(select(classes, 2, 0));
+    const logits = narrow(y, 2, 0, CLASSES);
+    const classes = narrow(hard ? likeliest(logits) : softmax(logits), 2, 1, CLASSES - 1);
+    const written = sum(classes, 2);
     const count = cumsum(written, 1);
     // Only its own loss trains the counter: through the addresses the other losses would pull it into a local optimum.
     const slots = address(count.detach(), S);
     const operators = address(sub(count, written).detach(), K);
 
-    const negative = mul(features.minus, sigmoid(select(y, 2, OUTPUT.sign)));
+    const sign = select(y, 2, OUTPUT.sign);
+    const negative = mul(features.minus, hard ? isPositive(sign) : sigmoid(sign));
     // Digits stand before the point until their own number has one.
     const points = sum(mul(slots, runningSums(slots, features.point)), 2);
     const before = mul(features.count, not(atMostOne(points)));
@@ -127,7 +136,7 @@ export class RegisterWriter {
       digits: total(slots, this.placedDigits(slots, features)),
       length: total(slots, before),
       negative: total(slots, negative),
-      operators: total(operators, narrow(classes, 2, 1, CLASSES - 1)),
+      operators: total(operators, classes),
       priority: sub(
         writtenPriority,
         constant(
@@ -174,6 +183,25 @@ function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
     return reshape(sums, [B, 1, n, ...rest]);
   };
 }
+
+/** One-hot: 1 for the most probable class of the last dimension. */
+function likeliest(x: Tensor): Tensor {
+  const classes = x.shape[x.shape.length - 1]!;
+  const values = x.dataSync();
+  const hard = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row += classes) {
+    const of = values.subarray(row, row + classes);
+    hard[row + of.indexOf(Math.max(...of))] = 1;
+  }
+  return tensor(hard, x.shape, { device: x.device, dtype: x.dtype });
+}
+
+const isPositive = (x: Tensor): Tensor =>
+  tensor(
+    Float32Array.from(x.dataSync(), (v) => Number(v > 0)),
+    x.shape,
+    { device: x.device, dtype: x.dtype },
+  );
 
 /** Divides by max(1, the sum over the last dimension): what was written twice is no longer a probability. */
 export function distribution(x: Tensor): Tensor {
