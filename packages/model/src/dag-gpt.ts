@@ -72,9 +72,9 @@ export class DagGpt {
   readonly config: DagGptConfig;
   readonly tokenizer: Tokenizer;
   readonly parameters: Parameters;
+  /** The parameters of the GPT, and those of the calculating branch. */
+  readonly parts: readonly [backbone: Parameters, branch: Parameters];
   private readonly gpt: Gpt;
-  /** Of the GPT alone; the others are those of the calculating branch. */
-  private readonly backbone: readonly Tensor[];
   private readonly branch: Branch | null;
 
   /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
@@ -90,7 +90,7 @@ export class DagGpt {
     this.tokenizer = tokenizer(config.tokenizer);
     const gpt = { ...config, vocabSize: config.vocabSize ?? this.tokenizer.vocabSize };
     this.gpt = new Gpt(gpt, build);
-    this.backbone = [...build.parameters.values()];
+    const backbone = new Map(build.parameters);
     this.branch =
       depth === 0
         ? null
@@ -101,15 +101,16 @@ export class DagGpt {
             start: new Linear('start', nEmbd, 1, true, build),
           };
     this.parameters = build.parameters;
+    this.parts = [backbone, new Map([...build.parameters].filter(([name]) => !backbone.has(name)))];
   }
 
   get device(): Device {
-    return this.backbone[0]!.device;
+    return this.parameters.get('wte.weight')!.device;
   }
 
   /** From now on only the calculating branch learns: the GPT's weights are constants. */
   freezeBackbone(): void {
-    for (const p of this.backbone) p.requiresGrad = false;
+    for (const p of this.parts[0].values()) p.requiresGrad = false;
   }
 
   /** tokens (B, T), row-major. What is said at token t depends on no later one. */

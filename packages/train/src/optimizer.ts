@@ -1,4 +1,4 @@
-import { adamW, clipGradNorm, recordStep, zeros, type Tensor } from '@dag/executor';
+import { adamW, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
 import type { Parameters, SafeTensor } from '@dag/model';
 import { TrainError } from './error.js';
 import type { TrainConfig } from './config.js';
@@ -14,19 +14,28 @@ export class AdamW {
   step = 0;
   private readonly parameters: Parameters;
   private readonly config: TrainConfig['optimizer'];
+  private readonly parts: readonly (readonly Tensor[])[];
   private readonly moments = new Map<string, Moments>();
   private readonly recorded = recordStep((inputs: Record<'lr' | 'step', Tensor>) => this.clipAndMove(inputs));
 
-  constructor(parameters: Parameters, config: TrainConfig['optimizer']) {
+  /** @param parts The parameters in parts whose gradients are clipped each by itself; all of them where left out. */
+  constructor(
+    parameters: Parameters,
+    config: TrainConfig['optimizer'],
+    parts: readonly Parameters[] = [parameters],
+  ) {
     this.parameters = parameters;
     this.config = config;
+    this.parts = parts
+      .map((part) => [...part].flatMap(([name, p]) => (parameters.has(name) ? [p] : [])))
+      .filter((part) => part.length > 0);
     for (const [name, { shape, device }] of parameters)
       this.moments.set(name, { m: zeros(shape, { device }), v: zeros(shape, { device }) });
   }
 
   /**
-   * Clips the gradients to the norm `clip` and moves every parameter along its own; → the norm before, one f64 element, which is
-   * there until the next call.
+   * Clips the gradients of each part to the norm `clip` and moves every parameter along its own; → the norm of all before, one f64
+   * element, which is there until the next call.
    */
   update(lr: number): Tensor {
     return this.recorded({ lr, step: ++this.step });
@@ -34,13 +43,13 @@ export class AdamW {
 
   private clipAndMove(now: Readonly<Record<'lr' | 'step', Tensor>>): Tensor {
     const { beta1, beta2, eps, weightDecay, clip } = this.config;
-    const norm = clipGradNorm(this.parameters.values(), clip);
+    const norms = this.parts.map((part) => clipGradNorm(part, clip));
     for (const [name, p] of this.parameters) {
       const { m, v } = this.moments.get(name)!;
       const decay = p.shape.length >= 2 ? weightDecay : 0;
       adamW(p, m, v, { ...now, beta1, beta2, eps, weightDecay: decay });
     }
-    return norm;
+    return norms.reduce((a, b) => sqrt(add(square(a), square(b))));
   }
 
   /** Frees what `update` keeps for its next call. */

@@ -19,6 +19,8 @@ import { pretrainedCheckpoint } from './pretrained.js';
 /** What the loop needs of a model. */
 export interface Trainable {
   readonly parameters: Parameters;
+  /** The same in parts whose gradients are clipped each by itself; one part where left out. */
+  readonly parts?: readonly Parameters[];
   save(): Uint8Array;
 }
 
@@ -68,7 +70,7 @@ export async function start<T extends { readonly model: Trainable }>(
   const read = communicator.rank === 0 ? await readInitial(config, isNew, log) : null;
   const checkpoint = await shareCheckpoint(read, communicator);
   const task = makeTask(checkpoint);
-  const optimizer = new AdamW(learning(task.model), config.optimizer);
+  const optimizer = new AdamW(learning(task.model), config.optimizer, task.model.parts);
   const fresh = { step: 0, batches: 0, best: null, isBest: false, checkpoint: '', savedStep: NEVER };
   let run: Run = { ...fresh, optimizer, origin: config.init_from };
   if (checkpoint) {

@@ -74,6 +74,30 @@ describe('AdamW', () => {
     expect(after.step).toBe(6);
   });
 
+  it('clips each part of the parameters by itself, and tells the norm of all', () => {
+    const move = (parts?: 'apart') => {
+      const parameters = make();
+      const [matrix, bias] = [...parameters].map((entry) => new Map([entry]));
+      const optimizer = new AdamW(parameters, settings({ clip: 1e-3 }), parts && [matrix!, bias!]);
+      differentiate(parameters, () => 1);
+      const norm = optimizer.update(0.1).item();
+      return { norm, m: optimizer.state() };
+    };
+    const [together, apart] = [move(), move('apart')];
+    expect([together.norm, apart.norm]).toEqual([Math.sqrt(6), expect.closeTo(Math.sqrt(6), 12)]);
+    const size = ({ m }: typeof apart, name: string): number =>
+      Math.hypot(...(m.get(name)!.data as Float32Array)) / (0.1 * 1e-3);
+    // (1 − β₁) of gradients of 4 and of 2 ones, at the norm `clip` each or both.
+    expect([size(apart, 'm.matrix'), size(apart, 'm.bias')]).toEqual([
+      expect.closeTo(1, 5),
+      expect.closeTo(1, 5),
+    ]);
+    const shared = [Math.sqrt(4 / 6), Math.sqrt(2 / 6)];
+    expect([size(together, 'm.matrix'), size(together, 'm.bias')]).toEqual(
+      shared.map((part) => expect.closeTo(part, 5)),
+    );
+  });
+
   it('has a state that later steps do not change', () => {
     const parameters = make();
     const optimizer = new AdamW(parameters, settings());
