@@ -197,7 +197,9 @@ export class DagGpt {
     const features = tokenFeatures(records, shape, this.config, hidden);
     if (!reader) return planner.forward(hidden, features, options);
     const embedded = this.gpt.embed(tensor(ids, shape, { dtype: 'i32', device: hidden.device }));
-    return planner.forward(reader.forward(embedded, hidden, dropoutSeed), features, options);
+    // What it reads is not what it trains: the backbone learns text as if the branch were not there.
+    const read = reader.forward(embedded.detach(), hidden.detach(), dropoutSeed);
+    return planner.forward(read, features, options);
   }
 
   private calculating(): Branch {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from '@jest/globals';
-import { crossEntropy, scope, tensor, type Tensor } from '@dag/executor';
+import { crossEntropy, scope, sum, tensor, type Tensor } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import { DagGpt, Gpt, ModelError, ParameterBuilder, type DagGptConfig } from '../src/index.js';
 import { lastStart } from '../src/generate.js';
@@ -151,6 +151,18 @@ describe('DagGpt', () => {
       [...frozen.parameters.keys()].filter((name) => /^(branch|plan|gate|start)\./.test(name)),
     );
     expect(learning.length).toBe(2 + 3 + 12 + 2 + 2 + 2);
+  });
+
+  it.each([
+    [0, true],
+    [1, false],
+  ])('with %d blocks of the branch: that plans train the backbone is %p', (branchLayers, trained) => {
+    const made = new DagGpt({ ...config, branchLayers }, { seed: 3 });
+    const index = Int32Array.from({ length: 8 }, (_, i) => 12 + i);
+    const { prediction } = made.forward(ids, [1, ids.length], { expressions: { shape: [1, 8], index } });
+    sum(made.plan(prediction!).V_mag).backward();
+    const [backbone, branch] = made.parts.map((part) => [...part.values()].some((p) => p.grad !== null));
+    expect([backbone, branch]).toEqual([trained, true]);
   });
 
   it('reads the tokens of an expression, not only what the backbone says of them', () => {
