@@ -8,9 +8,9 @@ export default defineConfig({
   kind: 'language',
   name: 'language',
   tokenizer: 'gpt2',
-  maxSteps: 2500,
+  maxSteps: 2000,
   batchSize: 32,
-  model: { depth: 3, blockSize: 128, nLayer: 3, nHead: 4, nEmbd: 128, digits: 8 },
+  model: { depth: 3, blockSize: 128, nLayer: 3, nHead: 4, nEmbd: 128, digits: 8, branchLayers: 2 },
   data: { arithmetic: 1, maxDigits: 4, maxDecimals: 4, style: 'mixed', wholeNumbers: 0.25 },
   // One model learns both: text by itself would get less than it can.
   losses: { next: { weight: 4 } },

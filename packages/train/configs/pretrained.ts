@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config.js';
 export default defineConfig({
   name: 'pretrained',
   tokenizer: 'gpt2',
-  maxSteps: 15_000,
+  maxSteps: 8_000,
   batchSize: 16,
   accumulate: 4,
   model: { depth: 9, blockSize: 160, nLayer: 3, nHead: 4, nEmbd: 128, digits: 14 },
