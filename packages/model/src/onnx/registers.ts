@@ -52,11 +52,10 @@ export function writeRegisters(
     g.f32(Array.from({ length: K }, (_, k) => TIE * k)),
   );
   const flat = (x: Value, ...dims: number[]): Value => g.cast(g.reshape(x, [-1, ...dims]), 'f64');
-  const digits = flat(digitRegisters(g, slots, records, layout), S, layout.digits, 10);
-  const valueOf = g.f64(Array.from({ length: 10 }, (_, d) => d));
+  const { digit, present } = digitRegisters(g, slots, records, layout);
   return {
-    digit: g.sum(g.mul(digits, valueOf), -1),
-    present: g.sum(digits, -1),
+    digit: flat(digit, S, layout.digits),
+    present: flat(present, S, layout.digits),
     length: flat(sumOver(slots, before), S),
     // A minus that was written twice is one minus.
     negative: g.op('Min', [g.f64(1), flat(sumOver(slots, negative), S)]),
@@ -114,22 +113,25 @@ function tokenRecords(g: GraphBuilder, tokens: Value, tokenizer: Tokenizer, most
   };
 }
 
-/** (B, T, S, R, 10): digits are appended to those already written to the slot. */
+/** (B, T, S, R) each: digits are appended to those already written to the slot. */
 function digitRegisters(
   g: GraphBuilder,
   slots: Value,
   { count, digits, most }: Records,
   { digits: R }: RegisterLayout,
-): Value {
+): { digit: Value; present: Value } {
   const added = g.mul(slots, g.unsqueeze(count, -1));
   const already = g.sum(g.mul(slots, g.sub(g.cumsum(added, 1), added)), 2, true);
+  // (B, T, J, R)
   const position = address(g, g.add(already, g.f32(Array.from({ length: most }, (_, j) => j))), R);
-  const values = g.tensor(
-    Int32Array.from({ length: 10 }, (_, d) => d),
-    [10],
-  );
-  const oneHot = g.cast(g.op('Equal', [g.unsqueeze(digits, -1), values]), 'f32');
-  // (B, T, R, J)·(B, T, J, 10)
-  const token = g.matmul(g.transpose(position, [0, 1, 3, 2]), oneHot);
-  return g.cumsum(g.mul(g.unsqueeze(slots, 3, 4), g.unsqueeze(token, 2)), 1);
+  const written = (ofToken: Value): Value => {
+    // (B, T, 1, J)·(B, T, J, R)
+    const token = g.matmul(g.unsqueeze(ofToken, 2), position);
+    return g.cumsum(g.mul(g.unsqueeze(slots, 3), token), 1);
+  };
+  const values = g.cast(digits, 'f32');
+  return {
+    digit: written(g.op('Relu', [values])),
+    present: written(g.cast(g.op('GreaterOrEqual', [values, g.f32(0)]), 'f32')),
+  };
 }
