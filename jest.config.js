@@ -18,5 +18,7 @@ export default {
   reporters: ['default', '<rootDir>/jest.summary.js'],
   // Jest leaves a core for its watch mode; each test file is for the most part one thread.
   maxWorkers: '100%',
+  // Modules of a test file stay in memory after it, with all that they hold.
+  workerIdleMemoryLimit: '256MB',
   testTimeout: 60_000,
 };
