@@ -5,7 +5,8 @@ import { ExecutorError } from './error.js';
 /**
  * Lifetime of storage. Inside `scope(() => …)` every buffer that is made belongs to the scope; when it is left,
  * those that are not returned go to a pool and the next request of the same dtype and length takes them from
- * there; what lies there unused for long goes back to the backend. Outside any scope a buffer lives until JavaScript collects its tensor.
+ * there; what lies there unused for long goes back to the backend. Outside any scope a buffer lives until JavaScript
+ * collects its tensor.
  */
 export interface Scope {
   readonly buffers: Set<Buffer>;

@@ -180,12 +180,7 @@ export class DagGpt {
     return this.calculating().planner.plan(prediction, options);
   }
 
-  /**
-   * What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C).
-   *
-   * @param options.at Of each expression the token that is asked: what is said there alone, (M, 1, …).
-   * @param options.hard What tokens write to registers is decided at each, without gradient.
-   */
+  /** What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C). */
   readExpressions(
     ids: Int32Array,
     hidden: Tensor,

@@ -25,6 +25,7 @@ export {
   distribution,
   harden,
   tokenFeatures,
+  type ReadOptions,
   type Registers,
   type TokenFeatures,
 } from './plan-predictor/registers.js';

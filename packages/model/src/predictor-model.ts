@@ -57,12 +57,7 @@ export class PredictorModel {
     this.parameters = build.parameters;
   }
 
-  /**
-   * tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one.
-   *
-   * @param options.at Of each row the token that is asked: what is said there alone, (B, 1, …).
-   * @param options.hard What tokens write to registers is decided at each, without gradient, as `predictPlans` does it.
-   */
+  /** tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one. */
   forward(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],

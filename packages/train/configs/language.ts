@@ -12,7 +12,7 @@ export default defineConfig({
   batchSize: 32,
   model: { depth: 3, blockSize: 128, nLayer: 3, nHead: 4, nEmbd: 128, digits: 8, branchLayers: 2 },
   data: { arithmetic: 1, maxDigits: 4, maxDecimals: 4, style: 'mixed', wholeNumbers: 0.25 },
-  // One model learns both: text by itself would get less than it can.
+  // Beside text the backbone learns gate and starts.
   losses: { next: { weight: 4 } },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 250, examples: 200 },

@@ -70,7 +70,7 @@ struct HeldSum {
 
 /** The numbers of one thread's graph: of 2·depth nodes each, `step` apart. Forward needs the first three of them. */
 struct Work {
-  static constexpr int FORWARD = 3, ALL = 7;
+  static constexpr int FORWARD = 3, OUT_ROW = 6, ALL = 7;
   Nodes nodes;
   NodeGradients out;
   /** Gradients of the coefficients of the step at hand. */
@@ -80,7 +80,7 @@ struct Work {
     const auto array = [&](int i) { return Numbers{first + i * width * step, step}; };
     nodes = {array(0), array(1), array(2)};
     out = {array(3), array(4), array(5)};
-    outRow = array(6);
+    outRow = array(OUT_ROW);
   }
 };
 
@@ -175,7 +175,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
         const double* const of = DIRECT ? graphs.scratch + static_cast<int64_t>(blockIdx.x) * threads : shared;
         for (int64_t j = warpOf(); j < width; j += threads / WARP) {
           if (j >= k && j < width - 1) continue;
-          const double sum = sumOverGraphs(of + (6 * width + j) * step, count);
+          const double sum = sumOverGraphs(of + (Work::OUT_ROW * width + j) * step, count);
           double& to = sums[j == width - 1 ? coefficients + i : i * width + j];
           if (laneOf() == 0) to = HeldSum::of(to, sum);
         }

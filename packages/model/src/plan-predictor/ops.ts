@@ -4,6 +4,7 @@ import {
   affine,
   cat,
   clamp,
+  embedding,
   reshape,
   select,
   stack,
@@ -30,6 +31,19 @@ export function constant(
   like: { dtype: DType; device: Device },
 ): Tensor {
   return tensor(values, shape, { dtype: like.dtype, device: like.device });
+}
+
+export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+
+/** Of x (B, T, …) what stands at token `at[b]` of each row b: (B, 1, …). */
+export function atTokens(x: Tensor, at: readonly number[]): Tensor {
+  const [B, T, ...rest] = x.shape as [number, number, ...number[]];
+  const rows = Int32Array.from(at, (t, b) => b * T + t);
+  const picked = embedding(
+    reshape(x, [B * T, product(rest)]),
+    tensor(rows, [B], { dtype: 'i32', device: x.device }),
+  );
+  return reshape(picked, [B, 1, ...rest]);
 }
 
 /** x with a new last dimension of size 1. */

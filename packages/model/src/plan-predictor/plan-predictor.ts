@@ -3,7 +3,7 @@ import { ModelError } from '../error.js';
 import type { ParameterBuilder } from '../gpt.js';
 import { hardenPlan, LinearReadout } from './linear-readout.js';
 import type { RegisterLayout } from './layout.js';
-import { atTokens } from './prediction-at.js';
+import { atTokens } from './ops.js';
 import { readPlan } from './read-plan.js';
 import { harden, RegisterWriter, type ReadOptions, type Registers, type TokenFeatures } from './registers.js';
 
@@ -49,12 +49,7 @@ export class PlanPredictor {
     }
   }
 
-  /**
-   * hidden (B, T, C) of the tokens that `features` describes.
-   *
-   * @param options.at Of each row the token that is asked: the prediction there, (B, 1, …), in a fraction of the memory.
-   * @param options.hard What tokens write to registers is decided at each; no gradient. Linear readouts have no such step.
-   */
+  /** hidden (B, T, C) of the tokens that `features` describes. */
   forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
     const { at } = options;
     return this.head instanceof RegisterWriter

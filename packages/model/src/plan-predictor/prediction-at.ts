@@ -1,15 +1,7 @@
-import { embedding, reshape, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
+import type { DagTensorFields, Tensor } from '@dag/executor';
+import { atTokens } from './ops.js';
 import type { Prediction } from './plan-predictor.js';
 import type { Registers } from './registers.js';
-
-/** Of x (B, T, …) what stands at token `at[b]` of each row b: (B, 1, …). */
-export function atTokens(x: Tensor, at: readonly number[]): Tensor {
-  const [B, T, ...rest] = x.shape as [number, number, ...number[]];
-  const width = rest.reduce((a, b) => a * b, 1);
-  const rows = Int32Array.from(at, (t, b) => b * T + t);
-  const picked = embedding(reshape(x, [B * T, width]), tensor(rows, [B], { dtype: 'i32', device: x.device }));
-  return reshape(picked, [B, 1, ...rest]);
-}
 
 /** Of a prediction (B, T, …) that at token `at[b]` of each row b: everything (B, 1, …). */
 export function predictionAt(prediction: Prediction, at: readonly number[]): Prediction {

@@ -22,8 +22,7 @@ import {
 import { Linear, type ParameterBuilder } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
-import { address, atMostOne, constant, not, range, unsqueeze } from './ops.js';
-import { atTokens } from './prediction-at.js';
+import { address, atMostOne, atTokens, constant, not, product, range, unsqueeze } from './ops.js';
 
 /** What a token contributes by its text alone, for each of (B, T) tokens. */
 export interface TokenFeatures {
@@ -60,7 +59,12 @@ export function tokenFeatures(
 }
 
 export interface ReadOptions {
+  /** Of each row the token that is asked: what is said there alone, (B, 1, …) in place of (B, T, …), in a fraction of the memory. */
   readonly at?: readonly number[] | undefined;
+  /**
+   * Each token decides what it writes to registers before that is summed: a doubt at one token is none at those after it. No
+   * gradient. Linear readouts sum nothing.
+   */
   readonly hard?: boolean | undefined;
 }
 
@@ -105,13 +109,7 @@ export class RegisterWriter {
     this.head.bias!.set(bias);
   }
 
-  /**
-   * hidden (B, T, C), of the very tokens that `features` describes.
-   *
-   * @param options.at Of each row the token whose registers are asked for: (B, 1, …) in place of (B, T, …).
-   * @param options.hard Each token decides before its decision is summed: no gradient, and a doubt at one token is none at
-   * those after it.
-   */
+  /** hidden (B, T, C), of the very tokens that `features` describes. */
   forward(hidden: Tensor, features: TokenFeatures, { at, hard = false }: ReadOptions = {}): Registers {
     const K = operatorCount(this.layout);
     const S = slotCount(this.layout);
@@ -165,9 +163,8 @@ type TokenSums = (weights: Tensor, x: Tensor) => Tensor;
 /** Those up to every token, (B, T, n, …). */
 const runningSums: TokenSums = (weights, x) => {
   const [B, T, ...rest] = x.shape as [number, number, ...number[]];
-  const n = weights.shape[2]!;
-  const width = rest.reduce((a, b) => a * b, 1);
-  return reshape(cumsum(mul(unsqueeze(weights), reshape(x, [B, T, 1, width])), 1), [B, T, n, ...rest]);
+  const sums = cumsum(mul(unsqueeze(weights), reshape(x, [B, T, 1, product(rest)])), 1);
+  return reshape(sums, [B, T, weights.shape[2]!, ...rest]);
 };
 
 /** Those up to token at[b] of each row b, (B, 1, n, …): products of matrices, which take a fraction of the memory. */
@@ -177,10 +174,8 @@ function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
   const mask = constant(counts, [at.length, T, 1], like);
   return (weights, x) => {
     const [B, , ...rest] = x.shape as [number, number, ...number[]];
-    const n = weights.shape[2]!;
-    const width = rest.reduce((a, b) => a * b, 1);
-    const sums = matmul(permute(mul(weights, mask), [0, 2, 1]), reshape(x, [B, T, width]));
-    return reshape(sums, [B, 1, n, ...rest]);
+    const sums = matmul(permute(mul(weights, mask), [0, 2, 1]), reshape(x, [B, T, product(rest)]));
+    return reshape(sums, [B, 1, weights.shape[2]!, ...rest]);
   };
 }
 
