@@ -26,6 +26,16 @@ const KEYS = new Map([
 export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
 /**
+ * A text as predictors read it: `asTyped`, with words in lower case, but for the first letter of a question as "What is …".
+ * Words of numbers are whole tokens of GPT-2 in lower case alone. The length stays.
+ */
+export function asRead(text: string): string {
+  const kept = OPENING.test(text) ? text.search(/\S/) + 1 : 0;
+  const rest = text.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return asTyped(text.slice(0, kept) + rest);
+}
+
+/**
  * The expression in a text that asks for it: blanks stand for "What is", from a question mark or an equals sign on all
  * is left out, and × · ÷ − are the symbols that \`parse\` knows. Everything stays where it was.
  */

@@ -24,6 +24,11 @@ export interface GenerateOptions {
   readonly largest?: number;
   /** How `generateText` writes the example; 'spaced' where left out. It does not change the expression. */
   readonly style?: TextStyle;
+  /**
+   * Probability that the words of an example are drawn from all ways to say the same: 'multiplied by', 'over', 'negative',
+   * 'open parenthesis'; 0 where left out. It does not change the expression.
+   */
+  readonly synonyms?: number;
   /** Probability of a minus before a group that begins the expression or a group around it; 0 where left out. */
   readonly negatedGroups?: number;
 }
@@ -59,12 +64,13 @@ export function generateText(options: GenerateOptions): string {
 export function generateTexts(options: GenerateOptions): { text: string; plain: string } {
   const { drawn, random } = drawExample(options);
   // Written with what is drawn last, so that the style has no part in what the expression is.
-  return { text: write(drawn, options.style ?? 'spaced', random), plain: write(drawn, 'compact', random) };
+  const { style = 'spaced', synonyms } = options;
+  return { text: write(drawn, style, random, synonyms), plain: write(drawn, 'compact', random) };
 }
 
 function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random } {
   const { seed, index, depth, maxDigits, maxDecimals, style = 'spaced' } = options;
-  const { negatedGroups = 0, wholeNumbers = 0, largest = 0 } = options;
+  const { negatedGroups = 0, wholeNumbers = 0, largest = 0, synonyms = 0 } = options;
   checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
   checkWhole('index', index, 0, Number.MAX_SAFE_INTEGER);
   checkWhole('depth', depth, 1, 256);
@@ -73,6 +79,7 @@ function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random }
   checkProbability('negatedGroups', negatedGroups);
   checkProbability('wholeNumbers', wholeNumbers);
   checkProbability('largest', largest);
+  checkProbability('synonyms', synonyms);
   if (!TEXT_STYLES.includes(style)) {
     throw new ExprError(
       'bad-option',

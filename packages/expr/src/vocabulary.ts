@@ -1,7 +1,7 @@
 import { ExprError } from './error.js';
 import { isName } from './names.js';
 
-/** How each symbol is said. Of two ways to say it, the first is said and both are understood. */
+/** How each symbol is said. Of several ways to say it, the first is said and all are understood. */
 const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   ...['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'].map(
     (word, digit) => [String(digit), word] as const,
@@ -9,9 +9,11 @@ const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   ['.', 'point'],
   ['+', 'plus'],
   ['-', 'minus'],
+  ['-', 'negative'],
   ['*', 'times'],
   ['*', 'multiplied by'],
   ['/', 'divided by'],
+  ['/', 'over'],
   ['^', 'to the power of'],
   ['(', 'open'],
   ['(', 'open parenthesis'],
@@ -38,6 +40,10 @@ export function spell(symbols: string): string {
   }
   return words;
 }
+
+/** All ways to say a symbol. */
+export const waysToSay = (symbol: string): string[] =>
+  PHRASES.filter(([said]) => said === symbol).map(([, phrase]) => phrase);
 
 /** Whether a word belongs to a phrase, in any case of letters. */
 export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());
@@ -117,6 +123,6 @@ const unexpected = (word: string, position: number): ExprError =>
   new ExprError(
     'syntax',
     `The word ${JSON.stringify(word.length > 30 ? `${word.slice(0, 30)}…` : word)} is unexpected. Words are digits (zero … nine), point, ` +
-      'plus, minus, times, divided by, open, close, to the power of, and names of variables; numbers and symbols may be written.',
+      'plus, minus, negative, times, multiplied by, divided by, over, open, close, to the power of, and names of variables; numbers and symbols may be written.',
     position,
   );

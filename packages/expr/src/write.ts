@@ -1,7 +1,7 @@
 import { needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } from './draw.js';
 import type { ChainType } from './expr.js';
 import type { Random } from './random.js';
-import { spell } from './vocabulary.js';
+import { spell, waysToSay } from './vocabulary.js';
 
 /**
  * How an example is written:
@@ -28,7 +28,8 @@ const OPEN: Token = { text: '(', kind: 'open' };
 const CLOSE: Token = { text: ')', kind: 'close' };
 const MINUS: Token = { text: '-', kind: 'sign' };
 
-export function write(drawn: Drawn, style: TextStyle, random: Random): string {
+/** @param synonyms Probability that words are drawn from all ways to say the same. */
+export function write(drawn: Drawn, style: TextStyle, random: Random, synonyms = 0): string {
   switch (style) {
     case 'spaced':
       return spaced(tokensOf(drawn));
@@ -37,11 +38,11 @@ export function write(drawn: Drawn, style: TextStyle, random: Random): string {
     case 'loose':
       return loose(drawn, random);
     case 'words':
-      return words(tokensOf(drawn));
+      return words(tokensOf(drawn), speaker(random, synonyms));
     case 'question':
-      return question(drawn, random);
+      return question(drawn, random, speaker(random, synonyms));
     case 'mixed':
-      return write(drawn, pick(random, ONE_STYLE), random);
+      return write(drawn, pick(random, ONE_STYLE), random, synonyms);
   }
 }
 
@@ -52,7 +53,19 @@ const join = (tokens: readonly Token[], text: (token: Token) => string): string 
 const spaced = (tokens: readonly Token[]): string =>
   join(tokens, ({ text, kind }) => (kind === 'operator' ? ` ${text} ` : text));
 
-const words = (tokens: readonly Token[]): string => tokens.map(({ text }) => spell(text)).join(' ');
+type Say = (token: Token) => string;
+
+/** How the words of one text are chosen. */
+function speaker(random: Random, synonyms: number): Say {
+  if (synonyms === 0 || !random.chance(synonyms)) return ({ text }) => spell(text);
+  return ({ text, kind }) => {
+    if (kind === 'number') return spell(text);
+    const ways = waysToSay(text);
+    return pick(random, kind === 'operator' ? ways.filter((way) => way !== 'negative') : ways);
+  };
+}
+
+const words = (tokens: readonly Token[], say: Say): string => tokens.map(say).join(' ');
 
 /** Share of numbers and groups that `loose` puts into parentheses which they do not need. */
 const WRAPPED = 0.06;
@@ -82,25 +95,26 @@ const UNICODE = new Map([
 
 const OPENINGS = ['Calculate', 'Compute', 'How much is', 'what is', "What's"];
 
-function question(drawn: Drawn, random: Random): string {
+function question(drawn: Drawn, random: Random, say: Say): string {
   const opening = random.below(4) === 0 ? pick(random, OPENINGS) : 'What is';
   const closing = random.below(8) === 0 ? '' : '?';
-  return `${opening} ${asked(drawn, random)}${closing}`;
+  return `${opening} ${asked(drawn, random, say)}${closing}`;
 }
 
-function asked(drawn: Drawn, random: Random): string {
+function asked(drawn: Drawn, random: Random, say: Say): string {
   const tokens = tokensOf(drawn);
   switch (random.below(4)) {
     case 0:
-      return words(tokens);
+      return words(tokens, say);
     case 1:
       return spaced(tokens);
     default: {
       const saysAll = random.below(3) === 0;
-      return join(tokens, ({ text, kind }) => {
-        if (kind === 'operator') return ` ${spell(text)} `;
+      return join(tokens, (token) => {
+        const { text, kind } = token;
+        if (kind === 'operator') return ` ${say(token)} `;
         if (!saysAll) return text;
-        return kind === 'open' ? `${spell(text)} ` : kind === 'close' ? ` ${spell(text)}` : text;
+        return kind === 'open' ? `${say(token)} ` : kind === 'close' ? ` ${say(token)}` : text;
       }).replace(/-(?=open)/g, 'minus ');
     }
   }

@@ -219,6 +219,39 @@ describe('generateText', () => {
     expect(texts(0.25).filter(isLargest).length / 1000).toBeCloseTo(0.25 + 0.75 * usual, 1);
   });
 
+  it.each(['words', 'question'] as const)('draws from all ways to say the same in the style %s', (style) => {
+    const texts = (synonyms: number) =>
+      indices.slice(0, 1000).map((index) => {
+        const options = { ...SIX, index, negatedGroups: 0.3, style, synonyms };
+        const text = generateText(options);
+        expect(fromText(text)).toEqual(generateExpression(options));
+        return text;
+      });
+    const others = /multiplied|over|negative|parenthesis/;
+    expect(texts(0).filter((text) => others.test(text))).toEqual([]);
+    expect(texts(0)).toEqual(
+      indices
+        .slice(0, 1000)
+        .map((index) => generateText({ ...SIX, index, negatedGroups: 0.3, style, synonyms: undefined! })),
+    );
+    const all = texts(1);
+    for (const [usual, other] of [
+      ['times', 'multiplied by'],
+      ['divided by', 'over'],
+      ['minus', 'negative'],
+      ['open', 'open parenthesis'],
+      ['close', 'close parenthesis'],
+    ] as const) {
+      const count = (phrase: string) => all.join(' ').split(phrase).length - 1;
+      expect(count(other)).toBeGreaterThan(100);
+      expect(count(usual)).toBeGreaterThan(100);
+    }
+    // A minus between two numbers is an operator.
+    expect(all.filter((text) => /(zero|one|two|close|\d\)?) negative/.test(text))).toEqual([]);
+    const share = texts(0.5).filter((text) => others.test(text)).length;
+    expect(share / all.filter((text) => others.test(text)).length).toBeCloseTo(0.5, 1);
+  });
+
   it('needs no parentheses that it writes in vain', () => {
     for (const index of indices.slice(0, 500)) {
       const options = { ...SIX, index, negatedGroups: 0.3 };
@@ -246,6 +279,7 @@ describe('generateText', () => {
     { maxDecimals: '2' },
     { negatedGroups: 1.5 },
     { negatedGroups: NaN },
+    { synonyms: 2 },
     { style: 'loud' },
   ])('refuses %j', (wrong) => {
     const options = { ...SIX, ...wrong } as GenerateOptions;

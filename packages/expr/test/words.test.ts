@@ -41,6 +41,14 @@ describe('fromWords', () => {
     );
   });
 
+  it.each([
+    ['negative two multiplied by 3', '-2 * 3'],
+    ['1 over negative 4', '1 / -4'],
+    ['negative open 1 plus 2 close', '-(1 + 2)'],
+  ])('understands %j', (words, text) => {
+    expect(fromWords(words)).toEqual(parse(text));
+  });
+
   it('takes other words for variables', () => {
     expect(fromWords('t plus apples')).toEqual(add(sym('t'), sym('apples')));
     expect(fromWords('a to the power of minus one')).toEqual(inverse(a));

@@ -167,6 +167,8 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
   it('reads the signs of print as those of keyboards', () => {
     const model = lively(readout);
     expect(model.predictPlans(['−2 × 3 ÷ 4·5'])).toEqual(model.predictPlans(['-2 * 3 / 4*5']));
+    expect(model.predictPlans(['Minus FIVE'])).toEqual(model.predictPlans(['minus five']));
+    expect(model.predictPlans(['WHAT IS 5'])).toEqual(model.predictPlans(['What is 5']));
   });
 
   it('reads texts of one to blockSize tokens, without the space around them', () => {

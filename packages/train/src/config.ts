@@ -54,6 +54,9 @@ const DATA = {
     .enum(['spaced', 'compact', 'loose', 'words', 'question', 'mixed'])
     .default('spaced')
     .describe('spaced, compact, loose, words, question, mixed'),
+  synonyms: share
+    .default(0)
+    .describe('share of texts in words with other words for the same: multiplied by, over, negative'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
   largest: share.default(0).describe('share of training texts with the most numbers, which are long'),

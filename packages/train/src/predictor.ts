@@ -29,7 +29,7 @@ export function modelConfig(config: TrainConfig): PredictorConfig {
 export function streamConfig(config: TrainConfig): StreamConfig {
   const { seed, batchSize, accumulate, model, data } = config;
   const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, largest, shiftEvery } = data;
+  const { maxDigits, maxDecimals, style, synonyms, negatedGroups, wholeNumbers, largest, shiftEvery } = data;
   // A readout without registers reads numbers of any length.
   const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
   return {
@@ -42,6 +42,7 @@ export function streamConfig(config: TrainConfig): StreamConfig {
     maxDigits,
     maxDecimals,
     style,
+    synonyms,
     negatedGroups,
     wholeNumbers,
     largest,

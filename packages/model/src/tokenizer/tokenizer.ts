@@ -6,7 +6,7 @@ import { gpt2 } from './gpt2.js';
 export interface TokenRecord {
   /** The digits it holds, 0 … 9, in the order of the text; a digit word (` five`) holds one. */
   readonly digits: readonly number[];
-  /** It holds a minus: `-`, `−` (U+2212) or the word. Whether that is a sign or an operator, the context tells. */
+  /** It holds a minus: `-`, `−` (U+2212) or a word for it (` minus`, ` negative`). Whether that is a sign or an operator, the context tells. */
   readonly minus: boolean;
   /** It holds a decimal point: `.` or the word. */
   readonly point: boolean;
@@ -92,7 +92,7 @@ function recordOf(text: string): TokenRecord {
   const digit = DIGIT_WORDS.indexOf(word);
   return {
     digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
-    minus: word === 'minus' || /[-−]/.test(text),
+    minus: word === 'minus' || word === 'negative' || /[-−]/.test(text),
     point: word === 'point' || text.includes('.'),
   };
 }

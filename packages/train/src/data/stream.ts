@@ -1,4 +1,4 @@
-import { asTyped, generateTexts, type TextStyle } from '@dag/expr';
+import { asRead, generateTexts, type TextStyle } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
@@ -22,6 +22,8 @@ export interface StreamConfig extends RegisterLayout {
   readonly maxDigits: number;
   readonly maxDecimals: number;
   readonly style: TextStyle;
+  /** Share of texts in words, or partly so, whose words are drawn from all that mean the same; 0 where left out. */
+  readonly synonyms?: number;
   readonly negatedGroups: number;
   readonly wholeNumbers: number;
   /** Batches of a step, which deal out its texts by length, so that little of each is padding; 1 where left out. */
@@ -81,7 +83,8 @@ export interface Example {
 
 /** The same, whole. */
 export function streamExample(config: StreamConfig, split: Split, index: number): Example {
-  const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, style, blockSize } = config;
+  const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, blockSize } = config;
+  const { style, synonyms = 0 } = config;
   const largest = split === 'train' ? (config.largest ?? 0) : 0;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const options = {
@@ -94,10 +97,11 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
       wholeNumbers,
       largest,
       style,
+      synonyms,
     };
     const { text, plain } = generateTexts(options);
     if (isHeldOut(plain) !== (split === 'held-out')) continue;
-    const ids = tokenizer(config.tokenizer).encode(asTyped(text));
+    const ids = tokenizer(config.tokenizer).encode(asRead(text));
     if (ids.length <= blockSize) return { text, plain, ids };
   }
   throw new TrainError(
@@ -148,7 +152,7 @@ function examplesOf(config: StreamConfig, step: number): readonly Example[] {
 /** Tokens and targets of every prefix of `texts`. */
 export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
   return encodedBatch(
-    texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(asTyped(text)) })),
+    texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(asRead(text)) })),
     config,
   );
 }

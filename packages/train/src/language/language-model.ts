@@ -25,7 +25,7 @@ export function languageModelConfig(config: TrainConfig): DagGptConfig {
 export function languageStreamConfig(config: TrainConfig): LanguageStreamConfig {
   const { seed, batchSize, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
-  const { numbers, maxDigits, maxDecimals, style, negatedGroups, wholeNumbers, text, arithmetic } = data;
+  const { numbers, maxDigits, maxDecimals, style, synonyms, negatedGroups, wholeNumbers } = data;
   const isPlain = depth === 0;
   return {
     seed,
@@ -36,10 +36,11 @@ export function languageStreamConfig(config: TrainConfig): LanguageStreamConfig 
     maxDigits,
     maxDecimals,
     style,
+    synonyms,
     negatedGroups,
     wholeNumbers,
-    arithmetic,
-    text: text === '' ? null : text,
+    arithmetic: data.arithmetic,
+    text: data.text === '' ? null : data.text,
     plain: isPlain,
     depth: isPlain ? numbers : depth,
     // A readout without registers reads numbers of any length.
