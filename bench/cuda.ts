@@ -4,9 +4,9 @@
  *
  * - `copy`: bytes read and written a second by a copy within the device, the peak for what follows.
  * - `dag`: graphs a second with values and all gradients, hard plans at D = 4, and their bytes as a share of `copy`.
- * - `matmul`: TFLOP/s of 8192³ in each precision.
- * - `step`: milliseconds of a training step of the 2-layer GPT of ../bench/README.md at batch 2,048, and PyTorch's where
- *   python3 has it with CUDA.
+ * - `matmul`: TFLOP/s of 8192³ in each precision, and their share of what the device can do where that is known here.
+ * - `step`: milliseconds of a training step, recorded, of the 2-layer GPT of ../bench/README.md at batch 2,048, and
+ *   PyTorch's, compiled, where python3 has it with CUDA.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -18,6 +18,7 @@ import {
   matmul,
   ones,
   randn,
+  recordStep,
   scope,
   setMatmulPrecision,
   sum,
@@ -26,6 +27,8 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { Gpt, ParameterBuilder } from '@dag/model';
+import { CudaDevice } from '../packages/executor/src/backends/cuda/device.js';
+import { addressOf, Allocator, memory } from '../packages/executor/src/backends/cuda/memory.js';
 
 const device = 'cuda';
 const REPEATS = Number(process.env['REPEATS'] ?? 7);
@@ -49,20 +52,54 @@ function seconds(run: () => Tensor): number {
 const one = ones([1], { device });
 const waiting = seconds(() => cast(one, 'f64'));
 
+const cuda = new CudaDevice();
+
+/** By the driver's own copy, without anything of the backend. */
 function copyRate(): number {
-  const x = zeros([scaled(256 << 20)], { device });
-  const total = ones([1], { device });
-  const time = seconds(() => {
-    for (let i = 0; i < 10; i++) scope(() => void cast(x, 'f32'));
-    return cast(total, 'f64');
-  });
-  return (10 * 2 * 4 * x.size) / (time - waiting);
+  const { allocate, free } = memory(cuda, new Allocator(cuda));
+  const length = scaled(256 << 20);
+  const [from, to] = [allocate('f32', length), allocate('f32', length)];
+  const copies = (n: number): number => {
+    const begun = performance.now();
+    for (let i = 0; i < n; i++)
+      cuda.driver.call('cuMemcpyDtoDAsync_v2', addressOf(to), addressOf(from), 4 * length, cuda.stream);
+    cuda.synchronize();
+    return (performance.now() - begun) / 1000;
+  };
+  copies(2);
+  const times = Array.from({ length: REPEATS }, () => copies(10)).toSorted((a, b) => a - b);
+  free(from);
+  free(to);
+  return (10 * 2 * 4 * length) / times[REPEATS >> 1]!;
+}
+
+/**
+ * FLOP a clock of a multiprocessor by compute capability, in f32, TF32 and bf16 (CUDA C++ Programming Guide, "Arithmetic
+ * Instructions", and NVIDIA's papers on A100, H100 and B200; dense).
+ */
+const PEAKS: Readonly<Record<number, readonly [f32: number, tf32: number, bf16: number]>> = {
+  80: [128, 1024, 2048],
+  90: [256, 2048, 4096],
+  100: [256, 4096, 8192],
+};
+
+/** TFLOP/s that the device can do in each precision; null where it is not known here. */
+function peaks(): readonly number[] | null {
+  const clock = new Int32Array(1);
+  const CLOCK_RATE_IN_KHZ = 13;
+  cuda.driver.call('cuDeviceGetAttribute', clock, CLOCK_RATE_IN_KHZ, 0);
+  return (
+    PEAKS[cuda.capability]?.map((flop) => (flop * cuda.multiprocessors * clock[0]! * 1e3) / 1e12) ?? null
+  );
 }
 
 function dag(copy: number) {
   const [D, N] = [4, scaled(16e6)];
-  const hard = (n: number, values: readonly number[]): Float32Array =>
-    Float32Array.from({ length: n }, (_, i) => values[(i * 7) % values.length]!);
+  const hard = (n: number, values: readonly number[]): Float32Array => {
+    const numbers = new Float32Array(n);
+    for (let i = 0; i < n; i++) numbers[i] = values[(i * 7) % values.length]!;
+    return numbers;
+  };
   const leaf = (data: Float32Array, shape: number[]): Tensor =>
     tensor(data, shape, { device, requiresGrad: true });
   const fields = {
@@ -96,7 +133,7 @@ function product(precision: 'highest' | 'high' | 'medium'): number {
   return (2 * n ** 3) / (time - waiting) / 1e12;
 }
 
-/** Milliseconds of forward, backward, clipping and AdamW of the GPT alone, in TF32. */
+/** Milliseconds of forward, backward, clipping and AdamW of the GPT alone, in TF32, as one recorded step. */
 function step(): number {
   const [B, T] = [scaled(2048), 32];
   const config = { blockSize: T, vocabSize: 50_304, nLayer: 2, nHead: 4, nEmbd: 256, dropout: 0.1 };
@@ -109,16 +146,18 @@ function step(): number {
     [B, T],
     { device },
   );
-  let count = 0;
-  setMatmulPrecision('high');
-  const time = seconds(() => {
+  let done = 0;
+  const train = recordStep(({ tokens, count, lr }: Record<'tokens' | 'count' | 'lr', Tensor>) => {
     for (const p of parameters) p.zeroGrad();
-    sum(gpt.forward(tokens, { dropoutSeed: ++count })).backward();
+    sum(gpt.forward(tokens, { dropoutSeed: count })).backward();
     const norm = clipGradNorm(parameters, 1);
-    const spec = { lr: 1e-3, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step: count };
+    const spec = { lr, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step: count };
     parameters.forEach((p, i) => adamW(p, ...moments[i]!, spec));
     return norm;
   });
+  setMatmulPrecision('high');
+  const time = seconds(() => train({ tokens, count: ++done, lr: 1e-3 }));
+  train.release();
   setMatmulPrecision('highest');
   return 1000 * time;
 }
@@ -174,11 +213,18 @@ print(statistics.median(times[5:]))`;
 
 const { name, capability, threads } = backendInfo(device);
 const copy = copyRate();
+const most = peaks();
 const report = {
   device: { name, capability, multiprocessors: threads },
   copyBytesPerSecond: copy,
   dag: dag(copy),
-  matmulTeraflops: { f32: product('highest'), tf32: product('high'), bf16: product('medium') },
+  matmul: Object.fromEntries(
+    (['highest', 'high', 'medium'] as const).map((precision, i) => {
+      const teraflops = product(precision);
+      const peak = most?.[i];
+      return [['f32', 'tf32', 'bf16'][i]!, { teraflops, shareOfPeak: peak ? teraflops / peak : null }];
+    }),
+  ),
   stepMs: step(),
   torchCompiledStepMs: torchStep(),
 };

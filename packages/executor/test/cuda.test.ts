@@ -72,6 +72,79 @@ describe('without a driver or a device', () => {
   });
 });
 
+const present = cudaIsMissing === null ? describe : describe.skip;
+present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`, () => {
+  it('reads asynchronously, while JavaScript goes on', async () => {
+    const t = tensor(
+      Float64Array.from({ length: 1000 }, (_, i) => i),
+      [1000],
+      { device: 'cuda' },
+    );
+    const reading = mul(t, t).data();
+    // What is queued later does not change what was asked for.
+    t.set(new Float64Array(1000));
+    let turns = 0;
+    const count = setInterval(() => turns++, 0);
+    const squares = await reading;
+    clearInterval(count);
+    expect(squares[31]).toBe(961);
+    expect(await tensor([], [0], { device: 'cuda' }).data()).toEqual(new Float32Array(0));
+  });
+
+  it('writes and reads more than its staging memory holds', () => {
+    const values = Float32Array.from({ length: 3_000_001 }, (_, i) => i % 65_521);
+    const t = tensor(values, [values.length], { device: 'cuda' });
+    expect(Buffer.from(t.dataSync().buffer).equals(Buffer.from(values.buffer))).toBe(true);
+  });
+
+  it('refuses indices that the host has written, as the other devices do', () => {
+    const table = zeros([4, 2], { device: 'cuda' });
+    const index = (values: number[]) => tensor(values, [values.length], { dtype: 'i32', device: 'cuda' });
+    expect(
+      ask(`executor.embedding(executor.zeros([4, 2], { device: 'cuda' }),
+    executor.tensor([0, 4], [2], { dtype: 'i32', device: 'cuda' })).shape`),
+    ).toEqual({
+      name: 'ExecutorError',
+      code: 'value',
+      message: 'embedding: index 4 is not in 0 … 3',
+    });
+    expect(table.shape).toEqual([4, 2]);
+    expect(index([1]).dataSync()).toEqual(Int32Array.of(1));
+  });
+
+  it('lets a NaN through to the norm of the gradient, and leaves the gradient as it is', () => {
+    const w = tensor([1, 2], [2], { device: 'cuda', requiresGrad: true });
+    sum(mul(w, tensor([NaN, 3], [2], { device: 'cuda' }))).backward();
+    expect(clipGradNorm([w], 1).item()).toBeNaN();
+    expect(w.grad!.dataSync()).toEqual(Float32Array.of(NaN, 3));
+  });
+
+  it.each([
+    ['high', 2 ** -10],
+    ['medium', 2 ** -7],
+  ] as const)('multiplies on tensor cores: %s', (precision, unit) => {
+    const [m, n, k] = [150, 137, 75];
+    for (const transposed of [false, true]) {
+      const a = randn([m, k], { seed: [1, 1], device: 'cuda' });
+      const b = randn(transposed ? [n, k] : [k, n], { seed: [2, 2], device: 'cuda' });
+      const product = () => (transposed ? linear(a, b) : matmul(a, b)).dataSync();
+      const expected = product();
+      setMatmulPrecision(precision);
+      const actual = product();
+      setMatmulPrecision('highest');
+      let worst = 0;
+      for (let i = 0; i < m * n; i++) worst = Math.max(worst, Math.abs(actual[i]! - expected[i]!));
+      // Two rounded factors a term, terms of about 1, errors of random signs.
+      expect(worst).toBeLessThan(6 * unit * Math.sqrt(k));
+      expect(worst).toBeGreaterThan(unit / 100);
+    }
+  });
+
+  it('refuses a precision that does not exist', () => {
+    expect(() => setMatmulPrecision('low' as 'high')).toThrow(ExecutorError);
+  });
+});
+
 const onEmulator = cudaIsMissing === null && process.env['DAG_TEST_CUDA'] !== 'device';
 const emulated = onEmulator ? describe : describe.skip;
 emulated(
@@ -106,44 +179,6 @@ emulated(
       expect(ask(make, { DAG_CUDA_KERNELS: folder })).toEqual(
         deviceError(/elementwise\.fatbin failed: CUDA_ERROR_INVALID_IMAGE .*damaged/),
       );
-    });
-
-    it('reads asynchronously, while JavaScript goes on', async () => {
-      const t = tensor(
-        Float64Array.from({ length: 1000 }, (_, i) => i),
-        [1000],
-        { device: 'cuda' },
-      );
-      const reading = mul(t, t).data();
-      // What is queued later does not change what was asked for.
-      t.set(new Float64Array(1000));
-      let turns = 0;
-      const count = setInterval(() => turns++, 0);
-      const squares = await reading;
-      clearInterval(count);
-      expect(squares[31]).toBe(961);
-      expect(await tensor([], [0], { device: 'cuda' }).data()).toEqual(new Float32Array(0));
-    });
-
-    it('writes and reads more than its staging memory holds', () => {
-      const values = Float32Array.from({ length: 3_000_001 }, (_, i) => i % 65_521);
-      const t = tensor(values, [values.length], { device: 'cuda' });
-      expect(Buffer.from(t.dataSync().buffer).equals(Buffer.from(values.buffer))).toBe(true);
-    });
-
-    it('refuses indices that the host has written, as the other devices do', () => {
-      const table = zeros([4, 2], { device: 'cuda' });
-      const index = (values: number[]) => tensor(values, [values.length], { dtype: 'i32', device: 'cuda' });
-      expect(
-        ask(`executor.embedding(executor.zeros([4, 2], { device: 'cuda' }),
-      executor.tensor([0, 4], [2], { dtype: 'i32', device: 'cuda' })).shape`),
-      ).toEqual({
-        name: 'ExecutorError',
-        code: 'value',
-        message: 'embedding: index 4 is not in 0 … 3',
-      });
-      expect(table.shape).toEqual([4, 2]);
-      expect(index([1]).dataSync()).toEqual(Int32Array.of(1));
     });
 
     it('gives all memory back, and takes none in steady state', () => {
@@ -211,38 +246,6 @@ emulated(
       expect(ask(reading, { DAG_CUDA_EMULATOR_FAIL: 'cuEventQuery:719' })).toEqual(
         deviceError(/to read a tensor failed: CUDA_ERROR_LAUNCH_FAILED/),
       );
-    });
-
-    it('lets a NaN through to the norm of the gradient, and leaves the gradient as it is', () => {
-      const w = tensor([1, 2], [2], { device: 'cuda', requiresGrad: true });
-      sum(mul(w, tensor([NaN, 3], [2], { device: 'cuda' }))).backward();
-      expect(clipGradNorm([w], 1).item()).toBeNaN();
-      expect(w.grad!.dataSync()).toEqual(Float32Array.of(NaN, 3));
-    });
-
-    it.each([
-      ['high', 2 ** -10],
-      ['medium', 2 ** -7],
-    ] as const)('multiplies on tensor cores: %s', (precision, unit) => {
-      const [m, n, k] = [150, 137, 75];
-      for (const transposed of [false, true]) {
-        const a = randn([m, k], { seed: [1, 1], device: 'cuda' });
-        const b = randn(transposed ? [n, k] : [k, n], { seed: [2, 2], device: 'cuda' });
-        const product = () => (transposed ? linear(a, b) : matmul(a, b)).dataSync();
-        const expected = product();
-        setMatmulPrecision(precision);
-        const actual = product();
-        setMatmulPrecision('highest');
-        let worst = 0;
-        for (let i = 0; i < m * n; i++) worst = Math.max(worst, Math.abs(actual[i]! - expected[i]!));
-        // Two rounded factors a term, terms of about 1, errors of random signs.
-        expect(worst).toBeLessThan(6 * unit * Math.sqrt(k));
-        expect(worst).toBeGreaterThan(unit / 100);
-      }
-    });
-
-    it('refuses a precision that does not exist', () => {
-      expect(() => setMatmulPrecision('low' as 'high')).toThrow(ExecutorError);
     });
 
     describe('shows kernels that are wrong:', () => {

@@ -174,6 +174,33 @@ describe.each(compared)('on %s', (device) => {
     ];
     expect(first(1)).toEqual(first(rows));
     expect(first(2)).toEqual(first(rows));
+    // Long sums of few rows are not cut in parts that more rows would not have.
+    const long = { ...spec, m: 2, k: 1100 };
+    const bits = (strideC: number) =>
+      backend.readSync(product(backend, 'f32', { ...long, strideC }, false, 5));
+    expect(bits(0)).toEqual(bits(2 * n));
+  });
+
+  it('products of many tiles, in both directions', () => {
+    for (const [m, n] of [
+      [1100, 70],
+      [70, 1100],
+      [2200, 140],
+    ] as const) {
+      const spec = {
+        batch: 1,
+        m,
+        n,
+        k: 5,
+        transposeA: false,
+        transposeB: true,
+        strideA: 0,
+        strideB: 0,
+        strideC: 0,
+      };
+      const [c, expected] = both((on) => product(on, 'f32', spec, false, 3));
+      expectClose(c, expected, backend, 5);
+    }
   });
 
   it('linear gives the same bits whatever the number of threads', () => {

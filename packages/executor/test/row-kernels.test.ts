@@ -138,6 +138,18 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       );
     });
 
+    it.each([false, true])(
+      'the gradient of an embedding of thousands of positions in few rows, added: %s',
+      (adds) => {
+        const [rows, n] = [6000, 3];
+        const run: Case = (on) => {
+          const index = on.indices(rows, 0, 2);
+          on.backend.embeddingBackward(index, on.input(rows * n), on.target(40 * n, adds), n);
+        };
+        expectAgreement(run, backend, dtype, 7, { units: 2 + rows, scale: 2 });
+      },
+    );
+
     it('running sums, from the start and from the end', () => {
       const flags = fc.tuple(fc.boolean(), fc.boolean());
       fc.assert(

@@ -140,6 +140,10 @@ const trainConfig = (kind: Kind, readout: Readout) =>
       .enum(['auto', 'cpu', 'cuda', 'reference'])
       .default('auto')
       .describe('auto, cpu, cuda or reference'),
+    matmulPrecision: z
+      .enum(['auto', 'highest', 'high', 'medium'])
+      .default('auto')
+      .describe('matrix products on cuda: highest (f32), high (TF32), medium (bf16); auto: as is set'),
     freezeBackbone: z
       .boolean()
       .default(false)

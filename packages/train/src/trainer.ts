@@ -1,4 +1,13 @@
-import { affine, cat, reshape, scope, setDefaultDevice, zeros, type Tensor } from '@dag/executor';
+import {
+  affine,
+  cat,
+  reshape,
+  scope,
+  setDefaultDevice,
+  setMatmulPrecision,
+  zeros,
+  type Tensor,
+} from '@dag/executor';
 import { join } from 'node:path';
 import type { Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
@@ -96,6 +105,7 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
 ): Promise<TrainResult<M, S>> {
   const started = performance.now();
   if (config.device !== 'auto') setDefaultDevice(config.device);
+  if (config.matmulPrecision !== 'auto') setMatmulPrecision(config.matmulPrecision);
   shareCores(communicator);
   const isFirst = communicator.rank === 0;
   const progress = isFirst ? createProgress({ total: config.maxSteps }) : NO_PROGRESS;

@@ -1,6 +1,6 @@
 /** Training on the device cuda: on the emulator of its kernels, or with DAG_TEST_CUDA=device on a GPU. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { adamW, clipGradNorm, scope, setDefaultDevice, zeros } from '@dag/executor';
+import { adamW, clipGradNorm, scope, setDefaultDevice, setMatmulPrecision, zeros } from '@dag/executor';
 import { PredictorModel } from '@dag/model';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -104,6 +104,24 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     expect(second).toEqual(first);
     const reference = await losses('reference', 'reference');
     first.forEach((loss, i) => expect(loss / reference[i]!).toBeCloseTo(1, 3));
+  });
+
+  it('multiplies in the precision that the configuration asks for', async () => {
+    const of = async (matmulPrecision: 'highest' | 'high' | 'medium') => {
+      const config = tiny(matmulPrecision, { matmulPrecision });
+      await train(config);
+      return toldOf(config)[0]!.loss;
+    };
+    const exact = await of('highest');
+    for (const [precision, unit] of [
+      ['high', 2 ** -10],
+      ['medium', 2 ** -7],
+    ] as const) {
+      const off = Math.abs((await of(precision)) / exact - 1);
+      expect(off).toBeGreaterThan(0);
+      expect(off).toBeLessThan(4 * unit);
+    }
+    setMatmulPrecision('highest');
   });
 
   it.each<[string, TrainConfigInput]>([

@@ -44,7 +44,7 @@ __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t ro
 //   1. Every chunk of positions adds up those of one row, at the first of them, its leader (embeddingChunks).
 //   2. Leaders are counted for each row (there, too), and the counts added up to where each row's list begins (scanCounts).
 //   3. Leaders go to the list of their row (placeLeaders), in any order.
-//   4. One warp a row sorts its list and adds up the sums of its leaders (embeddingRows).
+//   4. One warp a row, or one block where that is long, sorts its list and adds up the sums of its leaders (embeddingRows).
 // Atomic additions are of whole numbers alone, so that nothing depends on their order.
 
 /** Positions of a chunk. */
@@ -117,25 +117,56 @@ __device__ inline void placeLeaders(const int32_t* index, const int32_t* leaders
   }
 }
 
+/** Leaders of a row from which on it is work for a whole block. */
+constexpr int32_t LONG = 64;
+
+/** Threads that make the gradient of a row together: this one's number, and how many there are. */
+struct Warp {
+  __device__ static int me() { return laneOf(); }
+  __device__ static int size() { return WARP; }
+  __device__ static void sync() { __syncwarp(); }
+};
+struct Block {
+  __device__ static int me() { return threadIdx.x; }
+  __device__ static int size() { return blockDim.x; }
+  __device__ static void sync() { __syncthreads(); }
+};
+
+template <typename Team, typename T>
+__device__ void embeddingRow(const T* sums, int32_t begin, int32_t end, const int32_t* lists, int32_t* sorted, T* to,
+                             int64_t n, int64_t accumulate) {
+  // The place of a leader is how many come before it.
+  for (int32_t i = begin + Team::me(); i < end; i += Team::size()) {
+    const int32_t leader = lists[i];
+    int32_t place = begin;
+    for (int32_t j = begin; j < end; j++) place += lists[j] < leader;
+    sorted[place] = leader;
+  }
+  Team::sync();
+  for (int64_t c = Team::me(); c < n; c += Team::size()) {
+    T sum = 0;
+    for (int32_t i = begin; i < end; i++) sum += sums[sorted[i] * n + c];
+    put(to, c, sum, accumulate);
+  }
+}
+
 /** `sorted` has room for as many as `lists`. */
 template <typename T>
 __device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_t* lists, int32_t* sorted, T* gradTable,
                               int64_t tableRows, int64_t n, int64_t accumulate) {
-  const int64_t warps = indexStep() / WARP;
-  for (int64_t row = firstIndex() / WARP; row < tableRows; row += warps) {
-    const int32_t begin = begins[row], end = begins[row + 1];
-    if (begin == end && accumulate) continue;
-    // The place of a leader is how many come before it.
-    for (int32_t i = begin + laneOf(); i < end; i += WARP) {
-      int32_t place = begin;
-      for (int32_t j = begin; j < end; j++) place += lists[j] < lists[i];
-      sorted[place] = lists[i];
+  const int warps = blockDim.x / WARP;
+  for (int64_t first = static_cast<int64_t>(blockIdx.x) * warps; first < tableRows;
+       first += static_cast<int64_t>(gridDim.x) * warps) {
+    const int64_t own = first + warpOf();
+    if (own < tableRows) {
+      const int32_t begin = begins[own], end = begins[own + 1];
+      if (end - begin < LONG && (begin < end || !accumulate))
+        embeddingRow<Warp>(sums, begin, end, lists, sorted, gradTable + own * n, n, accumulate);
     }
-    __syncwarp();
-    for (int64_t c = laneOf(); c < n; c += WARP) {
-      T sum = 0;
-      for (int32_t i = begin; i < end; i++) sum += sums[sorted[i] * n + c];
-      put(gradTable, row * n + c, sum, accumulate);
+    for (int64_t row = first; row < first + warps && row < tableRows; row++) {
+      const int32_t begin = begins[row], end = begins[row + 1];
+      if (end - begin >= LONG)
+        embeddingRow<Block>(sums, begin, end, lists, sorted, gradTable + row * n, n, accumulate);
     }
   }
 }

@@ -86,7 +86,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
     __syncthreads();
   }
 
-  const Dropout<T> mask(epilogue.dropout, epilogue.low, epilogue.high, epilogue.lowAt);
+  auto mask = epilogue.mask();
 #pragma unroll
   for (int i = 0; i < PARTS * 4; i++)
 #pragma unroll
@@ -102,7 +102,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
 /** Adds up the slices of every element, in their order. */
 template <typename T>
 __device__ void matmulSlices(const Product& product, T* y, const Epilogue<T>& epilogue, const T* partial) {
-  const Dropout<T> mask(epilogue.dropout, epilogue.low, epilogue.high, epilogue.lowAt);
+  auto mask = epilogue.mask();
   const int64_t each = product.m * product.n;
   const int64_t all = product.strideC == 0 ? each : each * product.batch;
   for (int64_t i = firstIndex(); i < all; i += indexStep()) {

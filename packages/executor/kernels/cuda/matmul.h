@@ -21,8 +21,10 @@ struct Epilogue {
   const double* lowAt;
   int64_t accumulate;
 
+  __device__ DropoutInOrder<T> mask() const { return DropoutInOrder<T>(Dropout<T>(dropout, low, high, lowAt)); }
+
   /** Element `i` of the result, of column `column`. */
-  __device__ void write(T* y, int64_t i, int64_t column, T sum, const Dropout<T>& mask) const {
+  __device__ void write(T* y, int64_t i, int64_t column, T sum, DropoutInOrder<T>& mask) const {
     if (bias) sum += bias[column];
     if (preactivation) preactivation[i] = sum;
     if (activation != 0) sum = activation == 1 ? gelu(sum) : geluTanh(sum);
@@ -35,9 +37,12 @@ struct Epilogue {
 /**
  * What a block makes: rows and columns from where on, of which matrix, and the tiles along k that it adds up, of one
  * matrix or of all where they share their result. The grid has one dimension, the only one that is long enough for any
- * product: (matrices with a result of their own) × slices × row tiles × column tiles.
+ * product: (matrices with a result of their own) × slices × tiles of results. Blocks that run at the same time take tiles
+ * that are near each other, GROUP of them below each other before the next column, so that they find most of what they
+ * read in the cache.
  */
 struct Tiles {
+  static constexpr int64_t GROUP = 16;
   int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;
 
   /** Tiles of `size` × `size` results, `depth` along k. */
@@ -45,10 +50,13 @@ struct Tiles {
     const bool shared = p.strideC == 0;
     const int64_t rowTiles = (p.m + size - 1) / size, columnTiles = (p.n + size - 1) / size;
     int64_t rest = blockIdx.x;
-    columns = rest % columnTiles * size;
-    rest /= columnTiles;
-    rows = rest % rowTiles * size;
-    rest /= rowTiles;
+    const int64_t tile = rest % (rowTiles * columnTiles);
+    rest /= rowTiles * columnTiles;
+    const int64_t above = tile / (GROUP * columnTiles) * GROUP;
+    const int64_t height = rowTiles - above < GROUP ? rowTiles - above : GROUP;
+    const int64_t within = tile - above * columnTiles;
+    rows = (above + within % height) * size;
+    columns = within / height * size;
     slice = rest % p.slices;
     matrix = rest / p.slices;
     matrices = shared ? 1 : p.batch;

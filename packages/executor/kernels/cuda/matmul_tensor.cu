@@ -14,7 +14,7 @@ constexpr int COUNT = SIZE * WORDS / THREADS;
 
 struct Bf16 {
   static constexpr int PER_WORD = 2;
-  __device__ static uint32_t pack(const float (&x)[2]) { return roundBf16(x[0]) | roundBf16(x[1]) << 16; }
+  __device__ static uint32_t pack(const float (&x)[2]) { return roundBf16(x[0], x[1]); }
   __device__ static void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     multiplyBf16(sums, a, b0, b1);
   }
@@ -112,7 +112,7 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
     __syncthreads();
   }
 
-  const Dropout<float> mask(epilogue.dropout, epilogue.low, epilogue.high, epilogue.lowAt);
+  auto mask = epilogue.mask();
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; i++)
 #pragma unroll

@@ -24,9 +24,15 @@ __device__ inline Words philox(uint32_t k0, uint32_t k1, uint64_t counter) {
   return {{c0, c1, c2, c3}};
 }
 
-/** Word i of a stream. Called, not inlined: epilogues have it for each of up to 64 results of a thread. */
-[[maybe_unused]] __device__ __noinline__ uint32_t wordOf(uint32_t k0, uint32_t k1, int64_t i) {
-  return philox(k0, k1, static_cast<uint64_t>(i) / 4).word[i % 4];
+/** Words 4·block … 4·block + 3 of a stream. Called, not inlined: it is long. */
+[[maybe_unused]] __device__ __noinline__ Words wordsOf(uint32_t k0, uint32_t k1, int64_t block) {
+  return philox(k0, k1, static_cast<uint64_t>(block));
+}
+
+/** Word i of four; chosen, as an array that is indexed would lie in memory. */
+__device__ inline uint32_t wordOf(const Words& words, int64_t i) {
+  const uint32_t even = i & 2 ? words.word[2] : words.word[0], odd = i & 2 ? words.word[3] : words.word[1];
+  return i & 1 ? odd : even;
 }
 
 /**
@@ -46,7 +52,28 @@ struct Dropout {
 
   /** What element i is multiplied by. */
   __device__ T factor(int64_t i) const {
-    return threshold == 0 ? T(1) : wordOf(k0, k1, i) >= threshold ? scale : T(0);
+    return threshold == 0 ? T(1) : factor(wordsOf(k0, k1, i / 4), i);
+  }
+  /** The same, from the words that have its own. */
+  __device__ T factor(const Words& words, int64_t i) const { return wordOf(words, i) >= threshold ? scale : T(0); }
+};
+
+/** The same for elements that are asked in their order: four of them in a row take one call of the generator. */
+template <typename T>
+struct DropoutInOrder {
+  const Dropout<T> mask;
+  int64_t block = -1;
+  Words words = {};
+
+  __device__ explicit DropoutInOrder(const Dropout<T>& mask) : mask(mask) {}
+
+  __device__ T factor(int64_t i) {
+    if (mask.threshold == 0) return T(1);
+    if (i / 4 != block) {
+      block = i / 4;
+      words = wordsOf(mask.k0, mask.k1, block);
+    }
+    return mask.factor(words, i);
   }
 };
 

@@ -47,16 +47,16 @@ __device__ inline uint32_t roundTf32(float x) {
 #endif
 }
 
-}  // namespace
+/** Two numbers as bf16, to nearest, ties to even, the first one in the low half. */
+__device__ inline uint32_t roundBf16(float low, float high) {
+#if __CUDA_ARCH__ >= 800
+  uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+#else
+  return (__float_as_uint(low) >> 16) | (__float_as_uint(high) & 0xffff0000u);
 #endif
-
-namespace {
-
-/** x as bf16, to nearest, ties to even; a NaN stays one. */
-__device__ inline uint32_t roundBf16(float x) {
-  const uint32_t bits = __float_as_uint(x);
-  if (x != x) return bits >> 16 | 0x40;
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
 }  // namespace
+#endif

@@ -1,14 +1,14 @@
 // The functions of CUDA's driver API that the backend calls (CUDA Driver API reference manual), on the memory of this
-// process and with the fibers of fibers.cpp for a device. Work is done when it is asked for; an event is not yet there
-// the first time it is asked for, as on a device.
+// process and with the fibers of fibers.cpp for a device. Work is done when something waits for it, the latest that a device
+// may be: memory that is used again too early shows. An event is not yet there the first time it is asked for.
 //
 // DAG_CUDA_EMULATOR_MEMORY: bytes of the device, 4 GiB where left out. DAG_CUDA_EMULATOR_FAIL=function:code[:calls]:
 // that function gives that error, after so many calls that it does not. An error that loses a real device's context
 // stays.
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -71,7 +71,7 @@ const Named* named(int code) {
 }
 
 /** Errors after which a context is of no use. */
-bool losesContext(int code) { return code == ECC_UNCORRECTABLE || (code >= ILLEGAL_ADDRESS && code <= LAUNCH_FAILED); }
+bool losesContext(int code) { return code == ECC_UNCORRECTABLE || code == ILLEGAL_ADDRESS || code == LAUNCH_FAILED; }
 
 int lost = SUCCESS;
 bool initialized = false;
@@ -133,6 +133,18 @@ int fail(int code, const char* why) {
   return code;
 }
 
+/** Work that was asked for and not done yet, in order. */
+std::vector<std::function<int()>> queue;
+
+/** Does it; → the first error. */
+int finish() {
+  std::vector<std::function<int()>> work;
+  work.swap(queue);
+  for (const auto& each : work)
+    if (const int code = each(); code != SUCCESS) return code;
+  return SUCCESS;
+}
+
 struct Graph {
   std::vector<std::function<int()>> work;
 };
@@ -167,7 +179,6 @@ int refuseStrictCapture() { return captured && captured->mode != RELAXED ? refus
 /** Kernels that were launched by themselves, launches of graphs, and graphs that are not destroyed yet. */
 long kernelLaunches = 0, graphLaunches = 0, graphs = 0;
 struct Event {
-  std::chrono::steady_clock::time_point at;
   bool asked = false;
 };
 struct Module {
@@ -176,7 +187,10 @@ struct Module {
 
 int submit(void* stream, std::function<int()> work) {
   Stream* const s = static_cast<Stream*>(stream);
-  if (!s || !s->capturing) return work();
+  if (!s || !s->capturing) {
+    queue.push_back(std::move(work));
+    return SUCCESS;
+  }
   if (s->invalidated) return STREAM_CAPTURE_INVALIDATED;
   s->capturing->work.push_back(std::move(work));
   return SUCCESS;
@@ -242,6 +256,7 @@ API cuDeviceGetName(char* name, int length, int) {
 API cuDeviceGetAttribute(int* value, int attribute, int) {
   BEGIN;
   switch (attribute) {
+    case 13: *value = 1'000'000; return SUCCESS;  // clock rate in kHz
     case 16: *value = 2; return SUCCESS;          // multiprocessors
     case 75: *value = 8; return SUCCESS;          // compute capability
     case 76: *value = 0; return SUCCESS;
@@ -275,9 +290,13 @@ API cuModuleGetFunction(void** function, void*, const char* name) {
   *function = const_cast<emulator::Entry*>(entry);
   return SUCCESS;
 }
+/** Dynamic shared memory that a kernel may have beyond what all may. */
+static std::map<void*, int> sharedAllowed;
 API cuFuncSetAttribute(void* function, int attribute, int value) {
   BEGIN;
-  return function && attribute == 8 && value <= 163 << 10 ? SUCCESS : INVALID_VALUE;
+  if (!function || attribute != 8 || value > 163 << 10) return INVALID_VALUE;
+  sharedAllowed[function] = value;
+  return SUCCESS;
 }
 
 API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
@@ -297,6 +316,7 @@ API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
 API cuMemFree_v2(unsigned long long address) {
   BEGIN;
   RELAXED_AT_MOST;
+  if (const int code = finish(); code != SUCCESS) return code;
   const auto found = blocks.find(reinterpret_cast<char*>(address));
   if (found == blocks.end()) return INVALID_VALUE;
   used -= found->second;
@@ -355,7 +375,7 @@ API cuStreamCreate(void** stream, unsigned) {
 API cuStreamSynchronize(void*) {
   BEGIN;
   NOT_CAPTURED;
-  return SUCCESS;
+  return finish();
 }
 API cuStreamBeginCapture_v2(void* stream, int mode) {
   BEGIN;
@@ -390,8 +410,8 @@ API cuGraphLaunch(void* executable, void*) {
   BEGIN;
   NOT_CAPTURED;
   graphLaunches++;
-  for (const auto& work : static_cast<Executable*>(executable)->work)
-    if (const int code = work(); code != SUCCESS) return code;
+  const auto& work = static_cast<Executable*>(executable)->work;
+  queue.insert(queue.end(), work.begin(), work.end());
   return SUCCESS;
 }
 API cuGraphExecDestroy(void* executable) {
@@ -412,31 +432,23 @@ API cuEventCreate(void** event, unsigned) {
   *event = new Event;
   return SUCCESS;
 }
-API cuEventRecord(void* event, void* stream) {
+API cuEventRecord(void* event, void*) {
   BEGIN;
-  return submit(stream, [=] {
-    *static_cast<Event*>(event) = {std::chrono::steady_clock::now(), false};
-    return static_cast<int>(SUCCESS);
-  });
+  static_cast<Event*>(event)->asked = false;
+  return SUCCESS;
 }
 API cuEventQuery(void* event) {
   BEGIN;
   RELAXED_AT_MOST;
   Event* const e = static_cast<Event*>(event);
-  if (e->asked) return SUCCESS;
+  if (e->asked) return finish();
   e->asked = true;
   return NOT_READY;
 }
 API cuEventSynchronize(void*) {
   BEGIN;
   RELAXED_AT_MOST;
-  return SUCCESS;
-}
-API cuEventElapsedTime(float* milliseconds, void* from, void* to) {
-  BEGIN;
-  const auto passed = static_cast<Event*>(to)->at - static_cast<Event*>(from)->at;
-  *milliseconds = std::chrono::duration<float, std::milli>(passed).count();
-  return SUCCESS;
+  return finish();
 }
 API cuEventDestroy_v2(void* event) {
   BEGIN;
@@ -451,6 +463,9 @@ API cuLaunchKernel(void* function, unsigned gridX, unsigned gridY, unsigned grid
   const unsigned threads = blockX * blockY * blockZ;
   const bool fits = gridX > 0 && gridY > 0 && gridZ > 0 && gridY <= 65535 && gridZ <= 65535;
   if (!entry || !fits || threads == 0 || threads > entry->maxThreads) return INVALID_VALUE;
+  const auto allowed = sharedAllowed.find(function);
+  if (sharedBytes > static_cast<unsigned>(allowed == sharedAllowed.end() ? 48 << 10 : allowed->second))
+    return INVALID_VALUE;
   const emulator::Dim grid{gridX, gridY, gridZ}, block{blockX, blockY, blockZ};
   const emulator::Launch launch{entry->kernel(parameters), grid, block, sharedBytes};
   if (!captured) kernelLaunches++;

@@ -48,10 +48,11 @@ const NO_DEVICE = 100;
 const INVALID_IMAGE = 200;
 const NO_BINARY_FOR_GPU = 209;
 export const NOT_READY = 600;
-/** From here to LAUNCH_FAILED, and ECC_UNCORRECTABLE: errors after which the device is lost to this process. */
-const ILLEGAL_ADDRESS = 700;
-const LAUNCH_FAILED = 719;
-const ECC_UNCORRECTABLE = 214;
+/**
+ * Errors after which the device is lost to this process, as cuda.h says of each: uncorrectable ECC, contained; illegal address,
+ * launch timeout, context destroyed, assert; hardware stack to launch failed; tensor memory leak.
+ */
+const LOST = new Set([214, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721]);
 
 /** CUDA's version with which the kernels are built: 1000·major + 10·minor, as the driver gives its own. */
 const NEEDED = 13000;
@@ -114,10 +115,9 @@ export class Driver {
   /** What an error of `what` is about. */
   error(code: number, what: string): ExecutorError {
     const [name, text] = [this.#text('cuGetErrorName', code), this.#text('cuGetErrorString', code)];
-    const lost =
-      code === ECC_UNCORRECTABLE || (code >= ILLEGAL_ADDRESS && code <= LAUNCH_FAILED)
-        ? '; the device is lost to this process (CUDA_LAUNCH_BLOCKING=1 shows which kernel it was)'
-        : '';
+    const lost = LOST.has(code)
+      ? '; the device is lost to this process (CUDA_LAUNCH_BLOCKING=1 shows which kernel it was)'
+      : '';
     const hint = HINTS[code];
     return new ExecutorError('device', `cuda: ${what} failed: ${name} (${text})${hint ? `; ${hint}` : lost}`);
   }

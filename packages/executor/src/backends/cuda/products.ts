@@ -89,7 +89,8 @@ export function products(
     // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
     // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
     const tiles = Math.ceil(k / DEPTH) * (strideC === 0 ? batch : 1);
-    const wanted = transposeA || strideC === 0 ? Math.min(PARALLEL / blocks(64), tiles / TILES_OF_SLICE) : 1;
+    const addsRows = transposeA || (strideC === 0 && batch > 1);
+    const wanted = addsRows ? Math.min(PARALLEL / blocks(64), tiles / TILES_OF_SLICE) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
     const product = [
       batch,
