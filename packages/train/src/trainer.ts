@@ -17,7 +17,7 @@ import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { alone, type Communicator } from './mpi/communicator.js';
 import { checkSameWeights, shareCores } from './mpi/shares.js';
-import { sumByName, sumGradients } from './mpi/sums.js';
+import { sparseGradient, sumByName, sumGradients } from './mpi/sums.js';
 import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
 import { learning, NEVER, save, start, withWayOut, type Run, type Trainable } from './run.js';
@@ -222,6 +222,15 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
     p.grad ??= zeros(p.shape, { device: p.device });
     p.zeroGrad();
   }
+  const { embedding } = task;
+  const sparse =
+    embedding && size > 1
+      ? await sparseGradient(
+          embedding,
+          micro.flatMap(({ tokens }) => [...tokens]),
+          communicator,
+        )
+      : null;
   const told = micro.map((batch, i) =>
     scope(() => {
       // No two micro-batches have the same masks.
@@ -230,8 +239,6 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
       return { names, values: affine(values, 1) };
     }),
   );
-  const { embedding } = task;
-  const sparse = embedding && { parameter: embedding, rows: micro.flatMap(({ tokens }) => [...tokens]) };
   await sumGradients(parameters.values(), sparse, communicator);
   run.batches += size * accumulate;
   run.step++;

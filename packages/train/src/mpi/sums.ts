@@ -1,4 +1,4 @@
-import { embedding, scope, tensor, type Tensor } from '@dag/executor';
+import { affine, embedding, scope, tensor, type Tensor } from '@dag/executor';
 import type { Communicator } from './communicator.js';
 
 /** Numbers by name, each the sum over all ranks, which have the same names in the same order. */
@@ -11,10 +11,36 @@ export async function sumByName<N extends object>(numbers: N, communicator: Comm
 /** Gradients are summed by as many numbers at a time, 32 MiB: few waits, and little memory beside the model's. */
 const BUCKET = 2 ** 23;
 
-/** A parameter (R, C) of whose gradient all rows are zero but those that this rank names, in any order and any number of times. */
+/** A parameter (R, C) of whose gradient all rows are zero but those that some rank names, ascending. */
 export interface SparseGradient {
   readonly parameter: Tensor;
-  readonly rows: Iterable<number>;
+  readonly rows: Int32Array;
+}
+
+/**
+ * The gradient of an embedding whose rows `own` this rank's texts read, in any order and any number of times: of fifty thousand
+ * tokens a step reads some hundred, and the others need not be sent.
+ */
+export async function sparseGradient(
+  parameter: Tensor,
+  own: Iterable<number>,
+  communicator: Communicator,
+): Promise<SparseGradient> {
+  const ranksWith = new Float32Array(parameter.shape[0]!);
+  for (const row of own) ranksWith[row] = 1;
+  await communicator.sumInPlace(ranksWith);
+  const rows: number[] = [];
+  ranksWith.forEach((count, row) => {
+    if (count > 0) rows.push(row);
+  });
+  return { parameter, rows: Int32Array.from(rows) };
+}
+
+/** Numbers of a gradient that are summed over all ranks. */
+interface Part {
+  readonly size: number;
+  read(): ArrayLike<number>;
+  write(sums: Float32Array): void;
 }
 
 /**
@@ -27,48 +53,56 @@ export async function sumGradients(
   communicator: Communicator,
 ): Promise<void> {
   if (communicator.size === 1) return;
-  if (sparse) await sumRows(sparse, communicator);
-  const dense = [...parameters].filter((p) => p !== sparse?.parameter).map((p) => p.grad!);
-  for (const bucket of buckets(dense)) {
-    const sums = new Float32Array(bucket.reduce((size, gradient) => size + gradient.size, 0));
+  const dense = [...parameters].filter((p) => p !== sparse?.parameter).map((p) => whole(p.grad!));
+  for (const bucket of buckets(sparse ? [rowsOf(sparse), ...dense] : dense)) {
+    const sums = new Float32Array(bucket.reduce((size, part) => size + part.size, 0));
     let begin = 0;
-    for (const gradient of bucket) {
-      sums.set(gradient.dataSync(), begin);
-      begin += gradient.size;
+    for (const part of bucket) {
+      sums.set(part.read(), begin);
+      begin += part.size;
     }
     await communicator.sumInPlace(sums);
     begin = 0;
-    for (const gradient of bucket) gradient.set(sums.subarray(begin, (begin += gradient.size)));
+    for (const part of bucket) part.write(sums.subarray(begin, (begin += part.size)));
   }
 }
 
-/** Of an embedding of fifty thousand tokens a step reads some hundred: the others are not sent. */
-async function sumRows({ parameter, rows }: SparseGradient, communicator: Communicator): Promise<void> {
-  const { shape, device } = parameter;
-  const [count, width] = shape as [number, number];
-  const ranksWith = new Float32Array(count);
-  for (const row of rows) ranksWith[row] = 1;
-  await communicator.sumInPlace(ranksWith);
-  const used = Int32Array.from(ranksWith.keys()).filter((row) => ranksWith[row]! > 0);
-  const index = (): Tensor => tensor(used, [used.length], { dtype: 'i32', device });
-  const sums = Float32Array.from(scope(() => embedding(parameter.grad!, index()).dataSync()));
-  await communicator.sumInPlace(sums);
-  scope(() => {
-    parameter.zeroGrad();
-    embedding(parameter, index()).backward(tensor(sums, [used.length, width], { device }));
-  });
+const whole = (gradient: Tensor): Part => ({
+  size: gradient.size,
+  read: () => gradient.dataSync(),
+  write: (sums) => gradient.set(sums),
+});
+
+function rowsOf({ parameter, rows }: SparseGradient): Part {
+  const shape = [rows.length, parameter.shape[1]!] as const;
+  const { device } = parameter;
+  const index = tensor(rows, [rows.length], { dtype: 'i32', device });
+  const own = embedding(parameter.grad!, index);
+  return {
+    size: own.size,
+    read: () => own.dataSync(),
+    write: (sums) => {
+      scope(() => {
+        // To zero, and from there to the sums: adding what is missing would round, on each rank otherwise.
+        embedding(parameter, index).backward(affine(own, -1));
+        embedding(parameter, index).backward(tensor(sums, shape, { device }));
+      });
+      own.dispose();
+      index.dispose();
+    },
+  };
 }
 
-function buckets(gradients: readonly Tensor[]): Tensor[][] {
-  const all: Tensor[][] = [];
+function buckets(parts: readonly Part[]): Part[][] {
+  const all: Part[][] = [];
   let room = 0;
-  for (const gradient of gradients) {
-    if (room < gradient.size) {
+  for (const part of parts) {
+    if (room < part.size) {
       all.push([]);
       room = BUCKET;
     }
-    all.at(-1)!.push(gradient);
-    room -= gradient.size;
+    all.at(-1)!.push(part);
+    room -= part.size;
   }
   return all;
 }
