@@ -20,22 +20,38 @@
 namespace {
 
 /** Numbers `step` apart, as those of one graph lie among those of others. */
-template <typename T>
-struct Strided {
-  T* first;
+struct Numbers {
+  double* first;
   int64_t step;
-  DAG_DEVICE T& operator[](int64_t i) const { return first[i * step]; }
-  DAG_DEVICE Strided from(int64_t i) const { return {first + i * step, step}; }
+  DAG_DEVICE double& operator[](int64_t i) const { return first[i * step]; }
+  DAG_DEVICE Numbers from(int64_t i) const { return {first + i * step, step}; }
 };
-using Numbers = Strided<double>;
-/** Of a step, as they lie in memory: each is a double where it is read. */
-template <typename T>
-using CoefficientsOf = Strided<const T>;
-using Coefficients = CoefficientsOf<double>;
 
-/** The nodes of one graph: value, magnitude and sign of each, 2·depth long. */
+/** The nodes of one graph, 2·depth of them. Functions of a step take any such type. */
 struct Nodes {
-  Numbers value, magnitude, sign;
+  Numbers values, magnitudes, signs;
+  DAG_DEVICE double value(int j) const { return values[j]; }
+  DAG_DEVICE double magnitude(int j) const { return magnitudes[j]; }
+  DAG_DEVICE double sign(int j) const { return signs[j]; }
+  /** Comes before `log` of the first `count` nodes: a type may keep their logarithms. */
+  DAG_DEVICE void takeLogs(int) const {}
+  DAG_DEVICE double log(int j) const;
+};
+
+/** The coefficients of one step. Functions of a step take any such type. */
+struct Coefficients {
+  const double* first;
+  int64_t step;
+  DAG_DEVICE double operator[](int64_t j) const { return first[j * step]; }
+  DAG_DEVICE Coefficients from(int64_t j) const { return {first + j * step, step}; }
+  /** The first term, of a coefficient that is not 0, after node `j`; `count` where there is none. */
+  DAG_DEVICE int next(int j, int count) const {
+    do j++;
+    while (j < count && (*this)[j] == 0);
+    return j;
+  }
+  /** cos(π·O_j) of a term. */
+  DAG_DEVICE double cosPi(int j) const;
 };
 
 /** Where the gradients of one graph go, by value, magnitude and sign of each node. */
@@ -49,14 +65,16 @@ constexpr double MIN_NORMAL = 0x1p-1022;
 /** Coefficients up to this are that many factors; larger ones (never written by an expression) are one power. */
 constexpr double MAX_REPEATED = 16;
 constexpr double PI = 0x1.921fb54442d18p1;
-constexpr int64_t NONE = -1;
+constexpr int NONE = -1;
 
 DAG_DEVICE double absolute(double x) { return x < 0 ? -x : x; }
 
 DAG_DEVICE bool isFinite(double x) { return absolute(x) <= LARGEST; }
 
+/** By a sum that has no room for a fraction: a GPU converts to whole numbers at a sixteenth of the speed. */
 DAG_DEVICE bool isWhole(double x) {
-  return absolute(x) < 0x1p52 ? static_cast<double>(static_cast<int64_t>(x)) == x : isFinite(x);
+  const double size = absolute(x);
+  return size < 0x1p52 ? (size + 0x1p52) - 0x1p52 == size : isFinite(x);
 }
 
 /** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
@@ -80,12 +98,9 @@ DAG_DEVICE uint64_t wordOf(double x) {
   return word;
 }
 
-/** Sets node `k` to `value`; −0 counts as negative. */
-DAG_DEVICE void setNode(const Nodes& nodes, int64_t k, double value) {
-  nodes.value[k] = value;
-  nodes.magnitude[k] = bitsOf(wordOf(value) & ~(uint64_t{1} << 63));
-  nodes.sign[k] = value == value && wordOf(value) >> 63 ? -1 : 1;
-}
+/** The magnitude and the sign of a node that a step made; −0 counts as negative. */
+DAG_DEVICE double magnitudeOf(double value) { return bitsOf(wordOf(value) & ~(uint64_t{1} << 63)); }
+DAG_DEVICE double signOf(double value) { return value == value && wordOf(value) >> 63 ? -1 : 1; }
 
 /** x·2^exponent, where x is in [1, 4). */
 DAG_DEVICE double scaled(double x, double exponent) {
@@ -135,6 +150,9 @@ DAG_CALLED double powWhole(double m, double n) {
 
 /** m^x for m ≥ 0. */
 DAG_DEVICE double power(double m, double x) {
+  // What single and squared terms ask for, as powWhole gives it.
+  if (x == 0) return 1;
+  if (x == 1) return m;
   if (x >= 0 && isWhole(x)) return powWhole(m, x);
   return exp64(x * log64(m));
 }
@@ -146,18 +164,20 @@ DAG_DEVICE auto sinCosPi(double x) {
   return sinCosPi64(absolute(x) < 0x1p53 ? x - 2 * static_cast<double>(static_cast<int64_t>(x / 2)) : 0.0);
 }
 
-DAG_DEVICE double expectedSign(double s, double c) {
-  return s == 1 ? 1 : (1 + s) / 2 + (1 - s) / 2 * sinCosPi(c).cos;
+DAG_DEVICE double Nodes::log(int j) const { return log64(magnitudes[j]); }
+DAG_DEVICE double Coefficients::cosPi(int j) const { return sinCosPi((*this)[j]).cos; }
+
+template <typename O>
+DAG_DEVICE double expectedSign(double s, O coefficients, int j) {
+  return s == 1 ? 1 : (1 + s) / 2 + (1 - s) / 2 * coefficients.cosPi(j);
 }
 
-template <typename T>
-DAG_DEVICE double linearPart(const Nodes& nodes, CoefficientsOf<T> O, int64_t count) {
+template <typename N, typename C>
+DAG_DEVICE double linearPart(const N& nodes, C O, int count) {
   double sum = 0;
   bool first = true;
-  for (int64_t j = 0; j < count; j++) {
-    const double c = O[j];
-    if (c == 0) continue;
-    const double term = c * nodes.value[j];
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
+    const double term = O[j] * nodes.value(j);
     // Starting at the first term keeps −0: 0 + (−0) would be +0.
     sum = first ? term : sum + term;
     first = false;
@@ -165,131 +185,148 @@ DAG_DEVICE double linearPart(const Nodes& nodes, CoefficientsOf<T> O, int64_t co
   return sum;
 }
 
-enum class Terms { numerators, denominators, all };
+template <typename C>
+DAG_DEVICE bool areWhole(C O, int count) {
+  bool whole = true;
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) whole = whole && isWhole(O[j]);
+  return whole;
+}
 
-template <typename T>
-DAG_DEVICE double productOf(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, int64_t except, Terms terms, double start) {
-  double product = start;
-  for (int64_t j = 0; j < count; j++) {
+/** product · m^c for a whole c, factor by factor. */
+DAG_DEVICE double timesPower(double product, double m, double c) {
+  const double repeated = absolute(c);
+  const double factor = repeated > MAX_REPEATED ? powWhole(m, repeated) : m;
+  for (double n = repeated > MAX_REPEATED ? 1 : repeated; n > 0; n--)
+    product = c > 0 ? product * factor : product / factor;
+  return product;
+}
+
+/** E over all terms but `except`; `whole`: whether all coefficients are. */
+template <typename N, typename C>
+DAG_DEVICE double magnitudePart(N& nodes, C O, int count, int except, bool whole) {
+  if (!whole) {
+    nodes.takeLogs(count);
+    double sum = 0;
+    for (int j = O.next(NONE, count); j < count; j = O.next(j, count))
+      if (j != except) sum += O[j] * nodes.log(j);
+    return exp64(sum);
+  }
+  double numerators = 1, above = 0;
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
     const double c = O[j];
-    if (c == 0 || j == except || terms == (c > 0 ? Terms::denominators : Terms::numerators)) continue;
-    const double m = nodes.magnitude[j];
-    const double repeated = absolute(c);
-    const double factor = repeated > MAX_REPEATED ? powWhole(m, repeated) : m;
-    for (double n = repeated > MAX_REPEATED ? 1 : repeated; n > 0; n--)
-      product = c > 0 ? product * factor : product / factor;
+    if (!(c > 0) || j == except) continue;
+    above += c;
+    numerators = timesPower(numerators, nodes.magnitude(j), c);
+  }
+  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+  const bool inRange = above < 2 || (numerators >= MIN_NORMAL && numerators <= LARGEST);
+  double product = inRange ? numerators : 1;
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
+    const double c = O[j];
+    if (j != except && !(inRange && c > 0)) product = timesPower(product, nodes.magnitude(j), c);
   }
   return product;
 }
 
-/** E over all terms but `except`. */
-template <typename T>
-DAG_DEVICE double magnitudePart(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, int64_t except) {
-  bool whole = true;
-  double above = 0;
-  for (int64_t j = 0; j < count; j++) {
-    const double c = O[j];
-    if (!isWhole(c)) whole = false;
-    if (c > 0 && j != except) above += c;
-  }
-  if (!whole) {
-    double sum = 0;
-    for (int64_t j = 0; j < count; j++)
-      if (O[j] != 0 && j != except) sum += static_cast<double>(O[j]) * log64(nodes.magnitude[j]);
-    return exp64(sum);
-  }
-  const double numerators = productOf(nodes, O, count, except, Terms::numerators, 1);
-  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
-  const bool inRange = above < 2 || (numerators >= MIN_NORMAL && numerators <= LARGEST);
-  return inRange ? productOf(nodes, O, count, except, Terms::denominators, numerators)
-                 : productOf(nodes, O, count, except, Terms::all, 1);
-}
-
 /** Q over all terms but `except`. */
-template <typename T>
-DAG_DEVICE double signPart(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, int64_t except) {
+template <typename N, typename C>
+DAG_DEVICE double signPart(const N& nodes, C O, int count, int except) {
   double product = 1;
-  for (int64_t j = 0; j < count; j++)
-    if (O[j] != 0 && j != except) product *= expectedSign(nodes.sign[j], O[j]);
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count))
+    if (j != except) product *= expectedSign(nodes.sign(j), O, j);
   return product;
 }
 
 DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x; }
 
 /** The value of a step with gate `g` that reads nodes 0 … count−1; `limit` is e^maxLog. */
-template <typename T>
-DAG_DEVICE double stepValue(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, double g, double limit) {
+template <typename N, typename C>
+DAG_DEVICE double stepValue(N& nodes, C O, int count, double g, double limit) {
   if (g == 1) return linearPart(nodes, O, count);
-  const double product = atMost(magnitudePart(nodes, O, count, NONE), limit) * signPart(nodes, O, count, NONE);
+  const double magnitude = magnitudePart(nodes, O, count, NONE, areWhole(O, count));
+  const double product = atMost(magnitude, limit) * signPart(nodes, O, count, NONE);
   return g == 0 ? product : g * linearPart(nodes, O, count) + (1 - g) * product;
 }
 
-/** Adds the gradient of one step to `out`, sets that of its coefficients in `outO`; returns that of its gate. */
-template <typename T>
-DAG_DEVICE double stepBackward(const Nodes& nodes, CoefficientsOf<T> O, int64_t count, double g, double limit,
-                               double upstream, const NodeGradients& out, Numbers outO) {
-  const double toLinear = chain(upstream, g);
-  for (int64_t j = 0; j < count; j++) {
-    outO[j] = held(0 + chain(toLinear, nodes.value[j]));
-    out.value[j] = held(out.value[j] + chain(toLinear, O[j]));
-  }
-  const double magnitude = magnitudePart(nodes, O, count, NONE);
+/**
+ * Adds the gradient of one step to `out`, those of signs for the first `initial` nodes alone: no other is read. Sets that
+ * of its coefficients in `outO`; returns that of its gate.
+ */
+template <typename N, typename C>
+DAG_DEVICE double stepBackward(N& nodes, C O, int count, int initial, double g, double limit, double upstream,
+                               const NodeGradients& out, Numbers outO) {
+  const bool whole = areWhole(O, count);
+  const double magnitude = magnitudePart(nodes, O, count, NONE, whole);
   const double E = atMost(magnitude, limit);
   const double Q = signPart(nodes, O, count, NONE);
+  const double toLinear = chain(upstream, g);
   const double toLog = chain(upstream, 1 - g);
   const bool clamped = magnitude > limit;
-  for (int64_t j = 0; toLog != 0 && j < count; j++) {
+  const double toSum = clamped ? 0 : chain(toLog, E * Q);
+  if (toSum != 0) nodes.takeLogs(count);
+  for (int j = 0; j < count; j++) {
+    const double sum = 0 + chain(toLinear, nodes.value(j));
+    outO[j] = toSum != 0 && nodes.magnitude(j) != 0 ? held(sum + chain(toSum, nodes.log(j))) : sum;
+  }
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
     const double c = O[j];
-    const double m = nodes.magnitude[j];
-    const double s = nodes.sign[j];
-    if (!clamped && m != 0) outO[j] = held(outO[j] + chain(chain(toLog, E * Q), log64(m)));
-    if (c == 0) continue;
+    out.value[j] = held(out.value[j] + chain(toLinear, c));
+    if (toLog == 0) continue;
+    const double m = nodes.magnitude(j);
+    const double s = nodes.sign(j);
     if (!clamped) {
       // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
-      const double toMagnitude = c < 0 ? chain(chain(toLog, E * Q), c / m)
-                                       : chain(chain(toLog, magnitudePart(nodes, O, count, j) * Q), c * power(m, c - 1));
+      const double toMagnitude =
+          c < 0 ? chain(toSum, c / m)
+                : chain(chain(toLog, magnitudePart(nodes, O, count, j, whole) * Q), c * power(m, c - 1));
       out.magnitude[j] = held(out.magnitude[j] + toMagnitude);
     }
+    const bool turns = s != 1 && !isWhole(c);
+    if (j >= initial && !turns) continue;
     const double others = chain(toLog, E * signPart(nodes, O, count, j));
-    const auto turned = sinCosPi(c);
-    out.sign[j] = held(out.sign[j] + chain(others, (1 - turned.cos) / 2));
-    if (s != 1 && !isWhole(c)) outO[j] = held(outO[j] - chain(others, (1 - s) / 2 * PI * turned.sin));
+    if (j < initial) out.sign[j] = held(out.sign[j] + chain(others, (1 - O.cosPi(j)) / 2));
+    if (turns) outO[j] = held(outO[j] - chain(others, (1 - s) / 2 * PI * sinCosPi(c).sin));
   }
   return chain(upstream, linearPart(nodes, O, count) - E * Q);
 }
 
 /** Makes the intermediate nodes of a graph from its initial ones. */
-DAG_DEVICE void runGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coefficients G, double limit) {
-  for (int64_t i = 0; i < depth; i++)
-    setNode(nodes, depth + i, stepValue(nodes, O.from(i * 2 * depth), depth + i, G[i], limit));
+DAG_DEVICE void runGraph(const Nodes& nodes, int depth, Coefficients O, Coefficients G, double limit) {
+  for (int i = 0; i < depth; i++) {
+    const int k = depth + i;
+    const double value = stepValue(nodes, O.from(i * 2 * depth), k, G[i], limit);
+    nodes.values[k] = value;
+    nodes.magnitudes[k] = magnitudeOf(value);
+    nodes.signs[k] = signOf(value);
+  }
 }
 
 /**
  * Sets the gradients of upstream · value: `out.magnitude` and `out.sign` of the initial nodes, `outO` of the coefficients
  * that are read, `outG`. The rest of `out` is used on the way.
  */
-DAG_DEVICE void differentiateGraph(const Nodes& nodes, int64_t depth, Coefficients O, Coefficients G, double limit,
+DAG_DEVICE void differentiateGraph(const Nodes& nodes, int depth, Coefficients O, Coefficients G, double limit,
                                    double upstream, const NodeGradients& out, Numbers outO, Numbers outG) {
-  const int64_t width = 2 * depth;
-  for (int64_t j = 0; j < width; j++) out.value[j] = out.magnitude[j] = out.sign[j] = 0;
+  const int width = 2 * depth;
+  for (int j = 0; j < width; j++) out.value[j] = out.magnitude[j] = out.sign[j] = 0;
   if (width > 0) out.value[width - 1] = upstream;
-  for (int64_t i = depth - 1; i >= 0; i--) {
-    const int64_t k = depth + i;
+  for (int i = depth - 1; i >= 0; i--) {
+    const int k = depth + i;
     // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-    const double total = held(out.value[k] + out.magnitude[k] * nodes.sign[k]);
+    const double total = held(out.value[k] + out.magnitude[k] * nodes.sign(k));
     if (total == 0) {
-      for (int64_t j = 0; j < k; j++) outO[i * width + j] = 0;
+      for (int j = 0; j < k; j++) outO[i * width + j] = 0;
       outG[i] = 0;
       continue;
     }
     // 0 + x: a gradient that is zero is never −0.
-    outG[i] = 0 + stepBackward(nodes, O.from(i * width), k, G[i], limit, total, out, outO.from(i * width));
+    outG[i] = 0 + stepBackward(nodes, O.from(i * width), k, depth, G[i], limit, total, out, outO.from(i * width));
   }
   const bool none = upstream == 0;
-  for (int64_t j = 0; j < depth; j++) {
+  for (int j = 0; j < depth; j++) {
     const double value = out.value[j];
-    out.magnitude[j] = none ? 0 : 0 + held(out.magnitude[j] + value * nodes.sign[j]);
-    out.sign[j] = none ? 0 : 0 + held(out.sign[j] + value * nodes.magnitude[j]);
+    out.magnitude[j] = none ? 0 : 0 + held(out.magnitude[j] + value * nodes.sign(j));
+    out.sign[j] = none ? 0 : 0 + held(out.sign[j] + value * nodes.magnitude(j));
   }
 }
 

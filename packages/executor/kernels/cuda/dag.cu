@@ -1,15 +1,23 @@
 // Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
 //
-// A block reads the rows of its graphs as they lie in memory, every thread a neighbour of the last one's number, and
-// puts them in shared memory: numbers of nodes so that those of one node are neighbours, plans with rows of an odd
-// length. Either way a thread then finds its own in a bank that no other one of its warp wants. Gradients go back the
-// same way, those of coefficients in the place of the coefficients. Plans that are too large for that (`direct`) are
-// read where they lie, and the nodes are in global memory.
+// A block is one warp with 32 graphs at a time, so that all its barriers are those of a warp and nobody waits for others.
+// It reads rows as they lie in memory, every thread a neighbour of the last one's numbers, and puts them in shared memory:
+// the initial nodes and gates of its graphs, but of a plan the coefficients of one step at a time (backward has them come
+// again, from L2). A graph takes little room so, whatever its depth, and many warps fit on a multiprocessor: one at D = 4
+// has 10 KB for f32. Gradients go back the same way.
+//
+// Banks: a row has an odd number of words, so that the same number of all graphs lies in all banks. What a thread works
+// with, as it takes the terms of its graph in an order of its own, is in a column of the thread's, which is one bank
+// whichever number it takes.
 #include "common.h"
 
-#ifndef DAG_EMULATED
+#ifdef DAG_EMULATED
+#define DAG_BOUNDS WARP
+#else
 #define DAG_DEVICE inline __device__
 #define DAG_CALLED __noinline__ __device__
+/** Threads of a block, and blocks of a multiprocessor that registers must do for. */
+#define DAG_BOUNDS WARP, 16
 #endif
 
 namespace {
@@ -49,18 +57,18 @@ struct Graphs {
   int64_t shared;
   double limit;
   double* partial;
-  /** Of `direct`: doubles that `Work` has for every thread of the grid. */
-  double* scratch;
+  /** Memory of `scratchBytes` for each block instead of shared memory, where that is too small; else null. */
+  char* scratch;
+  int64_t scratchBytes;
 };
 
 __device__ inline double largest(float) { return 0x1.fffffep127; }
 __device__ inline double largest(double) { return LARGEST; }
 
-/** to[i] (+)= gradient, within what T can hold. */
+/** x (+)= gradient, within what T can hold. */
 template <typename T>
-__device__ void putHeld(T* to, int64_t i, double gradient, bool accumulate) {
-  const double sum = accumulate ? to[i] + held(gradient) : gradient;
-  to[i] = static_cast<T>(held(sum, largest(T())));
+__device__ T heldSum(T x, double gradient, bool accumulate) {
+  return static_cast<T>(held(accumulate ? x + held(gradient) : gradient, largest(T())));
 }
 
 /** A sum that stays finite. */
@@ -68,195 +76,297 @@ struct HeldSum {
   __device__ static double of(double a, double b) { return held(a + b); }
 };
 
-/** The numbers of one thread's graph: of 2·depth nodes each, `step` apart. Forward needs the first three of them. */
-struct Work {
-  static constexpr int FORWARD = 3, OUT_ROW = 6, ALL = 7;
-  Nodes nodes;
-  NodeGradients out;
-  /** Gradients of the coefficients of the step at hand. */
-  Numbers outRow;
+/** Numbers that are read and written as one. */
+template <typename T, int N>
+struct alignas(N * sizeof(T)) Piece {
+  T of[N];
+};
+/** How many those are in rows of that many: 16 bytes where all begin at a multiple of them. */
+template <typename T, int COLUMNS>
+constexpr int PIECE = COLUMNS > 0 && COLUMNS * sizeof(T) % 16 == 0 ? 16 / sizeof(T) : 1;
 
-  __device__ Work(double* first, int64_t step, int64_t width) {
-    const auto array = [&](int i) { return Numbers{first + i * width * step, step}; };
-    nodes = {array(0), array(1), array(2)};
-    out = {array(3), array(4), array(5)};
-    outRow = array(OUT_ROW);
+/** Pieces that a thread has on their way at a time. */
+constexpr int BATCH = 4;
+
+/** use(row, i, read(row, i)) for i in 0 … columns − 1 of all rows, neighbours by neighbouring threads. */
+template <typename Read, typename Use>
+__device__ void forRows(int rows, int columns, const Read& read, const Use& use) {
+  // 32 further on, without a division.
+  const int down = WARP / columns, along = WARP % columns;
+  int row = laneOf() / columns, column = laneOf() % columns;
+  while (row < rows) {
+    decltype(read(0, 0)) pieces[BATCH] = {};
+    int rowOf[BATCH], columnOf[BATCH];
+#pragma unroll
+    for (int b = 0; b < BATCH; b++) {
+      rowOf[b] = row, columnOf[b] = column;
+      if (row < rows) pieces[b] = read(row, column);
+      row += down, column += along;
+      if (column >= columns) row++, column -= columns;
+    }
+#pragma unroll
+    for (int b = 0; b < BATCH; b++)
+      if (rowOf[b] < rows) use(rowOf[b], columnOf[b], pieces[b]);
+  }
+}
+
+/** to[row·toStride + i] = from[row·stride + i], i < columns. COLUMNS: that many, 0 where it is known only at run time. */
+template <int COLUMNS, typename T>
+__device__ void readRows(const T* from, int64_t stride, int rows, int columns, T* to, int toStride) {
+  constexpr int N = PIECE<T, COLUMNS>;
+  using P = Piece<T, N>;
+  forRows(
+      rows, (COLUMNS ? COLUMNS : columns) / N,
+      [&](int row, int i) { return *reinterpret_cast<const P*>(from + row * stride + i * N); },
+      [&](int row, int i, const P& piece) {
+#pragma unroll
+        for (int n = 0; n < N; n++) to[row * toStride + i * N + n] = piece.of[n];
+      });
+}
+
+/** to[row·stride + i] (+)= gradient(row, i), i < columns; `to` null: not wanted. */
+template <int COLUMNS, typename T, typename Gradient>
+__device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool accumulate, const Gradient& gradient) {
+  constexpr int N = PIECE<T, COLUMNS>;
+  using P = Piece<T, N>;
+  if (!to) return;
+  forRows(
+      rows, (COLUMNS ? COLUMNS : columns) / N,
+      [&](int row, int i) { return accumulate ? *reinterpret_cast<const P*>(to + row * stride + i * N) : P(); },
+      [&](int row, int i, P piece) {
+#pragma unroll
+        for (int n = 0; n < N; n++) piece.of[n] = heldSum(piece.of[n], gradient(row, i * N + n), accumulate);
+        *reinterpret_cast<P*>(to + row * stride + i * N) = piece;
+      });
+}
+
+#ifdef DAG_EMULATED
+inline void prefetch(const void*) {}
+inline int lowestBit(uint32_t word) { return __builtin_ctz(word); }
+#else
+__device__ inline void prefetch(const void* line) { asm volatile("prefetch.global.L2 [%0];" ::"l"(line)); }
+__device__ inline int lowestBit(uint32_t word) { return __ffs(word) - 1; }
+#endif
+
+/** Has L2 read the plans of a warp as they lie: the steps come from there one by one, each a part of every line. */
+template <typename T>
+__device__ void prefetchPlans(const T* O, int64_t length) {
+  constexpr int LINE = 128 / sizeof(T);
+  for (int64_t i = laneOf() * LINE; i < length; i += WARP * LINE) prefetch(O + i);
+}
+
+/** The nodes of one graph: the initial ones as they came, the values of the others, and logarithms once they were asked for. */
+template <typename T>
+struct GraphNodes {
+  const T *magnitudes, *signs;
+  int depth;
+  Numbers made, logs;
+  int known = 0;
+
+  __device__ double magnitude(int j) const {
+    return j < depth ? static_cast<double>(magnitudes[j]) : magnitudeOf(made[j - depth]);
+  }
+  __device__ double sign(int j) const { return j < depth ? static_cast<double>(signs[j]) : signOf(made[j - depth]); }
+  __device__ double value(int j) const {
+    return j < depth ? static_cast<double>(signs[j]) * magnitudes[j] : made[j - depth];
+  }
+  __device__ double log(int j) const { return logs[j]; }
+  __device__ void takeLogs(int count) {
+    for (; known < count; known++) logs[known] = log64(magnitude(known));
   }
 };
 
-/** Σ of `x` over the graphs of a block, for one warp: x[0 … count − 1]. */
-__device__ inline double sumOverGraphs(const double* x, int count) {
-  double sum = 0;
-  for (int i = laneOf(); i < count; i += WARP) sum = HeldSum::of(sum, x[i]);
-  return combineWarp<HeldSum>(sum);
-}
+/** The coefficients of one step, those of up to 32 nodes where FEW. KEPT: with their cosines. */
+template <typename T, bool FEW, bool KEPT>
+struct Row {
+  const T* first;
+  /** cos(π·O_j) of the terms that are not ±1: it is asked for as often as there are other terms. */
+  Numbers cosines;
+  /** Of FEW: a bit for each term. */
+  uint32_t terms = 0;
 
-template <typename T, bool BACKWARD, bool DIRECT>
+  __device__ Row(const T* first, Numbers cosines, int count) : first(first), cosines(cosines) {
+    for (int j = 0; (FEW || KEPT) && j < count; j++) {
+      const double c = first[j];
+      if (c == 0) continue;
+      if (FEW) terms |= 1u << j;
+      if (KEPT && absolute(c) != 1) cosines[j] = sinCosPi(c).cos;
+    }
+  }
+  __device__ double operator[](int j) const { return first[j]; }
+  __device__ int next(int j, int count) const {
+    j++;
+    if (FEW) {
+      const uint32_t rest = terms >> j;
+      return rest ? j + lowestBit(rest) : count;
+    }
+    while (j < count && first[j] == 0) j++;
+    return j;
+  }
+  __device__ double cosPi(int j) const {
+    const double c = first[j];
+    return absolute(c) == 1 ? -1 : KEPT ? cosines[j] : sinCosPi(c).cos;
+  }
+};
+
+/** Of an array of its own for each thread: a column of WARP threads each, or a little more. */
+constexpr int PADDED = WARP + 1;
+
+/** DEPTH: that of the graphs, 0 for any. */
+template <typename T, bool BACKWARD, int DEPTH>
 __device__ void runGraphs(const Graphs<T>& graphs) {
-  DAG_DYNAMIC_SHARED(double, shared);
-  const int64_t depth = graphs.depth, width = 2 * depth, coefficients = width * depth, plan = coefficients + depth;
-  const int threads = blockDim.x, me = threadIdx.x;
-  // One more than the threads: numbers of one graph lie in different banks as well, for those who bring them.
-  const int64_t step = DIRECT ? indexStep() : threads + 1;
-  double* const nodes = DIRECT ? graphs.scratch : shared;
-  Work work(nodes + (DIRECT ? firstIndex() : me), step, width);
-  double* const sums = DIRECT ? shared : shared + (BACKWARD ? Work::ALL : Work::FORWARD) * width * step;
-  T* const plans = reinterpret_cast<T*>(sums + (graphs.shared ? plan : 0));
-  const int64_t planRow = plan | 1;
+  constexpr bool FEW = DEPTH > 0;
+  const int depth = FEW ? DEPTH : static_cast<int>(graphs.depth);
+  const int width = 2 * depth, most = width - 1, lane = laneOf();
+  const int64_t coefficients = static_cast<int64_t>(width) * depth, plan = coefficients + depth;
 
-  if (BACKWARD && graphs.shared)
-    for (int64_t i = me; i < plan; i += threads) sums[i] = 0;
-  if (!DIRECT && graphs.shared)
-    for (int64_t i = me; i < plan; i += threads) plans[i] = i < coefficients ? graphs.O[i] : graphs.G[i - coefficients];
-
-  for (int64_t first = firstIndex() - me; first < graphs.size; first += indexStep()) {
-    const int count = static_cast<int>(graphs.size - first < threads ? graphs.size - first : threads);
-    const int64_t graph = first + me;
-    const bool active = me < count;
-
-    if (DIRECT) {
-      for (int64_t j = 0; active && j < depth; j++) {
-        const double m = graphs.V_mag[graph * width + j], s = graphs.V_sign[graph * width + j];
-        work.nodes.magnitude[j] = m, work.nodes.sign[j] = s, work.nodes.value[j] = s * m;
-      }
-    } else {
-      for (int64_t i = me; i < count * width; i += threads) {
-        const int64_t j = i % width, at = j * step + i / width;
-        if (j >= depth) continue;
-        const double m = graphs.V_mag[first * width + i], s = graphs.V_sign[first * width + i];
-        nodes[at] = s * m, nodes[width * step + at] = m, nodes[2 * width * step + at] = s;
-      }
-      if (!graphs.shared) {
-        for (int64_t i = me; i < count * coefficients; i += threads)
-          plans[i / coefficients * planRow + i % coefficients] = graphs.O[first * coefficients + i];
-        for (int64_t i = me; i < count * depth; i += threads)
-          plans[i / depth * planRow + coefficients + i % depth] = graphs.G[first * depth + i];
-      }
-      __syncthreads();
-    }
-
-    const int64_t which = graphs.shared ? 0 : DIRECT ? graph : me;
-    const T* const O = DIRECT ? graphs.O + which * coefficients : plans + which * planRow;
-    const T* const G = DIRECT ? graphs.G + which * depth : plans + which * planRow + coefficients;
-    const auto row = [&](int64_t i) { return CoefficientsOf<T>{O + i * width, 1}; };
-    if (active) {
-      for (int64_t i = 0; i < depth; i++)
-        setNode(work.nodes, depth + i, stepValue(work.nodes, row(i), depth + i, G[i], graphs.limit));
-      if (graphs.values) graphs.values[graph] = work.nodes.value[width - 1];
-    }
-    if (!BACKWARD) {
-      if (!DIRECT) __syncthreads();
-      continue;
-    }
-
-    const double upstream = !active ? 0 : graphs.upstream ? graphs.upstream[graph] : 1;
-    if (active) {
-      for (int64_t j = 0; j < width; j++) work.out.value[j] = work.out.magnitude[j] = work.out.sign[j] = 0;
-      work.out.value[width - 1] = upstream;
-    }
-    for (int64_t i = depth - 1; i >= 0; i--) {
-      const int64_t k = depth + i;
-      double gate = 0;
-      if (active) {
-        // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-        const double total = held(work.out.value[k] + work.out.magnitude[k] * work.nodes.sign[k]);
-        if (total != 0) {
-          gate = 0 + stepBackward(work.nodes, row(i), k, G[i], graphs.limit, total, work.out, work.outRow);
-        } else {
-          for (int64_t j = 0; j < k; j++) work.outRow[j] = 0;
-        }
-      }
-      if (graphs.shared) {
-        // The gate's gradients take the place of those of the last coefficient, which no step has.
-        if (!active)
-          for (int64_t j = 0; j < k; j++) work.outRow[j] = 0;
-        work.outRow[width - 1] = gate;
-        __syncthreads();
-        const double* const of = DIRECT ? graphs.scratch + static_cast<int64_t>(blockIdx.x) * threads : shared;
-        for (int64_t j = warpOf(); j < width; j += threads / WARP) {
-          if (j >= k && j < width - 1) continue;
-          const double sum = sumOverGraphs(of + (Work::OUT_ROW * width + j) * step, count);
-          double& to = sums[j == width - 1 ? coefficients + i : i * width + j];
-          if (laneOf() == 0) to = HeldSum::of(to, sum);
-        }
-        __syncthreads();
-      } else if (active && DIRECT) {
-        for (int64_t j = 0; graphs.gradO && j < width; j++)
-          putHeld(graphs.gradO, graph * coefficients + i * width + j, j < k ? work.outRow[j] : 0.0,
-                  graphs.accumulate & 4);
-        if (graphs.gradG) putHeld(graphs.gradG, graph * depth + i, gate, graphs.accumulate & 8);
-      } else if (active) {
-        T* const own = plans + me * planRow;
-        for (int64_t j = 0; j < width; j++) putHeld(own, i * width + j, j < k ? work.outRow[j] : 0.0, false);
-        putHeld(own, coefficients + i, gate, false);
-      }
-    }
-    if (active) {
-      const bool none = upstream == 0;
-      for (int64_t j = 0; j < width; j++) {
-        const double value = work.out.value[j];
-        const bool initial = j < depth && !none;
-        work.out.magnitude[j] = initial ? 0 + held(work.out.magnitude[j] + value * work.nodes.sign[j]) : 0;
-        work.out.sign[j] = initial ? 0 + held(work.out.sign[j] + value * work.nodes.magnitude[j]) : 0;
-      }
-    }
-
-    if (DIRECT) {
-      for (int64_t j = 0; active && j < width; j++) {
-        if (graphs.gradMag) putHeld(graphs.gradMag, graph * width + j, work.out.magnitude[j], graphs.accumulate & 1);
-        if (graphs.gradSign) putHeld(graphs.gradSign, graph * width + j, work.out.sign[j], graphs.accumulate & 2);
-      }
-      continue;
-    }
-    __syncthreads();
-    for (int64_t i = me; i < count * width; i += threads) {
-      const int64_t at = i % width * step + i / width;
-      const double toMag = nodes[4 * width * step + at], toSign = nodes[5 * width * step + at];
-      if (graphs.gradMag) putHeld(graphs.gradMag, first * width + i, toMag, graphs.accumulate & 1);
-      if (graphs.gradSign) putHeld(graphs.gradSign, first * width + i, toSign, graphs.accumulate & 2);
-    }
-    if (!graphs.shared) {
-      for (int64_t i = me; graphs.gradO && i < count * coefficients; i += threads)
-        putHeld(graphs.gradO, first * coefficients + i, plans[i / coefficients * planRow + i % coefficients],
-                graphs.accumulate & 4);
-      for (int64_t i = me; graphs.gradG && i < count * depth; i += threads)
-        putHeld(graphs.gradG, first * depth + i, plans[i / depth * planRow + coefficients + i % depth],
-                graphs.accumulate & 8);
-    }
-    __syncthreads();
+  // As the host counts it, in backends/cuda/dag.ts.
+  DAG_DYNAMIC_SHARED(double, sharedMemory);
+  double* memory = sharedMemory;
+  if (!FEW && graphs.scratch) memory = reinterpret_cast<double*>(graphs.scratch + blockIdx.x * graphs.scratchBytes);
+  const auto take = [&](int count, int step) {
+    double* const taken = memory;
+    memory += count * step;
+    return taken;
+  };
+  const auto own = [&](int count) { return Numbers{take(count, WARP) + lane, WARP}; };
+  const Numbers made = own(depth - 1);
+  // The same number of all lanes is asked for at a time, as in local memory, which is in L1.
+  double local[FEW ? 4 * DEPTH : 1];
+  const Numbers logs = FEW ? Numbers{local, 1} : own(width);
+  const Numbers cosines = !BACKWARD || FEW ? Numbers{local + (FEW ? 2 * DEPTH : 0), 1} : own(width);
+  NodeGradients out{};
+  double* outRows = nullptr;
+  if (BACKWARD) {
+    out = {own(width), own(most), own(depth)};
+    outRows = take(most, PADDED);
   }
+  const int rowLength = 5 * depth | 1;
+  T* const rows = reinterpret_cast<T*>(memory);
+  T *const magnitudes = rows, *const signs = rows + depth, *const gates = rows + width, *const row = gates + depth;
 
-  if (BACKWARD && graphs.shared) {
-    __syncthreads();
-    for (int64_t i = me; i < plan; i += threads) graphs.partial[blockIdx.x * plan + i] = sums[i];
+  const bool shared = graphs.shared;
+  const int mine = lane * rowLength, planOf = shared ? 0 : mine;
+  bool firstTile = true;
+  for (int64_t first = static_cast<int64_t>(blockIdx.x) * WARP; first < graphs.size;
+       first += static_cast<int64_t>(gridDim.x) * WARP) {
+    const int count = static_cast<int>(graphs.size - first < WARP ? graphs.size - first : WARP);
+    const bool active = lane < count;
+    const int plans = shared ? 1 : count;
+    const int64_t firstPlan = shared ? 0 : first;
+
+    prefetchPlans(graphs.O + firstPlan * coefficients, plans * coefficients);
+    readRows<DEPTH>(graphs.V_mag + first * width, width, count, depth, magnitudes, rowLength);
+    readRows<DEPTH>(graphs.V_sign + first * width, width, count, depth, signs, rowLength);
+    readRows<DEPTH>(graphs.G + firstPlan * depth, depth, plans, depth, gates, rowLength);
+    const auto readStep = [&](int i) {
+      readRows<2 * DEPTH>(graphs.O + firstPlan * coefficients + i * width, coefficients, plans, width, row, rowLength);
+      __syncwarp();
+    };
+
+    GraphNodes<T> nodes{magnitudes + mine, signs + mine, depth, made, logs};
+    for (int i = 0; i < depth; i++) {
+      readStep(i);
+      if (active) {
+        const Row<T, FEW, false> O(row + planOf, cosines, depth + i);
+        const double value = stepValue(nodes, O, depth + i, gates[planOf + i], graphs.limit);
+        if (i < depth - 1) made[i] = value;
+        else if (graphs.values) graphs.values[first + lane] = value;
+      }
+      // The next coefficients take the place of these.
+      __syncwarp();
+    }
+    if (!BACKWARD) continue;
+
+    const double upstream = !active ? 0 : graphs.upstream ? graphs.upstream[first + lane] : 1;
+    // All at once, where the lanes are together; each would come to its first product at another step.
+    bool hasProducts = false;
+    for (int i = 0; i < depth; i++) hasProducts |= active && gates[planOf + i] != 1;
+    if (hasProducts && upstream != 0) nodes.takeLogs(most);
+    for (int j = 0; j < most; j++) out.value[j] = out.magnitude[j] = 0;
+    for (int j = 0; j < depth; j++) out.sign[j] = 0;
+
+    for (int i = depth - 1; i >= 0; i--) {
+      const int k = depth + i;
+      if (i < depth - 1) readStep(i);
+      // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
+      const double total = held(i == depth - 1 ? upstream : out.value[k] + out.magnitude[k] * nodes.sign(k));
+      const Numbers outO{outRows + lane, PADDED};
+      double gate = 0;
+      if (total != 0) {
+        const Row<T, FEW, true> O(row + planOf, cosines, k);
+        gate = 0 + stepBackward(nodes, O, k, depth, gates[planOf + i], graphs.limit, total, out, outO);
+      } else {
+        for (int j = 0; j < k; j++) outO[j] = 0;
+      }
+      // In the place of what was read just now.
+      out.value[k] = gate;
+      __syncwarp();
+      if (shared) {
+        double* const to = graphs.partial + blockIdx.x * plan;
+        for (int j = lane; j < width; j += WARP) {
+          double sum = 0;
+          for (int g = 0; j < k && g < count; g++) sum = HeldSum::of(sum, outRows[j * PADDED + g]);
+          double& all = to[i * width + j];
+          all = firstTile ? sum : HeldSum::of(all, sum);
+        }
+        const double sum = combineWarp<HeldSum>(gate);
+        double& all = to[coefficients + i];
+        if (lane == 0) all = firstTile ? sum : HeldSum::of(all, sum);
+      } else {
+        writeRows<2 * DEPTH>(graphs.gradO ? graphs.gradO + first * coefficients + i * width : nullptr, coefficients,
+                             count, width, graphs.accumulate & 4,
+                             [&](int g, int j) { return j < k ? outRows[j * PADDED + g] : 0; });
+      }
+    }
+    firstTile = false;
+
+    for (int j = 0; j < depth; j++) {
+      const double value = out.value[j];
+      out.magnitude[j] = upstream == 0 ? 0 : 0 + held(out.magnitude[j] + value * nodes.sign(j));
+      out.sign[j] = upstream == 0 ? 0 : 0 + held(out.sign[j] + value * nodes.magnitude(j));
+    }
+    __syncwarp();
+    const auto write = [&](T* to, bool accumulate, const Numbers& gradients) {
+      writeRows<2 * DEPTH>(to ? to + first * width : nullptr, width, count, width, accumulate,
+                           [&](int g, int j) { return j < depth ? gradients.first[j * WARP + g - lane] : 0; });
+    };
+    write(graphs.gradMag, graphs.accumulate & 1, out.magnitude);
+    write(graphs.gradSign, graphs.accumulate & 2, out.sign);
+    if (!shared)
+      writeRows<DEPTH>(graphs.gradG ? graphs.gradG + first * depth : nullptr, depth, count, depth, graphs.accumulate & 8,
+                       [&](int g, int i) { return out.value.first[(depth + i) * WARP + g - lane]; });
   }
 }
 
-/** The gradients of a shared plan: those of all blocks, in their order. */
+/** The gradients of a shared plan: those of all blocks, in an order that does not change. A warp for each. */
 template <typename T>
 __device__ void sumPlans(const double* partial, int64_t blocks, int64_t depth, T* gradO, T* gradG, int64_t accumulate) {
   const int64_t coefficients = 2 * depth * depth, plan = coefficients + depth;
-  for (int64_t i = firstIndex(); i < plan; i += indexStep()) {
+  for (int64_t i = firstIndex() / WARP; i < plan; i += indexStep() / WARP) {
     double sum = 0;
-    for (int64_t b = 0; b < blocks; b++) sum = HeldSum::of(sum, partial[b * plan + i]);
-    if (i < coefficients && gradO) putHeld(gradO, i, sum, accumulate & 4);
-    if (i >= coefficients && gradG) putHeld(gradG, i - coefficients, sum, accumulate & 8);
+    for (int64_t b = laneOf(); b < blocks; b += WARP) sum = HeldSum::of(sum, partial[b * plan + i]);
+    sum = combineWarp<HeldSum>(sum);
+    if (laneOf() != 0) continue;
+    T* const to = i < coefficients ? gradO : gradG;
+    T& x = to[i < coefficients ? i : i - coefficients];
+    if (to) x = heldSum(x, sum, accumulate & (i < coefficients ? 4 : 8));
   }
 }
 
 }  // namespace
 
-/** Most threads of a block; fewer where their graphs need more shared memory. */
-#define DAG_GRAPHS(name, dtype, T, BACKWARD, DIRECT) \
-  DAG_EXPORT(name##_##dtype, 128, (Graphs<T> graphs), (runGraphs<T, BACKWARD, DIRECT>(graphs)))
-DAG_GRAPHS(dag, f32, float, false, false)
-DAG_GRAPHS(dag, f64, double, false, false)
-DAG_GRAPHS(dagDirect, f32, float, false, true)
-DAG_GRAPHS(dagDirect, f64, double, false, true)
-DAG_GRAPHS(dagBackward, f32, float, true, false)
-DAG_GRAPHS(dagBackward, f64, double, true, false)
-DAG_GRAPHS(dagBackwardDirect, f32, float, true, true)
-DAG_GRAPHS(dagBackwardDirect, f64, double, true, true)
+#define DAG_GRAPHS(name, BACKWARD, DEPTH)                                                              \
+  DAG_EXPORT(name##_f32, DAG_BOUNDS, (Graphs<float> graphs), (runGraphs<float, BACKWARD, DEPTH>(graphs))) \
+  DAG_EXPORT(name##_f64, DAG_BOUNDS, (Graphs<double> graphs), (runGraphs<double, BACKWARD, DEPTH>(graphs)))
+DAG_GRAPHS(dag, false, 0)
+DAG_GRAPHS(dag4, false, 4)
+DAG_GRAPHS(dag8, false, 8)
+DAG_GRAPHS(dag9, false, 9)
+DAG_GRAPHS(dagBackward, true, 0)
+DAG_GRAPHS(dagBackward4, true, 4)
+DAG_GRAPHS(dagBackward8, true, 8)
+DAG_GRAPHS(dagBackward9, true, 9)
 
 DAG_KERNELS(sumPlans, THREADS,
             (const double* partial, int64_t blocks, int64_t depth, T* gradO, T* gradG, int64_t accumulate),

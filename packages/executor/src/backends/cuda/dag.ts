@@ -5,29 +5,34 @@ import { bytesOf } from '../host.js';
 import { accumulatedFields } from '../kinds.js';
 
 /** Members of Graphs in kernels/cuda/dag.cu. */
-const GRAPHS = `(${'p'.repeat(10)}iiiidpp)`;
-/** Arrays of 2·depth doubles that a graph is worked on with: Work::FORWARD and Work::ALL there. */
-const ARRAYS = { forward: 3, backward: 7 };
+const GRAPHS = `(${'p'.repeat(10)}iiiidppi)`;
+/** Threads of a block, which is one warp with a graph for each. */
 const WARP = 32;
-const MOST_THREADS = 128;
+/** Depths that there are kernels for; those for any depth have no number in their name. */
+const DEPTHS = new Set([4, 8, 9]);
+/** More than that of a multiprocessor would leave one warp alone on it. */
+const MOST_SHARED = 96 << 10;
+/** Most blocks where each has memory of its own: it adds up, and more do not run at a time. */
+const MOST_SCRATCHES = 2 * PARALLEL;
+/** Most blocks that the gradients of a shared plan are summed up in. */
+const MOST_SUMS = 4 * PARALLEL;
 
 /** Values and gradients of graphs. */
 export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward'> {
   const { device } = kernels;
-  const forward = {
-    arrays: ARRAYS.forward,
-    tiled: kernels.precisions('dag', 'dag', GRAPHS),
-    direct: kernels.precisions('dag', 'dagDirect', GRAPHS),
+  const kernelOf = (name: string) => {
+    const ofDepth = new Map(
+      [...DEPTHS].map((depth) => [depth, kernels.precisions('dag', `${name}${depth}`, GRAPHS)]),
+    );
+    const ofAny = kernels.precisions('dag', name, GRAPHS);
+    return (depth: number) => ofDepth.get(depth) ?? ofAny;
   };
-  const backward = {
-    arrays: ARRAYS.backward,
-    tiled: kernels.precisions('dag', 'dagBackward', GRAPHS),
-    direct: kernels.precisions('dag', 'dagBackwardDirect', GRAPHS),
-  };
+  const forward = { isBackward: false, kernelOf: kernelOf('dag') };
+  const backward = { isBackward: true, kernelOf: kernelOf('dagBackward') };
   const sumPlans = kernels.precisions('dag', 'sumPlans', 'piippi');
 
   function run(
-    { arrays, tiled, direct }: typeof forward,
+    { isBackward, kernelOf }: typeof forward,
     spec: DagSpec,
     fields: DagFields<Storage>,
     upstream: Storage | null,
@@ -38,53 +43,37 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
     // A plan of its own for the only graph: nothing is to be summed up.
     const shared = spec.shared && size !== 1;
     const precision = precisionOf(fields.V_mag);
-    const { threads, sharedBytes, isDirect } = shapeOf(spec, shared, precision, arrays);
+    const bytes = memoryOf(depth, precision, isBackward);
+    const isShared = bytes <= Math.min(device.sharedLimit, MOST_SHARED);
     const wantsPlan = shared && (gradients.O !== null || gradients.G !== null);
-    const blocks = Math.max(1, Math.min(Math.ceil(size / threads), shared || isDirect ? PARALLEL : 2 ** 16));
+    const most = !isShared ? MOST_SCRATCHES : shared ? MOST_SUMS : 2 ** 16;
+    const blocks = Math.min(Math.ceil(size / WARP), most);
     const planLength = 2 * depth * depth + depth;
-    const scratch = isDirect ? blocks * threads * arrays * 2 * depth : 0;
+    const partials = shared && isBackward ? blocks * planLength : 0;
     const at = (target: Target | null): number => addressOf(target?.storage ?? null);
-    kernels.withScratch('f64', scratch, ({ block: work }) =>
-      kernels.withScratch('f64', shared ? blocks * planLength : 0, ({ block: partial }) => {
-        const kernel = (isDirect ? direct : tiled)[precision];
+    kernels.withScratch('f64', isShared ? 0 : (blocks * bytes) / 8, ({ block: scratch }) =>
+      kernels.withScratch('f64', partials, ({ block: partial }) => {
         if (size > 0)
-          kernel(
+          kernelOf(depth)[precision](
             [blocks],
-            threads,
-            sharedBytes,
+            WARP,
+            isShared ? bytes : 0,
             ...[fields.V_mag, fields.V_sign, fields.O, fields.G].map(addressOf),
             ...[addressOf(upstream), addressOf(values)],
             ...[at(gradients.V_mag), at(gradients.V_sign), at(gradients.O), at(gradients.G)],
             ...[accumulatedFields(gradients), depth, size, Number(shared), Math.exp(maxLog)],
-            ...[partial.address, work.address],
+            ...[partial.address, scratch.address, bytes],
           );
         if (wantsPlan)
           sumPlans[precision](
-            kernels.gridFor(planLength),
+            kernels.gridForWarps(planLength),
             THREADS,
             0,
-            ...[partial.address, size > 0 ? blocks : 0, depth],
+            ...[partial.address, blocks, depth],
             ...[at(gradients.O), at(gradients.G), accumulatedFields(gradients)],
           );
       }),
     );
-  }
-
-  /** As many threads as find room for their graphs in shared memory; where a warp does not, the kernels that need none. */
-  function shapeOf({ depth }: DagSpec, shared: boolean, precision: 'f32' | 'f64', arrays: number) {
-    const plan = 2 * depth * depth + depth;
-    const sums = shared ? plan * 8 : 0;
-    for (let threads = MOST_THREADS; threads >= WARP; threads /= 2) {
-      const nodes = arrays * 2 * depth * (threads + 1) * 8;
-      const plans = (plan | 1) * (shared ? 1 : threads) * bytesOf(precision);
-      const sharedBytes = nodes + sums + plans;
-      // More than half a multiprocessor's would leave one block alone on it.
-      if (sharedBytes <= Math.min(device.sharedLimit, 96 << 10) / (threads > WARP ? 2 : 1))
-        return { threads, sharedBytes, isDirect: false };
-    }
-    const threads = MOST_THREADS;
-    device.checkShared('a shared plan', sums);
-    return { threads, sharedBytes: sums, isDirect: true };
   }
 
   const NOTHING = { V_mag: null, V_sign: null, O: null, G: null };
@@ -93,4 +82,16 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
     dagBackward: (spec, fields, upstream, values, gradients) =>
       run(backward, spec, fields, upstream, values, gradients),
   };
+}
+
+/** Bytes that a block needs, as runGraphs in kernels/cuda/dag.cu divides them. */
+function memoryOf(depth: number, precision: 'f32' | 'f64', isBackward: boolean): number {
+  const width = 2 * depth;
+  const most = width - 1;
+  const isAny = !DEPTHS.has(depth);
+  const nodes = depth - 1 + (isAny ? width : 0);
+  const gradients = isBackward ? width + most + depth + (isAny ? width : 0) : 0;
+  const gradientsOfStep = isBackward ? most * (WARP + 1) : 0;
+  const rows = (5 * depth) | 1;
+  return ((nodes + gradients) * WARP + gradientsOfStep) * 8 + rows * WARP * bytesOf(precision);
 }
