@@ -69,7 +69,7 @@ constexpr int NONE = -1;
 
 DAG_DEVICE double absolute(double x) { return x < 0 ? -x : x; }
 
-DAG_DEVICE bool isFinite(double x) { return absolute(x) <= LARGEST; }
+DAG_DEVICE bool isFinite(double x) { return __builtin_fabs(x) <= LARGEST; }
 
 /** By a sum that has no room for a fraction: a GPU converts to whole numbers at a sixteenth of the speed. */
 DAG_DEVICE bool isWhole(double x) {
@@ -77,13 +77,19 @@ DAG_DEVICE bool isWhole(double x) {
   return size < 0x1p52 ? (size + 0x1p52) - 0x1p52 == size : isFinite(x);
 }
 
+/** What `held` and `chain` hardly ever come to; to choose it after every operation would be half of a step on a GPU. */
+DAG_CALLED double limited(double x, double limit) { return x < -limit ? -limit : x > limit ? limit : x; }
+DAG_CALLED double chained(double product) { return product == product ? limited(product, LARGEST) : 0; }
+
 /** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
-DAG_DEVICE double held(double x, double limit = LARGEST) { return x < -limit ? -limit : x > limit ? limit : x; }
+DAG_DEVICE double held(double x, double limit = LARGEST) {
+  return __builtin_fabs(x) <= limit ? x : limited(x, limit);
+}
 
 /** upstream · local, where an absent side wins over an undefined one and the result is finite. */
 DAG_DEVICE double chain(double upstream, double local) {
   const double product = upstream * local;
-  return product == product ? held(product) : 0;
+  return isFinite(product) ? product : chained(product);
 }
 
 DAG_DEVICE double bitsOf(uint64_t word) {
@@ -148,17 +154,19 @@ DAG_CALLED double powWhole(double m, double n) {
   }
 }
 
-/** m^x for m ≥ 0. */
-DAG_DEVICE double power(double m, double x) {
+/** m^x of node `j` for a coefficient x + 1 ≥ 0 of it, or any that is not whole. */
+template <typename N>
+DAG_DEVICE double power(const N& nodes, int j, double x) {
+  const double m = nodes.magnitude(j);
   // What single and squared terms ask for, as powWhole gives it.
   if (x == 0) return 1;
   if (x == 1) return m;
   if (x >= 0 && isWhole(x)) return powWhole(m, x);
-  return exp64(x * log64(m));
+  return exp64(x * nodes.log(j));
 }
 
 /** sin(πx) and cos(πx) of any x. */
-DAG_DEVICE auto sinCosPi(double x) {
+DAG_CALLED auto sinCosPi(double x) {
   if (!isFinite(x)) return sinCosPi64(x - x);
   // From 2^53 on all doubles are even.
   return sinCosPi64(absolute(x) < 0x1p53 ? x - 2 * static_cast<double>(static_cast<int64_t>(x / 2)) : 0.0);
@@ -172,69 +180,60 @@ DAG_DEVICE double expectedSign(double s, O coefficients, int j) {
   return s == 1 ? 1 : (1 + s) / 2 + (1 - s) / 2 * coefficients.cosPi(j);
 }
 
-template <typename N, typename C>
-DAG_DEVICE double linearPart(const N& nodes, C O, int count) {
-  double sum = 0;
-  bool first = true;
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
-    const double term = O[j] * nodes.value(j);
-    // Starting at the first term keeps −0: 0 + (−0) would be +0.
-    sum = first ? term : sum + term;
-    first = false;
-  }
-  return sum;
-}
-
-template <typename C>
-DAG_DEVICE bool areWhole(C O, int count) {
-  bool whole = true;
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) whole = whole && isWhole(O[j]);
-  return whole;
-}
-
 /** product · m^c for a whole c, factor by factor. */
 DAG_DEVICE double timesPower(double product, double m, double c) {
   const double repeated = absolute(c);
   const double factor = repeated > MAX_REPEATED ? powWhole(m, repeated) : m;
-  for (double n = repeated > MAX_REPEATED ? 1 : repeated; n > 0; n--)
-    product = c > 0 ? product * factor : product / factor;
+  double rest = repeated > MAX_REPEATED ? 1 : repeated;
+  do product = c > 0 ? product * factor : product / factor;
+  while (--rest > 0);
   return product;
 }
 
-/** E over all terms but `except`; `whole`: whether all coefficients are. */
+/** Of the terms of a step: a, E and Q; whether all coefficients are whole. */
+struct Parts {
+  double linear, magnitude, sign;
+  bool whole;
+};
+
+/**
+ * The parts over all terms but `except`. Of `all` the terms it finds out whether they are whole; else `whole` says so.
+ * Without `product`: the linear one alone.
+ */
 template <typename N, typename C>
-DAG_DEVICE double magnitudePart(N& nodes, C O, int count, int except, bool whole) {
+DAG_DEVICE Parts partsOf(N& nodes, C O, int count, int except, bool whole, bool product) {
+  const bool all = except == NONE;
+  // −0 + x is x, also for −0.
+  double linear = -0.0, sign = 1, numerators = 1, above = 0;
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
+    if (j == except) continue;
+    const double c = O[j];
+    if (all) linear += c * nodes.value(j);
+    if (!product) continue;
+    sign *= expectedSign(nodes.sign(j), O, j);
+    if (all) whole = whole && isWhole(c);
+    if (!whole || !(c > 0)) continue;
+    above += c;
+    numerators = timesPower(numerators, nodes.magnitude(j), c);
+  }
+  Parts parts{O.next(NONE, count) < count ? linear : 0, 1, sign, whole};
+  if (!product) return parts;
   if (!whole) {
     nodes.takeLogs(count);
     double sum = 0;
     for (int j = O.next(NONE, count); j < count; j = O.next(j, count))
       if (j != except) sum += O[j] * nodes.log(j);
-    return exp64(sum);
-  }
-  double numerators = 1, above = 0;
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
-    const double c = O[j];
-    if (!(c > 0) || j == except) continue;
-    above += c;
-    numerators = timesPower(numerators, nodes.magnitude(j), c);
+    parts.magnitude = exp64(sum);
+    return parts;
   }
   // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
   const bool inRange = above < 2 || (numerators >= MIN_NORMAL && numerators <= LARGEST);
-  double product = inRange ? numerators : 1;
+  if (inRange) parts.magnitude = numerators;
   for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
     const double c = O[j];
-    if (j != except && !(inRange && c > 0)) product = timesPower(product, nodes.magnitude(j), c);
+    if (j != except && !(inRange && c > 0)) parts.magnitude = timesPower(parts.magnitude, nodes.magnitude(j), c);
   }
-  return product;
-}
-
-/** Q over all terms but `except`. */
-template <typename N, typename C>
-DAG_DEVICE double signPart(const N& nodes, C O, int count, int except) {
-  double product = 1;
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count))
-    if (j != except) product *= expectedSign(nodes.sign(j), O, j);
-  return product;
+  return parts;
 }
 
 DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x; }
@@ -242,10 +241,10 @@ DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x;
 /** The value of a step with gate `g` that reads nodes 0 … count−1; `limit` is e^maxLog. */
 template <typename N, typename C>
 DAG_DEVICE double stepValue(N& nodes, C O, int count, double g, double limit) {
-  if (g == 1) return linearPart(nodes, O, count);
-  const double magnitude = magnitudePart(nodes, O, count, NONE, areWhole(O, count));
-  const double product = atMost(magnitude, limit) * signPart(nodes, O, count, NONE);
-  return g == 0 ? product : g * linearPart(nodes, O, count) + (1 - g) * product;
+  const Parts parts = partsOf(nodes, O, count, NONE, true, g != 1);
+  if (g == 1) return parts.linear;
+  const double product = atMost(parts.magnitude, limit) * parts.sign;
+  return g == 0 ? product : g * parts.linear + (1 - g) * product;
 }
 
 /**
@@ -255,14 +254,12 @@ DAG_DEVICE double stepValue(N& nodes, C O, int count, double g, double limit) {
 template <typename N, typename C>
 DAG_DEVICE double stepBackward(N& nodes, C O, int count, int initial, double g, double limit, double upstream,
                                const NodeGradients& out, Numbers outO) {
-  const bool whole = areWhole(O, count);
-  const double magnitude = magnitudePart(nodes, O, count, NONE, whole);
-  const double E = atMost(magnitude, limit);
-  const double Q = signPart(nodes, O, count, NONE);
+  const Parts all = partsOf(nodes, O, count, NONE, true, true);
+  const double product = atMost(all.magnitude, limit) * all.sign;
+  const bool clamped = all.magnitude > limit;
   const double toLinear = chain(upstream, g);
   const double toLog = chain(upstream, 1 - g);
-  const bool clamped = magnitude > limit;
-  const double toSum = clamped ? 0 : chain(toLog, E * Q);
+  const double toSum = clamped ? 0 : chain(toLog, product);
   if (toSum != 0) nodes.takeLogs(count);
   for (int j = 0; j < count; j++) {
     const double sum = 0 + chain(toLinear, nodes.value(j));
@@ -274,20 +271,18 @@ DAG_DEVICE double stepBackward(N& nodes, C O, int count, int initial, double g, 
     if (toLog == 0) continue;
     const double m = nodes.magnitude(j);
     const double s = nodes.sign(j);
+    const Parts others = partsOf(nodes, O, count, j, all.whole, true);
     if (!clamped) {
       // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
-      const double toMagnitude =
-          c < 0 ? chain(toSum, c / m)
-                : chain(chain(toLog, magnitudePart(nodes, O, count, j, whole) * Q), c * power(m, c - 1));
+      const double toMagnitude = c < 0 ? chain(toSum, c / m)
+                                       : chain(chain(toLog, others.magnitude * all.sign), c * power(nodes, j, c - 1));
       out.magnitude[j] = held(out.magnitude[j] + toMagnitude);
     }
-    const bool turns = s != 1 && !isWhole(c);
-    if (j >= initial && !turns) continue;
-    const double others = chain(toLog, E * signPart(nodes, O, count, j));
-    if (j < initial) out.sign[j] = held(out.sign[j] + chain(others, (1 - O.cosPi(j)) / 2));
-    if (turns) outO[j] = held(outO[j] - chain(others, (1 - s) / 2 * PI * sinCosPi(c).sin));
+    const double toSign = chain(toLog, atMost(all.magnitude, limit) * others.sign);
+    if (j < initial) out.sign[j] = held(out.sign[j] + chain(toSign, (1 - O.cosPi(j)) / 2));
+    if (s != 1 && !isWhole(c)) outO[j] = held(outO[j] - chain(toSign, (1 - s) / 2 * PI * sinCosPi(c).sin));
   }
-  return chain(upstream, linearPart(nodes, O, count) - E * Q);
+  return chain(upstream, all.linear - product);
 }
 
 /** Makes the intermediate nodes of a graph from its initial ones. */

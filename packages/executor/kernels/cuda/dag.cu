@@ -62,13 +62,14 @@ struct Graphs {
   int64_t scratchBytes;
 };
 
-__device__ inline double largest(float) { return 0x1.fffffep127; }
+__device__ inline float largest(float) { return 0x1.fffffep127f; }
 __device__ inline double largest(double) { return LARGEST; }
 
-/** x (+)= gradient, within what T can hold. */
+/** x (+)= a gradient that is held, within what T can hold. */
 template <typename T>
 __device__ T heldSum(T x, double gradient, bool accumulate) {
-  return static_cast<T>(held(accumulate ? x + held(gradient) : gradient, largest(T())));
+  const T sum = static_cast<T>(accumulate ? x + gradient : gradient), most = largest(T());
+  return sum < -most ? -most : sum > most ? most : sum;
 }
 
 /** A sum that stays finite. */
@@ -155,23 +156,18 @@ __device__ void prefetchPlans(const T* O, int64_t length) {
   for (int64_t i = laneOf() * LINE; i < length; i += WARP * LINE) prefetch(O + i);
 }
 
-/** The nodes of one graph: the initial ones as they came, the values of the others, and logarithms once they were asked for. */
-template <typename T>
+/** The nodes of one graph: initial ones by magnitude and sign, the others by value; logarithms once they were asked for. */
 struct GraphNodes {
-  const T *magnitudes, *signs;
   int depth;
-  Numbers made, logs;
+  Numbers numbers, signs, logs;
   int known = 0;
 
-  __device__ double magnitude(int j) const {
-    return j < depth ? static_cast<double>(magnitudes[j]) : magnitudeOf(made[j - depth]);
-  }
-  __device__ double sign(int j) const { return j < depth ? static_cast<double>(signs[j]) : signOf(made[j - depth]); }
-  __device__ double value(int j) const {
-    return j < depth ? static_cast<double>(signs[j]) * magnitudes[j] : made[j - depth];
-  }
+  __device__ double magnitude(int j) const { return j < depth ? numbers[j] : magnitudeOf(numbers[j]); }
+  __device__ double sign(int j) const { return j < depth ? signs[j] : signOf(numbers[j]); }
+  __device__ double value(int j) const { return j < depth ? signs[j] * numbers[j] : numbers[j]; }
   __device__ double log(int j) const { return logs[j]; }
   __device__ void takeLogs(int count) {
+#pragma unroll 1
     for (; known < count; known++) logs[known] = log64(magnitude(known));
   }
 };
@@ -186,26 +182,28 @@ struct Row {
   uint32_t terms = 0;
 
   __device__ Row(const T* first, Numbers cosines, int count) : first(first), cosines(cosines) {
-    for (int j = 0; (FEW || KEPT) && j < count; j++) {
-      const double c = first[j];
-      if (c == 0) continue;
-      if (FEW) terms |= 1u << j;
-      if (KEPT && absolute(c) != 1) cosines[j] = sinCosPi(c).cos;
-    }
+    if constexpr (FEW)
+      for (int j = 0; j < count; j++)
+        if (first[j] != 0) terms |= 1u << j;
+    if constexpr (KEPT)
+#pragma unroll 1
+      for (int j = next(NONE, count); j < count; j = next(j, count))
+        if (!isOne(j)) cosines[j] = sinCosPi(first[j]).cos;
   }
+  __device__ bool isOne(int j) const { return first[j] == 1 || first[j] == -1; }
   __device__ double operator[](int j) const { return first[j]; }
   __device__ int next(int j, int count) const {
     j++;
-    if (FEW) {
+    if constexpr (FEW) {
       const uint32_t rest = terms >> j;
       return rest ? j + lowestBit(rest) : count;
+    } else {
+      while (j < count && first[j] == 0) j++;
+      return j;
     }
-    while (j < count && first[j] == 0) j++;
-    return j;
   }
   __device__ double cosPi(int j) const {
-    const double c = first[j];
-    return absolute(c) == 1 ? -1 : KEPT ? cosines[j] : sinCosPi(c).cos;
+    return isOne(j) ? -1 : KEPT ? cosines[j] : sinCosPi(first[j]).cos;
   }
 };
 
@@ -230,7 +228,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     return taken;
   };
   const auto own = [&](int count) { return Numbers{take(count, WARP) + lane, WARP}; };
-  const Numbers made = own(depth - 1);
+  const Numbers numbers = own(most), initialSigns = own(depth);
   // The same number of all lanes is asked for at a time, as in local memory, which is in L1.
   double local[FEW ? 4 * DEPTH : 1];
   const Numbers logs = FEW ? Numbers{local, 1} : own(width);
@@ -241,9 +239,9 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     out = {own(width), own(most), own(depth)};
     outRows = take(most, PADDED);
   }
-  const int rowLength = 5 * depth | 1;
-  T* const rows = reinterpret_cast<T*>(memory);
-  T *const magnitudes = rows, *const signs = rows + depth, *const gates = rows + width, *const row = gates + depth;
+  const int rowLength = 3 * depth | 1;
+  T* const gates = reinterpret_cast<T*>(memory);
+  T* const row = gates + depth;
 
   const bool shared = graphs.shared;
   const int mine = lane * rowLength, planOf = shared ? 0 : mine;
@@ -256,21 +254,26 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     const int64_t firstPlan = shared ? 0 : first;
 
     prefetchPlans(graphs.O + firstPlan * coefficients, plans * coefficients);
-    readRows<DEPTH>(graphs.V_mag + first * width, width, count, depth, magnitudes, rowLength);
-    readRows<DEPTH>(graphs.V_sign + first * width, width, count, depth, signs, rowLength);
     readRows<DEPTH>(graphs.G + firstPlan * depth, depth, plans, depth, gates, rowLength);
+    readRows<DEPTH>(graphs.V_mag + first * width, width, count, depth, row, rowLength);
+    readRows<DEPTH>(graphs.V_sign + first * width, width, count, depth, row + depth, rowLength);
+    __syncwarp();
+    for (int j = 0; j < depth; j++) numbers[j] = row[mine + j], initialSigns[j] = row[mine + depth + j];
+    __syncwarp();
     const auto readStep = [&](int i) {
       readRows<2 * DEPTH>(graphs.O + firstPlan * coefficients + i * width, coefficients, plans, width, row, rowLength);
       __syncwarp();
     };
 
-    GraphNodes<T> nodes{magnitudes + mine, signs + mine, depth, made, logs};
+    GraphNodes nodes{depth, numbers, initialSigns, logs};
+    // Steps are long: unrolled they would not fit the cache of instructions.
+#pragma unroll 1
     for (int i = 0; i < depth; i++) {
       readStep(i);
       if (active) {
         const Row<T, FEW, false> O(row + planOf, cosines, depth + i);
         const double value = stepValue(nodes, O, depth + i, gates[planOf + i], graphs.limit);
-        if (i < depth - 1) made[i] = value;
+        if (i < depth - 1) numbers[depth + i] = value;
         else if (graphs.values) graphs.values[first + lane] = value;
       }
       // The next coefficients take the place of these.
@@ -286,6 +289,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     for (int j = 0; j < most; j++) out.value[j] = out.magnitude[j] = 0;
     for (int j = 0; j < depth; j++) out.sign[j] = 0;
 
+#pragma unroll 1
     for (int i = depth - 1; i >= 0; i--) {
       const int k = depth + i;
       if (i < depth - 1) readStep(i);

@@ -89,9 +89,9 @@ function memoryOf(depth: number, precision: 'f32' | 'f64', isBackward: boolean):
   const width = 2 * depth;
   const most = width - 1;
   const isAny = !DEPTHS.has(depth);
-  const nodes = depth - 1 + (isAny ? width : 0);
+  const nodes = most + depth + (isAny ? width : 0);
   const gradients = isBackward ? width + most + depth + (isAny ? width : 0) : 0;
   const gradientsOfStep = isBackward ? most * (WARP + 1) : 0;
-  const rows = (5 * depth) | 1;
+  const rows = (3 * depth) | 1;
   return ((nodes + gradients) * WARP + gradientsOfStep) * 8 + rows * WARP * bytesOf(precision);
 }
