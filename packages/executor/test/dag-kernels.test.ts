@@ -209,6 +209,54 @@ describe.each(native)('on %s', (device) => {
     expectWithin(...lastBits('f32'))(actual.gradients.O, expected.gradients.O);
   });
 
+  it.each([4, 8, 9, 10])(
+    'and for graphs of depth %d, however many are left over for the last threads',
+    (depth) => {
+      for (const dtype of ['f32', 'f64'] as const)
+        for (const size of [1, 31, 32, 33, 67])
+          for (const shared of [false, true]) {
+            const g = graphs(depth, size, shared, depth, { ...squares, density: 2 / depth });
+            const [expected, actual] = [run('reference', g, dtype), run(device, g, dtype)];
+            expectSameBits(actual.values, expected.values);
+            for (const field of ['V_mag', 'V_sign'] as const)
+              expectSameBits(actual.gradients[field], expected.gradients[field]);
+            if (!shared) expectSameBits(actual.gradients.G, expected.gradients.G);
+            if (!shared) expectWithin(...lastBits(dtype))(actual.gradients.O, expected.gradients.O);
+          }
+    },
+  );
+
+  it.each([4, 8, 9, 10])('soft plans of depth %d agree with it in f32 and f64', (depth) => {
+    for (const dtype of ['f32', 'f64'] as const) {
+      const g = graphs(depth, 33, false, 1, { ...soft, density: 0.5 });
+      const [expected, actual] = [run('reference', g, dtype), run(device, g, dtype)];
+      expectWithin(1e-12, 1e-12)(actual.values, expected.values);
+      const tolerance = dtype === 'f32' ? 1e-6 : 1e-9;
+      for (const field of FIELDS)
+        expectWithin(tolerance, tolerance)(actual.gradients[field], expected.gradients[field]);
+    }
+  });
+
+  it('there may be no graphs', () => {
+    for (const depth of [4, 5]) {
+      expect(execute(graphs(depth, 0, false, 1, hard), { backend: device })).toHaveLength(0);
+      const { O, G, V_mag } = executeWithGradients(graphs(depth, 0, true, 1, hard), { backend: device });
+      expect(V_mag).toHaveLength(0);
+      for (const sums of [O, G]) expectSameBits(sums, new Float64Array(sums.length));
+    }
+  });
+
+  it('sums go on where a launch has more graphs than threads', () => {
+    const g = graphs(1, 65_536 + 40, true, 1, hard);
+    const expected = run('reference', g, 'f64', { passes: 2 });
+    const actual = run(device, g, 'f64', { passes: 2 });
+    expectSameBits(actual.values, expected.values);
+    for (const field of ['V_mag', 'V_sign'] as const)
+      expectSameBits(actual.gradients[field], expected.gradients[field]);
+    for (const field of ['O', 'G'] as const)
+      expectWithin(1e-9, 0)(actual.gradients[field], expected.gradients[field]);
+  });
+
   it('soft plans agree with the reference to what the rounding of their logarithms, powers and cosines leaves', () => {
     fc.assert(
       fc.property(cases, ({ depth, size, seed, maxLog }) => {
