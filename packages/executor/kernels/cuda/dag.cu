@@ -1,14 +1,17 @@
 // Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
 //
-// A block is one warp with 32 graphs at a time, so that all its barriers are those of a warp and nobody waits for others.
-// It reads rows as they lie in memory, every thread a neighbour of the last one's numbers, and puts them in shared memory:
-// the initial nodes and gates of its graphs, but of a plan the coefficients of one step at a time (backward has them come
-// again, from L2). A graph takes little room so, whatever its depth, and many warps fit on a multiprocessor: one at D = 4
-// has 10 KB for f32. Gradients go back the same way.
+// A block is one warp with 32 graphs at a time: its barriers are those of a warp, and no warp waits for another. It reads
+// rows as they lie in memory, neighbours by neighbouring threads, into shared memory: of a plan the coefficients of one
+// step at a time, which backward has come again from L2. Gradients go back the same way, a step at a time. A block needs
+// 12 KB so, for backward at D = 4 in f32, and a multiprocessor of an H100 has 19 of them, which is also what registers
+// allow; with D = 8 (24 KB) it has 9.
 //
-// Banks: a row has an odd number of words, so that the same number of all graphs lies in all banks. What a thread works
-// with, as it takes the terms of its graph in an order of its own, is in a column of the thread's, which is one bank
-// whichever number it takes.
+// Steps go from term to term: of a hard plan two or three of the nodes are one, others in each thread. Registers cannot be
+// chosen so, and local memory would be read from as many lines as there are nodes. Nodes and their gradients are in shared
+// memory, therefore, each thread's in a column that is one bank, whichever node it takes. All threads go through the
+// logarithms together: those are in local memory. Rows of coefficients and of their gradients have an odd length, so that
+// the same number of all graphs lies in all banks (coefficients of different terms may meet in one); threads that bring
+// neighbouring numbers of several rows meet in twos at most.
 #include "common.h"
 
 #ifdef DAG_EMULATED
@@ -145,7 +148,7 @@ __device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool acc
 inline void prefetch(const void*) {}
 inline int lowestBit(uint32_t word) { return __builtin_ctz(word); }
 #else
-__device__ inline void prefetch(const void* line) { asm volatile("prefetch.global.L2 [%0];" ::"l"(line)); }
+__device__ inline void prefetch(const void* line) { asm volatile("prefetch.L2 [%0];" ::"l"(line)); }
 __device__ inline int lowestBit(uint32_t word) { return __ffs(word) - 1; }
 #endif
 
@@ -229,7 +232,6 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
   };
   const auto own = [&](int count) { return Numbers{take(count, WARP) + lane, WARP}; };
   const Numbers numbers = own(most), initialSigns = own(depth);
-  // The same number of all lanes is asked for at a time, as in local memory, which is in L1.
   double local[FEW ? 4 * DEPTH : 1];
   const Numbers logs = FEW ? Numbers{local, 1} : own(width);
   const Numbers cosines = !BACKWARD || FEW ? Numbers{local + (FEW ? 2 * DEPTH : 0), 1} : own(width);
