@@ -1,6 +1,6 @@
 // The arithmetic of one graph, forward and backward, in IEEE double, one number at a time: for CPU kernels (what their
-// vectors leave out) and CUDA kernels (one thread a graph). It does what src/dag/step.ts does, function by function; the
-// mathematics are described there.
+// vectors leave out) and CUDA kernels (one thread a graph). It does what src/dag/step.ts does, with all
+// parts of a step in one pass over its terms; the mathematics are described there.
 //
 // Whoever includes it defines exp64(double), log64(double) and sinCosPi64(double) → { sin, cos } before, and on CUDA
 // DAG_DEVICE as `inline __device__` and DAG_CALLED as `__noinline__ __device__`. Compile without contraction: a product
@@ -71,7 +71,7 @@ DAG_DEVICE double absolute(double x) { return x < 0 ? -x : x; }
 
 DAG_DEVICE bool isFinite(double x) { return __builtin_fabs(x) <= LARGEST; }
 
-/** By a sum that has no room for a fraction: a GPU converts to whole numbers at a sixteenth of the speed. */
+/** By a sum that has no room for a fraction: a GPU is slow to convert to whole numbers and back. */
 DAG_DEVICE bool isWhole(double x) {
   const double size = absolute(x);
   return size < 0x1p52 ? (size + 0x1p52) - 0x1p52 == size : isFinite(x);
@@ -154,7 +154,7 @@ DAG_CALLED double powWhole(double m, double n) {
   }
 }
 
-/** m^x of node `j` for a coefficient x + 1 ≥ 0 of it, or any that is not whole. */
+/** m^x of node `j`, whose logarithm is taken (as partsOf does) where x + 1, its coefficient, is not a whole number ≥ 1. */
 template <typename N>
 DAG_DEVICE double power(const N& nodes, int j, double x) {
   const double m = nodes.magnitude(j);
