@@ -12,9 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const ROUNDS = 3;
-const STEPS = 60;
-/** Of a run; until then workers start and code is compiled. */
-const WARM_UP = 20;
+const STEPS = 140;
+/** Of a run; until then workers start and code is compiled, that of the workers too. */
+const WARM_UP = 80;
 const dag = fileURLToPath(new URL('../packages/train/bin/dag.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'dag-mpi-'));
 

@@ -161,7 +161,8 @@ export interface Backend {
   write(storage: Storage, data: ArrayLike<number>): void;
   /** A copy of the contents once all work queued before is done. */
   read(storage: Storage): Promise<HostArray>;
-  readSync(storage: Storage): HostArray;
+  /** The same, waiting; into an array of that length where one is given. */
+  readSync(storage: Storage, into?: HostArray): HostArray;
   /** The smallest and the largest of whole numbers; null where there are none, or it would take waiting for the device. */
   rangeOf(storage: Storage): readonly [low: number, high: number] | null;
 

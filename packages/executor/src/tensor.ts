@@ -64,10 +64,20 @@ export class Tensor {
     return this.backend.read(this.storage);
   }
 
-  /** As `data`, waiting for the device. */
-  dataSync(): HostArray {
+  /**
+   * As `data`, waiting for the device.
+   *
+   * @param into An array of as many numbers, to be filled and returned: a loop that reads much leaves nothing to be collected.
+   * @throws {ExecutorError} `shape` where `into` has another length.
+   */
+  dataSync(into?: HostArray): HostArray {
     watching?.refuseRead(this.shape);
-    return this.backend.readSync(this.storage);
+    if (into && into.length !== this.size)
+      throw new ExecutorError(
+        'shape',
+        `dataSync: a tensor of ${this.size} values needs an array of that length, given ${into.length}`,
+      );
+    return this.backend.readSync(this.storage, into);
   }
 
   /** The value of a tensor of one element. */

@@ -32,6 +32,18 @@ const released = expect.objectContaining({
 });
 
 describe.each(devices)('on %s', (device) => {
+  it('reads into an array that is given, of any kind', () => {
+    const t = tensor([1, 2, 3], [3], { device });
+    for (const into of [new Float32Array(3), new Float64Array(3)]) {
+      expect(t.dataSync(into)).toBe(into);
+      expect(Array.from(into)).toEqual([1, 2, 3]);
+    }
+    expect(tensor([], [0], { device }).dataSync(new Float32Array(0))).toHaveLength(0);
+    expect(() => t.dataSync(new Float32Array(4))).toThrow(
+      /dataSync: a tensor of 3 values needs an array of that length, given 4/,
+    );
+  });
+
   const leaf = (values: number[]): Tensor =>
     tensor(Float64Array.from(values), [values.length], { device, requiresGrad: true });
   const constant = (values: number[]): Tensor => tensor(Float64Array.from(values), undefined, { device });

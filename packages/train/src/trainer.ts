@@ -17,7 +17,7 @@ import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { alone, type Communicator } from './mpi/communicator.js';
 import { checkSameWeights, shareCores } from './mpi/shares.js';
-import { sparseGradient, sumByName, sumGradients } from './mpi/sums.js';
+import { GradientSums, sumByName } from './mpi/sums.js';
 import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
 import { learning, NEVER, save, start, withWayOut, type Run, type Trainable } from './run.js';
@@ -126,6 +126,7 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
       ahead: config.data.prefetch,
       index: ownBatches(run.batches, config, communicator),
     });
+    const sums = communicator.size > 1 ? new GradientSums(communicator) : null;
     try {
       let last: Evaluation<S> | null = null;
       let stopped = false;
@@ -135,10 +136,10 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
         while (micro.length < config.accumulate) micro.push(await batches.next());
         const tokens = total(micro.map((batch) => task.tokens(batch)));
         // Where one rank is to stop all do, at the same step.
-        const sums = await sumByName({ ...tokens, aborted: signal?.aborted ? 1 : 0 }, communicator);
-        stopped = sums.aborted > 0;
+        const counts = await sumByName({ ...tokens, aborted: signal?.aborted ? 1 : 0 }, communicator);
+        stopped = counts.aborted > 0;
         if (stopped) break;
-        const step = await trainStep(task, run, config, { micro, tokens: sums }, communicator);
+        const step = await trainStep(task, run, config, { micro, tokens: counts }, communicator, sums);
         const stepMs = performance.now() - begun;
         if (!Number.isFinite(step.loss + step.gradNorm))
           throw new TrainError(
@@ -212,10 +213,10 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
   run: Run,
   config: TrainConfig,
   { micro, tokens }: { readonly micro: readonly B[]; readonly tokens: N },
-  communicator: Communicator,
+  { rank, size }: Communicator,
+  sums: GradientSums | null,
 ): Promise<StepReport> {
   const { accumulate } = config;
-  const { rank, size } = communicator;
   const parameters = learning(task.model);
   for (const p of parameters.values()) {
     // What no text of a step makes use of has a gradient of zero, in a resumed run as in one that was never stopped.
@@ -223,14 +224,8 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
     p.zeroGrad();
   }
   const { embedding } = task;
-  const sparse =
-    embedding && size > 1
-      ? await sparseGradient(
-          embedding,
-          micro.flatMap(({ tokens }) => [...tokens]),
-          communicator,
-        )
-      : null;
+  const reads = (): number[] => micro.flatMap(({ tokens }) => [...tokens]);
+  const sparse = sums && embedding ? await sums.sparse(embedding, reads()) : null;
   const told = micro.map((batch, i) =>
     scope(() => {
       // No two micro-batches have the same masks.
@@ -239,21 +234,30 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
       return { names, values: affine(values, 1) };
     }),
   );
-  await sumGradients(parameters.values(), sparse, communicator);
+  const losses = told.map(({ values }) => values);
+  const named = (numbers: ArrayLike<number>): Record<string, number> => {
+    const own: Record<string, number> = { loss: 0, ...(size > 1 ? enabledLosses(config) : {}) };
+    told.flatMap(({ names }) => names).forEach((name, i) => (own[name] = (own[name] ?? 0) + numbers[i]!));
+    return own;
+  };
+  let shared: Record<string, number> | null = null;
+  if (sums) {
+    // Other ranks are waited for once: what the losses are goes with the gradients.
+    shared = named(scope(() => cat(losses, 0).dataSync()));
+    await sums.add(parameters.values(), sparse, shared);
+  }
   run.batches += size * accumulate;
   run.step++;
   run.isBest = false;
   const lr = learningRate(run.step, config.maxSteps, config.optimizer);
   // Read at once: each read waits for the device.
-  const numbers = scope(() => {
+  const [gradNorm, ...own] = scope(() => {
     const norm = reshape(run.optimizer.update(lr), [1]);
-    return cat([norm, ...told.map(({ values }) => values)], 0).dataSync();
+    return Array.from(cat([norm, ...(shared ? [] : losses)], 0).dataSync());
   });
-  for (const { values } of told) values.dispose();
-  const own: Record<string, number> = { loss: 0, ...(size > 1 ? enabledLosses(config) : {}) };
-  told.flatMap(({ names }) => names).forEach((name, i) => (own[name] = (own[name] ?? 0) + numbers[i + 1]!));
-  const { loss, ...parts } = await sumByName(own, communicator);
-  return { loss: loss!, parts, lr, gradNorm: numbers[0]! };
+  for (const values of losses) values.dispose();
+  const { loss, ...parts } = shared ?? named(own);
+  return { loss: loss!, parts, lr, gradNorm: gradNorm! };
 }
 
 /** 0 for each loss that is enabled: a rank may have no batch that one of them is of. */

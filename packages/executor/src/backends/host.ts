@@ -54,6 +54,13 @@ export function bytesOf(dtype: DType): number {
   }
 }
 
+/** A copy, in `into` where that is given. */
+export function copyOf(from: HostArray, into?: HostArray): HostArray {
+  if (!into) return from.slice();
+  into.set(from);
+  return into;
+}
+
 /** The array behind a storage of this backend. */
 export function dataOf(storage: Storage): HostArray {
   if (storage instanceof HostStorage) return storage.data;

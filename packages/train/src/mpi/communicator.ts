@@ -57,13 +57,14 @@ export async function openCommunicator(): Promise<Communicator> {
 }
 
 function communicator(mpi: Mpi, localSize: number | null): Communicator {
+  // Out of the heap of V8, where an array so small may be moved meanwhile. Sums are made one after the other.
+  const few = [new Float32Array(FEW), new Float64Array(FEW)] as const;
   const sumInPlace = async (values: Float32Array | Float64Array): Promise<void> => {
     if (values.length <= FEW) {
-      // Out of the heap of V8, where an array so small may be moved meanwhile.
-      const held = new (values instanceof Float32Array ? Float32Array : Float64Array)(FEW);
+      const held = few[values instanceof Float32Array ? 0 : 1].subarray(0, values.length);
       held.set(values);
-      await until(mpi.beginAllreduce(held.subarray(0, values.length)));
-      values.set(held.subarray(0, values.length));
+      await until(mpi.beginAllreduce(held));
+      values.set(held);
     } else {
       await until(mpi.beginBarrier());
       mpi.allreduce(values);

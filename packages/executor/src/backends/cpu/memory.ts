@@ -1,5 +1,5 @@
 import type { Backend, StridedWalk } from '../../backend.js';
-import { bytesOf, dataOf, hostArray, HostStorage } from '../host.js';
+import { bytesOf, copyOf, dataOf, hostArray, HostStorage } from '../host.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 import { precisions } from './precisions.js';
@@ -31,7 +31,7 @@ export function memory(
     free: () => undefined,
     write: (storage, data) => dataOf(storage).set(data),
     read: (storage) => Promise.resolve(dataOf(storage).slice()),
-    readSync: (storage) => dataOf(storage).slice(),
+    readSync: (storage, into) => copyOf(dataOf(storage), into),
     fill: (y, value) => {
       const to = dataOf(y);
       if (y.dtype === 'i32') to.fill(value);

@@ -1,6 +1,6 @@
 import type { Backend, DType, HostArray, Scalar, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
-import { bytesOf, hostArray, rangeOf } from '../host.js';
+import { bytesOf, copyOf, hostArray, rangeOf } from '../host.js';
 import { environment } from '../native.js';
 import type { CudaDevice } from './device.js';
 import { NOT_READY, OUT_OF_MEMORY, SUCCESS } from './driver.js';
@@ -279,10 +279,10 @@ class Reader {
     this.#device = device;
   }
 
-  readSync(storage: CudaStorage): HostArray {
+  readSync(storage: CudaStorage, into?: HostArray): HostArray {
     const reading = this.#begin(storage);
     this.#device.synchronize();
-    return this.#end(reading, storage);
+    return this.#end(reading, storage, into);
   }
 
   /** Other work of JavaScript goes on while the device is at it. */
@@ -321,9 +321,9 @@ class Reader {
     return reading;
   }
 
-  #end(reading: Reading, { dtype, length }: CudaStorage): HostArray {
+  #end(reading: Reading, { dtype, length }: CudaStorage, into?: HostArray): HostArray {
     const { pointer, bytes } = reading.pinned;
-    const copy = hostArray(dtype, length, bytes.buffer).slice();
+    const copy = copyOf(hostArray(dtype, length, bytes.buffer), into);
     const free = this.#free.get(bytes.length);
     if (bytes.length > LARGEST_KEPT) {
       this.#device.driver.call('cuMemFreeHost', pointer);
@@ -355,8 +355,10 @@ export function memory(
     },
     read: (storage) =>
       storage.length === 0 ? Promise.resolve(hostArray(storage.dtype, 0)) : reader.read(cudaStorage(storage)),
-    readSync: (storage) =>
-      storage.length === 0 ? hostArray(storage.dtype, 0) : reader.readSync(cudaStorage(storage)),
+    readSync: (storage, into) =>
+      storage.length === 0
+        ? copyOf(hostArray(storage.dtype, 0), into)
+        : reader.readSync(cudaStorage(storage), into),
     rangeOf: (storage) => cudaStorage(storage).range,
   };
 }

@@ -4,7 +4,7 @@ import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
 import { binary, binaryBackward, copyStrided, cumsum, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
-import { dataOf, dtypeOf, hostArray, HostStorage, rangeOf } from '../host.js';
+import { copyOf, dataOf, dtypeOf, hostArray, HostStorage, rangeOf } from '../host.js';
 import { linear, linearBackward } from './linear.js';
 import { matmul } from './matmul.js';
 import {
@@ -26,7 +26,7 @@ export const reference: Backend = {
   share: (data) => new HostStorage(dtypeOf(data), data),
   write: (storage, data) => dataOf(storage).set(data),
   read: (storage) => Promise.resolve(dataOf(storage).slice()),
-  readSync: (storage) => dataOf(storage).slice(),
+  readSync: (storage, into) => copyOf(dataOf(storage), into),
   rangeOf: (storage) => rangeOf(dataOf(storage)),
 
   fill: (y, value) => void dataOf(y).fill(value),
