@@ -191,9 +191,8 @@ export class DagGpt {
     const records = Array.from(ids, (id) => this.tokenizer.record(id));
     const features = tokenFeatures(records, shape, this.config, hidden);
     if (!reader) return planner.forward(hidden, features, options);
-    const embedded = this.gpt.embed(tensor(ids, shape, { dtype: 'i32', device: hidden.device }));
     // What it reads is not what it trains: the backbone learns text as if the branch were not there.
-    const read = reader.forward(embedded.detach(), hidden.detach(), dropoutSeed);
+    const read = reader.forward(records, hidden.detach(), dropoutSeed);
     return planner.forward(read, features, options);
   }
 

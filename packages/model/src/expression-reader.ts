@@ -1,15 +1,18 @@
-import { add, narrow, type Tensor } from '@dag/executor';
+import { add, embedding, narrow, tensor, type Tensor } from '@dag/executor';
 import { Block, drop, Linear, Norm, type GptConfig, type ParameterBuilder } from './gpt.js';
+import { TOKEN_KINDS, type TokenRecord } from './tokenizer/tokenizer.js';
 
-/** Small beside an embedding: at first an expression is read by its tokens, its context comes in as it is of use. */
+/** Small beside an embedding: at first an expression is read by its tokens, what stands before it comes in as it is of use. */
 const CONTEXT_STD = 0.002;
 
 /**
- * Blocks of the calculating branch alone. They read expressions by the embedding of their tokens and by what the backbone
- * says at each; positions count from the first token of the expression, wherever it stands in the text.
+ * Blocks of the calculating branch alone. They read expressions by the kinds of their tokens, in an embedding of their own
+ * (what digits a number has is in its record), and by what the backbone says at each; positions count from the first token
+ * of the expression, wherever it stands in the text.
  */
 export class ExpressionReader {
   private readonly config: GptConfig;
+  private readonly kinds: Tensor;
   private readonly wpe: Tensor;
   private readonly context: Linear;
   private readonly blocks: readonly Block[];
@@ -19,6 +22,7 @@ export class ExpressionReader {
   constructor(name: string, layers: number, config: GptConfig, build: ParameterBuilder) {
     const { blockSize, nEmbd, nLayer, bias } = config;
     this.config = config;
+    this.kinds = build.normal(`${name}.kinds.weight`, [TOKEN_KINDS, nEmbd], 0.02);
     this.wpe = build.normal(`${name}.wpe.weight`, [blockSize, nEmbd], 0.02);
     this.context = new Linear(`${name}.context`, nEmbd, nEmbd, bias, build, CONTEXT_STD);
     this.blocks = Array.from(
@@ -28,10 +32,13 @@ export class ExpressionReader {
     this.lnF = new Norm(`${name}.ln_f`, nEmbd, bias, build);
   }
 
-  /** Embeddings (M, L, C) of the tokens of M expressions, and the backbone's hidden states there → (M, L, C). */
-  forward(embedded: Tensor, hidden: Tensor, dropoutSeed?: number | Tensor): Tensor {
+  /** Of M expressions of L tokens their records, row-major, and the backbone's hidden states (M, L, C) there → (M, L, C). */
+  forward(records: readonly TokenRecord[], hidden: Tensor, dropoutSeed?: number | Tensor): Tensor {
     const { nLayer, dropout } = this.config;
-    const placed = add(embedded, narrow(this.wpe, 0, 0, embedded.shape[1]!));
+    const [M, L] = hidden.shape as [number, number, number];
+    const kinds = Int32Array.from(records, ({ kind }) => kind);
+    const embedded = embedding(this.kinds, tensor(kinds, [M, L], { dtype: 'i32', device: hidden.device }));
+    const placed = add(embedded, narrow(this.wpe, 0, 0, L));
     const x = this.context.forward(hidden, { residual: placed });
     const first = drop(x, dropout, dropoutSeed, 3 * nLayer + 1);
     return this.lnF.forward(this.blocks.reduce((h, block) => block.forward(h, dropoutSeed), first));

@@ -136,7 +136,7 @@ export class Gpt {
   }
 
   /** The embedding of tokens (…) of dtype i32: (…, C). */
-  embed(tokens: Tensor): Tensor {
+  private embed(tokens: Tensor): Tensor {
     return embedding(this.wte, tokens);
   }
 

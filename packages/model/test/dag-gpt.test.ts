@@ -150,7 +150,7 @@ describe('DagGpt', () => {
     expect(learning).toEqual(
       [...frozen.parameters.keys()].filter((name) => /^(branch|plan|gate|start)\./.test(name)),
     );
-    expect(learning.length).toBe(2 + 3 + 12 + 2 + 2 + 2);
+    expect(learning.length).toBe(2 + 4 + 12 + 2 + 2 + 2);
   });
 
   it.each([

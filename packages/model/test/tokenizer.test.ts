@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { encode as encodeWhole } from 'gpt-tokenizer/encoding/r50k_base';
 import { ModelError } from '../src/error.js';
-import { tokenizer, type TokenizerName } from '../src/tokenizer/tokenizer.js';
+import { TOKEN_KINDS, tokenizer, type TokenizerName } from '../src/tokenizer/tokenizer.js';
 
 const gpt2 = tokenizer('gpt2');
 const char = tokenizer('char');
@@ -105,7 +105,11 @@ describe('gpt2', () => {
   });
 
   test('records hold the digits, the minus and the point of a token, written as figures or as words', () => {
-    const records = (text: string) => gpt2.encode(text).map((id) => [gpt2.decode([id]), gpt2.record(id)]);
+    const records = (text: string) =>
+      gpt2.encode(text).map((id) => {
+        const { digits, minus, point } = gpt2.record(id);
+        return [gpt2.decode([id]), { digits, minus, point }];
+      });
     const none = { digits: [], minus: false, point: false };
     expect(records('2.5 * -31415')).toEqual([
       ['2', { ...none, digits: [2] }],
@@ -128,6 +132,20 @@ describe('gpt2', () => {
       ['7', { ...none, digits: [7] }],
       [' −', { ...none, minus: true }],
     ]);
+  });
+
+  test('tokens that differ in digits or case alone are of one kind, those of expressions of kinds of their own', () => {
+    const kinds = (text: string) => gpt2.encode(text).map((id) => gpt2.record(id).kind);
+    expect(kinds('100 45 plus')).toEqual(kinds('200 11 Plus'));
+    expect(kinds('123')).not.toEqual(kinds('12'));
+    const texts =
+      '0 + - * / ( ) . = ? -( ). )) (( plus minus negative times divided by over open close point What is'.split(
+        ' ',
+      );
+    const all = texts.flatMap((text) => [...kinds(text), ...kinds(` ${text}`)]);
+    const different = new Set(texts.flatMap((text) => [...gpt2.encode(text), ...gpt2.encode(` ${text}`)]));
+    expect(new Set(all).size).toBe(different.size);
+    for (const kind of all) expect(kind >= 0 && kind < TOKEN_KINDS && Number.isInteger(kind)).toBe(true);
   });
 
   test('every digit word is a single token, at the start of a text and inside one', () => {

@@ -2,7 +2,10 @@ import { ModelError } from '../error.js';
 import { characters } from './characters.js';
 import { gpt2 } from './gpt2.js';
 
-/** What a token contributes to the numbers of an expression, fixed by its text. */
+/** Kinds of tokens that are told apart; with this prime all that expressions are written with are. */
+export const TOKEN_KINDS = 4091;
+
+/** What a token contributes to the numbers of an expression, and of what kind it is; fixed by its text. */
 export interface TokenRecord {
   /** The digits it holds, 0 … 9, in the order of the text; a digit word (` five`) holds one. */
   readonly digits: readonly number[];
@@ -10,6 +13,8 @@ export interface TokenRecord {
   readonly minus: boolean;
   /** It holds a decimal point: `.` or the word. */
   readonly point: boolean;
+  /** 0 … TOKEN_KINDS − 1, a hash of its text: tokens that differ in digits or case alone are of one kind. */
+  readonly kind: number;
 }
 
 export type TokenizerName = 'gpt2' | 'char';
@@ -94,7 +99,15 @@ function recordOf(text: string): TokenRecord {
     digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
     minus: word === 'minus' || word === 'negative' || /[-−]/.test(text),
     point: word === 'point' || text.includes('.'),
+    kind: hash(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
+}
+
+/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
 }
 
 const made = new Map<TokenizerName, Tokenizer>();
