@@ -9,7 +9,7 @@ import pretrained from './pretrained.js';
 export default defineConfig({
   ...pretrained,
   name: 'pretrained-long',
-  init_from: 'runs/pretrained',
+  init_from: 'runs/pretrained/checkpoints/step-00007000',
   maxSteps: 26_000,
   data: { ...pretrained.data, largest: 0.25, synonyms: 0.25 },
   // The rate begins with 1.7e-3 here, and ends lower than before.

@@ -21,6 +21,7 @@ export default defineConfig({
   },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 1000 },
-  checkpoint: { every: 500 },
+  // `pretrained-long` begins with the one before the last two.
+  checkpoint: { every: 500, keep: 3 },
   logEvery: 25,
 });
