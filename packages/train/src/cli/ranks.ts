@@ -16,8 +16,9 @@ export async function onAllRanks(work: (communicator: Communicator) => Promise<v
     await communicator.close();
   } catch (error) {
     if (size === 1) throw error;
-    // Of an error that all ranks meet alike rank 0 tells, and ends the others; Open MPI takes two seconds for it.
-    if (rank > 0) await setTimeout(4000);
+    // Of an error that all ranks meet alike rank 0 tells, and ends the others; Open MPI takes two seconds for it, or more on a
+    // busy machine.
+    if (rank > 0) await setTimeout(10_000);
     console.error(`dag: rank ${rank} of ${size}: ${messageOf(error) ?? (error as Error).stack}`);
     communicator.abort();
   }

@@ -67,7 +67,7 @@ function communicator(mpi: Mpi, localSize: number | null): Communicator {
       values.set(held);
     } else {
       await until(mpi.beginBarrier());
-      mpi.allreduce(values);
+      await soon(mpi.beginAllreduce(values));
     }
   };
   return {
@@ -92,7 +92,7 @@ function communicator(mpi: Mpi, localSize: number | null): Communicator {
   };
 }
 
-/** So many values are summed while this process waits for others; more of them once all are there, which then is faster. */
+/** So many values are summed while this process waits for others; more of them once all are there. */
 const FEW = 1024;
 /** As long as a wait is short, it is not slept through. In milliseconds. */
 const AWAKE = 2;
@@ -104,4 +104,13 @@ const AWAKE = 2;
 async function until(isDone: () => boolean): Promise<void> {
   const begun = performance.now();
   while (!isDone()) await (performance.now() - begun < AWAKE ? setImmediate() : setTimeout(1));
+}
+
+/** The same for what all ranks are at: it goes on as often as it is asked. A rank may yet die at it, and signals come. */
+async function soon(isDone: () => boolean): Promise<void> {
+  for (;;) {
+    const begun = performance.now();
+    while (performance.now() - begun < AWAKE) if (isDone()) return;
+    await setImmediate();
+  }
 }

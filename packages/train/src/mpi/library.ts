@@ -8,9 +8,7 @@ export interface Mpi {
   readonly version: string;
   readonly rank: number;
   readonly size: number;
-  /** Sums of all ranks in place of the values; waits for them with a busy core. */
-  allreduce(values: Float32Array | Float64Array): void;
-  /** The same; → whether they are there by now. Until then the values must not be touched. */
+  /** Sums of all ranks in place of the values; → whether they are there by now. Until then the values must not be touched. */
   beginAllreduce(values: Float32Array | Float64Array): () => boolean;
   /** The bytes of rank 0 in place of those of the others, of which there are as many. */
   broadcast(bytes: Uint8Array): void;
@@ -120,7 +118,6 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
   const setErrorHandler = checked('MPI_Comm_set_errhandler', [handle, handle]);
   const commRank = checked('MPI_Comm_rank', [handle, out('int')]);
   const commSize = checked('MPI_Comm_size', [handle, out('int')]);
-  const allreduce = checked('MPI_Allreduce', ['intptr_t', 'void *', 'int', handle, handle, handle]);
   const iallreduce = checked('MPI_Iallreduce', [
     'intptr_t',
     'void *',
@@ -160,7 +157,6 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
     version: version.split(/[,\n]/)[0]!.replace(/ Version:\s*/, ' '),
     rank: number(commRank),
     size: number(commSize),
-    allreduce: (values) => allreduce(...toSum(values)),
     beginAllreduce: (values) => {
       const request = newRequest();
       iallreduce(...toSum(values), request);
