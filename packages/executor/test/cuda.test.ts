@@ -297,7 +297,8 @@ emulated(
         const { Allocator, memory, addressOf } = await import(${source('memory')});
         const device = new CudaDevice();
         const { allocate } = memory(device, new Allocator(device));
-        device.kernel('faults', '${kernel}_i32', 'pi')([1], 64, 0, addressOf(allocate('i32', 64)), 64);`;
+        device.kernel('faults', '${kernel}_i32', 'pi')([1], 64, 0, addressOf(allocate('i32', 64)), 64);
+        device.synchronize();`;
           const file = join(folder, `${kernel}.mts`);
           writeFileSync(file, program);
           const jiti = fileURLToPath(new URL('../../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url));
