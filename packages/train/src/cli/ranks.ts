@@ -20,6 +20,8 @@ export async function onAllRanks(work: (communicator: Communicator) => Promise<v
     // busy machine.
     if (rank > 0) await setTimeout(10_000);
     console.error(`dag: rank ${rank} of ${size}: ${messageOf(error) ?? (error as Error).stack}`);
+    // What a launcher has not passed on when ranks are ended is lost.
+    await setTimeout(1000);
     communicator.abort();
   }
 }
