@@ -21,6 +21,9 @@ const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   [')', 'close parenthesis'],
 ];
 
+/** Those of a sign alone: between two numbers no one says them, though they are understood. */
+const SIGNS = new Set(['negative']);
+
 const SAID = new Map(PHRASES.toReversed());
 const UNDERSTOOD = PHRASES.map(([symbol, phrase]) => ({ symbol, words: phrase.split(' ') })).sort(
   (a, b) => b.words.length - a.words.length,
@@ -41,9 +44,11 @@ export function spell(symbols: string): string {
   return words;
 }
 
-/** All ways to say a symbol. */
-export const waysToSay = (symbol: string): string[] =>
-  PHRASES.filter(([said]) => said === symbol).map(([, phrase]) => phrase);
+/** All ways to say a symbol, which is a sign or something else. */
+export const waysToSay = (symbol: string, isSign: boolean): string[] =>
+  PHRASES.filter(([said, phrase]) => said === symbol && (isSign || !SIGNS.has(phrase))).map(
+    ([, phrase]) => phrase,
+  );
 
 /** Whether a word belongs to a phrase, in any case of letters. */
 export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());

@@ -58,11 +58,8 @@ type Say = (token: Token) => string;
 /** How the words of one text are chosen. */
 function speaker(random: Random, synonyms: number): Say {
   if (synonyms === 0 || !random.chance(synonyms)) return ({ text }) => spell(text);
-  return ({ text, kind }) => {
-    if (kind === 'number') return spell(text);
-    const ways = waysToSay(text);
-    return pick(random, kind === 'operator' ? ways.filter((way) => way !== 'negative') : ways);
-  };
+  return ({ text, kind }) =>
+    kind === 'number' ? spell(text) : pick(random, waysToSay(text, kind === 'sign'));
 }
 
 const words = (tokens: readonly Token[], say: Say): string => tokens.map(say).join(' ');
