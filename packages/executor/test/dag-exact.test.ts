@@ -136,6 +136,26 @@ describe.each(devices)('on %s', (device) => {
     expect(run(graph(1, numbers, [step]))).toBe(value);
   });
 
+  it('a power above 16 is the double nearest to it', () => {
+    const power = fc.tuple(
+      fc.integer({ min: 17, max: 5000 }),
+      fc.double({ min: -1, max: 1, noNaN: true }),
+      fc.boolean(),
+    );
+    fc.assert(
+      fc.property(power, ([n, part, negative]) => {
+        const m = (negative ? -1 : 1) * Math.exp((part * 708) / n);
+        expect(run(graph(1, [m], [log({ 0: n })]))).toBe(nearestPower(m, n));
+      }),
+    );
+    expect(run(graph(1, [3], [log({ 0: 34 })]))).toBe(Number(3n ** 34n));
+    expect(run(graph(1, [0.5], [log({ 0: 1074 })]))).toBe(5e-324);
+    expect(run(graph(1, [5e-324], [log({ 0: 17 })]))).toBe(0);
+    expect(run(graph(1, [0.5], [log({ 0: 1080 })]))).toBe(0);
+    expect(run(graph(1, [-2], [log({ 0: 1025 })]))).toBe(-Infinity);
+    expect(run(graph(1, [-1], [log({ 0: 1e300 })]))).toBe(1);
+  });
+
   it('a coefficient of 0 takes no part, be the node 0, infinite or NaN', () => {
     const overflow = [log({ 0: 1, 1: 1 }), linear({ 2: 1, 4: 0 })];
     expect(run(graph(4, [1e300, 1e300, 7], overflow))).toBe(7);
@@ -244,3 +264,19 @@ describe.each(devices)('on %s', (device) => {
 function f64(...values: number[]): Float64Array {
   return Float64Array.from(values);
 }
+
+/** m^n as the nearest double, in whole numbers; both in the normal range. */
+function nearestPower(m: number, n: number): number {
+  let exponent = 0;
+  let whole = Math.abs(m);
+  for (; !Number.isInteger(whole); exponent--) whole *= 2;
+  const power = BigInt(whole) ** BigInt(n);
+  const excess = power.toString(2).length - 60;
+  exponent *= n;
+  if (excess <= 0) return sign(m, n) * Number(power) * 2 ** exponent;
+  const cut = BigInt(excess);
+  const sticky = power & ((1n << cut) - 1n) ? 1n : 0n;
+  return sign(m, n) * (Number((power >> cut) | sticky) / 2 ** 60) * 2 ** (exponent + excess + 60);
+}
+
+const sign = (m: number, n: number) => (m < 0 && n % 2 ? -1 : 1);

@@ -11,6 +11,8 @@
  * factor in node order. A term whose coefficient is 0 takes no part.
  */
 
+import { MIN_NORMAL, powWhole } from './power.js';
+
 /** The nodes of one graph: value, magnitude and sign of each, `2·depth` long. */
 export interface Nodes {
   readonly value: Float64Array;
@@ -87,9 +89,6 @@ function magnitudePart(nodes: Nodes, O: Float64Array, row: number, count: number
   return inRange ? quotient : productOf(nodes, O, row, count, except, 'all');
 }
 
-/** Smallest normal double: below it a product has lost digits. */
-const MIN_NORMAL = 2 ** -1022;
-
 function productOf(
   nodes: Nodes,
   O: Float64Array,
@@ -105,7 +104,7 @@ function productOf(
     if (c === 0 || j === except || (c > 0 ? terms === 'denominators' : terms === 'numerators')) continue;
     const m = nodes.magnitude[j]!;
     const times = Math.abs(c);
-    const factor = times > MAX_REPEATED ? Math.pow(m, times) : m;
+    const factor = times > MAX_REPEATED ? powWhole(m, times) : m;
     for (let n = times > MAX_REPEATED ? 1 : times; n > 0; n--)
       product = c > 0 ? product * factor : product / factor;
   }
@@ -114,6 +113,10 @@ function productOf(
 
 /** Coefficients up to this are that many factors; larger ones (never written by an expression) are one power. */
 const MAX_REPEATED = 16;
+
+function power(m: number, x: number): number {
+  return x >= 0 && Number.isInteger(x) ? powWhole(m, x) : Math.pow(m, x);
+}
 
 /** Q over all terms but `except`. */
 function signPart(nodes: Nodes, O: Float64Array, row: number, count: number, except: number): number {
@@ -180,7 +183,7 @@ export function stepBackward(
         const toMagnitude =
           c < 0
             ? chain(chain(toLog, E * Q), c / m)
-            : chain(chain(toLog, magnitudePart(nodes, O, row, count, j) * Q), c * Math.pow(m, c - 1));
+            : chain(chain(toLog, magnitudePart(nodes, O, row, count, j) * Q), c * power(m, c - 1));
         out.magnitude[j] = held(out.magnitude[j]! + toMagnitude);
       }
       const others = chain(toLog, E * signPart(nodes, O, row, count, j));
