@@ -14,7 +14,7 @@ import { findCompiler } from './compiler.js';
 import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
 
 /**
- * PTX and the architectures whose machine code is made from it. One serves all that have tensor cores for bf16: the kernels ask
+ * PTX and the architectures whose machine code is made from it. One serves all that have tensor cores for bf16: most kernels ask
  * for nothing newer, and to make that of each takes several times as long (matmul.cu from compute_100: 49 seconds, from
  * compute_80: 5).
  */
@@ -23,6 +23,8 @@ const ARCHITECTURES = new Map([
   [80, [80, 86, 89, 90, 100, 120]],
 ]);
 const NEWEST_PTX = 80;
+/** Of one architecture alone, with instructions that neither an older nor a later one has. */
+const ARCHITECTURE_OF = new Map([['matmul_warpgroup', '90a']]);
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(packageFolder, 'kernels');
@@ -67,12 +69,16 @@ async function buildFatbins(version) {
     if (ptx === NEWEST_PTX) code.push(`compute_${ptx}`);
     return ['-gencode', `arch=compute_${ptx},code=[${code.join()}]`];
   });
+  const targetsOf = (source) => {
+    const only = ARCHITECTURE_OF.get(nameOf(source));
+    return only ? ['-gencode', `arch=compute_${only},code=sm_${only}`] : targets;
+  };
   const outputs = await outputsOf(objects, version, '.fatbin', sources, (source) => [
     ...['-fatbin', '-std=c++17', '-O3', '--compress-mode=size', '-Xptxas', '-v'],
     // Where the sources are checked, not where a user's newer compiler finds a new one.
     ...(process.env.CI ? ['-Werror', 'all-warnings'] : []),
     ...(isExact(source) ? ['-fmad=false'] : []),
-    ...targets,
+    ...targetsOf(source),
   ]);
   await makeMissing('nvcc', outputs, ({ source }, text) => report(nameOf(source), text));
   for (const { source, file } of outputs) await copyFile(file, join(target, `${nameOf(source)}.fatbin`));

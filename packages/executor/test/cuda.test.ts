@@ -15,11 +15,14 @@ import {
   matmul,
   mul,
   randn,
+  reshape,
   scope,
   setMatmulPrecision,
   sum,
   tensor,
   zeros,
+  type Device,
+  type Tensor,
 } from '../src/index.js';
 import { cudaIsMissing } from './devices.js';
 import { emulator } from './emulator.js';
@@ -140,6 +143,54 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
     }
   });
 
+  /** Whole numbers from −4 to 4, which bf16 has, and whose sums f32 has: products of them are exact. */
+  function whole(
+    shape: readonly [number, number],
+    step: number,
+    device: Device,
+    requiresGrad = false,
+  ): Tensor {
+    const data = new Float32Array(shape[0] * shape[1]);
+    for (let i = 0; i < data.length; i++) data[i] = ((i * step) % 9) - 4;
+    return tensor(data, shape, { device, requiresGrad });
+  }
+
+  /** The bits of `results` on tensor cores are those of `cpu`. */
+  function expectExact(results: (device: Device) => Tensor[]): void {
+    const expected = results('cpu').map((t) => t.dataSync());
+    setMatmulPrecision('medium');
+    const actual = results('cuda').map((t) => t.dataSync());
+    setMatmulPrecision('highest');
+    for (const [i, numbers] of actual.entries())
+      expect(Buffer.compare(new Uint8Array(numbers.buffer), new Uint8Array(expected[i]!.buffer))).toBe(0);
+  }
+
+  it.each([
+    [1027, 1130, 300],
+    [700, 1930, 257],
+    [1152, 1024, 256],
+  ])('makes %d × %d results of sums of %d on tensor cores', (m, n, k) => {
+    expectExact((device) => {
+      const x = whole([m, k], 7, device);
+      const bias = whole([1, n], 2, device);
+      return [
+        linear(x, whole([n, k], 5, device), reshape(bias, [n]), { residual: whole([m, n], 4, device) }),
+        matmul(x, whole([k, n], 5, device)),
+      ];
+    });
+  });
+
+  it('makes gradients of weights on tensor cores, of many rows and of many matrices', () => {
+    expectExact((device) => {
+      const w = whole([1030, 1025], 5, device, true);
+      linear(whole([1000, 1025], 7, device), w).backward(whole([1000, 1030], 11, device));
+      const b = whole([1030, 1025], 7, device, true);
+      const x = reshape(whole([2 * 130, 1030], 5, device), [2, 130, 1030]);
+      matmul(x, b).backward(reshape(whole([2 * 130, 1025], 11, device), [2, 130, 1025]));
+      return [w.grad!, b.grad!];
+    });
+  });
+
   it('refuses a precision that does not exist', () => {
     expect(() => setMatmulPrecision('low' as 'high')).toThrow(ExecutorError);
   });
@@ -155,7 +206,7 @@ emulated(
         device: 'cuda',
         threads: 2,
         name: 'emulated on the CPU',
-        capability: 8,
+        capability: 9,
         library: process.env['DAG_CUDA_DRIVER'],
       });
     });
@@ -276,6 +327,16 @@ emulated(
         const results = ['forward', 'reverse', 'shuffle1'].map((order) => run('missingBarrier', 'pp', order));
         for (const result of results) expect(result).not.toEqual(right);
         expect(results[1]).not.toEqual(results[0]);
+      });
+
+      it('a copy that is read before it was waited for, by another result where it comes late', () => {
+        const [late, early] = ['forward', 'reverse'].map((order) => run('earlyRead', 'pp', order));
+        expect(late).toEqual(Array.from({ length: 64 }, () => -1));
+        expect(early).toEqual(Array.from({ length: 64 }, (_, i) => i));
+      });
+
+      it.each(['lostCopy', 'endlessPhase'])('%s, which is not waited for or never ends', (kernel) => {
+        expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
       });
 
       it.each(['unevenBarrier', 'unevenShuffle'])('%s, which some threads do not reach', (kernel) => {

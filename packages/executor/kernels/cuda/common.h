@@ -9,9 +9,9 @@
 #else
 #define DAG_EXPORT(name, threads, parameters, call) \
   extern "C" __global__ void __launch_bounds__(threads) name parameters { call; }
-/** Shared memory of a size that the host gives, from where four doubles may be read at once. */
-#define DAG_DYNAMIC_SHARED(type, name)                        \
-  extern __shared__ __align__(32) double dag_dynamic_shared[]; \
+/** Shared memory of a size that the host gives, from a multiple of 1024 bytes on. */
+#define DAG_DYNAMIC_SHARED(type, name)                          \
+  extern __shared__ __align__(1024) double dag_dynamic_shared[]; \
   type* const name = reinterpret_cast<type*>(dag_dynamic_shared)
 #endif
 

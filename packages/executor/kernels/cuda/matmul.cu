@@ -4,12 +4,6 @@
 
 namespace {
 
-/** Four numbers that lie together, read from shared memory at once. */
-template <typename T>
-struct alignas(4 * sizeof(T)) Four {
-  T x[4];
-};
-
 /** A tile of DEPTH × SIZE numbers, one row for each k, from a matrix whose rows or columns are the SIZE. */
 template <typename T, int SIZE, int DEPTH, int COUNT>
 struct Tile {
@@ -51,7 +45,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
   alignas(32) __shared__ T tileA[DEPTH * Part::ROW];
   alignas(32) __shared__ T tileB[DEPTH * Part::ROW];
   const int64_t m = product.m, n = product.n, k = product.k;
-  const Tiles tiles(product, SIZE, DEPTH);
+  const Tiles tiles(product, SIZE, SIZE, DEPTH, blockIdx.x);
   const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int column = threadIdx.x % 16 * 4, row = threadIdx.x / 16 * 4;
 

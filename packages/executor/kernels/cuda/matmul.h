@@ -11,6 +11,12 @@ struct Product {
   int64_t slices;
 };
 
+/** Four numbers that lie together, read at once. */
+template <typename T>
+struct alignas(4 * sizeof(T)) Four {
+  T x[4];
+};
+
 /** What follows the sum: y = residual + dropout(activation(sum + bias)), or y += sum. Null pointers: not wanted. */
 template <typename T>
 struct Epilogue {
@@ -45,18 +51,18 @@ struct Tiles {
   static constexpr int64_t GROUP = 16;
   int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;
 
-  /** Tiles of `size` × `size` results, `depth` along k. */
-  __device__ Tiles(const Product& p, int size, int depth) {
+  /** Those of block `index`: `height` × `width` results, `depth` along k. */
+  __device__ Tiles(const Product& p, int height, int width, int depth, int64_t index) {
     const bool shared = p.strideC == 0;
-    const int64_t rowTiles = (p.m + size - 1) / size, columnTiles = (p.n + size - 1) / size;
-    int64_t rest = blockIdx.x;
+    const int64_t rowTiles = (p.m + height - 1) / height, columnTiles = (p.n + width - 1) / width;
+    int64_t rest = index;
     const int64_t tile = rest % (rowTiles * columnTiles);
     rest /= rowTiles * columnTiles;
     const int64_t above = tile / (GROUP * columnTiles) * GROUP;
-    const int64_t height = rowTiles - above < GROUP ? rowTiles - above : GROUP;
+    const int64_t group = rowTiles - above < GROUP ? rowTiles - above : GROUP;
     const int64_t within = tile - above * columnTiles;
-    rows = (above + within % height) * size;
-    columns = within / height * size;
+    rows = (above + within % group) * height;
+    columns = within / group * width;
     slice = rest % p.slices;
     matrix = rest / p.slices;
     matrices = shared ? 1 : p.batch;

@@ -63,7 +63,7 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
   alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
   constexpr int DEPTH = WORDS * Number::PER_WORD;
   const int64_t m = product.m, n = product.n, k = product.k;
-  const Tiles tiles(product, SIZE, DEPTH);
+  const Tiles tiles(product, SIZE, SIZE, DEPTH, blockIdx.x);
   const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int lane = laneOf();
   const int warpRow = warpOf() % (SIZE / WARP_ROWS) * WARP_ROWS;

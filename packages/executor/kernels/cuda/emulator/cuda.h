@@ -4,7 +4,8 @@
 // fiber runs until it waits: for its block in __syncthreads, for its warp in shuffles, __syncwarp and the instructions
 // of tensor cores. In which order fibers run is an option, so that a result that depends on it shows. A barrier that
 // some threads of a block or warp never reach ends the launch with an error, as does anything that AddressSanitizer
-// finds.
+// finds. Copies and products that a kernel begins and waits for later are done at the latest moment that a device may do
+// them, copies also at the earliest: what is read or written over too early shows.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -180,7 +181,7 @@ inline void multiplyBf16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, 
 inline void multiplyTf32(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   emulator::multiply<1>(sums, a, b0, b1, [](uint32_t word, int) { return __uint_as_float(word & 0xffffe000u); });
 }
-/** To nearest, ties away from zero. */
+/** To nearest, ties to even. */
 inline uint32_t roundBf16(float low, float high) {
   const auto round = [](float x) -> uint32_t {
     const uint32_t bits = __float_as_uint(x);
@@ -189,7 +190,68 @@ inline uint32_t roundBf16(float low, float high) {
   return round(low) | round(high) << 16;
 }
 
+/** To nearest, ties away from zero. */
 inline uint32_t roundTf32(float x) {
   const uint32_t bits = __float_as_uint(x);
   return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000) & 0xffffe000u;
+}
+
+// Copies, barriers and products of warpgroups; see warpgroup.h.
+
+struct alignas(8) Barrier {
+  uint16_t arrivals, missing;
+  uint32_t phase : 1;
+  int32_t bytes : 31;
+};
+
+namespace emulator {
+
+void initBarrier(Barrier* barrier, int arrivals);
+void arrive(Barrier* barrier, uint32_t bytes);
+void waitFor(const Barrier* barrier, uint32_t parity);
+void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier);
+/** Begins `product`, which is done when this thread waits for it. */
+void beginProduct(std::function<void()> product);
+void commitProducts();
+void waitProducts(size_t left);
+
+/** Number `column` of row `row` of a tile with bytes exchanged as a device that swizzles by 128 bytes does. */
+inline float swizzled(const uint32_t* tile, int row, int column) {
+  uintptr_t at = reinterpret_cast<uintptr_t>(tile) + row / 8 * 1024 + row % 8 * 128 + column * 2;
+  at ^= at >> 3 & 0x70;
+  return __uint_as_float(static_cast<uint32_t>(*reinterpret_cast<const uint16_t*>(at)) << 16);
+}
+
+}  // namespace emulator
+
+inline void initBarrier(Barrier* barrier, int arrivals) { emulator::initBarrier(barrier, arrivals); }
+inline void showBarriers() {}
+inline void arrive(Barrier* barrier) { emulator::arrive(barrier, 0); }
+inline void arriveExpecting(Barrier* barrier, uint32_t bytes) { emulator::arrive(barrier, bytes); }
+inline void waitFor(Barrier* barrier, uint32_t parity) { emulator::waitFor(barrier, parity); }
+inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
+  emulator::copyBulk(to, from, bytes, barrier);
+}
+inline void beginProducts() { emulator::syncWarp(); }
+inline void commitProducts() { emulator::commitProducts(); }
+template <int LEFT>
+void waitProducts() {
+  // The other warps go on before they are done.
+  emulator::syncWarp();
+  emulator::waitProducts(LEFT);
+}
+
+template <int SUMS>
+void multiplyTiles(float (&sums)[SUMS], const uint32_t* a, const uint32_t* b) {
+  emulator::syncWarp();
+  const int row = static_cast<int>(threadIdx.x) / 32 % 4 * 16 + emulator::lane() / 4;
+  const int column = emulator::lane() % 4 * 2;
+  emulator::beginProduct([&sums, a, b, row, column] {
+    float left[2][16];
+    for (int h = 0; h < 2; h++)
+      for (int k = 0; k < 16; k++) left[h][k] = emulator::swizzled(a, row + 8 * h, k);
+    for (int s = 0; s < SUMS; s++)
+      for (int k = 0; k < 16; k++)
+        sums[s] += left[s / 2 % 2][k] * emulator::swizzled(b, s / 4 * 8 + column + s % 2, k);
+  });
 }

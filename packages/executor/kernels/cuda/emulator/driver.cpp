@@ -258,9 +258,9 @@ API cuDeviceGetAttribute(int* value, int attribute, int) {
   switch (attribute) {
     case 13: *value = 1'000'000; return SUCCESS;  // clock rate in kHz
     case 16: *value = 2; return SUCCESS;          // multiprocessors
-    case 75: *value = 8; return SUCCESS;          // compute capability
+    case 75: *value = 9; return SUCCESS;          // compute capability
     case 76: *value = 0; return SUCCESS;
-    case 97: *value = 163 << 10; return SUCCESS;  // shared memory of a block, where it is asked for
+    case 97: *value = 227 << 10; return SUCCESS;  // shared memory of a block, where it is asked for
     default: return INVALID_VALUE;
   }
 }
@@ -294,7 +294,7 @@ API cuModuleGetFunction(void** function, void*, const char* name) {
 static std::map<void*, int> sharedAllowed;
 API cuFuncSetAttribute(void* function, int attribute, int value) {
   BEGIN;
-  if (!function || attribute != 8 || value > 163 << 10) return INVALID_VALUE;
+  if (!function || attribute != 8 || value > 227 << 10) return INVALID_VALUE;
   sharedAllowed[function] = value;
   return SUCCESS;
 }

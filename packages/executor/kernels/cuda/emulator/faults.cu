@@ -1,5 +1,5 @@
 // Kernels that are wrong on purpose: test/cuda.test.ts sees that the emulator shows it.
-#include "../common.h"
+#include "../warpgroup.h"
 
 namespace {
 
@@ -21,6 +21,39 @@ __device__ inline void unevenShuffle(int32_t* y) {
   if (laneOf() < WARP / 2) y[threadIdx.x] = __shfl_xor_sync(ALL_LANES, y[threadIdx.x], 1);
 }
 
+/** y = x by way of shared memory, without waiting for the copy to it before it is read. */
+__device__ inline void earlyRead(const int32_t* x, int32_t* y) {
+  alignas(16) __shared__ int32_t shared[2 * WARP];
+  __shared__ Barrier there;
+  if (threadIdx.x == 0) {
+    initBarrier(&there, 1);
+    showBarriers();
+    arriveExpecting(&there, sizeof shared);
+    copyBulk(shared, x, sizeof shared, &there);
+  }
+  __syncthreads();
+  y[threadIdx.x] = shared[threadIdx.x];
+  waitFor(&there, 0);
+}
+
+/** A copy that nothing waits for. */
+__device__ inline void lostCopy(const int32_t* x) {
+  alignas(16) __shared__ int32_t shared[2 * WARP];
+  __shared__ Barrier there;
+  if (threadIdx.x > 0) return;
+  initBarrier(&there, 1);
+  showBarriers();
+  copyBulk(shared, x, sizeof shared, &there);
+}
+
+/** Waits for the end of a phase in which nothing arrives. */
+__device__ inline void endlessPhase() {
+  __shared__ Barrier never;
+  if (threadIdx.x == 0) initBarrier(&never, 1);
+  __syncthreads();
+  waitFor(&never, 0);
+}
+
 /** Writes one element too many. */
 __device__ inline void beyondEnd(int32_t* y, int64_t n) { y[n] = 1; }
 
@@ -36,5 +69,8 @@ __device__ inline void beyondShared(int32_t* y, int64_t n) {
 DAG_EXPORT(missingBarrier_i32, THREADS, (const int32_t* x, int32_t* y), (missingBarrier(x, y)))
 DAG_EXPORT(unevenBarrier_i32, THREADS, (int32_t* y), (unevenBarrier(y)))
 DAG_EXPORT(unevenShuffle_i32, THREADS, (int32_t* y), (unevenShuffle(y)))
+DAG_EXPORT(earlyRead_i32, THREADS, (const int32_t* x, int32_t* y), (earlyRead(x, y)))
+DAG_EXPORT(lostCopy_i32, THREADS, (const int32_t* x), (lostCopy(x)))
+DAG_EXPORT(endlessPhase_i32, THREADS, (const int32_t*), (endlessPhase()))
 DAG_EXPORT(beyondEnd_i32, THREADS, (int32_t* y, int64_t n), (beyondEnd(y, n)))
 DAG_EXPORT(beyondShared_i32, THREADS, (int32_t* y, int64_t n), (beyondShared(y, n)))

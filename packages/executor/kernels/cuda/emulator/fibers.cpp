@@ -84,13 +84,18 @@ void prepare(Context& context, char* stack, void (*entry)()) {
 }
 #endif
 
-enum class State { ready, atBlock, atWarp, done };
+enum class State { ready, atBlock, atWarp, atBarrier, done };
 
 struct Fiber {
   char* stack = nullptr;
   Context context;
   Dim thread;
   State state = State::ready;
+  /** What it waits for in `atBarrier`. */
+  const Barrier* barrier = nullptr;
+  uint32_t parity = 0;
+  /** Products that it has begun, in groups; the last one is not committed. */
+  std::deque<std::vector<std::function<void()>>> products = {{}};
   /** Where AddressSanitizer keeps the frames of a fiber that does not run. */
   void* fake = nullptr;
 };
@@ -105,7 +110,27 @@ size_t schedulerSize = 0;
 #endif
 Fiber* current = nullptr;
 const Launch* launched = nullptr;
-std::vector<char> dynamic;
+/** Dynamic shared memory, from a multiple of 1024 bytes on and of the very size: what is beyond it is not the kernel's. */
+struct Dynamic {
+  char* data = nullptr;
+  size_t size = 0;
+
+  void resize(size_t bytes) {
+    std::free(data);
+    void* made = nullptr;
+    if (bytes > 0 && posix_memalign(&made, 1024, bytes) != 0) std::abort();
+    data = static_cast<char*>(made);
+    size = bytes;
+  }
+} dynamic;
+/** A copy that was begun. */
+struct Copy {
+  void* to;
+  const void* from;
+  uint32_t bytes;
+  Barrier* barrier;
+};
+std::deque<Copy> copies;
 alignas(64) char exchanged[2048 / WARP_SIZE][WARP_SIZE][EXCHANGE_BYTES];
 std::string problem;
 
@@ -179,7 +204,29 @@ class Order {
 __attribute__((no_sanitize("address"))) void forgetShared() {
   // By hand: the bytes between the variables may not be touched by what the sanitizer watches.
   for (volatile char* at = __start_dag_shared; at < __stop_dag_shared; at++) *at = static_cast<char>(0xff);
-  std::memset(dynamic.data(), 0xff, dynamic.size());
+  if (dynamic.size > 0) std::memset(dynamic.data, 0xff, dynamic.size);
+}
+
+bool hasEnded(const Barrier& barrier, uint32_t parity) { return barrier.phase != parity; }
+
+void endPhase(Barrier& barrier) {
+  if (barrier.missing > 0 || barrier.bytes != 0) return;
+  barrier.phase ^= 1;
+  barrier.missing = barrier.arrivals;
+}
+
+void finish(const Copy& copy) {
+  std::memcpy(copy.to, copy.from, copy.bytes);
+  copy.barrier->bytes -= static_cast<int32_t>(copy.bytes);
+  endPhase(*copy.barrier);
+}
+
+/** Does the copy that was begun first; → whether there was any. */
+bool finishCopy() {
+  if (copies.empty()) return false;
+  finish(copies.front());
+  copies.pop_front();
+  return true;
 }
 
 /** Lets those go on that all have come to their barrier; → whether there are any. */
@@ -191,6 +238,11 @@ bool release(unsigned threads) {
     for (unsigned i = 0; i < threads; i++) fibers[i].state = State::ready;
     return true;
   }
+  for (unsigned i = 0; i < threads; i++)
+    if (fibers[i].state == State::atBarrier && hasEnded(*fibers[i].barrier, fibers[i].parity)) {
+      fibers[i].state = State::ready;
+      any = true;
+    }
   for (unsigned warp = 0; warp < threads; warp += WARP_SIZE) {
     const unsigned end = warp + WARP_SIZE < threads ? warp + WARP_SIZE : threads;
     unsigned waiting = 0;
@@ -209,16 +261,22 @@ bool runBlock(unsigned threads, Order& order, std::vector<unsigned>& indices) {
     order.arrange(indices);
     for (const unsigned i : indices)
       if (fibers[i].state == State::ready) enter(fibers[i]);
-    unsigned done = 0, atBlock = 0, atWarp = 0;
+    unsigned done = 0, atBlock = 0, atWarp = 0, atBarrier = 0;
     for (unsigned i = 0; i < threads; i++) {
       done += fibers[i].state == State::done;
       atBlock += fibers[i].state == State::atBlock;
       atWarp += fibers[i].state == State::atWarp;
+      atBarrier += fibers[i].state == State::atBarrier;
     }
-    if (done == threads) return true;
-    if (release(threads)) continue;
+    if (done == threads) {
+      bool left = !copies.empty();
+      for (unsigned i = 0; i < threads; i++) left |= fibers[i].products.size() > 1 || !fibers[i].products[0].empty();
+      if (left) problem = "a copy to shared memory or a product that was not waited for";
+      return !left;
+    }
+    if (release(threads) || finishCopy()) continue;
     problem = "a barrier that not all threads reach: of " + std::to_string(threads) + " threads of a block " +
-              std::to_string(atBlock) + " wait for the block, " + std::to_string(atWarp) + " for their warp, " +
+              std::to_string(atBlock) + " wait for the block, " + std::to_string(atWarp) + " for their warp, " + std::to_string(atBarrier) + " for a phase of a barrier, " +
               std::to_string(done) + " have ended";
     return false;
   }
@@ -241,11 +299,41 @@ const Entry* find(const char* name) {
   return nullptr;
 }
 
-void* dynamicShared() { return dynamic.data(); }
+void* dynamicShared() { return dynamic.data; }
 int lane() { return static_cast<int>(threadIdx.x % WARP_SIZE); }
 void* exchange(int lane) { return exchanged[threadIdx.x / WARP_SIZE][lane]; }
 void syncBlock() { leave(State::atBlock); }
 void syncWarp() { leave(State::atWarp); }
+
+void initBarrier(Barrier* barrier, int arrivals) {
+  *barrier = {static_cast<uint16_t>(arrivals), static_cast<uint16_t>(arrivals), 0, 0};
+}
+
+void arrive(Barrier* barrier, uint32_t bytes) {
+  barrier->missing--;
+  barrier->bytes += static_cast<int32_t>(bytes);
+  endPhase(*barrier);
+}
+
+void waitFor(const Barrier* barrier, uint32_t parity) {
+  if (hasEnded(*barrier, parity)) return;
+  current->barrier = barrier;
+  current->parity = parity;
+  leave(State::atBarrier);
+}
+
+void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
+  const Copy copy{to, from, bytes, barrier};
+  if (asked == "reverse") finish(copy);
+  else copies.push_back(copy);
+}
+
+void beginProduct(std::function<void()> product) { current->products.back().push_back(std::move(product)); }
+void commitProducts() { current->products.emplace_back(); }
+void waitProducts(size_t left) {
+  for (auto& products = current->products; products.size() > left + 1; products.pop_front())
+    for (const auto& product : products.front()) product();
+}
 
 void setOrder(const char* given) { asked = given; }
 
@@ -254,8 +342,7 @@ const char* run(const Launch& launch) {
   launched = &launch;
   blockDim = launch.block;
   gridDim = launch.grid;
-  // Of the very size that was asked for: what is beyond it is not the kernel's.
-  dynamic = std::vector<char>(launch.sharedBytes);
+  dynamic.resize(launch.sharedBytes);
   if (fibers.size() < threads) fibers.resize(threads);
   for (unsigned i = 0; i < threads; i++) {
     Fiber& fiber = fibers[i];
@@ -280,6 +367,7 @@ const char* run(const Launch& launch) {
     if (!runBlock(threads, order, indices)) {
       // Fibers in the middle of a kernel are given up.
       for (Fiber& fiber : fibers) fiber = Fiber();
+      copies.clear();
       return problem.c_str();
     }
   }

@@ -27,6 +27,22 @@ const DEPTH = 16;
 const TILES_OF_SLICE = 8;
 const MAX_SLICES = 64;
 
+/**
+ * Of kernels/cuda/matmul_warpgroup.cu: results of a block, numbers along k of a panel, threads, bytes of struct Shared, rows
+ * that a block lays out, and blocks that sums are cut for.
+ */
+const PANELS = {
+  rows: 128,
+  columns: 256,
+  depth: 64,
+  threads: 288,
+  shared: 218_112,
+  packedRows: 32,
+  parallel: 128,
+} as const;
+/** The most blocks of a grid in its second dimension. */
+const MOST_IN_Y = 65_535;
+
 /** Rows of a tile of attention, and threads of its blocks. */
 const TILE = 32;
 const ATTENTION_THREADS = 128;
@@ -64,6 +80,8 @@ export function products(
     bf16: device.kernel('matmul_tensor', 'matmulBf16_f32', MATMUL),
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
+  const pack = device.kernel('matmul_warpgroup', 'packBf16_f32', 'ppiiiiii');
+  const warpgroups = device.kernel('matmul_warpgroup', 'matmulWarpgroup_f32', MATMUL);
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
   const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiidddp');
   const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
@@ -84,13 +102,15 @@ export function products(
     if (m === 0 || n === 0 || batch === 0) return;
     const precision = precisionOf(y);
     const matrices = strideC === 0 ? 1 : batch;
-    const blocks = (size: number): number => Math.ceil(m / size) * Math.ceil(n / size) * matrices;
-    const [kernel, size] = chosen(precision, blocks);
+    const inPanels = precision === 'f32' && matrices === 1 && suitWarpgroups(spec);
     // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
     // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
-    const tiles = Math.ceil(k / DEPTH) * (strideC === 0 ? batch : 1);
+    const tiles = Math.ceil(k / (inPanels ? PANELS.depth : DEPTH)) * (strideC === 0 ? batch : 1);
+    const blocks = (rows: number, columns = rows): number =>
+      Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
+    const parallel = inPanels ? PANELS.parallel / blocks(PANELS.rows, PANELS.columns) : PARALLEL / blocks(64);
     const addsRows = transposeA || (strideC === 0 && batch > 1);
-    const wanted = addsRows ? Math.min(PARALLEL / blocks(64), tiles / TILES_OF_SLICE) : 1;
+    const wanted = addsRows ? Math.min(parallel, tiles / TILES_OF_SLICE) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
     const product = [
       batch,
@@ -109,13 +129,16 @@ export function products(
       ...seedArguments(more.seed),
       Number(more.accumulate),
     ];
-    const launch = (partial: number): void =>
-      kernel(
-        [blocks(size) * slices],
-        THREADS,
-        0,
-        ...[...product, addressOf(a), addressOf(b), addressOf(y), ...epilogue, partial],
-      );
+    const launch = (partial: number): void => {
+      const rest = [addressOf(y), ...epilogue, partial];
+      if (inPanels)
+        return withPanels(spec, a, b, (panelsA, panelsB) => {
+          const grid = Math.min(blocks(PANELS.rows, PANELS.columns) * slices, device.multiprocessors);
+          warpgroups([grid], PANELS.threads, PANELS.shared, ...product, panelsA, panelsB, ...rest);
+        });
+      const [kernel, size] = chosen(precision, blocks);
+      kernel([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
+    };
     if (slices === 1) return launch(0);
     kernels.withScratch(precision, slices * matrices * m * n, ({ block }) => {
       launch(block.address);
@@ -125,6 +148,45 @@ export function products(
         0,
         ...[...product, addressOf(y), ...epilogue, block.address],
       );
+    });
+  }
+
+  /** Whether there are such, and they gain more than it takes to lay out what they multiply. */
+  function suitWarpgroups({ batch, m, n, k }: MatmulSpec): boolean {
+    return (
+      matmulPrecision() === 'medium' &&
+      device.capability === 90 &&
+      (m * n) / (m + n) >= 512 &&
+      batch * k >= 256
+    );
+  }
+
+  /** Both matrices rounded to bf16 and laid out for warpgroups, for the time of `use`. */
+  function withPanels(
+    { batch, m, n, k, transposeA, transposeB, strideA, strideB }: MatmulSpec,
+    a: Storage,
+    b: Storage,
+    use: (panelsA: number, panelsB: number) => void,
+  ): void {
+    const panels = batch * Math.ceil(k / PANELS.depth);
+    const rowsA = Math.ceil(m / PANELS.rows) * PANELS.rows;
+    const rowsB = Math.ceil(n / PANELS.columns) * PANELS.columns;
+    const bytes = (rows: number): number => panels * rows * PANELS.depth * 2;
+    const packed = (
+      from: Storage,
+      to: number,
+      ...[stride, rows, padded, inner]: [number, number, number, boolean]
+    ) =>
+      pack(
+        [padded / PANELS.packedRows, Math.min(panels, MOST_IN_Y)],
+        THREADS,
+        0,
+        ...[addressOf(from), to, batch, stride, rows, padded, k, Number(inner)],
+      );
+    kernels.withScratch('f32', (bytes(rowsA) + bytes(rowsB)) / 4, ({ block: { address } }) => {
+      packed(a, address, strideA, m, rowsA, transposeA);
+      packed(b, address + bytes(rowsA), strideB, n, rowsB, !transposeB);
+      use(address, address + bytes(rowsA));
     });
   }
 

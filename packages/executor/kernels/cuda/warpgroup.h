@@ -1,0 +1,119 @@
+// The instructions of compute capability 9.0 that products by warpgroups are made of (PTX ISA, "Parallel Synchronization
+// and Communication Instructions: mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions"). The
+// emulator has functions of the same names.
+#pragma once
+#include "common.h"
+
+namespace {
+
+/** Warps that multiply together, and results of theirs: ROWS × COLUMNS, of which each thread has SUMS. */
+constexpr int WARPGROUP = 4 * WARP, WARPGROUP_ROWS = 64, WARPGROUP_COLUMNS = 256;
+constexpr int WARPGROUP_SUMS = WARPGROUP_ROWS * WARPGROUP_COLUMNS / WARPGROUP;
+
+}  // namespace
+
+#ifndef DAG_EMULATED
+// What else than 9.0 has no such instructions; the host starts no kernel with them there.
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define DAG_WARPGROUP_ASM(...) asm volatile(__VA_ARGS__)
+#else
+#define DAG_WARPGROUP_ASM(...)
+#endif
+
+namespace {
+
+/** In shared memory: its phase ends when all have arrived and all bytes that are expected in it are there. */
+struct alignas(8) Barrier {
+  uint64_t word;
+};
+
+__device__ inline uint32_t sharedAddress(const void* at) { return static_cast<uint32_t>(__cvta_generic_to_shared(at)); }
+
+__device__ inline void initBarrier(Barrier* barrier, int arrivals) {
+  DAG_WARPGROUP_ASM("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(sharedAddress(barrier)), "r"(arrivals) : "memory");
+}
+/** Shows barriers that this thread has set up to copies; the other threads see them after the next __syncthreads. */
+__device__ inline void showBarriers() {
+  DAG_WARPGROUP_ASM("fence.mbarrier_init.release.cluster;\n\tfence.proxy.async.shared::cta;" ::: "memory");
+}
+__device__ inline void arrive(Barrier* barrier) {
+  DAG_WARPGROUP_ASM("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(sharedAddress(barrier)) : "memory");
+}
+/** Arrives; the phase does not end before so many bytes more have been copied. */
+__device__ inline void arriveExpecting(Barrier* barrier, uint32_t bytes) {
+  DAG_WARPGROUP_ASM("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(sharedAddress(barrier)), "r"(bytes)
+                    : "memory");
+}
+/** Waits for the end of the phase of that parity: of the first one it is 0. */
+__device__ inline void waitFor(Barrier* barrier, uint32_t parity) {
+  uint32_t done = 1;
+  do {
+    DAG_WARPGROUP_ASM(
+        "{\n\t.reg .pred p;\n\t"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
+        "selp.u32 %0, 1, 0, p;\n\t}"
+        : "=r"(done)
+        : "r"(sharedAddress(barrier)), "r"(parity)
+        : "memory");
+  } while (!done);
+}
+
+/** From global to shared memory, both at multiples of 16 bytes; it tells the barrier when it is there. */
+__device__ inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
+  DAG_WARPGROUP_ASM("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                        sharedAddress(to)),
+                    "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(sharedAddress(barrier))
+                    : "memory");
+}
+
+/** Before the first product, and after the registers of sums were written by anything else. */
+__device__ inline void beginProducts() { DAG_WARPGROUP_ASM("wgmma.fence.sync.aligned;" ::: "memory"); }
+/** Makes a group of the products since the last one. */
+__device__ inline void commitProducts() { DAG_WARPGROUP_ASM("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+/** Waits until all groups but the last `LEFT` are done. */
+template <int LEFT>
+__device__ inline void waitProducts() {
+  DAG_WARPGROUP_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+}
+
+/**
+ * What a warpgroup needs to find rows of 128 bytes that lie one after another, from a multiple of 1024 bytes on, and whose
+ * pieces of 16 bytes are exchanged: piece p of row r is at p ^ r % 8 (PTX ISA, "Matrix Descriptor Format": K-major, swizzled
+ * by 128 bytes, groups of eight rows 1024 bytes apart).
+ */
+__device__ inline uint64_t descriptorOf(const uint32_t* tile) {
+  constexpr uint64_t UNUSED = 1, GROUP = 1024 >> 4, SWIZZLE_128 = 1;
+  return ((sharedAddress(tile) & 0x3ffff) >> 4) | UNUSED << 16 | GROUP << 32 | SWIZZLE_128 << 62;
+}
+
+#define DAG_EIGHT(i)                                                                                              \
+  "+f"(sums[i]), "+f"(sums[i + 1]), "+f"(sums[i + 2]), "+f"(sums[i + 3]), "+f"(sums[i + 4]), "+f"(sums[i + 5]), \
+      "+f"(sums[i + 6]), "+f"(sums[i + 7])
+#define DAG_THIRTY_TWO(i) DAG_EIGHT(i), DAG_EIGHT(i + 8), DAG_EIGHT(i + 16), DAG_EIGHT(i + 24)
+
+/**
+ * sums (64 × 256) += a (64 × 16) · b (256 × 16)ᵀ of bf16, begun and not waited for. Tiles as `descriptorOf` says, from one of
+ * their first four pairs of pieces on. Of thread t of the warpgroup sums 4j + 2h + e are those of row t / 32 · 16 + t % 32 / 4
+ * + 8h and column 8j + t % 4 · 2 + e.
+ */
+__device__ inline void multiplyTiles(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
+  DAG_WARPGROUP_ASM(
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+      "}, %128, %129, 1, 1, 1, 0, 0;"
+      : DAG_THIRTY_TWO(0), DAG_THIRTY_TWO(32), DAG_THIRTY_TWO(64), DAG_THIRTY_TWO(96)
+      : "l"(descriptorOf(a)), "l"(descriptorOf(b)));
+}
+
+#undef DAG_EIGHT
+#undef DAG_THIRTY_TWO
+
+}  // namespace
+#endif
