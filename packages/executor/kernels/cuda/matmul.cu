@@ -5,32 +5,40 @@
 namespace {
 
 /** A tile of DEPTH × SIZE numbers, one row for each k, from a matrix whose rows or columns are the SIZE. */
-template <typename T, int SIZE, int DEPTH, int COUNT>
+template <typename T, int SIZE, int DEPTH>
 struct Tile {
-  /** Rows begin four banks apart: threads that store one column meet few others. */
-  static constexpr int ROW = SIZE + 4;
-  T next[COUNT];
+  /** Rows begin four banks apart. */
+  static constexpr int ROW = SIZE + 4, FOURS = SIZE * DEPTH / THREADS / 4;
+  Four<T> next[FOURS];
+
+  /** Four columns of a row. */
+  __device__ static int row(int f) { return (threadIdx.x + f * THREADS) / (SIZE / 4); }
+  __device__ static int column() { return threadIdx.x % (SIZE / 4) * 4; }
+  /** Where k is inner, four rows of a column: a warp takes 16 columns of eight rows, which it stores to 32 banks. */
+  __device__ static int rowInner(int f) {
+    return (threadIdx.x + f * THREADS) / WARP / (SIZE / 16) * 8 + threadIdx.x / 16 % 2 * 4;
+  }
+  __device__ static int columnInner(int f) {
+    return (threadIdx.x + f * THREADS) / WARP % (SIZE / 16) * 16 + threadIdx.x % 16;
+  }
 
   /** Numbers (k0 …, first …) of a matrix of `size` × k (k inner) or, `inner`, k × size. */
-  __device__ void load(const T* from, int64_t first, int64_t size, int64_t k0, int64_t k, bool inner) {
+  __device__ void load(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
+    const Part<T> from(numbers, size, k, inner, first, k0);
 #pragma unroll
-    for (int e = 0; e < COUNT; e++) {
-      const int i = threadIdx.x + e * THREADS;
-      // Neighbouring threads read neighbours.
-      const int64_t row = k0 + (inner ? i / SIZE : i % DEPTH);
-      const int64_t column = first + (inner ? i % SIZE : i / DEPTH);
-      const bool inside = row < k && column < size;
-      next[e] = inside ? from[inner ? row * size + column : column * k + row] : T(0);
-    }
+    for (int f = 0; f < FOURS; f++)
+      next[f] = inner ? from.four(row(f), column()) : from.four(columnInner(f), rowInner(f));
   }
 
   __device__ void store(T* tile, bool inner) const {
 #pragma unroll
-    for (int e = 0; e < COUNT; e++) {
-      const int i = threadIdx.x + e * THREADS;
-      const int row = inner ? i / SIZE : i % DEPTH, column = inner ? i % SIZE : i / DEPTH;
-      tile[row * ROW + column] = next[e];
-    }
+    for (int f = 0; f < FOURS; f++)
+      if (inner) {
+        *reinterpret_cast<Four<T>*>(tile + row(f) * ROW + column()) = next[f];
+      } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++) tile[(rowInner(f) + i) * ROW + columnInner(f)] = next[f].x[i];
+      }
   }
 };
 
@@ -40,35 +48,36 @@ struct Tile {
  */
 template <typename T, int SIZE, int DEPTH>
 __device__ void matmul(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {
-  constexpr int PARTS = SIZE / 64, COUNT = SIZE * DEPTH / THREADS;
-  using Part = Tile<T, SIZE, DEPTH, COUNT>;
-  alignas(32) __shared__ T tileA[DEPTH * Part::ROW];
-  alignas(32) __shared__ T tileB[DEPTH * Part::ROW];
+  constexpr int PARTS = SIZE / 64;
+  using Next = Tile<T, SIZE, DEPTH>;
+  alignas(32) __shared__ T tileA[DEPTH * Next::ROW];
+  alignas(32) __shared__ T tileB[DEPTH * Next::ROW];
   const int64_t m = product.m, n = product.n, k = product.k;
   const Tiles tiles(product, SIZE, SIZE, DEPTH, blockIdx.x);
   const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int column = threadIdx.x % 16 * 4, row = threadIdx.x / 16 * 4;
 
   T sums[PARTS * 4][PARTS * 4] = {};
-  Part nextA, nextB;
-  const auto load = [&](int64_t t) {
-    const int64_t matrix = tiles.matrix + t / tiles.perMatrix, k0 = t % tiles.perMatrix * DEPTH;
-    nextA.load(a + matrix * product.strideA, rowsFrom, m, k0, k, product.transposeA);
-    nextB.load(b + matrix * product.strideB, columnsFrom, n, k0, k, !product.transposeB);
+  Next nextA, nextB;
+  auto along = tiles.first();
+  const auto load = [&] {
+    nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, along.tile * DEPTH);
+    nextB.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, along.tile * DEPTH);
+    along.next();
   };
-  if (tiles.begin < tiles.end) load(tiles.begin);
-  for (int64_t t = tiles.begin; t < tiles.end; t++) {
+  if (tiles.begin < tiles.end) load();
+  for (int64_t left = tiles.end - tiles.begin; left > 0; left--) {
     nextA.store(tileA, product.transposeA);
     nextB.store(tileB, !product.transposeB);
     __syncthreads();
-    if (t + 1 < tiles.end) load(t + 1);
+    if (left > 1) load();
 #pragma unroll
     for (int kk = 0; kk < DEPTH; kk++) {
       T x[PARTS * 4], w[PARTS * 4];
 #pragma unroll
       for (int part = 0; part < PARTS; part++) {
-        const Four<T> fourA = *reinterpret_cast<const Four<T>*>(tileA + kk * Part::ROW + part * (SIZE / PARTS) + row);
-        const Four<T> fourB = *reinterpret_cast<const Four<T>*>(tileB + kk * Part::ROW + part * (SIZE / PARTS) + column);
+        const Four<T> fourA = *reinterpret_cast<const Four<T>*>(tileA + kk * Next::ROW + part * (SIZE / PARTS) + row);
+        const Four<T> fourB = *reinterpret_cast<const Four<T>*>(tileB + kk * Next::ROW + part * (SIZE / PARTS) + column);
 #pragma unroll
         for (int i = 0; i < 4; i++) x[part * 4 + i] = fourA.x[i], w[part * 4 + i] = fourB.x[i];
       }
@@ -121,8 +130,8 @@ __device__ void matmul128(const Product& product, const T* a, const T* b, T* y, 
 DAG_KERNELS(matmul64, THREADS,
             (Product product, const T* a, const T* b, T* y, Epilogue<T> epilogue, T* partial),
             (product, a, b, y, epilogue, partial))
-DAG_KERNEL(matmul128, f32, float, THREADS,
-           (Product product, const T* a, const T* b, T* y, Epilogue<T> epilogue, T* partial),
-           (product, a, b, y, epilogue, partial))
+DAG_EXPORT(matmul128_f32, DAG_TWO_BLOCKS,
+           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
+           (matmul128(product, a, b, y, epilogue, partial)))
 DAG_KERNELS(matmulSlices, THREADS, (Product product, T* y, Epilogue<T> epilogue, const T* partial),
             (product, y, epilogue, partial))

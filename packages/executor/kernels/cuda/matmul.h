@@ -2,6 +2,13 @@
 #pragma once
 #include "random.h"
 
+/** Threads of a block, and blocks of a multiprocessor that registers must do for: one loads while the other multiplies. */
+#ifdef DAG_EMULATED
+#define DAG_TWO_BLOCKS THREADS
+#else
+#define DAG_TWO_BLOCKS THREADS, 2
+#endif
+
 namespace {
 
 /** C (m×n) = A·B for `batch` matrices, see MatmulSpec in src/backend.ts; numbers of 8 bytes, as the host packs them. */
@@ -15,6 +22,31 @@ struct Product {
 template <typename T>
 struct alignas(4 * sizeof(T)) Four {
   T x[4];
+};
+
+/** A part of a matrix, from one of its numbers on; what is beyond the matrix is 0. */
+template <typename T>
+struct Part {
+  const T* from;
+  /** Numbers from one line to the next, and what is left of both. */
+  int64_t length, lines, left;
+  /** Whether four that lie together can be read at once. */
+  bool byFour;
+
+  /** Of a matrix of `size` × k (k inner) or, `inner`, k × size: from row `first` and column k0 on. */
+  __device__ Part(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
+      : length(inner ? size : k), lines(inner ? k - k0 : size - first), left(inner ? size - first : k - k0),
+        byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<T>) == 0) {
+    from = numbers + (inner ? k0 * size + first : first * k + k0);
+  }
+
+  __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T(0); }
+
+  /** Four of a line, from a multiple of four on. */
+  __device__ Four<T> four(int line, int i) const {
+    if (!byFour) return {{at(line, i), at(line, i + 1), at(line, i + 2), at(line, i + 3)}};
+    return line < lines && i < left ? *reinterpret_cast<const Four<T>*>(from + line * length + i) : Four<T>{};
+  }
 };
 
 /** What follows the sum: y = residual + dropout(activation(sum + bias)), or y += sum. Null pointers: not wanted. */
@@ -50,6 +82,21 @@ struct Epilogue {
 struct Tiles {
   static constexpr int64_t GROUP = 16;
   int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;
+
+  /** A tile along k: of which matrix, and which of it. */
+  struct Along {
+    int64_t matrix, tile, perMatrix;
+
+    __device__ void next() {
+      if (++tile < perMatrix) return;
+      tile = 0;
+      matrix++;
+    }
+  };
+  /** The one at `begin`, where there are any. */
+  __device__ Along first() const {
+    return begin < end ? Along{matrix + begin / perMatrix, begin % perMatrix, perMatrix} : Along{};
+  }
 
   /** Those of block `index`: `height` × `width` results, `depth` along k. */
   __device__ Tiles(const Product& p, int height, int width, int depth, int64_t index) {

@@ -9,7 +9,7 @@ namespace {
 constexpr int SIZE = 128, WARP_ROWS = 64, WARP_COLUMNS = 32;
 /** Words of a row of a tile; rows begin 20 banks apart, so that eight of them lie in different banks. */
 constexpr int WORDS = 16, ROW = WORDS + 4;
-/** Words of a row that a thread brings. */
+/** Words of a tile that a thread brings. */
 constexpr int COUNT = SIZE * WORDS / THREADS;
 
 struct Bf16 {
@@ -31,27 +31,46 @@ struct Tf32 {
 /** What a thread brings of a tile of SIZE rows with WORDS words along k each. */
 template <typename Number>
 struct Next {
-  float x[COUNT][Number::PER_WORD];
+  static constexpr int PER_WORD = Number::PER_WORD;
+  float x[COUNT][PER_WORD];
 
-  /** Rows `first` … of a matrix of `size` × k (k inner) or, `inner`, k × size; words from k0 on. */
-  __device__ void load(const float* from, int64_t first, int64_t size, int64_t k0, int64_t k, bool inner) {
+  /** k inner: four words in a row. */
+  __device__ static int unitRow(int unit) { return (threadIdx.x + unit * THREADS) / (WORDS / 4); }
+  __device__ static int unitWord(int unit) { return (threadIdx.x + unit * THREADS) % (WORDS / 4) * 4; }
+  /** Else a warp takes eight rows, which lie together, of four words, so that it stores to 32 banks. */
+  __device__ static int row(int e) { return (threadIdx.x + e * THREADS) / WARP % (SIZE / 8) * 8 + threadIdx.x % 8; }
+  __device__ static int word(int e) { return (threadIdx.x + e * THREADS) / WARP / (SIZE / 8) * 4 + threadIdx.x / 8 % 4; }
+
+  /** Rows `first` … of a matrix of `size` × k (k inner) or, `inner`, k × size; numbers from k0 on. */
+  __device__ void load(const float* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
+    const Part<float> from(numbers, size, k, inner, first, k0);
+    if (inner) {
 #pragma unroll
-    for (int e = 0; e < COUNT; e++) {
-      const int i = threadIdx.x + e * THREADS;
-      const int64_t row = first + (inner ? i % SIZE : i / WORDS);
-      const int64_t at = k0 + (inner ? i / SIZE : i % WORDS) * Number::PER_WORD;
+      for (int e = 0; e < COUNT; e++)
 #pragma unroll
-      for (int j = 0; j < Number::PER_WORD; j++)
-        x[e][j] = row < size && at + j < k ? from[inner ? (at + j) * size + row : row * k + at + j] : 0.0f;
+        for (int j = 0; j < PER_WORD; j++) x[e][j] = from.at(word(e) * PER_WORD + j, row(e));
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < COUNT * PER_WORD; i += 4) {
+      const int unit = i / (4 * PER_WORD);
+      const Four<float> four = from.four(unitRow(unit), unitWord(unit) * PER_WORD + i % (4 * PER_WORD));
+#pragma unroll
+      for (int j = 0; j < 4; j++) x[(i + j) / PER_WORD][(i + j) % PER_WORD] = four.x[j];
     }
   }
 
   __device__ void store(uint32_t* tile, bool inner) const {
+    if (inner) {
 #pragma unroll
-    for (int e = 0; e < COUNT; e++) {
-      const int i = threadIdx.x + e * THREADS;
-      tile[(inner ? i % SIZE : i / WORDS) * ROW + (inner ? i / SIZE : i % WORDS)] = Number::pack(x[e]);
+      for (int e = 0; e < COUNT; e++) tile[row(e) * ROW + word(e)] = Number::pack(x[e]);
+      return;
     }
+#pragma unroll
+    for (int unit = 0; unit < COUNT / 4; unit++)
+      *reinterpret_cast<Four<uint32_t>*>(tile + unitRow(unit) * ROW + unitWord(unit)) = {
+          {Number::pack(x[unit * 4]), Number::pack(x[unit * 4 + 1]), Number::pack(x[unit * 4 + 2]),
+           Number::pack(x[unit * 4 + 3])}};
   }
 };
 
@@ -72,24 +91,25 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
 
   float sums[ROW_BLOCKS][COLUMN_BLOCKS][4] = {};
   Next<Number> nextA, nextB;
-  const auto load = [&](int64_t t) {
-    const int64_t matrix = tiles.matrix + t / tiles.perMatrix, k0 = t % tiles.perMatrix * DEPTH;
-    nextA.load(a + matrix * product.strideA, rowsFrom, m, k0, k, product.transposeA);
-    nextB.load(b + matrix * product.strideB, columnsFrom, n, k0, k, !product.transposeB);
+  auto along = tiles.first();
+  const auto load = [&] {
+    nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, along.tile * DEPTH);
+    nextB.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, along.tile * DEPTH);
+    along.next();
   };
   const auto store = [&](int into) {
     nextA.store(tileA[into], product.transposeA);
     nextB.store(tileB[into], !product.transposeB);
   };
   if (tiles.begin < tiles.end) {
-    load(tiles.begin);
+    load();
     store(0);
   }
   __syncthreads();
   for (int64_t t = tiles.begin; t < tiles.end; t++) {
     const int now = static_cast<int>(t - tiles.begin) & 1;
     const bool more = t + 1 < tiles.end;
-    if (more) load(t + 1);
+    if (more) load();
 #pragma unroll
     for (int word = 0; word < WORDS; word += 8) {
       uint32_t fragmentsA[ROW_BLOCKS][4], fragmentsB[COLUMN_BLOCKS / 2][4];
@@ -129,9 +149,9 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
 
 }  // namespace
 
-DAG_EXPORT(matmulBf16_f32, THREADS,
+DAG_EXPORT(matmulBf16_f32, DAG_TWO_BLOCKS,
            (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
            (matmulTensor<Bf16>(product, a, b, y, epilogue, partial)))
-DAG_EXPORT(matmulTf32_f32, THREADS,
+DAG_EXPORT(matmulTf32_f32, DAG_TWO_BLOCKS,
            (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
            (matmulTensor<Tf32>(product, a, b, y, epilogue, partial)))

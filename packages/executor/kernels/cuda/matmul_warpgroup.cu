@@ -11,10 +11,6 @@ constexpr int DEPTH = 64, WORDS = DEPTH / 2, PIECES = 8;
 /** Rows that a block lays out. */
 constexpr int PACKED_ROWS = THREADS / PIECES;
 
-struct alignas(16) Piece {
-  uint32_t words[4];
-};
-
 /**
  * Panels of bf16 from `matrices` of rows × k (k inner) or, `inner`, k × rows: of each panel all rows, up to `padded` ones, of
  * 64 numbers, whose pieces are exchanged as `descriptorOf` says. Numbers beyond the matrix are 0.
@@ -24,22 +20,21 @@ __device__ void pack(const float* from, uint32_t* to, int64_t matrices, int64_t 
   // Neighbouring threads read neighbours, and the pieces of two of them make 32 bytes, the least that memory takes.
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % PIECES;
   const int within = inner ? threadIdx.x / 128 * 16 + threadIdx.x % 16 : threadIdx.x / PIECES;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * PACKED_ROWS + within;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * PACKED_ROWS, row = first + within;
   const int64_t perMatrix = (k + DEPTH - 1) / DEPTH;
   for (int64_t panel = blockIdx.y; panel < matrices * perMatrix; panel += gridDim.y) {
-    const float* const matrix = from + panel / perMatrix * stride;
-    const int64_t first = panel % perMatrix * DEPTH + piece * 8;
+    const Part<float> part(from + panel / perMatrix * stride, rows, k, inner, first, panel % perMatrix * DEPTH);
     float x[8];
-    if (!inner && row < rows && first + 8 <= k && k % 4 == 0 && reinterpret_cast<uintptr_t>(matrix) % 16 == 0) {
-      const Four<float>* const fours = reinterpret_cast<const Four<float>*>(matrix + row * k + first);
 #pragma unroll
-      for (int j = 0; j < 8; j++) x[j] = fours[j / 4].x[j % 4];
-    } else {
+    for (int j = 0; j < 8; j += 4) {
+      const int at = piece * 8 + j;
+      const Four<float> four = inner ? Four<float>{{part.at(at, within), part.at(at + 1, within),
+                                                    part.at(at + 2, within), part.at(at + 3, within)}}
+                                     : part.four(within, at);
 #pragma unroll
-      for (int j = 0; j < 8; j++)
-        x[j] = row < rows && first + j < k ? matrix[inner ? (first + j) * rows + row : row * k + first + j] : 0.0f;
+      for (int i = 0; i < 4; i++) x[j + i] = four.x[i];
     }
-    *reinterpret_cast<Piece*>(to + (panel * padded + row) * WORDS + (piece ^ row % 8) * 4) = {
+    *reinterpret_cast<Four<uint32_t>*>(to + (panel * padded + row) * WORDS + (piece ^ row % 8) * 4) = {
         {roundBf16(x[0], x[1]), roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7])}};
   }
 }
