@@ -51,18 +51,29 @@ export function generate(
   const written: number[] = [];
   const calculations: Calculation[] = [];
   let text = '';
+  let draws = 0;
+  /** What was written after a value, as long as more of it would be read as a part of that number. */
+  let afterValue: string | null = null;
   try {
     reader.read(ids);
     while (written.length < maxNewTokens) {
-      const calculated = reader.calculate();
+      const calculated = afterValue === null ? reader.calculate() : null;
       let next: number[];
       if (calculated) {
         calculations.push({ at: text.length, ...calculated });
         next = tokenizer.encode(formatValue(calculated.value));
+        afterValue = '';
       } else {
-        const token = draw(reader.logits(), { temperature, topK, random: uniform(seed, written.length) });
+        const logits = reader.logits();
+        let token = draw(logits, { temperature, topK, random: uniform(seed, draws++) });
+        while (afterValue !== null && /^\.?\d/.test(afterValue + tokenizer.decode([token]))) {
+          logits[token] = -Infinity;
+          token = draw(logits, { temperature, topK, random: uniform(seed, draws++) });
+        }
         if (token === tokenizer.endOfText) break;
         next = [token];
+        if (afterValue !== null) afterValue += tokenizer.decode(next);
+        if (afterValue !== '.') afterValue = null;
       }
       written.push(...next);
       text = tokenizer.decode(written);
@@ -84,6 +95,8 @@ class Reader {
   /** Of each token in the cache: its hidden state, and the logit that an expression begins with it. */
   private hidden: Float32Array[] = [];
   private starts: number[] = [];
+  /** The last token in the cache. */
+  private last = '';
   private isOpen = false;
   private lastLogits: Float32Array = new Float32Array(0);
 
@@ -100,6 +113,7 @@ class Reader {
       this.cache.clear();
       this.hidden = [];
       this.starts = [];
+      this.last = '';
     }
     if (this.cache.length === 0) this.forward(this.ids.slice(-blockSize));
     else for (const id of ids) this.forward([id]);
@@ -114,7 +128,14 @@ class Reader {
       const rows = floats(hidden);
       const C = rows.length / T;
       for (let t = 0; t < T; t++) this.hidden.push(rows.slice(t * C, (t + 1) * C));
-      if (start) for (const logit of start.dataSync()) this.starts.push(logit);
+      const startLogits = start?.dataSync();
+      ids.forEach((id, t) => {
+        const token = this.model.tokenizer.decode([id]);
+        // No expression begins in the midst of a number.
+        const isWithin = /[\d.]$/.test(this.last) && /^[\d.]/.test(token);
+        if (startLogits) this.starts.push(isWithin ? -Infinity : startLogits[t]!);
+        this.last = token;
+      });
       this.isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
       this.lastLogits = floats(this.model.logits(narrow(hidden, 1, T - 1, 1)));
       return this.cache.tensors();

@@ -1,8 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from '@jest/globals';
-import { crossEntropy, scope, sum, tensor, type Tensor } from '@dag/executor';
+import { crossEntropy, executeDag, narrow, scope, sum, tensor, type Tensor } from '@dag/executor';
 import { formatValue } from '@dag/expr';
-import { DagGpt, Gpt, ModelError, ParameterBuilder, type DagGptConfig } from '../src/index.js';
+import {
+  DagGpt,
+  Gpt,
+  ModelError,
+  ParameterBuilder,
+  type Calculation,
+  type DagGptConfig,
+} from '../src/index.js';
 import { lastStart } from '../src/generate.js';
 import { KeyValueCache } from '../src/key-value-cache.js';
 
@@ -297,6 +304,47 @@ describe('generate', () => {
     expect(lastStart([3, -9, 2, -2, -9])).toBe(2);
     expect(lastStart([-5, -9])).toBe(-1);
     expect(lastStart([-Infinity, 800, -Infinity])).toBe(1);
+  });
+
+  it('never goes on with the digits of a value, be it by text or by another value', () => {
+    // The hidden state is the same everywhere: the likeliest token is 5, then a point.
+    const same = new DagGpt(config, { seed: 3 });
+    const set = (name: string, at: (i: number) => number) => {
+      const parameter = same.parameters.get(name)!;
+      parameter.set(Float32Array.from({ length: parameter.size }, (_, i) => at(i)));
+    };
+    set('ln_f.weight', () => 0);
+    set('ln_f.bias', (i) => (i === 0 ? 1 : 0));
+    const [five, point] = same.tokenizer.encode('5.') as [number, number];
+    const { nEmbd } = config;
+    set('wte.weight', (i) => (i === five * nEmbd ? 9 : i === point * nEmbd ? 8 : 0));
+    set('gate.bias', () => 100);
+    set('start.bias', () => 100);
+    for (const temperature of [0, 0.05]) {
+      const { text, calculations } = same.generate(' ', { maxNewTokens: 50, temperature });
+      // The first value begins an expression, the second one is within what would be a number.
+      expect(calculations.map(({ at, value }) => [at, value])).toEqual([
+        [0, 0],
+        [3, 0],
+      ]);
+      expect(text).toBe(`0..0..${'5'.repeat(44)}`);
+    }
+  });
+
+  it('begins no expression in the midst of a number', () => {
+    const open = new DagGpt(config, { seed: 3 });
+    open.parameters.get('gate.bias')!.set([100]);
+    open.parameters.get('start.bias')!.set([100]);
+    const valueFrom = (prompt: string, from: number): number => {
+      const tokens = Int32Array.from(open.tokenizer.encode(prompt));
+      const hidden = narrow(open.forward(tokens, [1, tokens.length]).hidden, 1, from, tokens.length - from);
+      const options = { at: [tokens.length - from - 1], hard: true };
+      const prediction = open.readExpressions(tokens.slice(from), hidden, options);
+      return executeDag(open.plan(prediction, { hard: true })).item();
+    };
+    const [{ value }] = open.generate('x 12.5', { maxNewTokens: 1 }).calculations as [Calculation];
+    expect(value).toBe(valueFrom('x 12.5', 2));
+    expect(value).not.toBe(valueFrom('x 12.5', 5));
   });
 
   it('ends before a text that it is told to stop at', () => {
