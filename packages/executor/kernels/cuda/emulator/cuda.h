@@ -157,17 +157,20 @@ void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1
   const Fragments own{{a[0], a[1], a[2], a[3]}, {b0, b1}};
   std::memcpy(exchange(lane()), &own, sizeof own);
   syncWarp();
-  const int group = lane() / 4, within = lane() % 4;
-  for (int e = 0; e < 4; e++) {
-    const int row = group + e / 2 * 8, column = within * 2 + e % 2;
+  // Two rows and two columns.
+  float left[2][8 * PER_WORD], right[2][8 * PER_WORD];
+  for (int half = 0; half < 2; half++)
     for (int word = 0; word < 8; word++) {
-      Fragments left, right;
-      std::memcpy(&left, exchange(row % 8 * 4 + word % 4), sizeof left);
-      std::memcpy(&right, exchange(column * 4 + word % 4), sizeof right);
-      for (int i = 0; i < PER_WORD; i++)
-        sums[e] += number(left.a[row / 8 + word / 4 * 2], i) * number(right.b[word / 4], i);
+      Fragments a, b;
+      std::memcpy(&a, exchange(lane() / 4 * 4 + word % 4), sizeof a);
+      std::memcpy(&b, exchange((lane() % 4 * 2 + half) * 4 + word % 4), sizeof b);
+      for (int i = 0; i < PER_WORD; i++) {
+        left[half][word * PER_WORD + i] = number(a.a[half + word / 4 * 2], i);
+        right[half][word * PER_WORD + i] = number(b.b[word / 4], i);
+      }
     }
-  }
+  for (int e = 0; e < 4; e++)
+    for (int k = 0; k < 8 * PER_WORD; k++) sums[e] += left[e / 2][k] * right[e % 2][k];
   syncWarp();
 }
 

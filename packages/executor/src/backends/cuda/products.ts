@@ -29,7 +29,7 @@ const MAX_SLICES = 64;
 
 /**
  * Of kernels/cuda/matmul_warpgroup.cu: results of a block, numbers along k of a panel, threads, bytes of struct Shared, rows
- * that a block lays out, and blocks that sums are cut for.
+ * that a block lays out; blocks that sums are cut for, and the fewest panels of a slice.
  */
 const PANELS = {
   rows: 128,
@@ -39,6 +39,7 @@ const PANELS = {
   shared: 218_112,
   packedRows: 32,
   parallel: 128,
+  ofSlice: 4,
 } as const;
 /** The most blocks of a grid in its second dimension. */
 const MOST_IN_Y = 65_535;
@@ -110,7 +111,7 @@ export function products(
       Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
     const parallel = inPanels ? PANELS.parallel / blocks(PANELS.rows, PANELS.columns) : PARALLEL / blocks(64);
     const addsRows = transposeA || (strideC === 0 && batch > 1);
-    const wanted = addsRows ? Math.min(parallel, tiles / TILES_OF_SLICE) : 1;
+    const wanted = addsRows ? Math.min(parallel, tiles / (inPanels ? PANELS.ofSlice : TILES_OF_SLICE)) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
     const product = [
       batch,
