@@ -249,6 +249,28 @@ describe('the stream of language models', () => {
     expect(texts).toBeGreaterThan(0.5 * mixed);
   });
 
+  it('begins lines with expressions, or goes on with one where a piece of text ends in a word or a mark', () => {
+    const [T, newline] = [config.blockSize, 198];
+    let [inLine, onTheirOwn] = [0, 0];
+    for (let index = 0; index < 8; index++) {
+      const batch = languageBatch({ ...withText, arithmetic: 1 }, 'train', index);
+      for (const { m, prompt } of linesOf(batch)) {
+        const first = batch.expressions!.index[m * batch.expressions!.shape[1]]!;
+        const before = first % T === 0 ? newline : batch.tokens[first - 1]!;
+        if (before === newline) {
+          onTheirOwn++;
+          expect(prompt).toMatch(/^\S/);
+        } else {
+          inLine++;
+          expect(prompt).toMatch(/^ \S/);
+          expect(tokenizer('gpt2').decode([before])).toMatch(/[a-z,.:;)]$/i);
+        }
+      }
+    }
+    expect(inLine).toBeGreaterThan(10);
+    expect(inLine / onTheirOwn).toBeLessThan(0.25);
+  });
+
   it('leaves a line out that the end of the row would cut, and pads where there is no text', () => {
     const { shape, tokens, targets, gateKnown } = languageBatch(config, 'train', 1);
     const [B, T] = shape;

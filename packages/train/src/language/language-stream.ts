@@ -156,6 +156,8 @@ const MOST_LINES = 8;
 const MOST_DRAWS = 8;
 /** Of lines whose expression is learned as text, too: random digits teach little there, and cost as much as words. */
 const WRITTEN_SHARE = 1 / 8;
+/** Of expressions after a piece of text: these stand in the same line, where it can be told that one begins there. */
+const INLINE_SHARE = 1 / 4;
 
 function fillMixed(
   row: Row,
@@ -164,24 +166,27 @@ function fillMixed(
   split: Split,
   random: Random,
 ): void {
-  const newline = tokenizer(config.tokenizer).encode('\n')[0]!;
+  const tokens = tokenizer(config.tokenizer);
+  const newline = tokens.encode('\n')[0]!;
   const putText = (count: number): void => {
     if (text !== null) row.put(drawText(text, count, random));
   };
   // Text fills what a line leaves; without it another line may, which is better than padding.
-  const drawFitting = (): WorkedLine | null => {
+  const drawFitting = (before: '' | ' '): WorkedLine | null => {
     for (let draw = 0; draw < (text === null ? MOST_DRAWS : 1); draw++) {
-      const line = drawWorkedLine(config, split, random);
+      const line = drawWorkedLine(config, split, random, before);
       if (line.promptIds.length + line.valueIds.length + 1 <= row.room) return line;
     }
     return null;
   };
   if (random.chance(0.5)) putText(Math.min(row.room, drawPiece(random)));
   while (row.room > 0) {
-    // An expression begins a line.
-    if (row.ids.length > 0 && row.ids.at(-1) !== newline) row.put([newline]);
-    for (let lines = 1 + random.below(MOST_LINES); lines > 0 && row.room > 0; lines--) {
-      const line = drawFitting();
+    const last = row.ids.at(-1);
+    const beginsLine = last === undefined || last === newline;
+    const isInline = !beginsLine && /[a-z,.:;)]$/i.test(tokens.decode([last])) && random.chance(INLINE_SHARE);
+    if (!beginsLine && !isInline) row.put([newline]);
+    for (let lines = 1 + random.below(MOST_LINES), n = 0; n < lines && row.room > 0; n++) {
+      const line = drawFitting(isInline && n === 0 ? ' ' : '');
       if (line === null) return putText(row.room);
       row.putLine(line, newline, random.chance(WRITTEN_SHARE));
     }

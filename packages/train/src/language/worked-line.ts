@@ -25,16 +25,21 @@ const EXAMPLES = 2 ** 32;
 
 /**
  * A random worked line of at most blockSize tokens; the end of the line is one more. Its value is what the plan of its
- * expression executes to, and finite.
+ * expression executes to, and finite. `before`: a blank where it does not begin a line.
  *
  * @throws {TrainError} `bad-config` where there is no room for such lines
  */
-export function drawWorkedLine(config: StreamConfig, split: Split, random: Random): WorkedLine {
+export function drawWorkedLine(
+  config: StreamConfig,
+  split: Split,
+  random: Random,
+  before: '' | ' ' = '',
+): WorkedLine {
   const { depth, blockSize } = config;
   const tokens = tokenizer(config.tokenizer);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const text = asTyped(streamExample(config, split, random.below(EXAMPLES)).text);
-    const prompt = text + drawEquals(text, random);
+    const prompt = before + text + drawEquals(text, random);
     const value = execute(tensorize(fromText(text), { depth }))[0]!;
     const written = formatValue(value);
     if (!Number.isFinite(value) || written.length > MAX_VALUE_LENGTH) continue;
