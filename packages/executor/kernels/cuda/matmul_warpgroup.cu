@@ -54,6 +54,7 @@ struct alignas(1024) Shared {
   /** A stage is full; it is free again. */
   Barrier full[STAGES], free[STAGES];
 };
+static_assert(sizeof(Shared) == 218112, "the host says so in products.ts");
 
 /** The stages in their order, time and again. */
 struct Stage {
