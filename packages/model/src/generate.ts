@@ -65,11 +65,9 @@ export function generate(
         afterValue = '';
       } else {
         const logits = reader.logits();
-        let token = draw(logits, { temperature, topK, random: uniform(seed, draws++) });
-        while (afterValue !== null && /^\.?\d/.test(afterValue + tokenizer.decode([token]))) {
-          logits[token] = -Infinity;
-          token = draw(logits, { temperature, topK, random: uniform(seed, draws++) });
-        }
+        const drawNext = () => draw(logits, { temperature, topK, random: uniform(seed, draws++) });
+        let token = drawNext();
+        for (; goesOn(afterValue, tokenizer.decode([token])); token = drawNext()) logits[token] = -Infinity;
         if (token === tokenizer.endOfText) break;
         next = [token];
         if (afterValue !== null) afterValue += tokenizer.decode(next);
@@ -86,6 +84,10 @@ export function generate(
     reader.close();
   }
 }
+
+/** Whether a token would be read as more digits of a value. */
+const goesOn = (afterValue: string | null, token: string): boolean =>
+  afterValue !== null && /^\.?\d/.test(afterValue + token);
 
 /** What a model knows of the tokens it has read, as many of the last as it can hold. */
 class Reader {

@@ -146,6 +146,8 @@ __device__ void matmulWarpgroup(const Product& product, const uint32_t* a, const
         else epilogue.write(y, i, c, sum, mask);
       }
     }
+    // Products are begun by whole warps.
+    __syncwarp();
   }
 }
 

@@ -156,7 +156,7 @@ const MOST_LINES = 8;
 const MOST_DRAWS = 8;
 /** Of lines whose expression is learned as text, too: random digits teach little there, and cost as much as words. */
 const WRITTEN_SHARE = 1 / 8;
-/** Of expressions after a piece of text: these stand in the same line, where it can be told that one begins there. */
+/** Of expressions after a piece of text that ends in a letter or a mark: those that stand in its line. */
 const INLINE_SHARE = 1 / 4;
 
 function fillMixed(

@@ -229,7 +229,7 @@ bool finishCopy() {
   return true;
 }
 
-/** Lets those go on that all have come to their barrier; → whether there are any. */
+/** Lets those go on that all have come to their barrier, or whose phase has ended; → whether there are any. */
 bool release(unsigned threads) {
   bool any = false;
   unsigned atBlock = 0;
@@ -276,8 +276,8 @@ bool runBlock(unsigned threads, Order& order, std::vector<unsigned>& indices) {
     }
     if (release(threads) || finishCopy()) continue;
     problem = "a barrier that not all threads reach: of " + std::to_string(threads) + " threads of a block " +
-              std::to_string(atBlock) + " wait for the block, " + std::to_string(atWarp) + " for their warp, " + std::to_string(atBarrier) + " for a phase of a barrier, " +
-              std::to_string(done) + " have ended";
+              std::to_string(atBlock) + " wait for the block, " + std::to_string(atWarp) + " for their warp, " +
+              std::to_string(atBarrier) + " for a phase of a barrier, " + std::to_string(done) + " have ended";
     return false;
   }
 }

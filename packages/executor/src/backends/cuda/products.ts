@@ -22,25 +22,16 @@ const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
 /** Members of Attention in kernels/cuda/attention.cu. */
 const ATTENTION = '(iiiidddp)';
 
-/** Numbers along k of a tile, and the fewest tiles of a slice. */
-const DEPTH = 16;
-const TILES_OF_SLICE = 8;
+/**
+ * How sums are cut into slices: for how many blocks of rows × columns results, and from how many tiles of `depth` numbers
+ * along k on. The same for tiles of either size, so that bits do not depend on which is taken.
+ */
+const TILES = { rows: 64, columns: 64, depth: 16, parallel: PARALLEL, fewest: 8 } as const;
+const PANELS = { rows: 128, columns: 256, depth: 64, parallel: 128, fewest: 4 } as const;
 const MAX_SLICES = 64;
 
-/**
- * Of kernels/cuda/matmul_warpgroup.cu: results of a block, numbers along k of a panel, threads, bytes of struct Shared, rows
- * that a block lays out; blocks that sums are cut for, and the fewest panels of a slice.
- */
-const PANELS = {
-  rows: 128,
-  columns: 256,
-  depth: 64,
-  threads: 288,
-  shared: 218_112,
-  packedRows: 32,
-  parallel: 128,
-  ofSlice: 4,
-} as const;
+/** Of kernels/cuda/matmul_warpgroup.cu: threads of a block, bytes of struct Shared, and rows that a block lays out. */
+const WARPGROUPS = { threads: 288, shared: 218_112, packedRows: 32 } as const;
 /** The most blocks of a grid in its second dimension. */
 const MOST_IN_Y = 65_535;
 
@@ -106,12 +97,12 @@ export function products(
     const inPanels = precision === 'f32' && matrices === 1 && suitWarpgroups(spec);
     // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
     // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
-    const tiles = Math.ceil(k / (inPanels ? PANELS.depth : DEPTH)) * (strideC === 0 ? batch : 1);
+    const cut = inPanels ? PANELS : TILES;
+    const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
       Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
-    const parallel = inPanels ? PANELS.parallel / blocks(PANELS.rows, PANELS.columns) : PARALLEL / blocks(64);
     const addsRows = transposeA || (strideC === 0 && batch > 1);
-    const wanted = addsRows ? Math.min(parallel, tiles / (inPanels ? PANELS.ofSlice : TILES_OF_SLICE)) : 1;
+    const wanted = addsRows ? Math.min(cut.parallel / blocks(cut.rows, cut.columns), tiles / cut.fewest) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
     const product = [
       batch,
@@ -135,7 +126,7 @@ export function products(
       if (inPanels)
         return withPanels(spec, a, b, (panelsA, panelsB) => {
           const grid = Math.min(blocks(PANELS.rows, PANELS.columns) * slices, device.multiprocessors);
-          warpgroups([grid], PANELS.threads, PANELS.shared, ...product, panelsA, panelsB, ...rest);
+          warpgroups([grid], WARPGROUPS.threads, WARPGROUPS.shared, ...product, panelsA, panelsB, ...rest);
         });
       const [kernel, size] = chosen(precision, blocks);
       kernel([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
@@ -179,7 +170,7 @@ export function products(
       ...[stride, rows, padded, inner]: [number, number, number, boolean]
     ) =>
       pack(
-        [padded / PANELS.packedRows, Math.min(panels, MOST_IN_Y)],
+        [padded / WARPGROUPS.packedRows, Math.min(panels, MOST_IN_Y)],
         THREADS,
         0,
         ...[addressOf(from), to, batch, stride, rows, padded, k, Number(inner)],
