@@ -1,11 +1,11 @@
 /**
- * The backend `cuda` on this machine's GPU: `npm run bench:cuda`, after a build, prints one JSON object. Needs a driver, and
- * no network. Times are medians of REPEATS; each is of work that is queued and then waited for.
+ * The backend `cuda` on this machine's GPU: `npm run bench:cuda`, after a build, prints one JSON object; `npm run bench:cuda --
+ * matmul` of the parts that are named alone. Needs a driver, and no network. Times are medians of REPEATS; each is of work that is queued and then waited for.
  *
  * - `copy`: bytes read and written a second by a copy within the device, the peak for what follows.
  * - `dag`: graphs a second with values and all gradients, hard plans at D = 4, and their bytes as a share of `copy`.
  * - `matmul`: TFLOP/s of 8192³ in each precision, and their share of what the device can do where that is known here.
- * - `step`: milliseconds of a training step, recorded, of the 2-layer GPT of ../bench/README.md at batch 2,048, and
+ * - `stepMs`, `torchCompiledStepMs`: milliseconds of a training step, recorded, of the 2-layer GPT of ../bench/README.md at batch 2,048, and
  *   PyTorch's, compiled, where python3 has it with CUDA.
  */
 import { execFileSync } from 'node:child_process';
@@ -211,21 +211,27 @@ print(statistics.median(times[5:]))`;
   }
 }
 
-const { name, capability, threads } = backendInfo(device);
-const copy = copyRate();
-const most = peaks();
-const report = {
-  device: { name, capability, multiprocessors: threads },
-  copyBytesPerSecond: copy,
-  dag: dag(copy),
-  matmul: Object.fromEntries(
+const products = () =>
+  Object.fromEntries(
     (['highest', 'high', 'medium'] as const).map((precision, i) => {
       const teraflops = product(precision);
       const peak = most?.[i];
       return [['f32', 'tf32', 'bf16'][i]!, { teraflops, shareOfPeak: peak ? teraflops / peak : null }];
     }),
-  ),
-  stepMs: step(),
-  torchCompiledStepMs: torchStep(),
+  );
+
+const { name, capability, threads } = backendInfo(device);
+const copy = copyRate();
+const most = peaks();
+const parts = { dag: () => dag(copy), matmul: products, stepMs: step, torchCompiledStepMs: torchStep };
+const wanted = process.argv.slice(2);
+const report: Record<string, unknown> = {
+  device: { name, capability, multiprocessors: threads },
+  copyBytesPerSecond: copy,
 };
+for (const [part, measure] of Object.entries(parts)) {
+  if (wanted.length > 0 && !wanted.includes(part)) continue;
+  console.error(`${part} …`);
+  report[part] = measure();
+}
 console.log(JSON.stringify(report, null, 2));
