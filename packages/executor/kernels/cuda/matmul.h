@@ -18,11 +18,13 @@ struct Product {
   int64_t slices;
 };
 
-/** Four numbers that lie together, read at once. */
-template <typename T>
-struct alignas(4 * sizeof(T)) Four {
-  T x[4];
+/** Numbers that lie together, read and written at once. */
+template <typename T, int N>
+struct alignas(N * sizeof(T)) Neighbours {
+  T x[N];
 };
+template <typename T>
+using Four = Neighbours<T, 4>;
 
 /** A part of a matrix, from one of its numbers on; what is beyond the matrix is 0. */
 template <typename T>
@@ -59,14 +61,54 @@ struct Epilogue {
   const double* lowAt;
   int64_t accumulate;
 
-  __device__ DropoutInOrder<T> mask() const { return DropoutInOrder<T>(Dropout<T>(dropout, low, high, lowAt)); }
+  __device__ Dropout<T> dropoutOf() const { return Dropout<T>(dropout, low, high, lowAt); }
+  __device__ DropoutInOrder<T> mask() const { return DropoutInOrder<T>(dropoutOf()); }
 
   /** Element `i` of the result, of column `column`. */
   __device__ void write(T* y, int64_t i, int64_t column, T sum, DropoutInOrder<T>& mask) const {
+    writeOne(y, i, column, sum, mask.factor(i));
+  }
+
+  /** The four of `columns` from there on, or as many as there are. Nothing is called: not every kernel can. */
+  __device__ void writeFour(T* y, int64_t i, int64_t column, int64_t columns, Four<T> sums, const Dropout<T>& mask) const {
+    const auto factor = [&](const Words& words, int64_t i) { return mask.threshold == 0 ? T(1) : mask.factor(words, i); };
+    const auto wordsAt = [&](int64_t i) {
+      return mask.threshold == 0 ? Words{} : philox(mask.k0, mask.k1, static_cast<uint64_t>(i / 4));
+    };
+    const auto addresses = reinterpret_cast<uintptr_t>(y) | reinterpret_cast<uintptr_t>(bias) |
+                           reinterpret_cast<uintptr_t>(residual) | reinterpret_cast<uintptr_t>(preactivation);
+    if (columns % 4 != 0 || addresses % sizeof(Four<T>) != 0) {
+#pragma unroll 1
+      for (int e = 0; e < 4 && column + e < columns; e++) {
+        const T sum = e == 0 ? sums.x[0] : e == 1 ? sums.x[1] : e == 2 ? sums.x[2] : sums.x[3];
+        writeOne(y, i + e, column + e, sum, factor(wordsAt(i + e), i + e));
+      }
+      return;
+    }
+    const auto add = [&](const T* from) {
+      const Four<T> more = *reinterpret_cast<const Four<T>*>(from);
+#pragma unroll
+      for (int e = 0; e < 4; e++) sums.x[e] += more.x[e];
+    };
+    if (bias) add(bias + column);
+    if (preactivation) *reinterpret_cast<Four<T>*>(preactivation + i) = sums;
+    const Words words = wordsAt(i);
+#pragma unroll
+    for (int e = 0; e < 4; e++) sums.x[e] = activated(sums.x[e]) * factor(words, e);
+    if (residual) add(residual + i);
+    if (accumulate) add(y + i);
+    *reinterpret_cast<Four<T>*>(y + i) = sums;
+  }
+
+ private:
+  __device__ T activated(T sum) const {
+    return activation == 0 ? sum : activation == 1 ? gelu(sum) : geluTanh(sum);
+  }
+
+  __device__ void writeOne(T* y, int64_t i, int64_t column, T sum, T factor) const {
     if (bias) sum += bias[column];
     if (preactivation) preactivation[i] = sum;
-    if (activation != 0) sum = activation == 1 ? gelu(sum) : geluTanh(sum);
-    sum *= mask.factor(i);
+    sum = activated(sum) * factor;
     if (residual) sum += residual[i];
     put(y, i, sum, accumulate);
   }

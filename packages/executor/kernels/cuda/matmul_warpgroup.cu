@@ -1,5 +1,6 @@
-// Matrix products of f32 storage by the warpgroups of compute capability 9.0: inputs are rounded to bf16 and laid out in
-// global memory as the tensor cores read them, sums are f32.
+// Matrix products of f32 storage by the warpgroups of compute capability 9.0: inputs are rounded to bf16 or TF32, sums are
+// f32. Large ones of bf16 are laid out in global memory first as the tensor cores read them, and come by bulk copies, a
+// quarter of the traffic; else a warpgroup of its own reads them, rounds them and writes them to shared memory so.
 #include "matmul.h"
 #include "tensor_core.h"
 #include "warpgroup.h"
@@ -39,9 +40,9 @@ __device__ void pack(const float* from, uint32_t* to, int64_t matrices, int64_t 
   }
 }
 
-/** Results of a block at a time: of two warpgroups below each other. One more warp brings what they multiply. */
+/** Results of a block at a time: of two warpgroups below each other. Other warps bring what they multiply. */
 constexpr int GROUPS = 2, ROWS = GROUPS * WARPGROUP_ROWS, COLUMNS = WARPGROUP_COLUMNS;
-constexpr int MULTIPLIERS = GROUPS * WARPGROUP, ALL = MULTIPLIERS + WARP;
+constexpr int MULTIPLIERS = GROUPS * WARPGROUP, ALL = MULTIPLIERS + WARPGROUP;
 /** Panels that are on their way or being multiplied. */
 constexpr int STAGES = 4;
 /** Columns of results that a warp writes at a time; their rows begin eight banks apart. */
@@ -56,6 +57,18 @@ struct alignas(1024) Shared {
 };
 static_assert(sizeof(Shared) == 218112, "the host says so in products.ts");
 
+/** `fillers`: arrivals that make a stage full. */
+__device__ void initBarriers(Shared* shared, int fillers) {
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < STAGES; i++) {
+      initBarrier(&shared->full[i], fillers);
+      initBarrier(&shared->free[i], MULTIPLIERS / WARP);
+    }
+    showBarriers();
+  }
+  __syncthreads();
+}
+
 /** The stages in their order, time and again. */
 struct Stage {
   int index = 0;
@@ -68,45 +81,49 @@ struct Stage {
   }
 };
 
-/** Panels of A and B, with rows up to multiples of ROWS and COLUMNS; one result, or one of each slice. */
-__device__ void matmulWarpgroup(const Product& product, const uint32_t* a, const uint32_t* b, float* y,
-                                const Epilogue<float>& epilogue, float* partial) {
-  DAG_DYNAMIC_SHARED(Shared, shared);
-  const int64_t m = product.m, n = product.n;
-  const int64_t rowTiles = (m + ROWS - 1) / ROWS, columnTiles = (n + COLUMNS - 1) / COLUMNS;
-  const int64_t works = rowTiles * columnTiles * product.slices;
-  if (threadIdx.x == 0) {
-    for (int i = 0; i < STAGES; i++) {
-      initBarrier(&shared->full[i], 1);
-      initBarrier(&shared->free[i], MULTIPLIERS / WARP);
-    }
-    showBarriers();
-  }
-  __syncthreads();
+/** How many results of ROWS × COLUMNS there are, or of their slices. */
+__device__ int64_t worksOf(const Product& p) {
+  return ((p.m + ROWS - 1) / ROWS) * ((p.n + COLUMNS - 1) / COLUMNS) * p.slices * (p.strideC == 0 ? 1 : p.batch);
+}
 
-  Stage stage;
-  const int lane = laneOf(), warp = warpOf();
-  if (warp == MULTIPLIERS / WARP) {
-    if (lane != 0) return;
-    for (int64_t work = blockIdx.x; work < works; work += gridDim.x) {
-      const Tiles tiles(product, ROWS, COLUMNS, DEPTH, work);
-      for (int64_t t = tiles.begin; t < tiles.end; t++, stage.next()) {
-        Barrier* const full = &shared->full[stage.index];
-        // The first time it is free: the phase before the first one counts as ended.
-        waitFor(&shared->free[stage.index], stage.parity ^ 1);
-        constexpr uint32_t bytesA = sizeof shared->a[0], bytesB = sizeof shared->b[0];
-        arriveExpecting(full, bytesA + bytesB);
-        copyBulk(shared->a[stage.index], a + (t * rowTiles * ROWS + tiles.rows) * WORDS, bytesA, full);
-        copyBulk(shared->b[stage.index], b + (t * columnTiles * COLUMNS + tiles.columns) * WORDS, bytesB, full);
-      }
-    }
-    return;
+struct Bf16 {
+  static constexpr int PER_WORD = 2;
+  __device__ static Four<uint32_t> pack(const float (&x)[8]) {
+    return {{roundBf16(x[0], x[1]), roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7])}};
   }
+  __device__ static void multiply(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
+    multiplyTilesBf16(sums, a, b);
+  }
+};
 
-  const int group = warp / 4;
+struct Tf32 {
+  static constexpr int PER_WORD = 1;
+  __device__ static Four<uint32_t> pack(const float (&x)[4]) {
+    return {{roundTf32(x[0]), roundTf32(x[1]), roundTf32(x[2]), roundTf32(x[3])}};
+  }
+  __device__ static void multiply(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
+    multiplyTilesTf32(sums, a, b);
+  }
+};
+
+/**
+ * Registers that a launch gives each thread, and those of one that multiplies where each of the last warpgroup keeps OTHERS:
+ * more than were given no warpgroup can take, it would wait for ever. All of a multiprocessor's, for three warpgroups.
+ */
+constexpr int GIVEN = 65536 / ALL / 8 * 8;
+template <int OTHERS>
+constexpr int REGISTERS_BESIDE = (ALL / WARPGROUP * GIVEN - OTHERS) / GROUPS / 8 * 8;
+
+/** What the first GROUPS warpgroups do: they multiply what is brought, and write results, or those of slices. */
+template <typename Number>
+__device__ void multiplyStages(Shared* shared, const Product& product, float* y, const Epilogue<float>& epilogue,
+                               float* partial) {
+  const int64_t m = product.m, n = product.n, works = worksOf(product);
+  const int lane = laneOf(), warp = warpOf(), group = warp / 4;
   float* const results = shared->results[warp];
+  Stage stage;
   for (int64_t work = blockIdx.x; work < works; work += gridDim.x) {
-    const Tiles tiles(product, ROWS, COLUMNS, DEPTH, work);
+    const Tiles tiles(product, ROWS, COLUMNS, WORDS * Number::PER_WORD, work);
     float sums[WARPGROUP_SUMS] = {};
     int before = 0;
     for (int64_t t = tiles.begin; t < tiles.end; t++, stage.next()) {
@@ -114,8 +131,8 @@ __device__ void matmulWarpgroup(const Product& product, const uint32_t* a, const
       beginProducts();
 #pragma unroll
       for (int word = 0; word < WORDS; word += 8)
-        multiplyTiles(sums, shared->a[stage.index] + group * WARPGROUP_ROWS * WORDS + word,
-                      shared->b[stage.index] + word);
+        Number::multiply(sums, shared->a[stage.index] + group * WARPGROUP_ROWS * WORDS + word,
+                         shared->b[stage.index] + word);
       commitProducts();
       // While these are made those before are done: what they read is free.
       if (t > tiles.begin) {
@@ -127,23 +144,27 @@ __device__ void matmulWarpgroup(const Product& product, const uint32_t* a, const
     waitProducts<0>();
     if (lane == 0 && tiles.begin < tiles.end) arrive(&shared->free[before]);
 
-    auto mask = epilogue.mask();
+    const auto mask = epilogue.dropoutOf();
     const int64_t rows = tiles.rows + group * WARPGROUP_ROWS + warp % 4 * 16;
+    const int64_t matrix = product.slices > 1 ? (tiles.slice * tiles.matrices + tiles.matrix) * m * n
+                                              : tiles.matrix * product.strideC;
 #pragma unroll
     for (int from = 0; from < COLUMNS; from += WRITTEN) {
-      // By way of shared memory, so that a warp writes a row's neighbours.
+      // By way of shared memory, so that a warp writes four neighbours of a row at once.
       __syncwarp();
 #pragma unroll
-      for (int s = 0; s < WRITTEN / 2; s++)
-        results[(lane / 4 + s / 2 % 2 * 8) * WRITTEN_ROW + s / 4 * 8 + lane % 4 * 2 + s % 2] = sums[from / 2 + s];
+      for (int s = 0; s < WRITTEN / 2; s += 2)
+        *reinterpret_cast<Neighbours<float, 2>*>(results + (lane / 4 + s / 2 % 2 * 8) * WRITTEN_ROW + s / 4 * 8 +
+                                                 lane % 4 * 2) = {{sums[from / 2 + s], sums[from / 2 + s + 1]}};
       __syncwarp();
-      const int64_t c = tiles.columns + from + lane;
+      const int64_t c = tiles.columns + from + lane % 8 * 4;
       if (c >= n) continue;
-      for (int row = 0; row < 16 && rows + row < m; row++) {
-        const int64_t i = (rows + row) * n + c;
-        const float sum = results[row * WRITTEN_ROW + lane];
-        if (product.slices > 1) partial[tiles.slice * m * n + i] = sum;
-        else epilogue.write(y, i, c, sum, mask);
+#pragma unroll 1
+      for (int row = lane / 8; row < 16 && rows + row < m; row += 4) {
+        const int64_t i = matrix + (rows + row) * n + c;
+        const Four<float> four = *reinterpret_cast<const Four<float>*>(results + row * WRITTEN_ROW + lane % 8 * 4);
+        if (product.slices > 1) Epilogue<float>{}.writeFour(partial, i, c, n, four, mask);
+        else epilogue.writeFour(y, i, c, n, four, mask);
       }
     }
     // Products are begun by whole warps.
@@ -151,12 +172,195 @@ __device__ void matmulWarpgroup(const Product& product, const uint32_t* a, const
   }
 }
 
+/** Panels of A and B, with rows up to multiples of ROWS and COLUMNS; one result, or one of each slice. */
+__device__ void matmulPanels(const Product& product, const uint32_t* a, const uint32_t* b, float* y,
+                             const Epilogue<float>& epilogue, float* partial) {
+  DAG_DYNAMIC_SHARED(Shared, shared);
+  initBarriers(shared, 1);
+  constexpr int COPYING = 40;
+  if (warpOf() < MULTIPLIERS / WARP) {
+    takeRegisters<REGISTERS_BESIDE<COPYING>>();
+    multiplyStages<Bf16>(shared, product, y, epilogue, partial);
+    return;
+  }
+  giveRegisters<COPYING>();
+  if (threadIdx.x != MULTIPLIERS) return;
+  const int64_t rowsA = (product.m + ROWS - 1) / ROWS * ROWS, rowsB = (product.n + COLUMNS - 1) / COLUMNS * COLUMNS;
+  const int64_t works = worksOf(product);
+  Stage stage;
+  for (int64_t work = blockIdx.x; work < works; work += gridDim.x) {
+    const Tiles tiles(product, ROWS, COLUMNS, DEPTH, work);
+    for (int64_t t = tiles.begin; t < tiles.end; t++, stage.next()) {
+      Barrier* const full = &shared->full[stage.index];
+      // The first time it is free: the phase before the first one counts as ended.
+      waitFor(&shared->free[stage.index], stage.parity ^ 1);
+      constexpr uint32_t bytesA = sizeof shared->a[0], bytesB = sizeof shared->b[0];
+      arriveExpecting(full, bytesA + bytesB);
+      copyBulk(shared->a[stage.index], a + (t * rowsA + tiles.rows) * WORDS, bytesA, full);
+      copyBulk(shared->b[stage.index], b + (t * rowsB + tiles.columns) * WORDS, bytesB, full);
+    }
+  }
+}
+
+/**
+ * A part of the rows of A or B in a stage, on its way through the registers of a warpgroup: of each thread eight fours of
+ * the matrix, which make pieces of 16 bytes in shared memory.
+ */
+template <typename Number>
+struct Passing {
+  static constexpr int PER_WORD = Number::PER_WORD, PART_ROWS = 128 / PER_WORD;
+  /** Numbers of a piece. */
+  static constexpr int PIECE = 4 * PER_WORD;
+
+  Four<float> fours[8];
+
+  /** k inner: a thread has pieces of rows that are 16 apart, neighbours the next ones of the row. */
+  __device__ static int row(int i) { return i * 16 + threadIdx.x % WARPGROUP / 8; }
+  __device__ static int piece() { return threadIdx.x % 8; }
+  /**
+   * Else a thread has those of four rows, whose numbers lie together, and eight threads that write at a time four pieces of
+   * two such fours, which lie in different banks.
+   */
+  __device__ static int block(int i) { return warpOf() % 4 * (2 / PER_WORD) + i; }
+  __device__ static int firstRow(int i) { return block(i) / 2 * 32 + laneOf() / 4 * 4; }
+  __device__ static int pieceOf(int i) { return block(i) % 2 * 4 + laneOf() % 4; }
+
+  __device__ void load(const Part<float>& from, bool inner) {
+    if (inner) {
+#pragma unroll
+      for (int i = 0; i < 8; i++) fours[i] = from.four(pieceOf(i / PIECE) * PIECE + i % PIECE, firstRow(i / PIECE));
+    } else {
+#pragma unroll
+      for (int i = 0; i < 8; i++) fours[i] = from.four(row(i / PER_WORD), piece() * PIECE + i % PER_WORD * 4);
+    }
+  }
+
+  __device__ void store(uint32_t* to, bool inner) const {
+    const auto write = [&](int row, int piece, const float(&x)[PIECE]) {
+      *reinterpret_cast<Four<uint32_t>*>(to + row * WORDS + (piece ^ row % 8) * 4) = Number::pack(x);
+    };
+    if (inner) {
+#pragma unroll
+      for (int i = 0; i < 8 / PIECE; i++)
+#pragma unroll
+        for (int r = 0; r < 4; r++) {
+          float x[PIECE];
+#pragma unroll
+          for (int j = 0; j < PIECE; j++) x[j] = fours[i * PIECE + j].x[r];
+          write(firstRow(i) + r, pieceOf(i), x);
+        }
+    } else {
+#pragma unroll
+      for (int i = 0; i < 8 / PER_WORD; i++) {
+        float x[PIECE];
+#pragma unroll
+        for (int j = 0; j < PIECE; j++) x[j] = fours[i * PER_WORD + j / 4].x[j % 4];
+        write(row(i), piece(), x);
+      }
+    }
+  }
+};
+
+/** What the last warpgroup does: it fills the stages with what it reads and rounds. */
+template <typename Number>
+__device__ void fillStages(Shared* shared, const Product& product, const float* a, const float* b) {
+  constexpr int PART_ROWS = Passing<Number>::PART_ROWS, PARTS_A = ROWS / PART_ROWS;
+  constexpr int PARTS = PARTS_A + COLUMNS / PART_ROWS, TILE = WORDS * Number::PER_WORD;
+  const int64_t works = worksOf(product);
+  const auto isInner = [&](int part) { return part < PARTS_A ? product.transposeA != 0 : product.transposeB == 0; };
+
+  int64_t work = static_cast<int64_t>(blockIdx.x) - gridDim.x, left = 0, rows = 0, columns = 0;
+  Tiles::Along along{};
+  // To the next tile along k, where there is one.
+  const auto advance = [&] {
+    if (left > 1) {
+      left--;
+      along.next();
+      return true;
+    }
+    do {
+      work += gridDim.x;
+      if (work >= works) return false;
+      const Tiles tiles(product, ROWS, COLUMNS, TILE, work);
+      left = tiles.end - tiles.begin, rows = tiles.rows, columns = tiles.columns;
+      along = tiles.first();
+    } while (left == 0);
+    return true;
+  };
+
+  int next = 0, stored = 0;
+  const auto load = [&](Passing<Number>& passing) {
+    if (next == 0 && !advance()) return false;
+    const bool ofA = next < PARTS_A, inner = isInner(next);
+    const float* const from = ofA ? a + along.matrix * product.strideA : b + along.matrix * product.strideB;
+    const int64_t first = ofA ? rows + next * PART_ROWS : columns + (next - PARTS_A) * PART_ROWS;
+    passing.load(Part<float>(from, ofA ? product.m : product.n, product.k, inner, first, along.tile * TILE), inner);
+    next = next + 1 < PARTS ? next + 1 : 0;
+    return true;
+  };
+  Stage stage;
+  const auto store = [&](const Passing<Number>& passing) {
+    // The first time it is free: the phase before the first one counts as ended.
+    if (stored == 0) waitFor(&shared->free[stage.index], stage.parity ^ 1);
+    uint32_t* const to = stored < PARTS_A ? shared->a[stage.index] + stored * PART_ROWS * WORDS
+                                          : shared->b[stage.index] + (stored - PARTS_A) * PART_ROWS * WORDS;
+    passing.store(to, isInner(stored));
+    if (++stored < PARTS) return;
+    stored = 0;
+    showWrites();
+    __syncwarp();
+    if (laneOf() == 0) arrive(&shared->full[stage.index]);
+    stage.next();
+  };
+
+  // While one goes to shared memory two others are on their way.
+  Passing<Number> passing[3];
+  bool loaded[3] = {};
+  do {
+#pragma unroll
+    for (int i = 0; i < 3; i++) {
+      loaded[(i + 2) % 3] = load(passing[(i + 2) % 3]);
+      if (loaded[i]) store(passing[i]);
+    }
+  } while (loaded[0]);
+}
+
+/** Registers of a thread that fills stages. */
+constexpr int PASSING = 136;
+
+template <typename Number>
+__device__ void matmulWarpgroup(const Product& product, const float* a, const float* b, float* y,
+                                const Epilogue<float>& epilogue, float* partial) {
+  DAG_DYNAMIC_SHARED(Shared, shared);
+  initBarriers(shared, WARPGROUP / WARP);
+  if (warpOf() < MULTIPLIERS / WARP) {
+    takeRegisters<REGISTERS_BESIDE<PASSING>>();
+    multiplyStages<Number>(shared, product, y, epilogue, partial);
+  } else {
+    giveRegisters<PASSING>();
+    fillStages<Number>(shared, product, a, b);
+  }
+}
+
+#ifdef DAG_EMULATED
+#define DAG_ONE_BLOCK ALL
+#else
+/** Threads of the only block of a multiprocessor. */
+#define DAG_ONE_BLOCK ALL, 1
+#endif
+
 }  // namespace
 
 DAG_EXPORT(packBf16_f32, THREADS,
            (const float* from, uint32_t* to, int64_t matrices, int64_t stride, int64_t rows, int64_t padded, int64_t k,
             int64_t inner),
            (pack(from, to, matrices, stride, rows, padded, k, inner)))
-DAG_EXPORT(matmulWarpgroup_f32, ALL,
+DAG_EXPORT(matmulPanels_f32, DAG_ONE_BLOCK,
            (Product product, const uint32_t* a, const uint32_t* b, float* y, Epilogue<float> epilogue, float* partial),
-           (matmulWarpgroup(product, a, b, y, epilogue, partial)))
+           (matmulPanels(product, a, b, y, epilogue, partial)))
+DAG_EXPORT(warpgroupBf16_f32, DAG_ONE_BLOCK,
+           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
+           (matmulWarpgroup<Bf16>(product, a, b, y, epilogue, partial)))
+DAG_EXPORT(warpgroupTf32_f32, DAG_ONE_BLOCK,
+           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
+           (matmulWarpgroup<Tf32>(product, a, b, y, epilogue, partial)))

@@ -58,6 +58,19 @@ __device__ inline void waitFor(Barrier* barrier, uint32_t parity) {
   } while (!done);
 }
 
+/** Shows tensor cores what this thread has written to shared memory; before it tells a barrier. */
+__device__ inline void showWrites() { DAG_WARPGROUP_ASM("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+/** So many registers a thread of this warpgroup from here on: more than before, once others have given theirs, or fewer. */
+template <int REGISTERS>
+__device__ inline void takeRegisters() {
+  DAG_WARPGROUP_ASM("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+template <int REGISTERS>
+__device__ inline void giveRegisters() {
+  DAG_WARPGROUP_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+
 /** From global to shared memory, both at multiples of 16 bytes; it tells the barrier when it is there. */
 __device__ inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
   DAG_WARPGROUP_ASM("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
@@ -91,27 +104,34 @@ __device__ inline uint64_t descriptorOf(const uint32_t* tile) {
       "+f"(sums[i + 6]), "+f"(sums[i + 7])
 #define DAG_THIRTY_TWO(i) DAG_EIGHT(i), DAG_EIGHT(i + 8), DAG_EIGHT(i + 16), DAG_EIGHT(i + 24)
 
+#define DAG_MULTIPLY(shape, last)                                                                                    \
+  DAG_WARPGROUP_ASM(                                                                                                \
+      "wgmma.mma_async.sync.aligned." shape " {"                                                                    \
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                      \
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                            \
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                            \
+      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "                            \
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "                            \
+      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                            \
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "                \
+      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"              \
+      "}, %128, %129, " last ";"                                                                                    \
+      : DAG_THIRTY_TWO(0), DAG_THIRTY_TWO(32), DAG_THIRTY_TWO(64), DAG_THIRTY_TWO(96)                               \
+      : "l"(descriptorOf(a)), "l"(descriptorOf(b)))
+
 /**
- * sums (64 × 256) += a (64 × 16) · b (256 × 16)ᵀ of bf16, begun and not waited for. Tiles as `descriptorOf` says, from one of
- * their first four pairs of pieces on. Of thread t of the warpgroup sums 4j + 2h + e are those of row t / 32 · 16 + t % 32 / 4
- * + 8h and column 8j + t % 4 · 2 + e.
+ * sums (64 × 256) += a (64 × 8 words) · b (256 × 8 words)ᵀ, begun and not waited for. Tiles as `descriptorOf` says, from one
+ * of their first four pairs of pieces on. Of thread t of the warpgroup sums 4j + 2h + e are those of row t / 32 · 16 +
+ * t % 32 / 4 + 8h and column 8j + t % 4 · 2 + e.
  */
-__device__ inline void multiplyTiles(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
-  DAG_WARPGROUP_ASM(
-      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
-      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-      "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-      "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
-      "}, %128, %129, 1, 1, 1, 0, 0;"
-      : DAG_THIRTY_TWO(0), DAG_THIRTY_TWO(32), DAG_THIRTY_TWO(64), DAG_THIRTY_TWO(96)
-      : "l"(descriptorOf(a)), "l"(descriptorOf(b)));
+__device__ inline void multiplyTilesBf16(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
+  DAG_MULTIPLY("m64n256k16.f32.bf16.bf16", "1, 1, 1, 0, 0");
+}
+__device__ inline void multiplyTilesTf32(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
+  DAG_MULTIPLY("m64n256k8.f32.tf32.tf32", "1, 1, 1");
 }
 
+#undef DAG_MULTIPLY
 #undef DAG_EIGHT
 #undef DAG_THIRTY_TWO
 

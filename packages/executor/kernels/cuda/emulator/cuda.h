@@ -218,10 +218,12 @@ void beginProduct(std::function<void()> product);
 void commitProducts();
 void waitProducts(size_t left);
 
-/** Number `column` of row `row` of a tile with bytes exchanged as a device that swizzles by 128 bytes does. */
-inline float swizzled(const uint32_t* tile, int row, int column) {
-  uintptr_t at = reinterpret_cast<uintptr_t>(tile) + row / 8 * 1024 + row % 8 * 128 + column * 2;
+/** Number `column` of row `row` of a tile with bytes exchanged as a device that swizzles by 128 bytes does; of TF32, or bf16. */
+template <int PER_WORD>
+float swizzled(const uint32_t* tile, int row, int column) {
+  uintptr_t at = reinterpret_cast<uintptr_t>(tile) + row / 8 * 1024 + row % 8 * 128 + column * (4 / PER_WORD);
   at ^= at >> 3 & 0x70;
+  if constexpr (PER_WORD == 1) return __uint_as_float(*reinterpret_cast<const uint32_t*>(at) & 0xffffe000u);
   return __uint_as_float(static_cast<uint32_t>(*reinterpret_cast<const uint16_t*>(at)) << 16);
 }
 
@@ -229,6 +231,11 @@ inline float swizzled(const uint32_t* tile, int row, int column) {
 
 inline void initBarrier(Barrier* barrier, int arrivals) { emulator::initBarrier(barrier, arrivals); }
 inline void showBarriers() {}
+inline void showWrites() {}
+template <int REGISTERS>
+void takeRegisters() {}
+template <int REGISTERS>
+void giveRegisters() {}
 inline void arrive(Barrier* barrier) { emulator::arrive(barrier, 0); }
 inline void arriveExpecting(Barrier* barrier, uint32_t bytes) { emulator::arrive(barrier, bytes); }
 inline void waitFor(Barrier* barrier, uint32_t parity) { emulator::waitFor(barrier, parity); }
@@ -244,17 +251,26 @@ void waitProducts() {
   emulator::waitProducts(LEFT);
 }
 
-template <int SUMS>
+template <int PER_WORD, int SUMS>
 void multiplyTiles(float (&sums)[SUMS], const uint32_t* a, const uint32_t* b) {
+  constexpr int DEPTH = 8 * PER_WORD;
   emulator::syncWarp();
   const int row = static_cast<int>(threadIdx.x) / 32 % 4 * 16 + emulator::lane() / 4;
   const int column = emulator::lane() % 4 * 2;
   emulator::beginProduct([&sums, a, b, row, column] {
-    float left[2][16];
+    float left[2][DEPTH];
     for (int h = 0; h < 2; h++)
-      for (int k = 0; k < 16; k++) left[h][k] = emulator::swizzled(a, row + 8 * h, k);
+      for (int k = 0; k < DEPTH; k++) left[h][k] = emulator::swizzled<PER_WORD>(a, row + 8 * h, k);
     for (int s = 0; s < SUMS; s++)
-      for (int k = 0; k < 16; k++)
-        sums[s] += left[s / 2 % 2][k] * emulator::swizzled(b, s / 4 * 8 + column + s % 2, k);
+      for (int k = 0; k < DEPTH; k++)
+        sums[s] += left[s / 2 % 2][k] * emulator::swizzled<PER_WORD>(b, s / 4 * 8 + column + s % 2, k);
   });
+}
+template <int SUMS>
+void multiplyTilesBf16(float (&sums)[SUMS], const uint32_t* a, const uint32_t* b) {
+  multiplyTiles<2>(sums, a, b);
+}
+template <int SUMS>
+void multiplyTilesTf32(float (&sums)[SUMS], const uint32_t* a, const uint32_t* b) {
+  multiplyTiles<1>(sums, a, b);
 }

@@ -31,7 +31,7 @@ const PANELS = { rows: 128, columns: 256, depth: 64, parallel: 128, fewest: 4 } 
 const MAX_SLICES = 64;
 
 /** Of kernels/cuda/matmul_warpgroup.cu: threads of a block, bytes of struct Shared, and rows that a block lays out. */
-const WARPGROUPS = { threads: 288, shared: 218_112, packedRows: 32 } as const;
+const WARPGROUPS = { threads: 384, shared: 218_112, packedRows: 32 } as const;
 /** The most blocks of a grid in its second dimension. */
 const MOST_IN_Y = 65_535;
 
@@ -73,7 +73,11 @@ export function products(
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
   const pack = device.kernel('matmul_warpgroup', 'packBf16_f32', 'ppiiiiii');
-  const warpgroups = device.kernel('matmul_warpgroup', 'matmulWarpgroup_f32', MATMUL);
+  const panels = device.kernel('matmul_warpgroup', 'matmulPanels_f32', MATMUL);
+  const warpgroups = {
+    bf16: device.kernel('matmul_warpgroup', 'warpgroupBf16_f32', MATMUL),
+    tf32: device.kernel('matmul_warpgroup', 'warpgroupTf32_f32', MATMUL),
+  };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
   const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiidddp');
   const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
@@ -94,10 +98,11 @@ export function products(
     if (m === 0 || n === 0 || batch === 0) return;
     const precision = precisionOf(y);
     const matrices = strideC === 0 ? 1 : batch;
-    const inPanels = precision === 'f32' && matrices === 1 && suitWarpgroups(spec);
+    const rounded = precision === 'f32' ? roundedTo() : null;
+    const byWarpgroups = rounded !== null && device.capability === 90;
     // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
     // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
-    const cut = inPanels ? PANELS : TILES;
+    const cut = byWarpgroups ? PANELS : TILES;
     const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
       Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
@@ -123,12 +128,16 @@ export function products(
     ];
     const launch = (partial: number): void => {
       const rest = [addressOf(y), ...epilogue, partial];
-      if (inPanels)
-        return withPanels(spec, a, b, (panelsA, panelsB) => {
+      if (byWarpgroups) {
+        const launchOne = (kernel: Launch, a: number, b: number): void => {
           const grid = Math.min(blocks(PANELS.rows, PANELS.columns) * slices, device.multiprocessors);
-          warpgroups([grid], WARPGROUPS.threads, WARPGROUPS.shared, ...product, panelsA, panelsB, ...rest);
-        });
-      const [kernel, size] = chosen(precision, blocks);
+          kernel([grid], WARPGROUPS.threads, WARPGROUPS.shared, ...product, a, b, ...rest);
+        };
+        if (rounded === 'bf16' && matrices === 1 && suitsPanels(spec))
+          return withPanels(spec, a, b, (panelsA, panelsB) => launchOne(panels, panelsA, panelsB));
+        return launchOne(warpgroups[rounded], addressOf(a), addressOf(b));
+      }
+      const [kernel, size] = chosen(precision, rounded, blocks);
       kernel([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
     };
     if (slices === 1) return launch(0);
@@ -143,15 +152,9 @@ export function products(
     });
   }
 
-  /** Whether there are such, and they gain more than it takes to lay out what they multiply. */
-  function suitWarpgroups({ batch, m, n, k }: MatmulSpec): boolean {
-    return (
-      matmulPrecision() === 'medium' &&
-      device.capability === 90 &&
-      (m * n) / (m + n) >= 512 &&
-      batch * k >= 256
-    );
-  }
+  /** Whether they gain more than it takes to lay out what they multiply. */
+  const suitsPanels = ({ batch, m, n, k }: MatmulSpec): boolean =>
+    (m * n) / (m + n) >= 512 && batch * k >= 256;
 
   /** Both matrices rounded to bf16 and laid out for warpgroups, for the time of `use`. */
   function withPanels(
@@ -182,19 +185,28 @@ export function products(
     });
   }
 
-  /** The kernel and the size of its tiles. */
-  function chosen(precision: 'f32' | 'f64', blocks: (size: number) => number): [Launch, number] {
-    if (precision === 'f64') return [small.f64, 64];
+  /** What inputs of f32 are rounded to; null where they are not. */
+  function roundedTo(): 'bf16' | 'tf32' | null {
     const wanted = matmulPrecision();
-    if (wanted !== 'highest') {
-      if (device.capability < 80)
-        throw new ExecutorError(
-          'device',
-          `cuda: matrix products of precision '${wanted}' need compute capability 8.0, '${device.name}' has ${device.capability / 10}`,
-        );
-      return [wanted === 'high' ? tensorCores.tf32 : tensorCores.bf16, 128];
-    }
-    return blocks(128) >= device.multiprocessors ? [large, 128] : [small.f32, 64];
+    if (wanted === 'highest') return null;
+    if (device.capability < 80)
+      throw new ExecutorError(
+        'device',
+        `cuda: matrix products of precision '${wanted}' need compute capability 8.0, '${device.name}' has ${device.capability / 10}`,
+      );
+    return wanted === 'high' ? 'tf32' : 'bf16';
+  }
+
+  /** The kernel and the size of its tiles. */
+  function chosen(
+    precision: 'f32' | 'f64',
+    rounded: 'bf16' | 'tf32' | null,
+    blocks: (size: number) => number,
+  ): [Launch, number] {
+    if (rounded !== null) return [tensorCores[rounded], 128];
+    return precision === 'f32' && blocks(128) >= device.multiprocessors
+      ? [large, 128]
+      : [small[precision], 64];
   }
 
   function attentionShape({ batch, time, channels, heads, dropout, seed }: AttentionSpec) {
