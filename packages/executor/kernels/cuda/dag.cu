@@ -1,5 +1,9 @@
 // Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
 //
+// At D = 4 a warp of hard plans goes a shorter way, that of dag_hard.h, if gradients are not added to others and each graph
+// has a plan of its own. What follows is the way of all else. At D = 8 there are five times as many pairs of a step and a
+// node: code for each of them would not fit the cache of instructions, nor nodes and gradients the registers.
+//
 // A block is one warp with 32 graphs at a time: its barriers are those of a warp, and no warp waits for another. It reads
 // rows as they lie in memory, neighbours by neighbouring threads, into shared memory: of a plan the coefficients of one
 // step at a time, which backward has come again from L2. Gradients go back the same way, a step at a time. A block needs

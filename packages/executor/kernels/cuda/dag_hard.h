@@ -52,7 +52,7 @@ __device__ void readPieces(const T* from, T (&to)[COUNT]) {
   }
 }
 
-/** Bytes of shared memory, as the host counts them in backends/cuda/dag.ts: plans, nodes, gradients of nodes. */
+/** Up to 32 graphs, and their memory as the host counts it in backends/cuda/dag.ts. */
 template <typename T, bool BACKWARD, int DEPTH>
 struct HardTile {
   static constexpr int WIDTH = 2 * DEPTH, NODES = WIDTH - 1;
@@ -66,19 +66,22 @@ struct HardTile {
   const int count, lane;
   P* const plans;
   double* const columns;
+  /** Of each thread a column: nodes; for backward also their gradients by magnitude, and sum − product of each step. */
   double* const nodes;
-  double* const magnitudes;
+  double* const byMagnitude;
+  double* const differences;
 
   __device__ HardTile(const Graphs<T>& graphs, int64_t first, int count, double* memory)
       : graphs(graphs), first(first), count(count), lane(laneOf()), plans(reinterpret_cast<P*>(memory)),
-        columns(memory + WARP * PIECES * 2), nodes(columns + lane), magnitudes(nodes + NODES * WARP) {}
+        columns(memory + WARP * PIECES * 2), nodes(columns + lane), byMagnitude(nodes + NODES * WARP),
+        differences(byMagnitude + NODES * WARP) {}
 
   __device__ P& piece(int row, int p) const { return plans[row * PIECES + (p ^ (row & 7))]; }
 
   __device__ void readPlans() const {
     constexpr int AT_ONCE = 8;
     const P* const from = reinterpret_cast<const P*>(graphs.O) + first * PIECES;
-#pragma unroll
+#pragma unroll 1
     for (int begin = 0; begin < PIECES; begin += AT_ONCE) {
       P pieces[AT_ONCE] = {};
 #pragma unroll
@@ -112,7 +115,7 @@ struct HardTile {
     }
   }
 
-  /** Whether all graphs are as described above. If not, nothing has been written. */
+  /** Whether all graphs are as described above; if not, nothing has been written. */
   __device__ bool run() const {
     const bool active = lane < count;
     const int64_t graph = first + lane;
@@ -138,10 +141,9 @@ struct HardTile {
     }
     __syncwarp();
 
-    /** Of each step: a bit for each term, for those below the line of a fraction; a sum, not a product; sum − product. */
+    // Of each step a bit for each term, and for those below the line of a fraction; whether it is a sum.
     uint32_t terms[DEPTH], below[DEPTH];
     bool isSum[DEPTH];
-    double difference[DEPTH];
 #pragma unroll
     for (int i = 0; i < DEPTH; i++) {
       const int k = DEPTH + i;
@@ -172,22 +174,23 @@ struct HardTile {
       isHard &= isSum[i] || gates[i] == 0;
       if (BACKWARD || !isSum[i]) product = dividedBy(product, below[i], nodes);
       product = flipped(atMost(product, graphs.limit), sign);
-      difference[i] = sum - product;
+      if (BACKWARD) differences[i * WARP] = sum - product;
       v[k] = isSum[i] ? sum : product;
       if (k < NODES) nodes[k * WARP] = v[k];
       if (BACKWARD || k < NODES) isHard &= isMagnitudeOfHard(sizeOf(v[k]));
     }
     if (!__all_sync(ALL_LANES, isHard)) return false;
     if constexpr (BACKWARD) {
-      if (!differentiate(v, terms, below, isSum, difference, upstream)) return false;
+      if (!differentiate(v, terms, below, isSum, upstream)) return false;
     }
     if (active && graphs.values) graphs.values[graph] = v[WIDTH - 1];
     __syncwarp();
     return true;
   }
 
+  /** Gradients; whether they too are as described. */
   __device__ bool differentiate(const double (&v)[WIDTH], const uint32_t (&terms)[DEPTH], const uint32_t (&below)[DEPTH],
-                                const bool (&isSum)[DEPTH], const double (&difference)[DEPTH], double upstream) const {
+                                const bool (&isSum)[DEPTH], double upstream) const {
     // What products read.
     int read = 0;
 #pragma unroll
@@ -203,12 +206,12 @@ struct HardTile {
     double byValue[WIDTH] = {}, bySign[DEPTH] = {}, byGate[DEPTH];
     byValue[WIDTH - 1] = upstream;
 #pragma unroll
-    for (int j = 0; j < NODES; j++) magnitudes[j * WARP] = 0;
+    for (int j = 0; j < NODES; j++) byMagnitude[j * WARP] = 0;
     bool isHard = true;
 #pragma unroll
     for (int i = DEPTH - 1; i >= 0; i--) {
       const int k = DEPTH + i;
-      const double total = k < NODES ? byValue[k] + flipped(magnitudes[k * WARP], highWord(v[k])) : upstream;
+      const double total = k < NODES ? byValue[k] + flipped(byMagnitude[k * WARP], highWord(v[k])) : upstream;
       isHard &= sizeOf(total) <= MOST_GRADIENT;
       const double toLinear = isSum[i] ? total : 0, toLog = isSum[i] ? 0 : total, toSum = toLog * v[k];
 #pragma unroll
@@ -222,7 +225,7 @@ struct HardTile {
         }
         piece(lane, i * ROW + p) = gradients;
       }
-      byGate[i] = 0 + chain(total, difference[i]);
+      byGate[i] = 0 + chain(total, differences[i * WARP]);
 #pragma unroll
       for (int j = 0; j < k; j++) {
         if (!(terms[i] >> j & 1)) continue;
@@ -241,18 +244,18 @@ struct HardTile {
         for (int j = 0; j < k; j++)
           if (above >> j & 1) x *= sizeOf(v[j]);
         x = dividedBy(x, isBelow ? term : below[i], nodes);
-        magnitudes[at] += isBelow ? toSum * x : toLog * flipped(x, highWord(v[k]));
+        byMagnitude[at] += isBelow ? toSum * x : toLog * flipped(x, highWord(v[k]));
       }
     }
     if (!__all_sync(ALL_LANES, isHard)) return false;
 
-    double byMagnitude[DEPTH];
+    double initialByMagnitude[DEPTH];
 #pragma unroll
     for (int j = 0; j < DEPTH; j++) {
-      byMagnitude[j] = 0 + (magnitudes[j * WARP] + flipped(byValue[j], highWord(v[j])));
+      initialByMagnitude[j] = 0 + (byMagnitude[j * WARP] + flipped(byValue[j], highWord(v[j])));
       bySign[j] = 0 + (bySign[j] + byValue[j] * sizeOf(v[j]));
     }
-    writeRows(graphs.gradMag, byMagnitude);
+    writeRows(graphs.gradMag, initialByMagnitude);
     writeRows(graphs.gradSign, bySign);
     if (graphs.gradG && lane < count) {
 #pragma unroll

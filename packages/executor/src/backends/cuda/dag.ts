@@ -98,5 +98,5 @@ function memoryOf(depth: number, precision: 'f32' | 'f64', isBackward: boolean):
   const any = ((nodes + gradients) * WARP + gradientsOfStep) * 8 + rows * WARP * bytesOf(precision);
   if (depth !== HARD_DEPTH) return any;
   const plans = width * depth * bytesOf(precision);
-  return Math.max(any, (plans + (isBackward ? 2 : 1) * most * 8) * WARP);
+  return Math.max(any, (plans + (isBackward ? 2 * most + depth : most) * 8) * WARP);
 }
