@@ -48,6 +48,10 @@ const between = (low: number, high: number) => (u: () => number) => low + (high 
 const edges = oneOf(0, 1, 2, 1e300, 1e-300, 5e-324, 2 ** -1022, Number.MAX_VALUE, Infinity, 0.1);
 const anySize = (u: () => number) => (u() < 0.3 ? edges(u) : 10 ** between(-12, 12)(u));
 
+function rarely(draw: (u: () => number) => number, mostly: typeof draw): typeof draw {
+  return (u) => (u() < 0.001 ? draw(u) : mostly(u));
+}
+
 function graphs(depth: number, size: number, shared: boolean, seed: number, kind: Kind): DagTensors {
   const u = uniforms(seed);
   const plans = shared ? 1 : size;
@@ -84,6 +88,23 @@ const soft: Kind = {
   gate: between(0.1, 0.9),
   density: 1,
 };
+/** Operations, but for one of a thousand numbers: at depth 4 about every second warp has one. */
+const nearlyHard: Kind = {
+  magnitude: rarely(
+    oneOf(NaN, 2 ** 60, 2 ** -60, 2 ** 59.9, 2 ** -61, 1e-300, 5e-324, Infinity),
+    hard.magnitude,
+  ),
+  sign: rarely(oneOf(0.5, 0, -0.25), hard.sign),
+  coefficient: rarely(oneOf(2, -2), hard.coefficient),
+  gate: hard.gate,
+  density: 0.35,
+};
+/** So that zeros meet all operations. */
+const nearlyHardWithZeros: Kind = {
+  ...nearlyHard,
+  magnitude: (u) => (u() < 0.3 ? 0 : nearlyHard.magnitude(u)),
+  density: 0.5,
+};
 /** Hard and soft rows side by side in one block. */
 const mixed: Kind = {
   magnitude: anySize,
@@ -102,7 +123,12 @@ const upstreamOf = (size: number) =>
   Float64Array.from({ length: size }, (_, row) => (row % 7 === 6 ? 0 : row % 2 ? 1 : row - 3.5));
 
 /** Through tensors; every second row has an upstream of its own, every seventh of 0. */
-function run(device: Device, g: DagTensors, dtype: DType, { passes = 1, maxLog = Infinity } = {}): Run {
+function run(
+  device: Device,
+  g: DagTensors,
+  dtype: DType,
+  { passes = 1, maxLog = Infinity, upstream = upstreamOf(g.size) } = {},
+): Run {
   const { depth: D, size: N } = g;
   const shared = g.G.length !== N * D || N === 1;
   const leaf = (data: Float64Array, shape: number[]) =>
@@ -113,7 +139,6 @@ function run(device: Device, g: DagTensors, dtype: DType, { passes = 1, maxLog =
     O: leaf(g.O, shared ? [D, 2 * D] : [N, D, 2 * D]),
     G: leaf(g.G, shared ? [D] : [N, D]),
   };
-  const upstream = upstreamOf(N);
   let values: ArrayLike<number> = [];
   for (let pass = 0; pass < passes; pass++) {
     const out = executeDag(fields, { maxLog });
@@ -196,6 +221,40 @@ describe.each(native)('on %s', (device) => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it.each<[string, Kind]>([
+    ['operations', nearlyHard],
+    ['operations, also on zeros', nearlyHardWithZeros],
+  ])('so they are where few graphs of a warp are otherwise: %s', (_, kind) => {
+    const upstreams = fc.constantFrom(0, -0, 1, 1e-300, 2 ** 58, -(2 ** 59), 1e300, Infinity, NaN);
+    fc.assert(
+      fc.property(cases, upstreams, fc.nat(149), ({ size, seed, dtype, maxLog }, upstream, at) => {
+        const g = graphs(4, size, false, seed, kind);
+        const upstreamWith = upstreamOf(size).map((x, row) => (row === at ? upstream : x));
+        const [expected, actual] = (['reference', device] as const).map((on) =>
+          run(on, g, dtype, { maxLog, upstream: upstreamWith }),
+        ) as [Run, Run];
+        expectSameBits(actual.values, expected.values);
+        for (const field of ['V_mag', 'V_sign', 'G'] as const)
+          expectSameBits(actual.gradients[field], expected.gradients[field]);
+        expectWithin(...lastBits(dtype))(actual.gradients.O, expected.gradients.O);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('soft graphs among hard ones change nothing but themselves', () => {
+    const size = 150;
+    const [rows, others] = [graphs(4, size, false, 3, nearlyHard), graphs(4, size, false, 4, soft)];
+    const isSoft = (row: number) => row % 50 === 7;
+    const merge = (a: Float64Array, b: Float64Array) =>
+      a.map((x, i) => (isSoft(Math.floor((i * size) / a.length)) ? b[i]! : x));
+    const all = (g: DagTensors) => executeWithGradients(g, { backend: device, upstream: upstreamOf(size) });
+    const merged = all({ ...rows, ...mapFields((field) => merge(rows[field], others[field])) });
+    const [ofRows, ofOthers] = [all(rows), all(others)];
+    for (const field of ['values', ...FIELDS] as const)
+      expectSameBits(merged[field], merge(ofRows[field], ofOthers[field]));
   });
 
   it.each([16, 17, 31, 32, 33, 40])('so they are for graphs of depth %d', (depth) => {
@@ -294,7 +353,7 @@ describe.each(native)('on %s', (device) => {
   });
 
   it('gives each row the same bits, whatever rows lie around it and whatever the number of threads', () => {
-    for (const kind of [hard, hardAtTheEdges, wholeCoefficients, soft, mixed]) {
+    for (const kind of [hard, hardAtTheEdges, wholeCoefficients, nearlyHardWithZeros, soft, mixed]) {
       const g = graphs(4, 2500, false, 7, kind);
       setNumThreads(2);
       const all = executeWithGradients(g, { backend: device });

@@ -1,5 +1,9 @@
 // Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
 //
+// At D = 4 a warp of hard plans goes a shorter way, that of dag_hard.h, if gradients are not added to others and each graph
+// has a plan of its own. What follows is the way of all else. At D = 8 there are five times as many pairs of a step and a
+// node: code for each of them would not fit the cache of instructions, nor nodes and gradients the registers.
+//
 // A block is one warp with 32 graphs at a time: its barriers are those of a warp, and no warp waits for another. It reads
 // rows as they lie in memory, neighbours by neighbouring threads, into shared memory: of a plan the coefficients of one
 // step at a time, which backward has come again from L2. Gradients go back the same way, a step at a time. A block needs
@@ -27,7 +31,7 @@ namespace {
 
 // Called, not inlined: the arithmetic of a step has them in many places.
 __device__ __noinline__ double exp64(double x) { return exp(x); }
-__device__ __noinline__ double log64(double x) { return log(x); }
+__device__ __noinline__ double log64(double x);
 struct SinCos {
   double sin, cos;
 };
@@ -42,6 +46,28 @@ __device__ __noinline__ SinCos sinCosPi64(double x) {
 #include "../dag_step.h"
 
 namespace {
+
+/**
+ * ln x of a normal number above 0, half as long as the function for all: x = 2^k·(1 + f) with 1 + f about 1, and of that
+ * 2·artanh(f/(2 + f)), as FreeBSD's e_log.c (Sun Microsystems, 1993) has it, to within one unit in the last place.
+ */
+__device__ inline double logNormal(double x) {
+  // From √½ on.
+  constexpr uint32_t ONE = 0x3ff00000, ROOT = 0x3fe6a09e;
+  const uint64_t word = wordOf(x);
+  const uint32_t high = static_cast<uint32_t>(word >> 32) + (ONE - ROOT);
+  const double k = static_cast<int>(high >> 20) - 1023;
+  const double f = bitsOf(static_cast<uint64_t>((high & 0xfffff) + ROOT) << 32 | (word & 0xffffffff)) - 1;
+  const double s = f / (2 + f), z = s * s, half = 0.5 * f * f;
+  double series = fma(z, 1.479819860511658591e-01, 1.531383769920937332e-01);
+  series = fma(z, series, 1.818357216161805012e-01);
+  series = fma(z, series, 2.222219843214978396e-01);
+  series = fma(z, series, 2.857142874366239149e-01);
+  series = fma(z, series, 3.999999999940941908e-01);
+  series = fma(z, series, 6.666666666666735130e-01) * z;
+  return fma(s, half + series, k * 1.90821492927058770002e-10) - half + f + k * 6.93147180369123816490e-01;
+}
+__device__ double log64(double x) { return x >= MIN_NORMAL && x <= LARGEST ? logNormal(x) : log(x); }
 
 /** Graphs of the DAG tensor format; numbers of 8 bytes, as the host packs them. Null: not wanted. */
 template <typename T>
@@ -210,6 +236,12 @@ struct Row {
   }
 };
 
+}  // namespace
+
+#include "dag_hard.h"
+
+namespace {
+
 /** Of an array of its own for each thread: a column of WARP threads each, or a little more. */
 constexpr int PADDED = WARP + 1;
 
@@ -247,6 +279,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
 
   const bool shared = graphs.shared;
   const int mine = lane * rowLength, planOf = shared ? 0 : mine;
+  const bool mayBeHard = !shared && !graphs.accumulate && graphs.limit > 0x1p60;
   bool firstTile = true;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * WARP; first < graphs.size;
        first += static_cast<int64_t>(gridDim.x) * WARP) {
@@ -254,6 +287,9 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     const bool active = lane < count;
     const int plans = shared ? 1 : count;
     const int64_t firstPlan = shared ? 0 : first;
+
+    if constexpr (DEPTH == 4)
+      if (mayBeHard && HardTile<T, BACKWARD, DEPTH>(graphs, first, count, sharedMemory).run()) continue;
 
     prefetchPlans(graphs.O + firstPlan * coefficients, plans * coefficients);
     readRows<DEPTH>(graphs.G + firstPlan * depth, depth, plans, depth, gates, rowLength);

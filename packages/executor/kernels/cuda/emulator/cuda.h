@@ -100,6 +100,20 @@ T __shfl_up_sync(unsigned, T x, int by) {
   return emulator::shuffle(x, emulator::lane() < by ? emulator::lane() : emulator::lane() - by);
 }
 
+/** Whether it holds in all lanes. */
+inline bool __all_sync(unsigned, bool holds) {
+  std::memcpy(emulator::exchange(emulator::lane()), &holds, sizeof holds);
+  emulator::syncWarp();
+  bool all = true;
+  for (int lane = 0; lane < 32; lane++) {
+    bool other;
+    std::memcpy(&other, emulator::exchange(lane), sizeof other);
+    all &= other;
+  }
+  emulator::syncWarp();
+  return all;
+}
+
 inline int32_t atomicAdd(int32_t* at, int32_t x) {
   const int32_t before = *at;
   *at += x;

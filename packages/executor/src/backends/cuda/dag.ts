@@ -10,6 +10,8 @@ const GRAPHS = `(${'p'.repeat(10)}iiiidppi)`;
 const WARP = 32;
 /** Depths that there are kernels for; those for any depth have no number in their name. */
 const DEPTHS = new Set([4, 8, 9]);
+/** That of graphs whose plan, where it is hard, has a way of its own. */
+const HARD_DEPTH = 4;
 /** More than that of a multiprocessor would leave one warp alone on it. */
 const MOST_SHARED = 96 << 10;
 /** Most blocks where each has memory of its own: it adds up, and more do not run at a time. */
@@ -84,7 +86,7 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
   };
 }
 
-/** Bytes that a block needs, as runGraphs in kernels/cuda/dag.cu divides them. */
+/** Bytes that a block needs, as runGraphs in kernels/cuda/dag.cu divides them, and HardTile in dag_hard.h. */
 function memoryOf(depth: number, precision: 'f32' | 'f64', isBackward: boolean): number {
   const width = 2 * depth;
   const most = width - 1;
@@ -93,5 +95,8 @@ function memoryOf(depth: number, precision: 'f32' | 'f64', isBackward: boolean):
   const gradients = isBackward ? width + most + depth + (isAny ? width : 0) : 0;
   const gradientsOfStep = isBackward ? most * (WARP + 1) : 0;
   const rows = (3 * depth) | 1;
-  return ((nodes + gradients) * WARP + gradientsOfStep) * 8 + rows * WARP * bytesOf(precision);
+  const any = ((nodes + gradients) * WARP + gradientsOfStep) * 8 + rows * WARP * bytesOf(precision);
+  if (depth !== HARD_DEPTH) return any;
+  const plans = width * depth * bytesOf(precision);
+  return Math.max(any, (plans + (isBackward ? 2 * most + depth : most) * 8) * WARP);
 }
