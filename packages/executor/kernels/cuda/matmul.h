@@ -44,10 +44,16 @@ struct Part {
 
   __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T(0); }
 
+  /** Whether all of so many lines can be read by fours without a look at where the matrix ends. */
+  __device__ bool hasWhole(int count, int numbers) const { return byFour && count <= lines && numbers <= left; }
+  __device__ Four<T> wholeFour(int line, int i) const {
+    return *reinterpret_cast<const Four<T>*>(from + line * length + i);
+  }
+
   /** Four of a line, from a multiple of four on. */
   __device__ Four<T> four(int line, int i) const {
     if (!byFour) return {{at(line, i), at(line, i + 1), at(line, i + 2), at(line, i + 3)}};
-    return line < lines && i < left ? *reinterpret_cast<const Four<T>*>(from + line * length + i) : Four<T>{};
+    return line < lines && i < left ? wholeFour(line, i) : Four<T>{};
   }
 };
 
@@ -91,13 +97,14 @@ struct Epilogue {
       for (int e = 0; e < 4; e++) sums.x[e] += more.x[e];
     };
     if (bias) add(bias + column);
-    if (preactivation) *reinterpret_cast<Four<T>*>(preactivation + i) = sums;
+    const auto store = [&](T* to) { storeGlobal(to, sums.x[0], sums.x[1], sums.x[2], sums.x[3]); };
+    if (preactivation) store(preactivation + i);
     const Words words = wordsAt(i);
 #pragma unroll
     for (int e = 0; e < 4; e++) sums.x[e] = activated(sums.x[e]) * factor(words, e);
     if (residual) add(residual + i);
     if (accumulate) add(y + i);
-    *reinterpret_cast<Four<T>*>(y + i) = sums;
+    store(y + i);
   }
 
  private:

@@ -16,27 +16,38 @@ constexpr int PACKED_ROWS = THREADS / PIECES;
  * Panels of bf16 from `matrices` of rows × k (k inner) or, `inner`, k × rows: of each panel all rows, up to `padded` ones, of
  * 64 numbers, whose pieces are exchanged as `descriptorOf` says. Numbers beyond the matrix are 0.
  */
-__device__ void pack(const float* from, uint32_t* to, int64_t matrices, int64_t stride, int64_t rows, int64_t padded,
+__device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, int64_t matrices, int64_t stride, int64_t rows, int64_t padded,
                      int64_t k, int64_t inner) {
   // Neighbouring threads read neighbours, and the pieces of two of them make 32 bytes, the least that memory takes.
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % PIECES;
   const int within = inner ? threadIdx.x / 128 * 16 + threadIdx.x % 16 : threadIdx.x / PIECES;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * PACKED_ROWS, row = first + within;
-  const int64_t perMatrix = (k + DEPTH - 1) / DEPTH;
-  for (int64_t panel = blockIdx.y; panel < matrices * perMatrix; panel += gridDim.y) {
-    const Part<float> part(from + panel / perMatrix * stride, rows, k, inner, first, panel % perMatrix * DEPTH);
+  // Fewer than 2³²: each takes 16 KB at least.
+  const auto perMatrix = static_cast<uint32_t>((k + DEPTH - 1) / DEPTH);
+  const auto panels = static_cast<uint32_t>(matrices) * perMatrix;
+#pragma unroll 1
+  for (uint32_t panel = blockIdx.y; panel < panels; panel += gridDim.y) {
+    const uint32_t matrix = panel / perMatrix;
+    const Part<float> part(from + matrix * stride, rows, k, inner, first, (panel - matrix * perMatrix) * int64_t{DEPTH});
     float x[8];
+    const auto read = [&](const auto& one, const auto& four) {
 #pragma unroll
-    for (int j = 0; j < 8; j += 4) {
-      const int at = piece * 8 + j;
-      const Four<float> four = inner ? Four<float>{{part.at(at, within), part.at(at + 1, within),
-                                                    part.at(at + 2, within), part.at(at + 3, within)}}
-                                     : part.four(within, at);
+      for (int j = 0; j < 8; j += 4) {
+        const int at = piece * 8 + j;
+        const Four<float> numbers =
+            inner ? Four<float>{{one(at, within), one(at + 1, within), one(at + 2, within), one(at + 3, within)}}
+                  : four(within, at);
 #pragma unroll
-      for (int i = 0; i < 4; i++) x[j + i] = four.x[i];
-    }
-    *reinterpret_cast<Four<uint32_t>*>(to + (panel * padded + row) * WORDS + (piece ^ row % 8) * 4) = {
-        {roundBf16(x[0], x[1]), roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7])}};
+        for (int i = 0; i < 4; i++) x[j + i] = numbers.x[i];
+      }
+    };
+    if (part.hasWhole(inner ? DEPTH : PACKED_ROWS, inner ? PACKED_ROWS : DEPTH))
+      read([&](int line, int i) { return part.from[line * part.length + i]; },
+           [&](int line, int i) { return part.wholeFour(line, i); });
+    else
+      read([&](int line, int i) { return part.at(line, i); }, [&](int line, int i) { return part.four(line, i); });
+    storeGlobal(to + (panel * padded + row) * WORDS + (piece ^ row % 8) * 4, roundBf16(x[0], x[1]),
+                roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7]));
   }
 }
 
@@ -226,18 +237,27 @@ struct Passing {
   __device__ static int pieceOf(int i) { return block(i) % 2 * 4 + laneOf() % 4; }
 
   __device__ void load(const Part<float>& from, bool inner) {
+    constexpr int TILE = WORDS * PER_WORD;
+    if (from.hasWhole(inner ? TILE : PART_ROWS, inner ? PART_ROWS : TILE))
+      loadBy(inner, [&](int line, int i) { return from.wholeFour(line, i); });
+    else loadBy(inner, [&](int line, int i) { return from.four(line, i); });
+  }
+
+  template <typename Read>
+  __device__ void loadBy(bool inner, const Read& read) {
     if (inner) {
 #pragma unroll
-      for (int i = 0; i < 8; i++) fours[i] = from.four(pieceOf(i / PIECE) * PIECE + i % PIECE, firstRow(i / PIECE));
+      for (int i = 0; i < 8; i++) fours[i] = read(pieceOf(i / PIECE) * PIECE + i % PIECE, firstRow(i / PIECE));
     } else {
 #pragma unroll
-      for (int i = 0; i < 8; i++) fours[i] = from.four(row(i / PER_WORD), piece() * PIECE + i % PER_WORD * 4);
+      for (int i = 0; i < 8; i++) fours[i] = read(row(i / PER_WORD), piece() * PIECE + i % PER_WORD * 4);
     }
   }
 
   __device__ void store(uint32_t* to, bool inner) const {
     const auto write = [&](int row, int piece, const float(&x)[PIECE]) {
-      *reinterpret_cast<Four<uint32_t>*>(to + row * WORDS + (piece ^ row % 8) * 4) = Number::pack(x);
+      const Four<uint32_t> words = Number::pack(x);
+      storeShared(to + row * WORDS + (piece ^ row % 8) * 4, words.x[0], words.x[1], words.x[2], words.x[3]);
     };
     if (inner) {
 #pragma unroll

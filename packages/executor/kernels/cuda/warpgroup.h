@@ -71,6 +71,11 @@ __device__ inline void giveRegisters() {
   DAG_WARPGROUP_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
+/** Writes of 16 bytes, which a compiler may else make word by word. */
+__device__ inline void storeShared(uint32_t* to, uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(sharedAddress(to)), "r"(x0), "r"(x1), "r"(x2), "r"(x3));
+}
+
 /** From global to shared memory, both at multiples of 16 bytes; it tells the barrier when it is there. */
 __device__ inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
   DAG_WARPGROUP_ASM("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
