@@ -26,13 +26,14 @@ const KEYS = new Map([
 export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
 /**
- * A text as predictors read it: `asTyped`, with words in lower case, but for the first letter of a question as "What is …".
- * Words of numbers are whole tokens of GPT-2 in lower case alone. The length stays.
+ * A text as predictors read it: `asTyped`, with one blank where there are several or other white space, and words in lower
+ * case, but for the first letter of a question as "What is …": words of numbers are whole tokens of GPT-2 in lower case alone.
  */
 export function asRead(text: string): string {
-  const kept = OPENING.test(text) ? text.search(/\S/) + 1 : 0;
-  const rest = text.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return asTyped(text.slice(0, kept) + rest);
+  const blanks = text.replace(/\s+/g, ' ');
+  const kept = OPENING.test(blanks) ? blanks.search(/\S/) + 1 : 0;
+  const rest = blanks.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return asTyped(blanks.slice(0, kept) + rest);
 }
 
 /**
