@@ -259,19 +259,20 @@ describe.each(compared)('on %s', (device) => {
   });
 
   it.each<DType>(['f32', 'f64'])('causalAttention of one tile of a kernel, and of a few, in %s', (dtype) => {
-    // Every pair of a length and a width, with and without dropout, added and not.
-    let n = 0;
     for (const time of [1, 31, 32, 33, 64])
-      for (const width of [8, 24, 64, 80, 128]) {
-        n++;
-        const of = [1, time, 2, width] as const;
-        const [actual, expected] = both((on) => attended(on, dtype, of, n % 2 ? 0.3 : 0, n % 4 < 2, n));
-        actual.forEach((s, i) => expectClose(s, expected[i]!, backend, time + width));
-      }
+      for (const width of [8, 24, 64, 80, 128])
+        for (const dropout of [0, 0.3]) {
+          const accumulate = (dropout === 0) === (time % 2 === 0);
+          const [actual, expected] = both((on) =>
+            attended(on, dtype, [1, time, 2, width], dropout, accumulate, time),
+          );
+          actual.forEach((s, i) => expectClose(s, expected[i]!, backend, time + width));
+        }
   });
 
   it('a row of causalAttention has the same bits however many rows follow', () => {
-    const rows = (time: number) => backend.readSync(attended(backend, 'f32', [1, time, 1, 20], 0, false, 3)[0]!);
+    const rows = (time: number) =>
+      backend.readSync(attended(backend, 'f32', [1, time, 1, 20], 0, false, 3)[0]!);
     // Queries, keys and values of a position come first in what `filled` draws.
     expect(rows(32).slice(0, 5 * 20)).toEqual(rows(5));
     expect(rows(70).slice(0, 32 * 20)).toEqual(rows(32));

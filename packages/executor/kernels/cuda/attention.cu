@@ -65,7 +65,7 @@ struct Lines {
       : begin(begin), step(step), time(head.time), width(head.width),
         byFour(width % 4 == 0 && step % 4 == 0 && reinterpret_cast<uintptr_t>(begin) % sizeof(Four<T>) == 0) {}
 
-  /** Row t from column c on, or row t + what is there. */
+  /** Writes or adds four of row t from column c on, where there are such. */
   __device__ void put(int64_t t, int c, const Four<T>& value, bool accumulate) const {
     if (t >= time || c >= width) return;
     T* const to = begin + t * step + c;
@@ -211,7 +211,7 @@ __device__ void storeWeights(T* weights, const T (&own)[ROWS][4], const Place<RO
     }
 }
 
-/** sums[i][p] += Σ over k of weights[row i][k]·other[k]; the weights of a short sequence, where that has any. */
+/** sums[i][p] += Σ over k of weights[row i][k]·other[k], of a short sequence where `storeWeights` has put any. */
 template <bool SHORT, bool TRANSPOSED, typename T, int ROWS, int PER>
 __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const T* other, const Place<ROWS>& place,
                             const Head& head) {
@@ -342,7 +342,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
       highest = place.template combine<Max>(highest);
       // exp(−∞ − −∞) would be NaN.
       const T shift = highest == T(-INFINITY) ? T(0) : highest;
-      const T before = expOf(max[i] - shift);
+      const T before = SHORT ? T(0) : expOf(max[i] - shift);
       T sum = 0;
 #pragma unroll
       for (int j = 0; j < 4; j++) {
@@ -377,38 +377,45 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   putRows(Lines<T>(y + head.out, head.outStep, head), first, sums, false, place);
 }
 
-/** Of a tile of Q and one of K: the weights of the forward pass, dropped as they were there, and gradients by scores. */
+/**
+ * Of a tile of Q and one of K: the weights of the forward pass, dropped as they were there, and gradients by scores. A
+ * short sequence has its deltas (see attentionGradQ) here, as Σ p·dp.
+ */
 template <bool SHORT, typename T, int ROWS>
 struct Weights {
   T dropped[ROWS][4], gradients[ROWS][4];
 
-  /** `deltas` (heads, time) of a sequence that is not short. */
   __device__ Weights(const T* tileQ, const T* tileK, const T* tileV, const T* tileG, const T* logSums, const T* deltas,
                      const Kept<T, ROWS>& kept, int64_t first, int64_t keys, const Place<ROWS>& place,
                      const Head& head) {
     const T scale = 1 / sqrtOf(static_cast<T>(head.width));
-    dots<SHORT>(dropped, tileQ, tileK, place, head);
-    dots<SHORT>(gradients, tileG, tileV, place, head);
+    T logSum[ROWS], delta[ROWS];
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
       const int64_t t = first + place.row + i * place.STEP, line = head.index * head.time + t;
       // Beyond the last row Q and the gradient are zeros: nothing is added.
-      const T logSum = t < head.time ? logSums[line] : T(0);
-      T delta = SHORT || t >= head.time ? T(0) : deltas[line];
+      logSum[i] = t < head.time ? logSums[line] : T(0);
+      delta[i] = SHORT || t >= head.time ? T(0) : deltas[line];
+    }
+    dots<SHORT>(dropped, tileQ, tileK, place, head);
+    dots<SHORT>(gradients, tileG, tileV, place, head);
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+      const int64_t t = first + place.row + i * place.STEP;
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         if (!sees<SHORT, ROWS>(i, j)) continue;
         const bool within = keys + place.column + j * 8 <= t;
-        dropped[i][j] = within ? expOf(dropped[i][j] * scale - logSum) : T(0);
+        dropped[i][j] = within ? expOf(dropped[i][j] * scale - logSum[i]) : T(0);
         gradients[i][j] = within ? gradients[i][j] * kept.factor(i, j) : T(0);
-        if (SHORT) delta += dropped[i][j] * gradients[i][j];
+        if (SHORT) delta[i] += dropped[i][j] * gradients[i][j];
       }
-      if (SHORT) delta = place.template combine<Sum>(delta);
+      if (SHORT) delta[i] = place.template combine<Sum>(delta[i]);
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         if (!sees<SHORT, ROWS>(i, j)) continue;
         const bool within = keys + place.column + j * 8 <= t;
-        gradients[i][j] = within ? dropped[i][j] * (gradients[i][j] - delta) * scale : T(0);
+        gradients[i][j] = within ? dropped[i][j] * (gradients[i][j] - delta[i]) * scale : T(0);
         dropped[i][j] *= kept.factor(i, j);
       }
     }

@@ -1,11 +1,4 @@
-import type {
-  Activation,
-  Backend,
-  LinearSpec,
-  MatmulSpec,
-  Seed,
-  Storage,
-} from '../../backend.js';
+import type { Activation, Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';
