@@ -172,7 +172,7 @@ __device__ void dots(T (&out)[ROWS][4], const T* a, const T* b, const Place<ROWS
   for (int i = 0; i < ROWS; i++)
 #pragma unroll
     for (int j = 0; j < 4; j++) out[i][j] = 0;
-#pragma unroll 2
+#pragma unroll (SHORT ? 2 : 1)
   for (int c = 0; c < head.width; c += 4) {
     Four<T> x[ROWS];
 #pragma unroll
@@ -223,7 +223,8 @@ __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const 
     columns[p] = other + (four < head.fours() ? four : 0) * 4;
   }
 #pragma unroll
-  for (int j = 0; j < TILE / 8; j++)
+  for (int j = 0; j < TILE / 8; j++) {
+    if (SHORT && j * 8 >= head.time) break;
 #pragma unroll 1
     for (int k = j * 8; k < j * 8 + 8; k += 4) {
       Four<T> w[ROWS] = {};
@@ -244,6 +245,7 @@ __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const 
             }
         }
     }
+  }
 }
 
 template <typename T, int ROWS, int PER>
@@ -554,8 +556,15 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
 
 }  // namespace
 
-/** Kernels for heads of up to 32·PER; a thread has ROWS rows of a tile. */
-#define DAG_ATTENTION(dtype, T, PER, ROWS)                                                                              \
+/** Threads of a block, and blocks of a multiprocessor that registers must do for. */
+#ifdef DAG_EMULATED
+#define DAG_BLOCKS(threads, blocks) threads
+#else
+#define DAG_BLOCKS(threads, blocks) threads, blocks
+#endif
+
+/** Kernels for heads of up to 32·PER; a thread has ROWS rows of a tile. BLOCKS have place in shared memory. */
+#define DAG_ATTENTION(dtype, T, PER, ROWS, BLOCKS)                                                                     \
   DAG_EXPORT(attentionShort##PER##_##dtype, Place<ROWS>::THREADS,                                                      \
              (Attention spec, const T* qkv, T* y, T* logSums),                                                         \
              (attention<true, T, ROWS, PER>(spec, qkv, y, logSums)))                                                   \
@@ -568,14 +577,14 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
              (Attention spec, const T* qkv, const T* y, const T* logSums, T* deltas, const T* gradY, T* gradQkv,       \
               int64_t accumulate),                                                                                     \
              (attentionGradQ<T, ROWS, PER>(spec, qkv, y, logSums, deltas, gradY, gradQkv, accumulate)))                \
-  DAG_EXPORT(attentionGradKV##PER##_##dtype, Place<ROWS>::THREADS,                                                     \
+  DAG_EXPORT(attentionGradKV##PER##_##dtype, DAG_BLOCKS(Place<ROWS>::THREADS, BLOCKS),                                 \
              (Attention spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY, T* gradQkv,             \
               int64_t accumulate),                                                                                     \
              (attentionGradKV<T, ROWS, PER>(spec, qkv, logSums, deltas, gradY, gradQkv, accumulate)))
 
-DAG_ATTENTION(f32, float, 1, 4)
-DAG_ATTENTION(f32, float, 2, 4)
-DAG_ATTENTION(f32, float, 4, 2)
-DAG_ATTENTION(f64, double, 1, 4)
-DAG_ATTENTION(f64, double, 2, 2)
-DAG_ATTENTION(f64, double, 4, 2)
+DAG_ATTENTION(f32, float, 1, 4, 5)
+DAG_ATTENTION(f32, float, 2, 4, 5)
+DAG_ATTENTION(f32, float, 4, 2, 3)
+DAG_ATTENTION(f64, double, 1, 4, 4)
+DAG_ATTENTION(f64, double, 2, 2, 2)
+DAG_ATTENTION(f64, double, 4, 2, 1)
