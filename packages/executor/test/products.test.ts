@@ -258,6 +258,26 @@ describe.each(compared)('on %s', (device) => {
     );
   });
 
+  it.each<DType>(['f32', 'f64'])('causalAttention of one tile of a kernel, and of a few, in %s', (dtype) => {
+    for (const time of [1, 31, 32, 33, 64])
+      for (const width of [8, 24, 64, 80, 128])
+        for (const dropout of [0, 0.3]) {
+          const accumulate = (dropout === 0) === (time % 2 === 0);
+          const [actual, expected] = both((on) =>
+            attended(on, dtype, [1, time, 2, width], dropout, accumulate, time),
+          );
+          actual.forEach((s, i) => expectClose(s, expected[i]!, backend, time + width));
+        }
+  });
+
+  it('a row of causalAttention has the same bits however many rows follow', () => {
+    const rows = (time: number) =>
+      backend.readSync(attended(backend, 'f32', [1, time, 1, 20], 0, false, 3)[0]!);
+    // Queries, keys and values of a position come first in what `filled` draws.
+    expect(rows(32).slice(0, 5 * 20)).toEqual(rows(5));
+    expect(rows(70).slice(0, 32 * 20)).toEqual(rows(32));
+  });
+
   it('causalAttention gives the same bits whatever the number of threads', () => {
     sameBits((on) => attended(on, 'f32', [3, 70, 4, 24], 0.1, false, 11));
   });

@@ -1,14 +1,15 @@
 // Causal multi-head attention, forward and backward, by tiles: scores live in registers and shared memory alone. Dao et
 // al., "FlashAttention" (2022), with the sums of each row kept for the backward pass.
 //
-// A block takes TILE rows of one head, 8 for each of its warps, and walks over the tiles of the other side. In a tile
-// every lane has one row of the other side: it makes the dot products with the warp's 8 rows from shared memory, where
-// those 8 are read at once by all lanes. What is summed over the other side then has its columns spread over the lanes.
+// A tile is TILE rows of one head. The scores of a tile of Q and one of K are TILE × TILE, of which every thread makes
+// ROWS × 4 in its registers. Sequences of one tile, `attentionShort`, have their whole backward pass in one block. Of
+// longer ones a block takes a tile and walks over those of the other side: the gradient of Q by itself, that of K and V
+// by itself.
 #include "random.h"
 
 namespace {
 
-constexpr int TILE = 32, WARPS = 4, ROWS = TILE / WARPS;
+constexpr int TILE = 32;
 
 /** batch sequences of `time` positions, `channels` over `heads`; numbers of 8 bytes, as the host packs them. */
 struct Attention {
@@ -21,23 +22,24 @@ template <typename T>
 struct alignas(4 * sizeof(T)) Four {
   T x[4];
 };
-
-/**
- * Numbers from row to row in shared memory: `width` in fours, an odd number of fours, so that rows lie in different
- * banks.
- */
-__host__ __device__ constexpr int rowLength(int width) { return ((width + 3) / 4 | 1) * 4; }
+template <typename T>
+__device__ const Four<T>& fourAt(const T* from) { return *reinterpret_cast<const Four<T>*>(from); }
+template <typename T>
+__device__ Four<T>& fourAt(T* from) { return *reinterpret_cast<Four<T>*>(from); }
 
 /** One head of one sequence. */
 struct Head {
   int64_t index, time;
   int width;
+  /** Numbers from row to row of a tile in shared memory: an odd number of fours, so that rows lie in different banks. */
+  int row;
   /** Begin of q, k, v in (time, 3·channels), and of the head in (time, channels). */
   int64_t q, k, v, out, step, outStep;
 
-  __device__ Head(const Attention& spec, int64_t head)
-      : index(head), time(spec.time), width(static_cast<int>(spec.channels / spec.heads)) {
-    const int64_t sequence = head / spec.heads, within = head % spec.heads * width;
+  __device__ Head(const Attention& spec)
+      : index(blockIdx.x), time(spec.time), width(static_cast<int>(spec.channels / spec.heads)),
+        row((fours() | 1) * 4) {
+    const int64_t sequence = index / spec.heads, within = index % spec.heads * width;
     step = 3 * spec.channels;
     outStep = spec.channels;
     q = sequence * time * step + within;
@@ -45,268 +47,544 @@ struct Head {
     v = k + spec.channels;
     out = sequence * time * outStep + within;
   }
+
+  /** Of a row, the last one perhaps filled up with zeros. */
+  __device__ int fours() const { return (width + 3) / 4; }
 };
 
-/** Rows first … of a head to shared memory; zeros beyond the last one and beyond the width. */
+/** The rows of a head in global memory. */
 template <typename T>
-__device__ void loadRows(T* tile, const T* from, int64_t begin, int64_t step, int64_t first, const Head& head) {
-  const int row = rowLength(head.width);
-  for (int i = threadIdx.x; i < TILE * row; i += WARPS * WARP) {
-    const int r = i / row, c = i % row;
-    const bool inside = first + r < head.time && c < head.width;
-    tile[i] = inside ? from[begin + (first + r) * step + c] : T(0);
+struct Lines {
+  T* begin;
+  int64_t step, time;
+  int width;
+  /** Whether four that lie together can be read at once. */
+  bool byFour;
+
+  __device__ Lines(T* begin, int64_t step, const Head& head)
+      : begin(begin), step(step), time(head.time), width(head.width),
+        byFour(width % 4 == 0 && step % 4 == 0 && reinterpret_cast<uintptr_t>(begin) % sizeof(Four<T>) == 0) {}
+
+  /** Writes or adds four of row t from column c on, where there are such. */
+  __device__ void put(int64_t t, int c, const Four<T>& value, bool accumulate) const {
+    if (t >= time || c >= width) return;
+    T* const to = begin + t * step + c;
+    if (byFour) {
+      Four<T> sum = accumulate ? fourAt(to) : Four<T>{};
+#pragma unroll
+      for (int j = 0; j < 4; j++) sum.x[j] = accumulate ? sum.x[j] + value.x[j] : value.x[j];
+      fourAt(to) = sum;
+      return;
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+      if (c + j < width) ::put(to, j, value.x[j], accumulate);
   }
+};
+
+/**
+ * Which of a tile this thread makes: rows row + i·STEP, of scores the columns column + 8·j, of other rows the fours
+ * column + 8·p. The lanes of a warp have four rows and eight columns, their bits mixed such that neighbours read the
+ * same four in shared memory, which then takes half the time.
+ */
+template <int ROWS>
+struct Place {
+  static constexpr int STEP = TILE / ROWS, THREADS = 8 * STEP;
+  int row, column;
+
+  __device__ Place()
+      : row(warpOf() * 4 + (laneOf() >> 1 & 1) + (laneOf() >> 3 & 2)), column((laneOf() & 1) + (laneOf() >> 1 & 6)) {}
+
+  /** The lane of the same row whose column is `column` in a four of columns. */
+  __device__ static int laneInFour(int column) { return (laneOf() & ~5) + (column & 1) + (column >> 1) * 4; }
+
+  /** The values of all columns of a row combined. */
+  template <typename Op, typename T>
+  __device__ static T combine(T x) {
+    x = Op::of(x, __shfl_xor_sync(ALL_LANES, x, 1));
+    x = Op::of(x, __shfl_xor_sync(ALL_LANES, x, 4));
+    return Op::of(x, __shfl_xor_sync(ALL_LANES, x, 8));
+  }
+};
+
+/** Rows of a head on their way to shared memory; zeros beyond the last one and beyond the width. */
+template <typename T, int ROWS, int PER>
+struct Rows {
+  Four<T> x[ROWS][PER];
+
+  __device__ static int row(int i) { return threadIdx.x / 8 + i * Place<ROWS>::STEP; }
+  __device__ static int column(int p) { return (threadIdx.x % 8 + p * 8) * 4; }
+
+  __device__ Rows(const Lines<const T>& from, int64_t first) : x() {
+    if (from.byFour) {
+#pragma unroll
+      for (int i = 0; i < ROWS; i++)
+#pragma unroll
+        for (int p = 0; p < PER; p++)
+          if (first + row(i) < from.time && column(p) < from.width)
+            x[i][p] = fourAt(from.begin + (first + row(i)) * from.step + column(p));
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; i++)
+#pragma unroll
+      for (int p = 0; p < PER; p++)
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+          if (first + row(i) < from.time && column(p) + j < from.width)
+            x[i][p].x[j] = from.begin[(first + row(i)) * from.step + column(p) + j];
+  }
+
+  __device__ void store(T* tile, const Head& head) const {
+#pragma unroll
+    for (int i = 0; i < ROWS; i++)
+#pragma unroll
+      for (int p = 0; p < PER; p++)
+        if (column(p) < head.row) fourAt(tile + row(i) * head.row + column(p)) = x[i][p];
+  }
+};
+
+/** Two tiles at once: the second is on its way while the first one is waited for. */
+template <typename T, int ROWS, int PER>
+__device__ void loadRows(T* tileA, const Lines<const T>& a, T* tileB, const Lines<const T>& b, int64_t first,
+                         const Head& head) {
+  const Rows<T, ROWS, PER> rowsA(a, first), rowsB(b, first);
+  rowsA.store(tileA, head);
+  rowsB.store(tileB, head);
 }
 
-/** out[i] = the warp's row i · this lane's row of `other`. */
-template <typename T>
-__device__ void dots(T (&out)[ROWS], const T* own, const T* other, int row) {
-  const T* const mine = other + laneOf() * row;
+/**
+ * Whether rows i·STEP … (i + 1)·STEP − 1 and the eight columns from 8·j on have a number at or below the diagonal.
+ * Where a sequence has more than one tile, all are taken.
+ */
+template <bool SHORT, int ROWS>
+__device__ constexpr bool sees(int i, int j) { return !SHORT || j * 8 < Place<ROWS>::STEP * (i + 1); }
+/** The same at or above the diagonal. */
+template <bool SHORT, int ROWS>
+__device__ constexpr bool isSeen(int i, int j) { return !SHORT || j * 8 + 7 >= Place<ROWS>::STEP * i; }
+
+/** out[i][j] = row i of `a` · row j of `b`. */
+template <bool SHORT, typename T, int ROWS>
+__device__ void dots(T (&out)[ROWS][4], const T* a, const T* b, const Place<ROWS>& place, const Head& head) {
+  a += place.row * head.row;
+  b += place.column * head.row;
 #pragma unroll
-  for (int i = 0; i < ROWS; i++) out[i] = 0;
-  for (int c = 0; c < row; c += 4) {
-    const Four<T> x = *reinterpret_cast<const Four<T>*>(mine + c);
+  for (int i = 0; i < ROWS; i++)
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) {
-      const Four<T> y = *reinterpret_cast<const Four<T>*>(own + i * row + c);
+    for (int j = 0; j < 4; j++) out[i][j] = 0;
+#pragma unroll (SHORT ? 2 : 1)
+  for (int c = 0; c < head.width; c += 4) {
+    Four<T> x[ROWS];
 #pragma unroll
-      for (int j = 0; j < 4; j++) out[i] += x.x[j] * y.x[j];
+    for (int i = 0; i < ROWS; i++) x[i] = fourAt(a + i * place.STEP * head.row + c);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      const Four<T> y = fourAt(b + j * 8 * head.row + c);
+#pragma unroll
+      for (int i = 0; i < ROWS; i++)
+        if (sees<SHORT, ROWS>(i, j)) {
+#pragma unroll
+          for (int n = 0; n < 4; n++) out[i][j] += x[i].x[n] * y.x[n];
+        }
     }
   }
 }
 
-/** sums[i][…] += Σ over the rows of `other` of weights[i][row]·other[row]; lane l has the columns l, l + 32, … */
-template <typename T, int PER_LANE>
-__device__ void addWeighted(T (&sums)[ROWS][PER_LANE], const T* weights, const T* other, int row) {
-  for (int s = 0; s < TILE; s += 4) {
-    Four<T> w[ROWS];
+/**
+ * Where weight (row, column) of a tile lies in shared memory: the fours of a row change places, so that a warp finds
+ * different banks when it writes its rows and columns or, transposed, its columns and rows, and when it reads a four of
+ * several rows.
+ */
+__device__ inline int weightAt(int row, int column) {
+  return row * TILE + (column / 4 ^ ((row & 3) * 2 + (row >> 2 & 1))) * 4 + column % 4;
+}
+
+template <bool SHORT, bool TRANSPOSED, typename T, int ROWS>
+__device__ void storeWeights(T* weights, const T (&own)[ROWS][4], const Place<ROWS>& place) {
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) w[i] = *reinterpret_cast<const Four<T>*>(weights + i * TILE + s);
+  for (int i = 0; i < ROWS; i++)
 #pragma unroll
-    for (int p = 0; p < PER_LANE; p++) {
-      const int c = laneOf() + p * WARP;
-      if (c >= row) continue;
+    for (int j = 0; j < 4; j++) {
+      if (!sees<SHORT, ROWS>(i, j)) continue;
+      const int row = place.row + i * place.STEP, column = place.column + j * 8;
+      weights[TRANSPOSED ? weightAt(column, row) : weightAt(row, column)] = own[i][j];
+    }
+}
+
+/** sums[i][p] += Σ over k of weights[row i][k]·other[k], of a short sequence where `storeWeights` has put any. */
+template <bool SHORT, bool TRANSPOSED, typename T, int ROWS, int PER>
+__device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const T* other, const Place<ROWS>& place,
+                            const Head& head) {
+  const T* columns[PER];
 #pragma unroll
-      for (int j = 0; j < 4; j++) {
-        const T x = other[(s + j) * row + c];
+  for (int p = 0; p < PER; p++) {
+    // What is beyond the width is not written: any will do.
+    const int four = place.column + p * 8;
+    columns[p] = other + (four < head.fours() ? four : 0) * 4;
+  }
 #pragma unroll
-        for (int i = 0; i < ROWS; i++) sums[i][p] += w[i].x[j] * x;
-      }
+  for (int j = 0; j < TILE / 8; j++) {
+    if (SHORT && j * 8 >= head.time) break;
+#pragma unroll 1
+    for (int k = j * 8; k < j * 8 + 8; k += 4) {
+      Four<T> w[ROWS] = {};
+#pragma unroll
+      for (int i = 0; i < ROWS; i++)
+        if (TRANSPOSED ? isSeen<SHORT, ROWS>(i, j) : sees<SHORT, ROWS>(i, j))
+          w[i] = fourAt(weights + weightAt(place.row + i * place.STEP, k));
+#pragma unroll
+      for (int n = 0; n < 4; n++)
+#pragma unroll
+        for (int p = 0; p < PER; p++) {
+          const Four<T> x = fourAt(columns[p] + (k + n) * head.row);
+#pragma unroll
+          for (int i = 0; i < ROWS; i++)
+            if (TRANSPOSED ? isSeen<SHORT, ROWS>(i, j) : sees<SHORT, ROWS>(i, j)) {
+#pragma unroll
+              for (int e = 0; e < 4; e++) sums[i][p].x[e] += w[i].x[n] * x.x[e];
+            }
+        }
     }
   }
 }
+
+template <typename T, int ROWS, int PER>
+__device__ void putRows(const Lines<T>& to, int64_t first, const Four<T> (&sums)[ROWS][PER], bool accumulate,
+                        const Place<ROWS>& place) {
+#pragma unroll
+  for (int i = 0; i < ROWS; i++)
+#pragma unroll
+    for (int p = 0; p < PER; p++)
+      to.put(first + place.row + i * place.STEP, (place.column + p * 8) * 4, sums[i][p], accumulate);
+}
+
+/** A bit for each of elements i … i + 3: whether it is kept. */
+template <typename T>
+__device__ uint32_t keptOfFour(const Dropout<T>& mask, int64_t i) {
+  const auto kept = [&](int64_t block) {
+    // Inlined: a call would save what this thread has in registers.
+    const Words words = philox(mask.k0, mask.k1, static_cast<uint64_t>(block));
+    uint32_t bits = 0;
+#pragma unroll
+    for (int n = 0; n < 4; n++) bits += static_cast<uint32_t>(words.word[n] >= mask.threshold) << n;
+    return bits;
+  };
+  const int within = static_cast<int>(i % 4);
+  uint32_t bits = kept(i / 4) >> within;
+  if (within != 0) bits |= kept(i / 4 + 1) << (4 - within);
+  return bits & 15;
+}
+
+/** Dropout of this thread's scores. Four lanes have four columns of ROWS rows, of which each asks the generator once. */
+template <typename T, int ROWS>
+struct Kept {
+  /** Of those that each of the four lanes has asked for: bit 4·j + column of score (i, j). */
+  uint32_t bits[4];
+  int column;
+  T scale;
+
+  __device__ Kept(const Dropout<T>& mask, const Head& head, int64_t first, int64_t keys, const Place<ROWS>& place)
+      : column(place.column % 4), scale(mask.scale) {
+    uint32_t own = ~0u;
+    if (mask.threshold != 0) {
+      own = 0;
+      const int64_t t = first + place.row + column % ROWS * place.STEP;
+      const int64_t begin = (head.index * head.time + t) * head.time + keys + (place.column & 4);
+#pragma unroll 1
+      for (int j = column / ROWS; j < 4; j += 4 / ROWS) own |= keptOfFour(mask, begin + j * 8) << 4 * j;
+    }
+#pragma unroll
+    for (int n = 0; n < 4; n++) bits[n] = __shfl_sync(ALL_LANES, own, place.laneInFour(n));
+  }
+
+  /** What score (i, j) is multiplied by. */
+  __device__ T factor(int i, int j) const {
+    return bits[i + j % (4 / ROWS) * ROWS] >> (4 * j + column) & 1 ? scale : T(0);
+  }
+};
 
 /** y = softmax(Q·Kᵀ/√width)·V over no later position (Vaswani et al. 2017, equation 1), and ln Σ exp of each row. */
-template <typename T, int PER_LANE>
+template <bool SHORT, typename T, int ROWS, int PER>
 __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums) {
   DAG_DYNAMIC_SHARED(T, shared);
-  const Head head(spec, blockIdx.x);
-  const int row = rowLength(head.width);
+  const Head head(spec);
+  const Place<ROWS> place;
   T* const tileQ = shared;
-  T* const tileK = tileQ + TILE * row;
-  T* const tileV = tileK + TILE * row;
-  T* const weights = tileV + TILE * row + warpOf() * ROWS * TILE;
+  T* const tileV = tileQ + TILE * head.row;
+  T* const tileK = tileV + TILE * head.row;
+  // Where K was.
+  T* const weights = tileK;
+  const Lines<const T> q(qkv + head.q, head.step, head), k(qkv + head.k, head.step, head),
+      v(qkv + head.v, head.step, head);
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   // The last tiles have the most to do: they begin first.
-  const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
+  const int64_t first = SHORT ? 0 : static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE;
 
-  T sums[ROWS][PER_LANE] = {};
+  Four<T> sums[ROWS][PER] = {};
   T max[ROWS], total[ROWS];
   for (int i = 0; i < ROWS; i++) max[i] = T(-INFINITY), total[i] = 0;
-  loadRows(tileQ, qkv, head.q, head.step, first, head);
+  Rows<T, ROWS, PER>(q, first).store(tileQ, head);
   for (int64_t keys = 0; keys <= first; keys += TILE) {
-    loadRows(tileK, qkv, head.k, head.step, keys, head);
-    loadRows(tileV, qkv, head.v, head.step, keys, head);
+    loadRows<T, ROWS, PER>(tileK, k, tileV, v, keys, head);
+    const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
-    T scores[ROWS];
-    dots(scores, tileQ + warpOf() * ROWS * row, tileK, row);
-    const int64_t key = keys + laneOf();
+    T scores[ROWS][4];
+    dots<SHORT>(scores, tileQ, tileK, place, head);
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
-      const int64_t t = mine + i;
-      const bool sees = key <= t && t < head.time;
-      const T score = sees ? scores[i] * scale : T(-INFINITY);
-      const T highest = Max::of(max[i], combineWarp<Max>(score));
-      // Nothing yet: exp(−∞ − −∞) would be NaN.
-      const T before = highest == T(-INFINITY) ? T(0) : expOf(max[i] - highest);
-      const T weight = sees ? expOf(score - highest) : T(0);
-      max[i] = highest;
-      total[i] = total[i] * before + combineWarp<Sum>(weight);
+      const int64_t t = first + place.row + i * place.STEP;
+      T highest = max[i];
 #pragma unroll
-      for (int p = 0; p < PER_LANE; p++) sums[i][p] *= before;
-      weights[i * TILE + laneOf()] = sees ? weight * mask.factor((head.index * head.time + t) * head.time + key) : T(0);
+      for (int j = 0; j < 4; j++) {
+        if (!sees<SHORT, ROWS>(i, j)) continue;
+        scores[i][j] = keys + place.column + j * 8 <= t ? scores[i][j] * scale : T(-INFINITY);
+        highest = Max::of(highest, scores[i][j]);
+      }
+      highest = place.template combine<Max>(highest);
+      // exp(−∞ − −∞) would be NaN.
+      const T shift = highest == T(-INFINITY) ? T(0) : highest;
+      const T before = SHORT ? T(0) : expOf(max[i] - shift);
+      T sum = 0;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (!sees<SHORT, ROWS>(i, j)) continue;
+        const T weight = expOf(scores[i][j] - shift);
+        sum += weight;
+        scores[i][j] = weight * kept.factor(i, j);
+      }
+      max[i] = highest;
+      total[i] = total[i] * before + place.template combine<Sum>(sum);
+#pragma unroll
+      for (int p = 0; p < PER; p++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) sums[i][p].x[e] *= before;
     }
-    __syncwarp();
-    addWeighted(sums, weights, tileV, row);
     __syncthreads();
+    storeWeights<SHORT, false>(weights, scores, place);
+    __syncthreads();
+    addWeighted<SHORT, false>(sums, weights, tileV, place, head);
+    if (!SHORT) __syncthreads();
   }
 #pragma unroll
   for (int i = 0; i < ROWS; i++) {
-    const int64_t t = mine + i;
-    if (t >= head.time) continue;
-    if (laneOf() == 0) logSums[head.index * head.time + t] = max[i] + logOf(total[i]);
+    const int64_t t = first + place.row + i * place.STEP;
+    if (place.column == 0 && t < head.time) logSums[head.index * head.time + t] = max[i] + logOf(total[i]);
+    const T share = 1 / total[i];
 #pragma unroll
-    for (int p = 0; p < PER_LANE; p++) {
-      const int c = laneOf() + p * WARP;
-      if (c < head.width) y[head.out + t * head.outStep + c] = sums[i][p] / total[i];
+    for (int p = 0; p < PER; p++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) sums[i][p].x[e] *= share;
+  }
+  putRows(Lines<T>(y + head.out, head.outStep, head), first, sums, false, place);
+}
+
+/**
+ * Of a tile of Q and one of K: the weights of the forward pass, dropped as they were there, and gradients by scores. A
+ * short sequence has its deltas (see attentionGradQ) here, as Σ p·dp.
+ */
+template <bool SHORT, typename T, int ROWS>
+struct Weights {
+  T dropped[ROWS][4], gradients[ROWS][4];
+
+  __device__ Weights(const T* tileQ, const T* tileK, const T* tileV, const T* tileG, const T* logSums, const T* deltas,
+                     const Kept<T, ROWS>& kept, int64_t first, int64_t keys, const Place<ROWS>& place,
+                     const Head& head) {
+    const T scale = 1 / sqrtOf(static_cast<T>(head.width));
+    T logSum[ROWS], delta[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+      const int64_t t = first + place.row + i * place.STEP, line = head.index * head.time + t;
+      // Beyond the last row Q and the gradient are zeros: nothing is added.
+      logSum[i] = t < head.time ? logSums[line] : T(0);
+      delta[i] = SHORT || t >= head.time ? T(0) : deltas[line];
     }
-  }
-}
-
-/** deltas (heads, time) = y·dy: Σ p·dp over a row, as y is Σ p·v (Dao et al. 2022, appendix B.2). One warp a row. */
-template <typename T>
-__device__ void attentionDeltas(const Attention& spec, const T* y, const T* gradY, T* deltas) {
-  const int64_t warps = indexStep() / WARP, all = spec.batch * spec.heads * spec.time;
-  for (int64_t i = firstIndex() / WARP; i < all; i += warps) {
-    const Head head(spec, i / spec.time);
-    const int64_t begin = head.out + i % spec.time * head.outStep;
-    T sum = 0;
-    for (int c = laneOf(); c < head.width; c += WARP) sum += y[begin + c] * gradY[begin + c];
-    sum = combineWarp<Sum>(sum);
-    if (laneOf() == 0) deltas[i] = sum;
-  }
-}
-
-/** One weight of the forward pass, dropped as it was there, and the gradient by its score. */
-template <typename T>
-struct Weight {
-  T dropped, gradient;
-
-  __device__ Weight(T dot, T gradDot, T scale, T logSum, T delta, T factor) {
-    const T p = expOf(dot * scale - logSum);
-    dropped = p * factor;
-    gradient = p * (gradDot * factor - delta) * scale;
+    dots<SHORT>(dropped, tileQ, tileK, place, head);
+    dots<SHORT>(gradients, tileG, tileV, place, head);
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+      const int64_t t = first + place.row + i * place.STEP;
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (!sees<SHORT, ROWS>(i, j)) continue;
+        const bool within = keys + place.column + j * 8 <= t;
+        dropped[i][j] = within ? expOf(dropped[i][j] * scale - logSum[i]) : T(0);
+        gradients[i][j] = within ? gradients[i][j] * kept.factor(i, j) : T(0);
+        if (SHORT) delta[i] += dropped[i][j] * gradients[i][j];
+      }
+      if (SHORT) delta[i] = place.template combine<Sum>(delta[i]);
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (!sees<SHORT, ROWS>(i, j)) continue;
+        const bool within = keys + place.column + j * 8 <= t;
+        gradients[i][j] = within ? dropped[i][j] * (gradients[i][j] - delta[i]) * scale : T(0);
+        dropped[i][j] *= kept.factor(i, j);
+      }
+    }
   }
 };
 
-/** The gradient of Q: a block has rows of Q and walks over K and V. */
-template <typename T, int PER_LANE>
-__device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY,
-                               T* gradQkv, int64_t accumulate) {
-  DAG_DYNAMIC_SHARED(T, shared);
-  const Head head(spec, blockIdx.x);
-  const int row = rowLength(head.width);
-  T* const tileQ = shared;
-  T* const tileG = tileQ + TILE * row;
-  T* const tileK = tileG + TILE * row;
-  T* const tileV = tileK + TILE * row;
-  T* const weights = tileV + TILE * row + warpOf() * ROWS * TILE;
-  const T scale = 1 / sqrtOf(static_cast<T>(head.width));
-  const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
-  const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
+/** Rows of a gradient in (time, 3·channels): the weights of a short sequence times `other`. */
+template <bool TRANSPOSED, int PER, typename T, int ROWS>
+__device__ void putWeighted(T* to, const T* weights, const T* other, bool accumulate, const Place<ROWS>& place,
+                            const Head& head) {
+  Four<T> sums[ROWS][PER] = {};
+  addWeighted<true, TRANSPOSED>(sums, weights, other, place, head);
+  putRows(Lines<T>(to, head.step, head), 0, sums, accumulate, place);
+}
 
-  T sums[ROWS][PER_LANE] = {};
-  loadRows(tileQ, qkv, head.q, head.step, first, head);
-  loadRows(tileG, gradY, head.out, head.outStep, first, head);
-  for (int64_t keys = 0; keys <= first; keys += TILE) {
-    loadRows(tileK, qkv, head.k, head.step, keys, head);
-    loadRows(tileV, qkv, head.v, head.step, keys, head);
-    __syncthreads();
-    T scores[ROWS], gradWeights[ROWS];
-    dots(scores, tileQ + warpOf() * ROWS * row, tileK, row);
-    dots(gradWeights, tileG + warpOf() * ROWS * row, tileV, row);
-    const int64_t key = keys + laneOf();
+/** All gradients of a sequence of one tile. */
+template <typename T, int ROWS, int PER>
+__device__ void attentionShortBackward(const Attention& spec, const T* qkv, const T* logSums, const T* gradY,
+                                       T* gradQkv, int64_t accumulate) {
+  DAG_DYNAMIC_SHARED(T, shared);
+  const Head head(spec);
+  const Place<ROWS> place;
+  T* const tileQ = shared;
+  T* const tileK = tileQ + TILE * head.row;
+  T* const tileG = tileK + TILE * head.row;
+  T* const tileV = tileG + TILE * head.row;
+  // Where V was.
+  T* const weights = tileV;
+  T* const gradients = weights + TILE * TILE;
+  loadRows<T, ROWS, PER>(tileQ, Lines<const T>(qkv + head.q, head.step, head),  //
+                         tileK, Lines<const T>(qkv + head.k, head.step, head), 0, head);
+  loadRows<T, ROWS, PER>(tileV, Lines<const T>(qkv + head.v, head.step, head),  //
+                         tileG, Lines<const T>(gradY + head.out, head.outStep, head), 0, head);
+  const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
+  const Kept<T, ROWS> kept(mask, head, 0, 0, place);
+  __syncthreads();
+  const Weights<true, T, ROWS> own(tileQ, tileK, tileV, tileG, logSums, nullptr, kept, 0, 0, place, head);
+  __syncthreads();
+  storeWeights<true, true>(weights, own.dropped, place);
+  storeWeights<true, true>(gradients, own.gradients, place);
+  __syncthreads();
+  putWeighted<true, PER>(gradQkv + head.v, weights, tileG, accumulate, place, head);
+  putWeighted<true, PER>(gradQkv + head.k, gradients, tileQ, accumulate, place, head);
+  __syncthreads();
+  storeWeights<true, false>(weights, own.gradients, place);
+  __syncthreads();
+  putWeighted<false, PER>(gradQkv + head.q, weights, tileK, accumulate, place, head);
+}
+
+/**
+ * The gradient of Q: a block has rows of Q and walks over K and V. It also makes the deltas (heads, time), y·dy: Σ p·dp
+ * over a row, as y is Σ p·v (Dao et al. 2022, appendix B.2).
+ */
+template <typename T, int ROWS, int PER>
+__device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, const T* logSums, T* deltas,
+                               const T* gradY, T* gradQkv, int64_t accumulate) {
+  DAG_DYNAMIC_SHARED(T, shared);
+  const Head head(spec);
+  const Place<ROWS> place;
+  T* const tileQ = shared;
+  T* const tileG = tileQ + TILE * head.row;
+  T* const tileK = tileG + TILE * head.row;
+  T* const tileV = tileK + TILE * head.row;
+  // Where V was.
+  T* const gradients = tileV;
+  const Lines<const T> k(qkv + head.k, head.step, head), v(qkv + head.v, head.step, head);
+  const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
+  const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE;
+
+  using Rows = Rows<T, ROWS, PER>;
+  const Rows rowsG(Lines<const T>(gradY + head.out, head.outStep, head), first);
+  const Rows rowsY(Lines<const T>(y + head.out, head.outStep, head), first);
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) {
-      const int64_t t = mine + i, line = head.index * head.time + t;
-      T gradient = 0;
-      if (key <= t && t < head.time)
-        gradient = Weight<T>(scores[i], gradWeights[i], scale, logSums[line], deltas[line],
-                             mask.factor(line * head.time + key)).gradient;
-      weights[i * TILE + laneOf()] = gradient;
-    }
-    __syncwarp();
-    addWeighted(sums, weights, tileK, row);
+  for (int i = 0; i < ROWS; i++) {
+    T sum = 0;
+#pragma unroll
+    for (int p = 0; p < PER; p++)
+#pragma unroll
+      for (int e = 0; e < 4; e++) sum += rowsY.x[i][p].x[e] * rowsG.x[i][p].x[e];
+    for (int step = 4; step > 0; step /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, step);
+    const int64_t t = first + Rows::row(i);
+    if (laneOf() % 8 == 0 && t < head.time) deltas[head.index * head.time + t] = sum;
+  }
+  rowsG.store(tileG, head);
+  Rows(Lines<const T>(qkv + head.q, head.step, head), first).store(tileQ, head);
+  Four<T> sums[ROWS][PER] = {};
+  for (int64_t keys = 0; keys <= first; keys += TILE) {
+    loadRows<T, ROWS, PER>(tileK, k, tileV, v, keys, head);
+    const Kept<T, ROWS> kept(mask, head, first, keys, place);
+    __syncthreads();
+    const Weights<false, T, ROWS> own(tileQ, tileK, tileV, tileG, logSums, deltas, kept, first, keys, place, head);
+    __syncthreads();
+    storeWeights<false, false>(gradients, own.gradients, place);
+    __syncthreads();
+    addWeighted<false, false>(sums, gradients, tileK, place, head);
     __syncthreads();
   }
-#pragma unroll
-  for (int i = 0; i < ROWS; i++)
-#pragma unroll
-    for (int p = 0; p < PER_LANE; p++) {
-      const int64_t t = mine + i;
-      const int c = laneOf() + p * WARP;
-      if (t < head.time && c < head.width) put(gradQkv, head.q + t * head.step + c, sums[i][p], accumulate);
-    }
+  putRows(Lines<T>(gradQkv + head.q, head.step, head), first, sums, accumulate, place);
 }
 
 /** The gradients of K and V: a block has rows of both and walks over Q from there on. */
-template <typename T, int PER_LANE>
+template <typename T, int ROWS, int PER>
 __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY,
                                 T* gradQkv, int64_t accumulate) {
   DAG_DYNAMIC_SHARED(T, shared);
-  const Head head(spec, blockIdx.x);
-  const int row = rowLength(head.width);
+  const Head head(spec);
+  const Place<ROWS> place;
   T* const tileK = shared;
-  T* const tileV = tileK + TILE * row;
-  T* const tileQ = tileV + TILE * row;
-  T* const tileG = tileQ + TILE * row;
-  T* const gradients = tileG + TILE * row + warpOf() * 2 * ROWS * TILE;
-  T* const weights = gradients + ROWS * TILE;
-  const T scale = 1 / sqrtOf(static_cast<T>(head.width));
+  T* const tileV = tileK + TILE * head.row;
+  T* const tileQ = tileV + TILE * head.row;
+  T* const tileG = tileQ + TILE * head.row;
+  T* const weights = tileG + TILE * head.row;
+  T* const gradients = weights + TILE * TILE;
+  const Lines<const T> q(qkv + head.q, head.step, head), g(gradY + head.out, head.outStep, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
-  const int64_t first = static_cast<int64_t>(blockIdx.y) * TILE, mine = first + warpOf() * ROWS;
+  const int64_t keys = static_cast<int64_t>(blockIdx.y) * TILE;
 
-  T sumsK[ROWS][PER_LANE] = {}, sumsV[ROWS][PER_LANE] = {};
-  loadRows(tileK, qkv, head.k, head.step, first, head);
-  loadRows(tileV, qkv, head.v, head.step, first, head);
-  for (int64_t queries = first; queries < head.time; queries += TILE) {
-    loadRows(tileQ, qkv, head.q, head.step, queries, head);
-    loadRows(tileG, gradY, head.out, head.outStep, queries, head);
+  Four<T> sumsK[ROWS][PER] = {}, sumsV[ROWS][PER] = {};
+  loadRows<T, ROWS, PER>(tileK, Lines<const T>(qkv + head.k, head.step, head),  //
+                         tileV, Lines<const T>(qkv + head.v, head.step, head), keys, head);
+  for (int64_t first = keys; first < head.time; first += TILE) {
+    loadRows<T, ROWS, PER>(tileQ, q, tileG, g, first, head);
+    const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
-    T scores[ROWS], gradWeights[ROWS];
-    dots(scores, tileK + warpOf() * ROWS * row, tileQ, row);
-    dots(gradWeights, tileV + warpOf() * ROWS * row, tileG, row);
-    const int64_t t = queries + laneOf(), line = head.index * head.time + t;
-    const T logSum = t < head.time ? logSums[line] : T(0), delta = t < head.time ? deltas[line] : T(0);
-#pragma unroll
-    for (int i = 0; i < ROWS; i++) {
-      const int64_t key = mine + i;
-      T gradient = 0, dropped = 0;
-      if (key <= t && t < head.time) {
-        const Weight<T> weight(scores[i], gradWeights[i], scale, logSum, delta, mask.factor(line * head.time + key));
-        gradient = weight.gradient;
-        dropped = weight.dropped;
-      }
-      gradients[i * TILE + laneOf()] = gradient;
-      weights[i * TILE + laneOf()] = dropped;
-    }
-    __syncwarp();
-    addWeighted(sumsK, gradients, tileQ, row);
-    addWeighted(sumsV, weights, tileG, row);
+    const Weights<false, T, ROWS> own(tileQ, tileK, tileV, tileG, logSums, deltas, kept, first, keys, place, head);
+    storeWeights<false, true>(weights, own.dropped, place);
+    storeWeights<false, true>(gradients, own.gradients, place);
+    __syncthreads();
+    addWeighted<false, true>(sumsV, weights, tileG, place, head);
+    addWeighted<false, true>(sumsK, gradients, tileQ, place, head);
     __syncthreads();
   }
-#pragma unroll
-  for (int i = 0; i < ROWS; i++)
-#pragma unroll
-    for (int p = 0; p < PER_LANE; p++) {
-      const int64_t key = mine + i;
-      const int c = laneOf() + p * WARP;
-      if (key >= head.time || c >= head.width) continue;
-      put(gradQkv, head.k + key * head.step + c, sumsK[i][p], accumulate);
-      put(gradQkv, head.v + key * head.step + c, sumsV[i][p], accumulate);
-    }
+  putRows(Lines<T>(gradQkv + head.k, head.step, head), keys, sumsK, accumulate, place);
+  putRows(Lines<T>(gradQkv + head.v, head.step, head), keys, sumsV, accumulate, place);
 }
 
 }  // namespace
 
-/** Kernels for heads of up to 32·PER_LANE. */
-#define DAG_ATTENTION(dtype, T, PER_LANE)                                                                              \
-  DAG_EXPORT(attention##PER_LANE##_##dtype, WARPS* WARP, (Attention spec, const T* qkv, T* y, T* logSums),             \
-             (attention<T, PER_LANE>(spec, qkv, y, logSums)))                                                          \
-  DAG_EXPORT(attentionGradQ##PER_LANE##_##dtype, WARPS* WARP,                                                          \
+/** Threads of a block, and blocks of a multiprocessor that registers must do for. */
+#ifdef DAG_EMULATED
+#define DAG_BLOCKS(threads, blocks) threads
+#else
+#define DAG_BLOCKS(threads, blocks) threads, blocks
+#endif
+
+/** Kernels for heads of up to 32·PER; a thread has ROWS rows of a tile. BLOCKS have place in shared memory. */
+#define DAG_ATTENTION(dtype, T, PER, ROWS, BLOCKS)                                                                     \
+  DAG_EXPORT(attentionShort##PER##_##dtype, Place<ROWS>::THREADS,                                                      \
+             (Attention spec, const T* qkv, T* y, T* logSums),                                                         \
+             (attention<true, T, ROWS, PER>(spec, qkv, y, logSums)))                                                   \
+  DAG_EXPORT(attention##PER##_##dtype, Place<ROWS>::THREADS, (Attention spec, const T* qkv, T* y, T* logSums),         \
+             (attention<false, T, ROWS, PER>(spec, qkv, y, logSums)))                                                  \
+  DAG_EXPORT(attentionShortBackward##PER##_##dtype, Place<ROWS>::THREADS,                                              \
+             (Attention spec, const T* qkv, const T* logSums, const T* gradY, T* gradQkv, int64_t accumulate),         \
+             (attentionShortBackward<T, ROWS, PER>(spec, qkv, logSums, gradY, gradQkv, accumulate)))                   \
+  DAG_EXPORT(attentionGradQ##PER##_##dtype, Place<ROWS>::THREADS,                                                      \
+             (Attention spec, const T* qkv, const T* y, const T* logSums, T* deltas, const T* gradY, T* gradQkv,       \
+              int64_t accumulate),                                                                                     \
+             (attentionGradQ<T, ROWS, PER>(spec, qkv, y, logSums, deltas, gradY, gradQkv, accumulate)))                \
+  DAG_EXPORT(attentionGradKV##PER##_##dtype, DAG_BLOCKS(Place<ROWS>::THREADS, BLOCKS),                                 \
              (Attention spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY, T* gradQkv,             \
               int64_t accumulate),                                                                                     \
-             (attentionGradQ<T, PER_LANE>(spec, qkv, logSums, deltas, gradY, gradQkv, accumulate)))                    \
-  DAG_EXPORT(attentionGradKV##PER_LANE##_##dtype, WARPS* WARP,                                                         \
-             (Attention spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY, T* gradQkv,             \
-              int64_t accumulate),                                                                                     \
-             (attentionGradKV<T, PER_LANE>(spec, qkv, logSums, deltas, gradY, gradQkv, accumulate)))
+             (attentionGradKV<T, ROWS, PER>(spec, qkv, logSums, deltas, gradY, gradQkv, accumulate)))
 
-DAG_ATTENTION(f32, float, 1)
-DAG_ATTENTION(f32, float, 2)
-DAG_ATTENTION(f32, float, 4)
-DAG_ATTENTION(f64, double, 4)
-
-DAG_KERNELS(attentionDeltas, THREADS, (Attention spec, const T* y, const T* gradY, T* deltas),
-            (spec, y, gradY, deltas))
+DAG_ATTENTION(f32, float, 1, 4, 5)
+DAG_ATTENTION(f32, float, 2, 4, 5)
+DAG_ATTENTION(f32, float, 4, 2, 3)
+DAG_ATTENTION(f64, double, 1, 4, 4)
+DAG_ATTENTION(f64, double, 2, 2, 2)
+DAG_ATTENTION(f64, double, 4, 2, 1)

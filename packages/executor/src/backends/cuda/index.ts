@@ -1,4 +1,5 @@
 import type { Backend } from '../../backend.js';
+import { attention } from './attention.js';
 import { dagKernels } from './dag.js';
 import { CudaDevice } from './device.js';
 import { elementwise } from './elementwise.js';
@@ -31,6 +32,7 @@ export function createCuda(): { backend: Backend; device: CudaDevice } {
     ...indexing(kernels),
     ...optimizer(kernels),
     ...products(kernels, { addRows }),
+    ...attention(kernels),
     ...dagKernels(kernels),
   };
   return { backend, device };

@@ -1,14 +1,5 @@
-import type {
-  Activation,
-  AttentionSpec,
-  Backend,
-  LinearSpec,
-  MatmulSpec,
-  Seed,
-  Storage,
-} from '../../backend.js';
+import type { Activation, Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
-import { bytesOf } from '../host.js';
 import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
@@ -19,8 +10,6 @@ import type { rows } from './rows.js';
 /** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */
 const MATMUL = '(iiiiiiiiii)ppp(pppddddpi)p';
 const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
-/** Members of Attention in kernels/cuda/attention.cu. */
-const ATTENTION = '(iiiidddp)';
 
 /**
  * How sums are cut into slices: for how many blocks of rows × columns results, and from how many tiles of `depth` numbers
@@ -34,11 +23,6 @@ const MAX_SLICES = 64;
 const WARPGROUPS = { threads: 384, shared: 218_112, packedRows: 32 } as const;
 /** The most blocks of a grid in its second dimension. */
 const MOST_IN_Y = 65_535;
-
-/** Rows of a tile of attention, and threads of its blocks. */
-const TILE = 32;
-const ATTENTION_THREADS = 128;
-const WIDEST_HEAD = 128;
 
 /** What follows a product; addresses, 0 where not wanted. */
 interface Epilogue {
@@ -60,11 +44,11 @@ const NOTHING_MORE: Epilogue = {
   accumulate: false,
 };
 
-/** Matrix products, linear layers and attention. */
+/** Matrix products and linear layers. */
 export function products(
   kernels: Kernels,
   { addRows }: Pick<ReturnType<typeof rows>, 'addRows'>,
-): Pick<Backend, 'matmul' | 'linear' | 'linearBackward' | 'attention' | 'attentionBackward'> {
+): Pick<Backend, 'matmul' | 'linear' | 'linearBackward'> {
   const { device } = kernels;
   const small = kernels.precisions('matmul', 'matmul64', MATMUL);
   const large = device.kernel('matmul', 'matmul128_f32', MATMUL);
@@ -80,18 +64,6 @@ export function products(
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
   const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiidddp');
-  const deltas = kernels.precisions('attention', 'attentionDeltas', `${ATTENTION}ppp`);
-  /** Kernels for heads of up to 32·perLane. */
-  const attentionOf = (perLane: number, precision: 'f32' | 'f64') => ({
-    forward: device.kernel('attention', `attention${perLane}_${precision}`, `${ATTENTION}ppp`),
-    gradQ: device.kernel('attention', `attentionGradQ${perLane}_${precision}`, `${ATTENTION}pppppi`),
-    gradKV: device.kernel('attention', `attentionGradKV${perLane}_${precision}`, `${ATTENTION}pppppi`),
-  });
-  const narrow = attentionOf(1, 'f32');
-  const middle = attentionOf(2, 'f32');
-  const wide = { f32: attentionOf(4, 'f32'), f64: attentionOf(4, 'f64') };
-  const attentionKernels = (width: number, precision: 'f32' | 'f64') =>
-    precision === 'f64' || width > 64 ? wide[precision] : width > 32 ? middle : narrow;
 
   function multiply(spec: MatmulSpec, a: Storage, b: Storage, y: Storage, more: Epilogue): void {
     const { batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC } = spec;
@@ -209,18 +181,6 @@ export function products(
       : [small[precision], 64];
   }
 
-  function attentionShape({ batch, time, channels, heads, dropout, seed }: AttentionSpec) {
-    const width = channels / heads;
-    if (width > WIDEST_HEAD)
-      throw new ExecutorError('shape', `cuda: attention heads are up to ${WIDEST_HEAD} wide, given ${width}`);
-    return {
-      width,
-      grid: [batch * heads, Math.ceil(time / TILE)] as const,
-      row: (Math.ceil(width / 4) | 1) * 4,
-      args: [batch, time, channels, heads, dropout, ...seedArguments(seed)],
-    };
-  }
-
   return {
     matmul: (spec, a, b, { storage, accumulate }) =>
       multiply(spec, a, b, storage, { ...NOTHING_MORE, accumulate }),
@@ -250,31 +210,6 @@ export function products(
           ...seedArguments(seed),
         );
       if (gradBias) addRows(gradSum ?? gradY, null, m, n, gradBias);
-    },
-    attention: (spec, qkv, y, logSums) => {
-      if (y.length === 0) return;
-      const { width, grid, row, args } = attentionShape(spec);
-      const precision = precisionOf(y);
-      const shared = (3 * TILE * row + TILE * TILE) * bytesOf(precision);
-      const { forward } = attentionKernels(width, precision);
-      forward(grid, ATTENTION_THREADS, shared, ...args, addressOf(qkv), addressOf(y), addressOf(logSums));
-    },
-    attentionBackward: (spec, qkv, y, logSums, gradY, { storage, accumulate }) => {
-      if (y.length === 0) return;
-      const { width, grid, row, args } = attentionShape(spec);
-      const precision = precisionOf(y);
-      const lines = spec.batch * spec.heads * spec.time;
-      const bytes = (numbers: number): number => numbers * bytesOf(precision);
-      const { gradQ, gradKV } = attentionKernels(width, precision);
-      kernels.withScratch(precision, lines, ({ block: { address } }) => {
-        const warps = kernels.gridForWarps(lines);
-        deltas[precision](warps, THREADS, 0, ...args, addressOf(y), addressOf(gradY), address);
-        const rest = [addressOf(qkv), addressOf(logSums), address, addressOf(gradY)];
-        const to = [addressOf(storage), Number(accumulate)];
-        const tiles = 4 * TILE * row;
-        gradQ(grid, ATTENTION_THREADS, bytes(tiles + TILE * TILE), ...args, ...rest, ...to);
-        gradKV(grid, ATTENTION_THREADS, bytes(tiles + 2 * TILE * TILE), ...args, ...rest, ...to);
-      });
     },
   };
 }
