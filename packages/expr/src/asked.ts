@@ -25,15 +25,19 @@ const KEYS = new Map([
 /** A text with × · ÷ − as * / -. */
 export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
+/** The point that ends a sentence. */
+const FULL_STOP = /(?<=[\w)])\.\s*$/;
+
 /**
- * A text as predictors read it: `asTyped`, with one blank where there are several or other white space, and words in lower
- * case, but for the first letter of a question as "What is …": words of numbers are whole tokens of GPT-2 in lower case alone.
+ * A text as predictors read it: `asTyped`, with one blank where there are several or other white space, without the point
+ * that ends a sentence, and words in lower case, but for the first letter of a question as "What is …": words of numbers are
+ * whole tokens of GPT-2 in lower case alone.
  */
 export function asRead(text: string): string {
-  const blanks = text.replace(/\s+/g, ' ');
-  const kept = OPENING.test(blanks) ? blanks.search(/\S/) + 1 : 0;
-  const rest = blanks.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return asTyped(blanks.slice(0, kept) + rest);
+  const said = text.replace(/\s+/g, ' ').replace(FULL_STOP, '');
+  const kept = OPENING.test(said) ? said.search(/\S/) + 1 : 0;
+  const rest = said.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return asTyped(said.slice(0, kept) + rest);
 }
 
 /**

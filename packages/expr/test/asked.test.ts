@@ -17,6 +17,8 @@ describe('asRead', () => {
     ['WHAT IS 2 × Three?', 'What is 2 * three?'],
     ["  What's Two − 3", " What's two - 3"],
     ['2.5  *\t(3 +\n 4)', '2.5 * (3 + 4)'],
+    ['Calculate 2 + 3.5. ', 'Calculate 2 + 3.5'],
+    ['It is (2 + 3).', 'it is (2 + 3)'],
     ['whatever IS', 'whatever is'],
     ['2.5 * (3 + 4)', '2.5 * (3 + 4)'],
   ])('reads %j', (text, read) => {
