@@ -1,7 +1,7 @@
 /** Kernels over rows, by index and of the optimiser, of every variant against `reference`. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Storage } from '../src/backend.js';
+import type { Storage, Target } from '../src/backend.js';
 import { setNumThreads } from '../src/index.js';
 import { expectAgreement, resultsOf, variants, type Bench, type Case } from './kernel-cases.js';
 
@@ -107,6 +107,25 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
         }),
         runs,
       );
+    });
+
+    it.each([
+      [1, 1],
+      [3, 256],
+      [2, 1024],
+      [600, 12],
+      [9, 2048],
+      [2, 2049],
+      [70, 2052],
+    ])('layer normalisation of %d rows of %d, and its gradients', (rows, n) => {
+      const run: Case = (on) => {
+        const [x, weight, stats] = [on.input(rows * n), on.input(n), on.output(2 * rows)];
+        on.backend.layerNorm(x, weight, on.input(n), on.output(rows * n), stats, n, 1e-2);
+        const targets = [rows * n, n, n].map((length, i) => on.target(length, i !== 1)) as [Target, Target, Target];
+        on.backend.layerNormBackward(x, weight, stats, on.input(rows * n), ...targets, n);
+      };
+      // With eps = 0.01 a row of equal numbers is divided by 0.1; terms are up to 2·10.
+      expectAgreement(run, backend, dtype, rows + n, { units: 16 + n / 4 + rows, scale: 80 });
     });
 
     it('gather and its gradient', () => {
