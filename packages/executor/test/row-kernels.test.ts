@@ -121,7 +121,11 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       const run: Case = (on) => {
         const [x, weight, stats] = [on.input(rows * n), on.input(n), on.output(2 * rows)];
         on.backend.layerNorm(x, weight, on.input(n), on.output(rows * n), stats, n, 1e-2);
-        const targets = [rows * n, n, n].map((length, i) => on.target(length, i !== 1)) as [Target, Target, Target];
+        const targets = [rows * n, n, n].map((length, i) => on.target(length, i !== 1)) as [
+          Target,
+          Target,
+          Target,
+        ];
         on.backend.layerNormBackward(x, weight, stats, on.input(rows * n), ...targets, n);
       };
       // With eps = 0.01 a row of equal numbers is divided by 0.1; terms are up to 2·10.
