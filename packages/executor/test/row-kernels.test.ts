@@ -212,7 +212,7 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
         fc.property(lengths, seeds, settings, (n, seed, { step, weightDecay, maxNorm }) => {
           const squares: Case = (on) => {
             const total = totalOf(on, 0.25);
-            on.backend.sumOfSquares(on.input(n), total);
+            on.backend.sumOfSquares([on.input(n), on.input(3)], total);
             on.backend.cast(total, { storage: on.output(1), accumulate: false });
           };
           // The roundings of n additions, each way up or down.
@@ -220,17 +220,35 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
           const run: Case = (on) => {
             const gradient = on.changed(n);
             const total = totalOf(on, 0.25);
-            on.backend.sumOfSquares(gradient, total);
-            on.backend.scaleToNorm(gradient, total, maxNorm);
+            on.backend.sumOfSquares([gradient], total);
+            on.backend.scaleToNorm([gradient], total, maxNorm);
             const spec = { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, step };
             const [m, v] = [on.changed(n), on.changed(n, (u) => u + 0.01)];
-            on.backend.adamW(spec, on.changed(n), gradient, m, v);
+            on.backend.adamW(spec, [{ parameter: on.changed(n), gradient, m, v }]);
           };
           expectAgreement(run, backend, dtype, seed, { units: 8, scale: 2 });
         }),
         runs,
       );
     });
+  });
+
+  it.each(dtypes)('clipping and AdamW of many tensors at once, of any size: %s', (dtype) => {
+    const lengths = Array.from({ length: 150 }, (_, i) => [0, 1, 7, 16_383, 16_384, 16_389, 64][i % 7]!);
+    const run: Case = (on) => {
+      const total = totalOf(on, 0);
+      const all = lengths.slice(0, dtype === 'f32' ? 150 : 9).map((n) => ({
+        parameter: on.changed(n),
+        gradient: on.changed(n),
+        m: on.changed(n),
+        v: on.changed(n, (u) => u + 0.01),
+      }));
+      const gradients = all.map(({ gradient }) => gradient);
+      on.backend.sumOfSquares(gradients, total);
+      on.backend.scaleToNorm(gradients, total, 1000);
+      on.backend.adamW({ lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, step: 3 }, all);
+    };
+    expectAgreement(run, backend, dtype, 4, { units: 8, scale: 2 });
   });
 
   it.each(dtypes)('the bits do not depend on the number of threads: %s', (dtype) => {
@@ -248,8 +266,8 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       k.cumsum(input(), on.target(length, false), 4, rows / 4, n, false);
       const total = totalOf(on, 0);
       const gradient = on.changed(length);
-      k.sumOfSquares(gradient, total);
-      k.scaleToNorm(gradient, total, 1);
+      k.sumOfSquares([gradient], total);
+      k.scaleToNorm([gradient], total, 1);
     };
     const results = [1, 2, 3].map((threads) => {
       setNumThreads(threads);

@@ -1,7 +1,7 @@
 // What the CUDA kernels share. They are compiled by nvcc to machine code, or, as emulator/cuda.h describes, by a C++
 // compiler to run on the CPU for tests.
 //
-// Arguments of kernels are pointers, int64_t, double and Walk alone, each a multiple of 8 bytes: the host packs them
+// Arguments of kernels are pointers, int64_t, double and structures of those alone, each a multiple of 8 bytes: the host packs them
 // without a description of each kernel. Names end in the dtype of the storage, `_f32` or `_f64`.
 #pragma once
 #ifdef DAG_EMULATED
