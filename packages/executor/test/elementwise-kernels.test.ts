@@ -152,7 +152,7 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       { shape: [300, 3, 8], a: [300, 1, 8], b: [3, 1] },
       { shape: [700, 12], a: [700, 1], b: [12] },
       { shape: [2, 700, 4], a: [700, 4], b: [2, 1, 1] },
-      { shape: [9000, 4], a: [1], b: [9000, 1] },
+      { shape: [9000, 4], a: [1], b: [9000, 4] },
     ])('four at a time: $a and $b to $shape, and sums back', ({ shape, a, b }) => {
       const n = sizeOf(shape);
       const [full, ofA] = [stridesOf(shape), broadcastStrides(a, shape)];
