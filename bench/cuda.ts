@@ -10,7 +10,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import {
-  adamW,
+  adamWAll,
   backendInfo,
   cast,
   clipGradNorm,
@@ -140,7 +140,10 @@ function step(): number {
   const build = new ParameterBuilder(0, device);
   const gpt = new Gpt({ ...config, bias: true, depth: 0 }, build);
   const parameters = [...build.parameters.values()];
-  const moments = parameters.map((p) => [zeros(p.shape, { device }), zeros(p.shape, { device })] as const);
+  const moved = parameters.map((parameter) => {
+    const [m, v] = [zeros(parameter.shape, { device }), zeros(parameter.shape, { device })];
+    return { parameter, m, v };
+  });
   const tokens = tensor(
     Int32Array.from({ length: B * T }, (_, i) => (i * 7919) % config.vocabSize),
     [B, T],
@@ -152,7 +155,7 @@ function step(): number {
     sum(gpt.forward(tokens, { dropoutSeed: count })).backward();
     const norm = clipGradNorm(parameters, 1);
     const spec = { lr, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step: count };
-    parameters.forEach((p, i) => adamW(p, ...moments[i]!, spec));
+    adamWAll(moved, spec);
     return norm;
   });
   setMatmulPrecision('high');

@@ -101,6 +101,14 @@ export interface AdamWSpec {
   readonly step: Scalar;
 }
 
+/** A parameter, its gradient and its moments, of one length and dtype. */
+export interface AdamWStorages {
+  readonly parameter: Storage;
+  readonly gradient: Storage;
+  readonly m: Storage;
+  readonly v: Storage;
+}
+
 /** `size` graphs of depth `depth`; `shared`: `O` and `G` hold one plan for all of them. */
 export interface DagSpec {
   readonly depth: number;
@@ -284,11 +292,11 @@ export interface Backend {
   /** y (+)= x·mask/(1−p); the mask is a pure function of (seed, element). */
   dropout(x: Storage, y: Target, p: number, seed: Seed): void;
 
-  /** total[0] += Σ x²; `total` is f64. */
-  sumOfSquares(x: Storage, total: Storage): void;
-  /** x *= min(1, maxNorm / (√total[0] + 1e-6)). */
-  scaleToNorm(x: Storage, total: Storage, maxNorm: number): void;
-  adamW(spec: AdamWSpec, parameter: Storage, gradient: Storage, m: Storage, v: Storage): void;
+  /** total[0] += Σ x² of all elements of all `xs`; `total` is f64. */
+  sumOfSquares(xs: readonly Storage[], total: Storage): void;
+  /** Each x *= min(1, maxNorm / (√total[0] + 1e-6)). */
+  scaleToNorm(xs: readonly Storage[], total: Storage, maxNorm: number): void;
+  adamW(spec: AdamWSpec, parameters: readonly AdamWStorages[]): void;
 
   /** values (size) f64 receives the last node of every graph. Arithmetic is f64 whatever the storage. */
   dag(spec: DagSpec, fields: DagFields<Storage>, values: Storage): void;

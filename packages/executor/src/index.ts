@@ -20,7 +20,7 @@ export { crossEntropy } from './ops/loss.js';
 export { linear, type LinearOptions } from './ops/linear.js';
 export { matmul } from './ops/matmul.js';
 export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
-export { adamW, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
+export { adamW, adamWAll, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
 export { cumsum, mean, sum } from './ops/reduce.js';
 export { cat, expand, narrow, permute, reshape, select, stack } from './ops/shape.js';
 export { type Shape } from './shape.js';

@@ -107,7 +107,10 @@ export class Tensor {
     return new Tensor(this.buffer, this.shape, this.dtype);
   }
 
-  /** Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`. */
+  /**
+   * Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`; an intermediate result may have
+   * passed its own on.
+   */
   get grad(): Tensor | null {
     this.noteGradient();
     if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storage, 0);
@@ -139,6 +142,14 @@ export class Tensor {
       this.dtype,
     );
     return { storage: this.gradient.storage, accumulate };
+  }
+
+  /** @internal Adds the gradient of `from`, of as many elements, to this one's. An intermediate result without one takes its memory. */
+  inheritGradient(from: Tensor): void {
+    if (this.node && !this.gradient) {
+      this.grad = new Tensor(from.grad!.buffer, this.shape, this.dtype);
+      from.grad = null;
+    } else this.backend.cast(from.grad!.storage, this.takeGrad());
   }
 
   /** @internal */
@@ -225,6 +236,11 @@ export function zeroedGradOf(t: Tensor): Target {
 /** `gradOf`, or null where `t` requires none. */
 export function wantedGradOf(t: Tensor): Target | null {
   return t.requiresGrad ? t.takeGrad() : null;
+}
+
+/** Passes the gradient of `from` on to `to` where that requires one, as the last that is done with it: `from` may lose it. */
+export function passGradient(from: Tensor, to: Tensor): void {
+  if (to.requiresGrad) to.inheritGradient(from);
 }
 
 /** The target that `t` itself is, for kernels that can also add. */

@@ -5,6 +5,7 @@ import {
   ExecutorError,
   exp,
   greaterEqual,
+  linear,
   mul,
   narrow,
   noGrad,
@@ -12,6 +13,7 @@ import {
   scope,
   select,
   square,
+  sub,
   sum,
   tensor,
   type Tensor,
@@ -39,6 +41,28 @@ describe.each(devices)('on %s', (device) => {
       sum(mul(c, mul(b, x))).backward();
       // (4x² + 2x)·4x³ = 16x⁵ + 8x⁴
       expect(gradient(x)[0]).toBeCloseTo(80 * 1.5 ** 4 + 32 * 1.5 ** 3, 10);
+    });
+
+    it('reaches all operands of sums and reshapes, whichever of them takes the gradient over', () => {
+      const x = leaf([1, 2]);
+      const a = affine(x, 2);
+      const view = reshape(a, [2, 1]);
+      // 2·2x − x + 2x + 6x·x
+      const y = add(add(sub(add(a, a), x), reshape(view, [2])), mul(reshape(affine(view, 3), [2]), x));
+      sum(add(y, y)).backward();
+      expect(gradient(x)).toEqual([2 * (5 + 12), 2 * (5 + 24)]);
+      const b = affine(x, 2);
+      x.zeroGrad();
+      const shared = linear(
+        reshape(b, [1, 2]),
+        tensor(Float64Array.of(1, 2, 3, 4), [2, 2], { device }),
+        null,
+        {
+          residual: reshape(b, [1, 2]),
+        },
+      );
+      sum(add(shared, reshape(b, [1, 2]))).backward();
+      expect(gradient(x)).toEqual([2 * (4 + 2), 2 * (6 + 2)]);
     });
 
     it('adds to the gradients that a leaf has, until zeroGrad', () => {

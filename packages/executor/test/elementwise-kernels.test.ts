@@ -147,6 +147,44 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       );
     });
 
+    it.each([
+      { shape: [300, 3, 8], a: [300, 3, 8], b: [3, 8] },
+      { shape: [300, 3, 8], a: [300, 1, 8], b: [3, 1] },
+      { shape: [700, 12], a: [700, 1], b: [12] },
+      { shape: [2, 700, 4], a: [700, 4], b: [2, 1, 1] },
+      { shape: [9000, 4], a: [1], b: [9000, 4] },
+    ])('four at a time: $a and $b to $shape, and sums back', ({ shape, a, b }) => {
+      const n = sizeOf(shape);
+      const [full, ofA] = [stridesOf(shape), broadcastStrides(a, shape)];
+      const run: Case = (on) => {
+        for (const kind of ['sub', 'mul', 'maximum'] as const) {
+          const walk = walkOf(shape, a, b);
+          const inputs = [on.input(sizeOf(a)), on.input(sizeOf(b))] as const;
+          on.backend.binary(kind, walk, ...inputs, on.output(n));
+          const targets = [on.target(sizeOf(a), false), on.target(sizeOf(b), true)] as const;
+          on.backend.binaryBackward(kind, walk, ...inputs, on.input(n), ...targets);
+        }
+        on.backend.copyStrided(
+          { shape, strides: [full, ofA] },
+          on.input(n),
+          0,
+          on.target(sizeOf(a), true),
+          0,
+        );
+        on.backend.copyStrided(
+          { shape, strides: [ofA, full] },
+          on.input(sizeOf(a)),
+          0,
+          on.target(n, true),
+          0,
+        );
+        // From and to an element that is no multiple of four.
+        const rows = { shape: [shape[0]! - 1, 4], strides: [4, 4].map((row) => [row, 1]) };
+        on.backend.copyStrided(rows, on.input(n), 1, on.target(n, false), 3);
+      };
+      expectAgreement(run, backend, dtype, 2, { units: 8 + n, scale: 4 });
+    });
+
     it.each(binaries)('%s of numbers that are not finite', (kind) => {
       const pairs = special.flatMap((a) => special.map((b) => [a, b] as const));
       const run: Case = (on) => {

@@ -157,6 +157,22 @@ describe.each(compared)('on %s', (device) => {
     );
   });
 
+  it.each<Activation | null>([null, 'gelu', 'geluTanh'])(
+    'the gradient of a bias over many rows and columns, before it %s',
+    (activation) => {
+      for (const [m, n] of [
+        [150, 132],
+        [600, 8],
+        [0, 9],
+        [1, 131],
+      ] as const) {
+        const options = { activation, dropout: 0.3, bias: true, residual: false, accumulate: n === 8 };
+        const [actual, expected] = both((on) => layer(on, 'f32', [m, n, 2], options, 8));
+        actual.forEach((s, i) => expectClose(s, expected[i]!, backend, 2 + m));
+      }
+    },
+  );
+
   it('a row of a product and of a layer has the same bits however many rows there are', () => {
     const [rows, n, k] = [70, 6, 300] as const;
     const options = {

@@ -1,7 +1,7 @@
 /** Kernels over rows, by index and of the optimiser, of every variant against `reference`. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Storage } from '../src/backend.js';
+import type { Storage, Target } from '../src/backend.js';
 import { setNumThreads } from '../src/index.js';
 import { expectAgreement, resultsOf, variants, type Bench, type Case } from './kernel-cases.js';
 
@@ -109,6 +109,29 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       );
     });
 
+    it.each([
+      [1, 1],
+      [3, 256],
+      [2, 1024],
+      [600, 12],
+      [9, 2048],
+      [2, 2049],
+      [70, 2052],
+    ])('layer normalisation of %d rows of %d, and its gradients', (rows, n) => {
+      const run: Case = (on) => {
+        const [x, weight, stats] = [on.input(rows * n), on.input(n), on.output(2 * rows)];
+        on.backend.layerNorm(x, weight, on.input(n), on.output(rows * n), stats, n, 1e-2);
+        const targets = [rows * n, n, n].map((length, i) => on.target(length, i !== 1)) as [
+          Target,
+          Target,
+          Target,
+        ];
+        on.backend.layerNormBackward(x, weight, stats, on.input(rows * n), ...targets, n);
+      };
+      // With eps = 0.01 a row of equal numbers is divided by 0.1; terms are up to 2·10.
+      expectAgreement(run, backend, dtype, rows + n, { units: 16 + n / 4 + rows, scale: 80 });
+    });
+
     it('gather and its gradient', () => {
       fc.assert(
         fc.property(rowCounts, rowSizes, seeds, fc.boolean(), (rows, n, seed, accumulate) => {
@@ -189,7 +212,7 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
         fc.property(lengths, seeds, settings, (n, seed, { step, weightDecay, maxNorm }) => {
           const squares: Case = (on) => {
             const total = totalOf(on, 0.25);
-            on.backend.sumOfSquares(on.input(n), total);
+            on.backend.sumOfSquares([on.input(n), on.input(3)], total);
             on.backend.cast(total, { storage: on.output(1), accumulate: false });
           };
           // The roundings of n additions, each way up or down.
@@ -197,17 +220,35 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
           const run: Case = (on) => {
             const gradient = on.changed(n);
             const total = totalOf(on, 0.25);
-            on.backend.sumOfSquares(gradient, total);
-            on.backend.scaleToNorm(gradient, total, maxNorm);
+            on.backend.sumOfSquares([gradient], total);
+            on.backend.scaleToNorm([gradient], total, maxNorm);
             const spec = { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, step };
             const [m, v] = [on.changed(n), on.changed(n, (u) => u + 0.01)];
-            on.backend.adamW(spec, on.changed(n), gradient, m, v);
+            on.backend.adamW(spec, [{ parameter: on.changed(n), gradient, m, v }]);
           };
           expectAgreement(run, backend, dtype, seed, { units: 8, scale: 2 });
         }),
         runs,
       );
     });
+  });
+
+  it.each(dtypes)('clipping and AdamW of many tensors at once, of any size: %s', (dtype) => {
+    const lengths = Array.from({ length: 150 }, (_, i) => [0, 1, 7, 16_383, 16_384, 16_389, 64][i % 7]!);
+    const run: Case = (on) => {
+      const total = totalOf(on, 0);
+      const all = lengths.slice(0, dtype === 'f32' ? 150 : 9).map((n) => ({
+        parameter: on.changed(n),
+        gradient: on.changed(n),
+        m: on.changed(n),
+        v: on.changed(n, (u) => u + 0.01),
+      }));
+      const gradients = all.map(({ gradient }) => gradient);
+      on.backend.sumOfSquares(gradients, total);
+      on.backend.scaleToNorm(gradients, total, 1000);
+      on.backend.adamW({ lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, step: 3 }, all);
+    };
+    expectAgreement(run, backend, dtype, 4, { units: 8, scale: 2 });
   });
 
   it.each(dtypes)('the bits do not depend on the number of threads: %s', (dtype) => {
@@ -225,8 +266,8 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       k.cumsum(input(), on.target(length, false), 4, rows / 4, n, false);
       const total = totalOf(on, 0);
       const gradient = on.changed(length);
-      k.sumOfSquares(gradient, total);
-      k.scaleToNorm(gradient, total, 1);
+      k.sumOfSquares([gradient], total);
+      k.scaleToNorm([gradient], total, 1);
     };
     const results = [1, 2, 3].map((threads) => {
       setNumThreads(threads);

@@ -1,4 +1,4 @@
-import { adamW, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
+import { adamWAll, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
 import type { Parameters, SafeTensor } from '@dag/model';
 import { TrainError } from './error.js';
 import type { TrainConfig } from './config.js';
@@ -44,11 +44,12 @@ export class AdamW {
   private clipAndMove(now: Readonly<Record<'lr' | 'step', Tensor>>): Tensor {
     const { beta1, beta2, eps, weightDecay, clip } = this.config;
     const norms = this.parts.map((part) => clipGradNorm(part, clip));
-    for (const [name, p] of this.parameters) {
-      const { m, v } = this.moments.get(name)!;
-      const decay = p.shape.length >= 2 ? weightDecay : 0;
-      adamW(p, m, v, { ...now, beta1, beta2, eps, weightDecay: decay });
-    }
+    const all = [...this.parameters].map(([name, parameter]) => ({ parameter, ...this.moments.get(name)! }));
+    const [matrices, others] = [true, false].map((isMatrix) =>
+      all.filter(({ parameter }) => parameter.shape.length >= 2 === isMatrix),
+    );
+    adamWAll(matrices!, { ...now, beta1, beta2, eps, weightDecay });
+    adamWAll(others!, { ...now, beta1, beta2, eps, weightDecay: 0 });
     return norms.reduce((a, b) => sqrt(add(square(a), square(b))));
   }
 

@@ -5,6 +5,7 @@
 // ROWS × 4 in its registers. Sequences of one tile, `attentionShort`, have their whole backward pass in one block. Of
 // longer ones a block takes a tile and walks over those of the other side: the gradient of Q by itself, that of K and V
 // by itself.
+#include "fours.h"
 #include "random.h"
 
 namespace {
@@ -18,10 +19,6 @@ struct Attention {
   const double* lowAt;
 };
 
-template <typename T>
-struct alignas(4 * sizeof(T)) Four {
-  T x[4];
-};
 template <typename T>
 __device__ const Four<T>& fourAt(const T* from) { return *reinterpret_cast<const Four<T>*>(from); }
 template <typename T>
@@ -72,13 +69,13 @@ struct Lines {
     if (byFour) {
       Four<T> sum = accumulate ? fourAt(to) : Four<T>{};
 #pragma unroll
-      for (int j = 0; j < 4; j++) sum.x[j] = accumulate ? sum.x[j] + value.x[j] : value.x[j];
-      fourAt(to) = sum;
+      for (int j = 0; j < 4; j++) sum.at[j] = accumulate ? sum.at[j] + value.at[j] : value.at[j];
+      storeFour(to, sum);
       return;
     }
 #pragma unroll
     for (int j = 0; j < 4; j++)
-      if (c + j < width) ::put(to, j, value.x[j], accumulate);
+      if (c + j < width) ::put(to, j, value.at[j], accumulate);
   }
 };
 
@@ -132,7 +129,7 @@ struct Rows {
 #pragma unroll
         for (int j = 0; j < 4; j++)
           if (first + row(i) < from.time && column(p) + j < from.width)
-            x[i][p].x[j] = from.begin[(first + row(i)) * from.step + column(p) + j];
+            x[i][p].at[j] = from.begin[(first + row(i)) * from.step + column(p) + j];
   }
 
   __device__ void store(T* tile, const Head& head) const {
@@ -184,7 +181,7 @@ __device__ void dots(T (&out)[ROWS][4], const T* a, const T* b, const Place<ROWS
       for (int i = 0; i < ROWS; i++)
         if (sees<SHORT, ROWS>(i, j)) {
 #pragma unroll
-          for (int n = 0; n < 4; n++) out[i][j] += x[i].x[n] * y.x[n];
+          for (int n = 0; n < 4; n++) out[i][j] += x[i].at[n] * y.at[n];
         }
     }
   }
@@ -241,7 +238,7 @@ __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const 
           for (int i = 0; i < ROWS; i++)
             if (TRANSPOSED ? isSeen<SHORT, ROWS>(i, j) : sees<SHORT, ROWS>(i, j)) {
 #pragma unroll
-              for (int e = 0; e < 4; e++) sums[i][p].x[e] += w[i].x[n] * x.x[e];
+              for (int e = 0; e < 4; e++) sums[i][p].at[e] += w[i].at[n] * x.at[e];
             }
         }
     }
@@ -358,7 +355,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
 #pragma unroll
       for (int p = 0; p < PER; p++)
 #pragma unroll
-        for (int e = 0; e < 4; e++) sums[i][p].x[e] *= before;
+        for (int e = 0; e < 4; e++) sums[i][p].at[e] *= before;
     }
     __syncthreads();
     storeWeights<SHORT, false>(weights, scores, place);
@@ -374,7 +371,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
 #pragma unroll
     for (int p = 0; p < PER; p++)
 #pragma unroll
-      for (int e = 0; e < 4; e++) sums[i][p].x[e] *= share;
+      for (int e = 0; e < 4; e++) sums[i][p].at[e] *= share;
   }
   putRows(Lines<T>(y + head.out, head.outStep, head), first, sums, false, place);
 }
@@ -496,7 +493,7 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
 #pragma unroll
     for (int p = 0; p < PER; p++)
 #pragma unroll
-      for (int e = 0; e < 4; e++) sum += rowsY.x[i][p].x[e] * rowsG.x[i][p].x[e];
+      for (int e = 0; e < 4; e++) sum += rowsY.x[i][p].at[e] * rowsG.x[i][p].at[e];
     for (int step = 4; step > 0; step /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, step);
     const int64_t t = first + Rows::row(i);
     if (laneOf() % 8 == 0 && t < head.time) deltas[head.index * head.time + t] = sum;

@@ -1,7 +1,7 @@
 // What the CUDA kernels share. They are compiled by nvcc to machine code, or, as emulator/cuda.h describes, by a C++
 // compiler to run on the CPU for tests.
 //
-// Arguments of kernels are pointers, int64_t, double and Walk alone, each a multiple of 8 bytes: the host packs them
+// Arguments of kernels are pointers, int64_t, double and structures of those alone, each a multiple of 8 bytes: the host packs them
 // without a description of each kernel. Names end in the dtype of the storage, `_f32` or `_f64`.
 #pragma once
 #ifdef DAG_EMULATED
@@ -16,22 +16,6 @@
 #endif
 
 #include <cstdint>
-
-#ifndef DAG_EMULATED
-namespace {
-
-/** Writes 16 bytes at once to global memory, which a compiler may else do word by word; nothing after it may read them. */
-__device__ inline void storeGlobal(uint32_t* to, uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3) {
-  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(x0), "r"(x1), "r"(x2),
-               "r"(x3));
-}
-__device__ inline void storeGlobal(float* to, float x0, float x1, float x2, float x3) {
-  asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "f"(x0), "f"(x1), "f"(x2),
-               "f"(x3));
-}
-
-}  // namespace
-#endif
 
 /** A kernel of the template `name` in both precisions; `T` in the parameters is that of the storage. */
 #define DAG_KERNELS(name, threads, parameters, arguments) \

@@ -1,5 +1,6 @@
 // Functions of one element, dropout, conversions and constants.
 #include "random.h"
+#include "sums.h"
 
 namespace {
 
@@ -82,34 +83,66 @@ __device__ void unaryBackward(int64_t kind, const T* x, const T* y, const T* gra
     put(gradX, i, gradY[i] * derivative(kind, x[i], y[i], static_cast<T>(p), static_cast<T>(q)), accumulate);
 }
 
+/** What elements i … i + 3 are multiplied by; `aligned`: i is a multiple of 4. */
+template <typename T>
+__device__ Four<T> factorsOf(const Dropout<T>& mask, int64_t i, bool aligned) {
+  Four<T> four = {{T(1), T(1), T(1), T(1)}};
+  if (mask.threshold == 0) return four;
+  const Words words = aligned ? philox(mask.k0, mask.k1, static_cast<uint64_t>(i) / 4) : Words{};
+#pragma unroll
+  for (int j = 0; j < 4; j++) four.at[j] = aligned ? mask.factor(words, j) : mask.factor(i + j);
+  return four;
+}
+
 template <typename T>
 __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, double high, const double* lowAt,
                         int64_t accumulate) {
   const Dropout<T> mask(p, low, high, lowAt);
   // A thread takes the four elements of a block of random words.
-  for (int64_t block = firstIndex(); block * 4 < n; block += indexStep()) {
-    const Words words = philox(mask.k0, mask.k1, static_cast<uint64_t>(block));
+  for (int64_t i = 4 * firstIndex(); i < n; i += 4 * indexStep()) {
+    Four<T> own = fourOf(x, i, n, true), before = {};
+    if (accumulate) before = fourOf(y, i, n, true);
+    const Four<T> factors = factorsOf(mask, i, true);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      const int64_t i = block * 4 + j;
-      if (i < n) put(y, i, words.word[j] >= mask.threshold ? x[i] * mask.scale : T(0), accumulate);
+      const T kept = factors.at[j] != 0 ? own.at[j] * factors.at[j] : T(0);
+      own.at[j] = accumulate ? before.at[j] + kept : kept;
     }
+    putFour(y, i, n, true, own);
   }
 }
 
+template <int ACTIVATION, typename T>
+__device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T* preactivation, T* gradSum,
+                                 double* partial, ColumnSums& shared, int64_t rows, int64_t n) {
+  const bool aligned = n % 4 == 0;
+  sumColumns(rows, n, partial, shared, [=](int64_t row, int64_t column) {
+    const int64_t first = row * n;
+    Four<T> g = fourOf(gradY + first, column, n, aligned), x = {};
+    if (ACTIVATION != 0) x = fourOf(preactivation + first, column, n, aligned);
+    const Four<T> factors = factorsOf(mask, first + column, aligned);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      g.at[j] *= factors.at[j];
+      if (ACTIVATION != 0) g.at[j] *= ACTIVATION == 1 ? geluDerivative(x.at[j]) : geluTanhDerivative(x.at[j]);
+    }
+    putFour(gradSum + first, column, n, aligned, g);
+    return g;
+  });
+}
+
 /**
- * gradSum = the gradient of what an activation (1: GELU, 2: GELU by tanh; where there is a preactivation) and dropout
- * were applied to.
+ * gradSum (rows, n) = the gradient of what an activation (1: GELU, 2: GELU by tanh; 0: none) and dropout were applied to;
+ * `partial` as in sumColumns.
  */
 template <typename T>
-__device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, int64_t n,
+__device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, double* partial, int64_t rows, int64_t n,
                                int64_t activation, double p, double low, double high, const double* lowAt) {
+  __shared__ ColumnSums shared;
   const Dropout<T> mask(p, low, high, lowAt);
-  for (int64_t i = firstIndex(); i < n; i += indexStep()) {
-    T g = gradY[i] * mask.factor(i);
-    if (preactivation) g *= activation == 1 ? geluDerivative(preactivation[i]) : geluTanhDerivative(preactivation[i]);
-    gradSum[i] = g;
-  }
+  if (activation == 0) linearBackwardOf<0>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
+  else if (activation == 1) linearBackwardOf<1>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
+  else linearBackwardOf<2>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
 }
 
 template <typename T>
@@ -151,9 +184,9 @@ DAG_KERNELS(dropout, THREADS,
             (const T* x, T* y, int64_t n, double p, double low, double high, const double* lowAt, int64_t accumulate),
             (x, y, n, p, low, high, lowAt, accumulate))
 DAG_KERNELS(linearBackward, THREADS,
-            (const T* gradY, const T* preactivation, T* gradSum, int64_t n, int64_t activation, double p, double low,
-             double high, const double* lowAt),
-            (gradY, preactivation, gradSum, n, activation, p, low, high, lowAt))
+            (const T* gradY, const T* preactivation, T* gradSum, double* partial, int64_t rows, int64_t n,
+             int64_t activation, double p, double low, double high, const double* lowAt),
+            (gradY, preactivation, gradSum, partial, rows, n, activation, p, low, high, lowAt))
 DAG_KERNELS(fill, THREADS, (T* y, int64_t n, double value), (y, n, value))
 DAG_KERNEL(fill, i32, int32_t, THREADS, (T* y, int64_t n, double value), (y, n, value))
 

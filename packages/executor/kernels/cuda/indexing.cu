@@ -1,6 +1,6 @@
 // Elements and rows by index, and running sums. Indices beyond a table are held within it: the ops refuse those that
 // they can see without waiting for the device.
-#include "common.h"
+#include "fours.h"
 
 namespace {
 
@@ -34,15 +34,17 @@ __device__ void gatherBackward(const int32_t* index, const T* gradY, T* gradX, i
 template <typename T>
 __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows) {
   const int64_t warps = indexStep() / WARP;
+  const bool aligned = n % 4 == 0;
   for (int64_t row = firstIndex() / WARP; row < rows; row += warps) {
     const T* const from = table + held(index[row], tableRows) * n;
-    for (int64_t i = laneOf(); i < n; i += WARP) y[row * n + i] = from[i];
+#pragma unroll 2
+    for (int64_t i = 4 * laneOf(); i < n; i += 4 * WARP) putFour(y + row * n, i, n, aligned, fourOf(from, i, n, aligned));
   }
 }
 
 // The gradient of a table is a sum over the positions of each of its rows, always in the order of the positions:
 //   1. Every chunk of positions adds up those of one row, at the first of them, its leader (embeddingChunks).
-//   2. Leaders are counted for each row (there, too), and the counts added up to where each row's list begins (scanCounts).
+//   2. Leaders are counted for each row (there, too), and each row is given room for its list (placeLists).
 //   3. Leaders go to the list of their row (placeLeaders), in any order.
 //   4. One warp a row, or one block where that is long, sorts its list and adds up the sums of its leaders (embeddingRows).
 // Atomic additions are of whole numbers alone, so that nothing depends on their order.
@@ -79,32 +81,35 @@ __device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, i
     }
 }
 
-/** begins[row] = how many leaders the rows before it have, for one more than all rows; by one block. */
-__device__ inline void scanCounts(const int32_t* counts, int32_t* begins, int64_t tableRows) {
+/**
+ * begins[row] … ends[row] − 1 is where the list of a row lies, of as many as counts[row]; taken[0], 0 before, counts what is
+ * given away. Which of the blocks is first does not matter: all that is read of a list is what is in it.
+ */
+__device__ inline void placeLists(const int32_t* counts, int32_t* begins, int32_t* ends, int32_t* taken, int64_t tableRows) {
   __shared__ int32_t totals[WARP];
-  __shared__ int32_t carry;
-  if (threadIdx.x == 0) carry = 0;
-  __syncthreads();
-  const int warps = blockDim.x / WARP;
-  for (int64_t first = 0; first < tableRows; first += blockDim.x) {
-    const int64_t row = first + threadIdx.x;
-    const int32_t own = row < tableRows ? counts[row] : 0;
-    int32_t sum = own;
-    for (int step = 1; step < WARP; step *= 2) {
-      const int32_t below = __shfl_up_sync(ALL_LANES, sum, step);
-      if (laneOf() >= step) sum += below;
-    }
-    if (laneOf() == WARP - 1) totals[warpOf()] = sum;
-    __syncthreads();
-    int32_t before = carry;
-    for (int w = 0; w < warpOf(); w++) before += totals[w];
-    if (row < tableRows) begins[row] = before + sum - own;
-    __syncthreads();
-    if (threadIdx.x == 0)
-      for (int w = 0; w < warps; w++) carry += totals[w];
-    __syncthreads();
+  const int64_t row = firstIndex();
+  const int32_t own = row < tableRows ? counts[row] : 0;
+  int32_t sum = own;
+  for (int step = 1; step < WARP; step *= 2) {
+    const int32_t below = __shfl_up_sync(ALL_LANES, sum, step);
+    if (laneOf() >= step) sum += below;
   }
-  if (threadIdx.x == 0) begins[tableRows] = carry;
+  if (laneOf() == WARP - 1) totals[warpOf()] = sum;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    int32_t all = 0;
+    for (int w = 0; w < THREADS / WARP; w++) {
+      const int32_t of = totals[w];
+      totals[w] = all;
+      all += of;
+    }
+    const int32_t base = atomicAdd(taken, all);
+    for (int w = 0; w < THREADS / WARP; w++) totals[w] += base;
+  }
+  __syncthreads();
+  if (row >= tableRows) return;
+  begins[row] = totals[warpOf()] + sum - own;
+  ends[row] = totals[warpOf()] + sum;
 }
 
 /** lists: the leaders of each row from begins[row] on; counts go back to 0. */
@@ -143,28 +148,37 @@ __device__ void embeddingRow(const T* sums, int32_t begin, int32_t end, const in
     sorted[place] = leader;
   }
   Team::sync();
-  for (int64_t c = Team::me(); c < n; c += Team::size()) {
-    T sum = 0;
-    for (int32_t i = begin; i < end; i++) sum += sums[sorted[i] * n + c];
-    put(to, c, sum, accumulate);
+  const bool aligned = n % 4 == 0;
+  for (int64_t c = 4 * Team::me(); c < n; c += 4 * Team::size()) {
+    Four<T> total = {};
+    if (accumulate) total = fourOf(to, c, n, aligned);
+    Four<T> sum = {};
+    for (int32_t i = begin; i < end; i++) {
+      const Four<T> own = fourOf(sums + sorted[i] * n, c, n, aligned);
+#pragma unroll
+      for (int j = 0; j < 4; j++) sum.at[j] += own.at[j];
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) total.at[j] += sum.at[j];
+    putFour(to, c, n, aligned, total);
   }
 }
 
 /** `sorted` has room for as many as `lists`. */
 template <typename T>
-__device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_t* lists, int32_t* sorted, T* gradTable,
-                              int64_t tableRows, int64_t n, int64_t accumulate) {
+__device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_t* ends, const int32_t* lists,
+                              int32_t* sorted, T* gradTable, int64_t tableRows, int64_t n, int64_t accumulate) {
   const int warps = blockDim.x / WARP;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * warps; first < tableRows;
        first += static_cast<int64_t>(gridDim.x) * warps) {
     const int64_t own = first + warpOf();
     if (own < tableRows) {
-      const int32_t begin = begins[own], end = begins[own + 1];
+      const int32_t begin = begins[own], end = ends[own];
       if (end - begin < LONG && (begin < end || !accumulate))
         embeddingRow<Warp>(sums, begin, end, lists, sorted, gradTable + own * n, n, accumulate);
     }
     for (int64_t row = first; row < first + warps && row < tableRows; row++) {
-      const int32_t begin = begins[row], end = begins[row + 1];
+      const int32_t begin = begins[row], end = ends[row];
       if (end - begin >= LONG)
         embeddingRow<Block>(sums, begin, end, lists, sorted, gradTable + row * n, n, accumulate);
     }
@@ -219,16 +233,17 @@ DAG_KERNELS(embeddingChunks, THREADS,
             (const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts, int64_t positions,
              int64_t n, int64_t tableRows),
             (index, gradY, sums, leaders, counts, positions, n, tableRows))
-DAG_EXPORT(scanCounts_i32, 1024, (const int32_t* counts, int32_t* begins, int64_t tableRows),
-           (scanCounts(counts, begins, tableRows)))
+DAG_EXPORT(placeLists_i32, THREADS,
+           (const int32_t* counts, int32_t* begins, int32_t* ends, int32_t* taken, int64_t tableRows),
+           (placeLists(counts, begins, ends, taken, tableRows)))
 DAG_EXPORT(placeLeaders_i32, THREADS,
            (const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins, int32_t* lists,
             int64_t positions, int64_t tableRows),
            (placeLeaders(index, leaders, counts, begins, lists, positions, tableRows)))
 DAG_KERNELS(embeddingRows, THREADS,
-            (const T* sums, const int32_t* begins, const int32_t* lists, int32_t* sorted, T* gradTable,
+            (const T* sums, const int32_t* begins, const int32_t* ends, const int32_t* lists, int32_t* sorted, T* gradTable,
              int64_t tableRows, int64_t n, int64_t accumulate),
-            (sums, begins, lists, sorted, gradTable, tableRows, n, accumulate))
+            (sums, begins, ends, lists, sorted, gradTable, tableRows, n, accumulate))
 DAG_KERNELS(cumsum, THREADS,
             (const T* x, T* y, int64_t outer, int64_t n, int64_t inner, int64_t reverse, int64_t accumulate),
             (x, y, outer, n, inner, reverse, accumulate))

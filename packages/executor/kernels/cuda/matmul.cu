@@ -37,7 +37,7 @@ struct Tile {
         *reinterpret_cast<Four<T>*>(tile + row(f) * ROW + column()) = next[f];
       } else {
 #pragma unroll
-        for (int i = 0; i < 4; i++) tile[(rowInner(f) + i) * ROW + columnInner(f)] = next[f].x[i];
+        for (int i = 0; i < 4; i++) tile[(rowInner(f) + i) * ROW + columnInner(f)] = next[f].at[i];
       }
   }
 };
@@ -79,7 +79,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
         const Four<T> fourA = *reinterpret_cast<const Four<T>*>(tileA + kk * Next::ROW + part * (SIZE / PARTS) + row);
         const Four<T> fourB = *reinterpret_cast<const Four<T>*>(tileB + kk * Next::ROW + part * (SIZE / PARTS) + column);
 #pragma unroll
-        for (int i = 0; i < 4; i++) x[part * 4 + i] = fourA.x[i], w[part * 4 + i] = fourB.x[i];
+        for (int i = 0; i < 4; i++) x[part * 4 + i] = fourA.at[i], w[part * 4 + i] = fourB.at[i];
       }
 #pragma unroll
       for (int i = 0; i < PARTS * 4; i++)

@@ -1,5 +1,6 @@
 // What matrix products share: which part of a product a block makes, and what is done with it.
 #pragma once
+#include "fours.h"
 #include "random.h"
 
 /** Threads of a block, and blocks of a multiprocessor that registers must do for: one loads while the other multiplies. */
@@ -17,14 +18,6 @@ struct Product {
   /** Parts of the sums that blocks of their own make; with more than one they go to `partial` (slices, batch, m, n). */
   int64_t slices;
 };
-
-/** Numbers that lie together, read and written at once. */
-template <typename T, int N>
-struct alignas(N * sizeof(T)) Neighbours {
-  T x[N];
-};
-template <typename T>
-using Four = Neighbours<T, 4>;
 
 /** A part of a matrix, from one of its numbers on; what is beyond the matrix is 0. */
 template <typename T>
@@ -86,7 +79,7 @@ struct Epilogue {
     if (columns % 4 != 0 || addresses % sizeof(Four<T>) != 0) {
 #pragma unroll 1
       for (int e = 0; e < 4 && column + e < columns; e++) {
-        const T sum = e == 0 ? sums.x[0] : e == 1 ? sums.x[1] : e == 2 ? sums.x[2] : sums.x[3];
+        const T sum = e == 0 ? sums.at[0] : e == 1 ? sums.at[1] : e == 2 ? sums.at[2] : sums.at[3];
         writeOne(y, i + e, column + e, sum, factor(wordsAt(i + e), i + e));
       }
       return;
@@ -94,17 +87,16 @@ struct Epilogue {
     const auto add = [&](const T* from) {
       const Four<T> more = *reinterpret_cast<const Four<T>*>(from);
 #pragma unroll
-      for (int e = 0; e < 4; e++) sums.x[e] += more.x[e];
+      for (int e = 0; e < 4; e++) sums.at[e] += more.at[e];
     };
     if (bias) add(bias + column);
-    const auto store = [&](T* to) { storeGlobal(to, sums.x[0], sums.x[1], sums.x[2], sums.x[3]); };
-    if (preactivation) store(preactivation + i);
+    if (preactivation) storeFour(preactivation + i, sums);
     const Words words = wordsAt(i);
 #pragma unroll
-    for (int e = 0; e < 4; e++) sums.x[e] = activated(sums.x[e]) * factor(words, e);
+    for (int e = 0; e < 4; e++) sums.at[e] = activated(sums.at[e]) * factor(words, e);
     if (residual) add(residual + i);
     if (accumulate) add(y + i);
-    store(y + i);
+    storeFour(y + i, sums);
   }
 
  private:

@@ -56,7 +56,7 @@ struct Next {
       const int unit = i / (4 * PER_WORD);
       const Four<float> four = from.four(unitRow(unit), unitWord(unit) * PER_WORD + i % (4 * PER_WORD));
 #pragma unroll
-      for (int j = 0; j < 4; j++) x[(i + j) / PER_WORD][(i + j) % PER_WORD] = four.x[j];
+      for (int j = 0; j < 4; j++) x[(i + j) / PER_WORD][(i + j) % PER_WORD] = four.at[j];
     }
   }
 

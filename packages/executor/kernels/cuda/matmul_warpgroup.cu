@@ -12,6 +12,16 @@ constexpr int DEPTH = 64, WORDS = DEPTH / 2, PIECES = 8;
 /** Rows that a block lays out. */
 constexpr int PACKED_ROWS = THREADS / PIECES;
 
+struct Bf16 {
+  static constexpr int PER_WORD = 2;
+  __device__ static Four<uint32_t> pack(const float (&x)[8]) {
+    return {{roundBf16(x[0], x[1]), roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7])}};
+  }
+  __device__ static void multiply(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
+    multiplyTilesBf16(sums, a, b);
+  }
+};
+
 /**
  * Panels of bf16 from `matrices` of rows × k (k inner) or, `inner`, k × rows: of each panel all rows, up to `padded` ones, of
  * 64 numbers, whose pieces are exchanged as `descriptorOf` says. Numbers beyond the matrix are 0.
@@ -38,7 +48,7 @@ __device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, 
             inner ? Four<float>{{one(at, within), one(at + 1, within), one(at + 2, within), one(at + 3, within)}}
                   : four(within, at);
 #pragma unroll
-        for (int i = 0; i < 4; i++) x[j + i] = numbers.x[i];
+        for (int i = 0; i < 4; i++) x[j + i] = numbers.at[i];
       }
     };
     if (part.hasWhole(inner ? DEPTH : PACKED_ROWS, inner ? PACKED_ROWS : DEPTH))
@@ -46,8 +56,7 @@ __device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, 
            [&](int line, int i) { return part.wholeFour(line, i); });
     else
       read([&](int line, int i) { return part.at(line, i); }, [&](int line, int i) { return part.four(line, i); });
-    storeGlobal(to + (panel * padded + row) * WORDS + (piece ^ row % 8) * 4, roundBf16(x[0], x[1]),
-                roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7]));
+    storeFour(to + (panel * padded + row) * WORDS + (piece ^ row % 8) * 4, Bf16::pack(x));
   }
 }
 
@@ -96,16 +105,6 @@ struct Stage {
 __device__ int64_t worksOf(const Product& p) {
   return ((p.m + ROWS - 1) / ROWS) * ((p.n + COLUMNS - 1) / COLUMNS) * p.slices * (p.strideC == 0 ? 1 : p.batch);
 }
-
-struct Bf16 {
-  static constexpr int PER_WORD = 2;
-  __device__ static Four<uint32_t> pack(const float (&x)[8]) {
-    return {{roundBf16(x[0], x[1]), roundBf16(x[2], x[3]), roundBf16(x[4], x[5]), roundBf16(x[6], x[7])}};
-  }
-  __device__ static void multiply(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
-    multiplyTilesBf16(sums, a, b);
-  }
-};
 
 struct Tf32 {
   static constexpr int PER_WORD = 1;
@@ -256,8 +255,7 @@ struct Passing {
 
   __device__ void store(uint32_t* to, bool inner) const {
     const auto write = [&](int row, int piece, const float(&x)[PIECE]) {
-      const Four<uint32_t> words = Number::pack(x);
-      storeShared(to + row * WORDS + (piece ^ row % 8) * 4, words.x[0], words.x[1], words.x[2], words.x[3]);
+      storeShared(to + row * WORDS + (piece ^ row % 8) * 4, Number::pack(x));
     };
     if (inner) {
 #pragma unroll
@@ -266,7 +264,7 @@ struct Passing {
         for (int r = 0; r < 4; r++) {
           float x[PIECE];
 #pragma unroll
-          for (int j = 0; j < PIECE; j++) x[j] = fours[i * PIECE + j].x[r];
+          for (int j = 0; j < PIECE; j++) x[j] = fours[i * PIECE + j].at[r];
           write(firstRow(i) + r, pieceOf(i), x);
         }
     } else {
@@ -274,7 +272,7 @@ struct Passing {
       for (int i = 0; i < 8 / PER_WORD; i++) {
         float x[PIECE];
 #pragma unroll
-        for (int j = 0; j < PIECE; j++) x[j] = fours[i * PER_WORD + j / 4].x[j % 4];
+        for (int j = 0; j < PIECE; j++) x[j] = fours[i * PER_WORD + j / 4].at[j % 4];
         write(row(i), piece(), x);
       }
     }

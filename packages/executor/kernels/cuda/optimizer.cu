@@ -1,14 +1,52 @@
 // Passes over parameters and their gradients.
-#include "common.h"
+#include "fours.h"
 
 namespace {
 
-/** One number a block: Σ x² of the elements that it takes. */
+/** Most tensors of a launch, and elements of a block; as in src/backends/cuda/optimizer.ts. */
+constexpr int TABLE = 64, CHUNK = 16384;
+
+/** Tensors that one launch passes over: each has `length` elements at each of POINTERS places, and blocks from `first` on. */
+template <typename T, int POINTERS>
+struct Table {
+  int64_t count;
+  struct {
+    int64_t first, length;
+    T* at[POINTERS];
+  } tensor[TABLE];
+};
+
+/** What a block does: elements begin … end − 1 of a tensor. */
+struct Part {
+  int tensor;
+  int64_t begin, end;
+};
+
+template <typename T, int POINTERS>
+__device__ Part partOf(const Table<T, POINTERS>& table) {
+  int tensor = 0, above = static_cast<int>(table.count);
+  while (above - tensor > 1) {
+    const int middle = (tensor + above) / 2;
+    if (table.tensor[middle].first <= blockIdx.x) tensor = middle;
+    else above = middle;
+  }
+  const int64_t begin = (blockIdx.x - table.tensor[tensor].first) * CHUNK, length = table.tensor[tensor].length;
+  return {tensor, begin, begin + CHUNK < length ? begin + CHUNK : length};
+}
+
+/** One number a block: Σ x² of its part. */
 template <typename T>
-__device__ void sumOfSquares(const T* x, int64_t n, double* partial) {
+__device__ void sumOfSquares(const Table<T, 1>& table, double* partial) {
   __shared__ double shared[WARP];
+  const Part part = partOf(table);
+  const T* const x = table.tensor[part.tensor].at[0];
   double sum = 0;
-  for (int64_t i = firstIndex(); i < n; i += indexStep()) sum += static_cast<double>(x[i]) * x[i];
+#pragma unroll 4
+  for (int64_t i = part.begin + 4 * threadIdx.x; i < part.end; i += 4 * THREADS) {
+    const Four<T> four = fourOf(x, i, part.end, true);
+#pragma unroll
+    for (int j = 0; j < 4; j++) sum += static_cast<double>(four.at[j]) * four.at[j];
+  }
   sum = combineBlock<Sum>(sum, shared);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
@@ -24,20 +62,29 @@ __device__ inline void addToTotal(const double* partial, int64_t n, double* tota
 
 /** Pascanu, Mikolov & Bengio (2013): scales the gradient to a largest norm. */
 template <typename T>
-__device__ void scaleToNorm(T* x, int64_t n, const double* total, double maxNorm) {
+__device__ void scaleToNorm(const Table<T, 1>& table, const double* total, double maxNorm) {
   const double scale = maxNorm / (sqrt(total[0]) + 1e-6);
   // Nothing where a NaN is in it: whoever reads the norm finds it there.
   if (!(scale < 1)) return;
-  for (int64_t i = firstIndex(); i < n; i += indexStep()) x[i] *= static_cast<T>(scale);
+  const T by = static_cast<T>(scale);
+  const Part part = partOf(table);
+  T* const x = table.tensor[part.tensor].at[0];
+#pragma unroll 2
+  for (int64_t i = part.begin + 4 * threadIdx.x; i < part.end; i += 4 * THREADS) {
+    Four<T> four = fourOf(x, i, part.end, true);
+#pragma unroll
+    for (int j = 0; j < 4; j++) four.at[j] *= by;
+    putFour(x, i, part.end, true, four);
+  }
 }
 
 /**
- * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it. The learning
- * rate is `*lrAt` and t `*stepAt` where those are given: numbers that a recorded step changes.
+ * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it, of tensors that are
+ * parameter, gradient, m and v. The learning rate is `*lrAt` and t `*stepAt` where those are given: numbers that a recorded step changes.
  */
 template <typename T>
-__device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double decay,
-                      double lr, double step, double eps, const double* lrAt, const double* stepAt) {
+__device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, double decay, double lr, double step, double eps,
+                      const double* lrAt, const double* stepAt) {
   __shared__ double shared[3];
   if (threadIdx.x == 0) {
     const double rate = lrAt ? *lrAt : lr, t = stepAt ? *stepAt : step;
@@ -50,22 +97,32 @@ __device__ void adamW(T* parameter, const T* gradient, T* m, T* v, int64_t n, do
   const T correction1 = static_cast<T>(shared[1]), correction2 = static_cast<T>(shared[2]);
   const T b1 = static_cast<T>(beta1), c1 = static_cast<T>(1 - beta1);
   const T b2 = static_cast<T>(beta2), c2 = static_cast<T>(1 - beta2);
-  for (int64_t i = firstIndex(); i < n; i += indexStep()) {
-    const T g = gradient[i];
-    const T mean = b1 * m[i] + c1 * g;
-    const T square = b2 * v[i] + c2 * g * g;
-    m[i] = mean;
-    v[i] = square;
-    parameter[i] = parameter[i] * kept - correction1 * mean / (sqrtOf(square) * correction2 + static_cast<T>(eps));
+  const Part part = partOf(table);
+  T* const* const at = table.tensor[part.tensor].at;
+  T *const parameter = at[0], *const gradient = at[1], *const m = at[2], *const v = at[3];
+  for (int64_t i = part.begin + 4 * threadIdx.x; i < part.end; i += 4 * THREADS) {
+    const auto four = [&](const T* x) { return fourOf(x, i, part.end, true); };
+    Four<T> own = four(parameter), mean = four(m), square = four(v);
+    const Four<T> g = four(gradient);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      mean.at[j] = b1 * mean.at[j] + c1 * g.at[j];
+      square.at[j] = b2 * square.at[j] + c2 * g.at[j] * g.at[j];
+      const T root = sqrtOf(square.at[j]) * correction2 + static_cast<T>(eps);
+      own.at[j] = own.at[j] * kept - correction1 * mean.at[j] / root;
+    }
+    putFour(m, i, part.end, true, mean);
+    putFour(v, i, part.end, true, square);
+    putFour(parameter, i, part.end, true, own);
   }
 }
 
 }  // namespace
 
-DAG_KERNELS(sumOfSquares, THREADS, (const T* x, int64_t n, double* partial), (x, n, partial))
+DAG_KERNELS(sumOfSquares, THREADS, (Table<T, 1> table, double* partial), (table, partial))
 DAG_EXPORT(addToTotal_f64, THREADS, (const double* partial, int64_t n, double* total), (addToTotal(partial, n, total)))
-DAG_KERNELS(scaleToNorm, THREADS, (T* x, int64_t n, const double* total, double maxNorm), (x, n, total, maxNorm))
+DAG_KERNELS(scaleToNorm, THREADS, (Table<T, 1> table, const double* total, double maxNorm), (table, total, maxNorm))
 DAG_KERNELS(adamW, THREADS,
-            (T* parameter, const T* gradient, T* m, T* v, int64_t n, double beta1, double beta2, double decay, double lr,
-             double step, double eps, const double* lrAt, const double* stepAt),
-            (parameter, gradient, m, v, n, beta1, beta2, decay, lr, step, eps, lrAt, stepAt))
+            (Table<T, 4> table, double beta1, double beta2, double decay, double lr, double step, double eps,
+             const double* lrAt, const double* stepAt),
+            (table, beta1, beta2, decay, lr, step, eps, lrAt, stepAt))

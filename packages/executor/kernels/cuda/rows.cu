@@ -1,5 +1,5 @@
 // Softmax and what is made of it, and layer normalisation: one warp a row, or one block where rows are long.
-#include "common.h"
+#include "sums.h"
 
 namespace {
 
@@ -107,92 +107,216 @@ __device__ void crossEntropyBackward(const T* x, const int32_t* targets, const T
   }
 }
 
+/** Fours of a row that each thread of a team holds in registers; the threads have fours that lie one after another. */
+constexpr int HELD = 2, HELD_BY_WARP = 4 * HELD * WARP;
+
+/** Those of `x` that thread `index` of a team of `size` has; 0 beyond n. */
+template <bool ALIGNED, typename T>
+__device__ void hold(const T* x, int n, int index, int size, Four<T> (&held)[HELD]) {
+#pragma unroll
+  for (int f = 0; f < HELD; f++) held[f] = fourOf(x, 4 * (index + f * size), n, ALIGNED);
+}
+
 /** Ba, Kiros & Hinton, "Layer Normalization" (2016); the variance is the biased one, as in PyTorch. */
-template <typename T>
-__device__ void layerNorm(const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps,
-                          int64_t wide) {
-  DAG_TEAM(T, team);
+template <bool ALIGNED, typename T>
+__device__ void layerNormOf(const Team<T>& team, const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows,
+                            int n, T eps) {
+  const int index = team.index(), size = team.size();
+  Four<T> gain[HELD], shift[HELD] = {};
+  hold<ALIGNED>(weight, n, index, size, gain);
+  if (bias) hold<ALIGNED>(bias, n, index, size, shift);
   for (int64_t row = team.first(); row < rows; row += team.step()) {
-    const int64_t first = row * n;
+    Four<T> own[HELD];
+    hold<ALIGNED>(x + row * n, n, index, size, own);
     T sum = 0;
-    for (int64_t i = team.index(); i < n; i += team.size()) sum += x[first + i];
+#pragma unroll
+    for (int f = 0; f < HELD; f++)
+      for (int j = 0; j < 4; j++) sum += own[f].at[j];
     const T mean = team.template combine<Sum>(sum) / n;
     T squares = 0;
-    for (int64_t i = team.index(); i < n; i += team.size()) {
-      const T difference = x[first + i] - mean;
-      squares += difference * difference;
+#pragma unroll
+    for (int f = 0; f < HELD; f++)
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        T& normal = own[f].at[j];
+        normal = 4 * (index + f * size) + j < n ? normal - mean : T(0);
+        squares += normal * normal;
+      }
+    const T rstd = 1 / sqrtOf(team.template combine<Sum>(squares) / n + eps);
+#pragma unroll
+    for (int f = 0; f < HELD; f++) {
+#pragma unroll
+      for (int j = 0; j < 4; j++) own[f].at[j] = own[f].at[j] * rstd * gain[f].at[j] + shift[f].at[j];
+      putFour(y + row * n, 4 * (index + f * size), n, ALIGNED, own[f]);
     }
-    const T rstd = 1 / sqrtOf(team.template combine<Sum>(squares) / n + static_cast<T>(eps));
-    for (int64_t i = team.index(); i < n; i += team.size())
-      y[first + i] = (x[first + i] - mean) * rstd * weight[i] + (bias ? bias[i] : T(0));
-    if (team.index() == 0) {
+    if (index == 0) {
       stats[2 * row] = mean;
       stats[2 * row + 1] = rstd;
     }
   }
 }
 
+/** Rows of up to HELD fours of each thread of a team. */
 template <typename T>
-__device__ void layerNormBackward(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, int64_t rows,
-                                  int64_t n, int64_t accumulate, int64_t wide) {
+__device__ void layerNorm(const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps,
+                          int64_t wide) {
   DAG_TEAM(T, team);
+  const int width = static_cast<int>(n);
+  if (n % 4 == 0) layerNormOf<true>(team, x, weight, bias, y, stats, rows, width, static_cast<T>(eps));
+  else layerNormOf<false>(team, x, weight, bias, y, stats, rows, width, static_cast<T>(eps));
+}
+
+/** Longer rows, by a block each. */
+template <typename T>
+__device__ void layerNormLong(const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n,
+                              double eps) {
+  __shared__ T shared[WARP];
+  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    const int64_t first = row * n;
+    T sum = 0;
+    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += x[first + i];
+    const T mean = combineBlock<Sum>(sum, shared) / n;
+    T squares = 0;
+    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
+      const T difference = x[first + i] - mean;
+      squares += difference * difference;
+    }
+    const T rstd = 1 / sqrtOf(combineBlock<Sum>(squares, shared) / n + static_cast<T>(eps));
+    for (int64_t i = threadIdx.x; i < n; i += blockDim.x)
+      y[first + i] = (x[first + i] - mean) * rstd * weight[i] + (bias ? bias[i] : T(0));
+    if (threadIdx.x == 0) {
+      stats[2 * row] = mean;
+      stats[2 * row + 1] = rstd;
+    }
+  }
+}
+
+template <bool ALIGNED, typename T>
+__device__ void layerNormBackwardOf(const Team<T>& team, const T* x, const T* weight, const T* stats, const T* gradY,
+                                    T* gradX, double* partial, double* shared, int64_t rows, int n, bool accumulate) {
+  const int index = team.index(), size = team.size();
+  Four<T> gain[HELD], gradGain[HELD] = {}, gradShift[HELD] = {};
+  hold<ALIGNED>(weight, n, index, size, gain);
   for (int64_t row = team.first(); row < rows; row += team.step()) {
+    Four<T> g[HELD], normal[HELD], before[HELD] = {};
+    hold<ALIGNED>(gradY + row * n, n, index, size, g);
+    hold<ALIGNED>(x + row * n, n, index, size, normal);
+    // All that is read is on its way before the first of it is needed.
+    if (accumulate) hold<ALIGNED>(gradX + row * n, n, index, size, before);
+    const T mean = stats[2 * row], rstd = stats[2 * row + 1];
+    T sum = 0, sumNormal = 0;
+#pragma unroll
+    for (int f = 0; f < HELD; f++)
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        // Beyond n g is 0.
+        T& of = normal[f].at[j];
+        of = (of - mean) * rstd;
+        gradGain[f].at[j] += g[f].at[j] * of;
+        gradShift[f].at[j] += g[f].at[j];
+        g[f].at[j] *= gain[f].at[j];
+        sum += g[f].at[j];
+        sumNormal += g[f].at[j] * of;
+      }
+    if (!gradX) continue;
+    sum = team.template combine<Sum>(sum) / n;
+    sumNormal = team.template combine<Sum>(sumNormal) / n;
+#pragma unroll
+    for (int f = 0; f < HELD; f++) {
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        const T of = rstd * (g[f].at[j] - sum - normal[f].at[j] * sumNormal);
+        g[f].at[j] = accumulate ? before[f].at[j] + of : of;
+      }
+      putFour(gradX + row * n, 4 * (index + f * size), n, ALIGNED, g[f]);
+    }
+  }
+  if (!partial) return;
+#pragma unroll
+  for (int which = 0; which < 2; which++) {
+    double* const to = partial + static_cast<int64_t>(which * gridDim.x + blockIdx.x) * n;
+#pragma unroll
+    for (int f = 0; f < HELD; f++)
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        const int column = 4 * (index + f * size) + j;
+        const double sum = which == 0 ? gradGain[f].at[j] : gradShift[f].at[j];
+        if (!team.block) shared[warpOf() * HELD_BY_WARP + column] = sum;
+        else if (column < n) to[column] = sum;
+      }
+    if (team.block) continue;
+    __syncthreads();
+    for (int64_t column = threadIdx.x; column < n; column += blockDim.x) {
+      double sum = 0;
+      for (int line = 0; line < THREADS / WARP; line++) sum += shared[line * HELD_BY_WARP + column];
+      to[column] = sum;
+    }
+    __syncthreads();
+  }
+}
+
+/**
+ * Rows as of layerNorm. gradX may be null; partial[0][block] and partial[1][block], where wanted, receive the sums of the
+ * gradients of weight and bias over the rows of a block. There are few of those, so they are sums of T.
+ */
+template <typename T>
+__device__ void layerNormBackward(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, double* partial,
+                                  int64_t rows, int64_t n, int64_t accumulate, int64_t wide) {
+  DAG_TEAM(T, team);
+  __shared__ double shared[THREADS / WARP * HELD_BY_WARP];
+  const int width = static_cast<int>(n);
+  if (n % 4 == 0)
+    layerNormBackwardOf<true>(team, x, weight, stats, gradY, gradX, partial, shared, rows, width, accumulate);
+  else layerNormBackwardOf<false>(team, x, weight, stats, gradY, gradX, partial, shared, rows, width, accumulate);
+}
+
+/** The gradient of longer rows, by a block each. */
+template <typename T>
+__device__ void layerNormLongBackward(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, int64_t rows,
+                                      int64_t n, int64_t accumulate) {
+  __shared__ T shared[WARP];
+  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const int64_t first = row * n;
     const T mean = stats[2 * row], rstd = stats[2 * row + 1];
     T sum = 0, sumNormal = 0;
-    for (int64_t i = team.index(); i < n; i += team.size()) {
+    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
       const T g = gradY[first + i] * weight[i];
       sum += g;
       sumNormal += g * ((x[first + i] - mean) * rstd);
     }
-    sum = team.template combine<Sum>(sum) / n;
-    sumNormal = team.template combine<Sum>(sumNormal) / n;
-    for (int64_t i = team.index(); i < n; i += team.size()) {
+    sum = combineBlock<Sum>(sum, shared) / n;
+    sumNormal = combineBlock<Sum>(sumNormal, shared) / n;
+    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
       const T normal = (x[first + i] - mean) * rstd;
       put(gradX, first + i, rstd * (gradY[first + i] * weight[i] - sum - normal * sumNormal), accumulate);
     }
   }
 }
 
-/** Columns and rows of a block of the two kernels below. */
-constexpr int COLUMNS = 32, LINES = 8;
-
 /**
- * partial[slice][column] = Σ over the rows of a slice (grid y) of g, or with `stats` of g·(x − mean)·rstd: the
- * gradients of a bias and of the weight of a layer norm.
+ * partial[slice][column] = Σ over the rows of a slice of g, or with `stats` of g·(x − mean)·rstd: the gradients of a bias
+ * and of the weight of a layer norm.
  */
 template <typename T>
 __device__ void sumRows(const T* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n) {
-  __shared__ double shared[LINES][COLUMNS + 1];
-  const int column = threadIdx.x % COLUMNS, line = threadIdx.x / COLUMNS;
-  const int64_t slice = (rows + gridDim.y - 1) / gridDim.y;
-  const int64_t begin = slice * blockIdx.y, end = begin + slice < rows ? begin + slice : rows;
-  const int64_t first0 = static_cast<int64_t>(blockIdx.x) * COLUMNS, columns = static_cast<int64_t>(gridDim.x) * COLUMNS;
-  for (int64_t first = first0; first < n; first += columns) {
-    const int64_t j = first + column;
-    double sum = 0;
-    for (int64_t row = begin + line; j < n && row < end; row += LINES) {
-      const double value = g[row * n + j];
-      sum += stats ? value * ((x[row * n + j] - stats[2 * row]) * stats[2 * row + 1]) : value;
+  __shared__ ColumnSums shared;
+  const bool aligned = n % 4 == 0;
+  sumColumns(rows, n, partial, shared, [=](int64_t row, int64_t column) {
+    Four<T> four = fourOf(g + row * n, column, n, aligned);
+    if (stats) {
+      const Four<T> at = fourOf(x + row * n, column, n, aligned);
+      const T mean = stats[2 * row], rstd = stats[2 * row + 1];
+#pragma unroll
+      for (int j = 0; j < 4; j++) four.at[j] *= (at.at[j] - mean) * rstd;
     }
-    shared[line][column] = sum;
-    __syncthreads();
-    if (line == 0 && j < n) {
-      for (int l = 1; l < LINES; l++) sum += shared[l][column];
-      partial[blockIdx.y * n + j] = sum;
-    }
-    __syncthreads();
-  }
+    return four;
+  });
 }
 
-/** y (+)= the sums of the slices, in their order. */
+/** y (+)= the sums of the slices. */
 template <typename T>
 __device__ void addSlices(const double* partial, int64_t slices, T* y, int64_t n, int64_t accumulate) {
-  for (int64_t i = firstIndex(); i < n; i += indexStep()) {
-    double sum = 0;
-    for (int64_t s = 0; s < slices; s++) sum += partial[s * n + i];
-    put(y, i, static_cast<T>(sum), accumulate);
-  }
+  sumSlices(partial, slices, n, [=](int64_t i, double sum) { put(y, i, static_cast<T>(sum), accumulate); });
 }
 
 }  // namespace
@@ -213,12 +337,18 @@ DAG_KERNELS(layerNorm, THREADS,
             (const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps,
              int64_t wide),
             (x, weight, bias, y, stats, rows, n, eps, wide))
+DAG_KERNELS(layerNormLong, THREADS,
+            (const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps),
+            (x, weight, bias, y, stats, rows, n, eps))
 DAG_KERNELS(layerNormBackward, THREADS,
+            (const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, double* partial, int64_t rows,
+             int64_t n, int64_t accumulate, int64_t wide),
+            (x, weight, stats, gradY, gradX, partial, rows, n, accumulate, wide))
+DAG_KERNELS(layerNormLongBackward, THREADS,
             (const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, int64_t rows, int64_t n,
-             int64_t accumulate, int64_t wide),
-            (x, weight, stats, gradY, gradX, rows, n, accumulate, wide))
-DAG_KERNELS(sumRows, COLUMNS* LINES,
-            (const T* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n),
+             int64_t accumulate),
+            (x, weight, stats, gradY, gradX, rows, n, accumulate))
+DAG_KERNELS(sumRows, THREADS, (const T* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n),
             (g, x, stats, partial, rows, n))
-DAG_KERNELS(addSlices, THREADS, (const double* partial, int64_t slices, T* y, int64_t n, int64_t accumulate),
+DAG_KERNELS(addSlices, SLICE_THREADS, (const double* partial, int64_t slices, T* y, int64_t n, int64_t accumulate),
             (partial, slices, y, n, accumulate))

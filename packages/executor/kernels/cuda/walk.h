@@ -1,6 +1,6 @@
 // Walks over elements that several operands step through with strides of their own; see src/backends/cuda/walk.ts.
 #pragma once
-#include "common.h"
+#include "fours.h"
 
 namespace {
 
@@ -45,6 +45,32 @@ __device__ inline int64_t sizeOf(const Walk& walk, int first, int last) {
   int64_t size = 1;
   for (int d = first; d < last; d++) size *= walk.size[d];
   return size;
+}
+
+/**
+ * x[at] and the N − 1 elements after it along a dimension of this stride, which is 0 or 1 where N is more than 1. Four of them
+ * lie at a multiple of 16 bytes.
+ */
+template <int N, typename T>
+__device__ Neighbours<T, N> neighboursAt(const T* x, int64_t at, int64_t stride) {
+  if (N == 1 || stride == 1) return *reinterpret_cast<const Neighbours<T, N>*>(x + at);
+  Neighbours<T, N> all;
+  const T value = x[at];
+#pragma unroll
+  for (int j = 0; j < N; j++) all.at[j] = value;
+  return all;
+}
+
+/** The same elements of y = value, or what is there + value. */
+template <int N, typename T>
+__device__ void putNeighbours(T* y, int64_t at, Neighbours<T, N> value, bool accumulate) {
+  if (accumulate) {
+    const Neighbours<T, N> before = *reinterpret_cast<const Neighbours<T, N>*>(y + at);
+#pragma unroll
+    for (int j = 0; j < N; j++) value.at[j] = before.at[j] + value.at[j];
+  }
+  if constexpr (N == 4) storeFour(y + at, value);
+  else *reinterpret_cast<Neighbours<T, N>*>(y + at) = value;
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // and Communication Instructions: mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions"). The
 // emulator has functions of the same names.
 #pragma once
-#include "common.h"
+#include "fours.h"
 
 namespace {
 
@@ -12,7 +12,13 @@ constexpr int WARPGROUP_SUMS = WARPGROUP_ROWS * WARPGROUP_COLUMNS / WARPGROUP;
 
 }  // namespace
 
-#ifndef DAG_EMULATED
+#ifdef DAG_EMULATED
+namespace {
+
+inline void storeShared(uint32_t* to, const Four<uint32_t>& four) { storeFour(to, four); }
+
+}  // namespace
+#else
 // What else than 9.0 has no such instructions; the host starts no kernel with them there.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define DAG_WARPGROUP_ASM(...) asm volatile(__VA_ARGS__)
@@ -71,9 +77,10 @@ __device__ inline void giveRegisters() {
   DAG_WARPGROUP_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
-/** Writes of 16 bytes, which a compiler may else make word by word. */
-__device__ inline void storeShared(uint32_t* to, uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3) {
-  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(sharedAddress(to)), "r"(x0), "r"(x1), "r"(x2), "r"(x3));
+/** Writes 16 bytes, which a compiler may else make word by word. */
+__device__ inline void storeShared(uint32_t* to, const Four<uint32_t>& four) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(sharedAddress(to)), "r"(four.at[0]), "r"(four.at[1]),
+               "r"(four.at[2]), "r"(four.at[3]));
 }
 
 /** From global to shared memory, both at multiples of 16 bytes; it tells the barrier when it is there. */

@@ -1,12 +1,13 @@
 import type { BinaryKind, DType, UnaryKind } from '../backend.js';
 import { ExecutorError } from '../error.js';
-import { broadcastShapes, broadcastStrides } from '../shape.js';
+import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
 import {
   commonBackend,
   commonDType,
   empty,
   gradOf,
   overwrite,
+  passGradient,
   record,
   wantedGradOf,
   type Tensor,
@@ -29,9 +30,13 @@ function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   const walk = { shape, strides: [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)] };
   const y = empty(shape, dtype, backend);
   backend.binary(kind, walk, a.storage, b.storage, y.storage);
-  return record(kind, y, [a, b], (gradY) =>
-    backend.binaryBackward(kind, walk, a.storage, b.storage, gradY, wantedGradOf(a), wantedGradOf(b)),
-  );
+  // The gradient of what another one is added to, or taken from, is that of the result.
+  const passesOn = (kind === 'add' || kind === 'sub') && sameShape(a.shape, shape);
+  return record(kind, y, [a, b], (gradY) => {
+    const gradA = passesOn ? null : wantedGradOf(a);
+    backend.binaryBackward(kind, walk, a.storage, b.storage, gradY, gradA, wantedGradOf(b));
+    if (passesOn) passGradient(y, a);
+  });
 }
 
 /** a + b, with broadcasting as in NumPy; so are the other functions of two tensors. */

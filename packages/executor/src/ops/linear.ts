@@ -1,7 +1,15 @@
 import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
-import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import {
+  commonBackend,
+  commonDType,
+  empty,
+  passGradient,
+  record,
+  wantedGradOf,
+  type Tensor,
+} from '../tensor.js';
 import { seedFrom, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
@@ -48,7 +56,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     preactivation?.storage ?? null,
   );
   return record('linear', y, inputs, (gradY) => {
-    if (residual?.requiresGrad) backend.cast(gradY, wantedGradOf(residual)!);
     const gradBias = bias ? wantedGradOf(bias) : null;
     let gradSum = gradY;
     if (preactivation || dropout > 0) {
@@ -74,6 +81,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     if (gradX) product(spec.m, k, n, false, gradSum, weight.storage, gradX);
     const gradWeight = wantedGradOf(weight);
     if (gradWeight) product(n, k, spec.m, true, gradSum, x.storage, gradWeight);
+    if (residual) passGradient(y, residual);
   });
 }
 

@@ -16,8 +16,9 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Ten
   const total = empty([], 'f64', backend);
   const norm = empty([], 'f64', backend);
   backend.fill(total.storage, 0);
-  for (const g of gradients) backend.sumOfSquares(g.storage, total.storage);
-  if (maxNorm < Infinity) for (const g of gradients) backend.scaleToNorm(g.storage, total.storage, maxNorm);
+  const storages = gradients.map((g) => g.storage);
+  backend.sumOfSquares(storages, total.storage);
+  if (maxNorm < Infinity) backend.scaleToNorm(storages, total.storage, maxNorm);
   backend.unary('sqrt', total.storage, norm.storage, 0, 0);
   return norm;
 }
@@ -34,18 +35,33 @@ export interface AdamWOptions extends Omit<AdamWSpec, 'lr' | 'step'> {
  * of the same shape. A parameter without a gradient stays as it is.
  */
 export function adamW(parameter: Tensor, m: Tensor, v: Tensor, options: AdamWOptions): void {
-  if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
-    throw new ExecutorError(
-      'shape',
-      `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
-    );
-  const backend = commonBackend('adamW', parameter, m, v);
-  commonDType('adamW', parameter, m, v);
-  if (!parameter.grad) return;
+  adamWAll([{ parameter, m, v }], options);
+}
+
+/** `adamW` on many parameters of one device, which on `cuda` move in one pass. */
+export function adamWAll(
+  parameters: readonly { readonly parameter: Tensor; readonly m: Tensor; readonly v: Tensor }[],
+  options: AdamWOptions,
+): void {
+  for (const { parameter, m, v } of parameters) {
+    if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
+      throw new ExecutorError(
+        'shape',
+        `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
+      );
+    commonDType('adamW', parameter, m, v);
+  }
+  const tensors = parameters.flatMap(({ parameter, m, v }) => [parameter, m, v]);
+  if (tensors.length === 0) return;
+  const backend = commonBackend('adamW', ...tensors);
   const spec = {
     ...options,
     lr: scalarOf('adamW', 'lr', options.lr, backend),
     step: scalarOf('adamW', 'step', options.step, backend),
   };
-  backend.adamW(spec, parameter.storage, parameter.grad.storage, m.storage, v.storage);
+  const moved = parameters.flatMap(({ parameter, m, v }) => {
+    const { grad } = parameter;
+    return grad ? [{ parameter: parameter.storage, gradient: grad.storage, m: m.storage, v: v.storage }] : [];
+  });
+  backend.adamW(spec, moved);
 }

@@ -15,6 +15,7 @@ import {
   empty,
   gradOf,
   overwrite,
+  passGradient,
   record,
   Tensor,
   wantedGradOf,
@@ -32,7 +33,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
       `reshape: ${show(x.shape)} has ${x.size} elements, ${show(shape)} does not`,
     );
   const y = new Tensor(x.buffer, full, x.dtype);
-  return record('reshape', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x)));
+  return record('reshape', y, [x], () => passGradient(y, x));
 }
 
 /** Elements `start … start+length−1` of dimension `dim`. */

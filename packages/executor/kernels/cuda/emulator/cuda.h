@@ -246,13 +246,6 @@ float swizzled(const uint32_t* tile, int row, int column) {
 inline void initBarrier(Barrier* barrier, int arrivals) { emulator::initBarrier(barrier, arrivals); }
 inline void showBarriers() {}
 inline void showWrites() {}
-inline void storeShared(uint32_t* to, uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3) {
-  to[0] = x0, to[1] = x1, to[2] = x2, to[3] = x3;
-}
-template <typename T>
-void storeGlobal(T* to, T x0, T x1, T x2, T x3) {
-  to[0] = x0, to[1] = x1, to[2] = x2, to[3] = x3;
-}
 template <int REGISTERS>
 void takeRegisters() {}
 template <int REGISTERS>

@@ -11,10 +11,13 @@ export function optimizer(library: Library): Pick<Backend, 'sumOfSquares' | 'sca
   /** As kernels/cpu/optimizer.cpp reads them, made in double. */
   const coefficients = new Float64Array(8);
   return {
-    sumOfSquares: (x, total) => sumOfSquares[precisionOf(x)](dataOf(x), x.length, dataOf(total)),
-    scaleToNorm: (x, total, maxNorm) =>
-      scaleToNorm[precisionOf(x)](dataOf(x), x.length, dataOf(total), maxNorm),
-    adamW: (spec, parameter, gradient, m, v) => {
+    sumOfSquares: (xs, total) => {
+      for (const x of xs) sumOfSquares[precisionOf(x)](dataOf(x), x.length, dataOf(total));
+    },
+    scaleToNorm: (xs, total, maxNorm) => {
+      for (const x of xs) scaleToNorm[precisionOf(x)](dataOf(x), x.length, dataOf(total), maxNorm);
+    },
+    adamW: (spec, parameters) => {
       const { beta1, beta2, eps, weightDecay } = spec;
       const [lr, step] = [numberOf(spec.lr), numberOf(spec.step)];
       coefficients[0] = beta1;
@@ -25,14 +28,15 @@ export function optimizer(library: Library): Pick<Backend, 'sumOfSquares' | 'sca
       coefficients[5] = lr / (1 - beta1 ** step);
       coefficients[6] = 1 / Math.sqrt(1 - beta2 ** step);
       coefficients[7] = eps;
-      adamW[precisionOf(parameter)](
-        dataOf(parameter),
-        dataOf(gradient),
-        dataOf(m),
-        dataOf(v),
-        parameter.length,
-        coefficients,
-      );
+      for (const { parameter, gradient, m, v } of parameters)
+        adamW[precisionOf(parameter)](
+          dataOf(parameter),
+          dataOf(gradient),
+          dataOf(m),
+          dataOf(v),
+          parameter.length,
+          coefficients,
+        );
     },
   };
 }

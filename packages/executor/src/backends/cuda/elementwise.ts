@@ -11,7 +11,7 @@ const COPY = SHARES.length;
 
 /** A sum is cut into parts of at least so many terms. */
 const TERMS_OF_BLOCK = 4096;
-const TERMS_OF_THREAD = 64;
+const TERMS_OF_THREAD = 32;
 const MAX_SLICES = 1024;
 
 /** Functions of one element and of two, conversions, dropout, copies and sums. */
@@ -35,10 +35,10 @@ export function elementwise(
   const unary = kernels.precisions('elementwise', 'unary', 'ippidd');
   const unaryBackward = kernels.precisions('elementwise', 'unaryBackward', 'ippppiddi');
   const dropout = kernels.precisions('elementwise', 'dropout', 'ppidddpi');
-  const binary = kernels.precisions('walk', 'binary', 'iwpppi');
-  const byThread = kernels.precisions('walk', 'sumByThread', 'idwppppipii');
-  const byBlock = kernels.precisions('walk', 'sumByBlock', 'idwppppipii');
-  const sumSlices = kernels.precisions('walk', 'sumSlices', 'wpipiii');
+  const binary = kernels.precisions('walk', 'binary', 'iwpppii');
+  const byThread = kernels.precisions('walk', 'sumByThread', 'idwppppipiii');
+  const byBlock = kernels.precisions('walk', 'sumByBlock', 'idwppppipiii');
+  const addSlices = kernels.precisions('walk', 'addWalkSlices', 'wpipiii');
   const copyWords = device.kernel('walk', 'copyWords_i32', 'wppii');
 
   /** to (+)= the share of each place of the walk, summed up where `to` (operand `target`) stands still. */
@@ -54,27 +54,30 @@ export function elementwise(
     const { words, elements, terms, termsAreNeighbours } = walk;
     if (elements === 0) return;
     const blocks = termsAreNeighbours && terms > 32;
+    const fours = blocks ? walk.termsInFours : walk.elementsInFours;
+    const threads = fours ? elements / 4 : elements;
     const wanted = blocks
-      ? Math.min(PARALLEL / elements, terms / TERMS_OF_BLOCK)
-      : Math.min((PARALLEL * THREADS) / elements, terms / TERMS_OF_THREAD);
+      ? Math.min((2 * PARALLEL) / elements, terms / TERMS_OF_BLOCK)
+      : Math.min((PARALLEL * THREADS) / threads, terms / TERMS_OF_THREAD);
     const slices = Math.max(1, Math.min(Math.ceil(wanted), MAX_SLICES));
     const launch = (partial: number): void => {
-      const [x = 1] = blocks ? [kernels.blocks(elements)] : kernels.gridFor(elements);
+      const [x = 1] = blocks ? [kernels.blocks(elements)] : kernels.gridFor(threads);
       const kernel = (blocks ? byBlock : byThread)[precision];
       kernel(
         [x, slices],
         THREADS,
         0,
         ...[share, factor, words, self, other, gradient],
-        ...[to, target, partial, elements, accumulate],
+        ...[to, target, partial, elements, accumulate, Number(fours)],
       );
     };
     if (slices === 1) return launch(0);
     kernels.withScratch('f64', slices * elements, ({ block }) => {
       launch(block.address);
-      sumSlices[precision](
-        kernels.gridFor(elements),
-        THREADS,
+      const [grid, threads] = kernels.gridForSlices(elements, slices);
+      addSlices[precision](
+        grid,
+        threads,
         0,
         ...[words, block.address, slices, to, target, elements, accumulate],
       );
@@ -119,7 +122,7 @@ export function elementwise(
       );
     },
     copyStrided: (walk, x, offsetX, { storage, accumulate }, offsetY) => {
-      const packed = packWalk(walk, 1);
+      const packed = packWalk(walk, 1, 0, offsetX % 4 === 0 && offsetY % 4 === 0);
       const size = bytesOf(x.dtype);
       const [from, to] = [addressOf(x) + offsetX * size, addressOf(written(storage)) + offsetY * size];
       if (x.dtype !== 'i32') return sum([COPY, 1], packed, [from, 0, 0], to, 1, x.dtype, Number(accumulate));
@@ -153,12 +156,13 @@ export function elementwise(
     },
     binary: (kind, walk, a, b, y) => {
       if (y.length === 0) return;
-      const { words } = packWalk(walk, null);
+      const { words, elementsInFours } = packWalk(walk, null);
       binary[precisionOf(y)](
-        kernels.gridFor(y.length),
+        kernels.gridFor(elementsInFours ? y.length / 4 : y.length),
         THREADS,
         0,
-        ...[BINARY_KINDS.indexOf(kind), words, addressOf(a), addressOf(b), addressOf(y), y.length],
+        ...[BINARY_KINDS.indexOf(kind), words, addressOf(a), addressOf(b), addressOf(y)],
+        ...[y.length, Number(elementsInFours)],
       );
     },
     binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) => {

@@ -10,6 +10,7 @@ import { optimizer } from './optimizer.js';
 import { products } from './products.js';
 import { GraphRecorder } from './recorder.js';
 import { rows } from './rows.js';
+import { rowSums } from './sums.js';
 
 /**
  * CUDA kernels (kernels/cuda), started through NVIDIA's driver. All work goes to one stream, in order: memory that is free
@@ -22,16 +23,16 @@ export function createCuda(): { backend: Backend; device: CudaDevice } {
   const allocator = new Allocator(device);
   const writer = new Writer(device);
   const kernels = new Kernels(device, allocator);
-  const { addRows, ...rowKernels } = rows(kernels);
+  const sums = rowSums(kernels);
   const backend: Backend = {
     device: 'cuda',
     recorder: () => new GraphRecorder(device, allocator, writer),
     ...memory(device, allocator, writer),
     ...elementwise(kernels),
-    ...rowKernels,
+    ...rows(kernels, sums),
     ...indexing(kernels),
     ...optimizer(kernels),
-    ...products(kernels, { addRows }),
+    ...products(kernels, sums),
     ...attention(kernels),
     ...dagKernels(kernels),
   };

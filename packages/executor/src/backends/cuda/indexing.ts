@@ -2,9 +2,8 @@ import type { Backend } from '../../backend.js';
 import { Kernels, precisionOf, THREADS } from './kernels.js';
 import { addressOf } from './memory.js';
 
-/** Positions of a block of embeddingChunks, and threads of the one block of scanCounts. */
+/** Positions of a block of embeddingChunks. */
 const CHUNK = 64;
-const SCAN_THREADS = 1024;
 
 /** Elements and rows by index, and running sums. */
 export function indexing(
@@ -15,9 +14,9 @@ export function indexing(
   const gatherBackward = kernels.precisions('indexing', 'gatherBackward', 'pppiii');
   const embedding = kernels.precisions('indexing', 'embedding', 'pppiii');
   const chunks = kernels.precisions('indexing', 'embeddingChunks', 'pppppiii');
-  const scanCounts = device.kernel('indexing', 'scanCounts_i32', 'ppi');
+  const placeLists = device.kernel('indexing', 'placeLists_i32', 'ppppi');
   const placeLeaders = device.kernel('indexing', 'placeLeaders_i32', 'pppppii');
-  const embeddingRows = kernels.precisions('indexing', 'embeddingRows', 'pppppiii');
+  const embeddingRows = kernels.precisions('indexing', 'embeddingRows', 'ppppppiii');
   const fill = device.kernel('elementwise', 'fill_i32', 'pid');
   const cumsum = kernels.precisions('indexing', 'cumsum', 'ppiiiii');
   const cumsumRows = kernels.precisions('indexing', 'cumsumRows', 'ppiiii');
@@ -51,14 +50,15 @@ export function indexing(
       const tableRows = n === 0 ? 0 : storage.length / n;
       if (tableRows === 0) return;
       const precision = precisionOf(gradY);
-      // Counts and begins (one more) of each row; leaders, lists and sorted lists of the positions.
-      const words = 2 * tableRows + 1 + 3 * positions;
+      // Counts of each row, how much of the lists is taken; begins and ends; leaders, lists and sorted lists of the positions.
+      const words = 3 * tableRows + 1 + 3 * positions;
       kernels.withScratch('i32', words, ({ block }) =>
         kernels.withScratch(precision, positions * n, ({ block: sums }) => {
           const part = (from: number): number => block.address + 4 * from;
-          const [counts, begins] = [part(0), part(tableRows)];
-          const [leaders, lists, sorted] = [0, 1, 2].map((i) => part(2 * tableRows + 1 + i * positions));
-          fill(kernels.gridFor(tableRows), THREADS, 0, counts, tableRows, 0);
+          const [counts, taken] = [part(0), part(tableRows)];
+          const [begins, ends] = [part(tableRows + 1), part(2 * tableRows + 1)];
+          const [leaders, lists, sorted] = [0, 1, 2].map((i) => part(3 * tableRows + 1 + i * positions));
+          fill(kernels.gridFor(tableRows + 1), THREADS, 0, counts, tableRows + 1, 0);
           if (positions > 0)
             chunks[precision](
               [Math.ceil(positions / CHUNK)],
@@ -75,7 +75,7 @@ export function indexing(
                 tableRows,
               ],
             );
-          scanCounts([1], SCAN_THREADS, 0, counts, begins, tableRows);
+          placeLists([Math.ceil(tableRows / THREADS)], THREADS, 0, counts, begins, ends, taken, tableRows);
           if (positions > 0)
             placeLeaders(
               kernels.gridFor(positions),
@@ -87,7 +87,8 @@ export function indexing(
             kernels.gridForWarps(tableRows),
             THREADS,
             0,
-            ...[sums.address, begins, lists!, sorted!, addressOf(storage), tableRows, n, Number(accumulate)],
+            ...[sums.address, begins, ends, lists!, sorted!, addressOf(storage)],
+            ...[tableRows, n, Number(accumulate)],
           );
         }),
       );

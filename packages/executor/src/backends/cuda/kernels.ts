@@ -4,7 +4,9 @@ import { Allocator, cudaStorage, type CudaStorage } from './memory.js';
 
 /** Threads of a block, as in kernels/cuda/common.h. */
 export const THREADS = 256;
-const WARP = 32;
+export const WARP = 32;
+/** Most threads of a block of sumSlices in kernels/cuda/sums.h. */
+const SLICE_THREADS = 1024;
 /**
  * Blocks that sums are cut for, where their bits depend on how: enough for the largest devices, and the same on all of them,
  * so that results do not depend on the device.
@@ -37,6 +39,11 @@ export class Kernels {
   /** Blocks for `n` elements of a warp each. */
   gridForWarps(n: number): Grid {
     return [this.blocks(Math.ceil((n * WARP) / THREADS))];
+  }
+
+  /** Blocks and threads that add up slices of `n` sums. */
+  gridForSlices(n: number, slices: number): readonly [grid: Grid, threads: number] {
+    return [[this.blocks(Math.ceil(n / WARP))], Math.min(WARP * slices, SLICE_THREADS)];
   }
 
   /** As many blocks as are wanted, but no more than keep the device busy. */

@@ -1,44 +1,74 @@
-import type { Backend } from '../../backend.js';
-import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
+import type { Backend, Storage } from '../../backend.js';
+import { Kernels, precisionOf, THREADS } from './kernels.js';
 import { addressOf, scalar } from './memory.js';
 
-/** The passes of clipping and AdamW. */
+/** Most tensors of a launch, and elements of a block; as in kernels/cuda/optimizer.cu. */
+const TABLE = 64;
+const CHUNK = 16_384;
+/** Members of Table there. */
+const tableOf = (pointers: number): string => `(i${`ii${'p'.repeat(pointers)}`.repeat(TABLE)})`;
+
+/** The passes of clipping and AdamW, each over many tensors at once. */
 export function optimizer(kernels: Kernels): Pick<Backend, 'sumOfSquares' | 'scaleToNorm' | 'adamW'> {
-  const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', 'pip');
+  const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', `${tableOf(1)}p`);
   const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pip');
-  const scaleToNorm = kernels.precisions('optimizer', 'scaleToNorm', 'pipd');
-  const adamW = kernels.precisions('optimizer', 'adamW', 'ppppiddddddpp');
+  const scaleToNorm = kernels.precisions('optimizer', 'scaleToNorm', `${tableOf(1)}pd`);
+  const adamW = kernels.precisions('optimizer', 'adamW', `${tableOf(4)}ddddddpp`);
   return {
-    sumOfSquares: (x, total) => {
-      const { length } = x;
-      if (length === 0) return;
-      const blocks = Math.min(Math.ceil(length / (8 * THREADS)), PARALLEL);
-      kernels.withScratch('f64', blocks, ({ block: { address } }) => {
-        sumOfSquares[precisionOf(x)]([blocks], THREADS, 0, addressOf(x), length, address);
-        addToTotal([1], THREADS, 0, address, blocks, addressOf(total));
-      });
-    },
-    scaleToNorm: (x, total, maxNorm) => {
-      const { length } = x;
-      if (length === 0) return;
-      scaleToNorm[precisionOf(x)](
-        kernels.gridFor(length),
-        THREADS,
-        0,
-        ...[addressOf(x), length, addressOf(total), maxNorm],
-      );
-    },
-    adamW: ({ lr, beta1, beta2, eps, weightDecay, step }, parameter, gradient, m, v) => {
-      const { length } = parameter;
-      if (length === 0) return;
+    sumOfSquares: (xs, total) =>
+      eachTable(
+        xs.map((x) => [x]),
+        (precision, blocks, table) =>
+          kernels.withScratch('f64', blocks, ({ block: { address } }) => {
+            sumOfSquares[precision]([blocks], THREADS, 0, ...table, address);
+            addToTotal([1], THREADS, 0, address, blocks, addressOf(total));
+          }),
+      ),
+    scaleToNorm: (xs, total, maxNorm) =>
+      eachTable(
+        xs.map((x) => [x]),
+        (precision, blocks, table) =>
+          scaleToNorm[precision]([blocks], THREADS, 0, ...table, addressOf(total), maxNorm),
+      ),
+    adamW: ({ lr, beta1, beta2, eps, weightDecay, step }, parameters) => {
       const [[rate, rateAt], [count, countAt]] = [scalar(lr), scalar(step)];
-      adamW[precisionOf(parameter)](
-        kernels.gridFor(length),
-        THREADS,
-        0,
-        ...[addressOf(parameter), addressOf(gradient), addressOf(m), addressOf(v), length],
-        ...[beta1, beta2, weightDecay, rate, count, eps, rateAt, countAt],
+      eachTable(
+        parameters.map(({ parameter, gradient, m, v }) => [parameter, gradient, m, v]),
+        (precision, blocks, table) =>
+          adamW[precision](
+            [blocks],
+            THREADS,
+            0,
+            ...table,
+            ...[beta1, beta2, weightDecay, rate, count, eps, rateAt, countAt],
+          ),
       );
     },
   };
+}
+
+/** Calls `launch` with as many tables, and the blocks of each, as hold `tensors`, whose storages are of one length each. */
+function eachTable(
+  tensors: readonly (readonly [Storage, ...Storage[]])[],
+  launch: (precision: 'f32' | 'f64', blocks: number, table: readonly number[]) => void,
+): void {
+  for (const precision of ['f32', 'f64'] as const) {
+    const all = tensors
+      .filter(([{ length }]) => length > 0)
+      .filter(([first]) => precisionOf(first) === precision);
+    for (let from = 0; from < all.length; from += TABLE) {
+      const part = all.slice(from, from + TABLE);
+      const table = new Array<number>(1 + TABLE * (2 + part[0]!.length)).fill(0);
+      table[0] = part.length;
+      let blocks = 0;
+      part.forEach((storages, i) => {
+        const { length } = storages[0];
+        [blocks, length, ...storages.map(addressOf)].forEach((word, w, { length: words }) => {
+          table[1 + i * words + w] = word;
+        });
+        blocks += Math.ceil(length / CHUNK);
+      });
+      launch(precision, blocks, table);
+    }
+  }
 }

@@ -5,7 +5,7 @@ import type { Launch } from './device.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
 import { addressOf, seedArguments } from './memory.js';
 import { matmulPrecision } from './precision.js';
-import type { rows } from './rows.js';
+import type { rowSums } from './sums.js';
 
 /** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */
 const MATMUL = '(iiiiiiiiii)ppp(pppddddpi)p';
@@ -47,7 +47,7 @@ const NOTHING_MORE: Epilogue = {
 /** Matrix products and linear layers. */
 export function products(
   kernels: Kernels,
-  { addRows }: Pick<ReturnType<typeof rows>, 'addRows'>,
+  { addColumns, addRows }: ReturnType<typeof rowSums>,
 ): Pick<Backend, 'matmul' | 'linear' | 'linearBackward'> {
   const { device } = kernels;
   const small = kernels.precisions('matmul', 'matmul64', MATMUL);
@@ -63,7 +63,7 @@ export function products(
     tf32: device.kernel('matmul_warpgroup', 'warpgroupTf32_f32', MATMUL),
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
-  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'pppiidddp');
+  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'ppppiiidddp');
 
   function multiply(spec: MatmulSpec, a: Storage, b: Storage, y: Storage, more: Epilogue): void {
     const { batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC } = spec;
@@ -200,16 +200,19 @@ export function products(
         },
       ),
     linearBackward: ({ m, n, activation, dropout, seed }, gradY, preactivation, gradSum, gradBias) => {
-      if (gradSum && m * n > 0)
-        linearBackward[precisionOf(gradY)](
-          kernels.gridFor(m * n),
-          THREADS,
-          0,
-          ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), m * n],
-          ...[activationKind(activation), dropout],
-          ...seedArguments(seed),
+      const precision = precisionOf(gradY);
+      if (gradSum)
+        addColumns(precision, m, n, gradBias, (grid, partial) =>
+          linearBackward[precision](
+            grid,
+            THREADS,
+            0,
+            ...[addressOf(gradY), addressOf(preactivation), addressOf(gradSum), partial, m, n],
+            ...[activationKind(activation), dropout],
+            ...seedArguments(seed),
+          ),
         );
-      if (gradBias) addRows(gradSum ?? gradY, null, m, n, gradBias);
+      else if (gradBias) addRows(gradY, null, m, n, gradBias);
     },
   };
 }

@@ -1,32 +1,34 @@
 import type { Backend } from '../../backend.js';
-import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
+import { Kernels, PARALLEL, precisionOf, THREADS, WARP } from './kernels.js';
 import { addressOf } from './memory.js';
+import type { rowSums } from './sums.js';
 
 /** Longer rows are a block's, others a warp's. */
 const LONGEST_OF_WARP = 1024;
-/** Columns of a block of sumRows, and the fewest rows of a slice. */
-const COLUMNS = 32;
-const ROWS_OF_SLICE = 64;
+/** Numbers of a row that a thread of layerNorm holds, and rows that a block of warps has at once. */
+const HELD = 8;
+const WARPS = THREADS / WARP;
 
 /** Softmax and what is made of it, and layer normalisation. */
 export function rows(
   kernels: Kernels,
+  { addSlices, addRows }: ReturnType<typeof rowSums>,
 ): Pick<
   Backend,
   'softmax' | 'softmaxBackward' | 'crossEntropy' | 'crossEntropyBackward' | 'layerNorm' | 'layerNormBackward'
-> & { addRows: ReturnType<typeof rowSums> } {
+> {
   const softmax = kernels.precisions('rows', 'softmax', 'ppiiii');
   const softmaxBackward = kernels.precisions('rows', 'softmaxBackward', 'pppiiiii');
   const crossEntropy = kernels.precisions('rows', 'crossEntropy', 'ppppiii');
   const crossEntropyBackward = kernels.precisions('rows', 'crossEntropyBackward', 'pppppiiii');
   const layerNorm = kernels.precisions('rows', 'layerNorm', 'pppppiidi');
-  const layerNormBackward = kernels.precisions('rows', 'layerNormBackward', 'pppppiiii');
-  const addRows = rowSums(kernels);
+  const layerNormLong = kernels.precisions('rows', 'layerNormLong', 'pppppiid');
+  const layerNormBackward = kernels.precisions('rows', 'layerNormBackward', 'ppppppiiii');
+  const layerNormLongBackward = kernels.precisions('rows', 'layerNormLongBackward', 'pppppiii');
   const grid = (count: number, n: number) =>
     n > LONGEST_OF_WARP ? ([kernels.blocks(count)] as const) : kernels.gridForWarps(count);
   const wide = (n: number): number => Number(n > LONGEST_OF_WARP);
   return {
-    addRows,
     softmax: (x, y, n, log) => {
       const count = x.length / n;
       if (x.length === 0) return;
@@ -78,60 +80,51 @@ export function rows(
     layerNorm: (x, weight, bias, y, stats, n, eps) => {
       const count = x.length / n;
       if (x.length === 0) return;
-      layerNorm[precisionOf(x)](
-        grid(count, n),
-        THREADS,
-        0,
-        ...[
-          addressOf(x),
-          addressOf(weight),
-          addressOf(bias),
-          addressOf(y),
-          addressOf(stats),
-          count,
-          n,
-          eps,
-          wide(n),
-        ],
-      );
+      const args = [
+        ...[addressOf(x), addressOf(weight), addressOf(bias), addressOf(y), addressOf(stats)],
+        ...[count, n, eps],
+      ];
+      const precision = precisionOf(x);
+      if (n > HELD * THREADS) layerNormLong[precision]([kernels.blocks(count)], THREADS, 0, ...args);
+      else {
+        const isWide = n > HELD * WARP;
+        const on = isWide ? ([kernels.blocks(count)] as const) : kernels.gridForWarps(count);
+        layerNorm[precision](on, THREADS, 0, ...args, Number(isWide));
+      }
     },
     layerNormBackward: (x, weight, stats, gradY, gradX, gradWeight, gradBias, n) => {
       const count = x.length / n;
-      if (gradX && count > 0)
-        layerNormBackward[precisionOf(x)](
-          grid(count, n),
+      const precision = precisionOf(x);
+      const from = [addressOf(x), addressOf(weight), addressOf(stats), addressOf(gradY)];
+      const to = [addressOf(gradX?.storage ?? null)];
+      const accumulate = Number(gradX?.accumulate ?? false);
+      if (n > HELD * THREADS) {
+        if (gradX && count > 0)
+          layerNormLongBackward[precision](
+            [kernels.blocks(count)],
+            THREADS,
+            0,
+            ...[...from, ...to, count, n, accumulate],
+          );
+        if (gradWeight) addRows(gradY, { x, stats }, count, n, gradWeight);
+        if (gradBias) addRows(gradY, null, count, n, gradBias);
+        return;
+      }
+      const isWide = n > HELD * WARP;
+      const blocks = Math.max(1, Math.min(Math.ceil(count / (isWide ? 1 : WARPS)), PARALLEL));
+      const launch = (partial: number): void =>
+        layerNormBackward[precision](
+          [blocks],
           THREADS,
           0,
-          ...[addressOf(x), addressOf(weight), addressOf(stats), addressOf(gradY), addressOf(gradX.storage)],
-          ...[count, n, Number(gradX.accumulate), wide(n)],
+          ...[...from, ...to, partial, count, n, accumulate, Number(isWide)],
         );
-      if (gradWeight) addRows(gradY, { x, stats }, count, n, gradWeight);
-      if (gradBias) addRows(gradY, null, count, n, gradBias);
+      if (!gradWeight && !gradBias) return launch(0);
+      kernels.withScratch('f64', 2 * blocks * n, ({ block: { address } }) => {
+        launch(address);
+        if (gradWeight) addSlices(precision, address, blocks, n, gradWeight);
+        if (gradBias) addSlices(precision, address + 8 * blocks * n, blocks, n, gradBias);
+      });
     },
-  };
-}
-
-/** y (n) (+)= Σ over the rows of g, or of g times the normalised x. */
-function rowSums(kernels: Kernels) {
-  const sumRows = kernels.precisions('rows', 'sumRows', 'ppppii');
-  const addSlices = kernels.precisions('rows', 'addSlices', 'pipii');
-  return (
-    g: Parameters<Backend['cast']>[0],
-    normal: { x: Parameters<Backend['cast']>[0]; stats: Parameters<Backend['cast']>[0] } | null,
-    count: number,
-    n: number,
-    { storage, accumulate }: Parameters<Backend['cast']>[1],
-  ): void => {
-    if (n === 0) return;
-    const columns = Math.ceil(n / COLUMNS);
-    const wanted = Math.min(PARALLEL / columns, count / ROWS_OF_SLICE);
-    const slices = Math.max(1, Math.ceil(wanted));
-    const precision = precisionOf(g);
-    kernels.withScratch('f64', slices * n, ({ block: { address } }) => {
-      const [x, stats] = [addressOf(normal?.x ?? null), addressOf(normal?.stats ?? null)];
-      sumRows[precision]([columns, slices], THREADS, 0, addressOf(g), x, stats, address, count, n);
-      const to = [address, slices, addressOf(storage), n, Number(accumulate)];
-      addSlices[precision](kernels.gridFor(n), THREADS, 0, ...to);
-    });
   };
 }

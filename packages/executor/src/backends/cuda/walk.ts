@@ -13,6 +13,9 @@ export interface PackedWalk {
   readonly terms: number;
   /** Whether the terms lie closer together than the elements. */
   readonly termsAreNeighbours: boolean;
+  /** Whether elements, and terms, can be taken four at once along their innermost dimension. */
+  readonly elementsInFours: boolean;
+  readonly termsInFours: boolean;
 }
 
 interface Dimension {
@@ -22,11 +25,17 @@ interface Dimension {
 
 /**
  * Packs a walk, its dimensions as few as possible. `target`: the operand that receives sums, over those dimensions in which it
- * stands still; null: all are kept. `by`: the operand whose strides say which terms are neighbours.
+ * stands still; null: all are kept. `by`: the operand whose strides say which terms are neighbours. `aligned`: whether all begin
+ * at a multiple of four numbers.
  *
  * @throws {ExecutorError} `shape` where it has too many dimensions that cannot be merged
  */
-export function packWalk({ shape, strides }: StridedWalk, target: number | null, by = 0): PackedWalk {
+export function packWalk(
+  { shape, strides }: StridedWalk,
+  target: number | null,
+  by = 0,
+  aligned = true,
+): PackedWalk {
   const kept: Dimension[] = [];
   const summed: Dimension[] = [];
   for (let d = 0; d < shape.length; d++) {
@@ -53,12 +62,24 @@ export function packWalk({ shape, strides }: StridedWalk, target: number | null,
     of.forEach((stride, o) => (words[2 + (1 + o) * MAX_RANK + d] = stride));
   });
   const product = (list: readonly Dimension[]) => list.reduce((n, { size }) => n * size, 1);
+  // Operands go on by one along the dimension, from a multiple of four numbers on, or stand still.
+  const inFours = (of: Dimension | undefined): boolean =>
+    aligned &&
+    of !== undefined &&
+    of.size % 4 === 0 &&
+    of.strides.every(
+      (stride, o) =>
+        stride === 0 || (stride === 1 && all.every((other) => other === of || other.strides[o]! % 4 === 0)),
+    );
+  const last = kept.at(-1);
   const inner = (list: readonly Dimension[]) => Math.abs(list.at(-1)?.strides[by] ?? Infinity);
   return {
     words,
     elements: product(kept),
     terms: product(summed),
     termsAreNeighbours: inner(summed) < inner(kept),
+    elementsInFours: inFours(last) && (target === null || last!.strides[target] === 1),
+    termsInFours: inFours(summed.at(-1)),
   };
 }
 

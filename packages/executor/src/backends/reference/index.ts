@@ -90,10 +90,16 @@ export const reference: Backend = {
     attentionBackward(spec, dataOf(qkv), dataOf(y), dataOf(logSums), dataOf(gradY), into(gradQkv)),
   dropout: (x, y, p, seed) => dropout(dataOf(x), dataOf(y.storage), p, seed, y.accumulate),
 
-  sumOfSquares: (x, total) => sumOfSquares(dataOf(x), dataOf(total)),
-  scaleToNorm: (x, total, maxNorm) => scaleToNorm(dataOf(x), dataOf(total), maxNorm),
-  adamW: (spec, parameter, gradient, m, v) =>
-    adamW(spec, dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v)),
+  sumOfSquares: (xs, total) => {
+    for (const x of xs) sumOfSquares(dataOf(x), dataOf(total));
+  },
+  scaleToNorm: (xs, total, maxNorm) => {
+    for (const x of xs) scaleToNorm(dataOf(x), dataOf(total), maxNorm);
+  },
+  adamW: (spec, parameters) => {
+    for (const { parameter, gradient, m, v } of parameters)
+      adamW(spec, dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v));
+  },
 
   dag: (spec, fields, values) => dag(spec, mapFields(fields, dataOf), dataOf(values)),
   dagBackward: (spec, fields, upstream, values, gradients) =>
