@@ -71,6 +71,13 @@ __device__ T combineBlock(T x, T* shared) {
   return all;
 }
 
+/** Has L2 read a line of 128 bytes of global memory. */
+#ifdef DAG_EMULATED
+inline void prefetch(const void*) {}
+#else
+__device__ inline void prefetch(const void* line) { asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(line))); }
+#endif
+
 /** y = value, or what is there + value. */
 template <typename T>
 __device__ void put(T* y, int64_t i, T value, bool accumulate) {

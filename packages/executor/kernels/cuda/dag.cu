@@ -171,10 +171,8 @@ __device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool acc
 }
 
 #ifdef DAG_EMULATED
-inline void prefetch(const void*) {}
 inline int lowestBit(uint32_t word) { return __builtin_ctz(word); }
 #else
-__device__ inline void prefetch(const void* line) { asm volatile("prefetch.L2 [%0];" ::"l"(line)); }
 __device__ inline int lowestBit(uint32_t word) { return __ffs(word) - 1; }
 #endif
 

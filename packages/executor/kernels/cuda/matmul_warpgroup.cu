@@ -5,6 +5,8 @@
 #include "tensor_core.h"
 #include "warpgroup.h"
 
+#include <type_traits>
+
 namespace {
 
 /** Numbers along k of a panel, words of its rows, and pieces of 16 bytes of them. */
@@ -214,137 +216,145 @@ __device__ void matmulPanels(const Product& product, const uint32_t* a, const ui
 
 /**
  * A part of the rows of A or B in a stage, on its way through the registers of a warpgroup: of each thread eight fours of
- * the matrix, which make pieces of 16 bytes in shared memory.
+ * a matrix of rows × k or, INNER, k × rows, which make pieces of 16 bytes in shared memory.
  */
-template <typename Number>
+template <typename Number, bool INNER>
 struct Passing {
   static constexpr int PER_WORD = Number::PER_WORD, PART_ROWS = 128 / PER_WORD;
   /** Numbers of a piece. */
   static constexpr int PIECE = 4 * PER_WORD;
 
   Four<float> fours[8];
+  /** A bit for each of them that lies beyond the matrix. */
+  uint32_t missing;
 
-  /** k inner: a thread has pieces of rows that are 16 apart, neighbours the next ones of the row. */
-  __device__ static int row(int i) { return i * 16 + threadIdx.x % WARPGROUP / 8; }
-  __device__ static int piece() { return threadIdx.x % 8; }
   /**
-   * Else a thread has those of four rows, whose numbers lie together, and eight threads that write at a time four pieces of
-   * two such fours, which lie in different banks.
+   * Row and piece of a thread's unit i. k inner: of rows that are 16 apart, neighbours the next ones of the row. INNER: of
+   * four rows from there on, whose numbers lie together; eight threads that write at a time have four pieces of two such
+   * fours, which lie in different banks.
    */
   __device__ static int block(int i) { return warpOf() % 4 * (2 / PER_WORD) + i; }
-  __device__ static int firstRow(int i) { return block(i) / 2 * 32 + laneOf() / 4 * 4; }
-  __device__ static int pieceOf(int i) { return block(i) % 2 * 4 + laneOf() % 4; }
-
-  __device__ void load(const Part<float>& from, bool inner) {
-    constexpr int TILE = WORDS * PER_WORD;
-    if (from.hasWhole(inner ? TILE : PART_ROWS, inner ? PART_ROWS : TILE))
-      loadBy(inner, [&](int line, int i) { return from.wholeFour(line, i); });
-    else loadBy(inner, [&](int line, int i) { return from.four(line, i); });
+  __device__ static int row(int i) {
+    return INNER ? block(i) / 2 * 32 + laneOf() / 4 * 4 : i * 16 + threadIdx.x % WARPGROUP / 8;
   }
+  __device__ static int piece(int i) { return INNER ? block(i) % 2 * 4 + laneOf() % 4 : threadIdx.x % 8; }
 
-  template <typename Read>
-  __device__ void loadBy(bool inner, const Read& read) {
-    if (inner) {
+  /**
+   * So many rows and numbers of them, from `from` on, of a matrix whose lines have `length` numbers; WHOLE: all that there may
+   * be. What is not there is 0: instead of it the begin of the matrix is read, without a branch, so that nothing waits
+   * before all has been asked for.
+   */
+  template <bool WHOLE>
+  __device__ void load(const float* begin, const float* from, int64_t length, int rows, int numbers) {
+    from += INNER ? piece(0) * PIECE * length + row(0) : row(0) * length + piece(0) * PIECE;
+    const int down = INNER ? numbers - piece(0) * PIECE : rows - row(0);
+    const int along = INNER ? rows - row(0) : numbers - piece(0) * PIECE;
+    missing = 0;
+    int line = 0, column = 0;
 #pragma unroll
-      for (int i = 0; i < 8; i++) fours[i] = read(pieceOf(i / PIECE) * PIECE + i % PIECE, firstRow(i / PIECE));
-    } else {
-#pragma unroll
-      for (int i = 0; i < 8; i++) fours[i] = read(row(i / PER_WORD), piece() * PIECE + i % PER_WORD * 4);
+    for (int i = 0; i < 8; i++) {
+      const int lineOf = INNER ? i / PIECE * 16 + i % PIECE : i / PER_WORD * 16, columnOf = INNER ? 0 : i % PER_WORD * 4;
+      from += (lineOf - line) * length + (columnOf - column);
+      line = lineOf, column = columnOf;
+      stepByStep(from);
+      const bool isThere = WHOLE || (line < down && column < along);
+      missing |= isThere ? 0u : 1u << i;
+      fours[i] = loadGlobal(isThere ? from : begin);
     }
   }
 
-  __device__ void store(uint32_t* to, bool inner) const {
-    const auto write = [&](int row, int piece, const float(&x)[PIECE]) {
-      storeShared(to + row * WORDS + (piece ^ row % 8) * 4, Number::pack(x));
-    };
-    if (inner) {
+  __device__ void store(uint32_t* to) {
+    if (missing != 0) {
 #pragma unroll
-      for (int i = 0; i < 8 / PIECE; i++)
+      for (int i = 0; i < 8; i++)
+        if (missing >> i & 1) fours[i] = {};
+    }
 #pragma unroll
-        for (int r = 0; r < 4; r++) {
-          float x[PIECE];
+    for (int i = 0; i < 8 / PER_WORD; i++) {
+      const int unit = INNER ? i / 4 : i, down = INNER ? i % 4 : 0;
+      float x[PIECE];
 #pragma unroll
-          for (int j = 0; j < PIECE; j++) x[j] = fours[i * PIECE + j].at[r];
-          write(firstRow(i) + r, pieceOf(i), x);
-        }
-    } else {
-#pragma unroll
-      for (int i = 0; i < 8 / PER_WORD; i++) {
-        float x[PIECE];
-#pragma unroll
-        for (int j = 0; j < PIECE; j++) x[j] = fours[i * PER_WORD + j / 4].at[j % 4];
-        write(row(i), piece(), x);
-      }
+      for (int j = 0; j < PIECE; j++)
+        x[j] = INNER ? fours[unit * PIECE + j].at[down] : fours[unit * PER_WORD + j / 4].at[j % 4];
+      const int line = row(unit) + down;
+      storeShared(to + line * WORDS + (piece(unit) ^ line % 8) * 4, Number::pack(x));
     }
   }
 };
 
-/** What the last warpgroup does: it fills the stages with what it reads and rounds. */
-template <typename Number>
-__device__ void fillStages(Shared* shared, const Product& product, const float* a, const float* b) {
-  constexpr int PART_ROWS = Passing<Number>::PART_ROWS, PARTS_A = ROWS / PART_ROWS;
-  constexpr int PARTS = PARTS_A + COLUMNS / PART_ROWS, TILE = WORDS * Number::PER_WORD;
-  const int64_t works = worksOf(product);
-  const auto isInner = [&](int part) { return part < PARTS_A ? product.transposeA != 0 : product.transposeB == 0; };
+/** Tiles along k that L2 reads ahead. */
+constexpr int AHEAD = 2;
 
-  int64_t work = static_cast<int64_t>(blockIdx.x) - gridDim.x, left = 0, rows = 0, columns = 0;
-  Tiles::Along along{};
-  // To the next tile along k, where there is one.
-  const auto advance = [&] {
-    if (left > 1) {
-      left--;
-      along.next();
-      return true;
-    }
-    do {
-      work += gridDim.x;
-      if (work >= works) return false;
-      const Tiles tiles(product, ROWS, COLUMNS, TILE, work);
-      left = tiles.end - tiles.begin, rows = tiles.rows, columns = tiles.columns;
-      along = tiles.first();
-    } while (left == 0);
-    return true;
-  };
-
-  int next = 0, stored = 0;
-  const auto load = [&](Passing<Number>& passing) {
-    if (next == 0 && !advance()) return false;
-    const bool ofA = next < PARTS_A, inner = isInner(next);
-    const float* const from = ofA ? a + along.matrix * product.strideA : b + along.matrix * product.strideB;
-    const int64_t first = ofA ? rows + next * PART_ROWS : columns + (next - PARTS_A) * PART_ROWS;
-    passing.load(Part<float>(from, ofA ? product.m : product.n, product.k, inner, first, along.tile * TILE), inner);
-    next = next + 1 < PARTS ? next + 1 : 0;
-    return true;
-  };
-  Stage stage;
-  const auto store = [&](const Passing<Number>& passing) {
-    // The first time it is free: the phase before the first one counts as ended.
-    if (stored == 0) waitFor(&shared->free[stage.index], stage.parity ^ 1);
-    uint32_t* const to = stored < PARTS_A ? shared->a[stage.index] + stored * PART_ROWS * WORDS
-                                          : shared->b[stage.index] + (stored - PARTS_A) * PART_ROWS * WORDS;
-    passing.store(to, isInner(stored));
-    if (++stored < PARTS) return;
-    stored = 0;
-    showWrites();
-    __syncwarp();
-    if (laneOf() == 0) arrive(&shared->full[stage.index]);
-    stage.next();
-  };
-
-  // While one goes to shared memory two others are on their way.
-  Passing<Number> passing[3];
-  bool loaded[3] = {};
-  do {
+/** Has L2 read so many rows, up to MOST, of so many numbers along k, up to TILE: a thread a line of 128 bytes. */
+template <bool INNER, int MOST, int TILE>
+__device__ void prefetchLines(const float* from, int64_t length, int rows, int numbers) {
+  constexpr int LINE = 128 / sizeof(float), PER_LINE = (INNER ? MOST : TILE) / LINE, LINES = INNER ? TILE : MOST;
 #pragma unroll
-    for (int i = 0; i < 3; i++) {
-      loaded[(i + 2) % 3] = load(passing[(i + 2) % 3]);
-      if (loaded[i]) store(passing[i]);
+  for (int i = 0; i < LINES * PER_LINE; i += WARPGROUP) {
+    const int at = i + threadIdx.x % WARPGROUP, down = at / PER_LINE, along = at % PER_LINE * LINE;
+    if (down < (INNER ? numbers : rows) && along < (INNER ? rows : numbers)) prefetch(from + down * length + along);
+  }
+}
+
+/** What the last warpgroup does: it fills the stages with what it reads and rounds. */
+template <typename Number, bool INNER_A, bool INNER_B>
+__device__ void fillStages(Shared* shared, const Product& product, const float* a, const float* b) {
+  using OfA = Passing<Number, INNER_A>;
+  using OfB = Passing<Number, INNER_B>;
+  constexpr int PART = OfA::PART_ROWS, PARTS_A = ROWS / PART, PARTS_B = COLUMNS / PART, TILE = WORDS * Number::PER_WORD;
+  const int64_t works = worksOf(product), m = product.m, n = product.n, k = product.k;
+  /** Numbers of a line, and from a row to the next one, and from a number of a row to the next one. */
+  const int64_t lengthA = INNER_A ? m : k, downA = INNER_A ? 1 : k, alongA = INNER_A ? m : 1;
+  const int64_t lengthB = INNER_B ? n : k, downB = INNER_B ? 1 : k, alongB = INNER_B ? n : 1;
+  const auto atMost = [](int64_t count, int most) { return static_cast<int>(count < most ? count : most); };
+  Stage stage;
+  for (int64_t work = blockIdx.x; work < works; work += gridDim.x) {
+    const Tiles tiles(product, ROWS, COLUMNS, TILE, work);
+    auto along = tiles.first();
+    const int rowsA = atMost(m - tiles.rows, ROWS), rowsB = atMost(n - tiles.columns, COLUMNS);
+    for (int64_t t = tiles.begin; t < tiles.end; t++, along.next(), stage.next()) {
+      const int64_t k0 = along.tile * TILE;
+      const int numbers = atMost(k - k0, TILE);
+      const float* const fromA = a + along.matrix * product.strideA + tiles.rows * downA + k0 * alongA;
+      const float* const fromB = b + along.matrix * product.strideB + tiles.columns * downB + k0 * alongB;
+      const bool isWhole = rowsA == ROWS && rowsB == COLUMNS && numbers == TILE;
+      if (t + AHEAD < tiles.end && along.tile + AHEAD < along.perMatrix) {
+        const int ahead = atMost(k - k0 - AHEAD * TILE, TILE);
+        prefetchLines<INNER_A, ROWS, TILE>(fromA + AHEAD * TILE * alongA, lengthA, rowsA, ahead);
+        prefetchLines<INNER_B, COLUMNS, TILE>(fromB + AHEAD * TILE * alongB, lengthB, rowsB, ahead);
+      }
+      // As many parts are on their way as there are registers for.
+#pragma unroll 1
+      for (int part = 0; part < PARTS_A; part++) {
+        OfA ofA;
+        OfB ofB[2];
+        const auto load = [&](auto whole) {
+          constexpr bool WHOLE = decltype(whole)::value;
+          ofA.template load<WHOLE>(a, fromA + part * PART * downA, lengthA, rowsA - part * PART, numbers);
+#pragma unroll
+          for (int i = 0; i < 2; i++) {
+            const int row = (part * 2 + i) * PART;
+            ofB[i].template load<WHOLE>(b, fromB + row * downB, lengthB, rowsB - row, numbers);
+          }
+        };
+        if (isWhole) load(std::true_type());
+        else load(std::false_type());
+        // The first time it is free: the phase before the first one counts as ended.
+        if (part == 0) waitFor(&shared->free[stage.index], stage.parity ^ 1);
+        ofA.store(shared->a[stage.index] + part * PART * WORDS);
+#pragma unroll
+        for (int i = 0; i < 2; i++) ofB[i].store(shared->b[stage.index] + (part * 2 + i) * PART * WORDS);
+      }
+      static_assert(PARTS_B == 2 * PARTS_A, "parts of B go with those of A");
+      showWrites();
+      __syncwarp();
+      if (laneOf() == 0) arrive(&shared->full[stage.index]);
     }
-  } while (loaded[0]);
+  }
 }
 
 /** Registers of a thread that fills stages. */
-constexpr int PASSING = 136;
+constexpr int PASSING = 152;
 
 template <typename Number>
 __device__ void matmulWarpgroup(const Product& product, const float* a, const float* b, float* y,
@@ -356,7 +366,11 @@ __device__ void matmulWarpgroup(const Product& product, const float* a, const fl
     multiplyStages<Number>(shared, product, y, epilogue, partial);
   } else {
     giveRegisters<PASSING>();
-    fillStages<Number>(shared, product, a, b);
+    if (product.transposeA != 0)
+      if (product.transposeB != 0) fillStages<Number, true, false>(shared, product, a, b);
+      else fillStages<Number, true, true>(shared, product, a, b);
+    else if (product.transposeB != 0) fillStages<Number, false, false>(shared, product, a, b);
+    else fillStages<Number, false, true>(shared, product, a, b);
   }
 }
 

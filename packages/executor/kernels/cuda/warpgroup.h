@@ -16,6 +16,8 @@ constexpr int WARPGROUP_SUMS = WARPGROUP_ROWS * WARPGROUP_COLUMNS / WARPGROUP;
 namespace {
 
 inline void storeShared(uint32_t* to, const Four<uint32_t>& four) { storeFour(to, four); }
+inline void stepByStep(const float*) {}
+inline Four<float> loadGlobal(const float* from) { return *reinterpret_cast<const Four<float>*>(from); }
 
 }  // namespace
 #else
@@ -75,6 +77,18 @@ __device__ inline void takeRegisters() {
 template <int REGISTERS>
 __device__ inline void giveRegisters() {
   DAG_WARPGROUP_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+
+/** Keeps a compiler from working out all addresses before the first read: there are no registers for them. */
+__device__ inline void stepByStep(const float*& address) { asm volatile("" : "+l"(address)); }
+
+/** Reads 16 bytes of global memory, of which nothing else may be known after `stepByStep`. */
+__device__ inline Four<float> loadGlobal(const float* from) {
+  Four<float> four;
+  asm volatile("ld.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(four.at[0]), "=f"(four.at[1]), "=f"(four.at[2]), "=f"(four.at[3])
+               : "l"(__cvta_generic_to_global(from)));
+  return four;
 }
 
 /** Writes 16 bytes, which a compiler may else make word by word. */

@@ -71,7 +71,8 @@ export function products(
     const precision = precisionOf(y);
     const matrices = strideC === 0 ? 1 : batch;
     const rounded = precision === 'f32' ? roundedTo() : null;
-    const byWarpgroups = rounded !== null && device.capability === 90;
+    const inPanels = rounded === 'bf16' && device.capability === 90 && matrices === 1 && suitsPanels(spec);
+    const byWarpgroups = inPanels || (rounded !== null && device.capability === 90 && isAligned(spec, a, b));
     // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
     // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
     const cut = byWarpgroups ? PANELS : TILES;
@@ -105,7 +106,7 @@ export function products(
           const grid = Math.min(blocks(PANELS.rows, PANELS.columns) * slices, device.multiprocessors);
           kernel([grid], WARPGROUPS.threads, WARPGROUPS.shared, ...product, a, b, ...rest);
         };
-        if (rounded === 'bf16' && matrices === 1 && suitsPanels(spec))
+        if (inPanels)
           return withPanels(spec, a, b, (panelsA, panelsB) => launchOne(panels, panelsA, panelsB));
         return launchOne(warpgroups[rounded], addressOf(a), addressOf(b));
       }
@@ -127,6 +128,13 @@ export function products(
   /** Whether they gain more than it takes to lay out what they multiply. */
   const suitsPanels = ({ batch, m, n, k }: MatmulSpec): boolean =>
     (m * n) / (m + n) >= 512 && batch * k >= 256;
+
+  /** Whether all lines of both matrices begin at a multiple of 16 bytes. */
+  function isAligned(spec: MatmulSpec, a: Storage, b: Storage): boolean {
+    const { m, n, k, transposeA, transposeB, strideA, strideB } = spec;
+    const lengths = [transposeA ? m : k, transposeB ? k : n, strideA, strideB];
+    return lengths.every((length) => length % 4 === 0) && (addressOf(a) | addressOf(b)) % 16 === 0;
+  }
 
   /** Both matrices rounded to bf16 and laid out for warpgroups, for the time of `use`. */
   function withPanels(
