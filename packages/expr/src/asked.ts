@@ -30,14 +30,13 @@ const FULL_STOP = /(?<=[\w)])\.\s*$/;
 
 /**
  * A text as predictors read it: `asTyped`, with one blank where there are several or other white space, without the point
- * that ends a sentence, and words in lower case, but for the first letter of a question as "What is …": words of numbers are
+ * that ends a sentence, and words in lower case, but for the first letter of a question, "What is …": words of numbers are
  * whole tokens of GPT-2 in lower case alone.
  */
 export function asRead(text: string): string {
   const said = text.replace(/\s+/g, ' ').replace(FULL_STOP, '');
-  const kept = OPENING.test(said) ? said.search(/\S/) + 1 : 0;
-  const rest = said.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return asTyped(said.slice(0, kept) + rest);
+  const words = said.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return asTyped(OPENING.test(said) ? words.replace(/[a-z]/, (letter) => letter.toUpperCase()) : words);
 }
 
 /**

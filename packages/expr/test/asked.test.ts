@@ -19,6 +19,7 @@ describe('asRead', () => {
     ['2.5  *\t(3 +\n 4)', '2.5 * (3 + 4)'],
     ['Calculate 2 + 3.5. ', 'Calculate 2 + 3.5'],
     ['It is (2 + 3).', 'it is (2 + 3)'],
+    ['what is 2 + 3?', 'What is 2 + 3?'],
     ['whatever IS', 'whatever is'],
     ['2.5 * (3 + 4)', '2.5 * (3 + 4)'],
   ])('reads %j', (text, read) => {
