@@ -1,6 +1,7 @@
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
+import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
 import type { Limits } from './scan.js';
 import { fromWords } from './words.js';
@@ -29,12 +30,12 @@ export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (s
 const FULL_STOP = /(?<=[\w)])\.\s*$/;
 
 /**
- * A text as predictors read it: `asTyped`, with one blank where there are several or other white space, without the point
- * that ends a sentence, and words in lower case, but for the first letter of a question, "What is …": words of numbers are
- * whole tokens of GPT-2 in lower case alone.
+ * A text as predictors read it: `asTyped`, with numbers that are words of their own in digits ("twelve" is `12`), one blank
+ * where there are several or other white space, without the point that ends a sentence, and words in lower case, but for the
+ * first letter of a question, "What is …": words of numbers are whole tokens of GPT-2 in lower case alone.
  */
 export function asRead(text: string): string {
-  const said = text.replace(/\s+/g, ' ').replace(FULL_STOP, '');
+  const said = withNumerals(text).replace(/\s+/g, ' ').replace(FULL_STOP, '');
   const words = said.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   return asTyped(OPENING.test(said) ? words.replace(/[a-z]/, (letter) => letter.toUpperCase()) : words);
 }
@@ -69,13 +70,13 @@ export function isOpening(text: string): boolean {
 
 /**
  * The expression that a text asks for, in symbols or in words, as a question or not: \`2.5 * 3\`, \`2.5 × 3 =\`,
- * "two point five times three", "What is 2.5 times (3 plus 4)?". It understands what models are trained on.
+ * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It understands what models are trained on.
  *
  * @throws ExprError as \`parse\` and \`fromWords\`, with positions in \`text\`.
  */
 export function fromText(text: string, limits: Limits = {}): Expr {
   if (typeof text !== 'string') return parse(text, limits);
-  const asked = askedFor(text);
+  const asked = askedFor(withNumerals(text, true));
   if (!isClosing(text, asked.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', asked.length);
   return isWords(asked) ? fromWords(asked, limits) : parse(asked, limits);

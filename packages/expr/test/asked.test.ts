@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ExprError, asRead, asTyped, fromText, isQuestion } from '../src/index.js';
+import { ExprError, asRead, asTyped, evaluate, fromText, isQuestion } from '../src/index.js';
 
 function outcome(text: string): unknown {
   try {
@@ -20,6 +20,9 @@ describe('asRead', () => {
     ['Calculate 2 + 3.5. ', 'Calculate 2 + 3.5'],
     ['It is (2 + 3).', 'it is (2 + 3)'],
     ['what is 2 + 3?', 'What is 2 + 3?'],
+    ['twenty-three plus two point five', '23 plus 2.5'],
+    ['What is 1,234,567 times one hundred and five?', 'What is 1234567 times 105?'],
+    ['two point five times open three plus four close', 'two point five times open three plus four close'],
     ['whatever IS', 'whatever is'],
     ['2.5 * (3 + 4)', '2.5 * (3 + 4)'],
   ])('reads %j', (text, read) => {
@@ -42,6 +45,86 @@ describe('asRead', () => {
         expect(outcome(read)).toEqual(outcome(text));
       }),
       { numRuns: 500 },
+    );
+  });
+});
+
+describe('numbers that are words of their own', () => {
+  const UNITS =
+    'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(
+      ' ',
+    );
+  const TENS = '- - twenty thirty forty fifty sixty seventy eighty ninety'.split(' ');
+  /** The ways to say a number below 10¹². */
+  function cardinal(n: number, and: string, dash: string): string {
+    const larger = [
+      [1e9, 'billion'],
+      [1e6, 'million'],
+      [1e3, 'thousand'],
+      [100, 'hundred'],
+    ] as const;
+    for (const [scale, word] of larger) {
+      if (n < scale) continue;
+      const rest = n % scale;
+      const head = `${cardinal(Math.floor(n / scale), and, dash)} ${word}`;
+      if (rest === 0) return head;
+      return `${head} ${scale === 100 || rest < 100 ? and : ''}${cardinal(rest, and, dash)}`;
+    }
+    if (n < 20) return UNITS[n]!;
+    return n % 10 === 0 ? TENS[n / 10]! : `${TENS[Math.floor(n / 10)]!}${dash}${UNITS[n % 10]!}`;
+  }
+
+  it('are understood, with decimals and operators around them', () => {
+    const number = fc.oneof(fc.nat(30), fc.nat(2000), fc.nat(999_999_999_999));
+    fc.assert(
+      fc.property(
+        number,
+        number,
+        fc.constantFrom('', 'and '),
+        fc.constantFrom('-', ' '),
+        fc.stringMatching(/^\d{1,6}$/),
+        (a, b, and, dash, decimals) => {
+          const point = Array.from(decimals, (digit) => UNITS[Number(digit)]!).join(' ');
+          // One of them is always a word of its own.
+          const text = `What is ${cardinal(a, and, dash)} point ${point} times (${cardinal(b, and, dash)} plus twelve)?`;
+          expect(evaluate(fromText(text))).toBe(Number(`${a}.${decimals}`) * (b + 12));
+          expect(evaluate(fromText(asRead(text)))).toBe(Number(`${a}.${decimals}`) * (b + 12));
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  it.each([
+    ['a hundred over twenty', 5],
+    ['TWELVE plus five', 17],
+    ['nineteen minus negative one two', 31],
+    ['1,000 - 1', 999],
+    ['1,234.5 + 1,000,000', 1_001_234.5],
+    ['two thousand', 2000],
+  ])('%s is %d', (text, value) => {
+    expect(evaluate(fromText(text))).toBe(value);
+  });
+
+  it.each([
+    ['nineteen ninety', ['syntax', 9]],
+    ['twelve five', ['syntax', 7]],
+    ['two thousand three million', ['unsupported', 4]],
+    ['1,23 + 5', ['unsupported', 1]],
+    ['12 + 1,000,00', ['unsupported', 6]],
+  ])('%j is an error: %j', (text, error) => {
+    expect(outcome(text)).toEqual(error);
+  });
+
+  it('leave everything else where it was', () => {
+    const word = fc.constantFrom(
+      ...'twelve|twenty|hundred|a|and|million|five|point|plus|-|1,000|x|(|)|?'.split('|'),
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 10 }), (words) => {
+        const result = outcome(words.join(' '));
+        if (Array.isArray(result)) expect(result[1]).toBeLessThanOrEqual(words.join(' ').length);
+      }),
     );
   });
 });

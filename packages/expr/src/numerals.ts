@@ -1,0 +1,85 @@
+const UNITS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+const TEENS = [
+  ...['ten', 'eleven', 'twelve', 'thirteen', 'fourteen'],
+  ...['fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen'],
+];
+const TENS = ['twenty', 'thirty', 'forty', 'fifty', 'sixty', 'seventy', 'eighty', 'ninety'];
+const SCALES = ['thousand', 'million', 'billion'];
+
+/** What each word of a number is worth. */
+const VALUES = new Map<string, number>([
+  ['a', 1],
+  ...[...UNITS, ...TEENS].map((word, i) => [word, i] as const),
+  ...TENS.map((word, i) => [word, 10 * (i + 2)] as const),
+  ['hundred', 100],
+  ...SCALES.map((word, i) => [word, 1000 ** (i + 1)] as const),
+]);
+
+const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
+const DIGIT = anyOf(UNITS);
+const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(UNITS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
+const AND = '\\s+(?:and\\s+)?';
+const BELOW_THOUSAND = `(?:(?:a|${DIGIT})\\s+hundred(?:${AND}${BELOW_HUNDRED})?|${BELOW_HUNDRED})`;
+const CARDINAL = new RegExp(
+  `\\b(?:(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)})(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?\\b|\\b${BELOW_THOUSAND}\\b`,
+  'gi',
+);
+/** Most texts have none of these, and are left as they are. */
+const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'), 'i');
+/** A number that is said digit by digit, or has such decimals. */
+const SAID = new RegExp(
+  `\\b(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?\\b`,
+  'gi',
+);
+const GROUPED = /(?<![\d.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])/g;
+
+/**
+ * A text with its numbers in digits, where one of them is a word of its own: "twenty-three plus five" is "23 + 5" but for
+ * the operator, and "1,234" is "1234". Texts in which all numbers are said digit by digit, as by `toWords`, stay.
+ *
+ * @param inPlace Whether blanks follow the digits, so that everything else stays where it was.
+ */
+export function withNumerals(text: string, inPlace = false): string {
+  const filled = (digits: string, phrase: string): string =>
+    inPlace ? digits.padEnd(phrase.length) : digits;
+  const ungrouped = text.replace(GROUPED, (number) => filled(number.replaceAll(',', ''), number));
+  if (!OWN_WORD.test(ungrouped)) return ungrouped;
+  let found = false;
+  const cardinals = ungrouped.replace(CARDINAL, (phrase) => {
+    const value = valueOf(phrase);
+    if (value === null) return phrase;
+    found = true;
+    return filled(String(value), phrase);
+  });
+  return found ? cardinals.replace(SAID, (said) => filled(digitsOf(said), said)) : ungrouped;
+}
+
+/** What a phrase of CARDINAL is; null where it is a digit, or its scales do not fall. */
+function valueOf(phrase: string): number | null {
+  const words = phrase.toLowerCase().match(/[a-z]+/g)!;
+  if (words.length === 1 && UNITS.includes(words[0]!)) return null;
+  let all = 0;
+  let below = 0;
+  let last = Infinity;
+  for (const word of words) {
+    const value = VALUES.get(word);
+    if (value === undefined) continue;
+    if (value < 100) below += value;
+    else if (value === 100) below *= 100;
+    else {
+      if (value >= last) return null;
+      all += below * value;
+      below = 0;
+      last = value;
+    }
+  }
+  return all + below;
+}
+
+function digitsOf(said: string): string {
+  const digits = said
+    .toLowerCase()
+    .split(/\s+/)
+    .map((word) => (word === 'point' ? '.' : UNITS.includes(word) ? UNITS.indexOf(word) : word));
+  return digits.join('');
+}
