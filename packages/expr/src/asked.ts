@@ -26,18 +26,27 @@ const KEYS = new Map([
 /** A text with × · ÷ − as * / -. */
 export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
 
-/** The point that ends a sentence. */
-const FULL_STOP = /(?<=[\w)])\.\s*$/;
-
 /**
- * A text as predictors read it: `asTyped`, with numbers that are words of their own in digits ("twelve" is `12`), one blank
- * where there are several or other white space, without the point that ends a sentence, and words in lower case, but for the
- * first letter of a question, "What is …": words of numbers are whole tokens of GPT-2 in lower case alone.
+ * A text as predictors read it: `asTyped`, with words in lower case, but for the first letter of a question as "What is …".
+ * Words of numbers are whole tokens of GPT-2 in lower case alone. The length stays.
  */
 export function asRead(text: string): string {
-  const said = withNumerals(text).replace(/\s+/g, ' ').replace(FULL_STOP, '');
-  const words = said.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return asTyped(OPENING.test(said) ? words.replace(/[a-z]/, (letter) => letter.toUpperCase()) : words);
+  const kept = OPENING.test(text) ? text.search(/\S/) + 1 : 0;
+  const rest = text.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return asTyped(text.slice(0, kept) + rest);
+}
+
+/** The point that ends a sentence. */
+const FULL_STOP = /(?<=[\w)])\.$/;
+
+/**
+ * A whole text in the way that most are written: with numbers that are words of their own in digits ("twelve" is `12`, "1,000"
+ * is `1000`), one blank where there are several or other white space and none around it, a capital where it asks, and without
+ * the point that ends a sentence. It says the same.
+ */
+export function tidied(text: string): string {
+  const plain = withNumerals(text).trim().replace(/\s+/g, ' ').replace(FULL_STOP, '');
+  return OPENING.test(plain) ? plain[0]!.toUpperCase() + plain.slice(1) : plain;
 }
 
 /**

@@ -1,4 +1,4 @@
-export { asRead, asTyped, fromText, isQuestion } from './asked.js';
+export { asRead, asTyped, fromText, isQuestion, tidied } from './asked.js';
 export { formatValue } from './decimal.js';
 export { ExprError, type ExprErrorCode } from './error.js';
 export { evaluate } from './evaluate.js';

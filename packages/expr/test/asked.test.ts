@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ExprError, asRead, asTyped, evaluate, fromText, isQuestion } from '../src/index.js';
+import { ExprError, asRead, asTyped, evaluate, fromText, isQuestion, tidied } from '../src/index.js';
 
 function outcome(text: string): unknown {
   try {
@@ -11,38 +11,61 @@ function outcome(text: string): unknown {
   }
 }
 
+const piece = fc.constantFrom(
+  ...'What is|HOW MUCH IS|Two|POINT|Plus|−|×|(|)|7.5|Negative|over|?|=|İ|'.split('|'),
+);
+
 describe('asRead', () => {
   it.each([
     ['Minus FIVE Times two', 'minus five times two'],
     ['WHAT IS 2 × Three?', 'What is 2 * three?'],
-    ["  What's Two − 3", " What's two - 3"],
-    ['2.5  *\t(3 +\n 4)', '2.5 * (3 + 4)'],
-    ['Calculate 2 + 3.5. ', 'Calculate 2 + 3.5'],
-    ['It is (2 + 3).', 'it is (2 + 3)'],
-    ['what is 2 + 3?', 'What is 2 + 3?'],
-    ['twenty-three plus two point five', '23 plus 2.5'],
-    ['What is 1,234,567 times one hundred and five?', 'What is 1234567 times 105?'],
-    ['two point five times open three plus four close', 'two point five times open three plus four close'],
+    ["  What's Two − 3", "  What's two - 3"],
     ['whatever IS', 'whatever is'],
     ['2.5 * (3 + 4)', '2.5 * (3 + 4)'],
   ])('reads %j', (text, read) => {
     expect(asRead(text)).toBe(read);
   });
 
-  it('keeps what a text of words asks for', () => {
-    const piece = fc.constantFrom(
-      ...'What is|HOW MUCH IS|Two|POINT|Plus|−|×|(|)|7.5|Negative|over|?|=|İ|'.split('|'),
+  it('keeps the length, and what a text of words asks for', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const text = pieces.join(' ');
+        expect(asRead(text)).toHaveLength(text.length);
+        expect(asRead(asRead(text))).toBe(asRead(text));
+        expect(asRead(text).toLowerCase()).toBe(asTyped(text).toLowerCase());
+        expect(isQuestion(asRead(text))).toBe(isQuestion(text));
+        expect(outcome(asRead(text))).toEqual(outcome(text));
+      }),
+      { numRuns: 500 },
     );
+  });
+});
+
+describe('tidied', () => {
+  it.each([
+    [' 2.5  *\t(3 +\n 4)', '2.5 * (3 + 4)'],
+    ['Calculate 2 + 3.5. ', 'Calculate 2 + 3.5'],
+    ['It is (2 + 3).', 'It is (2 + 3)'],
+    ['what is 2 + 3?', 'What is 2 + 3?'],
+    ['whatever it is', 'whatever it is'],
+    ['twenty-three plus two point five', '23 plus 2.5'],
+    ['What is 1,234,567 times one hundred and five?', 'What is 1234567 times 105?'],
+    ['two point five times open three plus four close', 'two point five times open three plus four close'],
+  ])('makes %j %j', (text, tidy) => {
+    expect(tidied(text)).toBe(tidy);
+  });
+
+  it('says the same', () => {
     const blanks = fc.constantFrom(' ', '  ', '\t', '\n ');
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), blanks, (pieces, blank) => {
-        const text = pieces.join(' ').replace(/ +/g, ' ');
-        const read = asRead(pieces.join(blank));
-        expect(read).toBe(asRead(text));
-        expect(asRead(read)).toBe(read);
-        expect(read.toLowerCase()).toBe(asTyped(text).toLowerCase());
-        expect(isQuestion(read)).toBe(isQuestion(text));
-        expect(outcome(read)).toEqual(outcome(text));
+        const text = pieces.join(' ').trim().replace(/ +/g, ' ');
+        const tidy = tidied(pieces.join(blank));
+        expect(tidy).toBe(tidied(text));
+        expect(tidied(tidy)).toBe(tidy);
+        expect(tidy.toLowerCase()).toBe(text.toLowerCase());
+        expect(isQuestion(tidy)).toBe(isQuestion(text));
+        expect(outcome(tidy)).toEqual(outcome(text));
       }),
       { numRuns: 500 },
     );
@@ -88,7 +111,7 @@ describe('numbers that are words of their own', () => {
           // One of them is always a word of its own.
           const text = `What is ${cardinal(a, and, dash)} point ${point} times (${cardinal(b, and, dash)} plus twelve)?`;
           expect(evaluate(fromText(text))).toBe(Number(`${a}.${decimals}`) * (b + 12));
-          expect(evaluate(fromText(asRead(text)))).toBe(Number(`${a}.${decimals}`) * (b + 12));
+          expect(evaluate(fromText(tidied(text)))).toBe(Number(`${a}.${decimals}`) * (b + 12));
         },
       ),
       { numRuns: 1000 },

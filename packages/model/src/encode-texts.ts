@@ -1,4 +1,4 @@
-import { asRead } from '@dag/expr';
+import { asRead, tidied } from '@dag/expr';
 import { ModelError } from './error.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -20,12 +20,12 @@ export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, bloc
 
 /** Whether `encodeTexts` takes a text. */
 export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number): boolean {
-  const { length } = tokenizer.encode(asRead(text.trim()));
+  const { length } = tokenizer.encode(asRead(tidied(text)));
   return length > 0 && length <= blockSize;
 }
 
 function encode(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
-  const ids = tokenizer.encode(asRead(text.trim()));
+  const ids = tokenizer.encode(asRead(tidied(text)));
   if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
   if (ids.length > blockSize)
     throw new ModelError(
