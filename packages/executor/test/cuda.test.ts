@@ -22,6 +22,7 @@ import {
   tensor,
   zeros,
   type Device,
+  type MatmulPrecision,
   type Tensor,
 } from '../src/index.js';
 import { cudaIsMissing } from './devices.js';
@@ -156,9 +157,12 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
   }
 
   /** The bits of `results` on tensor cores are those of `cpu`. */
-  function expectExact(results: (device: Device) => Tensor[]): void {
+  function expectExact(
+    results: (device: Device) => Tensor[],
+    precisions: readonly MatmulPrecision[] = ['high', 'medium'],
+  ): void {
     const expected = results('cpu').map((t) => t.dataSync());
-    for (const precision of ['high', 'medium'] as const) {
+    for (const precision of precisions) {
       setMatmulPrecision(precision);
       const actual = results('cuda').map((t) => t.dataSync());
       setMatmulPrecision('highest');
@@ -185,15 +189,28 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
     });
   });
 
-  it('makes gradients of weights on tensor cores, of many rows and of many matrices', () => {
-    expectExact((device) => {
-      const w = whole([1030, 1025], 5, device, true);
-      linear(whole([449, 1025], 7, device), w).backward(whole([449, 1030], 11, device));
-      const b = whole([1030, 1025], 7, device, true);
-      const x = reshape(whole([2 * 128, 1030], 5, device), [2, 128, 1030]);
-      matmul(x, b).backward(reshape(whole([2 * 128, 1025], 11, device), [2, 128, 1025]));
-      return [w.grad!, b.grad!];
-    });
+  const gradientsOf =
+    (rows: number, n: number, k: number, ofX = true) =>
+    (device: Device): Tensor[] => {
+      const w = whole([n, k], 5, device, true);
+      const x = whole([rows, k], 7, device, ofX);
+      linear(x, w).backward(whole([rows, n], 11, device));
+      const b = whole([n, k], 7, device, true);
+      const matrices = reshape(whole([2 * 128, n], 5, device), [2, 128, n]);
+      matmul(matrices, b).backward(reshape(whole([2 * 128, k], 11, device), [2, 128, k]));
+      return [w.grad!, b.grad!, ...(x.grad ? [x.grad] : [])];
+    };
+
+  it.each([
+    [100, 260, 132],
+    [452, 260, 132],
+    [640, 256, 512],
+  ])('makes gradients on tensor cores, of %d rows and of two matrices, %d × %d', (rows, n, k) => {
+    expectExact(gradientsOf(rows, n, k));
+  });
+
+  it('makes gradients of large weights on tensor cores, of many rows and of many matrices', () => {
+    expectExact(gradientsOf(449, 1030, 1025, false), ['medium']);
   });
 
   it('refuses a precision that does not exist', () => {

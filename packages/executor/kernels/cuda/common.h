@@ -75,7 +75,9 @@ __device__ T combineBlock(T x, T* shared) {
 #ifdef DAG_EMULATED
 inline void prefetch(const void*) {}
 #else
-__device__ inline void prefetch(const void* line) { asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(line))); }
+__device__ inline void prefetch(const void* line) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(line)));
+}
 #endif
 
 /** y = value, or what is there + value. */

@@ -28,8 +28,8 @@ struct Bf16 {
  * Panels of bf16 from `matrices` of rows × k (k inner) or, `inner`, k × rows: of each panel all rows, up to `padded` ones, of
  * 64 numbers, whose pieces are exchanged as `descriptorOf` says. Numbers beyond the matrix are 0.
  */
-__device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, int64_t matrices, int64_t stride, int64_t rows, int64_t padded,
-                     int64_t k, int64_t inner) {
+__device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, int64_t matrices, int64_t stride,
+                     int64_t rows, int64_t padded, int64_t k, int64_t inner) {
   // Neighbouring threads read neighbours, and the pieces of two of them make 32 bytes, the least that memory takes.
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % PIECES;
   const int within = inner ? threadIdx.x / 128 * 16 + threadIdx.x % 16 : threadIdx.x / PIECES;
