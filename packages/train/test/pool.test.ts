@@ -69,17 +69,38 @@ test('closing rejects a call that waits', async () => {
   await expect(items.next()).rejects.toThrow();
 });
 
-test('a process exits once it has closed, with items still being made', async () => {
-  const code = `
+/** Runs module code in a process of its own, with `open` that makes a Prefetcher; → what it printed. */
+async function printedBy(code: string): Promise<string> {
+  const module = `
     import { createJiti } from 'jiti';
     const { Prefetcher } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/data/pool.ts');
-    const workerData = { ms: 60_000, factor: 1 };
-    const items = new Prefetcher({ worker: new URL(${JSON.stringify(worker.href)}), workerData, workers: 2, ahead: 8, index: (n) => n });
-    await new Promise((done) => setTimeout(done, 50));
-    await items.close();
-    console.log('closed');`;
+    const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+    const open = (ms) => new Prefetcher({
+      worker: new URL(${JSON.stringify(worker.href)}),
+      workerData: { ms, factor: 1 }, workers: 2, ahead: 8, index: (n) => n,
+    });
+    ${code}`;
   const cwd = fileURLToPath(new URL('..', import.meta.url));
-  const args = ['--input-type=module', '--eval', code];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd, timeout: 20_000 });
-  expect(stdout).toBe('closed\n');
+  const args = ['--input-type=module', '--eval', module];
+  return (await promisify(execFile)(process.execPath, args, { cwd, timeout: 40_000 })).stdout;
+}
+
+test('a process exits once it has closed, with items still being made', async () => {
+  const printed = await printedBy(`
+    const items = open(60_000);
+    await wait(50);
+    await items.close();
+    console.log('closed');`);
+  expect(printed).toBe('closed\n');
+});
+
+test('threads may be ended while they start', async () => {
+  const printed = await printedBy(`
+    for (let ms = 0; ms < 60; ms += 4) {
+      const items = open(10);
+      await wait(ms);
+      await items.close();
+    }
+    console.log('closed');`);
+  expect(printed).toBe('closed\n');
 });

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 
 export interface PrefetcherOptions {
@@ -20,6 +22,8 @@ export class Prefetcher<T> {
   readonly #pool: Piscina<number, T>;
   readonly #made: Promise<T>[] = [];
   readonly #index: (n: number) => number;
+  /** Threads that have loaded their module. */
+  readonly #started = new WeakSet<Worker>();
   /** Items asked of the workers. */
   #asked = 0;
 
@@ -28,6 +32,13 @@ export class Prefetcher<T> {
     this.#pool = new Piscina({ filename: worker.href, workerData, minThreads: workers, maxThreads: workers });
     // A worker that dies rejects its items, and with them `next`; the event has nothing to add.
     this.#pool.on('error', () => undefined);
+    // The first message of a thread says that it has started. Of one in the place of one that died an event says so.
+    const first = new Set(this.#pool.threads);
+    for (const thread of first) thread.once('message', () => this.#started.add(thread));
+    this.#pool.on('workerCreate', ({ id }: { id: number }) => {
+      const created = this.#pool.threads.find(({ threadId }) => threadId === id);
+      if (created && !first.has(created)) this.#started.add(created);
+    });
     this.#index = index;
     for (let i = 0; i < ahead; i++) this.#make();
   }
@@ -55,6 +66,12 @@ export class Prefetcher<T> {
 
   /** Ends all threads; items that were not taken are lost, and a `next` that waits is rejected. */
   async close(): Promise<void> {
+    // A thread that is ended while it loads a module takes the whole process with it (Node 20.20: an assertion fails).
+    const starting = this.#pool.threads.filter((thread) => !this.#started.has(thread));
+    for (const thread of starting) thread.ref();
+    await Promise.allSettled(
+      starting.map((thread) => Promise.race([once(thread, 'message'), once(thread, 'exit')])),
+    );
     await this.#pool.destroy();
   }
 }
