@@ -86,7 +86,7 @@ __device__ void unaryBackward(int64_t kind, const T* x, const T* y, const T* gra
 /** What elements i … i + 3 are multiplied by; `aligned`: i is a multiple of 4. */
 template <typename T>
 __device__ Four<T> factorsOf(const Dropout<T>& mask, int64_t i, bool aligned) {
-  Four<T> four = {{T(1), T(1), T(1), T(1)}};
+  Four<T> four = {{mask.scale, mask.scale, mask.scale, mask.scale}};
   if (mask.threshold == 0) return four;
   const Words words = aligned ? philox(mask.k0, mask.k1, static_cast<uint64_t>(i) / 4) : Words{};
 #pragma unroll

@@ -70,7 +70,7 @@ struct Epilogue {
 
   /** The four of `columns` from there on, or as many as there are. Nothing is called: not every kernel can. */
   __device__ void writeFour(T* y, int64_t i, int64_t column, int64_t columns, Four<T> sums, const Dropout<T>& mask) const {
-    const auto factor = [&](const Words& words, int64_t i) { return mask.threshold == 0 ? T(1) : mask.factor(words, i); };
+    const auto factor = [&](const Words& words, int64_t i) { return mask.threshold == 0 ? mask.scale : mask.factor(words, i); };
     const auto wordsAt = [&](int64_t i) {
       return mask.threshold == 0 ? Words{} : philox(mask.k0, mask.k1, static_cast<uint64_t>(i / 4));
     };

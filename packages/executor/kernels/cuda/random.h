@@ -52,7 +52,7 @@ struct Dropout {
 
   /** What element i is multiplied by. */
   __device__ T factor(int64_t i) const {
-    return threshold == 0 ? T(1) : factor(wordsOf(k0, k1, i / 4), i);
+    return threshold == 0 ? scale : factor(wordsOf(k0, k1, i / 4), i);
   }
   /** The same, from the words that have its own. */
   __device__ T factor(const Words& words, int64_t i) const { return wordOf(words, i) >= threshold ? scale : T(0); }
@@ -68,7 +68,7 @@ struct DropoutInOrder {
   __device__ explicit DropoutInOrder(const Dropout<T>& mask) : mask(mask) {}
 
   __device__ T factor(int64_t i) {
-    if (mask.threshold == 0) return T(1);
+    if (mask.threshold == 0) return mask.scale;
     if (i / 4 != block) {
       block = i / 4;
       words = wordsOf(mask.k0, mask.k1, block);
