@@ -215,7 +215,7 @@ __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const 
   const T* columns[PER];
 #pragma unroll
   for (int p = 0; p < PER; p++) {
-    // What is beyond the width is not written: any will do.
+    // A four beyond the width is never written, so the first one is read in its place.
     const int four = place.column + p * 8;
     columns[p] = other + (four < head.fours() ? four : 0) * 4;
   }
@@ -376,6 +376,15 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   putRows(Lines<T>(y + head.out, head.outStep, head), first, sums, false, place);
 }
 
+/** What backward kernels keep in shared memory: tiles of Q, K, the gradient of y and V, and what follows them. */
+template <typename T>
+struct BackwardTiles {
+  T *q, *k, *g, *v, *rest;
+
+  __device__ BackwardTiles(T* shared, const Head& head)
+      : q(shared), k(q + TILE * head.row), g(k + TILE * head.row), v(g + TILE * head.row), rest(v + TILE * head.row) {}
+};
+
 /**
  * Of a tile of Q and one of K: the weights of the forward pass, dropped as they were there, and gradients by scores. A
  * short sequence has its deltas (see attentionGradQ) here, as Σ p·dp.
@@ -384,9 +393,8 @@ template <bool SHORT, typename T, int ROWS>
 struct Weights {
   T dropped[ROWS][4], gradients[ROWS][4];
 
-  __device__ Weights(const T* tileQ, const T* tileK, const T* tileV, const T* tileG, const T* logSums, const T* deltas,
-                     const Kept<T, ROWS>& kept, int64_t first, int64_t keys, const Place<ROWS>& place,
-                     const Head& head) {
+  __device__ Weights(const BackwardTiles<T>& tiles, const T* logSums, const T* deltas, const Kept<T, ROWS>& kept,
+                     int64_t first, int64_t keys, const Place<ROWS>& place, const Head& head) {
     const T scale = 1 / sqrtOf(static_cast<T>(head.width));
     T logSum[ROWS], delta[ROWS];
 #pragma unroll
@@ -396,8 +404,8 @@ struct Weights {
       logSum[i] = t < head.time ? logSums[line] : T(0);
       delta[i] = SHORT || t >= head.time ? T(0) : deltas[line];
     }
-    dots<SHORT>(dropped, tileQ, tileK, place, head);
-    dots<SHORT>(gradients, tileG, tileV, place, head);
+    dots<SHORT>(dropped, tiles.q, tiles.k, place, head);
+    dots<SHORT>(gradients, tiles.g, tiles.v, place, head);
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
       const int64_t t = first + place.row + i * place.STEP;
@@ -437,31 +445,28 @@ __device__ void attentionShortBackward(const Attention& spec, const T* qkv, cons
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
-  T* const tileQ = shared;
-  T* const tileK = tileQ + TILE * head.row;
-  T* const tileG = tileK + TILE * head.row;
-  T* const tileV = tileG + TILE * head.row;
+  const BackwardTiles<T> tiles(shared, head);
   // Where V was.
-  T* const weights = tileV;
+  T* const weights = tiles.v;
   T* const gradients = weights + TILE * TILE;
-  loadRows<T, ROWS, PER>(tileQ, Lines<const T>(qkv + head.q, head.step, head),  //
-                         tileK, Lines<const T>(qkv + head.k, head.step, head), 0, head);
-  loadRows<T, ROWS, PER>(tileV, Lines<const T>(qkv + head.v, head.step, head),  //
-                         tileG, Lines<const T>(gradY + head.out, head.outStep, head), 0, head);
+  loadRows<T, ROWS, PER>(tiles.q, Lines<const T>(qkv + head.q, head.step, head),  //
+                         tiles.k, Lines<const T>(qkv + head.k, head.step, head), 0, head);
+  loadRows<T, ROWS, PER>(tiles.v, Lines<const T>(qkv + head.v, head.step, head),  //
+                         tiles.g, Lines<const T>(gradY + head.out, head.outStep, head), 0, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const Kept<T, ROWS> kept(mask, head, 0, 0, place);
   __syncthreads();
-  const Weights<true, T, ROWS> own(tileQ, tileK, tileV, tileG, logSums, nullptr, kept, 0, 0, place, head);
+  const Weights<true, T, ROWS> own(tiles, logSums, nullptr, kept, 0, 0, place, head);
   __syncthreads();
   storeWeights<true, true>(weights, own.dropped, place);
   storeWeights<true, true>(gradients, own.gradients, place);
   __syncthreads();
-  putWeighted<true, PER>(gradQkv + head.v, weights, tileG, accumulate, place, head);
-  putWeighted<true, PER>(gradQkv + head.k, gradients, tileQ, accumulate, place, head);
+  putWeighted<true, PER>(gradQkv + head.v, weights, tiles.g, accumulate, place, head);
+  putWeighted<true, PER>(gradQkv + head.k, gradients, tiles.q, accumulate, place, head);
   __syncthreads();
   storeWeights<true, false>(weights, own.gradients, place);
   __syncthreads();
-  putWeighted<false, PER>(gradQkv + head.q, weights, tileK, accumulate, place, head);
+  putWeighted<false, PER>(gradQkv + head.q, weights, tiles.k, accumulate, place, head);
 }
 
 /**
@@ -474,12 +479,9 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
-  T* const tileQ = shared;
-  T* const tileG = tileQ + TILE * head.row;
-  T* const tileK = tileG + TILE * head.row;
-  T* const tileV = tileK + TILE * head.row;
+  const BackwardTiles<T> tiles(shared, head);
   // Where V was.
-  T* const gradients = tileV;
+  T* const gradients = tiles.v;
   const Lines<const T> k(qkv + head.k, head.step, head), v(qkv + head.v, head.step, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE;
@@ -498,18 +500,18 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
     const int64_t t = first + Rows::row(i);
     if (laneOf() % 8 == 0 && t < head.time) deltas[head.index * head.time + t] = sum;
   }
-  rowsG.store(tileG, head);
-  Rows(Lines<const T>(qkv + head.q, head.step, head), first).store(tileQ, head);
+  rowsG.store(tiles.g, head);
+  Rows(Lines<const T>(qkv + head.q, head.step, head), first).store(tiles.q, head);
   Four<T> sums[ROWS][PER] = {};
   for (int64_t keys = 0; keys <= first; keys += TILE) {
-    loadRows<T, ROWS, PER>(tileK, k, tileV, v, keys, head);
+    loadRows<T, ROWS, PER>(tiles.k, k, tiles.v, v, keys, head);
     const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
-    const Weights<false, T, ROWS> own(tileQ, tileK, tileV, tileG, logSums, deltas, kept, first, keys, place, head);
+    const Weights<false, T, ROWS> own(tiles, logSums, deltas, kept, first, keys, place, head);
     __syncthreads();
     storeWeights<false, false>(gradients, own.gradients, place);
     __syncthreads();
-    addWeighted<false, false>(sums, gradients, tileK, place, head);
+    addWeighted<false, false>(sums, gradients, tiles.k, place, head);
     __syncthreads();
   }
   putRows(Lines<T>(gradQkv + head.q, head.step, head), first, sums, accumulate, place);
@@ -522,29 +524,26 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
-  T* const tileK = shared;
-  T* const tileV = tileK + TILE * head.row;
-  T* const tileQ = tileV + TILE * head.row;
-  T* const tileG = tileQ + TILE * head.row;
-  T* const weights = tileG + TILE * head.row;
+  const BackwardTiles<T> tiles(shared, head);
+  T* const weights = tiles.rest;
   T* const gradients = weights + TILE * TILE;
   const Lines<const T> q(qkv + head.q, head.step, head), g(gradY + head.out, head.outStep, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const int64_t keys = static_cast<int64_t>(blockIdx.y) * TILE;
 
   Four<T> sumsK[ROWS][PER] = {}, sumsV[ROWS][PER] = {};
-  loadRows<T, ROWS, PER>(tileK, Lines<const T>(qkv + head.k, head.step, head),  //
-                         tileV, Lines<const T>(qkv + head.v, head.step, head), keys, head);
+  loadRows<T, ROWS, PER>(tiles.k, Lines<const T>(qkv + head.k, head.step, head),  //
+                         tiles.v, Lines<const T>(qkv + head.v, head.step, head), keys, head);
   for (int64_t first = keys; first < head.time; first += TILE) {
-    loadRows<T, ROWS, PER>(tileQ, q, tileG, g, first, head);
+    loadRows<T, ROWS, PER>(tiles.q, q, tiles.g, g, first, head);
     const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
-    const Weights<false, T, ROWS> own(tileQ, tileK, tileV, tileG, logSums, deltas, kept, first, keys, place, head);
+    const Weights<false, T, ROWS> own(tiles, logSums, deltas, kept, first, keys, place, head);
     storeWeights<false, true>(weights, own.dropped, place);
     storeWeights<false, true>(gradients, own.gradients, place);
     __syncthreads();
-    addWeighted<false, true>(sumsV, weights, tileG, place, head);
-    addWeighted<false, true>(sumsK, gradients, tileQ, place, head);
+    addWeighted<false, true>(sumsV, weights, tiles.g, place, head);
+    addWeighted<false, true>(sumsK, gradients, tiles.q, place, head);
     __syncthreads();
   }
   putRows(Lines<T>(gradQkv + head.k, head.step, head), keys, sumsK, accumulate, place);
