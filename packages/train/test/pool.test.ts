@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect, jest, test } from '@jest/globals';
 import { Prefetcher } from '../src/data/pool.js';
 
 const worker = new URL('fixtures/item-worker.mjs', import.meta.url);
@@ -29,16 +29,24 @@ test('calls that overlap get their items in the order of the calls', async () =>
   expect(taken.map((item) => item[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test('the time spent waiting is measured', async () => {
-  const items = prefetcher({ ms: 0 });
-  expect(items.waited).toBe(0);
-  await items.next();
-  const first = items.waited;
-  expect(first).toBeGreaterThan(0);
-  await new Promise((done) => setTimeout(done, 100));
-  await items.next();
-  // The second was there already, and the pause between is no waiting.
-  expect(items.waited - first).toBeLessThan(50);
+test('the time between the call of next and its item is measured, the pause between calls is not', async () => {
+  let time = 0;
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => time);
+  try {
+    const items = prefetcher({ ms: 0 });
+    const takeBetween = async (called: number, came: number): Promise<void> => {
+      time = called;
+      const item = items.next();
+      time = came;
+      await item;
+    };
+    await takeBetween(1000, 1030);
+    expect(items.waited).toBe(30);
+    await takeBetween(5000, 5004);
+    expect(items.waited).toBe(34);
+  } finally {
+    clock.mockRestore();
+  }
 });
 
 test('an error of a worker rejects the call for its item, and the next ones go on', async () => {
