@@ -30,6 +30,9 @@ for (const platform of platforms) {
     version: manifest.version,
     description: `Native kernels of ${manifest.name} for ${platform}`,
     license: manifest.license,
+    repository: manifest.repository,
+    homepage: manifest.homepage,
+    bugs: manifest.bugs,
     ...systemOf(platform),
     files: [`*${wanted}`],
     // A library is loaded from a file of its own, not from an archive.

@@ -3,7 +3,7 @@ import { createCpu } from './backends/cpu/index.js';
 import type { CudaDevice } from './backends/cuda/device.js';
 import { createCuda } from './backends/cuda/index.js';
 import { loadLibrary, type Library } from './backends/cpu/library.js';
-import { environment } from './backends/native.js';
+import { environment, whyMissing } from './backends/native.js';
 import { reference } from './backends/reference/index.js';
 import { ExecutorError } from './error.js';
 
@@ -30,13 +30,15 @@ let warned = false;
 function loadCpu(): Loaded {
   if (cpu) return cpu;
   try {
+    const count = threadsSetting();
     const library = loadLibrary();
     // The library is one for all threads of JavaScript: a worker leaves it as another one has set it.
-    const count = defaultThreads(library);
-    if (library.threads() === 0) library.setThreads(count);
+    if (library.threads() === 0) library.setThreads(count ?? library.physicalCores);
     return (cpu = { backend: createCpu(library), library });
-  } catch (reason) {
-    if (!(reason instanceof ExecutorError)) throw reason;
+  } catch (thrown) {
+    const reason = whyMissing('cpu', thrown);
+    // A wrong setting is for its user to correct; `reference` would hide it.
+    if (reason.code === 'value') throw reason;
     return (cpu = { reason });
   }
 }
@@ -49,15 +51,14 @@ function loadCuda(): LoadedCuda {
   if (cuda) return cuda;
   try {
     return (cuda = createCuda());
-  } catch (reason) {
-    if (!(reason instanceof ExecutorError)) throw reason;
-    return (cuda = { reason });
+  } catch (thrown) {
+    return (cuda = { reason: whyMissing('cuda', thrown) });
   }
 }
 
-function defaultThreads({ physicalCores }: Library): number {
+function threadsSetting(): number | undefined {
   const given = environment('DAG_NUM_THREADS');
-  if (given === undefined) return physicalCores;
+  if (given === undefined) return undefined;
   const count = Number(given);
   if (Number.isInteger(count) && count >= 1) return count;
   throw new ExecutorError('value', `DAG_NUM_THREADS is a whole number from 1, given '${given}'`);
@@ -80,7 +81,8 @@ export function setDefaultDevice(device: Device | undefined): void {
  * The backend of a device; left out, that of `setDefaultDevice`, or `cpu`, and where its kernels do not load `reference`, with one warning that says why.
  * `cuda` is taken where it is asked for.
  *
- * @throws {ExecutorError} `device` where the one that was asked for is not there.
+ * @throws {ExecutorError} `device` where the one that was asked for is not there; `value` where a variable of the environment
+ * has a value that it cannot have.
  */
 export function backendOf(device: Device | undefined = defaultDevice): Backend {
   if (device === 'reference') return reference;
@@ -100,7 +102,10 @@ export function backendOf(device: Device | undefined = defaultDevice): Backend {
   if (!warned) {
     warned = true;
     const text = `@dag/executor runs on its reference backend, which is slow: ${loaded.reason.message}`;
-    globalThis.process?.emitWarning(text, { code: 'DAG_REFERENCE_BACKEND' });
+    // Of the `process` that bundlers give a page only `env` is there.
+    const { process } = globalThis as { process?: Partial<NodeJS.Process> };
+    if (process?.emitWarning) process.emitWarning(text, { code: 'DAG_REFERENCE_BACKEND' });
+    else console.warn(text);
   }
   return reference;
 }

@@ -1,5 +1,8 @@
 /** The library of the native kernels: how it is found, chosen and left. Each process runs the built package. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { backendInfo, ExecutorError, setNumThreads } from '../src/index.js';
@@ -94,6 +97,95 @@ describe('without native kernels', () => {
   });
 });
 
+describe('where loading native code goes wrong', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dag-executor-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const nowhere = `name === 'node:module' ? { createRequire: () => () => { throw 'no koffi for you' } } : builtin(name)`;
+  it.each([
+    ['in a page with the `process` of a bundler', `globalThis.process = { env: {} };`],
+    ['in a page without `process`', `delete globalThis.process;`],
+    [
+      'where `process` is that of another runtime',
+      `globalThis.process = { env: {}, versions: { node: '20' } };`,
+    ],
+    [
+      'where the environment may not be read',
+      `process.env = new Proxy({}, { get(_, name) { if (/^DAG_/.test(name)) throw new TypeError('not allowed') } });`,
+    ],
+    [
+      'where files may not be read',
+      `process.getBuiltinModule = () => { throw new TypeError('not allowed') };`,
+    ],
+    [
+      'where koffi throws what is no Error',
+      `const builtin = process.getBuiltinModule; process.getBuiltinModule = (name) => ${nowhere};`,
+    ],
+  ])('runs on reference %s, and refuses native devices by an ExecutorError', (_where, prelude) => {
+    const program = `${prelude}
+      for (let i = 0; i < 3; i++) executor.zeros([2]);
+      console.log(executor.backendInfo().device);
+      for (const device of ['cpu', 'cuda'])
+        try {
+          executor.zeros([2], { device });
+        } catch (error) {
+          console.log(device, error instanceof executor.ExecutorError, error.code);
+        }`;
+    const { status, stdout, stderr } = run(program);
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: 'reference\ncpu true device\ncuda true device',
+      stderr: expect.stringMatching(/runs on its reference backend, which is slow: .+\n/),
+    });
+    expect(stderr.match(/reference backend/g)).toHaveLength(1);
+  });
+
+  it('runs on reference where a bundle in CommonJS has left no import.meta.url', () => {
+    const bundled = join(folder, 'bundled.mjs');
+    writeFileSync(bundled, readFileSync(new URL(dist), 'utf8').replaceAll('import.meta.url', 'undefined'));
+    const program = `
+      const bundled = await import(${JSON.stringify(bundled)});
+      console.log(bundled.zeros([2]).device);
+      try {
+        bundled.zeros([2], { device: 'cpu' });
+      } catch (error) {
+        console.log(error.code, error.message);
+      }`;
+    expect(run(program).stdout).toMatch(/^reference\ndevice .* a bundle in CommonJS/);
+  });
+
+  const { library } = cpuIsMissing === null ? backendInfo('cpu') : {};
+  (library === undefined ? it.skip : it).each([
+    ['is cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ['is cut off in its header', (bytes: Buffer) => bytes.subarray(0, 40)],
+    ['is for another processor', (bytes: Buffer) => bytes.fill(0xb7, 18, 19)],
+    ['is empty', (bytes: Buffer) => bytes.subarray(0, 0)],
+  ])('runs on reference where the library %s', (_how, damage) => {
+    const file = join(folder, 'dag_executor.so');
+    writeFileSync(file, damage(readFileSync(library!)));
+    const environment = { DAG_CPU_LIBRARY: file };
+    const program = `console.log(executor.zeros([2]).device); ${print(`executor.backendInfo('cpu')`)}`;
+    const { status, stdout, stderr } = run(program, environment);
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^reference\n{"error":"ExecutorError","code":"device",/),
+      stderr: expect.stringContaining(file),
+    });
+  });
+
+  it.each([
+    [{ DAG_NUM_THREADS: '0' }, 'DAG_NUM_THREADS'],
+    [{ DAG_CPU_VARIANT: 'AVX2' }, 'DAG_CPU_VARIANT'],
+    [{ DAG_CPU_VARIANT: 'AVX2', DAG_CPU_LIBRARY: '/nowhere/dag_executor.so' }, 'DAG_CPU_VARIANT'],
+  ])('throws for a wrong setting where no device is named: %p', (environment, name) => {
+    expect(ask('executor.zeros([2])', environment as Record<string, string>)).toEqual({
+      error: 'ExecutorError',
+      code: 'value',
+      message: expect.stringContaining(name),
+    });
+  });
+});
+
 if (tested !== undefined)
   it('runs on the library that DAG_CPU_LIBRARY names', () => {
     expect(backendInfo('cpu').library).toBe(tested);
@@ -143,8 +235,8 @@ withKernels(`with native kernels${cpuIsMissing === null ? '' : ` (skipped: ${cpu
   it('refuses a variant that the processor has not', () => {
     expect(ask(`executor.backendInfo('cpu')`, { DAG_CPU_VARIANT: 'mmx' })).toMatchObject({
       error: 'ExecutorError',
-      code: 'device',
-      message: expect.stringContaining(`no kernels 'mmx'`),
+      code: 'value',
+      message: expect.stringMatching(/^DAG_CPU_VARIANT is one of .*baseline on this processor, given 'mmx'$/),
     });
   });
 

@@ -72,7 +72,7 @@ function halfToNumber(bits: number): number {
 }
 
 /** 32-bit floats as the bits of F16, each rounded to the nearest, of two as near to the even one; beyond 65504 infinite. */
-export function toFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+export function toFloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   return Uint16Array.from(bits, (word) => {
     const sign = (word >>> 16) & 0x8000;

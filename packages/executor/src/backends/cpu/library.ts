@@ -1,6 +1,7 @@
 import type { HostArray } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { builtFile, environment, firstLine, loadKoffi, requireHere, type Bind } from '../native.js';
+import { checkComplete } from './elf.js';
 
 /** An argument of a kernel: memory (null where it is left out), a number, or a whole number of up to 53 bits. */
 export type Argument = HostArray | null | number;
@@ -34,18 +35,15 @@ const TYPES: Readonly<Record<string, string>> = { p: 'void *', i: 'int64_t', d: 
  * that of the platform's package `@dag/executor-<platform>-<arch>`.
  *
  * @param variant left out, `DAG_CPU_VARIANT` or the widest that the processor runs
- * @throws {ExecutorError} `device` that says why it cannot be loaded
+ * @throws {ExecutorError} `device` that says why it cannot be loaded; `value` for a variant that the processor does not run
  */
 export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
+  checkVariant(variant, VARIANTS);
   const path = findLibrary();
   const func = open(path);
   const widest = func('dag_variant', 'const char *', [])() as string;
+  checkVariant(variant, VARIANTS.slice(VARIANTS.indexOf(widest)));
   const chosen = variant ?? widest;
-  if (VARIANTS.indexOf(chosen) < VARIANTS.indexOf(widest))
-    throw new ExecutorError(
-      'device',
-      `there are no kernels '${chosen}' for this processor; it runs ${VARIANTS.slice(VARIANTS.indexOf(widest)).join(', ')}`,
-    );
   const place = func('dag_place', 'int32_t', ['void *', 'double']);
   const threads = func('dag_threads', 'int32_t', []);
   const setThreads = func('dag_set_threads', 'int32_t', ['int32_t']);
@@ -59,7 +57,7 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
       return func(`dag_${name}_${chosen}`, 'void', args) as Kernel;
     },
     threads: () => threads() as number,
-    setThreads: (count) => void setThreads(count),
+    setThreads: (count) => void setThreads(Math.min(count, 2 ** 31 - 1)),
     place: (memory, bytes) => place(memory, bytes) as number,
     scratch: () => {
       const stats = new Float64Array(2);
@@ -69,7 +67,16 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
   };
 }
 
+function checkVariant(variant: string | undefined, allowed: readonly string[]): void {
+  if (variant !== undefined && !allowed.includes(variant))
+    throw new ExecutorError(
+      'value',
+      `DAG_CPU_VARIANT is one of ${allowed.join(', ')} on this processor, given '${variant}'`,
+    );
+}
+
 function open(path: string): Bind {
+  explained(path, () => checkComplete(path));
   const native = explained(path, () => loadKoffi().load(path));
   return (...signature) => explained(path, () => native.func(...signature));
 }

@@ -1,0 +1,212 @@
+/**
+ * The code blocks of the READMEs, as a reader copies them: `ts` and `js` run from the built packages and print what their
+ * comments say, `console` prints what stands under its commands. A block whose first line says `fragment` takes what a
+ * reader may not have (a GPU, a network, hours): it is checked against types and options, and not run.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const packages = ['expr', 'tensorize', 'executor', 'model', 'train'].map(
+  (name) => `packages/${name}/README.md`,
+);
+const readmes = ['README.md', ...packages, 'packages/train/pretrained/README.md', 'bench/README.md'];
+
+interface Block {
+  /** README and line, for messages. */
+  readonly where: string;
+  readonly language: string;
+  readonly isFragment: boolean;
+  readonly code: string;
+}
+
+function blocksOf(readme: string): Block[] {
+  const text = readFileSync(join(root, readme), 'utf8');
+  return [...text.matchAll(/^```(\w+)( fragment)?\n([^]*?)^```$/gm)].map((match) => ({
+    where: `${readme}:${text.slice(0, match.index).split('\n').length}`,
+    language: match[1]!,
+    isFragment: match[2] !== undefined,
+    code: match[3]!,
+  }));
+}
+
+const blocks = readmes.flatMap(blocksOf);
+const scripts = blocks.filter(({ language }) => language === 'ts' || language === 'js');
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'dag-readmes-'));
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const without = (text: string, blanks: RegExp) => text.replace(blanks, '');
+
+/** Of each `console.log(…); // …` of a program its comment, with those that fill the lines after it; '' without one. */
+function expectedOutputs(code: string): string[] {
+  return [...code.matchAll(/^.*console\.log\(.*\);(?: \/\/ (.*))?((?:\n\/\/ .*)*)$/gm)].map(
+    ([, comment = '', more]) => comment + more!.replaceAll('\n//', '\n'),
+  );
+}
+
+test('blocks of TypeScript and JavaScript run, and print what their comments say', () => {
+  const runnable = scripts.filter(({ isFragment }) => !isFragment);
+  const files = runnable.map(({ code }, i) => {
+    const file = join(folder, `runnable-${i}.mjs`);
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    });
+    writeFileSync(file, outputText);
+    return file;
+  });
+  const program = `
+    import { format } from 'node:util';
+    const results = [];
+    for (const file of ${JSON.stringify(files)}) {
+      const printed = [];
+      console.log = (...values) => printed.push(format(...values));
+      try {
+        await import(file);
+        results.push({ printed });
+      } catch (error) {
+        results.push({ printed, error: String(error?.stack ?? error) });
+      }
+    }
+    process.stdout.write(JSON.stringify(results));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
+  if (!stdout) throw new Error(stderr);
+  const results = JSON.parse(stdout) as { printed: string[]; error?: string }[];
+  const wrong = results.flatMap(({ printed, error }, i) => {
+    const { where, code } = runnable[i]!;
+    if (error !== undefined) return [`${where} throws ${error}`];
+    const expected = expectedOutputs(code);
+    // Behind what is printed a comment may explain it.
+    return expected.flatMap((comment, line) => {
+      const shown = printed[line] ?? '(nothing)';
+      if (comment === '' || without(comment, /\s/g).startsWith(without(shown, /\s/g))) return [];
+      return [`${where} prints ${shown}, its comment says ${comment}`];
+    });
+  });
+  expect(wrong).toEqual([]);
+  expect(results).toHaveLength(runnable.length);
+}, 180_000);
+
+test('blocks of TypeScript, fragments too, have no errors of types in strict mode', () => {
+  const typed = scripts.filter(({ language }) => language === 'ts');
+  const files = typed.map(({ code }, i) => {
+    const file = join(folder, `typed-${i}.ts`);
+    // A module even where it imports nothing.
+    writeFileSync(file, `${code}export {};\n`);
+    return file;
+  });
+  const program = ts.createProgram(files, {
+    strict: true,
+    noEmit: true,
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    skipLibCheck: true,
+    types: ['node'],
+    typeRoots: [join(root, 'node_modules/@types')],
+  });
+  const wrong = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const block = typed[files.indexOf(file?.fileName ?? '')]?.where;
+    const line = file ? file.getLineAndCharacterOfPosition(start!).line + 1 : 0;
+    return `${block}, line ${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+  });
+  expect(wrong).toEqual([]);
+}, 180_000);
+
+test('blocks of shell sessions print what they show', () => {
+  const wrong = blocks
+    .filter(({ language, isFragment }) => language === 'console' && !isFragment)
+    .flatMap(({ where, code }) => {
+      const commands = code.split('\n').filter((line) => line.startsWith('$ '));
+      const script = `dag() { node ${join(root, 'packages/train/bin/dag.js')} "$@"; }\n${commands
+        .map((line) => line.slice(2))
+        .join('\n')}`;
+      const { stdout, stderr } = spawnSync('bash', ['-c', `exec 2>&1\n${script}`], {
+        cwd: folder,
+        encoding: 'utf8',
+      });
+      const shown = code
+        .split('\n')
+        .filter((line) => !line.startsWith('$ '))
+        .join('\n');
+      const pattern = shown
+        .trim()
+        .split('…')
+        .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+        .join('[^]*');
+      if (new RegExp(`^${pattern}$`).test(stdout.trim())) return [];
+      return [`${where} prints ${stdout}${stderr}, it shows ${shown}`];
+    });
+  expect(wrong).toEqual([]);
+}, 180_000);
+
+test('commands in READMEs are there, with the options that they name', () => {
+  const help = new Map<string, string>();
+  const helpOf = (command: string) => {
+    const dag = join(root, 'packages/train/bin/dag.js');
+    if (!help.has(command))
+      help.set(command, spawnSync(process.execPath, [dag, command, '--help'], { encoding: 'utf8' }).stdout);
+    return help.get(command)!;
+  };
+  const { scripts: npmScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  const wrong = readmes.flatMap((readme) => {
+    const text = readFileSync(join(root, readme), 'utf8');
+    const code = [...text.matchAll(/^```(?:sh|console fragment)\n([^]*?)^```$|`([^`\n]+)`/gm)].flatMap(
+      ([, block, inline]) => (block ?? inline!).split('\n'),
+    );
+    return code.flatMap((line) => {
+      const [, npmScript] = /\bnpm run ([\w:]+)/.exec(line) ?? [];
+      if (npmScript !== undefined && !(npmScript in npmScripts)) return [`${readme}: no script ${npmScript}`];
+      const [, command, rest] = /(?:^|[\s;])dag ([a-z]+)\b([^|;#\n]*)/.exec(line) ?? [];
+      if (command === undefined) return [];
+      const options = [...rest!.matchAll(/\s--([A-Za-z][\w.-]*)/g)].map(([, option]) => option!);
+      const known = helpOf(command);
+      if (!known.startsWith(`Usage: dag ${command}`)) return [`${readme}: no command dag ${command}`];
+      return options
+        .filter((option) => !new RegExp(`[-. ]${option.replaceAll('.', '\\.')}\\b`).test(known))
+        .map((option) => `${readme}: dag ${command} has no option --${option}`);
+    });
+  });
+  expect(wrong).toEqual([]);
+  expect(help.size).toBeGreaterThan(4);
+}, 180_000);
+
+test('links within the repository lead somewhere', () => {
+  const anchorsOf = (markdown: string) =>
+    new Set(
+      [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+        without(title!.toLowerCase(), /[^\p{L}\p{N}\s_-]/gu).replaceAll(' ', '-'),
+      ),
+    );
+  const wrong = readmes.flatMap((readme) => {
+    const text = readFileSync(join(root, readme), 'utf8');
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)];
+    return links.flatMap(([, path, anchor]) => {
+      const target = path ? resolve(root, dirname(readme), path) : join(root, readme);
+      if (!existsSync(target)) return [`${readme}: ${path} does not exist`];
+      if (anchor === undefined) return [];
+      const page = target.endsWith('.md') ? target : join(target, 'README.md');
+      return anchorsOf(readFileSync(page, 'utf8')).has(anchor)
+        ? []
+        : [`${readme}: ${path} has no section #${anchor}`];
+    });
+  });
+  expect(wrong).toEqual([]);
+});
