@@ -79,17 +79,19 @@ DAG_DEVICE bool isWhole(double x) {
 
 /** What `held` and `chain` hardly ever come to; to choose it after every operation would be half of a step on a GPU. */
 DAG_CALLED double limited(double x, double limit) { return x < -limit ? -limit : x > limit ? limit : x; }
-DAG_CALLED double chained(double product) { return product == product ? limited(product, LARGEST) : 0; }
+DAG_CALLED double chained(double upstream, double product) {
+  return product == product ? limited(product, LARGEST) : upstream == upstream ? 0 : upstream;
+}
 
 /** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
 DAG_DEVICE double held(double x, double limit = LARGEST) {
   return __builtin_fabs(x) <= limit ? x : limited(x, limit);
 }
 
-/** upstream · local, where an absent side wins over an undefined one and the result is finite. */
+/** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */
 DAG_DEVICE double chain(double upstream, double local) {
   const double product = upstream * local;
-  return isFinite(product) ? product : chained(product);
+  return isFinite(product) ? product : chained(upstream, product);
 }
 
 DAG_DEVICE double bitsOf(uint64_t word) {
@@ -236,6 +238,11 @@ DAG_DEVICE Parts partsOf(N& nodes, C O, int count, int except, bool whole, bool 
   return parts;
 }
 
+/** The gradient of a value that is NaN is NaN, unless nobody asks for it. */
+DAG_DEVICE double upstreamOf(double upstream, double value) {
+  return upstream == 0 || value == value ? upstream : value;
+}
+
 DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x; }
 
 /** The value of a step with gate `g` that reads nodes 0 … count−1; `limit` is e^maxLog. */
@@ -257,13 +264,15 @@ DAG_DEVICE double stepBackward(N& nodes, C O, int count, int initial, double g, 
   const Parts all = partsOf(nodes, O, count, NONE, true, true);
   const double product = atMost(all.magnitude, limit) * all.sign;
   const bool clamped = all.magnitude > limit;
-  const double toLinear = chain(upstream, g);
-  const double toLog = chain(upstream, 1 - g);
+  // A part that the gate has closed receives nothing, not even a NaN.
+  const double toLinear = g == 0 ? 0 : chain(upstream, g);
+  const double toLog = g == 1 ? 0 : chain(upstream, 1 - g);
   const double toSum = clamped ? 0 : chain(toLog, product);
   if (toSum != 0) nodes.takeLogs(count);
   for (int j = 0; j < count; j++) {
     const double sum = 0 + chain(toLinear, nodes.value(j));
-    outO[j] = toSum != 0 && nodes.magnitude(j) != 0 ? held(sum + chain(toSum, nodes.log(j))) : sum;
+    const bool hasLog = nodes.magnitude(j) != 0 || toSum != toSum;
+    outO[j] = toSum != 0 && hasLog ? held(sum + chain(toSum, nodes.log(j))) : sum;
   }
   for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
     const double c = O[j];
@@ -289,7 +298,7 @@ DAG_DEVICE double stepBackward(N& nodes, C O, int count, int initial, double g, 
 DAG_DEVICE void runGraph(const Nodes& nodes, int depth, Coefficients O, Coefficients G, double limit) {
   for (int i = 0; i < depth; i++) {
     const int k = depth + i;
-    const double value = stepValue(nodes, O.from(i * 2 * depth), k, G[i], limit);
+    const double value = stepValue(nodes, O.from(int64_t{i} * 2 * depth), k, G[i], limit);
     nodes.values[k] = value;
     nodes.magnitudes[k] = magnitudeOf(value);
     nodes.signs[k] = signOf(value);
@@ -303,6 +312,7 @@ DAG_DEVICE void runGraph(const Nodes& nodes, int depth, Coefficients O, Coeffici
 DAG_DEVICE void differentiateGraph(const Nodes& nodes, int depth, Coefficients O, Coefficients G, double limit,
                                    double upstream, const NodeGradients& out, Numbers outO, Numbers outG) {
   const int width = 2 * depth;
+  upstream = upstreamOf(upstream, nodes.value(width - 1));
   for (int j = 0; j < width; j++) out.value[j] = out.magnitude[j] = out.sign[j] = 0;
   if (width > 0) out.value[width - 1] = upstream;
   for (int i = depth - 1; i >= 0; i--) {
@@ -310,18 +320,19 @@ DAG_DEVICE void differentiateGraph(const Nodes& nodes, int depth, Coefficients O
     // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
     const double total = held(out.value[k] + out.magnitude[k] * nodes.sign(k));
     if (total == 0) {
-      for (int j = 0; j < k; j++) outO[i * width + j] = 0;
+      for (int j = 0; j < k; j++) outO[int64_t{i} * width + j] = 0;
       outG[i] = 0;
       continue;
     }
     // 0 + x: a gradient that is zero is never −0.
-    outG[i] = 0 + stepBackward(nodes, O.from(i * width), k, depth, G[i], limit, total, out, outO.from(i * width));
+    const int64_t row = int64_t{i} * width;
+    outG[i] = 0 + stepBackward(nodes, O.from(row), k, depth, G[i], limit, total, out, outO.from(row));
   }
   const bool none = upstream == 0;
   for (int j = 0; j < depth; j++) {
     const double value = out.value[j];
-    out.magnitude[j] = none ? 0 : 0 + held(out.magnitude[j] + value * nodes.sign(j));
-    out.sign[j] = none ? 0 : 0 + held(out.sign[j] + value * nodes.magnitude(j));
+    out.magnitude[j] = none ? 0 : 0 + held(out.magnitude[j] + chain(value, nodes.sign(j)));
+    out.sign[j] = none ? 0 : 0 + held(out.sign[j] + chain(value, nodes.magnitude(j)));
   }
 }
 

@@ -3,7 +3,8 @@
  * ones. Without nvcc it says so. Of each kernel it prints the most registers and spilled bytes over all architectures.
  *
  * `--emulator` compiles them with a C++ compiler instead, to native/cuda-emulated: a driver that runs them on the CPU for tests
- * (see kernels/cuda/emulator/cuda.h); `--sanitize` the same with AddressSanitizer, to native/cuda-sanitize. An output is kept
+ * (see kernels/cuda/emulator/cuda.h); `--sanitize` the same with AddressSanitizer and checks of conversions to whole numbers, to
+ * native/cuda-sanitize. An output is kept
  * with the hash of all that it depends on, and made again where that has changed.
  */
 import { execFileSync } from 'node:child_process';
@@ -110,7 +111,10 @@ async function buildEmulator({ command, version }) {
   const objects = join(target, 'objects');
   await mkdir(objects, { recursive: true });
   const sanitizers = sanitize
-    ? ['-fsanitize=address', '-fno-omit-frame-pointer', '-fsanitize-sections=dag_shared', '-g']
+    ? [
+        ...['-fsanitize=address,float-cast-overflow', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
+        ...['-fsanitize-sections=dag_shared', '-g'],
+      ]
     : [];
   const flags = [
     ...['-std=c++17', '-O2', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-DDAG_EMULATED'],

@@ -48,7 +48,9 @@ const FLAGS = [
   ...['-fno-math-errno', '-fno-trapping-math', '-Wall', '-Wextra', '-Wno-psabi'],
   ...(sanitize ? ['-O1', '-fexpensive-optimizations', '-g', '-Werror', '-fno-omit-frame-pointer'] : ['-O3']),
 ];
-const SANITIZERS = sanitize ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : [];
+const SANITIZERS = sanitize
+  ? ['-fsanitize=address,undefined,float-cast-overflow', '-fno-sanitize-recover=all']
+  : [];
 
 /** Steps of graphs are exact: a product and a sum must not become one operation, which rounds once. */
 const contraction = (source) => (basename(source) === 'dag.cpp' ? '-ffp-contract=off' : '-ffp-contract=fast');

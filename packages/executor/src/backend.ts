@@ -141,6 +141,8 @@ export interface Recorder {
   record<T>(body: () => T, expected: Trace): readonly [result: T, recording: Recording];
   /** y = x, of one dtype and length, without a kernel. */
   copy(x: Storage, y: Storage): void;
+  /** Gives memory that nothing works in back to the device; whether there was any. Not while it records. */
+  makeRoom(): boolean;
   /** Gives the memory back, once all recordings are released. */
   release(): void;
 }

@@ -60,9 +60,17 @@ function threadsSetting(): number | undefined {
   const given = environment('DAG_NUM_THREADS');
   if (given === undefined) return undefined;
   const count = Number(given);
-  if (Number.isInteger(count) && count >= 1) return count;
-  throw new ExecutorError('value', `DAG_NUM_THREADS is a whole number from 1, given '${given}'`);
+  if (isThreadCount(count)) return count;
+  throw new ExecutorError(
+    'value',
+    `DAG_NUM_THREADS is a whole number from 1 to ${MAX_THREADS}, given '${given}'`,
+  );
 }
+
+/** As in kernels/cpu/runtime/pool.cpp. */
+const MAX_THREADS = 1024;
+const isThreadCount = (count: number): boolean =>
+  Number.isInteger(count) && count >= 1 && count <= MAX_THREADS;
 
 let defaultDevice: Device | undefined;
 
@@ -136,11 +144,14 @@ export function backendInfo(device?: Device): BackendInfo {
  * Sets how many threads the kernels of `cpu` run on; at first as many as there are physical cores, or `DAG_NUM_THREADS`.
  * Results do not depend on it.
  *
- * @throws {ExecutorError} `value` unless a whole number from 1.
+ * @throws {ExecutorError} `value` unless a whole number from 1 to 1024.
  */
 export function setNumThreads(count: number): void {
-  if (!Number.isInteger(count) || count < 1)
-    throw new ExecutorError('value', `setNumThreads: a whole number from 1, given ${count}`);
+  if (!isThreadCount(count))
+    throw new ExecutorError(
+      'value',
+      `setNumThreads: a whole number from 1 to ${MAX_THREADS}, given ${String(count)}`,
+    );
   const loaded = loadCpu();
   if ('library' in loaded) loaded.library.setThreads(count);
 }

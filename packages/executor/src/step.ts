@@ -101,7 +101,7 @@ class Step<K extends string, R> {
     const key = keyOf(given);
     const variant = this.#find(key);
     if (variant) {
-      if (!variant.recorded) this.#record(variant, given, recorder);
+      if (!variant.recorded) this.#recordWithRoom(variant, given, recorder);
       return this.#replay(variant, given, recorder);
     }
     const by = new Watch(backend);
@@ -149,6 +149,21 @@ class Step<K extends string, R> {
       holder.buffers.forEach(release);
     };
     return result;
+  }
+
+  /** While it records, a device cannot give back what it keeps: where memory runs out it does so after that, and records again. */
+  #recordWithRoom(
+    variant: Variant<R>,
+    given: Readonly<Record<K, Tensor | number>>,
+    recorder: Recorder,
+  ): void {
+    try {
+      this.#record(variant, given, recorder);
+    } catch (error) {
+      const isFull = error instanceof ExecutorError && error.code === 'memory';
+      if (!isFull || !recorder.makeRoom()) throw error;
+      this.#record(variant, given, recorder);
+    }
   }
 
   #record(variant: Variant<R>, given: Readonly<Record<K, Tensor | number>>, recorder: Recorder): void {

@@ -2,7 +2,7 @@ import type { Backend, Device, DType, HostArray, Storage, Target } from './backe
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
 import { allocate, currentScope, release, runScope, type Buffer } from './memory.js';
-import { normals } from './random.js';
+import { checkedWord, normals } from './random.js';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
 import { watching, type GradientState } from './watch.js';
 
@@ -364,12 +364,17 @@ export function ones(shape: Shape, options?: TensorOptions): Tensor {
   return full(shape, 1, options);
 }
 
-/** Normal numbers of standard deviation `std`: a pure function of `seed` and the shape. */
+/**
+ * Normal numbers of standard deviation `std`: a pure function of `seed` and the shape.
+ *
+ * @throws {ExecutorError} `value` unless the seed is two whole numbers from 0 to 2³² − 1.
+ */
 export function randn(
   shape: Shape,
   { seed, std = 1, ...options }: TensorOptions & { seed: readonly [number, number]; std?: number },
 ): Tensor {
-  const values = normals(seed, sizeOf(shape));
+  const words = [checkedWord('randn', seed[0]), checkedWord('randn', seed[1])] as const;
+  const values = normals(words, sizeOf(shape));
   for (let i = 0; i < values.length; i++) values[i]! *= std;
   return tensor(values, shape, { dtype: 'f32', ...options });
 }

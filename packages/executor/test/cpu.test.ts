@@ -210,18 +210,19 @@ withKernels(`with native kernels${cpuIsMissing === null ? '' : ` (skipped: ${cpu
     expect(ask('executor.backendInfo()', { DAG_NUM_THREADS: '3' })).toMatchObject({ threads: 3 });
   });
 
-  it.each(['0', '-1', '1.5', 'two'])('refuses DAG_NUM_THREADS=%s', (count) => {
+  it.each(['0', '-1', '1.5', 'two', '1025', '2147483648', '1e300'])('refuses DAG_NUM_THREADS=%s', (count) => {
     expect(ask(`executor.backendInfo('cpu')`, { DAG_NUM_THREADS: count })).toEqual({
       error: 'ExecutorError',
       code: 'value',
-      message: `DAG_NUM_THREADS is a whole number from 1, given '${count}'`,
+      message: `DAG_NUM_THREADS is a whole number from 1 to 1024, given '${count}'`,
     });
   });
 
   it('runs on as many threads as setNumThreads says', () => {
     setNumThreads(3);
     expect(backendInfo('cpu').threads).toBe(3);
-    for (const count of [0, 1.5, NaN, -2]) expect(() => setNumThreads(count)).toThrow(ExecutorError);
+    for (const count of [0, 1.5, NaN, -2, 1025, 2 ** 31, 2 ** 32 + 1, Infinity])
+      expect(() => setNumThreads(count)).toThrow(ExecutorError);
     expect(backendInfo('cpu').threads).toBe(3);
   });
 

@@ -151,11 +151,12 @@ describe('gradients of a hard plan', () => {
   });
 });
 
-describe('no gradient is NaN or infinite', () => {
+describe('no gradient is NaN or infinite unless the value is NaN', () => {
   const edge = fc.constantFrom(0, -0, 1, -1, 1e300, -1e300, 1e-300, 5e-324, Number.MAX_VALUE, 1e150, -2.5);
   const number = fc.oneof(edge, fc.double({ noNaN: true, noDefaultInfinity: true }));
   const expectFinite = (g: DagTensors) => {
     const gradients = executeWithGradients(g);
+    if (Number.isNaN(gradients.values[0])) return;
     for (const field of fieldNames)
       expect([field, gradients[field].filter((x) => !Number.isFinite(x))]).toEqual([
         field,

@@ -14,7 +14,7 @@ import {
   type Device,
   type DType,
 } from '../src/index.js';
-import { devices } from './devices.js';
+import { devices, runsOn } from './devices.js';
 
 const native = devices.filter((device) => device !== 'reference');
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
@@ -112,6 +112,38 @@ const mixed: Kind = {
   coefficient: oneOf(1, -1, 1, -1, 2, 0.5),
   gate: oneOf(0, 1, 0, 1, 0.5),
   density: 0.3,
+};
+
+const extremes = oneOf(
+  0,
+  -0,
+  1,
+  2,
+  3,
+  7,
+  -1,
+  -2.5,
+  5e-324,
+  1e-300,
+  1e300,
+  Number.MAX_VALUE,
+  Infinity,
+  -Infinity,
+  NaN,
+);
+/** Whatever numbers there are under whole coefficients: negative magnitudes, unread nodes that are infinite. */
+const anyHard: Kind = {
+  magnitude: (u) => (u() < 0.4 ? extremes(u) : between(0.1, 10)(u)),
+  sign: hard.sign,
+  coefficient: (u) => (u() < 0.7 ? oneOf(1, -1, 2, -2)(u) : oneOf(17, -18, 31, 59, -59, 1000, -1000)(u)),
+  gate: hard.gate,
+  density: 0.35,
+};
+const anySoft: Kind = {
+  ...anyHard,
+  sign: (u) => (u() < 0.1 ? oneOf(0, 0.5, Infinity, NaN)(u) : oneOf(1, -1)(u)),
+  coefficient: oneOf(0.5, -0.5, 1, -1, 2, 1.5),
+  gate: oneOf(0, 1, 0.5),
 };
 
 interface Run {
@@ -292,6 +324,43 @@ describe.each(native)('on %s', (device) => {
       for (const field of FIELDS)
         expectWithin(tolerance, tolerance)(actual.gradients[field], expected.gradients[field]);
     }
+  });
+
+  it('every hard plan has one value on all devices, alone and with gradients', () => {
+    fc.assert(
+      fc.property(cases, ({ depth, size, shared, seed, maxLog }) => {
+        const g = graphs(depth, size, shared, seed, anyHard);
+        const expected = execute(g, { backend: 'reference', maxLog });
+        expectSameBits(execute(g, { backend: device, maxLog }), expected);
+        for (const backend of ['reference', device] as const)
+          expectSameBits(executeWithGradients(g, { backend, maxLog }).values, expected);
+      }),
+      { numRuns: runsOn(device, 100) },
+    );
+  });
+
+  it('gradients are NaN where the reference has them, and nowhere else', () => {
+    const upstreams = fc.constantFrom(0, 1, -1e300, Infinity, NaN);
+    fc.assert(
+      fc.property(
+        cases,
+        upstreams,
+        fc.constantFrom(anyHard, anySoft),
+        ({ depth, size, seed }, upstream, kind) => {
+          const g = graphs(depth, size, false, seed, kind);
+          const upstreamWith = upstreamOf(size).map((x, row) => (row % 3 === 0 ? upstream : x));
+          const [expected, actual] = (['reference', device] as const).map((backend) =>
+            executeWithGradients(g, { backend, upstream: upstreamWith }),
+          ) as [DagGradients, DagGradients];
+          for (const field of ['values', ...FIELDS] as const)
+            expectSameBits(
+              actual[field].map((x) => Number(Number.isNaN(x))),
+              expected[field].map((x) => Number(Number.isNaN(x))),
+            );
+        },
+      ),
+      { numRuns: runsOn(device, 100) },
+    );
   });
 
   it('there may be no graphs', () => {

@@ -17,7 +17,7 @@ const chain = (type: 'Add' | 'Sub' | 'Mul' | 'Div', ...args: Expr[]): Expr => ({
  *
  * Plans that a model predicted can be read too: steps that the value does not depend on are left out, identity steps
  * vanish, and a node that several steps use is written out in each. A linear coefficient k other than ±1 becomes a
- * factor, `k * x`; a log coefficient k becomes k factors. A sum of nothing is 0, a product of nothing 1.
+ * factor, `k * x`; a log coefficient k becomes k factors, up to 16 of them. A sum of nothing is 0, a product of nothing 1.
  *
  * The plan has to be hard: G exactly 0 or 1, whole coefficients, signs exactly ±1, in all that the value depends on.
  *
@@ -25,7 +25,7 @@ const chain = (type: 'Add' | 'Sub' | 'Mul' | 'Div', ...args: Expr[]): Expr => ({
  * format(detensorize(tensorize('(1 + 2) * 3 - 4', { depth: 4 }))) // '(1 + 2) * 3 - 4'
  *
  * @throws TensorizeError `soft-plan` that names the step or node, `too-large` where the expression would have more
- *   than 10,000 nodes, `bad-tensors` where lengths or magnitudes are not the format's, `bad-option` for the index
+ *   than 10,000 nodes or a log coefficient is above 16 in size, `bad-tensors` where lengths or magnitudes are not the format's, `bad-option` for the index
  */
 export function detensorize(tensors: DagTensors, index = 0): Expr {
   const { depth } = tensors;
@@ -92,6 +92,12 @@ function hardDomain({ index, gate, terms }: PlanStep): 'linear' | 'log' {
 function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number[]): number {
   let size = 1;
   for (const { node, coefficient } of terms) {
+    if (gate === 0 && Math.abs(coefficient) > MAX_POWER) {
+      throw new TensorizeError(
+        'too-large',
+        `step ${index} has coefficient ${coefficient} on node ${node}: a power above ${MAX_POWER} has no expression with the bits of its value`,
+      );
+    }
     size += gate === 1 ? sizes[node]! + 2 : Math.abs(coefficient) * (sizes[node]! + 1);
   }
   if (size > MAX_NODES) {
@@ -102,6 +108,12 @@ function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number
   }
   return size;
 }
+
+/**
+ * Whole powers up to this are products of that many factors to the executor. A larger one it rounds once, which no product of
+ * factors does (@dag/executor, dag/step.ts).
+ */
+const MAX_POWER = 16;
 
 function sum([first, ...rest]: readonly Term[], exprs: readonly Expr[]): Expr {
   if (first === undefined) return num(0);

@@ -286,6 +286,20 @@ describe('what cannot be read', () => {
     expect(() => detensorize(tensors)).toThrow(expect.objectContaining({ code: 'bad-tensors' }));
   });
 
+  it('is a power that the executor rounds once', () => {
+    const power = (base: number, c: number) => graph(1, [base], [['log', { 0: c }]]);
+    for (const base of [1.1, -3, 0, -0, 5e-324])
+      for (const c of [16, -16, 15, -2])
+        expect(evaluate(detensorize(power(base, c)))).toBe(runPlan(power(base, c)));
+    for (const c of [17, -17, 59, -1000])
+      expect(() => detensorize(power(1.1, c))).toThrow(
+        expect.objectContaining({
+          code: 'too-large',
+          message: expect.stringContaining(`coefficient ${c} on node 0`),
+        }),
+      );
+  });
+
   it('is a plan that doubles at every step', () => {
     const depth = 40;
     const doubling = graph(

@@ -58,6 +58,7 @@ void binaryPiece(i64 kind, const Piece<3>& piece, const BinaryPass<T>& pass) {
     case MAXIMUM: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return (a > b) | (a != a) ? a : b; });
     case MINIMUM: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return (a < b) | (a != a) ? a : b; });
     case GREATER_EQUAL: return applyPiece(piece, pass, [=](V a, V b) DAG_INLINE { return a >= b ? one : zero; });
+    default: dagUnknownKind("binary", kind);
   }
 }
 
@@ -206,6 +207,7 @@ void sharePiece(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool a
         const decltype(g) a = self * factor, b = other * factor;
         return g * (a > b ? one : a == b ? half : zero);
       });
+    default: dagUnknownKind("share", pass.kind);
   }
 }
 

@@ -17,7 +17,7 @@ class GeneralBlock {
       memory += paddedTo(count, TILE);
       return taken;
     };
-    V** const ofNodes[] = {&value, &magnitude, &sign, &log, &inverse, &before, &toValue, &toMagnitude, &toSign};
+    V** const ofNodes[] = {&value, &magnitude, &sign, &turned, &log, &inverse, &before, &toValue, &toMagnitude, &toSign};
     V** const ofSteps[] = {&G, &linear, &product, &size, &Q, &outG};
     V** const ofTerms[] = {&O, &outO, &q, &flip, &turn};
     for (V** vectors : ofNodes) *vectors = take(width);
@@ -44,7 +44,13 @@ class GeneralBlock {
     redo = Mask{};
     logs = inverses = 0;
     anyWild = false;
-    for (i64 j = 0; j < depth; j++) value[j] = sign[j] * magnitude[j];
+    for (i64 j = 0; j < depth; j++) {
+      value[j] = sign[j] * magnitude[j];
+      // A negative magnitude, −0 too, counts as the positive one with the opposite sign.
+      turned[j] = bits<V>(signBitOf(magnitude[j]));
+      magnitude[j] = magnitudeOf(magnitude[j]);
+      sign[j] = flipped(sign[j], signBitOf(turned[j]));
+    }
     for (i64 i = 0; i < depth; i++) {
       const V x = stepForward<GRADIENTS>(i);
       value[depth + i] = x;
@@ -80,25 +86,32 @@ class GeneralBlock {
       toMagnitude[j] = none ? V{} : 0 + byMagnitude;
       toSign[j] = none ? V{} : 0 + bySign;
     }
-    redo = (redo | ~isFinite(probe)) & inUse;
+    // A value of NaN makes its gradients NaN, which differentiateGraph sees to.
+    redo = (redo | ~isFinite(probe) | (value[width - 1] != value[width - 1])) & inUse;
     bounded = !any(redo | ~(probe <= __FLT_MAX__));
     if (any(redo)) each(redo, [&](const Nodes& nodes, Coefficients o, Coefficients g, i64 lane) {
         const NodeGradients out{lanesOf(toValue, lane), lanesOf(toMagnitude, lane), lanesOf(toSign, lane)};
         differentiateGraph(nodes, depth, o, g, limit, upstream[lane], out, lanesOf(outO, lane), lanesOf(outG, lane));
       });
+    for (i64 j = 0; j < depth; j++) {
+      toMagnitude[j] = 0 + flipped(toMagnitude[j], signBitOf(turned[j]));
+      toSign[j] = 0 + flipped(toSign[j], signBitOf(turned[j]));
+    }
     for (i64 j = depth; j < width; j++) toMagnitude[j] = toSign[j] = V{};
   }
 
  private:
   // Of each node: ln m where m is not 0, else 0; 1/m; gradients by value. `before`: products of the signs before a term.
   V *log, *inverse, *toValue, *before;
+  /** The sign bit of the magnitude of each initial node as it came. */
+  V* turned;
   // Of each step: the linear part; the log part; E before it is clamped; Q.
   V *linear, *product, *size, *Q;
   // Of each step: whether its coefficients are whole.
   Mask* whole;
   // Of each term: q; its derivatives (1 − cos πO)/2 by the sign and, with a minus, (1 − s)/2 · π · sin πO by O.
   V *q, *flip, *turn;
-  static constexpr i64 NODES = 9, STEPS = 7, TERMS = 5;
+  static constexpr i64 NODES = 10, STEPS = 7, TERMS = 5;
   Mask redo;
   /** The sum of the sizes of all gradients: none is larger, and none is NaN where it is not. */
   V probe;

@@ -146,7 +146,8 @@ class HardBlock {
       for (i64 j = 0; j < width - 1; j++) sizes += magnitudeOf(value[j]);
       probe += scales * sizes;
     }
-    redo |= ~atMost(probe, splat(most));
+    // A value of NaN makes its gradients NaN.
+    redo |= ~atMost(probe, splat(most)) | differ(value[width - 1], value[width - 1]);
   }
 
   /** Lanes that need more than this path does. */

@@ -30,6 +30,9 @@ inline bool any(Mask mask) {
 }
 
 inline V magnitudeOf(V x) { return bits<V>(bits<Vec<u64>>(x) & ~(u64{1} << 63)); }
+inline Vec<u64> signBitOf(V x) { return bits<Vec<u64>>(x) & (u64{1} << 63); }
+/** x, with the other sign where a sign bit of `signs` is set. */
+inline V flipped(V x, Vec<u64> signs) { return bits<V>(bits<Vec<u64>>(x) ^ signs); }
 inline V signOf(V x) {
   const V one = bits<V>((bits<Vec<u64>>(x) & (u64{1} << 63)) | 0x3ff0000000000000);
   return x == x ? one : splat(1.0);

@@ -37,10 +37,13 @@ void unary(i64 kind, const T* x, T* y, i64 n, T p, T q) {
       });
   }
   if constexpr (sizeof(T) == sizeof(f32)) {
-    if (kind == TANH) apply(x, y, n, [](V v) DAG_INLINE { return tanh32(v); });
-    if (kind == GELU) apply(x, y, n, [](V v) DAG_INLINE { return gelu32(v); });
-    if (kind == GELU_TANH) apply(x, y, n, [](V v) DAG_INLINE { return geluTanh32(v); });
+    switch (kind) {
+      case TANH: return apply(x, y, n, [](V v) DAG_INLINE { return tanh32(v); });
+      case GELU: return apply(x, y, n, [](V v) DAG_INLINE { return gelu32(v); });
+      case GELU_TANH: return apply(x, y, n, [](V v) DAG_INLINE { return geluTanh32(v); });
+    }
   }
+  dagUnknownKind("unary", kind);
 }
 
 /** What a derivative is made from; kinds that need neither read neither. */
@@ -90,17 +93,19 @@ void unaryBackward(i64 kind, const UnaryPass<T>& pass, T p, T q) {
       });
   }
   if constexpr (sizeof(T) == sizeof(f32)) {
-    if (kind == TANH) applyBackward(pass, [](V, V y) DAG_INLINE { return 1 - y * y; });
-    if (kind == GELU) applyBackward(pass, [](V x, V) DAG_INLINE { return geluDerivative32(x); });
-    if (kind == GELU_TANH)
-      applyBackward(pass, [](V x, V) DAG_INLINE { return geluTanhDerivative32(x); });
+    switch (kind) {
+      case TANH: return applyBackward(pass, [](V, V y) DAG_INLINE { return 1 - y * y; });
+      case GELU: return applyBackward(pass, [](V x, V) DAG_INLINE { return geluDerivative32(x); });
+      case GELU_TANH: return applyBackward(pass, [](V x, V) DAG_INLINE { return geluTanhDerivative32(x); });
+    }
   }
+  dagUnknownKind("unary_backward", kind);
 }
 
 /** y (+)= x·scale where an element's word of the stream is at least p·2³², else 0; see src/backends/reference/dropout.ts. */
 template <typename T>
 void dropout(const T* x, T* y, i64 n, f64 p, Seed seed, bool accumulate) {
-  const u32 threshold = static_cast<u32>(p * 4294967296.0 + 0.5);
+  const u32 threshold = dropoutThreshold(p);
   const T scale = static_cast<T>(1 / (1 - p));
   parallelRanges(n, GRAIN, [&](i64 begin, i64 end) {
     u32 words[RANDOM_BLOCK];

@@ -15,6 +15,11 @@ constexpr i64 STRIP = RANDOM_BLOCK;
 /** As activationKind in src/backends/kinds.ts. */
 enum Activation : i64 { NONE, GELU, GELU_TANH };
 
+Activation activationOf(i64 kind) {
+  if (kind < NONE || kind > GELU_TANH) dagUnknownKind("linear", kind);
+  return Activation(kind);
+}
+
 struct Layer {
   i64 columns;
   const f32* bias;
@@ -82,7 +87,7 @@ void backwardRows(const LayerGradient& layer, i64 row, i64 rowEnd, f32* total) {
 
 DAG_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, const f32* bias, i64 activation, f64 p,
                        f64 seedLow, f64 seedHigh, const f32* residual, f32* y, f32* preactivation) {
-  const Layer layer{n, bias, preactivation, Activation(activation), Dropout(p, seedLow, seedHigh), residual, y};
+  const Layer layer{n, bias, preactivation, activationOf(activation), Dropout(p, seedLow, seedHigh), residual, y};
   const auto finish = [](const void* context, i64 row, i64 rowEnd, i64 column, i64 columnEnd) {
     finishRows(*static_cast<const Layer*>(context), row, rowEnd, column, columnEnd);
   };
@@ -92,7 +97,7 @@ DAG_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, con
 /** Of the gradient of y: that of x·Wᵀ + b (null: it is gradY itself), and its sum over the rows, that of b. */
 DAG_KERNEL(linear_backward_f32)(i64 m, i64 n, const f32* gradY, const f32* preactivation, i64 activation, f64 p,
                                 f64 seedLow, f64 seedHigh, f32* gradSum, f32* gradBias, i64 accumulate) {
-  const LayerGradient layer{n, gradY, preactivation, Activation(activation), Dropout(p, seedLow, seedHigh), gradSum};
+  const LayerGradient layer{n, gradY, preactivation, activationOf(activation), Dropout(p, seedLow, seedHigh), gradSum};
   const i64 pieces = (m + ROWS - 1) / ROWS;
   Scratch<f32> totals(gradBias ? pieces * n : 0);
   parallelFor(pieces, [&](i64 piece) {

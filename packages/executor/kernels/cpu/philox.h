@@ -79,6 +79,12 @@ inline void randomBlock(Seed seed, u64 first, u32* out) {
   store(out + 3 * LANES<u32>, zipHigh(even1, odd1));
 }
 
+/** p·2³² in whole numbers; the largest word is kept at any p. */
+inline u32 dropoutThreshold(f64 p) {
+  const f64 threshold = p * 4294967296.0 + 0.5;
+  return threshold < 4294967295.0 ? static_cast<u32>(threshold) : 4294967295u;
+}
+
 /** Elements of a stream that are kept: those whose word is at least p·2³². */
 struct Dropout {
   Seed seed;
@@ -87,7 +93,7 @@ struct Dropout {
 
   Dropout(f64 p, f64 low, f64 high)
       : seed{static_cast<u32>(low), static_cast<u32>(high)},
-        threshold(static_cast<u32>(p * 4294967296.0 + 0.5)),
+        threshold(dropoutThreshold(p)),
         scale(static_cast<f32>(1 / (1 - p))) {}
 
   bool active() const { return threshold > 0; }

@@ -41,6 +41,9 @@ __device__ inline int64_t indexStep() { return static_cast<int64_t>(gridDim.x) *
 __device__ inline int laneOf() { return threadIdx.x % WARP; }
 __device__ inline int warpOf() { return threadIdx.x / WARP; }
 
+/** Ends the launch with an error: the lists of kinds here and in src/backends/kinds.ts differ. */
+__device__ inline void unknownKind() { __trap(); }
+
 struct Sum {
   template <typename T>
   __device__ static T of(T a, T b) { return a + b; }

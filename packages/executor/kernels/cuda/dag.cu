@@ -183,14 +183,28 @@ __device__ void prefetchPlans(const T* O, int64_t length) {
   for (int64_t i = laneOf() * LINE; i < length; i += WARP * LINE) prefetch(O + i);
 }
 
-/** The nodes of one graph: initial ones by magnitude and sign, the others by value; logarithms once they were asked for. */
+/** The sign bit of a double, in the first half of it. */
+constexpr uint32_t SIGN = 1u << 31;
+/** The first half of a double: sign, exponent and first digits. */
+__device__ inline uint32_t highWord(double x) { return static_cast<uint32_t>(wordOf(x) >> 32); }
+/** x, with the other sign where that of `word` is set. */
+__device__ inline double flipped(double x, uint32_t word) {
+  return bitsOf(wordOf(x) ^ static_cast<uint64_t>(word & SIGN) << 32);
+}
+
+/**
+ * The nodes of one graph: initial ones by magnitude and sign, the others by value; logarithms once they were asked for. A
+ * negative magnitude, −0 too, counts as the positive one with the opposite sign.
+ */
 struct GraphNodes {
   int depth;
   Numbers numbers, signs, logs;
   int known = 0;
 
-  __device__ double magnitude(int j) const { return j < depth ? numbers[j] : magnitudeOf(numbers[j]); }
-  __device__ double sign(int j) const { return j < depth ? signs[j] : signOf(numbers[j]); }
+  __device__ double magnitude(int j) const { return magnitudeOf(numbers[j]); }
+  __device__ double sign(int j) const {
+    return j < depth ? flipped(signs[j], highWord(numbers[j])) : signOf(numbers[j]);
+  }
   __device__ double value(int j) const { return j < depth ? signs[j] * numbers[j] : numbers[j]; }
   __device__ double log(int j) const { return logs[j]; }
   __device__ void takeLogs(int count) {
@@ -297,11 +311,12 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     for (int j = 0; j < depth; j++) numbers[j] = row[mine + j], initialSigns[j] = row[mine + depth + j];
     __syncwarp();
     const auto readStep = [&](int i) {
-      readRows<2 * DEPTH>(graphs.O + firstPlan * coefficients + i * width, coefficients, plans, width, row, rowLength);
+      readRows<2 * DEPTH>(graphs.O + firstPlan * coefficients + int64_t{i} * width, coefficients, plans, width, row, rowLength);
       __syncwarp();
     };
 
     GraphNodes nodes{depth, numbers, initialSigns, logs};
+    double last = 0;
     // Steps are long: unrolled they would not fit the cache of instructions.
 #pragma unroll 1
     for (int i = 0; i < depth; i++) {
@@ -309,6 +324,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
       if (active) {
         const Row<T, FEW, false> O(row + planOf, cosines, depth + i);
         const double value = stepValue(nodes, O, depth + i, gates[planOf + i], graphs.limit);
+        last = value;
         if (i < depth - 1) numbers[depth + i] = value;
         else if (graphs.values) graphs.values[first + lane] = value;
       }
@@ -317,7 +333,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     }
     if (!BACKWARD) continue;
 
-    const double upstream = !active ? 0 : graphs.upstream ? graphs.upstream[first + lane] : 1;
+    const double upstream = !active ? 0 : upstreamOf(graphs.upstream ? graphs.upstream[first + lane] : 1, last);
     // All at once, where the lanes are together; each would come to its first product at another step.
     bool hasProducts = false;
     for (int i = 0; i < depth; i++) hasProducts |= active && gates[planOf + i] != 1;
@@ -347,14 +363,14 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
         for (int j = lane; j < width; j += WARP) {
           double sum = 0;
           for (int g = 0; j < k && g < count; g++) sum = HeldSum::of(sum, outRows[j * PADDED + g]);
-          double& all = to[i * width + j];
+          double& all = to[int64_t{i} * width + j];
           all = firstTile ? sum : HeldSum::of(all, sum);
         }
         const double sum = combineWarp<HeldSum>(gate);
         double& all = to[coefficients + i];
         if (lane == 0) all = firstTile ? sum : HeldSum::of(all, sum);
       } else {
-        writeRows<2 * DEPTH>(graphs.gradO ? graphs.gradO + first * coefficients + i * width : nullptr, coefficients,
+        writeRows<2 * DEPTH>(graphs.gradO ? graphs.gradO + first * coefficients + int64_t{i} * width : nullptr, coefficients,
                              count, width, graphs.accumulate & 4,
                              [&](int g, int j) { return j < k ? outRows[j * PADDED + g] : 0; });
       }
@@ -363,8 +379,11 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
 
     for (int j = 0; j < depth; j++) {
       const double value = out.value[j];
-      out.magnitude[j] = upstream == 0 ? 0 : 0 + held(out.magnitude[j] + value * nodes.sign(j));
-      out.sign[j] = upstream == 0 ? 0 : 0 + held(out.sign[j] + value * nodes.magnitude(j));
+      const uint32_t turned = highWord(numbers[j]);
+      const double byMagnitude = held(out.magnitude[j] + chain(value, nodes.sign(j)));
+      const double bySign = held(out.sign[j] + chain(value, nodes.magnitude(j)));
+      out.magnitude[j] = upstream == 0 ? 0 : 0 + flipped(byMagnitude, turned);
+      out.sign[j] = upstream == 0 ? 0 : 0 + flipped(bySign, turned);
     }
     __syncwarp();
     const auto write = [&](T* to, bool accumulate, const Numbers& gradients) {

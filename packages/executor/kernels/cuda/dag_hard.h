@@ -15,17 +15,10 @@
 
 namespace {
 
-constexpr uint32_t SIGN = 1u << 31;
 /** High words of 2^-60 and 2^60, and the largest gradient of a node. */
 constexpr uint32_t LEAST_NODE = (1023u - 60) << 20, MOST_NODE = (1023u + 60) << 20;
 constexpr double MOST_GRADIENT = 0x1p58;
 
-/** The first half of a double: sign, exponent and first digits. */
-__device__ inline uint32_t highWord(double x) { return static_cast<uint32_t>(wordOf(x) >> 32); }
-/** x, with the other sign where that of `word` is set. */
-__device__ inline double flipped(double x, uint32_t word) {
-  return bitsOf(wordOf(x) ^ static_cast<uint64_t>(word & SIGN) << 32);
-}
 __device__ inline double sizeOf(double x) { return __builtin_fabs(x); }
 __device__ inline float sizeOf(float x) { return __builtin_fabsf(x); }
 

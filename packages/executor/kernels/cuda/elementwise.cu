@@ -47,7 +47,8 @@ __device__ T apply(int64_t kind, T x, T p, T q) {
     case GELU_TANH: return geluTanh(x);
     case AFFINE: return p * x + q;
     case CLAMP: return clamp(x, p, q);
-    default: return absolute(x) <= p ? T(0.5) * x * x : p * (absolute(x) - T(0.5) * p);
+    case HUBER: return absolute(x) <= p ? T(0.5) * x * x : p * (absolute(x) - T(0.5) * p);
+    default: unknownKind(); return x;
   }
 }
 
@@ -66,7 +67,8 @@ __device__ T derivative(int64_t kind, T x, T y, T p, T q) {
     case GELU_TANH: return geluTanhDerivative(x);
     case AFFINE: return p;
     case CLAMP: return x >= p && x <= q ? T(1) : T(0);
-    default: return clamp(x, -p, p);
+    case HUBER: return clamp(x, -p, p);
+    default: unknownKind(); return x;
   }
 }
 
@@ -142,7 +144,8 @@ __device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSu
   const Dropout<T> mask(p, low, high, lowAt);
   if (activation == 0) linearBackwardOf<0>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
   else if (activation == 1) linearBackwardOf<1>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
-  else linearBackwardOf<2>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
+  else if (activation == 2) linearBackwardOf<2>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
+  else unknownKind();
 }
 
 template <typename T>

@@ -101,7 +101,10 @@ struct Epilogue {
 
  private:
   __device__ T activated(T sum) const {
-    return activation == 0 ? sum : activation == 1 ? gelu(sum) : geluTanh(sum);
+    if (activation == 0) return sum;
+    if (activation == 1) return gelu(sum);
+    if (activation != 2) unknownKind();
+    return geluTanh(sum);
   }
 
   __device__ void writeOne(T* y, int64_t i, int64_t column, T sum, T factor) const {

@@ -35,6 +35,17 @@ __device__ inline uint32_t wordOf(const Words& words, int64_t i) {
   return i & 1 ? odd : even;
 }
 
+/** As seedOf in src/backends/host.ts: the whole part modulo 2³²; 0 of what is no number or from 2⁶³ on. */
+__device__ inline uint32_t seedWord(double x) {
+  return x > -0x1p63 && x < 0x1p63 ? static_cast<uint32_t>(static_cast<int64_t>(x)) : 0;
+}
+
+/** p·2³² in whole numbers; the largest word is kept at any p. */
+__device__ inline uint32_t dropoutThreshold(double p) {
+  const double threshold = p * 4294967296.0 + 0.5;
+  return threshold < 4294967295.0 ? static_cast<uint32_t>(threshold) : 4294967295u;
+}
+
 /**
  * Elements of a stream that are kept: those whose word is at least p·2³² (Srivastava et al. 2014, scaled in training).
  */
@@ -45,9 +56,9 @@ struct Dropout {
 
   /** The low word of the seed is `*lowAt` where that is given: a number that a recorded step changes. */
   __device__ Dropout(double p, double low, double high, const double* lowAt)
-      : k0(static_cast<uint32_t>(lowAt ? *lowAt : low)),
-        k1(static_cast<uint32_t>(high)),
-        threshold(static_cast<uint32_t>(p * 4294967296.0 + 0.5)),
+      : k0(seedWord(lowAt ? *lowAt : low)),
+        k1(seedWord(high)),
+        threshold(dropoutThreshold(p)),
         scale(static_cast<T>(1 / (1 - p))) {}
 
   /** What element i is multiplied by. */

@@ -16,7 +16,8 @@ __device__ T apply(int64_t kind, T a, T b) {
     case DIV: return a / b;
     case MAXIMUM: return Max::of(a, b);
     case MINIMUM: return a < b || a != a ? a : b;
-    default: return a >= b ? T(1) : T(0);
+    case GREATER_EQUAL: return a >= b ? T(1) : T(0);
+    default: unknownKind(); return a;
   }
 }
 
@@ -75,6 +76,7 @@ struct Several {
     if (share == TIMES_OTHER) return g * b;
     if (share == OVER_OTHER) return g / b;
     if (share == AS_DIVISOR) return g * (-b / (a * a));
+    if (share != IF_LARGER) unknownKind();
     return factor * a > factor * b ? g : a == b ? g / 2 : T(0);
   }
   __device__ Neighbours<T, N> values(const Place& place) const {

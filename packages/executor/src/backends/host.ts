@@ -73,8 +73,11 @@ export function numberOf(x: Scalar): number {
 }
 
 export function seedOf([low, high]: Seed): readonly [number, number] {
-  return [numberOf(low), high];
+  return [seedWord(numberOf(low)), high];
 }
+
+/** What a tensor holds as a word of 32 bits: its whole part modulo 2³²; 0 of what is no number or from 2⁶³ on. */
+const seedWord = (x: number): number => (Math.abs(x) < 2 ** 63 ? x >>> 0 : 0);
 
 /** The smallest and the largest number; null of none. */
 export function rangeOf(values: HostArray): [low: number, high: number] | null {

@@ -1,3 +1,4 @@
+import { ExecutorError } from '../error.js';
 import type { Activation, BinaryKind, DagFields, Target, UnaryKind } from '../backend.js';
 
 /** What kernels know operations by: their places in these lists, as in kernels/cpu and kernels/cuda. */
@@ -19,8 +20,15 @@ export const UNARY_KINDS: readonly UnaryKind[] = [
 
 /** What kernels know activations by, 0 for none. */
 export const activationKind = (activation: Activation | null): number =>
-  activation === null ? 0 : ACTIVATIONS.indexOf(activation) + 1;
-const ACTIVATIONS: readonly Activation[] = ['gelu', 'geluTanh'];
+  activation === null ? 0 : kindOf(ACTIVATIONS, activation) + 1;
+export const ACTIVATIONS: readonly Activation[] = ['gelu', 'geluTanh'];
+
+/** The place of a kind in its list: what kernels know it by. @throws {ExecutorError} `value` where it is not there. */
+export function kindOf<K extends string>(kinds: readonly K[], kind: K): number {
+  const place = kinds.indexOf(kind);
+  if (place >= 0) return place;
+  throw new ExecutorError('value', `there is no operation '${kind}'; there are ${kinds.join(', ')}`);
+}
 
 export const BINARY_KINDS: readonly BinaryKind[] = [
   'add',

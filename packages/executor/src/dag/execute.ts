@@ -35,32 +35,36 @@ export interface DagGradients {
  * expression in IEEE double where its operations have two operands.
  *
  * @param options.out (N) array that receives the values and is returned; default: a new one.
- * @throws {ExecutorError} `shape` where a field has not the length that `depth` and `size` ask for.
+ * @throws {ExecutorError} `shape` where a field has not the length that `depth` and `size` ask for, `dtype` where it is no
+ *   `Float64Array`, `value` where `out` shares memory with a field.
  * @example execute(tensorize('2.5 * 3.0 + 1.0', { depth: 4 })) // Float64Array [8.5]
  */
 export function execute(
   tensors: DagTensors,
   options: ExecuteOptions & { readonly out?: Float64Array } = {},
 ): Float64Array {
-  const spec = checked('execute', tensors, options.maxLog);
-  const backend = backendOf(options.backend);
-  const { out } = options;
-  if (out) checkLength('execute', 'out', out, spec.size, tensors);
+  const op = 'execute';
+  const { out: given, maxLog, backend: device } = objectOf(op, 'options', options);
+  const { spec, fields } = checked(op, tensors, maxLog);
+  const backend = backendOf(device);
+  const out = given === undefined ? undefined : arrayOfLength(op, 'out', given, spec.size, spec);
+  if (out) checkApart(op, { out }, fields);
   const values = out ?? newArray(backend, spec.size);
   const storage = outputOf(backend, values);
-  backend.dag(spec, inputsOf(backend, tensors), storage);
+  backend.dag(spec, inputsOf(backend, fields), storage);
   finish(backend, storage, values);
-  return values;
+  return given ?? values;
 }
 
 /**
  * Executes every graph and differentiates: the gradient with respect to V_mag, V_sign (initial nodes; 0 elsewhere),
- * O and G. Those of a shared plan are sums over the rows. No gradient is NaN.
+ * O and G. Those of a shared plan are sums over the rows. No gradient is NaN unless the value or its upstream is.
  *
  * With large batches most of the time goes into memory: `out` of an earlier result saves taking new arrays, and one with
  * fewer fields saves what nobody reads.
  *
- * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has another length than asked for.
+ * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has another length than asked for, `dtype`
+ *   where a field or an array of `out` is no `Float64Array`, `value` where one of `out` shares memory with another array.
  * @example
  * const out = { values: new Float64Array(N), V_mag: new Float64Array(N * 2 * D) };
  * executeWithGradients(tensors, { out }); // → out; the gradients by V_sign, O and G are not computed
@@ -69,22 +73,23 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   tensors: DagTensors,
   options: ExecuteGradientOptions<Out> = {},
 ): Out {
-  const spec = checked('executeWithGradients', tensors, options.maxLog);
-  const backend = backendOf(options.backend);
-  const { upstream } = options;
-  if (upstream) checkLength('executeWithGradients', 'upstream', upstream, spec.size, tensors);
-  const out = options.out ? checkedOut(options.out, tensors) : newGradients(backend, tensors);
+  const op = 'executeWithGradients';
+  const { out: given, upstream, maxLog, backend: device } = objectOf(op, 'options', options);
+  const { spec, fields } = checked(op, tensors, maxLog);
+  const backend = backendOf(device);
+  const up = upstream === undefined ? null : upstreamOf(op, upstream, spec);
+  const out = given === undefined ? newGradients(backend, spec, fields) : checkedOut(op, given, spec, fields);
+  if (given !== undefined) checkApart(op, out, up ? { ...fields, upstream: up } : fields);
   const { values, V_mag, V_sign, O, G } = out;
   const stored = (array: Float64Array | undefined) => (array ? outputOf(backend, array) : null);
   const target = (array: Float64Array | undefined): Target | null =>
     array ? { storage: outputOf(backend, array), accumulate: false } : null;
   const valueStorage = stored(values);
   const gradients = { V_mag: target(V_mag), V_sign: target(V_sign), O: target(O), G: target(G) };
-  const up = upstream ? inputOf(backend, upstream) : null;
-  backend.dagBackward(spec, inputsOf(backend, tensors), up, valueStorage, gradients);
+  backend.dagBackward(spec, inputsOf(backend, fields), up && inputOf(backend, up), valueStorage, gradients);
   finish(backend, valueStorage, values);
   for (const field of FIELDS) finish(backend, gradients[field]?.storage ?? null, out[field]);
-  return out as Out;
+  return (given ?? out) as Out;
 }
 
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
@@ -92,7 +97,11 @@ const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 /** Results up to this many elements together lie in one buffer: taking five takes longer than executing a small graph. */
 const SMALL = 1024;
 
-function newGradients(backend: Backend, { size, V_mag, V_sign, O, G }: DagTensors): DagGradients {
+function newGradients(
+  backend: Backend,
+  { size }: DagSpec,
+  { V_mag, V_sign, O, G }: DagFields<Float64Array>,
+): DagGradients {
   const total = size + V_mag.length + V_sign.length + O.length + G.length;
   const buffer = total <= SMALL ? new ArrayBuffer(total * Float64Array.BYTES_PER_ELEMENT) : null;
   let begin = 0;
@@ -117,21 +126,94 @@ function newArray(backend: Backend, length: number): Float64Array {
   return storage instanceof HostStorage ? (storage.data as Float64Array) : new Float64Array(length);
 }
 
-function checkedOut(out: Partial<DagGradients>, tensors: DagTensors): Partial<DagGradients> {
-  if (out.values) checkLength('executeWithGradients', 'out.values', out.values, tensors.size, tensors);
-  for (const field of FIELDS) {
-    const array = out[field];
-    if (array) checkLength('executeWithGradients', `out.${field}`, array, tensors[field].length, tensors);
+/** The arrays of `out`, each read once. */
+function checkedOut(
+  op: string,
+  out: Partial<DagGradients>,
+  spec: DagSpec,
+  fields: DagFields<Float64Array>,
+): Partial<DagGradients> {
+  const { values, V_mag, V_sign, O, G } = objectOf(op, 'out', out);
+  const given = { values, V_mag, V_sign, O, G };
+  const lengths = { values: spec.size, ...mapFields(fields, ({ length }) => length) };
+  const arrays = Object.entries(given)
+    .filter(([, array]) => array !== undefined)
+    .map(([name, array]) => [
+      name,
+      arrayOfLength(op, `out.${name}`, array, lengths[name as keyof typeof lengths], spec),
+    ]);
+  return Object.fromEntries(arrays) as Partial<DagGradients>;
+}
+
+/** Kernels read inputs while they write outputs. */
+function checkApart(
+  op: string,
+  outputs: Readonly<Record<string, Float64Array | undefined>>,
+  inputs: Readonly<Record<string, Float64Array>> | DagFields<Float64Array>,
+): void {
+  const arrays = Object.entries<Float64Array | undefined>({ ...inputs });
+  for (const [name, output] of Object.entries(outputs)) {
+    if (!output) continue;
+    const other = arrays.find(([, array]) => array && overlap(array, output));
+    if (other)
+      throw new ExecutorError(
+        'value',
+        `${op}: the output ${name} shares memory with ${other[0]}; give it memory of its own`,
+      );
+    arrays.push([name, output]);
   }
-  return out;
+}
+
+const overlap = (a: Float64Array, b: Float64Array): boolean =>
+  a.buffer === b.buffer &&
+  a.byteOffset < b.byteOffset + b.byteLength &&
+  b.byteOffset < a.byteOffset + a.byteLength;
+
+function objectOf<T extends object>(op: string, name: string, given: T): T {
+  if (typeof given === 'object' && (given as T | null) !== null) return given;
+  throw new ExecutorError('value', `${op}: ${name} is an object, given ${String(given)}`);
+}
+
+const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
+const readerOf = (property: string | symbol) => Object.getOwnPropertyDescriptor(typedArray, property)!.get!;
+const typeOf = readerOf(Symbol.toStringTag) as () => string | undefined;
+const bufferOf = readerOf('buffer') as () => ArrayBuffer;
+const offsetOf = readerOf('byteOffset') as () => number;
+const lengthOf = readerOf('length') as () => number;
+
+/**
+ * The array itself, where it is a Float64Array and nothing else: kernels write as far as its length says. Of one that may say
+ * anything about itself (a subclass, a property of its own) a plain view of its memory.
+ */
+function plainArray(op: string, name: string, array: unknown): Float64Array {
+  if (typeOf.call(array) !== 'Float64Array') {
+    const given = Object.prototype.toString.call(array).slice('[object '.length, -1);
+    throw new ExecutorError('dtype', `${op}: ${name} is a Float64Array, given ${given}`);
+  }
+  const plain = array as Float64Array;
+  if (Object.getPrototypeOf(plain) === Float64Array.prototype && !Object.hasOwn(plain, 'length'))
+    return plain;
+  return new Float64Array(bufferOf.call(plain), offsetOf.call(plain), lengthOf.call(plain));
+}
+
+function arrayOfLength(
+  op: string,
+  name: string,
+  given: unknown,
+  length: number,
+  spec: DagSpec,
+): Float64Array {
+  const array = plainArray(op, name, given);
+  checkLength(op, name, array.length, length, spec);
+  return array;
 }
 
 function checkLength(
   op: string,
   name: string,
-  { length }: ArrayLike<number>,
+  length: number,
   expected: number,
-  { size, depth }: DagTensors,
+  { size, depth }: DagSpec,
 ): void {
   if (length !== expected)
     throw new ExecutorError(
@@ -140,18 +222,29 @@ function checkLength(
     );
 }
 
-function inputsOf(backend: Backend, { V_mag, V_sign, O, G }: DagTensors): DagFields<Storage> {
-  return {
-    V_mag: inputOf(backend, V_mag),
-    V_sign: inputOf(backend, V_sign),
-    O: inputOf(backend, O),
-    G: inputOf(backend, G),
-  };
+/** The gradients of the values; other arrays than a Float64Array are copied. */
+function upstreamOf(op: string, given: ArrayLike<number>, spec: DagSpec): Float64Array {
+  if (typeOf.call(given) === 'Float64Array') return arrayOfLength(op, 'upstream', given, spec.size, spec);
+  const { length } = objectOf(op, 'upstream', given);
+  checkLength(op, 'upstream', length, spec.size, spec);
+  return Float64Array.from({ length: spec.size }, (_, row) => {
+    const x: unknown = given[row];
+    if (typeof x === 'number') return x;
+    throw new ExecutorError('value', `${op}: upstream holds numbers, given ${typeof x} for graph ${row}`);
+  });
+}
+
+function mapFields<A, B>(fields: DagFields<A>, f: (field: A) => B): DagFields<B> {
+  return { V_mag: f(fields.V_mag), V_sign: f(fields.V_sign), O: f(fields.O), G: f(fields.G) };
+}
+
+function inputsOf(backend: Backend, fields: DagFields<Float64Array>): DagFields<Storage> {
+  return mapFields(fields, (field) => inputOf(backend, field));
 }
 
 /** The array itself where the device can read it, else a copy. */
-function inputOf(backend: Backend, data: ArrayLike<number>): Storage {
-  const shared = data instanceof Float64Array ? backend.share(data) : null;
+function inputOf(backend: Backend, data: Float64Array): Storage {
+  const shared = backend.share(data);
   if (shared) return shared;
   const storage = backend.allocate('f64', data.length);
   backend.write(storage, data);
@@ -168,14 +261,26 @@ function finish(backend: Backend, storage: Storage | null, array: Float64Array |
   if (storage && array && !backend.share(array)) array.set(backend.readSync(storage) as Float64Array);
 }
 
-/** Depth, size and whether the plan is shared, with every length checked against them. */
-function checked(op: string, { depth, size, V_mag, V_sign, O, G }: DagTensors, maxLog = Infinity): DagSpec {
-  if (!Number.isInteger(depth) || depth < 1 || !Number.isInteger(size) || size < 0)
+/** Depth, size and whether the plan is shared, and the fields, each read once and checked. */
+function checked(
+  op: string,
+  tensors: DagTensors,
+  maxLog: number | undefined = Infinity,
+): { spec: DagSpec; fields: DagFields<Float64Array> } {
+  const { depth, size } = objectOf(op, 'the graphs', tensors);
+  if (!Number.isSafeInteger(depth) || depth < 1 || !Number.isSafeInteger(size) || size < 0)
     throw new ExecutorError(
       'shape',
-      `${op}: depth is a whole number from 1 and size from 0, given ${depth} and ${size}`,
+      `${op}: depth is a whole number from 1 and size from 0, given ${String(depth)} and ${String(size)}`,
     );
-  if (!(maxLog > 0)) throw new ExecutorError('value', `${op}: maxLog is above 0, given ${maxLog}`);
+  checkMaxLog(op, maxLog);
+  const fields = {
+    V_mag: plainArray(op, 'V_mag', tensors.V_mag),
+    V_sign: plainArray(op, 'V_sign', tensors.V_sign),
+    O: plainArray(op, 'O', tensors.O),
+    G: plainArray(op, 'G', tensors.G),
+  };
+  const { V_mag, V_sign, O, G } = fields;
   const plan = 2 * depth * depth;
   const shared = O.length === plan && G.length === depth;
   const whole = O.length === size * plan && G.length === size * depth;
@@ -185,5 +290,11 @@ function checked(op: string, { depth, size, V_mag, V_sign, O, G }: DagTensors, m
       `${op}: V_mag ${V_mag.length}, V_sign ${V_sign.length}, O ${O.length}, G ${G.length} values; for size ${size} and depth ` +
         `${depth} they are ${size * 2 * depth}, ${size * 2 * depth}, ${size * plan}, ${size * depth} (or O ${plan}, G ${depth}: one plan for all)`,
     );
-  return { depth, size, shared: shared && size !== 1, maxLog };
+  return { spec: { depth, size, shared: shared && size !== 1, maxLog }, fields };
+}
+
+/** @throws {ExecutorError} `value` */
+export function checkMaxLog(op: string, maxLog: number): void {
+  if (typeof maxLog !== 'number' || !(maxLog > 0))
+    throw new ExecutorError('value', `${op}: maxLog is above 0, given ${String(maxLog)}`);
 }

@@ -13,7 +13,7 @@
 
 import { MIN_NORMAL, powWhole } from './power.js';
 
-/** The nodes of one graph: value, magnitude and sign of each, `2·depth` long. */
+/** The nodes of one graph: value, magnitude (never negative) and sign of each, `2·depth` long. */
 export interface Nodes {
   readonly value: Float64Array;
   readonly magnitude: Float64Array;
@@ -25,11 +25,20 @@ export function createNodes(depth: number): Nodes {
   return { value: new Float64Array(n), magnitude: new Float64Array(n), sign: new Float64Array(n) };
 }
 
+export const isNegative = (x: number): boolean => x < 0 || Object.is(x, -0);
+
 /** Sets node `k` to `value`; −0 counts as negative. */
 export function setNode(nodes: Nodes, k: number, value: number): void {
   nodes.value[k] = value;
   nodes.magnitude[k] = Math.abs(value);
-  nodes.sign[k] = value < 0 || Object.is(value, -0) ? -1 : 1;
+  nodes.sign[k] = isNegative(value) ? -1 : 1;
+}
+
+/** Sets initial node `j`. A negative magnitude, −0 too, counts as the positive one with the opposite sign. */
+export function setInitialNode(nodes: Nodes, j: number, magnitude: number, sign: number): void {
+  nodes.value[j] = sign * magnitude;
+  nodes.magnitude[j] = Math.abs(magnitude);
+  nodes.sign[j] = isNegative(magnitude) ? -sign : sign;
 }
 
 /** The value of a step with gate `g` that reads nodes `0 … count−1` with coefficients `O[row …]`. */
@@ -148,7 +157,7 @@ export interface StepGradients {
  *
  * Derivatives are those of the function above, also at zero: d(a·b)/da at a = 0 is b. Where one is infinite
  * (√m at 0) it is held at ±1.8e308, and so is every sum; where one is undefined (ln 0 of a term that takes no
- * part, 0/0 in the branch that the gate has closed) it is 0. So no gradient is NaN.
+ * part, 0/0 in the branch that the gate has closed) it is 0. So a gradient is NaN only where `upstream` is.
  */
 export function stepBackward(
   nodes: Nodes,
@@ -160,45 +169,48 @@ export function stepBackward(
   upstream: number,
   out: StepGradients,
 ): number {
-  const toLinear = chain(upstream, g);
+  // A part that the gate has closed, and a term without a coefficient, receive nothing, not even a NaN.
+  const toLinear = g === 0 ? 0 : chain(upstream, g);
   for (let j = 0; j < count; j++) {
+    const c = O[row + j]!;
     out.O[j] = held(out.O[j]! + chain(toLinear, nodes.value[j]!));
-    out.value[j] = held(out.value[j]! + chain(toLinear, O[row + j]!));
+    if (c !== 0) out.value[j] = held(out.value[j]! + chain(toLinear, c));
   }
   const magnitude = magnitudePart(nodes, O, row, count, -1);
   const limit = Math.exp(maxLog);
   const E = Math.min(magnitude, limit);
   const Q = signPart(nodes, O, row, count, -1);
-  const toLog = chain(upstream, 1 - g);
+  const toLog = g === 1 ? 0 : chain(upstream, 1 - g);
   if (toLog !== 0) {
     const clamped = magnitude > limit;
+    const toSum = clamped ? 0 : chain(toLog, E * Q);
     for (let j = 0; j < count; j++) {
       const c = O[row + j]!;
       const m = nodes.magnitude[j]!;
       const s = nodes.sign[j]!;
-      if (!clamped && m !== 0) out.O[j] = held(out.O[j]! + chain(chain(toLog, E * Q), Math.log(m)));
+      if (m !== 0 || Number.isNaN(toSum)) out.O[j] = held(out.O[j]! + chain(toSum, Math.log(m)));
       if (c === 0) continue;
       if (!clamped) {
         // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
         const toMagnitude =
           c < 0
-            ? chain(chain(toLog, E * Q), c / m)
+            ? chain(toSum, c / m)
             : chain(chain(toLog, magnitudePart(nodes, O, row, count, j) * Q), c * power(m, c - 1));
         out.magnitude[j] = held(out.magnitude[j]! + toMagnitude);
       }
       const others = chain(toLog, E * signPart(nodes, O, row, count, j));
       out.sign[j] = held(out.sign[j]! + chain(others, (1 - cosPi(c)) / 2));
-      if (s !== 1) out.O[j] = held(out.O[j]! - chain(others, ((1 - s) / 2) * Math.PI * sinPi(c)));
+      if (s !== 1 && !Number.isInteger(c))
+        out.O[j] = held(out.O[j]! - chain(others, ((1 - s) / 2) * Math.PI * sinPi(c)));
     }
   }
   return chain(upstream, linearPart(nodes, O, row, count) - E * Q);
 }
 
-/** upstream · local, where an absent side wins over an undefined one and the result is finite. */
-function chain(upstream: number, local: number): number {
+/** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */
+export function chain(upstream: number, local: number): number {
   const product = upstream * local;
-  if (Number.isFinite(product)) return product;
-  return Number.isNaN(product) ? 0 : held(product);
+  return Number.isNaN(product) && !Number.isNaN(upstream) ? 0 : held(product);
 }
 
 /** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
@@ -207,15 +219,17 @@ export function held(x: number, limit = Number.MAX_VALUE): number {
 }
 
 /** cos(π·x), exact at multiples of ½. */
-function cosPi(x: number): number {
-  const r = Math.abs(x % 2);
-  if (r === 0.5 || r === 1.5) return 0;
-  return r === 1 ? -1 : Math.cos(Math.PI * r);
-}
+export const cosPi = (x: number): number => sineOfQuarters(x, 1);
 
 /** sin(π·x), exact at multiples of ½. */
-function sinPi(x: number): number {
+export const sinPi = (x: number): number => sineOfQuarters(x, 0);
+
+/** sin(π·(x + quarters/2)), by what x is beside the nearest multiple of ½, which is exact: π·x itself would round. */
+function sineOfQuarters(x: number, quarters: number): number {
   const r = x % 2;
-  if (Number.isInteger(r)) return 0;
-  return Math.sin(Math.PI * r);
+  const nearest = Math.round(2 * r);
+  const angle = Math.PI * (r - nearest / 2);
+  const size = (nearest + quarters) % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
+  // 0 + x: never −0.
+  return 0 + (((nearest + quarters) & 2) === 0 ? size : -size);
 }

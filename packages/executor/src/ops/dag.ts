@@ -1,4 +1,5 @@
 import type { DagSpec } from '../backend.js';
+import { checkMaxLog } from '../dag/execute.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
@@ -27,7 +28,7 @@ export function executeDag(fields: DagTensorFields, options: { maxLog?: number }
   const backend = commonBackend('executeDag', V_mag, V_sign, O, G);
   commonDType('executeDag', V_mag, V_sign, O, G);
   const { maxLog = Infinity } = options;
-  if (!(maxLog > 0)) throw new ExecutorError('value', `executeDag: maxLog is above 0, given ${maxLog}`);
+  checkMaxLog('executeDag', maxLog);
   const spec = specOf(fields, maxLog);
   const values = empty(V_mag.shape.slice(0, -1), 'f64', backend);
   const storages = { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage };

@@ -16,7 +16,8 @@ namespace {
 
 /** Turns to look for work before a thread sleeps: some tens of microseconds, the gap between two kernels of a step. */
 constexpr int SPINS = 4000;
-constexpr int MAX_THREADS = 256;
+/** As MAX_THREADS in src/devices.ts. */
+constexpr int MAX_THREADS = 1024;
 
 inline void pause() {
 #if defined(__x86_64__)

@@ -12,6 +12,9 @@ int64_t dagPoolThreads();
 void* dagScratchTake(int64_t bytes);
 void dagScratchReturn(void* memory);
 
+/** Ends the process: the lists of kinds here and in src/backends/kinds.ts differ, so nothing that is computed can be right. */
+[[noreturn]] void dagUnknownKind(const char* kernel, int64_t kind);
+
 namespace {
 
 /** body(index) for 0 … count − 1, on any threads in any order. */

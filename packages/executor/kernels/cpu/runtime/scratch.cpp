@@ -83,6 +83,11 @@ void dagScratchReturn(void* memory) {
   pthread_mutex_unlock(&mutex);
 }
 
+void dagUnknownKind(const char* kernel, int64_t kind) {
+  fprintf(stderr, "@dag/executor: the kernel %s knows no kind %lld\n", kernel, static_cast<long long>(kind));
+  abort();
+}
+
 /** stats[0]: blocks ever allocated, stats[1]: blocks that a kernel holds now. */
 DAG_EXPORT void dag_scratch_stats(double* stats) {
   pthread_mutex_lock(&mutex);

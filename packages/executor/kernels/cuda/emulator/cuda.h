@@ -9,6 +9,8 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <tuple>
@@ -129,6 +131,12 @@ inline float __uint_as_float(uint32_t bits) {
   float x;
   std::memcpy(&x, &bits, sizeof x);
   return x;
+}
+
+/** A device would be lost to the process. */
+inline void __trap() {
+  std::fprintf(stderr, "a kernel called __trap\n");
+  std::abort();
 }
 
 inline void sincospi(double x, double* sine, double* cosine) {

@@ -1,6 +1,6 @@
 import type { Backend, HostArray, StridedWalk, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
-import { BINARY_KINDS, SHARES, SHARES_OF, type Share } from '../kinds.js';
+import { BINARY_KINDS, kindOf, SHARES, SHARES_OF, type Share } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 import { precisions } from './precisions.js';
@@ -21,7 +21,7 @@ export function binary(library: Library): Pick<Backend, 'binary' | 'binaryBackwa
     const into = dataOf(storage);
     const kernel = into instanceof Float32Array ? share.f32 : share.f64;
     const packed = packWalk({ shape, strides })!;
-    kernel(SHARES.indexOf(kind), factor, packed, self, other, gradY, into, Number(accumulate));
+    kernel(kindOf(SHARES, kind), factor, packed, self, other, gradY, into, Number(accumulate));
   }
 
   return {
@@ -30,7 +30,7 @@ export function binary(library: Library): Pick<Backend, 'binary' | 'binaryBackwa
       if (!packed) return reference.binary(kind, walk, a, b, y);
       const to = dataOf(y);
       const kernel = to instanceof Float32Array ? forward.f32 : forward.f64;
-      kernel(BINARY_KINDS.indexOf(kind), packed, dataOf(a), dataOf(b), to);
+      kernel(kindOf(BINARY_KINDS, kind), packed, dataOf(a), dataOf(b), to);
     },
     binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) => {
       if (!packWalk(walk)) return reference.binaryBackward(kind, walk, a, b, gradY, gradA, gradB);

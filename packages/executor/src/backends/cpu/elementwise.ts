@@ -1,6 +1,6 @@
 import type { Backend } from '../../backend.js';
 import { dataOf, seedOf } from '../host.js';
-import { UNARY_KINDS } from '../kinds.js';
+import { kindOf, UNARY_KINDS } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 import { precisions } from './precisions.js';
@@ -15,14 +15,14 @@ export function elementwise(library: Library): Pick<Backend, 'unary' | 'unaryBac
   const dropout = precisions(library, 'dropout', 'ppidddi');
   return {
     unary: (kind, x, y, p, q) => {
-      const code = UNARY_KINDS.indexOf(kind);
+      const code = kindOf(UNARY_KINDS, kind);
       const to = dataOf(y);
       if (to instanceof Float32Array) unary.f32(code, dataOf(x), to, to.length, p, q);
       else if (code < F32_ONLY) unary.f64(code, dataOf(x), to, to.length, p, q);
       else reference.unary(kind, x, y, p, q);
     },
     unaryBackward: (kind, x, y, gradY, gradX, p, q) => {
-      const code = UNARY_KINDS.indexOf(kind);
+      const code = kindOf(UNARY_KINDS, kind);
       const to = dataOf(gradX.storage);
       const add = Number(gradX.accumulate);
       const kernel = to instanceof Float32Array ? unaryBackward.f32 : unaryBackward.f64;

@@ -1,7 +1,7 @@
 import type { Backend, StridedWalk, Storage, Target } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
-import { BINARY_KINDS, SHARES, SHARES_OF, UNARY_KINDS, type Share } from '../kinds.js';
+import { BINARY_KINDS, SHARES, SHARES_OF, kindOf, UNARY_KINDS, type Share } from '../kinds.js';
 import { Kernels, PARALLEL, precisionOf, THREADS, written } from './kernels.js';
 import { addressOf, cudaStorage, seedArguments } from './memory.js';
 import { contiguous, packWalk, type PackedWalk } from './walk.js';
@@ -94,7 +94,7 @@ export function elementwise(
     const walk = packWalk({ shape, strides: [...strides, contiguous(shape)] }, 0, 2);
     const from = [addressOf(self), addressOf(other), addressOf(gradY)] as const;
     sum(
-      [SHARES.indexOf(share), factor],
+      [kindOf(SHARES, share), factor],
       walk,
       from,
       addressOf(written(storage)),
@@ -141,7 +141,7 @@ export function elementwise(
         kernels.gridFor(y.length),
         THREADS,
         0,
-        ...[UNARY_KINDS.indexOf(kind), addressOf(x), addressOf(y), y.length, p, q],
+        ...[kindOf(UNARY_KINDS, kind), addressOf(x), addressOf(y), y.length, p, q],
       );
     },
     unaryBackward: (kind, x, y, gradY, { storage, accumulate }, p, q) => {
@@ -150,7 +150,7 @@ export function elementwise(
         kernels.gridFor(y.length),
         THREADS,
         0,
-        ...[UNARY_KINDS.indexOf(kind), addressOf(x), addressOf(y), addressOf(gradY), addressOf(storage)],
+        ...[kindOf(UNARY_KINDS, kind), addressOf(x), addressOf(y), addressOf(gradY), addressOf(storage)],
         ...[y.length, p, q, Number(accumulate)],
       );
     },
@@ -161,7 +161,7 @@ export function elementwise(
         kernels.gridFor(elementsInFours ? y.length / 4 : y.length),
         THREADS,
         0,
-        ...[BINARY_KINDS.indexOf(kind), words, addressOf(a), addressOf(b), addressOf(y)],
+        ...[kindOf(BINARY_KINDS, kind), words, addressOf(a), addressOf(b), addressOf(y)],
         ...[y.length, Number(elementsInFours)],
       );
     },

@@ -1,9 +1,20 @@
 import type { Backend } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
 import { Kernels, precisionOf, THREADS } from './kernels.js';
 import { addressOf } from './memory.js';
 
 /** Positions of a block of embeddingChunks. */
 const CHUNK = 64;
+
+/** The kernels of an embedding's gradient count positions and rows in 32 bits. */
+function checkPositions(positions: number, tableRows: number): void {
+  const most = 2 ** 31 - 1;
+  if (Math.max(positions, tableRows) > most)
+    throw new ExecutorError(
+      'shape',
+      `cuda: the gradient of an embedding has up to ${most} positions and rows of its table, given ${positions} and ${tableRows}`,
+    );
+}
 
 /** Elements and rows by index, and running sums. */
 export function indexing(
@@ -49,6 +60,7 @@ export function indexing(
       const positions = index.length;
       const tableRows = n === 0 ? 0 : storage.length / n;
       if (tableRows === 0) return;
+      checkPositions(positions, tableRows);
       const precision = precisionOf(gradY);
       // Counts of each row, how much of the lists is taken; begins and ends; leaders, lists and sorted lists of the positions.
       const words = 3 * tableRows + 1 + 3 * positions;

@@ -25,9 +25,11 @@ interface Block {
   address: number;
   /** As it was taken from the driver. */
   readonly bytes: number;
+  /** That of the recording in which it was allocated: it goes back there, as recorded steps may work in it. */
+  readonly arena: Arena | null;
 }
 
-const NO_BLOCK: Block = { address: 0, bytes: 0 };
+const NO_BLOCK: Block = { address: 0, bytes: 0, arena: null };
 /** Blocks are of eight sizes between one power of two and the next, the smallest of this. */
 const SMALLEST = 512;
 
@@ -40,6 +42,8 @@ function sizeClass(bytes: number): number {
 /** Blocks that recorded steps work in, and nobody else: free ones by size. */
 export class Arena {
   readonly free = new Map<number, number[]>();
+  /** Whether recorded steps may still work in its blocks. */
+  isInUse = true;
 }
 
 function keep(free: Map<number, number[]>, bytes: number, address: number): void {
@@ -72,7 +76,8 @@ export class Allocator {
     const inArena = this.#arena?.free.get(bytes)?.pop();
     const kept = inArena ?? this.#free.get(bytes)?.pop();
     if (kept !== undefined && inArena === undefined) this.#kept -= bytes;
-    const block: Block = { address: kept ?? this.#take(bytes, `${length} numbers of ${dtype}`), bytes };
+    const address = kept ?? this.#take(bytes, `${length} numbers of ${dtype}`);
+    const block: Block = { address, bytes, arena: this.#arena };
     this.#used += bytes;
     const storage = new CudaStorage(dtype, length, block);
     this.#registry.register(storage, block, storage);
@@ -90,7 +95,8 @@ export class Allocator {
     // Of a storage that is freed twice, or used after that, nothing is left.
     block.address = 0;
     this.#used -= bytes;
-    if (this.#arena) return keep(this.#arena.free, bytes, address);
+    const arena = this.#arena ?? block.arena;
+    if (arena?.isInUse) return keep(arena.free, bytes, address);
     if (this.#exact) return void this.#device.driver.try('cuMemFree_v2', address);
     keep(this.#free, bytes, address);
     this.#kept += bytes;
@@ -116,6 +122,12 @@ export class Allocator {
           this.#kept += bytes;
         }
     arena.free.clear();
+    arena.isInUse = false;
+  }
+
+  /** Bytes of blocks that are kept. */
+  get kept(): number {
+    return this.#kept;
   }
 
   /** Gives the blocks that are kept back to the driver. */

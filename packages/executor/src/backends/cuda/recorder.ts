@@ -12,7 +12,7 @@ export class GraphRecorder implements Recorder {
   readonly #device: CudaDevice;
   readonly #allocator: Allocator;
   readonly #writer: Writer;
-  readonly #arena = new Arena();
+  #arena = new Arena();
 
   constructor(device: CudaDevice, allocator: Allocator, writer: Writer) {
     this.#device = device;
@@ -67,8 +67,15 @@ export class GraphRecorder implements Recorder {
     cudaStorage(y).range = cudaStorage(x).range;
   }
 
+  makeRoom(): boolean {
+    if (this.#allocator.kept === 0) return false;
+    this.#allocator.empty();
+    return true;
+  }
+
   release(): void {
     this.#allocator.takeBack(this.#arena);
+    this.#arena = new Arena();
   }
 
   #recording(executable: bigint, sources: readonly Pinned[]): Recording {

@@ -1,8 +1,19 @@
 import type { DagFields, DagSpec, HostArray } from '../../backend.js';
-import { createNodes, held, setNode, stepBackward, stepValue, type Nodes } from '../../dag/step.js';
+import {
+  chain,
+  createNodes,
+  held,
+  isNegative,
+  setInitialNode,
+  setNode,
+  stepBackward,
+  stepValue,
+  type Nodes,
+} from '../../dag/step.js';
 
 /** Values of all graphs: `values` (size). */
 export function dag(spec: DagSpec, fields: DagFields<HostArray>, values: HostArray): void {
+  if (spec.size === 0) return;
   const graph = new Graph(spec, fields);
   for (let row = 0; row < spec.size; row++) values[row] = graph.run(row);
 }
@@ -15,14 +26,15 @@ export function dagBackward(
   values: HostArray | null,
   gradients: DagFields<HostArray | null>,
 ): void {
-  const { depth } = spec;
+  const { depth, size } = spec;
+  if (size === 0) return;
   const graph = new Graph(spec, fields);
   const { width } = graph;
   const value = new Float64Array(width);
   const magnitude = new Float64Array(width);
   const sign = new Float64Array(width);
   const step = new Float64Array(width);
-  for (let row = 0; row < spec.size; row++) {
+  for (let row = 0; row < size; row++) {
     const result = graph.run(row);
     if (values) values[row] = result;
     const up = upstream ? upstream[row]! : 1;
@@ -30,7 +42,8 @@ export function dagBackward(
     value.fill(0);
     magnitude.fill(0);
     sign.fill(0);
-    value[width - 1] = up;
+    // The gradient of a value that is NaN is NaN.
+    value[width - 1] = Number.isNaN(result) ? NaN : up;
     const plan = spec.shared ? 0 : row;
     for (let i = depth - 1; i >= 0; i--) {
       const k = depth + i;
@@ -44,10 +57,11 @@ export function dagBackward(
       if (gradients.G) add(gradients.G, plan * depth + i, gate);
     }
     for (let j = 0; j < depth; j++) {
-      if (gradients.V_mag)
-        add(gradients.V_mag, row * width + j, magnitude[j]! + value[j]! * graph.nodes.sign[j]!);
-      if (gradients.V_sign)
-        add(gradients.V_sign, row * width + j, sign[j]! + value[j]! * graph.nodes.magnitude[j]!);
+      const turned = isNegative(fields.V_mag[row * width + j]!) ? -1 : 1;
+      const byMagnitude = magnitude[j]! + chain(value[j]!, graph.nodes.sign[j]!);
+      const bySign = sign[j]! + chain(value[j]!, graph.nodes.magnitude[j]!);
+      if (gradients.V_mag) add(gradients.V_mag, row * width + j, turned * byMagnitude);
+      if (gradients.V_sign) add(gradients.V_sign, row * width + j, turned * bySign);
     }
   }
 }
@@ -82,13 +96,9 @@ class Graph {
   run(row: number): number {
     const { nodes, width } = this;
     const { depth, maxLog, shared } = this.spec;
-    for (let j = 0; j < depth; j++) {
-      const m = this.fields.V_mag[row * width + j]!;
-      const s = this.fields.V_sign[row * width + j]!;
-      nodes.magnitude[j] = m;
-      nodes.sign[j] = s;
-      nodes.value[j] = s * m;
-    }
+    const { V_mag, V_sign } = this.fields;
+    for (let j = 0; j < depth; j++)
+      setInitialNode(nodes, j, V_mag[row * width + j]!, V_sign[row * width + j]!);
     if (!shared) this.copyPlan(row);
     for (let i = 0; i < depth; i++) {
       const k = depth + i;
