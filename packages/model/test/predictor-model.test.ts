@@ -192,6 +192,50 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     expect(() => model.predict(' ')).toThrow(refusal(/the text is empty/));
     expect(() => model.predict(`${fits}1`)).toThrow(refusal(/has 17 tokens, this model reads up to 16/));
     expect(() => model.predictPlans(['2', ''])).toThrow(refusal(/the text is empty/));
+    // Far too long to be cut into tokens first.
+    const endless = 'a'.repeat(20_000_000);
+    expect(() => model.predict(endless)).toThrow(
+      refusal(/has 20000000 characters, the 16 tokens that this model reads have at most 32/),
+    );
+    expect(model.reads(endless)).toBe(false);
+    expect(() => model.predict(5 as unknown as string)).toThrow(refusal(/a text is a string, given 5/));
+  });
+});
+
+describe('doubt', () => {
+  const model = new PredictorModel(configOf('registers'));
+
+  it('is none where the text means what the model read', () => {
+    expect(model.doubt('1 / 3 + 2', 1 / 3 + 2)).toBeNull();
+    expect(model.doubt('0 / 0', NaN)).toBeNull();
+    expect(model.doubt('What is 2 plus 3?', 5)).toBeNull();
+  });
+
+  it.each([
+    ['2 + 3', 6, /the text means 5, this model reads 6/],
+    ['2 + 3€', 5, /the text has `€`, which this model has never seen/],
+    ['2 3', 5, /is not understood as an expression: An operator is missing/],
+    ['hello', 0, /is not understood as an expression: The variable 'hello' has no value/],
+    ['1234 + 1', 1235, /a number of 4 digits, this model reads up to 3/],
+    ['1 + 2 + 3 + 4', 10, /needs 4 numbers and 1 step, depth 3 holds 3/],
+  ])('says what is wrong with %j', (text, value, why) => {
+    expect(model.doubt(text, value)).toMatch(why);
+  });
+
+  it('names words whose tokens were never trained: embeddings that are all zero', () => {
+    const partly = new PredictorModel({ ...configOf('registers'), tokenizer: 'gpt2' });
+    const embedding = partly.parameters.get('wte.weight')!;
+    const zero = new Set(partly.tokenizer.encode(' eval multip'));
+    embedding.set(embedding.dataSync().map((w, i) => (zero.has(Math.floor(i / 8)) ? 0 : w)));
+    const unseen = 'the text has `eval multip`, which this model has never seen';
+    expect(partly.doubt('2 eval multip 3', 6)).toBe(unseen);
+    expect(PredictorModel.load(partly.save()).doubt('2 eval multip 3', 6)).toBe(unseen);
+    expect(partly.doubt('2 * 3', 6)).toBeNull();
+  });
+
+  it('is part of what is predicted', () => {
+    const { text, value, doubt } = model.predict('2 3');
+    expect(doubt).toBe(model.doubt(text, value));
   });
 });
 

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { format } from '@dag/expr';
-import { detensorize, type DagTensors } from '@dag/tensorize';
+import type { DagTensors } from '@dag/tensorize';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
+import { ROWS } from '../embedding-rows.js';
 import { ModelError } from '../error.js';
+import { expressionOf } from '../expression-of.js';
 import { configFrom } from '../weights.js';
 import type { PredictedValue, PredictorConfig } from '../predictor-model.js';
 import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
@@ -34,9 +36,12 @@ export class OnnxPredictor {
   readonly tokenizer: Tokenizer;
   readonly #runtime: Runtime;
   readonly #session: InferenceSession;
+  /** Ids of the tokens that training met; null: all. */
+  readonly #trained: ReadonlySet<number> | null;
 
-  private constructor(config: PredictorConfig, runtime: Runtime, session: InferenceSession) {
+  private constructor({ config, trained }: ModelMetadata, runtime: Runtime, session: InferenceSession) {
     this.config = config;
+    this.#trained = trained;
     this.tokenizer = tokenizer(config.tokenizer);
     this.#runtime = runtime;
     this.#session = session;
@@ -57,12 +62,12 @@ export class OnnxPredictor {
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     };
     const bytes = typeof file === 'string' ? await readModel(file) : file;
-    const config = configOf(bytes);
+    const metadata = metadataOf(bytes);
     const session = await runtime.InferenceSession.create(bytes, options).catch((error: unknown) => {
       const message = error instanceof Error ? error.message : String(error);
       throw new ModelError('bad-file', `onnxruntime does not take the model: ${message}`, { cause: error });
     });
-    return new OnnxPredictor(config, runtime, session);
+    return new OnnxPredictor(metadata, runtime, session);
   }
 
   /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
@@ -104,7 +109,18 @@ export class OnnxPredictor {
   /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
   async predict(text: string): Promise<PredictedValue> {
     const { plans, values } = await this.predictPlans([text]);
-    return { text, value: values[0]!, expression: format(detensorize(plans)), tensors: plans };
+    const value = values[0]!;
+    return { text, value, expression: expressionOf(plans), tensors: plans, doubt: this.doubt(text, value) };
+  }
+
+  /** As `PredictorModel.doubt`. */
+  doubt(text: string, value: number): string | null {
+    return doubtOf(text, value, this);
+  }
+
+  /** As `PredictorModel.wereTrained`. */
+  wereTrained(tokens: readonly number[]): boolean[] {
+    return tokens.map((id) => this.#trained?.has(id) ?? true);
   }
 
   /** Frees what the runtime holds. */
@@ -131,12 +147,21 @@ async function readModel(path: string): Promise<Uint8Array> {
   }
 }
 
-function configOf(bytes: Uint8Array): PredictorConfig {
-  let config: string | undefined;
+interface ModelMetadata {
+  readonly config: PredictorConfig;
+  readonly trained: ReadonlySet<number> | null;
+}
+
+function metadataOf(bytes: Uint8Array): ModelMetadata {
+  let metadata: Map<string, string>;
   try {
-    config = decodeMetadata(bytes).get('config');
+    metadata = decodeMetadata(bytes);
   } catch (error) {
     throw new ModelError('bad-file', 'the file is no ONNX model', { cause: error });
   }
-  return configFrom<PredictorConfig>(config, 'exportOnnx');
+  const rows = metadata.get(ROWS);
+  return {
+    config: configFrom<PredictorConfig>(metadata.get('config'), 'exportOnnx'),
+    trained: rows === undefined ? null : new Set(rows.split(' ').map(Number)),
+  };
 }
