@@ -11,7 +11,14 @@ import {
 import type { DagTensors } from '@dag/tensorize';
 import { doubtOf } from './doubt.js';
 import { expressionOf } from './expression-of.js';
-import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+import {
+  Gpt,
+  ParameterBuilder,
+  type ForwardOptions,
+  type GptConfig,
+  type ModelOptions,
+  type Parameters,
+} from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
@@ -51,9 +58,9 @@ export class PredictorModel {
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
 
-  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
-  constructor(config: PredictorConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
-    const build = new ParameterBuilder(seed, device);
+  /** @throws {ModelError} `bad-config`. */
+  constructor(config: PredictorConfig, { seed = 0, device, check }: ModelOptions = {}) {
+    const build = new ParameterBuilder(seed, device, check);
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
     this.gpt = new Gpt({ ...config, vocabSize: this.tokenizer.vocabSize }, build);
@@ -96,7 +103,8 @@ export class PredictorModel {
   /**
    * The hard plan of each text as a whole: graph i is that of texts[i]. × · ÷ − are read as * / -.
    *
-   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where weights
+   *   give no finite numbers.
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
@@ -153,13 +161,14 @@ export class PredictorModel {
   /**
    * The model that `save` wrote.
    *
-   * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes.
+   * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes than its configuration says,
+   *   `not-finite` where one is no finite number.
    */
   static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
     return decodeWeights(
       file,
       'PredictorModel.save',
-      (config: PredictorConfig) => new PredictorModel(config, { ...options, seed: null }),
+      (config: PredictorConfig, check) => new PredictorModel(config, { ...options, seed: null, check }),
     );
   }
 }

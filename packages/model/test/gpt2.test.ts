@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { linear, noGrad, tensor } from '@dag/executor';
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -198,6 +200,13 @@ describe('GPT-2 from a folder', () => {
       { config: { n_layer: undefined } },
       /"n_layer" is a whole number from 1, given undef/,
     ],
+    [
+      'more layers than it has tensors',
+      { config: { n_layer: 1e9 } },
+      /by config.json it has 1000000000 layers, but there are 28 tensors in it/,
+    ],
+    ['more layers', { config: { n_layer: 3 } }, /"h.2.ln_1.weight" is missing/],
+    ['another block', { config: { n_positions: 1e9 } }, /"wpe.weight" is \(12, 16\), by config.json/],
     ['another activation', { config: { activation_function: 'relu' } }, /"activation_function" is "relu"/],
     ['a head of its own', { config: { tie_word_embeddings: false } }, /"tie_word_embeddings" is false/],
     [
@@ -225,6 +234,33 @@ describe('GPT-2 from a folder', () => {
     ],
   ])('is refused with %s', async (_, change, message) => {
     await expectError(loadGpt2(changed(change)), 'bad-file', message);
+  });
+
+  it('is refused where its weights are no numbers, named by tensor', async () => {
+    const tensors = (all: Map<string, SafeTensor>): unknown =>
+      all.set('h.1.ln_2.bias', { dtype: 'F32', shape: [16], data: new Float32Array(16).fill(NaN) });
+    const gpt2 = await loadGpt2(changed({ tensors: (all) => void tensors(all) }));
+    const build = new ParameterBuilder(1);
+    new Gpt(gpt2.config, build);
+    await expectError(gpt2.copyTo(build.parameters), 'not-finite', /'h.1.ln_2.bias' is NaN at element 0/);
+  });
+
+  it('is refused where a folder or a pipe stands in place of a file, or a configuration of any size', async () => {
+    for (const file of ['config.json', 'model.safetensors']) {
+      const to = changed();
+      rmSync(join(to, file));
+      mkdirSync(join(to, file));
+      await expectError(loadGpt2(to), 'bad-file', /it is a folder, no file/);
+      rmSync(join(to, file), { recursive: true });
+      if (process.platform !== 'win32') {
+        execFileSync('mkfifo', [join(to, file)]);
+        await expectError(loadGpt2(to), 'bad-file', /it is a pipe or a device, no file/);
+      }
+      rmSync(to, { recursive: true });
+    }
+    const to = changed();
+    writeFileSync(join(to, 'config.json'), ' '.repeat(1_000_001));
+    await expectError(loadGpt2(to), 'bad-file', /it has 1000001 bytes, expected at most 1000000/);
   });
 
   it('is refused when it ends early, or is not there', async () => {

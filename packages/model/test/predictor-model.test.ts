@@ -5,6 +5,7 @@ import { detensorize, type DagTensors } from '@dag/tensorize';
 import {
   decodeSafetensors,
   encodeSafetensors,
+  exportOnnx,
   ModelError,
   predictionAt,
   PredictorModel,
@@ -239,6 +240,25 @@ describe('doubt', () => {
   });
 });
 
+describe.each(READOUTS)("a model of readout '%s' whose weights are no numbers", (readout) => {
+  it.each(['wte.weight', 'ln_f.bias', readout === 'linear' ? 'plan.V_mag.weight' : 'plan.decide.bias'])(
+    'predicts nothing: %s',
+    (name) => {
+      for (const value of [NaN, Infinity]) {
+        const broken = lively(readout);
+        const p = broken.parameters.get(name)!;
+        p.set(p.dataSync().map(() => value));
+        const refusal = expect.objectContaining({ name: 'ModelError', code: 'not-finite' });
+        expect(() => broken.predict('2 + 3')).toThrow(refusal);
+        expect(() => broken.plan(broken.forward(Int32Array.of(18, 19), [1, 2]), { hard: true })).toThrow(
+          refusal,
+        );
+        expect(() => exportOnnx(broken)).toThrow(refusal);
+      }
+    },
+  );
+});
+
 describe('a file that is none of this model', () => {
   const file = new PredictorModel(configOf('registers')).save();
   const { tensors, metadata } = decodeSafetensors(file);
@@ -299,6 +319,80 @@ describe('a file that is none of this model', () => {
       /readout is 'registers' or 'linear', given 'mlp'/,
     ],
     ['its configuration is empty', encodeSafetensors(tensors, { config: '{}' }), 'bad-config', /./],
+    [
+      'its rows are no 32-bit integers',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', {
+          dtype: 'I64',
+          shape: [100],
+          data: BigInt64Array.from({ length: 100 }, (_, i) => BigInt(i)),
+        }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows/,
+    ],
+    [
+      'its rows are fractions',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', {
+          dtype: 'F32',
+          shape: [100],
+          data: Float32Array.from({ length: 100 }, (_, i) => i / 2),
+        }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows/,
+    ],
+    [
+      'a row comes twice',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', {
+          dtype: 'I32',
+          shape: [100],
+          data: Int32Array.from({ length: 100 }, (_, i) => Math.max(1, i)),
+        }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows/,
+    ],
+    [
+      'a weight is no float',
+      encodeSafetensors(
+        new Map(tensors).set('ln_f.weight', { dtype: 'I32', shape: [8], data: new Int32Array(8) }),
+        metadata,
+      ),
+      'bad-file',
+      /'ln_f\.weight' has the dtype I32, expected floats/,
+    ],
+    [
+      'a weight is NaN',
+      encodeSafetensors(
+        new Map(tensors).set('ln_f.weight', {
+          dtype: 'F32',
+          shape: [8],
+          data: Float32Array.of(1, 1, NaN, 1, 1, 1, 1, 1),
+        }),
+        metadata,
+      ),
+      'not-finite',
+      /'ln_f\.weight' is NaN at element 2/,
+    ],
+    [
+      'a weight is beyond F32',
+      encodeSafetensors(
+        new Map(tensors).set('ln_f.weight', {
+          dtype: 'F64',
+          shape: [8],
+          data: new Float64Array(8).fill(1e39),
+        }),
+        metadata,
+      ),
+      'not-finite',
+      /'ln_f\.weight' is Infinity at element 0/,
+    ],
     ['it is no safetensors file', Uint8Array.of(1, 2, 3), 'bad-file', /./],
   ])('is refused where %s', (_, bytes, code, message) => {
     const load = (): unknown => PredictorModel.load(bytes);
@@ -306,8 +400,29 @@ describe('a file that is none of this model', () => {
     expect(load).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
   });
 
+  it.each<[object, string, RegExp]>([
+    [{ nLayer: 1e9 }, 'bad-file', /'h\.2\.ln_1\.weight' is missing/],
+    [{ nLayer: 1e12 }, 'bad-config', /nLayer is a whole number from 1 to 2147483647, given 1000000000000/],
+    [{ nLayer: 1 }, 'bad-file', /has a weight 'h\.1\./],
+    [{ nEmbd: 2e9 }, 'bad-file', /'wte\.weight' has shape \(100, 8\), this model needs \(100, 2000000000\)/],
+    [{ blockSize: 1e9 }, 'bad-file', /'wpe\.weight' has shape \(16, 8\)/],
+    [{ depth: 1e6 }, 'bad-config', /a plan has a depth from 1 to 256, given 1000000/],
+    [{ bias: false }, 'bad-file', /has a weight 'h\.0\.attn\.c_attn\.bias'/],
+    [{ bias: 'no' }, 'bad-config', /bias is true or false, given no/],
+    [{ tokenizer: 'gpt2' }, 'bad-file', /this model needs \(50257, 8\)/],
+    [{ dropout: { toString: 1 } }, 'bad-file', /holds no model configuration/],
+  ])(
+    'is refused where its configuration claims %j, before memory is taken for it',
+    (claim, code, message) => {
+      const config = JSON.stringify({ ...configOf('registers'), ...claim });
+      expect(() => PredictorModel.load(encodeSafetensors(tensors, { config }))).toThrow(
+        expect.objectContaining({ name: 'ModelError', code, message: expect.stringMatching(message) }),
+      );
+    },
+  );
+
   it.each([
-    [{ depth: 0 }, /a plan has a depth from 1, given 0/],
+    [{ depth: 0 }, /a plan has a depth from 1 to 256, given 0/],
     [{ digits: 16 }, /digits is from 1 to 15.* given 16/],
   ])('and so is a configuration with %j', (wrong, message) => {
     expect(() => new PredictorModel({ ...configOf('registers'), ...wrong })).toThrow(
