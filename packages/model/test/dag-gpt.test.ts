@@ -280,7 +280,9 @@ describe('a model whose weights are no numbers', () => {
     expect(() => DagGpt.load(broken.save())).toThrow(
       refusal(new RegExp(`'${name}' is ${value} at element 3`)),
     );
-    expect(() => broken.generate('12', { temperature: 0 })).toThrow(refusal(/are (NaN|-?Infinity) by the weights/));
+    expect(() => broken.generate('12', { temperature: 0 })).toThrow(
+      refusal(/are (NaN|-?Infinity) by the weights/),
+    );
     expect(() => broken.generate('12')).toThrow(refusal(/are (NaN|-?Infinity) by the weights/));
   });
 
@@ -332,6 +334,12 @@ describe('generate', () => {
   it('goes on beyond the block with the last tokens that it holds', () => {
     const prompt = 'x = 1\n'.repeat(25);
     expect(shut.generate(prompt, { maxNewTokens: 20, temperature: 0 }).text).toBe(slowly(shut, prompt, 20));
+  });
+
+  it('goes on with a prompt of any length', () => {
+    const options = { maxNewTokens: 3, temperature: 0 };
+    const end = 'x = 1\n'.repeat(27);
+    expect(shut.generate('long '.repeat(60_000) + end, options).text).toBe(shut.generate(end, options).text);
   });
 
   it('writes the same text for the same seed, another for another, and the likeliest one of one', () => {

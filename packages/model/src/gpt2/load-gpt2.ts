@@ -115,8 +115,7 @@ async function readConfig(path: string): Promise<GptConfig> {
 }
 
 /** A value of foreign JSON, of which there may be any amount. */
-const shown = (value: unknown): string =>
-  String(JSON.stringify(value)).slice(0, 40);
+const shown = (value: unknown): string => String(JSON.stringify(value)).slice(0, 40);
 
 /** Their names in `config.json`. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
