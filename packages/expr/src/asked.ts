@@ -4,13 +4,16 @@ import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
 import type { Limits } from './scan.js';
-import { fromWords } from './words.js';
+import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** What may stand before an expression that is asked for. */
 const OPENINGS = ['what is', "what's", 'how much is', 'calculate', 'compute', 'evaluate'].map((words) =>
   words.split(' '),
 );
-const OPENING = new RegExp(`^\\s*(?:${OPENINGS.map((words) => words.join('\\s+')).join('|')})(?=\\s|$)`, 'i');
+const OPENING = new RegExp(
+  `^\\s*(?:${OPENINGS.map((words) => words.join('\\s+').replace("'", "['’]")).join('|')})(?=\\s|$)`,
+  'i',
+);
 /** What may stand after it. */
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
@@ -21,10 +24,11 @@ const KEYS = new Map([
   ['·', '*'],
   ['÷', '/'],
   ['−', '-'],
+  ['’', "'"],
 ]);
 
-/** A text with × · ÷ − as * / -. */
-export const asTyped = (text: string): string => text.replace(/[×·÷−]/g, (sign) => KEYS.get(sign)!);
+/** A text with × · ÷ − ’ as * / - '. */
+export const asTyped = (text: string): string => text.replace(/[×·÷−’]/g, (sign) => KEYS.get(sign)!);
 
 /**
  * A text as predictors read it: `asTyped`, with words in lower case, but for the first letter of a question as "What is …".
@@ -36,8 +40,8 @@ export function asRead(text: string): string {
   return asTyped(text.slice(0, kept) + rest);
 }
 
-/** The point that ends a sentence. */
-const FULL_STOP = /(?<=[\w)])\.$/;
+/** The point that ends a sentence, and the blanks after it. */
+const FULL_STOP = /(?<=[\w)])\.\s*$/;
 
 /**
  * A whole text in the way that most are written: with numbers that are words of their own in digits ("twelve" is `12`, "1,000"
@@ -45,9 +49,19 @@ const FULL_STOP = /(?<=[\w)])\.$/;
  * the point that ends a sentence. It says the same.
  */
 export function tidied(text: string): string {
-  const plain = withNumerals(text).trim().replace(/\s+/g, ' ').replace(FULL_STOP, '');
+  const plain = withNumerals(text.replace(FULL_STOP, '')).trim().replace(/\s+/g, ' ');
   return OPENING.test(plain) ? plain[0]!.toUpperCase() + plain.slice(1) : plain;
 }
+
+/**
+ * A text for `parse`: as `tidied` changes it, but with blanks in place of what is dropped, so that all the rest keeps its
+ * position.
+ */
+const tidiedInPlace = (text: string): string =>
+  withNumerals(
+    text.replace(FULL_STOP, (end) => ' '.repeat(end.length)),
+    true,
+  ).replace(/\s/g, ' ');
 
 /**
  * The expression in a text that asks for it: blanks stand for "What is", from a question mark or an equals sign on all
@@ -84,8 +98,9 @@ export function isOpening(text: string): boolean {
  * @throws ExprError as \`parse\` and \`fromWords\`, with positions in \`text\`.
  */
 export function fromText(text: string, limits: Limits = {}): Expr {
-  if (typeof text !== 'string') return parse(text, limits);
-  const asked = askedFor(withNumerals(text, true));
+  if (typeof text !== 'string' || text.length > (limits.maxLength ?? MAX_WORDS_LENGTH))
+    return parse(text, limits);
+  const asked = askedFor(tidiedInPlace(text));
   if (!isClosing(text, asked.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', asked.length);
   return isWords(asked) ? fromWords(asked, limits) : parse(asked, limits);

@@ -21,6 +21,8 @@ export interface Positional {
 
 /** Reads a number without a sign, `1.5e-3`; null where it has no exponent. */
 export function readExponent(number: string): Positional | null {
+  // Most numbers have none; the pattern would try every way to cut their digits in two.
+  if (!/[eE]/.test(number)) return null;
   const parts = /^(\d*)\.?(\d*)[eE]([+-]?\d+)$/.exec(number);
   if (parts === null) return null;
   return { digits: parts[1]! + parts[2]!, point: parts[1]!.length + Number(parts[3]) };

@@ -102,6 +102,8 @@ function readHead<T>(read: (text: string) => T, text: string): { result: T; end:
     return { result: read(text), end: Infinity };
   } catch (error) {
     if (!(error instanceof ExprError) || error.position < 0) throw error;
-    return { result: read(text.slice(0, error.position)), end: error.position };
+    // Of a text that is too long, what is left may have a mistake before the end.
+    const head = readHead(read, text.slice(0, error.position));
+    return { ...head, end: Math.min(head.end, error.position) };
   }
 }

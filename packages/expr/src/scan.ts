@@ -41,7 +41,7 @@ export interface Scan {
 
 const NUMBER = /(?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
 const CUT_EXPONENT = /[eE][+-]?$/y;
-const INVERSE = /\^[ \t\u00A0]*(\()?[ \t\u00A0]*-[ \t\u00A0]*/y;
+const INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?-[ \t\u00A0]*/y;
 const CUT_INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?(?:-[ \t\u00A0]*)?$/y;
 
 /** Reads what `pattern` (sticky) finds at `position`; empty where it finds nothing. */

@@ -7,7 +7,8 @@ import { parse } from './parse.js';
 import { scan, type Limits } from './scan.js';
 import { isVocabulary, readPhrases, spell, type Spoken } from './vocabulary.js';
 
-const MAX_WORDS_LENGTH = 100_000;
+/** What `fromWords` reads by default. */
+export const MAX_WORDS_LENGTH = 100_000;
 /** A number such as 1e-300 is said digit by digit; one that takes more digits than this is not said. */
 const MAX_DIGITS = 10_000;
 

@@ -72,6 +72,46 @@ describe('tidied', () => {
   });
 });
 
+describe('fromText', () => {
+  it.each([
+    ['Twenty three.', 23],
+    ['(2+3).', 5],
+    ['What’s 2+3?', 5],
+    ['What is\n2 +\r\n3', 5],
+    ['one hundred and five. ', 105],
+    ['1,000.', 1000],
+  ])('reads %j', (text, value) => {
+    expect(evaluate(fromText(text))).toBe(value);
+  });
+
+  it('reads in a text what it reads in the form that predictors are given', () => {
+    const words =
+      "What is|What’s|what's|CALCULATE|Two|POINT|Plus|−|×|(|)|7.5|7|.|,|1,000|Negative|over|?|=|twenty|three|hundred|and|a|x|İ|million|e|–";
+    const text = fc
+      .array(
+        fc.tuple(
+          fc.constantFrom(...words.split('|')),
+          fc.constantFrom(...['', ' ', '  ', '\n', '\t', '\u00A0', '-', '.']),
+        ),
+        { maxLength: 9 },
+      )
+      .map((pieces) => pieces.flat().join(''));
+    // Names of variables come back in lower case, and errors where the text is shorter.
+    const kindOf = (given: unknown): string =>
+      Array.isArray(given) ? 'an error' : JSON.stringify(given).toLowerCase();
+    fc.assert(
+      fc.property(text, (given) => {
+        expect(kindOf(outcome(asRead(tidied(given))))).toEqual(kindOf(outcome(given)));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('refuses a text that is longer than it reads before it looks for numbers in it', () => {
+    expect(outcome('twenty '.repeat(3_000_000))).toEqual(['too-long', 10_000]);
+  });
+});
+
 describe('numbers that are words of their own', () => {
   const UNITS =
     'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(

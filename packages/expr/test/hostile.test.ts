@@ -8,6 +8,7 @@ import {
   fromWords,
   normalize,
   parse,
+  readPrefixes,
   textToWords,
   wordsToText,
 } from '../src/index.js';
@@ -93,7 +94,9 @@ describe('hostile input', () => {
     ['powers of signs', '2' + '^-'.repeat(n)],
     ['signs and parentheses', '-('.repeat(n)],
     ['exponents in parentheses', '2^' + '('.repeat(n) + '-1' + ')'.repeat(n)],
-    ['digits', '9'.repeat(n)],
+    ['blanks in an exponent', '2^' + ' '.repeat(8 * n) + 'x'],
+    ['digits', '9'.repeat(8 * n)],
+    ['decimals', '0.' + '9'.repeat(8 * n)],
     ['terms', '1+'.repeat(n) + '1'],
     ['a name', 'a'.repeat(n)],
     ['spaces', ' '.repeat(n)],
@@ -108,6 +111,8 @@ describe('hostile input', () => {
         if (!(result instanceof ExprError)) orExprError(() => [format(normalize(result)), evaluate(result)]);
       }
       orExprError(() => fromWords(text));
+      orExprError(() => textToWords(text));
+      readPrefixes(text);
       const completed = completePrefix(text);
       if (completed !== null) parse(completed);
     }

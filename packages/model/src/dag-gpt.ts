@@ -19,6 +19,7 @@ import {
   ParameterBuilder,
   type ForwardOptions,
   type GptConfig,
+  type ModelOptions,
   type Parameters,
 } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
@@ -60,6 +61,14 @@ interface Branch {
   readonly start: Linear;
 }
 
+/** Where exp is zero in any softmax, and its gradient with it. */
+const NEVER = -1e9;
+
+function paddingBias(tokens: number, vocabSize: number, device: Device | undefined): Tensor {
+  const bias = Float32Array.from({ length: vocabSize }, (_, id) => (id < tokens ? 0 : NEVER));
+  return tensor(bias, [vocabSize], device ? { device } : {});
+}
+
 /** Logits are made for this many tokens at once, and for multiples of a step: memory is used again where sizes are few. */
 const [HEAD_ROWS_STEP, MOST_HEAD_ROWS] = [128, 512];
 
@@ -76,10 +85,12 @@ export class DagGpt {
   readonly parts: readonly [backbone: Parameters, branch: Parameters];
   private readonly gpt: Gpt;
   private readonly branch: Branch | null;
+  /** (V), added to logits; null where no row of the embedding is padding. */
+  private readonly paddingBias: Tensor | null;
 
-  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
-  constructor(config: DagGptConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
-    const build = new ParameterBuilder(seed, device);
+  /** @throws {ModelError} `bad-config`. */
+  constructor(config: DagGptConfig, { seed = 0, device, check }: ModelOptions = {}) {
+    const build = new ParameterBuilder(seed, device, check);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;
     if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
       throw new ModelError(
@@ -88,8 +99,17 @@ export class DagGpt {
       );
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
-    const gpt = { ...config, vocabSize: config.vocabSize ?? this.tokenizer.vocabSize };
+    const { vocabSize: tokens } = this.tokenizer;
+    const { vocabSize = tokens } = config;
+    // More is no padding, and no tensor of a file that leaves rows of zeros out says how many there are.
+    if (!(vocabSize >= tokens && vocabSize <= 2 * tokens))
+      throw new ModelError(
+        'bad-config',
+        `vocabSize is from ${tokens}, the tokens of '${config.tokenizer}', to twice as many, given ${vocabSize}`,
+      );
+    const gpt = { ...config, vocabSize };
     this.gpt = new Gpt(gpt, build);
+    this.paddingBias = vocabSize === tokens ? null : paddingBias(tokens, vocabSize, device);
     const backbone = new Map(build.parameters);
     this.branch =
       depth === 0
@@ -142,9 +162,9 @@ export class DagGpt {
     return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), rows), { dropoutSeed });
   }
 
-  /** hidden (…, C) → logits of the next token (…, V). */
+  /** hidden (…, C) → logits of the next token (…, V), so low for padding that it takes no part in a softmax. */
   logits(hidden: Tensor): Tensor {
-    return this.gpt.logits(hidden);
+    return this.gpt.logits(hidden, this.paddingBias);
   }
 
   /**
@@ -217,12 +237,12 @@ export class DagGpt {
     return encodeWeights(this.parameters, this.config, options);
   }
 
-  /** The model that `save` wrote. @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes. */
+  /** The model that `save` wrote. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */
   static load(file: Uint8Array, options: { device?: Device } = {}): DagGpt {
     return decodeWeights(
       file,
       'DagGpt.save',
-      (config: DagGptConfig) => new DagGpt(config, { ...options, seed: null }),
+      (config: DagGptConfig, check) => new DagGpt(config, { ...options, seed: null, check }),
     );
   }
 }

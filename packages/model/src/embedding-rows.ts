@@ -21,9 +21,10 @@ export function withAllRows(
   const rows = tensors.get(ROWS);
   const embedding = tensors.get(EMBEDDING);
   if (!rows || !embedding) return tensors;
-  const ids = Array.from(rows.data as Int32Array);
+  const ids = rows.data instanceof Int32Array ? Array.from(rows.data) : [];
   const [stored, width] = embedding.shape;
-  if (width === undefined || stored !== ids.length || !ids.every((id) => id >= 0 && id < count))
+  const areRows = ids.every((id, i) => id > (ids[i - 1] ?? -1) && id < count);
+  if (embedding.shape.length !== 2 || width === undefined || stored !== ids.length || !areRows)
     throw new ModelError('bad-file', `'${ROWS}' does not say which rows of '${EMBEDDING}' the file has`);
   const kept = toFloat32(embedding);
   const data = new Float32Array(count * width);

@@ -11,7 +11,7 @@ export interface EncodedTexts {
 
 /** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
-  const rows = texts.map((text) => encode(text, tokenizer, blockSize));
+  const rows = texts.map((text) => encodeText(text, tokenizer, blockSize));
   const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
   const tokens = new Int32Array(rows.length * T);
   rows.forEach((ids, b) => tokens.set(ids, b * T));
@@ -20,12 +20,31 @@ export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, bloc
 
 /** Whether `encodeTexts` takes a text. */
 export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number): boolean {
-  const { length } = tokenizer.encode(asRead(tidied(text)));
-  return length > 0 && length <= blockSize;
+  try {
+    return encodeText(text, tokenizer, blockSize).length > 0;
+  } catch (error) {
+    if (error instanceof ModelError) return false;
+    throw error;
+  }
 }
 
-function encode(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
-  const ids = tokenizer.encode(asRead(tidied(text)));
+/**
+ * The tokens of a text as predictors read it.
+ *
+ * @throws {ModelError} `bad-input`, as `encodeTexts`.
+ */
+export function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
+  if (typeof text !== 'string')
+    throw new ModelError('bad-input', `predict: a text is a string, given ${String(text)}`);
+  const read = asRead(tidied(text));
+  // Checked before the text is cut into tokens, which takes far longer than to count its characters.
+  const longest = blockSize * tokenizer.longestToken;
+  if (read.length > longest)
+    throw new ModelError(
+      'bad-input',
+      `predict: the text has ${read.length} characters, the ${blockSize} tokens that this model reads have at most ${longest}`,
+    );
+  const ids = tokenizer.encode(read);
   if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
   if (ids.length > blockSize)
     throw new ModelError(

@@ -9,6 +9,8 @@ export type ModelErrorCode =
   | 'download'
   /** onnxruntime-node is asked for and not installed. */
   | 'no-runtime'
+  /** Weights, or what a model makes of a text by them, are NaN or infinite. */
+  | 'not-finite'
   /** A tensor whose shape or number of elements is not the one that was asked for. */
   | 'shape'
   /** An argument outside its range. */
@@ -23,4 +25,14 @@ export class ModelError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** @throws {ModelError} `not-finite` where one of the values is NaN or infinite: the model's weights are not sound. */
+export function checkFinite(values: ArrayLike<number>, what: string): void {
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isFinite(values[i]))
+      throw new ModelError(
+        'not-finite',
+        `the ${what} are ${values[i]} by the weights of this model, which are too large or no numbers`,
+      );
 }

@@ -2,7 +2,7 @@ import { execute, narrow, reshape, scope, tensor, type Tensor } from '@dag/execu
 import { asTyped, formatValue, randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
 import type { DagGpt } from './dag-gpt.js';
-import { ModelError } from './error.js';
+import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import { KeyValueCache } from './key-value-cache.js';
 import { hostPlan } from './predictor-model.js';
@@ -73,7 +73,7 @@ export function generate(
         if (afterValue !== null) afterValue += tokenizer.decode(next);
         if (afterValue !== '.') afterValue = null;
       }
-      written.push(...next);
+      for (const id of next) written.push(id);
       text = tokenizer.decode(written);
       const end = stop === undefined ? -1 : text.indexOf(stop);
       if (end >= 0) return { text: text.slice(0, end), calculations };
@@ -109,7 +109,7 @@ class Reader {
 
   read(ids: readonly number[]): void {
     const { blockSize } = this.model.config;
-    this.ids.push(...ids);
+    for (const id of ids) this.ids.push(id);
     if (this.cache.length + ids.length > blockSize) {
       // Positions count from the first token that is held: when that changes, all are read again.
       this.cache.clear();
@@ -128,9 +128,11 @@ class Reader {
         cache: this.cache,
       });
       const rows = floats(hidden);
+      checkFinite(rows, 'hidden states');
       const C = rows.length / T;
       for (let t = 0; t < T; t++) this.hidden.push(rows.slice(t * C, (t + 1) * C));
       const startLogits = start?.dataSync();
+      checkFinite(startLogits ?? [], 'logits of a start');
       ids.forEach((id, t) => {
         const token = this.model.tokenizer.decode([id]);
         // No expression begins in the midst of a number.
@@ -140,6 +142,7 @@ class Reader {
       });
       this.isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
       this.lastLogits = floats(this.model.logits(narrow(hidden, 1, T - 1, 1)));
+      checkFinite(this.lastLogits, 'logits');
       return this.cache.tensors();
     });
   }

@@ -39,24 +39,43 @@ export interface GptConfig {
 /** Parameters by the names of GPT-2's state dict. */
 export type Parameters = ReadonlyMap<string, Tensor>;
 
+/** Throws where a parameter is not the one that is wanted, as that of a file. */
+export type ParameterCheck = (name: string, shape: Shape) => void;
+
+/** What a model's weights are made by. */
+export interface ModelOptions {
+  /** Of the initial weights: the same seed gives the same bits; 0 where left out; null: zeros, for weights to come. */
+  readonly seed?: number | null;
+  readonly device?: Device | undefined;
+  /** Called before the memory of each parameter is taken. */
+  readonly check?: ParameterCheck;
+}
+
 /** Makes parameters, each from a random stream of its own, so that adding one changes no other. */
 export class ParameterBuilder {
   readonly parameters = new Map<string, Tensor>();
   private readonly seed: number | null;
   private readonly device: Device | undefined;
+  private readonly check: ParameterCheck | undefined;
 
-  /** @param seed Of random weights; null: zeros, to be overwritten. */
-  constructor(seed: number | null, device?: Device) {
+  /**
+   * @param seed Of random weights; null: zeros, to be overwritten.
+   * @param check Called before the memory of each parameter is taken.
+   */
+  constructor(seed: number | null, device?: Device, check?: ParameterCheck) {
     this.seed = seed;
     this.device = device;
+    this.check = check;
   }
 
   normal(name: string, shape: Shape, std: number): Tensor {
     if (this.seed === null) return this.constant(name, shape, 0);
+    this.check?.(name, shape);
     return this.add(name, randn(shape, { seed: [this.seed, hash(name)], std, ...this.options() }));
   }
 
   constant(name: string, shape: Shape, value: number): Tensor {
+    this.check?.(name, shape);
     return this.add(name, value === 0 ? zeros(shape, this.options()) : full(shape, value, this.options()));
   }
 
@@ -140,9 +159,13 @@ export class Gpt {
     return embedding(this.wte, tokens);
   }
 
-  /** hidden (…, C) → the logits of the next token (…, V), by the embedding of tokens: head and embedding are tied. */
-  logits(hidden: Tensor): Tensor {
-    return linear(hidden, this.wte);
+  /**
+   * hidden (…, C) → the logits of the next token (…, V), by the embedding of tokens: head and embedding are tied.
+   *
+   * @param bias (V), added to them.
+   */
+  logits(hidden: Tensor, bias: Tensor | null = null): Tensor {
+    return linear(hidden, this.wte, bias);
   }
 }
 
@@ -220,15 +243,20 @@ export class Norm {
   }
 }
 
+/** Sizes of tensors are 32-bit integers. */
+const MOST = 2 ** 31 - 1;
+
 function checkConfig(config: GptConfig): void {
   const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth, activation = 'gelu' } = config;
   for (const [name, value] of Object.entries({ blockSize, vocabSize, nLayer, nHead, nEmbd }))
-    if (!Number.isInteger(value) || value < 1)
-      throw new ModelError('bad-config', `${name} is a whole number from 1, given ${value}`);
+    if (!Number.isInteger(value) || value < 1 || value > MOST)
+      throw new ModelError('bad-config', `${name} is a whole number from 1 to ${MOST}, given ${value}`);
   if (!Number.isInteger(depth) || depth < 0)
     throw new ModelError('bad-config', `depth is a whole number from 0, given ${depth}`);
   if (nEmbd % nHead !== 0)
     throw new ModelError('bad-config', `nEmbd is divisible by nHead, given ${nEmbd} and ${nHead}`);
+  if (typeof config.bias !== 'boolean')
+    throw new ModelError('bad-config', `bias is true or false, given ${String(config.bias)}`);
   if (!(p >= 0 && p < 1)) throw new ModelError('bad-config', `dropout is in [0, 1), given ${p}`);
   if (!['gelu', 'geluTanh'].includes(activation))
     throw new ModelError('bad-config', `activation is 'gelu' or 'geluTanh', given '${String(activation)}'`);

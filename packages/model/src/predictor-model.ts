@@ -1,4 +1,5 @@
 import {
+  embedding,
   execute,
   noGrad,
   scope,
@@ -7,9 +8,17 @@ import {
   type Device,
   type Tensor,
 } from '@dag/executor';
-import { format } from '@dag/expr';
-import { detensorize, type DagTensors } from '@dag/tensorize';
-import { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+import type { DagTensors } from '@dag/tensorize';
+import { doubtOf } from './doubt.js';
+import { expressionOf } from './expression-of.js';
+import {
+  Gpt,
+  ParameterBuilder,
+  type ForwardOptions,
+  type GptConfig,
+  type ModelOptions,
+  type Parameters,
+} from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
@@ -33,10 +42,12 @@ export interface PredictedValue {
   readonly text: string;
   /** The value of the predicted plan, executed. */
   readonly value: number;
-  /** The plan as an expression. */
+  /** The plan as an expression; empty where none can say it. */
   readonly expression: string;
   /** The plan: one graph with every choice made. */
   readonly tensors: DagTensors;
+  /** Why the value may be wrong, in one sentence: see `PredictorModel.doubt`; null where nothing speaks against it. */
+  readonly doubt: string | null;
 }
 
 /** Backbone and plan predictor: reads an expression, and at every token writes the program that computes it. */
@@ -47,9 +58,9 @@ export class PredictorModel {
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
 
-  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
-  constructor(config: PredictorConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
-    const build = new ParameterBuilder(seed, device);
+  /** @throws {ModelError} `bad-config`. */
+  constructor(config: PredictorConfig, { seed = 0, device, check }: ModelOptions = {}) {
+    const build = new ParameterBuilder(seed, device, check);
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
     this.gpt = new Gpt({ ...config, vocabSize: this.tokenizer.vocabSize }, build);
@@ -92,7 +103,8 @@ export class PredictorModel {
   /**
    * The hard plan of each text as a whole: graph i is that of texts[i]. × · ÷ − are read as * / -.
    *
-   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where weights
+   *   give no finite numbers.
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
@@ -107,7 +119,30 @@ export class PredictorModel {
   /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
   predict(text: string): PredictedValue {
     const tensors = this.predictPlans([text]);
-    return { text, value: execute(tensors)[0]!, expression: format(detensorize(tensors)), tensors };
+    const value = execute(tensors)[0]!;
+    return { text, value, expression: expressionOf(tensors), tensors, doubt: this.doubt(text, value) };
+  }
+
+  /**
+   * Why a value that this model gave for a text may be wrong: the text has a character or token that training never met, more
+   * numbers or digits than the registers hold, or `fromText` of `@dag/expr` refuses it or reads another value. null where
+   * nothing of this is so.
+   */
+  doubt(text: string, value: number): string | null {
+    return doubtOf(text, value, this);
+  }
+
+  /** Of each token whether training met it: embeddings of those that it never met may be all zero, as in the shipped model. */
+  wereTrained(tokens: readonly number[]): boolean[] {
+    const weight = this.parameters.get('wte.weight')!;
+    const ids = Int32Array.from(tokens);
+    const rows = scope(() =>
+      noGrad(() =>
+        embedding(weight, tensor(ids, [1, ids.length], { dtype: 'i32', device: weight.device })).dataSync(),
+      ),
+    );
+    const width = rows.length / ids.length;
+    return tokens.map((_, i) => rows.subarray(i * width, (i + 1) * width).some((w) => w !== 0));
   }
 
   /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
@@ -126,13 +161,14 @@ export class PredictorModel {
   /**
    * The model that `save` wrote.
    *
-   * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes.
+   * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes than its configuration says,
+   *   `not-finite` where one is no finite number.
    */
   static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
     return decodeWeights(
       file,
       'PredictorModel.save',
-      (config: PredictorConfig) => new PredictorModel(config, { ...options, seed: null }),
+      (config: PredictorConfig, check) => new PredictorModel(config, { ...options, seed: null, check }),
     );
   }
 }

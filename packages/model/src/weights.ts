@@ -1,6 +1,6 @@
 import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { ModelError } from './error.js';
-import type { Parameters } from './gpt.js';
+import type { ParameterCheck, Parameters } from './gpt.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
 import { toFloat16, toFloat32, type SafeTensor } from './safetensors/tensor.js';
 
@@ -17,7 +17,7 @@ export function encodeWeights(
 ): Uint8Array {
   const tensors = new Map<string, SafeTensor>();
   const put = (name: string, shape: readonly number[], data: Float32Array): void =>
-    void tensors.set(name, { dtype, shape, data: dtype === 'F16' ? toFloat16(data) : data });
+    void tensors.set(name, { dtype, shape, data: dtype === 'F16' ? halves(name, data) : data });
   for (const [name, p] of parameters) {
     const data = Float32Array.from(p.dataSync());
     const rows = name === EMBEDDING ? usedRows(data, p.shape[1]!) : null;
@@ -34,45 +34,71 @@ export function encodeWeights(
   return encodeSafetensors(tensors, { config: JSON.stringify(config) });
 }
 
+/** @throws {ModelError} `not-finite` for a weight that F16 has no finite number for. */
+function halves(name: string, data: Float32Array): Uint16Array<ArrayBuffer> {
+  const at = data.findIndex((weight) => Number.isFinite(weight) && Math.abs(weight) >= HALF_OVERFLOW);
+  if (at < 0) return toFloat16(data);
+  throw new ModelError(
+    'not-finite',
+    `the weight '${name}' is ${data[at]} at element ${at}, beyond the largest F16, 65504; save it as F32`,
+  );
+}
+
+/** Halfway from the largest F16 to what would be the next: from here on it rounds to infinity. */
+const HALF_OVERFLOW = 65_520;
+
 /**
- * The model that `make` makes of the configuration in such a file, with the weights in it.
+ * The model that `make` makes of the configuration in such a file, with the weights in it. Each parameter is compared with the
+ * file's tensor before memory is taken for it: sizes that a configuration claims are worth no more than the tensors.
  *
- * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes.
+ * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes, `not-finite` where one is no finite
+ *   number.
  */
 export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
   file: Uint8Array,
   writer: string,
-  make: (config: C) => M,
+  make: (config: C, check: ParameterCheck) => M,
 ): M {
   const { tensors, metadata } = decodeSafetensors(file);
-  const model = make(configFrom<C>(metadata['config'], writer));
+  const model = make(configFrom<C>(metadata['config'], writer), (name, shape) => {
+    const given = tensors.get(name);
+    if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
+    // Rows of zeros are left out: `withAllRows` sees to their number.
+    const isCut = name === EMBEDDING && tensors.has(ROWS);
+    const [rows, needed] = isCut ? [given.shape.slice(1), shape.slice(1)] : [given.shape, shape];
+    if (rows.join() !== needed.join())
+      throw new ModelError(
+        'bad-file',
+        `the weight '${name}' has shape (${given.shape.join(', ')}), this model needs (${shape.join(', ')})`,
+      );
+    if (!given.dtype.includes('F'))
+      throw new ModelError('bad-file', `the weight '${name}' has the dtype ${given.dtype}, expected floats`);
+  });
   const embedding = model.parameters.get(EMBEDDING)!;
-  setParameters(model.parameters, withAllRows(tensors, embedding.shape[0]!));
+  const all = withAllRows(tensors, embedding.shape[0]!);
+  for (const name of all.keys())
+    if (!model.parameters.has(name))
+      throw new ModelError('bad-file', `the file has a weight '${name}' that this model has not`);
+  for (const [name, p] of model.parameters) p.set(finiteWeights(name, toFloat32(all.get(name)!)));
   return model;
 }
 
-/** Overwrites all weights. @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes. */
-function setParameters(parameters: Parameters, tensors: ReadonlyMap<string, SafeTensor>): void {
-  for (const name of tensors.keys())
-    if (!parameters.has(name))
-      throw new ModelError('bad-file', `the file has a weight '${name}' that this model has not`);
-  for (const [name, p] of parameters) {
-    const given = tensors.get(name);
-    if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
-    if (given.shape.join() !== p.shape.join())
-      throw new ModelError(
-        'bad-file',
-        `the weight '${name}' has shape (${given.shape.join(', ')}), this model needs (${p.shape.join(', ')})`,
-      );
-    p.set(toFloat32(given));
-  }
+/** The same. @throws {ModelError} `not-finite` for NaN and infinity. */
+export function finiteWeights(name: string, data: Float32Array): Float32Array {
+  const at = data.findIndex((weight) => !Number.isFinite(weight));
+  if (at < 0) return data;
+  throw new ModelError(
+    'not-finite',
+    `the weight '${name}' is ${data[at]} at element ${at}: a model of it answers nothing; take weights from before the training went wrong`,
+  );
 }
 
 /** The configuration in a file's metadata; its values are checked where the model is built. */
 export function configFrom<C>(json: string | undefined, writer: string): C {
   try {
     const config: unknown = JSON.parse(json ?? '');
-    if (typeof config === 'object' && config !== null) return config as C;
+    const isFlat = typeof config === 'object' && config !== null && Object.values(config).every(isScalar);
+    if (isFlat) return config as C;
   } catch {
     // Named below, as what is missing.
   }
@@ -81,3 +107,5 @@ export function configFrom<C>(json: string | undefined, writer: string): C {
     `the file's metadata holds no model configuration; it was not written by ${writer}`,
   );
 }
+
+const isScalar = (value: unknown): boolean => value === null || typeof value !== 'object';

@@ -9,6 +9,8 @@ import {
   ParameterBuilder,
   type Calculation,
   type DagGptConfig,
+  decodeSafetensors,
+  encodeSafetensors,
 } from '../src/index.js';
 import { lastStart } from '../src/generate.js';
 import { KeyValueCache } from '../src/key-value-cache.js';
@@ -103,6 +105,38 @@ describe('DagGpt', () => {
     const size = Math.hypot(...b);
     expect(Math.hypot(...a.map((x, i) => x - b[i]!)) / size).toBeLessThan(1e-5);
     expect(() => model.textLoss(hidden, targets.fill(-1))).toThrow('no target is counted');
+  });
+
+  it('leaves the padding of its vocabulary out of the loss and its gradient, whatever its embeddings are', () => {
+    const padded = new DagGpt({ ...config, vocabSize: 180 }, { seed: 3 });
+    const embedding = padded.parameters.get('wte.weight')!;
+    const table = padded.parameters.get('wte.weight')!.dataSync();
+    const tokens = model.parameters.get('wte.weight')!.dataSync();
+    for (const padding of [0, 9]) {
+      embedding.set(table.map((_, i) => tokens[i] ?? padding));
+      const losses = [model, padded].map((of) => {
+        for (const p of of.parameters.values()) p.zeroGrad();
+        const { hidden } = of.forward(ids, [1, ids.length]);
+        const loss = of.textLoss(hidden, ids);
+        loss.backward();
+        return { loss: loss.item(), gradient: of.parameters.get('wte.weight')!.grad!.dataSync() };
+      });
+      const [plain, other] = losses as [(typeof losses)[number], (typeof losses)[number]];
+      expect(other.loss).toBeCloseTo(plain.loss, 5);
+      close(
+        other.gradient,
+        Float32Array.from(table, (_, i) => plain.gradient[i] ?? 0),
+      );
+    }
+  });
+
+  it.each([99, 201, 1e9])('refuses a vocabulary of %d rows', (vocabSize) => {
+    expect(() => new DagGpt({ ...config, vocabSize })).toThrow(
+      expect.objectContaining({
+        code: 'bad-config',
+        message: expect.stringMatching(/is from 100, .* given/),
+      }),
+    );
   });
 
   it.each(models)('says at a token what depends on no later one (%#)', (model) => {
@@ -206,6 +240,57 @@ describe('DagGpt', () => {
     expect(loaded.config).toEqual(padded.config);
     expect(loaded.save()).toEqual(padded.save());
   });
+
+  it.each<[Partial<DagGptConfig>, string, RegExp]>([
+    [{ branchLayers: 1e9 }, 'bad-file', /'branch.h.1.ln_1.weight' is missing/],
+    [{ branchLayers: 0 }, 'bad-file', /has a weight 'branch/],
+    [{ vocabSize: 1e9 }, 'bad-config', /vocabSize is from 100, .* given 1000000000/],
+    [{ vocabSize: 150 }, 'bad-file', /'wte.weight' has shape \(128, 32\), this model needs \(150, 32\)/],
+  ])('takes no memory for what a configuration of %j claims', (claim, code, message) => {
+    const { tensors, metadata } = decodeSafetensors(
+      new DagGpt({ ...config, vocabSize: 128, branchLayers: 1 }, { seed: 5 }).save(),
+    );
+    const claimed = JSON.stringify({ ...(JSON.parse(metadata['config']!) as object), ...claim });
+    expect(() => DagGpt.load(encodeSafetensors(tensors, { config: claimed }))).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
+  });
+});
+
+describe('a model whose weights are no numbers', () => {
+  const wrong = (name: string, value: number): DagGpt => {
+    const broken = new DagGpt(config, { seed: 3 });
+    const p = broken.parameters.get(name)!;
+    p.set(p.dataSync().map((w, i) => (i === 3 ? value : w)));
+    return broken;
+  };
+  const refusal = (message: RegExp) =>
+    expect.objectContaining({
+      name: 'ModelError',
+      code: 'not-finite',
+      message: expect.stringMatching(message),
+    });
+
+  it.each([
+    ['h.0.attn.c_attn.weight', NaN],
+    ['ln_f.weight', Infinity],
+    ['wte.weight', -Infinity],
+  ])('is refused when it is loaded, and writes nothing: %s %d', (name, value) => {
+    const broken = wrong(name, value);
+    expect(() => DagGpt.load(broken.save())).toThrow(
+      refusal(new RegExp(`'${name}' is ${value} at element 3`)),
+    );
+    expect(() => broken.generate('12', { temperature: 0 })).toThrow(
+      refusal(/are (NaN|-?Infinity) by the weights/),
+    );
+    expect(() => broken.generate('12')).toThrow(refusal(/are (NaN|-?Infinity) by the weights/));
+  });
+
+  it('is not saved in halves where it was one in F32', () => {
+    const large = wrong('wpe.weight', 1e5);
+    expect(DagGpt.load(large.save()).save()).toEqual(large.save());
+    expect(() => large.save({ dtype: 'F16' })).toThrow(refusal(/'wpe.weight' is 100000 .* save it as F32/));
+  });
 });
 
 describe('a key/value cache', () => {
@@ -249,6 +334,12 @@ describe('generate', () => {
   it('goes on beyond the block with the last tokens that it holds', () => {
     const prompt = 'x = 1\n'.repeat(25);
     expect(shut.generate(prompt, { maxNewTokens: 20, temperature: 0 }).text).toBe(slowly(shut, prompt, 20));
+  });
+
+  it('goes on with a prompt of any length', () => {
+    const options = { maxNewTokens: 3, temperature: 0 };
+    const end = 'x = 1\n'.repeat(27);
+    expect(shut.generate('long '.repeat(60_000) + end, options).text).toBe(shut.generate(end, options).text);
   });
 
   it('writes the same text for the same seed, another for another, and the likeliest one of one', () => {

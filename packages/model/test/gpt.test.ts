@@ -119,7 +119,7 @@ describe('the backbone', () => {
 
   it.each([
     [{ nEmbd: 15 }, /nEmbd is divisible by nHead, given 15 and 2/],
-    [{ nLayer: 0 }, /nLayer is a whole number from 1, given 0/],
+    [{ nLayer: 0 }, /nLayer is a whole number from 1 to 2147483647, given 0/],
     [{ activation: 'relu' as 'gelu' }, /activation is 'gelu' or 'geluTanh', given 'relu'/],
     [{ dropout: 1 }, /dropout is in \[0, 1\), given 1/],
   ])('refuses %j', (wrong, message) => {

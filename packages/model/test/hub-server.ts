@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** Commit of every repository here. */
@@ -9,11 +9,13 @@ export interface HubServer {
   readonly url: string;
   /** What was asked for: method and path. */
   readonly requests: readonly string[];
+  /** The headers of the same. */
+  readonly headers: readonly IncomingHttpHeaders[];
   close(): Promise<void>;
 }
 
-/** What a server does with the bytes of a file, instead of sending them. */
-export type Fault = (response: ServerResponse, bytes: Uint8Array) => void;
+/** What a server does with the bytes of a file, instead of sending them; 'send': it sends them all the same. */
+export type Fault = (response: ServerResponse, bytes: Uint8Array, request: IncomingMessage) => unknown;
 
 /**
  * A server with one repository, which speaks as the Hugging Face hub does: its API names the commit and the sizes and
@@ -25,14 +27,17 @@ export async function serveHub(
   faults: ReadonlyMap<string, Fault> = new Map(),
 ): Promise<HubServer> {
   const requests: string[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url!.split('?')[0]}`);
+    headers.push(request.headers);
     void answer(request, response, repository, files, faults);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    headers,
     close: () =>
       new Promise((resolve) => {
         server.close(() => {
@@ -55,6 +60,8 @@ async function answer(
     void response
       .writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', ...headers })
       .end(JSON.stringify(value));
+  const busy = pathname.startsWith('/api/') ? faults.get('api') : undefined;
+  if (busy && busy(response, new Uint8Array(), request) !== 'send') return;
   if (pathname === `/api/models/${repository}/revision/main`)
     return json({ _id: '621ffdc036468d709f17434d', id: repository, sha: COMMIT, lastModified: '2024-02-19' });
   if (pathname === `/api/models/${repository}/paths-info/${COMMIT}` && request.method === 'POST') {
@@ -76,12 +83,15 @@ async function answer(
     };
     return void response.writeHead(302, { ...headers, ...linked }).end();
   }
-  if (request.headers.range === 'bytes=0-0') {
-    const range = { 'Content-Range': `bytes 0-0/${bytes.length}`, 'Content-Length': 1 };
-    return void response.writeHead(206, { ...headers, ...range }).end(bytes.subarray(0, 1));
-  }
   const fault = faults.get(file);
-  if (fault) return fault(response, bytes);
+  if (fault && fault(response, bytes, request) !== 'send') return;
+  const from = /^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1];
+  if (from !== undefined) {
+    const rest = bytes.subarray(Number(from));
+    const range = `bytes ${from}-${bytes.length - 1}/${bytes.length}`;
+    const partial = { 'Content-Range': range, 'Content-Length': rest.length };
+    return void response.writeHead(206, { ...headers, ...partial }).end(rest);
+  }
   response.writeHead(200, { ...headers, 'Content-Length': bytes.length }).end(bytes);
 }
 

@@ -5,6 +5,7 @@ import { detensorize, type DagTensors } from '@dag/tensorize';
 import {
   decodeSafetensors,
   encodeSafetensors,
+  exportOnnx,
   ModelError,
   predictionAt,
   PredictorModel,
@@ -192,7 +193,70 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     expect(() => model.predict(' ')).toThrow(refusal(/the text is empty/));
     expect(() => model.predict(`${fits}1`)).toThrow(refusal(/has 17 tokens, this model reads up to 16/));
     expect(() => model.predictPlans(['2', ''])).toThrow(refusal(/the text is empty/));
+    // Far too long to be cut into tokens first.
+    const endless = 'a'.repeat(20_000_000);
+    expect(() => model.predict(endless)).toThrow(
+      refusal(/has 20000000 characters, the 16 tokens that this model reads have at most 32/),
+    );
+    expect(model.reads(endless)).toBe(false);
+    expect(() => model.predict(5 as unknown as string)).toThrow(refusal(/a text is a string, given 5/));
   });
+});
+
+describe('doubt', () => {
+  const model = new PredictorModel(configOf('registers'));
+
+  it('is none where the text means what the model read', () => {
+    expect(model.doubt('1 / 3 + 2', 1 / 3 + 2)).toBeNull();
+    expect(model.doubt('0 / 0', NaN)).toBeNull();
+    expect(model.doubt('What is 2 plus 3?', 5)).toBeNull();
+  });
+
+  it.each([
+    ['2 + 3', 6, /the text means 5, this model reads 6/],
+    ['2 + 3€', 5, /the text has `€`, which this model has never seen/],
+    ['2 3', 5, /is not understood as an expression: An operator is missing/],
+    ['hello', 0, /is not understood as an expression: The variable 'hello' has no value/],
+    ['1234 + 1', 1235, /a number of 4 digits, this model reads up to 3/],
+    ['1 + 2 + 3 + 4', 10, /needs 4 numbers and 1 step, depth 3 holds 3/],
+  ])('says what is wrong with %j', (text, value, why) => {
+    expect(model.doubt(text, value)).toMatch(why);
+  });
+
+  it('names words whose tokens were never trained: embeddings that are all zero', () => {
+    const partly = new PredictorModel({ ...configOf('registers'), tokenizer: 'gpt2' });
+    const embedding = partly.parameters.get('wte.weight')!;
+    const zero = new Set(partly.tokenizer.encode(' eval multip'));
+    embedding.set(embedding.dataSync().map((w, i) => (zero.has(Math.floor(i / 8)) ? 0 : w)));
+    const unseen = 'the text has `eval multip`, which this model has never seen';
+    expect(partly.doubt('2 eval multip 3', 6)).toBe(unseen);
+    expect(PredictorModel.load(partly.save()).doubt('2 eval multip 3', 6)).toBe(unseen);
+    expect(partly.doubt('2 * 3', 6)).toBeNull();
+  });
+
+  it('is part of what is predicted', () => {
+    const { text, value, doubt } = model.predict('2 3');
+    expect(doubt).toBe(model.doubt(text, value));
+  });
+});
+
+describe.each(READOUTS)("a model of readout '%s' whose weights are no numbers", (readout) => {
+  it.each(['wte.weight', 'ln_f.bias', readout === 'linear' ? 'plan.V_mag.weight' : 'plan.decide.bias'])(
+    'predicts nothing: %s',
+    (name) => {
+      for (const value of [NaN, Infinity]) {
+        const broken = lively(readout);
+        const p = broken.parameters.get(name)!;
+        p.set(p.dataSync().map(() => value));
+        const refusal = expect.objectContaining({ name: 'ModelError', code: 'not-finite' });
+        expect(() => broken.predict('2 + 3')).toThrow(refusal);
+        expect(() => broken.plan(broken.forward(Int32Array.of(18, 19), [1, 2]), { hard: true })).toThrow(
+          refusal,
+        );
+        expect(() => exportOnnx(broken)).toThrow(refusal);
+      }
+    },
+  );
 });
 
 describe('a file that is none of this model', () => {
@@ -255,6 +319,80 @@ describe('a file that is none of this model', () => {
       /readout is 'registers' or 'linear', given 'mlp'/,
     ],
     ['its configuration is empty', encodeSafetensors(tensors, { config: '{}' }), 'bad-config', /./],
+    [
+      'its rows are no 32-bit integers',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', {
+          dtype: 'I64',
+          shape: [100],
+          data: BigInt64Array.from({ length: 100 }, (_, i) => BigInt(i)),
+        }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows/,
+    ],
+    [
+      'its rows are fractions',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', {
+          dtype: 'F32',
+          shape: [100],
+          data: Float32Array.from({ length: 100 }, (_, i) => i / 2),
+        }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows/,
+    ],
+    [
+      'a row comes twice',
+      encodeSafetensors(
+        new Map(tensors).set('wte.rows', {
+          dtype: 'I32',
+          shape: [100],
+          data: Int32Array.from({ length: 100 }, (_, i) => Math.max(1, i)),
+        }),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.rows' does not say which rows/,
+    ],
+    [
+      'a weight is no float',
+      encodeSafetensors(
+        new Map(tensors).set('ln_f.weight', { dtype: 'I32', shape: [8], data: new Int32Array(8) }),
+        metadata,
+      ),
+      'bad-file',
+      /'ln_f\.weight' has the dtype I32, expected floats/,
+    ],
+    [
+      'a weight is NaN',
+      encodeSafetensors(
+        new Map(tensors).set('ln_f.weight', {
+          dtype: 'F32',
+          shape: [8],
+          data: Float32Array.of(1, 1, NaN, 1, 1, 1, 1, 1),
+        }),
+        metadata,
+      ),
+      'not-finite',
+      /'ln_f\.weight' is NaN at element 2/,
+    ],
+    [
+      'a weight is beyond F32',
+      encodeSafetensors(
+        new Map(tensors).set('ln_f.weight', {
+          dtype: 'F64',
+          shape: [8],
+          data: new Float64Array(8).fill(1e39),
+        }),
+        metadata,
+      ),
+      'not-finite',
+      /'ln_f\.weight' is Infinity at element 0/,
+    ],
     ['it is no safetensors file', Uint8Array.of(1, 2, 3), 'bad-file', /./],
   ])('is refused where %s', (_, bytes, code, message) => {
     const load = (): unknown => PredictorModel.load(bytes);
@@ -262,8 +400,29 @@ describe('a file that is none of this model', () => {
     expect(load).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
   });
 
+  it.each<[object, string, RegExp]>([
+    [{ nLayer: 1e9 }, 'bad-file', /'h\.2\.ln_1\.weight' is missing/],
+    [{ nLayer: 1e12 }, 'bad-config', /nLayer is a whole number from 1 to 2147483647, given 1000000000000/],
+    [{ nLayer: 1 }, 'bad-file', /has a weight 'h\.1\./],
+    [{ nEmbd: 2e9 }, 'bad-file', /'wte\.weight' has shape \(100, 8\), this model needs \(100, 2000000000\)/],
+    [{ blockSize: 1e9 }, 'bad-file', /'wpe\.weight' has shape \(16, 8\)/],
+    [{ depth: 1e6 }, 'bad-config', /a plan has a depth from 1 to 256, given 1000000/],
+    [{ bias: false }, 'bad-file', /has a weight 'h\.0\.attn\.c_attn\.bias'/],
+    [{ bias: 'no' }, 'bad-config', /bias is true or false, given no/],
+    [{ tokenizer: 'gpt2' }, 'bad-file', /this model needs \(50257, 8\)/],
+    [{ dropout: { toString: 1 } }, 'bad-file', /holds no model configuration/],
+  ])(
+    'is refused where its configuration claims %j, before memory is taken for it',
+    (claim, code, message) => {
+      const config = JSON.stringify({ ...configOf('registers'), ...claim });
+      expect(() => PredictorModel.load(encodeSafetensors(tensors, { config }))).toThrow(
+        expect.objectContaining({ name: 'ModelError', code, message: expect.stringMatching(message) }),
+      );
+    },
+  );
+
   it.each([
-    [{ depth: 0 }, /a plan has a depth from 1, given 0/],
+    [{ depth: 0 }, /a plan has a depth from 1 to 256, given 0/],
     [{ digits: 16 }, /digits is from 1 to 15.* given 16/],
   ])('and so is a configuration with %j', (wrong, message) => {
     expect(() => new PredictorModel({ ...configOf('registers'), ...wrong })).toThrow(

@@ -50,6 +50,23 @@ describe('gpt2', () => {
     expect(gpt2.decode([50256])).toBe('<|endoftext|>');
   });
 
+  test('cuts a word of any length, of which gpt-tokenizer tries all pairs again and again', () => {
+    for (const [word, token] of [
+      ['a', 'aaaa'],
+      ['=', '='.repeat(64)],
+    ] as const) {
+      const ids = gpt2.encode(word.repeat(64_000));
+      expect(ids.length).toBe(64_000 / token.length);
+      expect(new Set(ids)).toEqual(new Set(gpt2.encode(token)));
+    }
+  });
+
+  test.each(NAMES)('%s: no token is longer than it says', (name) => {
+    const tokens = tokenizer(name);
+    const lengths = Array.from({ length: tokens.vocabSize }, (_, id) => tokens.decode([id]).length);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(tokens.longestToken);
+  });
+
   test('gives the ids of gpt-tokenizer for any text, the second time too', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),

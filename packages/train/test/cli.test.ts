@@ -85,6 +85,7 @@ const predicted = z.object({
   text: z.string(),
   value: number,
   expression: z.string(),
+  doubt: z.string().nullable(),
   checkpoint: z.string(),
 });
 
@@ -311,6 +312,20 @@ describe('dag predict', () => {
         ...{ text, value: 7.5, expression: '2.5 * 3' },
         checkpoint: expect.stringMatching(/pretrained$/),
       });
+  });
+
+  it('says on stderr and in JSON why a value may be wrong, and nothing where nothing speaks against it', async () => {
+    const why = 'the text has `^`, which this model has never seen';
+    for (const options of [[], ['--json']]) {
+      const { code, stdout, stderr } = await dag(['predict', '2^3', ...options]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: `dag: this may be wrong: ${why}\n` });
+      if (options.length)
+        expect(predicted.parse(JSON.parse(stdout))).toMatchObject({ value: 23, doubt: why });
+      else expect(stdout).toMatch(/^23 = 23\n/);
+    }
+    const { stdout, stderr } = await dag(['predict', '2 + 3', '--json']);
+    expect(stderr).toBe('');
+    expect(predicted.parse(JSON.parse(stdout))).toMatchObject({ value: 5, doubt: null });
   });
 
   it.each([

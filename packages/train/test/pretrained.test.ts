@@ -38,6 +38,28 @@ describe('the shipped model', () => {
     expect(model.predict(text).value).toBe(value);
   });
 
+  it.each([
+    ['2^3', /the text has `\^`, which this model has never seen/],
+    ['hello', /the text has `hello`, which/],
+    ['5 – 3', /the text has `–`, which/],
+    ['What is √16 plus 15%?', /the text has `√`, `%`, which/],
+    ['12 + 5 plus', /is not understood as an expression: A number, variable or '\(' is expected/],
+    ['12 34', /is not understood as an expression: An operator is missing between two numbers/],
+    ['1234567890123456 + 1', /a number of 16 digits, this model reads up to 14/],
+    ['1+2+3+4+5+6+7+8+9+10', /needs 10 numbers and 1 step, depth 9/],
+  ])('doubts what it says of %j', (text, doubt) => {
+    expect(model.predict(text).doubt).toMatch(doubt);
+  });
+
+  it('doubts nothing of what it answers right, and all that it answers wrong', () => {
+    for (const { text, expected } of questions.slice(0, 100)) {
+      const { value, doubt } = model.predict(text);
+      const isRight = Object.is(value, expected) || Math.abs(value - expected) <= 1e-6 * Math.abs(expected);
+      expect([text, doubt === null]).toEqual([text, isRight]);
+    }
+    expect(model.doubt('2 + 3', 6)).toMatch(/the text means 5, this model reads 6/);
+  });
+
   it('answers held-out expressions right', async () => {
     const { value, plan } = summarize(await answerAll(model, questions));
     expect(value).toBeGreaterThan(0.97);
@@ -103,5 +125,7 @@ describe('the shipped model', () => {
     }
     const [a] = await answerAll(predictor, [question('What is 2 plus 3?')]);
     expect(a).toMatchObject({ value: 5, exact: true, planRight: true });
+    for (const text of ['What is 2 plus 3?', '2^3', '12 34'])
+      expect((await predictor.predict(text)).doubt).toBe(model.predict(text).doubt);
   });
 });

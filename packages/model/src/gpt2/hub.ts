@@ -1,12 +1,12 @@
-import type { HubApiError, PathInfo } from '@huggingface/hub';
 import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import { ModelError } from '../error.js';
 import { messageOf } from '../safetensors/header.js';
-import { blobHash, CachedRepository, isBlobId, isCommit } from './hub-cache.js';
+import { blobHash, CachedRepository, type BegunFile, isBlobId, isCommit } from './hub-cache.js';
+import { HubClient, Refused, TRIES, Unreachable } from './hub-client.js';
+import { hubEnvironment } from './hub-environment.js';
 
 export interface DownloadProgress {
   readonly file: string;
@@ -38,56 +38,66 @@ export async function hubFolder(
   files: readonly string[],
   options: HubOptions,
 ): Promise<string> {
-  // Loaded here: most who import this package download nothing.
-  const hub = await import('@huggingface/hub');
-  const { signal, cacheDir = hub.getHFHubCachePath() } = options;
-  const hubUrl = (options.hubUrl ?? (process.env['HF_ENDPOINT'] || hub.HUB_URL)).replace(/\/+$/, '');
-  const folder = join(cacheDir, hub.getRepoFolderName({ type: 'model', name: repository }));
-  const cache = new CachedRepository(folder, signal);
+  const { signal, cacheDir = hubEnvironment.cache() } = options;
+  const hubUrl = options.hubUrl?.replace(/\/+$/, '') ?? hubEnvironment.url();
+  const cache = new CachedRepository(join(cacheDir, `models--${repository.replaceAll('/', '--')}`), signal);
+  let client: HubClient | undefined;
   try {
     const found = await cache.find(files);
-    if (found !== null) return found;
-
-    const from = { hubUrl, fetch: fetchWith(signal) };
-    const main = { name: repository, revision: 'main', additionalFields: ['sha' as const] };
-    const { sha: commit } = await hub.modelInfo({ ...from, ...main });
-    if (!isCommit(commit)) throw new Error(`${hubUrl} names no commit of ${repository}`);
-    const at = { ...from, repo: repository, revision: commit };
-    const infos = await hub.pathsInfo({ ...at, paths: [...files] });
-    for (const file of files) {
-      const url = `${hubUrl}/${repository}/resolve/${commit}/${file}`;
-      const { id, size } = identify(infos, file, url);
-      if (!(await cache.isWhole(cache.blob(id)))) {
-        // Not by Xet: its addresses are the hub's own, also where a mirror is asked.
-        const content = await hub.downloadFile({ ...at, path: file, xet: false });
-        if (content === null) throw new Error(`${url} is missing`);
-        await cache.addBlob(id, (path) => receive(content, path, { file, url, id, size }, options));
-      }
-      await cache.link(id, commit, file);
+    if (found?.isChecked) return found.folder;
+    if (hubEnvironment.isOffline()) {
+      if (found) return found.folder;
+      throw new Offline('it is not in the cache, and HF_HUB_OFFLINE is set');
     }
-    await cache.setMain(commit);
-    return cache.snapshot(commit);
+    try {
+      client = await HubClient.open(hubUrl, signal);
+      return await download(client, cache, { repository, files, hubUrl, options });
+    } catch (error) {
+      // What has no hash to go by is taken as it is where nobody can be asked for one.
+      if (found && error instanceof Unreachable) return found.folder;
+      throw error;
+    }
   } catch (cause) {
     signal?.throwIfAborted();
     const [problem, wayOut] = explain(cause, hubUrl);
     const byHand = `download ${files.join(' and ')} of ${repository} by hand and give the folder they are in`;
     throw new ModelError('download', `${repository}: ${problem}. ${wayOut}, or ${byHand}.`, { cause });
+  } finally {
+    await client?.close();
   }
 }
 
-/** No answer; the message says why. */
-class Unreachable extends Error {}
+class Offline extends Error {}
 
-function fetchWith(signal: AbortSignal | undefined): typeof fetch {
-  return async (input, init) => {
-    try {
-      return await fetch(input, signal ? { ...init, signal } : init);
-    } catch (error) {
-      // `fetch failed`; its cause says why, or where several addresses were tried a code alone.
-      const { message, code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
-      throw new Unreachable(message || code, { cause: error });
-    }
-  };
+/** Puts what the cache lacks of a repository's main commit into it. */
+async function download(
+  client: HubClient,
+  cache: CachedRepository,
+  {
+    repository,
+    files,
+    hubUrl,
+    options,
+  }: { repository: string; files: readonly string[]; hubUrl: string; options: HubOptions },
+): Promise<string> {
+  const api = `/api/models/${repository}`;
+  const { sha: commit } = asObject(await client.json(`${api}/revision/main`));
+  if (!isCommit(commit)) throw new Error(`${hubUrl} names no commit of ${repository}`);
+  const infos = await client.json(`${api}/paths-info/${commit}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ paths: files }),
+  });
+  for (const file of files) {
+    const url = `${hubUrl}/${repository}/resolve/${commit}/${file}`;
+    const remote = { file, url, ...identify(infos, file, url) };
+    if (await cache.has(remote.id, commit, file)) continue;
+    if (!(await cache.isWhole(cache.blob(remote.id), remote.id)))
+      await cache.addBlob(remote.id, remote.size, (begun) => receive(client, begun, remote, options));
+    await cache.link(remote.id, commit, file);
+  }
+  await cache.setMain(commit);
+  return cache.snapshot(commit);
 }
 
 /** A file on the hub. */
@@ -99,46 +109,81 @@ interface RemoteFile {
   readonly size: number;
 }
 
+const asObject = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? { ...value } : {};
+
 /** What the hub says of a file, as far as it is used. */
-function identify(infos: readonly PathInfo[], file: string, url: string): { id: string; size: number } {
-  const info = infos.find(({ path }) => path === file);
+function identify(infos: unknown, file: string, url: string): { id: string; size: number } {
+  const info = (Array.isArray(infos) ? infos : []).map(asObject).find(({ path }) => path === file);
   if (!info) throw new Error(`${url} is missing: the repository has no such file`);
-  const { oid: id, size } = info.lfs ?? info;
-  if (!isBlobId(id) || !Number.isSafeInteger(size))
+  const { oid: id, size } = asObject(info['lfs'] ?? info);
+  if (!isBlobId(id) || typeof size !== 'number' || !Number.isSafeInteger(size))
     throw new Error(`${url}: the hub says no size and hash of it`);
   return { id, size };
 }
 
-/** Writes what arrives to `path` and checks that it is the whole file. */
+/** Writes what arrives to a file, goes on from there where it breaks off, and checks that it is the whole file. */
 async function receive(
-  content: Blob,
-  path: string,
+  client: HubClient,
+  { path, hash, from }: BegunFile,
   { file, url, id, size }: RemoteFile,
   { onProgress, signal }: HubOptions,
 ): Promise<void> {
-  const hash = blobHash(id, size);
-  let received = 0;
+  let received = from;
+  let furthest = from;
   async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
+      if (received + chunk.length > size)
+        throw new WrongFile(`${url} has more than the ${size} bytes that the hub says`);
       received += chunk.length;
-      if (received > size) return;
       hash.update(chunk);
       onProgress?.({ file, received, total: size });
       yield chunk;
     }
   }
-  try {
-    const bytes = Readable.fromWeb(content.stream() as ReadableStream);
-    await pipeline(bytes, counted, createWriteStream(path, { flags: 'wx' }), signal ? { signal } : {});
-  } catch (cause) {
-    if (isOfFiles(cause)) throw cause;
-    throw new Error(`${url} broke off after ${received} of ${size} bytes (${messageOf(cause)})`, { cause });
+  let tries = 0;
+  while (received < size) {
+    const begun = received;
+    try {
+      // Compressed, the bytes would not be those that a range counts.
+      const headers = { 'Accept-Encoding': 'identity', Range: `bytes=${begun}-` };
+      await client.read(
+        url,
+        { headers: begun > 0 ? headers : { 'Accept-Encoding': 'identity' } },
+        (body, status) => {
+          if (begun > 0 && status !== 206) throw new NoRange('it is sent from its begin alone');
+          return pipeline(body, counted, createWriteStream(path, { flags: 'a' }), signal ? { signal } : {});
+        },
+      );
+      if (received < size) throw new Error(`it ended after ${received} of ${size} bytes`);
+    } catch (cause) {
+      if (signal?.aborted || isOfFiles(cause) || cause instanceof WrongFile || cause instanceof Refused)
+        throw cause;
+      if (cause instanceof NoRange) {
+        await rm(path, { force: true });
+        hash = blobHash(id, size);
+        received = 0;
+        continue;
+      }
+      // As long as much more arrives it is worth another try.
+      if (received - furthest > size / 100 && !(cause instanceof Unreachable)) tries = 0;
+      furthest = Math.max(furthest, received);
+      if (++tries >= TRIES)
+        throw new Error(`${url} broke off after ${received} of ${size} bytes (${messageOf(cause)})`, {
+          cause,
+        });
+    }
   }
-  if (received > size) throw new Error(`${url} has more than the ${size} bytes that the hub says`);
-  if (received < size) throw new Error(`${url} ended after ${received} of ${size} bytes`);
   const given = hash.digest('hex');
-  if (given !== id) throw new Error(`${url} has the hash ${given}, the hub says ${id}`);
+  if (given === id) return;
+  await rm(path, { force: true });
+  throw new WrongFile(`${url} has the hash ${given}, the hub says ${id}`);
 }
+
+/** What arrives is not what the hub says of the file. */
+class WrongFile extends Error {}
+/** The server sends files from their begin alone. */
+class NoRange extends Error {}
 
 /** An error of the file system. */
 function isOfFiles(error: unknown): boolean {
@@ -149,14 +194,19 @@ function isOfFiles(error: unknown): boolean {
 /** What went wrong, and what else to do about it than to download by hand. */
 function explain(error: unknown, hubUrl: string): readonly [problem: string, wayOut: string] {
   const message = messageOf(error);
+  if (error instanceof Offline) return [message, 'Run it once with a network and without HF_HUB_OFFLINE'];
   if (error instanceof Unreachable)
     return [
       `${hubUrl} cannot be reached (${message})`,
-      'Run it once with a network, set HF_ENDPOINT to a mirror',
+      'Run it once with a network, set HTTPS_PROXY to your proxy or HF_ENDPOINT to a mirror',
     ];
-  const { statusCode, url } = error as Partial<HubApiError>;
-  if (statusCode !== undefined)
-    return [`${url} answered ${statusCode}`, `Set HF_ENDPOINT if ${hubUrl} is not the hub you mean`];
+  if (error instanceof Refused)
+    return [
+      message,
+      error.status === 401 || error.status === 403
+        ? 'Set HF_TOKEN to a token that may read it'
+        : `Set HF_ENDPOINT if ${hubUrl} is not the hub you mean`,
+    ];
   if (isOfFiles(error))
     return [`the cache cannot be used (${message})`, 'Set HF_HUB_CACHE to a folder that can be written'];
   return [message, 'Try again'];

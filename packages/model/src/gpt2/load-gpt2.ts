@@ -1,11 +1,12 @@
 import type { Activation } from '@dag/executor';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelError } from '../error.js';
 import type { GptConfig, Parameters } from '../gpt.js';
+import { checkRegularFile, readRegularFile } from '../regular-file.js';
 import { withSafetensors } from '../safetensors/file.js';
 import { bad, messageOf, type Entry } from '../safetensors/header.js';
 import { toFloat32 } from '../safetensors/tensor.js';
+import { finiteWeights } from '../weights.js';
 import { hubFolder, type HubOptions } from './hub.js';
 
 /** The four sizes that were published, of 124, 355, 774 and 1558 million parameters. */
@@ -14,6 +15,8 @@ export type Gpt2Name = (typeof GPT2_NAMES)[number];
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
+/** Those that were published have some 700. */
+const MOST_CONFIG_BYTES = 1_000_000;
 
 /** GPT-2 on the disk: its configuration is read and its weights' shapes are checked; `copyTo` reads the weights. */
 export interface Gpt2 {
@@ -28,7 +31,7 @@ export interface Gpt2 {
    * other names, as those of a plan predictor, stay as they are.
    *
    * @throws {ModelError} `shape` where parameters do not fit, before any is overwritten; `bad-file` where the file
-   *   cannot be read.
+   *   cannot be read, `not-finite` where it has a weight that is no finite number.
    */
   copyTo(parameters: Parameters): Promise<void>;
 }
@@ -52,6 +55,9 @@ export async function loadGpt2(source: string, options: HubOptions = {}): Promis
     : source;
   const config = await readConfig(join(folder, CONFIG));
   const path = join(folder, WEIGHTS);
+  await checkRegularFile(path).catch((cause: unknown) => {
+    throw bad(path, `cannot be opened (${messageOf(cause)})`, cause);
+  });
   await withSafetensors(path, async ({ entries }) => void weightsOf(entries, config, path));
   return { config, path, copyTo: (parameters) => copyWeights(path, config, parameters) };
 }
@@ -62,7 +68,7 @@ export function isGpt2Name(source: string): source is Gpt2Name {
 
 /** A repository's `config.json`. Values that would make it another function than `Gpt` are refused. */
 async function readConfig(path: string): Promise<GptConfig> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const bytes = await readRegularFile(path, MOST_CONFIG_BYTES).catch((cause: unknown) => {
     const names = GPT2_NAMES.join(', ');
     throw bad(
       path,
@@ -72,19 +78,19 @@ async function readConfig(path: string): Promise<GptConfig> {
   });
   let given: Record<string, unknown>;
   try {
-    given = { ...(JSON.parse(text) as object) } as Record<string, unknown>;
+    given = { ...(JSON.parse(bytes.toString()) as object) } as Record<string, unknown>;
   } catch (cause) {
     throw bad(path, `it is not JSON (${messageOf(cause)})`, cause);
   }
   const size = (name: string): number => {
     const value = given[name];
     if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
-    throw bad(path, `"${name}" is a whole number from 1, given ${JSON.stringify(value)}`);
+    throw bad(path, `"${name}" is a whole number from 1, given ${shown(value)}`);
   };
   const expect = (name: string, ...allowed: readonly unknown[]): void => {
     const value = given[name];
     if (!allowed.includes(value))
-      throw bad(path, `"${name}" is ${JSON.stringify(value)}, expected ${JSON.stringify(allowed[0])}`);
+      throw bad(path, `"${name}" is ${shown(value)}, expected ${JSON.stringify(allowed[0])}`);
   };
   const [nEmbd, nHead] = [size('n_embd'), size('n_head')];
   expect('model_type', 'gpt2');
@@ -107,6 +113,9 @@ async function readConfig(path: string): Promise<GptConfig> {
     activation: ACTIVATIONS[String(given['activation_function'] ?? 'gelu_new')]!,
   };
 }
+
+/** A value of foreign JSON, of which there may be any amount. */
+const shown = (value: unknown): string => String(JSON.stringify(value)).slice(0, 40);
 
 /** Their names in `config.json`. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
@@ -147,6 +156,11 @@ function weightsOf(entries: readonly Entry[], config: GptConfig, path: string): 
     if (name === 'lm_head.weight') weights.set('wte.weight', weights.get('wte.weight') ?? entry);
     else if (!MASK.test(name)) weights.set(name, entry);
   }
+  if (config.nLayer > weights.size)
+    throw bad(
+      path,
+      `by ${CONFIG} it has ${config.nLayer} layers, but there are ${weights.size} tensors in it`,
+    );
   const shapes = shapesOf(config);
   for (const [name, { dtype, shape }] of weights) {
     const expected = shapes.get(name);
@@ -166,7 +180,7 @@ async function copyWeights(path: string, config: GptConfig, parameters: Paramete
   await withSafetensors(path, async ({ entries, read }) => {
     for (const [name, entry] of weightsOf(entries, config, path)) {
       const parameter = parameters.get(name)!;
-      const data = toFloat32(await read(entry));
+      const data = finiteWeights(name, toFloat32(await read(entry)));
       if (isConv1D(name)) parameter.set(transposed(data, entry.shape[0]!, entry.shape[1]!));
       else if (data.length === parameter.size) parameter.set(data);
       else {

@@ -1,5 +1,6 @@
 import { EMBEDDING, usedRows } from '../embedding-rows.js';
 import type { Parameters, GptConfig } from '../gpt.js';
+import { finiteWeights } from '../weights.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
 
 /** The weights of a model as constants of a graph. */
@@ -16,7 +17,7 @@ export class Weights {
 
   data(name: string): { data: Float32Array; shape: readonly number[] } {
     const p = this.#parameters.get(name)!;
-    return { data: Float32Array.from(p.dataSync()), shape: p.shape };
+    return { data: finiteWeights(name, Float32Array.from(p.dataSync())), shape: p.shape };
   }
 
   tensor(name: string): Value {

@@ -1,3 +1,4 @@
+import { EMBEDDING, ROWS, usedRows } from '../embedding-rows.js';
 import type { PredictorModel } from '../predictor-model.js';
 import { backbone, Weights } from './backbone.js';
 import { executePlan } from './execute.js';
@@ -10,7 +11,8 @@ import { writeRegisters } from './registers.js';
  *
  * Input `tokens` (B, T) int64, B and T free. Outputs, at every token, float64: the hard plan of the text up to there,
  * `V_mag`, `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and `value` (B, T), what it executes to. Token t
- * depends on no later one. The metadata `config` holds the configuration as JSON.
+ * depends on no later one. The metadata `config` holds the configuration as JSON, `wte.rows` the ids of the tokens that
+ * training met where those are not all.
  */
 export function exportOnnx(model: PredictorModel): Uint8Array {
   const { config, tokenizer } = model;
@@ -31,7 +33,14 @@ export function exportOnnx(model: PredictorModel): Uint8Array {
   g.output('O', shaped(plan.O, D, 2 * D), 'f64', ['B', 'T', D, 2 * D]);
   g.output('G', shaped(plan.G, D), 'f64', ['B', 'T', D]);
   g.output('value', shaped(executePlan(g, plan, D, readout === 'linear')), 'f64', ['B', 'T']);
-  return g.encode('dag', { config: JSON.stringify(config) });
+  return g.encode('dag', { config: JSON.stringify(config), ...trainedRows(weights) });
+}
+
+/** The ids of the embedding's rows that are not all zero, where some are: what else `OnnxPredictor` cannot know. */
+function trainedRows(weights: Weights): Record<string, string> {
+  const { data, shape } = weights.data(EMBEDDING);
+  const used = usedRows(data, shape[1]!);
+  return used.length === shape[0] ? {} : { [ROWS]: used.join(' ') };
 }
 
 /** What `LinearReadout.forward` and `hardenPlan` do. */

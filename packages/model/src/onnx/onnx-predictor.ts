@@ -1,12 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { format } from '@dag/expr';
-import { detensorize, type DagTensors } from '@dag/tensorize';
-import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import type { DagTensors } from '@dag/tensorize';
+import type { InferenceSession } from 'onnxruntime-common';
+import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
-import { ModelError } from '../error.js';
+import { ROWS } from '../embedding-rows.js';
+import { checkFinite, ModelError } from '../error.js';
+import { expressionOf } from '../expression-of.js';
 import { configFrom } from '../weights.js';
 import type { PredictedValue, PredictorConfig } from '../predictor-model.js';
 import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
+import { readRegularFile } from '../regular-file.js';
 import { decodeMetadata } from './proto.js';
 
 export interface OnnxOptions {
@@ -34,9 +36,12 @@ export class OnnxPredictor {
   readonly tokenizer: Tokenizer;
   readonly #runtime: Runtime;
   readonly #session: InferenceSession;
+  /** Ids of the tokens that training met; null: all. */
+  readonly #trained: ReadonlySet<number> | null;
 
-  private constructor(config: PredictorConfig, runtime: Runtime, session: InferenceSession) {
+  private constructor({ config, trained }: ModelMetadata, runtime: Runtime, session: InferenceSession) {
     this.config = config;
+    this.#trained = trained;
     this.tokenizer = tokenizer(config.tokenizer);
     this.#runtime = runtime;
     this.#session = session;
@@ -57,12 +62,13 @@ export class OnnxPredictor {
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     };
     const bytes = typeof file === 'string' ? await readModel(file) : file;
-    const config = configOf(bytes);
+    const metadata = metadataOf(bytes);
     const session = await runtime.InferenceSession.create(bytes, options).catch((error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
-      throw new ModelError('bad-file', `onnxruntime does not take the model: ${message}`, { cause: error });
+      throw new ModelError('bad-file', `onnxruntime does not take the model: ${(error as Error).message}`, {
+        cause: error,
+      });
     });
-    return new OnnxPredictor(config, runtime, session);
+    return new OnnxPredictor(metadata, runtime, session);
   }
 
   /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
@@ -76,35 +82,55 @@ export class OnnxPredictor {
    * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
    */
   async predictPlans(texts: readonly string[]): Promise<PredictedPlans> {
+    const { depth } = this.config;
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
     const [, T] = shape;
     const ids = new this.#runtime.Tensor('int64', BigInt64Array.from(tokens, BigInt), [...shape]);
-    const outputs = await this.#session.run({ tokens: ids });
-    const at = (name: string): Float64Array => {
-      const data = (outputs[name] as Tensor).data as Float64Array;
-      const width = data.length / tokens.length;
+    const outputs = await this.#session.run({ tokens: ids }).catch((error: unknown) => {
+      throw new ModelError('bad-file', `onnxruntime cannot run the model: ${(error as Error).message}`, {
+        cause: error,
+      });
+    });
+    const at = (name: string, width: number): Float64Array => {
+      const data = outputs[name]?.data;
+      if (!(data instanceof Float64Array) || data.length !== width * tokens.length)
+        throw new ModelError(
+          'bad-file',
+          `the model's output ${name} does not have ${width} doubles at each token, as by its configuration of depth ${depth}`,
+        );
       const rows = new Float64Array(texts.length * width);
       last.forEach((t, b) =>
         rows.set(data.subarray((b * T + t) * width, (b * T + t + 1) * width), b * width),
       );
       return rows;
     };
-    const { depth } = this.config;
     const plans = {
       depth,
       size: texts.length,
-      V_mag: at('V_mag'),
-      V_sign: at('V_sign'),
-      O: at('O'),
-      G: at('G'),
+      V_mag: at('V_mag', 2 * depth),
+      V_sign: at('V_sign', 2 * depth),
+      O: at('O', 2 * depth * depth),
+      G: at('G', depth),
     };
-    return { plans, values: at('value') };
+    checkFinite(plans.V_mag, 'magnitudes');
+    return { plans, values: at('value', 1) };
   }
 
   /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
   async predict(text: string): Promise<PredictedValue> {
     const { plans, values } = await this.predictPlans([text]);
-    return { text, value: values[0]!, expression: format(detensorize(plans)), tensors: plans };
+    const value = values[0]!;
+    return { text, value, expression: expressionOf(plans), tensors: plans, doubt: this.doubt(text, value) };
+  }
+
+  /** As `PredictorModel.doubt`. */
+  doubt(text: string, value: number): string | null {
+    return doubtOf(text, value, this);
+  }
+
+  /** As `PredictorModel.wereTrained`. */
+  wereTrained(tokens: readonly number[]): boolean[] {
+    return tokens.map((id) => this.#trained?.has(id) ?? true);
   }
 
   /** Frees what the runtime holds. */
@@ -125,18 +151,27 @@ async function loadRuntime(): Promise<Runtime> {
 
 async function readModel(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readRegularFile(path);
   } catch (error) {
     throw new ModelError('bad-file', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }
 
-function configOf(bytes: Uint8Array): PredictorConfig {
-  let config: string | undefined;
+interface ModelMetadata {
+  readonly config: PredictorConfig;
+  readonly trained: ReadonlySet<number> | null;
+}
+
+function metadataOf(bytes: Uint8Array): ModelMetadata {
+  let metadata: Map<string, string>;
   try {
-    config = decodeMetadata(bytes).get('config');
+    metadata = decodeMetadata(bytes);
   } catch (error) {
     throw new ModelError('bad-file', 'the file is no ONNX model', { cause: error });
   }
-  return configFrom<PredictorConfig>(config, 'exportOnnx');
+  const rows = metadata.get(ROWS);
+  return {
+    config: configFrom<PredictorConfig>(metadata.get('config'), 'exportOnnx'),
+    trained: rows === undefined ? null : new Set(rows.split(' ').map(Number)),
+  };
 }

@@ -1,6 +1,6 @@
 import { abs, mul, reshape, sigmoid, tanh, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
 import { Linear, type ParameterBuilder } from '../gpt.js';
-import { constant } from './ops.js';
+import { constant, finiteValues } from './ops.js';
 
 /** The baseline of nanoGPT-DAG: one linear layer each for V_mag, V_sign, O and G, regressed from the hidden state. */
 export class LinearReadout {
@@ -42,7 +42,7 @@ function causalMask(D: number, like: Tensor): Tensor {
 /** Each coefficient and gate at the nearest whole number, each sign at ±1; magnitudes as they are. In double, no gradient. */
 export function hardenPlan(plan: DagTensorFields): DagTensorFields {
   const mapped = (x: Tensor, f: (v: number) => number): Tensor =>
-    tensor(Float64Array.from(x.dataSync(), f), x.shape, { device: x.device });
+    tensor(Float64Array.from(finiteValues(x), f), x.shape, { device: x.device });
   return {
     V_mag: mapped(plan.V_mag, (v) => v),
     V_sign: mapped(plan.V_sign, (s) => (s < 0 ? -1 : 1)),

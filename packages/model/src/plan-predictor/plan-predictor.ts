@@ -19,6 +19,9 @@ export type Prediction =
   | { readonly readout: 'registers'; readonly registers: Registers }
   | { readonly readout: 'linear'; readonly plan: DagTensorFields };
 
+/** Registers take memory of depth squared, and no weight says how many there are. */
+const MOST_DEPTH = 256;
+
 /** Reads a plan for the prefix at every token from causal hidden states, in one pass. */
 export class PlanPredictor {
   readonly config: PlanPredictorConfig;
@@ -26,8 +29,8 @@ export class PlanPredictor {
 
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     const { depth, digits, readout } = config;
-    if (!Number.isInteger(depth) || depth < 1)
-      throw new ModelError('bad-config', `a plan has a depth from 1, given ${depth}`);
+    if (!Number.isInteger(depth) || depth < 1 || depth > MOST_DEPTH)
+      throw new ModelError('bad-config', `a plan has a depth from 1 to ${MOST_DEPTH}, given ${depth}`);
     if (!Number.isInteger(digits) || digits < 1 || digits > 15)
       throw new ModelError(
         'bad-config',

@@ -1,6 +1,5 @@
 import {
   add,
-  cast,
   clamp,
   cumsum,
   div,
@@ -22,7 +21,17 @@ import {
 import { Linear, type ParameterBuilder } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
-import { address, atMostOne, atTokens, constant, not, product, range, unsqueeze } from './ops.js';
+import {
+  address,
+  atMostOne,
+  atTokens,
+  constant,
+  finiteValues,
+  not,
+  product,
+  range,
+  unsqueeze,
+} from './ops.js';
 
 /** What a token contributes by its text alone, for each of (B, T) tokens. */
 export interface TokenFeatures {
@@ -182,7 +191,7 @@ function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
 /** One-hot: 1 for the most probable class of the last dimension. */
 function likeliest(x: Tensor): Tensor {
   const classes = x.shape[x.shape.length - 1]!;
-  const values = x.dataSync();
+  const values = finiteValues(x);
   const hard = new Float32Array(values.length);
   for (let row = 0; row < values.length; row += classes) {
     const of = values.subarray(row, row + classes);
@@ -193,7 +202,7 @@ function likeliest(x: Tensor): Tensor {
 
 const isPositive = (x: Tensor): Tensor =>
   tensor(
-    Float32Array.from(x.dataSync(), (v) => Number(v > 0)),
+    Float32Array.from(finiteValues(x), (v) => Number(v > 0)),
     x.shape,
     { device: x.device, dtype: x.dtype },
   );
@@ -207,7 +216,7 @@ export function distribution(x: Tensor): Tensor {
 export function harden(registers: Registers): Registers {
   const oneHot = (x: Tensor): Tensor => {
     const classes = x.shape[x.shape.length - 1]!;
-    const values = x.dataSync();
+    const values = finiteValues(x);
     const hard = new Float64Array(values.length);
     for (let row = 0; row < values.length; row += classes) {
       let best = -1;
@@ -222,13 +231,13 @@ export function harden(registers: Registers): Registers {
     return tensor(hard, x.shape, { device: x.device });
   };
   const mapped = (x: Tensor, f: (v: number) => number): Tensor =>
-    tensor(Float64Array.from(x.dataSync(), f), x.shape, { device: x.device });
+    tensor(Float64Array.from(finiteValues(x), f), x.shape, { device: x.device });
   return {
     digits: oneHot(registers.digits),
     length: mapped(registers.length, Math.round),
     negative: mapped(registers.negative, (p) => (p > 0.5 ? 1 : 0)),
     operators: oneHot(registers.operators),
-    priority: cast(registers.priority.detach(), 'f64'),
+    priority: mapped(registers.priority, (v) => v),
     count: mapped(registers.count, Math.round),
   };
 }

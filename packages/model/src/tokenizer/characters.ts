@@ -15,6 +15,7 @@ export function characters(): Vocabulary {
   return {
     size: CHARACTERS.length,
     endOfText: null,
+    longestToken: 2,
     encode: (text) => Array.from(text, (character) => ids.get(character) ?? UNKNOWN),
     decode: (tokens) => tokens.map((id) => CHARACTERS[id]!).join(''),
   };

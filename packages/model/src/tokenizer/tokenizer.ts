@@ -25,6 +25,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** The id that ends a document; null where there is none. No text encodes to it. */
   readonly endOfText: number | null;
+  /** Most characters (UTF-16 code units) of one token: a text of n tokens has at most n times as many. */
+  readonly longestToken: number;
   /** The ids of a text; any text encodes. */
   encode(text: string): number[];
   /**
@@ -43,6 +45,7 @@ export interface Tokenizer {
 export interface Vocabulary {
   readonly size: number;
   readonly endOfText: number | null;
+  readonly longestToken: number;
   encode(text: string): number[];
   decode(ids: readonly number[]): string;
 }
@@ -51,6 +54,7 @@ class VocabularyTokenizer implements Tokenizer {
   readonly name: TokenizerName;
   readonly vocabSize: number;
   readonly endOfText: number | null;
+  readonly longestToken: number;
   readonly #vocabulary: Vocabulary;
   readonly #records = new Map<number, TokenRecord>();
 
@@ -58,6 +62,7 @@ class VocabularyTokenizer implements Tokenizer {
     this.name = name;
     this.vocabSize = vocabulary.size;
     this.endOfText = vocabulary.endOfText;
+    this.longestToken = vocabulary.longestToken;
     this.#vocabulary = vocabulary;
   }
 

@@ -1,4 +1,5 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
+import type { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import type { Checkpoint } from '../checkpoint.js';
@@ -41,14 +42,17 @@ export function evalCommand(): Command {
     )
     .option('--failures <n>', 'show this many wrong answers, with both plans', atLeast(0), 10)
     .addOption(runtimeOption())
-    .option('--json', 'print { text, expected, value, expression, ok } a line for each, and last the summary')
+    .option(
+      '--json',
+      'print { text, expected, value, expression, ok, doubt } a line for each, and last the summary',
+    )
     .action(async (options: EvalOptions) => {
       const { json } = options;
       const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
-      const tell = (a: Answer): void => {
+      const tell = (a: Answer, more: { doubt?: string | null } = {}): void => {
         const { text, expected, value, expression, ok } = a;
-        if (json) console.log(toJson({ text, expected, value, expression, ok }));
+        if (json) console.log(toJson({ text, expected, value, expression, ok, ...more }));
       };
       const evaluation = { ...config.evaluation, examples: options.examples ?? config.evaluation.examples };
       const isLanguage = config.kind === 'language';
@@ -84,13 +88,13 @@ async function measurePredictor(
   checkpoint: Checkpoint,
   config: TrainConfig,
   { expressions, runtime }: EvalOptions,
-  tell: (a: Answer) => void,
+  tell: (a: Answer, more: { doubt: string | null }) => void,
 ): Promise<Measured> {
   const stream = streamConfig(config);
   const { examples, seed } = config.evaluation;
   const model = await openModel(checkpoint, runtime);
   const questions = expressions ? await readQuestions(expressions) : heldOutQuestions(stream, examples, seed);
-  const answers = await answerAll(model, questions, tell);
+  const answers = await answerAll(model, questions, (a) => tell(a, { doubt: doubtOf(a, model) }));
   const beyond: Record<string, Summary> = {};
   if (!expressions)
     for (const [name, draw] of Object.entries(BEYOND)) {
@@ -98,6 +102,11 @@ async function measurePredictor(
       if (drawn.length) beyond[name] = summarize(await answerAll(model, drawn));
     }
   return { answers, beyond, textLoss: null };
+}
+
+/** Why an answer may be wrong; see `PredictorModel.doubt`. */
+function doubtOf({ text, value, plan }: Answer, model: Pick<PredictorModel, 'doubt'>): string | null {
+  return plan === null ? 'the text is empty or too long for this model' : model.doubt(text, value);
 }
 
 async function measureLanguageModel(

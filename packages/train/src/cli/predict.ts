@@ -20,7 +20,7 @@ export function predictCommand(): Command {
       .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
       .option(...CHECKPOINT_OPTION)
       .addOption(runtimeOption())
-      .option('--json', 'print { text, value, expression, tensors, checkpoint } as one line of JSON')
+      .option('--json', 'print { text, value, expression, doubt, tensors, checkpoint } as one line of JSON')
       // `-(2 + 3)` is a text, not an option.
       .allowUnknownOption()
       .action(async (text: string, options: PredictOptions, command: Command) => {
@@ -28,12 +28,13 @@ export function predictCommand(): Command {
         const checkpoint = await openCheckpoint(options.checkpoint);
         // One text is too little for threads to share.
         const model = await openModel(checkpoint, options.runtime, { threads: 1 });
-        const { value, expression, tensors } = await model.predict(text);
+        const { value, expression, tensors, doubt } = await model.predict(text);
+        if (doubt !== null) console.error(`dag: this may be wrong: ${doubt}`);
         if (options.json) {
           const { depth, V_mag, V_sign, O, G } = tensors;
           const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
           return console.log(
-            toJson({ text, value, expression, tensors: fields, checkpoint: checkpoint.folder }),
+            toJson({ text, value, expression, doubt, tensors: fields, checkpoint: checkpoint.folder }),
           );
         }
         console.log(`${expression} = ${value}\n\n${describe(tensors)}`);

@@ -1,0 +1,80 @@
+import { execute } from '@dag/executor';
+import { asRead, evaluate, ExprError, fromText, readPrefixes, tidied } from '@dag/expr';
+import { tensorize, TensorizeError } from '@dag/tensorize';
+import type { PredictorConfig } from './predictor-model.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
+
+/** A model that gave a value for a text. */
+interface Reader {
+  readonly config: PredictorConfig;
+  readonly tokenizer: Tokenizer;
+  /** Of each token whether training met it. */
+  wereTrained(tokens: readonly number[]): readonly boolean[];
+}
+
+/**
+ * Why the value that a model gave for a text may be wrong, in one sentence; null where nothing speaks against it. A model gives
+ * some value for any text, so this asks what can be known beside it: whether all of the text is in the model's input, whether
+ * training met its tokens, whether registers have room for its numbers, and whether `fromText` reads the same value.
+ */
+export function doubtOf(text: string, value: number, model: Reader): string | null {
+  const { config } = model;
+  const unknown = unknownParts(asRead(tidied(text)), model);
+  if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
+  try {
+    const expr = fromText(text);
+    // Throws where there are variables.
+    evaluate(expr);
+    const longest = mostDigits(text);
+    if (config.readout === 'registers' && longest > config.digits)
+      return `the text has a number of ${longest} digits, this model reads up to ${config.digits}`;
+    const meant = execute(tensorize(expr, { depth: config.depth }))[0]!;
+    return isSame(value, meant) ? null : `the text means ${meant}, this model reads ${value}`;
+  } catch (error) {
+    if (error instanceof ExprError) return `the text is not understood as an expression: ${error.message}`;
+    if (error instanceof TensorizeError) return `the text does not fit into this model: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Characters that no token holds, or else what is written in tokens that training never met. */
+function unknownParts(read: string, model: Reader): string[] {
+  const { tokenizer } = model;
+  const lost = [...new Set(read)].filter(
+    (character) => tokenizer.decode(tokenizer.encode(character)) !== character,
+  );
+  if (lost.length > 0) return lost;
+  const tokens = tokenizer.encode(read);
+  const parts: string[] = [];
+  let run: number[] = [];
+  model.wereTrained(tokens).forEach((trained, i) => {
+    if (!trained) run.push(tokens[i]!);
+    if (run.length === 0 || (!trained && i + 1 < tokens.length)) return;
+    const part = tokenizer.decode(run);
+    parts.push(part.trim() || part);
+    run = [];
+  });
+  return [...new Set(parts)];
+}
+
+/** As many as a sentence has room for. */
+const MOST_LISTED = 5;
+
+const listed = (parts: readonly string[]): string =>
+  parts
+    .slice(0, MOST_LISTED)
+    .map((part) => `\`${part}\``)
+    .join(', ') + (parts.length > MOST_LISTED ? ', …' : '');
+
+/** Digits of the longest number. */
+const mostDigits = (text: string): number =>
+  readPrefixes(tidied(text)).literals.reduce(
+    (most, literal) => Math.max(most, literal.replace('.', '').length),
+    0,
+  );
+
+/** Another order of the same operations may round otherwise. */
+const TOLERANCE = 1e-9;
+
+const isSame = (a: number, b: number): boolean =>
+  a === b || Object.is(a, b) || Math.abs(a - b) <= TOLERANCE * Math.abs(b);

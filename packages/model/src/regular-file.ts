@@ -1,0 +1,15 @@
+import { readFile, stat } from 'node:fs/promises';
+
+/** Throws where a path leads to a folder, a pipe or a device: to read one of those may wait for ever, or never end. */
+export async function checkRegularFile(path: string, mostBytes = Infinity): Promise<void> {
+  const info = await stat(path);
+  if (!info.isFile())
+    throw new Error(`it is ${info.isDirectory() ? 'a folder' : 'a pipe or a device'}, no file`);
+  if (info.size > mostBytes) throw new Error(`it has ${info.size} bytes, expected at most ${mostBytes}`);
+}
+
+/** The bytes of a file. */
+export async function readRegularFile(path: string, mostBytes?: number): Promise<Buffer> {
+  await checkRegularFile(path, mostBytes);
+  return readFile(path);
+}

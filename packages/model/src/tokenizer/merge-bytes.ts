@@ -1,0 +1,84 @@
+/** Ids of a vocabulary by their bytes, each byte a character of the key. */
+export type Ranks = ReadonlyMap<string, number>;
+
+/** The key of some bytes in `Ranks`. */
+export const keyOf = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+
+/**
+ * Byte-pair encoding of one piece: of all neighbours that make a token together, those with the lowest id become one, from the
+ * left, until there are none. A queue holds the pairs, so that n bytes take n·log n steps; a search for the lowest pair before
+ * each merge takes n² and blocks for a minute where a text is one long word.
+ */
+export function mergeBytes(bytes: Uint8Array, ranks: Ranks): number[] {
+  const n = bytes.length;
+  const text = keyOf(bytes);
+  /** Where the part that begins at a byte ends, and where the part before it begins. */
+  const end = Int32Array.from({ length: n }, (_, i) => i + 1);
+  const before = Int32Array.from({ length: n }, (_, i) => i - 1);
+  const queue = new PairQueue();
+  /** The id of the part at `from` and the one after it together; undefined where there is none. */
+  const together = (from: number): number | undefined =>
+    end[from]! < n ? ranks.get(text.slice(from, end[end[from]!])) : undefined;
+  const offer = (from: number): void => {
+    const rank = together(from);
+    if (rank !== undefined) queue.add(rank, from);
+  };
+  for (let i = 0; i < n; i++) offer(i);
+  for (let pair = queue.take(); pair !== null; pair = queue.take()) {
+    const { rank, from } = pair;
+    // A pair that was offered before one of its parts was merged has another id now, or begins no part any more.
+    if (end[from] === 0 || together(from) !== rank) continue;
+    const next = end[from]!;
+    end[from] = end[next]!;
+    end[next] = 0;
+    if (end[from]! < n) before[end[from]!] = from;
+    offer(from);
+    if (before[from]! >= 0) offer(before[from]!);
+  }
+  const ids: number[] = [];
+  for (let from = 0; from < n; from = end[from]!) ids.push(ranks.get(text.slice(from, end[from]))!);
+  return ids;
+}
+
+/** The part at byte `from` and the one after it, which make token `rank` together. */
+interface Pair {
+  readonly rank: number;
+  readonly from: number;
+}
+
+/** A binary heap: the lowest id first, of equal ones the leftmost. */
+class PairQueue {
+  readonly #pairs: Pair[] = [];
+
+  add(rank: number, from: number): void {
+    const pairs = this.#pairs;
+    let at = pairs.push({ rank, from }) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(pairs[at]!, pairs[parent]!)) break;
+      [pairs[at], pairs[parent]] = [pairs[parent]!, pairs[at]!];
+      at = parent;
+    }
+  }
+
+  take(): Pair | null {
+    const pairs = this.#pairs;
+    const first = pairs[0];
+    const last = pairs.pop();
+    if (first === undefined || last === undefined) return null;
+    if (pairs.length === 0) return first;
+    pairs[0] = last;
+    for (let at = 0; ;) {
+      const [left, right] = [2 * at + 1, 2 * at + 2];
+      let least = at;
+      if (left < pairs.length && isBefore(pairs[left]!, pairs[least]!)) least = left;
+      if (right < pairs.length && isBefore(pairs[right]!, pairs[least]!)) least = right;
+      if (least === at) return first;
+      [pairs[at], pairs[least]] = [pairs[least]!, pairs[at]!];
+      at = least;
+    }
+  }
+}
+
+const isBefore = (a: Pair, b: Pair): boolean => a.rank < b.rank || (a.rank === b.rank && a.from < b.from);
