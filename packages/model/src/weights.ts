@@ -1,37 +1,50 @@
 import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { ModelError } from './error.js';
 import type { Parameters } from './gpt.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
-import { toFloat16, toFloat32, type SafeTensor } from './safetensors/tensor.js';
+import { decodeSafetensors, safetensorsPieces } from './safetensors/format.js';
+import { toFloat16, toFloat32, type FileBytes, type SafeTensor } from './safetensors/tensor.js';
 
 export interface SaveOptions {
   /** 'F32', or 'F16': half the size, weights rounded to 11 bits. */
   readonly dtype?: 'F32' | 'F16';
 }
 
-/** Weights and configuration as a safetensors file; rows of the embedding that are all zero are left out. */
-export function encodeWeights(
+/**
+ * Weights and configuration as a safetensors file, one tensor after another; rows of the embedding that are all zero are
+ * left out.
+ */
+export function weightPieces(
   parameters: Parameters,
   config: object,
   { dtype = 'F32' }: SaveOptions = {},
-): Uint8Array {
+): Generator<Uint8Array> {
   const tensors = new Map<string, SafeTensor>();
-  const put = (name: string, shape: readonly number[], data: Float32Array): void =>
-    void tensors.set(name, { dtype, shape, data: dtype === 'F16' ? toFloat16(data) : data });
+  const put = (name: string, shape: readonly number[], read: () => Float32Array): void =>
+    void tensors.set(name, {
+      dtype,
+      shape,
+      // Read when it is written: a large model is never there twice.
+      get data() {
+        return dtype === 'F16' ? toFloat16(read()) : read();
+      },
+    });
   for (const [name, p] of parameters) {
-    const data = Float32Array.from(p.dataSync());
-    const rows = name === EMBEDDING ? usedRows(data, p.shape[1]!) : null;
+    const read = (): Float32Array => Float32Array.from(p.dataSync());
+    const width = p.shape[1]!;
+    const rows = name === EMBEDDING ? usedRows(read(), width) : null;
     if (rows === null || rows.length === p.shape[0]) {
-      put(name, p.shape, data);
+      put(name, p.shape, read);
       continue;
     }
     tensors.set(ROWS, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
-    const width = p.shape[1]!;
-    const kept = new Float32Array(rows.length * width);
-    rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
-    put(name, [rows.length, width], kept);
+    put(name, [rows.length, width], () => {
+      const data = read();
+      const kept = new Float32Array(rows.length * width);
+      rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
+      return kept;
+    });
   }
-  return encodeSafetensors(tensors, { config: JSON.stringify(config) });
+  return safetensorsPieces(tensors, { config: JSON.stringify(config) });
 }
 
 /**
@@ -40,7 +53,7 @@ export function encodeWeights(
  * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes.
  */
 export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
-  file: Uint8Array,
+  file: FileBytes,
   writer: string,
   make: (config: C) => M,
 ): M {

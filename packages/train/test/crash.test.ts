@@ -128,7 +128,7 @@ async function result(outDir: string): Promise<Result> {
   return {
     ...{ step, best: [best.step, best.best], warnings },
     state: await readFile(join(folder, 'state.json'), 'utf8'),
-    files: [...files].map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]),
+    files: [...files].map(([name, bytes]) => [name, Buffer.concat([bytes].flat()).toString('base64')]),
     metrics: lines.map((line) => ({ ...(JSON.parse(line) as { step: number }), stepMs: null })),
   };
 }
