@@ -355,8 +355,9 @@ async function remove(folder: string, warn: (message: string) => void): Promise<
   );
 }
 
+/** The same at each try, so that it can be told once. */
 const cannotBeDeleted = (parent: string, error: unknown): string =>
-  `${systemError(`an old checkpoint in ${parent} cannot be deleted`, error).message}; the run goes on`;
+  `an old checkpoint in ${parent} cannot be deleted (${systemCode(error) || String(error)}); the run goes on`;
 
 async function exists(path: string): Promise<boolean> {
   try {

@@ -109,7 +109,7 @@ export async function lockRun(
   } catch (error) {
     await file?.close();
     await removeEmpty(outDir, made);
-    if (error instanceof Error && error.name === 'AbortError') throw error;
+    if (systemCode(error) === 'ABORT_ERR') throw error;
     if (error instanceof TrainError) throw error;
     const { message } = systemError(`${path}, by which a run owns its folder, cannot be written`, error);
     const wayOut =

@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
 import { describeConfig } from '../config.js';
-import { loadConfig } from '../config-file.js';
+import { defaultConfig, loadConfig } from '../config-file.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
 import { trainLanguageModel } from '../language/language-model.js';
@@ -21,7 +21,10 @@ export function trainCommand(): Command {
     )
     .option('--json', 'print the result as one line of JSON')
     .usage('[config] [--key=value …]')
-    .addHelpText('after', `\nKeys, with their defaults in brackets:\n${describeConfig()}\n`)
+    .addHelpText(
+      'after',
+      `\nKeys, in brackets their values where no configuration is named:\n${describeConfig(defaultConfig())}\n`,
+    )
     .allowUnknownOption()
     .allowExcessArguments()
     .action((_config: string | undefined, { json }: { json?: boolean }, command: Command) =>
