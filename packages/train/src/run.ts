@@ -154,6 +154,23 @@ export function requireKind(checkpoint: Checkpoint, wanted: TrainConfig['kind'])
   );
 }
 
+/**
+ * Checks that the configuration in a checkpoint's weights is the one beside them: of another, weights may fit and mean
+ * something else.
+ * @throws {TrainError} `bad-checkpoint` that names the key.
+ */
+export function requireSameModel(checkpoint: Checkpoint, inWeights: object): void {
+  const { model, tokenizer } = checkpointConfig(checkpoint);
+  const beside = new Map<string, unknown>(Object.entries({ ...model, tokenizer }));
+  for (const [key, value] of Object.entries(inWeights))
+    if (beside.has(key) && beside.get(key) !== value)
+      throw new TrainError(
+        'bad-checkpoint',
+        `checkpoint ${checkpoint.folder} is damaged: model.safetensors says ${key} is ${JSON.stringify(value)}, ` +
+          `state.json ${JSON.stringify(beside.get(key))}`,
+      );
+}
+
 type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: TrainConfig };
 
 function checkpointState(checkpoint: Checkpoint): State {
@@ -242,8 +259,23 @@ export async function save(model: Trainable, run: Run, config: TrainConfig): Pro
   run.savedStep = step;
 }
 
+/** Whether V8 found no room for an array; it has no class of its own for that. */
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof RangeError && /allocation failed|array length|array buffer/i.test(error.message);
+
 /** What the system refused, with what is safe and how the run goes on. */
-export function withWayOut(error: unknown, { savedStep }: Run): unknown {
+export function withWayOut(error: unknown, run: Run | null): unknown {
+  const savedStep = run?.savedStep ?? NEVER;
+  if (isOutOfMemory(error)) {
+    const saved = savedStep === NEVER ? 'nothing of this run was saved yet' : `step ${savedStep} is saved`;
+    return new TrainError(
+      'memory',
+      `there is not enough memory to train this model (${String(error)}); ${saved}; a smaller batchSize ` +
+        '(with more accumulate), model.blockSize or model needs less',
+      { cause: error },
+    );
+  }
+  if (!run) return error;
   if (!(error instanceof TrainError && error.code === 'io')) return error;
   const wayOut =
     savedStep === NEVER

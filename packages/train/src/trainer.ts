@@ -194,7 +194,7 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
       task.release?.();
     }
   } catch (error) {
-    throw run ? withWayOut(error, run) : error;
+    throw withWayOut(error, run ?? null);
   } finally {
     progress.stop();
     await lock?.release();

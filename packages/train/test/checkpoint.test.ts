@@ -140,14 +140,14 @@ describe('a checkpoint', () => {
 /** Writes a checkpoint's manifest anew, with other contents and a checksum that fits them. */
 async function forgeManifest(folder: string, change: (manifest: ForgedManifest) => void): Promise<void> {
   const path = join(folder, 'manifest.json');
-  const { sha256: _, ...manifest } = JSON.parse(await readFile(path, 'utf8')) as ForgedManifest & {
-    sha256: string;
-  };
+  const manifest = JSON.parse(await readFile(path, 'utf8')) as ForgedManifest;
+  delete manifest.sha256;
   change(manifest);
   const sha256 = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
   await writeFile(path, JSON.stringify({ ...manifest, sha256 }));
 }
 interface ForgedManifest {
+  sha256?: string;
   files: Record<string, { bytes: number; sha256: string }>;
 }
 
