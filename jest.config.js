@@ -2,7 +2,7 @@
 export default {
   roots: ['<rootDir>/packages', '<rootDir>/examples'],
   testMatch: ['**/test/**/*.test.ts', '<rootDir>/examples/*.test.ts'],
-  modulePathIgnorePatterns: ['/dist/', '/runs/'],
+  modulePathIgnorePatterns: ['<rootDir>/(.*/)?dist/', '<rootDir>/(.*/)?runs/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

@@ -25,7 +25,9 @@ import {
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions } from './plan-predictor/registers.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
-import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
+import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
+import { joined } from './safetensors/format.js';
+import { type FileBytes } from './safetensors/tensor.js';
 
 export interface DagGptConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
@@ -234,11 +236,16 @@ export class DagGpt {
 
   /** Weights and configuration as a safetensors file. */
   save(options?: SaveOptions): Uint8Array {
-    return encodeWeights(this.parameters, this.config, options);
+    return joined([...this.savePieces(options)]);
+  }
+
+  /** The bytes of `save` one tensor after another, for models whose file is larger than one array can be. */
+  savePieces(options?: SaveOptions): Iterable<Uint8Array> {
+    return weightPieces(this.parameters, this.config, options);
   }
 
   /** The model that `save` wrote. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */
-  static load(file: Uint8Array, options: { device?: Device } = {}): DagGpt {
+  static load(file: FileBytes, options: { device?: Device } = {}): DagGpt {
     return decodeWeights(
       file,
       'DagGpt.save',

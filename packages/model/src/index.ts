@@ -46,10 +46,11 @@ export {
   type PredictorInputs,
 } from './predictor-model.js';
 export { loadSafetensors, saveSafetensors } from './safetensors/file.js';
-export { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
+export { decodeSafetensors, encodeSafetensors, safetensorsPieces } from './safetensors/format.js';
 export {
   toFloat16,
   toFloat32,
+  type FileBytes,
   type SafeDtype,
   type Safetensors,
   type SafeTensor,

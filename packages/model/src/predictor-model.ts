@@ -23,7 +23,9 @@ import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan
 import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
-import { decodeWeights, encodeWeights, type SaveOptions } from './weights.js';
+import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
+import { joined } from './safetensors/format.js';
+import { type FileBytes } from './safetensors/tensor.js';
 
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
@@ -155,7 +157,12 @@ export class PredictorModel {
    * never trained on may be, are left out; `wte.rows` then has the ids of the others.
    */
   save(options?: SaveOptions): Uint8Array {
-    return encodeWeights(this.parameters, this.config, options);
+    return joined([...this.savePieces(options)]);
+  }
+
+  /** The bytes of `save` one tensor after another, for models whose file is larger than one array can be. */
+  savePieces(options?: SaveOptions): Iterable<Uint8Array> {
+    return weightPieces(this.parameters, this.config, options);
   }
 
   /**
@@ -164,7 +171,7 @@ export class PredictorModel {
    * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes than its configuration says,
    *   `not-finite` where one is no finite number.
    */
-  static load(file: Uint8Array, options: { device?: Device } = {}): PredictorModel {
+  static load(file: FileBytes, options: { device?: Device } = {}): PredictorModel {
     return decodeWeights(
       file,
       'PredictorModel.save',

@@ -1,41 +1,54 @@
 import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { ModelError } from './error.js';
 import type { ParameterCheck, Parameters } from './gpt.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors/format.js';
-import { toFloat16, toFloat32, type SafeTensor } from './safetensors/tensor.js';
+import { decodeSafetensors, safetensorsPieces } from './safetensors/format.js';
+import { toFloat16, toFloat32, type FileBytes, type SafeTensor } from './safetensors/tensor.js';
 
 export interface SaveOptions {
   /** 'F32', or 'F16': half the size, weights rounded to 11 bits. */
   readonly dtype?: 'F32' | 'F16';
 }
 
-/** Weights and configuration as a safetensors file; rows of the embedding that are all zero are left out. */
-export function encodeWeights(
+/**
+ * Weights and configuration as a safetensors file, one tensor after another; rows of the embedding that are all zero are
+ * left out.
+ */
+export function weightPieces(
   parameters: Parameters,
   config: object,
   { dtype = 'F32' }: SaveOptions = {},
-): Uint8Array {
+): Generator<Uint8Array> {
   const tensors = new Map<string, SafeTensor>();
-  const put = (name: string, shape: readonly number[], data: Float32Array): void =>
-    void tensors.set(name, { dtype, shape, data: dtype === 'F16' ? halves(name, data) : data });
+  const put = (name: string, shape: readonly number[], read: () => Float32Array): void =>
+    void tensors.set(name, {
+      dtype,
+      shape,
+      // Read when it is written: a large model is never there twice.
+      get data() {
+        return dtype === 'F16' ? halves(name, read()) : read();
+      },
+    });
   for (const [name, p] of parameters) {
-    const data = Float32Array.from(p.dataSync());
-    const rows = name === EMBEDDING ? usedRows(data, p.shape[1]!) : null;
+    const read = (): Float32Array => Float32Array.from(p.dataSync());
+    const width = p.shape[1]!;
+    const rows = name === EMBEDDING ? usedRows(read(), width) : null;
     if (rows === null || rows.length === p.shape[0]) {
-      put(name, p.shape, data);
+      put(name, p.shape, read);
       continue;
     }
     tensors.set(ROWS, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
-    const width = p.shape[1]!;
-    const kept = new Float32Array(rows.length * width);
-    rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
-    put(name, [rows.length, width], kept);
+    put(name, [rows.length, width], () => {
+      const data = read();
+      const kept = new Float32Array(rows.length * width);
+      rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
+      return kept;
+    });
   }
-  return encodeSafetensors(tensors, { config: JSON.stringify(config) });
+  return safetensorsPieces(tensors, { config: JSON.stringify(config) });
 }
 
 /** @throws {ModelError} `not-finite` for a weight that F16 has no finite number for. */
-function halves(name: string, data: Float32Array): Uint16Array<ArrayBuffer> {
+function halves(name: string, data: Float32Array): Uint16Array {
   const at = data.findIndex((weight) => Number.isFinite(weight) && Math.abs(weight) >= HALF_OVERFLOW);
   if (at < 0) return toFloat16(data);
   throw new ModelError(
@@ -55,7 +68,7 @@ const HALF_OVERFLOW = 65_520;
  *   number.
  */
 export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
-  file: Uint8Array,
+  file: FileBytes,
   writer: string,
   make: (config: C, check: ParameterCheck) => M,
 ): M {

@@ -8,6 +8,7 @@ import { ModelError } from '../src/error.js';
 import {
   decodeSafetensors,
   encodeSafetensors,
+  safetensorsPieces,
   loadSafetensors,
   saveSafetensors,
   toFloat16,
@@ -110,6 +111,40 @@ describe('round trip', () => {
       Uint8Array.of(0, 0, 128, 63),
     );
     expect(decodeSafetensors(file).tensors.get('a')!.data).toEqual(Float32Array.of(1));
+  });
+
+  test('a file in pieces, as one that no array can hold, reads the same wherever it is cut', () => {
+    const bytes = encodeSafetensors(SOME);
+    for (let size = 1; size < bytes.length + 2; size++) {
+      const count = Math.ceil(bytes.length / size);
+      const pieces = Array.from({ length: count }, (_, i) => bytes.slice(i * size, (i + 1) * size));
+      expect(decodeSafetensors(pieces)).toEqual(decodeSafetensors(bytes));
+      expect(() => decodeSafetensors(pieces.slice(0, -1))).toThrow(
+        expect.objectContaining({ code: 'bad-file' }),
+      );
+    }
+  });
+
+  test('pieces hold one tensor each, whose data is asked for when its turn has come', () => {
+    const asked: string[] = [];
+    const lazy = [...SOME].map(([name, { dtype, shape, data }]): [string, SafeTensor] => [
+      name,
+      {
+        dtype,
+        shape,
+        get data() {
+          asked.push(name);
+          return data;
+        },
+      },
+    ]);
+    const pieces: Uint8Array[] = [];
+    for (const piece of safetensorsPieces(new Map(lazy))) {
+      expect(asked).toHaveLength(pieces.length);
+      pieces.push(piece);
+    }
+    expect(asked.toSorted()).toEqual([...SOME.keys()].toSorted());
+    expect(decodeSafetensors(pieces)).toEqual(decodeSafetensors(encodeSafetensors(SOME)));
   });
 
   test('a file of the reference implementation reads as what was written', async () => {

@@ -1,8 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { FileBytes } from '@dag/model';
 import { z } from 'zod';
 import { TrainError } from './error.js';
+import { damaged, readStored, readStoredText, writeStored } from './stored-file.js';
+import { systemCode, systemError } from './system-error.js';
 
 /*
  * <outDir>/checkpoints/step-00001234/   the files given, state.json and manifest.json
@@ -17,8 +20,8 @@ const MANIFEST = 'manifest.json';
 const UNFINISHED = '.unfinished-';
 const CHECKPOINT = /^(?:step|replaced)-\d{8,}$/;
 const FILE_NAME = /^\w[\w.-]*$/;
-/** Node hashes and reads at most 2 GiB at a time. */
-const CHUNK = 2 ** 28;
+/** A manifest has a line for each of a handful of files. */
+const MAX_MANIFEST_BYTES = 2 ** 20;
 
 const manifestContents = z.strictObject({
   step: z.int().min(0),
@@ -36,7 +39,8 @@ export interface Checkpoint {
   readonly step: number;
   /** Its score, where it was the best of the run when it was written. */
   readonly best: number | null;
-  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** By name, with their bytes: one array, or from 1 GiB on pieces of a file in order. */
+  readonly files: ReadonlyMap<string, FileBytes>;
   /** What `writeCheckpoint` was given, as JSON keeps it: not yet checked for what it should hold. */
   readonly state: unknown;
 }
@@ -46,20 +50,26 @@ export interface WriteOptions {
   readonly keep: number;
   /** Where this is the best checkpoint of the run so far: its score. */
   readonly best?: number | undefined;
+  /** Called with what failed and does no harm, such as deleting an old checkpoint. */
+  readonly warn?: (message: string) => void;
+  /** Called when all is written, before the checkpoint takes its place; what it throws leaves all as it was. */
+  readonly beforeRename?: () => void;
 }
 
 /**
  * Writes `<outDir>/checkpoints/step-00001234` and returns its path. It is there as a whole or not at all, and only
- * then are older ones deleted: all but the last `keep` and the best. One process at a time may write to an `outDir`.
+ * then are older ones deleted: all but the last `keep`, the best, and those whose manifest cannot be read. One process
+ * at a time may write to an `outDir`.
+ * @param files by name, with their bytes or pieces of them in order, which are taken one after another
  * @param state plain JSON; JSON has no NaN and no Infinity (they become null)
  * @throws TrainError `io` where the system refuses; the checkpoints that were there are as they were.
  */
 export async function writeCheckpoint(
   outDir: string,
   step: number,
-  files: ReadonlyMap<string, Uint8Array>,
+  files: ReadonlyMap<string, Uint8Array | Iterable<Uint8Array>>,
   state: object,
-  options: WriteOptions,
+  { keep, best, warn = () => undefined, beforeRename }: WriteOptions,
 ): Promise<string> {
   const parent = join(outDir, 'checkpoints');
   const name = String(step).padStart(8, '0');
@@ -72,61 +82,65 @@ export async function writeCheckpoint(
   }
   try {
     await mkdir(parent, { recursive: true });
-    await clearLeftovers(parent);
-    const previous = await listCheckpoints(parent);
+    await clearLeftovers(parent, warn);
+    const previous = (await listCheckpoints(parent)).entries;
     await mkdir(unfinished);
     const manifest: Manifest = {
       step,
       written: new Date(Math.max(Date.now(), ...previous.map(({ time }) => time + 1))).toISOString(),
-      best: options.best ?? null,
+      best: best ?? null,
       files: {},
     };
     const all = new Map(files).set(STATE, Buffer.from(JSON.stringify(state, null, 2)));
-    for (const [file, bytes] of all) {
-      manifest.files[file] = { bytes: bytes.byteLength, sha256: hash(bytes) };
-      await writeSynced(join(unfinished, file), bytes);
-    }
-    await writeSynced(join(unfinished, MANIFEST), Buffer.from(JSON.stringify(sealed(manifest), null, 2)));
+    for (const [file, contents] of all)
+      manifest.files[file] = await writeStored(join(unfinished, file), piecesOf(contents));
+    await writeStored(join(unfinished, MANIFEST), [Buffer.from(JSON.stringify(sealed(manifest), null, 2))]);
     await sync(unfinished);
-    if (previous.some((entry) => entry.folder === folder)) {
-      await rename(folder, replaced);
-    }
+    beforeRename?.();
+    if (await exists(folder)) await rename(folder, replaced);
     await rename(unfinished, folder);
     await sync(parent);
-    await discard(replaced);
-    await prune(parent, options.keep);
-    return folder;
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
     throw systemError(`checkpoint ${folder} cannot be written`, error);
   }
+  await discard(replaced, warn);
+  await prune(parent, keep, warn);
+  return folder;
+}
+
+function piecesOf(contents: Uint8Array | Iterable<Uint8Array>): Iterable<Uint8Array> {
+  return ArrayBuffer.isView(contents) ? [contents] : contents;
 }
 
 /**
  * Reads the checkpoint in a folder and verifies the checksum of every file.
- * @throws TrainError `bad-checkpoint` that names the file that is damaged and how.
+ * @throws TrainError `bad-checkpoint` that names the file that is damaged and how, `io` where the system refuses to read.
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   const manifest = await readManifest(folder);
-  const files = new Map<string, Uint8Array>();
-  for (const [file, { bytes: size, sha256 }] of Object.entries(manifest.files)) {
-    const bytes = await readWhole(join(folder, file));
-    if (bytes.byteLength !== size)
-      throw damaged(folder, file, `has ${bytes.byteLength} bytes instead of ${size}`);
-    if (hash(bytes) !== sha256) throw damaged(folder, file, 'is not what was written: its checksum differs');
-    files.set(file, bytes);
-  }
+  const files = new Map<string, FileBytes>();
+  for (const [file, digest] of Object.entries(manifest.files))
+    files.set(file, await readStored(join(folder, file), digest));
   const state = files.get(STATE);
-  if (!state) throw damaged(folder, MANIFEST, `does not list ${STATE}`);
+  if (!state) throw damaged(join(folder, MANIFEST), `does not list ${STATE}`);
   files.delete(STATE);
   const { step, best } = manifest;
-  return { folder, step, best, files, state: JSON.parse(Buffer.from(state).toString()) };
+  return { folder, step, best, files, state: parseState(join(folder, STATE), state) };
+}
+
+function parseState(path: string, bytes: FileBytes): unknown {
+  try {
+    return JSON.parse(Buffer.concat([...piecesOf(bytes)]).toString());
+  } catch {
+    throw damaged(path, 'is no JSON');
+  }
 }
 
 /**
  * The checkpoint of a run that was written last, or the one with the best score (the last where none has one).
  * A damaged one is named through `warn`, and the next newest is taken.
- * @throws TrainError `no-checkpoint` where no sound one is left.
+ * @throws TrainError `no-checkpoint` where no sound one is left, `io` where the system refuses to read one.
  */
 export async function findCheckpoint(
   outDir: string,
@@ -134,32 +148,45 @@ export async function findCheckpoint(
   warn: (message: string) => void,
 ): Promise<Checkpoint> {
   const parent = join(outDir, 'checkpoints');
-  const entries = await listCheckpoints(parent);
+  const { entries, unreadable } = await listCheckpoints(parent);
+  for (const error of unreadable) skip(error, warn);
   const best = which === 'best' ? bestOf(entries) : undefined;
   for (const { folder } of best ? [best, ...entries.filter((entry) => entry !== best)] : entries) {
     try {
       return await readCheckpoint(folder);
     } catch (error) {
-      if (!(error instanceof TrainError)) throw error;
-      warn(`skipped: ${error.message}`);
+      skip(error, warn);
     }
   }
   throw new TrainError(
     'no-checkpoint',
-    entries.length === 0
+    entries.length + unreadable.length === 0
       ? `no checkpoint in ${parent}; \`dag train --outDir=${outDir}\` makes one`
       : `no sound checkpoint in ${parent}; \`dag train\` with another --outDir starts afresh`,
   );
 }
 
-/** The folders of a run's checkpoints, sound or damaged, the one written last first. */
+/** Damage is told, and another checkpoint can be taken; what the system did not read may be sound, and the newest. */
+function skip(error: unknown, warn: (message: string) => void): void {
+  if (!(error instanceof TrainError)) throw error;
+  if (error.code === 'io')
+    throw new TrainError(
+      'io',
+      `${error.message}; try again, or move this checkpoint out of its folder to take another one`,
+      { cause: error },
+    );
+  warn(`skipped: ${error.message}`);
+}
+
+/** The folders of a run's checkpoints, sound or damaged, the one of the last step first. */
 export async function checkpointFolders(outDir: string): Promise<string[]> {
-  return (await listCheckpoints(join(outDir, 'checkpoints'))).map(({ folder }) => folder);
+  const parent = join(outDir, 'checkpoints');
+  return (await checkpointNames(parent)).map((name) => join(parent, name)).toReversed();
 }
 
 /**
  * The checkpoint that a path means: a checkpoint folder itself, or the best (else the latest) of a run folder.
- * @throws TrainError `bad-checkpoint` or `no-checkpoint`
+ * @throws TrainError `bad-checkpoint`, `no-checkpoint` or `io`
  */
 export async function resolveCheckpoint(
   pathOrOutDir: string,
@@ -178,7 +205,7 @@ export async function resolveCheckpoint(
 }
 
 /** One of a checkpoint's files. @throws {TrainError} `bad-checkpoint` where it has none of that name. */
-export function fileOf(checkpoint: Checkpoint, name: string): Uint8Array {
+export function fileOf(checkpoint: Checkpoint, name: string): FileBytes {
   const file = checkpoint.files.get(name);
   if (!file) throw new TrainError('bad-checkpoint', `${checkpoint.folder} has no ${name}`);
   return file;
@@ -186,24 +213,39 @@ export function fileOf(checkpoint: Checkpoint, name: string): Uint8Array {
 
 /**
  * The run folder under `root` whose sound checkpoint was written last.
+ * @param warn Called with each checkpoint of other runs that cannot be read: it may be newer.
  * @throws TrainError `no-checkpoint` where there is none.
  */
-export async function newestRun(root = 'runs'): Promise<string> {
-  const names = await namesIn(root);
-  const runs = await Promise.all(names.map((name) => listCheckpoints(join(root, name, 'checkpoints'))));
-  for (const { folder } of runs.flat().toSorted(byNewest)) {
-    const sound = await readCheckpoint(folder).then(
-      () => true,
-      () => false,
-    );
-    if (sound) return dirname(dirname(folder));
+export async function newestRun(
+  root = 'runs',
+  warn: (message: string) => void = () => undefined,
+): Promise<string> {
+  const entries: Entry[] = [];
+  const skipped = new Map<TrainError, string>();
+  for (const name of await namesIn(root)) {
+    const run = join(root, name);
+    const found = await listCheckpoints(join(run, 'checkpoints'));
+    entries.push(...found.entries);
+    for (const error of found.unreadable) skipped.set(error, run);
+  }
+  for (const { folder } of entries.toSorted(byNewest)) {
+    const run = dirname(dirname(folder));
+    try {
+      await readCheckpoint(folder);
+    } catch (error) {
+      if (!(error instanceof TrainError)) throw error;
+      skipped.set(error, run);
+      continue;
+    }
+    for (const [{ message }, other] of skipped) if (other !== run) warn(`skipped: ${message}`);
+    return run;
   }
   throw new TrainError('no-checkpoint', `no checkpoint in any folder of ${root}; \`dag train\` makes one`);
 }
 
 interface Entry {
   readonly folder: string;
-  /** In milliseconds; −1 where the manifest is damaged. */
+  /** In milliseconds. */
   readonly time: number;
   readonly best: number | null;
 }
@@ -213,96 +255,121 @@ const byNewest = (a: Entry, b: Entry): number => b.time - a.time || (a.folder < 
 /** `entries` are newest first: the last to have been the best is the best. */
 const bestOf = (entries: readonly Entry[]): Entry | undefined => entries.find(({ best }) => best !== null);
 
-/** The checkpoint folders, newest first; none where there is no such folder. */
-async function listCheckpoints(parent: string): Promise<Entry[]> {
-  const entries = (await namesIn(parent))
-    .filter((name) => CHECKPOINT.test(name))
-    .map(async (name): Promise<Entry> => {
-      const folder = join(parent, name);
-      const manifest = await readManifest(folder).catch(() => null);
-      return { folder, time: manifest ? Date.parse(manifest.written) : -1, best: manifest?.best ?? null };
-    });
-  return (await Promise.all(entries)).sort(byNewest);
+/**
+ * The checkpoints of a folder, newest first, and why the manifests of others cannot be read: when those were written is
+ * not known. None where there is no such folder.
+ */
+async function listCheckpoints(parent: string): Promise<{ entries: Entry[]; unreadable: TrainError[] }> {
+  const entries: Entry[] = [];
+  const unreadable: TrainError[] = [];
+  // One after another: all at once are more files than a process may open.
+  for (const name of await checkpointNames(parent)) {
+    const folder = join(parent, name);
+    try {
+      const { written, best } = await readManifest(folder);
+      entries.push({ folder, time: Date.parse(written), best });
+    } catch (error) {
+      if (!(error instanceof TrainError)) throw error;
+      // One that is gone was deleted by its run meanwhile.
+      if (await exists(folder)) unreadable.push(error);
+    }
+  }
+  return { entries: entries.sort(byNewest), unreadable };
+}
+
+async function checkpointNames(parent: string): Promise<string[]> {
+  return (await namesIn(parent)).filter((name) => CHECKPOINT.test(name)).sort();
 }
 
 async function namesIn(folder: string): Promise<string[]> {
   return readdir(folder).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) return [];
+    if (isAbsent(error)) return [];
     throw systemError(`${folder} cannot be listed`, error);
   });
 }
 
 async function readManifest(folder: string): Promise<Manifest> {
-  const text = Buffer.from(await readWhole(join(folder, MANIFEST))).toString();
+  const path = join(folder, MANIFEST);
+  const text = await readStoredText(path, MAX_MANIFEST_BYTES);
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    throw damaged(folder, MANIFEST, 'is no JSON');
+    throw damaged(path, 'is no JSON');
   }
   const { success, data } = manifestSchema.safeParse(json);
-  if (!success) throw damaged(folder, MANIFEST, 'does not have the fields of a manifest');
+  if (!success) throw damaged(path, 'does not have the fields of a manifest');
   const { sha256, ...manifest } = data;
-  if (sealed(manifest).sha256 !== sha256) {
-    throw damaged(folder, MANIFEST, 'is not what was written: its checksum differs');
-  }
+  if (sealed(manifest).sha256 !== sha256)
+    throw damaged(path, 'is not what was written: its checksum differs');
   return manifest;
 }
 
 /** A manifest vouches for the other files, and its checksum for itself. */
 const sealed = (manifest: Manifest): z.infer<typeof manifestSchema> => ({
   ...manifest,
-  sha256: hash(Buffer.from(JSON.stringify(manifest))),
+  sha256: createHash('sha256').update(JSON.stringify(manifest)).digest('hex'),
 });
 
 /** What a killed process was writing, deleting or replacing. */
-async function clearLeftovers(parent: string): Promise<void> {
+async function clearLeftovers(parent: string, warn: (message: string) => void): Promise<void> {
   for (const name of await readdir(parent)) {
     const path = join(parent, name);
-    if (name.startsWith(UNFINISHED)) await rm(path, { recursive: true });
+    if (name.startsWith(UNFINISHED)) await remove(path, warn);
     if (!name.startsWith('replaced-')) continue;
     const successor = join(parent, name.replace('replaced-', 'step-'));
-    await ((await exists(successor)) ? discard(path) : rename(path, successor));
+    await ((await exists(successor)) ? discard(path, warn) : rename(path, successor));
   }
 }
 
-async function prune(parent: string, keep: number): Promise<void> {
-  const entries = await listCheckpoints(parent);
-  const kept = new Set([...entries.slice(0, keep), bestOf(entries)]);
-  for (const entry of entries) {
-    if (!kept.has(entry)) await discard(entry.folder);
+/** Deletes old checkpoints, but none that cannot be read: it may be the newest, or the best. */
+async function prune(parent: string, keep: number, warn: (message: string) => void): Promise<void> {
+  try {
+    const { entries, unreadable } = await listCheckpoints(parent);
+    for (const { message } of unreadable) warn(`kept: ${message}`);
+    const kept = new Set([...entries.slice(0, keep), bestOf(entries)]);
+    for (const entry of entries) {
+      if (!kept.has(entry)) await discard(entry.folder, warn);
+    }
+  } catch (error) {
+    warn(cannotBeDeleted(parent, error));
   }
 }
 
 /** Renamed before it is deleted: a folder that is half deleted would be taken for a damaged checkpoint. */
-async function discard(folder: string): Promise<void> {
-  if (!(await exists(folder))) return;
+async function discard(folder: string, warn: (message: string) => void): Promise<void> {
   const unfinished = join(dirname(folder), `${UNFINISHED}${randomUUID()}`);
-  await rename(folder, unfinished);
-  await rm(unfinished, { recursive: true });
-}
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
-function hash(bytes: Uint8Array): string {
-  const sha256 = createHash('sha256');
-  for (let at = 0; at < bytes.byteLength; at += CHUNK) sha256.update(bytes.subarray(at, at + CHUNK));
-  return sha256.digest('hex');
-}
-
-async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx');
   try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
+    await rename(folder, unfinished);
+  } catch (error) {
+    if (!isAbsent(error)) warn(cannotBeDeleted(dirname(folder), error));
+    return;
+  }
+  await remove(unfinished, warn);
+}
+
+/** What cannot be deleted now is tried again with the next checkpoint; the run needs none of it. */
+async function remove(folder: string, warn: (message: string) => void): Promise<void> {
+  await rm(folder, { recursive: true, force: true }).catch((error: unknown) =>
+    warn(cannotBeDeleted(dirname(folder), error)),
+  );
+}
+
+/** The same at each try, so that it can be told once. */
+const cannotBeDeleted = (parent: string, error: unknown): string =>
+  `an old checkpoint in ${parent} cannot be deleted (${systemCode(error) || String(error)}); the run goes on`;
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw systemError(`${path} cannot be looked at`, error);
   }
 }
+
+const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(systemCode(error));
 
 /** Makes the names in a folder durable. */
 async function sync(folder: string): Promise<void> {
@@ -313,36 +380,3 @@ async function sync(folder: string): Promise<void> {
     await handle.close();
   }
 }
-
-/** The bytes of a file, at the start of a buffer of their own, so that typed arrays may be laid over them. */
-async function readWhole(path: string): Promise<Uint8Array> {
-  try {
-    const file = await open(path);
-    try {
-      const bytes = new Uint8Array((await file.stat()).size);
-      let at = 0;
-      for (let read = -1; at < bytes.byteLength && read !== 0; at += read) {
-        read = (await file.read(bytes, at, Math.min(CHUNK, bytes.byteLength - at))).bytesRead;
-      }
-      return bytes.subarray(0, at);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    const problem = systemCode(error) === 'ENOENT' ? 'is missing' : `cannot be read: ${String(error)}`;
-    throw damaged(dirname(path), basename(path), problem);
-  }
-}
-
-const damaged = (folder: string, file: string, problem: string): TrainError =>
-  new TrainError('bad-checkpoint', `checkpoint ${folder} is damaged: ${file} ${problem}`);
-
-function systemError(what: string, error: unknown): TrainError {
-  if (error instanceof TrainError) return error;
-  return new TrainError('io', `${what}: ${error instanceof Error ? error.message : String(error)}`, {
-    cause: error,
-  });
-}
-
-const systemCode = (error: unknown): string =>
-  z.object({ code: z.string() }).safeParse(error).data?.code ?? '';

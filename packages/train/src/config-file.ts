@@ -15,6 +15,7 @@ import {
   FIELDS,
   foldKey,
   nearestKey,
+  parseConfig,
   type ConfigField,
   type TrainConfig,
   type TrainConfigInput,
@@ -33,6 +34,9 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
 };
 
 const DEFAULT = 'predictor';
+
+/** What `loadConfig` gives without a path and options. */
+export const defaultConfig = (): TrainConfig => parseConfig(BUILT_IN[DEFAULT]);
 const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
 
 /**
@@ -86,7 +90,8 @@ async function loadInput(path: string): Promise<unknown> {
   });
   let module: { default?: unknown };
   try {
-    if (extname(path) === '.json') return JSON.parse(text);
+    // Some editors begin a file with a byte order mark, which JSON does not have.
+    if (extname(path) === '.json') return JSON.parse(text.replace(/^\uFEFF/, ''));
     // The package lends itself to the file, which so needs no installation of its own to import `defineConfig` from.
     const virtualModules = { '@dag/train': { defineConfig } };
     const jiti = createJiti(import.meta.url, { fsCache: false, interopDefault: false, virtualModules });

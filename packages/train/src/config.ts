@@ -383,11 +383,19 @@ export function nearestKey(wrong: string): string | null {
   return best.distance <= Math.max(1, Math.floor(name.length / 3)) + 0.5 ? best.path : null;
 }
 
-/** Every key with its description and default, a line each of at most 80 columns, for `dag train --help`. */
-export function describeConfig(): string {
+/**
+ * Every key with its description, a line each of at most 80 columns, for `dag train --help`; in brackets its value in
+ * `preset`, and that of a configuration which leaves it out where that is another one.
+ */
+export function describeConfig(preset: TrainConfig = parseConfig({})): string {
   const column = Math.max(...FIELDS.map(({ path }) => path.length)) + 4;
   return FIELDS.map(({ path, schema }) => {
-    const text = schema.default === undefined ? '' : ` [${String(schema.default)}]`;
+    const values = [valueAt(preset, path.split('.')), schema.default];
+    const [value, other] = values.map((value) =>
+      value === undefined || value === '' ? null : String(value),
+    );
+    const elsewhere = other !== null && other !== value ? `; ${other} in other configurations` : '';
+    const text = value === null ? '' : ` [${value}${elsewhere}]`;
     return (
       `  ${path}`.padEnd(column) +
       wrap(`${schema.description}${text}`, 80 - column).join(`\n${' '.repeat(column)}`)

@@ -5,10 +5,12 @@ export type TrainErrorCode =
   | 'bad-checkpoint'
   /** No checkpoint where one was looked for. */
   | 'no-checkpoint'
-  /** The folder holds another run, or other token files, already. */
+  /** The folder holds another run, or other token files, already; or another process writes to it. */
   | 'busy-directory'
   /** The file system refused: disk full, no permission, no such folder. */
   | 'io'
+  /** This machine has no memory left for the model or a step. */
+  | 'memory'
   /** MPI that cannot be loaded, does not belong to the launcher, or failed. */
   | 'mpi'
   /** An argument or an input text outside what is accepted. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { execute } from '@dag/executor';
 import { isQuestion, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans } from '@dag/model';
@@ -84,6 +85,8 @@ const UNREADABLE = '0';
 /** Asks the model every question; each text is read as a whole. */
 export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
   for (let from = 0; from < questions.length; from += BATCH) {
+    // Signals come in between: a second one ends a training also while it is evaluated.
+    await setImmediate();
     const some = questions.slice(from, from + BATCH);
     // A text that is too long for the model is read as nothing, which is wrong.
     const read = some.map(({ text }) => model.reads(text));

@@ -1,16 +1,9 @@
-import {
-  closeSync,
-  existsSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { TrainError } from './error.js';
+import { makeFolder } from './make-folder.js';
 
 /** A line of the metrics file. A number that is not finite is written as null. */
 export interface MetricsRecord {
@@ -21,8 +14,11 @@ export interface MetricsRecord {
 export interface Metrics {
   /** Writes a line; it is with the system when the call returns, whatever becomes of this process. */
   append(record: MetricsRecord): void;
-  /** Drops the lines of later steps, and a last line that was torn: what a run that resumes at `step` writes anew. */
-  truncateAfter(step: number): void;
+  /**
+   * Drops the lines of later steps, and a last line that was torn: what a run that resumes at `step` writes anew. Other
+   * lines that are damaged stay as they are, and are told.
+   */
+  truncateAfter(step: number, warn: (message: string) => void): void;
   close(): void;
 }
 
@@ -46,36 +42,39 @@ export function openMetrics(path: string): Metrics {
       );
     }
   };
-  const file = guarded(() => {
-    makeFolder(dirname(path));
-    return openSync(path, 'a+');
-  });
+  const openToAppend = (): number => guarded(() => openSync(path, 'a+'));
+  guarded(() => makeFolder(dirname(path)));
+  let file = openToAppend();
   return {
     // Not `writeSync`, which on a disk that is nearly full writes a part of the line and throws nothing.
     append: (record) => guarded(() => writeFileSync(file, `${JSON.stringify(record)}\n`)),
-    truncateAfter: (step) =>
+    truncateAfter: (step, warn) =>
       guarded(() => {
-        const lines = readFileSync(path, 'utf8').split(/(?<=\n)/);
-        // Steps only grow from line to line, so that what is to be dropped is the end of the file.
-        const kept = lines.findIndex((text) => !isUpTo(step, text));
-        if (kept >= 0) ftruncateSync(file, Buffer.byteLength(lines.slice(0, kept).join('')));
+        // A character for each byte: damaged lines may be no UTF-8.
+        const text = readFileSync(path, 'latin1');
+        const lines = text.split(/(?<=\n)/);
+        const records = lines.map((line) => readLine(Buffer.from(line, 'latin1').toString()));
+        const isKept = (line: string, i: number): boolean =>
+          line.endsWith('\n') && (records[i]?.step ?? step) <= step;
+        const kept = lines.filter(isKept);
+        const damaged = lines.filter(
+          (line, i) => isKept(line, i) && line.trim() !== '' && !records[i],
+        ).length;
+        if (damaged > 0)
+          warn(
+            `metrics ${path}: ${damaged} damaged ${damaged === 1 ? 'line is' : 'lines are'} left as found`,
+          );
+        const whole = kept.join('');
+        if (text.startsWith(whole)) return ftruncateSync(file, whole.length);
+        // Where a line in the middle goes, all is written anew, beside first.
+        const beside = `${path}.unfinished`;
+        writeFileSync(beside, whole, 'latin1');
+        renameSync(beside, path);
+        closeSync(file);
+        file = openToAppend();
       }),
     close: () => guarded(() => closeSync(file)),
   };
-}
-
-/** Not `recursive`, with which Node says ENOENT where a file system is read-only. */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  mkdirSync(path);
-}
-
-/** Whether a line is whole and tells of a step up to `step`. */
-function isUpTo(step: number, text: string): boolean {
-  if (!text.endsWith('\n')) return false;
-  const line = readLine(text);
-  return line !== null && line.step <= step;
 }
 
 /**

@@ -58,15 +58,24 @@ export class AdamW {
     this.recorded.release();
   }
 
-  /** The moments by parameter name, for a checkpoint. */
+  /** The moments by parameter name. */
   state(): Map<string, SafeTensor> {
+    return new Map(
+      [...this.liveState()].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]),
+    );
+  }
+
+  /** As `state`, with `data` that is read when it is asked for: a large state is not there twice while it is written. */
+  liveState(): Map<string, SafeTensor> {
     const tensors = new Map<string, SafeTensor>();
     for (const [name, moments] of this.moments)
       for (const which of ['m', 'v'] as const)
         tensors.set(`${which}.${name}`, {
           dtype: 'F32',
           shape: moments[which].shape,
-          data: Float32Array.from(moments[which].dataSync()),
+          get data() {
+            return Float32Array.from(moments[which].dataSync());
+          },
         });
     return tensors;
   }

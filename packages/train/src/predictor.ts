@@ -17,7 +17,7 @@ import {
 import { heldOutQuestions } from './questions.js';
 import { pretrainedCheckpoint } from './pretrained.js';
 import { percent } from './report.js';
-import { requireKind } from './run.js';
+import { requireKind, requireSameModel } from './run.js';
 import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
 
 /** The model's part of a training configuration. */
@@ -137,7 +137,9 @@ export async function evaluateModel(model: PredictorModel, config: TrainConfig):
 /** The model in a checkpoint. */
 export function loadModel(checkpoint: Checkpoint): PredictorModel {
   requireKind(checkpoint, 'predictor');
-  return PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
+  const model = PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
+  requireSameModel(checkpoint, model.config);
+  return model;
 }
 
 /** The shipped model: expressions of up to eight numbers in symbols, words and questions. See pretrained/README.md. */

@@ -25,7 +25,7 @@ type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readon
 
 /**
  * The progress of `total` steps: a bar with loss, step time and the time left on a terminal, else plain lines such as
- * `step 100/2000  loss 1.2345  120 ms/step  eta 3m 48s`.
+ * `step 100/2000  loss 1.2345  120 ms/step  eta 3m 48s`. What the stream does not take is lost; no error of it is thrown.
  */
 export function createProgress({
   total,
@@ -34,6 +34,7 @@ export function createProgress({
   total: number;
   stream?: ProgressStream;
 }): Progress {
+  outlive(stream);
   const average = movingAverage();
   const describe = (step: number, { loss, stepMs, ...others }: ProgressStats): string[] => [
     `step ${step}/${total}`,
@@ -44,6 +45,12 @@ export function createProgress({
   ];
   return stream.isTTY ? bar(total, stream, describe) : lines(stream, describe);
 }
+
+/** A terminal that is gone, a reader that has seen enough or a disk that is full ends what is told, not the training. */
+function outlive(stream: ProgressStream): void {
+  if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
+}
+const ignore = (): void => undefined;
 
 type Describe = (step: number, stats: ProgressStats) => string[];
 
@@ -112,6 +119,7 @@ export function downloadBar(stream: ProgressStream = process.stderr): {
   update(progress: DownloadProgress): void;
   stop(): void;
 } {
+  outlive(stream);
   let current: { file: string; bar: SingleBar } | null = null;
   const stop = (): void => {
     current?.bar.stop();

@@ -1,5 +1,4 @@
-import { decodeSafetensors, encodeSafetensors, type Parameters } from '@dag/model';
-import { relative } from 'node:path';
+import { decodeSafetensors, safetensorsPieces, type Parameters } from '@dag/model';
 import { z } from 'zod';
 import {
   checkpointFolders,
@@ -15,18 +14,24 @@ import type { Communicator } from './mpi/communicator.js';
 import { checkSameWeights, shareCheckpoint } from './mpi/shares.js';
 import { AdamW } from './optimizer.js';
 import { pretrainedCheckpoint } from './pretrained.js';
+import type { RunLock } from './run-lock.js';
 
 /** What the loop needs of a model. */
 export interface Trainable {
   readonly parameters: Parameters;
   /** The same in parts whose gradients are clipped each by itself; one part where left out. */
   readonly parts?: readonly Parameters[];
-  save(): Uint8Array;
+  /** The file of its weights, one tensor after another. */
+  savePieces(): Iterable<Uint8Array>;
 }
 
 /** Where a run stands. */
 export interface Run {
   readonly optimizer: AdamW;
+  /** By which this process owns the folder; null on ranks that write nothing. */
+  readonly lock: RunLock | null;
+  /** Tells of what failed and does no harm. */
+  readonly warn: (message: string) => void;
   /** The `init_from` that it began with, before it was ever resumed. */
   readonly origin: string;
   /** Steps taken. */
@@ -56,7 +61,8 @@ const stateSchema = z.object({
 });
 
 /**
- * The run as it begins: with the checkpoint that its `init_from` means, or anew. Rank 0 alone reads, and shares what it read.
+ * The run as it begins: where a checkpoint of its folder stands, or anew at step 0, with the weights that its `init_from`
+ * means or new ones. Rank 0 alone reads, and shares what it read.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`.
  */
@@ -65,35 +71,33 @@ export async function start<T extends { readonly model: Trainable }>(
   makeTask: (checkpoint: Checkpoint | null) => T,
   isNew: boolean,
   communicator: Communicator,
-  log: (line: string) => void,
+  lock: RunLock | null,
+  warn: (line: string) => void,
 ): Promise<{ task: T; run: Run }> {
-  const read = communicator.rank === 0 ? await readInitial(config, isNew, log) : null;
+  const read = communicator.rank === 0 ? await readInitial(config, isNew, warn) : null;
   const checkpoint = await shareCheckpoint(read, communicator);
   const task = makeTask(checkpoint);
   const optimizer = new AdamW(learning(task.model), config.optimizer, task.model.parts);
-  const fresh = { step: 0, batches: 0, best: null, isBest: false, checkpoint: '', savedStep: NEVER };
-  let run: Run = { ...fresh, optimizer, origin: config.init_from };
-  if (checkpoint) {
-    const { folder } = checkpoint;
+  const folder = checkpoint?.folder ?? '';
+  const fresh = { step: 0, batches: 0, best: null, isBest: false, checkpoint: folder, savedStep: NEVER };
+  let run: Run = { ...fresh, optimizer, lock, warn, origin: config.init_from };
+  if (checkpoint && goesOn(config)) {
     const { step, batches, best, config: before } = checkpointState(checkpoint);
-    // A shipped checkpoint is without: the moments begin anew.
-    if (checkpoint.files.has(OPTIMIZER))
-      optimizer.restore(decodeSafetensors(fileOf(checkpoint, OPTIMIZER)).tensors, step);
-    log(`going on from ${folder}`);
-    // Scores of another run may be of other expressions.
-    const own = isOwn(folder, config)
-      ? { origin: before.init_from, best, isBest: checkpoint.best !== null }
-      : {};
+    optimizer.restore(decodeSafetensors(fileOf(checkpoint, OPTIMIZER)).tensors, step);
+    warn(`going on from ${folder}`);
     const savedStep = config.init_from === 'resume' ? step : NEVER;
-    run = { ...run, step, batches, checkpoint: folder, savedStep, ...own };
-  }
+    const isBest = checkpoint.best !== null;
+    run = { ...run, step, batches, best, isBest, origin: before.init_from, savedStep };
+  } else if (checkpoint) warn(`beginning with the weights of ${folder}`);
   await checkSameWeights(learning(task.model), run.step, communicator);
+  const problem = findNonFinite(task.model, optimizer);
+  if (problem !== null)
+    throw new TrainError('bad-checkpoint', `${folder}: ${problem}; no run can go on from it`);
   return { task, run };
 }
 
-/** Whether a checkpoint is one of the configuration's run. */
-const isOwn = (folder: string, { outDir }: TrainConfig): boolean =>
-  !relative(outDir, folder).startsWith('..');
+/** Whether a run goes on with one that is in its folder; else it is a new one, at step 0. */
+const goesOn = ({ init_from }: TrainConfig): boolean => init_from === 'resume' || init_from === 'best';
 
 /** The parameters that are trained. */
 export const learning = ({ parameters }: Trainable): Parameters =>
@@ -105,8 +109,8 @@ async function readInitial(
   isNew: boolean,
   log: (line: string) => void,
 ): Promise<Checkpoint | null> {
+  if (!goesOn(config)) await refuseUsedFolder(config.outDir);
   const checkpoint = isNew ? null : await findInitial(config, log);
-  if (!checkpoint || !isOwn(checkpoint.folder, config)) await refuseUsedFolder(config.outDir);
   if (checkpoint) checkSameRun(checkpointState(checkpoint).config, config, checkpoint.folder);
   return checkpoint;
 }
@@ -150,6 +154,23 @@ export function requireKind(checkpoint: Checkpoint, wanted: TrainConfig['kind'])
   );
 }
 
+/**
+ * Checks that the configuration in a checkpoint's weights is the one beside them: of another, weights may fit and mean
+ * something else.
+ * @throws {TrainError} `bad-checkpoint` that names the key.
+ */
+export function requireSameModel(checkpoint: Checkpoint, inWeights: object): void {
+  const { model, tokenizer } = checkpointConfig(checkpoint);
+  const beside = new Map<string, unknown>(Object.entries({ ...model, tokenizer }));
+  for (const [key, value] of Object.entries(inWeights))
+    if (beside.has(key) && beside.get(key) !== value)
+      throw new TrainError(
+        'bad-checkpoint',
+        `checkpoint ${checkpoint.folder} is damaged: model.safetensors says ${key} is ${JSON.stringify(value)}, ` +
+          `state.json ${JSON.stringify(beside.get(key))}`,
+      );
+}
+
 type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: TrainConfig };
 
 function checkpointState(checkpoint: Checkpoint): State {
@@ -165,16 +186,15 @@ function checkpointState(checkpoint: Checkpoint): State {
   );
 }
 
-/** A resumed run has the model and the stream that it had; from a path another stream may follow. */
+/** A run that goes on has the model and the stream that it had; one that begins with weights, their model. */
 function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): void {
-  const isResumed = now.init_from === 'resume' || now.init_from === 'best';
   const fixed = (config: TrainConfig): Record<string, unknown> => {
     const { kind, tokenizer, model, freezeBackbone, accumulate, batchSize, seed, data } = config;
-    const weights = { kind, tokenizer, ...prefixed('model', model), freezeBackbone };
-    if (!isResumed) return weights;
+    const weights = { kind, tokenizer, ...prefixed('model', model) };
+    if (!goesOn(now)) return weights;
     // How many threads make the examples changes nothing of them.
     const examples = prefixed('data', { ...data, workers: 0, prefetch: 0 });
-    return { ...weights, accumulate, batchSize, seed, ...examples };
+    return { ...weights, freezeBackbone, accumulate, batchSize, seed, ...examples };
   };
   const wanted = fixed(now);
   for (const [key, value] of Object.entries(fixed(before)))
@@ -189,23 +209,73 @@ function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): vo
 const prefixed = (section: string, values: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(values).map(([key, value]) => [`${section}.${key}`, value]));
 
-/** Writes a checkpoint of the run as it is. @throws {TrainError} `io`. */
+/**
+ * Checks on every rank that all have the same weights and that these, and the moments of the optimiser, are finite: what
+ * is saved can be gone on with.
+ * @throws {TrainError} `mpi`, and `bad-input` that names a tensor that is not finite.
+ */
+export async function checkWeights(model: Trainable, run: Run, communicator: Communicator): Promise<void> {
+  await checkSameWeights(learning(model), run.step, communicator);
+  const problem = findNonFinite(model, run.optimizer);
+  if (problem === null) return;
+  const wayOut = 'this step is not saved, a lower optimizer.lr may help';
+  throw new TrainError('bad-input', `${problem} after step ${run.step}; ${wayOut}`);
+}
+
+/** What of a run is NaN or infinite; null where nothing is. */
+function findNonFinite({ parameters }: Trainable, optimizer: AdamW): string | null {
+  for (const [name, p] of parameters) {
+    const found = p.dataSync().find((value) => !Number.isFinite(value));
+    if (found !== undefined) return `the weight ${name} holds ${found}`;
+  }
+  for (const [name, { data }] of optimizer.liveState()) {
+    const found = Array.prototype.find.call(data, (value: number) => !Number.isFinite(value));
+    if (found !== undefined) return `the optimiser's ${name} holds ${found}`;
+  }
+  return null;
+}
+
+/** Writes a checkpoint of the run as it is. @throws {TrainError} `io`, `busy-directory` where the folder was taken over. */
 export async function save(model: Trainable, run: Run, config: TrainConfig): Promise<void> {
+  const { step, batches, best, isBest, origin, optimizer, lock, warn } = run;
   const files = new Map([
-    ['model.safetensors', model.save()],
-    [OPTIMIZER, encodeSafetensors(run.optimizer.state())],
+    ['model.safetensors', model.savePieces()],
+    [OPTIMIZER, safetensorsPieces(optimizer.liveState())],
   ]);
-  const { step, batches, best, isBest, origin } = run;
   const state = { step, batches, best, config: { ...config, init_from: origin } };
-  run.checkpoint = await writeCheckpoint(config.outDir, step, files, state, {
-    keep: config.checkpoint.keep,
-    best: isBest && best !== null ? best : undefined,
-  });
+  lock?.check();
+  try {
+    run.checkpoint = await writeCheckpoint(config.outDir, step, files, state, {
+      keep: config.checkpoint.keep,
+      best: isBest && best !== null ? best : undefined,
+      warn,
+      beforeRename: () => lock?.check(),
+    });
+  } catch (error) {
+    // Whoever took the folder over may have deleted what was being written.
+    lock?.check();
+    throw error;
+  }
   run.savedStep = step;
 }
 
+/** Whether V8 found no room for an array; it has no class of its own for that. */
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof RangeError && /allocation failed|array length|array buffer/i.test(error.message);
+
 /** What the system refused, with what is safe and how the run goes on. */
-export function withWayOut(error: unknown, { savedStep }: Run): unknown {
+export function withWayOut(error: unknown, run: Run | null): unknown {
+  const savedStep = run?.savedStep ?? NEVER;
+  if (isOutOfMemory(error)) {
+    const saved = savedStep === NEVER ? 'nothing of this run was saved yet' : `step ${savedStep} is saved`;
+    return new TrainError(
+      'memory',
+      `there is not enough memory to train this model (${String(error)}); ${saved}; a smaller batchSize ` +
+        '(with more accumulate), model.blockSize or model needs less',
+      { cause: error },
+    );
+  }
+  if (!run) return error;
   if (!(error instanceof TrainError && error.code === 'io')) return error;
   const wayOut =
     savedStep === NEVER

@@ -16,11 +16,12 @@ import { TrainError } from './error.js';
 import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { alone, type Communicator } from './mpi/communicator.js';
-import { checkSameWeights, shareCores } from './mpi/shares.js';
+import { shareCores } from './mpi/shares.js';
 import { GradientSums, sumByName } from './mpi/sums.js';
 import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
-import { learning, NEVER, save, start, withWayOut, type Run, type Trainable } from './run.js';
+import { lockRun, type RunLock } from './run-lock.js';
+import { checkWeights, learning, NEVER, save, start, withWayOut, type Run, type Trainable } from './run.js';
 
 /** What a model learns from at once. */
 interface MicroBatch {
@@ -109,16 +110,20 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
   shareCores(communicator);
   const isFirst = communicator.rank === 0;
   const progress = isFirst ? createProgress({ total: config.maxSteps }) : NO_PROGRESS;
+  const warn = once(progress.log);
+  let lock: RunLock | null = null;
   let run: Run | undefined;
   try {
     if (communicator.size > 1) progress.log(communicator.description);
-    const beginning = await start(config, makeTask, isNew, communicator, progress.log);
+    if (isFirst) lock = await lockRun(config.outDir, { log: warn, signal });
+    const beginning = await start(config, makeTask, isNew, communicator, lock, warn);
     const { task } = beginning;
     run = beginning.run;
     const metrics = isFirst ? openMetrics(join(config.outDir, 'metrics.jsonl')) : null;
     // Else `resume` would go on from elsewhere, or find nothing, where this process is killed before it saves.
     if (isFirst && run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
-    metrics?.truncateAfter(run.step);
+    metrics?.truncateAfter(run.step, warn);
+    if (run.step >= config.maxSteps) progress.log(`nothing to do: step ${run.step} of ${config.maxSteps}`);
     const batches = new Prefetcher<B>({
       worker: new URL(WORKERS + task.worker, import.meta.url),
       workerData: task.stream,
@@ -149,16 +154,19 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
           );
         const isLast = run.step === config.maxSteps;
         const isDue = run.step % config.checkpoint.every === 0 || isLast;
-        if (isDue) await checkSameWeights(learning(task.model), run.step, communicator);
+        const isEvaluated = run.step % config.evaluation.every === 0 || isLast;
+        if (isDue || isEvaluated) await checkWeights(task.model, run, communicator);
         if (!metrics) continue;
         if (run.step % config.logEvery === 0 || isLast) {
           const { loss, parts, lr, gradNorm } = step;
           progress.update(run.step, { loss, stepMs, lr });
+          lock?.check();
           metrics.append({ step: run.step, loss, ...parts, lr, gradNorm, stepMs });
         }
-        if (run.step % config.evaluation.every === 0 || isLast) {
+        if (isEvaluated) {
           last = await task.evaluate();
           progress.log(`step ${run.step}: ${last.line}`);
+          lock?.check();
           metrics.append({ step: run.step, heldOut: last.metrics });
           // Of equals the later one, which has learned longer.
           run.isBest = run.best === null || last.score >= run.best;
@@ -166,8 +174,11 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
         }
         if (isDue || run.isBest) await save(task.model, run, config);
       }
-      if (stopped && isFirst && run.savedStep !== run.step) await save(task.model, run, config);
-      const isDone = isFirst && run.step === config.maxSteps;
+      if (stopped) {
+        await checkWeights(task.model, run, communicator);
+        if (isFirst && run.savedStep !== run.step) await save(task.model, run, config);
+      }
+      const isDone = isFirst && !stopped;
       return {
         model: task.model,
         step: run.step,
@@ -183,10 +194,20 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
       task.release?.();
     }
   } catch (error) {
-    throw run ? withWayOut(error, run) : error;
+    throw withWayOut(error, run ?? null);
   } finally {
     progress.stop();
+    await lock?.release();
   }
+}
+
+/** Tells each message once: what cannot be deleted or read is met again with every checkpoint. */
+function once(log: (message: string) => void): (message: string) => void {
+  const told = new Set<string>();
+  return (message) => {
+    if (!told.has(message)) log(message);
+    told.add(message);
+  };
 }
 
 /** The indices of a rank's micro-batches, from micro-batch `first` on: a step takes those of rank 0, then those of rank 1, … */

@@ -1,6 +1,18 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +25,8 @@ import {
   resolveCheckpoint,
   writeCheckpoint,
 } from '../src/checkpoint.js';
+import { TrainError } from '../src/error.js';
+import { readStored } from '../src/stored-file.js';
 
 let outDir: string;
 let warnings: string[];
@@ -34,6 +48,8 @@ const write = (step: number, keep = 2, best?: number): Promise<string> =>
 const folders = async (): Promise<string[]> => (await readdir(join(outDir, 'checkpoints'))).toSorted();
 const folderOf = (step: number): string =>
   join(outDir, 'checkpoints', `step-${String(step).padStart(8, '0')}`);
+
+const FILES = ['model.safetensors', 'optimizer.safetensors', 'state.json', 'manifest.json'];
 
 async function flipByte(path: string, at: number): Promise<void> {
   const bytes = await readFile(path);
@@ -58,7 +74,7 @@ describe('a checkpoint', () => {
 
   test('has files whose bytes begin a buffer, so that typed arrays may be laid over them', async () => {
     const { files } = await readCheckpoint(await write(1));
-    for (const bytes of files.values()) expect(bytes.byteOffset).toBe(0);
+    for (const bytes of files.values()) expect(bytes).toHaveProperty('byteOffset', 0);
   });
 
   test('may be moved and copied', async () => {
@@ -80,7 +96,6 @@ describe('a checkpoint', () => {
     },
   );
 
-  const FILES = ['model.safetensors', 'optimizer.safetensors', 'state.json', 'manifest.json'];
   test.each(FILES)('with a damaged %s is refused, and the one before it found', async (name) => {
     const before = await write(1);
     const sound = await write(2);
@@ -102,10 +117,7 @@ describe('a checkpoint', () => {
 
       warnings = [];
       expect((await findCheckpoint(outDir, 'latest', warn)).folder).toBe(before);
-      // A damaged manifest tells no time, so that the folder is tried last, and here not at all.
-      if (name !== 'manifest.json') {
-        expect(warnings).toEqual([expect.stringContaining(`${folder} is damaged: ${name}`)]);
-      }
+      expect(warnings).toEqual([expect.stringContaining(`${folder} is damaged: ${name}`)]);
       await rename(join(outDir, 'aside'), sound);
       await rm(folder, { recursive: true });
     }
@@ -122,6 +134,102 @@ describe('a checkpoint', () => {
       await flipByte(path, at);
     }
     expect((await readCheckpoint(folder)).step).toBe(1);
+  });
+});
+
+/** Writes a checkpoint's manifest anew, with other contents and a checksum that fits them. */
+async function forgeManifest(folder: string, change: (manifest: ForgedManifest) => void): Promise<void> {
+  const path = join(folder, 'manifest.json');
+  const manifest = JSON.parse(await readFile(path, 'utf8')) as ForgedManifest;
+  delete manifest.sha256;
+  change(manifest);
+  const sha256 = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+  await writeFile(path, JSON.stringify({ ...manifest, sha256 }));
+}
+interface ForgedManifest {
+  sha256?: string;
+  files: Record<string, { bytes: number; sha256: string }>;
+}
+
+describe('a checkpoint that was forged', () => {
+  const refused = (folder: string, problem: RegExp): Promise<void> =>
+    expect(readCheckpoint(folder)).rejects.toMatchObject({
+      code: 'bad-checkpoint',
+      message: expect.stringMatching(problem),
+    });
+
+  test('with a state that is no JSON is refused', async () => {
+    const folder = await write(1);
+    const text = '{"step":';
+    await writeFile(join(folder, 'state.json'), text);
+    const digest = { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex') };
+    await forgeManifest(folder, ({ files }) => (files['state.json'] = digest));
+    await refused(folder, /state\.json is no JSON/);
+  });
+
+  test('that claims more bytes than memory has is refused before any are allocated', async () => {
+    const folder = await write(1);
+    await forgeManifest(folder, ({ files }) => (files['model.safetensors']!.bytes = 1e15));
+    await refused(folder, /model\.safetensors has 1000 bytes instead of 1000000000000000/);
+    await truncate(join(folder, 'manifest.json'), 1e12);
+    await refused(folder, /manifest\.json has 1000000000000 bytes, more than/);
+  });
+
+  const fifoIt = spawnSync('mkfifo', ['--version']).status === 0 ? test.each : test.skip.each;
+  fifoIt(FILES)('with a FIFO or a device in place of %s is refused, and not waited for', async (name) => {
+    for (const make of [
+      (path: string) => ['mkfifo', path],
+      (path: string) => ['ln', '-s', '/dev/zero', path],
+    ]) {
+      const folder = await write(1);
+      const path = join(folder, name);
+      await rm(path);
+      const [command, ...args] = make(path);
+      spawnSync(command!, args);
+      await refused(folder, new RegExp(`${name} cannot be read: it is no regular file`));
+    }
+  });
+});
+
+describe('a checkpoint that cannot be read', () => {
+  test('is named and kept where its manifest is damaged, and is none of those that are counted', async () => {
+    for (const step of [1, 2, 3]) await write(step, 3);
+    await flipByte(join(folderOf(3), 'manifest.json'), 10);
+    expect((await findCheckpoint(outDir, 'latest', warn)).step).toBe(2);
+    expect(warnings).toEqual([expect.stringMatching(/^skipped: .*step-00000003 is damaged: manifest\.json/)]);
+    await writeCheckpoint(outDir, 4, filesOf(4), {}, { keep: 1, warn });
+    expect(await folders()).toEqual(['step-00000003', 'step-00000004']);
+    expect(warnings[1]).toMatch(/^kept: .*step-00000003 is damaged: manifest\.json/);
+    await flipByte(join(folderOf(3), 'manifest.json'), 10);
+    expect((await readCheckpoint(folderOf(3))).step).toBe(3);
+  });
+
+  test('is no older one where the system refuses: the search ends, and nothing is deleted', async () => {
+    await write(1);
+    await write(2);
+    // Refused to root as well.
+    const path = join(folderOf(2), 'manifest.json');
+    await rename(path, join(outDir, 'aside'));
+    await symlink('manifest.json', path);
+    const refusal = {
+      code: 'io',
+      message: expect.stringMatching(/manifest\.json cannot be read: .*ELOOP.*try again/),
+    };
+    for (const which of ['latest', 'best'] as const)
+      await expect(findCheckpoint(outDir, which, warn)).rejects.toMatchObject(refusal);
+    await writeCheckpoint(outDir, 3, filesOf(3), {}, { keep: 1 });
+    expect(await folders()).toEqual(['step-00000002', 'step-00000003']);
+  });
+
+  test('of another run is named where the newest run is asked for', async () => {
+    const run = (name: string): Promise<string> =>
+      writeCheckpoint(join(outDir, name), 1, filesOf(1), {}, { keep: 2 });
+    await run('a');
+    await truncate(join(await run('b'), 'manifest.json'), 9);
+    expect(await newestRun(outDir, warn)).toBe(join(outDir, 'a'));
+    expect(warnings).toEqual([
+      expect.stringMatching(/^skipped: .*b.checkpoints.step-00000001 is damaged: manifest/),
+    ]);
   });
 });
 
@@ -232,6 +340,67 @@ describe('writeCheckpoint', () => {
     await writeFile(join(outDir, 'file'), '');
     const written = writeCheckpoint(join(outDir, 'file'), 1, new Map(), {}, { keep: 1 });
     await expect(written).rejects.toMatchObject({ code: 'io', message: expect.stringMatching(/ENOTDIR/) });
+  });
+
+  /** A mount point cannot be renamed, which fails with EBUSY. */
+  const canBind = ((): boolean => {
+    const bind = 'd=$(mktemp -d) && mount --bind $d $d && umount $d; s=$?; rmdir $d; exit $s';
+    return process.getuid?.() === 0 && spawnSync('sh', ['-c', bind]).status === 0;
+  })();
+  (canBind ? test : test.skip)(
+    'warns where an old checkpoint cannot be deleted, and has written the new one',
+    async () => {
+      await write(1);
+      const bound = folderOf(1);
+      expect(spawnSync('mount', ['--bind', bound, bound]).status).toBe(0);
+      try {
+        const folder = await writeCheckpoint(outDir, 2, filesOf(2), {}, { keep: 1, warn });
+        expect((await readCheckpoint(folder)).step).toBe(2);
+        expect(warnings).toEqual([
+          expect.stringMatching(/old checkpoint in .* cannot be deleted \(EBUSY\); the run goes on/),
+        ]);
+      } finally {
+        spawnSync('umount', [bound]);
+      }
+      await writeCheckpoint(outDir, 3, filesOf(3), {}, { keep: 1, warn });
+      expect(await folders()).toEqual(['step-00000003']);
+    },
+  );
+
+  test('takes pieces one after another, which are read as one file or in pieces', async () => {
+    const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
+    const taken: number[] = [];
+    function* pieces(): Iterable<Uint8Array> {
+      for (const [from, to] of [
+        [0, 1],
+        [1, 1],
+        [1, 1000],
+      ]) {
+        taken.push(from!);
+        yield bytes.subarray(from, to);
+      }
+    }
+    const folder = await writeCheckpoint(outDir, 1, new Map([['file', pieces()]]), {}, { keep: 1 });
+    expect(taken).toEqual([0, 1, 1]);
+    expect((await readCheckpoint(folder)).files.get('file')).toEqual(bytes);
+    const digest = { bytes: 1000, sha256: createHash('sha256').update(bytes).digest('hex') };
+    const read = await readStored(join(folder, 'file'), digest, 300);
+    expect(read).toEqual([0, 300, 600, 900].map((at) => bytes.slice(at, at + 300)));
+    const other = { ...digest, sha256: digest.sha256.replace(/^./, (c) => (c === '0' ? '1' : '0')) };
+    await expect(readStored(join(folder, 'file'), other, 300)).rejects.toMatchObject({
+      code: 'bad-checkpoint',
+    });
+  });
+
+  test('whose pieces end in an error leaves what was there', async () => {
+    await write(1, 1);
+    function* failing(): Iterable<Uint8Array> {
+      yield new Uint8Array(10);
+      throw new TrainError('bad-input', 'no more');
+    }
+    const written = writeCheckpoint(outDir, 2, new Map([['file', failing()]]), {}, { keep: 1 });
+    await expect(written).rejects.toMatchObject({ code: 'bad-input' });
+    expect(await folders()).toEqual(['step-00000001']);
   });
 
   test('that fails in the middle harms no other checkpoint and leaves nothing', async () => {

@@ -132,7 +132,11 @@ describe('dag --help', () => {
 
   it('of train names every key with its default', async () => {
     const help = await succeeds(['train', '--help']);
-    expect(help).toMatch(/^ +model\.nEmbd +.*\[32\]$/m);
+    // What a bare `dag train` has, and what a configuration that says nothing.
+    expect(help.replaceAll(/\n {8,}/g, ' ')).toMatch(
+      /^ +model\.nEmbd +.*\[128; 32 in other configurations\]$/m,
+    );
+    expect(help).toMatch(/^ +model\.nLayer +.*\[2\]$/m);
     expect(help).toMatch(/^ +init_from +.*\[?scratch/m);
     expect(help).toMatch(/^ +losses\.execution\.weight +/m);
   });

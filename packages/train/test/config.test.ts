@@ -176,6 +176,8 @@ describe('loadConfig', () => {
     ['b.js', 'export default { model: { nEmbd: 48 } };'],
     ['c.mjs', 'export default { model: { nEmbd: 48 } };'],
     ['d.json', '{ "model": { "nEmbd": 48 } }'],
+    ['byte-order-mark.json', '\uFEFF{ "model": { "nEmbd": 48 } }'],
+    ['byte-order-mark.ts', '\uFEFFexport default { model: { nEmbd: 48 } };'],
   ])('loads %s, from a folder without packages', async (name, text) => {
     const config = await loadConfig(await file(name, text), {});
     expect(config).toEqual(parseConfig(defineConfig({ model: { nEmbd: 48 } })));

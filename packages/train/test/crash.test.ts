@@ -128,7 +128,7 @@ async function result(outDir: string): Promise<Result> {
   return {
     ...{ step, best: [best.step, best.best], warnings },
     state: await readFile(join(folder, 'state.json'), 'utf8'),
-    files: [...files].map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]),
+    files: [...files].map(([name, bytes]) => [name, Buffer.concat([bytes].flat()).toString('base64')]),
     metrics: lines.map((line) => ({ ...(JSON.parse(line) as { step: number }), stepMs: null })),
   };
 }
@@ -232,13 +232,13 @@ describe('a run that is killed and resumed, again and again', () => {
 });
 
 describe.each(KINDS)('a run that gets a signal: %s', (kind) => {
-  it.each(['SIGINT', 'SIGTERM'] as const)(
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     'finishes the step at %s, saves, exits with 0, and prints the words that go on',
     async (signal) => {
-      const bin = join(root, 'bin');
-      await mkdir(bin);
+      // As npm installs it.
+      const bin = join(root, 'node_modules', '.bin');
+      await mkdir(bin, { recursive: true });
       await symlink(fileURLToPath(new URL('../bin/dag.js', import.meta.url)), join(bin, 'dag'));
-      const path = `${bin}:${process.env['PATH']}`;
       const args = command(kind, {
         maxSteps: 1_000_000,
         outDir: "runs/it's $HOME",
@@ -254,7 +254,10 @@ describe.each(KINDS)('a run that gets a signal: %s', (kind) => {
       const first = await stopped(dag(args, root));
       const { folder } = await findCheckpoint(join(root, "runs/it's $HOME"), 'latest', () => undefined);
       expect(folder).toMatch(new RegExp(`step-0*${first.step}$`));
-      const second = await stopped(start('sh', ['-c', `exec ${first.words}`], root, path));
+      expect(first.words).toMatch(/^npx dag train /);
+      // The signal goes to the command, not to npx.
+      const onPath = `${bin}:${process.env['PATH']}`;
+      const second = await stopped(start('sh', ['-c', first.words.replace('npx', 'exec')], root, onPath));
       expect(second.stderr).toContain(`\nstep ${first.step + 1}/1000000 `);
       expect(second.step).toBeGreaterThan(first.step);
       expect(second.words).toBe(first.words);
@@ -262,10 +265,60 @@ describe.each(KINDS)('a run that gets a signal: %s', (kind) => {
   );
 });
 
+describe('a run whose terminal is gone', () => {
+  const args = command('predictor', { maxSteps: 12, outDir: 'run' });
+  it.each([
+    ['its reader has left', '2>&1 | head -n 1'],
+    ['its disk is full', '>/dev/full 2>/dev/full'],
+    ['stderr is closed', '2>&-'],
+  ])('goes on to its end: %s', async (_, redirected) => {
+    const words = args.map((word) => `'${word}'`).join(' ');
+    await start('sh', ['-c', `'${process.execPath}' '${DAG}' ${words} ${redirected}`], root).ended;
+    const { step, metrics } = await result(join(root, 'run'));
+    expect(step).toBe(12);
+    expect(metrics.filter((line) => !('heldOut' in line)).map(({ step }) => step)).toEqual(
+      Array.from({ length: 12 }, (_, i) => i + 1),
+    );
+  });
+});
+
+describe('two runs in one folder', () => {
+  const args = command('predictor', { maxSteps: 1_000_000, outDir: 'run', 'checkpoint.every': 1000 });
+  it('are one run: the second is refused and told of the first, which goes on', async () => {
+    const first = dag(args, root);
+    const isAtStep = (n: number): Promise<void> => new Promise((done) => first.atStep(n, done));
+    await isAtStep(1);
+    const inUse =
+      /^dag: run is in use by process \d+ on host .*; wait for that run, stop it, or take another --outDir/;
+    await refused(args, inUse);
+    await refused([...args, '--init_from=resume'], inUse);
+    await isAtStep(4);
+    first.kill('SIGKILL');
+    await first.ended;
+    // At once, though the lock is still there.
+    await refused([...args, '--init_from=resume'], /^dag: no checkpoint in run/);
+    await succeeds([...args, '--maxSteps=2']);
+  });
+
+  it('the one whose folder was taken over stops and writes nothing', async () => {
+    const running = dag(args, root);
+    running.atStep(2, () => void rm(join(root, 'run/run.lock')));
+    const { code, stderr } = await running.ended;
+    expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
+      code: 1,
+      last: expect.stringMatching(
+        /^dag: run is no longer this run's: .*run\.lock is gone; this process stops/,
+      ),
+    });
+    expect(await readdir(join(root, 'run'))).toEqual(['metrics.jsonl']);
+  });
+});
+
 describe('a second signal', () => {
   it.each([
     ['SIGINT', 'SIGINT'],
     ['SIGTERM', 'SIGINT'],
+    ['SIGHUP', 'SIGTERM'],
   ] as const)('ends the process at once: %s, then %s', async (first, second) => {
     // The second step waits seconds for its sixty thousand texts.
     const slow = { accumulate: 100, batchSize: 600, 'data.prefetch': 1 };
@@ -285,7 +338,7 @@ describe('a second signal', () => {
     const { code, stdout, stderr } = await running.ended;
     expect({ code, result: JSON.parse(stdout) }).toMatchObject({ code: 0, result: { summary: null } });
     expect(stderr).toMatch(
-      /\nstopped at step \d+ of 1000000; go on with: dag train .* --json --init_from=resume\n$/,
+      /\nstopped at step \d+ of 1000000; go on with: npx dag train .* --json --init_from=resume\n$/,
     );
   });
 });
@@ -356,7 +409,8 @@ describe('where the system refuses', () => {
     mount('-o', 'size=1m');
     await half();
     const before = await checkpoints(join(root, 'disk/run'));
-    await fill(0);
+    // For the lock.
+    await fill(4096);
     // No checkpoint is due; the lines fill the page of the file that is there already.
     const { code, stderr } = await dag([...args, resume, '--maxSteps=1000', '--checkpoint.every=1000'], root)
       .ended;
@@ -377,9 +431,10 @@ describe('where the system refuses', () => {
   diskIt('a full disk at the beginning is told, and that nothing is saved', async () => {
     mount('-o', 'size=1m');
     await fill(0);
-    await refused(args, /^dag: metrics .*ENOSPC: .*; nothing of this run was saved yet: .*another --outDir/, [
-      'step 1/',
-    ]);
+    await refused(
+      args,
+      /^dag: .*run\.lock, .* cannot be written: ENOSPC: .*; nothing was changed: .*another --outDir/,
+    );
   });
 
   const readOnly = async (isOn: boolean): Promise<void> => {
@@ -399,11 +454,11 @@ describe('where the system refuses', () => {
     try {
       await refused(
         [...args, '--outDir=disk/new'],
-        /^dag: metrics disk\/new\/metrics\.jsonl: (EROFS|EACCES): .*; nothing of this run was saved yet: .*another --outDir/,
+        /^dag: disk\/new\/run\.lock, .* cannot be written: (EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
       );
       await refused(
         [...args, resume],
-        /^dag: metrics disk\/run\/metrics\.jsonl: (EROFS|EACCES): .*; step 6 is saved: .*--init_from=resume/,
+        /^dag: disk\/run\/run\.lock, .* cannot be written: (EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
       );
     } finally {
       await readOnly(false);
@@ -430,10 +485,8 @@ describe('a checkpoint that is not what is needed', () => {
       await refused([...args, `--init_from=${last}`, '--outDir=other'], named);
       expect(await checkpoints(join(root, 'run'))).toEqual(before);
       const { stderr } = await succeeds([...args, '--init_from=latest']);
-      expect(stderr).toContain('going on from run/checkpoints/step-00000007\nstep 8/9');
-      // A damaged manifest tells no time: its checkpoint is the last that is tried.
-      if (file !== 'manifest.json')
-        expect(stderr).toMatch(new RegExp(`^skipped: .*${last} is damaged: ${file}`));
+      expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
+      expect(stderr).toMatch(new RegExp(`^skipped: .*${last} is damaged: ${file}`));
       expect(await result(join(root, 'run'))).toEqual(expected);
     }
   });
@@ -513,21 +566,25 @@ describe.each(KINDS)('where a run begins: %s', (kind) => {
     expect({ ...(await result(join(root, 'run'))), state: null }).toEqual({ ...whole, state: null });
   });
 
-  it('is any checkpoint by its path, also for a run in a new folder that is killed at once and resumed', async () => {
+  it('with a path is a new run with its weights, also where it is killed at once and resumed', async () => {
     await succeeds(args);
     const before = await snapshot(join(root, 'whole'));
     const path = 'whole/checkpoints/step-00000006';
+    const begun = [...args, `--init_from=${path}`];
+    await succeeds([...begun, '--outDir=through']);
     await killedAtItsFirstStep(['--outDir=new', `--init_from=${path}`]);
-    expect((await last('new')).files).toEqual((await readCheckpoint(join(root, path))).files);
+    const from = await readCheckpoint(join(root, path));
+    expect(await last('new')).toMatchObject({ step: 0, best: null });
+    expect((await last('new')).files.get('model.safetensors')).toEqual(from.files.get('model.safetensors'));
     await succeeds([...args, '--outDir=new', '--init_from=resume']);
     const { files, step, state } = await last('new');
-    expect(files).toEqual((await last('whole')).files);
+    expect(files).toEqual((await last('through')).files);
     expect(step).toBe(12);
     // It tells where the run began, and its best is of its own evaluations.
     expect(state).toMatchObject({ config: { init_from: path, outDir: 'new' } });
     expect(await best('new')).toMatchObject({ best: expect.any(Number) });
     const { metrics } = await result(join(root, 'new'));
-    expect(metrics.map(({ step }) => step)).toEqual([7, 7, 8, 9, 10, 11, 12, 12]);
+    expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11, 12, 12]);
     expect(await snapshot(join(root, 'whole'))).toEqual(before);
   });
 });

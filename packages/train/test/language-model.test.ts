@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { scope } from '@dag/executor';
 import { formatValue } from '@dag/expr';
-import { DagGpt, decodeSafetensors, tokenizer } from '@dag/model';
+import { DagGpt, decodeSafetensors, tokenizer, type FileBytes } from '@dag/model';
 import { readCheckpoint } from '../src/checkpoint.js';
 import { LANGUAGE_LOSSES, parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
 import { languageLosses, languageTokens } from '../src/language/language-losses.js';
@@ -56,7 +56,7 @@ function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
   return parseConfig(overlay(base, input));
 }
 
-async function weights(config: TrainConfig): Promise<Uint8Array> {
+async function weights(config: TrainConfig): Promise<FileBytes> {
   const { checkpoint } = await trainLanguageModel(config);
   return (await readCheckpoint(checkpoint)).files.get('model.safetensors')!;
 }

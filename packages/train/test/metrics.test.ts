@@ -5,8 +5,11 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openMetrics, readMetrics } from '../src/metrics.js';
 
 let folder: string;
+let warnings: string[];
+const warn = (message: string): void => void warnings.push(message);
 let path: string;
 beforeEach(async () => {
+  warnings = [];
   folder = await mkdtemp(join(tmpdir(), 'dag-metrics-'));
   path = join(folder, 'run', 'metrics.jsonl');
 });
@@ -29,9 +32,9 @@ test('a run that resumes drops the lines after its checkpoint and goes on', asyn
   for (const step of [10, 20, 20, 30, 40]) first.append({ step, note: 'é' });
   first.close();
   const resumed = openMetrics(path);
-  resumed.truncateAfter(20);
+  resumed.truncateAfter(20, warn);
   resumed.append({ step: 30 });
-  resumed.truncateAfter(30);
+  resumed.truncateAfter(30, warn);
   resumed.close();
   expect(await steps()).toEqual([10, 20, 20, 30, 'end']);
 });
@@ -40,7 +43,7 @@ test.each(['{"step":2,"lo', '{"step":2}', '\0\0\0'])('a torn last line %p is dro
   const metrics = openMetrics(path);
   metrics.append({ step: 1 });
   await appendFile(path, torn);
-  metrics.truncateAfter(9);
+  metrics.truncateAfter(9, warn);
   metrics.append({ step: 2 });
   metrics.close();
   expect(await steps()).toEqual([1, 2, 'end']);
@@ -48,11 +51,39 @@ test.each(['{"step":2,"lo', '{"step":2}', '\0\0\0'])('a torn last line %p is dro
 
 test('a file that is new or whole is left as it is', async () => {
   const metrics = openMetrics(path);
-  metrics.truncateAfter(5);
+  metrics.truncateAfter(5, warn);
   metrics.append({ step: 1 });
-  metrics.truncateAfter(5);
+  metrics.truncateAfter(5, warn);
   metrics.close();
   expect(await steps()).toEqual([1, 'end']);
+});
+
+test('a damaged line in the middle stays, is told, and no other line is lost', async () => {
+  const metrics = openMetrics(path);
+  for (const step of [1, 2, 3, 4]) metrics.append({ step, note: 'é' });
+  metrics.close();
+  const whole = await readFile(path);
+  // A byte that is no UTF-8, in the name of the second line's step.
+  const damaged = Buffer.from(whole);
+  damaged[whole.indexOf('\n') + 3] = 0xff;
+  await writeFile(path, damaged);
+  const resumed = openMetrics(path);
+  resumed.truncateAfter(3, warn);
+  expect(await readFile(path)).toEqual(damaged.subarray(0, damaged.lastIndexOf('{')));
+  expect(warnings).toEqual([expect.stringMatching(/metrics .*: 1 damaged line is left as found/)]);
+  resumed.append({ step: 4, note: 'é' });
+  resumed.close();
+  expect(await readFile(path)).toEqual(damaged);
+});
+
+test('a line of a later step among earlier ones is dropped by itself', async () => {
+  const metrics = openMetrics(path);
+  for (const step of [10, 90, 20, 30]) metrics.append({ step });
+  metrics.truncateAfter(20, warn);
+  metrics.append({ step: 25 });
+  metrics.close();
+  expect(await steps()).toEqual([10, 20, 25, 'end']);
+  expect(warnings).toEqual([]);
 });
 
 test('what the system refuses is an error that names the file', async () => {

@@ -2,11 +2,12 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { PredictorModel } from '@dag/model';
+import { decodeSafetensors, PredictorModel, type FileBytes } from '@dag/model';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
 import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
+import { learningRate } from '../src/optimizer.js';
 import { loadModel, modelConfig, streamConfig, train } from '../src/predictor.js';
 import { checkpointConfig } from '../src/run.js';
 import { overlay } from './overlay.js';
@@ -46,8 +47,8 @@ function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
 
 interface Written {
   readonly step: number;
-  readonly model: Uint8Array;
-  readonly optimizer: Uint8Array;
+  readonly model: FileBytes;
+  readonly optimizer: FileBytes;
 }
 /** Trains, and gives what the last checkpoint holds. */
 async function trained(config: TrainConfig, signal?: AbortSignal): Promise<Written> {
@@ -245,13 +246,19 @@ describe('a run that was stopped', () => {
     expect(steps).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   });
 
-  it('has nothing to do where it had come to its end, and is evaluated', async () => {
-    const config = tiny('run', { maxSteps: 2 });
-    const before = await trained(config);
-    const { step, summary, checkpoint } = await train({ ...config, init_from: 'resume' });
-    expect([step, summary?.count]).toEqual([2, 4]);
-    expect(await contents(checkpoint)).toEqual(before);
-  });
+  it.each([2, 1])(
+    'has nothing to do where it has taken 2 of %d steps: says so, and is evaluated',
+    async (maxSteps) => {
+      const config = tiny('run', { maxSteps: 2 });
+      const before = await trained(config);
+      const lines: string[] = [];
+      onLine = (line) => void lines.push(line);
+      const { step, summary, checkpoint } = await train({ ...config, maxSteps, init_from: 'resume' });
+      expect(lines.at(-1)).toBe(`nothing to do: step 2 of ${maxSteps}\n`);
+      expect([step, summary?.count]).toEqual([2, 4]);
+      expect(await contents(checkpoint)).toEqual(before);
+    },
+  );
 });
 
 describe('where a run begins', () => {
@@ -311,14 +318,35 @@ describe('where a run begins', () => {
     expect(started[1]).toContain('step 5/12');
   });
 
-  it('is any checkpoint by its path, also for a run in another folder', async () => {
+  it('with a path is a new run: step 0, its weights, moments of zero, the whole schedule, the first examples', async () => {
     const config = tiny('run', { checkpoint: { every: 4 } });
-    const expected = await trained(config);
+    await train(config);
     const from = join(config.outDir, 'checkpoints', 'step-00000008');
-    const other = tiny('other', { init_from: from });
-    expect(await trained(other)).toEqual(expected);
-    const steps = (await metricsOf(other)).filter(({ heldOut }) => !heldOut).map(({ step }) => step);
-    expect(steps).toEqual([9, 10, 11, 12]);
+    const other = tiny('other', { init_from: from, maxSteps: 5, checkpoint: { keep: 9 } });
+    const started: string[] = [];
+    onLine = (line) => void started.push(line);
+    expect(await train(other)).toMatchObject({ step: 5 });
+    expect(started[0]).toBe(`beginning with the weights of ${from}\n`);
+    const first = await contents(join(other.outDir, 'checkpoints', 'step-00000000'));
+    expect([first.step, first.model]).toEqual([0, (await contents(from)).model]);
+    for (const { data } of decodeSafetensors(first.optimizer).tensors.values())
+      expect(data.some((moment) => moment !== 0)).toBe(false);
+    const lines = (await metricsOf(other)).filter(({ heldOut }) => !heldOut);
+    expect(lines.map(({ step, lr }) => [step, lr])).toEqual(
+      [1, 2, 3, 4, 5].map((step) => [step, learningRate(step, 5, other.optimizer)]),
+    );
+    const { state } = await readCheckpoint(join(other.outDir, 'checkpoints', 'step-00000005'));
+    expect(state).toMatchObject({ step: 5, batches: 5, config: { init_from: from } });
+  });
+
+  it('with a path is never the folder of that very run, which goes on by resume or best', async () => {
+    const config = tiny('run', { maxSteps: 2 });
+    const { checkpoint } = await train(config);
+    const before = await snapshot(config.outDir);
+    await expect(train({ ...config, init_from: checkpoint })).rejects.toMatchObject({
+      code: 'busy-directory',
+    });
+    expect(await snapshot(config.outDir)).toEqual(before);
   });
 
   it('is nowhere where there is no checkpoint to go on from', async () => {
@@ -339,6 +367,26 @@ describe('a run that cannot go on', () => {
       message: expect.stringMatching(/loss is NaN at step 2, .* a lower optimizer\.lr may help/),
     });
     expect(await readdir(join(config.outDir, 'checkpoints'))).toEqual(['step-00000001']);
+  });
+
+  it.each<[string, TrainConfigInput]>([
+    ['a step that is evaluated', { maxSteps: 1 }],
+    ['a checkpoint that is due', { checkpoint: { every: 1 } }],
+  ])('never saves weights that are not finite: %s', async (_, input) => {
+    const config = tiny('run', { optimizer: { lr: 1e39, warmupSteps: 0 }, ...input });
+    await expect(train(config)).rejects.toMatchObject({
+      code: 'bad-input',
+      message: expect.stringMatching(
+        /weight \S+ holds (NaN|-?Infinity) after step 1; this step is not saved/,
+      ),
+    });
+    expect(await readdir(config.outDir)).not.toContain('checkpoints');
+  });
+
+  it('never saves weights that are not finite: a signal', async () => {
+    const config = tiny('run', { optimizer: { lr: 1e39, warmupSteps: 0 } });
+    await expect(train(config, { signal: stopAt(1) })).rejects.toMatchObject({ code: 'bad-input' });
+    expect(await readdir(config.outDir)).not.toContain('checkpoints');
   });
 
   it('says before it begins that no expression fits', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { partsOf } from './format.js';
+import { safetensorsPieces } from './format.js';
 import { bad, headerEnd, LENGTH_BYTES, messageOf, parseHeader, type Entry } from './header.js';
 import { ARRAYS, type SafeTensor, type Safetensors } from './tensor.js';
 
@@ -14,12 +14,11 @@ export async function saveSafetensors(
   tensors: ReadonlyMap<string, SafeTensor>,
   metadata: Record<string, string> = {},
 ): Promise<void> {
-  const parts = partsOf(tensors, metadata);
   const beside = `${path}.${randomUUID()}.tmp`;
   try {
     const file = await open(beside, 'wx');
     try {
-      for (const part of parts) await writeAll(file, part);
+      for (const piece of safetensorsPieces(tensors, metadata)) await writeAll(file, piece);
       await file.sync();
     } finally {
       await file.close();

@@ -1,82 +1,122 @@
 import { ModelError } from '../error.js';
 import { headerBytes, headerEnd, LENGTH_BYTES, METADATA, parseHeader } from './header.js';
-import { ARRAYS, elementsOf, isSizes, type SafeTensor, type Safetensors } from './tensor.js';
+import {
+  ARRAYS,
+  elementsOf,
+  isSizes,
+  type FileBytes,
+  type SafeDtype,
+  type SafeTensor,
+  type Safetensors,
+} from './tensor.js';
 
 /**
  * The bytes of a safetensors file. The same tensors give the same bytes in whatever order they come: wide dtypes lie
  * first, then names in order, so that every tensor is aligned.
- * @throws ModelError `shape` where a shape does not fit its data, `bad-input` where data is not the dtype's array or
- *   a tensor is called `__metadata__`
+ * @throws ModelError `shape` where a shape does not fit its data, `bad-input` where data is not the dtype's array, a
+ *   tensor is called `__metadata__`, or the file is larger than one array can be: `safetensorsPieces` has no limit
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafeTensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array {
-  const parts = partsOf(tensors, metadata);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
+  return joined([...safetensorsPieces(tensors, metadata)]);
 }
 
 /**
  * The tensors of a safetensors file. They are views of `bytes` where those are aligned, and copies elsewhere.
+ * @param bytes the file; where it is larger than one array can be, its pieces in order
  * @throws ModelError `bad-file` for bytes that are not a whole, valid file, or that hold another dtype
  */
-export function decodeSafetensors(bytes: Uint8Array): Safetensors {
+export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';
-  const end = headerEnd(bytes.subarray(0, LENGTH_BYTES), bytes.length, source);
-  const { entries, metadata } = parseHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length - end, source);
+  const pieces = ArrayBuffer.isView(bytes) ? [bytes] : bytes;
+  const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const end = headerEnd(range(pieces, 0, Math.min(LENGTH_BYTES, size)), size, source);
+  const { entries, metadata } = parseHeader(range(pieces, LENGTH_BYTES, end), size - end, source);
   const tensors = new Map<string, SafeTensor>();
   for (const { name, dtype, shape, begin, count } of entries) {
     const { bytes: width, array } = ARRAYS[dtype];
-    const offset = bytes.byteOffset + end + begin;
+    const values = range(pieces, end + begin, end + begin + count * width);
     const data =
-      offset % width === 0
-        ? new array(bytes.buffer, offset, count)
-        : new array(Uint8Array.from(bytes.subarray(end + begin, end + begin + count * width)).buffer);
+      values.byteOffset % width === 0
+        ? new array(values.buffer, values.byteOffset, count)
+        : new array(Uint8Array.from(values).buffer);
     tensors.set(name, { dtype, shape, data });
   }
   return { tensors, metadata };
 }
 
-/** The file, piece by piece, so that saving needs no second copy of the tensors. */
-export function partsOf(
+/**
+ * The bytes of `encodeSafetensors`, of any size, one tensor after another. A tensor's `data` may be a getter: it is asked
+ * for once, when its turn has come.
+ * @throws ModelError as `encodeSafetensors`
+ */
+export function* safetensorsPieces(
   tensors: ReadonlyMap<string, SafeTensor>,
-  metadata: Record<string, string>,
-): Uint8Array[] {
+  metadata: Record<string, string> = {},
+): Generator<Uint8Array> {
   const sorted = [...tensors].sort(
     ([nameA, a], [nameB, b]) => ARRAYS[b.dtype].bytes - ARRAYS[a.dtype].bytes || (nameA < nameB ? -1 : 1),
   );
   // Joined by hand: an object would put names that look like integers first.
   const fields = Object.keys(metadata).length ? [`"${METADATA}":${JSON.stringify(metadata)}`] : [];
-  const parts: Uint8Array[] = [];
   let offset = 0;
-  for (const [name, tensor] of sorted) {
-    checkTensor(name, tensor);
-    const { dtype, shape, data } = tensor;
-    const data_offsets = [offset, offset + data.byteLength];
+  for (const [name, { dtype, shape }] of sorted) {
+    if (name === METADATA)
+      throw new ModelError('bad-input', `no tensor can be called "${METADATA}": the format keeps that name`);
+    if (!isSizes(shape))
+      throw new ModelError('shape', `tensor "${name}": shape [${String(shape)}] is no list of sizes`);
+    const data_offsets = [offset, (offset += elementsOf(shape) * ARRAYS[dtype].bytes)];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets })}`);
-    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    offset += data.byteLength;
   }
-  return [headerBytes(`{${fields.join(',')}}`), ...parts];
+  yield headerBytes(`{${fields.join(',')}}`);
+  for (const [name, { dtype, shape, data }] of sorted) {
+    checkData(name, dtype, shape, data);
+    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
 }
 
-function checkTensor(name: string, { dtype, shape, data }: SafeTensor): void {
-  if (name === METADATA) {
-    throw new ModelError('bad-input', `no tensor can be called "${METADATA}": the format keeps that name`);
+/** The pieces of a file as one array. @throws ModelError `bad-input` where that is larger than an array can be. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(size);
+  } catch (cause) {
+    throw new ModelError('bad-input', `${size} bytes do not fit into one array; take them in pieces`, {
+      cause,
+    });
   }
+  let offset = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, offset);
+    offset += piece.length;
+  }
+  return bytes;
+}
+
+/** Bytes `begin` … `end` of a file: a view where one piece holds them all, else a copy. */
+function range(pieces: readonly Uint8Array[], begin: number, end: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  for (const piece of pieces) {
+    const [from, to] = [begin - offset, end - offset];
+    if (from >= 0 && to <= piece.length) return piece.subarray(from, to);
+    if (to > 0 && from < piece.length) parts.push(piece.subarray(Math.max(from, 0), to));
+    offset += piece.length;
+  }
+  return joined(parts);
+}
+
+function checkData(name: string, dtype: SafeDtype, shape: readonly number[], data: SafeTensor['data']): void {
   const expected = ARRAYS[dtype].array.name;
   // Not instanceof: arrays from another realm (a worker's, a test runner's) are as good.
   const given = data[Symbol.toStringTag];
   if (given !== expected) {
     throw new ModelError('bad-input', `tensor "${name}": ${dtype} needs a ${expected}, not a ${given}`);
   }
-  if (!isSizes(shape) || elementsOf(shape) !== data.length) {
+  if (elementsOf(shape) !== data.length) {
     const problem = `shape [${shape.join(', ')}] does not fit its ${data.length} elements`;
     throw new ModelError('shape', `tensor "${name}": ${problem}`);
   }

@@ -23,6 +23,9 @@ export interface Safetensors {
   readonly metadata: Record<string, string>;
 }
 
+/** A file in memory: its bytes or, where they are more than one array can hold, pieces of them in order. */
+export type FileBytes = Uint8Array | readonly Uint8Array[];
+
 type DataConstructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => SafeTensor['data'];
 
 export const ARRAYS: Record<SafeDtype, { readonly bytes: number; readonly array: DataConstructor }> = {

@@ -1,6 +1,8 @@
+import { constants } from 'node:os';
+import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
 import { describeConfig } from '../config.js';
-import { loadConfig } from '../config-file.js';
+import { defaultConfig, loadConfig } from '../config-file.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
 import { trainLanguageModel } from '../language/language-model.js';
@@ -19,7 +21,10 @@ export function trainCommand(): Command {
     )
     .option('--json', 'print the result as one line of JSON')
     .usage('[config] [--key=value …]')
-    .addHelpText('after', `\nKeys, with their defaults in brackets:\n${describeConfig()}\n`)
+    .addHelpText(
+      'after',
+      `\nKeys, in brackets their values where no configuration is named:\n${describeConfig(defaultConfig())}\n`,
+    )
     .allowUnknownOption()
     .allowExcessArguments()
     .action((_config: string | undefined, { json }: { json?: boolean }, command: Command) =>
@@ -33,6 +38,7 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
   const { path, overrides } = readArguments(words);
   const config = await shareValue(() => loadConfig(path, overrides), communicator);
   const resume = resumeCommand([...words, ...(json ? ['--json'] : [])], communicator.size);
+  const told: NodeJS.Signals[] = [];
   const callOff =
     isFirst && communicator.size > 1
       ? leaveLastWords(`dag: the run was ended; from its last checkpoint it goes on with: ${resume}`)
@@ -40,6 +46,7 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
   try {
     const start = config.kind === 'language' ? trainLanguageModel : train;
     const signal = stopOnSignals((name) => {
+      told.push(name);
       if (!isFirst || communicator.size === 1) return;
       // Where a rank has died the step has no end, and the launcher that sent the signal ends this process soon.
       console.error(
@@ -56,6 +63,17 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
     if (summary) console.log(formatSummary(summary));
     console.log(`checkpoint: ${checkpoint}`);
     if (!summary) console.log(stopped);
+  } catch (error) {
+    const [name] = told;
+    // While weights arrive, or the folder of another host's run is waited for, there is no step to finish and nothing to save.
+    if (
+      name === undefined ||
+      communicator.size > 1 ||
+      !(error instanceof Error && error.name === 'AbortError')
+    )
+      throw error;
+    console.error(`dag: stopped by ${name} before the first step; nothing was changed`);
+    process.exitCode = 128 + constants.signals[name];
   } finally {
     callOff();
   }
@@ -80,24 +98,35 @@ function readArguments(words: readonly string[]): {
   return { path: paths[0], overrides };
 }
 
-/** Aborted by the first SIGINT or SIGTERM, which is told of; a second one ends the process at once. */
-function stopOnSignals(tell: (name: string) => void): AbortSignal {
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP, which is told of; a second one ends the process at once. */
+function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {
   const controller = new AbortController();
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  const stop = (name: string): void => {
-    tell(name);
-    controller.abort();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const stop = (name: NodeJS.Signals): void => {
+    if (!controller.signal.aborted) {
+      tell(name);
+      return controller.abort();
+    }
+    // Not left to the system, which delivered it to this process when both came in the midst of a step.
     for (const signal of signals) process.off(signal, stop);
+    process.kill(process.pid, name);
   };
   for (const signal of signals) process.on(signal, stop);
   return controller.signal;
 }
 
-/** The same words, as a shell takes them, but for where the run begins. */
+/** The same command, as a shell takes it from this folder, but for where the run begins. */
 function resumeCommand(words: readonly string[], ranks: number): string {
   const kept = words.filter((word) => !/^--init[-_]?from=/i.test(word));
   const launcher = ranks > 1 ? ['mpirun', '-np', ranks] : [];
-  return [...launcher, 'dag train', ...kept.map(quoted), '--init_from=resume'].join(' ');
+  return [...launcher, ...program(), 'train', ...kept.map(quoted), '--init_from=resume'].join(' ');
+}
+
+/** By which this command can be called again: its name where a shell finds that, else npx, which finds it in this folder. */
+function program(): string[] {
+  const [, script = ''] = process.argv;
+  const isOnPath = basename(script) === 'dag' && basename(dirname(script)) !== '.bin';
+  return isOnPath ? ['dag'] : ['npx', 'dag'];
 }
 
 const quoted = (word: string): string =>

@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { noGrad, scope } from '@dag/executor';
 import { DagGpt, isGpt2Name, loadGpt2, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoint.js';
 import type { TrainConfig } from '../config.js';
-import { summarize, type Summary } from '../evaluate.js';
+import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { learnFrom } from '../losses.js';
 import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
-import { requireKind } from '../run.js';
+import { requireKind, requireSameModel } from '../run.js';
 import { runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
 import { answerPrompts } from './answer-prompts.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
@@ -79,7 +80,11 @@ class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, Langua
   }
 
   async evaluate() {
-    const summary = evaluateLanguageModel(this.model, this.config);
+    const parts = evaluation(this.model, this.config);
+    let part = parts.next();
+    // Signals come in between.
+    for (; !part.done; part = parts.next()) await setImmediate();
+    const summary = part.value;
     const { textLoss, count, exact, plan, byOperations } = summary;
     const lines = [
       ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
@@ -153,19 +158,35 @@ async function modelOfGpt2(config: TrainConfig, signal: AbortSignal | undefined)
 /** The language model in a checkpoint. */
 export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
   requireKind(checkpoint, 'language');
-  return DagGpt.load(fileOf(checkpoint, 'model.safetensors'));
+  const model = DagGpt.load(fileOf(checkpoint, 'model.safetensors'));
+  requireSameModel(checkpoint, model.config);
+  return model;
 }
 
 /** What a model makes of the configuration's held-out text and expressions. */
 export function evaluateLanguageModel(model: DagGpt, config: TrainConfig): LanguageSummary {
-  const stream = languageStreamConfig(config);
-  const { examples, seed } = config.evaluation;
-  const prompts = stream.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
-  return { ...summarize([...answerPrompts(model, prompts)]), textLoss: heldOutTextLoss(model, config) };
+  return ended(evaluation(model, config));
 }
 
 /** Mean −ln p of the next token of held-out text; null where the configuration names none. */
 export function heldOutTextLoss(model: DagGpt, config: TrainConfig): number | null {
+  return ended(textLoss(model, config));
+}
+
+/** `evaluateLanguageModel` prompt by prompt and batch by batch. */
+function* evaluation(model: DagGpt, config: TrainConfig): Generator<void, LanguageSummary> {
+  const stream = languageStreamConfig(config);
+  const { examples, seed } = config.evaluation;
+  const prompts = stream.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
+  const answers: Answer[] = [];
+  for (const answer of answerPrompts(model, prompts)) {
+    answers.push(answer);
+    yield;
+  }
+  return { ...summarize(answers), textLoss: yield* textLoss(model, config) };
+}
+
+function* textLoss(model: DagGpt, config: TrainConfig): Generator<void, number | null> {
   const { seed, batches } = config.evaluation;
   const stream = { ...languageStreamConfig(config), seed, arithmetic: 0 };
   if (stream.text === null) return null;
@@ -173,6 +194,13 @@ export function heldOutTextLoss(model: DagGpt, config: TrainConfig): number | nu
   for (let i = 0; i < batches; i++) {
     const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
     sum += scope(() => noGrad(() => model.textLoss(model.forward(tokens, shape).hidden, targets).item()));
+    yield;
   }
   return sum / batches;
+}
+
+function ended<T>(parts: Generator<void, T>): T {
+  let part = parts.next();
+  while (!part.done) part = parts.next();
+  return part.value;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism, cpus } from 'node:os';
 import { backendInfo, setNumThreads } from '@dag/executor';
-import type { Parameters } from '@dag/model';
+import type { FileBytes, Parameters } from '@dag/model';
 import type { Checkpoint } from '../checkpoint.js';
 import { TrainError } from '../error.js';
 import type { Communicator } from './communicator.js';
@@ -19,33 +19,49 @@ export async function shareCheckpoint(
   communicator: Communicator,
 ): Promise<Checkpoint | null> {
   if (communicator.size === 1) return checkpoint;
-  const header = checkpoint && { ...checkpoint, files: [...checkpoint.files.keys()] };
-  const shared = await shareValue(() => header, communicator);
+  const pieces = new Map(
+    [...(checkpoint?.files ?? [])].map(([name, bytes]) => [
+      name,
+      ArrayBuffer.isView(bytes) ? [bytes] : bytes,
+    ]),
+  );
+  const counts = [...pieces].map(([name, { length }]) => ({ name, length }));
+  const shared = await shareValue(() => checkpoint && { ...checkpoint, files: counts }, communicator);
   if (!shared) return null;
-  const files = new Map<string, Uint8Array>();
-  for (const name of shared.files)
-    files.set(name, await communicator.broadcast(checkpoint?.files.get(name) ?? new Uint8Array()));
+  const files = new Map<string, FileBytes>();
+  for (const { name, length } of shared.files) {
+    const received: Uint8Array[] = [];
+    for (let i = 0; i < length; i++)
+      received.push(await communicator.broadcast(pieces.get(name)?.[i] ?? new Uint8Array()));
+    files.set(name, length === 1 ? received[0]! : received);
+  }
   return { ...shared, files };
 }
 
 /**
  * Checks that all ranks have the same weights, to the bit.
- * @throws {TrainError} `mpi` on each rank that has others than rank 0.
+ * @throws {TrainError} `mpi` on every rank where one has others than rank 0.
  */
 export async function checkSameWeights(
   parameters: Parameters,
   step: number,
   communicator: Communicator,
 ): Promise<void> {
-  if (communicator.size === 1) return;
+  const { rank, size } = communicator;
+  if (size === 1) return;
   const hash = createHash('sha256');
   for (const p of parameters.values()) hash.update(p.dataSync());
   const own = hash.digest();
-  if (own.equals(await communicator.broadcast(own))) return;
+  const differs = new Float64Array(size);
+  differs[rank] = own.equals(await communicator.broadcast(own)) ? 0 : 1;
+  // Rank 0 learns of it too: it would save the step.
+  await communicator.sumInPlace(differs);
+  const others = [...differs.keys()].filter((rank) => differs[rank] !== 0);
+  if (others.length === 0) return;
   throw new TrainError(
     'mpi',
-    `rank ${communicator.rank} has other weights than rank 0 after step ${step}; processors of different kinds round ` +
-      'differently, unless DAG_CPU_VARIANT is one that all have, as baseline',
+    `rank ${others.join(', ')} has other weights than rank 0 after step ${step}, which is not saved; processors of ` +
+      'different kinds round differently, unless DAG_CPU_VARIANT is one that all have, as baseline',
   );
 }
 
