@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoint.js';
 import { pretrainedCheckpoint } from '../pretrained.js';
 import { loadModel } from '../predictor.js';
+import { warn } from './streams.js';
 
 export const CHECKPOINT_OPTION = [
   '--checkpoint <dir>',
@@ -24,7 +25,7 @@ export const runtimeOption = (): Option =>
 export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
   if (path === undefined) return pretrainedCheckpoint();
   const folder = path === 'latest' ? await newestRun() : path;
-  return resolveCheckpoint(folder, (message) => console.error(`dag: ${message}`));
+  return resolveCheckpoint(folder, warn);
 }
 
 /** The model of a checkpoint, on what is to run it. */
