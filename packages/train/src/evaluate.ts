@@ -81,6 +81,8 @@ export interface Summary extends Score {
 const TOLERANCE = 1e-6;
 const BATCH = 64;
 const UNREADABLE = '0';
+/** No model reads longer texts, and to encode one may take minutes: the time grows with the square of a run of signs. */
+const MOST_CHARACTERS = 10_000;
 
 /** Asks the model every question; each text is read as a whole. */
 export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
@@ -89,7 +91,7 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
     await setImmediate();
     const some = questions.slice(from, from + BATCH);
     // A text that is too long for the model is read as nothing, which is wrong.
-    const read = some.map(({ text }) => model.reads(text));
+    const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
     const predicted = await model.predictPlans(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
     const { plans, values } =
       'plans' in predicted ? predicted : { plans: predicted, values: execute(predicted) };

@@ -19,7 +19,8 @@ export async function readText(path: string): Promise<string> {
 }
 
 export function unreadable(path: string, error: unknown): TrainError {
-  const reason = (error as Error).message.replace(/, \w+( '.*)?$/s, '');
+  const { code, message } = error as NodeJS.ErrnoException;
+  const reason = code === 'EISDIR' ? 'it is a folder' : message.replace(/, \w+( '.*)?$/s, '');
   return new TrainError('io', `${path} cannot be read: ${reason}`, { cause: error });
 }
 

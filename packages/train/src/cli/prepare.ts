@@ -23,7 +23,7 @@ export function prepareCommand(): Command {
     )
     .option('--val <share>', 'share of the text, its end, that is held out in val.bin', shareOf, 0.1)
     .option('--force', 'replace token files that the folder has')
-    .option('--json', 'print { out, tokenizer, vocabSize, tokens, unknown, files } as one line of JSON')
+    .option('--json', 'print { out, tokenizer, vocabSize, tokens, sha256, unknown, files } as JSON')
     .action(async (inputs: string[], { out, tokenizer, val, force = false, json }: Options) => {
       const bar = countBar((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
       const prepared = await prepareText({
