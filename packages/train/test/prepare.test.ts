@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   mkdirSync,
@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { tokenizer } from '@dag/model';
@@ -105,7 +106,7 @@ describe('preparing text', () => {
 
   it('refuses pipes and devices, which it would wait for or take for empty', async () => {
     const path = textFolder({ 'a.txt': 'some text of four words and more' });
-    execFileSync('mkfifo', [join(path, 'b.txt')]);
+    await promisify(execFile)('mkfifo', [join(path, 'b.txt')]);
     for (const input of [path, join(path, 'b.txt'), '/dev/zero'])
       await expect(prepare([input])).rejects.toThrow(fails('bad-input', /is a pipe or a device; a file is/));
   });

@@ -18,6 +18,8 @@ export function countBar(show: (amount: number) => string, { quiet = false } = {
     barCompleteChar: '━',
     barIncompleteChar: '─',
     clearOnComplete: true,
+    // Else a terminal would not wrap lines any more once a signal has ended the command.
+    linewrap: true,
     format: '{bar} {percentage}%  {shown}  eta {eta_formatted}',
   });
   let of: number | null = null;
