@@ -3,6 +3,7 @@ import { execute } from '@dag/executor';
 import { isQuestion, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
+import { setImmediate } from 'node:timers/promises';
 import type { Question } from './questions.js';
 
 /** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
@@ -81,15 +82,18 @@ export interface Summary extends Score {
 const TOLERANCE = 1e-6;
 const BATCH = 64;
 const UNREADABLE = '0';
+/** No model reads longer texts, and to encode one may take minutes: the time grows with the square of a run of signs. */
+const MOST_CHARACTERS = 10_000;
 
 /** Asks the model every question; each text is read as a whole. */
 export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
   for (let from = 0; from < questions.length; from += BATCH) {
-    // Signals come in between: a second one ends a training also while it is evaluated.
+    // A closed output and signals are noticed only between two turns of the event loop: a second signal ends a training also
+    // while it is evaluated.
     await setImmediate();
     const some = questions.slice(from, from + BATCH);
     // A text that is too long for the model is read as nothing, which is wrong.
-    const read = some.map(({ text }) => model.reads(text));
+    const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
     const predicted = await model.predictPlans(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
     const { plans, values } =
       'plans' in predicted ? predicted : { plans: predicted, values: execute(predicted) };
@@ -189,10 +193,11 @@ const DIGIT_WORD = '(?:zero|one|two|three|four|five|six|seven|eight|nine)';
 const SPOKEN = new RegExp(`${DIGIT_WORD}(?:\\s+(?:point|${DIGIT_WORD}))*`, 'gi');
 
 function mostDigits(text: string): number {
-  const numbers = [...(text.match(/[\d.]+/g) ?? []).map((literal) => literal.replace('.', '').length)];
-  for (const spoken of text.match(SPOKEN) ?? [])
-    numbers.push(spoken.split(/\s+/).filter((word) => word.toLowerCase() !== 'point').length);
-  return Math.max(0, ...numbers);
+  let most = 0;
+  for (const [literal] of text.matchAll(/[\d.]+/g)) most = Math.max(most, literal.replace('.', '').length);
+  for (const [spoken] of text.matchAll(SPOKEN))
+    most = Math.max(most, spoken.split(/\s+/).filter((word) => word.toLowerCase() !== 'point').length);
+  return most;
 }
 
 function nestingOf(text: string): number {

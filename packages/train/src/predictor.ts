@@ -117,7 +117,7 @@ export async function train(
   config: TrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<PredictorModel, Summary>> {
-  // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
+  // What cannot be streamed is refused before anything is written.
   for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
   const task = (checkpoint: Checkpoint | null): PredictorTask =>
     new PredictorTask(

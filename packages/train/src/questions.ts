@@ -58,20 +58,33 @@ function drawQuestions(
  * expression without variables.
  */
 export function question(line: string): Question {
-  const [text = '', given] = line.split('\t');
+  const [text = '', given, ...more] = line.split('\t');
+  if (more.length > 0)
+    throw new TrainError(
+      'bad-input',
+      `${shown(line)} has more than one tab; a text, a tab and its value are expected`,
+    );
   const expr = readExpression(text);
   if (given !== undefined) {
+    if (text.trim() === '') throw new TrainError('bad-input', 'the text before the tab is empty');
     const expected = given.trim() === '' ? Number.NaN : Number(given);
     if (Number.isNaN(expected) && given.trim() !== 'NaN')
-      throw new TrainError('bad-input', `the expected value '${given}' of '${text}' is no number`);
+      throw new TrainError('bad-input', `the expected value ${shown(given)} of ${shown(text)} is no number`);
     return { text, expected, expr };
   }
   if (!expr)
     throw new TrainError(
       'bad-input',
-      `'${text}' is no expression without variables; a text of another kind needs a tab and its expected value`,
+      `${shown(text)} is no expression without variables; a text of another kind needs a tab and its expected value`,
     );
   return { text, expected: evaluate(expr), expr };
+}
+
+const LONGEST_SHOWN = 60;
+
+/** A text as messages show it: its beginning, where it is long. */
+function shown(text: string): string {
+  return text.length <= LONGEST_SHOWN ? `'${text}'` : `'${text.slice(0, LONGEST_SHOWN)}…'`;
 }
 
 function readExpression(text: string): Expr | null {

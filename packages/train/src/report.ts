@@ -26,7 +26,7 @@ const HEADER = ['', 'texts', 'value', '(95 %)', 'exact', 'plan', 'V_mag', 'V_sig
 
 function table(lines: readonly [string, Score][]): string {
   const cells = [HEADER, ...lines.map(([name, score]) => [name, ...cellsOf(score)])];
-  const widths = HEADER.map((_, c) => Math.max(...cells.map((row) => row[c]!.length)));
+  const widths = HEADER.map((_, c) => cells.reduce((most, row) => Math.max(most, row[c]!.length), 0));
   return cells
     .map((row) =>
       row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join(' '),

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -337,6 +337,8 @@ describe('dag predict', () => {
     [['--json', '-(2 + 3)']],
     [['--json', '-2']],
     [['--json', '--', '-2 + 3']],
+    [['-two plus three', '--json']],
+    [['--json', '-two']],
   ])('reads a text that begins with a minus: %p', async (args) => {
     const line = await succeeds(['predict', '--checkpoint=latest', ...args]);
     expect(predicted.parse(JSON.parse(line)).text).toBe(args.find((arg) => /^-[^-]/.test(arg)));
@@ -427,9 +429,10 @@ describe('dag report', () => {
   });
 
   it('refuses a folder that is no run', async () => {
-    await fails(['report', 'nowhere'], /nowhere has no metrics\.jsonl; the folder of a run is expected/);
+    await fails(['report', 'nowhere'], /nowhere does not exist/);
     const empty = join(folder, 'nothing');
     await mkdir(empty);
+    await fails(['report', empty], /nothing has no metrics\.jsonl; the folder of a run is expected/);
     await writeFile(join(empty, 'metrics.jsonl'), '{"st');
     await fails(['report', empty], /metrics\.jsonl has no sound line yet/);
     await writeFile(join(empty, 'metrics.jsonl'), '{"step":1,"loss":2}\n');
@@ -473,10 +476,14 @@ describe('dag prepare', () => {
     );
     const again = ['prepare', texts, '--out', join(texts, 'data'), '--tokenizer=char', '--val=0.5'];
     await fails(again, /data\/train\.bin is there already/);
-    const { files, ...rest } = z
-      .looseObject({ files: z.array(z.object({ path: z.string(), bytes: z.number() })) })
+    const { files, sha256, ...rest } = z
+      .looseObject({
+        sha256: z.strictObject({ train: z.string().length(64), val: z.string().length(64) }),
+        files: z.array(z.object({ path: z.string(), bytes: z.number() })),
+      })
       .parse(JSON.parse(await succeeds([...again, '--force', '--json'])));
     expect(files).toEqual([{ path: join(texts, 'a.txt'), bytes: 24 }]);
+    expect(sha256.train).not.toBe(sha256.val);
     expect(rest).toEqual({
       ...{ out: join(texts, 'data'), tokenizer: 'char', vocabSize: 100 },
       ...{ tokens: { train: 12, val: 13 }, unknown: 0 },
@@ -497,10 +504,78 @@ describe('dag prepare', () => {
 describe('dag', () => {
   it('knows no other command', async () => {
     await fails(['trian'], /unknown command 'trian'/);
-    await fails(['eval', '--jsn'], /unknown option '--jsn'/);
-    await fails(['predict', '2 + 3', '--jsn'], /too many arguments|unknown option '--jsn'/);
-    await fails(['predict', '--jsn'], /unknown option '--jsn'/);
-    await fails(['predict', '--jsn', '2 + 3'], /too many arguments|unknown option '--jsn'/);
     await fails(['predict'], /missing required argument 'text'/);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['an option with a letter wrong', ['eval', '--jsn'], /unknown option '--jsn'; did you mean --json\?/],
+    ['one behind a text', ['predict', '2 + 3', '--josn'], /option '--josn'; did you mean --json\?/],
+    ['one before it', ['predict', '--josn', '2 + 3'], /option '--josn'; did you mean --json\?/],
+    ['one with a dash too few', ['predict', '2 + 3', '-json'], /option '-json'; did you mean --json\?/],
+    ['one of generate', ['generate', '-5 + 3 = ', '--topk=3'], /option '--topk=3'; did you mean --top-k\?/],
+    ['one of train', ['train', '--josn'], /option '--josn'; did you mean --json\?/],
+    [
+      'one unlike any',
+      ['predict', '--five'],
+      /option '--five'; a text that begins like one stands behind --/,
+    ],
+    ['an option without its value', ['predict', '1', '--checkpoint'], /'--checkpoint <dir>' has no value/],
+    ['an option in the place of a value', ['predict', '1', '--checkpoint', '--json'], /has no value/],
+    ['an empty value', ['predict', '1', '--checkpoint='], /'--checkpoint <dir>' has no value/],
+    ['a value of one without', ['predict', '1', '--json=1'], /'--json' takes no value, given '--json=1'/],
+    ['a value of one without of train', ['train', '--json=1'], /'--json' takes no value, given '--json=1'/],
+    [
+      'a text without quotes',
+      ['predict', '2', '+', '3'],
+      /given '2', '\+', '3'; a text with blanks takes quotes/,
+    ],
+    ['an argument where none is', ['eval', 'runs'], /no argument is expected, given 'runs'/],
+    ['a file as checkpoint', ['predict', '1', '--checkpoint', DAG], /dag\.js is a file; the folder of/],
+  ])('refuses %s', async (_, args, message) => {
+    await fails(args, message);
+  });
+
+  it('shows control characters of texts and paths instead of having a terminal obey them', async () => {
+    const file = join(folder, 'red\x1b[31m.txt');
+    await writeFile(file, '1 + \u202e\x9b2J\n');
+    const { stderr } = await dag(['eval', '--checkpoint', run, '--expressions', file]);
+    expect(stderr).toMatch(/red\\u001b\[31m\.txt, line 1: '1 \+ \\u202e\\u009b2J'/);
+    await writeFile(file, '\x1b[31mred\t5\n');
+    expect(await succeeds(['eval', '--checkpoint', run, '--expressions', file])).toContain(
+      '\n  \\u001b[31mred = 5\n',
+    );
+    expect((await dag(['predict', '1', '--\x1b'])).stderr).not.toContain('\x1b');
+  });
+
+  const inShell = (command: string): Promise<Outcome> =>
+    new Promise((resolve) => {
+      const env = { ...process.env, DAG: `${process.execPath} ${DAG}`, RUN: run };
+      execFile('bash', ['-c', command], { cwd: folder, env }, (error, stdout, stderr) =>
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+      );
+    });
+
+  it('fails with a message where its output cannot be written', async () => {
+    for (const words of ['predict 1+1', 'eval', 'eval --json', 'export model.onnx'])
+      expect(await inShell(`$DAG ${words} --checkpoint $RUN > /dev/full`)).toEqual({
+        ...{ code: 1, stdout: '' },
+        stderr: 'dag: the output cannot be written: ENOSPC: no space left on device, write\n',
+      });
+  });
+
+  it('ends with the code of SIGPIPE, without a word, where its reader has seen enough', async () => {
+    expect(
+      await inShell('$DAG eval --json --checkpoint $RUN | head -1; exit ${PIPESTATUS[0]}'),
+    ).toMatchObject({
+      ...{ code: 141, stderr: '' },
+      stdout: expect.stringMatching(/^\{.*\}\n$/),
+    });
+  });
+
+  it('does the same where stderr cannot be written', async () => {
+    for (const stderr of ['2> /dev/full', '2>&-', '2> >(true)']) {
+      expect(await inShell(`$DAG predict 2 --checkpoint $RUN ${stderr}`)).toMatchObject({ code: 0 });
+      expect(await inShell(`$DAG predict 2 --checkpoint nowhere ${stderr}`)).toMatchObject({ code: 1 });
+    }
   });
 });

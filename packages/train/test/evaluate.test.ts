@@ -31,6 +31,15 @@ class Scripted extends PredictorModel {
 const ask = (lines: readonly string[], script: Readonly<Record<string, string>> = {}): Promise<Answer[]> =>
   answerAll(new Scripted(script), lines.map(question));
 
+it('a text that no model can be long enough for is not even encoded: it is wrong', async () => {
+  const model = new Scripted({});
+  model.reads = () => {
+    throw new Error('encoded');
+  };
+  const questions = [{ text: '('.repeat(20_000), expected: 1, expr: null }];
+  expect(await answerAll(model, questions)).toMatchObject([{ ok: false, value: Number.NaN, expression: '' }]);
+});
+
 describe('a question', () => {
   it.each<[line: string, text: string, expected: number]>([
     ['2.5 * 3 + 1', '2.5 * 3 + 1', 8.5],
@@ -63,6 +72,9 @@ describe('a question', () => {
     ['x + 1', /'x \+ 1' is no expression without variables.* needs a tab and its expected value/],
     ['2 + 3\tfive', /the expected value 'five' of '2 \+ 3' is no number/],
     ['2 + 3\t', /the expected value '' of '2 \+ 3' is no number/],
+    ['\t5', /the text before the tab is empty/],
+    ['2 + 3\t5\t6', /'2 \+ 3\t5\t6' has more than one tab/],
+    [`2${'+'.repeat(100_000)}`, /^'2\+{59}…' is no expression/],
   ])('is refused on the line %j', (line, message) => {
     expect(() => question(line)).toThrow(
       expect.objectContaining({ code: 'bad-input', message: expect.stringMatching(message) }),

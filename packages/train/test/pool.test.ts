@@ -1,8 +1,12 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { Prefetcher } from '../src/data/pool.js';
+import { TrainError } from '../src/error.js';
 
 const worker = new URL('fixtures/item-worker.mjs', import.meta.url);
 const open: Prefetcher<Float64Array>[] = [];
@@ -55,6 +59,24 @@ test('an error of a worker rejects the call for its item, and the next ones go o
   await items.next();
   await expect(items.next()).rejects.toThrow('item 2 cannot be made');
   expect((await items.next())[0]).toBe(3);
+});
+
+test('an error of this project keeps its class and code on the way from a worker', async () => {
+  const text = await mkdtemp(join(tmpdir(), 'dag-pool-'));
+  await writeFile(join(text, 'train.bin'), Uint8Array.of(1, 0, 2, 0, 100, 0, 3, 0));
+  const config = {
+    ...{ seed: 3, tokenizer: 'char', blockSize: 3, batchSize: 1, text, arithmetic: 0 },
+    ...{ depth: 2, digits: 2, numbers: 2, maxDigits: 1, maxDecimals: 0 },
+    ...{ style: 'compact', negatedGroups: 0, wholeNumbers: 1 },
+  };
+  const items = prefetcher(config, { from: new URL('../dist/language/worker.js', import.meta.url) });
+  const error: unknown = await items.next().catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(TrainError);
+  expect(error).toMatchObject({
+    ...{ name: 'TrainError', code: 'bad-input' },
+    message: `${join(text, 'train.bin')} has the id 100 at token 2; ids of this tokenizer are below 100`,
+  });
+  await rm(text, { recursive: true });
 });
 
 test('a worker that dies rejects the call for its item', async () => {

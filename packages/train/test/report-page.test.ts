@@ -37,6 +37,30 @@ describe('the charts of a run', () => {
     expect(loss[0]!.note).toContain('median of 5 logged steps');
   });
 
+  it('draw some of very many logged steps, the last among them', () => {
+    const many = Array.from({ length: 130_000 }, (_, i) => ({ step: i + 1, loss: 1 / (i + 1) }));
+    const [chart] = chartsOf(many, 32).loss;
+    expect(chart!.steps).toHaveLength(5000);
+    expect(chart!.steps.slice(-2)).toEqual([129_974, 130_000]);
+    expect(tilesOf(many, { maxSteps: 130_000, textsPerStep: 32, parameters: null })[0]).toMatchObject({
+      value: '130,000',
+    });
+  });
+
+  it('have gaps where lines lack a number or hold another kind of value', () => {
+    const strange = [
+      { step: 1, loss: null, lr: 'fast' },
+      { step: 2 },
+      { step: 3, loss: 2, stepMs: 0, heldOut: null },
+      { step: 4, loss: 3, stepMs: 0 },
+      { step: 5, heldOut: { value: null, byOperations: 'none' } },
+    ];
+    expect(chartsOf(strange, 32).loss[0]!.series[0]!.values).toEqual([null, null, 3]);
+    expect(
+      tilesOf(strange, { maxSteps: 5, textsPerStep: 32, parameters: null }).map(({ name }) => name),
+    ).toEqual(expect.arrayContaining(['Steps', 'Training loss']));
+  });
+
   it('have held-out accuracy with its confidence, in all and by number of operations', () => {
     const [all, by] = heldOut;
     expect(all!.steps).toEqual([40, 80, 120]);

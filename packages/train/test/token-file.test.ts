@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { openTokens } from '../src/language/text-folder.js';
+import { openTokens, verifyTokens } from '../src/language/text-folder.js';
 import { TokenFile } from '../src/language/token-file.js';
 
 let folder: string;
@@ -107,5 +108,55 @@ describe('a folder of prepared text', () => {
     expect(() => openTokens(prepared('bad', { 'meta.json': '{}' }), 'train', 'char')).toThrow(
       fails('bad-input', /meta\.json is not what dag prepare writes/),
     );
+  });
+
+  describe('with what dag prepare wrote of it', () => {
+    const bytesOf = (ids: readonly number[]): Uint8Array => new Uint8Array(Uint16Array.from(ids).buffer);
+    const sha256 = (ids: readonly number[]): string =>
+      createHash('sha256').update(bytesOf(ids)).digest('hex');
+    /** A folder prepared with the first two, in which stand the last two. */
+    const folderOf = (
+      train: number[],
+      val: number[],
+      standing: { train: number[]; val: number[] },
+    ): string => {
+      const meta = {
+        tokenizer: 'char',
+        tokens: { train: train.length, val: val.length },
+        sha256: { train: sha256(train), val: sha256(val) },
+      };
+      const path = prepared('meta', { 'meta.json': `\uFEFF${JSON.stringify(meta)}` });
+      writeFileSync(join(path, 'train.bin'), bytesOf(standing.train));
+      writeFileSync(join(path, 'val.bin'), bytesOf(standing.val));
+      return path;
+    };
+    const [train, val] = [
+      [1, 2, 3, 4],
+      [5, 6],
+    ];
+
+    it('is taken as it was written', () => {
+      const path = folderOf(train, val, { train, val });
+      verifyTokens(path, 'char');
+      expect([...openTokens(path, 'held-out', 'char').read(0, 2)]).toEqual(val);
+    });
+
+    it('is refused where a file was cut, however often it is asked for', () => {
+      const path = folderOf(train, val, { train: [1, 2], val });
+      for (let i = 0; i < 2; i++)
+        expect(() => openTokens(path, 'train', 'char')).toThrow(
+          fails('bad-input', /train\.bin has 2 tokens, meta\.json says 4: it was cut, replaced or renamed/),
+        );
+    });
+
+    it('is refused where its files were swapped', () => {
+      const path = folderOf(train, val, { train: val, val: train });
+      expect(() => openTokens(path, 'held-out', 'char')).toThrow(fails('bad-input', /val\.bin has 4 tokens/));
+    });
+
+    it('is refused where a file of the same size is another', () => {
+      const path = folderOf(train, val, { train: [1, 2, 3, 5], val });
+      expect(() => verifyTokens(path, 'char')).toThrow(fails('bad-input', /train\.bin has another checksum/));
+    });
   });
 });

@@ -1,8 +1,11 @@
 import { exportOnnx, OnnxPredictor, type OnnxOptions, type PredictorModel } from '@dag/model';
 import { Option } from 'commander';
+import { stat } from 'node:fs/promises';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoint.js';
+import { TrainError } from '../error.js';
 import { pretrainedCheckpoint } from '../pretrained.js';
 import { loadModel } from '../predictor.js';
+import { warn } from './streams.js';
 
 export const CHECKPOINT_OPTION = [
   '--checkpoint <dir>',
@@ -24,7 +27,12 @@ export const runtimeOption = (): Option =>
 export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
   if (path === undefined) return pretrainedCheckpoint();
   const folder = path === 'latest' ? await newestRun() : path;
-  return resolveCheckpoint(folder, (message) => console.error(`dag: ${message}`));
+  if ((await stat(folder).catch(() => null))?.isFile())
+    throw new TrainError(
+      'no-checkpoint',
+      `${folder} is a file; the folder of a checkpoint or run is expected`,
+    );
+  return resolveCheckpoint(folder, warn);
 }
 
 /** The model of a checkpoint, on what is to run it. */

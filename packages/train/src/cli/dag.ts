@@ -1,34 +1,43 @@
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { predictCommand } from './predict.js';
 import { prepareCommand } from './prepare.js';
-import { messageOf } from './report-error.js';
+import { reportError } from './report-error.js';
 import { reportCommand } from './report.js';
+import { guardStreams } from './streams.js';
 import { trainCommand } from './train.js';
+import { visible } from './visible.js';
+import { refuseMisspelt, sortWords } from './words.js';
 
+const train = trainCommand();
 const program = new Command('dag')
   .description('Models that read an arithmetic expression and write the program that computes it.')
-  .addCommand(trainCommand())
+  .addCommand(train)
   .addCommand(evalCommand())
   .addCommand(predictCommand())
   .addCommand(reportCommand())
   .addCommand(exportCommand())
   .addCommand(generateCommand())
-  .addCommand(prepareCommand())
-  .showHelpAfterError('(see --help)');
+  .addCommand(prepareCommand());
+for (const command of [program, ...program.commands])
+  command
+    .showHelpAfterError('(see --help)')
+    .configureOutput({ writeErr: (text) => process.stderr.write(visible(text)) });
 
-// A reader that has seen enough (`dag eval | head`) ends the command, not with an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+guardStreams();
+process.on('uncaughtException', (error) => {
+  reportError(error);
+  process.exit();
+});
 
+const [name, ...words] = process.argv.slice(2);
+const command = program.commands.find((one) => one.name() === name);
+if (command === train) refuseMisspelt(train, words);
+const sorted = !command || command === train ? words : sortWords(command, words);
 try {
-  await program.parseAsync();
+  await program.parseAsync(name === undefined ? [] : [name, ...sorted], { from: 'user' });
 } catch (error) {
-  const message = messageOf(error);
-  if (error instanceof CommanderError) process.exitCode = error.exitCode;
-  else if (message !== null) {
-    console.error(`dag: ${message}`);
-    process.exitCode = 1;
-  } else throw error;
+  reportError(error);
 }

@@ -1,7 +1,7 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
 import type { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
-import { readFile } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoint.js';
 import type { TrainConfig } from '../config.js';
 import { TrainError } from '../error.js';
@@ -20,7 +20,10 @@ import {
   runtimeOption,
   type ModelOptions,
 } from './checkpoint-option.js';
+import { readText } from '../utf8.js';
+import { countBar, type CountBar } from './count-bar.js';
 import { toJson } from './json.js';
+import { say } from './streams.js';
 import { atLeast } from './whole-number.js';
 
 interface EvalOptions extends ModelOptions {
@@ -50,30 +53,27 @@ export function evalCommand(): Command {
       const { json } = options;
       const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
-      const tell = (a: Answer, more: { doubt?: string | null } = {}): void => {
+      const print = (a: Answer, more: { readonly doubt?: string | null } = {}): void => {
         const { text, expected, value, expression, ok } = a;
         if (json) console.log(toJson({ text, expected, value, expression, ok, ...more }));
       };
       const evaluation = { ...config.evaluation, examples: options.examples ?? config.evaluation.examples };
       const isLanguage = config.kind === 'language';
       const measure = isLanguage ? measureLanguageModel : measurePredictor;
-      const { answers, beyond, textLoss } = await measure(
-        checkpoint,
-        { ...config, evaluation },
-        options,
-        tell,
-      );
+      const bar = countBar((texts) => `${texts} texts`, { quiet: json === true });
+      const { answers, beyond, textLoss } = await measure(checkpoint, { ...config, evaluation }, options, {
+        print,
+        bar,
+      }).finally(bar.stop);
       const summary = summarize(answers);
       const wrong = answers.filter((a) => !a.ok);
       const rest = { ...(isLanguage ? { textLoss } : { beyond }), failures: wrong.map(bothPlans) };
       if (json) return console.log(toJson({ ...summary, ...rest }));
-      console.log(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
-      if (textLoss !== null) console.log(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
-      if (Object.keys(beyond).length)
-        console.log(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
-      if (wrong.length)
-        console.log(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
-      for (const a of wrong.slice(0, options.failures)) console.log(`\n${failure(a)}`);
+      say(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
+      if (textLoss !== null) say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
+      if (Object.keys(beyond).length) say(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
+      if (wrong.length) say(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
+      for (const a of wrong.slice(0, options.failures)) say(`\n${failure(a)}`);
     });
 }
 
@@ -84,22 +84,37 @@ interface Measured {
   readonly textLoss: number | null;
 }
 
+/** What shows answers as they come, and how many have come. */
+interface Telling {
+  readonly print: (a: Answer, more?: { readonly doubt: string | null }) => void;
+  readonly bar: CountBar;
+}
+
 async function measurePredictor(
   checkpoint: Checkpoint,
   config: TrainConfig,
   { expressions, runtime }: EvalOptions,
-  tell: (a: Answer, more: { doubt: string | null }) => void,
+  { print, bar }: Telling,
 ): Promise<Measured> {
   const stream = streamConfig(config);
   const { examples, seed } = config.evaluation;
   const model = await openModel(checkpoint, runtime);
-  const questions = expressions ? await readQuestions(expressions) : heldOutQuestions(stream, examples, seed);
-  const answers = await answerAll(model, questions, (a) => tell(a, { doubt: doubtOf(a, model) }));
+  const questions =
+    expressions === undefined ? heldOutQuestions(stream, examples, seed) : await readQuestions(expressions);
+  const ask = (asked: readonly Question[], tell: (a: Answer) => void): Promise<Answer[]> => {
+    let done = 0;
+    bar.update(done, asked.length);
+    return answerAll(model, asked, (a) => {
+      tell(a);
+      bar.update(++done, asked.length);
+    });
+  };
+  const answers = await ask(questions, (a) => print(a, { doubt: doubtOf(a, model) }));
   const beyond: Record<string, Summary> = {};
-  if (!expressions)
+  if (expressions === undefined)
     for (const [name, draw] of Object.entries(BEYOND)) {
       const drawn = draw(stream, examples, seed);
-      if (drawn.length) beyond[name] = summarize(await answerAll(model, drawn));
+      if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
     }
   return { answers, beyond, textLoss: null };
 }
@@ -113,21 +128,26 @@ async function measureLanguageModel(
   checkpoint: Checkpoint,
   config: TrainConfig,
   { expressions, runtime }: EvalOptions,
-  tell: (a: Answer) => void,
+  { print, bar }: Telling,
 ): Promise<Measured> {
   if (runtime !== 'native')
     throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
   const model = loadLanguageModel(checkpoint);
   const { examples, seed } = config.evaluation;
-  const prompts = expressions
-    ? (await readQuestions(expressions)).map(promptOf)
-    : workedPrompts(languageStreamConfig(config), examples, seed);
+  const prompts =
+    expressions === undefined
+      ? workedPrompts(languageStreamConfig(config), examples, seed)
+      : (await readQuestions(expressions)).map(promptOf);
   const answers: Answer[] = [];
+  bar.update(0, prompts.length);
   for (const a of answerPrompts(model, prompts)) {
     answers.push(a);
-    tell(a);
+    print(a);
+    bar.update(answers.length, prompts.length);
+    // A closed output is noticed only between two turns of the event loop.
+    await setImmediate();
   }
-  return { answers, beyond: {}, textLoss: expressions ? null : heldOutTextLoss(model, config) };
+  return { answers, beyond: {}, textLoss: expressions === undefined ? heldOutTextLoss(model, config) : null };
 }
 
 /** A question as a text that ends right before its value: a blank after `=` and `?`, which are put where they are not. */
@@ -168,15 +188,13 @@ function failure(a: Answer): string {
 }
 
 async function readQuestions(file: string): Promise<Question[]> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new TrainError('io', `${file} cannot be read: ${(error as Error).message}`);
-  });
-  const questions = text.split(/\r?\n/).flatMap((line, i) => {
+  const questions = (await readText(file)).split(/\r?\n/).flatMap((line, i) => {
     if (line.trim() === '') return [];
     try {
       return [question(line)];
     } catch (error) {
-      throw new TrainError('bad-input', `${file}, line ${i + 1}: ${(error as Error).message}`);
+      if (!(error instanceof TrainError)) throw error;
+      throw new TrainError('bad-input', `${file}, line ${i + 1}: ${error.message}`, { cause: error });
     }
   });
   if (questions.length === 0) throw new TrainError('bad-input', `${file} holds no expression`);

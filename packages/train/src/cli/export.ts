@@ -1,9 +1,9 @@
-import { writeFile } from 'node:fs/promises';
 import { exportOnnx } from '@dag/model';
 import { Command } from 'commander';
-import { TrainError } from '../error.js';
 import { loadModel } from '../predictor.js';
+import { writeWhole } from '../whole-file.js';
 import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
+import { say } from './streams.js';
 
 export function exportCommand(): Command {
   return new Command('export')
@@ -12,9 +12,7 @@ export function exportCommand(): Command {
     .option(...CHECKPOINT_OPTION)
     .action(async (file: string, { checkpoint: path }: { checkpoint?: string }) => {
       const bytes = exportOnnx(loadModel(await openCheckpoint(path)));
-      await writeFile(file, bytes).catch((error: unknown) => {
-        throw new TrainError('io', `${file} cannot be written: ${(error as Error).message}`);
-      });
-      console.log(`${file}: ${(bytes.length / 1e6).toFixed(1)} MB`);
+      await writeWhole(file, bytes);
+      say(`${file}: ${(bytes.length / 1e6).toFixed(1)} MB`);
     });
 }

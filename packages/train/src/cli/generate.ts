@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { newestRun, resolveCheckpoint } from '../checkpoint.js';
 import { loadLanguageModel } from '../language/language-model.js';
+import { openCheckpoint } from './checkpoint-option.js';
 import { toJson } from './json.js';
+import { say } from './streams.js';
 
 interface GenerateOptions {
   readonly checkpoint: string;
@@ -27,10 +28,10 @@ export function generateCommand(): Command {
     .option('--seed <seed>', 'of the draws', number, 0)
     .option('--json', 'print { prompt, text, calculations: [{ at, value, expression }], checkpoint }')
     .action(async (prompt: string, { checkpoint: path, json, ...options }: GenerateOptions) => {
-      const folder = path === 'latest' ? await newestRun() : path;
-      const checkpoint = await resolveCheckpoint(folder, (message) => console.error(`dag: ${message}`));
+      const checkpoint = await openCheckpoint(path);
       const { text, calculations } = loadLanguageModel(checkpoint).generate(prompt, options);
-      if (!json) return console.log(prompt + text);
+      // A file or another program gets the text as it is, a terminal what is safe to show.
+      if (!json) return (process.stdout.isTTY ? say : console.log)(prompt + text);
       const computed = calculations.map(({ at, value, expression }) => ({ at, value, expression }));
       console.log(toJson({ prompt, text, calculations: computed, checkpoint: checkpoint.folder }));
     });

@@ -8,36 +8,32 @@ import {
   type ModelOptions,
 } from './checkpoint-option.js';
 import { toJson } from './json.js';
+import { say } from './streams.js';
 
 interface PredictOptions extends ModelOptions {
   readonly json?: boolean;
 }
 
 export function predictCommand(): Command {
-  return (
-    new Command('predict')
-      .description('Read an expression, write its program and run it.')
-      .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
-      .option(...CHECKPOINT_OPTION)
-      .addOption(runtimeOption())
-      .option('--json', 'print { text, value, expression, doubt, tensors, checkpoint } as one line of JSON')
-      // `-(2 + 3)` is a text, not an option.
-      .allowUnknownOption()
-      .action(async (text: string, options: PredictOptions, command: Command) => {
-        if (/^-{1,2}[a-z]/i.test(text)) command.error(`error: unknown option '${text}'`);
-        const checkpoint = await openCheckpoint(options.checkpoint);
-        // One text is too little for threads to share.
-        const model = await openModel(checkpoint, options.runtime, { threads: 1 });
-        const { value, expression, tensors, doubt } = await model.predict(text);
-        if (doubt !== null) console.error(`dag: this may be wrong: ${doubt}`);
-        if (options.json) {
-          const { depth, V_mag, V_sign, O, G } = tensors;
-          const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
-          return console.log(
-            toJson({ text, value, expression, doubt, tensors: fields, checkpoint: checkpoint.folder }),
-          );
-        }
-        console.log(`${expression} = ${value}\n\n${describe(tensors)}`);
-      })
-  );
+  return new Command('predict')
+    .description('Read an expression, write its program and run it.')
+    .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
+    .option(...CHECKPOINT_OPTION)
+    .addOption(runtimeOption())
+    .option('--json', 'print { text, value, expression, doubt, tensors, checkpoint } as one line of JSON')
+    .action(async (text: string, options: PredictOptions) => {
+      const checkpoint = await openCheckpoint(options.checkpoint);
+      // One text is too little for threads to share.
+      const model = await openModel(checkpoint, options.runtime, { threads: 1 });
+      const { value, expression, tensors, doubt } = await model.predict(text);
+      if (doubt !== null) console.error(`dag: this may be wrong: ${doubt}`);
+      if (options.json) {
+        const { depth, V_mag, V_sign, O, G } = tensors;
+        const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
+        return console.log(
+          toJson({ text, value, expression, doubt, tensors: fields, checkpoint: checkpoint.folder }),
+        );
+      }
+      say(`${expression} = ${value}\n\n${describe(tensors)}`);
+    });
 }

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newestRun } from '../checkpoint.js';
 import { TrainError } from '../error.js';
 import { runReport } from '../report-page/run-report.js';
+import { writeWhole } from '../whole-file.js';
+import { say, warn } from './streams.js';
 import { atLeast } from './whole-number.js';
 
 interface ReportCommandOptions {
@@ -19,14 +20,12 @@ export function reportCommand(): Command {
     .option('--examples <n>', 'plans to draw, wrong ones first', atLeast(0), 8)
     .action(async (run: string, { out, examples }: ReportCommandOptions) => {
       const folder = run === 'latest' ? await newestRun() : run;
-      const page = await runReport(folder, { examples, warn: (message) => console.error(`dag: ${message}`) });
+      const page = await runReport(folder, { examples, warn });
       const file = out ?? join(folder, 'report.html');
-      await writeFile(file, page).catch((error: unknown) => {
-        throw new TrainError(
-          'io',
-          `${file} cannot be written: ${(error as Error).message}; --out names another file`,
-        );
+      await writeWhole(file, page).catch((error: unknown) => {
+        if (!(error instanceof TrainError)) throw error;
+        throw new TrainError('io', `${error.message}; --out names another file`, { cause: error });
       });
-      console.log(`${file}: ${(page.length / 1e3).toFixed(0)} kB`);
+      say(`${file}: ${(page.length / 1e3).toFixed(0)} kB`);
     });
 }

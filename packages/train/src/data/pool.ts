@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { carriedError } from './carry-error.js';
 
 export interface PrefetcherOptions {
   /** A module whose default export makes an item from its index. */
@@ -44,7 +45,9 @@ export class Prefetcher<T> {
   }
 
   #make(): void {
-    const item = this.#pool.run(this.#index(this.#asked++));
+    const item = this.#pool.run(this.#index(this.#asked++)).catch((error: unknown) => {
+      throw carriedError(error);
+    });
     // Whoever asks for this item gets its error; until then it is nobody's unhandled rejection.
     item.catch(() => undefined);
     this.#made.push(item);

@@ -1,11 +1,12 @@
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import { carryingErrors } from './carry-error.js';
 import { trainingBatch, type Batch, type StreamConfig } from './stream.js';
 
 /** One thread of the stream: batch `index` of the configuration that the pool was made with; moved, not copied. */
-export default function makeBatch(index: number): unknown {
+export default carryingErrors((index): unknown => {
   const batch = trainingBatch(workerData as StreamConfig, index);
   return move({ [valueSymbol]: batch, [transferableSymbol]: buffersOf(batch) });
-}
+});
 
 function buffersOf({ tokens, valid, plan, values, registers }: Batch): ArrayBufferLike[] {
   const arrays = [

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
+import { isNotUtf8, notUtf8, unreadable } from '../utf8.js';
 
 /** Bytes `start` … `end` − 1 of a text file, which begin and end with whole characters. */
 export interface Section {
@@ -36,27 +37,17 @@ export async function* encodeFile(
 async function* decoded({ path, start, end }: Section): AsyncGenerator<{ read: string; bytes: number }> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let position = start;
-  const decode = (bytes?: Uint8Array): string => {
-    try {
-      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
-    } catch (error) {
-      const where =
-        bytes === undefined
-          ? 'it ends in the middle of a character'
-          : `in the megabyte from byte ${position} on`;
-      throw new TrainError('bad-input', `${path} is not UTF-8: ${where}; convert it, or leave it out`, {
-        cause: error,
-      });
-    }
-  };
   try {
     for await (const bytes of createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK })) {
       const chunk = bytes as Buffer;
-      yield { read: decode(chunk), bytes: chunk.length };
+      yield { read: decoder.decode(chunk, { stream: true }), bytes: chunk.length };
       position += chunk.length;
     }
-    yield { read: decode(), bytes: 0 };
+    if (position !== end)
+      throw new TrainError('io', `${path} ends at byte ${position}: it was cut short while it was read`);
+    yield { read: decoder.decode(), bytes: 0 };
   } catch (error) {
+    if (isNotUtf8(error)) throw await notUtf8(path, createReadStream(path), error);
     throw error instanceof TrainError ? error : unreadable(path, error);
   }
 }
@@ -106,8 +97,4 @@ export async function characterStart(path: string, byte: number): Promise<number
   } catch (error) {
     throw unreadable(path, error);
   }
-}
-
-export function unreadable(path: string, error: unknown): TrainError {
-  return new TrainError('io', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
 }

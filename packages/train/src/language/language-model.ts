@@ -15,6 +15,7 @@ import { runTraining, type Task, type TrainOptions, type TrainResult } from '../
 import { answerPrompts } from './answer-prompts.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
 import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
+import { verifyTokens } from './text-folder.js';
 import { workedPrompts } from './worked-line.js';
 
 /** The model's part of a training configuration. */
@@ -112,7 +113,9 @@ export async function trainLanguageModel(
   config: TrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<DagGpt, LanguageSummary>> {
-  // An error of a worker thread would arrive without its type: what cannot be streamed is refused here.
+  const { text } = config.data;
+  if (text !== '') verifyTokens(text, config.tokenizer);
+  // What cannot be streamed is refused before anything is written.
   for (const split of ['train', 'held-out'] as const) languageBatch(languageStreamConfig(config), split, 0);
   const fromGpt2 = isGpt2(config.init_from);
   const first = fromGpt2 ? await modelOfGpt2(config, options.signal) : null;

@@ -122,12 +122,12 @@ class Row {
   }
 
   put(ids: Iterable<number>): void {
-    this.ids.push(...ids);
+    for (const id of ids) this.ids.push(id);
   }
 
   putLine(line: WorkedLine, newline: number, isWritten: boolean): void {
     this.lines.push({ ...line, start: this.ids.length, isWritten });
-    this.ids.push(...line.promptIds, ...line.valueIds, newline);
+    for (const ids of [line.promptIds, line.valueIds, [newline]]) this.put(ids);
   }
 
   /** Writes all but the last of `size` tokens, from token `first` of the batch on. */

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tokenizer, type Tokenizer, type TokenizerName } from '@dag/model';
 import { TrainError } from '../error.js';
-import { characterStart, encodeFile, unreadable, type Section } from './encode-file.js';
+import { unreadable } from '../utf8.js';
+import { WholeFile } from '../whole-file.js';
+import { characterStart, encodeFile, type Section } from './encode-file.js';
 import { META_FILE, TOKEN_FILES } from './text-folder.js';
 
 export interface PrepareOptions {
@@ -26,6 +29,8 @@ export interface PreparedText {
   readonly vocabSize: number;
   /** Ids in each file. */
   readonly tokens: { readonly train: number; readonly val: number };
+  /** SHA-256 of each file, in hexadecimal. */
+  readonly sha256: { readonly train: string; readonly val: string };
   /** Characters that the tokenizer does not have; its ids say nothing of them. */
   readonly unknown: number;
   /** The texts in their order, and their bytes. */
@@ -56,32 +61,33 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
       `${existing} is there already; give another folder, or --force to replace it`,
     );
   }
-  const [trainPath, valPath, metaPath] = held.map(unfinished) as [string, string, string];
+  const open: WholeFile[] = [];
   try {
-    await mkdir(out, { recursive: true });
+    await mkdir(out, { recursive: true }).catch((error: unknown) => {
+      throw new TrainError('io', `${out} cannot be written: ${(error as Error).message}`, { cause: error });
+    });
+    for (const path of held) open.push(await WholeFile.create(path));
+    const [trainFile, valFile, metaFile] = open as [WholeFile, WholeFile, WholeFile];
     const report = progress(files, options.onProgress);
-    const train = await writeTokens(trainPath, parts.train, tokens, report);
-    const heldOut = await writeTokens(valPath, parts.val, tokens, report);
+    const train = await writeTokens(trainFile, parts.train, tokens, report);
+    const heldOut = await writeTokens(valFile, parts.val, tokens, report);
     const prepared: PreparedText = {
       tokenizer: tokens.name,
       vocabSize: tokens.vocabSize,
       tokens: { train: train.count, val: heldOut.count },
+      sha256: { train: train.sha256, val: heldOut.sha256 },
       unknown: train.unknown + heldOut.unknown,
       files,
     };
-    await writeFile(metaPath, `${JSON.stringify(prepared, null, 2)}\n`);
-    // So that no tokens of one preparation are beside what another says of them.
-    await rm(join(out, META_FILE), { force: true });
-    for (const path of held) await rename(unfinished(path), path);
+    await metaFile.append(`${JSON.stringify(prepared, null, 2)}\n`);
+    // meta.json last: should the process end between these, it does not fit the token files, and they are refused.
+    for (const file of open) await file.finish();
     return prepared;
   } catch (error) {
-    for (const path of held) await rm(unfinished(path), { force: true }).catch(() => undefined);
-    if (error instanceof TrainError) throw error;
-    throw new TrainError('io', `${out} cannot be written: ${(error as Error).message}`, { cause: error });
+    for (const file of open) await file.discard();
+    throw error;
   }
 }
-
-const unfinished = (path: string): string => `${path}.unfinished`;
 
 type SourceFile = PreparedText['files'][number];
 
@@ -97,15 +103,35 @@ async function findFiles(inputs: readonly string[]): Promise<SourceFile[]> {
   );
 }
 
+/** A file itself, or the .txt and .md files of a folder in the order of their paths. */
 async function filesOf(input: string): Promise<string[]> {
-  if (!(await status(input)).isDirectory()) return [input];
-  const entries = await readdir(input, { recursive: true }).catch((error: unknown) => {
-    throw unreadable(input, error);
-  });
-  const paths = entries.filter((name) => /\.(?:txt|md)$/i.test(name)).map((name) => join(input, name));
-  const isFile = await Promise.all(paths.map(async (path) => (await status(path)).isFile()));
-  return paths.filter((_, i) => isFile[i]).sort();
+  const found = await status(input);
+  if (found.isDirectory()) return (await filesIn(input)).sort();
+  if (found.isFile()) return [input];
+  throw notAText(input);
 }
+
+/** Links to folders are not followed: they may lead in a circle, or out of the folder. */
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw unreadable(folder, error);
+  });
+  const paths: string[] = [];
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) for (const one of await filesIn(path)) paths.push(one);
+    else if (/\.(?:txt|md)$/i.test(entry.name)) {
+      const found = await status(path);
+      if (found.isFile()) paths.push(path);
+      else if (!found.isDirectory()) throw notAText(path);
+    }
+  }
+  return paths;
+}
+
+/** A pipe has no size, and what is read from it is gone. */
+const notAText = (path: string): TrainError =>
+  new TrainError('bad-input', `${path} is a pipe or a device; a file is expected, so write the text to one`);
 
 const status = (path: string) =>
   stat(path).catch((error: unknown) => {
@@ -139,43 +165,35 @@ async function split(files: readonly SourceFile[], val: number): Promise<{ train
 const END_OF_TEXT = 50256;
 
 async function writeTokens(
-  path: string,
+  file: WholeFile,
   parts: readonly Part[],
   tokens: Tokenizer,
   report: (bytes: number) => void,
-): Promise<{ count: number; unknown: number }> {
+): Promise<{ count: number; unknown: number; sha256: string }> {
   const unknownId = tokens.name === 'char' ? tokens.encode('\uFFFD')[0] : undefined;
   const newline = tokens.encode('\n')[0];
-  const file = await open(path, 'w');
+  const hash = createHash('sha256');
   let count = 0;
   let unknown = 0;
-  try {
-    for (const part of parts) {
-      let last: number | undefined;
-      const write = async (ids: readonly number[]): Promise<void> => {
-        await append(file, ids);
-        count += ids.length;
-        last = ids.at(-1) ?? last;
-      };
-      for await (const { ids, bytes } of encodeFile(part, tokens)) {
-        for (const id of ids) if (id === unknownId) unknown++;
-        await write(ids);
-        report(bytes);
-      }
-      if (!part.ends) continue;
-      if (tokens.name === 'gpt2') await write([END_OF_TEXT]);
-      else if (last !== newline) await write([newline!]);
+  for (const part of parts) {
+    let last: number | undefined;
+    const write = async (ids: readonly number[]): Promise<void> => {
+      const bytes = new Uint8Array(Uint16Array.from(ids).buffer);
+      hash.update(bytes);
+      await file.append(bytes);
+      count += ids.length;
+      last = ids.at(-1) ?? last;
+    };
+    for await (const { ids, bytes } of encodeFile(part, tokens)) {
+      for (const id of ids) if (id === unknownId) unknown++;
+      await write(ids);
+      report(bytes);
     }
-    await file.sync();
-  } finally {
-    await file.close();
+    if (!part.ends) continue;
+    if (tokens.name === 'gpt2') await write([END_OF_TEXT]);
+    else if (last !== newline) await write([newline!]);
   }
-  return { count, unknown };
-}
-
-async function append(file: FileHandle, ids: readonly number[]): Promise<void> {
-  const { buffer } = Uint16Array.from(ids);
-  await file.appendFile(new Uint8Array(buffer));
+  return { count, unknown, sha256: hash.digest('hex') };
 }
 
 function progress(

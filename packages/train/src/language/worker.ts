@@ -1,7 +1,6 @@
 import { workerData } from 'piscina';
+import { carryingErrors } from '../data/carry-error.js';
 import { languageBatch, type LanguageStreamConfig } from './language-stream.js';
 
 /** One thread of a language model's stream: micro-batch `index` of the configuration that the pool was made with. */
-export default function makeBatch(index: number): unknown {
-  return languageBatch(workerData as LanguageStreamConfig, 'train', index);
-}
+export default carryingErrors((index) => languageBatch(workerData as LanguageStreamConfig, 'train', index));

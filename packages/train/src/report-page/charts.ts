@@ -39,9 +39,21 @@ const SHARES = ['value', 'exact', 'plan'];
 const scores = z.record(z.string(), z.looseObject({ count: z.number(), value: z.number() }));
 const evaluation = z.looseObject({ byOperations: scores.optional() });
 
-/** The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs. */
+/** More points are more than a screen shows, megabytes of a page, and minutes of medians. */
+const MOST_POINTS = 5000;
+
+/** Some of the records at even distances, the last one among them. */
+function thinned<T>(records: readonly T[]): readonly T[] {
+  const every = Math.ceil(records.length / MOST_POINTS);
+  return records.filter((_, i) => (records.length - 1 - i) % every === 0);
+}
+
+/**
+ * The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs. Of very many logged steps some are
+ * drawn, at even distances.
+ */
 export function chartsOf(records: readonly MetricsRecord[], textsPerStep: number): Charts {
-  const logged = records.filter((record) => !('heldOut' in record));
+  const logged = thinned(records.filter((record) => !('heldOut' in record)));
   const evaluations = records.flatMap(({ step, heldOut }) => {
     const read = evaluation.safeParse(heldOut);
     return read.success ? [{ step, heldOut: read.data }] : [];

@@ -55,6 +55,7 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
 
 async function metricsOf(folder: string) {
   const path = join(folder, 'metrics.jsonl');
+  if (!existsSync(folder)) throw new TrainError('bad-input', `${folder} does not exist`);
   if (!existsSync(path))
     throw new TrainError(
       'bad-input',

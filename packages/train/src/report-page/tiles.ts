@@ -31,7 +31,7 @@ type Line = z.infer<typeof line>;
 export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[] {
   const lines = records.flatMap((record) => line.safeParse(record).data ?? []);
   const { maxSteps, parameters } = facts;
-  const steps = Math.max(...records.map(({ step }) => step));
+  const steps = records.reduce((most, { step }) => Math.max(most, step), 0);
   return [
     { name: 'Steps', value: whole(steps), note: `of ${whole(maxSteps)}` },
     ...heldOutTiles(lines),

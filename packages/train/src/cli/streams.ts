@@ -1,0 +1,23 @@
+import { visible } from './visible.js';
+
+/** As shells say it of a command that SIGPIPE ended, a signal that Node ignores. */
+const BROKEN_PIPE = 128 + 13;
+
+/**
+ * Ends the process where stdout cannot be written: without a word where its reader has seen enough (`dag eval | head`), with a
+ * message where the disk is full. Without stderr a command does the same as with it.
+ */
+export function guardStreams(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(BROKEN_PIPE);
+    warn(`the output cannot be written: ${error.message}`);
+    process.exit(1);
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+/** Prints a text for people on stdout. */
+export const say = (text: string): void => console.log(visible(text));
+
+/** Prints a message on stderr. */
+export const warn = (message: string): void => console.error(`dag: ${visible(message)}`);

@@ -1,0 +1,87 @@
+import type { Command, Option } from 'commander';
+import leven from 'leven';
+
+const OPTION = /^(--?[a-z][\w-]*)(?:=.*)?$/is;
+/** Swapped letters are two edits. */
+const MOST_EDITS = 2;
+
+/**
+ * The words of a command with its options first and its arguments behind `--`, so that a text that begins with a minus is
+ * none of the former. A word is an option if it is `--name` or `-n`. Ends the process where an option is wrong.
+ */
+export function sortWords(command: Command, words: readonly string[]): string[] {
+  const known = optionsOf(command);
+  const options: string[] = [];
+  const end = words.includes('--') ? words.indexOf('--') : words.length;
+  const texts: string[] = [];
+  for (let i = 0; i < end; i++) {
+    const word = words[i]!;
+    const name = OPTION.exec(word)?.[1] ?? '';
+    const option = known.get(name);
+    if (!option) {
+      if (isOption(name, known)) refuse(command, word, known);
+      texts.push(word);
+      continue;
+    }
+    options.push(word);
+    const hasValue = word.length > name.length;
+    if (!option.required) {
+      if (hasValue) refuseValue(command, name, word);
+    } else if (word === `${name}=`) {
+      command.error(`error: option '${option.flags}' has no value`);
+    } else if (!hasValue) {
+      const value = i + 1 < end ? words[++i]! : undefined;
+      if (!value || known.has(value)) command.error(`error: option '${option.flags}' has no value`);
+      options.push(value);
+    }
+  }
+  const all = texts.concat(words.slice(end + 1));
+  const most = command.registeredArguments.some(({ variadic }) => variadic)
+    ? Infinity
+    : command.registeredArguments.length;
+  if (all.length > most)
+    command.error(
+      `error: ${most === 0 ? 'no argument is' : 'one argument is'} expected, given ` +
+        `${all.map((word) => `'${word}'`).join(', ')}${most === 0 ? '' : '; a text with blanks takes quotes'}`,
+    );
+  return [...options, '--', ...all];
+}
+
+/** Refuses words such as `--josn` and `--json=1`, which are no `--key=value` of a configuration. */
+export function refuseMisspelt(command: Command, words: readonly string[]): void {
+  const known = optionsOf(command);
+  for (const word of words) {
+    const name = OPTION.exec(word)?.[1] ?? '';
+    if (known.has(name) && word !== name) refuseValue(command, name, word);
+    if (name === word && !known.has(name) && nearest(name, known)) refuse(command, word, known);
+  }
+}
+
+function refuseValue(command: Command, name: string, word: string): never {
+  return command.error(`error: option '${name}' takes no value, given '${word}'`);
+}
+
+type Options = ReadonlyMap<string, Option>;
+
+function optionsOf(command: Command): Options {
+  const options = command.createHelp().visibleOptions(command);
+  return new Map(options.flatMap((o) => [o.short, o.long].flatMap((name) => (name ? [[name, o]] : []))));
+}
+
+/** `-two` is a text, but where a dash more makes it an option. */
+const isOption = (name: string, known: Options): boolean =>
+  name.startsWith('--') || name.length === 2 || known.has(`-${name}`);
+
+function nearest(word: string, known: Options): string | undefined {
+  const name = word.replace(/=.*$/s, '').replace(/^-+/, '');
+  const edits = (option: string): number => leven(name, option.replace(/^-+/, ''));
+  const names = [...known.keys()].filter((option) => option.startsWith('--'));
+  const [best] = names.sort((a, b) => edits(a) - edits(b));
+  return best !== undefined && name.length > 1 && edits(best) <= MOST_EDITS ? best : undefined;
+}
+
+function refuse(command: Command, word: string, known: Options): never {
+  const near = nearest(word, known);
+  const hint = near ? `did you mean ${near}?` : 'a text that begins like one stands behind --';
+  return command.error(`error: unknown option '${word}'; ${hint}`);
+}
