@@ -77,7 +77,7 @@ export class DagGpt {
   private readonly gpt: Gpt;
   private readonly branch: Branch | null;
 
-  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
+  /** `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come. */
   constructor(config: DagGptConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
     const build = new ParameterBuilder(seed, device);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;

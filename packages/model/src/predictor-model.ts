@@ -47,7 +47,7 @@ export class PredictorModel {
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
 
-  /** @param options.seed Of the initial weights: the same seed gives the same bits; null: zeros, for weights to come. */
+  /** `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come. */
   constructor(config: PredictorConfig, { seed = 0, device }: { seed?: number | null; device?: Device } = {}) {
     const build = new ParameterBuilder(seed, device);
     this.config = config;
