@@ -65,7 +65,7 @@ const tidiedInPlace = (text: string): string =>
 
 /**
  * The expression in a text that asks for it: blanks stand for "What is", from a question mark or an equals sign on all
- * is left out, and × · ÷ − are the symbols that \`parse\` knows. Everything stays where it was.
+ * is left out, and × · ÷ − are the symbols that `parse` knows. Everything stays where it was.
  */
 export function askedFor(text: string): string {
   const end = text.search(CLOSING);
@@ -73,7 +73,7 @@ export function askedFor(text: string): string {
   return asTyped(asked).replace(OPENING, (opening) => ' '.repeat(opening.length));
 }
 
-/** Whether nothing but what may close a question stands in \`text\` from \`from\` to before \`to\`. */
+/** Whether nothing but what may close a question stands in `text` from `from` to before `to`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
   to <= from || CLOSED.test(text.slice(from, to));
 
@@ -92,10 +92,10 @@ export function isOpening(text: string): boolean {
 }
 
 /**
- * The expression that a text asks for, in symbols or in words, as a question or not: \`2.5 * 3\`, \`2.5 × 3 =\`,
+ * The expression that a text asks for, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
  * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It understands what models are trained on.
  *
- * @throws ExprError as \`parse\` and \`fromWords\`, with positions in \`text\`.
+ * @throws ExprError as `parse` and `fromWords`, with positions in `text`.
  */
 export function fromText(text: string, limits: Limits = {}): Expr {
   if (typeof text !== 'string' || text.length > (limits.maxLength ?? MAX_WORDS_LENGTH))

@@ -90,7 +90,10 @@ export class DagGpt {
   /** (V), added to logits; null where no row of the embedding is padding. */
   private readonly paddingBias: Tensor | null;
 
-  /** @throws {ModelError} `bad-config`. */
+  /**
+   * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
+   * @throws {ModelError} `bad-config`.
+   */
   constructor(config: DagGptConfig, { seed = 0, device, check }: ModelOptions = {}) {
     const build = new ParameterBuilder(seed, device, check);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;

@@ -60,7 +60,10 @@ export class PredictorModel {
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
 
-  /** @throws {ModelError} `bad-config`. */
+  /**
+   * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
+   * @throws {ModelError} `bad-config`.
+   */
   constructor(config: PredictorConfig, { seed = 0, device, check }: ModelOptions = {}) {
     const build = new ParameterBuilder(seed, device, check);
     this.config = config;

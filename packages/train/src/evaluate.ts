@@ -3,7 +3,6 @@ import { execute } from '@dag/executor';
 import { isQuestion, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
-import { setImmediate } from 'node:timers/promises';
 import type { Question } from './questions.js';
 
 /** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
