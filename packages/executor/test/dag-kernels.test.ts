@@ -335,7 +335,7 @@ describe.each(native)('on %s', (device) => {
         for (const backend of ['reference', device] as const)
           expectSameBits(executeWithGradients(g, { backend, maxLog }).values, expected);
       }),
-      { numRuns: runsOn(device, 100) },
+      { numRuns: runsOn(device, 60) },
     );
   });
 
@@ -359,7 +359,7 @@ describe.each(native)('on %s', (device) => {
             );
         },
       ),
-      { numRuns: runsOn(device, 100) },
+      { numRuns: runsOn(device, 60) },
     );
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import {
   causalAttention,
   dropout,
+  full,
   linear,
   ones,
   randn,
@@ -84,4 +85,9 @@ it.each(devices)('dropout of almost all keeps almost none, on %s', (device) => {
       .dataSync()
       .every((x) => x === 0),
   ).toBe(true);
+});
+
+it.each(devices)('a whole number is filled in as a typed array has it, on %s', (device) => {
+  for (const x of [NaN, Infinity, 1.9, -1.9, 2 ** 31, 2 ** 32 + 1, -1e300])
+    expect(full([2], x, { dtype: 'i32', device }).dataSync()).toEqual(Int32Array.of(x, x));
 });

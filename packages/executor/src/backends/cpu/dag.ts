@@ -8,7 +8,8 @@ export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward
   const forward = kernels(library, 'dag', 'pppppiiid');
   const backward = kernels(library, 'dag_backward', 'ppppppppppiiiid');
   return {
-    dag: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, values) =>
+    dag: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, values) => {
+      if (size === 0) return;
       forward[V_mag.dtype as 'f32' | 'f64'](
         dataOf(V_mag),
         dataOf(V_sign),
@@ -19,8 +20,11 @@ export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward
         size,
         Number(shared),
         Math.exp(maxLog),
-      ),
-    dagBackward: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, upstream, values, gradients) =>
+      );
+    },
+    dagBackward: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, upstream, values, gradients) => {
+      // Nothing is to be written then, but for the gradients of a shared plan: a depth without memory may be any number.
+      if (size === 0 && !shared) return;
       backward[V_mag.dtype as 'f32' | 'f64'](
         dataOf(V_mag),
         dataOf(V_sign),
@@ -37,7 +41,8 @@ export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward
         size,
         Number(shared),
         Math.exp(maxLog),
-      ),
+      );
+    },
   };
 }
 

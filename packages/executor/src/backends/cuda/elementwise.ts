@@ -105,8 +105,10 @@ export function elementwise(
   }
 
   return {
-    fill: (y, value) => {
+    fill: (y, number) => {
       const { length, dtype } = written(y);
+      // As a typed array converts: what C++ makes of a NaN or a number out of range is undefined.
+      const value = dtype === 'i32' ? number | 0 : number;
       if (length > 0) fill[dtype](kernels.gridFor(length), THREADS, 0, addressOf(y), length, value);
       if (dtype === 'i32') cudaStorage(y).range = [value, value];
     },
