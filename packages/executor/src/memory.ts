@@ -12,13 +12,39 @@ export interface Scope {
   readonly buffers: Set<Buffer>;
 }
 
-/** Storage with its backend and owner; `storage` is null once it was released. */
-export interface Buffer {
+/** Storage with its backend and owner; tensors that share memory share their buffer. */
+export class Buffer {
   readonly backend: Backend;
   /** How many were made before it. */
   readonly serial: number;
+  /** Null once it was released. */
   storage: Storage | null;
   owner: Scope | null;
+  /** How often its values were changed in place. */
+  version = 0;
+  /** What changed them last. */
+  changedBy = '';
+  /** Whether the storage stays with someone else when the buffer is released: with the recording that writes to it. */
+  readonly isBorrowed: boolean;
+
+  constructor(
+    backend: Backend,
+    serial: number,
+    storage: Storage | null,
+    owner: Scope | null,
+    isBorrowed = false,
+  ) {
+    this.backend = backend;
+    this.serial = serial;
+    this.storage = storage;
+    this.owner = owner;
+    this.isBorrowed = isBorrowed;
+  }
+
+  noteChange(by: string): void {
+    this.version++;
+    this.changedBy = by;
+  }
 }
 
 /**
@@ -98,7 +124,7 @@ export function allocate(backend: Backend, dtype: DType, length: number, owner: 
     storage = allocateNew(backend, dtype, length);
     allocated++;
   }
-  const buffer: Buffer = { backend, serial: made++, storage, owner };
+  const buffer = new Buffer(backend, made++, storage, owner);
   if (owner) {
     owner.buffers.add(buffer);
     held += bytesOfStorage(storage);
@@ -130,6 +156,7 @@ export function release(buffer: Buffer): void {
   if (!storage) return;
   if (buffer.owner?.buffers.delete(buffer)) held = Math.max(0, held - bytesOfStorage(storage));
   buffer.storage = null;
+  if (buffer.isBorrowed) return;
   let pool = pools.get(backend);
   if (!pool) pools.set(backend, (pool = new Pool(backend)));
   pool.keep(storage, Math.max(SMALL_POOL, POOL_PER_HELD * mostHeld));

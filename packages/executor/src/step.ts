@@ -2,9 +2,10 @@ import type { Backend, Recorder, Recording, Trace } from './backend.js';
 import { matmulPrecision } from './backends/cuda/precision.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
-import { allocate, emptyPool, release, runScopeFor, withOwnPool, type Buffer, type Scope } from './memory.js';
+import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';
 import { show } from './shape.js';
-import { buffersOf, commonBackend, isRecordingTape, tensor, Tensor } from './tensor.js';
+import { isRecordingTape } from './tape.js';
+import { buffersOf, commonBackend, tensor, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
 
 export interface RecordedStep<K extends string, R> {
@@ -31,6 +32,8 @@ interface Recorded<R> {
   readonly result: R;
   /** Memory of the results. */
   readonly holder: Scope;
+  /** Buffers that every call changes in place, and the op that does. */
+  readonly changes: readonly (readonly [Buffer, string])[];
   /** Gradients as the step leaves them. */
   readonly after: ReadonlyMap<Tensor, GradientState>;
 }
@@ -167,7 +170,8 @@ class Step<K extends string, R> {
         variant.trace,
       );
       const after = new Map([...by.gradients.keys()].map((t) => [t, t.gradientState] as const));
-      variant.recorded = { recording, inputs, result, holder, after };
+      const changes = [...by.changes].filter(([{ storage }]) => storage !== null);
+      variant.recorded = { recording, inputs, result, holder, changes, after };
       variant.watch = by;
     } catch (error) {
       // Nothing of it was done.
@@ -183,7 +187,7 @@ class Step<K extends string, R> {
     given: Readonly<Record<K, Tensor | number>>,
     recorder: Recorder,
   ): R {
-    const { recording, inputs, result, holder, after } = recorded!;
+    const { recording, inputs, result, holder, changes, after } = recorded!;
     for (const [name, x] of Object.entries<Tensor | number>(given)) {
       const { storage, backend } = inputs[name]!;
       if (typeof x === 'number') backend.write(storage, [x]);
@@ -191,10 +195,12 @@ class Step<K extends string, R> {
     }
     for (const check of checks) check();
     recording.replay();
+    for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
     for (const [t, state] of after) t.gradientState = state;
     // Of this call alone: the next one overwrites their memory.
     const fresh = new Map<Buffer, Buffer>();
-    for (const buffer of holder.buffers) fresh.set(buffer, { ...buffer, owner: null });
+    for (const buffer of holder.buffers)
+      fresh.set(buffer, new Buffer(buffer.backend, buffer.serial, buffer.storage, null, true));
     this.#forget = () => {
       for (const buffer of fresh.values()) buffer.storage = null;
     };

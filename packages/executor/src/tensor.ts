@@ -4,15 +4,8 @@ import { ExecutorError } from './error.js';
 import { allocate, currentScope, release, runScope, type Buffer } from './memory.js';
 import { normals } from './random.js';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
+import { checkReadable, inReverseOrder, isWanted, withoutRecording, type TapeNode } from './tape.js';
 import { watching, type GradientState } from './watch.js';
-
-/** How a tensor was made: what it was made from, and how to pass its gradient on to those. */
-interface TapeNode {
-  readonly op: string;
-  readonly inputs: readonly Tensor[];
-  /** Adds to `grad` of each input that requires one. */
-  readonly backward: (gradient: Storage) => void;
-}
 
 /** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
 export class Tensor {
@@ -49,6 +42,23 @@ export class Tensor {
 
   /** @throws {ExecutorError} `released` after the scope that owned this tensor was left. */
   get storage(): Storage {
+    checkReadable(this.buffer, this.shape);
+    return this.memory;
+  }
+
+  /** @internal The storage, of which `op` is about to change values: a tape that saved them is not run after that. */
+  storageToChange(op: string): Storage {
+    const { storage } = this;
+    this.noteChange(op);
+    return storage;
+  }
+
+  private noteChange(op: string): void {
+    this.buffer.noteChange(op);
+    watching?.change(this.buffer, op);
+  }
+
+  private get memory(): Storage {
     watching?.use(this);
     if (this.buffer.storage) return this.buffer.storage;
     throw new ExecutorError(
@@ -87,14 +97,14 @@ export class Tensor {
     return this.dataSync()[0]!;
   }
 
-  /** Overwrites the values in place; the tape does not see it. */
+  /** Overwrites the values in place. `backward` of an op that saved the old ones is an error after that. */
   set(values: ArrayLike<number>): void {
     if (values.length !== this.size)
       throw new ExecutorError(
         'shape',
         `set: ${values.length} values for a tensor of shape ${show(this.shape)}`,
       );
-    this.backend.write(this.storage, values);
+    this.backend.write(this.storageToChange('set'), values);
   }
 
   /** Gives the memory back now, not only when its scope is left; what shares it loses it too. */
@@ -113,7 +123,7 @@ export class Tensor {
    */
   get grad(): Tensor | null {
     this.noteGradient();
-    if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storage, 0);
+    if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storageToChange('zeroGrad'), 0);
     this.gradientIsZero = false;
     return this.gradient;
   }
@@ -141,15 +151,18 @@ export class Tensor {
       this.shape,
       this.dtype,
     );
-    return { storage: this.gradient.storage, accumulate };
+    const { memory } = this.gradient;
+    this.gradient.noteChange('backward');
+    return { storage: memory, accumulate };
   }
 
   /** @internal Adds the gradient of `from`, of as many elements, to this one's. An intermediate result without one takes its memory. */
   inheritGradient(from: Tensor): void {
+    const gradient = from.gradient!;
     if (this.node && !this.gradient) {
-      this.grad = new Tensor(from.grad!.buffer, this.shape, this.dtype);
+      this.grad = new Tensor(gradient.buffer, this.shape, this.dtype);
       from.grad = null;
-    } else this.backend.cast(from.grad!.storage, this.takeGrad());
+    } else this.backend.cast(gradient.memory, this.takeGrad());
   }
 
   /** @internal */
@@ -171,7 +184,8 @@ export class Tensor {
    * Adds d(this)/d(leaf) to `grad` of every leaf that requires it.
    *
    * @param gradient Gradient of this tensor, of its shape; may be left out for one element (then 1).
-   * @throws {ExecutorError} `autograd` where nothing requires a gradient; `shape`.
+   * @throws {ExecutorError} `autograd` where nothing requires a gradient, or where a tensor that an op saved was changed in place
+   *   after the op ran; `released` where it was released; `shape`.
    */
   backward(gradient?: Tensor): void {
     if (!this.requiresGrad)
@@ -189,36 +203,15 @@ export class Tensor {
         'shape',
         `backward: a tensor of shape ${show(this.shape)} needs a gradient; only one element has 1 as default`,
       );
+    watching?.use(this);
     const order = inReverseOrder(this);
+    for (const t of order) t.node!.check();
     // What an earlier backward left in results that both share has been passed on already.
     for (const t of order) t.grad = null;
     const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
     this.backend.cast(seed.storage, gradOf(this));
     for (const t of order) t.node!.backward(t.grad!.storage);
   }
-}
-
-/** Tensors that ops made, each after all that were made from it. */
-function inReverseOrder(root: Tensor): Tensor[] {
-  const order: Tensor[] = [];
-  const seen = new Set<Tensor>();
-  // Depth first with a stack of its own: a tape of 10⁵ ops must not overflow JavaScript's.
-  const stack: { tensor: Tensor; next: number }[] = [{ tensor: root, next: 0 }];
-  seen.add(root);
-  while (stack.length) {
-    const top = stack[stack.length - 1]!;
-    const input = top.tensor.node?.inputs[top.next++];
-    if (input) {
-      if (input.requiresGrad && input.node && !seen.has(input)) {
-        seen.add(input);
-        stack.push({ tensor: input, next: 0 });
-      }
-    } else {
-      stack.pop();
-      if (top.tensor.node) order.push(top.tensor);
-    }
-  }
-  return order.reverse();
 }
 
 /** Where an op's share of the gradient of `t` goes; it must be written there. */
@@ -233,14 +226,14 @@ export function zeroedGradOf(t: Tensor): Target {
   return { storage, accumulate: true };
 }
 
-/** `gradOf`, or null where `t` requires none. */
+/** `gradOf`, or null where `t` required none when the op ran. */
 export function wantedGradOf(t: Tensor): Target | null {
-  return t.requiresGrad ? t.takeGrad() : null;
+  return isWanted(t) ? t.takeGrad() : null;
 }
 
 /** Passes the gradient of `from` on to `to` where that requires one, as the last that is done with it: `from` may lose it. */
 export function passGradient(from: Tensor, to: Tensor): void {
-  if (to.requiresGrad) to.inheritGradient(from);
+  if (isWanted(to)) to.inheritGradient(from);
 }
 
 /** The target that `t` itself is, for kernels that can also add. */
@@ -253,36 +246,9 @@ export function empty(shape: Shape, dtype: DType, backend: Backend): Tensor {
   return new Tensor(allocate(backend, dtype, sizeOf(shape), currentScope()), shape, dtype);
 }
 
-let recording = true;
-
 /** Runs `body` without recording a tape: for evaluation, and for updates of parameters. */
 export function noGrad<T>(body: () => T): T {
-  const before = recording;
-  recording = false;
-  try {
-    return body();
-  } finally {
-    recording = before;
-  }
-}
-
-/** Whether ops record a tape. */
-export function isRecordingTape(): boolean {
-  return recording;
-}
-
-/** Puts `out` on the tape: made by `op` from `inputs`. */
-export function record(
-  op: string,
-  out: Tensor,
-  inputs: readonly Tensor[],
-  backward: (gradient: Storage) => void,
-): Tensor {
-  if (recording && inputs.some((t) => t.requiresGrad)) {
-    out.requiresGrad = true;
-    out.node = { op, inputs, backward };
-  }
-  return out;
+  return withoutRecording(body);
 }
 
 /** The backend that all of `tensors` are on. */

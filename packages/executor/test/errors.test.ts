@@ -38,6 +38,7 @@ import {
   type Device,
   type ExecutorErrorCode,
 } from '../src/index.js';
+import { Buffer } from '../src/memory.js';
 
 const x = (...shape: number[]) => ones(shape);
 const f64 = (...shape: number[]) => ones(shape, { dtype: 'f64' });
@@ -45,11 +46,7 @@ const ids = (values: number[], shape = [values.length]) => tensor(Int32Array.fro
 
 /** The same tensor on a device that is not there: ops look at the device before they touch the memory. */
 function elsewhere(t: Tensor): Tensor {
-  return new Tensor(
-    { backend: { ...t.backend, device: 'cuda' }, serial: 0, storage: t.storage, owner: null },
-    t.shape,
-    t.dtype,
-  );
+  return new Tensor(new Buffer({ ...t.backend, device: 'cuda' }, 0, t.storage, null), t.shape, t.dtype);
 }
 
 const spec = { lr: 1, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0, step: 1 };

@@ -1,7 +1,8 @@
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import { commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
-import { seedFrom, type SeedOption } from './scalar.js';
+import { record } from '../tape.js';
+import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
+import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -47,7 +48,15 @@ export function causalAttention(
   const y = empty([batch, time, wide / 3], dtype, backend);
   const logSums = empty([batch, heads, time], dtype, backend);
   backend.attention(spec, qkv.storage, y.storage, logSums.storage);
-  return record('causalAttention', y, [qkv], (gradY) =>
-    backend.attentionBackward(spec, qkv.storage, y.storage, logSums.storage, gradY, gradOf(qkv)),
+  const saved = { qkv, y, logSums, seed: seedTensor(seed) };
+  return record('causalAttention', y, [qkv], saved, (gradY, saved) =>
+    backend.attentionBackward(
+      { ...spec, seed: savedSeed(seed, saved.seed) },
+      saved.qkv,
+      saved.y,
+      saved.logSums,
+      gradY,
+      gradOf(qkv),
+    ),
   );
 }

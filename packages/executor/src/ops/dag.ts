@@ -1,7 +1,8 @@
 import type { DagSpec } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, wantedGradOf, type Tensor } from '../tensor.js';
 
 /** The DAG tensor format as tensors. A leading shape `(…)` may be any, such as (B, T). */
 export interface DagTensorFields {
@@ -30,10 +31,14 @@ export function executeDag(fields: DagTensorFields, options: { maxLog?: number }
   if (!(maxLog > 0)) throw new ExecutorError('value', `executeDag: maxLog is above 0, given ${maxLog}`);
   const spec = specOf(fields, maxLog);
   const values = empty(V_mag.shape.slice(0, -1), 'f64', backend);
-  const storages = { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage };
-  backend.dag(spec, storages, values.storage);
-  return record('executeDag', values, [V_mag, V_sign, O, G], (upstream) =>
-    backend.dagBackward(spec, storages, upstream, null, {
+  backend.dag(
+    spec,
+    { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage },
+    values.storage,
+  );
+  const inputs = [V_mag, V_sign, O, G];
+  return record('executeDag', values, inputs, { V_mag, V_sign, O, G }, (upstream, saved) =>
+    backend.dagBackward(spec, saved, upstream, null, {
       V_mag: wantedGradOf(V_mag),
       V_sign: wantedGradOf(V_sign),
       O: wantedGradOf(O),

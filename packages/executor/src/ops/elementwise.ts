@@ -1,6 +1,7 @@
 import type { BinaryKind, DType, UnaryKind } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
+import { record } from '../tape.js';
 import {
   commonBackend,
   commonDType,
@@ -8,20 +9,39 @@ import {
   gradOf,
   overwrite,
   passGradient,
-  record,
   wantedGradOf,
   type Tensor,
 } from '../tensor.js';
-import { seedFrom, type SeedOption } from './scalar.js';
+import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, x);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.unary(kind, x.storage, y.storage, p, q);
-  return record(kind, y, [x], (gradY) =>
-    x.backend.unaryBackward(kind, x.storage, y.storage, gradY, gradOf(x), p, q),
+  const derivativeOf = DERIVATIVE_OF[kind];
+  const saved = { x: derivativeOf === 'x' ? x : null, y: derivativeOf === 'y' ? y : null };
+  // What a kernel does not need it may read all the same: the gradient has the same length.
+  return record(kind, y, [x], saved, (gradY, { x: savedX, y: savedY }) =>
+    x.backend.unaryBackward(kind, savedX ?? gradY, savedY ?? gradY, gradY, gradOf(x), p, q),
   );
 }
+
+/** What a derivative is made from. */
+const DERIVATIVE_OF: Readonly<Record<UnaryKind, 'x' | 'y' | null>> = {
+  abs: 'x',
+  exp: 'y',
+  log: 'x',
+  sqrt: 'y',
+  square: 'x',
+  tanh: 'y',
+  sigmoid: 'y',
+  softplus: 'x',
+  gelu: 'x',
+  geluTanh: 'x',
+  affine: null,
+  clamp: 'x',
+  huber: 'x',
+};
 
 function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   const backend = commonBackend(kind, a, b);
@@ -32,12 +52,28 @@ function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   backend.binary(kind, walk, a.storage, b.storage, y.storage);
   // The gradient of what another one is added to, or taken from, is that of the result.
   const passesOn = (kind === 'add' || kind === 'sub') && sameShape(a.shape, shape);
-  return record(kind, y, [a, b], (gradY) => {
+  const [forA, forB] = GRADIENTS_OF[kind];
+  const needs = (name: 'a' | 'b'): boolean =>
+    (a.requiresGrad && forA.includes(name)) || (b.requiresGrad && forB.includes(name));
+  const saved = { a: needs('a') ? a : null, b: needs('b') ? b : null };
+  return record(kind, y, [a, b], saved, (gradY, { a: savedA, b: savedB }) => {
     const gradA = passesOn ? null : wantedGradOf(a);
-    backend.binaryBackward(kind, walk, a.storage, b.storage, gradY, gradA, wantedGradOf(b));
+    // What a kernel does not need it may read all the same: the gradient is at least as long.
+    backend.binaryBackward(kind, walk, savedA ?? gradY, savedB ?? gradY, gradY, gradA, wantedGradOf(b));
     if (passesOn) passGradient(y, a);
   });
 }
+
+/** The operands that the gradients of a and of b are made from. */
+const GRADIENTS_OF: Readonly<Record<BinaryKind, readonly ['' | 'b' | 'ab', '' | 'a' | 'ab']>> = {
+  add: ['', ''],
+  sub: ['', ''],
+  mul: ['b', 'a'],
+  div: ['b', 'ab'],
+  maximum: ['ab', 'ab'],
+  minimum: ['ab', 'ab'],
+  greaterEqual: ['', ''],
+};
 
 /** a + b, with broadcasting as in NumPy; so are the other functions of two tensors. */
 export const add = (a: Tensor, b: Tensor): Tensor => binary('add', a, b);
@@ -76,7 +112,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   const y = empty(x.shape, dtype, x.backend);
   x.backend.cast(x.storage, overwrite(y));
   if (dtype === 'i32') return y;
-  return record('cast', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x)));
+  return record('cast', y, [x], {}, (gradY) => x.backend.cast(gradY, gradOf(x)));
 }
 
 /**
@@ -89,7 +125,8 @@ export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
   if (!(p >= 0 && p < 1)) throw new ExecutorError('value', `dropout: p is in [0, 1), given ${p}`);
   if (p === 0) return x;
   const y = empty(x.shape, dtype, x.backend);
-  const key = seedFrom('dropout', seed, x.backend);
-  x.backend.dropout(x.storage, overwrite(y), p, key);
-  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, key));
+  x.backend.dropout(x.storage, overwrite(y), p, seedFrom('dropout', seed, x.backend));
+  return record('dropout', y, [x], { seed: seedTensor(seed) }, (gradY, saved) =>
+    x.backend.dropout(gradY, gradOf(x), p, savedSeed(seed, saved.seed)),
+  );
 }

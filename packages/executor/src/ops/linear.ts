@@ -1,16 +1,9 @@
 import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
-import {
-  commonBackend,
-  commonDType,
-  empty,
-  passGradient,
-  record,
-  wantedGradOf,
-  type Tensor,
-} from '../tensor.js';
-import { seedFrom, type SeedOption } from './scalar.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, passGradient, wantedGradOf, type Tensor } from '../tensor.js';
+import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
   /** Applied to x·weightᵀ + bias, as the functions of these names. */
@@ -55,13 +48,20 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     y.storage,
     preactivation?.storage ?? null,
   );
-  return record('linear', y, inputs, (gradY) => {
+  const saved = {
+    x: weight.requiresGrad ? x : null,
+    weight: x.requiresGrad ? weight : null,
+    preactivation,
+    seed: dropout > 0 ? seedTensor(seed) : null,
+  };
+  return record('linear', y, inputs, saved, (gradY, saved) => {
+    const dropped = { ...spec, seed: savedSeed(seed, saved.seed) };
     const gradBias = bias ? wantedGradOf(bias) : null;
     let gradSum = gradY;
     if (preactivation || dropout > 0) {
       gradSum = empty(shape, dtype, backend).storage;
-      backend.linearBackward(spec, gradY, preactivation?.storage ?? null, gradSum, gradBias);
-    } else if (gradBias) backend.linearBackward(spec, gradY, null, null, gradBias);
+      backend.linearBackward(dropped, gradY, saved.preactivation, gradSum, gradBias);
+    } else if (gradBias) backend.linearBackward(dropped, gradY, null, null, gradBias);
     const product = (
       m: number,
       n: number,
@@ -78,9 +78,9 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
         c,
       );
     const gradX = wantedGradOf(x);
-    if (gradX) product(spec.m, k, n, false, gradSum, weight.storage, gradX);
+    if (gradX) product(spec.m, k, n, false, gradSum, saved.weight!, gradX);
     const gradWeight = wantedGradOf(weight);
-    if (gradWeight) product(n, k, spec.m, true, gradSum, x.storage, gradWeight);
+    if (gradWeight) product(n, k, spec.m, true, gradSum, saved.x!, gradWeight);
     if (residual) passGradient(y, residual);
   });
 }

@@ -16,9 +16,16 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Ten
   const total = empty([], 'f64', backend);
   const norm = empty([], 'f64', backend);
   backend.fill(total.storage, 0);
-  const storages = gradients.map((g) => g.storage);
-  backend.sumOfSquares(storages, total.storage);
-  if (maxNorm < Infinity) backend.scaleToNorm(storages, total.storage, maxNorm);
+  backend.sumOfSquares(
+    gradients.map((g) => g.storage),
+    total.storage,
+  );
+  if (maxNorm < Infinity)
+    backend.scaleToNorm(
+      gradients.map((g) => g.storageToChange('clipGradNorm')),
+      total.storage,
+      maxNorm,
+    );
   backend.unary('sqrt', total.storage, norm.storage, 0, 0);
   return norm;
 }
@@ -61,7 +68,15 @@ export function adamWAll(
   };
   const moved = parameters.flatMap(({ parameter, m, v }) => {
     const { grad } = parameter;
-    return grad ? [{ parameter: parameter.storage, gradient: grad.storage, m: m.storage, v: v.storage }] : [];
+    if (!grad) return [];
+    return [
+      {
+        parameter: parameter.storageToChange('adamW'),
+        gradient: grad.storage,
+        m: m.storageToChange('adamW'),
+        v: v.storageToChange('adamW'),
+      },
+    ];
   });
   backend.adamW(spec, moved);
 }

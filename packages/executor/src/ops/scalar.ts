@@ -1,7 +1,7 @@
-import type { Backend, Scalar, Seed } from '../backend.js';
+import type { Backend, Scalar, Seed, Storage } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor.js';
 
 /** Key of a random stream. A tensor of one f64 in place of its first word is a number that a recorded step changes. */
 export type SeedOption = readonly [low: number | Tensor, high: number];
@@ -21,4 +21,14 @@ export function scalarOf(op: string, name: string, x: number | Tensor, backend: 
 
 export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
   return [scalarOf(op, 'the seed', low, backend), high];
+}
+
+/** The tensor in a seed, which a backward pass that makes the same mask saves. */
+export function seedTensor([low]: SeedOption): Tensor | null {
+  return low instanceof Tensor ? low : null;
+}
+
+/** `seed` with the memory of its saved tensor. */
+export function savedSeed([low, high]: SeedOption, saved: Storage | null): Seed {
+  return [saved ?? Number(low), high];
 }

@@ -10,13 +10,13 @@ import {
   stridesOf,
   type Shape,
 } from '../shape.js';
+import { record } from '../tape.js';
 import {
   commonBackend,
   empty,
   gradOf,
   overwrite,
   passGradient,
-  record,
   Tensor,
   wantedGradOf,
   zeroedGradOf,
@@ -33,7 +33,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
       `reshape: ${show(x.shape)} has ${x.size} elements, ${show(shape)} does not`,
     );
   const y = new Tensor(x.buffer, full, x.dtype);
-  return record('reshape', y, [x], () => passGradient(y, x));
+  return record('reshape', y, [x], {}, () => passGradient(y, x));
 }
 
 /** Elements `start … start+length−1` of dimension `dim`. */
@@ -56,7 +56,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   const inY = stridesOf(shape);
   const offset = start * inX[d]!;
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, offset, overwrite(y), 0);
-  return record('narrow', y, [x], (gradY) =>
+  return record('narrow', y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, zeroedGradOf(x), offset),
   );
 }
@@ -103,7 +103,7 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
     );
     at += t.shape[d]!;
   }
-  return record('cat', y, tensors, (gradY) =>
+  return record('cat', y, tensors, {}, (gradY) =>
     tensors.forEach((t, i) => {
       const grad = wantedGradOf(t);
       if (grad)
@@ -141,7 +141,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const inX = broadcastStrides(x.shape, shape);
   const inY = stridesOf(shape);
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
-  return record('expand', y, [x], (gradY) =>
+  return record('expand', y, [x], {}, (gradY) =>
     x.backend.copyStrided(
       { shape, strides: [inY, inX] },
       gradY,
@@ -163,7 +163,7 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   const inY = stridesOf(shape);
   const y = empty(shape, x.dtype, x.backend);
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
-  return record('permute', y, [x], (gradY) =>
+  return record('permute', y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0),
   );
 }
