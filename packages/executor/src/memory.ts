@@ -1,6 +1,7 @@
 import type { Backend, DType, Storage } from './backend.js';
 import { bytesOf } from './backends/host.js';
 import { ExecutorError } from './error.js';
+import { callSynchronously } from './arguments.js';
 
 /**
  * Lifetime of storage. Inside `scope(() => …)` every buffer that is made belongs to the scope; when it is left,
@@ -119,6 +120,12 @@ export function currentScope(): Scope | null {
 }
 
 export function allocate(backend: Backend, dtype: DType, length: number, owner: Scope | null): Buffer {
+  const bytes = length * bytesOf(dtype);
+  if (!Number.isSafeInteger(bytes))
+    throw new ExecutorError(
+      'memory',
+      `${length} numbers of ${dtype} are ${bytes} bytes, more than any device holds`,
+    );
   let storage = pools.get(backend)?.take(dtype, length);
   if (!storage) {
     storage = allocateNew(backend, dtype, length);
@@ -201,12 +208,7 @@ export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>
   const scope: Scope = { buffers: new Set() };
   current = scope;
   try {
-    const result = body();
-    if (result instanceof Promise)
-      throw new ExecutorError(
-        'value',
-        'scope: the function returned a promise; what it makes later would escape the scope',
-      );
+    const result = callSynchronously('scope', body, 'what it makes later would escape the scope');
     for (const buffer of kept(result)) {
       if (!scope.buffers.delete(buffer)) continue;
       buffer.owner = outer;

@@ -1,11 +1,12 @@
 import type { Backend, Recorder, Recording, Trace } from './backend.js';
+import { callSynchronously, checkFunction, checkObject } from './arguments.js';
 import { matmulPrecision } from './backends/cuda/precision.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
 import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';
 import { show } from './shape.js';
 import { isRecordingTape } from './tape.js';
-import { buffersOf, commonBackend, tensor, Tensor } from './tensor.js';
+import { buffersOf, checkTensor, commonBackend, mapTensors, tensor, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
 
 export interface RecordedStep<K extends string, R> {
@@ -70,7 +71,10 @@ const MOST_VARIANTS = 32;
 export function recordStep<K extends string, R>(
   body: (inputs: Readonly<Record<K, Tensor>>) => R,
 ): RecordedStep<K, R> {
-  const step = new Step(body);
+  checkFunction('recordStep', body);
+  const step = new Step<K, R>((inputs) =>
+    callSynchronously('recordStep', () => body(inputs), 'what it does later would not be in the step'),
+  );
   return Object.assign((inputs: Readonly<Record<K, Tensor | number>>) => step.call(inputs), {
     release: () => step.release(),
   });
@@ -221,6 +225,8 @@ function free(buffer: Buffer): void {
 }
 
 function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
+  checkObject('recordStep', 'the input of a step', given);
+  for (const x of Object.values(given)) if (typeof x !== 'number') checkTensor('recordStep', x);
   const tensors = Object.values(given).filter((x) => typeof x !== 'number');
   for (const [name, x] of Object.entries(given))
     if (typeof x !== 'number' && x.requiresGrad)
@@ -273,14 +279,4 @@ function fits({ used, gradients }: Watch): boolean {
 
 function withoutTape<R>(result: R): R {
   return mapTensors(result, (t) => t.detach()) as R;
-}
-
-/** `value` with other tensors, in arrays, maps and plain objects as `scope` looks into. */
-function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
-  if (value instanceof Tensor) return f(value);
-  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f));
-  if (value instanceof Map) return new Map([...value].map(([key, v]) => [key, mapTensors(v, f)]));
-  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, mapTensors(v, f)]));
-  return value;
 }

@@ -1,18 +1,27 @@
 import type { Backend, Device, DType, HostArray, Storage, Target } from './backend.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
-import { allocate, currentScope, release, runScope, type Buffer } from './memory.js';
+import {
+  ANY_NUMBER,
+  callSynchronously,
+  checkNumber,
+  checkObject,
+  FINITE,
+  named,
+  WHOLE,
+} from './arguments.js';
+import { allocate, Buffer, currentScope, release, runScope } from './memory.js';
 import { normals } from './random.js';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
 import { checkReadable, inReverseOrder, isWanted, withoutRecording, type TapeNode } from './tape.js';
+import { checkNumbers, checkRow, checkValue, flatten, type NestedNumbers } from './values.js';
 import { watching, type GradientState } from './watch.js';
 
 /** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
 export class Tensor {
-  readonly shape: Shape;
-  readonly dtype: DType;
-  /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
-  requiresGrad = false;
+  readonly #shape: Shape;
+  readonly #dtype: DType;
+  #requiresGrad = false;
   /** @internal */
   readonly buffer: Buffer;
   /** @internal */
@@ -23,9 +32,47 @@ export class Tensor {
 
   /** @internal Tensors are made by `tensor`, `zeros`, … and by ops. */
   constructor(buffer: Buffer, shape: Shape, dtype: DType) {
+    if (!(buffer instanceof Buffer))
+      throw new ExecutorError(
+        'value',
+        'a Tensor is made by tensor(), zeros() and the ops, not by its constructor',
+      );
     this.buffer = buffer;
-    this.shape = shape;
-    this.dtype = dtype;
+    // A copy: kernels trust that the shape stays as it is.
+    this.#shape = Object.freeze([...shape]);
+    this.#dtype = dtype;
+  }
+
+  /** @internal Whether `value` was made by the constructor; `instanceof` asks for its prototype alone. */
+  static is(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #shape in value;
+  }
+
+  get shape(): Shape {
+    return this.#shape;
+  }
+
+  get dtype(): DType {
+    return this.#dtype;
+  }
+
+  /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
+  get requiresGrad(): boolean {
+    return this.#requiresGrad;
+  }
+
+  /** @throws {ExecutorError} `dtype` where an i32 tensor is to have a gradient; `autograd` where the result of an op is to have none. */
+  set requiresGrad(required: boolean) {
+    if (typeof required !== 'boolean')
+      throw new ExecutorError('value', `requiresGrad is true or false, given ${named(required)}`);
+    if (required && this.dtype === 'i32')
+      throw new ExecutorError('dtype', `requiresGrad: an i32 tensor ${show(this.shape)} has no gradient`);
+    if (!required && this.node)
+      throw new ExecutorError(
+        'autograd',
+        `requiresGrad: a tensor that '${this.node.op}' made from others passes a gradient on; detach() makes one that does not`,
+      );
+    this.#requiresGrad = required;
   }
 
   get size(): number {
@@ -82,11 +129,7 @@ export class Tensor {
    */
   dataSync(into?: HostArray): HostArray {
     watching?.refuseRead(this.shape);
-    if (into && into.length !== this.size)
-      throw new ExecutorError(
-        'shape',
-        `dataSync: a tensor of ${this.size} values needs an array of that length, given ${into.length}`,
-      );
+    if (into !== undefined) checkInto(into, this.size);
     return this.backend.readSync(this.storage, into);
   }
 
@@ -99,12 +142,15 @@ export class Tensor {
 
   /** Overwrites the values in place. `backward` of an op that saved the old ones is an error after that. */
   set(values: ArrayLike<number>): void {
+    checkRow('set', values);
     if (values.length !== this.size)
       throw new ExecutorError(
         'shape',
         `set: ${values.length} values for a tensor of shape ${show(this.shape)}`,
       );
-    this.backend.write(this.storageToChange('set'), values);
+    checkNumbers('set', values, this.dtype);
+    const storage = this.storageToChange('set');
+    if (this.size > 0) this.backend.write(storage, values);
   }
 
   /** Gives the memory back now, not only when its scope is left; what shares it loses it too. */
@@ -128,7 +174,9 @@ export class Tensor {
     return this.gradient;
   }
 
+  /** @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor; `value` where both share memory. */
   set grad(gradient: Tensor | null) {
+    if (gradient !== null) this.checkGradient(gradient);
     this.noteGradient();
     this.gradient = gradient;
     this.gradientIsZero = false;
@@ -176,6 +224,22 @@ export class Tensor {
     this.gradientIsZero = isZero;
   }
 
+  private checkGradient(gradient: Tensor): void {
+    commonBackend('grad', this, gradient);
+    if (!sameShape(gradient.shape, this.shape))
+      throw new ExecutorError(
+        'shape',
+        `grad: a gradient of shape ${show(gradient.shape)} for a tensor of shape ${show(this.shape)}`,
+      );
+    if (gradient.dtype !== this.dtype)
+      throw new ExecutorError(
+        'dtype',
+        `grad: a gradient of dtype ${gradient.dtype} for a tensor of dtype ${this.dtype}; convert it with cast`,
+      );
+    if (gradient.buffer === this.buffer)
+      throw new ExecutorError('value', 'grad: the gradient shares memory with its tensor; give it a copy');
+  }
+
   private noteGradient(): void {
     watching?.useGradient(this, this.gradientState);
   }
@@ -193,6 +257,7 @@ export class Tensor {
         'autograd',
         'backward: no tensor that this one was made from requires a gradient',
       );
+    if (gradient) commonBackend('backward', this, gradient);
     if (gradient && !sameShape(gradient.shape, this.shape))
       throw new ExecutorError(
         'shape',
@@ -248,11 +313,25 @@ export function empty(shape: Shape, dtype: DType, backend: Backend): Tensor {
 
 /** Runs `body` without recording a tape: for evaluation, and for updates of parameters. */
 export function noGrad<T>(body: () => T): T {
-  return withoutRecording(body);
+  return withoutRecording(() =>
+    callSynchronously('noGrad', body, 'what it does after its first await would record a tape'),
+  );
+}
+
+/** @throws {ExecutorError} `value` for anything but a tensor. */
+export function checkTensor(op: string, t: unknown): asserts t is Tensor {
+  if (Tensor.is(t)) return;
+  const given = named(t);
+  throw new ExecutorError(
+    'value',
+    `${op}: takes tensors, given ${given}` +
+      (given === 'a Tensor' ? ' of another copy of @dag/executor' : ''),
+  );
 }
 
 /** The backend that all of `tensors` are on. */
 export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backend {
+  for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
   for (const t of tensors)
     if (t.backend !== first.backend)
@@ -262,6 +341,7 @@ export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backen
 
 /** Checks that all of `tensors` have one floating-point dtype. */
 export function commonDType(op: string, ...tensors: readonly Tensor[]): DType {
+  for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
   for (const t of tensors)
     if (t.dtype !== first.dtype)
@@ -282,42 +362,43 @@ export interface TensorOptions {
 }
 
 /**
- * A tensor of `values`, row-major; `shape` defaults to one dimension.
+ * A tensor of `values`, row-major; `shape` defaults to that of the nested arrays, one dimension where they are not nested.
  *
- * @throws {ExecutorError} `shape` where the number of values is not that of the shape.
+ * @throws {ExecutorError} `shape` where the number of values is not that of the shape, or nested arrays differ in length; `value`
+ *   for what is no number, and for numbers that i32 cannot hold.
+ * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
-export function tensor(
-  values: ArrayLike<number>,
-  shape: Shape = [values.length],
-  options: TensorOptions = {},
-): Tensor {
-  checkShape(shape, 'tensor');
-  if (values.length !== sizeOf(shape))
+export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
+  const nested = flatten('tensor', values);
+  const { flat } = nested;
+  const own = shape ?? nested.shape;
+  checkShape(own, 'tensor');
+  if (flat.length !== sizeOf(own))
     throw new ExecutorError(
       'shape',
-      `tensor: ${values.length} values for the shape ${show(shape)}, which has ${sizeOf(shape)}`,
+      `tensor: ${flat.length} values for the shape ${show(own)}, which has ${sizeOf(own)}`,
     );
-  const out = create(shape, { dtype: naturalDType(values), ...options });
-  out.backend.write(out.storage, values);
+  checkObject('tensor', 'options', options);
+  const out = create(own, { ...options, dtype: options.dtype ?? nested.dtype });
+  checkNumbers('tensor', flat, out.dtype);
+  if (out.size > 0) out.backend.write(out.storage, flat);
   return out;
 }
 
-function naturalDType(values: ArrayLike<number>): DType {
-  if (values instanceof Float64Array) return 'f64';
-  return values instanceof Int32Array ? 'i32' : 'f32';
-}
-
-function create(shape: Shape, { dtype = 'f32', device, requiresGrad = false }: TensorOptions): Tensor {
+function create(shape: Shape, options: TensorOptions): Tensor {
   checkShape(shape, 'tensor');
+  checkObject('tensor', 'options', options);
+  const { dtype = 'f32', device, requiresGrad = false } = options;
   const out = empty(shape, dtype, backendOf(device));
-  if (requiresGrad && dtype === 'i32')
-    throw new ExecutorError('dtype', 'tensor: an i32 tensor has no gradient');
   out.requiresGrad = requiresGrad;
   return out;
 }
 
+/** @throws {ExecutorError} `value` where the dtype is i32 and `value` not a whole number of 32 bits. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  checkNumber('full', 'value', value, ANY_NUMBER);
   const out = create(shape, options);
+  checkValue('full', value, out.dtype, 'value');
   out.backend.fill(out.storage, value);
   return out;
 }
@@ -330,14 +411,21 @@ export function ones(shape: Shape, options?: TensorOptions): Tensor {
   return full(shape, 1, options);
 }
 
-/** Normal numbers of standard deviation `std`: a pure function of `seed` and the shape. */
+/** Normal numbers of standard deviation `std`: a pure function of `seed`, two whole numbers, and the shape. */
 export function randn(
   shape: Shape,
-  { seed, std = 1, ...options }: TensorOptions & { seed: readonly [number, number]; std?: number },
+  options: TensorOptions & { readonly seed: readonly [number, number]; readonly std?: number },
 ): Tensor {
+  checkShape(shape, 'randn');
+  checkObject('randn', 'options', options);
+  const { seed, std = 1, ...rest } = options;
+  checkNumber('randn', 'std', std, FINITE);
+  if (!Array.isArray(seed) || seed.length !== 2)
+    throw new ExecutorError('value', `randn: seed is a pair of whole numbers, given ${named(seed)}`);
+  for (const word of seed) checkNumber('randn', 'a word of the seed', word, WHOLE);
   const values = normals(seed, sizeOf(shape));
   for (let i = 0; i < values.length; i++) values[i]! *= std;
-  return tensor(values, shape, { dtype: 'f32', ...options });
+  return tensor(values, shape, { dtype: 'f32', ...rest });
 }
 
 /**
@@ -348,12 +436,48 @@ export function scope<T>(body: () => T): T {
   return runScope(body, buffersOf);
 }
 
-export function* buffersOf(value: unknown): Generator<Buffer> {
-  if (value instanceof Tensor) {
-    yield value.buffer;
-    if (value.grad) yield value.grad.buffer;
-  } else if (Array.isArray(value)) for (const v of value as unknown[]) yield* buffersOf(v);
-  else if (value instanceof Map) for (const v of value.values()) yield* buffersOf(v);
-  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    for (const v of Object.values(value)) yield* buffersOf(v);
+export function buffersOf(value: unknown): Set<Buffer> {
+  const buffers = new Set<Buffer>();
+  mapTensors(value, (t) => {
+    buffers.add(t.buffer);
+    if (t.grad) buffers.add(t.grad.buffer);
+    return t;
+  });
+  return buffers;
+}
+
+/**
+ * `value` with other tensors, in arrays, maps and plain objects at any depth.
+ *
+ * @throws {ExecutorError} `value` where it contains itself.
+ */
+export function mapTensors(
+  value: unknown,
+  f: (t: Tensor) => Tensor,
+  around: readonly unknown[] = [],
+): unknown {
+  if (Tensor.is(value)) return f(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (around.includes(value))
+    throw new ExecutorError('value', 'the result of a scope or a recorded step contains itself');
+  const inside = [...around, value];
+  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f, inside));
+  if (value instanceof Map) return new Map([...value].map(([key, v]) => [key, mapTensors(v, f, inside)]));
+  if (Object.getPrototypeOf(value) === Object.prototype)
+    return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, mapTensors(v, f, inside)]));
+  return value;
+}
+
+/** @throws {ExecutorError} `value`, `shape` */
+function checkInto(into: unknown, size: number): void {
+  if (!(into instanceof Float32Array || into instanceof Float64Array || into instanceof Int32Array))
+    throw new ExecutorError(
+      'value',
+      `dataSync: takes a Float32Array, Float64Array or Int32Array, given ${named(into)}`,
+    );
+  if (into.length !== size)
+    throw new ExecutorError(
+      'shape',
+      `dataSync: a tensor of ${size} values needs an array of that length, given ${into.length}`,
+    );
 }

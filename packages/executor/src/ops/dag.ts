@@ -1,3 +1,4 @@
+import { ABOVE_0, checkNumber, checkObject } from '../arguments.js';
 import type { DagSpec } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
@@ -24,11 +25,13 @@ export interface DagTensorFields {
  * @throws {ExecutorError} `shape` that names all four shapes.
  */
 export function executeDag(fields: DagTensorFields, options: { maxLog?: number } = {}): Tensor {
+  checkObject('executeDag', 'the graph', fields);
+  checkObject('executeDag', 'options', options);
   const { V_mag, V_sign, O, G } = fields;
   const backend = commonBackend('executeDag', V_mag, V_sign, O, G);
   commonDType('executeDag', V_mag, V_sign, O, G);
   const { maxLog = Infinity } = options;
-  if (!(maxLog > 0)) throw new ExecutorError('value', `executeDag: maxLog is above 0, given ${maxLog}`);
+  checkNumber('executeDag', 'maxLog', maxLog, ABOVE_0);
   const spec = specOf(fields, maxLog);
   const values = empty(V_mag.shape.slice(0, -1), 'f64', backend);
   backend.dag(

@@ -1,8 +1,9 @@
 import type { BinaryKind, DType, UnaryKind } from '../backend.js';
-import { ExecutorError } from '../error.js';
+import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN } from '../arguments.js';
 import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
 import { record } from '../tape.js';
 import {
+  checkTensor,
   commonBackend,
   commonDType,
   empty,
@@ -99,15 +100,30 @@ export const gelu = (x: Tensor): Tensor => unary('gelu', x);
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
 export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 /** scale·x + shift. */
-export const affine = (x: Tensor, scale: number, shift = 0): Tensor => unary('affine', x, scale, shift);
+export function affine(x: Tensor, scale: number, shift = 0): Tensor {
+  checkNumber('affine', 'scale', scale, ANY_NUMBER);
+  checkNumber('affine', 'shift', shift, ANY_NUMBER);
+  return unary('affine', x, scale, shift);
+}
 export const neg = (x: Tensor): Tensor => affine(x, -1);
 /** x held within [min, max]; the gradient passes inside and at the bounds. */
-export const clamp = (x: Tensor, min: number, max = Infinity): Tensor => unary('clamp', x, min, max);
+export function clamp(x: Tensor, min: number, max = Infinity): Tensor {
+  checkNumber('clamp', 'min', min, NOT_NAN);
+  checkNumber('clamp', 'max', max, { what: `a number from min, ${min}`, has: (x) => x >= min });
+  return unary('clamp', x, min, max);
+}
 /** ½x² within ±delta, delta·(|x| − ½delta) outside (Huber 1964); PyTorch's `huber_loss` of x. */
-export const huber = (x: Tensor, delta = 1): Tensor => unary('huber', x, delta);
+export function huber(x: Tensor, delta = 1): Tensor {
+  checkNumber('huber', 'delta', delta, ABOVE_0);
+  return unary('huber', x, delta);
+}
 
-/** The same numbers in another dtype. */
+/**
+ * The same numbers in another dtype, as typed arrays convert them on every device: to i32 fractions are cut off, NaN and
+ * infinities become 0, and what has more than 32 bits keeps the lowest 32.
+ */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  checkTensor('cast', x);
   if (x.dtype === dtype) return x;
   const y = empty(x.shape, dtype, x.backend);
   x.backend.cast(x.storage, overwrite(y));
@@ -122,7 +138,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  */
 export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
   const dtype = commonDType('dropout', x);
-  if (!(p >= 0 && p < 1)) throw new ExecutorError('value', `dropout: p is in [0, 1), given ${p}`);
+  checkNumber('dropout', 'p', p, BELOW_1);
   if (p === 0) return x;
   const y = empty(x.shape, dtype, x.backend);
   x.backend.dropout(x.storage, overwrite(y), p, seedFrom('dropout', seed, x.backend));

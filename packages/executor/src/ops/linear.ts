@@ -1,3 +1,4 @@
+import { BELOW_1, checkNumber, checkObject, named } from '../arguments.js';
 import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
@@ -22,6 +23,7 @@ export interface LinearOptions {
  * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1).
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
+  checkObject('linear', 'options', options);
   const { activation = null, dropout = 0, seed = [0, 0], residual } = options;
   const inputs = [x, weight, bias, residual].filter((t) => t !== undefined && t !== null);
   const backend = commonBackend('linear', ...inputs);
@@ -90,7 +92,7 @@ function check(
   weight: Tensor,
   bias: Tensor | null | undefined,
   shape: readonly number[],
-  { dropout = 0, residual }: LinearOptions,
+  { activation, dropout = 0, residual }: LinearOptions,
 ): void {
   if (weight.shape.length !== 2 || x.shape[x.shape.length - 1] !== weight.shape[1])
     throw new ExecutorError(
@@ -107,6 +109,10 @@ function check(
       'shape',
       `linear: residual ${show(residual.shape)} is not of the shape ${show(shape)}`,
     );
-  if (!(dropout >= 0 && dropout < 1))
-    throw new ExecutorError('value', `linear: dropout is in [0, 1), given ${dropout}`);
+  checkNumber('linear', 'dropout', dropout, BELOW_1);
+  if (activation !== undefined && !['gelu', 'geluTanh'].includes(activation))
+    throw new ExecutorError(
+      'value',
+      `linear: activation is 'gelu' or 'geluTanh', given ${named(activation)}`,
+    );
 }

@@ -1,3 +1,4 @@
+import { checkNumber, FINITE_FROM_0 } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { record } from '../tape.js';
@@ -28,7 +29,8 @@ export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
 
 /** Layer normalisation over the last dimension (Ba, Kiros & Hinton 2016), with weight (C) and bias (C) or null. */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null, eps = 1e-5): Tensor {
-  const inputs = bias ? [x, weight, bias] : [x, weight];
+  checkNumber('layerNorm', 'eps', eps, FINITE_FROM_0);
+  const inputs = bias === null ? [x, weight] : [x, weight, bias];
   const backend = commonBackend('layerNorm', ...inputs);
   const dtype = commonDType('layerNorm', ...inputs);
   const n = lastSize('layerNorm', x);

@@ -28,6 +28,7 @@ export function sum(x: Tensor, dims?: number | readonly number[], keepDim = fals
 
 /** Mean over `dims` (default: all). */
 export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
+  commonDType('mean', x);
   const count = [...reduced(x, dims, 'mean')].reduce((n, d) => n * x.shape[d]!, 1);
   if (count === 0)
     throw new ExecutorError('shape', `mean: no elements in a tensor of shape ${show(x.shape)}`);

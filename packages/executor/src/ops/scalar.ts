@@ -1,7 +1,8 @@
 import type { Backend, Scalar, Seed, Storage } from '../backend.js';
+import { checkNumber, named, WHOLE } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import { Tensor } from '../tensor.js';
+import { checkTensor, Tensor } from '../tensor.js';
 
 /** Key of a random stream. A tensor of one f64 in place of its first word is a number that a recorded step changes. */
 export type SeedOption = readonly [low: number | Tensor, high: number];
@@ -9,6 +10,7 @@ export type SeedOption = readonly [low: number | Tensor, high: number];
 /** A number, or the storage of a tensor of one f64 on the same device. */
 export function scalarOf(op: string, name: string, x: number | Tensor, backend: Backend): Scalar {
   if (typeof x === 'number') return x;
+  checkTensor(op, x);
   if (x.dtype !== 'f64' || x.size !== 1)
     throw new ExecutorError(
       'dtype',
@@ -19,13 +21,18 @@ export function scalarOf(op: string, name: string, x: number | Tensor, backend: 
   return x.storage;
 }
 
-export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
+export function seedFrom(op: string, seed: SeedOption, backend: Backend): Seed {
+  if (!Array.isArray(seed) || seed.length !== 2)
+    throw new ExecutorError('value', `${op}: a seed is a pair of whole numbers, given ${named(seed)}`);
+  const [low, high] = seed as SeedOption;
+  if (!Tensor.is(low)) checkNumber(op, 'the first word of the seed', low, WHOLE);
+  checkNumber(op, 'the second word of the seed', high, WHOLE);
   return [scalarOf(op, 'the seed', low, backend), high];
 }
 
 /** The tensor in a seed, which a backward pass that makes the same mask saves. */
 export function seedTensor([low]: SeedOption): Tensor | null {
-  return low instanceof Tensor ? low : null;
+  return Tensor.is(low) ? low : null;
 }
 
 /** `seed` with the memory of its saved tensor. */
