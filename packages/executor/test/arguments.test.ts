@@ -227,7 +227,9 @@ it('a tensor is made by functions of this package alone', () => {
   expect(() => new Tensor(untyped({ storage: null }), [1], 'f32')).toThrow(
     error('value', /not by its constructor/),
   );
-  class Other {}
+  class Other {
+    readonly shape = [1];
+  }
   Object.defineProperty(Other, 'name', { value: 'Tensor' });
   expect(() => square(untyped(new Other()))).toThrow(
     error('value', /a Tensor of another copy of @dag\/executor/),
