@@ -7,6 +7,7 @@ import {
   expand,
   full,
   mean,
+  linear,
   noGrad,
   ones,
   recordStep,
@@ -216,6 +217,12 @@ describe('functions that take a function', () => {
       }),
     ).toThrow(error('value', /contains itself/));
   });
+});
+
+it('linear needs x and weight, whatever else is left out', () => {
+  expect(() => linear(untyped(null), ones([1, 1]))).toThrow(
+    error('value', /^linear: takes tensors, given null/),
+  );
 });
 
 it('reshape takes one −1', () => {

@@ -25,7 +25,7 @@ export interface LinearOptions {
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
   checkObject('linear', 'options', options);
   const { activation = null, dropout = 0, seed = [0, 0], residual } = options;
-  const inputs = [x, weight, bias, residual].filter((t) => t !== undefined && t !== null);
+  const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];
   const backend = commonBackend('linear', ...inputs);
   const dtype = commonDType('linear', ...inputs);
   const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
