@@ -1,7 +1,13 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/cli/dag.ts', 'src/data/worker.ts', 'src/run-lock-beat.ts', 'src/language/worker.ts'],
+  entry: [
+    'src/index.ts',
+    'src/cli/dag.ts',
+    'src/data/worker.ts',
+    'src/run-lock-beat.ts',
+    'src/language/worker.ts',
+  ],
   format: 'esm',
   dts: { entry: ['src/index.ts'] },
   clean: true,

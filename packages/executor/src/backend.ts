@@ -294,9 +294,13 @@ export interface Backend {
   /** y (+)= x·mask/(1−p); the mask is a pure function of (seed, element). */
   dropout(x: Storage, y: Target, p: number, seed: Seed): void;
 
-  /** total[0] += Σ x² of all elements of all `xs`; `total` is f64. */
-  sumOfSquares(xs: readonly Storage[], total: Storage): void;
-  /** Each x *= min(1, maxNorm / (√total[0] + 1e-6)). */
+  /**
+   * Adds the squares of all elements of all `xs` to `total`, of which norm[0] is the root. Squares of large numbers would overflow,
+   * so `total` (2) is a sum Σ x² over elements of less than 2^480 in size, and Σ (x·2^-600)² over the others. Both are f64 and
+   * begin with zeros, or what was there before.
+   */
+  norm(xs: readonly Storage[], total: Storage, norm: Storage): void;
+  /** Each x *= min(1, maxNorm / (norm + 1e-6)), with the norm of `total`; nothing where that is NaN, or an x is infinite. */
   scaleToNorm(xs: readonly Storage[], total: Storage, maxNorm: number): void;
   adamW(spec: AdamWSpec, parameters: readonly AdamWStorages[]): void;
 

@@ -1,3 +1,4 @@
+import { named } from './arguments.js';
 import type { Backend, Device } from './backend.js';
 import { createCpu } from './backends/cpu/index.js';
 import type { CudaDevice } from './backends/cuda/device.js';
@@ -102,7 +103,7 @@ export function backendOf(device: Device | undefined = defaultDevice): Backend {
   if (device !== undefined && device !== 'cpu')
     throw new ExecutorError(
       'device',
-      `no backend '${String(device)}' here; available: 'reference', 'cpu', 'cuda'`,
+      `no backend ${named(device)} here; available: 'reference', 'cpu', 'cuda'`,
     );
   const loaded = loadCpu();
   if ('backend' in loaded) return loaded.backend;

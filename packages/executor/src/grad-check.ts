@@ -1,5 +1,13 @@
+import {
+  callSynchronously,
+  checkFunction,
+  checkList,
+  checkNumber,
+  checkObject,
+  FROM_0,
+} from './arguments.js';
 import { ExecutorError } from './error.js';
-import { noGrad, scope, type Tensor } from './tensor.js';
+import { checkTensor, noGrad, scope, type Tensor } from './tensor.js';
 
 export interface GradCheckOptions {
   /** Step of the central differences, relative to max(1, |x|). */
@@ -27,8 +35,17 @@ export function gradCheck(
   inputs: readonly Tensor[],
   options: GradCheckOptions = {},
 ): GradCheckResult {
+  checkFunction('gradCheck', f);
+  checkList('gradCheck', 'inputs', inputs);
+  checkObject('gradCheck', 'options', options);
   const { step = 1e-4, tolerance = 1e-6 } = options;
+  checkNumber('gradCheck', 'step', step, {
+    what: 'a finite number above 0',
+    has: (x) => x > 0 && x < Infinity,
+  });
+  checkNumber('gradCheck', 'tolerance', tolerance, FROM_0);
   for (const x of inputs) {
+    checkTensor('gradCheck', x);
     if (x.dtype !== 'f64')
       throw new ExecutorError(
         'dtype',
@@ -37,8 +54,13 @@ export function gradCheck(
     if (!x.requiresGrad) throw new ExecutorError('autograd', 'gradCheck: every input has requiresGrad');
     x.zeroGrad();
   }
-  scope(() => f().backward());
-  const value = () => scope(() => noGrad(() => f().item()));
+  const result = (): Tensor => {
+    const y = callSynchronously('gradCheck', f, 'its value is needed at once');
+    checkTensor('gradCheck', y);
+    return y;
+  };
+  scope(() => result().backward());
+  const value = () => scope(() => noGrad(() => result().item()));
   const failures: string[] = [];
   let maxError = 0;
   inputs.forEach((x, n) => {
@@ -52,10 +74,14 @@ export function gradCheck(
         x.set(values);
         return value();
       };
-      // Four points, so that the error of the difference is of order h⁴.
-      const numeric = (8 * (valueAt(h) - valueAt(-h)) - (valueAt(2 * h) - valueAt(-2 * h))) / (12 * h);
-      values[i] = at;
-      x.set(values);
+      let numeric: number;
+      try {
+        // Four points, so that the error of the difference is of order h⁴.
+        numeric = (8 * (valueAt(h) - valueAt(-h)) - (valueAt(2 * h) - valueAt(-2 * h))) / (12 * h);
+      } finally {
+        values[i] = at;
+        x.set(values);
+      }
       const error = Math.abs(analytic[i]! - numeric) / Math.max(1, Math.abs(numeric));
       maxError = Math.max(maxError, Number.isNaN(error) ? Infinity : error);
       if (!(error <= tolerance))

@@ -1,6 +1,7 @@
 import type { Backend, DType, Storage } from './backend.js';
 import { bytesOf } from './backends/host.js';
 import { ExecutorError } from './error.js';
+import { callSynchronously } from './arguments.js';
 
 /**
  * Lifetime of storage. Inside `scope(() => …)` every buffer that is made belongs to the scope; when it is left,
@@ -12,13 +13,39 @@ export interface Scope {
   readonly buffers: Set<Buffer>;
 }
 
-/** Storage with its backend and owner; `storage` is null once it was released. */
-export interface Buffer {
+/** Storage with its backend and owner; tensors that share memory share their buffer. */
+export class Buffer {
   readonly backend: Backend;
   /** How many were made before it. */
   readonly serial: number;
+  /** Null once it was released. */
   storage: Storage | null;
   owner: Scope | null;
+  /** How often its values were changed in place. */
+  version = 0;
+  /** What changed them last. */
+  changedBy = '';
+  /** Whether the storage stays with someone else when the buffer is released: with the recording that writes to it. */
+  readonly isBorrowed: boolean;
+
+  constructor(
+    backend: Backend,
+    serial: number,
+    storage: Storage | null,
+    owner: Scope | null,
+    isBorrowed = false,
+  ) {
+    this.backend = backend;
+    this.serial = serial;
+    this.storage = storage;
+    this.owner = owner;
+    this.isBorrowed = isBorrowed;
+  }
+
+  noteChange(by: string): void {
+    this.version++;
+    this.changedBy = by;
+  }
 }
 
 /**
@@ -93,12 +120,18 @@ export function currentScope(): Scope | null {
 }
 
 export function allocate(backend: Backend, dtype: DType, length: number, owner: Scope | null): Buffer {
+  const bytes = length * bytesOf(dtype);
+  if (!Number.isSafeInteger(bytes))
+    throw new ExecutorError(
+      'memory',
+      `${length} numbers of ${dtype} are ${bytes} bytes, more than any device holds`,
+    );
   let storage = pools.get(backend)?.take(dtype, length);
   if (!storage) {
     storage = allocateNew(backend, dtype, length);
     allocated++;
   }
-  const buffer: Buffer = { backend, serial: made++, storage, owner };
+  const buffer = new Buffer(backend, made++, storage, owner);
   if (owner) {
     owner.buffers.add(buffer);
     held += bytesOfStorage(storage);
@@ -130,6 +163,7 @@ export function release(buffer: Buffer): void {
   if (!storage) return;
   if (buffer.owner?.buffers.delete(buffer)) held = Math.max(0, held - bytesOfStorage(storage));
   buffer.storage = null;
+  if (buffer.isBorrowed) return;
   let pool = pools.get(backend);
   if (!pool) pools.set(backend, (pool = new Pool(backend)));
   pool.keep(storage, Math.max(SMALL_POOL, POOL_PER_HELD * mostHeld));
@@ -174,12 +208,7 @@ export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>
   const scope: Scope = { buffers: new Set() };
   current = scope;
   try {
-    const result = body();
-    if (result instanceof Promise)
-      throw new ExecutorError(
-        'value',
-        'scope: the function returned a promise; what it makes later would escape the scope',
-      );
+    const result = callSynchronously('scope', body, 'what it makes later would escape the scope');
     for (const buffer of kept(result)) {
       if (!scope.buffers.delete(buffer)) continue;
       buffer.owner = outer;

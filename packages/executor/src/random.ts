@@ -1,14 +1,3 @@
-import { ExecutorError } from './error.js';
-
-/** A word of a seed. @throws {ExecutorError} `value` unless a whole number from 0 to 2³² − 1. */
-export function checkedWord(op: string, word: number): number {
-  if (Number.isInteger(word) && word >= 0 && word < 2 ** 32) return word;
-  throw new ExecutorError(
-    'value',
-    `${op}: a seed is two whole numbers from 0 to 2^32 - 1, given ${String(word)}; of a larger one take >>> 0`,
-  );
-}
-
 /**
  * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
  * (SC'11): four 32-bit words as a pure function of a 64-bit key and a counter. Any element of a stream can be

@@ -1,3 +1,4 @@
+import { named } from './arguments.js';
 import { ExecutorError } from './error.js';
 
 /** Sizes of the dimensions, outermost first; `[]` is a scalar. */
@@ -28,9 +29,19 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, d) => n === b[d]);
 }
 
+/** @throws {ExecutorError} `shape` where the sizes are not whole, or so large that offsets would not be exact. */
 export function checkShape(shape: Shape, op: string): void {
-  if (!shape.every((n) => Number.isInteger(n) && n >= 0))
-    throw new ExecutorError('shape', `${op}: a shape has whole sizes of 0 or more, given ${show(shape)}`);
+  if (!Array.isArray(shape))
+    throw new ExecutorError('shape', `${op}: a shape is an array of sizes, given ${named(shape)}`);
+  // Not `every`, which passes over holes.
+  for (const n of shape as unknown[])
+    if (typeof n !== 'number' || !Number.isInteger(n) || n < 0)
+      throw new ExecutorError(
+        'shape',
+        `${op}: a shape has whole sizes of 0 or more, given (${shape.map(named).join(', ')})`,
+      );
+  if (!Number.isSafeInteger(shape.reduce((size: number, n: number) => size * Math.max(n, 1), 1)))
+    throw new ExecutorError('shape', `${op}: sizes of ${show(shape)} multiply to more than 2^53`);
 }
 
 /** The shape that both broadcast to, by the rules of NumPy and PyTorch. */
@@ -56,8 +67,11 @@ export function broadcastStrides(shape: Shape, target: Shape): number[] {
 
 /** A dimension counted from the end where negative, checked against the rank. */
 export function dimension(dim: number, rank: number, op: string): number {
-  const d = dim < 0 ? dim + rank : dim;
+  const d = Number.isInteger(dim) && dim < 0 ? dim + rank : dim;
   if (!Number.isInteger(d) || d < 0 || d >= rank)
-    throw new ExecutorError('shape', `${op}: dimension ${dim} is outside a tensor of ${rank} dimensions`);
+    throw new ExecutorError(
+      'shape',
+      `${op}: dimension ${named(dim)} is outside a tensor of ${rank} dimensions`,
+    );
   return d;
 }

@@ -1,10 +1,12 @@
 import type { Backend, Recorder, Recording, Trace } from './backend.js';
+import { callSynchronously, checkFunction, checkObject } from './arguments.js';
 import { matmulPrecision } from './backends/cuda/precision.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
-import { allocate, emptyPool, release, runScopeFor, withOwnPool, type Buffer, type Scope } from './memory.js';
+import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';
 import { show } from './shape.js';
-import { buffersOf, commonBackend, isRecordingTape, tensor, Tensor } from './tensor.js';
+import { isRecordingTape } from './tape.js';
+import { buffersOf, checkTensor, commonBackend, mapTensors, tensor, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
 
 export interface RecordedStep<K extends string, R> {
@@ -31,6 +33,8 @@ interface Recorded<R> {
   readonly result: R;
   /** Memory of the results. */
   readonly holder: Scope;
+  /** Buffers that every call changes in place, and the op that does. */
+  readonly changes: readonly (readonly [Buffer, string])[];
   /** Gradients as the step leaves them. */
   readonly after: ReadonlyMap<Tensor, GradientState>;
 }
@@ -67,7 +71,10 @@ const MOST_VARIANTS = 32;
 export function recordStep<K extends string, R>(
   body: (inputs: Readonly<Record<K, Tensor>>) => R,
 ): RecordedStep<K, R> {
-  const step = new Step(body);
+  checkFunction('recordStep', body);
+  const step = new Step<K, R>((inputs) =>
+    callSynchronously('recordStep', () => body(inputs), 'what it does later would not be in the step'),
+  );
   return Object.assign((inputs: Readonly<Record<K, Tensor | number>>) => step.call(inputs), {
     release: () => step.release(),
   });
@@ -182,7 +189,8 @@ class Step<K extends string, R> {
         variant.trace,
       );
       const after = new Map([...by.gradients.keys()].map((t) => [t, t.gradientState] as const));
-      variant.recorded = { recording, inputs, result, holder, after };
+      const changes = [...by.changes].filter(([{ storage }]) => storage !== null);
+      variant.recorded = { recording, inputs, result, holder, changes, after };
       variant.watch = by;
     } catch (error) {
       // Nothing of it was done.
@@ -198,7 +206,7 @@ class Step<K extends string, R> {
     given: Readonly<Record<K, Tensor | number>>,
     recorder: Recorder,
   ): R {
-    const { recording, inputs, result, holder, after } = recorded!;
+    const { recording, inputs, result, holder, changes, after } = recorded!;
     for (const [name, x] of Object.entries<Tensor | number>(given)) {
       const { storage, backend } = inputs[name]!;
       if (typeof x === 'number') backend.write(storage, [x]);
@@ -206,10 +214,12 @@ class Step<K extends string, R> {
     }
     for (const check of checks) check();
     recording.replay();
+    for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
     for (const [t, state] of after) t.gradientState = state;
     // Of this call alone: the next one overwrites their memory.
     const fresh = new Map<Buffer, Buffer>();
-    for (const buffer of holder.buffers) fresh.set(buffer, { ...buffer, owner: null });
+    for (const buffer of holder.buffers)
+      fresh.set(buffer, new Buffer(buffer.backend, buffer.serial, buffer.storage, null, true));
     this.#forget = () => {
       for (const buffer of fresh.values()) buffer.storage = null;
     };
@@ -230,6 +240,8 @@ function free(buffer: Buffer): void {
 }
 
 function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
+  checkObject('recordStep', 'the input of a step', given);
+  for (const x of Object.values(given)) if (typeof x !== 'number') checkTensor('recordStep', x);
   const tensors = Object.values(given).filter((x) => typeof x !== 'number');
   for (const [name, x] of Object.entries(given))
     if (typeof x !== 'number' && x.requiresGrad)
@@ -282,14 +294,4 @@ function fits({ used, gradients }: Watch): boolean {
 
 function withoutTape<R>(result: R): R {
   return mapTensors(result, (t) => t.detach()) as R;
-}
-
-/** `value` with other tensors, in arrays, maps and plain objects as `scope` looks into. */
-function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
-  if (value instanceof Tensor) return f(value);
-  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f));
-  if (value instanceof Map) return new Map([...value].map(([key, v]) => [key, mapTensors(v, f)]));
-  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, mapTensors(v, f)]));
-  return value;
 }

@@ -1,25 +1,27 @@
 import type { Backend, Device, DType, HostArray, Storage, Target } from './backend.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
-import { allocate, currentScope, release, runScope, type Buffer } from './memory.js';
-import { checkedWord, normals } from './random.js';
+import {
+  ANY_NUMBER,
+  callSynchronously,
+  checkNumber,
+  checkObject,
+  FINITE,
+  named,
+  SEED_WORD,
+} from './arguments.js';
+import { allocate, Buffer, currentScope, release, runScope } from './memory.js';
+import { normals } from './random.js';
 import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
+import { checkReadable, inReverseOrder, isWanted, withoutRecording, type TapeNode } from './tape.js';
+import { checkNumbers, checkRow, checkValue, flatten, type NestedNumbers } from './values.js';
 import { watching, type GradientState } from './watch.js';
-
-/** How a tensor was made: what it was made from, and how to pass its gradient on to those. */
-interface TapeNode {
-  readonly op: string;
-  readonly inputs: readonly Tensor[];
-  /** Adds to `grad` of each input that requires one. */
-  readonly backward: (gradient: Storage) => void;
-}
 
 /** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
 export class Tensor {
-  readonly shape: Shape;
-  readonly dtype: DType;
-  /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
-  requiresGrad = false;
+  readonly #shape: Shape;
+  readonly #dtype: DType;
+  #requiresGrad = false;
   /** @internal */
   readonly buffer: Buffer;
   /** @internal */
@@ -30,9 +32,47 @@ export class Tensor {
 
   /** @internal Tensors are made by `tensor`, `zeros`, … and by ops. */
   constructor(buffer: Buffer, shape: Shape, dtype: DType) {
+    if (!(buffer instanceof Buffer))
+      throw new ExecutorError(
+        'value',
+        'a Tensor is made by tensor(), zeros() and the ops, not by its constructor',
+      );
     this.buffer = buffer;
-    this.shape = shape;
-    this.dtype = dtype;
+    // A copy: kernels trust that the shape stays as it is.
+    this.#shape = Object.freeze([...shape]);
+    this.#dtype = dtype;
+  }
+
+  /** @internal Whether `value` was made by the constructor; `instanceof` asks for its prototype alone. */
+  static is(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #shape in value;
+  }
+
+  get shape(): Shape {
+    return this.#shape;
+  }
+
+  get dtype(): DType {
+    return this.#dtype;
+  }
+
+  /** Whether `backward` leaves a gradient here (leaves) or passes one through. */
+  get requiresGrad(): boolean {
+    return this.#requiresGrad;
+  }
+
+  /** @throws {ExecutorError} `dtype` where an i32 tensor is to have a gradient; `autograd` where the result of an op is to have none. */
+  set requiresGrad(required: boolean) {
+    if (typeof required !== 'boolean')
+      throw new ExecutorError('value', `requiresGrad is true or false, given ${named(required)}`);
+    if (required && this.dtype === 'i32')
+      throw new ExecutorError('dtype', `requiresGrad: an i32 tensor ${show(this.shape)} has no gradient`);
+    if (!required && this.node)
+      throw new ExecutorError(
+        'autograd',
+        `requiresGrad: a tensor that '${this.node.op}' made from others passes a gradient on; detach() makes one that does not`,
+      );
+    this.#requiresGrad = required;
   }
 
   get size(): number {
@@ -49,6 +89,23 @@ export class Tensor {
 
   /** @throws {ExecutorError} `released` after the scope that owned this tensor was left. */
   get storage(): Storage {
+    checkReadable(this.buffer, this.shape);
+    return this.memory;
+  }
+
+  /** @internal The storage, of which `op` is about to change values: a tape that saved them is not run after that. */
+  storageToChange(op: string): Storage {
+    const { storage } = this;
+    this.noteChange(op);
+    return storage;
+  }
+
+  private noteChange(op: string): void {
+    this.buffer.noteChange(op);
+    watching?.change(this.buffer, op);
+  }
+
+  private get memory(): Storage {
     watching?.use(this);
     if (this.buffer.storage) return this.buffer.storage;
     throw new ExecutorError(
@@ -72,11 +129,7 @@ export class Tensor {
    */
   dataSync(into?: HostArray): HostArray {
     watching?.refuseRead(this.shape);
-    if (into && into.length !== this.size)
-      throw new ExecutorError(
-        'shape',
-        `dataSync: a tensor of ${this.size} values needs an array of that length, given ${into.length}`,
-      );
+    if (into !== undefined) checkInto(into, this.size);
     return this.backend.readSync(this.storage, into);
   }
 
@@ -87,14 +140,17 @@ export class Tensor {
     return this.dataSync()[0]!;
   }
 
-  /** Overwrites the values in place; the tape does not see it. */
+  /** Overwrites the values in place. `backward` of an op that saved the old ones is an error after that. */
   set(values: ArrayLike<number>): void {
+    checkRow('set', values);
     if (values.length !== this.size)
       throw new ExecutorError(
         'shape',
         `set: ${values.length} values for a tensor of shape ${show(this.shape)}`,
       );
-    this.backend.write(this.storage, values);
+    checkNumbers('set', values, this.dtype);
+    const storage = this.storageToChange('set');
+    if (this.size > 0) this.backend.write(storage, values);
   }
 
   /** Gives the memory back now, not only when its scope is left; what shares it loses it too. */
@@ -113,12 +169,14 @@ export class Tensor {
    */
   get grad(): Tensor | null {
     this.noteGradient();
-    if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storage, 0);
+    if (this.gradient && this.gradientIsZero) this.backend.fill(this.gradient.storageToChange('zeroGrad'), 0);
     this.gradientIsZero = false;
     return this.gradient;
   }
 
+  /** @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor; `value` where both share memory. */
   set grad(gradient: Tensor | null) {
+    if (gradient !== null) this.checkGradient(gradient);
     this.noteGradient();
     this.gradient = gradient;
     this.gradientIsZero = false;
@@ -141,15 +199,18 @@ export class Tensor {
       this.shape,
       this.dtype,
     );
-    return { storage: this.gradient.storage, accumulate };
+    const { memory } = this.gradient;
+    this.gradient.noteChange('backward');
+    return { storage: memory, accumulate };
   }
 
   /** @internal Adds the gradient of `from`, of as many elements, to this one's. An intermediate result without one takes its memory. */
   inheritGradient(from: Tensor): void {
+    const gradient = from.gradient!;
     if (this.node && !this.gradient) {
-      this.grad = new Tensor(from.grad!.buffer, this.shape, this.dtype);
+      this.grad = new Tensor(gradient.buffer, this.shape, this.dtype);
       from.grad = null;
-    } else this.backend.cast(from.grad!.storage, this.takeGrad());
+    } else this.backend.cast(gradient.memory, this.takeGrad());
   }
 
   /** @internal */
@@ -163,6 +224,22 @@ export class Tensor {
     this.gradientIsZero = isZero;
   }
 
+  private checkGradient(gradient: Tensor): void {
+    commonBackend('grad', this, gradient);
+    if (!sameShape(gradient.shape, this.shape))
+      throw new ExecutorError(
+        'shape',
+        `grad: a gradient of shape ${show(gradient.shape)} for a tensor of shape ${show(this.shape)}`,
+      );
+    if (gradient.dtype !== this.dtype)
+      throw new ExecutorError(
+        'dtype',
+        `grad: a gradient of dtype ${gradient.dtype} for a tensor of dtype ${this.dtype}; convert it with cast`,
+      );
+    if (gradient.buffer === this.buffer)
+      throw new ExecutorError('value', 'grad: the gradient shares memory with its tensor; give it a copy');
+  }
+
   private noteGradient(): void {
     watching?.useGradient(this, this.gradientState);
   }
@@ -171,7 +248,8 @@ export class Tensor {
    * Adds d(this)/d(leaf) to `grad` of every leaf that requires it.
    *
    * @param gradient Gradient of this tensor, of its shape; may be left out for one element (then 1).
-   * @throws {ExecutorError} `autograd` where nothing requires a gradient; `shape`.
+   * @throws {ExecutorError} `autograd` where nothing requires a gradient, or where a tensor that an op saved was changed in place
+   *   after the op ran; `released` where it was released; `shape`.
    */
   backward(gradient?: Tensor): void {
     if (!this.requiresGrad)
@@ -179,6 +257,7 @@ export class Tensor {
         'autograd',
         'backward: no tensor that this one was made from requires a gradient',
       );
+    if (gradient) commonBackend('backward', this, gradient);
     if (gradient && !sameShape(gradient.shape, this.shape))
       throw new ExecutorError(
         'shape',
@@ -189,36 +268,15 @@ export class Tensor {
         'shape',
         `backward: a tensor of shape ${show(this.shape)} needs a gradient; only one element has 1 as default`,
       );
+    watching?.use(this);
     const order = inReverseOrder(this);
+    for (const t of order) t.node!.check();
     // What an earlier backward left in results that both share has been passed on already.
     for (const t of order) t.grad = null;
     const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
     this.backend.cast(seed.storage, gradOf(this));
     for (const t of order) t.node!.backward(t.grad!.storage);
   }
-}
-
-/** Tensors that ops made, each after all that were made from it. */
-function inReverseOrder(root: Tensor): Tensor[] {
-  const order: Tensor[] = [];
-  const seen = new Set<Tensor>();
-  // Depth first with a stack of its own: a tape of 10⁵ ops must not overflow JavaScript's.
-  const stack: { tensor: Tensor; next: number }[] = [{ tensor: root, next: 0 }];
-  seen.add(root);
-  while (stack.length) {
-    const top = stack[stack.length - 1]!;
-    const input = top.tensor.node?.inputs[top.next++];
-    if (input) {
-      if (input.requiresGrad && input.node && !seen.has(input)) {
-        seen.add(input);
-        stack.push({ tensor: input, next: 0 });
-      }
-    } else {
-      stack.pop();
-      if (top.tensor.node) order.push(top.tensor);
-    }
-  }
-  return order.reverse();
 }
 
 /** Where an op's share of the gradient of `t` goes; it must be written there. */
@@ -233,14 +291,14 @@ export function zeroedGradOf(t: Tensor): Target {
   return { storage, accumulate: true };
 }
 
-/** `gradOf`, or null where `t` requires none. */
+/** `gradOf`, or null where `t` required none when the op ran. */
 export function wantedGradOf(t: Tensor): Target | null {
-  return t.requiresGrad ? t.takeGrad() : null;
+  return isWanted(t) ? t.takeGrad() : null;
 }
 
 /** Passes the gradient of `from` on to `to` where that requires one, as the last that is done with it: `from` may lose it. */
 export function passGradient(from: Tensor, to: Tensor): void {
-  if (to.requiresGrad) to.inheritGradient(from);
+  if (isWanted(to)) to.inheritGradient(from);
 }
 
 /** The target that `t` itself is, for kernels that can also add. */
@@ -253,40 +311,27 @@ export function empty(shape: Shape, dtype: DType, backend: Backend): Tensor {
   return new Tensor(allocate(backend, dtype, sizeOf(shape), currentScope()), shape, dtype);
 }
 
-let recording = true;
-
 /** Runs `body` without recording a tape: for evaluation, and for updates of parameters. */
 export function noGrad<T>(body: () => T): T {
-  const before = recording;
-  recording = false;
-  try {
-    return body();
-  } finally {
-    recording = before;
-  }
+  return withoutRecording(() =>
+    callSynchronously('noGrad', body, 'what it does after its first await would record a tape'),
+  );
 }
 
-/** Whether ops record a tape. */
-export function isRecordingTape(): boolean {
-  return recording;
-}
-
-/** Puts `out` on the tape: made by `op` from `inputs`. */
-export function record(
-  op: string,
-  out: Tensor,
-  inputs: readonly Tensor[],
-  backward: (gradient: Storage) => void,
-): Tensor {
-  if (recording && inputs.some((t) => t.requiresGrad)) {
-    out.requiresGrad = true;
-    out.node = { op, inputs, backward };
-  }
-  return out;
+/** @throws {ExecutorError} `value` for anything but a tensor. */
+export function checkTensor(op: string, t: unknown): asserts t is Tensor {
+  if (Tensor.is(t)) return;
+  const given = named(t);
+  throw new ExecutorError(
+    'value',
+    `${op}: takes tensors, given ${given}` +
+      (given === 'a Tensor' ? ' of another copy of @dag/executor' : ''),
+  );
 }
 
 /** The backend that all of `tensors` are on. */
 export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backend {
+  for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
   for (const t of tensors)
     if (t.backend !== first.backend)
@@ -296,6 +341,7 @@ export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backen
 
 /** Checks that all of `tensors` have one floating-point dtype. */
 export function commonDType(op: string, ...tensors: readonly Tensor[]): DType {
+  for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
   for (const t of tensors)
     if (t.dtype !== first.dtype)
@@ -316,42 +362,43 @@ export interface TensorOptions {
 }
 
 /**
- * A tensor of `values`, row-major; `shape` defaults to one dimension.
+ * A tensor of `values`, row-major; `shape` defaults to that of the nested arrays, one dimension where they are not nested.
  *
- * @throws {ExecutorError} `shape` where the number of values is not that of the shape.
+ * @throws {ExecutorError} `shape` where the number of values is not that of the shape, or nested arrays differ in length; `value`
+ *   for what is no number, and for numbers that i32 cannot hold.
+ * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
-export function tensor(
-  values: ArrayLike<number>,
-  shape: Shape = [values.length],
-  options: TensorOptions = {},
-): Tensor {
-  checkShape(shape, 'tensor');
-  if (values.length !== sizeOf(shape))
+export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
+  const nested = flatten('tensor', values);
+  const { flat } = nested;
+  const own = shape ?? nested.shape;
+  checkShape(own, 'tensor');
+  if (flat.length !== sizeOf(own))
     throw new ExecutorError(
       'shape',
-      `tensor: ${values.length} values for the shape ${show(shape)}, which has ${sizeOf(shape)}`,
+      `tensor: ${flat.length} values for the shape ${show(own)}, which has ${sizeOf(own)}`,
     );
-  const out = create(shape, { dtype: naturalDType(values), ...options });
-  out.backend.write(out.storage, values);
+  checkObject('tensor', 'options', options);
+  const out = create(own, { ...options, dtype: options.dtype ?? nested.dtype });
+  checkNumbers('tensor', flat, out.dtype);
+  if (out.size > 0) out.backend.write(out.storage, flat);
   return out;
 }
 
-function naturalDType(values: ArrayLike<number>): DType {
-  if (values instanceof Float64Array) return 'f64';
-  return values instanceof Int32Array ? 'i32' : 'f32';
-}
-
-function create(shape: Shape, { dtype = 'f32', device, requiresGrad = false }: TensorOptions): Tensor {
+function create(shape: Shape, options: TensorOptions): Tensor {
   checkShape(shape, 'tensor');
+  checkObject('tensor', 'options', options);
+  const { dtype = 'f32', device, requiresGrad = false } = options;
   const out = empty(shape, dtype, backendOf(device));
-  if (requiresGrad && dtype === 'i32')
-    throw new ExecutorError('dtype', 'tensor: an i32 tensor has no gradient');
   out.requiresGrad = requiresGrad;
   return out;
 }
 
+/** @throws {ExecutorError} `value` where the dtype is i32 and `value` not a whole number of 32 bits. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
+  checkNumber('full', 'value', value, ANY_NUMBER);
   const out = create(shape, options);
+  checkValue('full', value, out.dtype, 'value');
   out.backend.fill(out.storage, value);
   return out;
 }
@@ -371,12 +418,18 @@ export function ones(shape: Shape, options?: TensorOptions): Tensor {
  */
 export function randn(
   shape: Shape,
-  { seed, std = 1, ...options }: TensorOptions & { seed: readonly [number, number]; std?: number },
+  options: TensorOptions & { readonly seed: readonly [number, number]; readonly std?: number },
 ): Tensor {
-  const words = [checkedWord('randn', seed[0]), checkedWord('randn', seed[1])] as const;
-  const values = normals(words, sizeOf(shape));
+  checkShape(shape, 'randn');
+  checkObject('randn', 'options', options);
+  const { seed, std = 1, ...rest } = options;
+  checkNumber('randn', 'std', std, FINITE);
+  if (!Array.isArray(seed) || seed.length !== 2)
+    throw new ExecutorError('value', `randn: seed is a pair of whole numbers, given ${named(seed)}`);
+  for (const word of seed) checkNumber('randn', 'a word of the seed', word, SEED_WORD);
+  const values = normals(seed, sizeOf(shape));
   for (let i = 0; i < values.length; i++) values[i]! *= std;
-  return tensor(values, shape, { dtype: 'f32', ...options });
+  return tensor(values, shape, { dtype: 'f32', ...rest });
 }
 
 /**
@@ -387,12 +440,48 @@ export function scope<T>(body: () => T): T {
   return runScope(body, buffersOf);
 }
 
-export function* buffersOf(value: unknown): Generator<Buffer> {
-  if (value instanceof Tensor) {
-    yield value.buffer;
-    if (value.grad) yield value.grad.buffer;
-  } else if (Array.isArray(value)) for (const v of value as unknown[]) yield* buffersOf(v);
-  else if (value instanceof Map) for (const v of value.values()) yield* buffersOf(v);
-  else if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype)
-    for (const v of Object.values(value)) yield* buffersOf(v);
+export function buffersOf(value: unknown): Set<Buffer> {
+  const buffers = new Set<Buffer>();
+  mapTensors(value, (t) => {
+    buffers.add(t.buffer);
+    if (t.grad) buffers.add(t.grad.buffer);
+    return t;
+  });
+  return buffers;
+}
+
+/**
+ * `value` with other tensors, in arrays, maps and plain objects at any depth.
+ *
+ * @throws {ExecutorError} `value` where it contains itself.
+ */
+export function mapTensors(
+  value: unknown,
+  f: (t: Tensor) => Tensor,
+  around: readonly unknown[] = [],
+): unknown {
+  if (Tensor.is(value)) return f(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (around.includes(value))
+    throw new ExecutorError('value', 'the result of a scope or a recorded step contains itself');
+  const inside = [...around, value];
+  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f, inside));
+  if (value instanceof Map) return new Map([...value].map(([key, v]) => [key, mapTensors(v, f, inside)]));
+  if (Object.getPrototypeOf(value) === Object.prototype)
+    return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, mapTensors(v, f, inside)]));
+  return value;
+}
+
+/** @throws {ExecutorError} `value`, `shape` */
+function checkInto(into: unknown, size: number): void {
+  if (!(into instanceof Float32Array || into instanceof Float64Array || into instanceof Int32Array))
+    throw new ExecutorError(
+      'value',
+      `dataSync: takes a Float32Array, Float64Array or Int32Array, given ${named(into)}`,
+    );
+  if (into.length !== size)
+    throw new ExecutorError(
+      'shape',
+      `dataSync: a tensor of ${size} values needs an array of that length, given ${into.length}`,
+    );
 }

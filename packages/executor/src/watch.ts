@@ -1,6 +1,6 @@
 import type { Backend } from './backend.js';
 import { ExecutorError } from './error.js';
-import { buffersMade } from './memory.js';
+import { buffersMade, type Buffer } from './memory.js';
 import { show } from './shape.js';
 import type { Tensor } from './tensor.js';
 
@@ -21,6 +21,8 @@ export class Watch {
   readonly gradients = new Map<Tensor, GradientState>();
   /** What is to be checked of indices from outside before each replay. */
   readonly checks: (() => void)[] = [];
+  /** Buffers that were changed in place, and the op that did it last. */
+  readonly changes = new Map<Buffer, string>();
   readonly backend: Backend;
   readonly #before = buffersMade();
 
@@ -57,6 +59,11 @@ export class Watch {
       `recordStep: a tensor of shape ${show(shape)} is read inside the step, which is repeated without JavaScript; ` +
         'return the tensor and read it after the call',
     );
+  }
+
+  /** Before an op changes values in place. */
+  change(buffer: Buffer, op: string): void {
+    this.changes.set(buffer, op);
   }
 
   isOutside(t: Tensor): boolean {

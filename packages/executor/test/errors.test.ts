@@ -38,6 +38,7 @@ import {
   type Device,
   type ExecutorErrorCode,
 } from '../src/index.js';
+import { Buffer } from '../src/memory.js';
 
 const x = (...shape: number[]) => ones(shape);
 const f64 = (...shape: number[]) => ones(shape, { dtype: 'f64' });
@@ -45,11 +46,7 @@ const ids = (values: number[], shape = [values.length]) => tensor(Int32Array.fro
 
 /** The same tensor on a device that is not there: ops look at the device before they touch the memory. */
 function elsewhere(t: Tensor): Tensor {
-  return new Tensor(
-    { backend: { ...t.backend, device: 'cuda' }, serial: 0, storage: t.storage, owner: null },
-    t.shape,
-    t.dtype,
-  );
+  return new Tensor(new Buffer({ ...t.backend, device: 'cuda' }, 0, t.storage, null), t.shape, t.dtype);
 }
 
 const spec = { lr: 1, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0, step: 1 };
@@ -128,7 +125,11 @@ describe('a shape error names the op and the shapes:', () => {
     ['sum over a dimension that is not there', () => sum(x(2, 3), 2), /^sum: dimension 2 .* 2 dimensions/],
     ['cumsum of a scalar', () => cumsum(x(), 0), /^cumsum: dimension 0 .* 0 dimensions/],
     ['reshape', () => reshape(x(2, 3), [4]), /^reshape: \(2, 3\) has 6 elements, \(4\)/],
-    ['reshape with a size that does not divide', () => reshape(x(2, 3), [4, -1]), /^reshape: .*\(4, 1\.5\)/],
+    [
+      'reshape with a size that does not divide',
+      () => reshape(x(2, 3), [4, -1]),
+      /^reshape: \(2, 3\) to \(4, -1\)/,
+    ],
     ['narrow beyond the end', () => narrow(x(2, 3), 1, 2, 2), /^narrow: 2 from 2 of dimension 1 of \(2, 3\)/],
     ['narrow from below 0', () => narrow(x(2, 3), 1, -1, 1), /^narrow: 1 from -1/],
     ['select beyond the end', () => select(x(2, 3), 0, 2), /^select: index 2 of dimension 0 of \(2, 3\)/],
@@ -248,9 +249,9 @@ describe('a device error names the op and both devices:', () => {
     [
       'clipGradNorm',
       () => {
-        const parameters = [x(2, 2), x(2, 2)];
-        parameters[0]!.grad = here;
-        parameters[1]!.grad = there;
+        const parameters = [here.detach(), there.detach()];
+        for (const p of parameters)
+          p.grad = new Tensor(new Buffer(p.backend, 0, p.storage, null), p.shape, 'f32');
         return clipGradNorm(parameters, 1);
       },
       /^clipGradNorm: /,

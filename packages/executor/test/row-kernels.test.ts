@@ -20,8 +20,8 @@ const rowSizes = fc.oneof(
 const wide = (u: number): number => 60 * u - 30;
 /** As `clipGradNorm` makes it: one number in double, also beside f32. */
 function totalOf({ backend }: Bench, value: number): Storage {
-  const total = backend.allocate('f64', 1);
-  backend.fill(total, value);
+  const total = backend.allocate('f64', 2);
+  backend.write(total, [value, 0]);
   return total;
 }
 
@@ -212,15 +212,16 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
         fc.property(lengths, seeds, settings, (n, seed, { step, weightDecay, maxNorm }) => {
           const squares: Case = (on) => {
             const total = totalOf(on, 0.25);
-            on.backend.sumOfSquares([on.input(n), on.input(3)], total);
-            on.backend.cast(total, { storage: on.output(1), accumulate: false });
+            const norm = on.backend.allocate('f64', 1);
+            on.backend.norm([on.input(n), on.input(3)], total, norm);
+            on.backend.cast(norm, { storage: on.output(1), accumulate: false });
           };
           // The roundings of n additions, each way up or down.
           expectAgreement(squares, backend, dtype, seed, { units: 8 + Math.sqrt(n) });
           const run: Case = (on) => {
             const gradient = on.changed(n);
             const total = totalOf(on, 0.25);
-            on.backend.sumOfSquares([gradient], total);
+            on.backend.norm([gradient], total, totalOf(on, 0));
             on.backend.scaleToNorm([gradient], total, maxNorm);
             const spec = { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, step };
             const [m, v] = [on.changed(n), on.changed(n, (u) => u + 0.01)];
@@ -244,7 +245,7 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
         v: on.changed(n, (u) => u + 0.01),
       }));
       const gradients = all.map(({ gradient }) => gradient);
-      on.backend.sumOfSquares(gradients, total);
+      on.backend.norm(gradients, total, totalOf(on, 0));
       on.backend.scaleToNorm(gradients, total, 1000);
       on.backend.adamW({ lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, step: 3 }, all);
     };
@@ -266,7 +267,7 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       k.cumsum(input(), on.target(length, false), 4, rows / 4, n, false);
       const total = totalOf(on, 0);
       const gradient = on.changed(length);
-      k.sumOfSquares([gradient], total);
+      k.norm([gradient], total, totalOf(on, 0));
       k.scaleToNorm([gradient], total, 1);
     };
     const results = [1, 2, 3].map((threads) => {

@@ -4,36 +4,51 @@
 
 namespace {
 
-/** total[0] += Σ x², in double; one sum for each piece, added up in their order. */
+/** From this size on the sum of squares would overflow, and is made of numbers that are smaller by SHRINK. */
+constexpr f64 LARGE = 0x1p480, SHRINK = 0x1p-600;
+
+/** x² of a small number, and 0; or 0, and (x·SHRINK)² of a large one. NaN counts as large. */
+inline f64 smallSquare(f64 x) { return x < LARGE && x > -LARGE ? x * x : 0; }
+inline f64 largeSquare(f64 x) { return x < LARGE && x > -LARGE ? 0 : (x * SHRINK) * (x * SHRINK); }
+
+/** total += Σ smallSquare, Σ largeSquare, in double; one sum for each piece, added up in their order. */
 template <typename T>
 void sumOfSquares(const T* x, i64 n, f64* total) {
   const i64 pieces = (n + GRAIN - 1) / GRAIN;
-  Scratch<f64> sums(pieces);
+  Scratch<f64> sums(2 * pieces);
   parallelRanges(n, GRAIN, [&](i64 begin, i64 end) {
     // Independent sums, so that additions need not wait for each other.
     constexpr i64 PARTS = 4 * LANES<f64>;
-    f64 parts[PARTS] = {};
+    f64 small[PARTS] = {}, large[PARTS] = {};
     i64 i = begin;
     for (; i + PARTS <= end; i += PARTS)
-      for (i64 k = 0; k < PARTS; k++) parts[k] += static_cast<f64>(x[i + k]) * x[i + k];
-    f64 sum = 0;
-    for (; i < end; i++) sum += static_cast<f64>(x[i]) * x[i];
-    for (i64 k = 0; k < PARTS; k++) sum += parts[k];
-    sums[begin / GRAIN] = sum;
+      for (i64 k = 0; k < PARTS; k++) {
+        small[k] += smallSquare(x[i + k]);
+        large[k] += largeSquare(x[i + k]);
+      }
+    f64 both[2] = {};
+    for (; i < end; i++) {
+      both[0] += smallSquare(x[i]);
+      both[1] += largeSquare(x[i]);
+    }
+    for (i64 k = 0; k < PARTS; k++) {
+      both[0] += small[k];
+      both[1] += large[k];
+    }
+    for (int k = 0; k < 2; k++) sums[2 * (begin / GRAIN) + k] = both[k];
   });
-  f64 sum = 0;
-  for (i64 p = 0; p < pieces; p++) sum += sums[p];
-  *total += sum;
+  for (int k = 0; k < 2; k++) {
+    f64 sum = 0;
+    for (i64 p = 0; p < pieces; p++) sum += sums[2 * p + k];
+    total[k] += sum;
+  }
 }
 
-/** Pascanu, Mikolov & Bengio (2013): scales the gradient to a largest norm. */
+/** x *= first, x *= second: a factor that is too small for T comes in two. */
 template <typename T>
-void scaleToNorm(T* x, i64 n, const f64* total, f64 maxNorm) {
-  const f64 scale = maxNorm / (sqrtOf(*total) + 1e-6);
-  // Not where it is NaN: then every number is left as it is, as in the reference.
-  if (!(scale < 1)) return;
-  const T factor = static_cast<T>(scale);
-  stream<T>(n, [=](i64 i, i64 lanes) DAG_INLINE { storeUpTo(x + i, loadUpTo(x + i, lanes) * factor, lanes); });
+void scale(T* x, i64 n, f64 first, f64 second) {
+  const T a = static_cast<T>(first), b = static_cast<T>(second);
+  stream<T>(n, [=](i64 i, i64 lanes) DAG_INLINE { storeUpTo(x + i, loadUpTo(x + i, lanes) * a * b, lanes); });
 }
 
 /** Loshchilov & Hutter (2019), algorithm 2, as PyTorch orders it; the coefficients come from src/backends/cpu/optimizer.ts. */
@@ -55,7 +70,7 @@ void adamW(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coeffi
 
 #define DAG_OPTIMIZER(T)                                                                                         \
   DAG_KERNEL(sum_of_squares_##T)(const T* x, i64 n, f64* total) { sumOfSquares(x, n, total); }                   \
-  DAG_KERNEL(scale_to_norm_##T)(T* x, i64 n, const f64* total, f64 maxNorm) { scaleToNorm(x, n, total, maxNorm); } \
+  DAG_KERNEL(scale_##T)(T* x, i64 n, f64 first, f64 second) { scale(x, n, first, second); }                      \
   DAG_KERNEL(adam_w_##T)(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coefficients) {          \
     adamW(parameter, gradient, m, v, n, coefficients);                                                           \
   }

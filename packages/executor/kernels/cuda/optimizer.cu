@@ -34,46 +34,80 @@ __device__ Part partOf(const Table<T, POINTERS>& table) {
   return {tensor, begin, begin + CHUNK < length ? begin + CHUNK : length};
 }
 
-/** One number a block: Σ x² of its part. */
+/** From this size on the sum of squares would overflow, and is made of numbers that are smaller by SHRINK. */
+constexpr double LARGE = 0x1p480, SHRINK = 0x1p-600;
+
+/** Two numbers a block, of its part: Σ x² of small numbers, Σ (x·SHRINK)² of large ones. NaN counts as large. */
 template <typename T>
 __device__ void sumOfSquares(const Table<T, 1>& table, double* partial) {
   __shared__ double shared[WARP];
   const Part part = partOf(table);
   const T* const x = table.tensor[part.tensor].at[0];
-  double sum = 0;
+  double small = 0, large = 0;
 #pragma unroll 4
   for (int64_t i = part.begin + 4 * threadIdx.x; i < part.end; i += 4 * THREADS) {
     const Four<T> four = fourOf(x, i, part.end, true);
 #pragma unroll
-    for (int j = 0; j < 4; j++) sum += static_cast<double>(four.at[j]) * four.at[j];
+    for (int j = 0; j < 4; j++) {
+      const double number = four.at[j];
+      if (number < LARGE && number > -LARGE) small += number * number;
+      else large += (number * SHRINK) * (number * SHRINK);
+    }
   }
-  sum = combineBlock<Sum>(sum, shared);
-  if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+  small = combineBlock<Sum>(small, shared);
+  large = combineBlock<Sum>(large, shared);
+  if (threadIdx.x == 0) {
+    partial[2 * blockIdx.x] = small;
+    partial[2 * blockIdx.x + 1] = large;
+  }
 }
 
-/** total[0] += all of `partial`, by one block. */
-__device__ inline void addToTotal(const double* partial, int64_t n, double* total) {
+/** The norm as a quotient whose parts do not overflow. */
+struct Root {
+  double root, unit;
+};
+__device__ inline Root rootOf(const double* total) {
+  const double small = total[0], large = total[1];
+  if (large == 0) return {sqrt(small), 1};
+  return {sqrt(large + small * SHRINK * SHRINK), SHRINK};
+}
+
+/** total += all of the `n` pairs of `partial`, by one block; norm[0] is that of `total`. */
+__device__ inline void addToTotal(const double* partial, int64_t n, double* total, double* norm) {
   __shared__ double shared[WARP];
-  double sum = 0;
-  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += partial[i];
-  sum = combineBlock<Sum>(sum, shared);
-  if (threadIdx.x == 0) total[0] += sum;
+  double small = 0, large = 0;
+  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
+    small += partial[2 * i];
+    large += partial[2 * i + 1];
+  }
+  small = combineBlock<Sum>(small, shared);
+  large = combineBlock<Sum>(large, shared);
+  if (threadIdx.x == 0) {
+    total[0] += small;
+    total[1] += large;
+    const Root root = rootOf(total);
+    norm[0] = root.root / root.unit;
+  }
 }
 
-/** Pascanu, Mikolov & Bengio (2013): scales the gradient to a largest norm. */
+/** Pascanu, Mikolov & Bengio (2013): scales the gradient to a largest norm, as src/backends/reference/optimizer.ts does. */
 template <typename T>
 __device__ void scaleToNorm(const Table<T, 1>& table, const double* total, double maxNorm) {
-  const double scale = maxNorm / (sqrt(total[0]) + 1e-6);
-  // Nothing where a NaN is in it: whoever reads the norm finds it there.
-  if (!(scale < 1)) return;
-  const T by = static_cast<T>(scale);
+  constexpr double LIFT = 0x1p64;
+  const Root root = rootOf(total);
+  const double lifted = maxNorm * LIFT * root.unit / (root.root + 1e-6 * root.unit);
+  // Nothing where a NaN or an infinity is in it: whoever reads the norm finds it there.
+  if (!(lifted < LIFT) || root.root - root.root != 0) return;
+  // A factor that is too small for T comes in two.
+  const bool split = lifted < 0x1p-36;
+  const T first = static_cast<T>(split ? 1 / LIFT : 1), second = static_cast<T>(split ? lifted : lifted / LIFT);
   const Part part = partOf(table);
   T* const x = table.tensor[part.tensor].at[0];
 #pragma unroll 2
   for (int64_t i = part.begin + 4 * threadIdx.x; i < part.end; i += 4 * THREADS) {
     Four<T> four = fourOf(x, i, part.end, true);
 #pragma unroll
-    for (int j = 0; j < 4; j++) four.at[j] *= by;
+    for (int j = 0; j < 4; j++) four.at[j] = four.at[j] * first * second;
     putFour(x, i, part.end, true, four);
   }
 }
@@ -120,7 +154,8 @@ __device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, doub
 }  // namespace
 
 DAG_KERNELS(sumOfSquares, THREADS, (Table<T, 1> table, double* partial), (table, partial))
-DAG_EXPORT(addToTotal_f64, THREADS, (const double* partial, int64_t n, double* total), (addToTotal(partial, n, total)))
+DAG_EXPORT(addToTotal_f64, THREADS, (const double* partial, int64_t n, double* total, double* norm),
+           (addToTotal(partial, n, total, norm)))
 DAG_KERNELS(scaleToNorm, THREADS, (Table<T, 1> table, const double* total, double maxNorm), (table, total, maxNorm))
 DAG_KERNELS(adamW, THREADS,
             (Table<T, 4> table, double beta1, double beta2, double decay, double lr, double step, double eps,

@@ -1,3 +1,4 @@
+import { named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import type { DType, HostArray, Scalar, Seed, Storage } from '../backend.js';
 
@@ -16,13 +17,35 @@ export class HostStorage<A extends HostArray = HostArray> implements Storage {
   }
 }
 
-/** A new array of a dtype, or a view of `length` elements of `buffer` from byte `begin`. */
+/** @throws {ExecutorError} `memory` where JavaScript has no room for so many bytes. */
+export function hostBuffer(bytes: number): ArrayBuffer {
+  return orNoMemory(bytes, () => new ArrayBuffer(bytes));
+}
+
+/**
+ * A new array of a dtype, or a view of `length` elements of `buffer` from byte `begin`.
+ *
+ * @throws {ExecutorError} `memory` where there is no room for it, or no array may be so long.
+ */
 export function hostArray(
   dtype: DType,
   length: number,
-  buffer: ArrayBufferLike = new ArrayBuffer(length * bytesOf(dtype)),
+  buffer: ArrayBufferLike = hostBuffer(length * bytesOf(dtype)),
   begin = 0,
 ): HostArray {
+  return orNoMemory(length * bytesOf(dtype), () => viewOf(dtype, length, buffer, begin));
+}
+
+function orNoMemory<T>(bytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    // A RangeError of JavaScript, whose class is another one in a vm context.
+    throw new ExecutorError('memory', `out of memory: no array of ${bytes} bytes (${String(error)})`);
+  }
+}
+
+function viewOf(dtype: DType, length: number, buffer: ArrayBufferLike, begin: number): HostArray {
   switch (dtype) {
     case 'f32':
       return new Float32Array(buffer, begin, length);
@@ -49,7 +72,7 @@ export function bytesOf(dtype: DType): number {
     default:
       throw new ExecutorError(
         'dtype',
-        `unknown dtype ${String(dtype satisfies never)}: it is 'f32', 'f64' or 'i32'`,
+        `unknown dtype ${named(dtype satisfies never)}: it is 'f32', 'f64' or 'i32'`,
       );
   }
 }
@@ -57,7 +80,8 @@ export function bytesOf(dtype: DType): number {
 /** A copy, in `into` where that is given. */
 export function copyOf(from: HostArray, into?: HostArray): HostArray {
   if (!into) return from.slice();
-  into.set(from);
+  // An array whose memory was transferred is empty as well, and refuses even that.
+  if (from.length > 0) into.set(from);
   return into;
 }
 

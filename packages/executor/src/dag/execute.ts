@@ -2,6 +2,7 @@ import type { DagTensors } from '@dag/tensorize';
 import type { Backend, DagFields, DagSpec, Device, Storage, Target } from '../backend.js';
 import { HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
+import { ABOVE_0, checkNumber } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 
 export interface ExecuteOptions {
@@ -273,7 +274,7 @@ function checked(
       'shape',
       `${op}: depth is a whole number from 1 and size from 0, given ${String(depth)} and ${String(size)}`,
     );
-  checkMaxLog(op, maxLog);
+  checkNumber(op, 'maxLog', maxLog, ABOVE_0);
   const fields = {
     V_mag: plainArray(op, 'V_mag', tensors.V_mag),
     V_sign: plainArray(op, 'V_sign', tensors.V_sign),
@@ -291,10 +292,4 @@ function checked(
         `${depth} they are ${size * 2 * depth}, ${size * 2 * depth}, ${size * plan}, ${size * depth} (or O ${plan}, G ${depth}: one plan for all)`,
     );
   return { spec: { depth, size, shared: shared && size !== 1, maxLog }, fields };
-}
-
-/** @throws {ExecutorError} `value` */
-export function checkMaxLog(op: string, maxLog: number): void {
-  if (typeof maxLog !== 'number' || !(maxLog > 0))
-    throw new ExecutorError('value', `${op}: maxLog is above 0, given ${String(maxLog)}`);
 }

@@ -1,7 +1,9 @@
+import { BELOW_1, checkNumber, checkObject, WHOLE_FROM_1 } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import { commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
-import { seedFrom, type SeedOption } from './scalar.js';
+import { record } from '../tape.js';
+import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
+import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -14,13 +16,12 @@ export interface AttentionOptions {
  * Causal multi-head self-attention (Vaswani et al. 2017, section 3.2) from queries, keys and values side by side:
  * qkv (B, T, 3C) → (B, T, C). Position t attends to positions 0 … t.
  */
-export function causalAttention(
-  qkv: Tensor,
-  { heads, dropout = 0, seed = [0, 0] }: AttentionOptions,
-): Tensor {
+export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   const dtype = commonDType('causalAttention', qkv);
-  if (!(Number.isInteger(heads) && heads > 0))
-    throw new ExecutorError('value', `causalAttention: heads is a whole number from 1, given ${heads}`);
+  checkObject('causalAttention', 'options', options);
+  const { heads, dropout = 0, seed = [0, 0] } = options;
+  checkNumber('causalAttention', 'heads', heads, WHOLE_FROM_1);
+  checkNumber('causalAttention', 'dropout', dropout, BELOW_1);
   const [batch, time, wide] = qkv.shape;
   if (
     batch === undefined ||
@@ -33,8 +34,6 @@ export function causalAttention(
       'shape',
       `causalAttention: qkv is (B, T, 3C) with C divisible by ${heads} heads, given ${show(qkv.shape)}`,
     );
-  if (!(dropout >= 0 && dropout < 1))
-    throw new ExecutorError('value', `causalAttention: dropout is in [0, 1), given ${dropout}`);
   const { backend } = qkv;
   const spec = {
     batch,
@@ -47,7 +46,15 @@ export function causalAttention(
   const y = empty([batch, time, wide / 3], dtype, backend);
   const logSums = empty([batch, heads, time], dtype, backend);
   backend.attention(spec, qkv.storage, y.storage, logSums.storage);
-  return record('causalAttention', y, [qkv], (gradY) =>
-    backend.attentionBackward(spec, qkv.storage, y.storage, logSums.storage, gradY, gradOf(qkv)),
+  const saved = { qkv, y, logSums, seed: seedTensor(seed) };
+  return record('causalAttention', y, [qkv], saved, (gradY, saved) =>
+    backend.attentionBackward(
+      { ...spec, seed: savedSeed(seed, saved.seed) },
+      saved.qkv,
+      saved.y,
+      saved.logSums,
+      gradY,
+      gradOf(qkv),
+    ),
   );
 }

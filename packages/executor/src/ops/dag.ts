@@ -1,8 +1,9 @@
+import { ABOVE_0, checkNumber, checkObject } from '../arguments.js';
 import type { DagSpec } from '../backend.js';
-import { checkMaxLog } from '../dag/execute.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import { commonBackend, commonDType, empty, record, wantedGradOf, type Tensor } from '../tensor.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, wantedGradOf, type Tensor } from '../tensor.js';
 
 /** The DAG tensor format as tensors. A leading shape `(…)` may be any, such as (B, T). */
 export interface DagTensorFields {
@@ -24,17 +25,23 @@ export interface DagTensorFields {
  * @throws {ExecutorError} `shape` that names all four shapes.
  */
 export function executeDag(fields: DagTensorFields, options: { maxLog?: number } = {}): Tensor {
+  checkObject('executeDag', 'the graph', fields);
+  checkObject('executeDag', 'options', options);
   const { V_mag, V_sign, O, G } = fields;
   const backend = commonBackend('executeDag', V_mag, V_sign, O, G);
   commonDType('executeDag', V_mag, V_sign, O, G);
   const { maxLog = Infinity } = options;
-  checkMaxLog('executeDag', maxLog);
+  checkNumber('executeDag', 'maxLog', maxLog, ABOVE_0);
   const spec = specOf(fields, maxLog);
   const values = empty(V_mag.shape.slice(0, -1), 'f64', backend);
-  const storages = { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage };
-  backend.dag(spec, storages, values.storage);
-  return record('executeDag', values, [V_mag, V_sign, O, G], (upstream) =>
-    backend.dagBackward(spec, storages, upstream, null, {
+  backend.dag(
+    spec,
+    { V_mag: V_mag.storage, V_sign: V_sign.storage, O: O.storage, G: G.storage },
+    values.storage,
+  );
+  const inputs = [V_mag, V_sign, O, G];
+  return record('executeDag', values, inputs, { V_mag, V_sign, O, G }, (upstream, saved) =>
+    backend.dagBackward(spec, saved, upstream, null, {
       V_mag: wantedGradOf(V_mag),
       V_sign: wantedGradOf(V_sign),
       O: wantedGradOf(O),

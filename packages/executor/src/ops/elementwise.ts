@@ -1,27 +1,48 @@
 import type { BinaryKind, DType, UnaryKind } from '../backend.js';
-import { ExecutorError } from '../error.js';
+import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN } from '../arguments.js';
 import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
+import { record } from '../tape.js';
 import {
+  checkTensor,
   commonBackend,
   commonDType,
   empty,
   gradOf,
   overwrite,
   passGradient,
-  record,
   wantedGradOf,
   type Tensor,
 } from '../tensor.js';
-import { seedFrom, type SeedOption } from './scalar.js';
+import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, x);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.unary(kind, x.storage, y.storage, p, q);
-  return record(kind, y, [x], (gradY) =>
-    x.backend.unaryBackward(kind, x.storage, y.storage, gradY, gradOf(x), p, q),
+  const derivativeOf = DERIVATIVE_OF[kind];
+  const saved = { x: derivativeOf === 'x' ? x : null, y: derivativeOf === 'y' ? y : null };
+  // What a kernel does not need it may read all the same: the gradient has the same length.
+  return record(kind, y, [x], saved, (gradY, { x: savedX, y: savedY }) =>
+    x.backend.unaryBackward(kind, savedX ?? gradY, savedY ?? gradY, gradY, gradOf(x), p, q),
   );
 }
+
+/** What a derivative is made from. */
+const DERIVATIVE_OF: Readonly<Record<UnaryKind, 'x' | 'y' | null>> = {
+  abs: 'x',
+  exp: 'y',
+  log: 'x',
+  sqrt: 'y',
+  square: 'x',
+  tanh: 'y',
+  sigmoid: 'y',
+  softplus: 'x',
+  gelu: 'x',
+  geluTanh: 'x',
+  affine: null,
+  clamp: 'x',
+  huber: 'x',
+};
 
 function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   const backend = commonBackend(kind, a, b);
@@ -32,12 +53,28 @@ function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   backend.binary(kind, walk, a.storage, b.storage, y.storage);
   // The gradient of what another one is added to, or taken from, is that of the result.
   const passesOn = (kind === 'add' || kind === 'sub') && sameShape(a.shape, shape);
-  return record(kind, y, [a, b], (gradY) => {
+  const [forA, forB] = GRADIENTS_OF[kind];
+  const needs = (name: 'a' | 'b'): boolean =>
+    (a.requiresGrad && forA.includes(name)) || (b.requiresGrad && forB.includes(name));
+  const saved = { a: needs('a') ? a : null, b: needs('b') ? b : null };
+  return record(kind, y, [a, b], saved, (gradY, { a: savedA, b: savedB }) => {
     const gradA = passesOn ? null : wantedGradOf(a);
-    backend.binaryBackward(kind, walk, a.storage, b.storage, gradY, gradA, wantedGradOf(b));
+    // What a kernel does not need it may read all the same: the gradient is at least as long.
+    backend.binaryBackward(kind, walk, savedA ?? gradY, savedB ?? gradY, gradY, gradA, wantedGradOf(b));
     if (passesOn) passGradient(y, a);
   });
 }
+
+/** The operands that the gradients of a and of b are made from. */
+const GRADIENTS_OF: Readonly<Record<BinaryKind, readonly ['' | 'b' | 'ab', '' | 'a' | 'ab']>> = {
+  add: ['', ''],
+  sub: ['', ''],
+  mul: ['b', 'a'],
+  div: ['b', 'ab'],
+  maximum: ['ab', 'ab'],
+  minimum: ['ab', 'ab'],
+  greaterEqual: ['', ''],
+};
 
 /** a + b, with broadcasting as in NumPy; so are the other functions of two tensors. */
 export const add = (a: Tensor, b: Tensor): Tensor => binary('add', a, b);
@@ -63,20 +100,35 @@ export const gelu = (x: Tensor): Tensor => unary('gelu', x);
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
 export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 /** scale·x + shift. */
-export const affine = (x: Tensor, scale: number, shift = 0): Tensor => unary('affine', x, scale, shift);
+export function affine(x: Tensor, scale: number, shift = 0): Tensor {
+  checkNumber('affine', 'scale', scale, ANY_NUMBER);
+  checkNumber('affine', 'shift', shift, ANY_NUMBER);
+  return unary('affine', x, scale, shift);
+}
 export const neg = (x: Tensor): Tensor => affine(x, -1);
 /** x held within [min, max]; the gradient passes inside and at the bounds. */
-export const clamp = (x: Tensor, min: number, max = Infinity): Tensor => unary('clamp', x, min, max);
+export function clamp(x: Tensor, min: number, max = Infinity): Tensor {
+  checkNumber('clamp', 'min', min, NOT_NAN);
+  checkNumber('clamp', 'max', max, { what: `a number from min, ${min}`, has: (x) => x >= min });
+  return unary('clamp', x, min, max);
+}
 /** ½x² within ±delta, delta·(|x| − ½delta) outside (Huber 1964); PyTorch's `huber_loss` of x. */
-export const huber = (x: Tensor, delta = 1): Tensor => unary('huber', x, delta);
+export function huber(x: Tensor, delta = 1): Tensor {
+  checkNumber('huber', 'delta', delta, ABOVE_0);
+  return unary('huber', x, delta);
+}
 
-/** The same numbers in another dtype. */
+/**
+ * The same numbers in another dtype, as typed arrays convert them on every device: to i32 fractions are cut off, NaN and
+ * infinities become 0, and what has more than 32 bits keeps the lowest 32.
+ */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  checkTensor('cast', x);
   if (x.dtype === dtype) return x;
   const y = empty(x.shape, dtype, x.backend);
   x.backend.cast(x.storage, overwrite(y));
   if (dtype === 'i32') return y;
-  return record('cast', y, [x], (gradY) => x.backend.cast(gradY, gradOf(x)));
+  return record('cast', y, [x], {}, (gradY) => x.backend.cast(gradY, gradOf(x)));
 }
 
 /**
@@ -86,10 +138,11 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  */
 export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
   const dtype = commonDType('dropout', x);
-  if (!(p >= 0 && p < 1)) throw new ExecutorError('value', `dropout: p is in [0, 1), given ${p}`);
+  checkNumber('dropout', 'p', p, BELOW_1);
   if (p === 0) return x;
   const y = empty(x.shape, dtype, x.backend);
-  const key = seedFrom('dropout', seed, x.backend);
-  x.backend.dropout(x.storage, overwrite(y), p, key);
-  return record('dropout', y, [x], (gradY) => x.backend.dropout(gradY, gradOf(x), p, key));
+  x.backend.dropout(x.storage, overwrite(y), p, seedFrom('dropout', seed, x.backend));
+  return record('dropout', y, [x], { seed: seedTensor(seed) }, (gradY, saved) =>
+    x.backend.dropout(gradY, gradOf(x), p, savedSeed(seed, saved.seed)),
+  );
 }

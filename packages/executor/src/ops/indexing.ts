@@ -1,6 +1,7 @@
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
-import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, gradOf, type Tensor } from '../tensor.js';
 import { checkAlways } from '../watch.js';
 
 /** Checks that all indices are in `from` … `below` − 1. */
@@ -28,7 +29,9 @@ export function gather(x: Tensor, index: Tensor): Tensor {
   checkIndex('gather', index, -1, n);
   const y = empty(index.shape, dtype, backend);
   backend.gather(x.storage, index.storage, y.storage, n);
-  return record('gather', y, [x], (gradY) => backend.gatherBackward(index.storage, gradY, gradOf(x), n));
+  return record('gather', y, [x], { index }, (gradY, saved) =>
+    backend.gatherBackward(saved.index, gradY, gradOf(x), n),
+  );
 }
 
 /** Rows of `table` (V, C) by `index` (…) of dtype i32 → (…, C). */
@@ -41,7 +44,7 @@ export function embedding(table: Tensor, index: Tensor): Tensor {
   checkIndex('embedding', index, 0, rows);
   const y = empty([...index.shape, n], dtype, backend);
   backend.embedding(table.storage, index.storage, y.storage, n);
-  return record('embedding', y, [table], (gradY) =>
-    backend.embeddingBackward(index.storage, gradY, gradOf(table), n),
+  return record('embedding', y, [table], { index }, (gradY, saved) =>
+    backend.embeddingBackward(saved.index, gradY, gradOf(table), n),
   );
 }

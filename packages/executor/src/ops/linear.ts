@@ -1,16 +1,10 @@
+import { BELOW_1, checkNumber, checkObject, named } from '../arguments.js';
 import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
-import {
-  commonBackend,
-  commonDType,
-  empty,
-  passGradient,
-  record,
-  wantedGradOf,
-  type Tensor,
-} from '../tensor.js';
-import { seedFrom, type SeedOption } from './scalar.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, passGradient, wantedGradOf, type Tensor } from '../tensor.js';
+import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
   /** Applied to x·weightᵀ + bias, as the functions of these names. */
@@ -29,8 +23,9 @@ export interface LinearOptions {
  * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1).
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
+  checkObject('linear', 'options', options);
   const { activation = null, dropout = 0, seed = [0, 0], residual } = options;
-  const inputs = [x, weight, bias, residual].filter((t) => t !== undefined && t !== null);
+  const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];
   const backend = commonBackend('linear', ...inputs);
   const dtype = commonDType('linear', ...inputs);
   const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
@@ -55,13 +50,20 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     y.storage,
     preactivation?.storage ?? null,
   );
-  return record('linear', y, inputs, (gradY) => {
+  const saved = {
+    x: weight.requiresGrad ? x : null,
+    weight: x.requiresGrad ? weight : null,
+    preactivation,
+    seed: dropout > 0 ? seedTensor(seed) : null,
+  };
+  return record('linear', y, inputs, saved, (gradY, saved) => {
+    const dropped = { ...spec, seed: savedSeed(seed, saved.seed) };
     const gradBias = bias ? wantedGradOf(bias) : null;
     let gradSum = gradY;
     if (preactivation || dropout > 0) {
       gradSum = empty(shape, dtype, backend).storage;
-      backend.linearBackward(spec, gradY, preactivation?.storage ?? null, gradSum, gradBias);
-    } else if (gradBias) backend.linearBackward(spec, gradY, null, null, gradBias);
+      backend.linearBackward(dropped, gradY, saved.preactivation, gradSum, gradBias);
+    } else if (gradBias) backend.linearBackward(dropped, gradY, null, null, gradBias);
     const product = (
       m: number,
       n: number,
@@ -78,9 +80,9 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
         c,
       );
     const gradX = wantedGradOf(x);
-    if (gradX) product(spec.m, k, n, false, gradSum, weight.storage, gradX);
+    if (gradX) product(spec.m, k, n, false, gradSum, saved.weight!, gradX);
     const gradWeight = wantedGradOf(weight);
-    if (gradWeight) product(n, k, spec.m, true, gradSum, x.storage, gradWeight);
+    if (gradWeight) product(n, k, spec.m, true, gradSum, saved.x!, gradWeight);
     if (residual) passGradient(y, residual);
   });
 }
@@ -90,7 +92,7 @@ function check(
   weight: Tensor,
   bias: Tensor | null | undefined,
   shape: readonly number[],
-  { dropout = 0, residual }: LinearOptions,
+  { activation, dropout = 0, residual }: LinearOptions,
 ): void {
   if (weight.shape.length !== 2 || x.shape[x.shape.length - 1] !== weight.shape[1])
     throw new ExecutorError(
@@ -107,6 +109,10 @@ function check(
       'shape',
       `linear: residual ${show(residual.shape)} is not of the shape ${show(shape)}`,
     );
-  if (!(dropout >= 0 && dropout < 1))
-    throw new ExecutorError('value', `linear: dropout is in [0, 1), given ${dropout}`);
+  checkNumber('linear', 'dropout', dropout, BELOW_1);
+  if (activation !== undefined && !['gelu', 'geluTanh'].includes(activation))
+    throw new ExecutorError(
+      'value',
+      `linear: activation is 'gelu' or 'geluTanh', given ${named(activation)}`,
+    );
 }

@@ -1,6 +1,7 @@
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
-import { commonBackend, commonDType, empty, gradOf, record, type Tensor } from '../tensor.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, gradOf, type Tensor } from '../tensor.js';
 import { checkAlways } from '../watch.js';
 import { affine, cast, clamp, div } from './elementwise.js';
 import { checkIndex } from './indexing.js';
@@ -32,15 +33,8 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   const losses = empty(targets.shape, dtype, backend);
   const logSums = empty(targets.shape, dtype, backend);
   backend.crossEntropy(logits.storage, targets.storage, losses.storage, logSums.storage, n);
-  record('crossEntropy', losses, [logits], (gradLosses) =>
-    backend.crossEntropyBackward(
-      logits.storage,
-      targets.storage,
-      logSums.storage,
-      gradLosses,
-      gradOf(logits),
-      n,
-    ),
+  record('crossEntropy', losses, [logits], { logits, targets, logSums }, (gradLosses, saved) =>
+    backend.crossEntropyBackward(saved.logits, saved.targets, saved.logSums, gradLosses, gradOf(logits), n),
   );
   // Counted where the targets are: to read them would wait for the device.
   const counted = sum(clamp(affine(cast(targets, dtype), 1, 1), 0, 1));

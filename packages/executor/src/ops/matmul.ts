@@ -1,15 +1,8 @@
 import { ExecutorError } from '../error.js';
 import type { MatmulSpec } from '../backend.js';
 import { show, sizeOf } from '../shape.js';
-import {
-  commonBackend,
-  commonDType,
-  empty,
-  overwrite,
-  record,
-  wantedGradOf,
-  type Tensor,
-} from '../tensor.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, overwrite, wantedGradOf, type Tensor } from '../tensor.js';
 
 /** (…, m, k) · (…, k, n) → (…, m, n); the leading dimensions are equal, or one side has none. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
@@ -29,7 +22,8 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const y = empty([...leading, m, n], dtype, backend);
   const base = { batch, transposeA: false, transposeB: false };
   backend.matmul({ ...base, m, n, k, strideA, strideB, strideC: m * n }, a.storage, b.storage, overwrite(y));
-  return record('matmul', y, [a, b], (gradY) => {
+  const saved = { a: b.requiresGrad ? a : null, b: a.requiresGrad ? b : null };
+  return record('matmul', y, [a, b], saved, (gradY, saved) => {
     const gradA = wantedGradOf(a);
     const toA: MatmulSpec = {
       ...base,
@@ -41,7 +35,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       strideB,
       strideC: strideA,
     };
-    if (gradA) backend.matmul(toA, gradY, b.storage, gradA);
+    if (gradA) backend.matmul(toA, gradY, saved.b!, gradA);
     const gradB = wantedGradOf(b);
     const toB: MatmulSpec = {
       ...base,
@@ -53,6 +47,6 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
       strideB: m * n,
       strideC: strideB,
     };
-    if (gradB) backend.matmul(toB, a.storage, gradY, gradB);
+    if (gradB) backend.matmul(toB, saved.a!, gradY, gradB);
   });
 }

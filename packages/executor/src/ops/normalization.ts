@@ -1,6 +1,8 @@
+import { checkNumber, FINITE_FROM_0 } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
-import { commonBackend, commonDType, empty, gradOf, record, wantedGradOf, type Tensor } from '../tensor.js';
+import { record } from '../tape.js';
+import { commonBackend, commonDType, empty, gradOf, wantedGradOf, type Tensor } from '../tensor.js';
 
 function lastSize(op: string, x: Tensor): number {
   const n = x.shape[x.shape.length - 1];
@@ -15,7 +17,9 @@ function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor): Tensor {
   const n = lastSize(op, x);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.softmax(x.storage, y.storage, n, log);
-  return record(op, y, [x], (gradY) => x.backend.softmaxBackward(y.storage, gradY, gradOf(x), n, log));
+  return record(op, y, [x], { y }, (gradY, saved) =>
+    x.backend.softmaxBackward(saved.y, gradY, gradOf(x), n, log),
+  );
 }
 
 /** Over the last dimension. */
@@ -25,7 +29,8 @@ export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
 
 /** Layer normalisation over the last dimension (Ba, Kiros & Hinton 2016), with weight (C) and bias (C) or null. */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null, eps = 1e-5): Tensor {
-  const inputs = bias ? [x, weight, bias] : [x, weight];
+  checkNumber('layerNorm', 'eps', eps, FINITE_FROM_0);
+  const inputs = bias === null ? [x, weight] : [x, weight, bias];
   const backend = commonBackend('layerNorm', ...inputs);
   const dtype = commonDType('layerNorm', ...inputs);
   const n = lastSize('layerNorm', x);
@@ -38,12 +43,12 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null,
   const y = empty(x.shape, dtype, backend);
   const stats = empty([x.size / n, 2], dtype, backend);
   backend.layerNorm(x.storage, weight.storage, bias?.storage ?? null, y.storage, stats.storage, n, eps);
-  return record('layerNorm', y, inputs, (gradY) => {
+  return record('layerNorm', y, inputs, { x, weight, stats }, (gradY, saved) => {
     const gradBias = bias && wantedGradOf(bias);
     backend.layerNormBackward(
-      x.storage,
-      weight.storage,
-      stats.storage,
+      saved.x,
+      saved.weight,
+      saved.stats,
       gradY,
       wantedGradOf(x),
       wantedGradOf(weight),

@@ -1,7 +1,18 @@
 import type { AdamWSpec } from '../backend.js';
+import {
+  BELOW_1,
+  checkList,
+  checkNumber,
+  checkObject,
+  FINITE_FROM_0,
+  FROM_0,
+  named,
+  WHOLE_FROM_1,
+} from '../arguments.js';
 import { ExecutorError } from '../error.js';
+import type { Buffer } from '../memory.js';
 import { sameShape, show } from '../shape.js';
-import { commonBackend, commonDType, empty, type Tensor } from '../tensor.js';
+import { checkTensor, commonBackend, commonDType, empty, Tensor } from '../tensor.js';
 import { scalarOf } from './scalar.js';
 
 /**
@@ -9,18 +20,45 @@ import { scalarOf } from './scalar.js';
  * Infinity only measures.
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
-  const gradients = [...parameters].flatMap((p) => (p.grad ? [p.grad] : []));
+  checkNumber('clipGradNorm', 'maxNorm', maxNorm, FROM_0);
+  const gradients = gradientsOf(parameters);
   if (gradients.length === 0)
     throw new ExecutorError('autograd', 'clipGradNorm: no parameter has a gradient; call backward first');
   const backend = commonBackend('clipGradNorm', ...gradients);
-  const total = empty([], 'f64', backend);
+  const total = empty([2], 'f64', backend);
   const norm = empty([], 'f64', backend);
-  backend.fill(total.storage, 0);
-  const storages = gradients.map((g) => g.storage);
-  backend.sumOfSquares(storages, total.storage);
-  if (maxNorm < Infinity) backend.scaleToNorm(storages, total.storage, maxNorm);
-  backend.unary('sqrt', total.storage, norm.storage, 0, 0);
+  for (const sum of [total, norm]) backend.fill(sum.storage, 0);
+  backend.norm(
+    gradients.map((g) => g.storage),
+    total.storage,
+    norm.storage,
+  );
+  if (maxNorm < Infinity)
+    backend.scaleToNorm(
+      gradients.map((g) => g.storageToChange('clipGradNorm')),
+      total.storage,
+      maxNorm,
+    );
   return norm;
+}
+
+/** Each once, also where a parameter is given twice. */
+function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
+  if (!isIterable(parameters))
+    throw new ExecutorError(
+      'value',
+      `clipGradNorm: takes parameters in an array or another iterable, given ${named(parameters)}`,
+    );
+  const gradients = new Map<Buffer, Tensor>();
+  for (const p of parameters) {
+    checkTensor('clipGradNorm', p);
+    if (p.grad) gradients.set(p.grad.buffer, p.grad);
+  }
+  return [...gradients.values()];
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
 export interface AdamWOptions extends Omit<AdamWSpec, 'lr' | 'step'> {
@@ -43,25 +81,73 @@ export function adamWAll(
   parameters: readonly { readonly parameter: Tensor; readonly m: Tensor; readonly v: Tensor }[],
   options: AdamWOptions,
 ): void {
-  for (const { parameter, m, v } of parameters) {
+  checkList('adamW', 'parameters', parameters);
+  for (const one of parameters) {
+    checkObject('adamW', 'a parameter with its moments', one);
+    const { parameter, m, v } = one;
+    commonDType('adamW', parameter, m, v);
     if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
       throw new ExecutorError(
         'shape',
         `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
       );
-    commonDType('adamW', parameter, m, v);
   }
+  checkSettings(options);
   const tensors = parameters.flatMap(({ parameter, m, v }) => [parameter, m, v]);
   if (tensors.length === 0) return;
   const backend = commonBackend('adamW', ...tensors);
+  checkApart(parameters);
+  const { beta1, beta2, eps, weightDecay } = options;
   const spec = {
-    ...options,
+    ...{ beta1, beta2, eps, weightDecay },
     lr: scalarOf('adamW', 'lr', options.lr, backend),
     step: scalarOf('adamW', 'step', options.step, backend),
   };
   const moved = parameters.flatMap(({ parameter, m, v }) => {
     const { grad } = parameter;
-    return grad ? [{ parameter: parameter.storage, gradient: grad.storage, m: m.storage, v: v.storage }] : [];
+    if (!grad) return [];
+    return [
+      {
+        parameter: parameter.storageToChange('adamW'),
+        gradient: grad.storage,
+        m: m.storageToChange('adamW'),
+        v: v.storageToChange('adamW'),
+      },
+    ];
   });
   backend.adamW(spec, moved);
+}
+
+function checkSettings(options: AdamWOptions): void {
+  checkObject('adamW', 'options', options);
+  const { lr, step, beta1, beta2, eps, weightDecay } = options;
+  if (!Tensor.is(lr)) checkNumber('adamW', 'lr', lr, FINITE_FROM_0);
+  if (!Tensor.is(step)) checkNumber('adamW', 'step', step, WHOLE_FROM_1);
+  checkNumber('adamW', 'beta1', beta1, BELOW_1);
+  checkNumber('adamW', 'beta2', beta2, BELOW_1);
+  // With eps = 0 an element whose gradients were all 0 would become 0/0.
+  checkNumber('adamW', 'eps', eps, { what: 'a finite number above 0', has: (x) => x > 0 && x < Infinity });
+  checkNumber('adamW', 'weightDecay', weightDecay, FINITE_FROM_0);
+}
+
+/** Parameters and moments are written at once, gradients read meanwhile. */
+function checkApart(
+  parameters: readonly { readonly parameter: Tensor; readonly m: Tensor; readonly v: Tensor }[],
+): void {
+  const written = new Set<Buffer>();
+  for (const { parameter, m, v } of parameters)
+    for (const t of [parameter, m, v]) {
+      if (written.has(t.buffer))
+        throw new ExecutorError(
+          'value',
+          `adamW: two of the parameters and moments share memory, one of shape ${show(t.shape)}; each has its own`,
+        );
+      written.add(t.buffer);
+    }
+  for (const { parameter } of parameters)
+    if (parameter.grad && written.has(parameter.grad.buffer))
+      throw new ExecutorError(
+        'value',
+        `adamW: the gradient of a parameter of shape ${show(parameter.shape)} shares memory with a parameter or moment`,
+      );
 }

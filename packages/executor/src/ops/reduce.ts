@@ -1,6 +1,7 @@
 import { ExecutorError } from '../error.js';
 import { dimension, show, stridesOf } from '../shape.js';
-import { commonDType, empty, gradOf, overwrite, record, type Tensor } from '../tensor.js';
+import { record } from '../tape.js';
+import { commonDType, empty, gradOf, overwrite, type Tensor } from '../tensor.js';
 import { affine } from './elementwise.js';
 import { reshape } from './shape.js';
 
@@ -14,7 +15,7 @@ export function sum(x: Tensor, dims?: number | readonly number[], keepDim = fals
   const inY = stridesOf(kept).map((s, d) => (over.has(d) ? 0 : s));
   x.backend.copyStrided({ shape: x.shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
   if (x.size === 0) x.backend.fill(y.storage, 0);
-  record('sum', y, [x], (gradY) =>
+  record('sum', y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape: x.shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0),
   );
   return keepDim
@@ -27,6 +28,7 @@ export function sum(x: Tensor, dims?: number | readonly number[], keepDim = fals
 
 /** Mean over `dims` (default: all). */
 export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
+  commonDType('mean', x);
   const count = [...reduced(x, dims, 'mean')].reduce((n, d) => n * x.shape[d]!, 1);
   if (count === 0)
     throw new ExecutorError('shape', `mean: no elements in a tensor of shape ${show(x.shape)}`);
@@ -47,5 +49,5 @@ export function cumsum(x: Tensor, dim: number): Tensor {
   const outer = n * inner === 0 ? 0 : x.size / (n * inner);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.cumsum(x.storage, overwrite(y), outer, n, inner, false);
-  return record('cumsum', y, [x], (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true));
+  return record('cumsum', y, [x], {}, (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true));
 }

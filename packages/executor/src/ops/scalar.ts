@@ -1,8 +1,8 @@
-import type { Backend, Scalar, Seed } from '../backend.js';
+import type { Backend, Scalar, Seed, Storage } from '../backend.js';
+import { checkNumber, named, SEED_WORD } from '../arguments.js';
 import { ExecutorError } from '../error.js';
-import { checkedWord } from '../random.js';
 import { show } from '../shape.js';
-import { Tensor } from '../tensor.js';
+import { checkTensor, Tensor } from '../tensor.js';
 
 /**
  * Key of a random stream: two whole numbers from 0 to 2³² − 1. A tensor of one f64 in place of the first is a number that a
@@ -13,8 +13,7 @@ export type SeedOption = readonly [low: number | Tensor, high: number];
 /** A number, or the storage of a tensor of one f64 on the same device. */
 export function scalarOf(op: string, name: string, x: number | Tensor, backend: Backend): Scalar {
   if (typeof x === 'number') return x;
-  if (!(x instanceof Tensor))
-    throw new ExecutorError('value', `${op}: ${name} is a number or a tensor of one f64, given ${String(x)}`);
+  checkTensor(op, x);
   if (x.dtype !== 'f64' || x.size !== 1)
     throw new ExecutorError(
       'dtype',
@@ -26,7 +25,21 @@ export function scalarOf(op: string, name: string, x: number | Tensor, backend: 
 }
 
 /** @throws {ExecutorError} `value` unless its words are whole numbers from 0 to 2³² − 1, or the first one is a tensor. */
-export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
-  const first = low instanceof Tensor ? scalarOf(op, 'the seed', low, backend) : checkedWord(op, low);
-  return [first, checkedWord(op, high)];
+export function seedFrom(op: string, seed: SeedOption, backend: Backend): Seed {
+  if (!Array.isArray(seed) || seed.length !== 2)
+    throw new ExecutorError('value', `${op}: a seed is a pair of whole numbers, given ${named(seed)}`);
+  const [low, high] = seed as SeedOption;
+  if (!Tensor.is(low)) checkNumber(op, 'the first word of the seed', low, SEED_WORD);
+  checkNumber(op, 'the second word of the seed', high, SEED_WORD);
+  return [scalarOf(op, 'the seed', low, backend), high];
+}
+
+/** The tensor in a seed, which a backward pass that makes the same mask saves. */
+export function seedTensor([low]: SeedOption): Tensor | null {
+  return Tensor.is(low) ? low : null;
+}
+
+/** `seed` with the memory of its saved tensor. */
+export function savedSeed([low, high]: SeedOption, saved: Storage | null): Seed {
+  return [saved ?? Number(low), high];
 }

@@ -1,3 +1,4 @@
+import { checkList, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import {
   broadcastShapes,
@@ -10,13 +11,14 @@ import {
   stridesOf,
   type Shape,
 } from '../shape.js';
+import { record } from '../tape.js';
 import {
+  checkTensor,
   commonBackend,
   empty,
   gradOf,
   overwrite,
   passGradient,
-  record,
   Tensor,
   wantedGradOf,
   zeroedGradOf,
@@ -24,8 +26,8 @@ import {
 
 /** The same elements in another shape; one size may be −1. Shares memory. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  const known = shape.reduce((size, n) => (n === -1 ? size : size * n), 1);
-  const full = shape.map((n) => (n === -1 ? x.size / known : n));
+  checkTensor('reshape', x);
+  const full = inferred(x, shape);
   checkShape(full, 'reshape');
   if (sizeOf(full) !== x.size)
     throw new ExecutorError(
@@ -33,11 +35,25 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
       `reshape: ${show(x.shape)} has ${x.size} elements, ${show(shape)} does not`,
     );
   const y = new Tensor(x.buffer, full, x.dtype);
-  return record('reshape', y, [x], () => passGradient(y, x));
+  return record('reshape', y, [x], {}, () => passGradient(y, x));
+}
+
+/** `shape` with the size that −1 stands for. */
+function inferred(x: Tensor, shape: Shape): Shape {
+  const unknown = Array.isArray(shape) ? shape.filter((n) => n === -1).length : 0;
+  if (unknown === 0) return shape;
+  const known = shape.reduce((size, n) => (n === -1 ? size : size * n), 1);
+  if (unknown > 1 || !Number.isInteger(x.size / known))
+    throw new ExecutorError(
+      'shape',
+      `reshape: ${show(x.shape)} to (${shape.map(named).join(', ')}); one size may be −1, where the others divide ${x.size} elements`,
+    );
+  return shape.map((n) => (n === -1 ? x.size / known : n));
 }
 
 /** Elements `start … start+length−1` of dimension `dim`. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+  checkTensor('narrow', x);
   const d = dimension(dim, x.shape.length, 'narrow');
   if (!(
     Number.isInteger(start) &&
@@ -48,7 +64,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   ))
     throw new ExecutorError(
       'shape',
-      `narrow: ${length} from ${start} of dimension ${dim} of ${show(x.shape)}`,
+      `narrow: ${named(length)} from ${named(start)} of dimension ${dim} of ${show(x.shape)}`,
     );
   const shape = x.shape.map((n, i) => (i === d ? length : n));
   const y = empty(shape, x.dtype, x.backend);
@@ -56,16 +72,17 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   const inY = stridesOf(shape);
   const offset = start * inX[d]!;
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, offset, overwrite(y), 0);
-  return record('narrow', y, [x], (gradY) =>
+  return record('narrow', y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, zeroedGradOf(x), offset),
   );
 }
 
 /** Index `i` of dimension `dim`, which goes away. */
 export function select(x: Tensor, dim: number, i: number): Tensor {
+  checkTensor('select', x);
   const d = dimension(dim, x.shape.length, 'select');
   if (!(Number.isInteger(i) && i >= 0 && i < x.shape[d]!))
-    throw new ExecutorError('shape', `select: index ${i} of dimension ${dim} of ${show(x.shape)}`);
+    throw new ExecutorError('shape', `select: index ${named(i)} of dimension ${dim} of ${show(x.shape)}`);
   return reshape(
     narrow(x, d, i, 1),
     x.shape.filter((_, k) => k !== d),
@@ -74,6 +91,7 @@ export function select(x: Tensor, dim: number, i: number): Tensor {
 
 /** The tensors one after another along `dim`. */
 export function cat(tensors: readonly Tensor[], dim: number): Tensor {
+  checkList('cat', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'cat: no tensors given');
   const backend = commonBackend('cat', ...tensors);
@@ -103,7 +121,7 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
     );
     at += t.shape[d]!;
   }
-  return record('cat', y, tensors, (gradY) =>
+  return record('cat', y, tensors, {}, (gradY) =>
     tensors.forEach((t, i) => {
       const grad = wantedGradOf(t);
       if (grad)
@@ -120,8 +138,10 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
 
 /** Tensors of one shape along a new dimension `dim`. */
 export function stack(tensors: readonly Tensor[], dim: number): Tensor {
+  checkList('stack', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'stack: no tensors given');
+  commonBackend('stack', ...tensors);
   for (const t of tensors)
     if (!sameShape(t.shape, first.shape))
       throw new ExecutorError('shape', `stack: shapes ${show(first.shape)} and ${show(t.shape)} differ`);
@@ -134,6 +154,7 @@ export function stack(tensors: readonly Tensor[], dim: number): Tensor {
 
 /** Repeats dimensions of size 1 (and adds leading ones) up to `shape`. */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  checkTensor('expand', x);
   checkShape(shape, 'expand');
   if (!sameShape(broadcastShapes(x.shape, shape, 'expand'), shape))
     throw new ExecutorError('shape', `expand: ${show(x.shape)} does not expand to ${show(shape)}`);
@@ -141,7 +162,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const inX = broadcastStrides(x.shape, shape);
   const inY = stridesOf(shape);
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
-  return record('expand', y, [x], (gradY) =>
+  return record('expand', y, [x], {}, (gradY) =>
     x.backend.copyStrided(
       { shape, strides: [inY, inX] },
       gradY,
@@ -154,6 +175,8 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** Dimension `order[d]` of x becomes dimension d. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
+  checkTensor('permute', x);
+  checkList('permute', 'order', order);
   const dims = order.map((d) => dimension(d, x.shape.length, 'permute'));
   if (dims.length !== x.shape.length || new Set(dims).size !== dims.length)
     throw new ExecutorError('shape', `permute: order ${show(order)} for a tensor of shape ${show(x.shape)}`);
@@ -163,7 +186,7 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   const inY = stridesOf(shape);
   const y = empty(shape, x.dtype, x.backend);
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, 0, overwrite(y), 0);
-  return record('permute', y, [x], (gradY) =>
+  return record('permute', y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0),
   );
 }

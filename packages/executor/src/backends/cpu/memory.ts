@@ -1,5 +1,6 @@
 import type { Backend, StridedWalk } from '../../backend.js';
-import { bytesOf, copyOf, dataOf, hostArray, HostStorage } from '../host.js';
+import { bytesOf, copyOf, dataOf, hostArray, hostBuffer, HostStorage } from '../host.js';
+import { sumsUp } from '../reference/elementwise.js';
 import { reference } from '../reference/index.js';
 import type { Library } from './library.js';
 import { precisions } from './precisions.js';
@@ -24,7 +25,7 @@ export function memory(
     allocate: (dtype, length) => {
       const bytes = length * bytesOf(dtype);
       if (bytes <= SMALL) return new HostStorage(dtype, hostArray(dtype, length));
-      const buffer = new ArrayBuffer(bytes + CACHE_LINE);
+      const buffer = hostBuffer(bytes + CACHE_LINE);
       const begin = library.place(new Uint8Array(buffer), bytes);
       return new HostStorage(dtype, hostArray(dtype, length, buffer, begin));
     },
@@ -45,7 +46,7 @@ export function memory(
     copyStrided: (walk, x, offsetX, y, offsetY) => {
       const { dtype } = x;
       const packed = packWalk(walk);
-      const sums = walk.shape.some((n, d) => n > 1 && walk.strides[1]![d] === 0);
+      const sums = sumsUp(walk);
       if (
         !packed ||
         (dtype === 'i32' && (sums || y.accumulate)) ||

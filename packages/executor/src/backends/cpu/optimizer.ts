@@ -1,21 +1,24 @@
 import type { Backend } from '../../backend.js';
 import { dataOf, numberOf } from '../host.js';
+import { factorsToNorm, normOf } from '../reference/optimizer.js';
 import type { Library } from './library.js';
 import { precisionOf, precisions } from './precisions.js';
 
 /** The passes of clipping and AdamW. */
-export function optimizer(library: Library): Pick<Backend, 'sumOfSquares' | 'scaleToNorm' | 'adamW'> {
+export function optimizer(library: Library): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
   const sumOfSquares = precisions(library, 'sum_of_squares', 'pip');
-  const scaleToNorm = precisions(library, 'scale_to_norm', 'pipd');
+  const scale = precisions(library, 'scale', 'pidd');
   const adamW = precisions(library, 'adam_w', 'ppppip');
   /** As kernels/cpu/optimizer.cpp reads them, made in double. */
   const coefficients = new Float64Array(8);
   return {
-    sumOfSquares: (xs, total) => {
+    norm: (xs, total, norm) => {
       for (const x of xs) sumOfSquares[precisionOf(x)](dataOf(x), x.length, dataOf(total));
+      dataOf(norm)[0] = normOf(dataOf(total));
     },
     scaleToNorm: (xs, total, maxNorm) => {
-      for (const x of xs) scaleToNorm[precisionOf(x)](dataOf(x), x.length, dataOf(total), maxNorm);
+      const factors = factorsToNorm(dataOf(total), maxNorm);
+      if (factors) for (const x of xs) scale[precisionOf(x)](dataOf(x), x.length, ...factors);
     },
     adamW: (spec, parameters) => {
       const { beta1, beta2, eps, weightDecay } = spec;

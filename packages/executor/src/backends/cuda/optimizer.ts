@@ -9,21 +9,22 @@ const CHUNK = 16_384;
 const tableOf = (pointers: number): string => `(i${`ii${'p'.repeat(pointers)}`.repeat(TABLE)})`;
 
 /** The passes of clipping and AdamW, each over many tensors at once. */
-export function optimizer(kernels: Kernels): Pick<Backend, 'sumOfSquares' | 'scaleToNorm' | 'adamW'> {
+export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
   const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', `${tableOf(1)}p`);
-  const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pip');
+  const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pipp');
   const scaleToNorm = kernels.precisions('optimizer', 'scaleToNorm', `${tableOf(1)}pd`);
   const adamW = kernels.precisions('optimizer', 'adamW', `${tableOf(4)}ddddddpp`);
   return {
-    sumOfSquares: (xs, total) =>
+    norm: (xs, total, norm) => {
       eachTable(
         xs.map((x) => [x]),
         (precision, blocks, table) =>
-          kernels.withScratch('f64', blocks, ({ block: { address } }) => {
+          kernels.withScratch('f64', 2 * blocks, ({ block: { address } }) => {
             sumOfSquares[precision]([blocks], THREADS, 0, ...table, address);
-            addToTotal([1], THREADS, 0, address, blocks, addressOf(total));
+            addToTotal([1], THREADS, 0, address, blocks, addressOf(total), addressOf(norm));
           }),
-      ),
+      );
+    },
     scaleToNorm: (xs, total, maxNorm) =>
       eachTable(
         xs.map((x) => [x]),

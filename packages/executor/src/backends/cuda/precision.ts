@@ -1,3 +1,4 @@
+import { named } from '../../arguments.js';
 import { ExecutorError } from '../../error.js';
 
 /** How matrix products of f32 are computed on `cuda`: in f32, or on tensor cores from inputs rounded to TF32 or bf16. */
@@ -19,7 +20,7 @@ export function setMatmulPrecision(precision: MatmulPrecision): void {
   if (!['highest', 'high', 'medium'].includes(precision))
     throw new ExecutorError(
       'value',
-      `setMatmulPrecision: 'highest', 'high' or 'medium', given '${String(precision)}'`,
+      `setMatmulPrecision: 'highest', 'high' or 'medium', given ${named(precision)}`,
     );
   current = precision;
 }

@@ -116,7 +116,7 @@ export function copyStrided(
   offsetY: number,
   accumulate: boolean,
 ): void {
-  const sums = walk.shape.some((n, d) => n > 1 && walk.strides[1]![d] === 0);
+  const sums = sumsUp(walk);
   if (sums && !accumulate)
     forEachRow(walk, (n, [, iy], [, sy]) => {
       for (let i = 0; i < n; i++) y[offsetY + iy! + i * sy!] = 0;
@@ -127,6 +127,11 @@ export function copyStrided(
     if (sums || accumulate) for (let i = 0; i < n; i++) y[py + i * sy!]! += x[px + i * sx!]!;
     else for (let i = 0; i < n; i++) y[py + i * sy!] = x[px + i * sx!]!;
   });
+}
+
+/** Whether a walk meets elements of its second operand more than once. */
+export function sumsUp({ shape, strides }: StridedWalk): boolean {
+  return shape.some((n, d) => n > 1 && strides[1]![d] === 0);
 }
 
 /** Calls `use` for every row along the last dimension with each operand's start and stride. */

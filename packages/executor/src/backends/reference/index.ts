@@ -2,7 +2,7 @@ import type { Backend, DagFields, HostArray, Storage, Target } from '../../backe
 import { attention, attentionBackward } from './attention.js';
 import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
-import { binary, binaryBackward, copyStrided, cumsum, unary, unaryBackward } from './elementwise.js';
+import { binary, binaryBackward, copyStrided, cumsum, sumsUp, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
 import { copyOf, dataOf, dtypeOf, hostArray, HostStorage, rangeOf } from '../host.js';
 import { linear, linearBackward } from './linear.js';
@@ -15,7 +15,7 @@ import {
   softmax,
   softmaxBackward,
 } from './normalization.js';
-import { adamW, scaleToNorm, sumOfSquares } from './optimizer.js';
+import { adamW, normOf, scaleToNorm, sumOfSquares } from './optimizer.js';
 
 /** Plain TypeScript over typed arrays: the oracle of the fast backends, and what runs anywhere. */
 export const reference: Backend = {
@@ -36,20 +36,27 @@ export const reference: Backend = {
     if (y.accumulate) for (let i = 0; i < to.length; i++) to[i]! += from[i]!;
     else to.set(from);
   },
-  copyStrided: (walk, x, offsetX, y, offsetY) =>
-    copyStrided(walk, dataOf(x), offsetX, dataOf(y.storage), offsetY, y.accumulate),
+  copyStrided: (walk, x, offsetX, { storage, accumulate }, offsetY) => {
+    const copyTo = (y: HostArray): void => copyStrided(walk, dataOf(x), offsetX, y, offsetY, accumulate);
+    // What the walk does not meet keeps its value.
+    if (sumsUp(walk)) inDouble((sumOf) => copyTo(sumOf({ storage, accumulate: true })));
+    else copyTo(dataOf(storage));
+  },
   unary: (kind, x, y, p, q) => unary(kind, dataOf(x), dataOf(y), p, q),
   unaryBackward: (kind, x, y, gradY, gradX, p, q) =>
     unaryBackward(kind, dataOf(x), dataOf(y), dataOf(gradY), into(gradX), p, q),
   binary: (kind, walk, a, b, y) => binary(kind, walk, dataOf(a), dataOf(b), dataOf(y)),
   binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) =>
-    binaryBackward(kind, walk, dataOf(a), dataOf(b), dataOf(gradY), wanted(gradA), wanted(gradB)),
+    inDouble((sumOf) => {
+      const [sumA, sumB] = [gradA && sumOf(gradA), gradB && sumOf(gradB)];
+      binaryBackward(kind, walk, dataOf(a), dataOf(b), dataOf(gradY), sumA, sumB);
+    }),
   cumsum: (x, y, outer, n, inner, reverse) =>
     cumsum(dataOf(x), dataOf(y.storage), outer, n, inner, reverse, y.accumulate),
   gather: (x, index, y, n) => gather(dataOf(x), dataOf(index), dataOf(y), n),
   gatherBackward: (index, gradY, gradX, n) => gatherBackward(dataOf(index), dataOf(gradY), into(gradX), n),
 
-  matmul: (spec, a, b, c) => matmul(spec, dataOf(a), dataOf(b), into(c)),
+  matmul: (spec, a, b, c) => inDouble((sumOf) => matmul(spec, dataOf(a), dataOf(b), sumOf(c))),
   linear: (spec, x, weight, bias, residual, y, preactivation) =>
     linear(
       spec,
@@ -61,7 +68,15 @@ export const reference: Backend = {
       optional(preactivation),
     ),
   linearBackward: (spec, gradY, preactivation, gradSum, gradBias) =>
-    linearBackward(spec, dataOf(gradY), optional(preactivation), optional(gradSum), wanted(gradBias)),
+    inDouble((sumOf) =>
+      linearBackward(
+        spec,
+        dataOf(gradY),
+        optional(preactivation),
+        optional(gradSum),
+        gradBias && sumOf(gradBias),
+      ),
+    ),
   softmax: (x, y, n, log) => softmax(dataOf(x), dataOf(y), n, log),
   softmaxBackward: (y, gradY, gradX, n, log) =>
     softmaxBackward(dataOf(y), dataOf(gradY), into(gradX), n, log),
@@ -72,26 +87,34 @@ export const reference: Backend = {
   layerNorm: (x, weight, bias, y, stats, n, eps) =>
     layerNorm(dataOf(x), dataOf(weight), optional(bias), dataOf(y), dataOf(stats), n, eps),
   layerNormBackward: (x, weight, stats, gradY, gradX, gradWeight, gradBias, n) =>
-    layerNormBackward(
-      dataOf(x),
-      dataOf(weight),
-      dataOf(stats),
-      dataOf(gradY),
-      wanted(gradX),
-      wanted(gradWeight),
-      wanted(gradBias),
-      n,
+    inDouble((sumOf) =>
+      layerNormBackward(
+        dataOf(x),
+        dataOf(weight),
+        dataOf(stats),
+        dataOf(gradY),
+        gradX && sumOf(gradX),
+        gradWeight && sumOf(gradWeight),
+        gradBias && sumOf(gradBias),
+        n,
+      ),
     ),
   embedding: (table, index, y, n) => embedding(dataOf(table), dataOf(index), dataOf(y), n),
   embeddingBackward: (index, gradY, gradTable, n) =>
-    embeddingBackward(dataOf(index), dataOf(gradY), into(gradTable), n),
-  attention: (spec, qkv, y, logSums) => attention(spec, dataOf(qkv), dataOf(y), dataOf(logSums)),
+    inDouble((sumOf) => embeddingBackward(dataOf(index), dataOf(gradY), sumOf(gradTable), n)),
+  attention: (spec, qkv, y, logSums) =>
+    inDouble((sumOf) =>
+      attention(spec, dataOf(qkv), sumOf({ storage: y, accumulate: false }), dataOf(logSums)),
+    ),
   attentionBackward: (spec, qkv, y, logSums, gradY, gradQkv) =>
-    attentionBackward(spec, dataOf(qkv), dataOf(y), dataOf(logSums), dataOf(gradY), into(gradQkv)),
+    inDouble((sumOf) =>
+      attentionBackward(spec, dataOf(qkv), dataOf(y), dataOf(logSums), dataOf(gradY), sumOf(gradQkv)),
+    ),
   dropout: (x, y, p, seed) => dropout(dataOf(x), dataOf(y.storage), p, seed, y.accumulate),
 
-  sumOfSquares: (xs, total) => {
+  norm: (xs, total, norm) => {
     for (const x of xs) sumOfSquares(dataOf(x), dataOf(total));
+    dataOf(norm)[0] = normOf(dataOf(total));
   },
   scaleToNorm: (xs, total, maxNorm) => {
     for (const x of xs) scaleToNorm(dataOf(x), dataOf(total), maxNorm);
@@ -121,6 +144,25 @@ function into({ storage, accumulate }: Target): HostArray {
 function wanted(target: Target | null): HostArray | null {
   return target && into(target);
 }
+
+/**
+ * Runs `kernel` on arrays of doubles in place of f32, and rounds them once: a sum that is rounded at each addition would stop
+ * growing at 2^24 ones. Where two targets have one storage they have one array.
+ */
+function inDouble(kernel: (sumOf: SumOf) => void): void {
+  const sums = new Map<Storage, Float64Array>();
+  const sumOf = (target: Target): HostArray => {
+    const { storage, accumulate } = target;
+    if (storage.dtype !== 'f32') return into(target);
+    const sum = sums.get(storage) ?? new Float64Array(storage.length);
+    if (accumulate && !sums.has(storage)) sum.set(dataOf(storage));
+    sums.set(storage, sum);
+    return sum;
+  };
+  kernel(sumOf);
+  for (const [storage, sum] of sums) dataOf(storage).set(sum);
+}
+type SumOf = (target: Target) => HostArray;
 
 function optional(storage: Storage | null) {
   return storage && dataOf(storage);

@@ -1,16 +1,49 @@
 import type { AdamWSpec, HostArray } from '../../backend.js';
 import { numberOf } from '../host.js';
 
+/** From this size on the sum of squares would overflow, and is made of numbers that are smaller by SHRINK. */
+const LARGE = 2 ** 480;
+const SHRINK = 2 ** -600;
+/** What a factor that is too small for f32, or for f64, is split by. */
+const LIFT = 2 ** 64;
+
+/** total[0] += Σ x² of small numbers, total[1] += Σ (x·SHRINK)² of large ones. NaN counts as large. */
 export function sumOfSquares(x: HostArray, total: HostArray): void {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]! * x[i]!;
-  total[0]! += sum;
+  let [small, large] = [0, 0];
+  for (let i = 0; i < x.length; i++)
+    if (Math.abs(x[i]!) < LARGE) small += x[i]! * x[i]!;
+    else large += (x[i]! * SHRINK) ** 2;
+  total[0]! += small;
+  total[1]! += large;
 }
 
-/** Pascanu, Mikolov & Bengio (2013): scales the gradient to a largest norm. */
+/** The norm as a quotient whose parts do not overflow. */
+function rootOf(total: HostArray): readonly [root: number, unit: number] {
+  const [small, large] = [total[0]!, total[1]!];
+  if (large === 0) return [Math.sqrt(small), 1];
+  return [Math.sqrt(large + small * SHRINK * SHRINK), SHRINK];
+}
+
+export function normOf(total: HostArray): number {
+  const [root, unit] = rootOf(total);
+  return root / unit;
+}
+
+/**
+ * Pascanu, Mikolov & Bengio (2013): the two factors that scale a gradient to a largest norm, one after the other; null where
+ * it stays as it is.
+ */
+export function factorsToNorm(total: HostArray, maxNorm: number): readonly [number, number] | null {
+  const [root, unit] = rootOf(total);
+  const lifted = (maxNorm * LIFT * unit) / (root + 1e-6 * unit);
+  if (!(lifted < LIFT) || root === Infinity) return null;
+  return lifted < 2 ** -36 ? [1 / LIFT, lifted] : [1, lifted / LIFT];
+}
+
 export function scaleToNorm(x: HostArray, total: HostArray, maxNorm: number): void {
-  const scale = Math.min(1, maxNorm / (Math.sqrt(total[0]!) + 1e-6));
-  if (scale < 1) for (let i = 0; i < x.length; i++) x[i]! *= scale;
+  const factors = factorsToNorm(total, maxNorm);
+  if (!factors) return;
+  for (let i = 0; i < x.length; i++) x[i] = x[i]! * factors[0] * factors[1];
 }
 
 /** Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it. */

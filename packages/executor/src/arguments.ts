@@ -1,0 +1,89 @@
+import { ExecutorError } from './error.js';
+
+/** Checks of what callers from JavaScript may give in place of what the types ask for. */
+
+/** `value` in the words of an error message; never throws. */
+export function named(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    const type =
+      typeof prototype === 'object' && prototype !== null && 'constructor' in prototype
+        ? prototype.constructor
+        : null;
+    return typeof type === 'function' && type !== Object ? `a ${type.name}` : 'an object';
+  }
+  return String(value);
+}
+
+/** A set of numbers that an option may be in, and what it is called in a message. */
+export interface NumberRange {
+  readonly what: string;
+  readonly has: (x: number) => boolean;
+}
+
+export const ANY_NUMBER: NumberRange = { what: 'a number', has: () => true };
+export const NOT_NAN: NumberRange = { what: 'a number other than NaN', has: (x) => !Number.isNaN(x) };
+export const FINITE: NumberRange = { what: 'a finite number', has: Number.isFinite };
+export const FINITE_FROM_0: NumberRange = {
+  what: 'a finite number from 0',
+  has: (x) => x >= 0 && x < Infinity,
+};
+export const ABOVE_0: NumberRange = { what: 'above 0', has: (x) => x > 0 };
+/** Of probabilities and decay rates. */
+export const BELOW_1: NumberRange = { what: 'in [0, 1)', has: (x) => x >= 0 && x < 1 };
+export const FROM_0: NumberRange = { what: 'a number from 0', has: (x) => x >= 0 };
+export const SEED_WORD: NumberRange = {
+  what: 'a whole number from 0 to 2^32 - 1 (of a larger one take >>> 0)',
+  has: (x) => Number.isInteger(x) && x >= 0 && x < 2 ** 32,
+};
+export const WHOLE_FROM_1: NumberRange = {
+  what: 'a whole number from 1',
+  has: (x) => Number.isSafeInteger(x) && x >= 1,
+};
+
+/** @throws {ExecutorError} `value` that names the option, its range and what was given. */
+export function checkNumber(op: string, name: string, value: unknown, range: NumberRange): void {
+  if (typeof value !== 'number' || !range.has(value))
+    throw new ExecutorError('value', `${op}: ${name} is ${range.what}, given ${named(value)}`);
+}
+
+export function checkObject(op: string, name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ExecutorError('value', `${op}: ${name} is an object, given ${named(value)}`);
+}
+
+export function checkList(op: string, name: string, value: unknown): void {
+  if (!Array.isArray(value))
+    throw new ExecutorError('value', `${op}: ${name} is an array, given ${named(value)}`);
+}
+
+export function checkFunction(op: string, value: unknown): void {
+  if (typeof value !== 'function')
+    throw new ExecutorError('value', `${op}: takes a function, given ${named(value)}`);
+}
+
+/**
+ * Calls `body`, which must be done when it returns.
+ *
+ * @param why What the part of an async function after its first `await` would do.
+ * @throws {ExecutorError} `value` where it returns a promise. That promise is marked as handled: its caller has this error.
+ */
+export function callSynchronously<T>(op: string, body: () => T, why: string): T {
+  checkFunction(op, body);
+  const result = body();
+  if (isThenable(result)) {
+    Promise.resolve(result).catch(() => undefined);
+    throw new ExecutorError(
+      'value',
+      `${op}: the function returned a promise; ${why}. Await what it needs before, and pass a function that is not async`,
+    );
+  }
+  return result;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}

@@ -1,0 +1,78 @@
+import { named } from './arguments.js';
+import type { DType } from './backend.js';
+import { ExecutorError } from './error.js';
+import type { Shape } from './shape.js';
+
+/** Numbers in rows of equal length, at any depth. */
+export type NestedNumbers = ArrayLike<number> | readonly NestedNumbers[];
+
+/** An array that contains itself is nested without end. */
+const MOST_NESTED = 32;
+
+/** The numbers of nested arrays one after another, the shape that the nesting gives, and the dtype that they are natural in. */
+export function flatten(
+  op: string,
+  values: NestedNumbers,
+): { readonly flat: ArrayLike<number>; readonly shape: Shape; readonly dtype: DType } {
+  checkRow(op, values);
+  const shape: number[] = [];
+  let row: unknown = values;
+  for (; isRow(row) && shape.length <= MOST_NESTED; row = row[0]) {
+    shape.push(row.length);
+    if (!isRow(row[0])) break;
+  }
+  const dtype = naturalDType(row);
+  if (shape.length === 1) return { flat: values as ArrayLike<number>, shape, dtype };
+  if (shape.length > MOST_NESTED)
+    throw new ExecutorError('shape', `${op}: arrays are nested up to ${MOST_NESTED} deep`);
+  const flat: number[] = [];
+  const collect = (values: unknown, depth: number): void => {
+    if (!isRow(values) || values.length !== shape[depth])
+      throw new ExecutorError(
+        'shape',
+        `${op}: nested arrays have equal lengths at each depth, ${shape[depth]} at depth ${depth}; one is ${named(values)}`,
+      );
+    for (let i = 0; i < values.length; i++)
+      if (depth + 1 < shape.length) collect(values[i], depth + 1);
+      else flat.push(values[i] as number);
+  };
+  collect(values, 0);
+  return { flat, shape, dtype };
+}
+
+/** Arrays, typed arrays and objects that are like them; no strings. */
+function isRow(value: unknown): value is ArrayLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && 'length' in value && Number.isSafeInteger(value.length)
+  );
+}
+
+export function checkRow(op: string, values: unknown): asserts values is ArrayLike<unknown> {
+  if (!isRow(values))
+    throw new ExecutorError('value', `${op}: takes an array of numbers, given ${named(values)}`);
+}
+
+function naturalDType(values: unknown): DType {
+  if (values instanceof Float64Array) return 'f64';
+  return values instanceof Int32Array ? 'i32' : 'f32';
+}
+
+/** @throws {ExecutorError} `value` for what is no number, and for numbers that i32 cannot hold. */
+export function checkNumbers(op: string, values: ArrayLike<unknown>, dtype: DType): void {
+  if (isTyped(values) && (dtype !== 'i32' || values instanceof Int32Array)) return;
+  for (let i = 0; i < values.length; i++) checkValue(op, values[i], dtype, `element ${i}`);
+}
+
+function isTyped(values: ArrayLike<unknown>): boolean {
+  return ArrayBuffer.isView(values) && (values.length === 0 || typeof values[0] === 'number');
+}
+
+export function checkValue(op: string, value: unknown, dtype: DType, name: string): void {
+  if (typeof value !== 'number')
+    throw new ExecutorError('value', `${op}: ${name} is a number, given ${named(value)}`);
+  if (dtype === 'i32' && value !== (value | 0))
+    throw new ExecutorError(
+      'value',
+      `${op}: i32 holds whole numbers from −2147483648 to 2147483647, ${name} is ${value}`,
+    );
+}

@@ -1,0 +1,245 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  adamW,
+  adamWAll,
+  cast,
+  clipGradNorm,
+  expand,
+  full,
+  mean,
+  linear,
+  noGrad,
+  ones,
+  recordStep,
+  reshape,
+  scope,
+  square,
+  sum,
+  tensor,
+  Tensor,
+  zeros,
+  type AdamWOptions,
+  type ExecutorErrorCode,
+} from '../src/index.js';
+import { devices } from './devices.js';
+
+const error = (code: ExecutorErrorCode, message: RegExp): unknown =>
+  expect.objectContaining({ name: 'ExecutorError', code, message: expect.stringMatching(message) });
+/** As callers from JavaScript write it. */
+const untyped = (value: unknown): never => value as never;
+
+describe('tensor', () => {
+  it('takes nested arrays, whose nesting is the shape', () => {
+    const t = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    expect([t.shape, t.dtype, Array.from(t.dataSync())]).toEqual([[2, 3], 'f32', [1, 2, 3, 4, 5, 6]]);
+    const rows = tensor([Float64Array.of(0.1), Float64Array.of(0.2)]);
+    expect([rows.shape, rows.dtype, rows.dataSync()[1]]).toEqual([[2, 1], 'f64', 0.2]);
+    expect(tensor([[], []]).shape).toEqual([2, 0]);
+    expect(tensor([[1], [2]], [2]).shape).toEqual([2]);
+  });
+
+  it.each<[string, unknown, ExecutorErrorCode, RegExp]>([
+    [
+      'ragged rows',
+      [[1, 2], [3]],
+      'shape',
+      /nested arrays have equal lengths.*2 at depth 1; one is an array of 1/,
+    ],
+    ['rows beside numbers', [1, [2]], 'value', /element 1 is a number, given an array of 1/],
+    ['words', ['a'], 'value', /element 0 is a number, given 'a'/],
+    ['holes', new Array<number>(2), 'value', /element 0 is a number, given undefined/],
+    ['big integers', BigInt64Array.of(1n), 'value', /element 0 is a number, given 1/],
+    ['a number', 5, 'value', /takes an array of numbers, given 5/],
+  ])('refuses %s', (_, values, code, message) => {
+    expect(() => tensor(untyped(values))).toThrow(error(code, message));
+  });
+
+  it.each([NaN, 1.9, 3e9, -Infinity])('refuses %p as a number of i32, and so do set and full', (value) => {
+    const whole = error('value', /i32 holds whole numbers/);
+    expect(() => tensor([value], [1], { dtype: 'i32' })).toThrow(whole);
+    expect(() => tensor([0], [1], { dtype: 'i32' }).set([value])).toThrow(whole);
+    expect(() => full([1], value, { dtype: 'i32' })).toThrow(whole);
+  });
+
+  it('keeps its shape where the array that it was given as changes', () => {
+    const shape = [2];
+    const t = zeros(shape);
+    shape[0] = 1000;
+    expect(t.shape).toEqual([2]);
+  });
+
+  it('of more memory than there is, is an error that says how much', () => {
+    expect(() => zeros([2 ** 45])).toThrow(error('memory', /1407374883\d+ bytes/));
+    expect(() => zeros([2 ** 30, 2 ** 30])).toThrow(error('shape', /multiply to more than 2\^53/));
+    expect(() => expand(zeros([1]), [2 ** 52])).toThrow(error('memory', /bytes/));
+  });
+});
+
+describe.each(devices)('on %s', (device) => {
+  const f32 = (values: number[]): Tensor => tensor(values, [values.length], { device });
+  const options: AdamWOptions = { lr: 0.1, step: 1, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0 };
+
+  it('converts to i32 as typed arrays do', () => {
+    const values = [1.9, -1.9, NaN, Infinity, 3e9, -3e9, 2 ** 40 + 5];
+    const x = tensor(Float64Array.from(values), [values.length], { device });
+    expect(Array.from(cast(x, 'i32').dataSync())).toEqual(Array.from(Int32Array.from(values)));
+  });
+
+  it('refuses a gradient that is not like its tensor', () => {
+    const p = zeros([500_000], { device });
+    expect(() => (p.grad = f32([1, 2, 3]))).toThrow(error('shape', /grad: .*\(3\) .*\(500000\)/));
+    expect(() => (p.grad = zeros([500_000], { dtype: 'f64', device }))).toThrow(
+      error('dtype', /grad: .*f64/),
+    );
+    expect(() => (p.grad = p.detach())).toThrow(error('value', /shares memory/));
+    expect(() => (p.grad = untyped([1]))).toThrow(error('value', /takes tensors, given an array of 1/));
+    expect(p.grad).toBeNull();
+  });
+
+  it('refuses an optimiser whose tensors share memory, or do not fit', () => {
+    const [p, m, v] = [f32([1]), f32([0]), f32([0])];
+    p.grad = f32([1]);
+    expect(() => adamW(p, m, m.detach(), options)).toThrow(error('value', /share memory/));
+    expect(() =>
+      adamWAll(
+        [
+          { parameter: p, m, v },
+          { parameter: p, m: f32([0]), v: f32([0]) },
+        ],
+        options,
+      ),
+    ).toThrow(error('value', /share memory/));
+    expect(() => adamW(p, m, f32([0, 0]), options)).toThrow(error('shape', /moments/));
+    p.grad = m;
+    expect(() => adamW(p, m, v, options)).toThrow(error('value', /gradient .* shares memory/));
+  });
+
+  it.each<[keyof AdamWOptions, number]>([
+    ['lr', NaN],
+    ['lr', -1],
+    ['step', 0],
+    ['step', 1.5],
+    ['beta1', 1],
+    ['beta2', -0.1],
+    ['eps', -1e-8],
+    ['eps', 0],
+    ['weightDecay', Infinity],
+  ])('adamW refuses %s = %p', (name, value) => {
+    const [p, m, v] = [f32([1]), f32([0]), f32([0])];
+    p.grad = f32([1]);
+    expect(() => adamW(p, m, v, { ...options, [name]: value })).toThrow(
+      error('value', new RegExp(`^adamW: ${name} is`)),
+    );
+    expect(p.item()).toBe(1);
+  });
+
+  it.each([NaN, -1])('clipGradNorm refuses a norm of %p', (maxNorm) => {
+    const p = f32([1]);
+    p.grad = f32([3]);
+    expect(() => clipGradNorm([p], maxNorm)).toThrow(
+      error('value', /^clipGradNorm: maxNorm is a number from 0/),
+    );
+    expect(p.grad.item()).toBe(3);
+  });
+
+  it.each(['f32', 'f64'] as const)(
+    'clips gradients at the largest finite %s to the norm that is asked for',
+    (dtype) => {
+      const largest = dtype === 'f32' ? (2 - 2 ** -23) * 2 ** 127 : Number.MAX_VALUE;
+      const p = zeros([4], { dtype, device });
+      p.grad = tensor(Float64Array.of(largest, -largest, largest / 2, 1), [4], { dtype, device });
+      const norm = clipGradNorm([p], 1).item();
+      expect(norm).toBe(dtype === 'f32' ? norm : Infinity);
+      expect(norm).toBeGreaterThanOrEqual(largest);
+      const clipped = Array.from(p.grad.dataSync());
+      expect(Math.hypot(...clipped)).toBeCloseTo(1, 5);
+      expect(clipped[0]! / clipped[2]!).toBeCloseTo(2, 5);
+      // One alone has a finite norm.
+      p.grad = tensor(Float64Array.of(largest, 0, 0, 1), [4], { dtype, device });
+      expect(clipGradNorm([p], Infinity).item()).toBe(largest);
+    },
+  );
+
+  it.each([NaN, Infinity])('leaves gradients as they are where one is %p, which the norm says', (value) => {
+    const [p, q] = [f32([0]), f32([0])];
+    p.grad = f32([value]);
+    q.grad = f32([3]);
+    expect(clipGradNorm([p, q], 1).item()).toBe(value);
+    expect([p.grad.item(), q.grad.item()]).toEqual([value, 3]);
+  });
+
+  it('clips a gradient once where its parameter is given twice', () => {
+    const p = f32([0]);
+    p.grad = f32([10]);
+    expect(clipGradNorm([p, p], 1).item()).toBe(10);
+    expect(p.grad.item()).toBeCloseTo(1, 5);
+  });
+
+  it('adds up in double', () => {
+    if (device === 'cuda') return;
+    const n = 2 ** 24 + 2 ** 12;
+    expect(mean(ones([n], { device })).item()).toBe(1);
+    const scale = ones([1], { device });
+    scale.requiresGrad = true;
+    sum(expand(scale, [n])).backward();
+    expect(scale.grad!.item()).toBe(n);
+  });
+});
+
+describe('functions that take a function', () => {
+  const rejects = async (): Promise<void> => {
+    await Promise.resolve();
+    throw new Error('later');
+  };
+
+  it('refuse one that is async, whose rejection is handled', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    expect(() => noGrad(rejects)).toThrow(error('value', /^noGrad: .*promise.*would record a tape/));
+    expect(() => scope(rejects)).toThrow(error('value', /^scope: .*promise.*escape the scope/));
+    expect(() => recordStep(rejects)({})).toThrow(error('value', /^recordStep: .*promise/));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+  });
+
+  it('refuse what is no function, and results that contain themselves', () => {
+    expect(() => noGrad(untyped(null))).toThrow(error('value', /^noGrad: takes a function, given null/));
+    expect(() =>
+      scope(() => {
+        const around: unknown[] = [square(ones([1]))];
+        around.push(around);
+        return around;
+      }),
+    ).toThrow(error('value', /contains itself/));
+  });
+});
+
+it('linear needs x and weight, whatever else is left out', () => {
+  expect(() => linear(untyped(null), ones([1, 1]))).toThrow(
+    error('value', /^linear: takes tensors, given null/),
+  );
+});
+
+it('reshape takes one −1', () => {
+  expect(() => reshape(ones([4]), [-1, -1])).toThrow(error('shape', /one size may be −1/));
+  expect(() => reshape(ones([0]), [0, -1])).toThrow(error('shape', /one size may be −1/));
+});
+
+it('a tensor is made by functions of this package alone', () => {
+  expect(() => new Tensor(untyped({ storage: null }), [1], 'f32')).toThrow(
+    error('value', /not by its constructor/),
+  );
+  class Other {
+    readonly shape = [1];
+  }
+  Object.defineProperty(Other, 'name', { value: 'Tensor' });
+  expect(() => square(untyped(new Other()))).toThrow(
+    error('value', /a Tensor of another copy of @dag\/executor/),
+  );
+  expect(() => square(untyped(Object.create(Tensor.prototype)))).toThrow(error('value', /takes tensors/));
+});
