@@ -58,6 +58,7 @@ const answerLine = z.strictObject({
   value: number,
   expression: z.string(),
   ok: z.boolean(),
+  doubt: z.string().nullable(),
 });
 const share = z.number().min(0).max(1);
 const score = {
@@ -195,7 +196,8 @@ describe('dag train', () => {
     const args = ['train', ...TINY, '--maxSteps=1000000', '--logEvery=1', '--evaluation.every=2'];
     const { code, stdout, stderr } = await dag(args, { cwd, interruptAt: 'step 4/' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    const [, step, command] = /^stopped at step (\d+) of 1000000; go on with: dag (.*)$/m.exec(stdout) ?? [];
+    const [, step, command] =
+      /^stopped at step (\d+) of 1000000; go on with: (?:npx )?dag (.*)$/m.exec(stdout) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(4);
     expect(stdout).toContain(`step-${step!.padStart(8, '0')}`);
     expect(command).toBe([...args, '--init_from=resume'].join(' '));
@@ -349,7 +351,7 @@ describe('dag predict', () => {
     await fails(['predict', '  '], /the text is empty/);
     await fails(
       ['predict', '1 + '.repeat(20), '--checkpoint=latest'],
-      /has \d+ tokens, this model reads up to 32/,
+      /has 79 characters, the 32 tokens that this model reads have at most 64/,
     );
   });
 
@@ -559,7 +561,10 @@ describe('dag', () => {
     for (const words of ['predict 1+1', 'eval', 'eval --json', 'export model.onnx'])
       expect(await inShell(`$DAG ${words} --checkpoint $RUN > /dev/full`)).toEqual({
         ...{ code: 1, stdout: '' },
-        stderr: 'dag: the output cannot be written: ENOSPC: no space left on device, write\n',
+        // The model of this test has learned next to nothing, and is doubted.
+        stderr: expect.stringMatching(
+          /^(dag: this may be wrong: .*\n)?dag: the output cannot be written: ENOSPC: no space left on device, write\n$/,
+        ),
       });
   });
 
