@@ -33,7 +33,7 @@ export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number
  *
  * @throws {ModelError} `bad-input`, as `encodeTexts`.
  */
-export function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
+function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
   if (typeof text !== 'string')
     throw new ModelError('bad-input', `predict: a text is a string, given ${String(text)}`);
   const read = asRead(tidied(text));

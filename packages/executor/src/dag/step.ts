@@ -219,10 +219,10 @@ export function held(x: number, limit = Number.MAX_VALUE): number {
 }
 
 /** cos(π·x), exact at multiples of ½. */
-export const cosPi = (x: number): number => sineOfQuarters(x, 1);
+const cosPi = (x: number): number => sineOfQuarters(x, 1);
 
 /** sin(π·x), exact at multiples of ½. */
-export const sinPi = (x: number): number => sineOfQuarters(x, 0);
+const sinPi = (x: number): number => sineOfQuarters(x, 0);
 
 /** sin(π·(x + quarters/2)), by what x is beside the nearest multiple of ½, which is exact: π·x itself would round. */
 function sineOfQuarters(x: number, quarters: number): number {
