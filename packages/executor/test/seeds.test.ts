@@ -3,7 +3,6 @@ import { describe, expect, it } from '@jest/globals';
 import {
   causalAttention,
   dropout,
-  full,
   linear,
   ones,
   randn,
@@ -32,16 +31,21 @@ const uses: readonly (readonly [string, (seed: SeedOption, device: Device) => Te
 
 describe.each(uses)('the seed of %s', (op, use) => {
   it.each(devices)('is two whole numbers from 0 to 2^32 − 1, on %s', (device) => {
-    const message = `${op}: a seed is two whole numbers from 0 to 2^32 - 1`;
     for (const word of wrong)
       for (const seed of [
         [word, 0],
         [0, word],
       ] as SeedOption[])
         expect(() => use(seed, device)).toThrow(
-          expect.objectContaining({ code: expect.stringMatching(/value|dtype/) }),
+          expect.objectContaining({
+            code: 'value',
+            message: expect.stringMatching(
+              new RegExp(
+                `^${op}: the (first|second) word of the seed is a whole number from 0 to 2\\^32 - 1`,
+              ),
+            ),
+          }),
         );
-    expect(() => use([2 ** 32, 0], device)).toThrow(message);
     for (const word of [0, 2 ** 31, 2 ** 32 - 1]) expect(use([word, word], device).size).toBeGreaterThan(0);
   });
 
@@ -74,7 +78,10 @@ it('the seed of randn is two whole numbers from 0 to 2^32 − 1', () => {
       [0, word],
     ] as [number, number][])
       expect(() => randn([2], { seed })).toThrow(
-        expect.objectContaining({ code: 'value', message: expect.stringMatching(/^randn: a seed/) }),
+        expect.objectContaining({
+          code: 'value',
+          message: expect.stringMatching(/^randn: a word of the seed/),
+        }),
       );
 });
 
@@ -85,9 +92,4 @@ it.each(devices)('dropout of almost all keeps almost none, on %s', (device) => {
       .dataSync()
       .every((x) => x === 0),
   ).toBe(true);
-});
-
-it.each(devices)('a whole number is filled in as a typed array has it, on %s', (device) => {
-  for (const x of [NaN, Infinity, 1.9, -1.9, 2 ** 31, 2 ** 32 + 1, -1e300])
-    expect(full([2], x, { dtype: 'i32', device }).dataSync()).toEqual(Int32Array.of(x, x));
 });
