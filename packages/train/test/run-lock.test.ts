@@ -41,8 +41,9 @@ const busy = {
   message: expect.stringMatching(/in use by process \d+ on host .*another --outDir/),
 };
 
-// Elsewhere the system does not say when a process began.
-const linuxIt = existsSync('/proc/self/stat') ? it : it.skip;
+/** Elsewhere the system does not say when a process began. */
+const linuxIt = (name: string, test: () => Promise<void>): void =>
+  existsSync('/proc/self/stat') ? it(name, test) : it.skip(`${name} (skipped: no /proc)`, test);
 
 describe('a run', () => {
   it('owns its folder: another one is refused and told who it is, until the first one gives it back', async () => {
