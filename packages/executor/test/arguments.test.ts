@@ -202,15 +202,11 @@ describe('functions that take a function', () => {
   };
 
   it('refuse one that is async, whose rejection is handled', async () => {
-    const unhandled: unknown[] = [];
-    const note = (reason: unknown): void => void unhandled.push(reason);
-    process.on('unhandledRejection', note);
     expect(() => noGrad(rejects)).toThrow(error('value', /^noGrad: .*promise.*would record a tape/));
     expect(() => scope(rejects)).toThrow(error('value', /^scope: .*promise.*escape the scope/));
     expect(() => recordStep(rejects)({})).toThrow(error('value', /^recordStep: .*promise/));
+    // Jest fails a test in which a rejection is left unhandled.
     await new Promise((resolve) => setTimeout(resolve, 10));
-    process.off('unhandledRejection', note);
-    expect(unhandled).toEqual([]);
   });
 
   it('refuse what is no function, and results that contain themselves', () => {
