@@ -64,6 +64,12 @@ describe.each(devices)('on %s', (backend) => {
     expect(codeOf(() => executeWithGradients(graphs(), { backend, out: untyped({ values }) }))).toBe('dtype');
   });
 
+  it('what is no Float64Array is named', () => {
+    expect(() => execute(untyped({ ...graphs(), O: Int32Array.of(1) }), { backend })).toThrow(
+      /^execute: O is a Float64Array, given Int32Array$/,
+    );
+  });
+
   it('options, graphs and arrays of outputs are objects', () => {
     for (const wrong of [null, 1, 'x'].map(untyped)) {
       expect(codeOf(() => execute(wrong, { backend }))).toBe('value');
