@@ -64,6 +64,12 @@ describe('tensor', () => {
     expect(() => full([1], value, { dtype: 'i32' })).toThrow(whole);
   });
 
+  it('refuses an array that contains itself', () => {
+    const around: unknown[] = [];
+    around.push(around);
+    expect(() => tensor(untyped(around))).toThrow(error('shape', /nested up to 32 deep/));
+  });
+
   it('keeps its shape where the array that it was given as changes', () => {
     const shape = [2];
     const t = zeros(shape);
@@ -151,9 +157,8 @@ describe.each(devices)('on %s', (device) => {
       const largest = dtype === 'f32' ? (2 - 2 ** -23) * 2 ** 127 : Number.MAX_VALUE;
       const p = zeros([4], { dtype, device });
       p.grad = tensor(Float64Array.of(largest, -largest, largest / 2, 1), [4], { dtype, device });
-      const norm = clipGradNorm([p], 1).item();
-      expect(norm).toBe(dtype === 'f32' ? norm : Infinity);
-      expect(norm).toBeGreaterThanOrEqual(largest);
+      // The norm is a double: √(1 + 1 + ¼) times the largest f32 is one, times the largest f64 is none.
+      expect(clipGradNorm([p], 1).item()).toBe(1.5 * largest);
       const clipped = Array.from(p.grad.dataSync());
       expect(Math.hypot(...clipped)).toBeCloseTo(1, 5);
       expect(clipped[0]! / clipped[2]!).toBeCloseTo(2, 5);
@@ -178,8 +183,9 @@ describe.each(devices)('on %s', (device) => {
     expect(p.grad.item()).toBeCloseTo(1, 5);
   });
 
-  it('adds up in double', () => {
-    if (device === 'cuda') return;
+  const isSlow = device === 'cuda' && process.env['DAG_TEST_CUDA'] !== 'device';
+  const sumsIt = isSlow ? it.skip : it;
+  sumsIt(`adds up in double${isSlow ? ' (skipped: the emulator takes long)' : ''}`, () => {
     const n = 2 ** 24 + 2 ** 12;
     expect(mean(ones([n], { device })).item()).toBe(1);
     const scale = ones([1], { device });
@@ -196,15 +202,11 @@ describe('functions that take a function', () => {
   };
 
   it('refuse one that is async, whose rejection is handled', async () => {
-    const unhandled: unknown[] = [];
-    const note = (reason: unknown): void => void unhandled.push(reason);
-    process.on('unhandledRejection', note);
     expect(() => noGrad(rejects)).toThrow(error('value', /^noGrad: .*promise.*would record a tape/));
     expect(() => scope(rejects)).toThrow(error('value', /^scope: .*promise.*escape the scope/));
     expect(() => recordStep(rejects)({})).toThrow(error('value', /^recordStep: .*promise/));
+    // Jest fails a test in which a rejection is left unhandled.
     await new Promise((resolve) => setTimeout(resolve, 10));
-    process.off('unhandledRejection', note);
-    expect(unhandled).toEqual([]);
   });
 
   it('refuse what is no function, and results that contain themselves', () => {

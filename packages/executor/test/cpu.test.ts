@@ -56,6 +56,8 @@ const work = `
     return [values, V_mag, rows].map((array) => Buffer.from(array.slice().buffer).toString('base64')).join();
   }`;
 
+const skipped = cpuIsMissing === null ? '' : ` (skipped: ${cpuIsMissing})`;
+
 describe('without native kernels', () => {
   const nowhere = { DAG_CPU_LIBRARY: '/nowhere/dag_executor.so' };
 
@@ -160,7 +162,7 @@ describe('where loading native code goes wrong', () => {
     ['is cut off in its header', (bytes: Buffer) => bytes.subarray(0, 40)],
     ['is for another processor', (bytes: Buffer) => bytes.fill(0xb7, 18, 19)],
     ['is empty', (bytes: Buffer) => bytes.subarray(0, 0)],
-  ])('runs on reference where the library %s', (_how, damage) => {
+  ])(`runs on reference where the library %s${skipped}`, (_how, damage) => {
     const file = join(folder, 'dag_executor.so');
     writeFileSync(file, damage(readFileSync(library!)));
     const environment = { DAG_CPU_LIBRARY: file };
@@ -192,7 +194,7 @@ if (tested !== undefined)
   });
 
 const withKernels = cpuIsMissing === null ? describe : describe.skip;
-withKernels(`with native kernels${cpuIsMissing === null ? '' : ` (skipped: ${cpuIsMissing})`}`, () => {
+withKernels(`with native kernels${skipped}`, () => {
   const { threads, variant } = cpuIsMissing === null ? backendInfo('cpu') : { threads: 1, variant: '' };
   afterAll(() => setNumThreads(threads));
 

@@ -64,6 +64,12 @@ describe.each(devices)('on %s', (backend) => {
     expect(codeOf(() => executeWithGradients(graphs(), { backend, out: untyped({ values }) }))).toBe('dtype');
   });
 
+  it('what is no Float64Array is named', () => {
+    expect(() => execute(untyped({ ...graphs(), O: Int32Array.of(1) }), { backend })).toThrow(
+      /^execute: O is a Float64Array, given Int32Array$/,
+    );
+  });
+
   it('options, graphs and arrays of outputs are objects', () => {
     for (const wrong of [null, 1, 'x'].map(untyped)) {
       expect(codeOf(() => execute(wrong, { backend }))).toBe('value');
@@ -76,9 +82,10 @@ describe.each(devices)('on %s', (backend) => {
   });
 
   it('an array is as long as its memory, whatever its length says', () => {
-    const out = new Longer(1);
-    expect(codeOf(() => execute(graphs(), { backend, out }))).toBe('shape');
-    expect(out.at(0)).toBe(0);
+    for (const out of [new Longer(1), Object.defineProperty(new Float64Array(1), 'length', { value: N })]) {
+      expect(codeOf(() => execute(graphs(), { backend, out }))).toBe('shape');
+      expect(out.at(0)).toBe(0);
+    }
     const g = graphs();
     structuredClone(g.O, { transfer: [g.O.buffer as ArrayBuffer] });
     expect(codeOf(() => execute(g, { backend }))).toBe('shape');
@@ -118,8 +125,13 @@ describe.each(devices)('on %s', (backend) => {
     for (const buffer of [new ArrayBuffer(8 * 40), new SharedArrayBuffer(8 * 40)]) {
       const V_mag = new Float64Array(buffer, 8, g.V_mag.length);
       const V_sign = new Float64Array(buffer, 8 + V_mag.byteLength, g.V_sign.length);
-      executeWithGradients(g, { backend, out: { V_mag, V_sign } });
-      expect([...V_mag, ...V_sign]).toEqual([...expected.V_mag, ...expected.V_sign]);
+      for (const out of [
+        { V_mag, V_sign },
+        { V_mag: V_sign, V_sign: V_mag },
+      ]) {
+        executeWithGradients(g, { backend, out });
+        expect([...out.V_mag, ...out.V_sign]).toEqual([...expected.V_mag, ...expected.V_sign]);
+      }
     }
   });
 

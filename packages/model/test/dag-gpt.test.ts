@@ -33,8 +33,10 @@ const model = new DagGpt(config, { seed: 3 });
 /** Without blocks of the branch, and with some. */
 const models = [0, 2].map((branchLayers) => new DagGpt({ ...config, branchLayers }, { seed: 3 }));
 const ids = Int32Array.from(model.tokenizer.encode(TEXT));
-const close = (a: ArrayLike<number>, b: ArrayLike<number>): void =>
+const close = (a: ArrayLike<number>, b: ArrayLike<number>): void => {
+  expect(a).toHaveLength(b.length);
   Array.from(a).forEach((x, i) => expect(x).toBeCloseTo(b[i]!, 4));
+};
 
 /** The text of the likeliest tokens, each by reading all that is before it anew. */
 function slowly(of: DagGpt, prompt: string, count: number): string {

@@ -210,6 +210,9 @@ describe('doubt', () => {
     expect(model.doubt('1 / 3 + 2', 1 / 3 + 2)).toBeNull();
     expect(model.doubt('0 / 0', NaN)).toBeNull();
     expect(model.doubt('What is 2 plus 3?', 5)).toBeNull();
+    // As many digits as a register holds; regressed magnitudes have no such bound.
+    expect(model.doubt('123 + 1', 124)).toBeNull();
+    expect(new PredictorModel(configOf('linear')).doubt('1234 + 1', 1235)).toBeNull();
   });
 
   it.each([
@@ -218,7 +221,11 @@ describe('doubt', () => {
     ['2 3', 5, /is not understood as an expression: An operator is missing/],
     ['hello', 0, /is not understood as an expression: The variable 'hello' has no value/],
     ['1234 + 1', 1235, /a number of 4 digits, this model reads up to 3/],
-    ['1 + 2 + 3 + 4', 10, /needs 4 numbers and 1 step, depth 3 holds 3/],
+    [
+      '1 + 2 + 3 + 4',
+      10,
+      /^the text does not fit into this model: .*needs 4 numbers and 1 step, depth 3 holds 3/,
+    ],
   ])('says what is wrong with %j', (text, value, why) => {
     expect(model.doubt(text, value)).toMatch(why);
   });

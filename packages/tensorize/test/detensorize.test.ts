@@ -300,6 +300,10 @@ describe('what cannot be read', () => {
       );
   });
 
+  it('is no sum, whatever its coefficients are', () => {
+    expect(text(graph(1, [3], [['linear', { 0: 17 }]]))).toBe('17 * 3');
+  });
+
   it('is a plan that doubles at every step', () => {
     const depth = 40;
     const doubling = graph(

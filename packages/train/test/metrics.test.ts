@@ -47,15 +47,18 @@ test.each(['{"step":2,"lo', '{"step":2}', '\0\0\0'])('a torn last line %p is dro
   metrics.append({ step: 2 });
   metrics.close();
   expect(await steps()).toEqual([1, 2, 'end']);
+  expect(warnings).toEqual([]);
 });
 
-test('a file that is new or whole is left as it is', async () => {
+test('a file that is new or whole, blank lines too, is left as it is', async () => {
   const metrics = openMetrics(path);
   metrics.truncateAfter(5, warn);
   metrics.append({ step: 1 });
+  await appendFile(path, '\n');
   metrics.truncateAfter(5, warn);
   metrics.close();
-  expect(await steps()).toEqual([1, 'end']);
+  expect(await steps()).toEqual([1, 'end', 'end']);
+  expect(warnings).toEqual([]);
 });
 
 test('a damaged line in the middle stays, is told, and no other line is lost', async () => {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { lockRun, type RunLock } from '../src/run-lock.js';
 
@@ -41,8 +42,15 @@ const busy = {
   message: expect.stringMatching(/in use by process \d+ on host .*another --outDir/),
 };
 
-// Elsewhere the system does not say when a process began.
-const linuxIt = existsSync('/proc/self/stat') ? it : it.skip;
+/** Elsewhere the system does not say when a process began. */
+const linuxIt = (name: string, test: () => Promise<void>): void =>
+  existsSync('/proc/self/stat') ? it(name, test) : it.skip(`${name} (skipped: no /proc)`, test);
+
+/** The state of a process, and when it began, as /proc says. */
+async function statOf(pid: number): Promise<{ state: string; began: string }> {
+  const [, state, began] = /\) (\S+)(?: \S+){18} (\d+) /.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))!;
+  return { state: state!, began: began! };
+}
 
 describe('a run', () => {
   it('owns its folder: another one is refused and told who it is, until the first one gives it back', async () => {
@@ -108,6 +116,19 @@ describe('the lock of a process that is gone', () => {
     await lock();
   });
 
+  linuxIt('is taken over where its parent has not waited for it yet', async () => {
+    // The shell becomes a program that waits for no child.
+    const parent = spawn('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 100']);
+    try {
+      const pid = Number(String(await once(parent.stdout, 'data')));
+      while ((await statOf(pid)).state !== 'Z') await setTimeout(10);
+      await lockOf({ pid, began: (await statOf(pid)).began });
+      await lock();
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  });
+
   it('is taken over where no one renews it: of another machine, and one that names no one', async () => {
     const options = { expiry: 200 };
     await lockOf({ machine: 'another' });
@@ -137,8 +158,7 @@ describe('the lock of a process that lives', () => {
     try {
       await once(child.stdout, 'data');
       child.kill('SIGSTOP');
-      const [, began] = /\) \S+(?: \S+){18} (\d+) /.exec(await readFile(`/proc/${child.pid}/stat`, 'utf8'))!;
-      await lockOf({ pid: child.pid, began });
+      await lockOf({ pid: child.pid, began: (await statOf(child.pid!)).began });
       await expect(lock()).rejects.toMatchObject(busy);
     } finally {
       child.kill('SIGKILL');

@@ -91,6 +91,8 @@ describe('a folder of prepared text', () => {
     const path = prepared('plain', {});
     expect([...openTokens(path, 'train', 'gpt2').read(0, 1)]).toEqual([1]);
     expect([...openTokens(path, 'held-out', 'gpt2').read(0, 1)]).toEqual([2]);
+    // nanoGPT writes no checksums.
+    verifyTokens(path, 'gpt2');
   });
 
   it('is refused where it was prepared with another tokenizer, or with characters of its own', () => {

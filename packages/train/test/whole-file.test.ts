@@ -51,6 +51,7 @@ it('leaves what it was to replace, and nothing else, where it cannot be written'
 });
 
 it('writes to a device or pipe itself', async () => {
+  const exits = process.listenerCount('exit');
   await writeWhole('/dev/null', 'text');
   expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
   await expect(writeWhole('/dev/full', 'text')).rejects.toThrow(
@@ -61,6 +62,8 @@ it('writes to a device or pipe itself', async () => {
   const reader = promisify(execFile)('cat', [pipe]);
   await writeWhole(pipe, 'text');
   expect((await reader).stdout).toBe('text');
+  // Nothing is left to be deleted where the process ends.
+  expect(process.listenerCount('exit')).toBe(exits);
 });
 
 it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing of a process that %s ends', async (signal) => {
