@@ -40,6 +40,14 @@ it('a text that no model can be long enough for is not even encoded: it is wrong
   expect(await answerAll(model, questions)).toMatchObject([{ ok: false, value: Number.NaN, expression: '' }]);
 });
 
+it('a text in place of a question is an error that says how to make one', async () => {
+  const texts = ['2 + 3'] as unknown as Parameters<typeof answerAll>[1];
+  await expect(answerAll(new Scripted(), texts)).rejects.toMatchObject({
+    code: 'bad-input',
+    message: "element 0 is no question; make one of a text with question('2 + 3')",
+  });
+});
+
 describe('a question', () => {
   it.each<[line: string, text: string, expected: number]>([
     ['2.5 * 3 + 1', '2.5 * 3 + 1', 8.5],
