@@ -3,11 +3,12 @@
  * comments say, `console` prints what stands under its commands. A block whose first line says `fragment` takes what a
  * reader may not have (a GPU, a network, hours): it is checked against types and options, and not run.
  */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import ts from 'typescript';
 
@@ -35,6 +36,15 @@ function blocksOf(readme: string): Block[] {
   }));
 }
 
+/** What a program prints to stdout, whatever its exit code. */
+const outputOf = async (file: string, args: readonly string[], cwd = root): Promise<string> => {
+  const { stdout } = await promisify(execFile)(file, args, { cwd }).catch(
+    (error: { stdout?: string }) => error,
+  );
+  return stdout ?? '';
+};
+
+const dag = join(root, 'packages/train/bin/dag.js');
 const blocks = readmes.flatMap(blocksOf);
 const scripts = blocks.filter(({ language }) => language === 'ts' || language === 'js');
 let folder: string;
@@ -128,18 +138,13 @@ test('blocks of TypeScript, fragments too, have no errors of types in strict mod
   expect(wrong).toEqual([]);
 }, 180_000);
 
-test('blocks of shell sessions print what they show', () => {
+test('blocks of shell sessions print what they show', async () => {
   const wrong = blocks
     .filter(({ language, isFragment }) => language === 'console' && !isFragment)
-    .flatMap(({ where, code }) => {
+    .map(async ({ where, code }) => {
       const commands = code.split('\n').filter((line) => line.startsWith('$ '));
-      const script = `dag() { node ${join(root, 'packages/train/bin/dag.js')} "$@"; }\n${commands
-        .map((line) => line.slice(2))
-        .join('\n')}`;
-      const { stdout, stderr } = spawnSync('bash', ['-c', `exec 2>&1\n${script}`], {
-        cwd: folder,
-        encoding: 'utf8',
-      });
+      const script = `dag() { node ${dag} "$@"; }\n${commands.map((line) => line.slice(2)).join('\n')}`;
+      const printed = await outputOf('bash', ['-c', `exec 2>&1\n${script}`], folder);
       const shown = code
         .split('\n')
         .filter((line) => !line.startsWith('$ '))
@@ -149,19 +154,18 @@ test('blocks of shell sessions print what they show', () => {
         .split('…')
         .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
         .join('[^]*');
-      if (new RegExp(`^${pattern}$`).test(stdout.trim())) return [];
-      return [`${where} prints ${stdout}${stderr}, it shows ${shown}`];
+      if (new RegExp(`^${pattern}$`).test(printed.trim())) return [];
+      return [`${where} prints ${printed}, it shows ${shown}`];
     });
-  expect(wrong).toEqual([]);
+  expect((await Promise.all(wrong)).flat()).toEqual([]);
 }, 180_000);
 
-test('commands in READMEs are there, with the options that they name', () => {
-  const help = new Map<string, string>();
+test('commands in READMEs are there, with the options that they name', async () => {
+  const help = new Map<string, Promise<string>>();
   const helpOf = (command: string) => {
-    const dag = join(root, 'packages/train/bin/dag.js');
-    if (!help.has(command))
-      help.set(command, spawnSync(process.execPath, [dag, command, '--help'], { encoding: 'utf8' }).stdout);
-    return help.get(command)!;
+    const text = help.get(command) ?? outputOf(process.execPath, [dag, command, '--help']);
+    help.set(command, text);
+    return text;
   };
   const { scripts: npmScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
@@ -171,20 +175,20 @@ test('commands in READMEs are there, with the options that they name', () => {
     const code = [...text.matchAll(/^```(?:sh|console fragment)\n([^]*?)^```$|`([^`\n]+)`/gm)].flatMap(
       ([, block, inline]) => (block ?? inline!).split('\n'),
     );
-    return code.flatMap((line) => {
+    return code.map(async (line) => {
       const [, npmScript] = /\bnpm run ([\w:]+)/.exec(line) ?? [];
       if (npmScript !== undefined && !(npmScript in npmScripts)) return [`${readme}: no script ${npmScript}`];
       const [, command, rest] = /(?:^|[\s;])dag ([a-z]+)\b([^|;#\n]*)/.exec(line) ?? [];
       if (command === undefined) return [];
       const options = [...rest!.matchAll(/\s--([A-Za-z][\w.-]*)/g)].map(([, option]) => option!);
-      const known = helpOf(command);
+      const known = await helpOf(command);
       if (!known.startsWith(`Usage: dag ${command}`)) return [`${readme}: no command dag ${command}`];
       return options
         .filter((option) => !new RegExp(`[-. ]${option.replaceAll('.', '\\.')}\\b`).test(known))
         .map((option) => `${readme}: dag ${command} has no option --${option}`);
     });
   });
-  expect(wrong).toEqual([]);
+  expect((await Promise.all(wrong)).flat()).toEqual([]);
   expect(help.size).toBeGreaterThan(4);
 }, 180_000);
 

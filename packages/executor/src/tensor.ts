@@ -266,7 +266,7 @@ export class Tensor {
     if (!gradient && this.size !== 1)
       throw new ExecutorError(
         'shape',
-        `backward: a tensor of shape ${show(this.shape)} needs a gradient; only one element has 1 as default`,
+        `backward: a tensor of shape ${show(this.shape)} needs its gradient as an argument; only a tensor of one element, such as a mean, does without`,
       );
     watching?.use(this);
     const order = inReverseOrder(this);

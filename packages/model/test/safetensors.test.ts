@@ -412,3 +412,16 @@ describe('a damaged or hostile file is a bad-file error', () => {
     );
   });
 });
+
+test.each<[string, unknown]>([
+  ['a path', 'model.safetensors'],
+  ['an ArrayBuffer', new ArrayBuffer(8)],
+  ['nothing', undefined],
+])('%s in place of bytes is an error that says what is expected', (_, given) => {
+  expect(() => decodeSafetensors(given as Uint8Array)).toThrow(
+    expect.objectContaining({
+      code: 'bad-input',
+      message: expect.stringMatching(/Uint8Array.*readFile\(path\)/),
+    }),
+  );
+});

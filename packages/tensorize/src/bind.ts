@@ -34,6 +34,12 @@ export function bind(
   if (options.depth !== undefined && options.depth !== depth) {
     throw new TensorizeError('bad-option', `the template has depth ${depth}, got ${options.depth}`);
   }
+  if (typeof values !== 'object' || (values as unknown) === null) {
+    throw new TensorizeError(
+      'bad-values',
+      `values are an object such as { x: [1, 2] }, got ${String(values)}`,
+    );
+  }
   checkNames(slots, values);
   const size = commonLength(values);
 
@@ -67,7 +73,7 @@ export function bind(
 }
 
 const isTemplate = (source: Source | Template): source is Template =>
-  typeof source === 'object' && 'slots' in source;
+  typeof source === 'object' && (source as unknown) !== null && 'slots' in source;
 
 function checkNames(slots: Template['slots'], values: Readonly<Record<string, Values>>): void {
   const names = Object.keys(slots);
@@ -86,9 +92,16 @@ function checkNames(slots: Template['slots'], values: Readonly<Record<string, Va
 }
 
 function commonLength(values: Readonly<Record<string, Values>>): number {
-  const columns = Object.entries(values).flatMap(([name, value]) =>
-    typeof value === 'number' ? [] : [{ name, length: value.length }],
-  );
+  const columns = Object.entries(values).flatMap(([name, value]) => {
+    if (typeof value === 'number') return [];
+    if (typeof value !== 'object' || (value as unknown) === null) {
+      throw new TensorizeError(
+        'bad-values',
+        `${name} is an array of numbers or a number, got ${String(value)}`,
+      );
+    }
+    return [{ name, length: value.length }];
+  });
   for (const { name, length } of columns) {
     if (length === 0) throw new TensorizeError('bad-values', `${name} has no values, expected at least one`);
     if (length !== columns[0]!.length) {

@@ -18,6 +18,16 @@ export function checkIndex({ size }: DagTensors, index: number): void {
   }
 }
 
+/** @throws TensorizeError `bad-option` unless `options` is an object: whoever has no types may leave it out. */
+export function checkOptions(options: unknown, example: string): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TensorizeError(
+      'bad-option',
+      `options are an object such as ${example}, got ${String(options)}`,
+    );
+  }
+}
+
 /** Whether one plan (`O`, `G`) is shared by all rows. A single graph counts as its own plan. */
 export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 && G.length === depth;
 
@@ -29,6 +39,12 @@ export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 
  * @throws TensorizeError `bad-tensors` that says what was expected
  */
 export function checkTensors(tensors: DagTensors): void {
+  if (typeof tensors !== 'object' || (tensors as unknown) === null) {
+    throw new TensorizeError(
+      'bad-tensors',
+      `expected DAG tensors, as tensorize returns them, got ${typeof tensors}`,
+    );
+  }
   const { depth, size, V_mag, V_sign, O, G } = tensors;
   for (const [name, value] of Object.entries({ depth, size })) {
     if (!Number.isSafeInteger(value) || value < 1) {

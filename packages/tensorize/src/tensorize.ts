@@ -1,5 +1,5 @@
 import { ExprError } from '@dag/expr';
-import { checkIndex, checkTensors, sharesPlan } from './check-tensors.js';
+import { checkIndex, checkOptions, checkTensors, sharesPlan } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
@@ -20,8 +20,9 @@ import { zeroDag } from './zero-dag.js';
  * @throws TensorizeError `depth` where it needs more than D numbers or steps (`needed` says how many), `symbols`
  *   where it has variables, `bad-expression` where a number is not finite, `bad-option` for a depth that is none
  */
-export function tensorize(source: Source, { depth }: { depth: number }): DagTensors {
-  const tensors = zeroDag({ depth, size: 1 });
+export function tensorize(source: Source, options: { depth: number }): DagTensors {
+  checkOptions(options, '{ depth: 4 }');
+  const tensors = zeroDag({ depth: options.depth, size: 1 });
   writeSource(source, tensors, 0);
   return tensors;
 }
@@ -33,9 +34,16 @@ export function tensorize(source: Source, { depth }: { depth: number }): DagTens
  * @throws TensorizeError as `tensorize` does, with the `index` of the source; text that does not parse is
  *   `bad-expression` with the `ExprError` as its cause; `bad-option` where there are no sources
  */
-export function tensorizeAll(sources: readonly (Source | null)[], { depth }: { depth: number }): DagTensors {
+export function tensorizeAll(sources: readonly (Source | null)[], options: { depth: number }): DagTensors {
+  checkOptions(options, '{ depth: 4 }');
+  if (!Array.isArray(sources)) {
+    throw new TensorizeError(
+      'bad-option',
+      `expected an array of expressions, got ${typeof sources}: tensorize takes a single one`,
+    );
+  }
   if (sources.length === 0) throw new TensorizeError('bad-option', 'expected at least one source, got none');
-  const tensors = zeroDag({ depth, size: sources.length });
+  const tensors = zeroDag({ depth: options.depth, size: sources.length });
   sources.forEach((source, index) => {
     try {
       if (source !== null) writeSource(source, tensors, index);

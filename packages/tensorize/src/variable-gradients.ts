@@ -34,6 +34,12 @@ export function variableGradients(
     );
   }
   const width = 2 * depth;
+  if (typeof (Object(gradients) as { V_mag?: unknown }).V_mag !== 'object') {
+    throw new TensorizeError(
+      'bad-tensors',
+      'expected gradients with V_mag, as executeWithGradients returns them',
+    );
+  }
   if (gradients.V_mag.length !== size * width) {
     throw new TensorizeError(
       'bad-tensors',

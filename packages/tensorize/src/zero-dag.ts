@@ -1,4 +1,4 @@
-import { checkCount } from './check-tensors.js';
+import { checkCount, checkOptions } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 
 /**
@@ -7,7 +7,9 @@ import type { DagTensors } from './dag-tensors.js';
  *
  * @throws TensorizeError `bad-option` unless both are whole numbers of at least 1
  */
-export function zeroDag({ depth, size }: { depth: number; size: number }): DagTensors {
+export function zeroDag(options: { depth: number; size: number }): DagTensors {
+  checkOptions(options, '{ depth: 4, size: 1 }');
+  const { depth, size } = options;
   checkCount('depth', depth);
   checkCount('size', size);
   const width = 2 * depth;

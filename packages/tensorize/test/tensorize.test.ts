@@ -2,10 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { evaluate, parse, type Expr } from '@dag/expr';
 import {
+  bind,
   requiredDepth,
   tensorize,
   tensorizeAll,
   tensorizeInto,
+  tensorizeWithSymbols,
+  variableGradients,
   zeroDag,
   type DagTensors,
 } from '../src/index.js';
@@ -340,3 +343,31 @@ describe('a batch', () => {
     expect(() => zeroDag({ depth: 0.5, size: 1 })).toThrow(expect.objectContaining({ code: 'bad-option' }));
   });
 });
+
+describe('calls that TypeScript would refuse', () => {
+  const none = undefined as unknown as { depth: number };
+  it.each<[string, () => unknown, code: string, message: RegExp]>([
+    ['tensorize without options', () => tensorize('1 + 2', none), 'bad-option', /\{ depth: 4 \}/],
+    ['tensorizeAll without options', () => tensorizeAll(['1 + 2'], none), 'bad-option', /\{ depth: 4 \}/],
+    ['zeroDag without options', () => zeroDag(none as never), 'bad-option', /\{ depth: 4, size: 1 \}/],
+    [
+      'tensorizeAll of one text',
+      () => tensorizeAll('1 + 2' as never, { depth: 4 }),
+      'bad-option',
+      /array.*got string: tensorize/,
+    ],
+    ['tensorizeInto of no tensors', () => tensorizeInto('1', none as never, 0), 'bad-tensors', /undefined/],
+    ['bind without values', () => bind('x', none as never), 'bad-values', /\{ x: \[1, 2\] \}, got undefined/],
+    ['bind of a value that is none', () => bind('x', { x: null as never }), 'bad-values', /x is.*got null/],
+    ['gradients without V_mag', gradientsOf(none as never), 'bad-tensors', /executeWithGradients/],
+  ])('%s is a TensorizeError', (_, call, code, message) => {
+    expect(call).toThrow(
+      expect.objectContaining({ name: 'TensorizeError', code, message: expect.stringMatching(message) }),
+    );
+  });
+});
+
+function gradientsOf(gradients: { V_mag: Float64Array }) {
+  const template = tensorizeWithSymbols('x');
+  return () => variableGradients(template, bind(template, { x: 1 }), gradients);
+}

@@ -190,6 +190,16 @@ export function parseConfig(input: unknown): TrainConfig {
   throw new TrainError('bad-config', result.problems.map((problem) => problem.message).join('\n'));
 }
 
+/** @throws {TrainError} `bad-config` for an object that `parseConfig` has not filled in: whoever has no types may give one. */
+export function requireParsed(config: TrainConfig): void {
+  const { outDir, model, data } = Object(config) as Partial<TrainConfig>;
+  if (outDir === undefined || model?.depth === undefined || data?.numbers === undefined)
+    throw new TrainError(
+      'bad-config',
+      'the configuration lacks keys that parseConfig fills in; give what parseConfig({ … }) or loadConfig(path) returns',
+    );
+}
+
 /** `paths` are the dotted keys that are to blame. */
 export interface ConfigProblem {
   readonly paths: readonly string[];

@@ -3,6 +3,7 @@ import { execute } from '@dag/executor';
 import { isQuestion, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
+import { TrainError } from './error.js';
 import type { Question } from './questions.js';
 
 /** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
@@ -84,8 +85,18 @@ const UNREADABLE = '0';
 /** No model reads longer texts, and to encode one may take minutes: the time grows with the square of a run of signs. */
 const MOST_CHARACTERS = 10_000;
 
-/** Asks the model every question; each text is read as a whole. */
+/**
+ * Asks the model every question; each text is read as a whole.
+ *
+ * @throws {TrainError} `bad-input` where an element is no question, such as a text.
+ */
 export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
+  const wrong = questions.findIndex((asked) => typeof (Object(asked) as Partial<Question>).text !== 'string');
+  if (wrong >= 0)
+    throw new TrainError(
+      'bad-input',
+      `element ${wrong} is no question; make one of a text with question('2 + 3')`,
+    );
   for (let from = 0; from < questions.length; from += BATCH) {
     // A closed output and signals are noticed only between two turns of the event loop: a second signal ends a training also
     // while it is evaluated.

@@ -1,7 +1,7 @@
 import { recordStep, tensor, type Tensor } from '@dag/executor';
 import { type PredictorConfig, type PredictorInputs, PredictorModel } from '@dag/model';
 import { fileOf, type Checkpoint } from './checkpoint.js';
-import type { TrainConfig } from './config.js';
+import { requireParsed, type TrainConfig } from './config.js';
 import { streamText, type Batch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
 import {
@@ -117,6 +117,7 @@ export async function train(
   config: TrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<PredictorModel, Summary>> {
+  requireParsed(config);
   // What cannot be streamed is refused before anything is written.
   for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
   const task = (checkpoint: Checkpoint | null): PredictorTask =>

@@ -37,12 +37,19 @@ function table(lines: readonly [string, Score][]): string {
 function cellsOf(score: Score): string[] {
   const { count, value, exact, plan, digits, signs, operands, domains, intervals } = score;
   const [low, high] = intervals.value;
+  const ofPlans = [plan, digits, signs, operands, domains];
   return [
     String(count),
     number(value),
     `${number(low)}–${number(high)}`,
-    ...[exact, plan, digits, signs, operands, domains].map(number),
+    number(exact),
+    ...ofPlans.map(hasPlans(score) ? number : () => '–'),
   ];
+}
+
+/** Whether a text was an expression, so that its plan is known: the interval of a share of nothing is all from 0 to 1. */
+function hasPlans({ intervals: { plan } }: Score): boolean {
+  return plan[1] - plan[0] < 1;
 }
 
 /** Two decimals near 100, where they are what matters. */

@@ -145,6 +145,11 @@ export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
 
 /** @throws {TrainError} `bad-checkpoint` where a checkpoint holds a model of another kind. */
 export function requireKind(checkpoint: Checkpoint, wanted: TrainConfig['kind']): void {
+  if (typeof checkpoint !== 'object')
+    throw new TrainError(
+      'bad-input',
+      `expected a checkpoint, as await resolveCheckpoint(path) returns it, got ${String(checkpoint)}`,
+    );
   const { kind } = checkpointConfig(checkpoint);
   if (kind === wanted) return;
   const names = { predictor: 'plan predictor', language: 'language model' };

@@ -13,6 +13,8 @@ import {
   REGISTER_LOSSES,
 } from '../src/config.js';
 import { TrainError } from '../src/error.js';
+import { trainLanguageModel } from '../src/language/language-model.js';
+import { loadModel, train } from '../src/predictor.js';
 
 /** The lines of the error that `make` ends in. */
 async function problems(make: () => unknown): Promise<string[]> {
@@ -273,4 +275,18 @@ describe('loadConfig', () => {
       ].toSorted(),
     );
   });
+});
+
+test('trainings and loaders say what makes the argument that they take', async () => {
+  await expect(train({ name: 'x' } as never)).rejects.toMatchObject({
+    code: 'bad-config',
+    message: expect.stringContaining('parseConfig('),
+  });
+  await expect(trainLanguageModel({ name: 'x' } as never)).rejects.toMatchObject({ code: 'bad-config' });
+  expect(() => loadModel('runs/x' as never)).toThrow(
+    expect.objectContaining({
+      code: 'bad-input',
+      message: expect.stringContaining('resolveCheckpoint(path)'),
+    }),
+  );
 });

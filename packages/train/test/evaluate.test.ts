@@ -40,6 +40,14 @@ it('a text that no model can be long enough for is not even encoded: it is wrong
   expect(await answerAll(model, questions)).toMatchObject([{ ok: false, value: Number.NaN, expression: '' }]);
 });
 
+it('a text in place of a question is an error that says how to make one', async () => {
+  const texts = ['2 + 3'] as unknown as Parameters<typeof answerAll>[1];
+  await expect(answerAll(new Scripted(), texts)).rejects.toMatchObject({
+    code: 'bad-input',
+    message: "element 0 is no question; make one of a text with question('2 + 3')",
+  });
+});
+
 describe('a question', () => {
   it.each<[line: string, text: string, expected: number]>([
     ['2.5 * 3 + 1', '2.5 * 3 + 1', 8.5],
@@ -330,6 +338,8 @@ describe('a summary', () => {
     ]);
     expect(lines.at(-1)!).toMatch(/^all +6 +66\.7 +30\.0–90\.3 +33\.3 +40\.0 +40\.0 +100\.0 100\.0 40\.0$/);
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
+    // Of texts that are no expression nobody knows the plan: 0.0 would say that all are wrong.
+    expect(lines.at(-2)!).toMatch(/^operations unknown +1 .*( +–){5}$/);
   });
 
   it('has at most 80 columns', async () => {

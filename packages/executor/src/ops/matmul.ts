@@ -14,7 +14,10 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const batchB = b.shape.slice(0, -2);
   const fits = batchA.length === 0 || batchB.length === 0 || batchA.join() === batchB.join();
   if (m === undefined || k === undefined || n === undefined || k !== kb || !fits)
-    throw new ExecutorError('shape', `matmul: shapes ${show(a.shape)} and ${show(b.shape)} do not fit`);
+    throw new ExecutorError(
+      'shape',
+      `matmul: shapes ${show(a.shape)} and ${show(b.shape)} do not fit; expected (…, m, k) and (…, k, n) with equal leading dimensions, or none on one side`,
+    );
   const leading = batchA.length ? batchA : batchB;
   const batch = sizeOf(leading);
   const strideA = batchA.length ? m * k : 0;

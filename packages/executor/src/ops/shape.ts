@@ -179,7 +179,10 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   checkList('permute', 'order', order);
   const dims = order.map((d) => dimension(d, x.shape.length, 'permute'));
   if (dims.length !== x.shape.length || new Set(dims).size !== dims.length)
-    throw new ExecutorError('shape', `permute: order ${show(order)} for a tensor of shape ${show(x.shape)}`);
+    throw new ExecutorError(
+      'shape',
+      `permute: order ${show(order)} for a tensor of shape ${show(x.shape)}; expected each of its dimensions once`,
+    );
   const shape = dims.map((d) => x.shape[d]!);
   const strides = stridesOf(x.shape);
   const inX = dims.map((d) => strides[d]!);

@@ -26,11 +26,16 @@ export function encodeSafetensors(
 /**
  * The tensors of a safetensors file. They are views of `bytes` where those are aligned, and copies elsewhere.
  * @param bytes the file; where it is larger than one array can be, its pieces in order
- * @throws ModelError `bad-file` for bytes that are not a whole, valid file, or that hold another dtype
+ * @throws ModelError `bad-file` for bytes that are not a whole, valid file, or that hold another dtype; `bad-input` for what is no bytes
  */
 export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';
   const pieces = ArrayBuffer.isView(bytes) ? [bytes] : bytes;
+  if (!Array.isArray(pieces) || pieces.some((piece) => !ArrayBuffer.isView(piece)))
+    throw new ModelError(
+      'bad-input',
+      `expected the bytes of a safetensors file as a Uint8Array, got ${typeof bytes === 'string' ? 'a text' : typeof bytes}; await readFile(path) reads those of a path`,
+    );
   const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const end = headerEnd(range(pieces, 0, Math.min(LENGTH_BYTES, size)), size, source);
   const { entries, metadata } = parseHeader(range(pieces, LENGTH_BYTES, end), size - end, source);

@@ -60,7 +60,7 @@ export function evalCommand(): Command {
       const evaluation = { ...config.evaluation, examples: options.examples ?? config.evaluation.examples };
       const isLanguage = config.kind === 'language';
       const measure = isLanguage ? measureLanguageModel : measurePredictor;
-      const bar = countBar((texts) => `${texts} texts`, { quiet: json === true });
+      const bar = countBar((texts) => String(texts), { quiet: json === true });
       const { answers, beyond, textLoss } = await measure(checkpoint, { ...config, evaluation }, options, {
         print,
         bar,

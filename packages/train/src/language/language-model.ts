@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { noGrad, scope } from '@dag/executor';
 import { DagGpt, isGpt2Name, loadGpt2, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoint.js';
-import type { TrainConfig } from '../config.js';
+import { requireParsed, type TrainConfig } from '../config.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { learnFrom } from '../losses.js';
@@ -113,6 +113,7 @@ export async function trainLanguageModel(
   config: TrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<DagGpt, LanguageSummary>> {
+  requireParsed(config);
   const { text } = config.data;
   if (text !== '') verifyTokens(text, config.tokenizer);
   // What cannot be streamed is refused before anything is written.
