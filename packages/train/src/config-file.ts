@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
-import { createJiti } from 'jiti';
 import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
@@ -92,6 +91,8 @@ async function loadInput(path: string): Promise<unknown> {
   try {
     // Some editors begin a file with a byte order mark, which JSON does not have.
     if (extname(path) === '.json') return JSON.parse(text.replace(/^\uFEFF/, ''));
+    // Loaded here alone: it takes as long as all else that a command loads.
+    const { createJiti } = await import('jiti');
     // The package lends itself to the file, which so needs no installation of its own to import `defineConfig` from.
     const virtualModules = { '@dag/train': { defineConfig } };
     const jiti = createJiti(import.meta.url, { fsCache: false, interopDefault: false, virtualModules });

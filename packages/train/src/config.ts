@@ -16,7 +16,11 @@ type Readout = 'registers' | 'linear';
 type Kind = 'predictor' | 'language';
 
 const count = z.int().min(1);
-const seed = z.int().min(0);
+/** Seeds are words of 32 bits. */
+const seed = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
 const share = z.number().min(0).max(1);
 const belowOne = z.number().min(0).lt(1);
 

@@ -1,4 +1,12 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -42,7 +50,11 @@ export function openMetrics(path: string): Metrics {
       );
     }
   };
-  const openToAppend = (): number => guarded(() => openSync(path, 'a+'));
+  const openToAppend = (): number =>
+    guarded(() => {
+      requireRegular(path);
+      return openSync(path, 'a+');
+    });
   guarded(() => makeFolder(dirname(path)));
   let file = openToAppend();
   return {
@@ -83,12 +95,22 @@ export function openMetrics(path: string): Metrics {
  * @throws TrainError `io` where the file cannot be read.
  */
 export async function readMetrics(path: string): Promise<{ records: MetricsRecord[]; damaged: number }> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const read = async (): Promise<string> => {
+    requireRegular(path);
+    return readFile(path, 'utf8');
+  };
+  const text = await read().catch((error: unknown) => {
     throw new TrainError('io', `metrics ${path}: ${(error as Error).message}`, { cause: error });
   });
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const records = lines.map(readLine).filter((line) => line !== null);
   return { records, damaged: lines.length - records.length };
+}
+
+/** To read a FIFO would wait for ever. */
+function requireRegular(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found && !found.isFile()) throw new Error('it is no regular file');
 }
 
 /** A line of the file; null where it is damaged. */

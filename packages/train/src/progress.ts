@@ -66,6 +66,8 @@ function bar(total: number, stream: ProgressStream, describe: Describe): Progres
   const bars = new MultiBar({
     stream,
     forceRedraw: true,
+    // Else a terminal would not wrap lines any more once a signal has ended the process.
+    linewrap: true,
     format: (_options, { progress }, { parts }: { parts: string[] }) => barLine(progress, parts, width),
   });
   const only = bars.create(total, 0, { parts: [] });
@@ -132,7 +134,12 @@ export function downloadBar(stream: ProgressStream = process.stderr): {
         stop();
         current = {
           file,
-          bar: new SingleBar({ stream, format: '{bar} {percentage}%  {size}  {file}', barsize: 24 }),
+          bar: new SingleBar({
+            stream,
+            format: '{bar} {percentage}%  {size}  {file}',
+            barsize: 24,
+            linewrap: true,
+          }),
         };
         current.bar.start(total, 0, { file, size: '' });
       }

@@ -148,8 +148,11 @@ interface Found {
 /** The lock as it is; null where there is none. */
 async function look(path: string): Promise<Found | null> {
   try {
+    const found = await stat(path);
+    // To read a FIFO would wait for ever.
+    if (!found.isFile()) throw new Error('it is no regular file');
     const text = await readFile(path, 'utf8');
-    return { text, owner: parseOwner(text), renewed: (await stat(path)).mtimeMs };
+    return { text, owner: parseOwner(text), renewed: found.mtimeMs };
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return null;
     throw error;

@@ -1,3 +1,4 @@
+import { ExecutorError } from '@dag/executor';
 import { decodeSafetensors, safetensorsPieces, type Parameters } from '@dag/model';
 import { z } from 'zod';
 import {
@@ -83,6 +84,12 @@ export async function start<T extends { readonly model: Trainable }>(
   let run: Run = { ...fresh, optimizer, lock, warn, origin: config.init_from };
   if (checkpoint && goesOn(config)) {
     const { step, batches, best, config: before } = checkpointState(checkpoint);
+    if (!checkpoint.files.has(OPTIMIZER))
+      throw new TrainError(
+        'bad-checkpoint',
+        `${folder} has no ${OPTIMIZER}, without which no run goes on; --init_from=${folder} with another --outDir begins a ` +
+          'new one with its weights',
+      );
     optimizer.restore(decodeSafetensors(fileOf(checkpoint, OPTIMIZER)).tensors, step);
     warn(`going on from ${folder}`);
     const savedStep = config.init_from === 'resume' ? step : NEVER;
@@ -264,9 +271,10 @@ export async function save(model: Trainable, run: Run, config: TrainConfig): Pro
   run.savedStep = step;
 }
 
-/** Whether V8 found no room for an array; it has no class of its own for that. */
+/** Whether the executor found no room for a tensor, or V8 for an array; V8 has no class of its own for that. */
 const isOutOfMemory = (error: unknown): boolean =>
-  error instanceof RangeError && /allocation failed|array length|array buffer/i.test(error.message);
+  (error instanceof ExecutorError && error.code === 'memory') ||
+  (error instanceof RangeError && /allocation failed|array length|array buffer/i.test(error.message));
 
 /** What the system refused, with what is safe and how the run goes on. */
 export function withWayOut(error: unknown, run: Run | null): unknown {

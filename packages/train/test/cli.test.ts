@@ -506,6 +506,7 @@ describe('dag prepare', () => {
 describe('dag', () => {
   it('knows no other command', async () => {
     await fails(['trian'], /unknown command 'trian'/);
+    await fails(['help', 'trian'], /unknown command 'trian'/);
     await fails(['predict'], /missing required argument 'text'/);
   });
 

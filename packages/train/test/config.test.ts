@@ -107,8 +107,11 @@ describe('parseConfig', () => {
   });
 
   test('wants a width that the heads divide, though other fields are wrong', async () => {
+    expect(await problems(() => parseConfig({ seed: 2 ** 32 }))).toEqual([
+      `seed is ${2 ** 32}; allowed: a whole number ≥ 0 and ≤ ${2 ** 32 - 1}`,
+    ]);
     expect(await problems(() => parseConfig({ seed: -1, model: { nEmbd: 30, nHead: 4 } }))).toEqual([
-      'seed is -1; allowed: a whole number ≥ 0',
+      `seed is -1; allowed: a whole number ≥ 0 and ≤ ${2 ** 32 - 1}`,
       'model.nEmbd is 30; allowed: a multiple of model.nHead, which is 4',
     ]);
   });

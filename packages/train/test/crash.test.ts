@@ -1,6 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import {
   chmod,
   cp,
@@ -17,17 +19,25 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { randomStream, type Random } from '@dag/expr';
-import { findCheckpoint, readCheckpoint } from '../src/checkpoint.js';
+import { checkpointFolders, findCheckpoint, readCheckpoint } from '../src/checkpoint.js';
+import { loadConfig } from '../src/config-file.js';
+import { trainLanguageModel } from '../src/language/language-model.js';
+import { train } from '../src/predictor.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 
+const start = process.cwd();
 let root: string;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'dag-crash-'));
+  process.chdir(root);
 });
-afterEach(() => rm(root, { recursive: true, force: true }));
+afterEach(async () => {
+  process.chdir(start);
+  await rm(root, { recursive: true, force: true });
+});
 
 /** Runs of seconds: a model of width 8, which is evaluated and saved every few steps. */
 const TINY = {
@@ -66,48 +76,80 @@ interface Outcome {
 interface Process {
   /** Once stderr tells of its n-th step. */
   atStep(n: number, then: () => void): void;
+  /** Once stderr holds a text. */
+  atText(text: string, then: () => void): void;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Outcome>;
 }
 
-function start(program: string, args: readonly string[], cwd: string, path = process.env['PATH']): Process {
-  const child = spawn(program, args, { cwd, env: { PATH: path }, stdio: ['ignore', 'pipe', 'pipe'] });
+function launch(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = { PATH: process.env['PATH'] },
+): Process {
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text) => (stdout += String(text)));
-  let waiting: { n: number; then: () => void }[] = [];
+  let waiting: { isDue: () => boolean; then: () => void }[] = [];
   child.stderr.on('data', (text) => {
     stderr += String(text);
-    const steps = stderr.match(/^step \d+\/.*\n/gm)?.length ?? 0;
-    const due = waiting.filter(({ n }) => n <= steps);
-    waiting = waiting.filter(({ n }) => n > steps);
+    const due = waiting.filter(({ isDue }) => isDue());
+    waiting = waiting.filter((one) => !due.includes(one));
     for (const { then } of due) then();
   });
+  const steps = (): number => stderr.match(/^step \d+\/.*\n/gm)?.length ?? 0;
   return {
-    atStep: (n, then) => void waiting.push({ n, then }),
+    atStep: (n, then) => void waiting.push({ isDue: () => n <= steps(), then }),
+    atText: (text, then) => void waiting.push({ isDue: () => stderr.includes(text), then }),
     kill: (signal) => void child.kill(signal),
     ended: once(child, 'close').then(([code, signal]) => ({ code, signal, stdout, stderr })),
   };
 }
 
-const dag = (args: readonly string[], cwd: string): Process => start(process.execPath, [DAG, ...args], cwd);
+const dag = (args: readonly string[], cwd: string): Process => launch(process.execPath, [DAG, ...args], cwd);
 
-async function succeeds(args: readonly string[], cwd = root): Promise<Outcome> {
-  const outcome = await dag(args, cwd).ended;
-  expect(outcome).toMatchObject({ code: 0 });
-  return outcome;
+/**
+ * What the command does with these words, in this process, where the process is not the point: starting one takes ten times as
+ * long as such a run.
+ * @returns what it tells on stderr
+ */
+async function trains(args: readonly string[]): Promise<string> {
+  let told = '';
+  const stderr = jest.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    told += String(text);
+    return true;
+  });
+  const { isTTY } = process.stderr;
+  process.stderr.isTTY = false;
+  try {
+    const options = args.slice(1).map((word) => /^--([^=]+)=(.*)$/s.exec(word)!.slice(1));
+    const config = await loadConfig(undefined, Object.fromEntries(options) as Record<string, string>);
+    await (config.kind === 'language' ? trainLanguageModel : train)(config);
+    return told;
+  } catch (error) {
+    throw Object.assign(error as Error, { told });
+  } finally {
+    process.stderr.isTTY = isTTY;
+    stderr.mockRestore();
+  }
 }
 
-/** Exit code 1, and after the lines of the steps that were taken one line that says why. */
+/**
+ * After the lines of the steps that were taken, and nothing else, an error that says why. `Error: ` stands in it where the system
+ * refused: errors of Node are of no class that Jest's tests know.
+ */
 async function refused(args: readonly string[], message: RegExp, steps: string[] = []): Promise<void> {
-  const { code, stdout, stderr } = await dag(args, root).ended;
-  const lines = stderr.trimEnd().split('\n');
-  expect({ code, stdout, last: lines.at(-1) }).toEqual({
-    code: 1,
-    stdout: '',
-    last: expect.stringMatching(message),
+  const error = await trains(args).then(
+    () => null,
+    (error: Error & { told: string }) => error,
+  );
+  expect({ name: error?.name, message: error?.message }).toEqual({
+    name: 'TrainError',
+    message: expect.stringMatching(message),
   });
-  expect(lines.filter((line) => !line.startsWith('step ') && !line.startsWith('going on'))).toHaveLength(1);
-  expect(lines.flatMap((line) => /^step \d+\//.exec(line)?.[0] ?? [])).toEqual(steps);
+  const lines = error!.told.split('\n').filter((line) => line !== '' && !line.startsWith('going on'));
+  expect(lines.map((line) => /^step \d+\//.exec(line)?.[0])).toEqual(steps);
 }
 
 interface Result {
@@ -185,7 +227,7 @@ describe('a run that is killed and resumed, again and again', () => {
   }
 
   it.each([
-    ['predictor', 50],
+    ['predictor', 25],
     ['language', 6],
   ] as const)(
     'ends with the bits of one that ran through: a %s, killed %d times',
@@ -205,23 +247,21 @@ describe('a run that is killed and resumed, again and again', () => {
       const outDir = join(root, 'runs', 'killed');
       // Where a seed is to be tried again: CRASH_SEED.
       const log: string[] = [`seed ${seed}`];
+      const next = async (): Promise<string[]> =>
+        (await checkpointFolders(outDir)).length > 0 ? [...args, '--init_from=resume'] : args;
       let killed = 0;
       while (killed < kills) {
         await mkdir(join(outDir, 'checkpoints'), { recursive: true });
         const moment = first(startUp)[killed] ?? drawMoment(random, startUp);
-        // As a shell has it: `dag train … --init_from=resume || dag train …`
-        let outcome = await killedAt(moment, [...args, '--init_from=resume'], outDir);
-        const isNew = outcome.code === 1 && outcome.stderr.includes('no checkpoint in');
-        if (isNew) outcome = await killedAt(moment, args, outDir);
-        const { code, signal, stderr } = outcome;
-        log.push(`${isNew ? 'begun' : 'resumed'}, ${JSON.stringify(moment)}: ${signal ?? code}\n${stderr}`);
+        const words = await next();
+        const { code, signal, stderr } = await killedAt(moment, words, outDir);
+        log.push(`${words.at(-1)}, ${JSON.stringify(moment)}: ${signal ?? code}\n${stderr}`);
         expect([log, /skipped/.test(stderr)]).toEqual([log, false]);
         expect([log, signal === 'SIGKILL' || code === 0]).toEqual([log, true]);
         if (signal === 'SIGKILL') killed++;
         // After the last kill it runs to its end; where it comes there before, the next one begins.
         if (killed === kills) {
-          const last = await dag([...args, '--init_from=resume'], root).ended;
-          if (last.code !== 0) await succeeds(args);
+          await trains(await next());
         } else if (code !== 0) continue;
         expect([log, await result(outDir)]).toEqual([log, expected]);
         await rm(outDir, { recursive: true });
@@ -231,10 +271,14 @@ describe('a run that is killed and resumed, again and again', () => {
   );
 });
 
-describe.each(KINDS)('a run that gets a signal: %s', (kind) => {
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'finishes the step at %s, saves, exits with 0, and prints the words that go on',
-    async (signal) => {
+describe('a run that gets a signal', () => {
+  it.each([
+    ['SIGINT', 'predictor'],
+    ['SIGTERM', 'language'],
+    ['SIGHUP', 'predictor'],
+  ] as const)(
+    'finishes the step at %s, saves, exits with 0, and prints the words that go on: a %s',
+    async (signal, kind) => {
       // As npm installs it.
       const bin = join(root, 'node_modules', '.bin');
       await mkdir(bin, { recursive: true });
@@ -257,12 +301,47 @@ describe.each(KINDS)('a run that gets a signal: %s', (kind) => {
       expect(first.words).toMatch(/^npx dag train /);
       // The signal goes to the command, not to npx.
       const onPath = `${bin}:${process.env['PATH']}`;
-      const second = await stopped(start('sh', ['-c', first.words.replace('npx', 'exec')], root, onPath));
+      const second = await stopped(
+        launch('sh', ['-c', first.words.replace('npx', 'exec')], root, { PATH: onPath }),
+      );
       expect(second.stderr).toContain(`\nstep ${first.step + 1}/1000000 `);
       expect(second.step).toBeGreaterThan(first.step);
       expect(second.words).toBe(first.words);
     },
   );
+});
+
+describe('a signal before the first step', () => {
+  const stopped = { code: 130, signal: null, stdout: '' };
+  const words = 'dag: stopped by SIGINT before the first step; nothing was changed\n';
+
+  it("ends the process with the code of the signal while GPT-2's weights arrive", async () => {
+    // A hub that never answers.
+    const hub = createServer(() => running.kill('SIGINT'));
+    await once(hub.listen(0, '127.0.0.1'), 'listening');
+    const { port } = hub.address() as AddressInfo;
+    const env = { HF_ENDPOINT: `http://127.0.0.1:${port}`, HF_HOME: join(root, 'cache') };
+    const args = ['train', 'finetune-gpt2', '--data.text=', '--data.arithmetic=1', '--outDir=run'];
+    const running = launch(process.execPath, [DAG, ...args], root, { PATH: process.env['PATH'], ...env });
+    try {
+      expect(await running.ended).toEqual({ ...stopped, stderr: words });
+    } finally {
+      hub.closeAllConnections();
+      hub.close();
+    }
+    expect(await readdir(root)).not.toContain('run');
+  });
+
+  it('ends it while the run of another host is waited for, whose folder stays as it is', async () => {
+    await mkdir(join(root, 'run'));
+    await writeFile(join(root, 'run/run.lock'), '{}');
+    const running = dag(command('predictor', { maxSteps: 2, outDir: 'run' }), root);
+    running.atText('waiting up to 60 s', () => running.kill('SIGINT'));
+    const { stderr, ...outcome } = await running.ended;
+    expect(outcome).toEqual(stopped);
+    expect(stderr).toMatch(new RegExp(`^run/run\\.lock names .*waiting.*\n${words}$`));
+    expect(await readdir(join(root, 'run'))).toEqual(['run.lock']);
+  });
 });
 
 describe('a run whose terminal is gone', () => {
@@ -273,7 +352,7 @@ describe('a run whose terminal is gone', () => {
     ['stderr is closed', '2>&-'],
   ])('goes on to its end: %s', async (_, redirected) => {
     const words = args.map((word) => `'${word}'`).join(' ');
-    await start('sh', ['-c', `'${process.execPath}' '${DAG}' ${words} ${redirected}`], root).ended;
+    await launch('sh', ['-c', `'${process.execPath}' '${DAG}' ${words} ${redirected}`], root).ended;
     const { step, metrics } = await result(join(root, 'run'));
     expect(step).toBe(12);
     expect(metrics.filter((line) => !('heldOut' in line)).map(({ step }) => step)).toEqual(
@@ -290,14 +369,14 @@ describe('two runs in one folder', () => {
     const isAtStep = (n: number): Promise<void> => new Promise((done) => first.atStep(n, done));
     await isAtStep(1);
     const inUse =
-      /^dag: run is in use by process \d+ on host .*; wait for that run, stop it, or take another --outDir/;
+      /^run is in use by process \d+ on host .*; wait for that run, stop it, or take another --outDir/;
     await refused(args, inUse);
     await refused([...args, '--init_from=resume'], inUse);
     await isAtStep(4);
     first.kill('SIGKILL');
     await first.ended;
     // At once, though the lock is still there.
-    await succeeds([...args, '--maxSteps=2']);
+    await trains([...args, '--maxSteps=2']);
   });
 
   it('the one whose folder was taken over stops and writes nothing', async () => {
@@ -317,19 +396,36 @@ describe('two runs in one folder', () => {
 describe('a second signal', () => {
   it.each([
     ['SIGINT', 'SIGINT'],
-    ['SIGTERM', 'SIGINT'],
     ['SIGHUP', 'SIGTERM'],
   ] as const)('ends the process at once: %s, then %s', async (first, second) => {
-    // The second step waits seconds for its sixty thousand texts.
-    const slow = { accumulate: 100, batchSize: 600, 'data.prefetch': 1 };
+    // The second step waits a second or more for its thirty thousand texts.
+    const slow = { accumulate: 50, batchSize: 600, 'data.prefetch': 1 };
     const running = dag(command('predictor', { maxSteps: 9, ...slow }), root);
     running.atStep(1, () => {
       running.kill(first);
-      setTimeout(() => running.kill(second), 500);
+      setTimeout(() => running.kill(second), 150);
     });
     const { code, signal } = await running.ended;
     expect({ code, signal }).toEqual({ code: null, signal: second });
   });
+
+  it.each(KINDS)(
+    'ends the process at once during an evaluation too, which is not finished: a %s',
+    async (kind) => {
+      const long = { maxSteps: 9, 'evaluation.every': 1, 'evaluation.examples': 20_000 };
+      const running = dag(command(kind, long), root);
+      running.atStep(1, () => {
+        running.kill('SIGINT');
+        setTimeout(() => running.kill('SIGTERM'), 150);
+      });
+      const { signal, stderr } = await running.ended;
+      // The line of an evaluation that was finished begins with `step 1: `.
+      expect({ signal, stderr }).toEqual({
+        signal: 'SIGTERM',
+        stderr: expect.stringMatching(/^step 1\/9 [^\n]*\n$/),
+      });
+    },
+  );
 
   it('is not needed with --json either, which prints the words that go on beside the result', async () => {
     const args = [...command('predictor', { maxSteps: 1_000_000, 'checkpoint.every': 1000 }), '--json'];
@@ -374,7 +470,7 @@ describe('where the system refuses', () => {
   let whole: Result;
   /** A run in `disk` that was killed after it had saved its sixth step. */
   async function half(): Promise<void> {
-    await succeeds([...args, '--outDir=whole', '--checkpoint.keep=9']);
+    await trains([...args, '--outDir=whole', '--checkpoint.keep=9']);
     whole = await result(join(root, 'whole'));
     await cp(join(root, 'whole'), join(root, 'disk/run'), { recursive: true });
     for (const step of ['09', '12'])
@@ -382,7 +478,7 @@ describe('where the system refuses', () => {
   }
 
   async function goesOnToTheEnd(): Promise<void> {
-    await succeeds([...args, resume]);
+    await trains([...args, resume]);
     expect({ ...(await result(join(root, 'disk/run'))), state: null }).toEqual({ ...whole, state: null });
   }
 
@@ -396,7 +492,7 @@ describe('where the system refuses', () => {
       await fill(24 * 1024);
       await refused(
         [...args, resume],
-        /^dag: checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: ENOSPC: .*; step 6 is saved: .*--init_from=resume/,
+        /^checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: (Error: )?ENOSPC: .*; step 6 is saved: .*--init_from=resume/,
         ['step 7/', 'step 8/', 'step 9/'],
       );
       expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
@@ -433,7 +529,7 @@ describe('where the system refuses', () => {
     await fill(0);
     await refused(
       args,
-      /^dag: .*run\.lock, .* cannot be written: ENOSPC: .*; nothing was changed: .*another --outDir/,
+      /^.*run\.lock, .* cannot be written: (Error: )?ENOSPC: .*; nothing was changed: .*another --outDir/,
     );
   });
 
@@ -454,11 +550,11 @@ describe('where the system refuses', () => {
     try {
       await refused(
         [...args, '--outDir=disk/new'],
-        /^dag: disk\/new\/run\.lock, .* cannot be written: (EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
+        /^disk\/new\/run\.lock, .* cannot be written: (Error: )?(EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
       );
       await refused(
         [...args, resume],
-        /^dag: disk\/run\/run\.lock, .* cannot be written: (EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
+        /^disk\/run\/run\.lock, .* cannot be written: (Error: )?(EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
       );
     } finally {
       await readOnly(false);
@@ -474,17 +570,17 @@ describe('a checkpoint that is not what is needed', () => {
   const last = 'run/checkpoints/step-00000009';
 
   it('is named where a file is truncated, the one before it is taken, and the end is the same', async () => {
-    await succeeds(args);
+    await trains(args);
     const expected = await result(join(root, 'run'));
     for (const file of FILES) {
       await truncate(join(root, last, file), 9);
       const before = await checkpoints(join(root, 'run'));
       const named = new RegExp(
-        `^dag: checkpoint ${last} is damaged: ${file} (has 9 bytes|is no JSON).*; the path run takes`,
+        `^checkpoint ${last} is damaged: ${file} (has 9 bytes|is no JSON).*; the path run takes`,
       );
       await refused([...args, `--init_from=${last}`, '--outDir=other'], named);
       expect(await checkpoints(join(root, 'run'))).toEqual(before);
-      const { stderr } = await succeeds([...args, '--init_from=latest']);
+      const stderr = await trains([...args, '--init_from=latest']);
       expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
       expect(stderr).toMatch(new RegExp(`^skipped: .*${last} is damaged: ${file}`));
       expect(await result(join(root, 'run'))).toEqual(expected);
@@ -492,7 +588,7 @@ describe('a checkpoint that is not what is needed', () => {
   });
 
   it('is refused where it is of another tokenizer, model or stream; nothing is harmed', async () => {
-    await succeeds(args);
+    await trains(args);
     const before = await snapshot(join(root, 'run'));
     for (const [words, found] of [
       [
@@ -502,16 +598,16 @@ describe('a checkpoint that is not what is needed', () => {
       [[...args, '--nEmbd=16'], 'model.nEmbd = 8, the configuration says 16'],
       [[...args, '--style=words'], 'data.style = "spaced", the configuration says "words"'],
     ] as const)
-      await refused([...words, '--init_from=resume'], new RegExp(`^dag: ${last} was trained with ${found}`));
+      await refused([...words, '--init_from=resume'], new RegExp(`^${last} was trained with ${found}`));
     expect(await snapshot(join(root, 'run'))).toEqual(before);
-    await succeeds([...args, '--init_from=resume', '--maxSteps=10']);
+    await trains([...args, '--init_from=resume', '--maxSteps=10']);
   });
 
   it.each([
     ['predictor', 'language'],
     ['language', 'predictor'],
   ] as const)('is refused where it is a %s and a %s is asked for', async (kind, other) => {
-    await succeeds(command(kind, { maxSteps: 1, outDir: 'run' }));
+    await trains(command(kind, { maxSteps: 1, outDir: 'run' }));
     const before = await snapshot(join(root, 'run'));
     const asked = command(other, { maxSteps: 9, outDir: 'run' });
     const found = new RegExp(`was trained with kind = "${kind}", the configuration says "${other}"`);
@@ -521,10 +617,10 @@ describe('a checkpoint that is not what is needed', () => {
   });
 
   it('keeps a new run out of its folder, even where all are damaged', async () => {
-    await succeeds([...args, '--maxSteps=1']);
+    await trains([...args, '--maxSteps=1']);
     await truncate(join(root, 'run/checkpoints/step-00000001/model.safetensors'), 9);
     const before = await snapshot(join(root, 'run'));
-    await refused(args, /^dag: run already holds a run .*another --outDir starts afresh/);
+    await refused(args, /^run already holds a run .*another --outDir starts afresh/);
     const { code, stderr } = await dag([...args, '--init_from=resume'], root).ended;
     expect({ code, stderr }).toEqual({
       code: 1,
@@ -551,7 +647,7 @@ describe.each(KINDS)('where a run begins: %s', (kind) => {
   }
 
   it('is the best checkpoint, also of a run that is killed at once and resumed', async () => {
-    await succeeds(args);
+    await trains(args);
     const whole = await result(join(root, 'whole'));
     await cp(join(root, 'whole'), join(root, 'run'), { recursive: true });
     await rm(join(root, 'run/checkpoints/step-00000012'), { recursive: true });
@@ -561,22 +657,22 @@ describe.each(KINDS)('where a run begins: %s', (kind) => {
     await killedAtItsFirstStep(['--outDir=run', '--init_from=best']);
     expect([(await last('run')).step, (await best('run')).best]).toEqual([7, before.best]);
     expect((await last('run')).files).toEqual(before.files);
-    const { stderr } = await succeeds([...args, '--outDir=run', '--init_from=latest']);
+    const stderr = await trains([...args, '--outDir=run', '--init_from=latest']);
     expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
     expect({ ...(await result(join(root, 'run'))), state: null }).toEqual({ ...whole, state: null });
   });
 
   it('with a path is a new run with its weights, also where it is killed at once and resumed', async () => {
-    await succeeds(args);
+    await trains(args);
     const before = await snapshot(join(root, 'whole'));
     const path = 'whole/checkpoints/step-00000006';
     const begun = [...args, `--init_from=${path}`];
-    await succeeds([...begun, '--outDir=through']);
+    await trains([...begun, '--outDir=through']);
     await killedAtItsFirstStep(['--outDir=new', `--init_from=${path}`]);
     const from = await readCheckpoint(join(root, path));
     expect(await last('new')).toMatchObject({ step: 0, best: null });
     expect((await last('new')).files.get('model.safetensors')).toEqual(from.files.get('model.safetensors'));
-    await succeeds([...args, '--outDir=new', '--init_from=resume']);
+    await trains([...args, '--outDir=new', '--init_from=resume']);
     const { files, step, state } = await last('new');
     expect(files).toEqual((await last('through')).files);
     expect(step).toBe(12);

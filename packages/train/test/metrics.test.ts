@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -110,4 +111,14 @@ test('a file is read without the lines that are damaged, which are counted', asy
   await appendFile(path, '{"loss":1}\n\n{"step":3,"lo');
   expect(await readMetrics(path)).toMatchObject({ records: [{ step: 1 }, { step: 2 }], damaged: 2 });
   await expect(readMetrics(join(folder, 'none'))).rejects.toMatchObject({ code: 'io' });
+});
+
+test('a pipe or folder in the place of the file is refused; a pipe is not waited for', async () => {
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  for (const other of [pipe, folder]) {
+    const refusal = { code: 'io', message: `metrics ${other}: it is no regular file` };
+    expect(() => openMetrics(other)).toThrow(expect.objectContaining(refusal));
+    await expect(readMetrics(other)).rejects.toMatchObject(refusal);
+  }
 });

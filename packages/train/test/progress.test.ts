@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { createProgress } from '../src/progress.js';
+import { createProgress, downloadBar } from '../src/progress.js';
 
 const ESCAPE = '\u001b';
 
@@ -99,9 +99,14 @@ describe('on a terminal', () => {
     expect(rest).toEqual(['the end', '']);
   });
 
-  test('line wrapping is given back at the end', () => {
+  test('line wrapping is never turned off: nothing would turn it on again where the process is killed', () => {
     const stream = new FakeStream(true);
-    createProgress({ total: 10, stream }).stop();
-    expect(stream.text.lastIndexOf('\u001b[?7h')).toBeGreaterThan(stream.text.lastIndexOf('\u001b[?7l'));
+    const progress = createProgress({ total: 10, stream });
+    progress.update(1, { loss: 1, stepMs: 1 });
+    const bar = downloadBar(stream);
+    bar.update({ file: 'model.safetensors', received: 1, total: 2 });
+    expect(stream.text).not.toContain('\u001b[?7l');
+    bar.stop();
+    progress.stop();
   });
 });

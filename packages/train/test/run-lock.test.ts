@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
@@ -59,6 +59,18 @@ describe('a run', () => {
     first.check();
     await first.release();
     await lock();
+  });
+
+  it('does not wait for a pipe in the place of its lock, nor take a folder for one', async () => {
+    await mkdir(outDir, { recursive: true });
+    for (const make of ['mkfifo', 'mkdir']) {
+      execFileSync(make, [path]);
+      await expect(lock()).rejects.toMatchObject({
+        code: 'io',
+        message: expect.stringMatching(/run\.lock, .*: it is no regular file; nothing was changed/),
+      });
+      await rm(path, { recursive: true });
+    }
   });
 
   it('leaves nothing of a folder that it made and wrote nothing to, and all of one that was there', async () => {

@@ -2,11 +2,13 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { ExecutorError } from '@dag/executor';
 import { decodeSafetensors, PredictorModel, type FileBytes } from '@dag/model';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
 import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
+import { alone, type Communicator } from '../src/mpi/communicator.js';
 import { learningRate } from '../src/optimizer.js';
 import { loadModel, modelConfig, streamConfig, train } from '../src/predictor.js';
 import { checkpointConfig } from '../src/run.js';
@@ -396,5 +398,74 @@ describe('a run that cannot go on', () => {
       code: 'bad-config',
       message: expect.stringMatching(/model\.blockSize 1; use a larger one/),
     });
+  });
+
+  it.each([
+    ['an array', new RangeError('Array buffer allocation failed')],
+    ['a tensor', new ExecutorError('memory', 'out of memory: no array of 8 bytes')],
+  ])('for want of memory for %s says what is saved, and what needs less', async (_, error) => {
+    const config = tiny('run', { checkpoint: { every: 2 } });
+    onLine = (line) => {
+      if (!line.startsWith('step 3/')) return;
+      jest.spyOn(PredictorModel.prototype, 'forwardInputs').mockImplementation(() => {
+        throw error;
+      });
+    };
+    await expect(train(config)).rejects.toMatchObject({
+      name: 'TrainError',
+      code: 'memory',
+      message: expect.stringMatching(/not enough memory .*; step 2 is saved; a smaller batchSize/),
+      cause: error,
+    });
+  });
+
+  it('because ranks have different weights saves none of them', async () => {
+    let differ = false;
+    onLine = (line) => {
+      if (line.startsWith('step 1/')) differ = true;
+    };
+    const communicator: Communicator = {
+      ...alone,
+      size: 2,
+      sumInPlace(values) {
+        // Which ranks have other weights, of two; other sums are of more numbers.
+        if (values instanceof Float64Array && values.length === 2 && differ) values[1] = 1;
+        return Promise.resolve();
+      },
+    };
+    const config = tiny('run', { checkpoint: { every: 2 }, logEvery: 1, maxSteps: 4 });
+    await expect(train(config, { communicator })).rejects.toMatchObject({
+      code: 'mpi',
+      message: expect.stringMatching(
+        /^rank 1 has other weights than rank 0 after step 2, which is not saved/,
+      ),
+    });
+    expect(await readdir(config.outDir)).toEqual(['metrics.jsonl']);
+  });
+});
+
+describe('a checkpoint', () => {
+  it('whose weights are of another model than its state is damaged, and says by which key', async () => {
+    const config = tiny('run', { maxSteps: 1 });
+    const { files, state } = await readCheckpoint((await train(config)).checkpoint);
+    // The tensors of one head have the shapes of those of two.
+    const other = { ...Object(state), config: { ...config, model: { ...config.model, nHead: 1 } } };
+    const folder = await writeCheckpoint(join(root, 'other'), 1, files, other, { keep: 1 });
+    const checkpoint = await readCheckpoint(folder);
+    expect(() => loadModel(checkpoint)).toThrow(
+      `checkpoint ${folder} is damaged: model.safetensors says nHead is 2, state.json 1`,
+    );
+  });
+
+  it("without the optimiser's state begins a new run, and says so where it is to go on", async () => {
+    const config = tiny('run', { maxSteps: 1 });
+    const { files, state } = await readCheckpoint((await train(config)).checkpoint);
+    const weights = new Map([['model.safetensors', [files.get('model.safetensors')!].flat()]]);
+    const folder = await writeCheckpoint(config.outDir, 2, weights, state as object, { keep: 1 });
+    await expect(train({ ...config, maxSteps: 3, init_from: 'resume' })).rejects.toMatchObject({
+      code: 'bad-checkpoint',
+      message: expect.stringMatching(/has no optimizer\.safetensors.*--init_from=\S+ with another --outDir/),
+    });
+    expect((await train(tiny('new', { maxSteps: 1, init_from: folder }))).step).toBe(1);
   });
 });

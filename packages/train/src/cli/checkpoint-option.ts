@@ -26,7 +26,7 @@ export const runtimeOption = (): Option =>
 /** The checkpoint that a command was given, or the shipped one. */
 export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
   if (path === undefined) return pretrainedCheckpoint();
-  const folder = path === 'latest' ? await newestRun() : path;
+  const folder = path === 'latest' ? await newestRun(undefined, warn) : path;
   if ((await stat(folder).catch(() => null))?.isFile())
     throw new TrainError(
       'no-checkpoint',

@@ -37,7 +37,11 @@ const command = program.commands.find((one) => one.name() === name);
 if (command === train) refuseMisspelt(train, words);
 const sorted = !command || command === train ? words : sortWords(command, words);
 try {
-  await program.parseAsync(name === undefined ? [] : [name, ...sorted], { from: 'user' });
+  // Commander's own `help` says nothing of a command that it does not know.
+  const [topic = 'help'] = words;
+  const isKnown = ['help', ...program.commands.map((one) => one.name())].includes(topic);
+  const asked = name === 'help' && !isKnown ? [topic] : [name, ...sorted];
+  await program.parseAsync(name === undefined ? [] : asked, { from: 'user' });
 } catch (error) {
   reportError(error);
 }

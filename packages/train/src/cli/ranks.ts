@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { openCommunicator, type Communicator } from '../mpi/communicator.js';
-import { messageOf } from './report-error.js';
+import { reportError } from './report-error.js';
 
 /**
  * Does `work` on all ranks that a launcher started, else on this process alone. An error of one rank ends all, once it
@@ -19,7 +19,7 @@ export async function onAllRanks(work: (communicator: Communicator) => Promise<v
     // Of an error that all ranks meet alike rank 0 tells, and ends the others; Open MPI takes two seconds for it, or more on a
     // busy machine.
     if (rank > 0) await setTimeout(10_000);
-    console.error(`dag: rank ${rank} of ${size}: ${messageOf(error) ?? (error as Error).stack}`);
+    reportError(error, `rank ${rank} of ${size}: `);
     // What a launcher has not passed on when ranks are ended is lost.
     await setTimeout(1000);
     communicator.abort();

@@ -14,17 +14,23 @@ const OUT_OF_MEMORY =
   /allocation failed|Invalid (?:typed )?array (?:buffer )?length|Invalid string length|reaching memory limit/i;
 
 /** The message of an error that a user can act on; null for others. */
-export function messageOf(error: unknown): string | null {
+function messageOf(error: unknown): string | null {
   if (expected.some((kind) => error instanceof kind)) return visible((error as Error).message);
   if (error instanceof Error && OUT_OF_MEMORY.test(error.message))
     return `out of memory (${error.message}); a smaller model, batch or file takes less`;
   return null;
 }
 
-/** Says on stderr what went wrong: one message, and with DAG_DEBUG where. The exit code is 1 from then on. */
-export function reportError(error: unknown): void {
+/**
+ * Says on stderr what went wrong: one message, and with DAG_DEBUG where. The exit code is 1 from then on.
+ * @param prefix Which process it was, where there are several.
+ */
+export function reportError(error: unknown, prefix = ''): void {
   process.exitCode = 1;
   if (process.env['DAG_DEBUG']) console.error(error);
   else
-    warn(messageOf(error) ?? `${String(error)}; this was not foreseen, DAG_DEBUG=1 prints where it happened`);
+    warn(
+      prefix +
+        (messageOf(error) ?? `${String(error)}; this was not foreseen, DAG_DEBUG=1 prints where it happened`),
+    );
 }

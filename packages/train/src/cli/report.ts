@@ -19,7 +19,7 @@ export function reportCommand(): Command {
     .option('--out <file>', 'the file to write; left out, report.html in the folder')
     .option('--examples <n>', 'plans to draw, wrong ones first', atLeast(0), 8)
     .action(async (run: string, { out, examples }: ReportCommandOptions) => {
-      const folder = run === 'latest' ? await newestRun() : run;
+      const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
       const page = await runReport(folder, { examples, warn });
       const file = out ?? join(folder, 'report.html');
       await writeWhole(file, page).catch((error: unknown) => {
