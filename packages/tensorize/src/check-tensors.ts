@@ -1,10 +1,34 @@
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 
+/** `value` in the words of an error message; never throws. */
+export function named(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** The length of an array or of what is like one; null for other values. */
+export function listLength(list: unknown): number | null {
+  if (typeof list !== 'object' || list === null) return null;
+  try {
+    const length: unknown = Reflect.get(list, 'length');
+    return typeof length === 'number' && Number.isSafeInteger(length) && length >= 0 ? length : null;
+  } catch {
+    // A proxy of a typed array has no length that can be read: the caller hears that it is no array.
+    return null;
+  }
+}
+
+/** @throws TensorizeError `bad-option` unless `value` is an object */
+export function checkObject(name: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new TensorizeError('bad-option', `${name} is an object, got ${named(value)}`);
+}
+
 /** @throws TensorizeError `bad-option` unless `value` is a whole number of at least 1 */
 export function checkCount(name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new TensorizeError('bad-option', `${name} is a whole number of at least 1, got ${String(value)}`);
+    throw new TensorizeError('bad-option', `${name} is a whole number of at least 1, got ${named(value)}`);
   }
 }
 
@@ -13,13 +37,16 @@ export function checkIndex({ size }: DagTensors, index: number): void {
   if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
     throw new TensorizeError(
       'bad-option',
-      `index is a whole number from 0 to ${size - 1}, got ${String(index)}`,
+      `index is a whole number from 0 to ${size - 1}, got ${named(index)}`,
     );
   }
 }
 
 /** Whether one plan (`O`, `G`) is shared by all rows. A single graph counts as its own plan. */
 export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 && G.length === depth;
+
+const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
+const lengthOf = (array: Float64Array): unknown => Reflect.get(typedArray, 'length', array);
 
 /**
  * Checks types and lengths: `depth` D and `size` N are whole numbers of at least 1; `V_mag` and `V_sign` hold
@@ -29,20 +56,20 @@ export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 
  * @throws TensorizeError `bad-tensors` that says what was expected
  */
 export function checkTensors(tensors: DagTensors): void {
+  if (typeof tensors !== 'object' || (tensors as unknown) === null)
+    throw new TensorizeError('bad-tensors', `tensors are an object, got ${named(tensors)}`);
   const { depth, size, V_mag, V_sign, O, G } = tensors;
   for (const [name, value] of Object.entries({ depth, size })) {
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw new TensorizeError(
-        'bad-tensors',
-        `${name} is a whole number of at least 1, got ${String(value)}`,
-      );
+      throw new TensorizeError('bad-tensors', `${name} is a whole number of at least 1, got ${named(value)}`);
     }
   }
   const width = 2 * depth;
   const shape = `for size ${size} and depth ${depth}`;
   for (const [name, array] of Object.entries({ V_mag, V_sign, O, G })) {
-    if (!(array instanceof Float64Array)) {
-      throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${typeof array}`);
+    // A proxy is an instance of Float64Array too, and an array may say another length than it has.
+    if (!ArrayBuffer.isView(array) || !(array instanceof Float64Array) || array.length !== lengthOf(array)) {
+      throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${named(array)}`);
     }
   }
   for (const [name, array] of Object.entries({ V_mag, V_sign })) {

@@ -1,5 +1,5 @@
 import { ExprError } from '@dag/expr';
-import { checkIndex, checkTensors, sharesPlan } from './check-tensors.js';
+import { checkIndex, checkObject, checkTensors, named, sharesPlan } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
@@ -20,8 +20,9 @@ import { zeroDag } from './zero-dag.js';
  * @throws TensorizeError `depth` where it needs more than D numbers or steps (`needed` says how many), `symbols`
  *   where it has variables, `bad-expression` where a number is not finite, `bad-option` for a depth that is none
  */
-export function tensorize(source: Source, { depth }: { depth: number }): DagTensors {
-  const tensors = zeroDag({ depth, size: 1 });
+export function tensorize(source: Source, options: { depth: number }): DagTensors {
+  checkObject('options', options);
+  const tensors = zeroDag({ depth: options.depth, size: 1 });
   writeSource(source, tensors, 0);
   return tensors;
 }
@@ -33,16 +34,20 @@ export function tensorize(source: Source, { depth }: { depth: number }): DagTens
  * @throws TensorizeError as `tensorize` does, with the `index` of the source; text that does not parse is
  *   `bad-expression` with the `ExprError` as its cause; `bad-option` where there are no sources
  */
-export function tensorizeAll(sources: readonly (Source | null)[], { depth }: { depth: number }): DagTensors {
+export function tensorizeAll(sources: readonly (Source | null)[], options: { depth: number }): DagTensors {
+  if (!Array.isArray(sources))
+    throw new TensorizeError('bad-option', `sources are an array, got ${named(sources)}`);
   if (sources.length === 0) throw new TensorizeError('bad-option', 'expected at least one source, got none');
-  const tensors = zeroDag({ depth, size: sources.length });
-  sources.forEach((source, index) => {
+  checkObject('options', options);
+  const tensors = zeroDag({ depth: options.depth, size: sources.length });
+  // Not forEach, which passes over what an array lacks.
+  for (const [index, source] of sources.entries()) {
     try {
       if (source !== null) writeSource(source, tensors, index);
     } catch (error) {
       throw atIndex(error, index);
     }
-  });
+  }
   return tensors;
 }
 
