@@ -1,9 +1,10 @@
+import { checkObject, checkString } from './arguments.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
-import type { Limits } from './scan.js';
+import { checkLimit, type Limits } from './scan.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** What may stand before an expression that is asked for. */
@@ -28,13 +29,17 @@ const KEYS = new Map([
 ]);
 
 /** A text with × · ÷ − ’ as * / - '. */
-export const asTyped = (text: string): string => text.replace(/[×·÷−’]/g, (sign) => KEYS.get(sign)!);
+export function asTyped(text: string): string {
+  checkString('A text is', text);
+  return text.replace(/[×·÷−’]/g, (sign) => KEYS.get(sign)!);
+}
 
 /**
  * A text as predictors read it: `asTyped`, with words in lower case, but for the first letter of a question as "What is …".
  * Words of numbers are whole tokens of GPT-2 in lower case alone. The length stays.
  */
 export function asRead(text: string): string {
+  checkString('A text is', text);
   const kept = OPENING.test(text) ? text.search(/\S/) + 1 : 0;
   const rest = text.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   return asTyped(text.slice(0, kept) + rest);
@@ -49,6 +54,7 @@ const FULL_STOP = /(?<=[\w)])\.\s*$/;
  * the point that ends a sentence. It says the same.
  */
 export function tidied(text: string): string {
+  checkString('A text is', text);
   const plain = withNumerals(text.replace(FULL_STOP, '')).trim().replace(/\s+/g, ' ');
   return OPENING.test(plain) ? plain[0]!.toUpperCase() + plain.slice(1) : plain;
 }
@@ -78,7 +84,10 @@ export const isClosing = (text: string, from: number, to: number): boolean =>
   to <= from || CLOSED.test(text.slice(from, to));
 
 /** Whether a text asks: it begins with "What is" or the like, or ends in a question mark. */
-export const isQuestion = (text: string): boolean => OPENING.test(text) || /\?\s*$/.test(text);
+export function isQuestion(text: string): boolean {
+  checkString('A text is', text);
+  return OPENING.test(text) || /\?\s*$/.test(text);
+}
 
 /** Whether a text is the begin of "What is", of which at least the first word is whole. */
 export function isOpening(text: string): boolean {
@@ -98,8 +107,10 @@ export function isOpening(text: string): boolean {
  * @throws ExprError as `parse` and `fromWords`, with positions in `text`.
  */
 export function fromText(text: string, limits: Limits = {}): Expr {
-  if (typeof text !== 'string' || text.length > (limits.maxLength ?? MAX_WORDS_LENGTH))
-    return parse(text, limits);
+  checkObject('Limits are', limits);
+  const { maxLength = MAX_WORDS_LENGTH } = limits;
+  checkLimit('maxLength', maxLength);
+  if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const asked = askedFor(tidiedInPlace(text));
   if (!isClosing(text, asked.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', asked.length);

@@ -1,3 +1,6 @@
+import { named } from './arguments.js';
+import { ExprError } from './error.js';
+
 /**
  * A value as people write it: the shortest decimal that reads back as the same double, without an exponent, however
  * long that makes it. Values that are no decimals are `NaN`, `Infinity` and `-Infinity`. `Number` reads each of them back.
@@ -6,6 +9,8 @@
  * @example formatValue(-1e-7) // '-0.0000001'
  */
 export function formatValue(value: number): string {
+  if (typeof value !== 'number')
+    throw new ExprError('bad-option', `A value is a number, not ${named(value)}.`);
   const negative = value < 0 || Object.is(value, -0);
   const text = String(Math.abs(value));
   const parts = readExponent(text);

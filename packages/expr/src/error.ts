@@ -5,10 +5,12 @@ export type ExprErrorCode =
   | 'unsupported'
   /** A number that is too large for an IEEE double, or not finite. */
   | 'not-finite'
-  /** Longer than `maxLength` characters. */
+  /** Longer than `maxLength` characters, or an expression of more than 1,000,000 nodes, as one that contains itself. */
   | 'too-long'
   /** Nested deeper than `maxDepth` levels. */
   | 'too-deep'
+  /** A node that is none of an expression's, from a caller without types. */
+  | 'bad-expression'
   /** `evaluate` met a variable that `scope` does not define. */
   | 'unknown-symbol'
   /** An option or argument outside its range. */

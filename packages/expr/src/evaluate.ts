@@ -1,3 +1,4 @@
+import { checkObject } from './arguments.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { fold } from './fold.js';
@@ -13,6 +14,7 @@ import { operands } from './operands.js';
  * @example evaluate(parse('2.5 * x + 1'), { x: 3 }) // 8.5
  */
 export function evaluate(expr: Expr, scope: Readonly<Record<string, number>> = {}): number {
+  checkObject('The scope is', scope);
   return fold<Expr, number>(expr, operands, (node, values) => {
     switch (node.type) {
       case 'Num':

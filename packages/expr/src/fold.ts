@@ -1,6 +1,18 @@
+import { ExprError } from './error.js';
+
+/** Bounds time and memory for a tree that contains itself, or one small part again and again. */
+const MAX_NODES = 1_000_000;
+
+export function checkNodes(count: number): void {
+  if (count <= MAX_NODES) return;
+  throw new ExprError('too-long', `The expression has more than ${MAX_NODES} nodes, or contains itself.`);
+}
+
 /**
  * Computes a value for a tree from its leaves up, without recursion: a tree of any depth and shape fits.
  * `children` gives a node's operands from the left, `combine` its value from theirs.
+ *
+ * @throws ExprError `too-long` for a tree of more than 1,000,000 nodes.
  */
 export function fold<Node, Value>(
   root: Node,
@@ -9,7 +21,8 @@ export function fold<Node, Value>(
 ): Value {
   const open: { node: Node; operands: readonly Node[]; values: Value[] }[] = [];
   let node = root;
-  for (;;) {
+  for (let count = 1; ; count++) {
+    checkNodes(count);
     const operands = children(node);
     if (operands.length > 0) {
       open.push({ node, operands, values: [] });

@@ -1,6 +1,7 @@
+import { named } from './arguments.js';
 import { ExprError } from './error.js';
 import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
-import { fold } from './fold.js';
+import { checkNodes, fold } from './fold.js';
 import { isSymbolName } from './names.js';
 
 /** What `fromMathNode` asks of a mathjs node; every node of mathjs fits. */
@@ -65,7 +66,7 @@ function mathOperands(node: unknown): readonly unknown[] {
     if (isMinusOne(args[1])) return [args[0]];
     throw unsupported('a power other than ^ -1');
   }
-  throw unsupported(`the operation '${String(fn)}' of ${args.length} operands`);
+  throw unsupported(`the operation '${named(fn)}' of ${args.length} operands`);
 }
 
 /** The operands of an unparenthesised run of one operator: all of `a + b + c`, which mathjs nests on the left. */
@@ -78,7 +79,8 @@ function run(node: unknown): unknown[] {
     if (type !== 'OperatorNode' || operator !== fn) break;
     if (implicit === true) throw unsupported('a multiplication without *');
     if (isPercentage === true) throw unsupported('a percentage');
-    if (args.length < 2) throw unsupported(`the operation '${String(fn)}' of ${args.length} operands`);
+    if (args.length < 2) throw unsupported(`the operation '${named(fn)}' of ${args.length} operands`);
+    checkNodes(reversed.length + args.length);
     for (let i = args.length - 1; i > 0; i--) reversed.push(args[i]);
     left = args[0];
   }
@@ -88,7 +90,10 @@ function run(node: unknown): unknown[] {
 
 function isMinusOne(exponent: unknown): boolean {
   let fields = fieldsOf(exponent);
-  while (fields.type === 'ParenthesisNode') fields = fieldsOf(fields.content);
+  for (let count = 1; fields.type === 'ParenthesisNode'; count++) {
+    checkNodes(count);
+    fields = fieldsOf(fields.content);
+  }
   if (fields.type === 'ConstantNode') return fields.value === -1;
   if (fields.type !== 'OperatorNode' || fields.fn !== 'unaryMinus' || fields.args.length !== 1) return false;
   const arg = fieldsOf(fields.args[0]);
@@ -96,13 +101,13 @@ function isMinusOne(exponent: unknown): boolean {
 }
 
 function constant(value: unknown): Expr {
-  if (typeof value !== 'number') throw unsupported(`the constant ${String(value)}`);
+  if (typeof value !== 'number') throw unsupported(`the constant ${named(value)}`);
   if (!Number.isFinite(value)) throw new ExprError('not-finite', `${value} is no finite number.`);
   return Num(value);
 }
 
 function symbol(name: unknown): Expr {
-  if (typeof name !== 'string' || !isSymbolName(name)) throw unsupported(`the symbol '${String(name)}'`);
+  if (typeof name !== 'string' || !isSymbolName(name)) throw unsupported(`the symbol '${named(name)}'`);
   return Sym(name);
 }
 

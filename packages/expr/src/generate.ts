@@ -1,3 +1,4 @@
+import { checkObject, checkWhole, named } from './arguments.js';
 import { draw, type Drawn } from './draw.js';
 import { ExprError } from './error.js';
 import { Neg, Num, type Expr } from './expr.js';
@@ -69,10 +70,9 @@ export function generateTexts(options: GenerateOptions): { text: string; plain: 
 }
 
 function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random } {
+  checkObject('Options are', options);
   const { seed, index, depth, maxDigits, maxDecimals, style = 'spaced' } = options;
   const { negatedGroups = 0, wholeNumbers = 0, largest = 0, synonyms = 0 } = options;
-  checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
-  checkWhole('index', index, 0, Number.MAX_SAFE_INTEGER);
   checkWhole('depth', depth, 1, 256);
   checkWhole('maxDigits', maxDigits, 1, 15);
   checkWhole('maxDecimals', maxDecimals, 0, 15);
@@ -81,27 +81,16 @@ function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random }
   checkProbability('largest', largest);
   checkProbability('synonyms', synonyms);
   if (!TEXT_STYLES.includes(style)) {
-    throw new ExprError(
-      'bad-option',
-      `style must be one of ${TEXT_STYLES.join(', ')}, not ${String(style)}.`,
-    );
+    throw new ExprError('bad-option', `style must be one of ${TEXT_STYLES.join(', ')}, not ${named(style)}.`);
   }
   const random = randomStream(seed, index);
   const shape = { depth, maxDigits, maxDecimals, negatedGroups, wholeNumbers, largest };
   return { drawn: draw(random, shape), random };
 }
 
-function checkWhole(name: string, value: number, least: number, most: number): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new ExprError(
-    'bad-option',
-    `${name} must be a whole number from ${least} to ${most}, not ${String(value)}.`,
-  );
-}
-
 function checkProbability(name: string, value: number): void {
-  if (value >= 0 && value <= 1) return;
-  throw new ExprError('bad-option', `${name} must be a probability from 0 to 1, not ${String(value)}.`);
+  if (typeof value === 'number' && value >= 0 && value <= 1) return;
+  throw new ExprError('bad-option', `${name} must be a probability from 0 to 1, not ${named(value)}.`);
 }
 
 function expressionOf(drawn: Drawn): Expr {

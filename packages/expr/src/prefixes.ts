@@ -1,4 +1,5 @@
 import { askedFor, isClosing } from './asked.js';
+import { checkString, checkWhole, named } from './arguments.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
@@ -40,6 +41,7 @@ export interface Prefixes {
  * format(complete(1)) // '2 * 3.5'
  */
 export function readPrefixes(text: string): Prefixes {
+  checkString('A text is', text);
   const asked = askedFor(text);
   const words = isWords(asked) ? readHead(readWords, asked) : null;
   const symbols = words === null ? asked : words.result.text;
@@ -58,8 +60,12 @@ export function readPrefixes(text: string): Prefixes {
 
   return {
     literals: numbers.map(({ literal }) => literal),
-    complete: (last) => parseTokens(tokens, numbers[last]!.token + 1),
+    complete(last) {
+      checkWhole('The index of a number', last, 0, numbers.length - 1);
+      return parseTokens(tokens, numbers[last]!.token + 1);
+    },
     at(end) {
+      if (typeof end !== 'number') throw new ExprError('bad-option', `end is a number, not ${named(end)}.`);
       if (!isClosing(text, asked.length, end)) return null;
       const symbolEnd = symbolsEnd(Math.min(end, asked.length));
       const last = symbolEnd > readable ? -1 : numbers.findLastIndex(({ position }) => position < symbolEnd);

@@ -1,3 +1,4 @@
+import { checkObject, checkString, named } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
 import { refuse } from './refuse.js';
@@ -67,7 +68,10 @@ function skipBlanks(text: string, position: number): number {
  *
  * @throws ExprError with the position of the first character that no expression could have there.
  */
-export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limits = {}): Scan {
+export function scan(text: string, limits: Limits = {}): Scan {
+  checkString('An expression is', text);
+  checkObject('Limits are', limits);
+  const { maxLength = 10_000, maxDepth = 256 } = limits;
   checkLimits(text, maxLength, maxDepth);
   const end = text.trimEnd().length;
   const tokens: Token[] = [];
@@ -166,13 +170,7 @@ export function scan(text: string, { maxLength = 10_000, maxDepth = 256 }: Limit
   }
 }
 
-function checkLimits(text: unknown, maxLength: number, maxDepth: number): void {
-  if (typeof text !== 'string') {
-    throw new ExprError(
-      'bad-option',
-      `An expression is a string, not ${text === null ? 'null' : typeof text}.`,
-    );
-  }
+function checkLimits(text: string, maxLength: number, maxDepth: number): void {
   checkLimit('maxLength', maxLength);
   checkLimit('maxDepth', maxDepth);
   if (text.length > maxLength) {
@@ -184,7 +182,7 @@ function checkLimits(text: unknown, maxLength: number, maxDepth: number): void {
   }
 }
 
-function checkLimit(name: string, limit: unknown): void {
+export function checkLimit(name: string, limit: unknown): void {
   if (typeof limit === 'number' && limit >= 1) return;
-  throw new ExprError('bad-option', `${name} must be a number of at least 1, not ${String(limit)}.`);
+  throw new ExprError('bad-option', `${name} must be a number of at least 1, not ${named(limit)}.`);
 }

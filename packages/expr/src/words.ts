@@ -1,10 +1,11 @@
+import { checkObject, checkString } from './arguments.js';
 import { readExponent, writePoint } from './decimal.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { format } from './format.js';
 import { isName } from './names.js';
 import { parse } from './parse.js';
-import { scan, type Limits } from './scan.js';
+import { checkLimit, scan, type Limits } from './scan.js';
 import { isVocabulary, readPhrases, spell, type Spoken } from './vocabulary.js';
 
 /** What `fromWords` reads by default. */
@@ -29,7 +30,9 @@ export function toWords(expr: Expr): string {
  * @param limits `maxLength` (100,000 characters of words) and `maxDepth` (256 levels).
  * @throws ExprError as `parse`, with positions in the words.
  */
-export function fromWords(words: string, { maxLength = MAX_WORDS_LENGTH, ...limits }: Limits = {}): Expr {
+export function fromWords(words: string, limits: Limits = {}): Expr {
+  checkObject('Limits are', limits);
+  const { maxLength = MAX_WORDS_LENGTH } = limits;
   checkLength(words, maxLength);
   const { spoken, rest } = readPhrases(words, 'whole');
   if (rest !== null)
@@ -141,12 +144,9 @@ function write(spoken: readonly Spoken[]): { text: string; offsets: number[] } {
 
 const isDigit = (symbol: string): boolean => /^[0-9.]+$/.test(symbol);
 
-function checkLength(words: unknown, maxLength: number): void {
-  if (typeof words !== 'string') {
-    throw new ExprError('bad-option', `Words are a string, not ${words === null ? 'null' : typeof words}.`);
-  }
-  if (!(maxLength >= 1))
-    throw new ExprError('bad-option', `maxLength must be a number of at least 1, not ${maxLength}.`);
+function checkLength(words: string, maxLength: number): void {
+  checkString('Words are', words);
+  checkLimit('maxLength', maxLength);
   if (words.length > maxLength) {
     throw new ExprError(
       'too-long',

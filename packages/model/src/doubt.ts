@@ -13,14 +13,21 @@ interface Reader {
 }
 
 /**
- * Why the value that a model gave for a text may be wrong, in one sentence; null where nothing speaks against it. A model gives
- * some value for any text, so this asks what can be known beside it: whether all of the text is in the model's input, whether
- * training met its tokens, whether registers have room for its numbers, and whether `fromText` reads the same value.
+ * Why the value that a model gave for a text may be wrong, in one sentence; null where `fromText` reads the same value and
+ * registers have room for all its digits. Where the model's input lacks a part of the text, or training never met it, that part
+ * is the reason that is given: it says best why the values differ.
  */
 export function doubtOf(text: string, value: number, model: Reader): string | null {
-  const { config } = model;
+  const disagreement = disagreementOn(text, value, model.config);
+  if (disagreement === null) return null;
   const unknown = unknownParts(asRead(tidied(text)), model);
-  if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
+  return unknown.length > 0
+    ? `the text has ${listed(unknown)}, which this model has never seen`
+    : disagreement;
+}
+
+/** How the meaning of a text differs from the value that a model gave; null where it does not. */
+function disagreementOn(text: string, value: number, config: PredictorConfig): string | null {
   try {
     const expr = fromText(text);
     // Throws where there are variables.

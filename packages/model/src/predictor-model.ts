@@ -129,9 +129,9 @@ export class PredictorModel {
   }
 
   /**
-   * Why a value that this model gave for a text may be wrong: the text has a character or token that training never met, more
-   * numbers or digits than the registers hold, or `fromText` of `@dag/expr` refuses it or reads another value. null where
-   * nothing of this is so.
+   * Why a value that this model gave for a text may be wrong: `fromText` of `@dag/expr` refuses the text or reads another value,
+   * or it has more numbers or digits than the registers hold. Where it also has a character or token that training never met,
+   * the sentence names that instead. null where `fromText` reads the same value.
    */
   doubt(text: string, value: number): string | null {
     return doubtOf(text, value, this);

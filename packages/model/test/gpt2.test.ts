@@ -640,6 +640,11 @@ describe('GPT-2 from the hub', () => {
     );
   });
 
+  it('waits for a longer time than a timer can count', async () => {
+    await serve();
+    await withEnvironment({ HF_HUB_DOWNLOAD_TIMEOUT: '1e9' }, async () => void (await load()));
+  });
+
   it('takes no answer of the API that is larger than such answers are', async () => {
     await serve(['api', (response) => response.end(Buffer.alloc(30_000_000, 0x20))]);
     await expectError(load(), 'download', /answers with more than 4000000 bytes/);

@@ -1,8 +1,10 @@
+import { checkObject, listLength, named } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import type { Source } from './source.js';
-import { tensorizeWithSymbols, type Template } from './template.js';
+import { checkTemplate, tensorizeWithSymbols, type Template } from './template.js';
 import { writeValue } from './write-graph.js';
+import { zeros } from './zero-dag.js';
 
 /** Values of a variable: one for each row, or one for all rows. */
 export type Values = ArrayLike<number> | number;
@@ -28,27 +30,26 @@ export function bind(
   values: Readonly<Record<string, Values>>,
   options: { depth?: number } = {},
 ): DagTensors {
+  checkObject('options such as { depth: 4 }', options);
+  checkObject('values such as { x: [1, 2] }', values, 'bad-values');
   const template = isTemplate(source) ? source : tensorizeWithSymbols(source, options);
+  checkTemplate(template);
   const { tensors, slots } = template;
   const { depth } = tensors;
   if (options.depth !== undefined && options.depth !== depth) {
     throw new TensorizeError('bad-option', `the template has depth ${depth}, got ${options.depth}`);
   }
-  if (typeof values !== 'object' || (values as unknown) === null) {
-    throw new TensorizeError(
-      'bad-values',
-      `values are an object such as { x: [1, 2] }, got ${String(values)}`,
-    );
-  }
   checkNames(slots, values);
   const size = commonLength(values);
+  // Before memory is taken for as many rows as an array says that it has.
+  for (const name of Object.keys(slots)) checkColumn(name, values[name]!, size);
 
   const width = 2 * depth;
   const bound: DagTensors = {
     depth,
     size,
-    V_mag: new Float64Array(size * width),
-    V_sign: new Float64Array(size * width),
+    V_mag: zeros(size * width),
+    V_sign: zeros(size * width),
     O: tensors.O.slice(),
     G: tensors.G.slice(),
   };
@@ -59,21 +60,25 @@ export function bind(
   for (const [name, slot] of Object.entries(slots)) {
     const column = values[name]!;
     for (let row = 0; row < size; row++) {
-      const value = typeof column === 'number' ? column : column[row]!;
-      if (!Number.isFinite(value)) {
-        throw new TensorizeError(
-          'bad-values',
-          `${name} is ${String(value)} in row ${row}, expected a finite number`,
-        );
-      }
-      writeValue(bound, row * width + slot, value);
+      writeValue(bound, row * width + slot, typeof column === 'number' ? column : column[row]!);
     }
   }
   return bound;
 }
 
-const isTemplate = (source: Source | Template): source is Template =>
-  typeof source === 'object' && (source as unknown) !== null && 'slots' in source;
+const isTemplate = (source: Source | Template | null): source is Template =>
+  typeof source === 'object' && source !== null && 'slots' in source;
+
+function checkColumn(name: string, column: Values, size: number): void {
+  for (let row = 0; row < size; row++) {
+    const value = typeof column === 'number' ? column : column[row]!;
+    if (Number.isFinite(value)) continue;
+    throw new TensorizeError(
+      'bad-values',
+      `${name} is ${named(value)} in row ${row}, expected a finite number`,
+    );
+  }
+}
 
 function checkNames(slots: Template['slots'], values: Readonly<Record<string, Values>>): void {
   const names = Object.keys(slots);
@@ -94,13 +99,9 @@ function checkNames(slots: Template['slots'], values: Readonly<Record<string, Va
 function commonLength(values: Readonly<Record<string, Values>>): number {
   const columns = Object.entries(values).flatMap(([name, value]) => {
     if (typeof value === 'number') return [];
-    if (typeof value !== 'object' || (value as unknown) === null) {
-      throw new TensorizeError(
-        'bad-values',
-        `${name} is an array of numbers or a number, got ${String(value)}`,
-      );
-    }
-    return [{ name, length: value.length }];
+    const length = listLength(value);
+    if (length !== null) return [{ name, length }];
+    throw new TensorizeError('bad-values', `${name} is a number or an array of numbers, got ${named(value)}`);
   });
   for (const { name, length } of columns) {
     if (length === 0) throw new TensorizeError('bad-values', `${name} has no values, expected at least one`);

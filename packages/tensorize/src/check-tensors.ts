@@ -1,10 +1,37 @@
 import type { DagTensors } from './dag-tensors.js';
-import { TensorizeError } from './error.js';
+import { TensorizeError, type TensorizeErrorCode } from './error.js';
+
+/** `value` in the words of an error message; never throws. */
+export function named(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** The length of an array or of what is like one; null for other values. */
+export function listLength(list: unknown): number | null {
+  if (typeof list !== 'object' || list === null) return null;
+  try {
+    const length: unknown = Reflect.get(list, 'length');
+    return typeof length === 'number' && Number.isSafeInteger(length) && length >= 0 ? length : null;
+  } catch {
+    // A proxy of a typed array has no length that can be read: the caller hears that it is no array.
+    return null;
+  }
+}
+
+/**
+ * @param what the object in words, such as 'options, { depth: 4 },'
+ * @throws TensorizeError of `code` unless `value` is an object: a caller without types may leave it out
+ */
+export function checkObject(what: string, value: unknown, code: TensorizeErrorCode = 'bad-option'): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new TensorizeError(code, `expected ${what}, got ${named(value)}`);
+}
 
 /** @throws TensorizeError `bad-option` unless `value` is a whole number of at least 1 */
 export function checkCount(name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new TensorizeError('bad-option', `${name} is a whole number of at least 1, got ${String(value)}`);
+    throw new TensorizeError('bad-option', `${name} is a whole number of at least 1, got ${named(value)}`);
   }
 }
 
@@ -13,23 +40,16 @@ export function checkIndex({ size }: DagTensors, index: number): void {
   if (!Number.isSafeInteger(index) || index < 0 || index >= size) {
     throw new TensorizeError(
       'bad-option',
-      `index is a whole number from 0 to ${size - 1}, got ${String(index)}`,
-    );
-  }
-}
-
-/** @throws TensorizeError `bad-option` unless `options` is an object: whoever has no types may leave it out. */
-export function checkOptions(options: unknown, example: string): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new TensorizeError(
-      'bad-option',
-      `options are an object such as ${example}, got ${String(options)}`,
+      `index is a whole number from 0 to ${size - 1}, got ${named(index)}`,
     );
   }
 }
 
 /** Whether one plan (`O`, `G`) is shared by all rows. A single graph counts as its own plan. */
 export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 && G.length === depth;
+
+const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
+const lengthOf = (array: Float64Array): unknown => Reflect.get(typedArray, 'length', array);
 
 /**
  * Checks types and lengths: `depth` D and `size` N are whole numbers of at least 1; `V_mag` and `V_sign` hold
@@ -39,26 +59,19 @@ export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 
  * @throws TensorizeError `bad-tensors` that says what was expected
  */
 export function checkTensors(tensors: DagTensors): void {
-  if (typeof tensors !== 'object' || (tensors as unknown) === null) {
-    throw new TensorizeError(
-      'bad-tensors',
-      `expected DAG tensors, as tensorize returns them, got ${typeof tensors}`,
-    );
-  }
+  checkObject('DAG tensors, as tensorize returns them', tensors, 'bad-tensors');
   const { depth, size, V_mag, V_sign, O, G } = tensors;
   for (const [name, value] of Object.entries({ depth, size })) {
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw new TensorizeError(
-        'bad-tensors',
-        `${name} is a whole number of at least 1, got ${String(value)}`,
-      );
+      throw new TensorizeError('bad-tensors', `${name} is a whole number of at least 1, got ${named(value)}`);
     }
   }
   const width = 2 * depth;
   const shape = `for size ${size} and depth ${depth}`;
   for (const [name, array] of Object.entries({ V_mag, V_sign, O, G })) {
-    if (!(array instanceof Float64Array)) {
-      throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${typeof array}`);
+    // A proxy is an instance of Float64Array too, and an array may say another length than it has.
+    if (!ArrayBuffer.isView(array) || !(array instanceof Float64Array) || array.length !== lengthOf(array)) {
+      throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${named(array)}`);
     }
   }
   for (const [name, array] of Object.entries({ V_mag, V_sign })) {

@@ -19,8 +19,8 @@ const WIDTH = 80;
  * @throws TensorizeError `bad-tensors` where lengths are not the format's, `bad-option` for the index
  */
 export function describe(tensors: DagTensors, index = 0): string {
-  const { depth } = tensors;
   const { initial, steps } = readPlan(tensors, index);
+  const { depth } = tensors;
   const names: string[] = [];
   const appearance: number[] = [];
   const numbers = initial.map((node) => {

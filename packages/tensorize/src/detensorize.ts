@@ -28,8 +28,8 @@ const chain = (type: 'Add' | 'Sub' | 'Mul' | 'Div', ...args: Expr[]): Expr => ({
  *   than 10,000 nodes or a log coefficient is above 16 in size, `bad-tensors` where lengths or magnitudes are not the format's, `bad-option` for the index
  */
 export function detensorize(tensors: DagTensors, index = 0): Expr {
-  const { depth } = tensors;
   const { initial, steps } = readPlan(tensors, index);
+  const { depth } = tensors;
 
   const exprs: Expr[] = [];
   const sizes: number[] = [];

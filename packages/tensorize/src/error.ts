@@ -13,7 +13,7 @@ export type TensorizeErrorCode =
   | 'bad-tensors'
   /** A plan that is read as an expression has a coefficient, domain or sign between the exact ones. */
   | 'soft-plan'
-  /** A plan that would be too long an expression, because it uses its nodes again and again. */
+  /** A plan that would be too long an expression, because it uses its nodes again and again; tensors that memory has no room for. */
   | 'too-large';
 
 /** What every function of this package throws on bad input; text that does not parse is an `ExprError`. */

@@ -1,5 +1,6 @@
-import { checkCount } from './check-tensors.js';
+import { checkCount, checkObject, checkTensors, named } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
+import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
 import type { Source } from './source.js';
 import { writeGraph } from './write-graph.js';
@@ -27,10 +28,25 @@ export interface Template {
  * @throws TensorizeError `depth`, `bad-expression` or `bad-option`, as `tensorize` does
  */
 export function tensorizeWithSymbols(source: Source, options: { depth?: number } = {}): Template {
+  checkObject('options such as { depth: 4 }', options);
   const program = compile(source);
   const { depth = programDepth(program) } = options;
   checkCount('depth', depth);
   const tensors = zeroDag({ depth, size: 1 });
   writeGraph(program, tensors, 0);
   return { tensors, slots: Object.fromEntries(program.symbols) };
+}
+
+/** @throws TensorizeError `bad-tensors` unless each variable has a node of one graph */
+export function checkTemplate(template: Template): void {
+  checkObject('a template, as tensorizeWithSymbols returns it', template);
+  const { tensors, slots } = template;
+  checkTensors(tensors);
+  checkObject('the slots of a template', slots);
+  for (const [name, slot] of Object.entries(slots))
+    if (!Number.isInteger(slot) || slot < 0 || slot >= tensors.depth)
+      throw new TensorizeError(
+        'bad-tensors',
+        `${name} has a node from 0 to ${tensors.depth - 1} in a template, got ${named(slot)}`,
+      );
 }

@@ -1,5 +1,5 @@
 import { ExprError } from '@dag/expr';
-import { checkIndex, checkOptions, checkTensors, sharesPlan } from './check-tensors.js';
+import { checkIndex, checkObject, checkTensors, named, sharesPlan } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
@@ -21,7 +21,7 @@ import { zeroDag } from './zero-dag.js';
  *   where it has variables, `bad-expression` where a number is not finite, `bad-option` for a depth that is none
  */
 export function tensorize(source: Source, options: { depth: number }): DagTensors {
-  checkOptions(options, '{ depth: 4 }');
+  checkObject('options such as { depth: 4 }', options);
   const tensors = zeroDag({ depth: options.depth, size: 1 });
   writeSource(source, tensors, 0);
   return tensors;
@@ -35,22 +35,22 @@ export function tensorize(source: Source, options: { depth: number }): DagTensor
  *   `bad-expression` with the `ExprError` as its cause; `bad-option` where there are no sources
  */
 export function tensorizeAll(sources: readonly (Source | null)[], options: { depth: number }): DagTensors {
-  checkOptions(options, '{ depth: 4 }');
-  if (!Array.isArray(sources)) {
+  if (!Array.isArray(sources))
     throw new TensorizeError(
       'bad-option',
-      `expected an array of expressions, got ${typeof sources}: tensorize takes a single one`,
+      `expected an array of expressions, got ${named(sources)}; tensorize takes a single one`,
     );
-  }
   if (sources.length === 0) throw new TensorizeError('bad-option', 'expected at least one source, got none');
+  checkObject('options such as { depth: 4 }', options);
   const tensors = zeroDag({ depth: options.depth, size: sources.length });
-  sources.forEach((source, index) => {
+  // Not forEach, which passes over what an array lacks.
+  for (const [index, source] of sources.entries()) {
     try {
       if (source !== null) writeSource(source, tensors, index);
     } catch (error) {
       throw atIndex(error, index);
     }
-  });
+  }
   return tensors;
 }
 

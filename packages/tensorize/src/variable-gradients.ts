@@ -1,7 +1,7 @@
-import { checkTensors } from './check-tensors.js';
+import { checkObject, checkTensors, listLength, named } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
-import type { Template } from './template.js';
+import { checkTemplate, type Template } from './template.js';
 
 /**
  * The derivative of each row's value by each variable, from the gradient by the magnitudes: an array of N for each
@@ -25,7 +25,9 @@ export function variableGradients(
   tensors: DagTensors,
   gradients: { readonly V_mag: ArrayLike<number> },
 ): Record<string, Float64Array> {
+  checkTemplate(template);
   checkTensors(tensors);
+  checkObject('gradients, as executeWithGradients returns them', gradients, 'bad-tensors');
   const { depth, size, V_sign } = tensors;
   if (template.tensors.depth !== depth) {
     throw new TensorizeError(
@@ -34,17 +36,12 @@ export function variableGradients(
     );
   }
   const width = 2 * depth;
-  if (typeof (Object(gradients) as { V_mag?: unknown }).V_mag !== 'object') {
-    throw new TensorizeError(
-      'bad-tensors',
-      'expected gradients with V_mag, as executeWithGradients returns them',
-    );
-  }
-  if (gradients.V_mag.length !== size * width) {
+  const length = listLength(gradients.V_mag);
+  if (length !== size * width) {
     throw new TensorizeError(
       'bad-tensors',
       `the gradient by V_mag has ${size * width} numbers for size ${size} and depth ${depth}, ` +
-        `got ${gradients.V_mag.length}`,
+        `got ${length ?? 'no array'}`,
     );
   }
   return Object.fromEntries(
@@ -52,7 +49,13 @@ export function variableGradients(
       name,
       Float64Array.from({ length: size }, (_, row) => {
         const at = row * width + slot;
-        return V_sign[at]! * gradients.V_mag[at]!;
+        const gradient: unknown = gradients.V_mag[at];
+        if (typeof gradient !== 'number')
+          throw new TensorizeError(
+            'bad-tensors',
+            `the gradient by V_mag is numbers, got ${named(gradient)} at ${at}`,
+          );
+        return V_sign[at]! * gradient;
       }),
     ]),
   );

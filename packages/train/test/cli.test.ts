@@ -548,6 +548,7 @@ describe('dag', () => {
       '\n  \\u001b[31mred = 5\n',
     );
     expect((await dag(['predict', '1', '--\x1b'])).stderr).not.toContain('\x1b');
+    expect((await dag(['predict', '2 + \x1b[31m3'])).stderr).not.toContain('\x1b');
   });
 
   const inShell = (command: string): Promise<Outcome> =>

@@ -51,6 +51,16 @@ describe('the shipped model', () => {
     expect(model.predict(text).doubt).toMatch(doubt);
   });
 
+  it.each([
+    ['Evaluate 2 + 3', 5],
+    ['2+3 = ?', 5],
+    ['What is 2+3??', 5],
+    ['one million minus 1', 999_999],
+    ['1,000,000 + 1', 1_000_001],
+  ])('has no doubt where it reads %j right in spite of a token that it never met', (text, value) => {
+    expect(model.predict(text)).toMatchObject({ value, doubt: null });
+  });
+
   it('doubts nothing of what it answers right, and all that it answers wrong', () => {
     for (const { text, expected } of questions.slice(0, 100)) {
       const { value, doubt } = model.predict(text);

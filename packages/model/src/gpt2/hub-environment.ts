@@ -5,6 +5,8 @@ import { join } from 'node:path';
 /** A variable of the environment; undefined where it is empty, too. */
 const variable = (name: string): string | undefined => process.env[name]?.trim() || undefined;
 
+const LONGEST_TIMEOUT = 24 * 60 * 60;
+
 /** Where programs of the hub keep what is theirs. */
 const home = (): string =>
   variable('HF_HOME') ?? join(variable('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'huggingface');
@@ -20,7 +22,8 @@ export const hubEnvironment = {
   /** Seconds in which something has to arrive. */
   timeout: (): number => {
     const seconds = Number(variable('HF_HUB_DOWNLOAD_TIMEOUT'));
-    return seconds > 0 ? seconds : 30;
+    // A longer one is more than a timer of Node counts, which would then end at once.
+    return seconds > 0 ? Math.min(seconds, LONGEST_TIMEOUT) : 30;
   },
 
   /** Proxies for http and https, and the hosts that are asked without them; null where there are none. */

@@ -8,7 +8,7 @@ import {
   type ModelOptions,
 } from './checkpoint-option.js';
 import { toJson } from './json.js';
-import { say } from './streams.js';
+import { say, warn } from './streams.js';
 
 interface PredictOptions extends ModelOptions {
   readonly json?: boolean;
@@ -26,7 +26,7 @@ export function predictCommand(): Command {
       // One text is too little for threads to share.
       const model = await openModel(checkpoint, options.runtime, { threads: 1 });
       const { value, expression, tensors, doubt } = await model.predict(text);
-      if (doubt !== null) console.error(`dag: this may be wrong: ${doubt}`);
+      if (doubt !== null) warn(`this may be wrong: ${doubt}`);
       if (options.json) {
         const { depth, V_mag, V_sign, O, G } = tensors;
         const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };

@@ -1,0 +1,27 @@
+import { ExprError } from './error.js';
+
+/** Checks of what callers from JavaScript may give in place of what the types ask for. */
+
+/** `value` in the words of an error message; never throws. */
+export function named(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+export function checkString(what: string, value: unknown): void {
+  if (typeof value === 'string') return;
+  throw new ExprError('bad-option', `${what} a string, not ${value === null ? 'null' : typeof value}.`);
+}
+
+export function checkObject(what: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new ExprError('bad-option', `${what} an object, not ${named(value)}.`);
+}
+
+export function checkWhole(name: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new ExprError(
+    'bad-option',
+    `${name} must be a whole number from ${least} to ${most}, not ${named(value)}.`,
+  );
+}
