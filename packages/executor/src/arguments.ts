@@ -7,15 +7,19 @@ export function named(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    const type =
-      typeof prototype === 'object' && prototype !== null && 'constructor' in prototype
-        ? prototype.constructor
-        : null;
-    return typeof type === 'function' && type !== Object ? `a ${type.name}` : 'an object';
-  }
+  if (typeof value === 'object' && value !== null) return classOf(value);
   return String(value);
+}
+
+/** 'a Map'; 'an object' for what says nothing about its class. */
+function classOf(value: object): string {
+  try {
+    const { constructor } = Object.getPrototypeOf(value) as { constructor: { name: unknown } };
+    if (typeof constructor.name === 'string' && constructor !== Object) return `a ${constructor.name}`;
+  } catch {
+    // No prototype, or a proxy or getter that throws: the message of the error does without.
+  }
+  return 'an object';
 }
 
 /** A set of numbers that an option may be in, and what it is called in a message. */
@@ -45,7 +49,12 @@ export const WHOLE_FROM_1: NumberRange = {
 };
 
 /** @throws {ExecutorError} `value` that names the option, its range and what was given. */
-export function checkNumber(op: string, name: string, value: unknown, range: NumberRange): void {
+export function checkNumber(
+  op: string,
+  name: string,
+  value: unknown,
+  range: NumberRange,
+): asserts value is number {
   if (typeof value !== 'number' || !range.has(value))
     throw new ExecutorError('value', `${op}: ${name} is ${range.what}, given ${named(value)}`);
 }
@@ -55,9 +64,11 @@ export function checkObject(op: string, name: string, value: unknown): void {
     throw new ExecutorError('value', `${op}: ${name} is an object, given ${named(value)}`);
 }
 
-export function checkList(op: string, name: string, value: unknown): void {
+/** A copy of a list, whose elements are read once: a getter may give another one each time. */
+export function checkedList<T>(op: string, name: string, value: readonly T[]): T[] {
   if (!Array.isArray(value))
     throw new ExecutorError('value', `${op}: ${name} is an array, given ${named(value)}`);
+  return [...(value as T[])];
 }
 
 export function checkFunction(op: string, value: unknown): void {

@@ -173,7 +173,7 @@ export interface Backend {
   read(storage: Storage): Promise<HostArray>;
   /** The same, waiting; into an array of that length where one is given. */
   readSync(storage: Storage, into?: HostArray): HostArray;
-  /** The smallest and the largest of whole numbers; null where there are none, or it would take waiting for the device. */
+  /** The smallest and the largest of i32s, or a single number; null where there are none, or it would take waiting for the device. */
   rangeOf(storage: Storage): readonly [low: number, high: number] | null;
 
   fill(y: Storage, value: number): void;

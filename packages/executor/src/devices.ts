@@ -151,7 +151,7 @@ export function setNumThreads(count: number): void {
   if (!isThreadCount(count))
     throw new ExecutorError(
       'value',
-      `setNumThreads: a whole number from 1 to ${MAX_THREADS}, given ${String(count)}`,
+      `setNumThreads: a whole number from 1 to ${MAX_THREADS}, given ${named(count)}`,
     );
   const loaded = loadCpu();
   if ('library' in loaded) loaded.library.setThreads(count);

@@ -1,7 +1,7 @@
 import {
   callSynchronously,
   checkFunction,
-  checkList,
+  checkedList,
   checkNumber,
   checkObject,
   FROM_0,
@@ -36,7 +36,7 @@ export function gradCheck(
   options: GradCheckOptions = {},
 ): GradCheckResult {
   checkFunction('gradCheck', f);
-  checkList('gradCheck', 'inputs', inputs);
+  inputs = checkedList('gradCheck', 'inputs', inputs);
   checkObject('gradCheck', 'options', options);
   const { step = 1e-4, tolerance = 1e-6 } = options;
   checkNumber('gradCheck', 'step', step, {

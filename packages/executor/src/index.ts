@@ -1,4 +1,4 @@
-export { type Activation, type Backend, type Device, type DType, type HostArray } from './backend.js';
+export { type Activation, type Device, type DType, type HostArray } from './backend.js';
 export {
   execute,
   executeWithGradients,

@@ -29,20 +29,26 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, d) => n === b[d]);
 }
 
-/** @throws {ExecutorError} `shape` where the sizes are not whole, or so large that offsets would not be exact. */
-export function checkShape(shape: Shape, op: string): void {
-  if (!Array.isArray(shape))
-    throw new ExecutorError('shape', `${op}: a shape is an array of sizes, given ${named(shape)}`);
-  // Not `every`, which passes over holes.
-  for (const n of shape as unknown[])
-    if (typeof n !== 'number' || !Number.isInteger(n) || n < 0)
-      throw new ExecutorError(
-        'shape',
-        `${op}: a shape has whole sizes of 0 or more, given (${shape.map(named).join(', ')})`,
-      );
-  if (!Number.isSafeInteger(shape.reduce((size: number, n: number) => size * Math.max(n, 1), 1)))
+/**
+ * A copy of `given`, whose elements are read once: a getter may give another size each time.
+ *
+ * @throws {ExecutorError} `shape` where the sizes are not whole, or so large that offsets would not be exact.
+ */
+export function checkedShape(given: Shape, op: string): Shape {
+  if (!Array.isArray(given))
+    throw new ExecutorError('shape', `${op}: a shape is an array of sizes, given ${named(given)}`);
+  const shape: unknown[] = [...(given as unknown[])];
+  if (!shape.every(isSize))
+    throw new ExecutorError(
+      'shape',
+      `${op}: a shape has whole sizes of 0 or more, given (${shape.map(named).join(', ')})`,
+    );
+  if (!Number.isSafeInteger(shape.reduce((size, n) => size * Math.max(n, 1), 1)))
     throw new ExecutorError('shape', `${op}: sizes of ${show(shape)} multiply to more than 2^53`);
+  return shape;
 }
+
+const isSize = (n: unknown): n is number => typeof n === 'number' && Number.isInteger(n) && n >= 0;
 
 /** The shape that both broadcast to, by the rules of NumPy and PyTorch. */
 export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {

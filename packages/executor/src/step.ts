@@ -92,7 +92,10 @@ class Step<K extends string, R> {
     this.#body = body;
   }
 
-  call(given: Readonly<Record<K, Tensor | number>>): R {
+  call(inputs: Readonly<Record<K, Tensor | number>>): R {
+    checkObject('recordStep', 'the input of a step', inputs);
+    // A copy: a getter may give another tensor each time.
+    const given = { ...inputs };
     const backend = backendFor(given);
     if (watching) return this.#body(asTensors(given, backend));
     this.#forget();
@@ -240,7 +243,6 @@ function free(buffer: Buffer): void {
 }
 
 function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
-  checkObject('recordStep', 'the input of a step', given);
   for (const x of Object.values(given)) if (typeof x !== 'number') checkTensor('recordStep', x);
   const tensors = Object.values(given).filter((x) => typeof x !== 'number');
   for (const [name, x] of Object.entries(given))
@@ -255,7 +257,7 @@ function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
 /** What a recording depends on, but for what a Watch sees. */
 function keyOf(given: Readonly<Record<string, Tensor | number>>): string {
   const inputs = Object.entries(given).map(([name, x]) =>
-    typeof x === 'number' ? name : `${name}:${x.dtype}(${x.shape.join()})`,
+    JSON.stringify(typeof x === 'number' ? [name] : [name, x.dtype, x.shape]),
   );
   return [...inputs.sort(), matmulPrecision(), isRecordingTape()].join(' ');
 }

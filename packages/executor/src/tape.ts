@@ -9,6 +9,8 @@ export interface TapeNode {
   readonly op: string;
   /** Those inputs that required a gradient when the op ran. */
   readonly inputs: readonly Tensor[];
+  /** Memory that the backward pass reads. */
+  readonly saved: readonly Buffer[];
   /** @throws {ExecutorError} where a saved tensor was released or changed after the op ran. */
   readonly check: () => void;
   /** Adds to the gradient of each of `inputs`. */
@@ -69,6 +71,7 @@ export function record<S extends Saved>(
   const node: TapeNode = {
     op,
     inputs: differentiated,
+    saved: versions.flatMap(([, t]) => (t ? [t.buffer] : [])),
     check,
     backward: (gradient) => {
       check();
@@ -109,6 +112,16 @@ export function checkReadable({ serial }: Buffer, shape: readonly number[]): voi
     throw new ExecutorError(
       'autograd',
       `backward of ${running!.op} reads a tensor of shape ${show(shape)} that ${running!.op} did not save`,
+    );
+}
+
+/** @throws {ExecutorError} `autograd` where the backward pass that runs reads the memory that a gradient is to be written to. */
+export function refuseToOverwrite(buffer: Buffer, shape: readonly number[]): void {
+  if (running?.saved.includes(buffer))
+    throw new ExecutorError(
+      'autograd',
+      `backward of ${running.op}: the gradient of a tensor of shape ${show(shape)} is itself an input of ${running.op}, which ` +
+        'would be read while it changes; give the op a copy of the gradient',
     );
 }
 

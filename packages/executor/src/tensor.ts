@@ -12,9 +12,17 @@ import {
 } from './arguments.js';
 import { allocate, Buffer, currentScope, release, runScope } from './memory.js';
 import { normals } from './random.js';
-import { checkShape, sameShape, show, sizeOf, type Shape } from './shape.js';
-import { checkReadable, inReverseOrder, isWanted, withoutRecording, type TapeNode } from './tape.js';
-import { checkNumbers, checkRow, checkValue, flatten, type NestedNumbers } from './values.js';
+import { checkedShape, sameShape, show, sizeOf, type Shape } from './shape.js';
+import {
+  checkReadable,
+  inReverseOrder,
+  isWanted,
+  refuseToOverwrite,
+  withoutRecording,
+  type TapeNode,
+} from './tape.js';
+import { plainArray, typeOf } from './typed-array.js';
+import { checkRow, checkValue, flatten, numbersOf, type NestedNumbers } from './values.js';
 import { watching, type GradientState } from './watch.js';
 
 /** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
@@ -32,7 +40,13 @@ export class Tensor {
 
   /** @internal Tensors are made by `tensor`, `zeros`, … and by ops. */
   constructor(buffer: Buffer, shape: Shape, dtype: DType) {
-    if (!(buffer instanceof Buffer))
+    const { storage } = buffer instanceof Buffer ? buffer : {};
+    if (
+      new.target !== Tensor ||
+      storage === undefined ||
+      // Of one that was released nothing can be read.
+      (storage !== null && (storage.dtype !== dtype || storage.length !== sizeOf(shape)))
+    )
       throw new ExecutorError(
         'value',
         'a Tensor is made by tensor(), zeros() and the ops, not by its constructor',
@@ -41,6 +55,8 @@ export class Tensor {
     // A copy: kernels trust that the shape stays as it is.
     this.#shape = Object.freeze([...shape]);
     this.#dtype = dtype;
+    // So that no property of its own can say another shape.
+    Object.preventExtensions(this);
   }
 
   /** @internal Whether `value` was made by the constructor; `instanceof` asks for its prototype alone. */
@@ -83,11 +99,12 @@ export class Tensor {
     return this.buffer.backend.device;
   }
 
+  /** @internal */
   get backend(): Backend {
     return this.buffer.backend;
   }
 
-  /** @throws {ExecutorError} `released` after the scope that owned this tensor was left. */
+  /** @internal @throws {ExecutorError} `released` after the scope that owned this tensor was left. */
   get storage(): Storage {
     checkReadable(this.buffer, this.shape);
     return this.memory;
@@ -143,14 +160,14 @@ export class Tensor {
   /** Overwrites the values in place. `backward` of an op that saved the old ones is an error after that. */
   set(values: ArrayLike<number>): void {
     checkRow('set', values);
-    if (values.length !== this.size)
+    const numbers = numbersOf('set', values, this.dtype);
+    if (numbers.length !== this.size)
       throw new ExecutorError(
         'shape',
-        `set: ${values.length} values for a tensor of shape ${show(this.shape)}`,
+        `set: ${numbers.length} values for a tensor of shape ${show(this.shape)}`,
       );
-    checkNumbers('set', values, this.dtype);
     const storage = this.storageToChange('set');
-    if (this.size > 0) this.backend.write(storage, values);
+    if (this.size > 0) this.backend.write(storage, numbers);
   }
 
   /** Gives the memory back now, not only when its scope is left; what shares it loses it too. */
@@ -174,9 +191,19 @@ export class Tensor {
     return this.gradient;
   }
 
-  /** @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor; `value` where both share memory. */
+  /**
+   * Takes a copy of the values: `backward` adds to it, which no other tensor is to see.
+   *
+   * @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor.
+   */
   set grad(gradient: Tensor | null) {
     if (gradient !== null) this.checkGradient(gradient);
+    const storage = gradient?.storage;
+    this.giveGradient(null);
+    if (storage) this.backend.cast(storage, this.takeGrad());
+  }
+
+  private giveGradient(gradient: Tensor | null): void {
     this.noteGradient();
     this.gradient = gradient;
     this.gradientIsZero = false;
@@ -200,6 +227,7 @@ export class Tensor {
       this.dtype,
     );
     const { memory } = this.gradient;
+    refuseToOverwrite(this.gradient.buffer, this.shape);
     this.gradient.noteChange('backward');
     return { storage: memory, accumulate };
   }
@@ -208,8 +236,8 @@ export class Tensor {
   inheritGradient(from: Tensor): void {
     const gradient = from.gradient!;
     if (this.node && !this.gradient) {
-      this.grad = new Tensor(gradient.buffer, this.shape, this.dtype);
-      from.grad = null;
+      this.giveGradient(new Tensor(gradient.buffer, this.shape, this.dtype));
+      from.giveGradient(null);
     } else this.backend.cast(gradient.memory, this.takeGrad());
   }
 
@@ -236,8 +264,6 @@ export class Tensor {
         'dtype',
         `grad: a gradient of dtype ${gradient.dtype} for a tensor of dtype ${this.dtype}; convert it with cast`,
       );
-    if (gradient.buffer === this.buffer)
-      throw new ExecutorError('value', 'grad: the gradient shares memory with its tensor; give it a copy');
   }
 
   private noteGradient(): void {
@@ -272,7 +298,7 @@ export class Tensor {
     const order = inReverseOrder(this);
     for (const t of order) t.node!.check();
     // What an earlier backward left in results that both share has been passed on already.
-    for (const t of order) t.grad = null;
+    for (const t of order) t.giveGradient(null);
     const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
     this.backend.cast(seed.storage, gradOf(this));
     for (const t of order) t.node!.backward(t.grad!.storage);
@@ -370,25 +396,28 @@ export interface TensorOptions {
  */
 export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
   const nested = flatten('tensor', values);
-  const { flat } = nested;
-  const own = shape ?? nested.shape;
-  checkShape(own, 'tensor');
-  if (flat.length !== sizeOf(own))
+  const own = checkedShape(shape ?? nested.shape, 'tensor');
+  checkObject('tensor', 'options', options);
+  const { dtype = nested.dtype, device, requiresGrad } = options;
+  const numbers = numbersOf('tensor', nested.flat, dtype);
+  if (numbers.length !== sizeOf(own))
     throw new ExecutorError(
       'shape',
-      `tensor: ${flat.length} values for the shape ${show(own)}, which has ${sizeOf(own)}`,
+      `tensor: ${numbers.length} values for the shape ${show(own)}, which has ${sizeOf(own)}`,
     );
-  checkObject('tensor', 'options', options);
-  const out = create(own, { ...options, dtype: options.dtype ?? nested.dtype });
-  checkNumbers('tensor', flat, out.dtype);
-  if (out.size > 0) out.backend.write(out.storage, flat);
+  const out = create(own, { dtype, device, requiresGrad });
+  if (out.size > 0) out.backend.write(out.storage, numbers);
   return out;
 }
 
-function create(shape: Shape, options: TensorOptions): Tensor {
-  checkShape(shape, 'tensor');
-  checkObject('tensor', 'options', options);
-  const { dtype = 'f32', device, requiresGrad = false } = options;
+function create(
+  shape: Shape,
+  {
+    dtype = 'f32',
+    device,
+    requiresGrad = false,
+  }: { [K in keyof TensorOptions]: TensorOptions[K] | undefined },
+): Tensor {
   const out = empty(shape, dtype, backendOf(device));
   out.requiresGrad = requiresGrad;
   return out;
@@ -397,7 +426,8 @@ function create(shape: Shape, options: TensorOptions): Tensor {
 /** @throws {ExecutorError} `value` where the dtype is i32 and `value` not a whole number of 32 bits. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkNumber('full', 'value', value, ANY_NUMBER);
-  const out = create(shape, options);
+  checkObject('tensor', 'options', options);
+  const out = create(checkedShape(shape, 'tensor'), options);
   checkValue('full', value, out.dtype, 'value');
   out.backend.fill(out.storage, value);
   return out;
@@ -420,16 +450,18 @@ export function randn(
   shape: Shape,
   options: TensorOptions & { readonly seed: readonly [number, number]; readonly std?: number },
 ): Tensor {
-  checkShape(shape, 'randn');
+  const own = checkedShape(shape, 'randn');
   checkObject('randn', 'options', options);
   const { seed, std = 1, ...rest } = options;
   checkNumber('randn', 'std', std, FINITE);
-  if (!Array.isArray(seed) || seed.length !== 2)
+  const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];
+  if (!Array.isArray(seed) || more.length > 0)
     throw new ExecutorError('value', `randn: seed is a pair of whole numbers, given ${named(seed)}`);
-  for (const word of seed) checkNumber('randn', 'a word of the seed', word, SEED_WORD);
-  const values = normals(seed, sizeOf(shape));
+  checkNumber('randn', 'the first word of the seed', low, SEED_WORD);
+  checkNumber('randn', 'the second word of the seed', high, SEED_WORD);
+  const values = normals([low, high], sizeOf(own));
   for (let i = 0; i < values.length; i++) values[i]! *= std;
-  return tensor(values, shape, { dtype: 'f32', ...rest });
+  return tensor(values, own, { dtype: 'f32', ...rest });
 }
 
 /**
@@ -474,14 +506,15 @@ export function mapTensors(
 
 /** @throws {ExecutorError} `value`, `shape` */
 function checkInto(into: unknown, size: number): void {
-  if (!(into instanceof Float32Array || into instanceof Float64Array || into instanceof Int32Array))
+  if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(typeOf(into) ?? ''))
     throw new ExecutorError(
       'value',
       `dataSync: takes a Float32Array, Float64Array or Int32Array, given ${named(into)}`,
     );
-  if (into.length !== size)
+  const { length } = plainArray(into)!;
+  if (length !== size)
     throw new ExecutorError(
       'shape',
-      `dataSync: a tensor of ${size} values needs an array of that length, given ${into.length}`,
+      `dataSync: a tensor of ${size} values needs an array of that length, given ${length}`,
     );
 }

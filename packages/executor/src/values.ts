@@ -1,7 +1,9 @@
 import { named } from './arguments.js';
 import type { DType } from './backend.js';
+import { hostArray } from './backends/host.js';
 import { ExecutorError } from './error.js';
 import type { Shape } from './shape.js';
+import { plainArray, typeOf } from './typed-array.js';
 
 /** Numbers in rows of equal length, at any depth. */
 export type NestedNumbers = ArrayLike<number> | readonly NestedNumbers[];
@@ -57,17 +59,26 @@ function naturalDType(values: unknown): DType {
   return values instanceof Int32Array ? 'i32' : 'f32';
 }
 
-/** @throws {ExecutorError} `value` for what is no number, and for numbers that i32 cannot hold. */
-export function checkNumbers(op: string, values: ArrayLike<unknown>, dtype: DType): void {
-  if (isTyped(values) && (dtype !== 'i32' || values instanceof Int32Array)) return;
-  for (let i = 0; i < values.length; i++) checkValue(op, values[i], dtype, `element ${i}`);
+/**
+ * `values` as a typed array: itself, or a copy whose elements are read once, as a getter may give another one each time.
+ *
+ * @throws {ExecutorError} `value` for what is no number, and for numbers that i32 cannot hold.
+ */
+export function numbersOf(op: string, values: ArrayLike<unknown>, dtype: DType): ArrayLike<number> {
+  const typed = plainArray(values);
+  if (typed && (dtype !== 'i32' || typeOf(typed) === 'Int32Array')) return typed;
+  const from = typed ?? values;
+  const { length } = from;
+  const numbers = hostArray(dtype, length);
+  for (let i = 0; i < length; i++) {
+    const value = from[i];
+    checkValue(op, value, dtype, `element ${i}`);
+    numbers[i] = value;
+  }
+  return numbers;
 }
 
-function isTyped(values: ArrayLike<unknown>): boolean {
-  return ArrayBuffer.isView(values) && (values.length === 0 || typeof values[0] === 'number');
-}
-
-export function checkValue(op: string, value: unknown, dtype: DType, name: string): void {
+export function checkValue(op: string, value: unknown, dtype: DType, name: string): asserts value is number {
   if (typeof value !== 'number')
     throw new ExecutorError('value', `${op}: ${name} is a number, given ${named(value)}`);
   if (dtype === 'i32' && value !== (value | 0))

@@ -100,7 +100,6 @@ describe.each(devices)('on %s', (device) => {
     expect(() => (p.grad = zeros([500_000], { dtype: 'f64', device }))).toThrow(
       error('dtype', /grad: .*f64/),
     );
-    expect(() => (p.grad = p.detach())).toThrow(error('value', /shares memory/));
     expect(() => (p.grad = untyped([1]))).toThrow(error('value', /takes tensors, given an array of 1/));
     expect(p.grad).toBeNull();
   });
@@ -119,8 +118,7 @@ describe.each(devices)('on %s', (device) => {
       ),
     ).toThrow(error('value', /share memory/));
     expect(() => adamW(p, m, f32([0, 0]), options)).toThrow(error('shape', /moments/));
-    p.grad = m;
-    expect(() => adamW(p, m, v, options)).toThrow(error('value', /gradient .* shares memory/));
+    expect(() => adamW(p, p.grad!, v, options)).toThrow(error('value', /gradient .* shares memory/));
   });
 
   it.each<[keyof AdamWOptions, number]>([

@@ -86,7 +86,7 @@ const body = (h: Hostile): (() => unknown) =>
       () => executor.square(h.tensor()),
       () => h.tensor(),
       () => ({ y: executor.exp(h.fresh()), list: [h.fresh()] }),
-      () => h.tensor().backward(),
+      () => executor.sum(h.tensor()).backward(),
       () => h.junk(),
       async () => {
         await Promise.resolve();

@@ -1,9 +1,12 @@
-// Elements and rows by index, and running sums. Indices beyond a table are held within it: the ops refuse those that
-// they can see without waiting for the device.
+// Elements and rows by index, and running sums. What an index outside of a table gives is NaN: the ops refuse such indices
+// where they can see them without waiting for the device.
 #include "fours.h"
 
 namespace {
 
+__device__ inline bool isWithin(int64_t index, int64_t below) { return 0 <= index && index < below; }
+
+/** The row that the gradient of an index goes to: any row will do for one outside, whose value was NaN. */
 __device__ inline int64_t held(int64_t index, int64_t below) {
   return index < 0 ? 0 : index < below ? index : below - 1;
 }
@@ -12,7 +15,7 @@ __device__ inline int64_t held(int64_t index, int64_t below) {
 template <typename T>
 __device__ void gather(const T* x, const int32_t* index, T* y, int64_t rows, int64_t n) {
   for (int64_t i = firstIndex(); i < rows; i += indexStep())
-    y[i] = index[i] < 0 ? T(0) : x[i * n + held(index[i], n)];
+    y[i] = index[i] == -1 ? T(0) : isWithin(index[i], n) ? x[i * n + index[i]] : T(NAN);
 }
 
 /** Every element of gradX by a thread of its own where it is overwritten; else one thread a row. */
@@ -21,12 +24,12 @@ __device__ void gatherBackward(const int32_t* index, const T* gradY, T* gradX, i
                                int64_t accumulate) {
   if (accumulate) {
     for (int64_t i = firstIndex(); i < rows; i += indexStep())
-      if (index[i] >= 0) gradX[i * n + held(index[i], n)] += gradY[i];
+      if (isWithin(index[i], n)) gradX[i * n + index[i]] += gradY[i];
     return;
   }
   for (int64_t i = firstIndex(); i < rows * n; i += indexStep()) {
     const int64_t row = i / n;
-    gradX[i] = index[row] >= 0 && held(index[row], n) == i % n ? gradY[row] : T(0);
+    gradX[i] = index[row] == i % n ? gradY[row] : T(0);
   }
 }
 
@@ -36,7 +39,11 @@ __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t ro
   const int64_t warps = indexStep() / WARP;
   const bool aligned = n % 4 == 0;
   for (int64_t row = firstIndex() / WARP; row < rows; row += warps) {
-    const T* const from = table + held(index[row], tableRows) * n;
+    if (!isWithin(index[row], tableRows)) {
+      for (int64_t i = laneOf(); i < n; i += WARP) y[row * n + i] = T(NAN);
+      continue;
+    }
+    const T* const from = table + index[row] * n;
 #pragma unroll 2
     for (int64_t i = 4 * laneOf(); i < n; i += 4 * WARP) putFour(y + row * n, i, n, aligned, fourOf(from, i, n, aligned));
   }

@@ -88,7 +88,8 @@ __device__ void crossEntropy(const T* x, const int32_t* targets, T* losses, T* l
     if (team.index() != 0) continue;
     const int64_t target = targets[row];
     logSums[row] = logSum;
-    losses[row] = target < 0 ? T(0) : logSum - x[row * n + (target < n ? target : n - 1)];
+    // A target outside is refused where the host can see it; elsewhere its loss is NaN.
+    losses[row] = target == -1 ? T(0) : 0 <= target && target < n ? logSum - x[row * n + target] : T(NAN);
   }
 }
 
@@ -101,7 +102,7 @@ __device__ void crossEntropyBackward(const T* x, const int32_t* targets, const T
     const int64_t first = row * n, target = targets[row];
     const T upstream = gradLosses[row], logSum = logSums[row];
     for (int64_t i = team.index(); i < n; i += team.size()) {
-      const T g = target < 0 ? T(0) : upstream * (expOf(x[first + i] - logSum) - (i == target ? T(1) : T(0)));
+      const T g = target == -1 ? T(0) : upstream * (expOf(x[first + i] - logSum) - (i == target ? T(1) : T(0)));
       put(gradX, first + i, g, accumulate);
     }
   }

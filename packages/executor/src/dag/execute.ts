@@ -2,8 +2,9 @@ import type { DagTensors } from '@dag/tensorize';
 import type { Backend, DagFields, DagSpec, Device, Storage, Target } from '../backend.js';
 import { HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
-import { ABOVE_0, checkNumber } from '../arguments.js';
+import { ABOVE_0, checkNumber, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
+import { overlap, plainArray, typeOf } from '../typed-array.js';
 
 export interface ExecuteOptions {
   /** Default: the fastest that loads. */
@@ -46,7 +47,7 @@ export function execute(
 ): Float64Array {
   const op = 'execute';
   const { out: given, maxLog, backend: device } = objectOf(op, 'options', options);
-  const { spec, fields } = checked(op, tensors, maxLog);
+  const { spec, fields } = checked(op, read(op, tensors), maxLog);
   const backend = backendOf(device);
   const out = given === undefined ? undefined : arrayOfLength(op, 'out', given, spec.size, spec);
   if (out) checkApart(op, { out }, fields);
@@ -76,11 +77,15 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
 ): Out {
   const op = 'executeWithGradients';
   const { out: given, upstream, maxLog, backend: device } = objectOf(op, 'options', options);
-  const { spec, fields } = checked(op, tensors, maxLog);
+  // All that runs code of the caller, getters, comes before the checks: it may detach or shrink an array.
+  const graphs = read(op, tensors);
+  const arrays = given === undefined ? null : readOut(op, given);
+  const rows = upstream === undefined ? null : readUpstream(op, upstream, graphs);
+  const { spec, fields } = checked(op, graphs, maxLog);
   const backend = backendOf(device);
-  const up = upstream === undefined ? null : upstreamOf(op, upstream, spec);
-  const out = given === undefined ? newGradients(backend, spec, fields) : checkedOut(op, given, spec, fields);
-  if (given !== undefined) checkApart(op, out, up ? { ...fields, upstream: up } : fields);
+  const up = rows && arrayOfLength(op, 'upstream', rows, spec.size, spec);
+  const out = arrays ? checkedOut(op, arrays, spec, fields) : newGradients(backend, spec, fields);
+  if (arrays) checkApart(op, out, up ? { ...fields, upstream: up } : fields);
   const { values, V_mag, V_sign, O, G } = out;
   const stored = (array: Float64Array | undefined) => (array ? outputOf(backend, array) : null);
   const target = (array: Float64Array | undefined): Target | null =>
@@ -128,14 +133,17 @@ function newArray(backend: Backend, length: number): Float64Array {
 }
 
 /** The arrays of `out`, each read once. */
+function readOut(op: string, out: Partial<DagGradients>): Readonly<Record<keyof DagGradients, unknown>> {
+  const { values, V_mag, V_sign, O, G } = objectOf(op, 'out', out);
+  return { values, V_mag, V_sign, O, G };
+}
+
 function checkedOut(
   op: string,
-  out: Partial<DagGradients>,
+  given: Readonly<Record<keyof DagGradients, unknown>>,
   spec: DagSpec,
   fields: DagFields<Float64Array>,
 ): Partial<DagGradients> {
-  const { values, V_mag, V_sign, O, G } = objectOf(op, 'out', out);
-  const given = { values, V_mag, V_sign, O, G };
   const lengths = { values: spec.size, ...mapFields(fields, ({ length }) => length) };
   const arrays = Object.entries(given)
     .filter(([, array]) => array !== undefined)
@@ -165,36 +173,15 @@ function checkApart(
   }
 }
 
-const overlap = (a: Float64Array, b: Float64Array): boolean =>
-  a.buffer === b.buffer &&
-  a.byteOffset < b.byteOffset + b.byteLength &&
-  b.byteOffset < a.byteOffset + a.byteLength;
-
 function objectOf<T extends object>(op: string, name: string, given: T): T {
   if (typeof given === 'object' && (given as T | null) !== null) return given;
-  throw new ExecutorError('value', `${op}: ${name} is an object, given ${String(given)}`);
+  throw new ExecutorError('value', `${op}: ${name} is an object, given ${named(given)}`);
 }
 
-const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
-const readerOf = (property: string | symbol) => Object.getOwnPropertyDescriptor(typedArray, property)!.get!;
-const typeOf = readerOf(Symbol.toStringTag) as () => string | undefined;
-const bufferOf = readerOf('buffer') as () => ArrayBuffer;
-const offsetOf = readerOf('byteOffset') as () => number;
-const lengthOf = readerOf('length') as () => number;
-
-/**
- * The array itself, where it is a Float64Array and nothing else: kernels write as far as its length says. Of one that may say
- * anything about itself (a subclass, a property of its own) a plain view of its memory.
- */
-function plainArray(op: string, name: string, array: unknown): Float64Array {
-  if (typeOf.call(array) !== 'Float64Array') {
-    const given = Object.prototype.toString.call(array).slice('[object '.length, -1);
-    throw new ExecutorError('dtype', `${op}: ${name} is a Float64Array, given ${given}`);
-  }
-  const plain = array as Float64Array;
-  if (Object.getPrototypeOf(plain) === Float64Array.prototype && !Object.hasOwn(plain, 'length'))
-    return plain;
-  return new Float64Array(bufferOf.call(plain), offsetOf.call(plain), lengthOf.call(plain));
+function doubles(op: string, name: string, array: unknown): Float64Array {
+  if (typeOf(array) !== 'Float64Array')
+    throw new ExecutorError('dtype', `${op}: ${name} is a Float64Array, given ${named(array)}`);
+  return plainArray(array) as Float64Array;
 }
 
 function arrayOfLength(
@@ -204,7 +191,7 @@ function arrayOfLength(
   length: number,
   spec: DagSpec,
 ): Float64Array {
-  const array = plainArray(op, name, given);
+  const array = doubles(op, name, given);
   checkLength(op, name, array.length, length, spec);
   return array;
 }
@@ -212,26 +199,26 @@ function arrayOfLength(
 function checkLength(
   op: string,
   name: string,
-  length: number,
+  length: unknown,
   expected: number,
-  { size, depth }: DagSpec,
+  { size, depth }: Pick<DagSpec, 'size' | 'depth'>,
 ): void {
   if (length !== expected)
     throw new ExecutorError(
       'shape',
-      `${op}: ${name} has ${length} values for ${size} graphs of depth ${depth}, expected ${expected}`,
+      `${op}: ${name} has ${named(length)} values for ${size} graphs of depth ${depth}, expected ${expected}`,
     );
 }
 
-/** The gradients of the values; other arrays than a Float64Array are copied. */
-function upstreamOf(op: string, given: ArrayLike<number>, spec: DagSpec): Float64Array {
-  if (typeOf.call(given) === 'Float64Array') return arrayOfLength(op, 'upstream', given, spec.size, spec);
+/** The gradients of the values. Other arrays than a Float64Array, whose length is checked when all is read, are copied. */
+function readUpstream(op: string, given: ArrayLike<number>, graphs: DagTensors): Float64Array {
+  if (typeOf(given) === 'Float64Array') return given as Float64Array;
   const { length } = objectOf(op, 'upstream', given);
-  checkLength(op, 'upstream', length, spec.size, spec);
-  return Float64Array.from({ length: spec.size }, (_, row) => {
+  checkLength(op, 'upstream', length, graphs.size, graphs);
+  return Float64Array.from({ length: graphs.size }, (_, row) => {
     const x: unknown = given[row];
     if (typeof x === 'number') return x;
-    throw new ExecutorError('value', `${op}: upstream holds numbers, given ${typeof x} for graph ${row}`);
+    throw new ExecutorError('value', `${op}: upstream holds numbers, given ${named(x)} for graph ${row}`);
   });
 }
 
@@ -262,24 +249,30 @@ function finish(backend: Backend, storage: Storage | null, array: Float64Array |
   if (storage && array && !backend.share(array)) array.set(backend.readSync(storage) as Float64Array);
 }
 
-/** Depth, size and whether the plan is shared, and the fields, each read once and checked. */
-function checked(
-  op: string,
-  tensors: DagTensors,
-  maxLog: number | undefined = Infinity,
-): { spec: DagSpec; fields: DagFields<Float64Array> } {
-  const { depth, size } = objectOf(op, 'the graphs', tensors);
+/** The graphs, of which everything is read once: a getter may give something else each time. */
+function read(op: string, tensors: DagTensors): DagTensors {
+  const { depth, size, V_mag, V_sign, O, G } = objectOf(op, 'the graphs', tensors);
   if (!Number.isSafeInteger(depth) || depth < 1 || !Number.isSafeInteger(size) || size < 0)
     throw new ExecutorError(
       'shape',
-      `${op}: depth is a whole number from 1 and size from 0, given ${String(depth)} and ${String(size)}`,
+      `${op}: depth is a whole number from 1 and size from 0, given ${named(depth)} and ${named(size)}`,
     );
+  return { depth, size, V_mag, V_sign, O, G };
+}
+
+/** Depth, size and whether the plan is shared, and the fields. */
+function checked(
+  op: string,
+  given: DagTensors,
+  maxLog: number | undefined = Infinity,
+): { spec: DagSpec; fields: DagFields<Float64Array> } {
+  const { depth, size } = given;
   checkNumber(op, 'maxLog', maxLog, ABOVE_0);
   const fields = {
-    V_mag: plainArray(op, 'V_mag', tensors.V_mag),
-    V_sign: plainArray(op, 'V_sign', tensors.V_sign),
-    O: plainArray(op, 'O', tensors.O),
-    G: plainArray(op, 'G', tensors.G),
+    V_mag: doubles(op, 'V_mag', given.V_mag),
+    V_sign: doubles(op, 'V_sign', given.V_sign),
+    O: doubles(op, 'O', given.O),
+    G: doubles(op, 'G', given.G),
   };
   const { V_mag, V_sign, O, G } = fields;
   const plan = 2 * depth * depth;

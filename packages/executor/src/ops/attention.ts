@@ -3,7 +3,7 @@ import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { record } from '../tape.js';
 import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
-import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -19,7 +19,8 @@ export interface AttentionOptions {
 export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   const dtype = commonDType('causalAttention', qkv);
   checkObject('causalAttention', 'options', options);
-  const { heads, dropout = 0, seed = [0, 0] } = options;
+  const { heads, dropout = 0, seed: givenSeed = [0, 0] } = options;
+  const seed = checkedSeed('causalAttention', givenSeed);
   checkNumber('causalAttention', 'heads', heads, WHOLE_FROM_1);
   checkNumber('causalAttention', 'dropout', dropout, BELOW_1);
   const [batch, time, wide] = qkv.shape;

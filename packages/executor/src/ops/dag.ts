@@ -32,7 +32,7 @@ export function executeDag(fields: DagTensorFields, options: { maxLog?: number }
   commonDType('executeDag', V_mag, V_sign, O, G);
   const { maxLog = Infinity } = options;
   checkNumber('executeDag', 'maxLog', maxLog, ABOVE_0);
-  const spec = specOf(fields, maxLog);
+  const spec = specOf({ V_mag, V_sign, O, G }, maxLog);
   const values = empty(V_mag.shape.slice(0, -1), 'f64', backend);
   backend.dag(
     spec,

@@ -13,7 +13,7 @@ import {
   wantedGradOf,
   type Tensor,
 } from '../tensor.js';
-import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, x);
@@ -139,6 +139,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
   const dtype = commonDType('dropout', x);
   checkNumber('dropout', 'p', p, BELOW_1);
+  seed = checkedSeed('dropout', seed);
   if (p === 0) return x;
   const y = empty(x.shape, dtype, x.backend);
   x.backend.dropout(x.storage, overwrite(y), p, seedFrom('dropout', seed, x.backend));

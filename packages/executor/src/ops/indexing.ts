@@ -9,7 +9,7 @@ export function checkIndex(op: string, index: Tensor, from: number, below: numbe
   if (index.dtype !== 'i32')
     throw new ExecutorError('dtype', `${op}: indices are i32, given ${index.dtype} ${show(index.shape)}`);
   checkAlways(index, () => {
-    // Where only the device knows them, the kernel itself holds indices in range.
+    // Where only the device knows them, the kernel itself gives NaN for those outside.
     for (const i of index.backend.rangeOf(index.storage) ?? [])
       if (i < from || i >= below)
         throw new ExecutorError('value', `${op}: index ${i} is not in ${from} … ${below - 1}`);

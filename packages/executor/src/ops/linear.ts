@@ -1,10 +1,11 @@
 import { BELOW_1, checkNumber, checkObject, named } from '../arguments.js';
 import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
+import { ACTIVATIONS } from '../backends/kinds.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, passGradient, wantedGradOf, type Tensor } from '../tensor.js';
-import { savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
   /** Applied to x·weightᵀ + bias, as the functions of these names. */
@@ -24,12 +25,19 @@ export interface LinearOptions {
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
   checkObject('linear', 'options', options);
-  const { activation = null, dropout = 0, seed = [0, 0], residual } = options;
+  const { activation = null, dropout = 0, seed: givenSeed = [0, 0], residual } = options;
+  const seed = checkedSeed('linear', givenSeed);
   const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];
   const backend = commonBackend('linear', ...inputs);
   const dtype = commonDType('linear', ...inputs);
   const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
-  check(x, weight, bias, shape, options);
+  check(x, weight, bias, residual, shape);
+  checkNumber('linear', 'dropout', dropout, BELOW_1);
+  if (activation !== null && !ACTIVATIONS.includes(activation))
+    throw new ExecutorError(
+      'value',
+      `linear: activation is one of '${ACTIVATIONS.join("', '")}', given ${named(activation)}`,
+    );
   const [n, k] = weight.shape as [number, number];
   const spec: LinearSpec = {
     m: sizeOf(shape.slice(0, -1)),
@@ -91,8 +99,8 @@ function check(
   x: Tensor,
   weight: Tensor,
   bias: Tensor | null | undefined,
+  residual: Tensor | undefined,
   shape: readonly number[],
-  { activation, dropout = 0, residual }: LinearOptions,
 ): void {
   if (weight.shape.length !== 2 || x.shape[x.shape.length - 1] !== weight.shape[1])
     throw new ExecutorError(
@@ -108,11 +116,5 @@ function check(
     throw new ExecutorError(
       'shape',
       `linear: residual ${show(residual.shape)} is not of the shape ${show(shape)}`,
-    );
-  checkNumber('linear', 'dropout', dropout, BELOW_1);
-  if (activation !== undefined && !['gelu', 'geluTanh'].includes(activation))
-    throw new ExecutorError(
-      'value',
-      `linear: activation is 'gelu' or 'geluTanh', given ${named(activation)}`,
     );
 }

@@ -1,18 +1,20 @@
 import type { AdamWSpec } from '../backend.js';
 import {
   BELOW_1,
-  checkList,
+  checkedList,
   checkNumber,
   checkObject,
   FINITE_FROM_0,
   FROM_0,
   named,
   WHOLE_FROM_1,
+  type NumberRange,
 } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import type { Buffer } from '../memory.js';
 import { sameShape, show } from '../shape.js';
 import { checkTensor, commonBackend, commonDType, empty, Tensor } from '../tensor.js';
+import { checkAlways } from '../watch.js';
 import { scalarOf } from './scalar.js';
 
 /**
@@ -76,15 +78,20 @@ export function adamW(parameter: Tensor, m: Tensor, v: Tensor, options: AdamWOpt
   adamWAll([{ parameter, m, v }], options);
 }
 
+export interface ParameterWithMoments {
+  readonly parameter: Tensor;
+  readonly m: Tensor;
+  readonly v: Tensor;
+}
+
 /** `adamW` on many parameters of one device, which on `cuda` move in one pass. */
-export function adamWAll(
-  parameters: readonly { readonly parameter: Tensor; readonly m: Tensor; readonly v: Tensor }[],
-  options: AdamWOptions,
-): void {
-  checkList('adamW', 'parameters', parameters);
-  for (const one of parameters) {
+export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOptions): void {
+  const parameters = checkedList('adamW', 'parameters', list).map((one) => {
     checkObject('adamW', 'a parameter with its moments', one);
     const { parameter, m, v } = one;
+    return { parameter, m, v };
+  });
+  for (const { parameter, m, v } of parameters) {
     commonDType('adamW', parameter, m, v);
     if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
       throw new ExecutorError(
@@ -92,17 +99,18 @@ export function adamWAll(
         `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
       );
   }
-  checkSettings(options);
+  const { lr, step, beta1, beta2, eps, weightDecay } = checkedSettings(options);
   const tensors = parameters.flatMap(({ parameter, m, v }) => [parameter, m, v]);
   if (tensors.length === 0) return;
   const backend = commonBackend('adamW', ...tensors);
   checkApart(parameters);
-  const { beta1, beta2, eps, weightDecay } = options;
   const spec = {
     ...{ beta1, beta2, eps, weightDecay },
-    lr: scalarOf('adamW', 'lr', options.lr, backend),
-    step: scalarOf('adamW', 'step', options.step, backend),
+    lr: scalarOf('adamW', 'lr', lr, backend),
+    step: scalarOf('adamW', 'step', step, backend),
   };
+  checkScalar('lr', lr, FINITE_FROM_0);
+  checkScalar('step', step, WHOLE_FROM_1);
   const moved = parameters.flatMap(({ parameter, m, v }) => {
     const { grad } = parameter;
     if (!grad) return [];
@@ -118,7 +126,7 @@ export function adamWAll(
   backend.adamW(spec, moved);
 }
 
-function checkSettings(options: AdamWOptions): void {
+function checkedSettings(options: AdamWOptions): AdamWOptions {
   checkObject('adamW', 'options', options);
   const { lr, step, beta1, beta2, eps, weightDecay } = options;
   if (!Tensor.is(lr)) checkNumber('adamW', 'lr', lr, FINITE_FROM_0);
@@ -128,12 +136,20 @@ function checkSettings(options: AdamWOptions): void {
   // With eps = 0 an element whose gradients were all 0 would become 0/0.
   checkNumber('adamW', 'eps', eps, { what: 'a finite number above 0', has: (x) => x > 0 && x < Infinity });
   checkNumber('adamW', 'weightDecay', weightDecay, FINITE_FROM_0);
+  return { lr, step, beta1, beta2, eps, weightDecay };
+}
+
+/** Of a number that a tensor holds, now and before each replay of a recorded step; what a device made itself is not waited for. */
+function checkScalar(name: string, x: number | Tensor, range: NumberRange): void {
+  if (!Tensor.is(x)) return;
+  checkAlways(x, () => {
+    const [value] = x.backend.rangeOf(x.storage) ?? [];
+    if (value !== undefined) checkNumber('adamW', name, value, range);
+  });
 }
 
 /** Parameters and moments are written at once, gradients read meanwhile. */
-function checkApart(
-  parameters: readonly { readonly parameter: Tensor; readonly m: Tensor; readonly v: Tensor }[],
-): void {
+function checkApart(parameters: readonly ParameterWithMoments[]): void {
   const written = new Set<Buffer>();
   for (const { parameter, m, v } of parameters)
     for (const t of [parameter, m, v]) {

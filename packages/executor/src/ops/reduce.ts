@@ -1,3 +1,4 @@
+import type { DType } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { dimension, show, stridesOf } from '../shape.js';
 import { record } from '../tape.js';
@@ -8,7 +9,10 @@ import { reshape } from './shape.js';
 /** Sum over `dims` (default: all), which go away unless `keepDim`. */
 export function sum(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
   const dtype = commonDType('sum', x);
-  const over = reduced(x, dims, 'sum');
+  return sumOver(x, reduced(x, dims, 'sum'), keepDim, dtype);
+}
+
+function sumOver(x: Tensor, over: ReadonlySet<number>, keepDim: boolean, dtype: DType): Tensor {
   const kept = x.shape.map((n, d) => (over.has(d) ? 1 : n));
   const y = empty(kept, dtype, x.backend);
   const inX = stridesOf(x.shape);
@@ -28,11 +32,12 @@ export function sum(x: Tensor, dims?: number | readonly number[], keepDim = fals
 
 /** Mean over `dims` (default: all). */
 export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
-  commonDType('mean', x);
-  const count = [...reduced(x, dims, 'mean')].reduce((n, d) => n * x.shape[d]!, 1);
+  const dtype = commonDType('mean', x);
+  const over = reduced(x, dims, 'mean');
+  const count = [...over].reduce((n, d) => n * x.shape[d]!, 1);
   if (count === 0)
     throw new ExecutorError('shape', `mean: no elements in a tensor of shape ${show(x.shape)}`);
-  return affine(sum(x, dims, keepDim), 1 / count);
+  return affine(sumOver(x, over, keepDim, dtype), 1 / count);
 }
 
 function reduced(x: Tensor, dims: number | readonly number[] | undefined, op: string): Set<number> {

@@ -24,13 +24,22 @@ export function scalarOf(op: string, name: string, x: number | Tensor, backend: 
   return x.storage;
 }
 
-/** @throws {ExecutorError} `value` unless its words are whole numbers from 0 to 2³² − 1, or the first one is a tensor. */
-export function seedFrom(op: string, seed: SeedOption, backend: Backend): Seed {
-  if (!Array.isArray(seed) || seed.length !== 2)
+/**
+ * A copy of a seed: the backward pass makes the same mask, whatever the caller's array holds by then.
+ *
+ * @throws {ExecutorError} `value` unless its words are whole numbers from 0 to 2³² − 1, or the first one is a tensor.
+ */
+export function checkedSeed(op: string, seed: SeedOption): SeedOption {
+  const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];
+  if (!Array.isArray(seed) || more.length > 0)
     throw new ExecutorError('value', `${op}: a seed is a pair of whole numbers, given ${named(seed)}`);
-  const [low, high] = seed as SeedOption;
   if (!Tensor.is(low)) checkNumber(op, 'the first word of the seed', low, SEED_WORD);
   checkNumber(op, 'the second word of the seed', high, SEED_WORD);
+  return [low, high];
+}
+
+/** A seed as kernels take it. */
+export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
   return [scalarOf(op, 'the seed', low, backend), high];
 }
 

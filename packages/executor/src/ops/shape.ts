@@ -1,9 +1,9 @@
-import { checkList, named } from '../arguments.js';
+import { checkedList, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import {
   broadcastShapes,
   broadcastStrides,
-  checkShape,
+  checkedShape,
   dimension,
   sameShape,
   show,
@@ -27,12 +27,11 @@ import {
 /** The same elements in another shape; one size may be −1. Shares memory. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   checkTensor('reshape', x);
-  const full = inferred(x, shape);
-  checkShape(full, 'reshape');
+  const full = checkedShape(inferred(x, shape), 'reshape');
   if (sizeOf(full) !== x.size)
     throw new ExecutorError(
       'shape',
-      `reshape: ${show(x.shape)} has ${x.size} elements, ${show(shape)} does not`,
+      `reshape: ${show(x.shape)} has ${x.size} elements, ${show(full)} does not`,
     );
   const y = new Tensor(x.buffer, full, x.dtype);
   return record('reshape', y, [x], {}, () => passGradient(y, x));
@@ -40,7 +39,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** `shape` with the size that −1 stands for. */
 function inferred(x: Tensor, shape: Shape): Shape {
-  const unknown = Array.isArray(shape) ? shape.filter((n) => n === -1).length : 0;
+  if (!Array.isArray(shape)) return shape;
+  shape = [...(shape as Shape)];
+  const unknown = shape.filter((n) => n === -1).length;
   if (unknown === 0) return shape;
   const known = shape.reduce((size, n) => (n === -1 ? size : size * n), 1);
   if (unknown > 1 || !Number.isInteger(x.size / known))
@@ -91,7 +92,7 @@ export function select(x: Tensor, dim: number, i: number): Tensor {
 
 /** The tensors one after another along `dim`. */
 export function cat(tensors: readonly Tensor[], dim: number): Tensor {
-  checkList('cat', 'tensors', tensors);
+  tensors = checkedList('cat', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'cat: no tensors given');
   const backend = commonBackend('cat', ...tensors);
@@ -138,7 +139,7 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
 
 /** Tensors of one shape along a new dimension `dim`. */
 export function stack(tensors: readonly Tensor[], dim: number): Tensor {
-  checkList('stack', 'tensors', tensors);
+  tensors = checkedList('stack', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'stack: no tensors given');
   commonBackend('stack', ...tensors);
@@ -155,7 +156,7 @@ export function stack(tensors: readonly Tensor[], dim: number): Tensor {
 /** Repeats dimensions of size 1 (and adds leading ones) up to `shape`. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkTensor('expand', x);
-  checkShape(shape, 'expand');
+  shape = checkedShape(shape, 'expand');
   if (!sameShape(broadcastShapes(x.shape, shape, 'expand'), shape))
     throw new ExecutorError('shape', `expand: ${show(x.shape)} does not expand to ${show(shape)}`);
   const y = empty(shape, x.dtype, x.backend);
@@ -176,7 +177,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 /** Dimension `order[d]` of x becomes dimension d. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   checkTensor('permute', x);
-  checkList('permute', 'order', order);
+  order = checkedList('permute', 'order', order);
   const dims = order.map((d) => dimension(d, x.shape.length, 'permute'));
   if (dims.length !== x.shape.length || new Set(dims).size !== dims.length)
     throw new ExecutorError(

@@ -10,7 +10,7 @@ export class CudaStorage implements Storage {
   readonly dtype: DType;
   readonly length: number;
   readonly block: Block;
-  /** Of whole numbers that the host wrote: the smallest and the largest, so that an index can be checked without waiting. */
+  /** Of i32s, or a single number, that the host wrote: the smallest and the largest, so that they can be checked without waiting. */
   range: readonly [number, number] | null = null;
 
   constructor(dtype: DType, length: number, block: Block) {
@@ -362,7 +362,7 @@ export function memory(
       if (to.length === 0) return;
       const array = hostArray(to.dtype, to.length);
       array.set(data);
-      to.range = to.dtype === 'i32' ? rangeOf(array) : null;
+      to.range = to.dtype === 'i32' || to.length === 1 ? rangeOf(array) : null;
       writer.write(to.block.address, new Uint8Array(array.buffer));
     },
     read: (storage) =>

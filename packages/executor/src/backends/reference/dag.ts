@@ -34,6 +34,9 @@ export function dagBackward(
   const magnitude = new Float64Array(width);
   const sign = new Float64Array(width);
   const step = new Float64Array(width);
+  // Sums over the rows of a shared plan are made in double: an f32 stays as it is from 2^24 additions of 1 on.
+  const doubles = (to: HostArray | null) => (spec.shared && to ? new Float64Array(to.length) : to);
+  const [byO, byG] = [doubles(gradients.O), doubles(gradients.G)];
   for (let row = 0; row < size; row++) {
     const result = graph.run(row);
     if (values) values[row] = result;
@@ -53,8 +56,8 @@ export function dagBackward(
       step.fill(0);
       const out = { value, magnitude, sign, O: step };
       const gate = stepBackward(graph.nodes, graph.O, i * width, k, graph.G[i]!, spec.maxLog, total, out);
-      if (gradients.O) for (let j = 0; j < k; j++) add(gradients.O, (plan * depth + i) * width + j, step[j]!);
-      if (gradients.G) add(gradients.G, plan * depth + i, gate);
+      if (byO) for (let j = 0; j < k; j++) add(byO, (plan * depth + i) * width + j, step[j]!);
+      if (byG) add(byG, plan * depth + i, gate);
     }
     for (let j = 0; j < depth; j++) {
       const turned = isNegative(fields.V_mag[row * width + j]!) ? -1 : 1;
@@ -64,6 +67,9 @@ export function dagBackward(
       if (gradients.V_sign) add(gradients.V_sign, row * width + j, turned * bySign);
     }
   }
+  if (!spec.shared) return;
+  byO?.forEach((sum, i) => add(gradients.O!, i, sum));
+  byG?.forEach((sum, i) => add(gradients.G!, i, sum));
 }
 
 /** to[i] += gradient, each of them and the sum held at the largest finite number. */

@@ -1,0 +1,62 @@
+/**
+ * Typed arrays as they lie in memory. One may say anything about itself (a subclass, a property of its own), and kernels read and
+ * write as far as its length says.
+ */
+
+const prototype = Object.getPrototypeOf(Float64Array.prototype) as object;
+const readerOf = (property: string | symbol) => Object.getOwnPropertyDescriptor(prototype, property)!.get!;
+const readType = readerOf(Symbol.toStringTag) as () => string | undefined;
+const readBuffer = readerOf('buffer') as () => ArrayBufferLike;
+const readOffset = readerOf('byteOffset') as () => number;
+const readBytes = readerOf('byteLength') as () => number;
+const readLength = readerOf('length') as () => number;
+
+const KINDS = {
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+};
+type Kind = keyof typeof KINDS;
+type TypedArray =
+  | Int8Array<ArrayBufferLike>
+  | Uint8Array<ArrayBufferLike>
+  | Uint8ClampedArray<ArrayBufferLike>
+  | Int16Array<ArrayBufferLike>
+  | Uint16Array<ArrayBufferLike>
+  | Int32Array<ArrayBufferLike>
+  | Uint32Array<ArrayBufferLike>
+  | Float32Array<ArrayBufferLike>
+  | Float64Array<ArrayBufferLike>;
+
+/** The class of a typed array, such as 'Float64Array'; undefined for everything else. */
+export function typeOf(value: unknown): string | undefined {
+  return readType.call(value);
+}
+
+/** The typed array of numbers that `value` is, or a plain view of its memory; null for everything else. */
+export function plainArray(value: unknown): TypedArray | null {
+  const type = typeOf(value);
+  if (type === undefined || !isKind(type)) return null;
+  const array = value as TypedArray;
+  const kind: new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray = KINDS[type];
+  if (Object.getPrototypeOf(array) === kind.prototype && !Object.hasOwn(array, 'length')) return array;
+  return new kind(readBuffer.call(array), readOffset.call(array), readLength.call(array));
+}
+
+const isKind = (type: string): type is Kind => Object.hasOwn(KINDS, type);
+
+/** Whether two arrays share memory. */
+export function overlap(a: TypedArray, b: TypedArray): boolean {
+  const [beginA, beginB] = [readOffset.call(a), readOffset.call(b)];
+  return (
+    readBuffer.call(a) === readBuffer.call(b) &&
+    beginA < beginB + readBytes.call(b) &&
+    beginB < beginA + readBytes.call(a)
+  );
+}

@@ -1,0 +1,99 @@
+/** What a kernel alone can see, or a later call brings, is an error or NaN, not a number that looks right. */
+import { describe, expect, it } from '@jest/globals';
+import { backendOf } from '../src/devices.js';
+import { allocate, emptyPool, release } from '../src/memory.js';
+import {
+  adamW,
+  cast,
+  crossEntropy,
+  embedding,
+  ExecutorError,
+  executeDag,
+  gather,
+  ones,
+  recordStep,
+  sum,
+  tensor,
+  zeros,
+  type Tensor,
+} from '../src/index.js';
+import { devices } from './devices.js';
+
+const code = (body: () => unknown): string => {
+  try {
+    body();
+  } catch (error) {
+    if (error instanceof ExecutorError) return error.code;
+    throw error;
+  }
+  return 'none';
+};
+
+describe.each(devices)('on %s', (device) => {
+  it.each([-2, 2, 2 ** 31 - 1])('an index of %d that the device made is an error or gives NaN', (i) => {
+    const x = ones([2, 2], { device });
+    const index = cast(tensor([i, 0], [2], { device, dtype: 'f64' }), 'i32');
+    for (const op of [gather, embedding, crossEntropy] as const) {
+      let result: number[] | undefined;
+      const thrown = code(() => (result = [...op(x, index).dataSync()]));
+      if (thrown === 'none') expect(result![0]).toBeNaN();
+      else expect(thrown).toBe('value');
+    }
+  });
+
+  it.each([
+    { lr: NaN, step: 1 },
+    { lr: -1, step: 1 },
+    { lr: 1, step: 0 },
+    { lr: 1, step: 1.5 },
+  ])('a recorded step refuses lr $lr and step $step in every call', ({ lr, step }) => {
+    const p = ones([2], { device, requiresGrad: true });
+    const [m, v] = [zeros([2], { device }), zeros([2], { device })];
+    const run = recordStep((inputs: Record<'x' | 'lr' | 'step', Tensor>) => {
+      p.zeroGrad();
+      sum(p).backward();
+      adamW(p, m, v, { ...inputs, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0 });
+    });
+    const x = ones([1], { device });
+    for (let call = 1; call < 4; call++) run({ x, lr: 0.1, step: call });
+    const before = p.dataSync();
+    expect(code(() => run({ x, lr, step }))).toBe('value');
+    expect(p.dataSync()).toEqual(before);
+    run.release();
+  });
+
+  it('what is out of memory is asked for again once the pool is empty', () => {
+    const backend = backendOf(device);
+    release(allocate(backend, 'f32', 100, null));
+    const own = backend.allocate.bind(backend);
+    let failures = 0;
+    backend.allocate = (dtype, length) => {
+      if (failures++ === 0) throw new ExecutorError('memory', 'none left');
+      return own(dtype, length);
+    };
+    try {
+      expect(zeros([101], { device }).size).toBe(101);
+      emptyPool();
+      failures = 0;
+      expect(code(() => zeros([102], { device }))).toBe('memory');
+    } finally {
+      backend.allocate = own;
+    }
+  });
+
+  it('gradients of a shared plan in f32 are summed in double', () => {
+    const rows = 3000;
+    // value = O · V_mag with V_mag = 1e4 + row: an f32 sum of these loses whole numbers from 2^24 on.
+    const sizes = Float32Array.from({ length: 2 * rows }, (_, i) => (i % 2 ? 0 : 1e4 + i / 2));
+    const O = tensor([1, 0], [1, 2], { device, requiresGrad: true });
+    const values = executeDag({
+      V_mag: tensor(sizes, [rows, 2], { device }),
+      V_sign: ones([rows, 2], { device }),
+      O,
+      G: ones([1], { device }),
+    });
+    sum(values).backward();
+    const exact = sizes.reduce((total, x) => total + x, 0);
+    expect(O.grad!.dataSync()[0]).toBe(Math.fround(exact));
+  });
+});
