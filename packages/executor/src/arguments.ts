@@ -4,7 +4,7 @@ import { ExecutorError } from './error.js';
 
 /** `value` in the words of an error message; never throws. */
 export function named(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return classOf(value);
@@ -15,7 +15,11 @@ export function named(value: unknown): string {
 function classOf(value: object): string {
   try {
     const { constructor } = Object.getPrototypeOf(value) as { constructor: { name: unknown } };
-    if (typeof constructor.name === 'string' && constructor !== Object) return `a ${constructor.name}`;
+    if (typeof constructor.name === 'string' && constructor !== Object) {
+      // Bundlers put a _ before the name of a class that refers to itself.
+      const name = constructor.name.replace(/^_/, '');
+      return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+    }
   } catch {
     // No prototype, or a proxy or getter that throws: the message of the error does without.
   }

@@ -175,7 +175,7 @@ describe.each(devices)('on %s', (device) => {
     it('a result of more than one element without a gradient for it', () => {
       expect(() => {
         square(leaf([1, 2])).backward();
-      }).toThrow(error('shape', /^backward: .*\(2\) needs a gradient/));
+      }).toThrow(error('shape', /^backward: .*\(2\) needs its gradient/));
     });
 
     it('a gradient of another shape', () => {

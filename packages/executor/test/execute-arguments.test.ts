@@ -66,7 +66,7 @@ describe.each(devices)('on %s', (backend) => {
 
   it('what is no Float64Array is named', () => {
     expect(() => execute(untyped({ ...graphs(), O: Int32Array.of(1) }), { backend })).toThrow(
-      /^execute: O is a Float64Array, given Int32Array$/,
+      /^execute: O is a Float64Array, given an Int32Array$/,
     );
   });
 

@@ -208,7 +208,7 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
   logSoftmax: unary(executor.logSoftmax),
   softmax: unary(executor.softmax),
   adamW: (h) => {
-    const { parameter, m, v } = moments(h) as ReturnType<typeof moments> | Record<string, never>;
+    const { parameter, m, v } = Object(moments(h)) as Partial<ReturnType<typeof moments>>;
     executor.adamW(parameter!, m!, v!, settings(h));
   },
   adamWAll: (h) =>
