@@ -251,7 +251,7 @@ function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
         'autograd',
         `recordStep: the input '${name}' of shape ${show(x.shape)} requires a gradient, which would end at the step; detach() it`,
       );
-  return tensors.length > 0 ? commonBackend('recordStep', ...tensors) : backendOf();
+  return tensors.length > 0 ? commonBackend('recordStep', tensors) : backendOf();
 }
 
 /** What a recording depends on, but for what a Watch sees. */

@@ -26,6 +26,9 @@ type SavedStorages<S extends Saved> = {
 let recording = true;
 /** The node whose backward pass runs. */
 let running: TapeNode | null = null;
+/** Its inputs: those that a gradient is passed on to. */
+const NONE: ReadonlySet<Tensor> = new Set();
+let wanted = NONE;
 /** Buffers with a smaller serial were made before the backward pass that runs. */
 let unsavedBelow = 0;
 
@@ -77,12 +80,15 @@ export function record<S extends Saved>(
       check();
       const storages = Object.fromEntries(versions.map(([name, t]) => [name, t?.storage ?? null]));
       running = node;
+      // A `cat` has as many inputs as its caller likes.
+      wanted = new Set(differentiated);
       unsavedBelow = buffersMade();
       try {
         // The edge of the types: `storages` has the names of `saved`.
         backward(gradient, storages as SavedStorages<S>);
       } finally {
         running = null;
+        wanted = NONE;
         unsavedBelow = 0;
       }
     },
@@ -127,7 +133,7 @@ export function refuseToOverwrite(buffer: Buffer, shape: readonly number[]): voi
 
 /** Whether the node whose backward pass runs passes a gradient on to `t`. */
 export function isWanted(t: Tensor): boolean {
-  return running !== null && running.inputs.includes(t);
+  return wanted.has(t);
 }
 
 /** Tensors that ops made, each after all that were made from it. */

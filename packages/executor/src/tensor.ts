@@ -253,7 +253,7 @@ export class Tensor {
   }
 
   private checkGradient(gradient: Tensor): void {
-    commonBackend('grad', this, gradient);
+    commonBackend('grad', [this, gradient]);
     if (!sameShape(gradient.shape, this.shape))
       throw new ExecutorError(
         'shape',
@@ -283,7 +283,7 @@ export class Tensor {
         'autograd',
         'backward: no tensor that this one was made from requires a gradient',
       );
-    if (gradient) commonBackend('backward', this, gradient);
+    if (gradient) commonBackend('backward', [this, gradient]);
     if (gradient && !sameShape(gradient.shape, this.shape))
       throw new ExecutorError(
         'shape',
@@ -356,7 +356,7 @@ export function checkTensor(op: string, t: unknown): asserts t is Tensor {
 }
 
 /** The backend that all of `tensors` are on. */
-export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backend {
+export function commonBackend(op: string, tensors: readonly Tensor[]): Backend {
   for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
   for (const t of tensors)
@@ -366,7 +366,7 @@ export function commonBackend(op: string, ...tensors: readonly Tensor[]): Backen
 }
 
 /** Checks that all of `tensors` have one floating-point dtype. */
-export function commonDType(op: string, ...tensors: readonly Tensor[]): DType {
+export function commonDType(op: string, tensors: readonly Tensor[]): DType {
   for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
   for (const t of tensors)

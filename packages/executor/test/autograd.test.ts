@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import {
   add,
   affine,
+  cat,
   ExecutorError,
   exp,
   greaterEqual,
@@ -31,6 +32,15 @@ describe.each(devices)('on %s', (device) => {
       const shared = square(x);
       sum(add(mul(shared, x), shared)).backward();
       expect(gradient(x)).toEqual([3 * 9 + 2 * 3, 3 * 4 + 2 * -2]);
+    });
+
+    it('passes a gradient to as many inputs as an op has', () => {
+      // Arguments of a call overflow the stack from about 120,000 on.
+      const many = Array.from({ length: device === 'reference' ? 130_000 : 300 }, (_, i) => leaf([i]));
+      const all = cat(many, 0);
+      sum(mul(all, all)).backward();
+      expect(gradient(many[7]!)).toEqual([14]);
+      expect(gradient(many.at(-1)!)).toEqual([2 * (many.length - 1)]);
     });
 
     it('visits a result only after all that were made from it, however the tape branches', () => {

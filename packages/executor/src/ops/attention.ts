@@ -17,7 +17,7 @@ export interface AttentionOptions {
  * qkv (B, T, 3C) → (B, T, C). Position t attends to positions 0 … t.
  */
 export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
-  const dtype = commonDType('causalAttention', qkv);
+  const dtype = commonDType('causalAttention', [qkv]);
   checkObject('causalAttention', 'options', options);
   const { heads, dropout = 0, seed: givenSeed = [0, 0] } = options;
   const seed = checkedSeed('causalAttention', givenSeed);

@@ -28,8 +28,8 @@ export function executeDag(fields: DagTensorFields, options: { maxLog?: number }
   checkObject('executeDag', 'the graph', fields);
   checkObject('executeDag', 'options', options);
   const { V_mag, V_sign, O, G } = fields;
-  const backend = commonBackend('executeDag', V_mag, V_sign, O, G);
-  commonDType('executeDag', V_mag, V_sign, O, G);
+  const backend = commonBackend('executeDag', [V_mag, V_sign, O, G]);
+  commonDType('executeDag', [V_mag, V_sign, O, G]);
   const { maxLog = Infinity } = options;
   checkNumber('executeDag', 'maxLog', maxLog, ABOVE_0);
   const spec = specOf({ V_mag, V_sign, O, G }, maxLog);

@@ -16,7 +16,7 @@ import {
 import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
-  const dtype = commonDType(kind, x);
+  const dtype = commonDType(kind, [x]);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.unary(kind, x.storage, y.storage, p, q);
   const derivativeOf = DERIVATIVE_OF[kind];
@@ -45,8 +45,8 @@ const DERIVATIVE_OF: Readonly<Record<UnaryKind, 'x' | 'y' | null>> = {
 };
 
 function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
-  const backend = commonBackend(kind, a, b);
-  const dtype = commonDType(kind, a, b);
+  const backend = commonBackend(kind, [a, b]);
+  const dtype = commonDType(kind, [a, b]);
   const shape = broadcastShapes(a.shape, b.shape, kind);
   const walk = { shape, strides: [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)] };
   const y = empty(shape, dtype, backend);
@@ -137,7 +137,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  * @throws {ExecutorError} `value` where p is not in [0, 1).
  */
 export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
-  const dtype = commonDType('dropout', x);
+  const dtype = commonDType('dropout', [x]);
   checkNumber('dropout', 'p', p, BELOW_1);
   seed = checkedSeed('dropout', seed);
   if (p === 0) return x;

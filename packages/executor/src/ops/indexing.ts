@@ -18,8 +18,8 @@ export function checkIndex(op: string, index: Tensor, from: number, below: numbe
 
 /** y[…] = x[…, index[…]]: one element of the last dimension each; an index of −1 gives 0 and no gradient. */
 export function gather(x: Tensor, index: Tensor): Tensor {
-  const backend = commonBackend('gather', x, index);
-  const dtype = commonDType('gather', x);
+  const backend = commonBackend('gather', [x, index]);
+  const dtype = commonDType('gather', [x]);
   const n = x.shape[x.shape.length - 1];
   if (n === undefined || !sameShape(x.shape.slice(0, -1), index.shape))
     throw new ExecutorError(
@@ -36,8 +36,8 @@ export function gather(x: Tensor, index: Tensor): Tensor {
 
 /** Rows of `table` (V, C) by `index` (…) of dtype i32 → (…, C). */
 export function embedding(table: Tensor, index: Tensor): Tensor {
-  const backend = commonBackend('embedding', table, index);
-  const dtype = commonDType('embedding', table);
+  const backend = commonBackend('embedding', [table, index]);
+  const dtype = commonDType('embedding', [table]);
   const [rows, n] = table.shape;
   if (rows === undefined || n === undefined || table.shape.length !== 2)
     throw new ExecutorError('shape', `embedding: the table has 2 dimensions, given ${show(table.shape)}`);

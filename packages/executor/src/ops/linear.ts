@@ -28,8 +28,8 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
   const { activation = null, dropout = 0, seed: givenSeed = [0, 0], residual } = options;
   const seed = checkedSeed('linear', givenSeed);
   const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];
-  const backend = commonBackend('linear', ...inputs);
-  const dtype = commonDType('linear', ...inputs);
+  const backend = commonBackend('linear', inputs);
+  const dtype = commonDType('linear', inputs);
   const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
   check(x, weight, bias, residual, shape);
   checkNumber('linear', 'dropout', dropout, BELOW_1);

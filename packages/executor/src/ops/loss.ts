@@ -15,8 +15,8 @@ import { sum } from './reduce.js';
  *   the mean of none is NaN.
  */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  const backend = commonBackend('crossEntropy', logits, targets);
-  const dtype = commonDType('crossEntropy', logits);
+  const backend = commonBackend('crossEntropy', [logits, targets]);
+  const dtype = commonDType('crossEntropy', [logits]);
   if (targets.dtype !== 'i32')
     throw new ExecutorError(
       'dtype',

@@ -6,8 +6,8 @@ import { commonBackend, commonDType, empty, overwrite, wantedGradOf, type Tensor
 
 /** (…, m, k) · (…, k, n) → (…, m, n); the leading dimensions are equal, or one side has none. */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  const backend = commonBackend('matmul', a, b);
-  const dtype = commonDType('matmul', a, b);
+  const backend = commonBackend('matmul', [a, b]);
+  const dtype = commonDType('matmul', [a, b]);
   const [m, k] = a.shape.slice(-2);
   const [kb, n] = b.shape.slice(-2);
   const batchA = a.shape.slice(0, -2);

@@ -13,7 +13,7 @@ function lastSize(op: string, x: Tensor): number {
 
 function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor): Tensor {
   const log = op === 'logSoftmax';
-  const dtype = commonDType(op, x);
+  const dtype = commonDType(op, [x]);
   const n = lastSize(op, x);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.softmax(x.storage, y.storage, n, log);
@@ -31,8 +31,8 @@ export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null, eps = 1e-5): Tensor {
   checkNumber('layerNorm', 'eps', eps, FINITE_FROM_0);
   const inputs = bias === null ? [x, weight] : [x, weight, bias];
-  const backend = commonBackend('layerNorm', ...inputs);
-  const dtype = commonDType('layerNorm', ...inputs);
+  const backend = commonBackend('layerNorm', inputs);
+  const dtype = commonDType('layerNorm', inputs);
   const n = lastSize('layerNorm', x);
   for (const p of inputs.slice(1))
     if (p.size !== n)

@@ -26,7 +26,7 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Ten
   const gradients = gradientsOf(parameters);
   if (gradients.length === 0)
     throw new ExecutorError('autograd', 'clipGradNorm: no parameter has a gradient; call backward first');
-  const backend = commonBackend('clipGradNorm', ...gradients);
+  const backend = commonBackend('clipGradNorm', gradients);
   const total = empty([2], 'f64', backend);
   const norm = empty([], 'f64', backend);
   for (const sum of [total, norm]) backend.fill(sum.storage, 0);
@@ -60,7 +60,9 @@ function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
 }
 
 function isIterable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+  return (
+    typeof value === 'object' && value !== null && Symbol.iterator in value && !ArrayBuffer.isView(value)
+  );
 }
 
 export interface AdamWOptions extends Omit<AdamWSpec, 'lr' | 'step'> {
@@ -92,7 +94,7 @@ export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOp
     return { parameter, m, v };
   });
   for (const { parameter, m, v } of parameters) {
-    commonDType('adamW', parameter, m, v);
+    commonDType('adamW', [parameter, m, v]);
     if (!sameShape(parameter.shape, m.shape) || !sameShape(parameter.shape, v.shape))
       throw new ExecutorError(
         'shape',
@@ -102,7 +104,7 @@ export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOp
   const { lr, step, beta1, beta2, eps, weightDecay } = checkedSettings(options);
   const tensors = parameters.flatMap(({ parameter, m, v }) => [parameter, m, v]);
   if (tensors.length === 0) return;
-  const backend = commonBackend('adamW', ...tensors);
+  const backend = commonBackend('adamW', tensors);
   checkApart(parameters);
   const spec = {
     ...{ beta1, beta2, eps, weightDecay },

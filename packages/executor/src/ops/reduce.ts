@@ -8,7 +8,7 @@ import { reshape } from './shape.js';
 
 /** Sum over `dims` (default: all), which go away unless `keepDim`. */
 export function sum(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
-  const dtype = commonDType('sum', x);
+  const dtype = commonDType('sum', [x]);
   return sumOver(x, reduced(x, dims, 'sum'), keepDim, dtype);
 }
 
@@ -32,7 +32,7 @@ function sumOver(x: Tensor, over: ReadonlySet<number>, keepDim: boolean, dtype: 
 
 /** Mean over `dims` (default: all). */
 export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
-  const dtype = commonDType('mean', x);
+  const dtype = commonDType('mean', [x]);
   const over = reduced(x, dims, 'mean');
   const count = [...over].reduce((n, d) => n * x.shape[d]!, 1);
   if (count === 0)
@@ -47,7 +47,7 @@ function reduced(x: Tensor, dims: number | readonly number[] | undefined, op: st
 
 /** Running sums along `dim`: y[t] = Σ_{s ≤ t} x[s]. */
 export function cumsum(x: Tensor, dim: number): Tensor {
-  const dtype = commonDType('cumsum', x);
+  const dtype = commonDType('cumsum', [x]);
   const d = dimension(dim, x.shape.length, 'cumsum');
   const n = x.shape[d]!;
   const inner = stridesOf(x.shape)[d]!;

@@ -95,7 +95,7 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
   tensors = checkedList('cat', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'cat: no tensors given');
-  const backend = commonBackend('cat', ...tensors);
+  const backend = commonBackend('cat', tensors);
   const d = dimension(dim, first.shape.length, 'cat');
   for (const t of tensors) {
     if (t.dtype !== first.dtype)
@@ -142,7 +142,7 @@ export function stack(tensors: readonly Tensor[], dim: number): Tensor {
   tensors = checkedList('stack', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'stack: no tensors given');
-  commonBackend('stack', ...tensors);
+  commonBackend('stack', tensors);
   for (const t of tensors)
     if (!sameShape(t.shape, first.shape))
       throw new ExecutorError('shape', `stack: shapes ${show(first.shape)} and ${show(t.shape)} differ`);
