@@ -350,7 +350,10 @@ emulated(
       step.release();
     });
 
-    it('gives unused memory of other sizes back where it runs out while it records', () => {
+    // The sanitizers watch blocks of their very size: the cache is off.
+    const isCached = process.env['DAG_CUDA_NO_CACHE'] === undefined;
+    const name = 'gives unused memory of other sizes back where it runs out while it records';
+    (isCached ? it : it.skip)(isCached ? name : `${name} (skipped: DAG_CUDA_NO_CACHE is set)`, () => {
       let scale = 0;
       const step = recordStep(({ x }: Record<'x', Tensor>) => {
         scale++;

@@ -227,8 +227,8 @@ describe('a run that is killed and resumed, again and again', () => {
   }
 
   it.each([
-    ['predictor', 25],
-    ['language', 6],
+    ['predictor', 10],
+    ['language', 3],
   ] as const)(
     'ends with the bits of one that ran through: a %s, killed %d times',
     async (kind, kills) => {
