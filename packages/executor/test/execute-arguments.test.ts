@@ -1,7 +1,8 @@
-/** What `execute` and `executeWithGradients` are given is checked: kernels write as far as they are told. */
+/** `execute` and `executeWithGradients` check types, lengths and overlap of arrays: the kernels check no bounds. */
 import { describe, expect, it } from '@jest/globals';
 import type { DagTensors } from '@dag/tensorize';
-import { execute, executeDag, executeWithGradients, ExecutorError, tensor } from '../src/index.js';
+import { execute, executeDag, executeWithGradients, tensor } from '../src/index.js';
+import { codeOf } from './code-of.js';
 import { devices } from './devices.js';
 import { batch, graph, log } from './graphs.js';
 
@@ -13,16 +14,6 @@ const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 
 /** What JavaScript gives without the types. */
 const untyped = (x: unknown): never => x as never;
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof ExecutorError) return error.code;
-    throw error;
-  }
-  return 'no error';
-}
 
 class Disguised extends Int32Array {
   override readonly [Symbol.toStringTag] = untyped('Float64Array');

@@ -6,7 +6,6 @@ import {
   dropout,
   executeWithGradients,
   expand,
-  ExecutorError,
   linear,
   matmul,
   ones,
@@ -20,22 +19,13 @@ import {
   Tensor,
   zeros,
 } from '../src/index.js';
+import { codeOf } from './code-of.js';
 import { devices } from './devices.js';
 
 /** A list whose first element is `first` when it is read `reads` times, and `then` after that. */
 function turning<T>(first: T, then: T, reads: number): T[] {
   let count = 0;
   return Object.defineProperty([first], 0, { get: () => (count++ < reads ? first : then) });
-}
-
-function codeOf(body: () => unknown): string {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof ExecutorError) return error.code;
-    throw error;
-  }
-  return 'none';
 }
 
 /** Each way in which an argument changes is tried after so many reads of it. */

@@ -17,17 +17,8 @@ import {
   zeros,
   type Tensor,
 } from '../src/index.js';
+import { codeOf } from './code-of.js';
 import { devices } from './devices.js';
-
-const code = (body: () => unknown): string => {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof ExecutorError) return error.code;
-    throw error;
-  }
-  return 'none';
-};
 
 describe.each(devices)('on %s', (device) => {
   it.each([-2, 2, 2 ** 31 - 1])('an index of %d that the device made is an error or gives NaN', (i) => {
@@ -35,7 +26,7 @@ describe.each(devices)('on %s', (device) => {
     const index = cast(tensor([i, 0], [2], { device, dtype: 'f64' }), 'i32');
     for (const op of [gather, embedding, crossEntropy] as const) {
       let result: number[] | undefined;
-      const thrown = code(() => (result = [...op(x, index).dataSync()]));
+      const thrown = codeOf(() => (result = [...op(x, index).dataSync()]));
       if (thrown === 'none') expect(result![0]).toBeNaN();
       else expect(thrown).toBe('value');
     }
@@ -57,7 +48,7 @@ describe.each(devices)('on %s', (device) => {
     const x = ones([1], { device });
     for (let call = 1; call < 4; call++) run({ x, lr: 0.1, step: call });
     const before = p.dataSync();
-    expect(code(() => run({ x, lr, step }))).toBe('value');
+    expect(codeOf(() => run({ x, lr, step }))).toBe('value');
     expect(p.dataSync()).toEqual(before);
     run.release();
   });
@@ -75,7 +66,7 @@ describe.each(devices)('on %s', (device) => {
       expect(zeros([101], { device }).size).toBe(101);
       emptyPool();
       failures = 0;
-      expect(code(() => zeros([102], { device }))).toBe('memory');
+      expect(codeOf(() => zeros([102], { device }))).toBe('memory');
     } finally {
       backend.allocate = own;
     }

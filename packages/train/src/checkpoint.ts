@@ -166,7 +166,7 @@ export async function findCheckpoint(
   );
 }
 
-/** Damage is told, and another checkpoint can be taken; what the system did not read may be sound, and the newest. */
+/** Warns of a damaged checkpoint. Throws where the system could not read one: it may be sound, and the newest. */
 function skip(error: unknown, warn: (message: string) => void): void {
   if (!(error instanceof TrainError)) throw error;
   if (error.code === 'io')
@@ -355,7 +355,7 @@ async function remove(folder: string, warn: (message: string) => void): Promise<
   );
 }
 
-/** The same at each try, so that it can be told once. */
+/** The same words at each try, so that a run warns once. */
 const cannotBeDeleted = (parent: string, error: unknown): string =>
   `an old checkpoint in ${parent} cannot be deleted (${systemCode(error) || String(error)}); the run goes on`;
 

@@ -24,7 +24,7 @@ export interface Metrics {
   append(record: MetricsRecord): void;
   /**
    * Drops the lines of later steps, and a last line that was torn: what a run that resumes at `step` writes anew. Other
-   * lines that are damaged stay as they are, and are told.
+   * damaged lines stay as they are, with a warning.
    */
   truncateAfter(step: number, warn: (message: string) => void): void;
   close(): void;

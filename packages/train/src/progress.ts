@@ -46,7 +46,7 @@ export function createProgress({
   return stream.isTTY ? bar(total, stream, describe) : lines(stream, describe);
 }
 
-/** A terminal that is gone, a reader that has seen enough or a disk that is full ends what is told, not the training. */
+/** Ignores errors of a stream: training goes on where its terminal is gone, its reader has left or the disk is full. */
 function outlive(stream: ProgressStream): void {
   if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
 }

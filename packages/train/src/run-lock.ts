@@ -41,7 +41,7 @@ type Owner = z.infer<typeof ownerSchema>;
 export interface RunLock {
   /** @throws {TrainError} `busy-directory` where another process has taken the folder over, as from one that was suspended. */
   check(): void;
-  /** Gives the folder back; a lock that cannot be deleted is told, and ends with this process. */
+  /** Deletes the lock. One that cannot be deleted is logged; it counts as free once this process has ended. */
   release(): Promise<void>;
 }
 

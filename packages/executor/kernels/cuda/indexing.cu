@@ -6,7 +6,7 @@ namespace {
 
 __device__ inline bool isWithin(int64_t index, int64_t below) { return 0 <= index && index < below; }
 
-/** The row that the gradient of an index goes to: any row will do for one outside, whose value was NaN. */
+/** `index`, or the nearest row where it is outside: its value was NaN, so any row may take that gradient. */
 __device__ inline int64_t held(int64_t index, int64_t below) {
   return index < 0 ? 0 : index < below ? index : below - 1;
 }

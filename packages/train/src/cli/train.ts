@@ -98,7 +98,7 @@ function readArguments(words: readonly string[]): {
   return { path: paths[0], overrides };
 }
 
-/** Aborted by the first SIGINT, SIGTERM or SIGHUP, which is told of; a second one ends the process at once. */
+/** Aborted by the first SIGINT, SIGTERM or SIGHUP, with a message; a second one ends the process at once. */
 function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {
   const controller = new AbortController();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
