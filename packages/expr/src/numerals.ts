@@ -15,23 +15,27 @@ const VALUES = new Map<string, number>([
   ...SCALES.map((word, i) => [word, 1000 ** (i + 1)] as const),
 ]);
 
+/**
+ * Matches a number that is neither part of a name or of a longer number, nor beside a point or a comma, with which its digits
+ * would make another number.
+ */
+function wholeNumber(pattern: string): RegExp {
+  return new RegExp(`(?<![\\p{L}\\w.,])(?:${pattern})(?![\\p{L}\\w.,])`, 'giu');
+}
 const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
 const DIGIT = anyOf(UNITS);
 const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(UNITS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
 const AND = '\\s+(?:and\\s+)?';
 const BELOW_THOUSAND = `(?:(?:a|${DIGIT})\\s+hundred(?:${AND}${BELOW_HUNDRED})?|${BELOW_HUNDRED})`;
-const CARDINAL = new RegExp(
-  `\\b(?:(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)})(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?\\b|\\b${BELOW_THOUSAND}\\b`,
-  'gi',
+const CARDINAL = wholeNumber(
+  `(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)}(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?|${BELOW_THOUSAND}`,
 );
 /** Most texts have none of these, and are left as they are. */
 const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'), 'i');
 /** A number that is said digit by digit, or has such decimals. */
-const SAID = new RegExp(
-  `\\b(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?\\b`,
-  'gi',
-);
-const GROUPED = /(?<![\d.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])/g;
+const SAID = wholeNumber(`(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?`);
+/** A number with commas between thousands. */
+const GROUPED = wholeNumber('\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?');
 
 /**
  * A text with its numbers in digits, where one of them is a word of its own: "twenty-three plus five" is "23 + 5" but for

@@ -103,7 +103,10 @@ describe('fromText', () => {
       fc.property(text, (given) => {
         expect(kindOf(outcome(asRead(tidied(given))))).toEqual(kindOf(outcome(given)));
       }),
-      { numRuns: 2000 },
+      {
+        numRuns: 2000,
+        examples: [['Plus1,000three'], ['1,000x'], ['1,000.twenty'], ['twenty.7'], ['twenty.Plus e']],
+      },
     );
   });
 
