@@ -11,7 +11,7 @@
  */
 
 export type DType = 'f32' | 'f64' | 'i32';
-export type Device = 'reference' | 'cpu' | 'cuda';
+export type Device = 'reference' | 'wasm' | 'cpu' | 'cuda';
 export type HostArray = Float32Array | Float64Array | Int32Array;
 
 /** Memory on a device. Only its backend looks inside. */

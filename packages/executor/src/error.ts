@@ -26,3 +26,9 @@ export class ExecutorError extends Error {
     this.code = code;
   }
 }
+
+/** What an error says, without the lines behind it, where Node lists the modules that asked for something. */
+export function firstLine(error: unknown): string {
+  const { message } = Object(error) as { message?: unknown };
+  return String(message ?? error).split('\n')[0]!;
+}

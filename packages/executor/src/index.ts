@@ -1,28 +1,10 @@
-export { type Activation, type Device, type DType, type HostArray } from './backend.js';
-export {
-  execute,
-  executeWithGradients,
-  type DagGradients,
-  type ExecuteGradientOptions,
-  type ExecuteOptions,
-} from './dag/execute.js';
-export { setMatmulPrecision, type MatmulPrecision } from './backends/cuda/precision.js';
-export { backendInfo, setDefaultDevice, setNumThreads, type BackendInfo } from './devices.js';
-export { ExecutorError, type ExecutorErrorCode } from './error.js';
-export { type DagTensors } from '@dag/tensorize';
-export { gradCheck, type GradCheckOptions, type GradCheckResult } from './grad-check.js';
-export { emptyPool, memoryStats } from './memory.js';
-export { causalAttention, type AttentionOptions } from './ops/attention.js';
-export { executeDag, type DagTensorFields } from './ops/dag.js';
-export * from './ops/elementwise.js';
-export { embedding, gather } from './ops/indexing.js';
-export { crossEntropy } from './ops/loss.js';
-export { linear, type LinearOptions } from './ops/linear.js';
-export { matmul } from './ops/matmul.js';
-export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
-export { adamW, adamWAll, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
-export { cumsum, mean, sum } from './ops/reduce.js';
-export { cat, expand, narrow, permute, reshape, select, stack } from './ops/shape.js';
-export { type Shape } from './shape.js';
-export { recordStep, type RecordedStep } from './step.js';
-export { full, noGrad, ones, randn, scope, tensor, Tensor, zeros, type TensorOptions } from './tensor.js';
+/** The executor in Node, Deno and Bun, where native kernels and files can be loaded; elsewhere it is portable.ts. */
+import { cpu } from './backends/cpu/index.js';
+import { wasmFile } from './backends/wasm/file.js';
+import { wasm } from './backends/wasm/index.js';
+import { registerBackend } from './devices.js';
+
+registerBackend(cpu);
+registerBackend(wasm(wasmFile));
+
+export * from './portable.js';

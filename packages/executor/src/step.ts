@@ -1,6 +1,6 @@
 import type { Backend, Recorder, Recording, Trace } from './backend.js';
 import { callSynchronously, checkFunction, checkObject } from './arguments.js';
-import { matmulPrecision } from './backends/cuda/precision.js';
+import { matmulPrecision } from './precision.js';
 import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
 import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';

@@ -1,12 +1,13 @@
 /** The library of the native kernels: how it is found, chosen and left. Each process runs the built package. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { backendInfo, ExecutorError, setNumThreads } from '../src/index.js';
-import { cpuIsMissing } from './devices.js';
+import { buildSync } from 'esbuild';
+import { cpuIsMissing, wasmIsMissing } from './devices.js';
 
 const dist = new URL('../dist/index.js', import.meta.url).href;
 const noLibrary = fileURLToPath(new URL('../package.json', import.meta.url));
@@ -56,12 +57,15 @@ const work = `
     return [values, V_mag, rows].map((array) => Buffer.from(array.slice().buffer).toString('base64')).join();
   }`;
 
+/** What serves where the native kernels do not load, in Node. */
+const fallback = wasmIsMissing === null ? 'wasm' : 'reference';
+
 const skipped = cpuIsMissing === null ? '' : ` (skipped: ${cpuIsMissing})`;
 
 describe('without native kernels', () => {
   const nowhere = { DAG_CPU_LIBRARY: '/nowhere/dag_executor.so' };
 
-  it('runs on reference, with one warning that says why', () => {
+  it(`runs on ${fallback}, with one warning that says why`, () => {
     const program = `
       for (let i = 0; i < 3; i++) executor.zeros([2]);
       console.log(executor.backendInfo().device);`;
@@ -70,7 +74,7 @@ describe('without native kernels', () => {
       [noLibrary, 'cannot be used'],
     ] as const) {
       const { status, stdout, stderr } = run(program, { DAG_CPU_LIBRARY: library });
-      expect({ status, stdout }).toEqual({ status: 0, stdout: 'reference' });
+      expect({ status, stdout }).toEqual({ status: 0, stdout: fallback });
       expect(stderr.match(/Warning:/g)).toHaveLength(1);
       expect(stderr).toContain(library);
       expect(stderr).toContain(why);
@@ -103,7 +107,6 @@ describe('where loading native code goes wrong', () => {
   const folder = mkdtempSync(join(tmpdir(), 'dag-executor-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  const nowhere = `name === 'node:module' ? { createRequire: () => () => { throw 'no koffi for you' } } : builtin(name)`;
   it.each([
     ['in a page with the `process` of a bundler', `globalThis.process = { env: {} };`],
     ['in a page without `process`', `delete globalThis.process;`],
@@ -112,19 +115,12 @@ describe('where loading native code goes wrong', () => {
       `globalThis.process = { env: {}, versions: { node: '20' } };`,
     ],
     [
-      'where the environment may not be read',
-      `process.env = new Proxy({}, { get(_, name) { if (/^DAG_/.test(name)) throw new TypeError('not allowed') } });`,
-    ],
-    [
       'where files may not be read',
       `process.getBuiltinModule = () => { throw new TypeError('not allowed') };`,
     ],
-    [
-      'where koffi throws what is no Error',
-      `const builtin = process.getBuiltinModule; process.getBuiltinModule = (name) => ${nowhere};`,
-    ],
   ])('runs on reference %s, and refuses native devices by an ExecutorError', (_where, prelude) => {
     const program = `${prelude}
+      await import('${new URL('cuda.js', dist).href}');
       for (let i = 0; i < 3; i++) executor.zeros([2]);
       console.log(executor.backendInfo().device);
       for (const device of ['cpu', 'cuda'])
@@ -142,19 +138,47 @@ describe('where loading native code goes wrong', () => {
     expect(stderr.match(/reference backend/g)).toHaveLength(1);
   });
 
-  it('runs on reference where a bundle in CommonJS has left no import.meta.url', () => {
-    const bundled = join(folder, 'bundled.mjs');
-    writeFileSync(bundled, readFileSync(new URL(dist), 'utf8').replaceAll('import.meta.url', 'undefined'));
+  it(`runs on ${fallback} where the environment may not be read`, () => {
     const program = `
-      const bundled = await import(${JSON.stringify(bundled)});
-      console.log(bundled.zeros([2]).device);
-      try {
-        bundled.zeros([2], { device: 'cpu' });
-      } catch (error) {
-        console.log(error.code, error.message);
-      }`;
-    expect(run(program).stdout).toMatch(/^reference\ndevice .* a bundle in CommonJS/);
+      const notAllowed = { get(_, name) { if (/^DAG_/.test(name)) throw new TypeError('not allowed') } };
+      process.env = new Proxy({}, notAllowed);
+      console.log(executor.zeros([2]).device);`;
+    expect(run(program).stdout).toBe(fallback);
   });
+
+  it(`runs on ${fallback} where koffi throws what is no Error`, () => {
+    const program = `
+      const builtin = process.getBuiltinModule;
+      process.getBuiltinModule = (name) =>
+        name === 'node:module' ? { createRequire: () => () => { throw 'no koffi for you' } } : builtin(name);
+      console.log(executor.zeros([2]).device);`;
+    expect(run(program).stdout).toBe(fallback);
+  });
+
+  it.each(['cjs', 'esm'] as const)(
+    'in a bundle of the format %s finds what is installed beside it',
+    (format) => {
+      // In a project that has the package as a link, and one that has nothing.
+      const installed = join(folder, format, 'node_modules', '@dag');
+      mkdirSync(installed, { recursive: true });
+      symlinkSync(fileURLToPath(new URL('..', dist)), join(installed, 'executor'));
+      for (const [place, device] of [
+        [join(folder, format), fallback],
+        [folder, 'reference'],
+      ] as const) {
+        const outfile = join(place, format === 'cjs' ? 'bundle.cjs' : 'bundle.mjs');
+        const entryPoints = [fileURLToPath(dist)];
+        buildSync({ entryPoints, bundle: true, platform: 'node', format, outfile, logLevel: 'error' });
+        const program = `
+        const bundle = await import(${JSON.stringify(outfile)});
+        const { zeros } = bundle.default ?? bundle;
+        console.log(zeros([2]).device);`;
+        const { status, stdout, stderr } = run(program);
+        expect({ status, stdout }).toEqual({ status: 0, stdout: device });
+        expect(stderr.match(/Warning: @dag\/executor runs on its/g)).toHaveLength(1);
+      }
+    },
+  );
 
   const { library } = cpuIsMissing === null ? backendInfo('cpu') : {};
   (library === undefined ? it.skip : it).each([
@@ -162,7 +186,7 @@ describe('where loading native code goes wrong', () => {
     ['is cut off in its header', (bytes: Buffer) => bytes.subarray(0, 40)],
     ['is for another processor', (bytes: Buffer) => bytes.fill(0xb7, 18, 19)],
     ['is empty', (bytes: Buffer) => bytes.subarray(0, 0)],
-  ])(`runs on reference where the library %s${skipped}`, (_how, damage) => {
+  ])(`runs on ${fallback} where the library %s${skipped}`, (_how, damage) => {
     const file = join(folder, 'dag_executor.so');
     writeFileSync(file, damage(readFileSync(library!)));
     const environment = { DAG_CPU_LIBRARY: file };
@@ -170,7 +194,7 @@ describe('where loading native code goes wrong', () => {
     const { status, stdout, stderr } = run(program, environment);
     expect({ status, stdout, stderr }).toEqual({
       status: 0,
-      stdout: expect.stringMatching(/^reference\n{"error":"ExecutorError","code":"device",/),
+      stdout: expect.stringMatching(new RegExp(`^${fallback}\\n{"error":"ExecutorError","code":"device",`)),
       stderr: expect.stringContaining(file),
     });
   });

@@ -1,3 +1,4 @@
+import '../src/cuda.js';
 import { backendOf } from '../src/devices.js';
 import { ExecutorError, type Device } from '../src/index.js';
 import { prepareCuda } from './prepare-cuda.js';
@@ -19,10 +20,14 @@ export const cpuIsMissing = missing('cpu');
 /** Why `cuda` cannot be tested here; null where it can. */
 export const cudaIsMissing: string | null = prepareCuda() ?? missing('cuda');
 
+/** Why `wasm` cannot be tested here; null where it can. */
+export const wasmIsMissing = missing('wasm');
+
 /** The backends that the tests run on. */
 export const devices: readonly Device[] = [
   'reference',
   ...(cpuIsMissing === null ? (['cpu'] as const) : []),
+  ...(wasmIsMissing === null ? (['wasm'] as const) : []),
   ...(cudaIsMissing === null ? (['cuda'] as const) : []),
 ];
 

@@ -4,7 +4,7 @@ import { createCpu } from '../src/backends/cpu/index.js';
 import { loadLibrary } from '../src/backends/cpu/library.js';
 import { backendOf } from '../src/devices.js';
 import { ExecutorError } from '../src/index.js';
-import { cpuIsMissing, cudaIsMissing } from './devices.js';
+import { cpuIsMissing, cudaIsMissing, wasmIsMissing } from './devices.js';
 
 interface Variant {
   readonly variant: string;
@@ -27,6 +27,7 @@ function nativeVariants(): Variant[] {
 
 const native: readonly Variant[] = [
   ...nativeVariants(),
+  ...(wasmIsMissing === null ? [{ variant: 'wasm', backend: backendOf('wasm') }] : []),
   ...(cudaIsMissing === null ? [{ variant: 'cuda', backend: backendOf('cuda') }] : []),
 ];
 /**

@@ -1,3 +1,4 @@
+import '@dag/executor/cuda';
 import {
   affine,
   cat,

@@ -51,7 +51,7 @@ void scale(T* x, i64 n, f64 first, f64 second) {
   stream<T>(n, [=](i64 i, i64 lanes) DAG_INLINE { storeUpTo(x + i, loadUpTo(x + i, lanes) * a * b, lanes); });
 }
 
-/** Loshchilov & Hutter (2019), algorithm 2, as PyTorch orders it; the coefficients come from src/backends/cpu/optimizer.ts. */
+/** Loshchilov & Hutter (2019), algorithm 2, as PyTorch orders it; the coefficients come from src/backends/cpp/optimizer.ts. */
 template <typename T>
 void adamW(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coefficients) {
   const auto at = [&](int i) { return static_cast<T>(coefficients[i]); };

@@ -5,7 +5,7 @@
 
 namespace {
 
-/** Dimensions that a walk may have once neighbours are collapsed; see src/backends/cpu/walk.ts. */
+/** Dimensions that a walk may have once neighbours are collapsed; see src/backends/cpp/walk.ts. */
 constexpr i64 MAX_RANK = 12;
 
 template <int N>
@@ -22,7 +22,7 @@ struct Walk {
   }
 };
 
-/** The walk that src/backends/cpu/walk.ts packed for the first `given` operands; the others are contiguous. */
+/** The walk that src/backends/cpp/walk.ts packed for the first `given` operands; the others are contiguous. */
 template <int N>
 inline Walk<N> readWalk(const f64* packed, int given) {
   Walk<N> walk;

@@ -2,12 +2,21 @@ import { named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import type { DType, HostArray, Scalar, Seed, Storage } from '../backend.js';
 
-/** Storage in the memory of JavaScript. */
-export class HostStorage<A extends HostArray = HostArray> implements Storage {
-  readonly dtype: DType;
-  readonly data: A;
+/** Storage that JavaScript sees as an array. */
+export abstract class ArrayStorage implements Storage {
+  abstract readonly dtype: DType;
+  abstract readonly length: number;
+  /** To be asked for anew after anything that may allocate: the memory of WebAssembly moves when it grows. */
+  abstract readonly data: HostArray;
+}
 
-  constructor(dtype: DType, data: A) {
+/** Storage in the memory of JavaScript. */
+export class HostStorage extends ArrayStorage {
+  readonly dtype: DType;
+  readonly data: HostArray;
+
+  constructor(dtype: DType, data: HostArray) {
+    super();
     this.dtype = dtype;
     this.data = data;
   }
@@ -87,7 +96,7 @@ export function copyOf(from: HostArray, into?: HostArray): HostArray {
 
 /** The array behind a storage of this backend. */
 export function dataOf(storage: Storage): HostArray {
-  if (storage instanceof HostStorage) return storage.data;
+  if (storage instanceof ArrayStorage) return storage.data;
   throw new ExecutorError('device', 'storage of another device reached a backend of the host');
 }
 

@@ -1,5 +1,4 @@
-import type { Device } from '../backend.js';
-import { ExecutorError } from '../error.js';
+import { ExecutorError, firstLine } from '../error.js';
 
 /** What is used of koffi, see its documentation: https://koffi.dev. */
 export interface Koffi {
@@ -21,21 +20,31 @@ export function environment(name: string): string | undefined {
   return globalThis.process?.env?.[name] || undefined;
 }
 
-/** Node's `require`; not imported, so that the package loads where there is no Node. */
-export function requireHere(): NodeJS.Require {
+/** A module of Node; not imported, so that the package loads where there is no Node. */
+function requireBuiltin<Name extends 'node:fs' | 'node:path' | 'node:url' | 'node:module'>(name: Name) {
   const { process } = globalThis as { process?: NodeJS.Process };
   if (!process?.versions?.node) throw new ExecutorError('device', 'the native kernels need Node');
-  if (!import.meta.url)
-    throw new ExecutorError(
-      'device',
-      'the native kernels are found by the URL of their module, which a bundle in CommonJS has not; leave @dag/executor out of the bundle',
-    );
   if (!process.getBuiltinModule)
     throw new ExecutorError(
       'device',
       `the native kernels need Node 20.16 or newer, this is ${process.version}`,
     );
-  return process.getBuiltinModule('node:module').createRequire(import.meta.url);
+  return process.getBuiltinModule(name);
+}
+
+/** The file of this module; of a bundle in CommonJS, which has no `import.meta.url`, that of the bundle. */
+function ownFile(): string {
+  if (import.meta.url) return requireBuiltin('node:url').fileURLToPath(import.meta.url);
+  if (typeof __filename === 'string') return __filename;
+  throw new ExecutorError(
+    'device',
+    'the native kernels are found by the file of their module, and it has none',
+  );
+}
+
+/** Node's `require` of this package. */
+export function requireHere(): NodeJS.Require {
+  return requireBuiltin('node:module').createRequire(ownFile());
 }
 
 /** @throws {ExecutorError} `device` where it is not installed or has no binary for this platform. */
@@ -48,25 +57,17 @@ export function loadKoffi(): Koffi {
   }
 }
 
-/** What an error says, without the lines behind it, where Node lists the modules that asked for something. */
-export function firstLine(error: unknown): string {
-  const { message } = Object(error) as { message?: unknown };
-  return String(message ?? error).split('\n')[0]!;
-}
-
-/** Why a backend is not there: whatever was thrown while it loaded, as an ExecutorError. */
-export function whyMissing(device: Device, thrown: unknown): ExecutorError {
-  if (thrown instanceof ExecutorError) return thrown;
-  return new ExecutorError('device', `'${device}' cannot be loaded here: ${firstLine(thrown)}`);
-}
-
-/** A file that `npm run build` made in `native` of this package; null where it is not there. */
+/**
+ * A file that the build made in `native` of this package; null where it is not there. A joined path: bundlers take the
+ * address of a URL with a template for that of a module.
+ */
 export function builtFile(path: string): string | null {
-  const { existsSync } = process.getBuiltinModule('node:fs');
-  const { fileURLToPath } = process.getBuiltinModule('node:url');
-  // This module is dist/index.js of the package or, in its tests, src/backends/native.ts.
-  for (const up of ['../', '../../']) {
-    const file = fileURLToPath(new URL(`${up}native/${path}`, import.meta.url));
+  const { existsSync } = requireBuiltin('node:fs');
+  const { dirname, join } = requireBuiltin('node:path');
+  const here = dirname(ownFile());
+  // This module is in dist or, in tests, in src/backends.
+  for (const up of ['..', join('..', '..')]) {
+    const file = join(here, up, 'native', path);
     if (existsSync(file)) return file;
   }
   return null;

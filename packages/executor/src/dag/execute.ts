@@ -53,8 +53,10 @@ export function execute(
   if (out) checkApart(op, { out }, fields);
   const values = out ?? newArray(backend, spec.size);
   const storage = outputOf(backend, values);
-  backend.dag(spec, inputsOf(backend, fields), storage);
+  const inputs = inputsOf(backend, fields);
+  backend.dag(spec, inputs, storage);
   finish(backend, storage, values);
+  freeCopies(backend, inputs);
   return given ?? values;
 }
 
@@ -92,9 +94,13 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
     array ? { storage: outputOf(backend, array), accumulate: false } : null;
   const valueStorage = stored(values);
   const gradients = { V_mag: target(V_mag), V_sign: target(V_sign), O: target(O), G: target(G) };
-  backend.dagBackward(spec, inputsOf(backend, fields), up && inputOf(backend, up), valueStorage, gradients);
+  const inputs = inputsOf(backend, fields);
+  const upstreamStorage = up && inputOf(backend, up);
+  backend.dagBackward(spec, inputs, upstreamStorage, valueStorage, gradients);
   finish(backend, valueStorage, values);
   for (const field of FIELDS) finish(backend, gradients[field]?.storage ?? null, out[field]);
+  freeCopies(backend, inputs);
+  if (upstreamStorage) freeCopy(backend, upstreamStorage);
   return (given ?? out) as Out;
 }
 
@@ -246,7 +252,18 @@ function outputOf(backend: Backend, array: Float64Array): Storage {
 
 /** Brings the results home where the device does not write to `array` itself. */
 function finish(backend: Backend, storage: Storage | null, array: Float64Array | undefined): void {
-  if (storage && array && !backend.share(array)) array.set(backend.readSync(storage) as Float64Array);
+  if (!storage || !array || storage instanceof HostStorage) return;
+  array.set(backend.readSync(storage) as Float64Array);
+  backend.free(storage);
+}
+
+function freeCopies(backend: Backend, { V_mag, V_sign, O, G }: DagFields<Storage>): void {
+  for (const storage of [V_mag, V_sign, O, G]) freeCopy(backend, storage);
+}
+
+/** Gives memory of the device back at once: a loop of calls gives the collector no time to. */
+function freeCopy(backend: Backend, storage: Storage): void {
+  if (!(storage instanceof HostStorage)) backend.free(storage);
 }
 
 /** The graphs, of which everything is read once: a getter may give something else each time. */

@@ -1,27 +1,53 @@
 import type { Backend } from '../../backend.js';
-import { reference } from '../reference/index.js';
-import { binary } from './binary.js';
-import { dagKernels } from './dag.js';
-import { elementwise } from './elementwise.js';
-import { indexing } from './indexing.js';
-import type { Library } from './library.js';
+import { isThreadCount, MAX_THREADS, type BackendEntry } from '../../devices.js';
+import { ExecutorError } from '../../error.js';
+import { cppKernels } from '../cpp/index.js';
+import { environment } from '../native.js';
+import { loadLibrary, type Library } from './library.js';
 import { memory } from './memory.js';
-import { optimizer } from './optimizer.js';
-import { products } from './products.js';
-import { rows } from './rows.js';
 
-/** Native kernels on the memory of JavaScript; what no kernel is worth writing for runs as on `reference`. */
-export function createCpu(library: Library): Backend {
-  return {
-    ...reference,
-    device: 'cpu',
-    ...memory(library),
-    ...elementwise(library),
-    ...binary(library),
-    ...rows(library),
-    ...indexing(library),
-    ...optimizer(library),
-    ...products(library),
-    ...dagKernels(library),
-  };
+let library: Library | null = null;
+/** What setNumThreads asked for. */
+let wanted: number | undefined;
+
+/** Native kernels on the memory of JavaScript. */
+export const createCpu = (loaded: Library): Backend => ({
+  ...cppKernels(loaded),
+  device: 'cpu',
+  ...memory(loaded),
+});
+
+export const cpu: BackendEntry = {
+  device: 'cpu',
+  preference: 1,
+  load: () => {
+    const count = wanted ?? threadsSetting();
+    const loaded = (library = loadLibrary());
+    // The library is one for all threads of JavaScript: a worker leaves it as another one has set it.
+    if (wanted !== undefined || loaded.threads() === 0) loaded.setThreads(count ?? loaded.physicalCores);
+    return {
+      backend: createCpu(loaded),
+      info: () => ({
+        device: 'cpu',
+        threads: loaded.threads(),
+        variant: loaded.variant,
+        library: loaded.path,
+      }),
+    };
+  },
+  setThreads: (count) => {
+    wanted = count;
+    library?.setThreads(count);
+  },
+};
+
+function threadsSetting(): number | undefined {
+  const given = environment('DAG_NUM_THREADS');
+  if (given === undefined) return undefined;
+  const count = Number(given);
+  if (isThreadCount(count)) return count;
+  throw new ExecutorError(
+    'value',
+    `DAG_NUM_THREADS is a whole number from 1 to ${MAX_THREADS}, given '${given}'`,
+  );
 }

@@ -1,21 +1,15 @@
-import type { HostArray } from '../../backend.js';
-import { ExecutorError } from '../../error.js';
-import { builtFile, environment, firstLine, loadKoffi, requireHere, type Bind } from '../native.js';
+import { ExecutorError, firstLine } from '../../error.js';
+import { builtFile, environment, loadKoffi, requireHere, type Bind } from '../native.js';
+import type { Kernel, KernelLibrary } from '../cpp/kernels.js';
 import { checkComplete } from './elf.js';
 
-/** An argument of a kernel: memory (null where it is left out), a number, or a whole number of up to 53 bits. */
-export type Argument = HostArray | null | number;
-type Kernel = (...args: Argument[]) => void;
-
 /** The shared library with the kernels of one variant of the instruction set. */
-export interface Library {
+export interface Library extends KernelLibrary {
   /** Where it was loaded from. */
   readonly path: string;
   /** `avx512`, `avx2` or `baseline`: the widest that the processor runs, or the one that was asked for. */
   readonly variant: string;
   readonly physicalCores: number;
-  /** Kernel `name` of the variant; `types` are those of its arguments, p: memory, i: int64_t, d: double. */
-  kernel(name: string, types: string): Kernel;
   /** How many threads a kernel runs on; 0 before any thread of JavaScript has set it. */
   threads(): number;
   setThreads(threads: number): void;

@@ -1,26 +1,13 @@
-import type { Backend, StridedWalk } from '../../backend.js';
-import { bytesOf, copyOf, dataOf, hostArray, hostBuffer, HostStorage } from '../host.js';
-import { sumsUp } from '../reference/elementwise.js';
-import { reference } from '../reference/index.js';
+import type { Backend } from '../../backend.js';
+import { bytesOf, hostArray, hostBuffer, HostStorage } from '../host.js';
 import type { Library } from './library.js';
-import { precisions } from './precisions.js';
-import { packWalk } from './walk.js';
 
 const CACHE_LINE = 64;
 /** V8 keeps smaller arrays in its own heap, where they have no fixed address. */
 const SMALL = 64;
 
 /** Memory of JavaScript, so that its collector frees what no tensor holds; larger arrays begin at a cache line. */
-export function memory(
-  library: Library,
-): Pick<Backend, 'allocate' | 'free' | 'write' | 'read' | 'readSync' | 'fill' | 'cast' | 'copyStrided'> {
-  const fill = precisions(library, 'fill', 'pid');
-  const cast = {
-    f32: { f32: library.kernel('cast_f32_f32', 'ppii'), f64: library.kernel('cast_f32_f64', 'ppii') },
-    f64: { f32: library.kernel('cast_f64_f32', 'ppii'), f64: library.kernel('cast_f64_f64', 'ppii') },
-  };
-  const copy = precisions(library, 'copy', 'ppipii');
-  const sum = precisions(library, 'sum', 'pppi');
+export function memory(library: Library): Pick<Backend, 'allocate'> {
   return {
     allocate: (dtype, length) => {
       const bytes = length * bytesOf(dtype);
@@ -29,49 +16,5 @@ export function memory(
       const begin = library.place(new Uint8Array(buffer), bytes);
       return new HostStorage(dtype, hostArray(dtype, length, buffer, begin));
     },
-    free: () => undefined,
-    write: (storage, data) => dataOf(storage).set(data),
-    read: (storage) => Promise.resolve(dataOf(storage).slice()),
-    readSync: (storage, into) => copyOf(dataOf(storage), into),
-    fill: (y, value) => {
-      const to = dataOf(y);
-      if (y.dtype === 'i32') to.fill(value);
-      else fill[y.dtype](to, to.length, value);
-    },
-    cast: (x, y) => {
-      const { storage, accumulate } = y;
-      if (x.dtype === 'i32' || storage.dtype === 'i32') return reference.cast(x, y);
-      cast[x.dtype][storage.dtype](dataOf(x), dataOf(storage), x.length, Number(accumulate));
-    },
-    copyStrided: (walk, x, offsetX, y, offsetY) => {
-      const { dtype } = x;
-      const packed = packWalk(walk);
-      const sums = sumsUp(walk);
-      if (
-        !packed ||
-        (dtype === 'i32' && (sums || y.accumulate)) ||
-        (sums && !isPlainSum(walk, offsetX, offsetY))
-      )
-        return reference.copyStrided(walk, x, offsetX, y, offsetY);
-      const [from, to] = [dataOf(x), dataOf(y.storage)];
-      const add = Number(y.accumulate);
-      // Whole numbers of 32 bits are copied as they are.
-      const kernels = dtype === 'f64' ? 'f64' : 'f32';
-      if (sums) sum[kernels](packed, from, to, add);
-      else copy[kernels](packed, from, offsetX, to, offsetY, add);
-    },
   };
-}
-
-/** A sum over all of a contiguous tensor to one that is contiguous where it does not stand still, as ops make them. */
-function isPlainSum({ shape, strides }: StridedWalk, offsetX: number, offsetY: number): boolean {
-  let [inX, inY] = [1, 1];
-  for (let d = shape.length - 1; d >= 0; d--) {
-    if (shape[d] === 1) continue;
-    const [x, y] = [strides[0]![d]!, strides[1]![d]!];
-    if (x !== inX || (y !== 0 && y !== inY)) return false;
-    inX *= shape[d]!;
-    if (y !== 0) inY *= shape[d]!;
-  }
-  return offsetX === 0 && offsetY === 0;
 }

@@ -1,5 +1,5 @@
-import { ExecutorError } from '../../error.js';
-import { environment, firstLine, loadKoffi, type Koffi } from '../native.js';
+import { ExecutorError, firstLine } from '../../error.js';
+import { environment, loadKoffi, type Koffi } from '../native.js';
 
 /** The functions of the driver API that are used, with the types of their arguments (CUDA Driver API reference manual). */
 const FUNCTIONS = {

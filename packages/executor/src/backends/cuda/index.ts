@@ -1,4 +1,5 @@
 import type { Backend } from '../../backend.js';
+import type { BackendEntry, LoadedBackend } from '../../devices.js';
 import { attention } from './attention.js';
 import { dagKernels } from './dag.js';
 import { CudaDevice } from './device.js';
@@ -18,7 +19,7 @@ import { rowSums } from './sums.js';
  *
  * @throws {ExecutorError} `device` that says what is missing: a driver, a device, or the kernels.
  */
-export function createCuda(): { backend: Backend; device: CudaDevice } {
+function createCuda(): LoadedBackend {
   const device = new CudaDevice();
   const allocator = new Allocator(device);
   const writer = new Writer(device);
@@ -36,5 +37,17 @@ export function createCuda(): { backend: Backend; device: CudaDevice } {
     ...attention(kernels),
     ...dagKernels(kernels),
   };
-  return { backend, device };
+  const { name, capability, multiprocessors, driver } = device;
+  return {
+    backend,
+    info: () => ({
+      device: 'cuda',
+      threads: multiprocessors,
+      name,
+      capability: capability / 10,
+      library: driver.path,
+    }),
+  };
 }
+
+export const cuda: BackendEntry = { device: 'cuda', load: createCuda };

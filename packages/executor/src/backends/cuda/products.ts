@@ -4,7 +4,7 @@ import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';
 import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
 import { addressOf, seedArguments } from './memory.js';
-import { matmulPrecision } from './precision.js';
+import { matmulPrecision } from '../../precision.js';
 import type { rowSums } from './sums.js';
 
 /** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */

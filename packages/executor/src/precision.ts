@@ -1,5 +1,5 @@
-import { named } from '../../arguments.js';
-import { ExecutorError } from '../../error.js';
+import { named } from './arguments.js';
+import { ExecutorError } from './error.js';
 
 /** How matrix products of f32 are computed on `cuda`: in f32, or on tensor cores from inputs rounded to TF32 or bf16. */
 export type MatmulPrecision = 'highest' | 'high' | 'medium';

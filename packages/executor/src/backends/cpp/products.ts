@@ -2,11 +2,11 @@ import type { Backend, LinearSpec, MatmulSpec } from '../../backend.js';
 import { dataOf, seedOf } from '../host.js';
 import { activationKind } from '../kinds.js';
 import { reference } from '../reference/index.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 
 /** Matrix products, linear layers and attention; the last two in f32, which is what models are trained in. */
 export function products(
-  library: Library,
+  library: KernelLibrary,
 ): Pick<Backend, 'matmul' | 'linear' | 'linearBackward' | 'attention' | 'attentionBackward'> {
   const matmul = {
     f32: library.kernel('matmul_f32', 'iiiiiiiiipppi'),
@@ -70,7 +70,7 @@ export function products(
         ...seedOf(spec.seed),
         gradSum && dataOf(gradSum),
         gradBias && dataOf(gradBias.storage),
-        Number(gradBias?.accumulate),
+        Number(gradBias?.accumulate ?? false),
       );
     },
     attention: (spec, qkv, y, logSums) => {

@@ -1,12 +1,12 @@
 import type { Backend } from '../../backend.js';
 import { dataOf } from '../host.js';
 import { reference } from '../reference/index.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
 /** Elements and rows by index, and running sums. */
 export function indexing(
-  library: Library,
+  library: KernelLibrary,
 ): Pick<Backend, 'gather' | 'gatherBackward' | 'embedding' | 'embeddingBackward' | 'cumsum'> {
   const gather = precisions(library, 'gather', 'pppii');
   const gatherBackward = precisions(library, 'gather_backward', 'pppiii');

@@ -1,8 +1,8 @@
 import type { Storage } from '../../backend.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 
 /** The kernels of a name, one for each precision. */
-export function precisions(library: Library, name: string, types: string) {
+export function precisions(library: KernelLibrary, name: string, types: string) {
   return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
 }
 

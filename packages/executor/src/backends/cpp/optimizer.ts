@@ -1,11 +1,11 @@
 import type { Backend } from '../../backend.js';
 import { dataOf, numberOf } from '../host.js';
 import { factorsToNorm, normOf } from '../reference/optimizer.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
 /** The passes of clipping and AdamW. */
-export function optimizer(library: Library): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
+export function optimizer(library: KernelLibrary): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
   const sumOfSquares = precisions(library, 'sum_of_squares', 'pip');
   const scale = precisions(library, 'scale', 'pidd');
   const adamW = precisions(library, 'adam_w', 'ppppip');

@@ -2,14 +2,14 @@ import type { Backend } from '../../backend.js';
 import { dataOf, seedOf } from '../host.js';
 import { kindOf, UNARY_KINDS } from '../kinds.js';
 import { reference } from '../reference/index.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 import { precisions } from './precisions.js';
 
 /** Those from here on have kernels in f32 alone. */
 const F32_ONLY = UNARY_KINDS.indexOf('tanh');
 
 /** Functions of one element, dropout and conversions. */
-export function elementwise(library: Library): Pick<Backend, 'unary' | 'unaryBackward' | 'dropout'> {
+export function elementwise(library: KernelLibrary): Pick<Backend, 'unary' | 'unaryBackward' | 'dropout'> {
   const unary = precisions(library, 'unary', 'ippidd');
   const unaryBackward = precisions(library, 'unary_backward', 'ippppiddi');
   const dropout = precisions(library, 'dropout', 'ppidddi');

@@ -1,11 +1,11 @@
 import type { Backend } from '../../backend.js';
 import { dataOf } from '../host.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
 /** Softmax and what is made of it, and layer normalisation. */
 export function rows(
-  library: Library,
+  library: KernelLibrary,
 ): Pick<
   Backend,
   'softmax' | 'softmaxBackward' | 'crossEntropy' | 'crossEntropyBackward' | 'layerNorm' | 'layerNormBackward'

@@ -2,12 +2,12 @@ import type { Backend, HostArray, StridedWalk, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
 import { BINARY_KINDS, kindOf, SHARES, SHARES_OF, type Share } from '../kinds.js';
 import { reference } from '../reference/index.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 import { precisions } from './precisions.js';
 import { packWalk } from './walk.js';
 
 /** Functions of two tensors. */
-export function binary(library: Library): Pick<Backend, 'binary' | 'binaryBackward'> {
+export function binary(library: KernelLibrary): Pick<Backend, 'binary' | 'binaryBackward'> {
   const forward = precisions(library, 'binary', 'ipppp');
   const share = precisions(library, 'share', 'idpppppi');
 

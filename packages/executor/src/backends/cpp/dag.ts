@@ -1,10 +1,10 @@
 import type { Backend, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
 import { accumulatedFields } from '../kinds.js';
-import type { Library } from './library.js';
+import type { KernelLibrary } from './kernels.js';
 
 /** Steps of graphs: kernels/cpu/dag.cpp. */
-export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward'> {
+export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBackward'> {
   const forward = kernels(library, 'dag', 'pppppiiid');
   const backward = kernels(library, 'dag_backward', 'ppppppppppiiiid');
   return {
@@ -46,7 +46,7 @@ export function dagKernels(library: Library): Pick<Backend, 'dag' | 'dagBackward
   };
 }
 
-function kernels(library: Library, name: string, types: string) {
+function kernels(library: KernelLibrary, name: string, types: string) {
   return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
 }
 

@@ -1,0 +1,54 @@
+// What stands for kernels/cpu/runtime in WebAssembly: one thread, memory that grows, and faults that JavaScript reads the
+// reason of after the trap; see src/backends/wasm/instance.ts.
+#include <cstdint>
+#include <cstdlib>
+
+#include "../cpu/runtime/exports.h"
+#include "../cpu/runtime/pool.h"
+
+namespace {
+
+constexpr uint64_t CACHE_LINE = 64;
+constexpr uint64_t ADDRESSES = uint64_t{1} << 32;
+
+enum Fault : int32_t { NONE, UNKNOWN_KIND, NO_MEMORY };
+int32_t fault = NONE;
+
+[[noreturn]] void stop(Fault reason) {
+  fault = reason;
+  __builtin_trap();
+}
+
+void* allocate(uint64_t bytes) {
+  const uint64_t whole = (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+  return whole < ADDRESSES ? aligned_alloc(CACHE_LINE, whole > 0 ? whole : CACHE_LINE) : nullptr;
+}
+
+}  // namespace
+
+void dagPoolRun(int64_t count, void (*task)(void* context, int64_t index), void* context) {
+  for (int64_t i = 0; i < count; i++) task(context, i);
+}
+
+int64_t dagPoolThreads() { return 1; }
+
+void* dagScratchTake(int64_t bytes) {
+  void* const memory = allocate(static_cast<uint64_t>(bytes));
+  if (!memory) stop(NO_MEMORY);
+  return memory;
+}
+
+void dagScratchReturn(void* memory) { free(memory); }
+
+void dagUnknownKind(const char*, int64_t) { stop(UNKNOWN_KIND); }
+
+/** Memory for a tensor, at a cache line; null where there is no room for it. */
+DAG_EXPORT void* dag_allocate(double bytes) { return allocate(static_cast<uint64_t>(bytes)); }
+DAG_EXPORT void dag_free(void* memory) { free(memory); }
+
+/** Why the last kernel trapped, a Fault. */
+DAG_EXPORT int32_t dag_fault() {
+  const int32_t reason = fault;
+  fault = NONE;
+  return reason;
+}

@@ -1,0 +1,91 @@
+/**
+ * Compiles kernels/cpu and kernels/wasm into native/wasm/dag_executor.wasm where Clang with the target wasm32-wasi and its libc
+ * are found (Debian: clang lld wasi-libc libclang-rt-14-dev-wasm32 libc++-14-dev-wasm32), and says so where they are not.
+ * The module imports nothing.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
+
+const packageFolder = fileURLToPath(new URL('..', import.meta.url));
+const kernels = join(packageFolder, 'kernels');
+const target = join(packageFolder, 'native', 'wasm');
+const objects = join(target, 'objects');
+const output = join(target, 'dag_executor.wasm');
+
+const TARGET = '--target=wasm32-wasi';
+const FLAGS = [
+  ...[TARGET, '-O3', '-msimd128', '-std=c++17', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden'],
+  ...['-fno-math-errno', '-fno-trapping-math', '-Wall', '-Wextra', '-Wno-bitwise-conditional-parentheses'],
+  '-DDAG_VARIANT=wasm',
+];
+/** Steps of graphs are exact; see build-native.js. */
+const contraction = (source) => (basename(source) === 'dag.cpp' ? '-ffp-contract=off' : '-ffp-contract=fast');
+// stack-first: a stack that overflows traps, and does not write over other data.
+const LINK = [
+  ...[TARGET, '-mexec-model=reactor', '-nostartfiles', '-Wl,--no-entry', '-Wl,--export-dynamic'],
+  ...['-Wl,--strip-all', '-Wl,--stack-first', '-Wl,-z,stack-size=1048576'],
+];
+
+/** The compiler and its version; or what is missing, tried with a program that needs both libraries. */
+async function findCompiler() {
+  const command = process.env.DAG_WASM_CXX || 'clang++';
+  try {
+    const version = execFileSync(command, ['--version'], { encoding: 'utf8', stdio: 'pipe' });
+    execFileSync(command, [...LINK, '-x', 'c++', '-', '-o', join(objects, 'probe')], {
+      input:
+        '#include <cstdlib>\n#include <cmath>\nextern "C" void* probe(double x) { return malloc(std::exp(x)); }',
+      stdio: 'pipe',
+    });
+    return { command, version };
+  } catch (error) {
+    return {
+      missing: String(error.stderr || error.message)
+        .trim()
+        .split('\n')[0],
+    };
+  }
+}
+
+async function build({ command, version }) {
+  const inFolder = async (folder, ending) =>
+    (await filesOf(join(kernels, folder), ending)).map((name) => join(kernels, folder, name));
+  const isRuntime = (path) => path.startsWith(join(kernels, 'cpu', 'runtime'));
+  const headers = [join(kernels, 'dag_step.h'), ...(await inFolder('cpu', '.h'))];
+  const sources = [
+    ...(await inFolder('cpu', '.cpp')).filter((path) => !isRuntime(path)),
+    ...(await inFolder('wasm', '.cpp')),
+  ];
+  const needed = await Promise.all(
+    sources.map(async (path) => {
+      const flags = [...FLAGS, contraction(path)];
+      const hash = await hashOf([version, flags.join(' ')], [...headers, path]);
+      return {
+        file: join(objects, `${basename(path, '.cpp')}-${hash}.o`),
+        args: [...flags, '-c', path],
+      };
+    }),
+  );
+  const said = (text) => text && console.error(text);
+  await makeMissing(command, needed, (_, text) => said(text));
+  const files = needed.map(({ file }) => file);
+  said(await make(command, [...LINK, ...files], output));
+  await removeOld(objects, new Set(files));
+}
+
+await mkdir(objects, { recursive: true });
+const compiler = await findCompiler();
+if ('command' in compiler) {
+  try {
+    await build(compiler);
+  } catch (error) {
+    console.error(error.stderr || error);
+    process.exitCode = 1;
+  }
+} else {
+  console.log(`The kernels in WebAssembly are not built for want of a compiler (${compiler.missing}).`);
+  // No module of older sources.
+  await rm(output, { force: true });
+}

@@ -1,0 +1,95 @@
+import { ExecutorError } from '../../error.js';
+import type { Kernel, KernelLibrary } from '../cpp/kernels.js';
+
+/** What is used of the global WebAssembly, whose types belong to those of pages. */
+export interface WasmInstance {
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+/** Bytes at the begin of the memory of a kernel's call for what it is given besides tensors. */
+const STAGED = 4096;
+/** Why a kernel trapped, as in kernels/wasm/runtime.cpp. */
+const [UNKNOWN_KIND, NO_MEMORY] = [1, 2];
+
+/** The kernels as WebAssembly, and their memory. */
+export class WasmKernels implements KernelLibrary {
+  readonly #exports: Readonly<Record<string, unknown>>;
+  readonly #memory: { readonly buffer: ArrayBuffer };
+  readonly #allocate: (bytes: number) => number;
+  readonly #free: (address: number) => void;
+  readonly #fault: () => number;
+  /** Where kernels read what lies in the memory of JavaScript: packed walks and coefficients. */
+  readonly #staging: number;
+
+  constructor({ exports }: WasmInstance) {
+    this.#exports = exports;
+    this.#memory = exports['memory'] as { buffer: ArrayBuffer };
+    this.#allocate = this.#function('dag_allocate') as (bytes: number) => number;
+    this.#free = this.#function('dag_free') as (address: number) => void;
+    this.#fault = this.#function('dag_fault') as () => number;
+    (exports['_initialize'] as (() => void) | undefined)?.();
+    this.#staging = this.allocate(STAGED);
+  }
+
+  /** Another object once the memory has grown: views of the one before are empty then. */
+  get buffer(): ArrayBuffer {
+    return this.#memory.buffer;
+  }
+
+  /** @throws {ExecutorError} `memory` where there is no room; WebAssembly addresses 4 GiB. */
+  allocate(bytes: number): number {
+    const address = this.#allocate(bytes) >>> 0;
+    if (address !== 0) return address;
+    throw new ExecutorError('memory', `out of memory: wasm has no room for ${bytes} bytes`);
+  }
+
+  free(address: number): void {
+    this.#free(address);
+  }
+
+  kernel(name: string, types: string): Kernel {
+    const kernel = this.#function(`dag_${name}_wasm`);
+    const isWhole = Array.from(types, (type) => type === 'i');
+    return (...args) => {
+      let staged = this.#staging;
+      const words = args.map((arg, i) => {
+        if (typeof arg === 'number') return isWhole[i] ? BigInt(arg) : arg;
+        if (arg === null) return 0;
+        if (arg.buffer === this.buffer) return arg.byteOffset;
+        const address = staged;
+        staged += Math.ceil(arg.byteLength / 8) * 8;
+        if (staged > this.#staging + STAGED)
+          throw new ExecutorError('device', `wasm: an array of JavaScript reached the kernel ${name}`);
+        const bytes = new Uint8Array(arg.buffer, arg.byteOffset, arg.byteLength);
+        new Uint8Array(this.buffer).set(bytes, address);
+        return address;
+      });
+      try {
+        kernel(...words);
+      } catch (error) {
+        throw this.#explained(error, name, args[0]);
+      }
+    };
+  }
+
+  #function(name: string): (...args: (number | bigint)[]) => unknown {
+    const found = this.#exports[name];
+    if (typeof found === 'function') return found as () => unknown;
+    throw new ExecutorError(
+      'device',
+      `the module of the backend 'wasm' has no ${name}: is it of this version?`,
+    );
+  }
+
+  /** A trap as an error that says why. */
+  #explained(error: unknown, kernel: string, kind: unknown): unknown {
+    switch (this.#fault()) {
+      case UNKNOWN_KIND:
+        return new ExecutorError('value', `wasm: the kernel ${kernel} knows no kind ${String(kind)}`);
+      case NO_MEMORY:
+        return new ExecutorError('memory', `out of memory: wasm has no room for what ${kernel} works in`);
+      default:
+        return error;
+    }
+  }
+}
