@@ -12,6 +12,7 @@ import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findCompiler } from './compiler.js';
+import { writeKinds } from './kinds.js';
 import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
 
 /**
@@ -37,7 +38,12 @@ const emulate = sanitize || process.argv.includes('--emulator');
 const allSources = (await filesOf(cuda, '.cu')).map((name) => join(cuda, name));
 /** Without those that are for tests of the emulator. */
 const sources = allSources.filter((source) => dirname(source) === cuda);
-const headers = [join(kernels, 'dag_step.h'), ...(await filesOf(cuda, '.h')).map((name) => join(cuda, name))];
+const kinds = await writeKinds();
+const headers = [
+  ...['dag_step.h', 'elementwise.h'].map((name) => join(kernels, name)),
+  ...(await filesOf(cuda, '.h')).map((name) => join(cuda, name)),
+  kinds.file,
+];
 const nameOf = (source) => basename(source, '.cu');
 /** Steps of graphs are exact: a product and a sum must not become one operation, which rounds once. */
 const isExact = (source) => nameOf(source) === 'dag';
@@ -48,7 +54,11 @@ async function outputsOf(folder, version, ending, files, flagsOf) {
     const flags = flagsOf(source);
     const hash = await hashOf([version, flags.join(' ')], [...headers, source]);
     const name = basename(source).replace(/\.\w+$/, '');
-    return { source, file: join(folder, `${name}-${hash}${ending}`), args: [...flags, source] };
+    return {
+      source,
+      file: join(folder, `${name}-${hash}${ending}`),
+      args: [...flags, '-I', kinds.folder, source],
+    };
   });
   return Promise.all(outputs);
 }

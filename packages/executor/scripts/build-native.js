@@ -12,6 +12,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findCompiler } from './compiler.js';
+import { writeKinds } from './kinds.js';
 import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
@@ -69,15 +70,16 @@ const LINK =
 async function objectsOf(compiler) {
   const runtime = join('cpu', 'runtime');
   const headers = (await filesOf(kernels, '.h')).filter((name) => !name.startsWith('cuda'));
+  const kinds = await writeKinds();
   const sources = (await filesOf(join(kernels, 'cpu'), '.cpp')).map((name) => join('cpu', name));
   const object = async (source, variant, variantFlags) => {
     const path = join(kernels, source);
     const flags = [...FLAGS, ...SANITIZERS, contraction(source), ...variantFlags];
-    const files = [...headers.map((name) => join(kernels, name)), path];
+    const files = [...headers.map((name) => join(kernels, name)), kinds.file, path];
     const hash = await hashOf([compiler.version, flags.join(' ')], files);
     return {
       file: join(objects, `${basename(source, '.cpp')}${variant}-${hash}.o`),
-      args: [...flags, '-c', path],
+      args: [...flags, '-I', kinds.folder, '-c', path],
     };
   };
   return Promise.all(
@@ -97,7 +99,13 @@ async function build({ command, ...compiler }) {
   const said = (text) => text && console.error(text);
   await makeMissing(command, needed, (_, text) => said(text));
   const files = needed.map(({ file }) => file);
-  said(await make(command, ['-shared', ...files, ...SANITIZERS, ...LINK], join(target, 'dag_executor.so')));
+  said(
+    await make(
+      command,
+      ['-shared', ...files, ...SANITIZERS, ...LINK, '-lm'],
+      join(target, 'dag_executor.so'),
+    ),
+  );
   await removeOld(objects, new Set(files));
 }
 

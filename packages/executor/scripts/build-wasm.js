@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeKinds } from './kinds.js';
 import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
@@ -53,7 +54,12 @@ async function build({ command, version }) {
   const inFolder = async (folder, ending) =>
     (await filesOf(join(kernels, folder), ending)).map((name) => join(kernels, folder, name));
   const isRuntime = (path) => path.startsWith(join(kernels, 'cpu', 'runtime'));
-  const headers = [join(kernels, 'dag_step.h'), ...(await inFolder('cpu', '.h'))];
+  const kinds = await writeKinds();
+  const headers = [
+    ...['dag_step.h', 'elementwise.h'].map((name) => join(kernels, name)),
+    ...(await inFolder('cpu', '.h')),
+    kinds.file,
+  ];
   const sources = [
     ...(await inFolder('cpu', '.cpp')).filter((path) => !isRuntime(path)),
     ...(await inFolder('wasm', '.cpp')),
@@ -64,7 +70,7 @@ async function build({ command, version }) {
       const hash = await hashOf([version, flags.join(' ')], [...headers, path]);
       return {
         file: join(objects, `${basename(path, '.cpp')}-${hash}.o`),
-        args: [...flags, '-c', path],
+        args: [...flags, '-I', kinds.folder, '-c', path],
       };
     }),
   );

@@ -10,6 +10,8 @@
  * storage is the target of two gradients, they are written in the order of the arguments.
  */
 
+import type { Activation, BinaryKind, UnaryKind } from './elementwise.js';
+
 export type DType = 'f32' | 'f64' | 'i32';
 export type Device = 'reference' | 'wasm' | 'cpu' | 'cuda';
 export type HostArray = Float32Array | Float64Array | Int32Array;
@@ -25,24 +27,6 @@ export interface Target {
   readonly storage: Storage;
   readonly accumulate: boolean;
 }
-
-export type UnaryKind =
-  | 'abs'
-  | 'exp'
-  | 'log'
-  | 'sqrt'
-  | 'square'
-  | 'tanh'
-  | 'sigmoid'
-  | 'softplus'
-  | 'gelu'
-  | 'geluTanh'
-  | 'affine'
-  | 'clamp'
-  | 'huber';
-/** What a linear layer may apply to its sum. */
-export type Activation = 'gelu' | 'geluTanh';
-export type BinaryKind = 'add' | 'sub' | 'mul' | 'div' | 'maximum' | 'minimum' | 'greaterEqual';
 
 /** A walk over `shape` with one list of element strides an operand; stride 0 repeats an element. */
 export interface StridedWalk {
@@ -185,7 +169,7 @@ export interface Backend {
    */
   copyStrided(walk: StridedWalk, x: Storage, offsetX: number, y: Target, offsetY: number): void;
 
-  /** affine: p·x + q; clamp: to [p, q]; huber: ½x² within ±p, p·(|x| − ½p) outside. */
+  /** Operations of elementwise.ts; p and q are what some of them take. */
   unary(kind: UnaryKind, x: Storage, y: Storage, p: number, q: number): void;
   unaryBackward(
     kind: UnaryKind,

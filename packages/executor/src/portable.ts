@@ -1,4 +1,4 @@
-export { type Activation, type Device, type DType, type HostArray } from './backend.js';
+export { type Device, type DType, type HostArray } from './backend.js';
 export {
   execute,
   executeWithGradients,
@@ -8,6 +8,7 @@ export {
 } from './dag/execute.js';
 export { setMatmulPrecision, type MatmulPrecision } from './precision.js';
 export { backendInfo, setDefaultDevice, setNumThreads, type BackendInfo } from './devices.js';
+export { type Activation } from './elementwise.js';
 export { ExecutorError, type ExecutorErrorCode } from './error.js';
 export { type DagTensors } from '@dag/tensorize';
 export { gradCheck, type GradCheckOptions, type GradCheckResult } from './grad-check.js';

@@ -1,8 +1,9 @@
 /** Elementwise kernels, with broadcasting, and copies, of every variant against `reference`. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { BinaryKind, StridedWalk, UnaryKind } from '../src/backend.js';
+import type { StridedWalk } from '../src/backend.js';
 import { backendOf } from '../src/devices.js';
+import { BINARY_KINDS, UNARY_KINDS, type UnaryKind } from '../src/elementwise.js';
 import { setNumThreads } from '../src/index.js';
 import { broadcastStrides, sizeOf, stridesOf } from '../src/shape.js';
 import { expectAgreement, resultsOf, variants, type Case } from './kernel-cases.js';
@@ -42,7 +43,7 @@ interface Unary {
   readonly draw: ((u: number) => number) | undefined;
 }
 const of = (kind: UnaryKind, draw?: (u: number) => number, p = 0, q = 0): Unary => ({ kind, p, q, draw });
-const unaries: readonly Unary[] = [
+const drawn: readonly Unary[] = [
   of('abs'),
   of('exp'),
   of('exp', (u) => 185 * u - 105),
@@ -61,7 +62,12 @@ const unaries: readonly Unary[] = [
   of('clamp', undefined, -Infinity, 1),
   of('huber', undefined, 0.75),
 ];
-const binaries: readonly BinaryKind[] = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'greaterEqual'];
+/** Each operation that is declared is among them. */
+const unaries: readonly Unary[] = [
+  ...drawn,
+  ...UNARY_KINDS.filter((kind) => !drawn.some((other) => other.kind === kind)).map((kind) => of(kind)),
+];
+const binaries = BINARY_KINDS;
 const special = [NaN, Infinity, -Infinity, 0, -0, 1e30, -1e30, 1e-42, 87, -104, 1, -1];
 
 const walkOf = (shape: readonly number[], a: readonly number[], b: readonly number[]): StridedWalk => ({

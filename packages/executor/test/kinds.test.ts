@@ -1,37 +1,59 @@
-/** Kinds of operations are numbers to kernels: places in lists that stand in TypeScript, C++ and CUDA. */
+/** Operations are numbers to kernels: their places in src/elementwise.ts, which the build writes into a header. */
 import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { ACTIVATIONS, BINARY_KINDS, SHARES, UNARY_KINDS } from '../src/backends/kinds.js';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+// @ts-expect-error a script without types
+import { findCompiler as find } from '../scripts/compiler.js';
+import { BINARY_KINDS, SHARE_KINDS, UNARY_KINDS } from '../src/elementwise.js';
 import { backendInfo } from '../src/index.js';
 import { cpuIsMissing } from './devices.js';
 
-/** The names of `enum name` in a source, as TypeScript writes them. */
-function kindsIn(source: string, name: string): string[] {
-  const text = readFileSync(new URL(`../kernels/${source}`, import.meta.url), 'utf8');
-  const list = new RegExp(`enum ${name} : \\w+ \\{([^}]*)\\}`).exec(text)![1]!;
-  return list.split(',').map((kind) =>
-    kind
-      .trim()
-      .toLowerCase()
-      .replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
-  );
-}
+const compiler = (find as () => { command: string } | { missing: string })();
+const compilerDescribe = 'command' in compiler ? describe : describe.skip;
+compilerDescribe(
+  `an operation without a formula in kernels/elementwise.h${'command' in compiler ? '' : ' (skipped: no compiler)'}`,
+  () => {
+    const kernels = fileURLToPath(new URL('../kernels', import.meta.url));
 
-describe('the lists of kinds are the same in', () => {
-  it.each([
-    ['cpu/elementwise.cpp', 'UnaryKind', UNARY_KINDS],
-    ['cpu/binary.cpp', 'BinaryKind', BINARY_KINDS],
-    ['cpu/binary.cpp', 'Share', SHARES],
-    ['cpu/linear.cpp', 'Activation', ['none', ...ACTIVATIONS]],
-    ['cuda/elementwise.cu', 'UnaryKind', UNARY_KINDS],
-    ['cuda/walk.cu', 'BinaryKind', BINARY_KINDS],
-    ['cuda/walk.cu', 'Share', [...SHARES, 'copy']],
-  ])('%s: %s', (source, name, kinds) => {
-    expect(kindsIn(source, name)).toEqual(kinds);
-  });
-});
+    /** What a compiler says of a source where the header has one more operation in each list. */
+    function compile(source: string, flags: readonly string[]): string {
+      const folder = mkdtempSync(join(tmpdir(), 'dag-kinds-'));
+      const list = (name: string, kinds: readonly string[]) =>
+        `#define DAG_${name}(OP) ${[...kinds, 'unheardOf'].map((kind) => `OP(${kind})`).join(' ')}\n`;
+      const header =
+        list('UNARY_KINDS', UNARY_KINDS) + list('BINARY_KINDS', BINARY_KINDS) + list('SHARES', SHARE_KINDS);
+      writeFileSync(join(folder, 'kinds.h'), `${header}#define DAG_ACTIVATIONS(OP)\n`);
+      const { command } = compiler as { command: string };
+      const args = [
+        ...flags,
+        '-std=c++17',
+        '-fsyntax-only',
+        '-Wno-psabi',
+        '-I',
+        folder,
+        join(kernels, source),
+      ];
+      const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+      rmSync(folder, { recursive: true });
+      expect(status).not.toBe(0);
+      return stderr;
+    }
+
+    it.each([
+      ['cpu/elementwise.cpp', ['-DDAG_VARIANT=baseline'], 'unary_ops'],
+      ['cpu/binary.cpp', ['-DDAG_VARIANT=baseline'], 'binary_ops'],
+      ['cpu/binary.cpp', ['-DDAG_VARIANT=baseline'], 'shares'],
+      ['cuda/elementwise.cu', ['-DDAG_EMULATED', '-x', 'c++'], 'unary_ops'],
+      ['cuda/walk.cu', ['-DDAG_EMULATED', '-x', 'c++'], 'binary_ops'],
+    ])('does not compile: %s', (source, flags, list) => {
+      expect(compile(source, flags)).toMatch(new RegExp(`unheardOf.*${list}|${list}.*unheardOf`));
+    });
+  },
+);
 
 const kernelsIt = cpuIsMissing === null ? it : it.skip;
 const skipped = cpuIsMissing === null ? '' : ` (skipped: ${cpuIsMissing})`;

@@ -1,8 +1,9 @@
 /** Matrix products, linear layers and attention of every backend against `reference`, over random shapes. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Activation, Backend, MatmulSpec, Storage, Target } from '../src/backend.js';
+import type { Backend, MatmulSpec, Storage, Target } from '../src/backend.js';
 import { backendOf } from '../src/devices.js';
+import type { Activation } from '../src/elementwise.js';
 import { setNumThreads, type DType } from '../src/index.js';
 import { devices, runsOn } from './devices.js';
 

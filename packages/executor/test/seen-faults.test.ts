@@ -10,6 +10,8 @@ import {
   ExecutorError,
   executeDag,
   gather,
+  maximum,
+  minimum,
   ones,
   recordStep,
   sum,
@@ -51,6 +53,16 @@ describe.each(devices)('on %s', (device) => {
     expect(codeOf(() => run({ x, lr, step }))).toBe('value');
     expect(p.dataSync()).toEqual(before);
     run.release();
+  });
+
+  it('an infinite gradient goes to the larger operand of maximum and minimum, and is no NaN for the other', () => {
+    for (const op of [maximum, minimum]) {
+      const a = tensor([1, 2], [2], { device, requiresGrad: true });
+      const b = tensor([2, 1], [2], { device, requiresGrad: true });
+      op(a, b).backward(tensor([Infinity, -Infinity], [2], { device }));
+      const expected = op === maximum ? [0, -Infinity, Infinity, 0] : [Infinity, 0, 0, -Infinity];
+      expect([...a.grad!.dataSync(), ...b.grad!.dataSync()]).toEqual(expected);
+    }
   });
 
   it('what is out of memory is asked for again once the pool is empty', () => {

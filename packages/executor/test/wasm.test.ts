@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { browserDescribe, openBrowser } from '../../train/test/browser.js';
+import type { Storage } from '../src/backend.js';
 import { backendOf } from '../src/devices.js';
 import { wasmFile } from '../src/backends/wasm/file.js';
 import { WasmKernels } from '../src/backends/wasm/instance.js';
@@ -55,6 +56,43 @@ wasmDescribe(`memory of wasm${skipped}`, () => {
       3,
     );
     grown.dispose();
+  });
+
+  it('reads its operands where the memory has grown between two kernels of an operation', () => {
+    const wasm = backendOf(backend);
+    const [size, repeated] = [39_000, 600];
+    const filled = (length: number, value: number) => {
+      const storage = wasm.allocate('f32', length);
+      wasm.fill(storage, value);
+      return storage;
+    };
+    const [a, b, gradY] = [filled(repeated, 2), filled(size, 0.5), filled(size, 1)];
+    const [gradA, gradB] = [filled(repeated, 0), filled(size, 0)];
+    const memoryOf = () => (gradA as unknown as { data: Float32Array }).data.buffer;
+    const block = () => void wasm.allocate('f32', 240);
+    const blocksUntilItGrows = (): number => {
+      const before = memoryOf();
+      for (let count = 1; ; count++) {
+        block();
+        if (memoryOf() !== before) return count;
+      }
+    };
+    blocksUntilItGrows();
+    // Nearly to the end of what it grows by: the sum for a needs more than that to work in.
+    for (let left = blocksUntilItGrows() - 3; left > 0; left--) block();
+    const before = memoryOf();
+    const [shape, strides] = [
+      [65, 600],
+      [
+        [0, 1],
+        [600, 1],
+      ],
+    ];
+    const target = (storage: Storage) => ({ storage, accumulate: false });
+    wasm.binaryBackward('mul', { shape, strides }, a, b, gradY, target(gradA), target(gradB));
+    expect(before).toHaveProperty('byteLength', 0);
+    expect(new Set(wasm.readSync(gradA))).toEqual(new Set([32.5]));
+    expect(new Set(wasm.readSync(gradB))).toEqual(new Set([2]));
   });
 
   it('gives what calls worked in back at once, without waiting for the collector', () => {

@@ -1,5 +1,8 @@
 // Functions of two operands that broadcast, and sums over the dimensions along which an operand was repeated.
+#include "vector_math.h"
 #include "walk.h"
+
+#include "../elementwise.h"
 
 namespace {
 
@@ -10,9 +13,6 @@ struct Row {
   inline DAG_INLINE Vec<T> operator()(i64 i, i64 lanes) const { return REPEATED ? splat(*p) : loadUpTo(p + i, lanes); }
   inline DAG_INLINE T operator[](i64 i) const { return REPEATED ? *p : p[i]; }
 };
-
-/** In the order of BINARY_KINDS in src/backends/kinds.ts. */
-enum BinaryKind : i64 { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, GREATER_EQUAL };
 
 template <typename T>
 struct BinaryPass {
@@ -47,19 +47,14 @@ void applyPiece(const Piece<3>& piece, const BinaryPass<T>& pass, const F& f) {
 
 template <typename T>
 void binaryPiece(i64 kind, const Piece<3>& piece, const BinaryPass<T>& pass) {
-  using V = Vec<T>;
-  const V zero{}, one = splat<T>(1);
-  switch (kind) {
-    case ADD: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return a + b; });
-    case SUB: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return a - b; });
-    case MUL: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return a * b; });
-    case DIV: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return a / b; });
-    // A NaN of either stays.
-    case MAXIMUM: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return (a > b) | (a != a) ? a : b; });
-    case MINIMUM: return applyPiece(piece, pass, [](V a, V b) DAG_INLINE { return (a < b) | (a != a) ? a : b; });
-    case GREATER_EQUAL: return applyPiece(piece, pass, [=](V a, V b) DAG_INLINE { return a >= b ? one : zero; });
-    default: dagUnknownKind("binary", kind);
+  switch (static_cast<BinaryKind>(kind)) {
+#define DAG_CASE(name)   \
+  case BinaryKind::name: \
+    return applyPiece(piece, pass, [](Vec<T> a, Vec<T> b) DAG_INLINE { return binary_ops::name::value(a, b); });
+    DAG_BINARY_KINDS(DAG_CASE)
+#undef DAG_CASE
   }
+  dagUnknownKind("binary", kind);
 }
 
 template <typename T>
@@ -67,13 +62,6 @@ void binary(i64 kind, const f64* walk, const BinaryPass<T>& pass) {
   forPieces(readWalk<3>(walk, 2), [](i64) { return true; },
             [&](const Piece<3>& piece) { binaryPiece(kind, piece, pass); });
 }
-
-/**
- * Shares of the gradient of one operand, `self`; in the order of SHARES in src/backends/kinds.ts. With g the
- * gradient of the result: factor·g, g·other, g/other, −g·other/self², and g where factor·self is larger than
- * factor·other, half of it where both are equal.
- */
-enum Share : i64 { SCALED, TIMES_OTHER, OVER_OTHER, AS_DIVISOR, IF_LARGER };
 
 /** Operands of the walk: self, other, g, and the gradient that receives the shares. */
 enum Operand : int { SELF, OTHER, G, INTO };
@@ -192,23 +180,18 @@ void applyShare(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool a
 template <typename T>
 void sharePiece(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool add) {
   const T factor = pass.factor;
-  switch (pass.kind) {
-    case SCALED: return applyShare(piece, pass, into, add, [=](auto g, auto, auto) DAG_INLINE { return g * factor; });
-    case TIMES_OTHER:
-      return applyShare(piece, pass, into, add, [](auto g, auto, auto other) DAG_INLINE { return g * other; });
-    case OVER_OTHER:
-      return applyShare(piece, pass, into, add, [](auto g, auto, auto other) DAG_INLINE { return g / other; });
-    case AS_DIVISOR:
-      return applyShare(piece, pass, into, add,
-                        [](auto g, auto self, auto other) DAG_INLINE { return g * (-other / (self * self)); });
-    case IF_LARGER:
-      return applyShare(piece, pass, into, add, [=](auto g, auto self, auto other) DAG_INLINE {
-        const decltype(g) zero{}, one = zero + 1, half = one / 2;
-        const decltype(g) a = self * factor, b = other * factor;
-        return g * (a > b ? one : a == b ? half : zero);
-      });
-    default: dagUnknownKind("share", pass.kind);
+  switch (static_cast<Share>(pass.kind)) {
+#define DAG_CASE(name)                                                             \
+  case Share::name:                                                                \
+    return applyShare(piece, pass, into, add, [=](auto g, auto self, auto other) DAG_INLINE { \
+      return shares::name::value(g, self, other, decltype(g){} + factor);          \
+    });
+    DAG_SHARES(DAG_CASE)
+#undef DAG_CASE
+    case Share::copy:
+      break;
   }
+  dagUnknownKind("share", pass.kind);
 }
 
 /** A gradient of at most so many elements may be summed by pieces that have one of their own each. */
@@ -287,8 +270,8 @@ DAG_KERNEL(share_f64)(i64 kind, f64 factor, const f64* walk, const f64* self, co
 
 /** The packed walk is that of x, with innermost stride 1, and of y, contiguous where it does not stand still. */
 DAG_KERNEL(sum_f32)(const f64* walk, const f32* x, f32* y, i64 accumulate) {
-  share<f32>(sumWalk(walk), {SCALED, 1, x, x, x}, y, accumulate != 0);
+  share<f32>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0);
 }
 DAG_KERNEL(sum_f64)(const f64* walk, const f64* x, f64* y, i64 accumulate) {
-  share<f64>(sumWalk(walk), {SCALED, 1, x, x, x}, y, accumulate != 0);
+  share<f64>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0);
 }

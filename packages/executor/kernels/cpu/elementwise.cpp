@@ -3,10 +3,9 @@
 #include "philox.h"
 #include "stream.h"
 
-namespace {
+#include "../elementwise.h"
 
-/** In the order of UNARY_KINDS in src/backends/kinds.ts; the last three in f32 alone. */
-enum UnaryKind : i64 { ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU, GELU_TANH };
+namespace {
 
 template <typename T, typename F>
 void apply(const T* x, T* y, i64 n, const F& f) {
@@ -15,33 +14,12 @@ void apply(const T* x, T* y, i64 n, const F& f) {
 
 template <typename T>
 void unary(i64 kind, const T* x, T* y, i64 n, T p, T q) {
-  using V = Vec<T>;
-  switch (kind) {
-    case ABS: return apply(x, y, n, [](V v) DAG_INLINE { return magnitude(v); });
-    case EXP: return apply(x, y, n, [](V v) DAG_INLINE { return expOf(v); });
-    case LOG: return apply(x, y, n, [](V v) DAG_INLINE { return logOf(v); });
-    case SQRT: return apply(x, y, n, [](V v) DAG_INLINE { return rootOf<T>(v); });
-    case SQUARE: return apply(x, y, n, [](V v) DAG_INLINE { return v * v; });
-    case SIGMOID: return apply(x, y, n, [](V v) DAG_INLINE { return sigmoidOf<T>(v); });
-    case SOFTPLUS: return apply(x, y, n, [](V v) DAG_INLINE { return softplusOf<T>(v); });
-    case AFFINE: return apply(x, y, n, [=](V v) DAG_INLINE { return p * v + q; });
-    case CLAMP:
-      return apply(x, y, n, [=](V v) DAG_INLINE {
-        const V above = v < p ? splat(p) : v;
-        return above > q ? splat(q) : above;
-      });
-    case HUBER:
-      return apply(x, y, n, [=](V v) DAG_INLINE {
-        const V a = magnitude(v);
-        return a <= p ? v * v / 2 : p * (a - p / 2);
-      });
-  }
-  if constexpr (sizeof(T) == sizeof(f32)) {
-    switch (kind) {
-      case TANH: return apply(x, y, n, [](V v) DAG_INLINE { return tanh32(v); });
-      case GELU: return apply(x, y, n, [](V v) DAG_INLINE { return gelu32(v); });
-      case GELU_TANH: return apply(x, y, n, [](V v) DAG_INLINE { return geluTanh32(v); });
-    }
+  switch (static_cast<UnaryKind>(kind)) {
+#define DAG_CASE(name)  \
+  case UnaryKind::name: \
+    return apply(x, y, n, [=](Vec<T> v) DAG_INLINE { return unary_ops::name::value(v, splat(p), splat(q)); });
+    DAG_UNARY_KINDS(DAG_CASE)
+#undef DAG_CASE
   }
   dagUnknownKind("unary", kind);
 }
@@ -72,32 +50,14 @@ void applyBackward(const UnaryPass<T>& pass, const F& f) {
 
 template <typename T>
 void unaryBackward(i64 kind, const UnaryPass<T>& pass, T p, T q) {
-  using V = Vec<T>;
-  const V zero{}, one = splat<T>(1);
-  switch (kind) {
-    // x itself: ±0, or NaN.
-    case ABS: return applyBackward(pass, [=](V x, V) DAG_INLINE { return x > 0 ? one : x < 0 ? -one : x; });
-    case EXP: return applyBackward(pass, [](V, V y) DAG_INLINE { return y; });
-    case LOG: return applyBackward(pass, [](V x, V) DAG_INLINE { return 1 / x; });
-    case SQRT: return applyBackward(pass, [=](V, V y) DAG_INLINE { return one / (y + y); });
-    case SQUARE: return applyBackward(pass, [](V x, V) DAG_INLINE { return x + x; });
-    case SIGMOID: return applyBackward(pass, [](V, V y) DAG_INLINE { return y * (1 - y); });
-    case SOFTPLUS: return applyBackward(pass, [](V x, V) DAG_INLINE { return sigmoidOf<T>(x); });
-    case AFFINE: return applyBackward(pass, [=](V, V) DAG_INLINE { return splat(p); });
-    case CLAMP:
-      return applyBackward(pass, [=](V x, V) DAG_INLINE { return (x >= p) & (x <= q) ? one : zero; });
-    case HUBER:
-      return applyBackward(pass, [=](V x, V) DAG_INLINE {
-        const V above = x < -p ? splat(-p) : x;
-        return above > p ? splat(p) : above;
-      });
-  }
-  if constexpr (sizeof(T) == sizeof(f32)) {
-    switch (kind) {
-      case TANH: return applyBackward(pass, [](V, V y) DAG_INLINE { return 1 - y * y; });
-      case GELU: return applyBackward(pass, [](V x, V) DAG_INLINE { return geluDerivative32(x); });
-      case GELU_TANH: return applyBackward(pass, [](V x, V) DAG_INLINE { return geluTanhDerivative32(x); });
-    }
+  switch (static_cast<UnaryKind>(kind)) {
+#define DAG_CASE(name)                                            \
+  case UnaryKind::name:                                           \
+    return applyBackward(pass, [=](Vec<T> x, Vec<T> y) DAG_INLINE { \
+      return unary_ops::name::derivative(x, y, splat(p), splat(q)); \
+    });
+    DAG_UNARY_KINDS(DAG_CASE)
+#undef DAG_CASE
   }
   dagUnknownKind("unary_backward", kind);
 }

@@ -1,8 +1,10 @@
 // A linear layer with what follows it in a transformer block: y = residual + dropout(activation(x·Wᵀ + b)). The product
 // is finished rows by rows while they are in the cache.
-#include "math32.h"
 #include "matmul.h"
 #include "philox.h"
+#include "vector_math.h"
+
+#include "../elementwise.h"
 
 namespace {
 
@@ -12,12 +14,34 @@ constexpr i64 ROWS = 64;
 /** Elements whose dropout factors are made at a time. */
 constexpr i64 STRIP = RANDOM_BLOCK;
 
-/** As activationKind in src/backends/kinds.ts. */
-enum Activation : i64 { NONE, GELU, GELU_TANH };
-
 Activation activationOf(i64 kind) {
-  if (kind < NONE || kind > GELU_TANH) dagUnknownKind("linear", kind);
-  return Activation(kind);
+  if (kind < 0 || kind > LAST_ACTIVATION) dagUnknownKind("linear", kind);
+  return static_cast<Activation>(kind);
+}
+
+Vec<f32> activated(Activation activation, Vec<f32> x) {
+  switch (activation) {
+#define DAG_CASE(name) \
+  case Activation::name: return unary_ops::name::value(x, x, x);
+    DAG_ACTIVATIONS(DAG_CASE)
+#undef DAG_CASE
+    case Activation::none:
+      break;
+  }
+  return x;
+}
+
+/** Derivatives of activations are made from x alone. */
+Vec<f32> slopeOf(Activation activation, Vec<f32> x) {
+  switch (activation) {
+#define DAG_CASE(name) \
+  case Activation::name: return unary_ops::name::derivative(x, x, x, x);
+    DAG_ACTIVATIONS(DAG_CASE)
+#undef DAG_CASE
+    case Activation::none:
+      break;
+  }
+  return splat(1.f);
 }
 
 struct Layer {
@@ -42,8 +66,7 @@ void finishRows(const Layer& layer, i64 row, i64 rowEnd, i64 column, i64 columnE
         Vec<f32> v = loadUpTo(layer.y + at, n);
         if (layer.bias) v += loadUpTo(layer.bias + j, n);
         if (layer.preactivation) storeUpTo(layer.preactivation + at, v, n);
-        if (layer.activation == GELU) v = gelu32(v);
-        if (layer.activation == GELU_TANH) v = geluTanh32(v);
+        v = activated(layer.activation, v);
         if (layer.dropout.active()) v *= load(factors + (j - strip));
         if (layer.residual) v += loadUpTo(layer.residual + at, n);
         storeUpTo(layer.y + at, v, n);
@@ -73,10 +96,7 @@ void backwardRows(const LayerGradient& layer, i64 row, i64 rowEnd, f32* total) {
         const i64 n = least(L, stripEnd - j), at = r * layer.columns + j;
         Vec<f32> g = loadUpTo(layer.gradY + at, n);
         if (layer.dropout.active()) g *= load(factors + (j - strip));
-        if (layer.preactivation) {
-          const Vec<f32> sum = loadUpTo(layer.preactivation + at, n);
-          g *= layer.activation == GELU ? geluDerivative32(sum) : geluTanhDerivative32(sum);
-        }
+        if (layer.preactivation) g *= slopeOf(layer.activation, loadUpTo(layer.preactivation + at, n));
         if (layer.gradSum) storeUpTo(layer.gradSum + at, g, n);
         if (total) storeUpTo(total + j, loadUpTo(total + j, n) + g, n);
       }

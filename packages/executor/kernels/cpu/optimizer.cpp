@@ -62,7 +62,7 @@ void adamW(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coeffi
     const Vec<T> square = loadUpTo(v + i, lanes) * beta2 + g * g * rest2;
     storeUpTo(m + i, mean, lanes);
     storeUpTo(v + i, square, lanes);
-    storeUpTo(parameter + i, loadUpTo(parameter + i, lanes) * keep - rate * mean / (rootOf<T>(square) * root + eps), lanes);
+    storeUpTo(parameter + i, loadUpTo(parameter + i, lanes) * keep - rate * mean / (sqrtOf(square) * root + eps), lanes);
   });
 }
 

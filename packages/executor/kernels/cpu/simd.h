@@ -20,6 +20,8 @@
 
 /** For the body of a loop: inlined also where it is used twice, for whole vectors and for the rest. */
 #define DAG_INLINE __attribute__((always_inline))
+/** Of functions of lanes, see kernels/elementwise.h. */
+#define DAG_LANES inline DAG_INLINE
 
 // A kernel's symbol is dag_<name>_<variant>; the loader binds those of one variant.
 #define DAG_JOIN_(a, b) a##b

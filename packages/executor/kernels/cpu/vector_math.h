@@ -1,5 +1,7 @@
-// The functions of math32.h and math64.h under one name for kernels of both precisions.
+// The functions of math32.h and math64.h under one name for kernels of both precisions, and what is made from them.
 #pragma once
+#include <cmath>
+
 #include "math32.h"
 #include "math64.h"
 
@@ -10,8 +12,8 @@ inline __attribute__((always_inline)) Vec<f64> expOf(Vec<f64> x) { return exp64(
 inline __attribute__((always_inline)) Vec<f32> logOf(Vec<f32> x) { return log32(x); }
 inline __attribute__((always_inline)) Vec<f64> logOf(Vec<f64> x) { return log64(x); }
 
-inline __attribute__((always_inline)) Vec<f32> magnitude(Vec<f32> x) { return magnitude32(x); }
-inline __attribute__((always_inline)) Vec<f64> magnitude(Vec<f64> x) {
+inline __attribute__((always_inline)) Vec<f32> absOf(Vec<f32> x) { return magnitude32(x); }
+inline __attribute__((always_inline)) Vec<f64> absOf(Vec<f64> x) {
   return bits<Vec<f64>>(bits<Vec<u64>>(x) & 0x7fffffffffffffffu);
 }
 
@@ -19,26 +21,61 @@ inline __attribute__((always_inline)) Vec<f64> magnitude(Vec<f64> x) {
 inline __attribute__((always_inline)) f32 sqrtOf(f32 x) { return __builtin_sqrtf(x); }
 inline __attribute__((always_inline)) f64 sqrtOf(f64 x) { return __builtin_sqrt(x); }
 
-template <typename T>
-inline __attribute__((always_inline)) Vec<T> rootOf(Vec<T> x) {
-  for (i64 i = 0; i < LANES<T>; i++) x[i] = sqrtOf(x[i]);
+
+/** f of each lane, by a call of the C library for each: for what is rare. */
+template <typename V, typename F>
+inline __attribute__((always_inline)) V eachLane(V x, const F& f) {
+  for (i64 i = 0; i < static_cast<i64>(sizeof(V) / sizeof(x[0])); i++) x[i] = f(x[i]);
   return x;
 }
 
+/** The square root in both, which is one instruction. */
+inline __attribute__((always_inline)) Vec<f32> sqrtOf(Vec<f32> x) { return eachLane(x, [](f32 v) { return sqrtOf(v); }); }
+inline __attribute__((always_inline)) Vec<f64> sqrtOf(Vec<f64> x) { return eachLane(x, [](f64 v) { return sqrtOf(v); }); }
+
 /** 1/(1 + e^-x), by e^-|x| so that small results keep their digits. */
-template <typename T>
-inline __attribute__((always_inline)) Vec<T> sigmoidOf(Vec<T> x) {
-  const Vec<T> e = expOf(-magnitude(x));
-  return (x < 0 ? e : splat<T>(1)) / (1 + e);
+template <typename V>
+inline __attribute__((always_inline)) V sigmoidOf(V x) {
+  const V e = expOf(-absOf(x));
+  return (x < 0 ? e : V{} + 1) / (1 + e);
 }
 
 /** ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|). */
-template <typename T>
-inline __attribute__((always_inline)) Vec<T> softplusOf(Vec<T> x) {
-  const Vec<T> e = expOf(-magnitude(x));
+template <typename V>
+inline __attribute__((always_inline)) V softplusOf(V x) {
+  const V e = expOf(-absOf(x));
   // ln(1 + e) = ln u + (what the sum u lost)/u, to the first order.
-  const Vec<T> u = 1 + e;
-  return (x < 0 ? Vec<T>{} : x) + (logOf(u) + (e - (u - 1)) / u);
+  const V u = 1 + e;
+  return (x < 0 ? V{} : x) + (logOf(u) + (e - (u - 1)) / u);
+}
+
+inline __attribute__((always_inline)) Vec<f32> tanhOf(Vec<f32> x) { return tanh32(x); }
+inline __attribute__((always_inline)) Vec<f64> tanhOf(Vec<f64> x) { return eachLane(x, [](f64 v) { return std::tanh(v); }); }
+
+inline __attribute__((always_inline)) Vec<f32> geluOf(Vec<f32> x) { return gelu32(x); }
+inline __attribute__((always_inline)) Vec<f32> geluDerivativeOf(Vec<f32> x) { return geluDerivative32(x); }
+inline __attribute__((always_inline)) Vec<f32> geluTanhOf(Vec<f32> x) { return geluTanh32(x); }
+inline __attribute__((always_inline)) Vec<f32> geluTanhDerivativeOf(Vec<f32> x) { return geluTanhDerivative32(x); }
+
+/** Those of doubles are as in src/elementwise.ts. Φ(x) and, for its derivative, its density. */
+inline __attribute__((always_inline)) Vec<f64> normal64(Vec<f64> x) {
+  return eachLane(x, [](f64 v) { return 0.5 * std::erfc(v * -0x1.6a09e667f3bcdp-1); });
+}
+inline __attribute__((always_inline)) Vec<f64> geluOf(Vec<f64> x) { return x * normal64(x); }
+inline __attribute__((always_inline)) Vec<f64> geluDerivativeOf(Vec<f64> x) {
+  return normal64(x) + x * exp64(x * x * -0.5) * 0x1.9884533d43651p-2;
+}
+inline __attribute__((always_inline)) Vec<f64> logit64(Vec<f64> x) {
+  Vec<f64> z = x < -25 ? splat(-25.0) : x;
+  z = z > 25 ? splat(25.0) : z;
+  return z * (z * z * 0x1.2444f2a4d8b4bp-4 + 0x1.9884533d43651p0);
+}
+inline __attribute__((always_inline)) Vec<f64> geluTanhOf(Vec<f64> x) { return x * sigmoidOf(logit64(x)); }
+inline __attribute__((always_inline)) Vec<f64> geluTanhDerivativeOf(Vec<f64> x) {
+  const Vec<f64> u = logit64(x), slope = sigmoidOf(u) * sigmoidOf(-u);
+  // 0 where x² might overflow.
+  const Vec<f64> change = slope > 0 ? x * (x * x * (3 * 0x1.2444f2a4d8b4bp-4) + 0x1.9884533d43651p0) * slope : slope;
+  return sigmoidOf(u) + change;
 }
 
 }  // namespace

@@ -27,6 +27,9 @@
   DAG_EXPORT(name##_##dtype, threads, parameters, name<T> arguments)  \
   }
 
+/** Of functions of lanes, see kernels/elementwise.h. */
+#define DAG_LANES __device__ inline
+
 namespace {
 
 constexpr int WARP = 32;
@@ -101,11 +104,11 @@ __device__ inline float erfOf(float x) { return erff(x); }
 
 /** Exact GELU, x·Φ(x): Hendrycks & Gimpel, "Gaussian Error Linear Units" (2016). */
 template <typename T>
-__device__ T gelu(T x) {
+__device__ T geluOf(T x) {
   return T(0.5) * x * (1 + erfOf(x * T(0.7071067811865475244)));
 }
 template <typename T>
-__device__ T geluDerivative(T x) {
+__device__ T geluDerivativeOf(T x) {
   return T(0.5) * (1 + erfOf(x * T(0.7071067811865475244))) +
          x * expOf(T(-0.5) * x * x) * T(0.3989422804014326779);
 }
@@ -126,12 +129,12 @@ __device__ T logistic(T u) {
 
 /** GELU with that Φ. */
 template <typename T>
-__device__ T geluTanh(T x) {
+__device__ T geluTanhOf(T x) {
   return x * logistic(logit(x));
 }
 /** σ(u) + x·u'·σ(u)·σ(-u). */
 template <typename T>
-__device__ T geluTanhDerivative(T x) {
+__device__ T geluTanhDerivativeOf(T x) {
   const T u = logit(x), slope = logistic(u) * logistic(-u);
   // 0 where x² might overflow.
   const T change = slope > 0 ? x * (T(1.5957691216057307117) + T(0.21406444881780074633) * x * x) * slope : slope;

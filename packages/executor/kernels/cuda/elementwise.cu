@@ -4,72 +4,56 @@
 
 namespace {
 
-/** In the order of UNARY_KINDS in src/backends/kinds.ts. */
-enum UnaryKind : int64_t {
-  ABS, EXP, LOG, SQRT, SQUARE, SIGMOID, SOFTPLUS, AFFINE, CLAMP, HUBER, TANH, GELU, GELU_TANH
-};
-
 __device__ inline float tanhOf(float x) { return tanhf(x); }
 __device__ inline double tanhOf(double x) { return tanh(x); }
 __device__ inline float log1pOf(float x) { return log1pf(x); }
 __device__ inline double log1pOf(double x) { return log1p(x); }
 
 template <typename T>
-__device__ T absolute(T x) {
+__device__ T absOf(T x) {
   return x < 0 ? -x : x + T(0);
 }
 
 template <typename T>
-__device__ T sigmoid(T x) {
+__device__ T sigmoidOf(T x) {
   // exp of a large number would be infinite.
   const T e = expOf(x < 0 ? x : -x);
   return (x < 0 ? e : T(1)) / (1 + e);
 }
 
-/** x within [low, high]; a NaN stays. */
 template <typename T>
-__device__ T clamp(T x, T low, T high) {
-  return x < low ? low : x > high ? high : x;
+__device__ T softplusOf(T x) {
+  return (x > 0 ? x : x != x ? x : T(0)) + log1pOf(expOf(-absOf(x)));
 }
+
+}  // namespace
+
+#include "../elementwise.h"
+
+namespace {
 
 template <typename T>
 __device__ T apply(int64_t kind, T x, T p, T q) {
-  switch (kind) {
-    case ABS: return absolute(x);
-    case EXP: return expOf(x);
-    case LOG: return logOf(x);
-    case SQRT: return sqrtOf(x);
-    case SQUARE: return x * x;
-    case TANH: return tanhOf(x);
-    case SIGMOID: return sigmoid(x);
-    case SOFTPLUS: return (x > 0 ? x : x != x ? x : T(0)) + log1pOf(expOf(-absolute(x)));
-    case GELU: return gelu(x);
-    case GELU_TANH: return geluTanh(x);
-    case AFFINE: return p * x + q;
-    case CLAMP: return clamp(x, p, q);
-    case HUBER: return absolute(x) <= p ? T(0.5) * x * x : p * (absolute(x) - T(0.5) * p);
-    default: unknownKind(); return x;
+  switch (static_cast<UnaryKind>(kind)) {
+#define DAG_CASE(name) \
+  case UnaryKind::name: return unary_ops::name::value(x, p, q);
+    DAG_UNARY_KINDS(DAG_CASE)
+#undef DAG_CASE
   }
+  unknownKind();
+  return x;
 }
 
 template <typename T>
 __device__ T derivative(int64_t kind, T x, T y, T p, T q) {
-  switch (kind) {
-    case ABS: return x > 0 ? T(1) : x < 0 ? T(-1) : x;
-    case EXP: return y;
-    case LOG: return 1 / x;
-    case SQRT: return T(0.5) / y;
-    case SQUARE: return 2 * x;
-    case TANH: return 1 - y * y;
-    case SIGMOID: return y * (1 - y);
-    case SOFTPLUS: return sigmoid(x);
-    case GELU: return geluDerivative(x);
-    case GELU_TANH: return geluTanhDerivative(x);
-    case AFFINE: return p;
-    case CLAMP: return x >= p && x <= q ? T(1) : T(0);
-    case HUBER: return clamp(x, -p, p);
-    default: unknownKind(); return x;
+  switch (static_cast<UnaryKind>(kind)) {
+#define DAG_CASE(name) \
+  case UnaryKind::name: return unary_ops::name::derivative(x, y, p, q);
+    DAG_UNARY_KINDS(DAG_CASE)
+#undef DAG_CASE
   }
+  unknownKind();
+  return x;
 }
 
 template <typename T>
@@ -126,7 +110,7 @@ __device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T
 #pragma unroll
     for (int j = 0; j < 4; j++) {
       g.at[j] *= factors.at[j];
-      if (ACTIVATION != 0) g.at[j] *= ACTIVATION == 1 ? geluDerivative(x.at[j]) : geluTanhDerivative(x.at[j]);
+      if (ACTIVATION != 0) g.at[j] *= ACTIVATION == 1 ? geluDerivativeOf(x.at[j]) : geluTanhDerivativeOf(x.at[j]);
     }
     putFour(gradSum + first, column, n, aligned, g);
     return g;

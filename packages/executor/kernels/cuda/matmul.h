@@ -102,9 +102,9 @@ struct Epilogue {
  private:
   __device__ T activated(T sum) const {
     if (activation == 0) return sum;
-    if (activation == 1) return gelu(sum);
+    if (activation == 1) return geluOf(sum);
     if (activation != 2) unknownKind();
-    return geluTanh(sum);
+    return geluTanhOf(sum);
   }
 
   __device__ void writeOne(T* y, int64_t i, int64_t column, T sum, T factor) const {

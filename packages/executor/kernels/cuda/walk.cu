@@ -2,23 +2,20 @@
 #include "sums.h"
 #include "walk.h"
 
-namespace {
+#include "../elementwise.h"
 
-/** In the order of BINARY_KINDS in src/backends/kinds.ts. */
-enum BinaryKind : int64_t { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, GREATER_EQUAL };
+namespace {
 
 template <typename T>
 __device__ T apply(int64_t kind, T a, T b) {
-  switch (kind) {
-    case ADD: return a + b;
-    case SUB: return a - b;
-    case MUL: return a * b;
-    case DIV: return a / b;
-    case MAXIMUM: return Max::of(a, b);
-    case MINIMUM: return a < b || a != a ? a : b;
-    case GREATER_EQUAL: return a >= b ? T(1) : T(0);
-    default: unknownKind(); return a;
+  switch (static_cast<BinaryKind>(kind)) {
+#define DAG_CASE(name) \
+  case BinaryKind::name: return binary_ops::name::value(a, b);
+    DAG_BINARY_KINDS(DAG_CASE)
+#undef DAG_CASE
   }
+  unknownKind();
+  return a;
 }
 
 template <int N, typename T>
@@ -43,9 +40,6 @@ __device__ void binary(int64_t kind, const Walk& walk, const T* a, const T* b, T
   else binaryOf<1>(kind, walk, a, b, y, n);
 }
 
-/** What an operand receives of the gradient; in the order of SHARES in src/backends/kinds.ts, and COPY: x itself. */
-enum Share : int64_t { SCALED, TIMES_OTHER, OVER_OTHER, AS_DIVISOR, IF_LARGER, COPY };
-
 /** Shares that are of one operand, number `operand`, times a factor; it stands still along the neighbours, or goes on. */
 template <int N, bool STILL, typename T>
 struct Single {
@@ -63,29 +57,21 @@ struct Single {
 };
 
 /** The others. */
-template <int N, typename T>
+template <int N, typename T, typename Rule>
 struct Several {
   static constexpr int AT_ONCE = 1;
-  int64_t share;
   T factor;
   const T *self, *other, *gradient;
   const Walk& walk;
   int inner;
 
-  __device__ T value(T a, T b, T g) const {
-    if (share == TIMES_OTHER) return g * b;
-    if (share == OVER_OTHER) return g / b;
-    if (share == AS_DIVISOR) return g * (-b / (a * a));
-    if (share != IF_LARGER) unknownKind();
-    return factor * a > factor * b ? g : a == b ? g / 2 : T(0);
-  }
   __device__ Neighbours<T, N> values(const Place& place) const {
-    Neighbours<T, N> a = {};
-    if (share == AS_DIVISOR || share == IF_LARGER) a = neighboursAt<N>(self, place.at[0], walk.stride[0][inner]);
-    const auto b = neighboursAt<N>(other, place.at[1], walk.stride[1][inner]);
+    Neighbours<T, N> a = {}, b = {};
+    if (Rule::needsSelf) a = neighboursAt<N>(self, place.at[0], walk.stride[0][inner]);
+    if (Rule::needsOther) b = neighboursAt<N>(other, place.at[1], walk.stride[1][inner]);
     const auto g = neighboursAt<N>(gradient, place.at[2], walk.stride[2][inner]);
 #pragma unroll
-    for (int j = 0; j < N; j++) a.at[j] = value(a.at[j], b.at[j], g.at[j]);
+    for (int j = 0; j < N; j++) a.at[j] = Rule::value(g.at[j], a.at[j], b.at[j], factor);
     return a;
   }
 };
@@ -95,15 +81,25 @@ template <int N, typename T, typename Use>
 __device__ void withOperands(int64_t share, double factor, const T* self, const T* other, const T* gradient,
                              const Walk& walk, int64_t inner, Use use) {
   const int along = inner < 0 ? 0 : static_cast<int>(inner);
-  if (share == COPY || share == SCALED) {
-    const int operand = share == COPY ? 0 : 2;
-    const T* const x = share == COPY ? self : gradient;
-    const T times = share == COPY ? T(1) : static_cast<T>(factor);
+  const Share rule = static_cast<Share>(share);
+  if (rule == Share::copy || rule == Share::scaled) {
+    const int operand = rule == Share::copy ? 0 : 2;
+    const T* const x = rule == Share::copy ? self : gradient;
+    const T times = rule == Share::copy ? T(1) : static_cast<T>(factor);
     if (N > 1 && walk.stride[operand][along] == 0) use(Single<N, true, T>{x, operand, times});
     else use(Single<N, false, T>{x, operand, times});
-  } else {
-    use(Several<N, T>{share, static_cast<T>(factor), self, other, gradient, walk, along});
+    return;
   }
+  switch (rule) {
+#define DAG_CASE(name)                                                                            \
+  case Share::name:                                                                               \
+    use(Several<N, T, shares::name>{static_cast<T>(factor), self, other, gradient, walk, along}); \
+    return;
+    DAG_SHARES(DAG_CASE)
+#undef DAG_CASE
+    case Share::copy: break;
+  }
+  unknownKind();
 }
 
 /** `use(place)` for every `step`-th term from `begin` to `end` of the summed dimensions; AT_ONCE are read before the first is used. */

@@ -1,4 +1,5 @@
-import type { BinaryKind, DType, UnaryKind } from '../backend.js';
+import type { DType } from '../backend.js';
+import { BINARY, SHARES, UNARY, type BinaryKind, type Share, type UnaryKind } from '../elementwise.js';
 import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN } from '../arguments.js';
 import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
 import { record } from '../tape.js';
@@ -19,30 +20,13 @@ function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, [x]);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.unary(kind, x.storage, y.storage, p, q);
-  const derivativeOf = DERIVATIVE_OF[kind];
-  const saved = { x: derivativeOf === 'x' ? x : null, y: derivativeOf === 'y' ? y : null };
+  const { from } = UNARY[kind];
+  const saved = { x: from === 'x' ? x : null, y: from === 'y' ? y : null };
   // What a kernel does not need it may read all the same: the gradient has the same length.
   return record(kind, y, [x], saved, (gradY, { x: savedX, y: savedY }) =>
     x.backend.unaryBackward(kind, savedX ?? gradY, savedY ?? gradY, gradY, gradOf(x), p, q),
   );
 }
-
-/** What a derivative is made from. */
-const DERIVATIVE_OF: Readonly<Record<UnaryKind, 'x' | 'y' | null>> = {
-  abs: 'x',
-  exp: 'y',
-  log: 'x',
-  sqrt: 'y',
-  square: 'x',
-  tanh: 'y',
-  sigmoid: 'y',
-  softplus: 'x',
-  gelu: 'x',
-  geluTanh: 'x',
-  affine: null,
-  clamp: 'x',
-  huber: 'x',
-};
 
 function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   const backend = commonBackend(kind, [a, b]);
@@ -53,9 +37,10 @@ function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   backend.binary(kind, walk, a.storage, b.storage, y.storage);
   // The gradient of what another one is added to, or taken from, is that of the result.
   const passesOn = (kind === 'add' || kind === 'sub') && sameShape(a.shape, shape);
-  const [forA, forB] = GRADIENTS_OF[kind];
-  const needs = (name: 'a' | 'b'): boolean =>
-    (a.requiresGrad && forA.includes(name)) || (b.requiresGrad && forB.includes(name));
+  const [shareA, shareB] = BINARY[kind].shares;
+  const needs = (operand: 'a' | 'b'): boolean =>
+    (a.requiresGrad && isMadeFrom(shareA, operand === 'a' ? 'self' : 'other')) ||
+    (b.requiresGrad && isMadeFrom(shareB, operand === 'b' ? 'self' : 'other'));
   const saved = { a: needs('a') ? a : null, b: needs('b') ? b : null };
   return record(kind, y, [a, b], saved, (gradY, { a: savedA, b: savedB }) => {
     const gradA = passesOn ? null : wantedGradOf(a);
@@ -65,16 +50,10 @@ function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   });
 }
 
-/** The operands that the gradients of a and of b are made from. */
-const GRADIENTS_OF: Readonly<Record<BinaryKind, readonly ['' | 'b' | 'ab', '' | 'a' | 'ab']>> = {
-  add: ['', ''],
-  sub: ['', ''],
-  mul: ['b', 'a'],
-  div: ['b', 'ab'],
-  maximum: ['ab', 'ab'],
-  minimum: ['ab', 'ab'],
-  greaterEqual: ['', ''],
-};
+function isMadeFrom([rule]: Share, operand: 'self' | 'other'): boolean {
+  const from: readonly string[] = SHARES[rule].from;
+  return from.includes(operand);
+}
 
 /** a + b, with broadcasting as in NumPy; so are the other functions of two tensors. */
 export const add = (a: Tensor, b: Tensor): Tensor => binary('add', a, b);

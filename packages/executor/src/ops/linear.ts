@@ -1,6 +1,6 @@
 import { BELOW_1, checkNumber, checkObject, named } from '../arguments.js';
-import type { Activation, LinearSpec, Storage, Target } from '../backend.js';
-import { ACTIVATIONS } from '../backends/kinds.js';
+import type { LinearSpec, Storage, Target } from '../backend.js';
+import { ACTIVATIONS, type Activation } from '../elementwise.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { record } from '../tape.js';

@@ -1,12 +1,9 @@
 import type { Backend } from '../../backend.js';
 import { dataOf, seedOf } from '../host.js';
-import { kindOf, UNARY_KINDS } from '../kinds.js';
-import { reference } from '../reference/index.js';
+import { UNARY_KINDS } from '../../elementwise.js';
+import { kindOf } from '../kinds.js';
 import type { KernelLibrary } from './kernels.js';
-import { precisions } from './precisions.js';
-
-/** Those from here on have kernels in f32 alone. */
-const F32_ONLY = UNARY_KINDS.indexOf('tanh');
+import { precisionOf, precisions } from './precisions.js';
 
 /** Functions of one element, dropout and conversions. */
 export function elementwise(library: KernelLibrary): Pick<Backend, 'unary' | 'unaryBackward' | 'dropout'> {
@@ -15,20 +12,14 @@ export function elementwise(library: KernelLibrary): Pick<Backend, 'unary' | 'un
   const dropout = precisions(library, 'dropout', 'ppidddi');
   return {
     unary: (kind, x, y, p, q) => {
-      const code = kindOf(UNARY_KINDS, kind);
       const to = dataOf(y);
-      if (to instanceof Float32Array) unary.f32(code, dataOf(x), to, to.length, p, q);
-      else if (code < F32_ONLY) unary.f64(code, dataOf(x), to, to.length, p, q);
-      else reference.unary(kind, x, y, p, q);
+      unary[precisionOf(y)](kindOf(UNARY_KINDS, kind), dataOf(x), to, to.length, p, q);
     },
-    unaryBackward: (kind, x, y, gradY, gradX, p, q) => {
-      const code = kindOf(UNARY_KINDS, kind);
-      const to = dataOf(gradX.storage);
-      const add = Number(gradX.accumulate);
-      const kernel = to instanceof Float32Array ? unaryBackward.f32 : unaryBackward.f64;
-      if (to instanceof Float32Array || code < F32_ONLY)
-        kernel(code, dataOf(x), dataOf(y), dataOf(gradY), to, to.length, p, q, add);
-      else reference.unaryBackward(kind, x, y, gradY, gradX, p, q);
+    unaryBackward: (kind, x, y, gradY, { storage, accumulate }, p, q) => {
+      const to = dataOf(storage);
+      const from = [dataOf(x), dataOf(y), dataOf(gradY)] as const;
+      const kernel = unaryBackward[precisionOf(storage)];
+      kernel(kindOf(UNARY_KINDS, kind), ...from, to, to.length, p, q, Number(accumulate));
     },
     dropout: (x, y, p, seed) => {
       const to = dataOf(y.storage);

@@ -1,13 +1,14 @@
 import type { Backend, StridedWalk, Storage, Target } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
-import { BINARY_KINDS, SHARES, SHARES_OF, kindOf, UNARY_KINDS, type Share } from '../kinds.js';
+import { BINARY, BINARY_KINDS, SHARE_KINDS, UNARY_KINDS, type Share } from '../../elementwise.js';
+import { kindOf } from '../kinds.js';
 import { Kernels, PARALLEL, precisionOf, THREADS, written } from './kernels.js';
 import { addressOf, cudaStorage, seedArguments } from './memory.js';
 import { contiguous, packWalk, type PackedWalk } from './walk.js';
 
 /** A copy is a share, too: of the operand itself. */
-const COPY = SHARES.length;
+const COPY = SHARE_KINDS.length;
 
 /** A sum is cut into parts of at least so many terms. */
 const TERMS_OF_BLOCK = 4096;
@@ -94,7 +95,7 @@ export function elementwise(
     const walk = packWalk({ shape, strides: [...strides, contiguous(shape)] }, 0, 2);
     const from = [addressOf(self), addressOf(other), addressOf(gradY)] as const;
     sum(
-      [kindOf(SHARES, share), factor],
+      [kindOf(SHARE_KINDS, share), factor],
       walk,
       from,
       addressOf(written(storage)),
@@ -169,7 +170,7 @@ export function elementwise(
     },
     binaryBackward: (kind, walk, a, b, gradY, gradA, gradB) => {
       const { shape, strides } = walk;
-      const [shareA, shareB] = SHARES_OF[kind];
+      const [shareA, shareB] = BINARY[kind].shares;
       if (gradA) addShare(shareA, walk, [a, b, gradY], gradA);
       const swapped = { shape, strides: [strides[1]!, strides[0]!] };
       if (gradB) addShare(shareB, swapped, [b, a, gradY], gradB);

@@ -1,4 +1,5 @@
-import type { Activation, Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backend.js';
+import type { Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backend.js';
+import type { Activation } from '../../elementwise.js';
 import { ExecutorError } from '../../error.js';
 import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';

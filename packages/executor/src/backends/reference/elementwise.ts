@@ -1,54 +1,8 @@
-import { erf } from '../../erf.js';
-import type { BinaryKind, HostArray, StridedWalk, UnaryKind } from '../../backend.js';
-
-type Unary = (x: number, p: number, q: number) => number;
-/** dy/dx from x and y. */
-type UnaryDerivative = (x: number, y: number, p: number, q: number) => number;
-
-/** Each function beside its derivative. */
-const unaries: Record<UnaryKind, readonly [Unary, UnaryDerivative]> = {
-  abs: [Math.abs, (x) => Math.sign(x)],
-  exp: [Math.exp, (_, y) => y],
-  log: [Math.log, (x) => 1 / x],
-  sqrt: [Math.sqrt, (_, y) => 0.5 / y],
-  square: [(x) => x * x, (x) => 2 * x],
-  tanh: [Math.tanh, (_, y) => 1 - y * y],
-  sigmoid: [sigmoid, (_, y) => y * (1 - y)],
-  softplus: [(x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), (x) => sigmoid(x)],
-  // Exact GELU, x·Φ(x): Hendrycks & Gimpel, "Gaussian Error Linear Units" (2016).
-  gelu: [
-    (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
-    (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
-  ],
-  geluTanh: [(x) => x * sigmoid(logit(x)), geluTanhDerivative],
-  affine: [(x, p, q) => p * x + q, (_x, _y, p) => p],
-  clamp: [(x, p, q) => Math.min(Math.max(x, p), q), (x, _y, p, q) => (x >= p && x <= q ? 1 : 0)],
-  huber: [
-    (x, p) => (Math.abs(x) <= p ? 0.5 * x * x : p * (Math.abs(x) - 0.5 * p)),
-    (x, _y, p) => Math.min(Math.max(x, -p), p),
-  ],
-};
-
-function sigmoid(x: number): number {
-  return 1 / (1 + Math.exp(-x));
-}
-
-/** u where Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u), in the same paper. Beyond ±25 σ is 0 or 1, and cubes may overflow. */
-function logit(x: number): number {
-  const z = Math.min(Math.max(x, -25), 25);
-  return LOGIT_SCALE * (z + 0.044715 * z * z * z);
-}
-const LOGIT_SCALE = 2 * Math.sqrt(2 / Math.PI);
-
-function geluTanhDerivative(x: number): number {
-  const u = logit(x);
-  const slope = sigmoid(u) * sigmoid(-u);
-  // 0 where x² might overflow.
-  return sigmoid(u) + (slope > 0 ? x * LOGIT_SCALE * (1 + 3 * 0.044715 * x * x) * slope : slope);
-}
+import type { HostArray, StridedWalk } from '../../backend.js';
+import { BINARY, SHARES, UNARY, type BinaryKind, type Share, type UnaryKind } from '../../elementwise.js';
 
 export function unary(kind: UnaryKind, x: HostArray, y: HostArray, p: number, q: number): void {
-  const f = unaries[kind][0];
+  const f = UNARY[kind].value;
   for (let i = 0; i < y.length; i++) y[i] = f(x[i]!, p, q);
 }
 
@@ -61,29 +15,23 @@ export function unaryBackward(
   p: number,
   q: number,
 ): void {
-  const derivative = unaries[kind][1];
+  const { derivative } = UNARY[kind];
   for (let i = 0; i < y.length; i++) gradX[i]! += gradY[i]! * derivative(x[i]!, y[i]!, p, q);
 }
 
-type Binary = (a: number, b: number) => number;
-
-/** Each function beside its derivatives with respect to a and to b. Where a = b, `maximum` and `minimum` split. */
-const binaries: Record<BinaryKind, readonly [Binary, Binary, Binary]> = {
-  add: [(a, b) => a + b, () => 1, () => 1],
-  sub: [(a, b) => a - b, () => 1, () => -1],
-  mul: [(a, b) => a * b, (_, b) => b, (a) => a],
-  div: [(a, b) => a / b, (_, b) => 1 / b, (a, b) => -a / (b * b)],
-  maximum: [Math.max, (a, b) => (a > b ? 1 : a === b ? 0.5 : 0), (a, b) => (b > a ? 1 : a === b ? 0.5 : 0)],
-  minimum: [Math.min, (a, b) => (a < b ? 1 : a === b ? 0.5 : 0), (a, b) => (b < a ? 1 : a === b ? 0.5 : 0)],
-  greaterEqual: [(a, b) => (a >= b ? 1 : 0), () => 0, () => 0],
-};
-
 export function binary(kind: BinaryKind, walk: StridedWalk, a: HostArray, b: HostArray, y: HostArray): void {
-  const f = binaries[kind][0];
+  const f = BINARY[kind].value;
   let at = 0;
   forEachRow(walk, (n, [ia, ib], [sa, sb]) => {
     for (let i = 0; i < n; i++) y[at++] = f(a[ia! + i * sa!]!, b[ib! + i * sb!]!);
   });
+}
+
+type ShareOf = (g: number, self: number, other: number) => number;
+
+function shareOf([rule, factor]: Share): ShareOf {
+  const { of } = SHARES[rule];
+  return (g, self, other) => of(g, self, other, factor);
 }
 
 export function binaryBackward(
@@ -95,15 +43,15 @@ export function binaryBackward(
   gradA: HostArray | null,
   gradB: HostArray | null,
 ): void {
-  const [, toA, toB] = binaries[kind];
+  const [toA, toB] = BINARY[kind].shares.map(shareOf) as [ShareOf, ShareOf];
   let at = 0;
   forEachRow(walk, (n, [ia, ib], [sa, sb]) => {
     for (let i = 0; i < n; i++) {
       const pa = ia! + i * sa!;
       const pb = ib! + i * sb!;
       const g = gradY[at++]!;
-      if (gradA) gradA[pa]! += g * toA(a[pa]!, b[pb]!);
-      if (gradB) gradB[pb]! += g * toB(a[pa]!, b[pb]!);
+      if (gradA) gradA[pa]! += toA(g, a[pa]!, b[pb]!);
+      if (gradB) gradB[pb]! += toB(g, b[pb]!, a[pa]!);
     }
   });
 }

@@ -1,0 +1,164 @@
+/**
+ * The operations on single elements: name, formula and derivatives of each, which `reference` computes by. Compiled backends
+ * have the same formulas in kernels/elementwise.h; the build gives them the names in their order here (scripts/kinds.js), and fails
+ * where one has no formula there.
+ */
+import { erf } from './erf.js';
+
+interface Unary {
+  /** y from x, and the numbers p and q of the call. */
+  readonly value: (x: number, p: number, q: number) => number;
+  /** dy/dx. */
+  readonly derivative: (x: number, y: number, p: number, q: number) => number;
+  /** What the derivative is made from, and has to be saved. */
+  readonly from: 'x' | 'y' | null;
+}
+
+export const UNARY = {
+  abs: { value: Math.abs, derivative: (x) => Math.sign(x), from: 'x' },
+  exp: { value: Math.exp, derivative: (_, y) => y, from: 'y' },
+  log: { value: Math.log, derivative: (x) => 1 / x, from: 'x' },
+  sqrt: { value: Math.sqrt, derivative: (_, y) => 0.5 / y, from: 'y' },
+  square: { value: (x) => x * x, derivative: (x) => 2 * x, from: 'x' },
+  sigmoid: { value: sigmoid, derivative: (_, y) => y * (1 - y), from: 'y' },
+  softplus: {
+    value: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+    derivative: (x) => sigmoid(x),
+    from: 'x',
+  },
+  /** p·x + q. */
+  affine: { value: (x, p, q) => p * x + q, derivative: (_x, _y, p) => p, from: null },
+  /** x within [p, q]. */
+  clamp: {
+    value: (x, p, q) => Math.min(Math.max(x, p), q),
+    derivative: (x, _y, p, q) => (x >= p && x <= q ? 1 : 0),
+    from: 'x',
+  },
+  /** ½x² within ±p, p·(|x| − ½p) outside. */
+  huber: {
+    value: (x, p) => (Math.abs(x) <= p ? 0.5 * x * x : p * (Math.abs(x) - 0.5 * p)),
+    derivative: (x, _y, p) => Math.min(Math.max(x, -p), p),
+    from: 'x',
+  },
+  tanh: { value: Math.tanh, derivative: (_, y) => 1 - y * y, from: 'y' },
+  /** Exact GELU, x·Φ(x): Hendrycks & Gimpel, "Gaussian Error Linear Units" (2016). */
+  gelu: {
+    value: (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+    derivative: (x) =>
+      0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
+    from: 'x',
+  },
+  geluTanh: { value: (x) => x * sigmoid(logit(x)), derivative: geluTanhDerivative, from: 'x' },
+} as const satisfies Record<string, Unary>;
+
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+/** u where Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u), in the same paper. Beyond ±25 σ is 0 or 1, and cubes may overflow. */
+function logit(x: number): number {
+  const z = Math.min(Math.max(x, -25), 25);
+  return LOGIT_SCALE * (z + 0.044715 * z * z * z);
+}
+const LOGIT_SCALE = 2 * Math.sqrt(2 / Math.PI);
+
+function geluTanhDerivative(x: number): number {
+  const u = logit(x);
+  const slope = sigmoid(u) * sigmoid(-u);
+  // 0 where x² might overflow.
+  return sigmoid(u) + (slope > 0 ? x * LOGIT_SCALE * (1 + 3 * 0.044715 * x * x) * slope : slope);
+}
+
+/**
+ * What an operand receives of the gradient g of the result: from itself, the other operand, and a factor of its own. Compiled
+ * backends sum it over the dimensions along which the operand was repeated.
+ */
+export const SHARES = {
+  scaled: { of: (g, _self, _other, factor) => g * factor, from: [] },
+  timesOther: { of: (g, _self, other) => g * other, from: ['other'] },
+  overOther: { of: (g, _self, other) => g / other, from: ['other'] },
+  asDivisor: { of: (g, self, other) => g * (-other / (self * self)), from: ['self', 'other'] },
+  /** g where factor·self is larger than factor·other, half of it where both are equal, as PyTorch has it. */
+  ifLarger: {
+    of: (g, self, other, factor) => (factor * self > factor * other ? g : self === other ? g / 2 : 0),
+    from: ['self', 'other'],
+  },
+} as const satisfies Record<string, ShareRule>;
+
+interface ShareRule {
+  readonly of: (g: number, self: number, other: number, factor: number) => number;
+  /** The operands that it is made from, and that have to be saved. */
+  readonly from: readonly ('self' | 'other')[];
+}
+
+/** A rule of SHARES, and its factor. */
+export type Share = readonly [rule: keyof typeof SHARES, factor: number];
+
+interface Binary {
+  readonly value: (a: number, b: number) => number;
+  /** The shares of a and of b. */
+  readonly shares: readonly [Share, Share];
+}
+
+export const BINARY = {
+  add: {
+    value: (a, b) => a + b,
+    shares: [
+      ['scaled', 1],
+      ['scaled', 1],
+    ],
+  },
+  sub: {
+    value: (a, b) => a - b,
+    shares: [
+      ['scaled', 1],
+      ['scaled', -1],
+    ],
+  },
+  mul: {
+    value: (a, b) => a * b,
+    shares: [
+      ['timesOther', 1],
+      ['timesOther', 1],
+    ],
+  },
+  div: {
+    value: (a, b) => a / b,
+    shares: [
+      ['overOther', 1],
+      ['asDivisor', 1],
+    ],
+  },
+  maximum: {
+    value: Math.max,
+    shares: [
+      ['ifLarger', 1],
+      ['ifLarger', 1],
+    ],
+  },
+  minimum: {
+    value: Math.min,
+    shares: [
+      ['ifLarger', -1],
+      ['ifLarger', -1],
+    ],
+  },
+  /** 1 where it holds, else 0. */
+  greaterEqual: {
+    value: (a, b) => (a >= b ? 1 : 0),
+    shares: [
+      ['scaled', 0],
+      ['scaled', 0],
+    ],
+  },
+} as const satisfies Record<string, Binary>;
+
+export type UnaryKind = keyof typeof UNARY;
+export type BinaryKind = keyof typeof BINARY;
+export const UNARY_KINDS = Object.keys(UNARY) as UnaryKind[];
+export const BINARY_KINDS = Object.keys(BINARY) as BinaryKind[];
+export const SHARE_KINDS = Object.keys(SHARES) as (keyof typeof SHARES)[];
+
+/** What a linear layer may apply to its sum; kernels know it by its place here, counted from 1. */
+export const ACTIVATIONS = ['gelu', 'geluTanh'] as const satisfies readonly UnaryKind[];
+export type Activation = (typeof ACTIVATIONS)[number];
