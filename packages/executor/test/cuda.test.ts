@@ -171,14 +171,23 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
     }
   }
 
-  it.each([
-    [1, 1, 1],
-    [129, 4, 65],
-    [300, 260, 36],
-    [1027, 1130, 300],
-    [700, 1930, 257],
-    [1152, 1024, 256],
-  ])('makes %d × %d results of sums of %d on tensor cores', (m, n, k) => {
+  const BOTH: readonly MatmulPrecision[] = ['high', 'medium'];
+  // Panels of bf16 are made of large products alone, all others in the same way at any size: what is left over of a tile is the
+  // same in a small product as in the large one below it.
+  it.each<[number, number, number, readonly MatmulPrecision[]]>([
+    [1, 1, 1, BOTH],
+    [129, 4, 65, BOTH],
+    [300, 260, 36, BOTH],
+    // 3 rows and fewer than half of the columns of a last tile; lines of a multiple of 16 bytes, of k for one product alone.
+    [259, 362, 300, BOTH],
+    [1027, 1130, 300, ['medium']],
+    // Rows of half a tile, more than half of the columns; lines that begin anywhere, one number in the last tile along k.
+    [188, 394, 257, BOTH],
+    [700, 1930, 257, ['medium']],
+    // Whole tiles alone.
+    [384, 512, 256, BOTH],
+    [1152, 1024, 256, ['medium']],
+  ])('makes %d × %d results of sums of %d on tensor cores: %j', (m, n, k, precisions) => {
     expectExact((device) => {
       const x = whole([m, k], 7, device);
       const bias = whole([1, n], 2, device);
@@ -186,7 +195,7 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
         linear(x, whole([n, k], 5, device), reshape(bias, [n]), { residual: whole([m, n], 4, device) }),
         matmul(x, whole([k, n], 5, device)),
       ];
-    });
+    }, precisions);
   });
 
   const gradientsOf =

@@ -1,5 +1,6 @@
 import type { DownloadProgress } from '@dag/model';
-import { MultiBar, SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
+import { cliProgress } from './cli-progress.js';
 
 export interface ProgressStats {
   readonly loss: number;
@@ -63,6 +64,7 @@ function bar(total: number, stream: ProgressStream, describe: Describe): Progres
   // One column less than there are: terminals differ in what they do after the last one.
   const width = Math.min(stream.columns || 80, 80) - 1;
   // A MultiBar for its `log`, which a single bar lacks; it clears the line, so that the bar must be drawn again.
+  const { MultiBar } = cliProgress();
   const bars = new MultiBar({
     stream,
     forceRedraw: true,
@@ -132,6 +134,7 @@ export function downloadBar(stream: ProgressStream = process.stderr): {
       if (!stream.isTTY) return;
       if (current?.file !== file) {
         stop();
+        const { SingleBar } = cliProgress();
         current = {
           file,
           bar: new SingleBar({

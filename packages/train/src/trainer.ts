@@ -12,7 +12,6 @@ import {
 import { join } from 'node:path';
 import type { Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
-import { Prefetcher } from './data/pool.js';
 import { TrainError } from './error.js';
 import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
@@ -125,6 +124,8 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
     if (isFirst && run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
     metrics?.truncateAfter(run.step, warn);
     if (run.step >= config.maxSteps) progress.log(`nothing to do: step ${run.step} of ${config.maxSteps}`);
+    // Loaded here: of all that loads this module, only what trains starts threads.
+    const { Prefetcher } = await import('./data/pool.js');
     const batches = new Prefetcher<B>({
       worker: new URL(WORKERS + task.worker, import.meta.url),
       workerData: task.stream,

@@ -3,9 +3,10 @@ import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod';
 import { writeCheckpoint } from '../src/checkpoint.js';
+import { runDag } from '../src/cli/run-dag.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
@@ -16,8 +17,14 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the command; `interruptAt`: a text on stderr at which it gets SIGINT. */
-function dag(args: readonly string[], { cwd, interruptAt }: { cwd?: string; interruptAt?: string } = {}) {
+/** Where a command runs, and whether as a process of its own. */
+interface How {
+  readonly cwd?: string;
+  readonly by?: typeof dag;
+}
+
+/** Starts the command as a process; `interruptAt`: a text on stderr at which it gets SIGINT. */
+function start(args: readonly string[], { cwd, interruptAt }: { cwd?: string; interruptAt?: string } = {}) {
   return new Promise<Outcome>((resolve, reject) => {
     const child = spawn(process.execPath, [DAG, ...args], {
       cwd: cwd ?? folder,
@@ -37,15 +44,41 @@ function dag(args: readonly string[], { cwd, interruptAt }: { cwd?: string; inte
   });
 }
 
-async function succeeds(args: readonly string[], cwd?: string): Promise<string> {
-  const outcome = await dag(args, cwd === undefined ? {} : { cwd });
+/** Runs the command in this process: most of these tests take less time than a process takes to start. */
+async function dag(args: readonly string[], { cwd = folder }: { cwd?: string } = {}): Promise<Outcome> {
+  let [stdout, stderr] = ['', ''];
+  const toStdout = (text: unknown): true => ((stdout += String(text)), true);
+  const toStderr = (text: unknown): true => ((stderr += String(text)), true);
+  jest.spyOn(process.stdout, 'write').mockImplementation(toStdout);
+  jest.spyOn(process.stderr, 'write').mockImplementation(toStderr);
+  jest.spyOn(console, 'log').mockImplementation((text) => void toStdout(`${text}\n`));
+  jest.spyOn(console, 'error').mockImplementation((text) => void toStderr(`${text}\n`));
+  const streams = [process.stdout, process.stderr];
+  const wereTerminals = streams.map(({ isTTY }) => isTTY);
+  for (const stream of streams) stream.isTTY = false;
+  const before = process.cwd();
+  process.chdir(cwd);
+  process.exitCode = 0;
+  try {
+    await runDag(args);
+    return { code: process.exitCode, stdout, stderr };
+  } finally {
+    process.exitCode = 0;
+    process.chdir(before);
+    streams.forEach((stream, i) => (stream.isTTY = wereTerminals[i]!));
+    jest.restoreAllMocks();
+  }
+}
+
+async function succeeds(args: readonly string[], { cwd, by = dag }: How = {}): Promise<string> {
+  const outcome = await by(args, cwd === undefined ? {} : { cwd });
   expect(outcome).toMatchObject({ code: 0 });
   return outcome.stdout;
 }
 
 /** Fails with exit code 1 and one message, which is no stack trace. */
-async function fails(args: readonly string[], message: RegExp, cwd?: string): Promise<void> {
-  const { code, stdout, stderr } = await dag(args, cwd === undefined ? {} : { cwd });
+async function fails(args: readonly string[], message: RegExp, { cwd, by = dag }: How = {}): Promise<void> {
+  const { code, stdout, stderr } = await by(args, cwd === undefined ? {} : { cwd });
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(message);
   expect(stderr).not.toMatch(/^\s+at /m);
@@ -117,7 +150,7 @@ let trained: Outcome;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dag-cli-'));
   run = join(folder, 'runs', 'tiny');
-  trained = await dag(['train', ...TINY, '--name=tiny']);
+  trained = await start(['train', ...TINY, '--name=tiny']);
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -132,7 +165,7 @@ describe('dag --help', () => {
   );
 
   it('of train names every key with its default', async () => {
-    const help = await succeeds(['train', '--help']);
+    const help = await succeeds(['train', '--help'], { by: start });
     // What a bare `dag train` has, and what a configuration that says nothing.
     expect(help.replaceAll(/\n {8,}/g, ' ')).toMatch(
       /^ +model\.nEmbd +.*\[128; 32 in other configurations\]$/m,
@@ -158,7 +191,7 @@ describe('dag train', () => {
   });
 
   it('prints one object with --json', async () => {
-    const stdout = await succeeds(['train', '--json', ...TINY, '--maxSteps=1', '--name=json'], folder);
+    const stdout = await succeeds(['train', '--json', ...TINY, '--maxSteps=1', '--name=json'], { by: start });
     const result = z
       .strictObject({
         step: z.literal(1),
@@ -185,7 +218,7 @@ describe('dag train', () => {
       ['b.ts', 'b'],
     ] as const) {
       const options = ['--max-steps=2', '--evaluation.examples=2'];
-      expect(await succeeds(['train', file, ...options], cwd)).toContain(
+      expect(await succeeds(['train', file, ...options], { cwd, by: start })).toContain(
         `runs/${name}/checkpoints/step-00000002`,
       );
     }
@@ -194,7 +227,7 @@ describe('dag train', () => {
   it('saves at SIGINT and ends well, with the command that goes on', async () => {
     const cwd = await mkdtemp(join(folder, 'stop-'));
     const args = ['train', ...TINY, '--maxSteps=1000000', '--logEvery=1', '--evaluation.every=2'];
-    const { code, stdout, stderr } = await dag(args, { cwd, interruptAt: 'step 4/' });
+    const { code, stdout, stderr } = await start(args, { cwd, interruptAt: 'step 4/' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const [, step, command] =
       /^stopped at step (\d+) of 1000000; go on with: (?:npx )?dag (.*)$/m.exec(stdout) ?? [];
@@ -203,7 +236,7 @@ describe('dag train', () => {
     expect(command).toBe([...args, '--init_from=resume'].join(' '));
 
     const last = Number(step) + 2;
-    const resumed = await dag([...command!.split(' '), `--maxSteps=${last}`], { cwd });
+    const resumed = await start([...command!.split(' '), `--maxSteps=${last}`], { cwd });
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toContain(`going on from runs/predictor/checkpoints/step-`);
     expect(resumed.stderr).toContain(`step ${last}/${last}`);
@@ -215,6 +248,11 @@ describe('dag train', () => {
     ['an option without a value', ['--lr'], /--lr: options of a configuration are written --key=value/],
     ['two configurations', ['a.ts', 'b.ts'], /one configuration expected, given a\.ts and b\.ts/],
     ['a file that is not there', ['nowhere.ts'], /nowhere\.ts: cannot be (read|loaded)/],
+  ])('refuses %s', async (_, args, message) => {
+    await fails(['train', ...TINY, ...args], message);
+  });
+
+  it.each<[string, string[], RegExp]>([
     ['a folder that is used', ['--name=tiny'], /runs\/tiny already holds a run .*--init_from=resume/],
     ['nothing to go on from', ['--name=none', '--init_from=resume'], /no checkpoint in .*runs\/none/],
     [
@@ -222,8 +260,9 @@ describe('dag train', () => {
       ['--style=words', '--blockSize=1', '--name=x'],
       /fits into model\.blockSize/,
     ],
-  ])('refuses %s', async (_, args, message) => {
-    await fails(['train', ...TINY, ...args], message);
+  ])('ends with a message and code 1 where a run cannot begin: %s', async (_, args, message) => {
+    // A process of its own: from here on one listens for signals.
+    await fails(['train', ...TINY, ...args], message, { by: start });
   });
 });
 
@@ -309,7 +348,7 @@ describe('dag predict', () => {
   });
 
   it('asks the shipped model where no checkpoint is given, and prints the expression, its value and the steps', async () => {
-    expect(await succeeds(['predict', '2.5 * 3.0 + 1.0'])).toBe(
+    expect(await succeeds(['predict', '2.5 * 3.0 + 1.0'], { by: start })).toBe(
       '2.5 * 3 + 1 = 8.5\n\nn0 = 2.5   n1 = 3   n2 = 1\ns0 = n0 × n1\ns1 = s0 + n2\nvalue = s1\n',
     );
     const asked = ['two point five times three', 'What is 2.5 times 3?', '2.5×3 ='];
@@ -347,8 +386,8 @@ describe('dag predict', () => {
   });
 
   it('refuses an empty text, and one that is too long', async () => {
-    await fails(['predict', ''], /the text is empty/);
-    await fails(['predict', '  '], /the text is empty/);
+    await fails(['predict', '', '--checkpoint=latest'], /the text is empty/);
+    await fails(['predict', '  ', '--checkpoint=latest'], /the text is empty/);
     await fails(
       ['predict', '1 + '.repeat(20), '--checkpoint=latest'],
       /has 79 characters, the 32 tokens that this model reads have at most 64/,
@@ -358,8 +397,8 @@ describe('dag predict', () => {
   it('says how to train one where there is no checkpoint', async () => {
     const cwd = await mkdtemp(join(folder, 'empty-'));
     const latest = ['predict', '2 + 3', '--checkpoint=latest'];
-    await fails(latest, /no checkpoint in any folder of runs; `dag train` makes one/, cwd);
-    await fails(['predict', '2 + 3', '--checkpoint', 'nowhere'], /nowhere does not exist/, cwd);
+    await fails(latest, /no checkpoint in any folder of runs; `dag train` makes one/, { cwd });
+    await fails(['predict', '2 + 3', '--checkpoint', 'nowhere'], /nowhere does not exist/, { cwd });
   });
 
   it('names a damaged checkpoint, and goes on with a sound one where a run has one', async () => {
@@ -375,7 +414,7 @@ describe('dag predict', () => {
     const two = join(folder, 'two');
     await cp(run, two, { recursive: true });
     const args = [...TINY, `--outDir=${two}`, '--maxSteps=13', '--init_from=resume'];
-    expect((await dag(['train', ...args, '--name=tiny'])).code).toBe(0);
+    expect((await start(['train', ...args, '--name=tiny'])).code).toBe(0);
     await truncate(join(two, 'checkpoints', 'step-00000013', 'model.safetensors'), 100);
     const { code, stdout, stderr } = await dag(['predict', '2 + 3', '--json', '--checkpoint', two]);
     expect(code).toBe(0);
@@ -387,7 +426,9 @@ describe('dag predict', () => {
 describe('dag report', () => {
   it('writes a page into the folder of the run, and says where', async () => {
     const file = join('runs', 'tiny', 'report.html');
-    expect(await succeeds(['report', 'runs/tiny'])).toMatch(/^runs\/tiny\/report\.html: \d+ kB\n$/);
+    expect(await succeeds(['report', 'runs/tiny'], { by: start })).toMatch(
+      /^runs\/tiny\/report\.html: \d+ kB\n$/,
+    );
     const page = await readFile(join(folder, file), 'utf8');
     expect(page).toMatch(/^<!doctype html>/);
     expect(page).toContain('<h1>tiny</h1>');
@@ -462,8 +503,10 @@ describe('dag export', () => {
     const asked = ['--json', '--checkpoint', run];
     const onnx = ['--runtime', 'onnx', ...asked];
     const lines = (stdout: string) => stdout.trimEnd().split('\n');
-    expect(lines(await succeeds(['eval', ...onnx]))).toEqual(lines(await succeeds(['eval', ...asked])));
-    expect(await succeeds(['predict', '2 + 3', ...onnx])).toBe(
+    expect(lines(await succeeds(['eval', ...onnx], { by: start }))).toEqual(
+      lines(await succeeds(['eval', ...asked])),
+    );
+    expect(await succeeds(['predict', '2 + 3', ...onnx], { by: start })).toBe(
       await succeeds(['predict', '2 + 3', ...asked]),
     );
   });
@@ -473,7 +516,8 @@ describe('dag prepare', () => {
   it('writes token files, and says of how many tokens', async () => {
     const texts = await mkdtemp(join(folder, 'texts-'));
     await writeFile(join(texts, 'a.txt'), 'Hello world! Hello again');
-    expect(await succeeds(['prepare', join(texts, 'a.txt'), '--out', join(texts, 'data')])).toBe(
+    const prepare = ['prepare', join(texts, 'a.txt'), '--out', join(texts, 'data')];
+    expect(await succeeds(prepare, { by: start })).toBe(
       `${join(texts, 'data')}: 5 tokens in train.bin, 2 in val.bin, of 1 file\n`,
     );
     const again = ['prepare', texts, '--out', join(texts, 'data'), '--tokenizer=char', '--val=0.5'];
@@ -505,7 +549,7 @@ describe('dag prepare', () => {
 
 describe('dag', () => {
   it('knows no other command', async () => {
-    await fails(['trian'], /unknown command 'trian'/);
+    await fails(['trian'], /unknown command 'trian'/, { by: start });
     await fails(['help', 'trian'], /unknown command 'trian'/);
     await fails(['predict'], /missing required argument 'text'/);
   });

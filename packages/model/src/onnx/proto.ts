@@ -1,4 +1,5 @@
-import protobuf from 'protobufjs/light.js';
+import { createRequire } from 'node:module';
+import type protobuf from 'protobufjs/light.js';
 
 /**
  * The messages of onnx.proto (github.com/onnx/onnx, IR version 8) that an exported model has, with their field numbers.
@@ -65,7 +66,16 @@ const SCHEMA = {
   },
 };
 
-const model = protobuf.Root.fromJSON(SCHEMA).lookupType('ModelProto');
+let model: protobuf.Type | undefined;
+
+/** Loads protobufjs at the first model that is written or read: most programs that load this package do neither. */
+function modelProto(): protobuf.Type {
+  if (!model) {
+    const { Root } = createRequire(import.meta.url)('protobufjs/light.js') as typeof protobuf;
+    model = Root.fromJSON(SCHEMA).lookupType('ModelProto');
+  }
+  return model;
+}
 
 /** `TensorProto.DataType`. */
 export const DataType = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f64: 11 } as const;
@@ -76,11 +86,13 @@ export const AttributeType = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 /** The bytes of a ModelProto; keys are those of the schema above. */
 export function encodeModel(message: Record<string, unknown>): Uint8Array {
+  const model = modelProto();
   return model.encode(model.create(message)).finish();
 }
 
 /** The metadata of a ModelProto. @throws where the bytes are none. */
 export function decodeMetadata(bytes: Uint8Array): Map<string, string> {
+  const model = modelProto();
   const { metadataProps } = model.toObject(model.decode(bytes), { arrays: true }) as {
     metadataProps: { key: string; value: string }[];
   };

@@ -54,12 +54,12 @@ export function isDtype(value: unknown): value is SafeDtype {
 export function toFloat32(tensor: SafeTensor): Float32Array {
   const { dtype, data } = tensor;
   if (data instanceof Float32Array) return data;
+  if (!(data instanceof Uint16Array)) return Float32Array.from<number | bigint>(data, Number);
   const values = new Float32Array(data.length);
   const bits = new Uint32Array(values.buffer);
   for (let i = 0; i < data.length; i++) {
-    const value = Number(data[i]!);
-    if (dtype === 'BF16') bits[i] = value << 16;
-    else values[i] = dtype === 'F16' ? halfToNumber(value) : value;
+    if (dtype === 'BF16') bits[i] = data[i]! << 16;
+    else values[i] = halfToNumber(data[i]!);
   }
   return values;
 }

@@ -1,4 +1,5 @@
-import ranks from 'gpt-tokenizer/bpeRanks/r50k_base';
+import { createRequire } from 'node:module';
+import type * as Ranks from 'gpt-tokenizer/bpeRanks/r50k_base';
 import { keyOf, mergeBytes } from './merge-bytes.js';
 import type { Vocabulary } from './tokenizer.js';
 
@@ -17,6 +18,9 @@ const MAX_KNOWN_LENGTH = 24;
  * text; a lone surrogate, which UTF-8 cannot hold, comes back as U+FFFD.
  */
 export function gpt2(): Vocabulary {
+  // Loaded here alone: half a megabyte of source, of which a model of characters needs nothing.
+  const require = createRequire(import.meta.url);
+  const { default: ranks } = require('gpt-tokenizer/bpeRanks/r50k_base') as typeof Ranks;
   const tokens = ranks.map((token) => Buffer.from(token));
   const idOf = new Map(tokens.map((bytes, id) => [keyOf(bytes), id]));
   const utf8 = new TextEncoder();

@@ -2,8 +2,8 @@
 export type Ranks = ReadonlyMap<string, number>;
 
 /** The key of some bytes in `Ranks`. */
-export const keyOf = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+export const keyOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('latin1');
 
 /**
  * Byte-pair encoding of one piece: of all neighbours that make a token together, those with the lowest id become one, from the

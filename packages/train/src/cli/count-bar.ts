@@ -1,4 +1,5 @@
-import { SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
+import { cliProgress } from '../cli-progress.js';
 
 /** How much of something is done: a bar on stderr where that is a terminal, else nothing. */
 export interface CountBar {
@@ -12,7 +13,24 @@ export interface CountBar {
  * @param options quiet: No bar, whatever stderr is.
  */
 export function countBar(show: (amount: number) => string, { quiet = false } = {}): CountBar {
-  const bar = new SingleBar({
+  let bar: SingleBar | null = null;
+  let of: number | null = null;
+  return {
+    update(done, total) {
+      if (quiet || !process.stderr.isTTY) return;
+      bar ??= createBar();
+      const shown = `${show(done)} of ${show(total)}`;
+      if (of === total) bar.update(done, { shown });
+      else bar.start(total, done, { shown });
+      of = total;
+    },
+    stop: () => bar?.stop(),
+  };
+}
+
+function createBar(): SingleBar {
+  const { SingleBar } = cliProgress();
+  return new SingleBar({
     stream: process.stderr,
     barsize: 24,
     barCompleteChar: '━',
@@ -22,15 +40,4 @@ export function countBar(show: (amount: number) => string, { quiet = false } = {
     linewrap: true,
     format: '{bar} {percentage}%  {shown}  eta {eta_formatted}',
   });
-  let of: number | null = null;
-  return {
-    update(done, total) {
-      if (quiet || !process.stderr.isTTY) return;
-      const shown = `${show(done)} of ${show(total)}`;
-      if (of === total) bar.update(done, { shown });
-      else bar.start(total, done, { shown });
-      of = total;
-    },
-    stop: () => bar.stop(),
-  };
 }

@@ -6,7 +6,7 @@ import { carriedError } from './carried-error.js';
 export interface PrefetcherOptions {
   /** A module whose default export makes an item from its index. */
   readonly worker: URL;
-  /** What the module finds as `workerData` (from `piscina`). */
+  /** What the module finds as `workerData` (of `node:worker_threads`). */
   readonly workerData: unknown;
   /** Threads, ≥ 1. */
   readonly workers: number;

@@ -1,4 +1,5 @@
-import { move, transferableSymbol, valueSymbol, workerData } from 'piscina';
+import { workerData } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { carryingErrors } from './carry-error.js';
 import { trainingBatch, type Batch, type StreamConfig } from './stream.js';
 

@@ -1,4 +1,4 @@
-import { workerData } from 'piscina';
+import { workerData } from 'node:worker_threads';
 import { carryingErrors } from '../data/carry-error.js';
 import { languageBatch, type LanguageStreamConfig } from './language-stream.js';
 

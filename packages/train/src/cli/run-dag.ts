@@ -1,0 +1,47 @@
+import { Command, CommanderError } from 'commander';
+import { evalCommand } from './eval.js';
+import { exportCommand } from './export.js';
+import { generateCommand } from './generate.js';
+import { predictCommand } from './predict.js';
+import { prepareCommand } from './prepare.js';
+import { reportError } from './report-error.js';
+import { reportCommand } from './report.js';
+import { trainCommand } from './train.js';
+import { visible } from './visible.js';
+import { refuseMisspelt, sortWords } from './words.js';
+
+/**
+ * Does what a command line asks: `['predict', '2 + 3']`. Errors are told on stderr; the exit code of the process is what the
+ * command is to end with.
+ */
+export async function runDag([name, ...words]: readonly string[]): Promise<void> {
+  const train = trainCommand();
+  const program = new Command('dag')
+    .description('Models that read an arithmetic expression and write the program that computes it.')
+    .addCommand(train)
+    .addCommand(evalCommand())
+    .addCommand(predictCommand())
+    .addCommand(reportCommand())
+    .addCommand(exportCommand())
+    .addCommand(generateCommand())
+    .addCommand(prepareCommand());
+  for (const command of [program, ...program.commands])
+    command
+      .showHelpAfterError('(see --help)')
+      .configureOutput({ writeErr: (text) => process.stderr.write(visible(text)) })
+      .exitOverride();
+  const command = program.commands.find((one) => one.name() === name);
+  try {
+    if (command === train) refuseMisspelt(train, words);
+    const sorted = !command || command === train ? words : sortWords(command, words);
+    // Commander's own `help` says nothing of a command that it does not know.
+    const [topic = 'help'] = words;
+    const isKnown = ['help', ...program.commands.map((one) => one.name())].includes(topic);
+    const asked = name === 'help' && !isKnown ? [topic] : [name, ...sorted];
+    await program.parseAsync(name === undefined ? [] : asked, { from: 'user' });
+  } catch (error) {
+    // Of what Commander refuses, or shows as help, it has told all there is.
+    if (error instanceof CommanderError) process.exitCode = error.exitCode;
+    else reportError(error);
+  }
+}
