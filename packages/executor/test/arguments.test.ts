@@ -3,13 +3,17 @@ import {
   adamW,
   adamWAll,
   cast,
+  causalAttention,
   clipGradNorm,
+  executeDag,
   expand,
   full,
+  gradCheck,
   mean,
   linear,
   noGrad,
   ones,
+  randn,
   recordStep,
   reshape,
   scope,
@@ -190,6 +194,28 @@ describe.each(devices)('on %s', (device) => {
     scale.requiresGrad = true;
     sum(expand(scale, [n])).backward();
     expect(scale.grad!.item()).toBe(n);
+  });
+});
+
+describe('options', () => {
+  const one = ones([1]);
+  const x = full([1], 2, { dtype: 'f64', requiresGrad: true });
+  const graph = { V_mag: ones([2]), V_sign: ones([2]), O: zeros([1, 2]), G: ones([1]) };
+  it.each<[string, string, (options: never) => unknown, object]>([
+    ['tensor', 'device', (o) => tensor([1], [1], o), { devise: 'reference' }],
+    ['tensor', 'requiresGrad', (o) => zeros([1], o), { requiredGrad: true }],
+    ['randn', 'std', (o) => randn([1], o), { seed: [1, 2], sd: 1 }],
+    ['linear', 'dropout', (o) => linear(one, ones([1, 1]), null, o), { dropOut: 0.5 }],
+    ['causalAttention', 'heads', (o) => causalAttention(ones([1, 1, 3]), o), { head: 1 }],
+    ['executeDag', 'maxLog', (o) => executeDag(graph, o), { maxlog: 100 }],
+    ['gradCheck', 'tolerance', (o) => gradCheck(() => sum(x), [x], o), { tolerence: 1 }],
+    ['adamW', 'weightDecay', (o) => adamW(one, zeros([1]), zeros([1]), o), { weightdecay: 0 }],
+  ])('of %s that it does not have are an error that names the nearest, %s', (op, near, act, wrong) => {
+    const [key] = Object.keys(wrong).slice(-1);
+    const said = new RegExp(
+      `^${op}: there is no option '${key}'; did you mean '${near}'\\? Options are .*${near}`,
+    );
+    expect(() => act(untyped(wrong))).toThrow(error('value', said));
   });
 });
 
