@@ -56,6 +56,7 @@ describe('tensor', () => {
     ['words', ['a'], 'value', /element 0 is a number, given 'a'/],
     ['holes', new Array<number>(2), 'value', /element 0 is a number, given undefined/],
     ['big integers', BigInt64Array.of(1n), 'value', /element 0 is a number, given 1/],
+    ['a proxy of a typed array', new Proxy(new Float64Array(2), {}), 'value', /takes an array of numbers/],
     ['a number', 5, 'value', /takes an array of numbers, given 5/],
   ])('refuses %s', (_, values, code, message) => {
     expect(() => tensor(untyped(values))).toThrow(error(code, message));
