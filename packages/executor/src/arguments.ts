@@ -68,6 +68,38 @@ export function checkObject(op: string, name: string, value: unknown): void {
     throw new ExecutorError('value', `${op}: ${name} is an object, given ${named(value)}`);
 }
 
+/**
+ * @param known Keys that the options may have, which are few.
+ * @throws {ExecutorError} `value` that names a key that is none of them, and the one that is spelt most like it.
+ */
+export function checkOptions(op: string, options: object, known: readonly string[]): void {
+  checkObject(op, 'options', options);
+  for (const key in options)
+    if (!known.includes(key))
+      throw new ExecutorError(
+        'value',
+        `${op}: there is no option ${named(key)}; did you mean '${nearest(key, known)}'? Options are ${known.join(', ')}`,
+      );
+}
+
+/** The word with the least edit distance (Levenshtein 1966), the first of several. */
+function nearest(word: string, words: readonly string[]): string {
+  // Of what is longer than every option only the beginning is compared.
+  const distances = words.map((other) => distance(word.slice(0, 32), other));
+  return words[distances.indexOf(Math.min(...distances))]!;
+}
+
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + Number(a[i - 1] !== b[j - 1])));
+    row = next;
+  }
+  return row[b.length]!;
+}
+
 /** A copy of a list, whose elements are read once: a getter may give another one each time. */
 export function checkedList<T>(op: string, name: string, value: readonly T[]): T[] {
   if (!Array.isArray(value))

@@ -3,7 +3,7 @@ import {
   checkFunction,
   checkedList,
   checkNumber,
-  checkObject,
+  checkOptions,
   FROM_0,
 } from './arguments.js';
 import { ExecutorError } from './error.js';
@@ -37,7 +37,7 @@ export function gradCheck(
 ): GradCheckResult {
   checkFunction('gradCheck', f);
   inputs = checkedList('gradCheck', 'inputs', inputs);
-  checkObject('gradCheck', 'options', options);
+  checkOptions('gradCheck', options, ['step', 'tolerance']);
   const { step = 1e-4, tolerance = 1e-6 } = options;
   checkNumber('gradCheck', 'step', step, {
     what: 'a finite number above 0',

@@ -5,7 +5,7 @@ import {
   ANY_NUMBER,
   callSynchronously,
   checkNumber,
-  checkObject,
+  checkOptions,
   FINITE,
   named,
   SEED_WORD,
@@ -275,7 +275,7 @@ export class Tensor {
    *
    * @param gradient Gradient of this tensor, of its shape; may be left out for one element (then 1).
    * @throws {ExecutorError} `autograd` where nothing requires a gradient, or where a tensor that an op saved was changed in place
-   *   after the op ran; `released` where it was released; `shape`.
+   *   after the op ran; `released` where it was released; `shape`; `dtype`.
    */
   backward(gradient?: Tensor): void {
     if (!this.requiresGrad)
@@ -293,6 +293,11 @@ export class Tensor {
       throw new ExecutorError(
         'shape',
         `backward: a tensor of shape ${show(this.shape)} needs its gradient as an argument; only a tensor of one element, such as a mean, does without`,
+      );
+    if (gradient && gradient.dtype !== this.dtype)
+      throw new ExecutorError(
+        'dtype',
+        `backward: gradient of dtype ${gradient.dtype} for a tensor of dtype ${this.dtype}; convert it with cast`,
       );
     watching?.use(this);
     const order = inReverseOrder(this);
@@ -386,6 +391,7 @@ export interface TensorOptions {
   readonly device?: Device;
   readonly requiresGrad?: boolean;
 }
+const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
 
 /**
  * A tensor of `values`, row-major; `shape` defaults to that of the nested arrays, one dimension where they are not nested.
@@ -397,7 +403,7 @@ export interface TensorOptions {
 export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
   const nested = flatten('tensor', values);
   const own = checkedShape(shape ?? nested.shape, 'tensor');
-  checkObject('tensor', 'options', options);
+  checkOptions('tensor', options, TENSOR_OPTIONS);
   const { dtype = nested.dtype, device, requiresGrad } = options;
   const numbers = numbersOf('tensor', nested.flat, dtype);
   if (numbers.length !== sizeOf(own))
@@ -426,7 +432,7 @@ function create(
 /** @throws {ExecutorError} `value` where the dtype is i32 and `value` not a whole number of 32 bits. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkNumber('full', 'value', value, ANY_NUMBER);
-  checkObject('tensor', 'options', options);
+  checkOptions('tensor', options, TENSOR_OPTIONS);
   const out = create(checkedShape(shape, 'tensor'), options);
   checkValue('full', value, out.dtype, 'value');
   out.backend.fill(out.storage, value);
@@ -451,7 +457,7 @@ export function randn(
   options: TensorOptions & { readonly seed: readonly [number, number]; readonly std?: number },
 ): Tensor {
   const own = checkedShape(shape, 'randn');
-  checkObject('randn', 'options', options);
+  checkOptions('randn', options, [...TENSOR_OPTIONS, 'seed', 'std']);
   const { seed, std = 1, ...rest } = options;
   checkNumber('randn', 'std', std, FINITE);
   const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];

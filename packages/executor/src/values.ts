@@ -44,9 +44,13 @@ export function flatten(
 
 /** Arrays, typed arrays and objects that are like them; no strings. */
 function isRow(value: unknown): value is ArrayLike<unknown> {
-  return (
-    typeof value === 'object' && value !== null && 'length' in value && Number.isSafeInteger(value.length)
-  );
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return 'length' in value && Number.isSafeInteger(value.length);
+  } catch {
+    // A proxy of a typed array has no length that can be read.
+    return false;
+  }
 }
 
 export function checkRow(op: string, values: unknown): asserts values is ArrayLike<unknown> {

@@ -3,13 +3,19 @@ import {
   adamW,
   adamWAll,
   cast,
+  causalAttention,
   clipGradNorm,
+  execute,
+  executeDag,
+  executeWithGradients,
   expand,
   full,
+  gradCheck,
   mean,
   linear,
   noGrad,
   ones,
+  randn,
   recordStep,
   reshape,
   scope,
@@ -52,6 +58,7 @@ describe('tensor', () => {
     ['words', ['a'], 'value', /element 0 is a number, given 'a'/],
     ['holes', new Array<number>(2), 'value', /element 0 is a number, given undefined/],
     ['big integers', BigInt64Array.of(1n), 'value', /element 0 is a number, given 1/],
+    ['a proxy of a typed array', new Proxy(new Float64Array(2), {}), 'value', /takes an array of numbers/],
     ['a number', 5, 'value', /takes an array of numbers, given 5/],
   ])('refuses %s', (_, values, code, message) => {
     expect(() => tensor(untyped(values))).toThrow(error(code, message));
@@ -190,6 +197,30 @@ describe.each(devices)('on %s', (device) => {
     scale.requiresGrad = true;
     sum(expand(scale, [n])).backward();
     expect(scale.grad!.item()).toBe(n);
+  });
+});
+
+describe('options', () => {
+  const one = ones([1]);
+  const x = full([1], 2, { dtype: 'f64', requiresGrad: true });
+  const graph = { V_mag: ones([2]), V_sign: ones([2]), O: zeros([1, 2]), G: ones([1]) };
+  it.each<[string, string, (options: never) => unknown, object]>([
+    ['tensor', 'device', (o) => tensor([1], [1], o), { devise: 'reference' }],
+    ['tensor', 'requiresGrad', (o) => zeros([1], o), { requiredGrad: true }],
+    ['randn', 'std', (o) => randn([1], o), { seed: [1, 2], sd: 1 }],
+    ['linear', 'dropout', (o) => linear(one, ones([1, 1]), null, o), { dropOut: 0.5 }],
+    ['causalAttention', 'heads', (o) => causalAttention(ones([1, 1, 3]), o), { head: 1 }],
+    ['execute', 'out', (o) => execute({ depth: 1, size: 0 } as never, o), { ouput: null }],
+    ['executeWithGradients', 'upstream', (o) => executeWithGradients({} as never, o), { upsteam: null }],
+    ['executeDag', 'maxLog', (o) => executeDag(graph, o), { maxlog: 100 }],
+    ['gradCheck', 'tolerance', (o) => gradCheck(() => sum(x), [x], o), { tolerence: 1 }],
+    ['adamW', 'weightDecay', (o) => adamW(one, zeros([1]), zeros([1]), o), { weightdecay: 0 }],
+  ])('of %s that it does not have are an error that names the nearest, %s', (op, near, act, wrong) => {
+    const [key] = Object.keys(wrong).slice(-1);
+    const said = new RegExp(
+      `^${op}: there is no option '${key}'; did you mean '${near}'\\? Options are .*${near}`,
+    );
+    expect(() => act(untyped(wrong))).toThrow(error('value', said));
   });
 });
 

@@ -195,6 +195,14 @@ describe.each(devices)('on %s', (device) => {
       }).toThrow(error('shape', /^backward: gradient of shape \(1\) .* shape \(2\)/));
     });
 
+    it('a gradient of another dtype, and leaves the gradients as they are', () => {
+      const x = leaf([1, 2]);
+      expect(() => {
+        square(x).backward(tensor([1, 1], [2], { device }));
+      }).toThrow(error('dtype', /^backward: gradient of dtype f32 .* dtype f64; convert it with cast/));
+      expect(x.grad).toBeNull();
+    });
+
     it('a gradient of an integer tensor', () => {
       expect(() => tensor([1], [1], { device, dtype: 'i32', requiresGrad: true })).toThrow(
         error('dtype', /i32 tensor \(1\) has no gradient/),

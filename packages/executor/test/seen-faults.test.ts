@@ -23,16 +23,34 @@ import { codeOf } from './code-of.js';
 import { devices } from './devices.js';
 
 describe.each(devices)('on %s', (device) => {
-  it.each([-2, 2, 2 ** 31 - 1])('an index of %d that the device made is an error or gives NaN', (i) => {
-    const x = ones([2, 2], { device });
-    const index = cast(tensor([i, 0], [2], { device, dtype: 'f64' }), 'i32');
-    for (const op of [gather, embedding, crossEntropy] as const) {
-      let result: number[] | undefined;
-      const thrown = codeOf(() => (result = [...op(x, index).dataSync()]));
-      if (thrown === 'none') expect(result![0]).toBeNaN();
-      else expect(thrown).toBe('value');
-    }
-  });
+  it.each([-2, 2, 2 ** 31 - 1])(
+    'an index of %d that the device made is an error, or gives NaN and no gradient',
+    (i) => {
+      const x = ones([2, 2], { device, requiresGrad: true });
+      const index = cast(tensor([i, 0], [2], { device, dtype: 'f64' }), 'i32');
+      // Of the index 0 alone. The mean of crossEntropy is that of all targets from 0.
+      const mean = i < 0 ? 1 : 2;
+      const gradients = [
+        [gather, [0, 0, 1, 0]],
+        [embedding, [1, 1, 0, 0]],
+        [crossEntropy, [0, 0, -0.5 / mean, 0.5 / mean]],
+      ] as const;
+      for (const [op, gradient] of gradients) {
+        let result: Tensor | undefined;
+        const thrown = codeOf(() => (result = op(x, index)));
+        if (!result) {
+          expect(thrown).toBe('value');
+          continue;
+        }
+        expect(result.dataSync()[0]).toBeNaN();
+        x.zeroGrad();
+        for (const times of [1, 2]) {
+          sum(result).backward();
+          expect([...x.grad!.dataSync()]).toEqual(gradient.map((g) => times * g));
+        }
+      }
+    },
+  );
 
   it.each([
     { lr: NaN, step: 1 },
@@ -45,7 +63,7 @@ describe.each(devices)('on %s', (device) => {
     const run = recordStep((inputs: Record<'x' | 'lr' | 'step', Tensor>) => {
       p.zeroGrad();
       sum(p).backward();
-      adamW(p, m, v, { ...inputs, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0 });
+      adamW(p, m, v, { lr: inputs.lr, step: inputs.step, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0 });
     });
     const x = ones([1], { device });
     for (let call = 1; call < 4; call++) run({ x, lr: 0.1, step: call });

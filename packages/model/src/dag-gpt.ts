@@ -8,12 +8,14 @@ import {
   tensor,
   type DagTensorFields,
   type Device,
-  type Tensor,
+  Tensor,
 } from '@dag/executor';
+import { checkList, checkObject, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { ExpressionReader } from './expression-reader.js';
 import { generate, type Generated, type GenerateTextOptions } from './generate.js';
 import {
+  checkConfigObject,
   Gpt,
   Linear,
   ParameterBuilder,
@@ -94,23 +96,26 @@ export class DagGpt {
    * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
    * @throws {ModelError} `bad-config`.
    */
-  constructor(config: DagGptConfig, { seed = 0, device, check }: ModelOptions = {}) {
+  constructor(config: DagGptConfig, options: ModelOptions = {}) {
+    checkConfigObject(config);
+    checkObject('options such as { seed: 1 }', options);
+    const { seed = 0, device, check } = options;
     const build = new ParameterBuilder(seed, device, check);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;
     if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
       throw new ModelError(
         'bad-config',
-        `branchLayers is a whole number from 0, 0 at depth 0; given ${layers}`,
+        `branchLayers is a whole number from 0, 0 at depth 0; given ${named(layers)}`,
       );
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
     const { vocabSize: tokens } = this.tokenizer;
     const { vocabSize = tokens } = config;
     // More is no padding, and no tensor of a file that leaves rows of zeros out says how many there are.
-    if (!(vocabSize >= tokens && vocabSize <= 2 * tokens))
+    if (!Number.isInteger(vocabSize) || vocabSize < tokens || vocabSize > 2 * tokens)
       throw new ModelError(
         'bad-config',
-        `vocabSize is from ${tokens}, the tokens of '${config.tokenizer}', to twice as many, given ${vocabSize}`,
+        `vocabSize is from ${tokens}, the tokens of '${config.tokenizer}', to twice as many, given ${named(vocabSize)}`,
       );
     const gpt = { ...config, vocabSize };
     this.gpt = new Gpt(gpt, build);
@@ -142,8 +147,10 @@ export class DagGpt {
   forward(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
-    { expressions = null, ...options }: ForwardOptions & { expressions?: ExpressionRows | null } = {},
+    given: ForwardOptions & { expressions?: ExpressionRows | null } = {},
   ): DagGptOutput {
+    checkObject('options such as { dropoutSeed: 1 }', given);
+    const { expressions = null, ...options } = given;
     const hidden = this.gpt.forward(tensor(tokens, shape, { dtype: 'i32', device: this.device }), options);
     if (!this.branch) return { hidden, gate: null, start: null, prediction: null };
     const { gate, start } = this.branch;
@@ -179,6 +186,10 @@ export class DagGpt {
    * @param targets (B, T) ids; −1: left out.
    */
   textLoss(hidden: Tensor, targets: Int32Array): Tensor {
+    checkList('targets as an array of token ids', targets);
+    for (const id of targets)
+      if (typeof id !== 'number')
+        throw new ModelError('bad-input', `textLoss: a target is a token id, given ${named(id)}`);
     const { device } = this;
     const rows = reshape(hidden, [targets.length, this.config.nEmbd]);
     const counted = Int32Array.from(targets.keys()).filter((i) => targets[i]! >= 0);
@@ -209,9 +220,14 @@ export class DagGpt {
   readExpressions(
     ids: Int32Array,
     hidden: Tensor,
-    { dropoutSeed, ...options }: Pick<ForwardOptions, 'dropoutSeed'> & ReadOptions = {},
+    given: Pick<ForwardOptions, 'dropoutSeed'> & ReadOptions = {},
   ): Prediction {
+    checkObject('options such as { hard: true }', given);
+    const { dropoutSeed, ...options } = given;
     const { planner, reader } = this.calculating();
+    checkList('token ids as an array', ids);
+    if (!Tensor.is(hidden))
+      throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
     const shape = hidden.shape.slice(0, 2) as [number, number];
     const records = Array.from(ids, (id) => this.tokenizer.record(id));
     const features = tokenFeatures(records, shape, this.config, hidden);

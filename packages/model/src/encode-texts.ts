@@ -1,4 +1,5 @@
 import { asRead, tidied } from '@dag/expr';
+import { named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -11,6 +12,8 @@ export interface EncodedTexts {
 
 /** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
+  if (!Array.isArray(texts))
+    throw new ModelError('bad-input', `predict: expected an array of texts, given ${named(texts)}`);
   const rows = texts.map((text) => encodeText(text, tokenizer, blockSize));
   const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
   const tokens = new Int32Array(rows.length * T);
@@ -35,7 +38,7 @@ export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number
  */
 function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
   if (typeof text !== 'string')
-    throw new ModelError('bad-input', `predict: a text is a string, given ${String(text)}`);
+    throw new ModelError('bad-input', `predict: a text is a string, given ${named(text)}`);
   const read = asRead(tidied(text));
   // Checked before the text is cut into tokens, which takes far longer than to count its characters.
   const longest = blockSize * tokenizer.longestToken;

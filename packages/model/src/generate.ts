@@ -2,6 +2,7 @@ import { execute, narrow, reshape, scope, tensor, type Tensor } from '@dag/execu
 import { asTyped, formatValue, randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
 import type { DagGpt } from './dag-gpt.js';
+import { checkObject, checkText, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import { KeyValueCache } from './key-value-cache.js';
@@ -38,13 +39,13 @@ export interface Generated {
 }
 
 /** See `DagGpt.generate`. */
-export function generate(
-  model: DagGpt,
-  prompt: string,
-  { maxNewTokens = 100, temperature = 1, topK, seed = 0, stop }: GenerateTextOptions = {},
-): Generated {
+export function generate(model: DagGpt, prompt: string, options: GenerateTextOptions = {}): Generated {
+  checkObject('options such as { temperature: 0 }', options);
+  const { maxNewTokens = 100, temperature = 1, topK, seed = 0, stop } = options;
   checkOptions({ maxNewTokens, temperature, topK });
+  if (stop !== undefined) checkText('a text to stop at', stop);
   const { tokenizer } = model;
+  checkText('a prompt', prompt);
   const ids = tokenizer.encode(asTyped(prompt));
   if (ids.length === 0) throw new ModelError('bad-input', 'generate: the prompt is empty');
   const reader = new Reader(model);
@@ -237,10 +238,11 @@ function checkOptions({
   topK: number | undefined;
 }): void {
   const refuse = (what: string, given: unknown): never => {
-    throw new ModelError('bad-input', `generate: ${what}, given ${String(given)}`);
+    throw new ModelError('bad-input', `generate: ${what}, given ${named(given)}`);
   };
   const isCount = (n: number): boolean => Number.isInteger(n) && n >= 1;
   if (!isCount(maxNewTokens)) refuse('maxNewTokens is a whole number from 1', maxNewTokens);
-  if (!(temperature >= 0 && temperature < Infinity)) refuse('temperature is a number from 0', temperature);
+  if (typeof temperature !== 'number' || !(temperature >= 0 && temperature < Infinity))
+    refuse('temperature is a number from 0', temperature);
   if (topK !== undefined && !isCount(topK)) refuse('topK is a whole number from 1', topK);
 }

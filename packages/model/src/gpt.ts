@@ -15,6 +15,7 @@ import {
   type Shape,
   type Tensor,
 } from '@dag/executor';
+import { checkObject, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { attendCached, type BlockCache, type KeyValueCache } from './key-value-cache.js';
 
@@ -243,21 +244,31 @@ export class Norm {
   }
 }
 
+/** @throws {ModelError} `bad-config` for what is no object. */
+export function checkConfigObject(config: object): void {
+  checkObject('a configuration such as { blockSize: 32, nLayer: 2, … }', config, 'bad-config');
+}
+
 /** Sizes of tensors are 32-bit integers. */
 const MOST = 2 ** 31 - 1;
 
 function checkConfig(config: GptConfig): void {
+  checkConfigObject(config);
   const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth, activation = 'gelu' } = config;
   for (const [name, value] of Object.entries({ blockSize, vocabSize, nLayer, nHead, nEmbd }))
     if (!Number.isInteger(value) || value < 1 || value > MOST)
-      throw new ModelError('bad-config', `${name} is a whole number from 1 to ${MOST}, given ${value}`);
+      throw new ModelError(
+        'bad-config',
+        `${name} is a whole number from 1 to ${MOST}, given ${named(value)}`,
+      );
   if (!Number.isInteger(depth) || depth < 0)
-    throw new ModelError('bad-config', `depth is a whole number from 0, given ${depth}`);
+    throw new ModelError('bad-config', `depth is a whole number from 0, given ${named(depth)}`);
   if (nEmbd % nHead !== 0)
     throw new ModelError('bad-config', `nEmbd is divisible by nHead, given ${nEmbd} and ${nHead}`);
   if (typeof config.bias !== 'boolean')
-    throw new ModelError('bad-config', `bias is true or false, given ${String(config.bias)}`);
-  if (!(p >= 0 && p < 1)) throw new ModelError('bad-config', `dropout is in [0, 1), given ${p}`);
+    throw new ModelError('bad-config', `bias is true or false, given ${named(config.bias)}`);
+  if (typeof p !== 'number' || !(p >= 0 && p < 1))
+    throw new ModelError('bad-config', `dropout is in [0, 1), given ${named(p)}`);
   if (!['gelu', 'geluTanh'].includes(activation))
-    throw new ModelError('bad-config', `activation is 'gelu' or 'geluTanh', given '${String(activation)}'`);
+    throw new ModelError('bad-config', `activation is 'gelu' or 'geluTanh', given ${named(activation)}`);
 }

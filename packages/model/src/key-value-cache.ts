@@ -13,6 +13,7 @@ import {
   zeros,
   type Tensor,
 } from '@dag/executor';
+import { named } from './arguments.js';
 import { ModelError } from './error.js';
 
 /** Room grows by this many tokens, so that tensors of few different sizes are made. */
@@ -36,7 +37,13 @@ export class KeyValueCache {
   length = 0;
   readonly blocks: readonly BlockCache[];
 
+  /** @throws {ModelError} `bad-input` unless `layers` is a whole number from 0. */
   constructor(layers: number) {
+    if (!Number.isInteger(layers) || layers < 0)
+      throw new ModelError(
+        'bad-input',
+        `a cache has a whole number of layers from 0, given ${named(layers)}`,
+      );
     this.blocks = Array.from({ length: layers }, () => ({ length: 0, keys: null, values: null }));
   }
 

@@ -9,9 +9,12 @@ import {
   type Tensor,
 } from '@dag/executor';
 import type { DagTensors } from '@dag/tensorize';
+import { checkList, checkObject, checkText, named } from './arguments.js';
+import { ModelError } from './error.js';
 import { doubtOf } from './doubt.js';
 import { expressionOf } from './expression-of.js';
 import {
+  checkConfigObject,
   Gpt,
   ParameterBuilder,
   type ForwardOptions,
@@ -64,7 +67,10 @@ export class PredictorModel {
    * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
    * @throws {ModelError} `bad-config`.
    */
-  constructor(config: PredictorConfig, { seed = 0, device, check }: ModelOptions = {}) {
+  constructor(config: PredictorConfig, options: ModelOptions = {}) {
+    checkConfigObject(config);
+    checkObject('options such as { seed: 1 }', options);
+    const { seed = 0, device, check } = options;
     const build = new ParameterBuilder(seed, device, check);
     this.config = config;
     this.tokenizer = tokenizer(config.tokenizer);
@@ -84,6 +90,8 @@ export class PredictorModel {
 
   /** tokens (B, T), row-major ids, as tensors: what changes from call to call of a recorded step is made outside of it. */
   inputs(tokens: Int32Array, shape: readonly [B: number, T: number]): PredictorInputs {
+    checkList('token ids as an array', tokens);
+    checkList('the shape (B, T) of the tokens', shape);
     const weight = this.parameters.get('wte.weight')!;
     const records = Array.from(tokens, (id) => this.tokenizer.record(id));
     return {
@@ -93,11 +101,12 @@ export class PredictorModel {
   }
 
   /** As `forward`. */
-  forwardInputs(
-    { tokens, ...features }: PredictorInputs,
-    { at, hard, ...options }: PredictOptions = {},
-  ): Prediction {
-    return this.predictor.forward(this.gpt.forward(tokens, options), features, { at, hard });
+  forwardInputs(inputs: PredictorInputs, options: PredictOptions = {}): Prediction {
+    checkObject('inputs, as `inputs` makes them,', inputs);
+    checkObject('options such as { hard: true }', options);
+    const { tokens, ...features } = inputs;
+    const { at, hard, ...rest } = options;
+    return this.predictor.forward(this.gpt.forward(tokens, rest), features, { at, hard });
   }
 
   /** The plan at every token; see `PlanPredictor.plan`. */
@@ -134,12 +143,18 @@ export class PredictorModel {
    * the sentence names that instead. null where `fromText` reads the same value.
    */
   doubt(text: string, value: number): string | null {
+    checkText('a text', text);
+    if (typeof value !== 'number')
+      throw new ModelError('bad-input', `doubt: a value is a number, given ${named(value)}`);
     return doubtOf(text, value, this);
   }
 
   /** Of each token whether training met it: embeddings of those that it never met may be all zero, as in the shipped model. */
   wereTrained(tokens: readonly number[]): boolean[] {
     const weight = this.parameters.get('wte.weight')!;
+    checkList('token ids as an array', tokens);
+    // Refuses what is no token.
+    for (const id of tokens) this.tokenizer.record(id);
     const ids = Int32Array.from(tokens);
     const rows = scope(() =>
       noGrad(() =>

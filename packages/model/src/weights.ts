@@ -1,4 +1,5 @@
 import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
+import { checkObject, named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { ParameterCheck, Parameters } from './gpt.js';
 import { decodeSafetensors, safetensorsPieces } from './safetensors/format.js';
@@ -16,8 +17,12 @@ export interface SaveOptions {
 export function weightPieces(
   parameters: Parameters,
   config: object,
-  { dtype = 'F32' }: SaveOptions = {},
+  options: SaveOptions = {},
 ): Generator<Uint8Array> {
+  checkObject("options such as { dtype: 'F16' }", options);
+  const { dtype = 'F32' } = options;
+  if (dtype !== 'F32' && dtype !== 'F16')
+    throw new ModelError('bad-input', `dtype is 'F32' or 'F16', given ${named(dtype satisfies never)}`);
   const tensors = new Map<string, SafeTensor>();
   const put = (name: string, shape: readonly number[], read: () => Float32Array): void =>
     void tensors.set(name, {

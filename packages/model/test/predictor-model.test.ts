@@ -415,7 +415,7 @@ describe('a file that is none of this model', () => {
     [{ blockSize: 1e9 }, 'bad-file', /'wpe\.weight' has shape \(16, 8\)/],
     [{ depth: 1e6 }, 'bad-config', /a plan has a depth from 1 to 256, given 1000000/],
     [{ bias: false }, 'bad-file', /has a weight 'h\.0\.attn\.c_attn\.bias'/],
-    [{ bias: 'no' }, 'bad-config', /bias is true or false, given no/],
+    [{ bias: 'no' }, 'bad-config', /bias is true or false, given 'no'/],
     [{ tokenizer: 'gpt2' }, 'bad-file', /this model needs \(50257, 8\)/],
     [{ dropout: { toString: 1 } }, 'bad-file', /holds no model configuration/],
   ])(

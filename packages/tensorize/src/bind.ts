@@ -70,7 +70,9 @@ const isTemplate = (source: Source | Template | null): source is Template =>
   typeof source === 'object' && source !== null && 'slots' in source;
 
 function checkColumn(name: string, column: Values, size: number): void {
-  for (let row = 0; row < size; row++) {
+  // A number is the same in all rows, of which another column may claim to have any number.
+  const rows = typeof column === 'number' ? 1 : size;
+  for (let row = 0; row < rows; row++) {
     const value = typeof column === 'number' ? column : column[row]!;
     if (Number.isFinite(value)) continue;
     throw new TensorizeError(

@@ -106,6 +106,10 @@ describe('calls without types', () => {
     const short = Object.defineProperty(new Float64Array(2), 'length', { value: 4 });
     expect(() => tensorize.checkTensors({ ...right, V_mag: short })).toThrow(/V_mag is a Float64Array/);
     expect(() => tensorize.bind('x + 1', { x: { length: 2 ** 40 } })).toThrow(/x is undefined in row 0/);
+    // The column before it is a number, which is in all of those rows.
+    expect(() => tensorize.bind('a + x', { a: 2, x: { length: 2 ** 40 } })).toThrow(
+      /x is undefined in row 0/,
+    );
   });
 
   it('misses no source that an array lacks', () => {

@@ -1,15 +1,13 @@
-// Elements and rows by index, and running sums. What an index outside of a table gives is NaN: the ops refuse such indices
-// where they can see them without waiting for the device.
+// Elements and rows by index, and running sums. What an index outside of a table gives is NaN, and no gradient: the
+// ops refuse such indices where they can see them without waiting for the device.
 #include "fours.h"
 
 namespace {
 
 __device__ inline bool isWithin(int64_t index, int64_t below) { return 0 <= index && index < below; }
 
-/** `index`, or the nearest row where it is outside: its value was NaN, so any row may take that gradient. */
-__device__ inline int64_t held(int64_t index, int64_t below) {
-  return index < 0 ? 0 : index < below ? index : below - 1;
-}
+/** The row of positions whose index is outside of the table. */
+constexpr int64_t NO_ROW = -1;
 
 /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
 template <typename T>
@@ -70,14 +68,14 @@ __device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, i
   const int64_t first = static_cast<int64_t>(blockIdx.x) * CHUNK;
   const int count = static_cast<int>(positions - first < CHUNK ? positions - first : CHUNK);
   const int me = threadIdx.x;
-  if (me < count) row[me] = held(index[first + me], tableRows);
+  if (me < count) row[me] = isWithin(index[first + me], tableRows) ? index[first + me] : NO_ROW;
   __syncthreads();
   if (me < count) {
     int found = 0;
     while (row[found] != row[me]) found++;
     leader[me] = found;
     leaders[first + me] = static_cast<int32_t>(first + found);
-    if (found == me) atomicAdd(counts + row[me], 1);
+    if (found == me && row[me] != NO_ROW) atomicAdd(counts + row[me], 1);
   }
   __syncthreads();
   for (int64_t c = threadIdx.x; c < n; c += blockDim.x)
@@ -123,8 +121,8 @@ __device__ inline void placeLists(const int32_t* counts, int32_t* begins, int32_
 __device__ inline void placeLeaders(const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins,
                                     int32_t* lists, int64_t positions, int64_t tableRows) {
   for (int64_t i = firstIndex(); i < positions; i += indexStep()) {
-    if (leaders[i] != i) continue;
-    const int64_t row = held(index[i], tableRows);
+    if (leaders[i] != i || !isWithin(index[i], tableRows)) continue;
+    const int64_t row = index[i];
     lists[begins[row] + atomicAdd(counts + row, -1) - 1] = static_cast<int32_t>(i);
   }
 }

@@ -93,16 +93,17 @@ __device__ void crossEntropy(const T* x, const int32_t* targets, T* losses, T* l
   }
 }
 
-/** dx = (softmax(x) − onehot(target))·dloss. */
+/** dx = (softmax(x) − onehot(target))·dloss; a target that is no class gives 0. */
 template <typename T>
 __device__ void crossEntropyBackward(const T* x, const int32_t* targets, const T* logSums, const T* gradLosses, T* gradX,
                                      int64_t rows, int64_t n, int64_t accumulate, int64_t wide) {
   DAG_TEAM(T, team);
   for (int64_t row = team.first(); row < rows; row += team.step()) {
     const int64_t first = row * n, target = targets[row];
+    const bool isClass = 0 <= target && target < n;
     const T upstream = gradLosses[row], logSum = logSums[row];
     for (int64_t i = team.index(); i < n; i += team.size()) {
-      const T g = target == -1 ? T(0) : upstream * (expOf(x[first + i] - logSum) - (i == target ? T(1) : T(0)));
+      const T g = isClass ? upstream * (expOf(x[first + i] - logSum) - (i == target ? T(1) : T(0))) : T(0);
       put(gradX, first + i, g, accumulate);
     }
   }

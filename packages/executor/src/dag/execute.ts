@@ -2,7 +2,7 @@ import type { DagTensors } from '@dag/tensorize';
 import type { Backend, DagFields, DagSpec, Device, Storage, Target } from '../backend.js';
 import { HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
-import { ABOVE_0, checkNumber, named } from '../arguments.js';
+import { ABOVE_0, checkNumber, checkOptions, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { overlap, plainArray, typeOf } from '../typed-array.js';
 
@@ -46,7 +46,8 @@ export function execute(
   options: ExecuteOptions & { readonly out?: Float64Array } = {},
 ): Float64Array {
   const op = 'execute';
-  const { out: given, maxLog, backend: device } = objectOf(op, 'options', options);
+  checkOptions(op, options, ['backend', 'maxLog', 'out']);
+  const { out: given, maxLog, backend: device } = options;
   const { spec, fields } = checked(op, read(op, tensors), maxLog);
   const backend = backendOf(device);
   const out = given === undefined ? undefined : arrayOfLength(op, 'out', given, spec.size, spec);
@@ -78,7 +79,8 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   options: ExecuteGradientOptions<Out> = {},
 ): Out {
   const op = 'executeWithGradients';
-  const { out: given, upstream, maxLog, backend: device } = objectOf(op, 'options', options);
+  checkOptions(op, options, ['backend', 'maxLog', 'upstream', 'out']);
+  const { out: given, upstream, maxLog, backend: device } = options;
   // All that runs code of the caller, getters, comes before the checks: it may detach or shrink an array.
   const graphs = read(op, tensors);
   const arrays = given === undefined ? null : readOut(op, given);
@@ -268,7 +270,7 @@ function freeCopy(backend: Backend, storage: Storage): void {
 
 /** The graphs, of which everything is read once: a getter may give something else each time. */
 function read(op: string, tensors: DagTensors): DagTensors {
-  const { depth, size, V_mag, V_sign, O, G } = objectOf(op, 'the graphs', tensors);
+  const { depth, size, V_mag, V_sign, O, G } = objectOf(op, 'graph', tensors);
   if (!Number.isSafeInteger(depth) || depth < 1 || !Number.isSafeInteger(size) || size < 0)
     throw new ExecutorError(
       'shape',

@@ -1,4 +1,4 @@
-import { BELOW_1, checkNumber, checkObject, WHOLE_FROM_1 } from '../arguments.js';
+import { BELOW_1, checkNumber, checkOptions, WHOLE_FROM_1 } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { record } from '../tape.js';
@@ -18,7 +18,7 @@ export interface AttentionOptions {
  */
 export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   const dtype = commonDType('causalAttention', [qkv]);
-  checkObject('causalAttention', 'options', options);
+  checkOptions('causalAttention', options, ['heads', 'dropout', 'seed']);
   const { heads, dropout = 0, seed: givenSeed = [0, 0] } = options;
   const seed = checkedSeed('causalAttention', givenSeed);
   checkNumber('causalAttention', 'heads', heads, WHOLE_FROM_1);

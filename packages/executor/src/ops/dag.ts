@@ -1,4 +1,4 @@
-import { ABOVE_0, checkNumber, checkObject } from '../arguments.js';
+import { ABOVE_0, checkNumber, checkObject, checkOptions } from '../arguments.js';
 import type { DagSpec } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
@@ -26,7 +26,7 @@ export interface DagTensorFields {
  */
 export function executeDag(fields: DagTensorFields, options: { maxLog?: number } = {}): Tensor {
   checkObject('executeDag', 'the graph', fields);
-  checkObject('executeDag', 'options', options);
+  checkOptions('executeDag', options, ['maxLog']);
   const { V_mag, V_sign, O, G } = fields;
   const backend = commonBackend('executeDag', [V_mag, V_sign, O, G]);
   commonDType('executeDag', [V_mag, V_sign, O, G]);

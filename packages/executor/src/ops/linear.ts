@@ -1,4 +1,4 @@
-import { BELOW_1, checkNumber, checkObject, named } from '../arguments.js';
+import { BELOW_1, checkNumber, checkOptions, named } from '../arguments.js';
 import type { LinearSpec, Storage, Target } from '../backend.js';
 import { ACTIVATIONS, type Activation } from '../elementwise.js';
 import { ExecutorError } from '../error.js';
@@ -24,7 +24,7 @@ export interface LinearOptions {
  * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1).
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
-  checkObject('linear', 'options', options);
+  checkOptions('linear', options, ['activation', 'dropout', 'seed', 'residual']);
   const { activation = null, dropout = 0, seed: givenSeed = [0, 0], residual } = options;
   const seed = checkedSeed('linear', givenSeed);
   const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];

@@ -4,6 +4,7 @@ import {
   checkedList,
   checkNumber,
   checkObject,
+  checkOptions,
   FINITE_FROM_0,
   FROM_0,
   named,
@@ -129,7 +130,7 @@ export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOp
 }
 
 function checkedSettings(options: AdamWOptions): AdamWOptions {
-  checkObject('adamW', 'options', options);
+  checkOptions('adamW', options, ['lr', 'step', 'beta1', 'beta2', 'eps', 'weightDecay']);
   const { lr, step, beta1, beta2, eps, weightDecay } = options;
   if (!Tensor.is(lr)) checkNumber('adamW', 'lr', lr, FINITE_FROM_0);
   if (!Tensor.is(step)) checkNumber('adamW', 'step', step, WHOLE_FROM_1);

@@ -1,5 +1,6 @@
 import type { Activation } from '@dag/executor';
 import { join } from 'node:path';
+import { checkObject, checkText } from '../arguments.js';
 import { ModelError } from '../error.js';
 import type { GptConfig, Parameters } from '../gpt.js';
 import { checkRegularFile, readRegularFile } from '../regular-file.js';
@@ -50,6 +51,8 @@ export interface Gpt2 {
  * await gpt2.copyTo(build.parameters);
  */
 export async function loadGpt2(source: string, options: HubOptions = {}): Promise<Gpt2> {
+  checkText(`a folder, or one of ${GPT2_NAMES.join(', ')}`, source);
+  checkObject('options such as { offline: true }', options);
   const folder = isGpt2Name(source)
     ? await hubFolder(`openai-community/${source}`, [CONFIG, WEIGHTS], options)
     : source;

@@ -1,5 +1,7 @@
 import { EMBEDDING, ROWS, usedRows } from '../embedding-rows.js';
-import type { PredictorModel } from '../predictor-model.js';
+import { ModelError } from '../error.js';
+import { named } from '../arguments.js';
+import { PredictorModel } from '../predictor-model.js';
 import { backbone, Weights } from './backbone.js';
 import { executePlan } from './execute.js';
 import { GraphBuilder, type Value } from './graph-builder.js';
@@ -15,6 +17,8 @@ import { writeRegisters } from './registers.js';
  * training met where those are not all.
  */
 export function exportOnnx(model: PredictorModel): Uint8Array {
+  if (!(model instanceof PredictorModel))
+    throw new ModelError('bad-input', `exportOnnx: expected a PredictorModel, given ${named(model)}`);
   const { config, tokenizer } = model;
   const { depth: D, readout } = config;
   const g = new GraphBuilder();

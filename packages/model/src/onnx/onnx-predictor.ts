@@ -1,5 +1,6 @@
 import type { DagTensors } from '@dag/tensorize';
 import type { InferenceSession } from 'onnxruntime-common';
+import { checkObject, checkText, named } from '../arguments.js';
 import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
 import { ROWS } from '../embedding-rows.js';
@@ -52,10 +53,9 @@ export class OnnxPredictor {
    * @throws {ModelError} `no-runtime` where onnxruntime-node is not installed, `bad-file` where it does not take the
    *   file or `exportOnnx` did not write it.
    */
-  static async load(
-    file: Uint8Array | string,
-    { executionProviders = ['cpu'], threads }: OnnxOptions = {},
-  ): Promise<OnnxPredictor> {
+  static async load(file: Uint8Array | string, given: OnnxOptions = {}): Promise<OnnxPredictor> {
+    checkObject('options such as { threads: 1 }', given);
+    const { executionProviders = ['cpu'], threads } = given;
     const runtime = await loadRuntime();
     const options: InferenceSession.SessionOptions = {
       executionProviders,
@@ -125,6 +125,9 @@ export class OnnxPredictor {
 
   /** As `PredictorModel.doubt`. */
   doubt(text: string, value: number): string | null {
+    checkText('a text', text);
+    if (typeof value !== 'number')
+      throw new ModelError('bad-input', `doubt: a value is a number, given ${named(value)}`);
     return doubtOf(text, value, this);
   }
 

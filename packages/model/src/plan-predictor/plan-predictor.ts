@@ -1,6 +1,7 @@
 import type { DagTensorFields, Tensor } from '@dag/executor';
 import { ModelError } from '../error.js';
-import type { ParameterBuilder } from '../gpt.js';
+import { named } from '../arguments.js';
+import { checkConfigObject, type ParameterBuilder } from '../gpt.js';
 import { hardenPlan, LinearReadout } from './linear-readout.js';
 import type { RegisterLayout } from './layout.js';
 import { atTokens } from './ops.js';
@@ -28,13 +29,14 @@ export class PlanPredictor {
   private readonly head: RegisterWriter | LinearReadout;
 
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
+    checkConfigObject(config);
     const { depth, digits, readout } = config;
     if (!Number.isInteger(depth) || depth < 1 || depth > MOST_DEPTH)
-      throw new ModelError('bad-config', `a plan has a depth from 1 to ${MOST_DEPTH}, given ${depth}`);
+      throw new ModelError('bad-config', `a plan has a depth from 1 to ${MOST_DEPTH}, given ${named(depth)}`);
     if (!Number.isInteger(digits) || digits < 1 || digits > 15)
       throw new ModelError(
         'bad-config',
-        `digits is from 1 to 15, as many as a double holds exactly; given ${digits}`,
+        `digits is from 1 to 15, as many as a double holds exactly; given ${named(digits)}`,
       );
     this.config = config;
     switch (readout) {
@@ -47,7 +49,7 @@ export class PlanPredictor {
       default:
         throw new ModelError(
           'bad-config',
-          `readout is 'registers' or 'linear', given '${String(readout satisfies never)}'`,
+          `readout is 'registers' or 'linear', given ${named(readout satisfies never)}`,
         );
     }
   }
@@ -55,6 +57,8 @@ export class PlanPredictor {
   /** hidden (B, T, C) of the tokens that `features` describes. */
   forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
     const { at } = options;
+    if (at !== undefined && !(Array.isArray(at) && at.every(Number.isInteger)))
+      throw new ModelError('bad-input', `at is an array of a token for each row, given ${named(at)}`);
     return this.head instanceof RegisterWriter
       ? { readout: 'registers', registers: this.head.forward(hidden, features, options) }
       : { readout: 'linear', plan: this.head.forward(at ? atTokens(hidden, at) : hidden) };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { checkText } from '../arguments.js';
 import { safetensorsPieces } from './format.js';
 import { bad, headerEnd, LENGTH_BYTES, messageOf, parseHeader, type Entry } from './header.js';
 import { ARRAYS, type SafeTensor, type Safetensors } from './tensor.js';
@@ -14,6 +15,7 @@ export async function saveSafetensors(
   tensors: ReadonlyMap<string, SafeTensor>,
   metadata: Record<string, string> = {},
 ): Promise<void> {
+  checkText('the path of a file', path);
   const beside = `${path}.${randomUUID()}.tmp`;
   try {
     const file = await open(beside, 'wx');
@@ -58,6 +60,7 @@ export async function withSafetensors<T>(
   path: string,
   body: (file: OpenSafetensors) => Promise<T>,
 ): Promise<T> {
+  checkText('the path of a file', path);
   const file = await open(path, 'r').catch((cause: unknown) => {
     throw bad(path, `cannot be opened (${messageOf(cause)})`, cause);
   });

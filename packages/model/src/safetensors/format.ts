@@ -1,8 +1,10 @@
+import { checkObject, checkText, isTypedArray, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { headerBytes, headerEnd, LENGTH_BYTES, METADATA, parseHeader } from './header.js';
 import {
   ARRAYS,
   elementsOf,
+  isDtype,
   isSizes,
   type FileBytes,
   type SafeDtype,
@@ -31,7 +33,8 @@ export function encodeSafetensors(
 export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';
   const pieces = ArrayBuffer.isView(bytes) ? [bytes] : bytes;
-  if (!Array.isArray(pieces) || pieces.some((piece) => !ArrayBuffer.isView(piece)))
+  // A copy, in which what an array lacks is undefined.
+  if (!Array.isArray(pieces) || ![...(pieces as readonly unknown[])].every(isTypedArray))
     throw new ModelError(
       'bad-input',
       `expected the bytes of a safetensors file as a Uint8Array, got ${typeof bytes === 'string' ? 'a text' : typeof bytes}; await readFile(path) reads those of a path`,
@@ -61,6 +64,7 @@ export function* safetensorsPieces(
   tensors: ReadonlyMap<string, SafeTensor>,
   metadata: Record<string, string> = {},
 ): Generator<Uint8Array> {
+  checkTensors(tensors, metadata);
   const sorted = [...tensors].sort(
     ([nameA, a], [nameB, b]) => ARRAYS[b.dtype].bytes - ARRAYS[a.dtype].bytes || (nameA < nameB ? -1 : 1),
   );
@@ -71,7 +75,7 @@ export function* safetensorsPieces(
     if (name === METADATA)
       throw new ModelError('bad-input', `no tensor can be called "${METADATA}": the format keeps that name`);
     if (!isSizes(shape))
-      throw new ModelError('shape', `tensor "${name}": shape [${String(shape)}] is no list of sizes`);
+      throw new ModelError('shape', `tensor "${name}": shape ${named(shape)} is no list of sizes`);
     const data_offsets = [offset, (offset += elementsOf(shape) * ARRAYS[dtype].bytes)];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets })}`);
   }
@@ -80,6 +84,23 @@ export function* safetensorsPieces(
     checkData(name, dtype, shape, data);
     yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   }
+}
+
+function checkTensors(tensors: unknown, metadata: unknown): void {
+  // Not instanceof: a map from another realm is as good.
+  if (Object.prototype.toString.call(tensors) !== '[object Map]')
+    throw new ModelError('bad-input', `expected a Map of tensors by name, given ${named(tensors)}`);
+  for (const [name, tensor] of tensors as Map<unknown, SafeTensor>) {
+    checkText('the name of a tensor', name);
+    checkObject(`tensor "${String(name)}" as an object`, tensor);
+    if (!isDtype(tensor.dtype))
+      throw new ModelError(
+        'bad-input',
+        `tensor "${String(name)}": dtype is one of ${Object.keys(ARRAYS).join(', ')}, given ${named(tensor.dtype)}`,
+      );
+  }
+  checkObject('metadata as an object of texts', metadata);
+  for (const text of Object.values(metadata as object)) checkText('metadata as an object of texts', text);
 }
 
 /** The pieces of a file as one array. @throws ModelError `bad-input` where that is larger than an array can be. */
@@ -117,9 +138,12 @@ function range(pieces: readonly Uint8Array[], begin: number, end: number): Uint8
 function checkData(name: string, dtype: SafeDtype, shape: readonly number[], data: SafeTensor['data']): void {
   const expected = ARRAYS[dtype].array.name;
   // Not instanceof: arrays from another realm (a worker's, a test runner's) are as good.
-  const given = data[Symbol.toStringTag];
+  const given = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : null;
   if (given !== expected) {
-    throw new ModelError('bad-input', `tensor "${name}": ${dtype} needs a ${expected}, not a ${given}`);
+    throw new ModelError(
+      'bad-input',
+      `tensor "${name}": ${dtype} needs a ${expected}, not ${given === null ? named(data) : `a ${given}`}`,
+    );
   }
   if (elementsOf(shape) !== data.length) {
     const problem = `shape [${shape.join(', ')}] does not fit its ${data.length} elements`;

@@ -1,3 +1,6 @@
+import { checkObject, isTypedArray, named } from '../arguments.js';
+import { ModelError } from '../error.js';
+
 /**
  * The safetensors format (https://huggingface.co/docs/safetensors): the length of a header as a 64-bit little-endian
  * integer, the header as JSON (`{ name: { dtype, shape, data_offsets }, __metadata__ }`, padded with spaces), then the
@@ -52,7 +55,10 @@ export function isDtype(value: unknown): value is SafeDtype {
  * An F32 tensor gives its own `data`, not a copy.
  */
 export function toFloat32(tensor: SafeTensor): Float32Array {
+  checkObject('a tensor such as { dtype, shape, data }', tensor);
   const { dtype, data } = tensor;
+  if (!isTypedArray(data))
+    throw new ModelError('bad-input', `expected the data of a tensor as a typed array, given ${named(data)}`);
   if (data instanceof Float32Array) return data;
   if (!(data instanceof Uint16Array)) return Float32Array.from<number | bigint>(data, Number);
   const values = new Float32Array(data.length);
@@ -76,6 +82,8 @@ function halfToNumber(bits: number): number {
 
 /** 32-bit floats as the bits of F16, each rounded to the nearest, of two as near to the even one; beyond 65504 infinite. */
 export function toFloat16(values: Float32Array): Uint16Array {
+  if (Object.prototype.toString.call(values) !== '[object Float32Array]')
+    throw new ModelError('bad-input', `toFloat16: expected a Float32Array, given ${named(values)}`);
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   return Uint16Array.from(bits, (word) => {
     const sign = (word >>> 16) & 0x8000;

@@ -1,3 +1,4 @@
+import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
 import { gpt2 } from './gpt2.js';
@@ -67,10 +68,12 @@ class VocabularyTokenizer implements Tokenizer {
   }
 
   encode(text: string): number[] {
+    checkText('a text', text);
     return this.#vocabulary.encode(text);
   }
 
   decode(ids: readonly number[]): string {
+    checkList('token ids as an array', ids);
     for (const id of ids) this.#check(id);
     return this.#vocabulary.decode(ids);
   }
@@ -89,7 +92,7 @@ class VocabularyTokenizer implements Tokenizer {
     if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize) {
       throw new ModelError(
         'bad-token',
-        `token id ${id} is not in the ${this.name} vocabulary: expected an integer in 0 … ${this.vocabSize - 1}`,
+        `token id ${named(id)} is not in the ${this.name} vocabulary: expected an integer in 0 … ${this.vocabSize - 1}`,
       );
     }
   }
@@ -143,7 +146,7 @@ function vocabularyOf(name: TokenizerName): Vocabulary {
     default:
       throw new ModelError(
         'bad-config',
-        `there is no tokenizer "${String(name satisfies never)}": expected "gpt2" or "char"`,
+        `there is no tokenizer ${named(name satisfies never)}: expected "gpt2" or "char"`,
       );
   }
 }

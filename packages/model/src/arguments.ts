@@ -1,0 +1,40 @@
+import { ModelError, type ModelErrorCode } from './error.js';
+
+/** Checks of what callers from JavaScript may give in place of what the types ask for. */
+
+/** `value` in the words of an error message; never throws, and takes no time for an array of 2^32 holes. */
+export function named(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** @throws {ModelError} of `code` unless `value` is an object. */
+export function checkObject(what: string, value: unknown, code: ModelErrorCode = 'bad-input'): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new ModelError(code, `expected ${what}, given ${named(value)}`);
+}
+
+/** @throws {ModelError} `bad-input` unless `value` is an array or a typed array that has its memory. */
+export function checkList(what: string, value: unknown): void {
+  if (Array.isArray(value) || isTypedArray(value)) return;
+  throw new ModelError('bad-input', `expected ${what}, given ${named(value)}`);
+}
+
+/** Whether `value` is a typed array that has its memory. */
+export function isTypedArray(value: unknown): boolean {
+  if (!ArrayBuffer.isView(value) || !('length' in value)) return false;
+  try {
+    // An array whose memory was transferred to a worker has no elements to ask for.
+    (value as Uint8Array).keys();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws {ModelError} `bad-input` unless `value` is text. */
+export function checkText(what: string, value: unknown): void {
+  if (typeof value === 'string') return;
+  throw new ModelError('bad-input', `expected ${what}, given ${named(value)}`);
+}
