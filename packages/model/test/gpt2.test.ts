@@ -497,11 +497,86 @@ describe('GPT-2 from the hub', () => {
     expect(incomplete()).toEqual([basename(left(process.ppid, 3))]);
   });
 
+  it('begins anew, once, where what a killed process has left is damaged', async () => {
+    const { requests, headers } = await serve();
+    await load();
+    const blob = basename(realpathSync(snapshot('model.safetensors')));
+    const host = createHash('sha1').update(hostname()).digest('hex').slice(0, 8);
+    const killed = spawnSync(process.execPath, ['-e', '']).pid;
+    const left = `${blob}.11111111-0000-4000-8000-000000000000.${host}.${killed}.incomplete`;
+    for (const bytes of [half.length, weights.length]) {
+      rmSync(cached('blobs', blob));
+      writeFileSync(cached('blobs', left), Buffer.alloc(bytes));
+      const asked = requests.length;
+      expect(difference(await logitsOf(await load()), expectedLogits())).toBeLessThan(1e-5);
+      // Once of the hub, and once of the place that it leads to.
+      const ranges = new Set(headers.slice(asked).flatMap(({ range }) => range ?? []));
+      expect([...ranges]).toEqual(bytes === half.length ? [`bytes=${bytes}-`] : []);
+      expect(incomplete()).toEqual([]);
+    }
+  });
+
+  it.each([
+    ['begins anew, once, where a server goes on with other bytes', 1],
+    ['gives up a server that goes on with other bytes again', 2],
+  ])('%s', async (_, times) => {
+    const ranges: (string | undefined)[] = [];
+    const other = Buffer.from(weights).fill(0, half.length);
+    await serve([
+      'model.safetensors',
+      (response, bytes, { headers: { range } }) => {
+        ranges.push(range);
+        if (ranges.length > 2 * times) return 'send';
+        if (range === undefined) {
+          response.writeHead(200, { 'Content-Length': bytes.length });
+          return response.write(half, () => response.destroy());
+        }
+        const from = Number(/\d+/.exec(range)![0]);
+        const whole = { 'Content-Range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
+        return response.writeHead(206, whole).end(other.subarray(from));
+      },
+    ]);
+    if (times === 1) expect(difference(await logitsOf(await load()), expectedLogits())).toBeLessThan(1e-5);
+    else await expectError(load(), 'download', /has the hash [0-9a-f]{64}, the hub says [0-9a-f]{64}/);
+    expect(ranges.map((range) => range !== undefined)).toEqual(
+      times === 1 ? [false, true, false] : [false, true, false, true],
+    );
+    expect(incomplete()).toEqual([]);
+  });
+
+  const withoutLinks = () =>
+    jest.spyOn(fs, 'symlink').mockRejectedValue(
+      Object.assign(new Error('EPERM: operation not permitted, symlink'), {
+        ...{ code: 'EPERM', syscall: 'symlink', path: 'x' },
+      }),
+    );
+
+  it.each([true, false])(
+    'may be downloaded several times at once; with symbolic links: %p',
+    async (hasLinks) => {
+      const symlink = hasLinks ? null : withoutLinks();
+      try {
+        await serve();
+        const all = await Promise.all(Array.from({ length: 8 }, () => load()));
+        for (const one of all) expect(difference(await logitsOf(one), expectedLogits())).toBeLessThan(1e-5);
+        expect(incomplete()).toEqual([]);
+      } finally {
+        symlink?.mockRestore();
+      }
+    },
+  );
+
+  it('follows no redirections in a circle, or to what is no address', async () => {
+    await serve(['api', (response, _, { url }) => response.writeHead(302, { Location: url! }).end()]);
+    await expectError(load(), 'download', /answered 302, and leads on after 5 redirections/);
+    expect(server!.requests).toHaveLength(6);
+    await server!.close();
+    await serve(['api', (response) => response.writeHead(302, { Location: 'http://' }).end()]);
+    await expectError(load(), 'download', /answered 302, and leads to no address/);
+  });
+
   it('comes into a cache on a file system without symbolic links, and is checked there', async () => {
-    const refused = Object.assign(new Error('EPERM: operation not permitted, symlink'), {
-      ...{ code: 'EPERM', syscall: 'symlink', path: 'x' },
-    });
-    const symlink = jest.spyOn(fs, 'symlink').mockRejectedValue(refused);
+    const symlink = withoutLinks();
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     try {
       const { requests } = await serve();

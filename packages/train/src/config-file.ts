@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
+import leven from 'leven';
 import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
@@ -20,6 +20,7 @@ import {
   type TrainConfigInput,
 } from './config.js';
 import { TrainError } from './error.js';
+import { readText } from './utf8.js';
 
 /** Configurations that need no file: `dag train predictor-small`. */
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
@@ -37,6 +38,10 @@ const DEFAULT = 'predictor';
 /** What `loadConfig` gives without a path and options. */
 export const defaultConfig = (): TrainConfig => parseConfig(BUILT_IN[DEFAULT]);
 const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
+/** A configuration is a page of text. */
+const MOST_BYTES = 2 ** 20;
+/** A name of a built-in configuration that differs by more letters is none that was misspelt; swapped letters are two. */
+const MOST_EDITS = 2;
 
 /**
  * The configuration of a run: what the file says, then the options of the command line, then the defaults.
@@ -80,17 +85,18 @@ async function loadInput(path: string): Promise<unknown> {
   const bad = (problem: string, cause?: unknown): TrainError =>
     new TrainError('bad-config', `${path}: ${problem}`, { cause });
   if (!EXTENSIONS.includes(extname(path))) {
+    const near = Object.keys(BUILT_IN).find((name) => leven(name, path) <= MOST_EDITS);
     throw bad(
-      `is no built-in configuration (${Object.keys(BUILT_IN).join(', ')}) and no ${EXTENSIONS.join(', ')} file`,
+      `is no built-in configuration (${Object.keys(BUILT_IN).join(', ')}) and no ${EXTENSIONS.join(', ')} file` +
+        (near === undefined ? '' : `; did you mean ${near}?`),
     );
   }
-  const text = await readFile(path, 'utf8').catch((error: Error) => {
-    throw bad(`cannot be read: ${error.message}`, error);
+  const text = await readText(path, MOST_BYTES).catch((error: TrainError) => {
+    throw bad(error.message.replace(`${path} `, ''), error);
   });
   let module: { default?: unknown };
   try {
-    // Some editors begin a file with a byte order mark, which JSON does not have.
-    if (extname(path) === '.json') return JSON.parse(text.replace(/^\uFEFF/, ''));
+    if (extname(path) === '.json') return JSON.parse(text);
     // Loaded here alone: it takes as long as all else that a command loads.
     const { createJiti } = await import('jiti');
     // The package lends itself to the file, which so needs no installation of its own to import `defineConfig` from.

@@ -23,6 +23,8 @@ const seed = z
   .max(2 ** 32 - 1);
 const share = z.number().min(0).max(1);
 const belowOne = z.number().min(0).lt(1);
+/** Far beyond any use; more would keep a run busy for hours before its first step. */
+const MOST = { layers: 1000, digits: 1000, prefetch: 1000, examples: 100_000 };
 
 const MODEL = {
   depth: z
@@ -31,7 +33,7 @@ const MODEL = {
     .default(3)
     .describe('numbers, and operations, an expression may have; 0: a plain GPT'),
   blockSize: count.default(32).describe('tokens the model sees at once'),
-  nLayer: count.default(2).describe('transformer blocks'),
+  nLayer: count.max(MOST.layers).default(2).describe('transformer blocks'),
   nHead: count.default(2).describe('attention heads'),
   nEmbd: count.default(32).describe('width, a multiple of nHead'),
   dropout: belowOne.default(0).describe('probability of dropping an activation'),
@@ -44,7 +46,12 @@ const MODEL = {
     .enum(['registers', 'linear'])
     .default('registers')
     .describe('registers, or linear: the baseline'),
-  branchLayers: z.int().min(0).default(0).describe('blocks of a language model that read expressions alone'),
+  branchLayers: z
+    .int()
+    .min(0)
+    .max(MOST.layers)
+    .default(0)
+    .describe('blocks of a language model that read expressions alone'),
   digits: z.int().min(1).max(15).default(3).describe('digits a number register holds'),
 };
 
@@ -52,8 +59,8 @@ const DATA = {
   text: z.string().default('').describe('folder of prepared text for a language model; empty: none'),
   arithmetic: share.default(0.5).describe('share of its rows with worked arithmetic, 12.5 * 4 = 50'),
   numbers: count.optional().describe('numbers, and operations, of an expression; left out, model.depth'),
-  maxDigits: count.default(2).describe('digits before the decimal point'),
-  maxDecimals: z.int().min(0).default(1).describe('digits after the decimal point'),
+  maxDigits: count.max(MOST.digits).default(2).describe('digits before the decimal point'),
+  maxDecimals: z.int().min(0).max(MOST.digits).default(1).describe('digits after the decimal point'),
   style: z
     .enum(['spaced', 'compact', 'loose', 'words', 'question', 'mixed'])
     .default('spaced')
@@ -65,8 +72,8 @@ const DATA = {
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
   largest: share.default(0).describe('share of training texts with the most numbers, which are long'),
   shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
-  workers: count.default(1).describe('threads that make batches'),
-  prefetch: count.default(8).describe('batches made ahead'),
+  workers: count.default(1).describe('threads that make batches; no more than there are cores'),
+  prefetch: count.max(MOST.prefetch).default(8).describe('batches made ahead'),
 };
 
 const OPTIMIZER = {
@@ -82,7 +89,7 @@ const OPTIMIZER = {
 
 const EVALUATION = {
   every: count.default(200).describe('steps between evaluations'),
-  examples: count.default(500).describe('held-out expressions'),
+  examples: count.max(MOST.examples).default(500).describe('held-out expressions'),
   batches: count.default(20).describe('held-out batches of text'),
   seed: seed.default(1).describe('seed of the held-out expressions'),
 };

@@ -1,17 +1,10 @@
-import {
-  closeSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { TrainError } from './error.js';
 import { makeFolder } from './make-folder.js';
+import { requireRegular } from './regular-file.js';
 
 /** A line of the metrics file. A number that is not finite is written as null. */
 export interface MetricsRecord {
@@ -105,12 +98,6 @@ export async function readMetrics(path: string): Promise<{ records: MetricsRecor
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const records = lines.map(readLine).filter((line) => line !== null);
   return { records, damaged: lines.length - records.length };
-}
-
-/** To read a FIFO would wait for ever. */
-function requireRegular(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found && !found.isFile()) throw new Error('it is no regular file');
 }
 
 /** A line of the file; null where it is damaged. */

@@ -14,6 +14,7 @@ import {
   type LossValues,
   type Targets,
 } from './losses.js';
+import { requireMemory } from './memory.js';
 import { heldOutQuestions } from './questions.js';
 import { pretrainedCheckpoint } from './pretrained.js';
 import { percent } from './report.js';
@@ -118,6 +119,7 @@ export async function train(
   options: TrainOptions = {},
 ): Promise<TrainResult<PredictorModel, Summary>> {
   requireParsed(config);
+  requireMemory(config);
   // What cannot be streamed is refused before anything is written.
   for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
   const task = (checkpoint: Checkpoint | null): PredictorTask =>

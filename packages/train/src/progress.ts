@@ -1,6 +1,7 @@
 import type { DownloadProgress } from '@dag/model';
 import type { SingleBar } from 'cli-progress';
 import { cliProgress } from './cli-progress.js';
+import { visible } from './cli/visible.js';
 
 export interface ProgressStats {
   readonly loss: number;
@@ -13,7 +14,7 @@ export interface ProgressStats {
 export interface Progress {
   /** Steps done so far. Where the stream is no terminal every call writes a line. */
   update(step: number, stats: ProgressStats): void;
-  /** Writes a line above the bar. */
+  /** Writes a line above the bar, with its control characters as numbers. */
   log(line: string): void;
   /** Ends the bar and gives the terminal back. */
   stop(): void;
@@ -56,7 +57,7 @@ const ignore = (): void => undefined;
 type Describe = (step: number, stats: ProgressStats) => string[];
 
 function lines(stream: ProgressStream, describe: Describe): Progress {
-  const log = (line: string): void => void stream.write(`${line}\n`);
+  const log = (line: string): void => void stream.write(`${visible(line)}\n`);
   return { update: (step, stats) => log(describe(step, stats).join('  ')), log, stop: () => undefined };
 }
 
@@ -77,8 +78,8 @@ function bar(total: number, stream: ProgressStream, describe: Describe): Progres
   return {
     update: (step, stats) => only.update(step, { parts: describe(step, stats) }),
     log(line) {
-      if (stopped) return void stream.write(`${line}\n`);
-      bars.log(`${line}\n`);
+      if (stopped) return void stream.write(`${visible(line)}\n`);
+      bars.log(`${visible(line)}\n`);
       bars.update();
     },
     stop() {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { open, readFile, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { TrainError } from './error.js';
 import { makeFolder } from './make-folder.js';
+import { beginningOf, isRunning, thisMachine } from './processes.js';
 import { systemCode, systemError } from './system-error.js';
 
 /*
@@ -217,42 +218,6 @@ const describe = (owner: Owner | null): string =>
   owner
     ? `process ${owner.pid} on host ${owner.host}, since ${owner.since}`
     : 'a process that it does not name';
-
-/**
- * A boot of a machine, with one numbering of its processes: host names are not unique, and containers share a machine but
- * not its numbers.
- */
-function thisMachine(): string {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    return `${hostname()} ${boot} ${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return hostname();
-  }
-}
-
-/** Whether there is such a process; one that was killed and not yet waited for does nothing more. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return systemCode(error) === 'EPERM';
-  }
-  return !['Z', 'X'].includes(statOf(pid)?.[0] ?? '');
-}
-
-/** When a process began, in ticks since the machine did; null where the system does not say. */
-const beginningOf = (pid: number): string | null => statOf(pid)?.[19] ?? null;
-
-/** The fields of /proc/<pid>/stat from the state on: before them stands the name, which may hold blanks. */
-function statOf(pid: number): string[] | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return null;
-  }
-}
 
 /** The thread runs the built package, also where this module runs from its source. */
 const BEAT_THREAD = new URL(

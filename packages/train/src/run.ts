@@ -1,5 +1,6 @@
 import { ExecutorError } from '@dag/executor';
 import { decodeSafetensors, safetensorsPieces, type Parameters } from '@dag/model';
+import { TensorizeError } from '@dag/tensorize';
 import { z } from 'zod';
 import {
   checkpointFolders,
@@ -16,6 +17,7 @@ import { checkSameWeights, shareCheckpoint } from './mpi/shares.js';
 import { AdamW } from './optimizer.js';
 import { pretrainedCheckpoint } from './pretrained.js';
 import type { RunLock } from './run-lock.js';
+import { systemCode } from './system-error.js';
 
 /** What the loop needs of a model. */
 export interface Trainable {
@@ -271,9 +273,14 @@ export async function save(model: Trainable, run: Run, config: TrainConfig): Pro
   run.savedStep = step;
 }
 
-/** Whether the executor found no room for a tensor, or V8 for an array; V8 has no class of its own for that. */
+/**
+ * Whether the executor found no room for a tensor, a worker thread for a batch, or V8 for an array; V8 has no class of its own
+ * for that.
+ */
 const isOutOfMemory = (error: unknown): boolean =>
   (error instanceof ExecutorError && error.code === 'memory') ||
+  (error instanceof TensorizeError && error.code === 'too-large') ||
+  systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY' ||
   (error instanceof RangeError && /allocation failed|array length|array buffer/i.test(error.message));
 
 /** What the system refused, with what is safe and how the run goes on. */

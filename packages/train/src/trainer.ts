@@ -9,9 +9,11 @@ import {
   zeros,
   type Tensor,
 } from '@dag/executor';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint } from './checkpoint.js';
 import type { TrainConfig } from './config.js';
+import type { Prefetcher } from './data/pool.js';
 import { TrainError } from './error.js';
 import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
@@ -129,7 +131,7 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
     const batches = new Prefetcher<B>({
       worker: new URL(WORKERS + task.worker, import.meta.url),
       workerData: task.stream,
-      workers: config.data.workers,
+      workers: Math.min(config.data.workers, availableParallelism()),
       ahead: config.data.prefetch,
       index: ownBatches(run.batches, config, communicator),
     });
@@ -139,8 +141,8 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
       let stopped = false;
       while (run.step < config.maxSteps) {
         const begun = performance.now();
-        const micro: B[] = [];
-        while (micro.length < config.accumulate) micro.push(await batches.next());
+        // Ranks stop together, which takes the micro-batches of all.
+        const micro = await takeStep(batches, config.accumulate, communicator.size > 1 ? undefined : signal);
         const tokens = total(micro.map((batch) => task.tokens(batch)));
         // Where one rank is to stop all do, at the same step.
         const counts = await sumByName({ ...tokens, aborted: signal?.aborted ? 1 : 0 }, communicator);
@@ -223,6 +225,22 @@ function ownBatches(
 
 /** Worker threads run the built package, also where this module runs from its source. */
 const WORKERS = import.meta.url.endsWith('.ts') ? '../dist/' : './';
+
+/** The micro-batches of a step; none where `signal` is aborted while they are made, which may take long. */
+async function takeStep<B>(
+  batches: Prefetcher<B>,
+  count: number,
+  signal: AbortSignal | undefined,
+): Promise<B[]> {
+  const micro: B[] = [];
+  try {
+    while (micro.length < count) micro.push(await batches.next(signal));
+    return micro;
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return [];
+    throw error;
+  }
+}
 
 interface StepReport {
   readonly loss: number;

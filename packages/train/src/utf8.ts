@@ -1,20 +1,38 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { TrainError } from './error.js';
 
+/** A file that is read as a whole is shorter; a string has 512 MiB at the most. */
+const MOST_BYTES = 2 ** 28;
+
 /**
- * The text of a file in UTF-8, without a byte order mark at its beginning.
- * @throws {TrainError} `io` where it cannot be read, `bad-input` where it is not UTF-8, with the line
+ * The text of a file in UTF-8, without a byte order mark at its beginning. Also of a pipe, which is read to its end.
+ * @throws {TrainError} `io` where it cannot be read, `bad-input` where it is not UTF-8, with the line, or has more than
+ * `mostBytes`, as /dev/zero has
  */
-export async function readText(path: string): Promise<string> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw unreadable(path, error);
-  });
+export async function readText(path: string, mostBytes = MOST_BYTES): Promise<string> {
+  const bytes = await readBytes(path, mostBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     // A text may also be longer than any string.
     if (isNotUtf8(error)) throw await notUtf8(path, [bytes], error);
     throw error;
+  }
+}
+
+async function readBytes(path: string, mostBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+      chunks.push(chunk as Buffer);
+      size += (chunk as Buffer).length;
+      if (size > mostBytes)
+        throw new TrainError('bad-input', `${path} has more than the ${mostBytes} bytes that it may have`);
+    }
+    return Buffer.concat(chunks);
+  } catch (error) {
+    throw error instanceof TrainError ? error : unreadable(path, error);
   }
 }
 

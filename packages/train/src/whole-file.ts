@@ -1,8 +1,28 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { access, constants, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TrainError } from './error.js';
+import { isRunning, thisMachine } from './processes.js';
+
+/*
+ * <folder>/.unfinished-<machine>.<process>.<random>   being written; left by a process that was killed until another file is
+ *                                                     written to the folder
+ */
+const UNFINISHED = /^\.unfinished-([0-9a-f]{8})\.(\d+)\.[0-9a-f-]{36}$/;
+const machine = (): string => createHash('sha256').update(thisMachine()).digest('hex').slice(0, 8);
+/** What another machine, or this one before it was started again, has not written to for so long is left, in milliseconds. */
+const LEFT_AFTER = 24 * 3600 * 1000;
 
 /**
  * A file that is there as a whole or not at all: it is written beside its place and renamed into it. What it replaces stays as it
@@ -32,7 +52,9 @@ export class WholeFile {
       if (existing?.isDirectory()) throw new Error('it is a folder');
       if (existing) await access(place, constants.W_OK);
       const isSpecial = existing !== null && !existing.isFile();
-      const written = isSpecial ? place : join(dirname(place), `.unfinished-${randomUUID()}`);
+      const beside = `.unfinished-${machine()}.${process.pid}.${randomUUID()}`;
+      const written = isSpecial ? place : join(dirname(place), beside);
+      if (!isSpecial) await clearLeft(dirname(place)).catch(() => undefined);
       const file = await open(written, isSpecial ? 'w' : 'wx', existing?.mode);
       return new WholeFile(path, place, written, file);
     });
@@ -82,6 +104,18 @@ async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
     // Node names the file that is written meanwhile, of which nobody knows.
     const reason = (error as Error).message.replace(/, \w+( '.*)?$/s, '');
     throw new TrainError('io', `${path} cannot be written: ${reason}`, { cause: error });
+  }
+}
+
+/** Deletes what processes that are no more were writing in a folder. */
+async function clearLeft(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, of, pid] = UNFINISHED.exec(name) ?? [];
+    if (of === undefined) continue;
+    const path = join(folder, name);
+    const isLeft =
+      of === machine() ? !isRunning(Number(pid)) : Date.now() - (await stat(path)).mtimeMs > LEFT_AFTER;
+    if (isLeft) await rm(path, { force: true });
   }
 }
 

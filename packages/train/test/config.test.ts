@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -85,7 +85,7 @@ describe('parseConfig', () => {
       [
         'unknown key model.nembd; did you mean model.nEmbd?',
         'model.dropout is 1; allowed: a number ≥ 0 and < 1',
-        "model.nLayer is '2'; allowed: a whole number ≥ 1",
+        "model.nLayer is '2'; allowed: a whole number ≥ 1 and ≤ 1000",
         "model.readout is 'mlp'; allowed: 'registers' or 'linear'",
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
@@ -207,6 +207,26 @@ describe('loadConfig', () => {
     expect(line).toContain(name);
   });
 
+  test('suggests the built-in configuration that a name is nearly', async () => {
+    for (const [wrong, right] of [
+      ['predictr', 'predictor'],
+      ['langauge-small', 'language-small'],
+    ] as const)
+      await expect(problems(() => loadConfig(wrong, {}))).resolves.toEqual([
+        expect.stringMatching(`^${wrong}: is no built-in configuration .*; did you mean ${right}\\?$`),
+      ]);
+    const [line] = await problems(() => loadConfig('gpt', {}));
+    expect(line).not.toMatch(/did you mean/);
+  });
+
+  test('reads no file without an end', async () => {
+    const path = join(folder, 'endless.json');
+    await symlink('/dev/zero', path);
+    await expect(problems(() => loadConfig(path, {}))).resolves.toEqual([
+      `${path}: has more than the 1048576 bytes that it may have`,
+    ]);
+  });
+
   test('takes the options of the command line before the file', async () => {
     const path = await file('f.json', '{ "seed": 3, "batchSize": 8, "model": { "nEmbd": 16 } }');
     const config = await loadConfig(path, {
@@ -274,7 +294,7 @@ describe('loadConfig', () => {
         '--nHead=3: model.nEmbd is 32; allowed: a multiple of model.nHead, which is 3',
         '--foo=1: unknown option',
         `${path}: unknown key sed; did you mean seed?`,
-        `${path}: model.nLayer is 0; allowed: a whole number ≥ 1`,
+        `${path}: model.nLayer is 0; allowed: a whole number ≥ 1 and ≤ 1000`,
       ].toSorted(),
     );
   });

@@ -90,6 +90,15 @@ test('a worker module that cannot be loaded rejects the call', async () => {
   await expect(items.next()).rejects.toThrow(/nowhere/);
 });
 
+test('a signal rejects the call that waits, with its reason', async () => {
+  const items = prefetcher({ ms: 60_000 });
+  const controller = new AbortController();
+  const waiting = items.next(controller.signal);
+  controller.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow('enough');
+  await expect(items.next(controller.signal)).rejects.toThrow('enough');
+});
+
 test('closing rejects a call that waits', async () => {
   const items = prefetcher({ ms: 60_000 });
   const waiting = items.next();

@@ -36,12 +36,12 @@ describe('without a terminal', () => {
     const stream = new FakeStream(false);
     const progress = createProgress({ total: 2000, stream });
     progress.update(100, { loss: 1.23454, stepMs: 120 });
-    progress.log('saved');
+    progress.log(`saved ${ESCAPE}[31m`);
     progress.update(200, { loss: 0.5, stepMs: 120, lr: 0.00123456 });
     progress.stop();
     expect(stream.text.split('\n')).toEqual([
       'step 100/2000  loss 1.2345  120 ms/step  eta 3m 48s',
-      'saved',
+      'saved \\u001b[31m',
       'step 200/2000  loss 0.5000  120 ms/step  eta 3m 36s  lr 0.00123',
       '',
     ]);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,6 +46,12 @@ describe('a token file', () => {
     );
     file.close();
     expect(() => file.read(0, 1)).toThrow(fails('io', /any\.bin cannot be read/));
+  });
+
+  it('is refused where it is a pipe, which is not waited for', () => {
+    const pipe = join(folder, 'pipe.bin');
+    execFileSync('mkfifo', [pipe]);
+    expect(() => new TokenFile(pipe, 10)).toThrow(fails('bad-input', /pipe\.bin is no file/));
   });
 
   it('is refused where it is missing, a folder, empty or odd', () => {
@@ -108,6 +115,11 @@ describe('a folder of prepared text', () => {
       fails('bad-input', /meta\.pkl.*dag prepare/s),
     );
     expect(() => openTokens(prepared('bad', { 'meta.json': '{}' }), 'train', 'char')).toThrow(
+      fails('bad-input', /meta\.json is not what dag prepare writes/),
+    );
+    const pipe = prepared('pipe', {});
+    execFileSync('mkfifo', [join(pipe, 'meta.json')]);
+    expect(() => openTokens(pipe, 'train', 'char')).toThrow(
       fails('bad-input', /meta\.json is not what dag prepare writes/),
     );
   });

@@ -6,6 +6,7 @@ import { ExecutorError } from '@dag/executor';
 import { decodeSafetensors, PredictorModel, type FileBytes } from '@dag/model';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
 import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
+import { Prefetcher } from '../src/data/pool.js';
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
 import { alone, type Communicator } from '../src/mpi/communicator.js';
@@ -225,6 +226,25 @@ describe('a run that was stopped', () => {
     const config = tiny('run', { evaluation: { every: 2 } });
     const { step, summary } = await train(config, { signal: stopAt(5) });
     expect({ step, summary }).toEqual({ step: 5, summary: null });
+  });
+
+  it('does not wait for the rest of the micro-batches of a step, and takes them all when it goes on', async () => {
+    const input = { maxSteps: 3, accumulate: 4 };
+    const expected = await trained(tiny('whole', input));
+    const controller = new AbortController();
+    const next = Prefetcher.prototype.next;
+    const taken = jest.spyOn(Prefetcher.prototype, 'next').mockImplementation(async function (
+      this: Prefetcher<unknown>,
+      signal,
+    ) {
+      if (taken.mock.calls.length === 6) controller.abort();
+      return next.call(this, signal);
+    });
+    const config = tiny('halves', input);
+    const { step } = await train(config, { signal: controller.signal });
+    expect([step, taken.mock.calls.length]).toEqual([1, 6]);
+    taken.mockRestore();
+    expect(await trained({ ...config, init_from: 'resume' })).toEqual(expected);
   });
 
   it('can be resumed though it was stopped before its first step', async () => {

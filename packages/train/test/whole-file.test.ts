@@ -1,4 +1,5 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdtempSync,
   readdirSync,
@@ -6,6 +7,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +68,8 @@ it('writes to a device or pipe itself', async () => {
   expect(process.listenerCount('exit')).toBe(exits);
 });
 
-it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing of a process that %s ends', async (signal) => {
+/** A process that has begun to write a file. */
+async function writing(): Promise<ChildProcess> {
   const code = `
     import { createJiti } from 'jiti';
     const { WholeFile } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/whole-file.ts');
@@ -77,10 +80,38 @@ it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing of a process that %s end
     cwd: new URL('..', import.meta.url),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = new Promise((resolve) => child.on('exit', (_, by) => resolve(by)));
-  await new Promise((resolve) => child.stdout.once('data', resolve));
-  expect(readdirSync(folder)).toHaveLength(1);
+  await once(child.stdout, 'data');
+  return child;
+}
+
+async function endedBy(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const ended = once(child, 'exit');
   child.kill(signal);
-  expect(await ended).toBe(signal);
+  expect(await ended).toEqual([null, signal]);
+}
+
+it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing of a process that %s ends', async (signal) => {
+  const child = await writing();
+  expect(readdirSync(folder)).toHaveLength(1);
+  await endedBy(child, signal);
   expect(readdirSync(folder)).toEqual([]);
+});
+
+it('what a killed process was writing is deleted when the next file is written, but not what others are writing', async () => {
+  const killed = await writing();
+  await endedBy(killed, 'SIGKILL');
+  const [left] = readdirSync(folder) as [string];
+  const living = await writing();
+  try {
+    // Nor what another machine is writing, which is left once no one has written to it for a day.
+    const other = left.replace(/-\w{8}\./, '-00000000.');
+    const old = left.replace(/-\w{8}\./, '-00000001.');
+    for (const name of [left, other, old]) writeFileSync(join(folder, name), 'half');
+    utimesSync(join(folder, old), 0, 0);
+    const [own] = readdirSync(folder).filter((name) => ![left, other, old].includes(name)) as [string];
+    await writeWhole(join(folder, 'b.bin'), 'whole');
+    expect(readdirSync(folder).sort()).toEqual([other, own, 'b.bin'].sort());
+  } finally {
+    await endedBy(living, 'SIGKILL');
+  }
 });

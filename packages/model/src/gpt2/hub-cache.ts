@@ -82,13 +82,15 @@ export class CachedRepository {
     const info = await fs.stat(path).catch(nullIfAbsent);
     if (!info?.isFile()) return false;
     const hash = blobHash(id, info.size);
-    await this.#hashInto(hash, path);
+    // Another download may move it meanwhile, to a snapshot.
+    if ((await this.#hashInto(hash, path).catch(nullIfAbsent)) === null) return false;
     return hash.digest('hex') === id;
   }
 
-  async #hashInto(hash: Hash, path: string): Promise<void> {
+  async #hashInto(hash: Hash, path: string): Promise<Hash> {
     const stream = createReadStream(path, { highWaterMark: 1 << 20, signal: this.#signal });
     for await (const bytes of stream) hash.update(bytes as Buffer);
+    return hash;
   }
 
   /**
@@ -130,7 +132,9 @@ export class CachedRepository {
       const { code, syscall } = error as NodeJS.ErrnoException;
       if (syscall !== 'symlink' || code === 'ENOSPC' || code === 'EROFS') throw error;
       await fs.mkdir(dirname(path), { recursive: true });
-      await fs.rename(this.blob(id), path);
+      const moved = await fs.rename(this.blob(id), path).catch(nullIfAbsent);
+      // Another download of the same file may have moved it.
+      if (moved === null && !(await this.has(id, commit, file))) throw error;
       await this.#write(this.#note(commit, file), id);
     }
   }

@@ -145,7 +145,10 @@ export class HubClient {
       if (response.ok) return response;
       await response.body?.cancel();
       const location = headers.get('location');
-      if (REDIRECTS.includes(status) && location !== null && redirects++ < MOST_REDIRECTS) {
+      if (REDIRECTS.includes(status) && location !== null) {
+        if (redirects++ === MOST_REDIRECTS)
+          throw new Refused(url, status, `, and leads on after ${MOST_REDIRECTS} redirections`);
+        if (!URL.canParse(location, at)) throw new Refused(url, status, ', and leads to no address');
         at = new URL(location, at).href;
         continue;
       }

@@ -131,6 +131,21 @@ async function receive(
 ): Promise<void> {
   let received = from;
   let furthest = from;
+  // Whether its bytes are of more than one answer, which may not be of one file.
+  let isPatched = from > 0;
+  let isAnew = false;
+  const beginAnew = async (): Promise<void> => {
+    await rm(path, { force: true });
+    hash = blobHash(id, size);
+    received = 0;
+    isPatched = false;
+  };
+  /** Begins anew, once, where what is wrong may have come of bytes that were there before. */
+  const mend = async (wrong: WrongFile): Promise<void> => {
+    if (isAnew || !isPatched) throw wrong;
+    isAnew = true;
+    await beginAnew();
+  };
   async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
       if (received + chunk.length > size)
@@ -142,8 +157,14 @@ async function receive(
     }
   }
   let tries = 0;
-  while (received < size) {
+  for (;;) {
+    if (received === size) {
+      const given = hash.digest('hex');
+      if (given === id) return;
+      await mend(new WrongFile(`${url} has the hash ${given}, the hub says ${id}`));
+    }
     const begun = received;
+    isPatched ||= begun > 0;
     try {
       // Compressed, the bytes would not be those that a range counts.
       const headers = { 'Accept-Encoding': 'identity', Range: `bytes=${begun}-` };
@@ -157,12 +178,13 @@ async function receive(
       );
       if (received < size) throw new Error(`it ended after ${received} of ${size} bytes`);
     } catch (cause) {
-      if (signal?.aborted || isOfFiles(cause) || cause instanceof WrongFile || cause instanceof Refused)
-        throw cause;
+      if (signal?.aborted || isOfFiles(cause) || cause instanceof Refused) throw cause;
+      if (cause instanceof WrongFile) {
+        await mend(cause);
+        continue;
+      }
       if (cause instanceof NoRange) {
-        await rm(path, { force: true });
-        hash = blobHash(id, size);
-        received = 0;
+        await beginAnew();
         continue;
       }
       // As long as much more arrives it is worth another try.
@@ -174,10 +196,6 @@ async function receive(
         });
     }
   }
-  const given = hash.digest('hex');
-  if (given === id) return;
-  await rm(path, { force: true });
-  throw new WrongFile(`${url} has the hash ${given}, the hub says ${id}`);
 }
 
 /** What arrives is not what the hub says of the file. */
@@ -185,11 +203,12 @@ class WrongFile extends Error {}
 /** The server sends files from their begin alone. */
 class NoRange extends Error {}
 
-/** An error of the file system. */
+/** An error of the file system. One of a write names no path. */
 function isOfFiles(error: unknown): boolean {
   const { code, path } = error as NodeJS.ErrnoException;
-  return code !== undefined && path !== undefined;
+  return code !== undefined && (path !== undefined || OF_WRITES.includes(code));
 }
+const OF_WRITES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'];
 
 /** What went wrong, and what else to do about it than to download by hand. */
 function explain(error: unknown, hubUrl: string): readonly [problem: string, wayOut: string] {

@@ -33,6 +33,9 @@ interface EvalOptions extends ModelOptions {
   readonly json?: boolean;
 }
 
+/** So many are read within an hour, and their answers are held in memory. */
+const MOST_TEXTS = 1_000_000;
+
 export function evalCommand(): Command {
   return new Command('eval')
     .description('Measure a checkpoint on held-out expressions, or on those of a file.')
@@ -41,7 +44,7 @@ export function evalCommand(): Command {
     .option(
       '--examples <n>',
       "held-out expressions; left out, as many as the run's configuration says",
-      atLeast(1),
+      atLeast(1, MOST_TEXTS),
     )
     .option('--failures <n>', 'show this many wrong answers, with both plans', atLeast(0), 10)
     .addOption(runtimeOption())
@@ -188,7 +191,10 @@ function failure(a: Answer): string {
 }
 
 async function readQuestions(file: string): Promise<Question[]> {
-  const questions = (await readText(file)).split(/\r?\n/).flatMap((line, i) => {
+  const lines = (await readText(file)).split(/\r?\n/);
+  if (lines.length > MOST_TEXTS)
+    throw new TrainError('bad-input', `${file} has more than ${MOST_TEXTS} lines; ask them in parts`);
+  const questions = lines.flatMap((line, i) => {
     if (line.trim() === '') return [];
     try {
       return [question(line)];

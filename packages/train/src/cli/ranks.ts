@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { openCommunicator, type Communicator } from '../mpi/communicator.js';
 import { reportError } from './report-error.js';
+import { visible } from './visible.js';
 
 /**
  * Does `work` on all ranks that a launcher started, else on this process alone. An error of one rank ends all, once it
@@ -31,7 +32,7 @@ export async function onAllRanks(work: (communicator: Communicator) => Promise<v
  * a launcher kills all ranks where one has died. A shell waits for that; it is no process of the launcher's.
  */
 export function leaveLastWords(message: string): () => void {
-  const shell = spawn('sh', ['-c', 'read -r done || echo "$0" >&2', message], {
+  const shell = spawn('sh', ['-c', 'read -r done || printf "%s\\n" "$0" >&2', visible(message)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'inherit'],
   });

@@ -8,12 +8,19 @@ const BROKEN_PIPE = 128 + 13;
  * message where the disk is full. Without stderr a command does the same as with it.
  */
 export function guardStreams(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(BROKEN_PIPE);
-    warn(`the output cannot be written: ${error.message}`);
-    process.exit(1);
+  process.stdout.on('error', (error) => process.exit(codeOf(error)));
+  // Where the process ends right after a write, as with --help, that event does not come any more.
+  process.on('exit', (code) => {
+    const error = process.stdout.errored;
+    if (code === 0 && error) process.exitCode = codeOf(error);
   });
   process.stderr.on('error', () => undefined);
+}
+
+function codeOf(error: NodeJS.ErrnoException): number {
+  if (error.code === 'EPIPE') return BROKEN_PIPE;
+  warn(`the output cannot be written: ${error.message}`);
+  return 1;
 }
 
 /** Prints a text for people on stdout. */

@@ -11,6 +11,8 @@ import type { Communicator } from '../mpi/communicator.js';
 import { shareValue } from '../mpi/shares.js';
 import { toJson } from './json.js';
 import { leaveLastWords, onAllRanks } from './ranks.js';
+import { say, warn } from './streams.js';
+import { visible } from './visible.js';
 
 export function trainCommand(): Command {
   return new Command('train')
@@ -49,20 +51,18 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
       told.push(name);
       if (!isFirst || communicator.size === 1) return;
       // Where a rank has died the step has no end, and the launcher that sent the signal ends this process soon.
-      console.error(
-        `dag: ${name}: all ranks finish their step; if they are ended before, go on with: ${resume}`,
-      );
+      warn(`${name}: all ranks finish their step; if they are ended before, go on with: ${resume}`);
     });
     const { step, summary, checkpoint, elapsed, waited } = await start(config, { signal, communicator });
     if (!isFirst) return;
     const stopped = `stopped at step ${step} of ${config.maxSteps}; go on with: ${resume}`;
     if (json) {
-      if (!summary) console.error(stopped);
+      if (!summary) console.error(visible(stopped));
       return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
     }
-    if (summary) console.log(formatSummary(summary));
-    console.log(`checkpoint: ${checkpoint}`);
-    if (!summary) console.log(stopped);
+    if (summary) say(formatSummary(summary));
+    say(`checkpoint: ${checkpoint}`);
+    if (!summary) say(stopped);
   } catch (error) {
     const [name] = told;
     // While weights arrive, or the folder of another host's run is waited for, there is no step to finish and nothing to save.
@@ -72,7 +72,7 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
       !(error instanceof Error && error.name === 'AbortError')
     )
       throw error;
-    console.error(`dag: stopped by ${name} before the first step; nothing was changed`);
+    warn(`stopped by ${name} before the first step; nothing was changed`);
     process.exitCode = 128 + constants.signals[name];
   } finally {
     callOff();
@@ -129,5 +129,11 @@ function program(): string[] {
   return isOnPath ? ['dag'] : ['npx', 'dag'];
 }
 
-const quoted = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  // Control characters as the numbers of their bytes, which bash and zsh take in any locale.
+  const bytes = (c: string): string => Buffer.from(c).toString('hex').replaceAll(/../g, '\\x$&');
+  const shown = (c: string): string => (visible(c) === c ? c.replace(/[\\']/, '\\$&') : bytes(c));
+  if (visible(word) !== word) return `$'${[...word].map(shown).join('')}'`;
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,11 +1,13 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Reads an option's whole number from `least` on. */
+/** Reads an option's whole number from `least` on, up to `most`. */
 export const atLeast =
-  (least: number) =>
+  (least: number, most = Infinity) =>
   (text: string): number => {
     const n = Number(text);
-    if (!Number.isInteger(n) || n < least)
-      throw new InvalidArgumentError(`a whole number from ${least} is expected.`);
+    if (!Number.isInteger(n) || n < least || n > most)
+      throw new InvalidArgumentError(
+        `a whole number from ${least}${most === Infinity ? '' : ` to ${most}`} is expected.`,
+      );
     return n;
   };

@@ -55,14 +55,23 @@ export class Prefetcher<T> {
 
   /**
    * The next item; it may be called again before the last call is through.
-   * @throws what the worker threw while it made this item
+   * @throws what the worker threw while it made this item; the reason of `signal` where that is aborted before the item is there
    */
-  async next(): Promise<T> {
+  async next(signal?: AbortSignal): Promise<T> {
     const start = performance.now();
     this.#make();
+    const item = this.#made.shift()!;
+    let stop = (): void => undefined;
     try {
-      return await this.#made.shift()!;
+      if (!signal) return await item;
+      signal.throwIfAborted();
+      return await new Promise<T>((resolve, reject) => {
+        stop = () => reject(signal.reason as Error);
+        signal.addEventListener('abort', stop);
+        item.then(resolve, reject);
+      });
     } finally {
+      signal?.removeEventListener('abort', stop);
       this.waited += performance.now() - start;
     }
   }

@@ -8,6 +8,7 @@ import { requireParsed, type TrainConfig } from '../config.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { learnFrom } from '../losses.js';
+import { requireMemory } from '../memory.js';
 import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
 import { requireKind, requireSameModel } from '../run.js';
@@ -114,10 +115,12 @@ export async function trainLanguageModel(
   options: TrainOptions = {},
 ): Promise<TrainResult<DagGpt, LanguageSummary>> {
   requireParsed(config);
+  requireMemory(config);
   const { text } = config.data;
   if (text !== '') verifyTokens(text, config.tokenizer);
-  // What cannot be streamed is refused before anything is written.
-  for (const split of ['train', 'held-out'] as const) languageBatch(languageStreamConfig(config), split, 0);
+  // What cannot be streamed is refused before anything is written; a few rows show it.
+  const rows = { ...languageStreamConfig(config), batchSize: Math.min(config.batchSize, 16) };
+  for (const split of ['train', 'held-out'] as const) languageBatch(rows, split, 0);
   const fromGpt2 = isGpt2(config.init_from);
   const first = fromGpt2 ? await modelOfGpt2(config, options.signal) : null;
   const task = (checkpoint: Checkpoint | null): LanguageTask =>

@@ -4,6 +4,7 @@ import { tokenizer, type TokenizerName } from '@dag/model';
 import { z } from 'zod';
 import type { Split } from '../data/stream.js';
 import { TrainError } from '../error.js';
+import { requireRegular } from '../regular-file.js';
 import { TokenFile } from './token-file.js';
 
 /** What a folder of prepared text holds: token files of two splits, and what they were made of. */
@@ -95,6 +96,7 @@ function readMeta(folder: string, name: TokenizerName): Meta | null {
 
 function parseMeta(path: string): Meta {
   try {
+    requireRegular(path);
     // An editor may have put a byte order mark before it.
     return metaSchema.parse(JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, '')));
   } catch (error) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { TrainError } from '../error.js';
 import { unreadable } from '../utf8.js';
 
@@ -25,7 +25,9 @@ export class TokenFile {
   constructor(path: string, vocabSize: number) {
     this.path = path;
     this.#vocabSize = vocabSize;
-    this.#file = system(path, () => openSync(path, 'r'));
+    // To open a FIFO would otherwise wait until someone writes to it.
+    const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+    this.#file = system(path, () => openSync(path, flags));
     const stats = system(path, () => fstatSync(this.#file));
     this.length = stats.size / BYTES_EACH;
     const problem = !stats.isFile()

@@ -1,0 +1,57 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { loadConfig } from '../src/config-file.js';
+import { parseConfig, type TrainConfigInput } from '../src/config.js';
+import { trainLanguageModel } from '../src/language/language-model.js';
+import { requireMemory } from '../src/memory.js';
+import { train } from '../src/predictor.js';
+
+let root: string;
+beforeEach(async () => void (root = await mkdtemp(join(tmpdir(), 'dag-memory-'))));
+afterEach(() => rm(root, { recursive: true }));
+
+const SMALL = { batchSize: 2, model: { depth: 2, nLayer: 1, nEmbd: 8 }, evaluation: { examples: 2 } };
+const refused = (keys: RegExp): object =>
+  expect.objectContaining({
+    code: 'memory',
+    message: expect.stringMatching(
+      new RegExp(
+        `^this run needs at least [\\d,]+ GiB of memory, of [\\d,]+ GiB .*; make ${keys.source}.* smaller$`,
+      ),
+    ),
+  });
+
+describe('a run that needs more memory than there is', () => {
+  const language: TrainConfigInput = { kind: 'language', data: { arithmetic: 1 } };
+  it.each<[string, TrainConfigInput, RegExp]>([
+    ['for its batches', { batchSize: 1e9 }, /batchSize, accumulate/],
+    ['for those of a step', { accumulate: 1e12 }, /batchSize, accumulate/],
+    ['for its weights', { model: { nEmbd: 2 ** 20 } }, /model\.nLayer/],
+    [
+      'for its positions',
+      { model: { blockSize: 2 ** 40 } },
+      /model\.nLayer, model\.nEmbd or model\.blockSize/,
+    ],
+    ['for rows of text', { ...language, batchSize: 1e11 }, /batchSize/],
+  ])('is refused at once and writes nothing: %s', async (_, input, keys) => {
+    const config = parseConfig({ ...SMALL, ...input, outDir: join(root, 'run') });
+    const start = config.kind === 'language' ? trainLanguageModel : train;
+    await expect(start(config)).rejects.toThrow(refused(keys));
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  it('is one of which what is needed whatever the texts are does not fit', () => {
+    const config = parseConfig({ ...SMALL, model: { depth: 2, nLayer: 3, nEmbd: 1024 } });
+    // 12·C² weights a layer, with gradients and two moments.
+    const weights = 16 * 3 * 12 * 1024 * 1024;
+    expect(() => requireMemory(config, weights)).toThrow(refused(/model\.nLayer/));
+    requireMemory(config, 2 * weights);
+  });
+
+  it('is none of the built-in configurations, in 2 GiB', async () => {
+    for (const name of ['predictor', 'predictor-small', 'pretrained', 'pretrained-long', 'language-small'])
+      requireMemory(await loadConfig(name, { 'data.text': 'text' }), 2 ** 31);
+  });
+});
