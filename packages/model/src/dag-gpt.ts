@@ -226,7 +226,7 @@ export class DagGpt {
     const { dropoutSeed, ...options } = given;
     const { planner, reader } = this.calculating();
     checkList('token ids as an array', ids);
-    if (!hidden instanceof Tensor)
+    if (!((hidden as unknown) instanceof Tensor))
       throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
     const shape = hidden.shape.slice(0, 2) as [number, number];
     const records = Array.from(ids, (id) => this.tokenizer.record(id));
