@@ -36,7 +36,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function run(program: string, environment: Record<string, string | undefined> = {}) {
   const { status, signal, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--input-type=module', '--eval', `const executor = await import('${dist}');\n${program}`],
+    [
+      '--input-type=module',
+      '--eval',
+      `await import('${new URL('cuda.js', dist).href}');\nconst executor = await import('${dist}');\n${program}`,
+    ],
     { env: { ...process.env, ...environment }, encoding: 'utf8', timeout: 60_000 },
   );
   return { status, signal, stdout: stdout.trim(), stderr };

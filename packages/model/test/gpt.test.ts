@@ -1,3 +1,4 @@
+import '@dag/executor/cuda';
 import { describe, expect, it } from '@jest/globals';
 import { mul, sum, tensor, type Device, type Tensor } from '@dag/executor';
 import { readFileSync } from 'node:fs';
