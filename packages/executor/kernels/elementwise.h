@@ -55,6 +55,7 @@ DAG_UNARY(clamp, clampOf(x, p, q), (x >= p) & (x <= q) ? one : zero)
 DAG_UNARY(huber, absOf(x) <= p ? x * x / 2 : p * (absOf(x) - p / 2), clampOf(x, -p, p))
 DAG_UNARY(tanh, tanhOf(x), one - y * y)
 DAG_UNARY(gelu, geluOf(x), geluDerivativeOf(x))
+DAG_UNARY(silu, x * sigmoidOf(x), sigmoidOf(x) * (one + x * (one - sigmoidOf(x))))
 DAG_UNARY(geluTanh, geluTanhOf(x), geluTanhDerivativeOf(x))
 }  // namespace unary_ops
 #undef DAG_UNARY

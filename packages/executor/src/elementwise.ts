@@ -48,6 +48,12 @@ export const UNARY = {
       0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
     from: 'x',
   },
+  /** SiLU, x·σ(x), of the same paper. */
+  silu: {
+    value: (x) => x * sigmoid(x),
+    derivative: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
+    from: 'x',
+  },
   geluTanh: { value: (x) => x * sigmoid(logit(x)), derivative: geluTanhDerivative, from: 'x' },
 } as const satisfies Record<string, Unary>;
 

@@ -177,6 +177,7 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
   softplus: unary(executor.softplus),
   gelu: unary(executor.gelu),
   geluTanh: unary(executor.geluTanh),
+  silu: unary(executor.silu),
   neg: unary(executor.neg),
   affine: (h) => executor.affine(h.tensor(), h.number(), h.number()),
   clamp: (h) => executor.clamp(h.tensor(), h.number(), h.number()),

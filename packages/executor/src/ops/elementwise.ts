@@ -78,6 +78,8 @@ export const softplus = (x: Tensor): Tensor => unary('softplus', x);
 export const gelu = (x: Tensor): Tensor => unary('gelu', x);
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
 export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
+/** SiLU (swish), x·σ(x). */
+export const silu = (x: Tensor): Tensor => unary('silu', x);
 /** scale·x + shift. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
   checkNumber('affine', 'scale', scale, ANY_NUMBER);
