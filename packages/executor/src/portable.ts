@@ -1,4 +1,5 @@
 export { type Device, type DType, type HostArray } from './backend.js';
+export { arange, eye, linspace, rand } from './create.js';
 export {
   execute,
   executeWithGradients,
@@ -23,7 +24,20 @@ export { matmul } from './ops/matmul.js';
 export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
 export { adamW, adamWAll, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
 export { cumsum, mean, sum } from './ops/reduce.js';
-export { cat, expand, narrow, permute, reshape, select, stack } from './ops/shape.js';
+export {
+  cat,
+  expand,
+  narrow,
+  permute,
+  reshape,
+  select,
+  slice,
+  split,
+  squeeze,
+  stack,
+  transpose,
+  unsqueeze,
+} from './ops/shape.js';
 export { type Shape } from './shape.js';
 export { recordStep, type RecordedStep } from './step.js';
 export { full, noGrad, ones, randn, scope, tensor, Tensor, zeros, type TensorOptions } from './tensor.js';

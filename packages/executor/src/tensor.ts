@@ -11,11 +11,13 @@ import {
   SEED_WORD,
 } from './arguments.js';
 import { allocate, Buffer, currentScope, release, runScope } from './memory.js';
+import { nestedValues, showValues } from './print.js';
 import { normals } from './random.js';
 import { checkedShape, sameShape, show, sizeOf, type Shape } from './shape.js';
 import {
   checkReadable,
   inReverseOrder,
+  isRecordingTape,
   isWanted,
   refuseToOverwrite,
   withoutRecording,
@@ -155,6 +157,47 @@ export class Tensor {
     if (this.size !== 1)
       throw new ExecutorError('shape', `item: one element expected, the shape is ${show(this.shape)}`);
     return this.dataSync()[0]!;
+  }
+
+  /** Shape, dtype, device and values, of which larger tensors show the first and the last; `console.log` prints it in Node. */
+  toString(): string {
+    const what = `${show(this.shape)}, ${this.dtype}, ${this.device}`;
+    if (!this.buffer.storage) return `tensor(released, ${what})`;
+    // A recorded step has no values yet.
+    if (watching) return `tensor(${what})`;
+    return `tensor(${showValues(this.backend.readSync(this.storage), this.shape)}, ${what})`;
+  }
+
+  /** What JSON.stringify writes: dtype, device, shape, and all values as nested arrays. */
+  toJSON(): { dtype: DType; device: Device; shape: Shape; values: unknown } {
+    const { dtype, device, shape } = this;
+    return { dtype, device, shape, values: nestedValues(this.dataSync(), shape) };
+  }
+
+  /** @internal What Node's console prints. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+
+  /**
+   * Overwrites the values in place by those of another tensor of this shape and dtype. `backward` of an op that saved the old ones is an
+   * error after that.
+   *
+   * @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor; `autograd` where a gradient would have to
+   *   pass: outside of `noGrad`, where either requires one.
+   */
+  assign(values: Tensor): void {
+    commonBackend('assign', [this, values]);
+    if (!sameShape(values.shape, this.shape) || values.dtype !== this.dtype)
+      throw new ExecutorError(
+        values.dtype === this.dtype ? 'shape' : 'dtype',
+        `assign: ${values.dtype} ${show(values.shape)} to ${this.dtype} ${show(this.shape)}`,
+      );
+    if (isRecordingTape() && (this.#requiresGrad || values.requiresGrad))
+      throw new ExecutorError('autograd', 'assign: no gradient passes through it; call it inside of noGrad');
+    if (values.buffer === this.buffer) return;
+    const from = values.storage;
+    this.backend.cast(from, { storage: this.storageToChange('assign'), accumulate: false });
   }
 
   /** Overwrites the values in place. `backward` of an op that saved the old ones is an error after that. */
@@ -391,7 +434,8 @@ export interface TensorOptions {
   readonly device?: Device;
   readonly requiresGrad?: boolean;
 }
-const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
+/** @internal Names of TensorOptions. */
+export const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
 
 /**
  * A tensor of `values`, row-major; `shape` defaults to that of the nested arrays, one dimension where they are not nested.

@@ -32,7 +32,7 @@ const unary =
 const binary =
   (f: (a: Tensor, b: Tensor) => unknown): Call =>
   (h) =>
-    f(h.tensor(), h.chance(0.5) ? h.fresh() : h.tensor());
+    f(h.tensor(), h.chance(0.5) ? h.fresh() : h.chance(0.2) ? (h.number() as never) : h.tensor());
 
 const settings = (h: Hostile): executor.AdamWOptions =>
   h.or(() => ({
@@ -112,6 +112,9 @@ function method(h: Hostile): unknown {
     () => t.item(),
     () => t.dispose(),
     () => t.detach(),
+    () => t.toString(),
+    () => JSON.stringify(t.toJSON()),
+    () => t.assign(h.tensor()),
     () => t.zeroGrad(),
     () => t.grad,
     () => void (t.grad = h.or(() => (h.chance(0.5) ? h.fresh(t.shape) : h.tensor()))),
@@ -249,6 +252,43 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
     ),
   reshape: (h) =>
     executor.reshape(h.tensor(), h.chance(0.5) ? h.pick([[-1], [-1, 1], [1, -1], [-1, -1]]) : h.shape()),
+  slice: (h) =>
+    executor.slice(
+      h.tensor(),
+      h.dimension(),
+      h.chance(0.3) ? undefined : h.count(),
+      h.chance(0.3) ? undefined : h.count(),
+      h.chance(0.5) ? undefined : h.pick([1, 2, -1, -2, 0, 0.5]),
+    ),
+  split: (h) =>
+    executor.split(
+      h.tensor(),
+      h.or(() => h.count()),
+      h.dimension(),
+    ),
+  transpose: (h) => executor.transpose(h.tensor(), h.dimension(), h.dimension()),
+  squeeze: (h) => executor.squeeze(h.tensor(), h.chance(0.5) ? undefined : h.dimension()),
+  unsqueeze: (h) => executor.unsqueeze(h.tensor(), h.dimension()),
+  arange: (h) =>
+    executor.arange(
+      h.pick([0, 2, NaN]),
+      h.pick([0, 1, 5, -3]),
+      h.pick([1, 0.5, -1, 0, NaN, 1e-300]),
+      h.options(),
+    ),
+  linspace: (h) =>
+    executor.linspace(h.number(), h.number(), h.pick([0, 1, 3, -1, 0.5, 2 ** 40]), h.options()),
+  eye: (h) =>
+    executor.eye(
+      h.pick([0, 1, 3, -1, 0.5, 2 ** 40]),
+      h.chance(0.5) ? undefined : h.pick([0, 2, 2 ** 45]),
+      h.options(),
+    ),
+  rand: (h) =>
+    executor.rand(
+      h.shape(),
+      h.or(() => ({ ...h.options(), seed: h.or(() => [1, h.pick([0, 1, -1, 0.5])] as const) })),
+    ),
   select: (h) => executor.select(h.tensor(), h.dimension(), h.count()),
   recordStep: (h) => {
     const other = h.fresh();

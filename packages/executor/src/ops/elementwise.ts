@@ -11,8 +11,8 @@ import {
   gradOf,
   overwrite,
   passGradient,
+  Tensor,
   wantedGradOf,
-  type Tensor,
 } from '../tensor.js';
 import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
@@ -28,7 +28,8 @@ function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   );
 }
 
-function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
+function binary(kind: BinaryKind, left: Tensor | number, right: Tensor | number): Tensor {
+  const [a, b] = [operand(left, right), operand(right, left)];
   const backend = commonBackend(kind, [a, b]);
   const dtype = commonDType(kind, [a, b]);
   const shape = broadcastShapes(a.shape, b.shape, kind);
@@ -50,20 +51,31 @@ function binary(kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   });
 }
 
+/** A number beside a tensor is one element like it. */
+function operand(x: Tensor | number, other: Tensor | number): Tensor {
+  if (typeof x !== 'number' || !Tensor.is(other)) return x as Tensor;
+  const one = empty([], other.dtype, other.backend);
+  one.backend.fill(one.storage, x);
+  return one;
+}
+
 function isMadeFrom([rule]: Share, operand: 'self' | 'other'): boolean {
   const from: readonly string[] = SHARES[rule].from;
   return from.includes(operand);
 }
 
-/** a + b, with broadcasting as in NumPy; so are the other functions of two tensors. */
-export const add = (a: Tensor, b: Tensor): Tensor => binary('add', a, b);
-export const sub = (a: Tensor, b: Tensor): Tensor => binary('sub', a, b);
-export const mul = (a: Tensor, b: Tensor): Tensor => binary('mul', a, b);
-export const div = (a: Tensor, b: Tensor): Tensor => binary('div', a, b);
-export const maximum = (a: Tensor, b: Tensor): Tensor => binary('maximum', a, b);
-export const minimum = (a: Tensor, b: Tensor): Tensor => binary('minimum', a, b);
+/** A tensor, or a number, which counts as a tensor of that element; one of the two is a tensor. */
+export type Operand = Tensor | number;
+
+/** a + b, with broadcasting as in NumPy; so are the other functions of two operands. */
+export const add = (a: Operand, b: Operand): Tensor => binary('add', a, b);
+export const sub = (a: Operand, b: Operand): Tensor => binary('sub', a, b);
+export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
+export const div = (a: Operand, b: Operand): Tensor => binary('div', a, b);
+export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
+export const minimum = (a: Operand, b: Operand): Tensor => binary('minimum', a, b);
 /** 1 where a ≥ b, else 0; its gradient is 0. */
-export const greaterEqual = (a: Tensor, b: Tensor): Tensor => binary('greaterEqual', a, b);
+export const greaterEqual = (a: Operand, b: Operand): Tensor => binary('greaterEqual', a, b);
 
 export const abs = (x: Tensor): Tensor => unary('abs', x);
 export const exp = (x: Tensor): Tensor => unary('exp', x);

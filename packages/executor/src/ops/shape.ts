@@ -67,15 +67,67 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
       'shape',
       `narrow: ${named(length)} from ${named(start)} of dimension ${dim} of ${show(x.shape)}`,
     );
+  return everyOf('narrow', x, d, start, length, 1);
+}
+
+/**
+ * Elements `start`, `start + step`, … before `end` of dimension `dim`, as `x[start:end:step]` of NumPy: negative `start` and `end` count
+ * from the end, and what lies outside is left out; a negative step goes backwards, from the last element where nothing else is said.
+ *
+ * @throws {ExecutorError} `shape` where one is not whole, or the step is 0.
+ * @example slice(x, 0, -2) // the last two rows
+ * @example slice(x, 1, undefined, undefined, -1) // columns in reverse
+ */
+export function slice(x: Tensor, dim: number, start?: number, end?: number, step = 1): Tensor {
+  checkTensor('slice', x);
+  const d = dimension(dim, x.shape.length, 'slice');
+  const n = x.shape[d]!;
+  if (![start ?? 0, end ?? 0, step].every(Number.isInteger) || step === 0)
+    throw new ExecutorError(
+      'shape',
+      `slice: start, end and step are whole numbers, and the step is not 0; given ${[start, end, step].map(named).join(', ')}`,
+    );
+  // Where nothing is taken before the first, or backwards from the last, element.
+  const [lowest, highest] = step > 0 ? [0, n] : [-1, n - 1];
+  const place = (i: number): number => Math.min(Math.max(i < 0 ? i + n : i, lowest), highest);
+  const first = start === undefined ? (step > 0 ? 0 : n - 1) : place(start);
+  const beyond = end === undefined ? (step > 0 ? n : -1) : place(end);
+  return everyOf('slice', x, d, first, Math.max(0, Math.ceil((beyond - first) / step)), step);
+}
+
+/** `length` elements of dimension `d` from `start` on, `step` apart. */
+function everyOf(op: string, x: Tensor, d: number, start: number, length: number, step: number): Tensor {
   const shape = x.shape.map((n, i) => (i === d ? length : n));
   const y = empty(shape, x.dtype, x.backend);
-  const inX = stridesOf(x.shape);
+  const whole = stridesOf(x.shape);
+  const inX = whole.map((stride, i) => (i === d ? stride * step : stride));
   const inY = stridesOf(shape);
-  const offset = start * inX[d]!;
+  const offset = length > 0 ? start * whole[d]! : 0;
   x.backend.copyStrided({ shape, strides: [inX, inY] }, x.storage, offset, overwrite(y), 0);
-  return record('narrow', y, [x], {}, (gradY) =>
+  return record(op, y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, zeroedGradOf(x), offset),
   );
+}
+
+/** Parts of dimension `dim` one after another: of `sizes`, or all of one size but the last, which may be smaller. */
+export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
+  checkTensor('split', x);
+  const d = dimension(dim, x.shape.length, 'split');
+  const n = x.shape[d]!;
+  const parts = typeof sizes === 'number' ? equalParts(n, sizes) : checkedList('split', 'sizes', sizes);
+  if (!parts.every((size) => Number.isInteger(size) && size >= 0) || parts.reduce((a, b) => a + b, 0) !== n)
+    throw new ExecutorError(
+      'shape',
+      `split: sizes are whole and make up the ${n} of dimension ${d} of ${show(x.shape)}; given ${[sizes].flat().map(named).join(', ')}`,
+    );
+  let start = 0;
+  return parts.map((size) => narrow(x, d, (start += size) - size, size));
+}
+
+/** No parts at all where the size is none, which `split` refuses. */
+function equalParts(n: number, size: number): number[] {
+  if (!(Number.isInteger(size) && size > 0)) return [];
+  return Array.from({ length: Math.ceil(n / size) }, (_, i) => Math.min(size, n - i * size));
 }
 
 /** Index `i` of dimension `dim`, which goes away. */
@@ -193,4 +245,34 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   return record('permute', y, [x], {}, (gradY) =>
     x.backend.copyStrided({ shape, strides: [inY, inX] }, gradY, 0, gradOf(x), 0),
   );
+}
+
+/** Dimensions `a` and `b` in each other's place; of a matrix, its transpose. */
+export function transpose(x: Tensor, a = -2, b = -1): Tensor {
+  checkTensor('transpose', x);
+  const rank = x.shape.length;
+  const [from, to] = [dimension(a, rank, 'transpose'), dimension(b, rank, 'transpose')];
+  return permute(
+    x,
+    x.shape.map((_, d) => (d === from ? to : d === to ? from : d)),
+  );
+}
+
+/** Without dimension `dim`, whose size is 1; left out, without all of that size. Shares memory. */
+export function squeeze(x: Tensor, dim?: number): Tensor {
+  checkTensor('squeeze', x);
+  const only = dim === undefined ? undefined : dimension(dim, x.shape.length, 'squeeze');
+  if (only !== undefined && x.shape[only] !== 1)
+    throw new ExecutorError('shape', `squeeze: dimension ${only} of ${show(x.shape)} is not of size 1`);
+  return reshape(
+    x,
+    x.shape.filter((n, d) => (only === undefined ? n !== 1 : d !== only)),
+  );
+}
+
+/** With a new dimension of size 1 at `dim`; −1 is behind the last. Shares memory. */
+export function unsqueeze(x: Tensor, dim: number): Tensor {
+  checkTensor('unsqueeze', x);
+  const d = dimension(dim, x.shape.length + 1, 'unsqueeze');
+  return reshape(x, [...x.shape.slice(0, d), 1, ...x.shape.slice(d)]);
 }

@@ -1,0 +1,41 @@
+import type { HostArray } from './backend.js';
+import { sizeOf, type Shape } from './shape.js';
+
+/** Of larger tensors the first and last few of each dimension are shown, as PyTorch does. */
+const MOST = 1000;
+const EDGE = 3;
+
+/** Values as nested lists, `[[1, 2], [3, 4]]`; a number with as many digits as f32 tells apart, or f64 in its own. */
+export function showValues(values: HostArray, shape: Shape): string {
+  // Of no values, however many rows of none there are.
+  if (values.length === 0) return '[]';
+  const digits = values instanceof Float32Array ? 7 : 17;
+  const edge = values.length > MOST ? EDGE : Infinity;
+  const list = (d: number, at: number): string => {
+    const n = shape[d];
+    if (n === undefined) return String(Number(values[at]!.toPrecision(digits)));
+    const step = sizeOf(shape.slice(d + 1));
+    const items: string[] = [];
+    for (let i = 0; i < n; i++) {
+      if (n > 2 * edge && i === edge) {
+        items.push('…');
+        i = n - edge;
+      }
+      items.push(list(d + 1, at + i * step));
+    }
+    return `[${items.join(', ')}]`;
+  };
+  return list(0, 0);
+}
+
+/** Values as nested arrays; of none, an empty one. */
+export function nestedValues(values: HostArray, shape: Shape): unknown {
+  if (values.length === 0) return [];
+  const list = (d: number, at: number): unknown => {
+    const n = shape[d];
+    if (n === undefined) return values[at];
+    const step = sizeOf(shape.slice(d + 1));
+    return Array.from({ length: n }, (_, i) => list(d + 1, at + i * step));
+  };
+  return list(0, 0);
+}
