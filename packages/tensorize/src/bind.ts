@@ -44,26 +44,42 @@ export function bind(
   // Before memory is taken for as many rows as an array says that it has.
   for (const name of Object.keys(slots)) checkColumn(name, values[name]!, size);
 
-  const width = 2 * depth;
-  const bound: DagTensors = {
-    depth,
-    size,
-    V_mag: zeros(size * width),
-    V_sign: zeros(size * width),
-    O: tensors.O.slice(),
-    G: tensors.G.slice(),
-  };
-  for (let row = 0; row < size; row++) {
-    bound.V_mag.set(tensors.V_mag, row * width);
-    bound.V_sign.set(tensors.V_sign, row * width);
-  }
+  // What has one value for all rows is in the first, which all others begin as copies of.
+  const first = { V_mag: tensors.V_mag.slice(), V_sign: tensors.V_sign.slice() };
+  const columns: (readonly [slot: number, column: ArrayLike<number>])[] = [];
   for (const [name, slot] of Object.entries(slots)) {
     const column = values[name]!;
-    for (let row = 0; row < size; row++) {
-      writeValue(bound, row * width + slot, typeof column === 'number' ? column : column[row]!);
-    }
+    if (typeof column === 'number') writeValue(first, slot, column);
+    else columns.push([slot, column]);
   }
-  return bound;
+  const V_mag = repeated(first.V_mag, size);
+  const V_sign = repeated(first.V_sign, size);
+  for (const [slot, column] of columns) writeColumn(V_mag, V_sign, slot, 2 * depth, column);
+  return { depth, size, V_mag, V_sign, O: tensors.O.slice(), G: tensors.G.slice() };
+}
+
+/** `row`, `size` times: what is there already is copied to twice the length, in few calls. */
+function repeated(row: Float64Array, size: number): Float64Array {
+  const all = zeros(size * row.length);
+  all.set(row);
+  for (let done = row.length; done < all.length; done *= 2) all.copyWithin(done, 0, all.length - done);
+  return all;
+}
+
+/** `writeValue` for each row; a loop of its own, which is several times as fast. */
+function writeColumn(
+  V_mag: Float64Array,
+  V_sign: Float64Array,
+  slot: number,
+  width: number,
+  column: ArrayLike<number>,
+): void {
+  for (let at = slot, row = 0; at < V_mag.length; at += width, row++) {
+    const value = column[row]!;
+    V_mag[at] = Math.abs(value);
+    // 1/−0 is negative, too.
+    V_sign[at] = value < 0 || 1 / value < 0 ? -1 : 1;
+  }
 }
 
 const isTemplate = (source: Source | Template | null): source is Template =>
@@ -71,15 +87,20 @@ const isTemplate = (source: Source | Template | null): source is Template =>
 
 function checkColumn(name: string, column: Values, size: number): void {
   // A number is the same in all rows, of which another column may claim to have any number.
-  const rows = typeof column === 'number' ? 1 : size;
-  for (let row = 0; row < rows; row++) {
-    const value = typeof column === 'number' ? column : column[row]!;
-    if (Number.isFinite(value)) continue;
-    throw new TensorizeError(
-      'bad-values',
-      `${name} is ${named(value)} in row ${row}, expected a finite number`,
-    );
-  }
+  const [list, rows] = typeof column === 'number' ? [[column], 1] : [column, size];
+  const row = firstNotFinite(list, rows);
+  if (row === rows) return;
+  throw new TensorizeError(
+    'bad-values',
+    `${name} is ${named(list[row])} in row ${row}, expected a finite number`,
+  );
+}
+
+/** The first row whose value is no finite number; `rows` where there is none. */
+function firstNotFinite(column: ArrayLike<unknown>, rows: number): number {
+  let row = 0;
+  while (row < rows && Number.isFinite(column[row])) row++;
+  return row;
 }
 
 function checkNames(slots: Template['slots'], values: Readonly<Record<string, Values>>): void {

@@ -2,6 +2,7 @@ import { checkObject, checkTensors, listLength, named } from './check-tensors.js
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { checkTemplate, type Template } from './template.js';
+import { zeros } from './zero-dag.js';
 
 /**
  * The derivative of each row's value by each variable, from the gradient by the magnitudes: an array of N for each
@@ -47,16 +48,27 @@ export function variableGradients(
   return Object.fromEntries(
     Object.entries(template.slots).map(([name, slot]) => [
       name,
-      Float64Array.from({ length: size }, (_, row) => {
-        const at = row * width + slot;
-        const gradient: unknown = gradients.V_mag[at];
-        if (typeof gradient !== 'number')
-          throw new TensorizeError(
-            'bad-tensors',
-            `the gradient by V_mag is numbers, got ${named(gradient)} at ${at}`,
-          );
-        return V_sign[at]! * gradient;
-      }),
+      signedColumn(gradients.V_mag, V_sign, slot, width),
     ]),
   );
+}
+
+/** sign · gradient at `slot` of each row. */
+function signedColumn(
+  gradients: ArrayLike<unknown>,
+  V_sign: Float64Array,
+  slot: number,
+  width: number,
+): Float64Array {
+  const column = zeros(V_sign.length / width);
+  for (let row = 0, at = slot; row < column.length; row++, at += width) {
+    const gradient = gradients[at];
+    if (typeof gradient !== 'number')
+      throw new TensorizeError(
+        'bad-tensors',
+        `the gradient by V_mag is numbers, got ${named(gradient)} at ${at}`,
+      );
+    column[row] = V_sign[at]! * gradient;
+  }
+  return column;
 }

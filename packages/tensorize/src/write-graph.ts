@@ -17,7 +17,11 @@ function set(array: Float64Array, value: number, from: number, count: number): v
 }
 
 /** Writes a number to a node: its magnitude and its sign, which −0 has too. `at` is an offset into both arrays. */
-export function writeValue({ V_mag, V_sign }: DagTensors, at: number, value: number): void {
+export function writeValue(
+  { V_mag, V_sign }: Pick<DagTensors, 'V_mag' | 'V_sign'>,
+  at: number,
+  value: number,
+): void {
   V_mag[at] = Math.abs(value);
   V_sign[at] = value < 0 || Object.is(value, -0) ? -1 : 1;
 }
