@@ -289,6 +289,24 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
       h.shape(),
       h.or(() => ({ ...h.options(), seed: h.or(() => [1, h.pick([0, 1, -1, 0.5])] as const) })),
     ),
+  SGD: (h) => {
+    const sgd = new executor.SGD(
+      h.or(() => [h.tensor(), h.fresh()]),
+      h.or(() => ({ lr: h.number(), momentum: h.pick([0, 0.9]), weightDecay: h.pick([0, 0.1, NaN]) })),
+    );
+    sgd.zeroGrad();
+    sgd.step();
+    sgd.load(h.or(() => sgd.state()));
+  },
+  AdamW: (h) => {
+    const adam = new executor.AdamW(
+      h.or(() => [h.tensor()]),
+      h.or(() => ({ lr: h.number() })),
+    );
+    adam.lr = h.or(() => 0.1);
+    adam.step();
+    adam.load(h.or(() => adam.state()));
+  },
   select: (h) => executor.select(h.tensor(), h.dimension(), h.count()),
   recordStep: (h) => {
     const other = h.fresh();

@@ -1,0 +1,176 @@
+import {
+  BELOW_1,
+  checkedList,
+  checkNumber,
+  checkObject,
+  checkOptions,
+  FINITE_FROM_0,
+  named,
+} from './arguments.js';
+import { ExecutorError } from './error.js';
+import { add, mul, sub } from './ops/elementwise.js';
+import { adamWAll } from './ops/optimizer.js';
+import { checkTensor, commonBackend, noGrad, scope, zeros, type Tensor } from './tensor.js';
+
+export interface SGDOptions {
+  readonly lr: number;
+  /** Default: 0, no momentum. */
+  readonly momentum?: number;
+  /** Default: 0. Added to the gradient as weightDecay · parameter. */
+  readonly weightDecay?: number;
+}
+
+export interface AdamWObjectOptions {
+  readonly lr: number;
+  /** Defaults: 0.9, 0.999, 1e-8, 0.01, as in PyTorch. */
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly eps?: number;
+  readonly weightDecay?: number;
+}
+
+/** What an optimiser goes on from: the number of steps made, and tensors in the order of the parameters. */
+export interface OptimizerState {
+  readonly step: number;
+  readonly tensors: Readonly<Record<string, readonly Tensor[]>>;
+}
+
+/** What both have: parameters, tensors of their shapes that are kept from step to step, and the number of steps. */
+abstract class Optimizer {
+  /** Learning rate; may be set before each step. */
+  lr: number;
+  protected readonly parameters: readonly Tensor[];
+  protected steps = 0;
+  readonly #kept: Readonly<Record<string, readonly Tensor[]>>;
+  readonly #name: string;
+
+  constructor(name: string, parameters: readonly Tensor[], lr: number, kept: readonly string[]) {
+    this.#name = name;
+    this.parameters = checkedList(name, 'parameters', parameters);
+    for (const p of this.parameters) {
+      checkTensor(name, p);
+      if (!p.requiresGrad)
+        throw new ExecutorError('autograd', `${name}: a parameter requires a gradient; set requiresGrad`);
+    }
+    if (this.parameters.length > 0) commonBackend(name, this.parameters);
+    checkNumber(name, 'lr', lr, FINITE_FROM_0);
+    this.lr = lr;
+    const like = (p: Tensor) => zeros(p.shape, { dtype: p.dtype, device: p.device });
+    this.#kept = Object.fromEntries(kept.map((key) => [key, this.parameters.map(like)]));
+  }
+
+  protected kept(key: string, i: number): Tensor {
+    return this.#kept[key]![i]!;
+  }
+
+  /** Moves the parameters that have a gradient, in place. */
+  abstract step(): void;
+
+  /** Sets all gradients to zero. */
+  zeroGrad(): void {
+    for (const p of this.parameters) p.zeroGrad();
+  }
+
+  /** What `load` takes: the tensors are those that it works on, to be saved and not changed. */
+  state(): OptimizerState {
+    return { step: this.steps, tensors: this.#kept };
+  }
+
+  /**
+   * Goes on from a state, of which it takes copies.
+   *
+   * @throws {ExecutorError} `value` or `shape` where it is of another optimiser or other parameters.
+   */
+  load(state: OptimizerState): void {
+    checkObject(this.#name, 'the state', state);
+    const { step, tensors } = state;
+    checkObject(this.#name, 'the tensors of the state', tensors);
+    if (!Number.isSafeInteger(step) || step < 0)
+      throw new ExecutorError(
+        'value',
+        `${this.#name}: the step of a state is a whole number, given ${named(step)}`,
+      );
+    const pairs = Object.entries(this.#kept).flatMap(([key, own]) => {
+      const given = checkedList(this.#name, key, (tensors[key] ?? []) as Tensor[]);
+      if (given.length !== own.length)
+        throw new ExecutorError(
+          'value',
+          `${this.#name}: a state of ${given.length} ${key} for ${own.length} parameters`,
+        );
+      return own.map((to, i) => [to, given[i]!] as const);
+    });
+    noGrad(() => pairs.forEach(([to, from]) => to.assign(from)));
+    this.steps = step;
+  }
+}
+
+/**
+ * Stochastic gradient descent, with momentum as PyTorch has it: v ← momentum·v + g, p ← p − lr·v.
+ *
+ * @throws {ExecutorError} `value` for an invalid setting.
+ */
+export class SGD extends Optimizer {
+  readonly #momentum: number;
+  readonly #weightDecay: number;
+
+  constructor(parameters: readonly Tensor[], options: SGDOptions) {
+    checkOptions('SGD', options, ['lr', 'momentum', 'weightDecay']);
+    const { lr, momentum = 0, weightDecay = 0 } = options;
+    checkNumber('SGD', 'momentum', momentum, BELOW_1);
+    checkNumber('SGD', 'weightDecay', weightDecay, FINITE_FROM_0);
+    super('SGD', parameters, lr, momentum > 0 ? ['velocity'] : []);
+    this.#momentum = momentum;
+    this.#weightDecay = weightDecay;
+  }
+
+  step(): void {
+    checkNumber('SGD', 'lr', this.lr, FINITE_FROM_0);
+    this.steps++;
+    noGrad(() => {
+      this.parameters.forEach((p, i) => {
+        const { grad } = p;
+        if (!grad) return;
+        scope(() => {
+          let move = this.#weightDecay > 0 ? add(grad, mul(p, this.#weightDecay)) : grad;
+          if (this.#momentum > 0) {
+            const velocity = this.kept('velocity', i);
+            velocity.assign(add(mul(velocity, this.#momentum), move));
+            move = velocity;
+          }
+          p.assign(sub(p, mul(move, this.lr)));
+        });
+      });
+    });
+  }
+}
+
+/**
+ * AdamW (Loshchilov & Hutter 2019), `adamWAll` with moments and step of its own. Recorded steps take `adamWAll`, whose step may be
+ * a tensor.
+ *
+ * @throws {ExecutorError} `value` for an invalid setting.
+ */
+export class AdamW extends Optimizer {
+  readonly #settings: { beta1: number; beta2: number; eps: number; weightDecay: number };
+
+  constructor(parameters: readonly Tensor[], options: AdamWObjectOptions) {
+    checkOptions('AdamW', options, ['lr', 'beta1', 'beta2', 'eps', 'weightDecay']);
+    const { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 } = options;
+    super('AdamW', parameters, lr, ['m', 'v']);
+    for (const [name, beta] of Object.entries({ beta1, beta2 })) checkNumber('AdamW', name, beta, BELOW_1);
+    for (const [name, x] of Object.entries({ eps, weightDecay }))
+      checkNumber('AdamW', name, x, FINITE_FROM_0);
+    this.#settings = { beta1, beta2, eps, weightDecay };
+  }
+
+  step(): void {
+    const step = this.steps + 1;
+    const moved = this.parameters.map((parameter, i) => ({
+      parameter,
+      m: this.kept('m', i),
+      v: this.kept('v', i),
+    }));
+    adamWAll(moved, { ...this.#settings, lr: this.lr, step });
+    this.steps = step;
+  }
+}
