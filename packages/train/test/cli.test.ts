@@ -328,7 +328,10 @@ describe('dag eval', () => {
   });
 
   it('refuses a number of examples that is none', async () => {
-    await fails(['eval', '--checkpoint', run, '--examples=some'], /a whole number from 1 to 1000000 is expected/);
+    await fails(
+      ['eval', '--checkpoint', run, '--examples=some'],
+      /a whole number from 1 to 1000000 is expected/,
+    );
   });
 });
 
