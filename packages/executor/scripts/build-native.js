@@ -13,7 +13,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findCompiler } from './compiler.js';
 import { writeKinds } from './kinds.js';
-import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
+import { filesOf, hashOf, makeLibrary } from './make.js';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(packageFolder, 'kernels');
@@ -96,17 +96,8 @@ async function objectsOf(compiler) {
 async function build({ command, ...compiler }) {
   await mkdir(objects, { recursive: true });
   const needed = await objectsOf(compiler);
-  const said = (text) => text && console.error(text);
-  await makeMissing(command, needed, (_, text) => said(text));
-  const files = needed.map(({ file }) => file);
-  said(
-    await make(
-      command,
-      ['-shared', ...files, ...SANITIZERS, ...LINK, '-lm'],
-      join(target, 'dag_executor.so'),
-    ),
-  );
-  await removeOld(objects, new Set(files));
+  const link = (files) => ['-shared', ...files, ...SANITIZERS, ...LINK, '-lm'];
+  await makeLibrary(command, needed, link, join(target, 'dag_executor.so'), objects);
 }
 
 const compiler = ['linux', 'darwin'].includes(platform)

@@ -8,7 +8,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeKinds } from './kinds.js';
-import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
+import { filesOf, hashOf, makeLibrary } from './make.js';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(packageFolder, 'kernels');
@@ -74,11 +74,7 @@ async function build({ command, version }) {
       };
     }),
   );
-  const said = (text) => text && console.error(text);
-  await makeMissing(command, needed, (_, text) => said(text));
-  const files = needed.map(({ file }) => file);
-  said(await make(command, [...LINK, ...files], output));
-  await removeOld(objects, new Set(files));
+  await makeLibrary(command, needed, (files) => [...LINK, ...files], output, objects);
 }
 
 await mkdir(objects, { recursive: true });

@@ -44,6 +44,15 @@ export async function makeMissing(command, files, done) {
   await Promise.all(Array.from({ length: availableParallelism() }, work));
 }
 
+/** Makes the missing ones of `objects` and links all to `output`, and removes those of `folder` that no build needs any more. */
+export async function makeLibrary(command, objects, link, output, folder) {
+  const said = (text) => text && console.error(text);
+  await makeMissing(command, objects, (_, text) => said(text));
+  const files = objects.map(({ file }) => file);
+  said(await make(command, link(files), output));
+  await removeOld(folder, new Set(files));
+}
+
 /** Of what a build did not need, what no other build that runs now can need either. */
 export async function removeOld(folder, needed) {
   for (const name of await readdir(folder)) {

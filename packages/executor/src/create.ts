@@ -1,9 +1,9 @@
-import { checkNumber, checkOptions, FINITE, named, SEED_WORD } from './arguments.js';
+import { checkNumber, checkOptions, FINITE, named } from './arguments.js';
 import { hostArray } from './backends/host.js';
 import { ExecutorError } from './error.js';
 import { forEachWord } from './random.js';
 import { checkedShape, sizeOf, type Shape } from './shape.js';
-import { tensor, TENSOR_OPTIONS, type Tensor, type TensorOptions } from './tensor.js';
+import { seedPair, tensor, TENSOR_OPTIONS, type Tensor, type TensorOptions } from './tensor.js';
 
 /**
  * Numbers from `start` to before `end`, `step` apart: ⌈(end − start)/step⌉ of them.
@@ -50,18 +50,13 @@ export function rand(
   const own = checkedShape(shape, 'rand');
   checkOptions('rand', options, [...TENSOR_OPTIONS, 'seed']);
   const { seed, ...rest } = options;
-  const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];
-  if (!Array.isArray(seed) || more.length > 0)
-    throw new ExecutorError('value', `rand: seed is a pair of whole numbers, given ${named(seed)}`);
-  checkNumber('rand', 'the first word of the seed', low, SEED_WORD);
-  checkNumber('rand', 'the second word of the seed', high, SEED_WORD);
   const values = hostArray('f64', sizeOf(own));
   // 24 bits, as many as f32 has: more would round up to 1.
-  forEachWord([low, high], values.length, (i, word) => (values[i] = (word >>> 8) / 2 ** 24));
+  forEachWord(seedPair('rand', seed), values.length, (i, word) => (values[i] = (word >>> 8) / 2 ** 24));
   return tensor(values, own, { dtype: 'f32', ...rest });
 }
 
-/** A tensor of what `f` gives for each place, row-major; f32 where no dtype is said. */
+/** A tensor whose element `i`, row-major, is `f(i)`. Default dtype: f32. */
 function numbers(op: string, shape: Shape, options: TensorOptions, f: (i: number) => number): Tensor {
   const own = checkedShape(shape, op);
   checkOptions(op, options, TENSOR_OPTIONS);

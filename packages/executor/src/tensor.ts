@@ -491,6 +491,16 @@ export function ones(shape: Shape, options?: TensorOptions): Tensor {
   return full(shape, 1, options);
 }
 
+/** @internal A seed, read once. @throws {ExecutorError} `value` unless it is two whole numbers from 0 to 2³² − 1. */
+export function seedPair(op: string, seed: unknown): readonly [number, number] {
+  const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];
+  if (!Array.isArray(seed) || more.length > 0)
+    throw new ExecutorError('value', `${op}: seed is a pair of whole numbers, given ${named(seed)}`);
+  checkNumber(op, 'the first word of the seed', low, SEED_WORD);
+  checkNumber(op, 'the second word of the seed', high, SEED_WORD);
+  return [low as number, high as number];
+}
+
 /**
  * Normal numbers of standard deviation `std`: a pure function of `seed` and the shape.
  *
@@ -504,12 +514,7 @@ export function randn(
   checkOptions('randn', options, [...TENSOR_OPTIONS, 'seed', 'std']);
   const { seed, std = 1, ...rest } = options;
   checkNumber('randn', 'std', std, FINITE);
-  const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];
-  if (!Array.isArray(seed) || more.length > 0)
-    throw new ExecutorError('value', `randn: seed is a pair of whole numbers, given ${named(seed)}`);
-  checkNumber('randn', 'the first word of the seed', low, SEED_WORD);
-  checkNumber('randn', 'the second word of the seed', high, SEED_WORD);
-  const values = normals([low, high], sizeOf(own));
+  const values = normals(seedPair('randn', seed), sizeOf(own));
   for (let i = 0; i < values.length; i++) values[i]! *= std;
   return tensor(values, own, { dtype: 'f32', ...rest });
 }

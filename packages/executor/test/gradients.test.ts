@@ -338,7 +338,7 @@ describe.each(devices)('on %s', (device) => {
     });
 
     it('causalAttention with and without dropout', () => {
-      // Sequences and heads are each by themselves: a third one has nothing that a second has not.
+      // Sequences and heads are independent: two of each go through every stride.
       const few = fc.integer({ min: 1, max: 2 });
       check(fc.tuple(few, size, few, size), ([B, T, heads, width], seed) => {
         const qkv = normal([B, T, 3 * heads * width], seed);

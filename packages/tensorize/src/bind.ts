@@ -58,7 +58,7 @@ export function bind(
   return { depth, size, V_mag, V_sign, O: tensors.O.slice(), G: tensors.G.slice() };
 }
 
-/** `row`, `size` times: what is there already is copied to twice the length, in few calls. */
+/** `size` copies of `row`. Each call doubles the part that is filled, so that few calls are needed. */
 function repeated(row: Float64Array, size: number): Float64Array {
   const all = zeros(size * row.length);
   all.set(row);

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,15 +7,10 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod';
 import { writeCheckpoint } from '../src/checkpoint.js';
 import { runDag } from '../src/cli/run-dag.js';
+import { ended, type Outcome } from './ended.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** Where a command runs, and whether as a process of its own. */
 interface How {
@@ -24,25 +19,8 @@ interface How {
 }
 
 /** Starts the command as a process; `interruptAt`: a text on stderr at which it gets SIGINT. */
-function start(args: readonly string[], { cwd, interruptAt }: { cwd?: string; interruptAt?: string } = {}) {
-  return new Promise<Outcome>((resolve, reject) => {
-    const child = spawn(process.execPath, [DAG, ...args], {
-      cwd: cwd ?? folder,
-      env: { PATH: process.env['PATH'] },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [stdout, stderr, interrupted] = ['', '', false];
-    child.stdout.on('data', (text) => (stdout += String(text)));
-    child.stderr.on('data', (text) => {
-      stderr += String(text);
-      if (interruptAt === undefined || interrupted || !stderr.includes(interruptAt)) return;
-      interrupted = true;
-      child.kill('SIGINT');
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const start = (args: readonly string[], { cwd, interruptAt }: { cwd?: string; interruptAt?: string } = {}) =>
+  ended(process.execPath, [DAG, ...args], { cwd: cwd ?? folder, interruptAt });
 
 /** Runs the command in this process: most of these tests take less time than a process takes to start. */
 async function dag(args: readonly string[], { cwd = folder }: { cwd?: string } = {}): Promise<Outcome> {

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { ended } from './ended.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 const TINY = ['--tokenizer=char', '--depth=2', '--nLayer=1', '--nEmbd=8', '--batchSize=4', '--logEvery=1'];
@@ -14,34 +14,15 @@ let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'dag-shown-'))));
 afterEach(() => rm(folder, { recursive: true }));
 
-/** Runs a program; `interruptAt`: a text on stderr at which it gets SIGINT. */
-function ended(program: string, args: readonly string[], interruptAt?: string) {
-  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd: folder,
-      env: { PATH: process.env['PATH'] },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [stdout, stderr, interrupted] = ['', '', false];
-    child.stdout.on('data', (text) => (stdout += String(text)));
-    child.stderr.on('data', (text) => {
-      stderr += String(text);
-      if (interruptAt === undefined || interrupted || !stderr.includes(interruptAt)) return;
-      interrupted = true;
-      child.kill('SIGINT');
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
-
 it('no terminal obeys the name of a folder, and the command that resumes a run has it all the same', async () => {
   const args = [DAG, 'train', ...TINY, '--maxSteps=1000000', '--evaluation.examples=2', `--outDir=${NAME}`];
-  const stopped = await ended(process.execPath, args, 'step 1/');
+  const stopped = await ended(process.execPath, args, { cwd: folder, interruptAt: 'step 1/' });
   expect(stopped.code).toBe(0);
   const [, step, resume] = /\nstopped at step (\d+) of .*; go on with: npx dag (.*)\n$/.exec(stopped.stdout)!;
   const last = `--maxSteps=${Number(step) + 1}`;
-  const resumed = await ended('bash', ['-c', `"$0" "$1" ${resume} ${last}`, process.execPath, DAG]);
+  const resumed = await ended('bash', ['-c', `"$0" "$1" ${resume} ${last}`, process.execPath, DAG], {
+    cwd: folder,
+  });
   expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining('going on from a \\u001b[31m') });
   // eslint-disable-next-line no-control-regex
   for (const { stdout, stderr } of [stopped, resumed]) expect(stdout + stderr).not.toMatch(/[\x1b\u202e]/);

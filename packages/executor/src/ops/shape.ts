@@ -72,7 +72,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
 
 /**
  * Elements `start`, `start + step`, … before `end` of dimension `dim`, as `x[start:end:step]` of NumPy: negative `start` and `end` count
- * from the end, and what lies outside is left out; a negative step goes backwards, from the last element where nothing else is said.
+ * from the end, and indices outside are clipped. A negative step goes backwards; `start` then defaults to the last element.
  *
  * @throws {ExecutorError} `shape` where one is not whole, or the step is 0.
  * @example slice(x, 0, -2) // the last two rows

@@ -10,10 +10,7 @@ import { trainCommand } from './train.js';
 import { visible } from './visible.js';
 import { refuseMisspelt, sortWords } from './words.js';
 
-/**
- * Does what a command line asks: `['predict', '2 + 3']`. Errors are told on stderr; the exit code of the process is what the
- * command is to end with.
- */
+/** Runs a command line, `['predict', '2 + 3']`. Writes errors to stderr and sets `process.exitCode`. */
 export async function runDag([name, ...words]: readonly string[]): Promise<void> {
   const train = trainCommand();
   const program = new Command('dag')
