@@ -16,6 +16,7 @@ export default {
     '^@dag/([a-z]+)$': '<rootDir>/packages/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  setupFiles: ['<rootDir>/jest.seed.js'],
   reporters: ['default', '<rootDir>/jest.summary.js'],
   // Jest leaves a core for its watch mode; each test file is for the most part one thread.
   maxWorkers: '100%',

@@ -33,6 +33,11 @@ export function isTypedArray(value: unknown): boolean {
   }
 }
 
+/** Whether `value` is a `Uint8Array` (or Node's `Buffer`) of whatever realm that has its memory. */
+export function isBytes(value: unknown): boolean {
+  return isTypedArray(value) && (value as Uint8Array)[Symbol.toStringTag] === 'Uint8Array';
+}
+
 /** @throws {ModelError} `bad-input` unless `value` is text. */
 export function checkText(what: string, value: unknown): void {
   if (typeof value === 'string') return;

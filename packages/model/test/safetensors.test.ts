@@ -416,6 +416,8 @@ describe('a damaged or hostile file is a bad-file error', () => {
 test.each<[string, unknown]>([
   ['a path', 'model.safetensors'],
   ['an ArrayBuffer', new ArrayBuffer(8)],
+  ['numbers', Float32Array.of(1, 2)],
+  ['pieces, one of which is wider', [new Uint8Array(4), BigInt64Array.of(1n)]],
   ['nothing', undefined],
 ])('%s in place of bytes is an error that says what is expected', (_, given) => {
   expect(() => decodeSafetensors(given as Uint8Array)).toThrow(

@@ -1,4 +1,4 @@
-import { checkObject, checkText, isTypedArray, named } from '../arguments.js';
+import { checkObject, checkText, isBytes, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { headerBytes, headerEnd, LENGTH_BYTES, METADATA, parseHeader } from './header.js';
 import {
@@ -34,7 +34,7 @@ export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';
   const pieces = ArrayBuffer.isView(bytes) ? [bytes] : bytes;
   // A copy, in which what an array lacks is undefined.
-  if (!Array.isArray(pieces) || ![...(pieces as readonly unknown[])].every(isTypedArray))
+  if (!Array.isArray(pieces) || ![...(pieces as readonly unknown[])].every(isBytes))
     throw new ModelError(
       'bad-input',
       `expected the bytes of a safetensors file as a Uint8Array, got ${typeof bytes === 'string' ? 'a text' : typeof bytes}; await readFile(path) reads those of a path`,
