@@ -61,8 +61,12 @@ export class Bench {
 
   /** Numbers from −2 to 2, or what `draw` makes of a uniform one. */
   input(length: number, draw = (u: number): number => 4 * u - 2): Storage {
-    const values = Float64Array.from({ length }, () => draw(this.random()));
-    return this.storage(this.f32 ? Float64Array.from(Float32Array.from(values)) : values);
+    const values = new Float64Array(length);
+    for (let i = 0; i < length; i++) {
+      const value = draw(this.random());
+      values[i] = this.f32 ? Math.fround(value) : value;
+    }
+    return this.storage(values);
   }
 
   /** Input that the kernel changes, so that it is also a result. */
