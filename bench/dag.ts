@@ -13,7 +13,14 @@ import {
   type DagTensors,
   type Tensor,
 } from '@dag/executor';
-import { bind, tensorizeAll, tensorizeWithSymbols, tensorize, variableGradients } from '@dag/tensorize';
+import {
+  bind,
+  columnGradients,
+  tensorizeAll,
+  tensorizeWithSymbols,
+  tensorize,
+  variableGradients,
+} from '@dag/tensorize';
 import { compile } from 'mathjs';
 import type { Backend, DagFields, Storage, Target } from '../packages/executor/src/backend.js';
 import { backendOf } from '../packages/executor/src/devices.js';
@@ -166,6 +173,7 @@ function sharedPlan() {
     mathjs,
     bind: perRow(() => bind(template, values)),
     variableGradients: perRow(() => variableGradients(template, tensors, all)),
+    columnGradients: perRow(() => columnGradients(template, values, executeWithGradients)),
     values: perRow(() => execute(tensors, { backend: 'cpu', out: out.values })),
     valuesNewArray: perRow(() => execute(tensors, { backend: 'cpu' })),
     withGradients: perRow(() => executeWithGradients(tensors, { backend: 'cpu', out: all })),

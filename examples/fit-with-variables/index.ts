@@ -3,7 +3,7 @@
  * whole column of data at once and differentiates it.
  */
 import { executeWithGradients } from '@dag/executor';
-import { bind, describe, tensorizeWithSymbols, variableGradients } from '@dag/tensorize';
+import { columnGradients, describe, tensorizeWithSymbols } from '@dag/tensorize';
 
 const formula = 'a * x + b / x';
 const truth = { a: 1.7, b: -0.8 };
@@ -22,17 +22,16 @@ console.log('   step      loss        a        b');
 
 let [a, b] = [0, 0];
 for (let step = 0; step <= steps; step++) {
-  const tensors = bind(template, { a, b, x });
-  // loss = mean (value − y)²; the first pass gives the values, the second differentiates Σ upstream · value.
-  const { values } = executeWithGradients(tensors);
+  const { values, gradients } = columnGradients(template, { a, b, x }, executeWithGradients);
   const residuals = values.map((value, row) => value - y[row]!);
   const loss = mean(residuals.map((residual) => residual ** 2));
-  const gradients = executeWithGradients(tensors, { upstream: residuals.map((residual) => 2 * residual) });
-  const slopes = variableGradients(template, tensors, gradients);
+  // loss = mean (value − y)², so d loss / d a = mean 2 · (value − y) · d value / d a.
+  const slopeOf = (name: string): number =>
+    2 * mean(residuals.map((residual, row) => residual * gradients[name]![row]!));
 
   if (step % 25 === 0) console.log(row(step, loss));
-  a -= rate * mean(slopes['a']!);
-  b -= rate * mean(slopes['b']!);
+  a -= rate * slopeOf('a');
+  b -= rate * slopeOf('b');
 }
 
 console.log(`\nfitted   a = ${a.toFixed(3)}   b = ${b.toFixed(3)}`);

@@ -30,20 +30,45 @@ export function bind(
   values: Readonly<Record<string, Values>>,
   options: { depth?: number } = {},
 ): DagTensors {
+  const binding = prepareBinding(source, values, options);
+  return boundRows(binding, binding.size)(0, binding.size);
+}
+
+interface Binding {
+  readonly template: Template;
+  readonly values: Readonly<Record<string, Values>>;
+  /** Rows N. */
+  readonly size: number;
+}
+
+/** @throws as `bind` does: all that it checks is checked here. */
+export function prepareBinding(
+  source: Source | Template,
+  values: Readonly<Record<string, Values>>,
+  options: { depth?: number } = {},
+): Binding {
   checkObject('options such as { depth: 4 }', options);
   checkObject('values such as { x: [1, 2] }', values, 'bad-values');
   const template = isTemplate(source) ? source : tensorizeWithSymbols(source, options);
   checkTemplate(template);
-  const { tensors, slots } = template;
-  const { depth } = tensors;
+  const { depth } = template.tensors;
   if (options.depth !== undefined && options.depth !== depth) {
     throw new TensorizeError('bad-option', `the template has depth ${depth}, got ${options.depth}`);
   }
-  checkNames(slots, values);
+  checkNames(template.slots, values);
   const size = commonLength(values);
   // Before memory is taken for as many rows as an array says that it has.
-  for (const name of Object.keys(slots)) checkColumn(name, values[name]!, size);
+  for (const name of Object.keys(template.slots)) checkColumn(name, values[name]!, size);
+  return { template, values, size };
+}
 
+/** A function that binds up to `rows` rows, from `begin` to before `end`, in the same arrays each time. */
+export function boundRows(
+  { template: { tensors, slots }, values }: Binding,
+  rows: number,
+): (begin: number, end: number) => DagTensors {
+  const { depth } = tensors;
+  const width = 2 * depth;
   // What has one value for all rows is in the first, which all others begin as copies of.
   const first = { V_mag: tensors.V_mag.slice(), V_sign: tensors.V_sign.slice() };
   const columns: (readonly [slot: number, column: ArrayLike<number>])[] = [];
@@ -52,10 +77,14 @@ export function bind(
     if (typeof column === 'number') writeValue(first, slot, column);
     else columns.push([slot, column]);
   }
-  const V_mag = repeated(first.V_mag, size);
-  const V_sign = repeated(first.V_sign, size);
-  for (const [slot, column] of columns) writeColumn(V_mag, V_sign, slot, 2 * depth, column);
-  return { depth, size, V_mag, V_sign, O: tensors.O.slice(), G: tensors.G.slice() };
+  const all = { V_mag: repeated(first.V_mag, rows), V_sign: repeated(first.V_sign, rows) };
+  const [O, G] = [tensors.O.slice(), tensors.G.slice()];
+  return (begin, end) => {
+    const size = end - begin;
+    const [V_mag, V_sign] = [all.V_mag.subarray(0, size * width), all.V_sign.subarray(0, size * width)];
+    for (const [slot, column] of columns) writeColumn(V_mag, V_sign, slot, width, column, begin);
+    return { depth, size, V_mag, V_sign, O, G };
+  };
 }
 
 /** `size` copies of `row`. Each call doubles the part that is filled, so that few calls are needed. */
@@ -73,8 +102,9 @@ function writeColumn(
   slot: number,
   width: number,
   column: ArrayLike<number>,
+  begin: number,
 ): void {
-  for (let at = slot, row = 0; at < V_mag.length; at += width, row++) {
+  for (let at = slot, row = begin; at < V_mag.length; at += width, row++) {
     const value = column[row]!;
     V_mag[at] = Math.abs(value);
     // 1/−0 is negative, too.

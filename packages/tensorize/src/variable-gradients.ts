@@ -46,22 +46,24 @@ export function variableGradients(
     );
   }
   return Object.fromEntries(
-    Object.entries(template.slots).map(([name, slot]) => [
-      name,
-      signedColumn(gradients.V_mag, V_sign, slot, width),
-    ]),
+    Object.entries(template.slots).map(([name, slot]) => {
+      const column = zeros(size);
+      writeColumnGradient(gradients.V_mag, V_sign, slot, width, column, 0);
+      return [name, column];
+    }),
   );
 }
 
-/** sign · gradient at `slot` of each row. */
-function signedColumn(
+/** sign · gradient at `slot` of each row, to `column` from row `begin`. */
+export function writeColumnGradient(
   gradients: ArrayLike<unknown>,
   V_sign: Float64Array,
   slot: number,
   width: number,
-): Float64Array {
-  const column = zeros(V_sign.length / width);
-  for (let row = 0, at = slot; row < column.length; row++, at += width) {
+  column: Float64Array,
+  begin: number,
+): void {
+  for (let row = begin, at = slot; at < V_sign.length; row++, at += width) {
     const gradient = gradients[at];
     if (typeof gradient !== 'number')
       throw new TensorizeError(
@@ -70,5 +72,4 @@ function signedColumn(
       );
     column[row] = V_sign[at]! * gradient;
   }
-  return column;
 }

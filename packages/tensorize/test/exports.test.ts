@@ -48,6 +48,15 @@ const calls: Record<keyof typeof tensorize, readonly [Call, ...fc.Arbitrary<unkn
     orJunk(fc.constant(undefined)),
   ],
   checkTensors: [tensorize.checkTensors, batch],
+  columnGradients: [
+    tensorize.columnGradients,
+    fc.oneof(
+      formula,
+      slots.map((wrong) => ({ ...tensorize.tensorizeWithSymbols('a * x'), slots: wrong })),
+    ),
+    values,
+    orJunk(fc.constant(() => 0)),
+  ],
   compile: [tensorize.compile, source],
   describe: [tensorize.describe, batch, index],
   detensorize: [tensorize.detensorize, batch, index],

@@ -1,7 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { evaluate, parse } from '@dag/expr';
-import { bind, tensorizeWithSymbols, variableGradients, type DagTensors } from '../src/index.js';
+import {
+  bind,
+  columnGradients,
+  tensorizeWithSymbols,
+  variableGradients,
+  type DagTensors,
+  type ExecuteWithGradients,
+} from '../src/index.js';
 import { anyNumber } from './expressions.js';
 import { runPlan, steps } from './run-plan.js';
 
@@ -131,5 +138,34 @@ describe('gradients by the variables', () => {
     expect(() => variableGradients(template, tensors, { V_mag: [1, 2, 3] })).toThrow(code);
     const other = bind('x + y + z', { x: 1, y: 1, z: 1 });
     expect(() => variableGradients(template, other, { V_mag: new Float64Array(6) })).toThrow(code);
+  });
+});
+
+describe('gradients of columns', () => {
+  const execute: ExecuteWithGradients = (tensors, { out }) => {
+    for (let row = 0; row < tensors.size; row++) out.values[row] = runPlan(tensors, row);
+    // No derivatives, but as good for what is compared here: numbers that depend on the row alone.
+    tensors.V_mag.forEach((m, at) => (out.V_mag[at] = m * m + 1));
+  };
+
+  it.each([1, 7, 2731, 6000])('are those of bind and variableGradients, of %d rows in blocks', (size) => {
+    const column = (scale: number): number[] =>
+      Array.from({ length: size }, (_, i) => scale * Math.sin(i) - (i % 5 === 0 ? 2 : 0));
+    const template = tensorizeWithSymbols('a * x + y / 3');
+    const given = { a: -2, x: column(1), y: column(3) };
+    const all = bind(template, given);
+    const out = { values: new Float64Array(size), V_mag: new Float64Array(all.V_mag.length) };
+    execute(all, { out });
+    expect(columnGradients(template, given, execute)).toEqual({
+      values: out.values,
+      gradients: variableGradients(template, all, out),
+    });
+  });
+
+  it('come from text, too, and an executor that is none is an error', () => {
+    expect([...columnGradients('x * y', { x: [1, -2], y: 3 }, execute).values]).toEqual([3, -6]);
+    expect(() => columnGradients('x', { x: 1 }, undefined as never)).toThrow(
+      'execute is executeWithGradients of @dag/executor, got undefined',
+    );
   });
 });

@@ -417,12 +417,12 @@ describe('a second signal', () => {
     ['SIGINT', 'SIGINT'],
     ['SIGHUP', 'SIGTERM'],
   ] as const)('ends the process at once: %s, then %s', async (first, second) => {
-    // The second step waits a second or more for its thirty thousand texts.
-    const slow = { accumulate: 50, batchSize: 600, 'data.prefetch': 1 };
+    // A step computes for half a second, during which both signals arrive.
+    const slow = { 'model.nLayer': 4, 'model.nEmbd': 256, batchSize: 64 };
     const running = dag(command('predictor', { maxSteps: 9, ...slow }), root);
     running.atStep(1, () => {
       running.kill(first);
-      setTimeout(() => running.kill(second), 150);
+      setTimeout(() => running.kill(second), 30);
     });
     const { code, signal } = await running.ended;
     expect({ code, signal }).toEqual({ code: null, signal: second });

@@ -1,0 +1,71 @@
+import { boundRows, prepareBinding, type Values } from './bind.js';
+import { named } from './check-tensors.js';
+import type { DagTensors } from './dag-tensors.js';
+import { TensorizeError } from './error.js';
+import type { Source } from './source.js';
+import type { Template } from './template.js';
+import { writeColumnGradient } from './variable-gradients.js';
+import { zeros } from './zero-dag.js';
+
+/** What `columnGradients` needs of an executor: `executeWithGradients` of @dag/executor has this form. */
+export type ExecuteWithGradients = (
+  tensors: DagTensors,
+  options: {
+    /** (N) values and (N, 2D) derivatives by the magnitudes, to be overwritten. */
+    readonly out: { readonly values: Float64Array; readonly V_mag: Float64Array };
+  },
+) => unknown;
+
+export interface ColumnGradients {
+  /** (N) the value of each row. */
+  readonly values: Float64Array;
+  /** For each variable (N): the derivative of each row's value by it. */
+  readonly gradients: Record<string, Float64Array>;
+}
+
+/** Numbers of the tensors of a block, (rows, 2D): both fields and their gradient stay in the cache of a core. */
+const BLOCK = 16_384;
+
+/**
+ * Values and derivatives of an expression over columns of data. The same numbers as `bind`, `executeWithGradients` and
+ * `variableGradients` one after another, in blocks of rows: tensors of all rows, 32·D bytes each, are never made.
+ *
+ * @param source an expression, its text, or the template of one (which saves compiling it again)
+ * @param values for each variable an array of N numbers, or one number for all rows
+ * @param execute `executeWithGradients` of @dag/executor
+ *
+ * @example
+ * columnGradients('x * y', { x: [1, -2], y: 3 }, executeWithGradients)
+ * // { values: [3, -6], gradients: { x: [3, 3], y: [1, -2] } }
+ *
+ * @throws ExprError, TensorizeError as `bind` does, and what `execute` throws
+ */
+export function columnGradients(
+  source: Source | Template,
+  values: Readonly<Record<string, Values>>,
+  execute: ExecuteWithGradients,
+): ColumnGradients {
+  if (typeof execute !== 'function')
+    throw new TensorizeError(
+      'bad-option',
+      `execute is executeWithGradients of @dag/executor, got ${named(execute)}`,
+    );
+  const binding = prepareBinding(source, values);
+  const { size, template } = binding;
+  const { slots, tensors } = template;
+  const width = 2 * tensors.depth;
+  const rows = Math.min(size, Math.max(1, Math.floor(BLOCK / width)));
+  const block = boundRows(binding, rows);
+  const magnitudes = zeros(rows * width);
+  const all = zeros(size);
+  const gradients = Object.fromEntries(Object.keys(slots).map((name) => [name, zeros(size)]));
+  for (let begin = 0; begin < size; begin += rows) {
+    const end = Math.min(size, begin + rows);
+    const bound = block(begin, end);
+    const V_mag = magnitudes.subarray(0, bound.V_mag.length);
+    execute(bound, { out: { values: all.subarray(begin, end), V_mag } });
+    for (const [name, slot] of Object.entries(slots))
+      writeColumnGradient(V_mag, bound.V_sign, slot, width, gradients[name]!, begin);
+  }
+  return { values: all, gradients };
+}
