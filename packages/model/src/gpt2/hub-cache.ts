@@ -98,7 +98,7 @@ export class CachedRepository {
    * there is some; what others are writing is left to them.
    */
   async addBlob(id: string, size: number, write: (begun: BegunFile) => Promise<void>): Promise<void> {
-    await place(this.blob(id), `${HOST}.${process.pid}.incomplete`, async (beside) => {
+    await place(this.blob(id), `${hostId()}.${process.pid}.incomplete`, async (beside) => {
       await this.#takeOver(id, beside);
       const info = await fs.stat(beside).catch(nullIfAbsent);
       const hash = blobHash(id, size);
@@ -148,14 +148,14 @@ export class CachedRepository {
   }
 }
 
-/** Names of this machine in names of files. */
-const HOST = createHash('sha1').update(hostname()).digest('hex').slice(0, 8);
+/** The name of this machine in names of files. Not asked for on import: Deno throws where it may not be. */
+const hostId = (): string => createHash('sha1').update(hostname()).digest('hex').slice(0, 8);
 /** What another machine has not written to for so long is left, in milliseconds. */
 const LEFT_AFTER = 24 * 3600 * 1000;
 
 /** Whether the process that wrote a file is no more. */
 async function isLeft(path: string, host: string, pid: number): Promise<boolean> {
-  if (host !== HOST) {
+  if (host !== hostId()) {
     const info = await fs.stat(path).catch(nullIfAbsent);
     return info !== null && Date.now() - info.mtimeMs > LEFT_AFTER;
   }
