@@ -1,3 +1,8 @@
 import { defineConfig } from 'tsup';
 
-export default defineConfig({ entry: ['src/index.ts'], format: 'esm', dts: true, clean: true });
+export default defineConfig({
+  entry: ['src/index.ts', 'src/portable.ts', 'src/gpt2-tokens.ts'],
+  format: 'esm',
+  dts: { entry: ['src/index.ts', 'src/gpt2-tokens.ts'] },
+  clean: true,
+});

@@ -7,7 +7,7 @@ export type ModelErrorCode =
   | 'bad-file'
   /** Weights that could not be downloaded, or not be put into the cache. */
   | 'download'
-  /** onnxruntime-node is asked for and not installed. */
+  /** What is asked for needs onnxruntime-node, which is not installed, or files, which a page does not have, or a module that was not imported. */
   | 'no-runtime'
   /** Weights, or what a model makes of a text by them, are NaN or infinite. */
   | 'not-finite'

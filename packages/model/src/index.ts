@@ -1,58 +1,16 @@
-export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
-export { ModelError, type ModelErrorCode } from './error.js';
-export { expressionOf } from './expression-of.js';
-export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
-export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
-export { KeyValueCache } from './key-value-cache.js';
-export { GPT2_NAMES, isGpt2Name, loadGpt2, type Gpt2, type Gpt2Name } from './gpt2/load-gpt2.js';
+/** The package in Node, Deno and Bun, where there are files; elsewhere it is portable.ts. */
+import { createRequire } from 'node:module';
+import { provideRanks, type Ranks } from './tokenizer/gpt2.js';
+
+// Loaded when they are needed: half a megabyte of source, of which a model of characters needs nothing.
+provideRanks(() => {
+  const require = createRequire(import.meta.url);
+  return (require('gpt-tokenizer/bpeRanks/r50k_base') as { default: Ranks }).default;
+});
+
+export * from './everywhere.js';
+export { loadGpt2, type Gpt2 } from './gpt2/load-gpt2.js';
 export { type DownloadProgress, type HubOptions } from './gpt2/hub.js';
 export { exportOnnx } from './onnx/export-onnx.js';
 export { OnnxPredictor, type OnnxOptions, type PredictedPlans } from './onnx/onnx-predictor.js';
-export {
-  absentDigit,
-  operatorClasses,
-  operatorCount,
-  slotCount,
-  type RegisterLayout,
-} from './plan-predictor/layout.js';
-export {
-  PlanPredictor,
-  type PlanPredictorConfig,
-  type Prediction,
-  type Readout,
-} from './plan-predictor/plan-predictor.js';
-export {
-  distribution,
-  harden,
-  tokenFeatures,
-  type ReadOptions,
-  type Registers,
-  type TokenFeatures,
-} from './plan-predictor/registers.js';
-export { predictionAt } from './plan-predictor/prediction-at.js';
-export { readPlan } from './plan-predictor/read-plan.js';
-export {
-  createRegisterTargets,
-  readInfix,
-  writeInfixTargets,
-  writeRegisterTargets,
-  type Infix,
-  type RegisterTargets,
-} from './plan-predictor/register-targets.js';
-export {
-  PredictorModel,
-  type PredictedValue,
-  type PredictorConfig,
-  type PredictorInputs,
-} from './predictor-model.js';
 export { loadSafetensors, saveSafetensors } from './safetensors/file.js';
-export { decodeSafetensors, encodeSafetensors, safetensorsPieces } from './safetensors/format.js';
-export {
-  toFloat16,
-  toFloat32,
-  type FileBytes,
-  type SafeDtype,
-  type Safetensors,
-  type SafeTensor,
-} from './safetensors/tensor.js';
-export { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';

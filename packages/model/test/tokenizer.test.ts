@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { encode as encodeWhole } from 'gpt-tokenizer/encoding/r50k_base';
 import { ModelError } from '../src/error.js';
-import { TOKEN_KINDS, tokenizer, type TokenizerName } from '../src/tokenizer/tokenizer.js';
+import { tokenizer, type TokenizerName } from '../src/index.js';
+import { TOKEN_KINDS } from '../src/tokenizer/tokenizer.js';
 
 const gpt2 = tokenizer('gpt2');
 const char = tokenizer('char');

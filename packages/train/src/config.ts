@@ -1,4 +1,3 @@
-import { inspect } from 'node:util';
 import leven from 'leven';
 import { z } from 'zod';
 import { isGpt2Name } from '@dag/model';
@@ -283,7 +282,7 @@ function crossProblems(input: unknown, kind: Kind, readout: Readout): ConfigProb
   }
   if (kind === 'predictor' && (top?.freezeBackbone || isGpt2Name(top?.init_from ?? ''))) {
     const key = top?.freezeBackbone ? 'freezeBackbone' : 'init_from';
-    const message = `${key} is ${inspect(top?.[key])}; allowed: only where kind is 'language'`;
+    const message = `${key} is ${shown(top?.[key])}; allowed: only where kind is 'language'`;
     problems.push({ paths: [key, 'kind'], message });
   }
   if (kind === 'language' && text && text.text === '' && text.arithmetic < 1) {
@@ -339,10 +338,17 @@ function describeIssue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem[]
     });
   }
   const path = issue.path.join('.');
-  const given = inspect(valueAt(input, issue.path), { depth: 0, breakLength: Infinity, maxStringLength: 60 });
+  const given = shown(valueAt(input, issue.path));
   const field = FIELDS.find((field) => field.path === path);
   const allowed = field ? allowedValues(field.schema) : 'an object of keys and values';
   return [{ paths: [path], message: `${path || 'the configuration'} is ${given}; allowed: ${allowed}` }];
+}
+
+/** A value in the words of a message. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

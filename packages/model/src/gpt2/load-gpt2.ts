@@ -9,10 +9,7 @@ import { bad, messageOf, type Entry } from '../safetensors/header.js';
 import { toFloat32 } from '../safetensors/tensor.js';
 import { finiteWeights } from '../weights.js';
 import { hubFolder, type HubOptions } from './hub.js';
-
-/** The four sizes that were published, of 124, 355, 774 and 1558 million parameters. */
-export const GPT2_NAMES = ['gpt2', 'gpt2-medium', 'gpt2-large', 'gpt2-xl'] as const;
-export type Gpt2Name = (typeof GPT2_NAMES)[number];
+import { GPT2_NAMES, isGpt2Name } from './names.js';
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
@@ -63,10 +60,6 @@ export async function loadGpt2(source: string, options: HubOptions = {}): Promis
   });
   await withSafetensors(path, async ({ entries }) => void weightsOf(entries, config, path));
   return { config, path, copyTo: (parameters) => copyWeights(path, config, parameters) };
-}
-
-export function isGpt2Name(source: string): source is Gpt2Name {
-  return GPT2_NAMES.some((name) => name === source);
 }
 
 /** A repository's `config.json`. Values that would make it another function than `Gpt` are refused. */

@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import type * as Ranks from 'gpt-tokenizer/bpeRanks/r50k_base';
+import { ModelError } from '../error.js';
 import { keyOf, mergeBytes } from './merge-bytes.js';
 import type { Vocabulary } from './tokenizer.js';
 
@@ -12,18 +11,36 @@ const PIECE = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(
 const MAX_KNOWN = 50_000;
 const MAX_KNOWN_LENGTH = 24;
 
+/** Tokens in the order of their ids: text, or bytes that are no whole characters. */
+export type Ranks = readonly (string | readonly number[])[];
+
+let loadRanks: (() => Ranks) | null = null;
+
+/** Says where the vocabulary comes from; `load` is called when it is first needed. */
+export function provideRanks(load: () => Ranks): void {
+  loadRanks = load;
+}
+
 /**
  * GPT-2's byte-pair encoding (Radford et al. 2019), 50,257 ids; the last, 50256, is `<|endoftext|>`. `encode` never
  * gives that id: where a text spells it, it encodes as the characters it is made of. `decode(encode(text))` is the
  * text; a lone surrogate, which UTF-8 cannot hold, comes back as U+FFFD.
+ *
+ * @throws {ModelError} `no-runtime` where nobody has provided the vocabulary
  */
 export function gpt2(): Vocabulary {
-  // Loaded here alone: half a megabyte of source, of which a model of characters needs nothing.
-  const require = createRequire(import.meta.url);
-  const { default: ranks } = require('gpt-tokenizer/bpeRanks/r50k_base') as typeof Ranks;
-  const tokens = ranks.map((token) => Buffer.from(token));
-  const idOf = new Map(tokens.map((bytes, id) => [keyOf(bytes), id]));
+  if (!loadRanks)
+    throw new ModelError(
+      'no-runtime',
+      "GPT-2's vocabulary is not here: import '@dag/model/gpt2-tokens' first, half a megabyte that a page may not need",
+    );
+  const ranks = loadRanks();
   const utf8 = new TextEncoder();
+  const tokens = ranks.map((token) =>
+    typeof token === 'string' ? utf8.encode(token) : Uint8Array.from(token),
+  );
+  const idOf = new Map(tokens.map((bytes, id) => [keyOf(bytes), id]));
+  const endOfText = utf8.encode(END_OF_TEXT);
   const known = new Map<string, readonly number[]>();
   const encodePiece = (piece: string): readonly number[] => {
     let ids = known.get(piece);
@@ -44,8 +61,9 @@ export function gpt2(): Vocabulary {
     },
     decode(ids) {
       // Not gpt-tokenizer's decode: it keeps the bytes of an unfinished character for the call after, and drops U+FEFF.
-      const bytes = ids.map((id) => tokens[id] ?? Buffer.from(END_OF_TEXT));
-      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(bytes));
+      const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+      const parts = ids.map((id) => decoder.decode(tokens[id] ?? endOfText, { stream: true }));
+      return parts.join('') + decoder.decode();
     },
   };
 }

@@ -2,8 +2,11 @@
 export type Ranks = ReadonlyMap<string, number>;
 
 /** The key of some bytes in `Ranks`. */
-export const keyOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
-  Buffer.from(buffer, byteOffset, length).toString('latin1');
+export function keyOf(bytes: Uint8Array): string {
+  let key = '';
+  for (let i = 0; i < bytes.length; i++) key += String.fromCharCode(bytes[i]!);
+  return key;
+}
 
 /**
  * Byte-pair encoding of one piece: of all neighbours that make a token together, those with the lowest id become one, from the
