@@ -43,8 +43,18 @@ export function typeOf(value: unknown): string | undefined {
 export function plainArray(value: unknown): TypedArray | null {
   const type = typeOf(value);
   if (type === undefined || !isKind(type)) return null;
-  const array = value as TypedArray;
-  const kind: new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray = KINDS[type];
+  return plain(value as TypedArray, KINDS[type]);
+}
+
+/** `plainArray` of a Float64Array, in half the time; null for everything else. */
+export function plainDoubles(value: unknown): Float64Array | null {
+  return typeOf(value) === 'Float64Array' ? plain(value as Float64Array, Float64Array) : null;
+}
+
+function plain<T extends TypedArray>(
+  array: T,
+  kind: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
+): T {
   if (Object.getPrototypeOf(array) === kind.prototype && !Object.hasOwn(array, 'length')) return array;
   return new kind(readBuffer.call(array), readOffset.call(array), readLength.call(array));
 }

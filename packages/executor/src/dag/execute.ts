@@ -4,7 +4,7 @@ import { HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
 import { ABOVE_0, checkNumber, checkOptions, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
-import { overlap, plainArray, typeOf } from '../typed-array.js';
+import { overlap, plainDoubles, typeOf } from '../typed-array.js';
 
 export interface ExecuteOptions {
   /** Default: the fastest that loads. */
@@ -187,9 +187,9 @@ function objectOf<T extends object>(op: string, name: string, given: T): T {
 }
 
 function doubles(op: string, name: string, array: unknown): Float64Array {
-  if (typeOf(array) !== 'Float64Array')
-    throw new ExecutorError('dtype', `${op}: ${name} is a Float64Array, given ${named(array)}`);
-  return plainArray(array) as Float64Array;
+  const plain = plainDoubles(array);
+  if (plain) return plain;
+  throw new ExecutorError('dtype', `${op}: ${name} is a Float64Array, given ${named(array)}`);
 }
 
 function arrayOfLength(
