@@ -194,6 +194,19 @@ export interface Backend {
 
   /** Running sums over the middle of (outer, n, inner); `reverse`: from the end. */
   cumsum(x: Storage, y: Target, outer: number, n: number, inner: number, reverse: boolean): void;
+  /** Running products there. */
+  cumprod(x: Storage, y: Storage, outer: number, n: number, inner: number): void;
+  cumprodBackward(
+    x: Storage,
+    y: Storage,
+    gradY: Storage,
+    gradX: Target,
+    outer: number,
+    n: number,
+    inner: number,
+  ): void;
+  /** index (outer, inner) i32 receives where the largest stands there, the first of equals; a NaN is larger than all. n is not 0. */
+  argmax(x: Storage, index: Storage, outer: number, n: number, inner: number): void;
   /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
   gather(x: Storage, index: Storage, y: Storage, n: number): void;
   gatherBackward(index: Storage, gradY: Storage, gradX: Target, n: number): void;

@@ -106,25 +106,3 @@ function forEachRow(
     }
   }
 }
-
-export function cumsum(
-  x: HostArray,
-  y: HostArray,
-  outer: number,
-  n: number,
-  inner: number,
-  reverse: boolean,
-  accumulate: boolean,
-): void {
-  const sums = new Float64Array(inner);
-  for (let o = 0; o < outer; o++) {
-    sums.fill(0);
-    for (let t = 0; t < n; t++) {
-      const row = (o * n + (reverse ? n - 1 - t : t)) * inner;
-      for (let i = 0; i < inner; i++) {
-        sums[i]! += x[row + i]!;
-        y[row + i] = accumulate ? y[row + i]! + sums[i]! : sums[i]!;
-      }
-    }
-  }
-}
