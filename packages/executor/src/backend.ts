@@ -20,6 +20,8 @@ export type HostArray = Float32Array | Float64Array | Int32Array;
 export interface Storage {
   readonly dtype: DType;
   readonly length: number;
+  /** Bytes that its memory has room for, as many as the numbers take or more. */
+  readonly capacity: number;
 }
 
 /** Where a gradient goes: `accumulate` adds it to what is there. */
@@ -148,6 +150,8 @@ export interface Backend {
 
   /** New storage with unspecified contents. */
   allocate(dtype: DType, length: number): Storage;
+  /** The memory of `storage`, which has room for them, as storage of other numbers; `storage` itself is not used any more. */
+  reuse(storage: Storage, dtype: DType, length: number): Storage;
   /** Gives storage back for good. */
   free(storage: Storage): void;
   /** `data` itself as storage, where the device works in the memory of JavaScript; else null. */

@@ -4,7 +4,7 @@ import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
 import { binary, binaryBackward, copyStrided, sumsUp, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
-import { copyOf, dataOf, dtypeOf, hostArray, HostStorage, rangeOf } from '../host.js';
+import { allocateOnHost, copyOf, dataOf, dtypeOf, HostStorage, rangeOf, reuseOnHost } from '../host.js';
 import { linear, linearBackward } from './linear.js';
 import { matmul } from './matmul.js';
 import {
@@ -22,7 +22,8 @@ import { adamW, normOf, scaleToNorm, sumOfSquares } from './optimizer.js';
 export const reference: Backend = {
   device: 'reference',
   recorder: () => null,
-  allocate: (dtype, length) => new HostStorage(dtype, hostArray(dtype, length)),
+  allocate: allocateOnHost,
+  reuse: reuseOnHost,
   free: () => undefined,
   share: (data) => new HostStorage(dtypeOf(data), data),
   write: (storage, data) => dataOf(storage).set(data),
