@@ -1,5 +1,16 @@
 export { type Device, type DType, type HostArray } from './backend.js';
-export { arange, eye, linspace, rand } from './create.js';
+export {
+  arange,
+  eye,
+  full,
+  linspace,
+  ones,
+  rand,
+  randn,
+  tensor,
+  zeros,
+  type TensorOptions,
+} from './create.js';
 export {
   execute,
   executeWithGradients,
@@ -48,4 +59,4 @@ export {
 } from './ops/shape.js';
 export { type Shape } from './shape.js';
 export { recordStep, type RecordedStep } from './step.js';
-export { full, noGrad, ones, randn, scope, tensor, Tensor, zeros, type TensorOptions } from './tensor.js';
+export { noGrad, scope, Tensor } from './tensor.js';

@@ -1,10 +1,10 @@
 import { BELOW_1, checkNumber, checkOptions, FINITE, named, WHOLE_FROM_1 } from '../arguments.js';
 import type { DType } from '../backend.js';
-import { arange } from '../create.js';
+import { arange, zeros } from '../create.js';
 import { ExecutorError } from '../error.js';
 import { broadcastShapes, sameShape, show, type Shape } from '../shape.js';
 import { record } from '../tape.js';
-import { commonBackend, commonDType, empty, gradOf, zeros, type Tensor } from '../tensor.js';
+import { commonBackend, commonDType, empty, gradOf, type Tensor } from '../tensor.js';
 import { greaterEqual, logicalAnd, notEqual, where } from './conditions.js';
 import { add, cast, dropout, mul } from './elementwise.js';
 import { matmul } from './matmul.js';
