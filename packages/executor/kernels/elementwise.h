@@ -57,6 +57,11 @@ DAG_UNARY(tanh, tanhOf(x), one - y * y)
 DAG_UNARY(gelu, geluOf(x), geluDerivativeOf(x))
 DAG_UNARY(silu, x * sigmoidOf(x), sigmoidOf(x) * (one + x * (one - sigmoidOf(x))))
 DAG_UNARY(geluTanh, geluTanhOf(x), geluTanhDerivativeOf(x))
+DAG_UNARY(relu, x > 0 ? x : x != x ? x : L{}, y <= 0 ? zero : one)
+DAG_UNARY(sin, sinOf(x), cosOf(x))
+DAG_UNARY(cos, cosOf(x), -sinOf(x))
+// ±0, or NaN, is x itself.
+DAG_UNARY(sign, x > 0 ? L{} + 1 : x < 0 ? L{} - 1 : x, zero)
 }  // namespace unary_ops
 #undef DAG_UNARY
 
@@ -77,7 +82,13 @@ DAG_BINARY(div, a / b)
 // A NaN of either stays.
 DAG_BINARY(maximum, (a > b) | (a != a) ? a : b)
 DAG_BINARY(minimum, (a < b) | (a != a) ? a : b)
+DAG_BINARY(pow, powOf(a, b))
+DAG_BINARY(masked, b != 0 ? a : -zero)
+DAG_BINARY(equal, a == b ? one : zero)
+DAG_BINARY(notEqual, a != b ? one : zero)
+DAG_BINARY(greater, a > b ? one : zero)
 DAG_BINARY(greaterEqual, a >= b ? one : zero)
+DAG_BINARY(logicalAnd, (a != 0) & (b != 0) ? one : zero)
 }  // namespace binary_ops
 #undef DAG_BINARY
 
@@ -86,7 +97,8 @@ DAG_BINARY(greaterEqual, a >= b ? one : zero)
   struct name {                                                                                              \
     static constexpr bool needsSelf = SELF_TOO, needsOther = OTHER_TOO;                                      \
     template <typename L>                                                                                    \
-    DAG_LANES static L value(L g, [[maybe_unused]] L self, [[maybe_unused]] L other, [[maybe_unused]] L factor) { \
+    DAG_LANES static L value([[maybe_unused]] L g, [[maybe_unused]] L self, [[maybe_unused]] L other,           \
+                             [[maybe_unused]] L factor) {                                                        \
       [[maybe_unused]] const L zero{};                                                                       \
       return VALUE;                                                                                          \
     }                                                                                                        \
@@ -98,6 +110,10 @@ DAG_SHARE(timesOther, false, true, g * other)
 DAG_SHARE(overOther, false, true, g / other)
 DAG_SHARE(asDivisor, true, true, g * (-other / (self * self)))
 DAG_SHARE(ifLarger, true, true, factor * self > factor * other ? g : self == other ? g / 2 : zero)
+DAG_SHARE(asBase, true, true, other == 0 ? zero : g * (other * powOf(self, other - 1)))
+DAG_SHARE(asExponent, true, true, (other == 0) & (self >= 0) ? zero : g * powTimesLogOf(other, self))
+DAG_SHARE(ifOther, false, true, other != 0 ? g : zero)
+DAG_SHARE(nothing, false, false, zero)
 }  // namespace shares
 #undef DAG_SHARE
 

@@ -20,6 +20,8 @@ export type HostArray = Float32Array | Float64Array | Int32Array;
 export interface Storage {
   readonly dtype: DType;
   readonly length: number;
+  /** Bytes that its memory has room for, as many as the numbers take or more. */
+  readonly capacity: number;
 }
 
 /** Where a gradient goes: `accumulate` adds it to what is there. */
@@ -148,6 +150,8 @@ export interface Backend {
 
   /** New storage with unspecified contents. */
   allocate(dtype: DType, length: number): Storage;
+  /** The memory of `storage`, which has room for them, as storage of other numbers; `storage` itself is not used any more. */
+  reuse(storage: Storage, dtype: DType, length: number): Storage;
   /** Gives storage back for good. */
   free(storage: Storage): void;
   /** `data` itself as storage, where the device works in the memory of JavaScript; else null. */
@@ -194,6 +198,19 @@ export interface Backend {
 
   /** Running sums over the middle of (outer, n, inner); `reverse`: from the end. */
   cumsum(x: Storage, y: Target, outer: number, n: number, inner: number, reverse: boolean): void;
+  /** Running products there. */
+  cumprod(x: Storage, y: Storage, outer: number, n: number, inner: number): void;
+  cumprodBackward(
+    x: Storage,
+    y: Storage,
+    gradY: Storage,
+    gradX: Target,
+    outer: number,
+    n: number,
+    inner: number,
+  ): void;
+  /** index (outer, inner) i32 receives where the largest stands there, the first of equals; a NaN is larger than all. n is not 0. */
+  argmax(x: Storage, index: Storage, outer: number, n: number, inner: number): void;
   /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
   gather(x: Storage, index: Storage, y: Storage, n: number): void;
   gatherBackward(index: Storage, gradY: Storage, gradX: Target, n: number): void;

@@ -55,6 +55,12 @@ export const UNARY = {
     from: 'x',
   },
   geluTanh: { value: (x) => x * sigmoid(logit(x)), derivative: geluTanhDerivative, from: 'x' },
+  /** The derivative at 0 is 0, as PyTorch has it. */
+  relu: { value: (x) => Math.max(x, 0), derivative: (_, y) => (y <= 0 ? 0 : 1), from: 'y' },
+  sin: { value: Math.sin, derivative: (x) => Math.cos(x), from: 'x' },
+  cos: { value: Math.cos, derivative: (x) => -Math.sin(x), from: 'x' },
+  /** A NaN stays one, and −0 is its own sign. */
+  sign: { value: Math.sign, derivative: () => 0, from: null },
 } as const satisfies Record<string, Unary>;
 
 function sigmoid(x: number): number {
@@ -89,7 +95,24 @@ export const SHARES = {
     of: (g, self, other, factor) => (factor * self > factor * other ? g : self === other ? g / 2 : 0),
     from: ['self', 'other'],
   },
+  /** Of the base of a power, and of its exponent: 0 at an exponent of 0, and at a base of 0 that it does not divide, as PyTorch has it. */
+  asBase: {
+    of: (g, self, other) => (other === 0 ? 0 : g * (other * power(self, other - 1))),
+    from: ['self', 'other'],
+  },
+  asExponent: {
+    of: (g, self, other) => (other === 0 && self >= 0 ? 0 : g * (power(other, self) * Math.log(other))),
+    from: ['self', 'other'],
+  },
+  ifOther: { of: (g, _self, other) => (other !== 0 ? g : 0), from: ['other'] },
+  nothing: { of: () => 0, from: [] },
 } as const satisfies Record<string, ShareRule>;
+
+/** As IEEE 754 and C have it; JavaScript's 1 ** NaN and (±1) ** ±Infinity are NaN. */
+function power(base: number, exponent: number): number {
+  const isOne = base === 1 || (base === -1 && Math.abs(exponent) === Infinity);
+  return isOne ? 1 : base ** exponent;
+}
 
 interface ShareRule {
   readonly of: (g: number, self: number, other: number, factor: number) => number;
@@ -104,6 +127,17 @@ interface Binary {
   readonly value: (a: number, b: number) => number;
   /** The shares of a and of b. */
   readonly shares: readonly [Share, Share];
+}
+
+/** 1 where it holds, else 0. */
+function condition(holds: (a: number, b: number) => boolean): Binary {
+  return {
+    value: (a, b) => Number(holds(a, b)),
+    shares: [
+      ['nothing', 1],
+      ['nothing', 1],
+    ],
+  };
 }
 
 export const BINARY = {
@@ -149,14 +183,26 @@ export const BINARY = {
       ['ifLarger', -1],
     ],
   },
-  /** 1 where it holds, else 0. */
-  greaterEqual: {
-    value: (a, b) => (a >= b ? 1 : 0),
+  pow: {
+    value: power,
     shares: [
-      ['scaled', 0],
-      ['scaled', 0],
+      ['asBase', 1],
+      ['asExponent', 1],
     ],
   },
+  /** The first where the second is not 0, else −0: the number that changes nothing that it is added to. */
+  masked: {
+    value: (a, b) => (b !== 0 ? a : -0),
+    shares: [
+      ['ifOther', 1],
+      ['nothing', 1],
+    ],
+  },
+  equal: condition((a, b) => a === b),
+  notEqual: condition((a, b) => a !== b),
+  greater: condition((a, b) => a > b),
+  greaterEqual: condition((a, b) => a >= b),
+  logicalAnd: condition((a, b) => a !== 0 && b !== 0),
 } as const satisfies Record<string, Binary>;
 
 export type UnaryKind = keyof typeof UNARY;

@@ -1,11 +1,12 @@
 import type { Backend, DType, Storage } from './backend.js';
 import { bytesOf } from './backends/host.js';
+import { sizeClass } from './size-class.js';
 import { ExecutorError } from './error.js';
 import { callSynchronously } from './arguments.js';
 
 /**
  * Lifetime of storage. Inside `scope(() => …)` every buffer that is made belongs to the scope; when it is left,
- * those that are not returned go to a pool and the next request of the same dtype and length takes them from
+ * those that are not returned go to a pool and the next request of about their size takes them from
  * there; what lies there unused for long goes back to the backend. Outside any scope a buffer lives until JavaScript
  * collects its tensor.
  */
@@ -49,17 +50,21 @@ export class Buffer {
 }
 
 /**
- * The pool holds so many times what scopes held at once. A training whose steps are all of one shape needs 1; where texts of
- * other lengths come with each call, a pool without a limit would come to hold buffers of every length.
+ * Blocks that scopes hold and those in the pool are together at most so many times the numbers that scopes ever held at once. Steps of
+ * one shape need 1; where each has other lengths, a pool without a limit would come to hold blocks of every size.
  */
-const POOL_PER_HELD = 4;
-/** And this much in any case, in bytes. */
-const SMALL_POOL = 2 ** 28;
+const MOST_PER_HELD = 1.35;
+/** So much lies in the pool in any case, in bytes. */
+const SMALL_POOL = 2 ** 25;
+/** A free block serves requests of its size class, and smaller ones of at least this part of it. */
+const LEAST_USE = 0.25;
+/** So many blocks of a size are looked at for one that held numbers of the same dtype and length, which is as it should be. */
+const LOOKS = 8;
 
 /** Storage that is free, of one backend. */
 class Pool {
-  /** By dtype and length, in the order of their last use. */
-  readonly #free = new Map<string, Storage[]>();
+  /** By size class, in the order of their last use. */
+  readonly #free = new Map<number, Storage[]>();
   readonly #backend: Backend;
   #bytes = 0;
 
@@ -68,29 +73,44 @@ class Pool {
   }
 
   take(dtype: DType, length: number): Storage | undefined {
-    const storage = this.#free.get(keyOf(dtype, length))?.pop();
-    if (storage) this.#bytes -= bytesOfStorage(storage);
-    return storage;
+    const bytes = length * bytesOf(dtype);
+    const own = sizeClass(bytes);
+    for (let size = own; size === own || bytes >= LEAST_USE * size; size = sizeClass(size + 1)) {
+      const storages = this.#free.get(size);
+      const place = storages ? placeFor(storages, dtype, length, bytes) : -1;
+      if (place >= 0) {
+        const storage = storages![place]!;
+        const last = storages!.pop()!;
+        if (last !== storage) storages![place] = last;
+        this.#bytes -= storage.capacity;
+        const isLike = storage.dtype === dtype && storage.length === length;
+        return isLike ? storage : this.#backend.reuse(storage, dtype, length);
+      }
+    }
+    return undefined;
   }
 
-  /** Keeps storage; what was not used for the longest time goes back to the backend for it. */
-  keep(storage: Storage, limit: number): void {
-    const key = keyOf(storage.dtype, storage.length);
-    const same = this.#free.get(key) ?? [];
-    this.#free.delete(key);
-    this.#free.set(key, same);
+  keep(storage: Storage): void {
+    const size = sizeClass(storage.capacity);
+    const same = this.#free.get(size) ?? [];
+    this.#free.delete(size);
+    this.#free.set(size, same);
     same.push(storage);
-    this.#bytes += bytesOfStorage(storage);
+    this.#bytes += storage.capacity;
+  }
+
+  /** Gives back to the backend what was not used for the longest time, until `most` bytes are left. */
+  shrink(most: number): void {
+    if (this.#bytes <= most) return;
     for (const [oldest, storages] of this.#free) {
-      while (this.#bytes > limit && storages.length > 0) this.#drop(storages.pop()!);
+      while (this.#bytes > most && storages.length > 0) this.#drop(storages.pop()!);
       if (storages.length > 0) break;
       this.#free.delete(oldest);
     }
   }
 
   empty(): void {
-    for (const storages of this.#free.values()) for (const storage of storages) this.#drop(storage);
-    this.#free.clear();
+    this.shrink(-1);
   }
 
   get count(): number {
@@ -98,21 +118,31 @@ class Pool {
   }
 
   #drop(storage: Storage): void {
-    this.#bytes -= bytesOfStorage(storage);
+    this.#bytes -= storage.capacity;
     this.#backend.free(storage);
   }
 }
 
-const keyOf = (dtype: DType, length: number): string => `${dtype}:${length}`;
-const bytesOfStorage = ({ dtype, length }: Storage): number => length * bytesOf(dtype);
+/** The place of a storage with room for `bytes`, of this dtype and length where one is found soon; −1 where there is none. */
+function placeFor(storages: readonly Storage[], dtype: DType, length: number, bytes: number): number {
+  let fits = -1;
+  const looks = storages.length - LOOKS;
+  for (let i = storages.length - 1; i >= 0 && (i >= looks || fits < 0); i--) {
+    const storage = storages[i]!;
+    if (storage.dtype === dtype && storage.length === length) return i;
+    if (fits < 0 && storage.capacity >= bytes) fits = i;
+  }
+  return fits;
+}
 
 let current: Scope | null = null;
 let pools = new Map<Backend, Pool>();
 let made = 0;
 let allocated = 0;
-/** Bytes of buffers that scopes own, and the most there ever were. */
+/** Bytes of the blocks that scopes own, those of the numbers in them, and the most there ever were of these. */
 let held = 0;
-let mostHeld = 0;
+let used = 0;
+let mostUsed = 0;
 
 /** The innermost open scope. */
 export function currentScope(): Scope | null {
@@ -128,14 +158,16 @@ export function allocate(backend: Backend, dtype: DType, length: number, owner: 
     );
   let storage = pools.get(backend)?.take(dtype, length);
   if (!storage) {
+    pools.get(backend)?.shrink(mostPooled(sizeClass(bytes)));
     storage = allocateNew(backend, dtype, length);
     allocated++;
   }
   const buffer = new Buffer(backend, made++, storage, owner);
   if (owner) {
     owner.buffers.add(buffer);
-    held += bytesOfStorage(storage);
-    mostHeld = Math.max(mostHeld, held);
+    held += storage.capacity;
+    used += bytes;
+    mostUsed = Math.max(mostUsed, used);
   }
   return buffer;
 }
@@ -161,12 +193,21 @@ export function buffersMade(): number {
 export function release(buffer: Buffer): void {
   const { backend, storage } = buffer;
   if (!storage) return;
-  if (buffer.owner?.buffers.delete(buffer)) held = Math.max(0, held - bytesOfStorage(storage));
+  if (buffer.owner?.buffers.delete(buffer)) {
+    held = Math.max(0, held - storage.capacity);
+    used = Math.max(0, used - storage.length * bytesOf(storage.dtype));
+  }
   buffer.storage = null;
   if (buffer.isBorrowed) return;
   let pool = pools.get(backend);
   if (!pool) pools.set(backend, (pool = new Pool(backend)));
-  pool.keep(storage, Math.max(SMALL_POOL, POOL_PER_HELD * mostHeld));
+  pool.keep(storage);
+  pool.shrink(mostPooled());
+}
+
+/** Bytes that the pool may hold, once `more` are taken from the backend. */
+function mostPooled(more = 0): number {
+  return Math.max(SMALL_POOL, MOST_PER_HELD * mostUsed - held - more);
 }
 
 /** How many buffers were ever taken from the backends (steady state: constant), and how many lie in the pool. */
@@ -224,5 +265,5 @@ export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>
 function leave(outer: Scope | null): void {
   current = outer;
   // What it kept belongs to no scope.
-  if (!outer) held = 0;
+  if (!outer) held = used = 0;
 }

@@ -7,10 +7,11 @@ import {
   FINITE_FROM_0,
   named,
 } from './arguments.js';
+import { zeros } from './create.js';
 import { ExecutorError } from './error.js';
 import { add, mul, sub } from './ops/elementwise.js';
 import { adamWAll } from './ops/optimizer.js';
-import { checkTensor, commonBackend, noGrad, scope, zeros, type Tensor } from './tensor.js';
+import { checkTensor, commonBackend, noGrad, scope, type Tensor } from './tensor.js';
 
 export interface SGDOptions {
   readonly lr: number;

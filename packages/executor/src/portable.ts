@@ -1,5 +1,16 @@
 export { type Device, type DType, type HostArray } from './backend.js';
-export { arange, eye, linspace, rand } from './create.js';
+export {
+  arange,
+  eye,
+  full,
+  linspace,
+  ones,
+  rand,
+  randn,
+  tensor,
+  zeros,
+  type TensorOptions,
+} from './create.js';
 export {
   execute,
   executeWithGradients,
@@ -14,9 +25,16 @@ export { ExecutorError, type ExecutorErrorCode } from './error.js';
 export { type DagTensors } from '@dag/tensorize';
 export { gradCheck, type GradCheckOptions, type GradCheckResult } from './grad-check.js';
 export { emptyPool, memoryStats } from './memory.js';
-export { causalAttention, type AttentionOptions } from './ops/attention.js';
+export {
+  causalAttention,
+  scaledDotProductAttention,
+  type AttentionOptions,
+  type ScaledDotProductAttentionOptions,
+} from './ops/attention.js';
 export { executeDag, type DagTensorFields } from './ops/dag.js';
+export * from './ops/conditions.js';
 export * from './ops/elementwise.js';
+export { argmax, argmin, max, min } from './ops/extremes.js';
 export { embedding, gather } from './ops/indexing.js';
 export { crossEntropy } from './ops/loss.js';
 export { linear, type LinearOptions } from './ops/linear.js';
@@ -24,7 +42,7 @@ export { matmul } from './ops/matmul.js';
 export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
 export { adamW, adamWAll, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
 export { AdamW, SGD, type AdamWObjectOptions, type OptimizerState, type SGDOptions } from './optimizers.js';
-export { cumsum, mean, sum } from './ops/reduce.js';
+export { cumprod, cumsum, mean, sum } from './ops/reduce.js';
 export {
   cat,
   expand,
@@ -41,4 +59,4 @@ export {
 } from './ops/shape.js';
 export { type Shape } from './shape.js';
 export { recordStep, type RecordedStep } from './step.js';
-export { full, noGrad, ones, randn, scope, tensor, Tensor, zeros, type TensorOptions } from './tensor.js';
+export { noGrad, scope, Tensor } from './tensor.js';

@@ -2,11 +2,12 @@ import type { Backend, Recorder, Recording, Trace } from './backend.js';
 import { callSynchronously, checkFunction, checkObject } from './arguments.js';
 import { matmulPrecision } from './precision.js';
 import { backendOf } from './devices.js';
+import { tensor } from './create.js';
 import { ExecutorError } from './error.js';
 import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';
 import { show } from './shape.js';
 import { isRecordingTape } from './tape.js';
-import { buffersOf, checkTensor, commonBackend, mapTensors, tensor, Tensor } from './tensor.js';
+import { buffersOf, checkTensor, commonBackend, mapTensors, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
 
 export interface RecordedStep<K extends string, R> {

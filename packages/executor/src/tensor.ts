@@ -1,19 +1,9 @@
 import type { Backend, Device, DType, HostArray, Storage, Target } from './backend.js';
-import { backendOf } from './devices.js';
 import { ExecutorError } from './error.js';
-import {
-  ANY_NUMBER,
-  callSynchronously,
-  checkNumber,
-  checkOptions,
-  FINITE,
-  named,
-  SEED_WORD,
-} from './arguments.js';
+import { callSynchronously, named } from './arguments.js';
 import { allocate, Buffer, currentScope, release, runScope } from './memory.js';
 import { nestedValues, showValues } from './print.js';
-import { normals } from './random.js';
-import { checkedShape, sameShape, show, sizeOf, type Shape } from './shape.js';
+import { sameShape, show, sizeOf, type Shape } from './shape.js';
 import {
   checkReadable,
   inReverseOrder,
@@ -24,7 +14,7 @@ import {
   type TapeNode,
 } from './tape.js';
 import { plainArray, typeOf } from './typed-array.js';
-import { checkRow, checkValue, flatten, numbersOf, type NestedNumbers } from './values.js';
+import { checkRow, numbersOf } from './values.js';
 import { watching, type GradientState } from './watch.js';
 
 /** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
@@ -347,7 +337,8 @@ export class Tensor {
     for (const t of order) t.node!.check();
     // What an earlier backward left in results that both share has been passed on already.
     for (const t of order) t.giveGradient(null);
-    const seed = gradient ?? full(this.shape, 1, { dtype: this.dtype, device: this.device });
+    const seed = gradient ?? empty(this.shape, this.dtype, this.backend);
+    if (!gradient) seed.backend.fill(seed.storage, 1);
     this.backend.cast(seed.storage, gradOf(this));
     for (const t of order) t.node!.backward(t.grad!.storage);
   }
@@ -426,97 +417,6 @@ export function commonDType(op: string, tensors: readonly Tensor[]): DType {
   if (first.dtype === 'i32')
     throw new ExecutorError('dtype', `${op}: takes f32 or f64, given i32 ${show(first.shape)}`);
   return first.dtype;
-}
-
-export interface TensorOptions {
-  /** Default: f64 for a Float64Array, i32 for an Int32Array, else f32. */
-  readonly dtype?: DType;
-  readonly device?: Device;
-  readonly requiresGrad?: boolean;
-}
-/** @internal Names of TensorOptions. */
-export const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
-
-/**
- * A tensor of `values`, row-major; `shape` defaults to that of the nested arrays, one dimension where they are not nested.
- *
- * @throws {ExecutorError} `shape` where the number of values is not that of the shape, or nested arrays differ in length; `value`
- *   for what is no number, and for numbers that i32 cannot hold.
- * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
- */
-export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
-  const nested = flatten('tensor', values);
-  const own = checkedShape(shape ?? nested.shape, 'tensor');
-  checkOptions('tensor', options, TENSOR_OPTIONS);
-  const { dtype = nested.dtype, device, requiresGrad } = options;
-  const numbers = numbersOf('tensor', nested.flat, dtype);
-  if (numbers.length !== sizeOf(own))
-    throw new ExecutorError(
-      'shape',
-      `tensor: ${numbers.length} values for the shape ${show(own)}, which has ${sizeOf(own)}`,
-    );
-  const out = create(own, { dtype, device, requiresGrad });
-  if (out.size > 0) out.backend.write(out.storage, numbers);
-  return out;
-}
-
-function create(
-  shape: Shape,
-  {
-    dtype = 'f32',
-    device,
-    requiresGrad = false,
-  }: { [K in keyof TensorOptions]: TensorOptions[K] | undefined },
-): Tensor {
-  const out = empty(shape, dtype, backendOf(device));
-  out.requiresGrad = requiresGrad;
-  return out;
-}
-
-/** @throws {ExecutorError} `value` where the dtype is i32 and `value` not a whole number of 32 bits. */
-export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
-  checkNumber('full', 'value', value, ANY_NUMBER);
-  checkOptions('tensor', options, TENSOR_OPTIONS);
-  const out = create(checkedShape(shape, 'tensor'), options);
-  checkValue('full', value, out.dtype, 'value');
-  out.backend.fill(out.storage, value);
-  return out;
-}
-
-export function zeros(shape: Shape, options?: TensorOptions): Tensor {
-  return full(shape, 0, options);
-}
-
-export function ones(shape: Shape, options?: TensorOptions): Tensor {
-  return full(shape, 1, options);
-}
-
-/** @internal A seed, read once. @throws {ExecutorError} `value` unless it is two whole numbers from 0 to 2³² − 1. */
-export function seedPair(op: string, seed: unknown): readonly [number, number] {
-  const [low, high, ...more] = Array.isArray(seed) ? (seed as readonly unknown[]) : [];
-  if (!Array.isArray(seed) || more.length > 0)
-    throw new ExecutorError('value', `${op}: seed is a pair of whole numbers, given ${named(seed)}`);
-  checkNumber(op, 'the first word of the seed', low, SEED_WORD);
-  checkNumber(op, 'the second word of the seed', high, SEED_WORD);
-  return [low as number, high as number];
-}
-
-/**
- * Normal numbers of standard deviation `std`: a pure function of `seed` and the shape.
- *
- * @throws {ExecutorError} `value` unless the seed is two whole numbers from 0 to 2³² − 1.
- */
-export function randn(
-  shape: Shape,
-  options: TensorOptions & { readonly seed: readonly [number, number]; readonly std?: number },
-): Tensor {
-  const own = checkedShape(shape, 'randn');
-  checkOptions('randn', options, [...TENSOR_OPTIONS, 'seed', 'std']);
-  const { seed, std = 1, ...rest } = options;
-  checkNumber('randn', 'std', std, FINITE);
-  const values = normals(seedPair('randn', seed), sizeOf(own));
-  for (let i = 0; i < values.length; i++) values[i]! *= std;
-  return tensor(values, own, { dtype: 'f32', ...rest });
 }
 
 /**

@@ -4,43 +4,62 @@ import {
   abs,
   add,
   affine,
+  argmax,
+  argmin,
   cast,
   cat,
   causalAttention,
   clamp,
+  cos,
   crossEntropy,
+  cumprod,
   cumsum,
   div,
   dropout,
   embedding,
+  equal,
   exp,
   expand,
   gather,
   gelu,
   geluTanh,
-  silu,
   gradCheck,
+  greater,
   greaterEqual,
   huber,
   layerNorm,
+  less,
+  lessEqual,
   linear,
   log,
+  logicalAnd,
+  logicalNot,
   logSoftmax,
   matmul,
+  max,
   maximum,
   mean,
+  min,
   minimum,
   mul,
   narrow,
   neg,
   noGrad,
+  notEqual,
   permute,
+  pow,
   randn,
+  relu,
   reshape,
+  scaledDotProductAttention,
   select,
   sigmoid,
+  sign,
+  silu,
+  sin,
   softmax,
   softplus,
+  split,
   sqrt,
   square,
   stack,
@@ -48,6 +67,7 @@ import {
   sum,
   tanh,
   tensor,
+  where,
   type Shape,
   type Tensor,
 } from '../src/index.js';
@@ -118,6 +138,8 @@ describe.each(devices)('on %s', (device) => {
       ['gelu', gelu],
       ['geluTanh', geluTanh],
       ['silu', silu],
+      ['sin', sin],
+      ['cos', cos],
       ['neg', neg],
       ['affine', (x) => affine(x, -2.5, 3)],
       ['cast to the same dtype', (x) => cast(x, 'f64')],
@@ -144,6 +166,9 @@ describe.each(devices)('on %s', (device) => {
       ['clamp with both bounds', (x) => clamp(x, -0.5, 0.7)],
       ['clamp from below', (x) => clamp(x, 0.1)],
       ['huber', (x) => huber(x, 0.6)],
+      ['relu', relu],
+      ['sign', sign],
+      ['a whole power', (x) => pow(x, 3)],
     ])('%s away from its kinks', (_, op) => {
       check(shapes, (shape, seed) => {
         const x = grid(shape, seed, 0.05);
@@ -157,7 +182,10 @@ describe.each(devices)('on %s', (device) => {
       ['mul', mul],
       ['maximum', maximum],
       ['minimum', minimum],
+      ['equal', equal],
+      ['greater', greater],
       ['greaterEqual', greaterEqual],
+      ['logicalAnd', logicalAnd],
     ])('%s, with broadcasting', (_, op) => {
       check(broadcasts, ([shapeA, shapeB], seed) => {
         const a = grid(shapeA, seed, 0);
@@ -171,6 +199,26 @@ describe.each(devices)('on %s', (device) => {
         const a = normal(shapeA, seed);
         const b = positive(shapeB, seed + 1);
         expectGradients(() => div(a, b), [a, b]);
+      });
+    });
+
+    it('pow of positive bases, with broadcasting', () => {
+      check(broadcasts, ([shapeA, shapeB], seed) => {
+        const a = positive(shapeA, seed);
+        const b = normal(shapeB, seed + 1);
+        expectGradients(() => pow(a, b), [a, b]);
+        expectGradients(() => pow(a, -1.5), [a]);
+        expectGradients(() => pow(2, b), [b]);
+      });
+    });
+
+    it('where, with broadcasting', () => {
+      check(fc.tuple(broadcasts, shapes), ([[shapeA, shapeB]], seed) => {
+        const a = normal(shapeA, seed);
+        const b = normal(shapeB, seed + 1);
+        const condition = greater(normal(shapeB, seed + 2), 0);
+        expectGradients(() => where(condition, a, b), [a, b]);
+        expectGradients(() => where(condition, 2, a), [a]);
       });
     });
 
@@ -200,6 +248,27 @@ describe.each(devices)('on %s', (device) => {
       check(oneDim, ([shape, dim], seed) => {
         const x = normal(shape, seed);
         expectGradients(() => cumsum(x, dim), [x]);
+      });
+    });
+
+    it('cumprod along any dimension, with zeros among the numbers', () => {
+      check(oneDim, ([shape, dim], seed) => {
+        const x = leafOf(
+          draw(shape, seed).map((v) => (Math.abs(v) < 0.4 ? 0 : v)),
+          shape,
+        );
+        expectGradients(() => cumprod(x, dim), [x]);
+      });
+    });
+
+    it.each<[string, typeof max]>([
+      ['max', max],
+      ['min', min],
+    ])('%s over any dimensions, without equals', (_, op) => {
+      check(someDims, ([shape, dims, keepDim], seed) => {
+        const x = normal(shape, seed);
+        expectGradients(() => op(x, dims, keepDim), [x]);
+        if (dims?.length === 1) expectGradients(() => op(x, dims[0], keepDim), [x]);
       });
     });
 
@@ -348,6 +417,83 @@ describe.each(devices)('on %s', (device) => {
     });
   });
 
+  describe('scaledDotProductAttention', () => {
+    const [B, L, S, E, V] = [2, 3, 4, 2, 3];
+    const sides = (seed: number) =>
+      [[B, L, E], [B, S, E], [B, S, V]].map((shape, i) => normal(shape, seed + i)) as [Tensor, Tensor, Tensor]; // prettier-ignore
+    const mask = tensor([1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0], [L, S], { device, dtype: 'i32' });
+
+    it('has the gradients of central differences: plain, causal, with a mask, a bias, a scale and dropout', () => {
+      const [q, k, v] = sides(1);
+      const bias = normal([B, 1, S], 9);
+      for (const options of [
+        {},
+        { isCausal: true },
+        { mask },
+        { mask, isCausal: true, bias },
+        { bias, scale: -0.7 },
+        { dropout: 0.4, seed: [3, 1] as const, mask },
+      ])
+        expectGradients(
+          () => scaledDotProductAttention(q, k, v, options),
+          [q, k, v, ...(options.bias ? [bias] : [])],
+        );
+    });
+
+    it('is causalAttention where it is causal, of one head or several', () => {
+      const [T, heads, width] = [5, 2, 3];
+      const qkv = normal([1, T, 3 * heads * width], 4);
+      const [q, k, v] = split(qkv, heads * width, 2).map((x) =>
+        permute(reshape(x, [T, heads, width]), [1, 0, 2]),
+      ) as [Tensor, Tensor, Tensor];
+      const y = permute(scaledDotProductAttention(q, k, v, { isCausal: true }), [1, 0, 2]);
+      const [actual, expected] = [y, causalAttention(qkv, { heads })].map((t) => Array.from(t.dataSync()));
+      actual!.forEach((value, i) => {
+        expect(value).toBeCloseTo(expected![i]!, 12);
+      });
+    });
+
+    it('with a mask is that of the keys that are seen alone, whatever the others hold', () => {
+      const [q, k, v] = sides(2);
+      const seen = [0, 1, 3];
+      const only = (x: Tensor) => stack(seen.map((s) => select(x, 1, s)), 1); // prettier-ignore
+      const other = where(tensor([[0], [0], [1], [0]], undefined, { device }), 1e300, v);
+      const y = scaledDotProductAttention(q, k, other, { mask: select(mask, 0, 0) });
+      const expected = scaledDotProductAttention(q, only(k), only(v));
+      Array.from(y.dataSync()).forEach((value, i) => {
+        expect(value).toBeCloseTo(expected.dataSync()[i]!, 12);
+      });
+    });
+
+    it.each(['f32', 'f64'] as const)(
+      'gives 0 and no gradient to a query that sees nothing, by mask or by bias, in %s',
+      (dtype) => {
+        for (const options of [{ mask }, { bias: where(cast(mask, dtype), 0, -Infinity) }]) {
+          const [q, k, v] = sides(3).map((x) =>
+            tensor(x.dataSync(), x.shape, { dtype, device, requiresGrad: true }),
+          ) as [Tensor, Tensor, Tensor];
+          const y = scaledDotProductAttention(q, k, v, options);
+          expect(Array.from(select(y, 1, 1).dataSync())).toEqual([0, 0, 0, 0, 0, 0]);
+          sum(square(y)).backward();
+          expect(Array.from(select(q.grad!, 1, 1).dataSync()).map(Math.abs)).toEqual([0, 0, 0, 0]);
+          for (const t of [q, k, v, y]) expect((t.grad ?? t).dataSync().every(Number.isFinite)).toBe(true);
+        }
+      },
+    );
+
+    it('says which shapes it takes', () => {
+      const [q, k, v] = sides(5);
+      expect(() => scaledDotProductAttention(q, v, k)).toThrow(
+        /q \(2, 3, 2\), k \(2, 4, 3\) and v \(2, 4, 2\); expected/,
+      );
+      expect(() => scaledDotProductAttention(q, k, v, { mask: normal([5, 1, L, S], 1) })).toThrow(
+        /\(5, 1, 3, 4\) does not broadcast to the scores \(2, 3, 4\)/,
+      );
+      const none = scaledDotProductAttention(q, normal([B, 0, E], 1), normal([B, 0, V], 1));
+      expect([none.shape, none.dataSync().every((x) => x === 0)]).toEqual([[B, L, V], true]);
+    });
+  });
+
   describe('at the places where an op bends', () => {
     const gradientAt = (op: (x: Tensor) => Tensor, at: number): number => {
       const x = tensor(Float64Array.of(at), [], { device, requiresGrad: true });
@@ -370,6 +516,132 @@ describe.each(devices)('on %s', (device) => {
         op(a, b).backward();
         expect([a.grad!.item(), b.grad!.item()]).toEqual([0.5, 0.5]);
       }
+    });
+  });
+
+  describe('as in PyTorch,', () => {
+    const leaf = (values: readonly number[], shape: Shape = [values.length]): Tensor =>
+      leafOf(Float64Array.from(values), shape);
+    const numbers = (t: Tensor): number[] => Array.from(t.dataSync());
+    const gradientsOf = (y: Tensor, ...of: Tensor[]): number[][] => {
+      sum(y).backward();
+      return of.map((t) => numbers(t.grad!));
+    };
+
+    it('relu at 0 passes no gradient, and a NaN stays', () => {
+      const x = leaf([-1, 0, -0, 2, NaN]);
+      const y = relu(x);
+      expect(numbers(y)).toEqual([0, 0, 0, 2, NaN]);
+      expect(gradientsOf(y, x)).toEqual([[0, 0, 0, 1, 1]]);
+    });
+
+    it('sign has no slope', () => {
+      const x = leaf([-2, 0, 3]);
+      const y = sign(x);
+      expect(numbers(y)).toEqual([-1, 0, 1]);
+      expect(gradientsOf(y, x)).toEqual([[0, 0, 0]]);
+    });
+
+    it('a power at a base or an exponent of 0, and of negative bases', () => {
+      // torch: pow_backward_self is 0 where the exponent is, pow_backward_exponent where the base is 0 and the exponent not negative.
+      const base = leaf([0, 0, 0, -2, -2, 4]);
+      const exponent = leaf([0, 2, 1, 3, 0.5, 0.5]);
+      const y = pow(base, exponent);
+      expect(numbers(y)).toEqual([1, 0, 0, -8, NaN, 2]);
+      const [toBase, toExponent] = gradientsOf(y, base, exponent);
+      expect(toBase).toEqual([0, 0, 1, 12, NaN, 0.25]);
+      expect(toExponent!.slice(0, 5)).toEqual([0, 0, 0, NaN, NaN]);
+      expect(toExponent![5]).toBeCloseTo(2 * Math.log(4), 12);
+      expect(numbers(pow(leaf([1, 1, -1, NaN, 0]), leaf([NaN, Infinity, -Infinity, 0, -1])))).toEqual([1, 1, 1, 1, Infinity]); // prettier-ignore
+    });
+
+    it('max and min over one dimension pass the gradient to the first of equals', () => {
+      const x = leaf([1, 3, 3, 2, 2, 2], [2, 3]);
+      const y = max(x, 1);
+      expect([y.shape, numbers(y)]).toEqual([[2], [3, 2]]);
+      expect(gradientsOf(y, x)).toEqual([[0, 1, 0, 1, 0, 0]]);
+      x.grad = null;
+      expect(gradientsOf(min(x, 0, true), x)).toEqual([[1, 0, 0, 0, 1, 1]]);
+    });
+
+    it('max over all, or a list of dimensions, shares the gradient evenly among equals', () => {
+      const x = leaf([1, 3, 3, 3, 2, 3], [2, 3]);
+      expect(gradientsOf(max(x), x)).toEqual([[0, 0.25, 0.25, 0.25, 0, 0.25]]);
+      x.grad = null;
+      expect(gradientsOf(max(x, [1]), x)).toEqual([[0, 0.5, 0.5, 0.5, 0, 0.5]]);
+    });
+
+    it('argmax and argmin give the first of equals as i32, and the place of a NaN', () => {
+      const x = leaf([1, 3, 3, NaN, -1, NaN, 0, 0, 0], [3, 3]);
+      expect([argmax(x, 1), argmin(x, -1)].map(numbers)).toEqual([[1, 0, 0], [0, 0, 0]]); // prettier-ignore
+      expect([argmax(x, 0, true).shape, numbers(argmax(x, 0)), numbers(argmin(x, 0))]).toEqual([[1, 3], [1, 0, 1], [1, 1, 1]]); // prettier-ignore
+      expect([argmax(x).item(), argmin(x).item(), argmax(x).dtype]).toEqual([3, 3, 'i32']);
+      expect(numbers(max(x, 1))).toEqual([3, NaN, 0]);
+      expect([max(x).item(), argmax(x, undefined, true).shape]).toEqual([NaN, [1, 1]]);
+      expect(() => max(leaf([], [2, 0]), 1)).toThrow(/dimension 1 of \(2, 0\) has no index/);
+    });
+
+    it('argmax finds the last of many, in rows and in columns', () => {
+      const [rows, n] = [3, 3001];
+      const x = leafOf(new Float64Array(rows * n).map((_, i) => Math.sin(i)), [rows, n]); // prettier-ignore
+      for (const [r, at] of [3000, 777, 0].entries()) {
+        const row = numbers(x).slice(r * n, (r + 1) * n);
+        row[at] = 2;
+        expect(argmax(leaf(row)).item()).toBe(at);
+        expect(argmax(leaf(row, [n, 1]), 0).item()).toBe(at);
+        expect(numbers(argmax(expand(leaf(row, [n, 1]), [n, 2]), 0))).toEqual([at, at]);
+      }
+    });
+
+    it('comparisons give ones and zeros of the operands’ dtype', () => {
+      const [a, b] = [leaf([1, 2, 3, NaN]), leaf([2, 2, 2, NaN])];
+      const results = [equal, notEqual, greater, greaterEqual, less, lessEqual].map((op) => op(a, b));
+      expect(results.map(numbers)).toEqual([
+        [0, 1, 0, 0],
+        [1, 0, 1, 1],
+        [0, 0, 1, 0],
+        [0, 1, 1, 0],
+        [1, 0, 0, 0],
+        [1, 1, 0, 0],
+      ]);
+      expect(results.map((t) => t.dtype)).toEqual(results.map(() => 'f64'));
+      const whole = tensor(Int32Array.of(0, 1, 2 ** 31 - 1), [3], { device });
+      const larger = greater(whole, 0.5);
+      expect([larger.dtype, numbers(larger)]).toEqual(['i32', [0, 1, 1]]);
+      expect(numbers(equal(whole, 2 ** 31 - 1))).toEqual([0, 0, 1]);
+    });
+
+    it('logical operations take all but 0 for true, also NaN', () => {
+      const [a, b] = [leaf([0, -0, 2, NaN, 1e-300]), leaf([0, 1, 0, 1, 1e-300])];
+      expect([logicalAnd(a, b), logicalNot(a)].map(numbers)).toEqual([
+        [0, 0, 0, 1, 1],
+        [1, 1, 0, 0, 0],
+      ]);
+    });
+
+    it('where reads nothing of what it does not choose: neither value nor gradient', () => {
+      const x = leaf([-1, 0, 4]);
+      const y = where(greater(x, 0), log(x), 0);
+      expect(numbers(y)).toEqual([0, 0, Math.log(4)]);
+      const z = leaf([NaN, Infinity, 1]);
+      expect(gradientsOf(where(tensor([0, 0, 1], [3], { device, dtype: 'i32' }), z, x), z, x)).toEqual([
+        [0, 0, 1],
+        [1, 1, 0],
+      ]);
+      // The sign of a zero, too.
+      expect(numbers(where(leaf([1, 0]), leaf([-0, 1]), leaf([1, -0])))).toEqual([-0, -0]);
+    });
+
+    it('where has the dtype of what it chooses from', () => {
+      const condition = leaf([1e-300, 0]);
+      const ofF32 = where(condition, tensor([1, 2], [2], { device }), 5);
+      expect([ofF32.dtype, numbers(ofF32)]).toEqual(['f32', [1, 5]]);
+      const whole = where(condition, tensor(Int32Array.of(7, 8), [2], { device }), -1);
+      expect([whole.dtype, numbers(whole)]).toEqual(['i32', [7, -1]]);
+      expect(where(condition, 1, 0).dtype).toBe('f64');
+      expect(where(tensor(Int32Array.of(1), [1], { device }), 1, 0).dtype).toBe('f32');
+      expect(() => where(condition, tensor([1], [1], { device }), condition)).toThrow(/where: dtypes f32/);
+      expect(() => where(condition, leaf([1, 2, 3]), 0)).toThrow(/where: shapes \(3\) and \(2\)/);
     });
   });
 

@@ -33,6 +33,11 @@ const binary =
   (f: (a: Tensor, b: Tensor) => unknown): Call =>
   (h) =>
     f(h.tensor(), h.chance(0.5) ? h.fresh() : h.chance(0.2) ? (h.number() as never) : h.tensor());
+const reduction = (h: Hostile): [Tensor, number | number[] | undefined, boolean] => [
+  h.tensor(),
+  h.or(() => (h.chance(0.3) ? h.dimension() : h.chance(0.5) ? [h.dimension()] : undefined)),
+  h.chance(0.3),
+];
 
 const settings = (h: Hostile): executor.AdamWOptions =>
   h.or(() => ({
@@ -153,6 +158,21 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
         ...(h.chance(0.3) ? { dropout: h.chance(0.5) ? 0.5 : h.number(), seed: h.seed() } : {}),
       })),
     ),
+  scaledDotProductAttention: (h) => {
+    const side = (): Tensor => (h.chance(0.8) ? h.fresh([2, 3]) : h.tensor());
+    return executor.scaledDotProductAttention(
+      side(),
+      side(),
+      side(),
+      h.or(() => ({
+        ...(h.chance(0.3) ? { isCausal: h.or(() => true) } : {}),
+        ...(h.chance(0.3) ? { mask: h.or(() => h.fresh(h.pick([[2, 2], [2], [1], []]))) } : {}),
+        ...(h.chance(0.3) ? { bias: h.or(() => h.fresh(h.pick([[2, 2], [2], [3]]))) } : {}),
+        ...(h.chance(0.2) ? { scale: h.number() } : {}),
+        ...(h.chance(0.2) ? { dropout: h.chance(0.5) ? 0.5 : h.number(), seed: h.seed() } : {}),
+      })),
+    );
+  },
   executeDag: (h) =>
     executor.executeDag(
       h.or(() => ({
@@ -169,7 +189,25 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
   div: binary(executor.div),
   maximum: binary(executor.maximum),
   minimum: binary(executor.minimum),
+  pow: binary(executor.pow),
+  equal: binary(executor.equal),
+  notEqual: binary(executor.notEqual),
+  greater: binary(executor.greater),
   greaterEqual: binary(executor.greaterEqual),
+  less: binary(executor.less),
+  lessEqual: binary(executor.lessEqual),
+  logicalAnd: binary(executor.logicalAnd),
+  logicalNot: unary(executor.logicalNot),
+  where: (h) =>
+    executor.where(
+      h.tensor(),
+      h.chance(0.3) ? h.number() : h.chance(0.5) ? h.fresh() : h.tensor(),
+      h.chance(0.3) ? h.number() : h.chance(0.5) ? h.fresh() : h.tensor(),
+    ),
+  max: (h) => executor.max(...reduction(h)),
+  min: (h) => executor.min(...reduction(h)),
+  argmax: (h) => executor.argmax(h.tensor(), h.chance(0.5) ? undefined : h.dimension(), h.chance(0.3)),
+  argmin: (h) => executor.argmin(h.tensor(), h.chance(0.5) ? undefined : h.dimension(), h.chance(0.3)),
   abs: unary(executor.abs),
   exp: unary(executor.exp),
   log: unary(executor.log),
@@ -181,6 +219,10 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
   gelu: unary(executor.gelu),
   geluTanh: unary(executor.geluTanh),
   silu: unary(executor.silu),
+  relu: unary(executor.relu),
+  sin: unary(executor.sin),
+  cos: unary(executor.cos),
+  sign: unary(executor.sign),
   neg: unary(executor.neg),
   affine: (h) => executor.affine(h.tensor(), h.number(), h.number()),
   clamp: (h) => executor.clamp(h.tensor(), h.number(), h.number()),
@@ -225,14 +267,10 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
       h.or(() => [h.tensor(), h.tensor()]),
       h.number(),
     ),
+  cumprod: (h) => executor.cumprod(h.tensor(), h.dimension()),
   cumsum: (h) => executor.cumsum(h.tensor(), h.dimension()),
   mean: (h) => executor.mean(h.tensor(), h.chance(0.5) ? undefined : h.dimension(), h.chance(0.3)),
-  sum: (h) =>
-    executor.sum(
-      h.tensor(),
-      h.or(() => (h.chance(0.5) ? [h.dimension()] : undefined)),
-      h.chance(0.3),
-    ),
+  sum: (h) => executor.sum(...reduction(h)),
   cat: (h) =>
     executor.cat(
       h.or(() => [h.tensor(), h.tensor()]),

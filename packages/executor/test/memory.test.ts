@@ -8,6 +8,7 @@ import {
   dropout,
   emptyPool,
   exp,
+  full,
   gelu,
   layerNorm,
   linear,
@@ -22,6 +23,8 @@ import {
   Tensor,
   zeros,
 } from '../src/index.js';
+import { backendOf } from '../src/devices.js';
+import { allocate, currentScope } from '../src/memory.js';
 import { loadLibrary } from '../src/backends/cpu/library.js';
 import { devices } from './devices.js';
 
@@ -165,7 +168,7 @@ describe.each(devices)('on %s', (device) => {
   });
 
   describe('buffers', () => {
-    it('of a freed tensor serve the next one of that dtype and size', () => {
+    it('of a freed tensor serve the next one of about that size', () => {
       const body = () => scope(() => zeros([1234], { device }).size);
       body();
       const before = memoryStats();
@@ -173,7 +176,10 @@ describe.each(devices)('on %s', (device) => {
       expect(memoryStats()).toEqual(before);
       scope(() => zeros([1234], { device, dtype: 'f64' }).size);
       expect(memoryStats().allocated).toBe(before.allocated + 1);
-      scope(() => zeros([1235], { device }).size);
+      // Of any dtype, down to a quarter as much.
+      scope(() => [zeros([1235], { device, dtype: 'i32' }), zeros([400], { device, dtype: 'f64' })].length);
+      expect(memoryStats().allocated).toBe(before.allocated + 1);
+      scope(() => zeros([64], { device }).size);
       expect(memoryStats().allocated).toBe(before.allocated + 2);
     });
 
@@ -187,20 +193,45 @@ describe.each(devices)('on %s', (device) => {
       expect(memoryStats()).toEqual({ allocated: allocated + 1, pooled: 1 });
     });
 
-    it('of sizes that are not asked for again leave the pool in time, and not those that are', () => {
-      const MiB = 2 ** 18;
+    it('keep their values apart, whatever lay in their block before', () => {
       emptyPool();
-      for (let n = 0; n < 300; n++)
-        scope(() => [zeros([MiB + n], { device }), zeros([MiB], { device })].length);
-      // Held at once were 2, and no pool is kept below 256 MiB.
-      const { allocated, pooled } = memoryStats();
-      expect(pooled).toBeGreaterThan(200);
-      expect(pooled).toBeLessThanOrEqual(256);
-      scope(() => [zeros([MiB + 299], { device }), zeros([MiB], { device })].length);
-      expect(memoryStats().allocated).toBe(allocated);
-      scope(() => zeros([MiB + 1], { device }).size);
-      expect(memoryStats().allocated).toBe(allocated + 1);
+      scope(() => full([100], 7, { device, dtype: 'f64' }).size);
+      const [a, b] = scope(() => [full([60], 1, { device, dtype: 'f64' }), full([100], 2, { device })]);
+      expect([a!.dataSync().length, b!.dataSync().length]).toEqual([60, 100]);
+      expect([a!, b!].map((t) => new Set(t.dataSync()))).toEqual([new Set([1]), new Set([2])]);
+    });
+
+    it('of steps of varying lengths take at most 1.5 times what the largest step does, most of them from the pool', () => {
+      const backend = backendOf(device);
       emptyPool();
+      const own = { allocate: backend.allocate, free: backend.free };
+      let [live, most, largest, requests] = [0, 0, 0, 0];
+      backend.allocate = (dtype, length) => {
+        const storage = own.allocate(dtype, length);
+        most = Math.max(most, (live += storage.capacity));
+        return storage;
+      };
+      backend.free = (storage) => {
+        live -= storage.capacity;
+        own.free(storage);
+      };
+      try {
+        const { allocated } = memoryStats();
+        for (let step = 0, state = 1; step < 400; step++) {
+          state = (state * 48271) % 0x7fffffff;
+          const length = 1 + (state % 2 ** 20);
+          const lengths = [4, 4, 4, 2, 1, 1, 1, 0.5, 0.01, 0].map((part) => Math.ceil(part * length));
+          requests += lengths.length;
+          largest = Math.max(largest, 4 * lengths.reduce((sum, n) => sum + n));
+          scope(() => lengths.forEach((n) => allocate(backend, 'f32', n, currentScope())));
+        }
+        expect(largest).toBeGreaterThan(64 * 2 ** 20);
+        expect(most).toBeLessThanOrEqual(1.5 * largest);
+        expect(memoryStats().allocated - allocated).toBeLessThan(0.1 * requests);
+      } finally {
+        Object.assign(backend, own);
+        emptyPool();
+      }
     });
   });
 

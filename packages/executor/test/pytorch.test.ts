@@ -4,7 +4,6 @@ import { describe, expect, it } from '@jest/globals';
 import {
   adamW,
   affine,
-  cat,
   causalAttention,
   clipGradNorm,
   crossEntropy,
@@ -20,7 +19,7 @@ import {
   mean,
   mul,
   permute,
-  reshape,
+  scaledDotProductAttention,
   select,
   sigmoid,
   softmax,
@@ -95,12 +94,7 @@ const ops: Record<string, (inputs: Inputs, attributes: OpCase['attributes']) => 
   matmul: ({ input, other }) => matmul(input!, other!),
   embedding: ({ input, weight }) => embedding(weight!, input!),
   causal_attention: ({ qkv }, { heads }) => causalAttention(qkv!, { heads: heads! }),
-  scaled_dot_product: ({ q, k, v }) => {
-    const [B, H, T, d] = q!.shape as [number, number, number, number];
-    const sideBySide = [q!, k!, v!].map((x) => reshape(permute(x, [0, 2, 1, 3]), [B, T, H * d]));
-    const y = causalAttention(cat(sideBySide, 2), { heads: H });
-    return permute(reshape(y, [B, T, H, d]), [0, 2, 1, 3]);
-  },
+  scaled_dot_product: ({ q, k, v }) => scaledDotProductAttention(q!, k!, v!, { isCausal: true }),
   cross_entropy: ({ input, target }) => crossEntropy(input!, target!),
   huber: ({ input, target }, { delta, reduction }) => reduced(huber(sub(input!, target!), delta), reduction),
   // Huber's with delta = beta, divided by beta.

@@ -99,6 +99,16 @@ __device__ inline float logOf(float x) { return logf(x); }
 [[maybe_unused]] __device__ __noinline__ double logOf(double x) { return log(x); }
 __device__ inline float sqrtOf(float x) { return sqrtf(x); }
 __device__ inline double sqrtOf(double x) { return sqrt(x); }
+__device__ inline float sinOf(float x) { return sinf(x); }
+[[maybe_unused]] __device__ __noinline__ double sinOf(double x) { return sin(x); }
+__device__ inline float cosOf(float x) { return cosf(x); }
+[[maybe_unused]] __device__ __noinline__ double cosOf(double x) { return cos(x); }
+__device__ inline float powOf(float x, float y) { return powf(x, y); }
+[[maybe_unused]] __device__ __noinline__ double powOf(double x, double y) { return pow(x, y); }
+template <typename T>
+__device__ T powTimesLogOf(T x, T y) {
+  return powOf(x, y) * logOf(x);
+}
 __device__ inline float erfOf(float x) { return erff(x); }
 [[maybe_unused]] __device__ __noinline__ double erfOf(double x) { return erf(x); }
 

@@ -1,4 +1,4 @@
-// Elements and rows by index, and running sums. What an index outside of a table gives is NaN, and no gradient: the
+// Elements and rows by index, running sums and products, and indices of largest numbers. What an index outside of a table gives is NaN, and no gradient: the
 // ops refuse such indices where they can see them without waiting for the device.
 #include "fours.h"
 
@@ -225,6 +225,73 @@ __device__ void cumsumRows(const T* x, T* y, int64_t outer, int64_t n, int64_t r
   }
 }
 
+/** Running products in the middle of (outer, n, inner). */
+template <typename T>
+__device__ void cumprod(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) {
+  for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
+    const int64_t first = i / inner * n * inner + i % inner;
+    double product = 1;
+    for (int64_t at = first; at < first + n * inner; at += inner) {
+      product *= static_cast<double>(x[at]);
+      y[at] = static_cast<T>(product);
+    }
+  }
+}
+
+/** See src/backends/reference/scans.ts. */
+template <typename T>
+__device__ void cumprodBackward(const T* x, const T* y, const T* gradY, T* gradX, int64_t outer, int64_t n, int64_t inner,
+                                int64_t accumulate) {
+  for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
+    const int64_t first = i / inner * n * inner + i % inner;
+    double after = 0;
+    for (int64_t t = n - 1; t >= 0; t--) {
+      const int64_t at = first + t * inner;
+      after = static_cast<double>(gradY[at]) + (t + 1 < n ? static_cast<double>(x[at + inner]) * after : 0.0);
+      const double before = t > 0 ? static_cast<double>(y[at - inner]) : 1.0;
+      put(gradX, at, static_cast<T>(before * after), accumulate);
+    }
+  }
+}
+
+/** Whether `x` takes the place of the largest number so far; a NaN is larger than all. */
+template <typename T>
+__device__ bool isLarger(T x, T largest) {
+  return x > largest || (x != x && largest == largest);
+}
+
+/** index (outer, inner): where the largest of the middle of (outer, n, inner) stands, the first of equals. */
+template <typename T>
+__device__ void argmax(const T* x, int32_t* index, int64_t outer, int64_t n, int64_t inner) {
+  for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
+    const T* const from = x + i / inner * n * inner + i % inner;
+    int64_t place = 0;
+    for (int64_t t = 1; t < n; t++)
+      if (isLarger(from[t * inner], from[place * inner])) place = t;
+    index[i] = static_cast<int32_t>(place);
+  }
+}
+
+struct First {
+  __device__ static int64_t of(int64_t a, int64_t b) { return a < b ? a : b; }
+};
+
+/** The same of rows, one block each. */
+template <typename T>
+__device__ void argmaxRows(const T* x, int32_t* index, int64_t rows, int64_t n) {
+  __shared__ T values[WARP];
+  __shared__ int64_t places[WARP];
+  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    const T* const from = x + row * n;
+    int64_t place = threadIdx.x < n ? threadIdx.x : 0;
+    for (int64_t i = place + blockDim.x; i < n; i += blockDim.x)
+      if (isLarger(from[i], from[place])) place = i;
+    const T largest = combineBlock<Max>(from[place], values);
+    const int64_t first = combineBlock<First>(isLarger(largest, from[place]) ? n : place, places);
+    if (threadIdx.x == 0) index[row] = static_cast<int32_t>(first);
+  }
+}
+
 }  // namespace
 
 DAG_KERNELS(gather, THREADS, (const T* x, const int32_t* index, T* y, int64_t rows, int64_t n), (x, index, y, rows, n))
@@ -255,3 +322,10 @@ DAG_KERNELS(cumsum, THREADS,
 DAG_KERNELS(cumsumRows, THREADS,
             (const T* x, T* y, int64_t outer, int64_t n, int64_t reverse, int64_t accumulate),
             (x, y, outer, n, reverse, accumulate))
+DAG_KERNELS(cumprod, THREADS, (const T* x, T* y, int64_t outer, int64_t n, int64_t inner), (x, y, outer, n, inner))
+DAG_KERNELS(cumprodBackward, THREADS,
+            (const T* x, const T* y, const T* gradY, T* gradX, int64_t outer, int64_t n, int64_t inner, int64_t accumulate),
+            (x, y, gradY, gradX, outer, n, inner, accumulate))
+DAG_KERNELS(argmax, THREADS, (const T* x, int32_t* index, int64_t outer, int64_t n, int64_t inner),
+            (x, index, outer, n, inner))
+DAG_KERNELS(argmaxRows, THREADS, (const T* x, int32_t* index, int64_t rows, int64_t n), (x, index, rows, n))

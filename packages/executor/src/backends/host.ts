@@ -1,11 +1,13 @@
 import { named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import type { DType, HostArray, Scalar, Seed, Storage } from '../backend.js';
+import { sizeClass } from '../size-class.js';
 
 /** Storage that JavaScript sees as an array. */
 export abstract class ArrayStorage implements Storage {
   abstract readonly dtype: DType;
   abstract readonly length: number;
+  abstract readonly capacity: number;
   /** To be asked for anew after anything that may allocate: the memory of WebAssembly moves when it grows. */
   abstract readonly data: HostArray;
 }
@@ -14,11 +16,13 @@ export abstract class ArrayStorage implements Storage {
 export class HostStorage extends ArrayStorage {
   readonly dtype: DType;
   readonly data: HostArray;
+  readonly capacity: number;
 
-  constructor(dtype: DType, data: HostArray) {
+  constructor(dtype: DType, data: HostArray, capacity = data.byteLength) {
     super();
     this.dtype = dtype;
     this.data = data;
+    this.capacity = capacity;
   }
 
   get length(): number {
@@ -92,6 +96,17 @@ export function copyOf(from: HostArray, into?: HostArray): HostArray {
   // An array whose memory was transferred is empty as well, and refuses even that.
   if (from.length > 0) into.set(from);
   return into;
+}
+
+/** Storage in a new block of memory. */
+export function allocateOnHost(dtype: DType, length: number): HostStorage {
+  const capacity = sizeClass(length * bytesOf(dtype));
+  return new HostStorage(dtype, hostArray(dtype, length, hostBuffer(capacity)), capacity);
+}
+
+export function reuseOnHost(storage: Storage, dtype: DType, length: number): HostStorage {
+  const { buffer, byteOffset } = dataOf(storage);
+  return new HostStorage(dtype, hostArray(dtype, length, buffer, byteOffset), storage.capacity);
 }
 
 /** The array behind a storage of this backend. */

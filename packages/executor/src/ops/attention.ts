@@ -1,9 +1,16 @@
-import { BELOW_1, checkNumber, checkOptions, WHOLE_FROM_1 } from '../arguments.js';
+import { BELOW_1, checkNumber, checkOptions, FINITE, named, WHOLE_FROM_1 } from '../arguments.js';
+import type { DType } from '../backend.js';
+import { arange, zeros } from '../create.js';
 import { ExecutorError } from '../error.js';
-import { show } from '../shape.js';
+import { broadcastShapes, sameShape, show, type Shape } from '../shape.js';
 import { record } from '../tape.js';
-import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
+import { commonBackend, commonDType, empty, gradOf, type Tensor } from '../tensor.js';
+import { greaterEqual, logicalAnd, notEqual, where } from './conditions.js';
+import { add, cast, dropout, mul } from './elementwise.js';
+import { matmul } from './matmul.js';
+import { softmax } from './normalization.js';
 import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+import { reshape, transpose } from './shape.js';
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -58,4 +65,96 @@ export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor 
       gradOf(qkv),
     ),
   );
+}
+
+export interface ScaledDotProductAttentionOptions {
+  /** Whether query i sees keys 0 … i alone. */
+  readonly isCausal?: boolean;
+  /** What broadcasts to (…, L, S), of any dtype: a query sees the keys where it is not 0. `attn_mask` of PyTorch where that is boolean. */
+  readonly mask?: Tensor;
+  /** What broadcasts to (…, L, S), added to the scores; −∞ hides a key. `attn_mask` of PyTorch where that holds numbers. */
+  readonly bias?: Tensor;
+  /** Of the scores. Default: 1/√E. */
+  readonly scale?: number;
+  /** Dropout on the attention weights. */
+  readonly dropout?: number;
+  readonly seed?: SeedOption;
+}
+
+/**
+ * softmax(q·kᵀ·scale + bias)·v over the keys that a query sees (Vaswani et al. 2017, section 3.2): queries (…, L, E), keys (…, S, E), values
+ * (…, S, V) → (…, L, V). A query that sees no key gives 0, and no gradient; PyTorch may give NaN. It takes memory for (…, L, S)
+ * weights, which `causalAttention` does without.
+ *
+ * @throws {ExecutorError} `shape` that names the shapes.
+ * @example scaledDotProductAttention(q, k, v, { mask: notEqual(tokens, PADDING) }) // tokens (S): those of padding are not seen
+ */
+export function scaledDotProductAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  options: ScaledDotProductAttentionOptions = {},
+): Tensor {
+  checkOptions(OP, options, ['isCausal', 'mask', 'bias', 'scale', 'dropout', 'seed']);
+  const { isCausal = false, mask, bias, dropout: p = 0, seed = [0, 0] } = options;
+  const dtype = commonDType(OP, bias === undefined ? [q, k, v] : [q, k, v, bias]);
+  commonBackend(OP, [q, k, v, ...[mask, bias].filter((t) => t !== undefined)]);
+  if (typeof isCausal !== 'boolean')
+    throw new ExecutorError('value', `${OP}: isCausal is true or false, given ${named(isCausal)}`);
+  const { L, S, E, V, leading } = attentionSizes(q, k, v);
+  const { scale = 1 / Math.sqrt(E) } = options;
+  checkNumber(OP, 'scale', scale, FINITE);
+  const shape = [...leading, L, S];
+  for (const t of [mask, bias]) if (t) checkBroadcast(t, shape);
+  if (S === 0) return zeros([...leading, L, V], { dtype, device: q.device });
+
+  let scores = mul(matmul(q, transpose(k)), scale);
+  if (bias) scores = add(scores, bias);
+  const conditions: Tensor[] = [];
+  if (bias) conditions.push(notEqual(scores, -Infinity));
+  if (mask) conditions.push(cast(notEqual(mask, 0), dtype));
+  if (isCausal) {
+    const [query, key] = [L, S].map((n) => arange(0, n, 1, { dtype, device: q.device })) as [Tensor, Tensor];
+    conditions.push(greaterEqual(reshape(query, [L, 1]), key));
+  }
+  const isSeen = conditions.length > 0 ? conditions.reduce(logicalAnd) : null;
+  // Finite, so that a row without keys is no NaN; beside any other score its weight is 0.
+  let weights = softmax(isSeen ? where(isSeen, scores, LOWEST[dtype]) : scores);
+  // Of a causal mask alone each row sees a key.
+  if (isSeen && (mask ?? bias)) weights = where(isSeen, weights, 0);
+  return matmul(dropout(weights, p, seed), v);
+}
+
+const OP = 'scaledDotProductAttention';
+const LOWEST: Readonly<Record<DType, number>> = {
+  f32: -(2 - 2 ** -23) * 2 ** 127,
+  f64: -Number.MAX_VALUE,
+  i32: -(2 ** 31),
+};
+
+function attentionSizes(q: Tensor, k: Tensor, v: Tensor) {
+  const [L, E] = q.shape.slice(-2);
+  const [S, V] = v.shape.slice(-2);
+  const leading = q.shape.slice(0, -2);
+  if (
+    L === undefined ||
+    S === undefined ||
+    !E ||
+    V === undefined ||
+    !sameShape(k.shape, [...leading, S, E]) ||
+    !sameShape(v.shape, [...leading, S, V])
+  )
+    throw new ExecutorError(
+      'shape',
+      `${OP}: q ${show(q.shape)}, k ${show(k.shape)} and v ${show(v.shape)}; expected (…, L, E), (…, S, E) and (…, S, V), E not 0`,
+    );
+  return { L, S, E, V, leading };
+}
+
+function checkBroadcast({ shape }: Tensor, scores: Shape): void {
+  if (!sameShape(broadcastShapes(shape, scores, OP), scores))
+    throw new ExecutorError(
+      'shape',
+      `${OP}: ${show(shape)} does not broadcast to the scores ${show(scores)}`,
+    );
 }

@@ -1,71 +1,11 @@
 import type { DType } from '../backend.js';
-import { BINARY, SHARES, UNARY, type BinaryKind, type Share, type UnaryKind } from '../elementwise.js';
 import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN } from '../arguments.js';
-import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
 import { record } from '../tape.js';
-import {
-  checkTensor,
-  commonBackend,
-  commonDType,
-  empty,
-  gradOf,
-  overwrite,
-  passGradient,
-  Tensor,
-  wantedGradOf,
-} from '../tensor.js';
+import { checkTensor, commonDType, empty, gradOf, overwrite, type Tensor } from '../tensor.js';
+import { binary, unary, type Operand } from './apply.js';
 import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
-function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
-  const dtype = commonDType(kind, [x]);
-  const y = empty(x.shape, dtype, x.backend);
-  x.backend.unary(kind, x.storage, y.storage, p, q);
-  const { from } = UNARY[kind];
-  const saved = { x: from === 'x' ? x : null, y: from === 'y' ? y : null };
-  // What a kernel does not need it may read all the same: the gradient has the same length.
-  return record(kind, y, [x], saved, (gradY, { x: savedX, y: savedY }) =>
-    x.backend.unaryBackward(kind, savedX ?? gradY, savedY ?? gradY, gradY, gradOf(x), p, q),
-  );
-}
-
-function binary(kind: BinaryKind, left: Tensor | number, right: Tensor | number): Tensor {
-  const [a, b] = [operand(left, right), operand(right, left)];
-  const backend = commonBackend(kind, [a, b]);
-  const dtype = commonDType(kind, [a, b]);
-  const shape = broadcastShapes(a.shape, b.shape, kind);
-  const walk = { shape, strides: [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)] };
-  const y = empty(shape, dtype, backend);
-  backend.binary(kind, walk, a.storage, b.storage, y.storage);
-  // The gradient of what another one is added to, or taken from, is that of the result.
-  const passesOn = (kind === 'add' || kind === 'sub') && sameShape(a.shape, shape);
-  const [shareA, shareB] = BINARY[kind].shares;
-  const needs = (operand: 'a' | 'b'): boolean =>
-    (a.requiresGrad && isMadeFrom(shareA, operand === 'a' ? 'self' : 'other')) ||
-    (b.requiresGrad && isMadeFrom(shareB, operand === 'b' ? 'self' : 'other'));
-  const saved = { a: needs('a') ? a : null, b: needs('b') ? b : null };
-  return record(kind, y, [a, b], saved, (gradY, { a: savedA, b: savedB }) => {
-    const gradA = passesOn ? null : wantedGradOf(a);
-    // What a kernel does not need it may read all the same: the gradient is at least as long.
-    backend.binaryBackward(kind, walk, savedA ?? gradY, savedB ?? gradY, gradY, gradA, wantedGradOf(b));
-    if (passesOn) passGradient(y, a);
-  });
-}
-
-/** A number beside a tensor is one element like it. */
-function operand(x: Tensor | number, other: Tensor | number): Tensor {
-  if (typeof x !== 'number' || !Tensor.is(other)) return x as Tensor;
-  const one = empty([], other.dtype, other.backend);
-  one.backend.fill(one.storage, x);
-  return one;
-}
-
-function isMadeFrom([rule]: Share, operand: 'self' | 'other'): boolean {
-  const from: readonly string[] = SHARES[rule].from;
-  return from.includes(operand);
-}
-
-/** A tensor, or a number, which counts as a tensor of that element; one of the two is a tensor. */
-export type Operand = Tensor | number;
+export { type Operand } from './apply.js';
 
 /** a + b, with broadcasting as in NumPy; so are the other functions of two operands. */
 export const add = (a: Operand, b: Operand): Tensor => binary('add', a, b);
@@ -74,8 +14,11 @@ export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
 export const div = (a: Operand, b: Operand): Tensor => binary('div', a, b);
 export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
 export const minimum = (a: Operand, b: Operand): Tensor => binary('minimum', a, b);
-/** 1 where a ≥ b, else 0; its gradient is 0. */
-export const greaterEqual = (a: Operand, b: Operand): Tensor => binary('greaterEqual', a, b);
+/**
+ * a to the power of b, as IEEE 754 has it: NaN of a negative number to a fraction. As in PyTorch the gradient of a is 0 where b is 0, and
+ * that of b is 0 where a is 0 and b is not negative.
+ */
+export const pow = (a: Operand, b: Operand): Tensor => binary('pow', a, b);
 
 export const abs = (x: Tensor): Tensor => unary('abs', x);
 export const exp = (x: Tensor): Tensor => unary('exp', x);
@@ -92,6 +35,14 @@ export const gelu = (x: Tensor): Tensor => unary('gelu', x);
 export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 /** SiLU (swish), x·σ(x). */
 export const silu = (x: Tensor): Tensor => unary('silu', x);
+/** x where it is positive, else 0; its derivative at 0 is 0. */
+export const relu = (x: Tensor): Tensor => unary('relu', x);
+/** Of radians. */
+export const sin = (x: Tensor): Tensor => unary('sin', x);
+/** Of radians. */
+export const cos = (x: Tensor): Tensor => unary('cos', x);
+/** 1, −1, or x itself where that is ±0 or NaN; its gradient is 0. */
+export const sign = (x: Tensor): Tensor => unary('sign', x);
 /** scale·x + shift. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
   checkNumber('affine', 'scale', scale, ANY_NUMBER);

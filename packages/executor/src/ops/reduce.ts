@@ -40,19 +40,35 @@ export function mean(x: Tensor, dims?: number | readonly number[], keepDim = fal
   return affine(sumOver(x, over, keepDim, dtype), 1 / count);
 }
 
-function reduced(x: Tensor, dims: number | readonly number[] | undefined, op: string): Set<number> {
+/** The dimensions that `dims` names. */
+export function reduced(x: Tensor, dims: number | readonly number[] | undefined, op: string): Set<number> {
   if (dims === undefined) return new Set(x.shape.keys());
   return new Set([dims].flat().map((d) => dimension(d, x.shape.length, op)));
+}
+
+/** Tensor x as (outer, n, inner), where n is the size of dimension `d`. */
+export function columns({ shape, size }: Tensor, d: number): { outer: number; n: number; inner: number } {
+  const n = shape[d]!;
+  const inner = stridesOf(shape)[d]!;
+  return { outer: n * inner === 0 ? 0 : size / (n * inner), n, inner };
 }
 
 /** Running sums along `dim`: y[t] = Σ_{s ≤ t} x[s]. */
 export function cumsum(x: Tensor, dim: number): Tensor {
   const dtype = commonDType('cumsum', [x]);
-  const d = dimension(dim, x.shape.length, 'cumsum');
-  const n = x.shape[d]!;
-  const inner = stridesOf(x.shape)[d]!;
-  const outer = n * inner === 0 ? 0 : x.size / (n * inner);
+  const { outer, n, inner } = columns(x, dimension(dim, x.shape.length, 'cumsum'));
   const y = empty(x.shape, dtype, x.backend);
   x.backend.cumsum(x.storage, overwrite(y), outer, n, inner, false);
   return record('cumsum', y, [x], {}, (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true));
+}
+
+/** Running products along `dim`: y[t] = x[0] ⋯ x[t]. Its gradient holds where an x is 0, too. */
+export function cumprod(x: Tensor, dim: number): Tensor {
+  const dtype = commonDType('cumprod', [x]);
+  const { outer, n, inner } = columns(x, dimension(dim, x.shape.length, 'cumprod'));
+  const y = empty(x.shape, dtype, x.backend);
+  x.backend.cumprod(x.storage, y.storage, outer, n, inner);
+  return record('cumprod', y, [x], { x, y }, (gradY, saved) =>
+    x.backend.cumprodBackward(saved.x, saved.y, gradY, gradOf(x), outer, n, inner),
+  );
 }

@@ -1,11 +1,12 @@
 import type { Backend, StridedWalk, Storage, Target } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
+import { stridesOf } from '../../shape.js';
 import { bytesOf } from '../host.js';
 import { BINARY, BINARY_KINDS, SHARE_KINDS, UNARY_KINDS, type Share } from '../../elementwise.js';
 import { kindOf } from '../kinds.js';
 import { Kernels, PARALLEL, precisionOf, THREADS, written } from './kernels.js';
 import { addressOf, cudaStorage, seedArguments } from './memory.js';
-import { contiguous, packWalk, type PackedWalk } from './walk.js';
+import { packWalk, type PackedWalk } from './walk.js';
 
 /** A copy is a share, too: of the operand itself. */
 const COPY = SHARE_KINDS.length;
@@ -92,7 +93,7 @@ export function elementwise(
     { storage, accumulate }: Target,
   ): void {
     // The gradient of an operand lies as the operand does.
-    const walk = packWalk({ shape, strides: [...strides, contiguous(shape)] }, 0, 2);
+    const walk = packWalk({ shape, strides: [...strides, stridesOf(shape)] }, 0, 2);
     const from = [addressOf(self), addressOf(other), addressOf(gradY)] as const;
     sum(
       [kindOf(SHARE_KINDS, share), factor],

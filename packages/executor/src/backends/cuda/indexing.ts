@@ -1,6 +1,6 @@
 import type { Backend } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
-import { Kernels, precisionOf, THREADS } from './kernels.js';
+import { Kernels, precisionOf, THREADS, written } from './kernels.js';
 import { addressOf } from './memory.js';
 
 /** Positions of a block of embeddingChunks. */
@@ -16,10 +16,20 @@ function checkPositions(positions: number, tableRows: number): void {
     );
 }
 
-/** Elements and rows by index, and running sums. */
+/** Elements and rows by index, running sums and products, and indices of largest numbers. */
 export function indexing(
   kernels: Kernels,
-): Pick<Backend, 'gather' | 'gatherBackward' | 'embedding' | 'embeddingBackward' | 'cumsum'> {
+): Pick<
+  Backend,
+  | 'gather'
+  | 'gatherBackward'
+  | 'embedding'
+  | 'embeddingBackward'
+  | 'cumsum'
+  | 'cumprod'
+  | 'cumprodBackward'
+  | 'argmax'
+> {
   const { device } = kernels;
   const gather = kernels.precisions('indexing', 'gather', 'pppii');
   const gatherBackward = kernels.precisions('indexing', 'gatherBackward', 'pppiii');
@@ -31,6 +41,10 @@ export function indexing(
   const fill = device.kernel('elementwise', 'fill_i32', 'pid');
   const cumsum = kernels.precisions('indexing', 'cumsum', 'ppiiiii');
   const cumsumRows = kernels.precisions('indexing', 'cumsumRows', 'ppiiii');
+  const cumprod = kernels.precisions('indexing', 'cumprod', 'ppiii');
+  const cumprodBackward = kernels.precisions('indexing', 'cumprodBackward', 'ppppiiii');
+  const argmax = kernels.precisions('indexing', 'argmax', 'ppiii');
+  const argmaxRows = kernels.precisions('indexing', 'argmaxRows', 'ppii');
   return {
     gather: (x, index, y, n) => {
       if (y.length === 0) return;
@@ -123,6 +137,27 @@ export function indexing(
           inner,
           ...flags,
         );
+    },
+    cumprod: (x, y, outer, n, inner) => {
+      if (x.length === 0) return;
+      const args = [addressOf(x), addressOf(y), outer, n, inner];
+      cumprod[precisionOf(x)](kernels.gridFor(outer * inner), THREADS, 0, ...args);
+    },
+    cumprodBackward: (x, y, gradY, { storage, accumulate }, outer, n, inner) => {
+      if (x.length === 0) return;
+      const from = [x, y, gradY].map(addressOf);
+      cumprodBackward[precisionOf(x)](
+        kernels.gridFor(outer * inner),
+        THREADS,
+        0,
+        ...[...from, addressOf(storage), outer, n, inner, Number(accumulate)],
+      );
+    },
+    argmax: (x, index, outer, n, inner) => {
+      if (x.length === 0) return;
+      const [from, to] = [addressOf(x), addressOf(written(index))];
+      if (inner === 1) argmaxRows[precisionOf(x)]([kernels.blocks(outer)], THREADS, 0, from, to, outer, n);
+      else argmax[precisionOf(x)](kernels.gridFor(outer * inner), THREADS, 0, from, to, outer, n, inner);
     },
   };
 }

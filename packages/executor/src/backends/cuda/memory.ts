@@ -1,5 +1,6 @@
 import type { Backend, DType, HostArray, Scalar, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
+import { sizeClass } from '../../size-class.js';
 import { bytesOf, copyOf, hostArray, rangeOf } from '../host.js';
 import { environment } from '../native.js';
 import type { CudaDevice } from './device.js';
@@ -18,6 +19,10 @@ export class CudaStorage implements Storage {
     this.length = length;
     this.block = block;
   }
+
+  get capacity(): number {
+    return this.block.bytes;
+  }
 }
 
 /** Where memory of the device begins; 0 for none. */
@@ -30,15 +35,6 @@ interface Block {
 }
 
 const NO_BLOCK: Block = { address: 0, bytes: 0, arena: null };
-/** Blocks are of eight sizes between one power of two and the next, the smallest of this. */
-const SMALLEST = 512;
-
-function sizeClass(bytes: number): number {
-  if (bytes <= SMALLEST) return SMALLEST;
-  const step = 2 ** (Math.floor(Math.log2(bytes)) - 3);
-  return Math.ceil(bytes / step) * step;
-}
-
 /** Blocks that recorded steps work in, and nobody else: free ones by size. */
 export class Arena {
   readonly free = new Map<number, number[]>();
@@ -62,6 +58,7 @@ export class Allocator {
   readonly #exact = environment('DAG_CUDA_NO_CACHE') !== undefined;
   #arena: Arena | null = null;
   #used = 0;
+  #mostUsed = 0;
   #kept = 0;
 
   constructor(device: CudaDevice) {
@@ -77,8 +74,17 @@ export class Allocator {
     const kept = inArena ?? this.#free.get(bytes)?.pop();
     if (kept !== undefined && inArena === undefined) this.#kept -= bytes;
     const address = kept ?? this.#take(bytes, `${length} numbers of ${dtype}`);
-    const block: Block = { address, bytes, arena: this.#arena };
     this.#used += bytes;
+    this.#mostUsed = Math.max(this.#mostUsed, this.#used);
+    return this.#storageIn({ address, bytes, arena: this.#arena }, dtype, length);
+  }
+
+  reuse(storage: CudaStorage, dtype: DType, length: number): CudaStorage {
+    this.#registry.unregister(storage);
+    return this.#storageIn(storage.block, dtype, length);
+  }
+
+  #storageIn(block: Block, dtype: DType, length: number): CudaStorage {
     const storage = new CudaStorage(dtype, length, block);
     this.#registry.register(storage, block, storage);
     return storage;
@@ -141,6 +147,8 @@ export class Allocator {
   #take(bytes: number, what: string): number {
     const { driver } = this.#device;
     const address = new BigUint64Array(1);
+    // Blocks of other sizes than are asked for now: together with them it would be more than there ever was use for.
+    if (this.#used + this.#kept + bytes > this.#mostUsed && !this.#arena) this.empty();
     let code = driver.try('cuMemAlloc_v2', address, bytes);
     // While a step is recorded nothing goes back to the driver, which would wait for the device.
     if (code === OUT_OF_MEMORY && this.#kept > 0 && !this.#arena) {
@@ -351,10 +359,11 @@ export function memory(
   device: CudaDevice,
   allocator: Allocator,
   writer = new Writer(device),
-): Pick<Backend, 'allocate' | 'free' | 'share' | 'write' | 'read' | 'readSync' | 'rangeOf'> {
+): Pick<Backend, 'allocate' | 'reuse' | 'free' | 'share' | 'write' | 'read' | 'readSync' | 'rangeOf'> {
   const reader = new Reader(device);
   return {
     allocate: (dtype, length) => allocator.allocate(dtype, length),
+    reuse: (storage, dtype, length) => allocator.reuse(cudaStorage(storage), dtype, length),
     free: (storage) => allocator.free(cudaStorage(storage)),
     share: () => null,
     write: (storage, data) => {

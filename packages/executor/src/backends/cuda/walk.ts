@@ -1,5 +1,7 @@
 import type { StridedWalk } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
+import { sizeOf } from '../../shape.js';
+import { collapse } from '../../walk.js';
 
 /** Dimensions and operands of a Walk, as in kernels/cuda/walk.h. */
 const MAX_RANK = 12;
@@ -18,11 +20,6 @@ export interface PackedWalk {
   readonly termsInFours: boolean;
 }
 
-interface Dimension {
-  size: number;
-  readonly strides: number[];
-}
-
 /**
  * Packs a walk, its dimensions as few as possible. `target`: the operand that receives sums, over those dimensions in which it
  * stands still; null: all are kept. `by`: the operand whose strides say which terms are neighbours. `aligned`: whether all begin
@@ -30,62 +27,41 @@ interface Dimension {
  *
  * @throws {ExecutorError} `shape` where it has too many dimensions that cannot be merged
  */
-export function packWalk(
-  { shape, strides }: StridedWalk,
-  target: number | null,
-  by = 0,
-  aligned = true,
-): PackedWalk {
-  const kept: Dimension[] = [];
-  const summed: Dimension[] = [];
-  for (let d = 0; d < shape.length; d++) {
-    if (shape[d] === 1) continue;
-    const dimension = { size: shape[d]!, strides: strides.map((of) => of[d]!) };
-    const list = target !== null && dimension.strides[target] === 0 ? summed : kept;
-    const last = list.at(-1);
-    if (last?.strides.every((stride, o) => stride === dimension.strides[o]! * dimension.size)) {
-      last.size *= dimension.size;
-      last.strides.splice(0, strides.length, ...dimension.strides);
-    } else list.push(dimension);
-  }
-  const all = [...kept, ...summed];
-  if (all.length > MAX_RANK)
+export function packWalk(walk: StridedWalk, target: number | null, by = 0, aligned = true): PackedWalk {
+  const isSummed = (d: number): boolean => target !== null && walk.strides[target]![d] === 0;
+  const kept = collapse(dimensionsOf(walk, (d) => !isSummed(d)));
+  const summed = collapse(dimensionsOf(walk, isSummed));
+  const shape = [...kept.shape, ...summed.shape];
+  const strides = kept.strides.map((of, o) => [...of, ...summed.strides[o]!]);
+  if (shape.length > MAX_RANK)
     throw new ExecutorError(
       'shape',
-      `cuda: a walk over (${shape.join(', ')}) has more than ${MAX_RANK} dimensions that are not neighbours`,
+      `cuda: a walk over (${walk.shape.join(', ')}) has more than ${MAX_RANK} dimensions that are not neighbours`,
     );
   const words = new Float64Array(2 + (1 + OPERANDS) * MAX_RANK);
-  words[0] = kept.length;
-  words[1] = summed.length;
-  all.forEach(({ size, strides: of }, d) => {
-    words[2 + d] = size;
-    of.forEach((stride, o) => (words[2 + (1 + o) * MAX_RANK + d] = stride));
-  });
-  const product = (list: readonly Dimension[]) => list.reduce((n, { size }) => n * size, 1);
-  // Operands go on by one along the dimension, from a multiple of four numbers on, or stand still.
-  const inFours = (of: Dimension | undefined): boolean =>
+  words.set([kept.shape.length, summed.shape.length, ...shape]);
+  strides.forEach((of, o) => words.set(of, 2 + (1 + o) * MAX_RANK));
+  // Operands go on by one along dimension d, from a multiple of four numbers on, or stand still.
+  const inFours = (d: number): boolean =>
     aligned &&
-    of !== undefined &&
-    of.size % 4 === 0 &&
-    of.strides.every(
-      (stride, o) =>
-        stride === 0 || (stride === 1 && all.every((other) => other === of || other.strides[o]! % 4 === 0)),
+    shape[d]! % 4 === 0 &&
+    strides.every(
+      (of) => of[d] === 0 || (of[d] === 1 && of.every((stride, other) => other === d || stride % 4 === 0)),
     );
-  const last = kept.at(-1);
-  const inner = (list: readonly Dimension[]) => Math.abs(list.at(-1)?.strides[by] ?? Infinity);
+  const [innerKept, innerSummed] = [kept.shape.length - 1, shape.length - 1];
+  const step = ({ strides: of }: StridedWalk) => Math.abs(of[by]!.at(-1) ?? Infinity);
   return {
     words,
-    elements: product(kept),
-    terms: product(summed),
-    termsAreNeighbours: inner(summed) < inner(kept),
-    elementsInFours: inFours(last) && (target === null || last!.strides[target] === 1),
-    termsInFours: inFours(summed.at(-1)),
+    elements: sizeOf(kept.shape),
+    terms: sizeOf(summed.shape),
+    termsAreNeighbours: step(summed) < step(kept),
+    elementsInFours:
+      innerKept >= 0 && inFours(innerKept) && (target === null || strides[target]![innerKept] === 1),
+    termsInFours: innerSummed > innerKept && inFours(innerSummed),
   };
 }
 
-/** The strides of a contiguous tensor of this shape. */
-export function contiguous(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length);
-  for (let d = shape.length - 1, step = 1; d >= 0; step *= shape[d--]!) strides[d] = step;
-  return strides;
+function dimensionsOf({ shape, strides }: StridedWalk, are: (d: number) => boolean): StridedWalk {
+  const of = (list: readonly number[]): number[] => list.filter((_, d) => are(d));
+  return { shape: of(shape), strides: strides.map(of) };
 }

@@ -1,5 +1,6 @@
 import type { HostArray, StridedWalk } from '../../backend.js';
 import { BINARY, SHARES, UNARY, type BinaryKind, type Share, type UnaryKind } from '../../elementwise.js';
+import { collapse } from '../../walk.js';
 
 export function unary(kind: UnaryKind, x: HostArray, y: HostArray, p: number, q: number): void {
   const f = UNARY[kind].value;
@@ -88,6 +89,7 @@ function forEachRow(
   use: (n: number, starts: readonly number[], strides: readonly number[]) => void,
 ): void {
   const { shape, strides } = collapse(walk);
+  if (shape.length === 0) return use(1, strides.map(() => 0), strides.map(() => 0)); // prettier-ignore
   const inner = shape.length - 1;
   const steps = strides.map((s) => s[inner]!);
   const index = new Array<number>(inner).fill(0);
@@ -101,45 +103,6 @@ function forEachRow(
       if (index[d]! < shape[d]!) break;
       for (let o = 0; o < starts.length; o++) starts[o]! -= strides[o]![d]! * shape[d]!;
       index[d] = 0;
-    }
-  }
-}
-
-/** The same walk with as few dimensions as possible: neighbours that every operand steps through evenly are one. */
-function collapse({ shape, strides }: StridedWalk): { shape: number[]; strides: number[][] } {
-  const outShape: number[] = [];
-  const outStrides: number[][] = strides.map(() => []);
-  for (let d = 0; d < shape.length; d++) {
-    if (shape[d] === 1) continue;
-    const last = outShape.length - 1;
-    const even = last >= 0 && strides.every((s, o) => outStrides[o]![last] === s[d]! * shape[d]!);
-    if (even) outShape[last]! *= shape[d]!;
-    else outShape.push(shape[d]!);
-    strides.forEach((s, o) => (outStrides[o]![outShape.length - 1] = s[d]!));
-  }
-  return outShape.length
-    ? { shape: outShape, strides: outStrides }
-    : { shape: [1], strides: strides.map(() => [0]) };
-}
-
-export function cumsum(
-  x: HostArray,
-  y: HostArray,
-  outer: number,
-  n: number,
-  inner: number,
-  reverse: boolean,
-  accumulate: boolean,
-): void {
-  const sums = new Float64Array(inner);
-  for (let o = 0; o < outer; o++) {
-    sums.fill(0);
-    for (let t = 0; t < n; t++) {
-      const row = (o * n + (reverse ? n - 1 - t : t)) * inner;
-      for (let i = 0; i < inner; i++) {
-        sums[i]! += x[row + i]!;
-        y[row + i] = accumulate ? y[row + i]! + sums[i]! : sums[i]!;
-      }
     }
   }
 }

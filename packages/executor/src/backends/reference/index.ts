@@ -2,9 +2,9 @@ import type { Backend, DagFields, HostArray, Storage, Target } from '../../backe
 import { attention, attentionBackward } from './attention.js';
 import { dag, dagBackward } from './dag.js';
 import { dropout } from './dropout.js';
-import { binary, binaryBackward, copyStrided, cumsum, sumsUp, unary, unaryBackward } from './elementwise.js';
+import { binary, binaryBackward, copyStrided, sumsUp, unary, unaryBackward } from './elementwise.js';
 import { embedding, embeddingBackward, gather, gatherBackward } from './gather.js';
-import { copyOf, dataOf, dtypeOf, hostArray, HostStorage, rangeOf } from '../host.js';
+import { allocateOnHost, copyOf, dataOf, dtypeOf, HostStorage, rangeOf, reuseOnHost } from '../host.js';
 import { linear, linearBackward } from './linear.js';
 import { matmul } from './matmul.js';
 import {
@@ -15,13 +15,15 @@ import {
   softmax,
   softmaxBackward,
 } from './normalization.js';
+import { argmax, cumprod, cumprodBackward, cumsum } from './scans.js';
 import { adamW, normOf, scaleToNorm, sumOfSquares } from './optimizer.js';
 
 /** Plain TypeScript over typed arrays: the oracle of the fast backends, and what runs anywhere. */
 export const reference: Backend = {
   device: 'reference',
   recorder: () => null,
-  allocate: (dtype, length) => new HostStorage(dtype, hostArray(dtype, length)),
+  allocate: allocateOnHost,
+  reuse: reuseOnHost,
   free: () => undefined,
   share: (data) => new HostStorage(dtypeOf(data), data),
   write: (storage, data) => dataOf(storage).set(data),
@@ -53,6 +55,10 @@ export const reference: Backend = {
     }),
   cumsum: (x, y, outer, n, inner, reverse) =>
     cumsum(dataOf(x), dataOf(y.storage), outer, n, inner, reverse, y.accumulate),
+  cumprod: (x, y, outer, n, inner) => cumprod(dataOf(x), dataOf(y), outer, n, inner),
+  cumprodBackward: (x, y, gradY, gradX, outer, n, inner) =>
+    cumprodBackward(dataOf(x), dataOf(y), dataOf(gradY), into(gradX), outer, n, inner),
+  argmax: (x, index, outer, n, inner) => argmax(dataOf(x), dataOf(index), outer, n, inner),
   gather: (x, index, y, n) => gather(dataOf(x), dataOf(index), dataOf(y), n),
   gatherBackward: (index, gradY, gradX, n) => gatherBackward(dataOf(index), dataOf(gradY), into(gradX), n),
 

@@ -1,22 +1,27 @@
 import type { Backend, DType, HostArray } from '../../backend.js';
 import { ArrayStorage, bytesOf, hostArray } from '../host.js';
+import { sizeClass } from '../../size-class.js';
 import type { WasmKernels } from './instance.js';
 
 /** Storage in the memory of WebAssembly, of which it makes a new view whenever that has grown. */
 class WasmStorage extends ArrayStorage {
   readonly dtype: DType;
   readonly length: number;
-  readonly block: { address: number };
+  readonly block: Block;
   readonly #kernels: WasmKernels;
   #view: HostArray;
 
-  constructor(dtype: DType, length: number, kernels: WasmKernels) {
+  constructor(dtype: DType, length: number, block: Block, kernels: WasmKernels) {
     super();
     this.dtype = dtype;
     this.length = length;
+    this.block = block;
     this.#kernels = kernels;
-    this.block = { address: kernels.allocate(length * bytesOf(dtype)) };
     this.#view = this.#viewed();
+  }
+
+  get capacity(): number {
+    return this.block.bytes;
   }
 
   get data(): HostArray {
@@ -29,19 +34,34 @@ class WasmStorage extends ArrayStorage {
   }
 }
 
+/** Where memory begins; 0 once it was given back. */
+interface Block {
+  address: number;
+  readonly bytes: number;
+}
+
 /** Memory that is given back when it is freed, or when JavaScript has collected its storage. */
-export function memory(kernels: WasmKernels): Pick<Backend, 'allocate' | 'free' | 'share'> {
-  const giveBack = (block: { address: number }): void => {
+export function memory(kernels: WasmKernels): Pick<Backend, 'allocate' | 'reuse' | 'free' | 'share'> {
+  const giveBack = (block: Block): void => {
     if (block.address !== 0) kernels.free(block.address);
     // Of a storage that is freed twice nothing is left.
     block.address = 0;
   };
   const registry = new FinalizationRegistry(giveBack);
+  const storageIn = (block: Block, dtype: DType, length: number): WasmStorage => {
+    const storage = new WasmStorage(dtype, length, block, kernels);
+    registry.register(storage, block, storage);
+    return storage;
+  };
   return {
     allocate: (dtype, length) => {
-      const storage = new WasmStorage(dtype, length, kernels);
-      registry.register(storage, storage.block, storage);
-      return storage;
+      const bytes = sizeClass(length * bytesOf(dtype));
+      return storageIn({ address: kernels.allocate(bytes), bytes }, dtype, length);
+    },
+    reuse: (storage, dtype, length) => {
+      const { block } = storage as WasmStorage;
+      registry.unregister(storage);
+      return storageIn(block, dtype, length);
     },
     free: (storage) => {
       if (!(storage instanceof WasmStorage)) return;

@@ -1,0 +1,97 @@
+import { ExecutorError } from '../error.js';
+import { dimension, show, sizeOf } from '../shape.js';
+import { isRecordingTape, record, withoutRecording } from '../tape.js';
+import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
+import { equal } from './conditions.js';
+import { div, neg } from './elementwise.js';
+import { gather } from './indexing.js';
+import { columns, reduced, sum } from './reduce.js';
+import { permute, reshape } from './shape.js';
+
+/** What an i32 index counts to. */
+const MOST = 2 ** 31 - 1;
+
+/**
+ * The largest number over `dims` (default: all), which go away unless `keepDim`; NaN where there is one. Over one dimension, given as a
+ * number, the gradient goes to the place that `argmax` gives; over a list or all it is shared evenly among equals, as by `max` and
+ * `amax` of PyTorch.
+ *
+ * @throws {ExecutorError} `shape` of no numbers.
+ */
+export const max = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
+  extreme('max', x, dims, keepDim);
+/** The smallest number; otherwise as `max`. */
+export const min = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
+  extreme('min', x, dims, keepDim);
+
+/**
+ * Where the largest number of dimension `dim` stands, as i32, the first of equals; a NaN is larger than all. Left out: of all, row-major.
+ *
+ * @throws {ExecutorError} `shape` of no numbers.
+ */
+export const argmax = (x: Tensor, dim?: number, keepDim = false): Tensor =>
+  indexOf('argmax', x, dim, keepDim);
+/** Where the smallest number stands; a NaN is smaller than all. */
+export const argmin = (x: Tensor, dim?: number, keepDim = false): Tensor =>
+  indexOf('argmin', x, dim, keepDim);
+
+type Op = 'max' | 'min' | 'argmax' | 'argmin';
+
+function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): Tensor {
+  commonDType(op, [x]);
+  if (dim === undefined) {
+    const index = indexOf(op, reshape(x, [x.size]), 0, false);
+    return keepDim ? reshape(index, new Array<number>(x.shape.length).fill(1)) : index;
+  }
+  const d = dimension(dim, x.shape.length, op);
+  const { outer, n, inner } = columns(x, d);
+  if (!(n >= 1 && n <= MOST))
+    throw new ExecutorError(
+      'shape',
+      `${op}: dimension ${d} of ${show(x.shape)} has no index in 0 … ${MOST - 1}`,
+    );
+  const shape = x.shape.flatMap((size, i) => (i !== d ? [size] : keepDim ? [1] : []));
+  const index = empty(shape, 'i32', x.backend);
+  const signed = op === 'min' || op === 'argmin' ? withoutRecording(() => neg(x)) : x;
+  x.backend.argmax(signed.storage, index.storage, outer, n, inner);
+  return index;
+}
+
+function extreme(
+  op: 'max' | 'min',
+  x: Tensor,
+  dims: number | readonly number[] | undefined,
+  keepDim: boolean,
+): Tensor {
+  commonDType(op, [x]);
+  const over = reduced(x, dims, op);
+  const all = [...x.shape.keys()];
+  const order = [...all.filter((d) => !over.has(d)), ...all.filter((d) => over.has(d))];
+  const kept = x.shape.map((n, d) => (over.has(d) ? 1 : n));
+  const count = sizeOf(kept);
+  const n = [...over].reduce((product, d) => product * x.shape[d]!, 1);
+  // A row for each number of the result.
+  const inOrder = order.every((d, i) => d === i) ? x : permute(x, order);
+  const rows = reshape(inOrder, [count, n]);
+  const index = indexOf(op, rows, 1, false);
+  const y = typeof dims === 'number' ? gather(rows, index) : sharedAmongEquals(op, rows, index);
+  return reshape(y, keepDim ? kept : x.shape.filter((_, d) => !over.has(d)));
+}
+
+/** The number at `index` of each row; its gradient is shared by those that equal it. */
+function sharedAmongEquals(op: Op, rows: Tensor, index: Tensor): Tensor {
+  const y = withoutRecording(() => gather(rows, index));
+  if (!isRecordingTape() || !rows.requiresGrad) return y;
+  const { shape, dtype, backend } = rows;
+  const [count, n] = shape as [number, number];
+  const shares = withoutRecording(() => {
+    const equals = equal(rows, reshape(y, [count, 1]));
+    return div(equals, sum(equals, 1, true));
+  });
+  return record(op, y, [rows], { shares }, (gradY, saved) => {
+    const gradient = empty(shape, dtype, backend);
+    const walk = { shape, strides: [[n, 1], [1, 0]] }; // prettier-ignore
+    backend.binary('mul', walk, saved.shares, gradY, gradient.storage);
+    backend.cast(gradient.storage, gradOf(rows));
+  });
+}
