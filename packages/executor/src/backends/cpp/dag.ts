@@ -5,10 +5,10 @@ import type { KernelLibrary } from './kernels.js';
 
 /** Steps of graphs: kernels/cpu/dag.cpp. */
 export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBackward'> {
-  const forward = kernels(library, 'dag', 'pppppiiid');
-  const backward = kernels(library, 'dag_backward', 'ppppppppppiiiid');
+  const forward = kernels(library, 'dag', 'pppppiiiid');
+  const backward = kernels(library, 'dag_backward', 'ppppppppppiiiiid');
   return {
-    dag: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, values) => {
+    dag: ({ depth, size, shared, inference, maxLog }, { V_mag, V_sign, O, G }, values) => {
       if (size === 0) return;
       forward[V_mag.dtype as 'f32' | 'f64'](
         dataOf(V_mag),
@@ -19,10 +19,17 @@ export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBa
         depth,
         size,
         Number(shared),
+        Number(inference),
         Math.exp(maxLog),
       );
     },
-    dagBackward: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, upstream, values, gradients) => {
+    dagBackward: (
+      { depth, size, shared, inference, maxLog },
+      { V_mag, V_sign, O, G },
+      upstream,
+      values,
+      gradients,
+    ) => {
       // Nothing is to be written then, but for the gradients of a shared plan: a depth without memory may be any number.
       if (size === 0 && !shared) return;
       backward[V_mag.dtype as 'f32' | 'f64'](
@@ -40,6 +47,7 @@ export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBa
         depth,
         size,
         Number(shared),
+        Number(inference),
         Math.exp(maxLog),
       );
     },
