@@ -315,11 +315,11 @@ DAG_DEVICE L signPart(const N& nodes, const C& O, int count, SetOf<L> ofIeee, co
     decltype(sinCosPi64(c)) turn{L{}, chosen(takesPart, -one, one)};
     if (anyOf((BACKWARD ? takesPart : turned) & differ(magnitudeOf(c), one))) turn = sinCosPi(c);
     L q = chosen(turned, (1 + s) / 2 + (1 - s) / 2 * turn.cos, one);
-    const SetOf<L> undefined = ofIeee & equal(s, -one) & takesPart & inverse(isWhole(c));
-    if (anyOf(undefined)) {
+    if (anyOf(ofIeee)) {
       // The square root of −0 is −0, any other power of it that of 0.
       const L ofZero = chosen(equal(magnitudeOf(c), all<L>(0.5)), -one, one);
-      q = chosen(undefined, chosen(equal(nodes.magnitude(j), L{}), ofZero, all<L>(__builtin_nan(""))), q);
+      const L ofNegative = chosen(equal(nodes.magnitude(j), L{}), ofZero, all<L>(__builtin_nan("")));
+      q = chosen(without(ofIeee & equal(s, -one) & takesPart, isWhole(c)), ofNegative, q);
     }
     if constexpr (BACKWARD) turns.q[j] = q, turns.sin[j] = turn.sin, turns.cos[j] = turn.cos, turns.before[j] = product;
     product = product * q;
@@ -333,7 +333,7 @@ DAG_DEVICE Parts<L> partsOf(N& nodes, const C& O, int count, L g, const StepRule
   Parts<L> parts{linearPart<L>(nodes, O, count), all<L>(1), all<L>(1), SetOf<L>{}};
   if (!BACKWARD && !anyOf(differ(g, all<L>(1)))) return parts;
   SetOf<L> hard = equal(g, g) | differ(g, g), ofIeee{};
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) hard = hard & isHardCoefficient(O[j]);
+  for (int j = O.next(NONE, count); j < count && anyOf(hard); j = O.next(j, count)) hard = hard & isHardCoefficient(O[j]);
   if (rules.inference) ofIeee = equal(g, L{});
   parts.exact = hard | ofIeee;
   const SetOf<L> byLogs = inverse(parts.exact);

@@ -87,7 +87,8 @@ class Block {
         V_mag(fields.V_mag, spec.size, width(), reinterpret_cast<T*>(made)),
         V_sign(fields.V_sign, spec.size, width(), reinterpret_cast<T*>(made)),
         O(fields.O, spec.size, plan(), reinterpret_cast<T*>(made)),
-        G(fields.G, spec.size, depth(), reinterpret_cast<T*>(made)) {
+        G(fields.G, spec.size, depth(), reinterpret_cast<T*>(made)),
+        size(spec.size) {
     for (V* const columns : {hard.toMagnitude, hard.toSign})
       for (i64 j = 0; j < Hard::NODES; j++) columns[j] = V{};
     if (!SHARED) return;
@@ -165,6 +166,7 @@ class Block {
   /** Room for the rows of any field. */
   f64* const made;
   const Reader<T> V_mag, V_sign, O, G;
+  const i64 size;
   i64 row = 0, rows = 0;
   /** Lanes that hold graphs; those that each path takes. */
   Lanes inUse{}, isHard{}, isGeneral{};
@@ -280,6 +282,10 @@ class Block {
   DAG_INLINE void put(T* field, i64 stride, bool accumulate, const V* columns, bool bounded,
                       const WriteHard& writeHard) {
     T* const gradient = field + row * stride;
+    // Has the caches fetch what is written two blocks later: each line is written by several instructions.
+    if (row + 3 * L <= size)
+      for (const T* line = gradient + 2 * L * stride; line < gradient + 3 * L * stride; line += 64 / sizeof(T))
+        __builtin_prefetch(line, 1);
     if (!accumulate && rows == L) {
       if (!anyOf(isGeneral)) return writeHard(gradient);
       if (!anyOf(isHard) && bounded) return toRows<T, false>(columns, stride, gradient);
@@ -310,6 +316,7 @@ void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body
   using B = Block<DEPTH, SHARED, T>;
   parallelRanges(spec.size, GRAIN, [&](i64 begin, i64 end) {
     const Scratch<V> memory(B::vectors(spec.depth));
+    if (!memory) return;
     Arena arena{memory};
     B block(spec, fields, arena);
     for (i64 row = begin; row < end; row += L) {
@@ -373,6 +380,7 @@ void sharedBackward(const Spec& spec, const Fields<const T>& fields, const f64* 
   const i64 plan = 2 * spec.depth * spec.depth, count = plan + spec.depth;
   const i64 pieces = (spec.size + GRAIN - 1) / GRAIN;
   const Scratch<f64> sums(pieces * count * ROWS);
+  if (!sums) return;
   std::memset(sums, 0, pieces * count * ROWS * sizeof(f64));
   dagBackward(spec, fields, upstream, values, gradients, accumulate, sums);
   for (i64 i = 0; i < count; i++) {
@@ -391,19 +399,22 @@ void sharedBackward(const Spec& spec, const Fields<const T>& fields, const f64* 
 
 // `accumulate`: bit 0 … 3 where the gradient of V_mag, V_sign, O, G is added to. `limit` is e^maxLog; `inference`: see StepRules.
 #define DAG_KERNELS(T)                                                                                               \
-  DAG_KERNEL(dag_##T)                                                                                                \
+  DAG_SCRATCH_KERNEL(dag_##T)                                                                                        \
   (const T* V_mag, const T* V_sign, const T* O, const T* G, f64* values, i64 depth, i64 size, i64 shared,            \
    i64 inference, f64 limit) {                                                                                       \
-    dag<T>({depth, size, shared != 0, {limit, inference != 0}}, {V_mag, V_sign, O, G}, values);                      \
+    const Spec spec{depth, size, shared != 0, {limit, inference != 0}};                                              \
+    return lacksMemory([&] { dag<T>(spec, {V_mag, V_sign, O, G}, values); });                                        \
   }                                                                                                                  \
-  DAG_KERNEL(dag_backward_##T)                                                                                       \
+  DAG_SCRATCH_KERNEL(dag_backward_##T)                                                                               \
   (const T* V_mag, const T* V_sign, const T* O, const T* G, const f64* upstream, f64* values, T* gradV_mag,          \
    T* gradV_sign, T* gradO, T* gradG, i64 accumulate, i64 depth, i64 size, i64 shared, i64 inference, f64 limit) {   \
     const Spec spec{depth, size, shared != 0, {limit, inference != 0}};                                              \
     const Fields<const T> fields{V_mag, V_sign, O, G};                                                               \
     const Fields<T> gradients{gradV_mag, gradV_sign, gradO, gradG};                                                  \
-    if (shared && (gradO || gradG)) sharedBackward(spec, fields, upstream, values, gradients, accumulate);           \
-    else dagBackward(spec, fields, upstream, values, gradients, accumulate, nullptr);                                \
+    return lacksMemory([&] {                                                                                         \
+      if (shared && (gradO || gradG)) sharedBackward(spec, fields, upstream, values, gradients, accumulate);         \
+      else dagBackward(spec, fields, upstream, values, gradients, accumulate, nullptr);                              \
+    });                                                                                                              \
   }
 DAG_KERNELS(f32)
 DAG_KERNELS(f64)

@@ -33,11 +33,12 @@ struct LaneNodes {
       logs[known] = chosen(equal(m, V{}), splat(-__builtin_inf()), logOfMagnitude(m));
     }
   }
+  template <bool GRADIENTS>
   void set(i64 j, V value, V magnitude, V sign) {
     values[j] = value;
     magnitudes[j] = magnitude;
     signs[j] = sign;
-    reciprocals[j] = 1 / magnitude;
+    if (GRADIENTS) reciprocals[j] = 1 / magnitude;
   }
 };
 
@@ -84,11 +85,11 @@ class GeneralBlock {
     nodes.known = 0;
     for (i64 j = 0; j < depth; j++)
       // A negative magnitude, −0 too, counts as the positive one with the opposite sign.
-      nodes.set(j, sign[j] * magnitude[j], magnitudeOf(magnitude[j]), flipped(sign[j], magnitude[j]));
+      nodes.template set<GRADIENTS>(j, sign[j] * magnitude[j], magnitudeOf(magnitude[j]), flipped(sign[j], magnitude[j]));
     for (i64 i = 0; i < depth; i++) {
       parts[i] = partsOf<GRADIENTS, V>(nodes, LaneRow{O + i * width}, depth + i, G[i], rules, turnsOf(i));
       const V value = valueOf(parts[i], G[i], rules.limit);
-      nodes.set(depth + i, value, magnitudeOf(value), signOf(value));
+      nodes.template set<GRADIENTS>(depth + i, value, magnitudeOf(value), signOf(value));
     }
     return nodes.values[width - 1];
   }

@@ -126,9 +126,7 @@ inline __attribute__((always_inline)) SinCos<V> sinCosPi64(V x) {
   q = fused(q, z, 0x1.a01a019cb1590p-16);
   q = fused(q, z, -0x1.6c16c16c15177p-10);
   q = fused(q, z, 0x1.555555555554cp-5);
-  const V half = z * 0.5;
-  const V w = 1 - half;
-  const V cosine = w + fused(z * z, q, (1 - w) - half);
+  const V cosine = fused(z, fused(z, q, -0.5), 1.0);
   const auto swapped = (quadrant & 1) != 0;
   const V sin = swapped ? cosine : sine;
   const V cos = swapped ? sine : cosine;

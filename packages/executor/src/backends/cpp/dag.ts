@@ -2,15 +2,16 @@ import type { Backend, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
 import { accumulatedFields } from '../kinds.js';
 import type { KernelLibrary } from './kernels.js';
+import { precisionOf, precisions } from './precisions.js';
 
 /** Steps of graphs: kernels/cpu/dag.cpp. */
 export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBackward'> {
-  const forward = kernels(library, 'dag', 'pppppiiiid');
-  const backward = kernels(library, 'dag_backward', 'ppppppppppiiiiid');
+  const forward = precisions(library, 'dag', 'pppppiiiid', 'scratchKernel');
+  const backward = precisions(library, 'dag_backward', 'ppppppppppiiiiid', 'scratchKernel');
   return {
     dag: ({ depth, size, shared, inference, maxLog }, { V_mag, V_sign, O, G }, values) => {
       if (size === 0) return;
-      forward[V_mag.dtype as 'f32' | 'f64'](
+      forward[precisionOf(V_mag)](
         dataOf(V_mag),
         dataOf(V_sign),
         dataOf(O),
@@ -32,7 +33,7 @@ export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBa
     ) => {
       // Nothing is to be written then, but for the gradients of a shared plan: a depth without memory may be any number.
       if (size === 0 && !shared) return;
-      backward[V_mag.dtype as 'f32' | 'f64'](
+      backward[precisionOf(V_mag)](
         dataOf(V_mag),
         dataOf(V_sign),
         dataOf(O),
@@ -52,10 +53,6 @@ export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBa
       );
     },
   };
-}
-
-function kernels(library: KernelLibrary, name: string, types: string) {
-  return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
 }
 
 function written(target: Target | null) {
