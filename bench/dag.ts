@@ -99,7 +99,7 @@ function kernels(graphs: DagTensors) {
     O: f('O'),
     G: f('G'),
   });
-  const spec = { depth: D, size: N, shared: false, maxLog: 100 };
+  const spec = { depth: D, size: N, shared: false, maxLog: 100, inference: false };
   const fields = mapped((field) => stored(graphs[field]));
   const gradients = mapped((field): Target => ({
     storage: stored(new Float64Array(graphs[field].length)),

@@ -1,10 +1,10 @@
-// The arithmetic of one graph, forward and backward, in IEEE double, one number at a time: for CPU kernels (what their
-// vectors leave out) and CUDA kernels (one thread a graph). It does what src/dag/step.ts does, with all
-// parts of a step in one pass over its terms; the mathematics are described there.
+// The arithmetic of one step, forward and backward, in IEEE double, over a type of lanes: a vector with a graph in each lane
+// (kernels/cpu), or a double, the graph of one CUDA thread. It does what src/dag/step.ts does; the mathematics are there.
 //
-// Whoever includes it defines exp64(double), log64(double) and sinCosPi64(double) → { sin, cos } before, and on CUDA
-// DAG_DEVICE as `inline __device__` and DAG_CALLED as `__noinline__ __device__`. Compile without contraction: a product
-// and a sum must round twice.
+// Whoever includes it defines before, for every type of lanes L and the sets of lanes that comparisons of it give (those of
+// double stand here): anyOf inverse without equal differ above atLeast atMost chosen only plusWhere minusWhere timesWhere
+// dividedWhere magnitudeOf flipped eachLane, and exp64 log64 sinCosPi64(x) → { sin, cos }. On CUDA DAG_DEVICE is `inline
+// __device__` and DAG_CALLED `__noinline__ __device__`. Compile without contraction: a product and a sum must round twice.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -19,46 +19,6 @@
 
 namespace {
 
-/** Numbers `step` apart, as those of one graph lie among those of others. */
-struct Numbers {
-  double* first;
-  int64_t step;
-  DAG_DEVICE double& operator[](int64_t i) const { return first[i * step]; }
-  DAG_DEVICE Numbers from(int64_t i) const { return {first + i * step, step}; }
-};
-
-/** The nodes of one graph, 2·depth of them. Functions of a step take any such type. */
-struct Nodes {
-  Numbers values, magnitudes, signs;
-  DAG_DEVICE double value(int j) const { return values[j]; }
-  DAG_DEVICE double magnitude(int j) const { return magnitudes[j]; }
-  DAG_DEVICE double sign(int j) const { return signs[j]; }
-  /** Comes before `log` of the first `count` nodes: a type may keep their logarithms. */
-  DAG_DEVICE void takeLogs(int) const {}
-  DAG_DEVICE double log(int j) const;
-};
-
-/** The coefficients of one step. Functions of a step take any such type. */
-struct Coefficients {
-  const double* first;
-  int64_t step;
-  DAG_DEVICE double operator[](int64_t j) const { return first[j * step]; }
-  DAG_DEVICE Coefficients from(int64_t j) const { return {first + j * step, step}; }
-  /** The first term, of a coefficient that is not 0, after node `j`; `count` where there is none. */
-  DAG_DEVICE int next(int j, int count) const {
-    do j++;
-    while (j < count && (*this)[j] == 0);
-    return j;
-  }
-  /** cos(π·O_j) of a term. */
-  DAG_DEVICE double cosPi(int j) const;
-};
-
-/** Where the gradients of one graph go, by value, magnitude and sign of each node. */
-struct NodeGradients {
-  Numbers value, magnitude, sign;
-};
-
 constexpr double LARGEST = 0x1.fffffffffffffp1023;
 /** Smallest normal double: below it a product has lost digits. */
 constexpr double MIN_NORMAL = 0x1p-1022;
@@ -67,50 +27,88 @@ constexpr double MAX_REPEATED = 16;
 constexpr double PI = 0x1.921fb54442d18p1;
 constexpr int NONE = -1;
 
-DAG_DEVICE double absolute(double x) { return x < 0 ? -x : x; }
-
-DAG_DEVICE bool isFinite(double x) { return __builtin_fabs(x) <= LARGEST; }
-
-/** By a sum that has no room for a fraction: a GPU is slow to convert to whole numbers and back. */
-DAG_DEVICE bool isWhole(double x) {
-  const double size = absolute(x);
-  return size < 0x1p52 ? (size + 0x1p52) - 0x1p52 == size : isFinite(x);
-}
-
-/** What `held` and `chain` hardly ever come to; to choose it after every operation would be half of a step on a GPU. */
-DAG_CALLED double limited(double x, double limit) { return x < -limit ? -limit : x > limit ? limit : x; }
-DAG_CALLED double chained(double upstream, double product) {
-  return product == product ? limited(product, LARGEST) : upstream == upstream ? 0 : upstream;
-}
-
-/** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
-DAG_DEVICE double held(double x, double limit = LARGEST) {
-  return __builtin_fabs(x) <= limit ? x : limited(x, limit);
-}
-
-/** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */
-DAG_DEVICE double chain(double upstream, double local) {
-  const double product = upstream * local;
-  return isFinite(product) ? product : chained(upstream, product);
-}
-
 DAG_DEVICE double bitsOf(uint64_t word) {
   double x;
   memcpy(&x, &word, sizeof x);
   return x;
 }
-
 DAG_DEVICE uint64_t wordOf(double x) {
   uint64_t word;
   memcpy(&word, &x, sizeof word);
   return word;
 }
 
-/** The magnitude and the sign of a node that a step made; −0 counts as negative. */
-DAG_DEVICE double magnitudeOf(double value) { return bitsOf(wordOf(value) & ~(uint64_t{1} << 63)); }
-DAG_DEVICE double signOf(double value) { return value == value && wordOf(value) >> 63 ? -1 : 1; }
+// A double as one lane.
 
-/** x·2^exponent, where x is in [1, 4). */
+DAG_DEVICE bool anyOf(bool lane) { return lane; }
+DAG_DEVICE bool inverse(bool lane) { return !lane; }
+DAG_DEVICE bool without(bool a, bool b) { return a && !b; }
+DAG_DEVICE bool equal(double a, double b) { return a == b; }
+DAG_DEVICE bool differ(double a, double b) { return a != b; }
+DAG_DEVICE bool above(double a, double b) { return a > b; }
+DAG_DEVICE bool atLeast(double a, double b) { return a >= b; }
+DAG_DEVICE bool atMost(double a, double b) { return a <= b; }
+DAG_DEVICE bool overlapping(uint32_t a, uint32_t b) { return (a & b) != 0; }
+DAG_DEVICE double chosen(bool lane, double a, double b) { return lane ? a : b; }
+DAG_DEVICE double only(bool lane, double a) { return lane ? a : 0; }
+DAG_DEVICE double plusWhere(double a, bool lane, double b) { return lane ? a + b : a; }
+DAG_DEVICE double minusWhere(double a, bool lane, double b) { return lane ? a - b : a; }
+DAG_DEVICE double timesWhere(double a, bool lane, double b) { return lane ? a * b : a; }
+DAG_DEVICE double dividedWhere(double a, bool lane, double b) { return lane ? a / b : a; }
+DAG_DEVICE double xorWhere(double a, bool lane, double b) { return lane ? bitsOf(wordOf(a) ^ wordOf(b)) : a; }
+DAG_DEVICE double magnitudeOf(double x) { return __builtin_fabs(x); }
+DAG_DEVICE double flipped(double x, double signs) { return bitsOf(wordOf(x) ^ (wordOf(signs) & uint64_t{1} << 63)); }
+DAG_DEVICE double xorOf(double a, double b) { return bitsOf(wordOf(a) ^ wordOf(b)); }
+template <typename F>
+DAG_DEVICE double eachLane(bool, double a, double b, const F& f) { return f(a, b); }
+
+// Of any lanes.
+
+template <typename L>
+using SetOf = decltype(equal(L{}, L{}));
+
+/** x in all lanes, also −0. */
+template <typename L>
+DAG_DEVICE L all(double x) { return x - L{}; }
+
+template <typename L>
+DAG_DEVICE SetOf<L> isFinite(L x) { return atMost(magnitudeOf(x), all<L>(LARGEST)); }
+/** The sign of a node that a step made; −0 counts as negative. */
+template <typename L>
+DAG_DEVICE L signOf(L value) { return chosen(equal(value, value), flipped(all<L>(1), value), all<L>(1)); }
+
+/** By a sum that has no room for a fraction: a GPU is slow to convert to whole numbers and back. */
+template <typename L>
+DAG_DEVICE SetOf<L> isWhole(L x) {
+  const L size = magnitudeOf(x), most = all<L>(0x1p52);
+  // From 2^52 on all but infinity are.
+  return equal(chosen(atLeast(size, most), (x - x) + size, (size + most) - most), size);
+}
+
+template <typename L>
+DAG_CALLED L limited(L x, double limit) {
+  return chosen(above(x, all<L>(limit)), all<L>(limit), chosen(above(all<L>(-limit), x), all<L>(-limit), x));
+}
+/** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. A NaN stays one. */
+template <bool CAREFUL, typename L>
+DAG_DEVICE L held(L x, double limit = LARGEST) {
+  return CAREFUL && anyOf(above(magnitudeOf(x), all<L>(limit))) ? limited(x, limit) : x;
+}
+
+template <typename L>
+DAG_CALLED L chained(L upstream, L product) {
+  return limited(chosen(equal(product, product), product, only(differ(upstream, upstream), upstream)), LARGEST);
+}
+/** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */
+template <bool CAREFUL, typename L>
+DAG_DEVICE L chain(L upstream, L local) {
+  const L product = upstream * local;
+  return CAREFUL && anyOf(inverse(isFinite(product))) ? chained(upstream, product) : product;
+}
+
+// Powers
+
+/** x·2^exponent, where x is in [½, 4). */
 DAG_DEVICE double scaled(double x, double exponent) {
   if (exponent > 1024) return x * LARGEST * 2;
   if (exponent < -1100) return 0;
@@ -123,6 +121,13 @@ DAG_DEVICE double scaled(double x, double exponent) {
 struct Scaled {
   double high, low, exponent;
 };
+
+/** A finite number above 0, its high part in [1, 2). */
+DAG_DEVICE Scaled normalized(double size) {
+  const double normal = size < MIN_NORMAL ? size * 0x1p54 : size;
+  const double exponent = static_cast<double>(static_cast<int64_t>(wordOf(normal) >> 52)) - (size < MIN_NORMAL ? 1077 : 1023);
+  return {bitsOf((wordOf(normal) & 0x000fffffffffffff) | 0x3ff0000000000000), 0, exponent};
+}
 
 /** The product, by Dekker (Numerische Mathematik 18, 1971), with its high part in [1, 2]. */
 DAG_DEVICE Scaled times(const Scaled& a, const Scaled& b) {
@@ -137,203 +142,298 @@ DAG_DEVICE Scaled times(const Scaled& a, const Scaled& b) {
                   : Scaled{high / 2, low / 2, a.exponent + b.exponent + 1};
 }
 
-/** m^n for a whole n ≥ 0, by repeated squaring in twice the precision. */
+/** m^n for m ≥ 0 and a whole n ≥ 0, by repeated squaring in twice the precision. */
 DAG_CALLED double powWhole(double m, double n) {
   if (n == 0) return 1;
-  const bool odd = n < 0x1p53 && (static_cast<int64_t>(n) & 1);
-  const double size = absolute(m);
-  const double sign = m < 0 && odd ? -1 : 1;
-  if (!(size > 0 && size <= LARGEST)) return odd ? m : size;
-  if (n >= 0x1p63) return size > 1 ? LARGEST * 2 : size < 1 ? 0 : 1;
-  const double normal = size < MIN_NORMAL ? size * 0x1p54 : size;
-  const double exponent = static_cast<double>(static_cast<int64_t>(wordOf(normal) >> 52)) - (size < MIN_NORMAL ? 1077 : 1023);
-  Scaled base{bitsOf((wordOf(normal) & 0x000fffffffffffff) | 0x3ff0000000000000), 0, exponent};
-  Scaled power{1, 0, 0};
+  if (!(m > 0 && m <= LARGEST)) return m;
+  if (n >= 0x1p63) return m > 1 ? LARGEST * 2 : m < 1 ? 0 : 1;
+  Scaled base = normalized(m), power{1, 0, 0};
   for (uint64_t rest = static_cast<uint64_t>(n);;) {
     if (rest & 1) power = times(power, base);
-    if (!(rest >>= 1)) return sign * scaled(power.high, power.exponent);
+    if (!(rest >>= 1)) return scaled(power.high, power.exponent);
     base = times(base, base);
   }
 }
 
-/** m^x of node `j`, whose logarithm is taken (as partsOf does) where x + 1, its coefficient, is not a whole number ≥ 1. */
-template <typename N>
-DAG_DEVICE double power(const N& nodes, int j, double x) {
-  const double m = nodes.magnitude(j);
-  // What single and squared terms ask for, as powWhole gives it.
-  if (x == 0) return 1;
-  if (x == 1) return m;
-  if (x >= 0 && isWhole(x)) return powWhole(m, x);
-  return exp64(x * nodes.log(j));
+DAG_DEVICE double upperHalf(double x) { return bitsOf(wordOf(x) & 0xffffffff00000000); }
+
+/** m^x for m ≥ 0 within 0.7 ulp. The method and the coefficients are those of FDLIBM's e_pow.c (Sun Microsystems, 1993). */
+DAG_CALLED double powFraction(double m, double x) {
+  if (!(m > 0 && m <= LARGEST && magnitudeOf(x) <= LARGEST)) return exp64(x * log64(m));
+  // m = 2^n · a, a near 1 or 3/2; log2 a = 2/(3 ln 2) · (3·s + s³·…) with s = (a − base)/(a + base), in two doubles.
+  const Scaled normal = normalized(m);
+  const bool doubled = normal.high >= 0x1.bb67ap0, above1 = !doubled && normal.high > 0x1.3988ep0;
+  const double a = doubled ? normal.high / 2 : normal.high, n = normal.exponent + (doubled ? 1 : 0);
+  const double base = above1 ? 1.5 : 1;
+  const double u = a - base, v = 1 / (a + base), s = u * v, sHigh = upperHalf(s);
+  const double sumHigh = upperHalf(a + base), sumLow = a - (sumHigh - base);
+  const double sLow = v * ((u - sHigh * sumHigh) - sHigh * sumLow);
+  const double s2 = s * s, sHigh2 = sHigh * sHigh;
+  double r = s2 * s2 * (5.99999999999994648725e-01 + s2 * (4.28571428578550184252e-01 + s2 * (3.33333329818377432918e-01 +
+             s2 * (2.72728123808534006489e-01 + s2 * (2.30660745775561754067e-01 + s2 * 2.06975017800338417784e-01)))));
+  r += sLow * (sHigh + s);
+  const double tHigh = upperHalf(3 + sHigh2 + r), tLow = r - ((tHigh - 3) - sHigh2);
+  const double w = sHigh * tHigh, wLow = sLow * tHigh + tLow * s;
+  const double pHigh = upperHalf(w + wLow), pLow = wLow - (pHigh - w);
+  const double zHigh = 9.61796700954437255859e-01 * pHigh;
+  const double zLow = -7.02846165095275826516e-09 * pHigh + pLow * 9.61796693925975554329e-01 + (above1 ? 1.35003920212974897128e-08 : 0);
+  const double ofBase = above1 ? 5.84962487220764160156e-01 : 0;
+  const double log2High = upperHalf(((zHigh + zLow) + ofBase) + n), log2Low = zLow - (((log2High - n) - ofBase) - zHigh);
+  const double xHigh = upperHalf(x), yLow = (x - xHigh) * log2High + x * log2Low, yHigh = xHigh * log2High;
+  const double y = yLow + yHigh;
+  if (!(magnitudeOf(y) < 1100)) return y > 0 ? LARGEST * 2 : 0;
+  // 2^y = 2^k · e^(z + zRest)
+  const double k = (y + 0x1.8p52) - 0x1.8p52, rest = yHigh - k, t = upperHalf(yLow + rest);
+  const double e = t * 6.93147182464599609375e-01;
+  const double eLow = (yLow - (t - rest)) * 6.93147180559945286227e-01 + t * -1.90465429995776804525e-09;
+  const double z = e + eLow, zRest = eLow - (z - e), z2 = z * z;
+  const double q = z - z2 * (1.66666666666666019037e-01 + z2 * (-2.77777777770155933842e-03 + z2 * (6.61375632143793436117e-05 +
+                   z2 * (-1.65339022054652515390e-06 + z2 * 4.13813679705723846039e-08))));
+  return scaled(1 - (((z * q) / (q - 2) - (zRest + z * zRest)) - z), k);
+}
+
+/** m^x for m ≥ 0. */
+DAG_CALLED double power(double m, double x) {
+  return x >= 0 && isWhole(x) ? powWhole(m, x) : x == 0.5 ? __builtin_sqrt(m) : powFraction(m, x);
+}
+
+/** Coefficients that steps of plans have: whole numbers and square roots. */
+template <typename L>
+DAG_DEVICE SetOf<L> isHardCoefficient(L c) { return isWhole(c) | equal(magnitudeOf(c), all<L>(0.5)); }
+
+/** product · m^c where a set says, factor by factor; a factor of a c below 0 that a plan has is divided by. */
+template <typename L, typename S>
+DAG_DEVICE L timesPower(L product, S where, L m, L c) {
+  const L count = magnitudeOf(c);
+  const S up = above(c, L{}), repeated = where & isWhole(c) & atMost(count, all<L>(MAX_REPEATED));
+  for (double t = 1;; t++) {
+    const S now = repeated & atLeast(count, all<L>(t)), divides = without(now, up);
+    if (!anyOf(now)) break;
+    product = timesWhere(product, now & up, m);
+    if (anyOf(divides)) product = dividedWhere(product, divides, m);
+  }
+  const S once = without(where, repeated);
+  if (!anyOf(once)) return product;
+  const S divides = without(once & isHardCoefficient(c), up);
+  const L factor = eachLane(once, m, chosen(divides, count, c), power);
+  return dividedWhere(timesWhere(product, without(once, divides), factor), divides, factor);
 }
 
 /** sin(πx) and cos(πx) of any x. */
-DAG_CALLED auto sinCosPi(double x) {
+DAG_CALLED auto sinCosPiOfAny(double x) {
   if (!isFinite(x)) return sinCosPi64(x - x);
   // From 2^53 on all doubles are even.
-  return sinCosPi64(absolute(x) < 0x1p53 ? x - 2 * static_cast<double>(static_cast<int64_t>(x / 2)) : 0.0);
+  return sinCosPi64(magnitudeOf(x) < 0x1p53 ? x - 2 * static_cast<double>(static_cast<int64_t>(x / 2)) : 0.0);
+}
+DAG_DEVICE auto sinCosPi(double x) { return sinCosPiOfAny(x); }
+template <typename L>
+DAG_DEVICE auto sinCosPi(L x) {
+  auto turn = sinCosPi64(x);
+  const SetOf<L> large = inverse(atMost(magnitudeOf(x), all<L>(0x1p40)));
+  if (anyOf(large)) {
+    turn.sin = chosen(large, eachLane(large, x, x, [](double c, double) { return sinCosPiOfAny(c).sin; }), turn.sin);
+    turn.cos = chosen(large, eachLane(large, x, x, [](double c, double) { return sinCosPiOfAny(c).cos; }), turn.cos);
+  }
+  return turn;
 }
 
-DAG_DEVICE double Nodes::log(int j) const { return log64(magnitudes[j]); }
-DAG_DEVICE double Coefficients::cosPi(int j) const { return sinCosPi((*this)[j]).cos; }
+// Steps. `nodes` has of each node value(j), magnitude(j), sign(j), reciprocal(j) = 1/m and, after takeLogs of more nodes, log(j).
+// `O` has a coefficient [j] for each, and next(j, count) and previous(j): the node after, or before, j that may have one other than 0.
 
-template <typename O>
-DAG_DEVICE double expectedSign(double s, O coefficients, int j) {
-  return s == 1 ? 1 : (1 + s) / 2 + (1 - s) / 2 * coefficients.cosPi(j);
+/** What the steps of a kernel have in common; `limit` is e^maxLog. */
+struct StepRules {
+  double limit;
+  /** At inference a step without a linear part has powers as in IEEE: fractions too are exact, those of negative numbers NaN. */
+  bool inference;
+};
+
+/** Of each term of a step: q, sine and cosine of π·O, and in backward the product of the q of the terms before. */
+template <typename A>
+struct Turns {
+  A q, sin, cos, before;
+};
+
+/** Of a step: Σ O·v; E; Q; and where E was made factor by factor. */
+template <typename L>
+struct Parts {
+  L linear, size, sign;
+  SetOf<L> exact;
+};
+
+template <typename L, typename N, typename C>
+DAG_DEVICE L linearPart(const N& nodes, const C& O, int count) {
+  // −0 + x is x, also for −0.
+  L sum = all<L>(-0.0);
+  SetOf<L> some{};
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
+    const L c = O[j];
+    const SetOf<L> takesPart = differ(c, L{});
+    sum = plusWhere(sum, takesPart, c * nodes.value(j));
+    some = some | takesPart;
+  }
+  return only(some, sum);
 }
 
-/** product · m^c for a whole c, factor by factor. */
-DAG_DEVICE double timesPower(double product, double m, double c) {
-  const double repeated = absolute(c);
-  const double factor = repeated > MAX_REPEATED ? powWhole(m, repeated) : m;
-  double rest = repeated > MAX_REPEATED ? 1 : repeated;
-  do product = c > 0 ? product * factor : product / factor;
-  while (--rest > 0);
+/** E over all terms but `except`, factor by factor. */
+template <typename L, typename N, typename C>
+DAG_DEVICE L exactPart(const N& nodes, const C& O, int count, int except, SetOf<L> where) {
+  L numerators = all<L>(1), sum = L{};
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
+    const SetOf<L> up = where & above(O[j], L{});
+    if (j == except || !anyOf(up)) continue;
+    sum = plusWhere(sum, up, O[j]);
+    numerators = timesPower(numerators, up, nodes.magnitude(j), O[j]);
+  }
+  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+  const SetOf<L> out = where & atLeast(sum, all<L>(2)) &
+                       inverse(atLeast(numerators, all<L>(MIN_NORMAL)) & atMost(numerators, all<L>(LARGEST)));
+  L product = chosen(out, all<L>(1), numerators);
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
+    const SetOf<L> rest = where & differ(O[j], L{}) & (out | inverse(above(O[j], L{})));
+    if (j != except && anyOf(rest)) product = timesPower(product, rest, nodes.magnitude(j), O[j]);
+  }
   return product;
 }
 
-/** Of the terms of a step: a, E and Q; whether all coefficients are whole. */
-struct Parts {
-  double linear, magnitude, sign;
-  bool whole;
-};
+/** E over all terms but `except`, by logarithms that were taken. */
+template <typename L, typename N, typename C>
+DAG_DEVICE L logPart(const N& nodes, const C& O, int count, int except) {
+  L sum = L{};
+  for (int j = O.next(NONE, count); j < count; j = O.next(j, count))
+    if (j != except) sum = plusWhere(sum, differ(O[j], L{}), O[j] * nodes.log(j));
+  return exp64(sum);
+}
 
-/**
- * The parts over all terms but `except`. Of `all` the terms it finds out whether they are whole; else `whole` says so.
- * Without `product`: the linear one alone.
- */
-template <typename N, typename C>
-DAG_DEVICE Parts partsOf(N& nodes, C O, int count, int except, bool whole, bool product) {
-  const bool all = except == NONE;
-  // −0 + x is x, also for −0.
-  double linear = -0.0, sign = 1, numerators = 1, above = 0;
+/** Q, and for BACKWARD what each term has in it. */
+template <bool BACKWARD, typename L, typename N, typename C, typename A>
+DAG_DEVICE L signPart(const N& nodes, const C& O, int count, SetOf<L> ofIeee, const Turns<A>& turns) {
+  const L one = all<L>(1);
+  L product = one;
   for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
-    if (j == except) continue;
-    const double c = O[j];
-    if (all) linear += c * nodes.value(j);
-    if (!product) continue;
-    sign *= expectedSign(nodes.sign(j), O, j);
-    if (all) whole = whole && isWhole(c);
-    if (!whole || !(c > 0)) continue;
-    above += c;
-    numerators = timesPower(numerators, nodes.magnitude(j), c);
+    const L c = O[j], s = nodes.sign(j);
+    const SetOf<L> takesPart = differ(c, L{}), turned = takesPart & differ(s, one);
+    decltype(sinCosPi64(c)) turn{L{}, chosen(takesPart, -one, one)};
+    if (anyOf((BACKWARD ? takesPart : turned) & differ(magnitudeOf(c), one))) turn = sinCosPi(c);
+    L q = chosen(turned, (1 + s) / 2 + (1 - s) / 2 * turn.cos, one);
+    if (anyOf(ofIeee)) {
+      // The square root of −0 is −0, any other power of it that of 0.
+      const L ofZero = chosen(equal(magnitudeOf(c), all<L>(0.5)), -one, one);
+      const L ofNegative = chosen(equal(nodes.magnitude(j), L{}), ofZero, all<L>(__builtin_nan("")));
+      q = chosen(without(ofIeee & equal(s, -one) & takesPart, isWhole(c)), ofNegative, q);
+    }
+    if constexpr (BACKWARD) turns.q[j] = q, turns.sin[j] = turn.sin, turns.cos[j] = turn.cos, turns.before[j] = product;
+    product = product * q;
   }
-  Parts parts{O.next(NONE, count) < count ? linear : 0, 1, sign, whole};
-  if (!product) return parts;
-  if (!whole) {
+  return product;
+}
+
+/** The parts of a step with gate `g`; for a value without BACKWARD only what it needs. */
+template <bool BACKWARD, typename L, typename N, typename C, typename A>
+DAG_DEVICE Parts<L> partsOf(N& nodes, const C& O, int count, L g, const StepRules& rules, const Turns<A>& turns) {
+  Parts<L> parts{linearPart<L>(nodes, O, count), all<L>(1), all<L>(1), SetOf<L>{}};
+  if (!BACKWARD && !anyOf(differ(g, all<L>(1)))) return parts;
+  SetOf<L> hard = equal(g, g) | differ(g, g), ofIeee{};
+  for (int j = O.next(NONE, count); j < count && anyOf(hard); j = O.next(j, count)) hard = hard & isHardCoefficient(O[j]);
+  if (rules.inference) ofIeee = equal(g, L{});
+  parts.exact = hard | ofIeee;
+  const SetOf<L> byLogs = inverse(parts.exact);
+  if (anyOf(parts.exact)) parts.size = exactPart<L>(nodes, O, count, NONE, parts.exact);
+  if (anyOf(byLogs)) {
     nodes.takeLogs(count);
-    double sum = 0;
-    for (int j = O.next(NONE, count); j < count; j = O.next(j, count))
-      if (j != except) sum += O[j] * nodes.log(j);
-    parts.magnitude = exp64(sum);
-    return parts;
+    parts.size = chosen(byLogs, logPart<L>(nodes, O, count, NONE), parts.size);
   }
-  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
-  const bool inRange = above < 2 || (numerators >= MIN_NORMAL && numerators <= LARGEST);
-  if (inRange) parts.magnitude = numerators;
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
-    const double c = O[j];
-    if (j != except && !(inRange && c > 0)) parts.magnitude = timesPower(parts.magnitude, nodes.magnitude(j), c);
-  }
+  parts.sign = signPart<BACKWARD, L>(nodes, O, count, ofIeee, turns);
   return parts;
 }
 
+template <typename L>
+DAG_DEVICE L productOf(const Parts<L>& parts, double limit) {
+  return chosen(above(parts.size, all<L>(limit)), all<L>(limit), parts.size) * parts.sign;
+}
+
+/** The value of a step. */
+template <typename L>
+DAG_DEVICE L valueOf(const Parts<L>& parts, L g, double limit) {
+  const L product = productOf(parts, limit), one = all<L>(1);
+  const L mixed = g * parts.linear + (1 - g) * product;
+  return chosen(equal(g, one), parts.linear, chosen(equal(g, L{}), product, mixed));
+}
+
 /** The gradient of a value that is NaN is NaN, unless nobody asks for it. */
-DAG_DEVICE double upstreamOf(double upstream, double value) {
-  return upstream == 0 || value == value ? upstream : value;
+template <typename L>
+DAG_DEVICE L upstreamOf(L upstream, L value) {
+  return chosen(equal(upstream, L{}) | equal(value, value), upstream, value);
 }
 
-DAG_DEVICE double atMost(double x, double limit) { return x > limit ? limit : x; }
-
-/** The value of a step with gate `g` that reads nodes 0 … count−1; `limit` is e^maxLog. */
-template <typename N, typename C>
-DAG_DEVICE double stepValue(N& nodes, C O, int count, double g, double limit) {
-  const Parts parts = partsOf(nodes, O, count, NONE, true, g != 1);
-  if (g == 1) return parts.linear;
-  const double product = atMost(parts.magnitude, limit) * parts.sign;
-  return g == 0 ? product : g * parts.linear + (1 - g) * product;
-}
+/** Gradients of one graph by the value and magnitude of each node, and by the sign of the initial ones. */
+template <typename A>
+struct NodeGradients {
+  A value, magnitude, sign;
+};
 
 /**
- * Adds the gradient of one step to `out`, those of signs for the first `initial` nodes alone: no other is read. Sets that
- * of its coefficients in `outO`; returns that of its gate.
+ * Adds the gradient of one step to `out`. Sets that of its coefficients in `outO`; returns that of its gate. `total`: that of
+ * its value. Without CAREFUL it is right where `probe`, to which the sizes of `outO` are added, is finite in the end.
  */
-template <typename N, typename C>
-DAG_DEVICE double stepBackward(N& nodes, C O, int count, int initial, double g, double limit, double upstream,
-                               const NodeGradients& out, Numbers outO) {
-  const Parts all = partsOf(nodes, O, count, NONE, true, true);
-  const double product = atMost(all.magnitude, limit) * all.sign;
-  const bool clamped = all.magnitude > limit;
+template <bool CAREFUL, typename L, typename N, typename C, typename A, typename B>
+DAG_DEVICE L stepBackward(N& nodes, const C& O, int count, int initial, L g, const StepRules& rules, L total,
+                          const Parts<L>& parts, const Turns<A>& turns, const NodeGradients<B>& out, B outO, L& probe) {
+  using S = SetOf<L>;
+  const L one = all<L>(1), limit = all<L>(rules.limit);
+  const S clamped = above(parts.size, limit);
+  const L E = chosen(clamped, limit, parts.size), product = E * parts.sign;
   // A part that the gate has closed receives nothing, not even a NaN.
-  const double toLinear = g == 0 ? 0 : chain(upstream, g);
-  const double toLog = g == 1 ? 0 : chain(upstream, 1 - g);
-  const double toSum = clamped ? 0 : chain(toLog, product);
-  if (toSum != 0) nodes.takeLogs(count);
+  const L toLinear = only(differ(g, L{}), chain<CAREFUL>(total, g));
+  const L toLog = only(differ(g, one), chain<CAREFUL>(total, 1 - g));
+  const S active = differ(toLog, L{}), free = without(active, clamped);
+  const L toSum = only(free, chain<CAREFUL>(toLog, product));
+  const bool anyToSum = anyOf(differ(toSum, L{}));
+  if (anyToSum) nodes.takeLogs(count);
   for (int j = 0; j < count; j++) {
-    const double sum = 0 + chain(toLinear, nodes.value(j));
-    const bool hasLog = nodes.magnitude(j) != 0 || toSum != toSum;
-    outO[j] = toSum != 0 && hasLog ? held(sum + chain(toSum, nodes.log(j))) : sum;
-  }
-  for (int j = O.next(NONE, count); j < count; j = O.next(j, count)) {
-    const double c = O[j];
-    out.value[j] = held(out.value[j] + chain(toLinear, c));
-    if (toLog == 0) continue;
-    const double m = nodes.magnitude(j);
-    const double s = nodes.sign(j);
-    const Parts others = partsOf(nodes, O, count, j, all.whole, true);
-    if (!clamped) {
-      // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
-      const double toMagnitude = c < 0 ? chain(toSum, c / m)
-                                       : chain(chain(toLog, others.magnitude * all.sign), c * power(nodes, j, c - 1));
-      out.magnitude[j] = held(out.magnitude[j] + toMagnitude);
+    L gradient = 0 + chain<CAREFUL>(toLinear, nodes.value(j));
+    if (anyToSum) {
+      const S hasLog = differ(nodes.magnitude(j), L{}) | differ(toSum, toSum);
+      gradient = held<CAREFUL>(plusWhere(gradient, hasLog, chain<CAREFUL>(toSum, nodes.log(j))));
     }
-    const double toSign = chain(toLog, atMost(all.magnitude, limit) * others.sign);
-    if (j < initial) out.sign[j] = held(out.sign[j] + chain(toSign, (1 - O.cosPi(j)) / 2));
-    if (s != 1 && !isWhole(c)) outO[j] = held(outO[j] - chain(toSign, (1 - s) / 2 * PI * sinCosPi(c).sin));
+    outO[j] = gradient;
+    probe += magnitudeOf(gradient);
   }
-  return chain(upstream, all.linear - product);
-}
-
-/** Makes the intermediate nodes of a graph from its initial ones. */
-DAG_DEVICE void runGraph(const Nodes& nodes, int depth, Coefficients O, Coefficients G, double limit) {
-  for (int i = 0; i < depth; i++) {
-    const int k = depth + i;
-    const double value = stepValue(nodes, O.from(int64_t{i} * 2 * depth), k, G[i], limit);
-    nodes.values[k] = value;
-    nodes.magnitudes[k] = magnitudeOf(value);
-    nodes.signs[k] = signOf(value);
-  }
-}
-
-/**
- * Sets the gradients of upstream · value: `out.magnitude` and `out.sign` of the initial nodes, `outO` of the coefficients
- * that are read, `outG`. The rest of `out` is used on the way.
- */
-DAG_DEVICE void differentiateGraph(const Nodes& nodes, int depth, Coefficients O, Coefficients G, double limit,
-                                   double upstream, const NodeGradients& out, Numbers outO, Numbers outG) {
-  const int width = 2 * depth;
-  upstream = upstreamOf(upstream, nodes.value(width - 1));
-  for (int j = 0; j < width; j++) out.value[j] = out.magnitude[j] = out.sign[j] = 0;
-  if (width > 0) out.value[width - 1] = upstream;
-  for (int i = depth - 1; i >= 0; i--) {
-    const int k = depth + i;
-    // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-    const double total = held(out.value[k] + out.magnitude[k] * nodes.sign(k));
-    if (total == 0) {
-      for (int j = 0; j < k; j++) outO[int64_t{i} * width + j] = 0;
-      outG[i] = 0;
-      continue;
+  // E/m stands for the other terms times m^(c−1) where both are well within the range.
+  const S tame = atLeast(E, all<L>(1e-130)) & atMost(E, all<L>(1e130));
+  L after = one;
+  for (int j = O.previous(count); j >= 0; j = O.previous(j)) {
+    const L c = O[j];
+    const S takesPart = differ(c, L{});
+    out.value[j] = held<CAREFUL>(plusWhere(out.value[j], takesPart, chain<CAREFUL>(toLinear, c)));
+    if (!anyOf(takesPart & active)) continue;
+    const L m = nodes.magnitude(j);
+    const S wanted = takesPart & free, up = above(c, L{});
+    // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
+    L toMagnitude = chain<CAREFUL>(toSum, c * nodes.reciprocal(j));
+    S byOthers = wanted & up;
+    if (anyOf(without(byOthers, parts.exact)))
+      byOthers = byOthers & (parts.exact | inverse(tame & atMost(magnitudeOf(nodes.log(j)), all<L>(18))));
+    if (anyOf(byOthers)) {
+      L others = all<L>(1);
+      const S exact = byOthers & parts.exact, byLogs = without(byOthers, parts.exact);
+      if (anyOf(exact)) others = exactPart<L>(nodes, O, count, j, exact);
+      if (anyOf(byLogs)) others = chosen(byLogs, logPart<L>(nodes, O, count, j), others);
+      const L x = c - 1, single = chosen(equal(x, one), m, one);
+      const S hasPower = byOthers & differ(x, L{}) & differ(x, one);
+      const L rest = anyOf(hasPower) ? chosen(hasPower, eachLane(hasPower, m, x, power), single) : single;
+      toMagnitude = chosen(byOthers, chain<CAREFUL>(chain<CAREFUL>(toLog, others * parts.sign), c * rest), toMagnitude);
     }
-    // 0 + x: a gradient that is zero is never −0.
-    const int64_t row = int64_t{i} * width;
-    outG[i] = 0 + stepBackward(nodes, O.from(row), k, depth, G[i], limit, total, out, outO.from(row));
+    out.magnitude[j] = held<CAREFUL>(plusWhere(out.magnitude[j], wanted, toMagnitude));
+    const L toSign = only(takesPart & active, chain<CAREFUL>(toLog, E * (turns.before[j] * after)));
+    after = after * turns.q[j];
+    if (j < initial) out.sign[j] = held<CAREFUL>(out.sign[j] + chain<CAREFUL>(toSign, (1 - turns.cos[j]) / 2));
+    const L bend = (1 - nodes.sign(j)) / 2 * PI * turns.sin[j];
+    const S bends = differ(bend, L{});
+    if (!anyOf(bends)) continue;
+    outO[j] = held<CAREFUL>(minusWhere(outO[j], bends, chain<CAREFUL>(toSign, bend)));
+    probe += magnitudeOf(outO[j]);
   }
-  const bool none = upstream == 0;
-  for (int j = 0; j < depth; j++) {
-    const double value = out.value[j];
-    out.magnitude[j] = none ? 0 : 0 + held(out.magnitude[j] + chain(value, nodes.sign(j)));
-    out.sign[j] = none ? 0 : 0 + held(out.sign[j] + chain(value, nodes.magnitude(j)));
-  }
+  return chain<CAREFUL>(total, parts.linear - product);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ const allSources = (await filesOf(cuda, '.cu')).map((name) => join(cuda, name));
 const sources = allSources.filter((source) => dirname(source) === cuda);
 const kinds = await writeKinds();
 const headers = [
-  ...['dag_step.h', 'elementwise.h'].map((name) => join(kernels, name)),
+  ...['dag_step.h', 'dag_hard.h', 'elementwise.h'].map((name) => join(kernels, name)),
   ...(await filesOf(cuda, '.h')).map((name) => join(cuda, name)),
   kinds.file,
 ];

@@ -56,7 +56,7 @@ async function build({ command, version }) {
   const isRuntime = (path) => path.startsWith(join(kernels, 'cpu', 'runtime'));
   const kinds = await writeKinds();
   const headers = [
-    ...['dag_step.h', 'elementwise.h'].map((name) => join(kernels, name)),
+    ...['dag_step.h', 'dag_hard.h', 'elementwise.h'].map((name) => join(kernels, name)),
     ...(await inFolder('cpu', '.h')),
     kinds.file,
   ];

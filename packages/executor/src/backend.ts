@@ -102,6 +102,8 @@ export interface DagSpec {
   readonly shared: boolean;
   /** Largest value of a log step's sum before `exp`; Infinity: none. */
   readonly maxLog: number;
+  /** Whether a step without a linear part has powers as in IEEE: those of a negative number by a fraction are NaN. */
+  readonly inference: boolean;
 }
 
 /** One storage for each field of the DAG tensor format (gradients: null where not wanted). */

@@ -232,6 +232,26 @@ withKernels(`with native kernels${skipped}`, () => {
     expect(backendInfo('reference')).toEqual({ device: 'reference', threads: 1 });
   });
 
+  // Only there has a process no more memory than it is allowed.
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('says so where there is no memory for a kernel to work in, and goes on', () => {
+    // In a process of 3 GB; a block of graphs of this depth takes twice as much.
+    const program = `
+      const depth = 2600;
+      const field = (length) => new Float64Array(length);
+      const graph = { depth, size: 1, V_mag: field(2 * depth), V_sign: field(2 * depth), O: field(2 * depth ** 2), G: field(depth) };
+      const codes = [executor.execute, executor.executeWithGradients].map((run) => {
+        try { run(graph, { backend: 'cpu' }); } catch (error) { return error.code; }
+      });
+      console.log(...codes, executor.sum(executor.ones([3], { device: 'cpu' })).item());`;
+    const limited = `ulimit -v 3000000 && exec "$0" --input-type=module --eval "const executor = await import('${dist}');$1"`;
+    const { status, signal, stdout } = spawnSync('sh', ['-c', limited, process.execPath, program], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] },
+    });
+    expect({ status, signal, stdout }).toEqual({ status: 0, signal: null, stdout: 'memory memory 3\n' });
+  });
+
   it('runs on as many threads as DAG_NUM_THREADS says', () => {
     expect(ask('executor.backendInfo()', { DAG_NUM_THREADS: '3' })).toMatchObject({ threads: 3 });
   });

@@ -2,8 +2,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DagTensors } from '@dag/tensorize';
 import fc from 'fast-check';
-import { execute } from '../src/index.js';
-import { devices } from './devices.js';
+import { execute, executeDag, executeWithGradients, tensor } from '../src/index.js';
+import { devices, runsOn } from './devices.js';
 import { batch, graph, linear, log, type Step } from './graphs.js';
 
 const edge = fc.constantFrom(0, -0, 1, -1, 1e300, -1e300, 1e-300, -1e-300, 5e-324, Number.MAX_VALUE, 0.1, -3);
@@ -11,6 +11,14 @@ const number = fc.oneof(edge, fc.double({ noNaN: true, noDefaultInfinity: true }
 
 describe.each(devices)('on %s', (device) => {
   const run = (g: DagTensors): number => execute(g, { backend: device })[0]!;
+  /** The value as it is in training. */
+  const train = ({ depth: D, V_mag, V_sign, O, G }: DagTensors): number =>
+    executeDag({
+      V_mag: tensor(V_mag, [2 * D], { device }),
+      V_sign: tensor(V_sign, [2 * D], { device }),
+      O: tensor(O, [D, 2 * D], { device }),
+      G: tensor(G, [D], { device }),
+    }).item();
 
   describe('a step of two operands gives the bits of IEEE double:', () => {
     const plus = linear({ 0: 1, 1: 1 });
@@ -156,6 +164,74 @@ describe.each(devices)('on %s', (device) => {
     expect(run(graph(1, [-1], [log({ 0: 1e300 })]))).toBe(1);
   });
 
+  const anyMagnitude = fc.oneof(
+    fc.constantFrom(0, 1, 2, 5e-324, 2 ** -1022, Number.MAX_VALUE, Infinity),
+    fc.double({ min: 0, noNaN: true }),
+    fc.double({ min: 1e-3, max: 1e3, noNaN: true }),
+  );
+  const fraction = fc.integer({ min: -40, max: 40 }).map((n) => (4 * n + 1) / 8);
+
+  it('a coefficient of ±½ is the square root of IEEE, alone and in a chain, in training too', () => {
+    fc.assert(
+      fc.property(anyMagnitude, number, (m, x) => {
+        const root = Math.sqrt(m);
+        for (const [g, expected] of [
+          [graph(1, [m], [log({ 0: 0.5 })]), root],
+          [graph(1, [m], [log({ 0: -0.5 })]), 1 / root],
+          [graph(2, [x, m], [log({ 0: 1, 1: 0.5 })]), x * root],
+          [graph(2, [x, m], [log({ 0: 1, 1: -0.5 })]), x / root],
+        ] as const) {
+          expect(run(g)).toBe(expected);
+          expect(train(g)).toBe(expected);
+        }
+      }),
+      { numRuns: runsOn(device, 200) },
+    );
+    expect(run(graph(1, [-0], [log({ 0: 0.5 })]))).toBe(Math.sqrt(-0));
+    expect(run(graph(1, [-0], [log({ 0: -0.5 })]))).toBe(1 / Math.sqrt(-0));
+  });
+
+  it('a square and its root are the size of a number', () => {
+    const between = fc.double({ min: -1e150, max: 1e150, noNaN: true });
+    fc.assert(
+      fc.property(between, (x) => {
+        fc.pre(Math.abs(x) > 1e-150 || x === 0);
+        expect(run(graph(2, [x], [log({ 0: 2 }), log({ 2: 0.5 })]))).toBe(Math.abs(x));
+      }),
+      { numRuns: runsOn(device, 200) },
+    );
+  });
+
+  it('another fraction is within one unit in the last place of the power', () => {
+    const base = fc.oneof(
+      fc.double({ min: 2 ** -1074, max: Number.MAX_VALUE, noNaN: true }),
+      fc.double({ min: 1e-3, max: 1e3, noNaN: true }),
+      fc.double({ min: 0.99, max: 1.01, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(base, fraction, (m, c) => {
+        const power = run(graph(1, [m], [log({ 0: c })]));
+        if (!isNearPower(power, m, 8 * c, 8)) throw new Error(`${m}^${c} is ${power}`);
+      }),
+      { numRuns: runsOn(device, 500) },
+    );
+  });
+
+  it('a fraction of a negative number is NaN at inference, as in IEEE, and its expected sign in training', () => {
+    fc.assert(
+      fc.property(anyMagnitude, fc.oneof(fraction, fc.constantFrom(0.5, -0.5)), (m, c) => {
+        const g = graph(2, [-m, 3], [log({ 0: c, 1: 1 })]);
+        if (m === 0 && Math.abs(c) === 0.5) return;
+        const expected = 3 * Math.pow(-m, c);
+        expect(run(g)).toBe(m > 0 && m < Infinity ? NaN : m === 0 ? expected : NaN);
+        expect(executeWithGradients(g, { backend: device }).values[0]).toBe(run(g));
+        if (m > 0 && m < 1e3 && m > 1e-3 && Math.abs(c) < 6)
+          expect(train(g) / (3 * m ** c)).toBeCloseTo(Math.cos(Math.PI * c), 10);
+      }),
+      { numRuns: runsOn(device, 200) },
+    );
+  });
+
   it('a coefficient of 0 takes no part, be the node 0, infinite or NaN', () => {
     const overflow = [log({ 0: 1, 1: 1 }), linear({ 2: 1, 4: 0 })];
     expect(run(graph(4, [1e300, 1e300, 7], overflow))).toBe(7);
@@ -280,3 +356,40 @@ function nearestPower(m: number, n: number): number {
 }
 
 const sign = (m: number, n: number) => (m < 0 && n % 2 ? -1 : 1);
+
+/** Whether m^(p/q) lies between the numbers beside y, in whole numbers: y^q ≈ m^p. */
+function isNearPower(y: number, m: number, p: number, q: number): boolean {
+  const [below, above] = [nextTo(y, -1), nextTo(y, 1)];
+  const isAtMost = (x: number) => x <= 0 || (x < Infinity && compareWithPower(x, m, p, q) <= 0);
+  const isAtLeast = (x: number) => x === Infinity || (x > 0 && compareWithPower(x, m, p, q) >= 0);
+  return isAtMost(below) && isAtLeast(above);
+}
+
+/** The sign of x^q − m^p. */
+function compareWithPower(x: number, m: number, p: number, q: number): number {
+  const [a, b] = [exactly(x), exactly(m)];
+  // x^q · m^−p for a p below 0, against 1.
+  let left = a.whole ** BigInt(q) * (p < 0 ? b.whole ** BigInt(-p) : 1n);
+  let right = p < 0 ? 1n : b.whole ** BigInt(p);
+  const exponent = a.exponent * q - b.exponent * p;
+  if (exponent > 0) left <<= BigInt(exponent);
+  else right <<= BigInt(-exponent);
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** x as whole · 2^exponent. */
+function exactly(x: number): { whole: bigint; exponent: number } {
+  let [whole, exponent] = [x, 0];
+  while (whole >= 2 ** 53) [whole, exponent] = [whole / 2, exponent + 1];
+  while (!Number.isInteger(whole)) [whole, exponent] = [whole * 2, exponent - 1];
+  return { whole: BigInt(whole), exponent };
+}
+
+/** The double before or after x ≥ 0. */
+function nextTo(x: number, by: number): number {
+  if (x === 0) return by * Number.MIN_VALUE;
+  const [word, number] = [new BigInt64Array(1), new Float64Array(1)];
+  number[0] = x;
+  word.set(new BigInt64Array(number.buffer));
+  return x === Infinity && by > 0 ? x : new Float64Array(BigInt64Array.of(word[0]! + BigInt(by)).buffer)[0]!;
+}

@@ -114,6 +114,30 @@ wasmDescribe(`memory of wasm${skipped}`, () => {
     expect(sum(ones([3], { device: backend })).item()).toBe(3);
   });
 
+  it('says so where there is none for a kernel to work in, and goes on', () => {
+    const depth = 300;
+    const addresses = [2 * depth, 2 * depth, 2 * depth ** 2, depth, 1].map((n) => [
+      kernels.allocate(8 * n),
+      n,
+    ]);
+    const taken: number[] = [];
+    for (let bytes = 2 ** 31; bytes >= MIB;)
+      try {
+        taken.push(kernels.allocate(bytes));
+      } catch {
+        bytes /= 2;
+      }
+    const fields = addresses.map(([address, n]) => new Float64Array(kernels.buffer, address, n).fill(1));
+    const run = () => kernels.scratchKernel('dag_f64', 'pppppiiiid')(...fields, depth, 1, 0, 0, Infinity);
+    fields[4]!.fill(7);
+    expect(run).toThrow('out of memory: wasm has no room for what dag_f64 works in');
+    expect([...fields[4]!]).toEqual([7]);
+    taken.forEach((address) => kernels.free(address));
+    run();
+    expect([...fields[4]!]).not.toEqual([7]);
+    addresses.forEach(([address]) => kernels.free(address!));
+  });
+
   it('says so where a kernel knows no kind, or is given an array of JavaScript too long to be a setting', () => {
     const unary = kernels.kernel('unary_f32', 'ippidd');
     const address = new Float32Array(kernels.buffer, kernels.allocate(64), 4);

@@ -157,6 +157,7 @@ void multiplyTransposed(const Spec& spec, const Pair& pair, const f32* p, Rows b
 void forwardHead(const Spec& spec, i64 head, const f32* q, const f32* k, const f32* v, f32* y, f32* logSums) {
   const i64 step = 3 * spec.channels, area = BLOCK * spec.wide;
   Scratch<f32> memory(5 * area + 2 * BLOCK * BLOCK);
+  if (!memory) return;
   f32 *copyQ = memory, *copyK = copyQ + area, *copyV = copyK + area, *keys = copyV + area, *out = keys + area;
   f32 *scores = out + area, *factors = scores + BLOCK * BLOCK;
   for (i64 query = 0; query < spec.time; query += BLOCK) {
@@ -216,6 +217,7 @@ void backwardHead(const Spec& spec, i64 head, const Head& at, bool accumulate) {
   f32 *keys = copyG + area, *values = keys + area, *gradK = values + area, *gradV = gradK + area;
   f32 *p = gradV + area, *gradP = p + BLOCK * BLOCK, *factors = gradP + BLOCK * BLOCK;
   Scratch<f32> gradQ(area);
+  if (!memory || !gradQ) return;
   for (i64 key = 0; key < spec.time; key += BLOCK) {
     const i64 keyCount = key + BLOCK < spec.time ? BLOCK : spec.time - key;
     const Rows blockK = blockOf(spec, at.k + key * step, step, keyCount, copyK);
@@ -278,26 +280,30 @@ Spec specOf(i64 time, i64 channels, i64 heads, f64 p, f64 low, f64 high) {
 
 }  // namespace
 
-DAG_KERNEL(attention_f32)(i64 batch, i64 time, i64 channels, i64 heads, f64 p, f64 seedLow, f64 seedHigh, const f32* qkv,
+DAG_SCRATCH_KERNEL(attention_f32)(i64 batch, i64 time, i64 channels, i64 heads, f64 p, f64 seedLow, f64 seedHigh, const f32* qkv,
                           f32* y, f32* logSums) {
   const Spec spec = specOf(time, channels, heads, p, seedLow, seedHigh);
-  parallelFor(batch * heads, [&](i64 head) {
-    const i64 row = head / heads * time, column = head % heads * spec.width;
-    const f32* q = qkv + row * 3 * channels + column;
-    forwardHead(spec, head, q, q + channels, q + 2 * channels, y + row * channels + column, logSums + head * time);
+  return lacksMemory([&] {
+    parallelFor(batch * heads, [&](i64 head) {
+      const i64 row = head / heads * time, column = head % heads * spec.width;
+      const f32* q = qkv + row * 3 * channels + column;
+      forwardHead(spec, head, q, q + channels, q + 2 * channels, y + row * channels + column, logSums + head * time);
+    });
   });
 }
 
-DAG_KERNEL(attention_backward_f32)(i64 batch, i64 time, i64 channels, i64 heads, f64 p, f64 seedLow, f64 seedHigh,
+DAG_SCRATCH_KERNEL(attention_backward_f32)(i64 batch, i64 time, i64 channels, i64 heads, f64 p, f64 seedLow, f64 seedHigh,
                                    const f32* qkv, const f32* y, const f32* logSums, const f32* gradY, f32* gradQkv,
                                    i64 accumulate) {
   const Spec spec = specOf(time, channels, heads, p, seedLow, seedHigh);
-  parallelFor(batch * heads, [&](i64 head) {
-    const i64 row = head / heads * time, column = head % heads * spec.width;
-    const i64 wide = row * 3 * channels + column, narrow = row * channels + column;
-    const Head at{qkv + wide,          qkv + wide + channels,     qkv + wide + 2 * channels,
-                  y + narrow,          logSums + head * time,     gradY + narrow,
-                  gradQkv + wide,      gradQkv + wide + channels, gradQkv + wide + 2 * channels};
-    backwardHead(spec, head, at, accumulate != 0);
+  return lacksMemory([&] {
+    parallelFor(batch * heads, [&](i64 head) {
+      const i64 row = head / heads * time, column = head % heads * spec.width;
+      const i64 wide = row * 3 * channels + column, narrow = row * channels + column;
+      const Head at{qkv + wide,          qkv + wide + channels,     qkv + wide + 2 * channels,
+                    y + narrow,          logSums + head * time,     gradY + narrow,
+                    gradQkv + wide,      gradQkv + wide + channels, gradQkv + wide + 2 * channels};
+      backwardHead(spec, head, at, accumulate != 0);
+    });
   });
 }

@@ -218,6 +218,7 @@ void share(const Walk<4>& walk, const SharePass<T>& pass, T* into, bool accumula
   const i64 grain = most(grainOf(walk, d), (8 * elements * walk.shape[d] + size - 1) / size);
   const i64 pieces = (walk.shape[d] + grain - 1) / grain;
   Scratch<T> sums(pieces * elements);
+  if (!sums) return;
   parallelFor(pieces, [&](i64 p) {
     T* sum = sums + p * elements;
     if (revisits) std::memset(sum, 0, elements * sizeof(T));
@@ -259,19 +260,19 @@ DAG_KERNEL(binary_f64)(i64 kind, const f64* walk, const f64* a, const f64* b, f6
 }
 
 /** The packed walk is that of self and other; g is contiguous. */
-DAG_KERNEL(share_f32)(i64 kind, f64 factor, const f64* walk, const f32* self, const f32* other, const f32* g, f32* into,
+DAG_SCRATCH_KERNEL(share_f32)(i64 kind, f64 factor, const f64* walk, const f32* self, const f32* other, const f32* g, f32* into,
                       i64 accumulate) {
-  share<f32>(shareWalk(walk), {kind, static_cast<f32>(factor), self, other, g}, into, accumulate != 0);
+  return lacksMemory([&] { share<f32>(shareWalk(walk), {kind, static_cast<f32>(factor), self, other, g}, into, accumulate != 0); });
 }
-DAG_KERNEL(share_f64)(i64 kind, f64 factor, const f64* walk, const f64* self, const f64* other, const f64* g, f64* into,
+DAG_SCRATCH_KERNEL(share_f64)(i64 kind, f64 factor, const f64* walk, const f64* self, const f64* other, const f64* g, f64* into,
                       i64 accumulate) {
-  share<f64>(shareWalk(walk), {kind, factor, self, other, g}, into, accumulate != 0);
+  return lacksMemory([&] { share<f64>(shareWalk(walk), {kind, factor, self, other, g}, into, accumulate != 0); });
 }
 
 /** The packed walk is that of x, with innermost stride 1, and of y, contiguous where it does not stand still. */
-DAG_KERNEL(sum_f32)(const f64* walk, const f32* x, f32* y, i64 accumulate) {
-  share<f32>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0);
+DAG_SCRATCH_KERNEL(sum_f32)(const f64* walk, const f32* x, f32* y, i64 accumulate) {
+  return lacksMemory([&] { share<f32>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0); });
 }
-DAG_KERNEL(sum_f64)(const f64* walk, const f64* x, f64* y, i64 accumulate) {
-  share<f64>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0);
+DAG_SCRATCH_KERNEL(sum_f64)(const f64* walk, const f64* x, f64* y, i64 accumulate) {
+  return lacksMemory([&] { share<f64>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0); });
 }

@@ -92,6 +92,7 @@ void layerNormBackward(const LayerNorm<T>& layer, const T* stats, const T* gradY
   const i64 n = layer.n, pieces = (layer.rows + ROWS - 1) / ROWS;
   const bool sums = to.weight || to.bias;
   Scratch<T> shares(sums ? 2 * pieces * n : 0);
+  if (!shares) return;
   parallelFor(pieces, [&](i64 piece) {
     T *weightSum = to.weight ? shares + 2 * piece * n : nullptr, *biasSum = to.bias ? shares + (2 * piece + 1) * n : nullptr;
     if (sums) std::memset(shares + 2 * piece * n, 0, 2 * n * sizeof(T));
@@ -108,11 +109,11 @@ void layerNormBackward(const LayerNorm<T>& layer, const T* stats, const T* gradY
   DAG_KERNEL(layer_norm_##T)(const T* x, const T* weight, const T* bias, T* y, T* stats, i64 rows, i64 n, f64 eps) { \
     layerNorm<T>({x, weight, rows, n}, bias, y, stats, static_cast<T>(eps));                                         \
   }                                                                                                                  \
-  DAG_KERNEL(layer_norm_backward_##T)(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX,         \
+  DAG_SCRATCH_KERNEL(layer_norm_backward_##T)(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX,         \
                                       T* gradWeight, T* gradBias, i64 rows, i64 n, i64 addX, i64 addWeight,          \
                                       i64 addBias) {                                                                 \
-    layerNormBackward<T>({x, weight, rows, n}, stats, gradY,                                                         \
-                         {gradX, gradWeight, gradBias, addX != 0, addWeight != 0, addBias != 0});                    \
+    const LayerNormGradients<T> to{gradX, gradWeight, gradBias, addX != 0, addWeight != 0, addBias != 0};            \
+    return lacksMemory([&] { layerNormBackward<T>({x, weight, rows, n}, stats, gradY, to); });                       \
   }
 DAG_LAYER_NORM(f32)
 DAG_LAYER_NORM(f64)

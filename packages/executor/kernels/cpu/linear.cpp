@@ -105,29 +105,31 @@ void backwardRows(const LayerGradient& layer, i64 row, i64 rowEnd, f32* total) {
 
 }  // namespace
 
-DAG_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, const f32* bias, i64 activation, f64 p,
+DAG_SCRATCH_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* weight, const f32* bias, i64 activation, f64 p,
                        f64 seedLow, f64 seedHigh, const f32* residual, f32* y, f32* preactivation) {
   const Layer layer{n, bias, preactivation, activationOf(activation), Dropout(p, seedLow, seedHigh), residual, y};
   const auto finish = [](const void* context, i64 row, i64 rowEnd, i64 column, i64 columnEnd) {
     finishRows(*static_cast<const Layer*>(context), row, rowEnd, column, columnEnd);
   };
-  oneProduct<f32>({m, n, k, false, true, false, x, weight, y}, {finish, &layer});
+  return lacksMemory([&] { oneProduct<f32>({m, n, k, false, true, false, x, weight, y}, {finish, &layer}); });
 }
 
 /** Of the gradient of y: that of x·Wᵀ + b (null: it is gradY itself), and its sum over the rows, that of b. */
-DAG_KERNEL(linear_backward_f32)(i64 m, i64 n, const f32* gradY, const f32* preactivation, i64 activation, f64 p,
+DAG_SCRATCH_KERNEL(linear_backward_f32)(i64 m, i64 n, const f32* gradY, const f32* preactivation, i64 activation, f64 p,
                                 f64 seedLow, f64 seedHigh, f32* gradSum, f32* gradBias, i64 accumulate) {
   const LayerGradient layer{n, gradY, preactivation, activationOf(activation), Dropout(p, seedLow, seedHigh), gradSum};
   const i64 pieces = (m + ROWS - 1) / ROWS;
   Scratch<f32> totals(gradBias ? pieces * n : 0);
+  if (!totals) return true;
   parallelFor(pieces, [&](i64 piece) {
     backwardRows(layer, piece * ROWS, least((piece + 1) * ROWS, m), gradBias ? totals + piece * n : nullptr);
   });
-  if (!gradBias) return;
+  if (!gradBias) return false;
   for (i64 j = 0; j < n; j += L) {
     const i64 lanes = least(L, n - j);
     Vec<f32> sum = accumulate ? loadUpTo(gradBias + j, lanes) : Vec<f32>{};
     for (i64 piece = 0; piece < pieces; piece++) sum += loadUpTo(totals + piece * n + j, lanes);
     storeUpTo(gradBias + j, sum, lanes);
   }
+  return false;
 }

@@ -15,6 +15,22 @@ struct IntegersOf<f64> {
   using type = u64;
 };
 
+/** a·b + c, rounded once where the processor does so in one operation, also in sources that are compiled without contraction. */
+template <typename V, typename B, typename C>
+inline __attribute__((always_inline)) V fused(V a, B factor, C summand) {
+  const V b = factor - V{}, c = summand - V{};
+#if defined(__FMA__)
+  if constexpr (sizeof(V) == sizeof(f64)) return __builtin_fma(a, b, c);
+#if DAG_VECTOR_BYTES == 64
+  else return bits<V>(_mm512_fmadd_pd(bits<__m512d>(a), bits<__m512d>(b), bits<__m512d>(c)));
+#else
+  else return bits<V>(_mm256_fmadd_pd(bits<__m256d>(a), bits<__m256d>(b), bits<__m256d>(c)));
+#endif
+#else
+  return a * b + c;
+#endif
+}
+
 /** Added to |x| < 2^51 it rounds x to a whole number, which then stands in the lowest bits. */
 constexpr f64 ROUND = 0x1.8p52;
 
@@ -34,19 +50,19 @@ inline __attribute__((always_inline)) V exp64(V x) {
   // Beyond these the result is ∞ or 0 all the same. A NaN stays one.
   x = x > 710 ? V{} + 710 : x;
   x = x < -746 ? V{} - 746 : x;
-  const V rounded = x * 0x1.71547652b82fep0 + ROUND;
+  const V rounded = fused(x, 0x1.71547652b82fep0, ROUND);
   const V n = rounded - ROUND;
   // The upper part has 32 bits: n times it is exact.
-  const V r = (x - n * 0x1.62e42feep-1) - n * 0x1.a39ef35793c76p-33;
+  const V r = fused(n, -0x1.a39ef35793c76p-33, fused(n, -0x1.62e42feep-1, x));
   // In pairs (Estrin's scheme): what follows an exponential has to wait for it.
   const V r2 = r * r, r4 = r2 * r2;
-  const V low = (r * (1.0 / 6) + 0.5) + r2 * (r * (1.0 / 120) + 1.0 / 24);
-  const V middle = (r * (1.0 / 5040) + 1.0 / 720) + r2 * (r * (1.0 / 362880) + 1.0 / 40320);
-  const V high = (r * (1.0 / 39916800) + 1.0 / 3628800) + r2 * (r * (1.0 / 6227020800) + 1.0 / 479001600);
-  const V p = low + r4 * (middle + r4 * high);
-  const V e = (r + r2 * p) + 1;
+  const V low = fused(r2, fused(r, 1.0 / 120, 1.0 / 24), fused(r, 1.0 / 6, 0.5));
+  const V middle = fused(r2, fused(r, 1.0 / 362880, 1.0 / 40320), fused(r, 1.0 / 5040, 1.0 / 720));
+  const V high = fused(r2, fused(r, 1.0 / 6227020800, 1.0 / 479001600), fused(r, 1.0 / 39916800, 1.0 / 3628800));
+  const V p = fused(r4, fused(r4, high, middle), low);
+  const V e = fused(r2, p, r) + 1;
   // 2^n in two factors: n reaches from -1076 to 1024.
-  const V half = n * 0.5 + ROUND;
+  const V half = fused(n, 0.5, ROUND);
   const V rest = (n - (half - ROUND)) + ROUND;
   return e * powerOfTwo(half) * powerOfTwo(rest);
 }
@@ -66,11 +82,12 @@ inline __attribute__((always_inline)) V logOfNormal64(V x, V k = V{}) {
   const V s = f / (f + 2);
   const V z = s * s;
   const V w = z * z;
-  const V even = w * (w * (w * 0x1.39a09d078c69fp-3 + 0x1.c71c51d8e78afp-3) + 0x1.999999997fa04p-2);
-  const V odd =
-      z * (w * (w * (w * 0x1.2f112df3e5244p-3 + 0x1.7466496cb03dep-3) + 0x1.2492494229359p-2) + 0x1.5555555555593p-1);
+  const V even = w * fused(w, fused(w, 0x1.39a09d078c69fp-3, 0x1.c71c51d8e78afp-3), 0x1.999999997fa04p-2);
+  const V odd = z * fused(w, fused(w, fused(w, 0x1.2f112df3e5244p-3, 0x1.7466496cb03dep-3), 0x1.2492494229359p-2),
+                          0x1.5555555555593p-1);
   const V halfSquare = 0.5 * f * f;
-  return n * 0x1.62e42feep-1 - ((halfSquare - (s * (halfSquare + (even + odd)) + n * 0x1.a39ef35793c76p-33)) - f);
+  const V rest = fused(s, halfSquare + (even + odd), n * 0x1.a39ef35793c76p-33);
+  return fused(n, 0x1.62e42feep-1, -((halfSquare - rest) - f));
 }
 
 /** ln x: -∞ at 0, NaN below. */
@@ -94,26 +111,22 @@ struct SinCos {
 template <typename V>
 inline __attribute__((always_inline)) SinCos<V> sinCosPi64(V x) {
   using U = typename IntegersOf<V>::type;
-  const V rounded = x * 2 + ROUND;
+  const V rounded = fused(x, 2.0, ROUND);
   const U quadrant = bits<U>(rounded);
-  const V t = (x - (rounded - ROUND) * 0.5) * 0x1.921fb54442d18p1;
+  const V t = fused(rounded - ROUND, -0.5, x) * 0x1.921fb54442d18p1;
   const V z = t * t;
-  V p = V{} + 0x1.5d93a5acfd57cp-33;
-  p = p * z + -0x1.ae5e68a2b9cebp-26;
-  p = p * z + 0x1.71de357b1fe7dp-19;
-  p = p * z + -0x1.a01a019c161d5p-13;
-  p = p * z + 0x1.111111110f8a6p-7;
-  p = p * z + -0x1.5555555555549p-3;
-  const V sine = t + t * z * p;
-  V q = V{} + -0x1.8fae9be8838d4p-37;
-  q = q * z + 0x1.1ee9ebdb4b1c4p-29;
-  q = q * z + -0x1.27e4f809c52adp-22;
-  q = q * z + 0x1.a01a019cb1590p-16;
-  q = q * z + -0x1.6c16c16c15177p-10;
-  q = q * z + 0x1.555555555554cp-5;
-  const V half = z * 0.5;
-  const V w = 1 - half;
-  const V cosine = w + (((1 - w) - half) + z * z * q);
+  V p = fused(z, 0x1.5d93a5acfd57cp-33, -0x1.ae5e68a2b9cebp-26);
+  p = fused(p, z, 0x1.71de357b1fe7dp-19);
+  p = fused(p, z, -0x1.a01a019c161d5p-13);
+  p = fused(p, z, 0x1.111111110f8a6p-7);
+  p = fused(p, z, -0x1.5555555555549p-3);
+  const V sine = fused(t * z, p, t);
+  V q = fused(z, -0x1.8fae9be8838d4p-37, 0x1.1ee9ebdb4b1c4p-29);
+  q = fused(q, z, -0x1.27e4f809c52adp-22);
+  q = fused(q, z, 0x1.a01a019cb1590p-16);
+  q = fused(q, z, -0x1.6c16c16c15177p-10);
+  q = fused(q, z, 0x1.555555555554cp-5);
+  const V cosine = fused(z, fused(z, q, -0.5), 1.0);
   const auto swapped = (quadrant & 1) != 0;
   const V sin = swapped ? cosine : sine;
   const V cos = swapped ? sine : cosine;

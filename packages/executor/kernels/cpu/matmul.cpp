@@ -28,10 +28,10 @@ void batchedProduct(Matrices<T> x, i64 batch, i64 strideA, i64 strideB, i64 stri
 }  // namespace
 
 #define DAG_MATMUL(T)                                                                                             \
-  DAG_KERNEL(matmul_##T)(i64 batch, i64 m, i64 n, i64 k, i64 transposeA, i64 transposeB, i64 strideA, i64 strideB, \
+  DAG_SCRATCH_KERNEL(matmul_##T)(i64 batch, i64 m, i64 n, i64 k, i64 transposeA, i64 transposeB, i64 strideA, i64 strideB, \
                          i64 strideC, const T* a, const T* b, T* c, i64 accumulate) {                             \
-    batchedProduct<T>({m, n, k, transposeA != 0, transposeB != 0, accumulate != 0, a, b, c}, batch, strideA,      \
-                      strideB, strideC);                                                                          \
+    const Matrices<T> x{m, n, k, transposeA != 0, transposeB != 0, accumulate != 0, a, b, c};                     \
+    return lacksMemory([&] { batchedProduct<T>(x, batch, strideA, strideB, strideC); });                          \
   }
 DAG_MATMUL(f32)
 DAG_MATMUL(f64)

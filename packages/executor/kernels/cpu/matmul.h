@@ -187,12 +187,14 @@ template <typename T>
 void packedProduct(const Matrices<T>& x, const Finish& finish) {
   const i64 columnsAtOnce = least(roundUp(x.n, NR<T>), MAX_COLUMNS);
   Scratch<T> packedB(columnsAtOnce * x.k);
+  if (!packedB) return;
   const i64 rowsAtOnce = blockRows(x.m);
   for (i64 from = 0; from < x.n; from += columnsAtOnce) {
     const i64 columns = least(columnsAtOnce, x.n - from);
     packB(x, from, columns, static_cast<T*>(packedB));
     parallelRanges(x.m, rowsAtOnce, [&](i64 row, i64 end) {
       Scratch<T> packedA(x.transposeA ? rowsAtOnce * KC : 0);
+      if (!packedA) return;
       for (i64 p = 0; p < x.k; p += KC) {
         const i64 depth = least(KC, x.k - p);
         const T* b = packedB + p * roundUp(columns, NR<T>);

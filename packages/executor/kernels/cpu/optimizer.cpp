@@ -16,6 +16,7 @@ template <typename T>
 void sumOfSquares(const T* x, i64 n, f64* total) {
   const i64 pieces = (n + GRAIN - 1) / GRAIN;
   Scratch<f64> sums(2 * pieces);
+  if (!sums) return;
   parallelRanges(n, GRAIN, [&](i64 begin, i64 end) {
     // Independent sums, so that additions need not wait for each other.
     constexpr i64 PARTS = 4 * LANES<f64>;
@@ -69,7 +70,9 @@ void adamW(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coeffi
 }  // namespace
 
 #define DAG_OPTIMIZER(T)                                                                                         \
-  DAG_KERNEL(sum_of_squares_##T)(const T* x, i64 n, f64* total) { sumOfSquares(x, n, total); }                   \
+  DAG_SCRATCH_KERNEL(sum_of_squares_##T)(const T* x, i64 n, f64* total) {                                        \
+    return lacksMemory([&] { sumOfSquares(x, n, total); });                                                      \
+  }                                                                                                              \
   DAG_KERNEL(scale_##T)(T* x, i64 n, f64 first, f64 second) { scale(x, n, first, second); }                      \
   DAG_KERNEL(adam_w_##T)(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coefficients) {          \
     adamW(parameter, gradient, m, v, n, coefficients);                                                           \

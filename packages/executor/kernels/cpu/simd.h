@@ -26,8 +26,11 @@
 // A kernel's symbol is dag_<name>_<variant>; the loader binds those of one variant.
 #define DAG_JOIN_(a, b) a##b
 #define DAG_JOIN(a, b) DAG_JOIN_(a, b)
-#define DAG_KERNEL(name) \
-  extern "C" __attribute__((visibility("default"))) void DAG_JOIN(dag_##name##_, DAG_VARIANT)
+#define DAG_KERNEL_RETURNING(result, name) \
+  extern "C" __attribute__((visibility("default"))) result DAG_JOIN(dag_##name##_, DAG_VARIANT)
+#define DAG_KERNEL(name) DAG_KERNEL_RETURNING(void, name)
+/** One that takes scratch memory: it returns what lacksMemory (runtime/pool.h) does. */
+#define DAG_SCRATCH_KERNEL(name) DAG_KERNEL_RETURNING(int32_t, name)
 
 namespace {
 

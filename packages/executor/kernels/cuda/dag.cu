@@ -1,6 +1,6 @@
 // Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
 //
-// At D = 4 a warp of hard plans goes a shorter way, that of dag_hard.h, if gradients are not added to others and each graph
+// At D = 4 a warp of hard plans goes a shorter way, that of kernels/dag_hard.h, if gradients are not added to others and each graph
 // has a plan of its own. What follows is the way of all else. At D = 8 there are five times as many pairs of a step and a
 // node: code for each of them would not fit the cache of instructions, nor nodes and gradients the registers.
 //
@@ -21,8 +21,10 @@
 #ifdef DAG_EMULATED
 #define DAG_BOUNDS WARP
 #else
-#define DAG_DEVICE inline __device__
+#define DAG_DEVICE __forceinline__ __device__
 #define DAG_CALLED __noinline__ __device__
+#define DAG_APART DAG_DEVICE
+#define DAG_UNROLL _Pragma("unroll")
 /** Threads of a block, and blocks of a multiprocessor that registers must do for. */
 #define DAG_BOUNDS WARP, 16
 #endif
@@ -32,6 +34,7 @@ namespace {
 // Called, not inlined: the arithmetic of a step has them in many places.
 __device__ __noinline__ double exp64(double x) { return exp(x); }
 __device__ __noinline__ double log64(double x);
+__device__ double logOfMagnitude(double x);
 struct SinCos {
   double sin, cos;
 };
@@ -43,7 +46,7 @@ __device__ __noinline__ SinCos sinCosPi64(double x) {
 
 }  // namespace
 
-#include "../dag_step.h"
+#include "../dag_hard.h"
 
 namespace {
 
@@ -67,7 +70,22 @@ __device__ inline double logNormal(double x) {
   series = fma(z, series, 6.666666666666735130e-01) * z;
   return fma(s, half + series, k * 1.90821492927058770002e-10) - half + f + k * 6.93147180369123816490e-01;
 }
-__device__ double log64(double x) { return x >= MIN_NORMAL && x <= LARGEST ? logNormal(x) : log(x); }
+__device__ __noinline__ double logOfAny(double x) { return log(x); }
+__device__ double logOfMagnitude(double x) { return x >= MIN_NORMAL && x <= LARGEST ? logNormal(x) : logOfAny(x); }
+__device__ double log64(double x) { return logOfMagnitude(x); }
+
+/** Numbers `step` apart, as those of one graph lie among those of others. */
+struct Numbers {
+  double* first;
+  int step;
+  __device__ double& operator[](int i) const { return first[i * step]; }
+};
+
+/** StepRules as the host packs them. */
+struct KernelRules {
+  double limit;
+  int64_t inference;
+};
 
 /** Graphs of the DAG tensor format; numbers of 8 bytes, as the host packs them. Null: not wanted. */
 template <typename T>
@@ -84,7 +102,7 @@ struct Graphs {
    * gradG.
    */
   int64_t shared;
-  double limit;
+  KernelRules rules;
   double* partial;
   /** Memory of `scratchBytes` for each block instead of shared memory, where that is too small; else null. */
   char* scratch;
@@ -103,7 +121,7 @@ __device__ T heldSum(T x, double gradient, bool accumulate) {
 
 /** A sum that stays finite. */
 struct HeldSum {
-  __device__ static double of(double a, double b) { return held(a + b); }
+  __device__ static double of(double a, double b) { return held<true>(a + b); }
 };
 
 /** Numbers that are read and written as one. */
@@ -172,8 +190,10 @@ __device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool acc
 
 #ifdef DAG_EMULATED
 inline int lowestBit(uint32_t word) { return __builtin_ctz(word); }
+inline int highestBit(uint32_t word) { return 31 - __builtin_clz(word); }
 #else
 __device__ inline int lowestBit(uint32_t word) { return __ffs(word) - 1; }
+__device__ inline int highestBit(uint32_t word) { return 31 - __clz(word); }
 #endif
 
 /** Has L2 read the plans of a warp as they lie: the steps come from there one by one, each a part of every line. */
@@ -181,15 +201,6 @@ template <typename T>
 __device__ void prefetchPlans(const T* O, int64_t length) {
   constexpr int LINE = 128 / sizeof(T);
   for (int64_t i = laneOf() * LINE; i < length; i += WARP * LINE) prefetch(O + i);
-}
-
-/** The sign bit of a double, in the first half of it. */
-constexpr uint32_t SIGN = 1u << 31;
-/** The first half of a double: sign, exponent and first digits. */
-__device__ inline uint32_t highWord(double x) { return static_cast<uint32_t>(wordOf(x) >> 32); }
-/** x, with the other sign where that of `word` is set. */
-__device__ inline double flipped(double x, uint32_t word) {
-  return bitsOf(wordOf(x) ^ static_cast<uint64_t>(word & SIGN) << 32);
 }
 
 /**
@@ -202,10 +213,9 @@ struct GraphNodes {
   int known = 0;
 
   __device__ double magnitude(int j) const { return magnitudeOf(numbers[j]); }
-  __device__ double sign(int j) const {
-    return j < depth ? flipped(signs[j], highWord(numbers[j])) : signOf(numbers[j]);
-  }
+  __device__ double sign(int j) const { return j < depth ? flipped(signs[j], numbers[j]) : signOf(numbers[j]); }
   __device__ double value(int j) const { return j < depth ? signs[j] * numbers[j] : numbers[j]; }
+  __device__ double reciprocal(int j) const { return 1 / magnitude(j); }
   __device__ double log(int j) const { return logs[j]; }
   __device__ void takeLogs(int count) {
 #pragma unroll 1
@@ -213,25 +223,18 @@ struct GraphNodes {
   }
 };
 
-/** The coefficients of one step, those of up to 32 nodes where FEW. KEPT: with their cosines. */
-template <typename T, bool FEW, bool KEPT>
+/** The coefficients of one step, those of up to 32 nodes where FEW. */
+template <typename T, bool FEW>
 struct Row {
   const T* first;
-  /** cos(π·O_j) of the terms that are not ±1: it is asked for as often as there are other terms. */
-  Numbers cosines;
   /** Of FEW: a bit for each term. */
   uint32_t terms = 0;
 
-  __device__ Row(const T* first, Numbers cosines, int count) : first(first), cosines(cosines) {
+  __device__ Row(const T* first, int count) : first(first) {
     if constexpr (FEW)
       for (int j = 0; j < count; j++)
         if (first[j] != 0) terms |= 1u << j;
-    if constexpr (KEPT)
-#pragma unroll 1
-      for (int j = next(NONE, count); j < count; j = next(j, count))
-        if (!isOne(j)) cosines[j] = sinCosPi(first[j]).cos;
   }
-  __device__ bool isOne(int j) const { return first[j] == 1 || first[j] == -1; }
   __device__ double operator[](int j) const { return first[j]; }
   __device__ int next(int j, int count) const {
     j++;
@@ -243,16 +246,178 @@ struct Row {
       return j;
     }
   }
-  __device__ double cosPi(int j) const {
-    return isOne(j) ? -1 : KEPT ? cosines[j] : sinCosPi(first[j]).cos;
+  __device__ int previous(int j) const {
+    if constexpr (FEW) {
+      const uint32_t rest = terms & ((1u << j) - 1);
+      return rest ? highestBit(rest) : NONE;
+    } else {
+      do j--;
+      while (j >= 0 && first[j] == 0);
+      return j;
+    }
   }
 };
 
-}  // namespace
+/** Numbers of a row, pieces of 16 bytes. */
+template <int COUNT, typename T>
+__device__ void readPieces(const T* from, T (&to)[COUNT]) {
+  constexpr int N = 16 / sizeof(T);
+#pragma unroll
+  for (int p = 0; p < COUNT / N; p++) {
+    const auto piece = reinterpret_cast<const Piece<T, N>*>(from)[p];
+#pragma unroll
+    for (int n = 0; n < N; n++) to[p * N + n] = piece.of[n];
+  }
+}
 
-#include "dag_hard.h"
+/**
+ * Up to 32 graphs with hard plans, nodes in registers; their memory as the host counts it in backends/cuda/dag.ts. Plans are
+ * read and their gradients written as they lie in memory, 16 bytes a thread; in shared memory, where each thread has one plan,
+ * piece p of plan r lies at p ⊕ (r mod 8), in eight times four banks that are others for neighbours in both.
+ */
+template <typename T, bool BACKWARD, int DEPTH>
+struct HardTile {
+  static constexpr int WIDTH = 2 * DEPTH;
+  /** Numbers of a piece, and pieces of a plan, of a row of nodes and of half of it. */
+  static constexpr int N = 16 / sizeof(T), PIECES = WIDTH * DEPTH / N, ROW = WIDTH / N, HALF = DEPTH / N;
+  static_assert(PIECES % 8 == 0 && HALF > 0);
+  using P = Piece<T, N>;
 
-namespace {
+  const Graphs<T>& graphs;
+  const int64_t first;
+  const int count, lane;
+  P* const plans;
+  /** Half a row for each thread. */
+  P* const rows;
+
+  __device__ HardTile(const Graphs<T>& graphs, int64_t first, int count, double* memory)
+      : graphs(graphs), first(first), count(count), lane(laneOf()), plans(reinterpret_cast<P*>(memory)),
+        rows(plans + WARP * PIECES) {}
+
+  __device__ P& piece(int row, int p) const { return plans[row * PIECES + (p ^ (row & 7))]; }
+
+  __device__ void readPlans() const {
+    constexpr int AT_ONCE = 8;
+    const P* const from = reinterpret_cast<const P*>(graphs.O) + first * PIECES;
+#pragma unroll 1
+    for (int begin = 0; begin < PIECES; begin += AT_ONCE) {
+      P pieces[AT_ONCE] = {};
+#pragma unroll
+      for (int b = 0; b < AT_ONCE; b++) {
+        const int i = (begin + b) * WARP + lane;
+        if (i < count * PIECES) pieces[b] = from[i];
+      }
+#pragma unroll
+      for (int b = 0; b < AT_ONCE; b++) {
+        const int i = (begin + b) * WARP + lane;
+        piece(i / PIECES, i % PIECES) = pieces[b];
+      }
+    }
+  }
+
+  /** Rows of `initial` and as many zeros, which are the gradients of intermediate nodes. */
+  __device__ void writeRows(T* to, const double* initial) const {
+    if (!to) return;
+    __syncwarp();
+#pragma unroll
+    for (int j = 0; j < DEPTH; j++) rows[lane * HALF + j / N].of[j % N] = static_cast<T>(initial[j]);
+    __syncwarp();
+#pragma unroll
+    for (int r = 0; r < ROW; r++) {
+      const int i = r * WARP + lane, p = i % ROW;
+      if (i < count * ROW)
+        reinterpret_cast<P*>(to)[first * ROW + i] = p < HALF ? rows[i / ROW * HALF + p] : P();
+    }
+  }
+
+  /** Whether all graphs are hard and need no more than dag_hard.h does; if not, nothing has been written. */
+  __device__ bool run() const {
+    const bool active = lane < count;
+    const int64_t graph = first + lane;
+    T gates[DEPTH], initial[DEPTH], initialSigns[DEPTH];
+#pragma unroll
+    for (int j = 0; j < DEPTH; j++) gates[j] = initialSigns[j] = 1, initial[j] = 0;
+    double upstream = 0;
+    if (active) {
+      readPieces(graphs.G + graph * DEPTH, gates);
+      readPieces(graphs.V_mag + graph * WIDTH, initial);
+      readPieces(graphs.V_sign + graph * WIDTH, initialSigns);
+      if (BACKWARD) upstream = graphs.upstream ? graphs.upstream[graph] : 1;
+    }
+    readPlans();
+
+    HardGraphs<double, uint32_t, DEPTH, true> hard(DEPTH);
+    bool isHard = true;
+#pragma unroll
+    for (int j = 0; j < DEPTH; j++) {
+      const double m = initial[j], s = initialSigns[j];
+      isHard &= magnitudeOf(s) == 1 && !(wordOf(m) >> 63);
+      hard.value[j] = s * m;
+    }
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < DEPTH; i++) {
+      hard.up[i] = hard.down[i] = 0;
+      hard.isLinear[i] = gates[i] == 1;
+      isHard &= gates[i] == 0 || gates[i] == 1;
+#pragma unroll
+      for (int p = 0; p < ROW; p++) {
+        const P coefficients = piece(lane, i * ROW + p);
+#pragma unroll
+        for (int n = 0; n < N; n++) {
+          const T c = coefficients.of[n];
+          const int j = p * N + n;
+          if (j >= DEPTH + i) continue;
+          isHard &= c == 0 || c == 1 || c == -1;
+          hard.up[i] |= static_cast<uint32_t>(c > 0) << j;
+          hard.down[i] |= static_cast<uint32_t>(c < 0) << j;
+        }
+      }
+    }
+    if (!__all_sync(ALL_LANES, isHard)) return false;
+    const double value = hard.template forward<BACKWARD>(graphs.rules.limit);
+    const Wanted wanted{graphs.gradSign != nullptr, graphs.gradO != nullptr, graphs.gradG != nullptr};
+    if constexpr (BACKWARD) hard.backward(upstream, wanted, largest(T()));
+    if (!__all_sync(ALL_LANES, !hard.redo)) return false;
+    if (active && graphs.values) graphs.values[graph] = value;
+    if constexpr (BACKWARD) writeGradients(hard, wanted);
+    __syncwarp();
+    return true;
+  }
+
+  template <typename Hard>
+  __device__ void writeGradients(Hard& hard, const Wanted& wanted) const {
+    writeRows(graphs.gradMag, hard.toMagnitude);
+    writeRows(graphs.gradSign, hard.toSign);
+    if (wanted.G && lane < count) {
+#pragma unroll
+      for (int p = 0; p < HALF; p++) {
+        P gradients;
+#pragma unroll
+        for (int n = 0; n < N; n++) gradients.of[n] = static_cast<T>(hard.outG[p * N + n]);
+        reinterpret_cast<P*>(graphs.gradG)[(first + lane) * HALF + p] = gradients;
+      }
+    }
+    if (!wanted.O) return;
+    hard.takeLogs();
+#pragma unroll
+    for (int i = 0; i < DEPTH; i++)
+#pragma unroll
+      for (int p = 0; p < ROW; p++) {
+        P gradients{};
+#pragma unroll
+        for (int n = 0; n < N; n++)
+          if (p * N + n < DEPTH + i) gradients.of[n] = static_cast<T>(hard.byCoefficient(i, p * N + n));
+        piece(lane, i * ROW + p) = gradients;
+      }
+    __syncwarp();
+#pragma unroll
+    for (int b = 0; b < PIECES; b++) {
+      const int i = b * WARP + lane;
+      if (i < count * PIECES) reinterpret_cast<P*>(graphs.gradO)[first * PIECES + i] = piece(i / PIECES, i % PIECES);
+    }
+  }
+};
 
 /** Of an array of its own for each thread: a column of WARP threads each, or a little more. */
 constexpr int PADDED = WARP + 1;
@@ -276,12 +441,14 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
   };
   const auto own = [&](int count) { return Numbers{take(count, WARP) + lane, WARP}; };
   const Numbers numbers = own(most), initialSigns = own(depth);
-  double local[FEW ? 4 * DEPTH : 1];
-  const Numbers logs = FEW ? Numbers{local, 1} : own(width);
-  const Numbers cosines = !BACKWARD || FEW ? Numbers{local + (FEW ? 2 * DEPTH : 0), 1} : own(width);
-  NodeGradients out{};
+  double local[FEW ? 10 * DEPTH : 1];
+  const auto perNode = [&](int array) { return FEW ? Numbers{local + array * width, 1} : own(width); };
+  const Numbers logs = perNode(0);
+  Turns<Numbers> turns{};
+  NodeGradients<Numbers> out{};
   double* outRows = nullptr;
   if (BACKWARD) {
+    turns = {perNode(1), perNode(2), perNode(3), perNode(4)};
     out = {own(width), own(most), own(depth)};
     outRows = take(most, PADDED);
   }
@@ -291,7 +458,8 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
 
   const bool shared = graphs.shared;
   const int mine = lane * rowLength, planOf = shared ? 0 : mine;
-  const bool mayBeHard = !shared && !graphs.accumulate && graphs.limit > 0x1p60;
+  const bool mayBeHard = !shared && !graphs.accumulate;
+  const StepRules rules{graphs.rules.limit, graphs.rules.inference != 0};
   bool firstTile = true;
   for (int64_t first = static_cast<int64_t>(blockIdx.x) * WARP; first < graphs.size;
        first += static_cast<int64_t>(gridDim.x) * WARP) {
@@ -322,8 +490,9 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     for (int i = 0; i < depth; i++) {
       readStep(i);
       if (active) {
-        const Row<T, FEW, false> O(row + planOf, cosines, depth + i);
-        const double value = stepValue(nodes, O, depth + i, gates[planOf + i], graphs.limit);
+        const Row<T, FEW> O(row + planOf, depth + i);
+        const double g = gates[planOf + i];
+        const double value = valueOf(partsOf<false>(nodes, O, depth + i, g, rules, turns), g, rules.limit);
         last = value;
         if (i < depth - 1) numbers[depth + i] = value;
         else if (graphs.values) graphs.values[first + lane] = value;
@@ -333,7 +502,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     }
     if (!BACKWARD) continue;
 
-    const double upstream = !active ? 0 : upstreamOf(graphs.upstream ? graphs.upstream[first + lane] : 1, last);
+    const double upstream = !active ? 0 : upstreamOf(graphs.upstream ? graphs.upstream[first + lane] : 1.0, last);
     // All at once, where the lanes are together; each would come to its first product at another step.
     bool hasProducts = false;
     for (int i = 0; i < depth; i++) hasProducts |= active && gates[planOf + i] != 1;
@@ -346,12 +515,15 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
       const int k = depth + i;
       if (i < depth - 1) readStep(i);
       // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const double total = held(i == depth - 1 ? upstream : out.value[k] + out.magnitude[k] * nodes.sign(k));
+      const double total = held<true>(i == depth - 1 ? upstream : out.value[k] + out.magnitude[k] * nodes.sign(k));
       const Numbers outO{outRows + lane, PADDED};
       double gate = 0;
       if (total != 0) {
-        const Row<T, FEW, true> O(row + planOf, cosines, k);
-        gate = 0 + stepBackward(nodes, O, k, depth, gates[planOf + i], graphs.limit, total, out, outO);
+        const Row<T, FEW> O(row + planOf, k);
+        const double g = gates[planOf + i];
+        const Parts<double> parts = partsOf<true>(nodes, O, k, g, rules, turns);
+        double probe = 0;
+        gate = 0 + stepBackward<true>(nodes, O, k, depth, g, rules, total, parts, turns, out, outO, probe);
       } else {
         for (int j = 0; j < k; j++) outO[j] = 0;
       }
@@ -379,11 +551,10 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
 
     for (int j = 0; j < depth; j++) {
       const double value = out.value[j];
-      const uint32_t turned = highWord(numbers[j]);
-      const double byMagnitude = held(out.magnitude[j] + chain(value, nodes.sign(j)));
-      const double bySign = held(out.sign[j] + chain(value, nodes.magnitude(j)));
-      out.magnitude[j] = upstream == 0 ? 0 : 0 + flipped(byMagnitude, turned);
-      out.sign[j] = upstream == 0 ? 0 : 0 + flipped(bySign, turned);
+      const double byMagnitude = held<true>(out.magnitude[j] + chain<true>(value, nodes.sign(j)));
+      const double bySign = held<true>(out.sign[j] + chain<true>(value, nodes.magnitude(j)));
+      out.magnitude[j] = upstream == 0 ? 0 : 0 + flipped(byMagnitude, numbers[j]);
+      out.sign[j] = upstream == 0 ? 0 : 0 + flipped(bySign, numbers[j]);
     }
     __syncwarp();
     const auto write = [&](T* to, bool accumulate, const Numbers& gradients) {

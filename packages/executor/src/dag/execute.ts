@@ -303,5 +303,5 @@ function checked(
       `${op}: V_mag ${V_mag.length}, V_sign ${V_sign.length}, O ${O.length}, G ${G.length} values; for size ${size} and depth ` +
         `${depth} they are ${size * 2 * depth}, ${size * 2 * depth}, ${size * plan}, ${size * depth} (or O ${plan}, G ${depth}: one plan for all)`,
     );
-  return { spec: { depth, size, shared: shared && size !== 1, maxLog }, fields };
+  return { spec: { depth, size, shared: shared && size !== 1, maxLog, inference: true }, fields };
 }

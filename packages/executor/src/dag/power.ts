@@ -8,25 +8,28 @@ interface Scaled {
 /** Smallest normal double: below it a product has lost digits. */
 export const MIN_NORMAL = 2 ** -1022;
 
+/** m^x for m ≥ 0: the nearest double for a whole x ≥ 0 and a square root, else within 1 ulp. */
+export function power(m: number, x: number): number {
+  if (x === 0.5) return Math.sqrt(m);
+  return x >= 0 && Number.isInteger(x) ? powWhole(m, x) : Math.pow(m, x);
+}
+
 /**
- * m^n for a whole n ≥ 0, by repeated squaring in twice the precision: what `powWhole` of kernels/dag_step.h gives, bit for
- * bit. `Math.pow` may be off in the last place, each engine in its own way.
+ * By repeated squaring in twice the precision: what `powWhole` of kernels/dag_step.h gives, bit for bit. `Math.pow` may be off
+ * in the last place, each engine in its own way.
  */
-export function powWhole(m: number, n: number): number {
+function powWhole(m: number, n: number): number {
   if (n === 0) return 1;
-  const odd = n % 2 === 1;
-  const size = Math.abs(m);
-  if (!(size > 0 && size < Infinity)) return odd ? m : size;
-  if (n >= 2 ** 63) return size > 1 ? Infinity : size < 1 ? 0 : 1;
-  let power: Scaled = { high: 1, low: 0, exponent: 0 };
-  let base = normalized(size);
+  if (!(m > 0 && m < Infinity)) return m;
+  if (n >= 2 ** 63) return m > 1 ? Infinity : m < 1 ? 0 : 1;
+  let product: Scaled = { high: 1, low: 0, exponent: 0 };
+  let base = normalized(m);
   for (let rest = n; ;) {
-    if (rest % 2 === 1) power = times(power, base);
+    if (rest % 2 === 1) product = times(product, base);
     rest = Math.floor(rest / 2);
-    if (rest === 0) break;
+    if (rest === 0) return scaled(product.high, product.exponent);
     base = times(base, base);
   }
-  return (m < 0 && odd ? -1 : 1) * scaled(power.high, power.exponent);
 }
 
 const word = new DataView(new ArrayBuffer(8));

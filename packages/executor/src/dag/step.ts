@@ -6,12 +6,13 @@
  *                   q_j = (1+s_j)/2 + (1−s_j)/2 · cos(π·O_j)      (the expected sign)
  *     node          v = g·a + (1−g)·p
  *
- * Integer coefficients are evaluated without logarithms: the product of the numerators in node order, then
- * the division by each denominator in node order; where that product leaves the range of doubles, factor by
- * factor in node order. A term whose coefficient is 0 takes no part.
+ * Where all coefficients are whole or ±½, E is made without logarithms: the product of the numerators in node order,
+ * then the division by each denominator in node order; where that product leaves the range of doubles, factor by
+ * factor in node order. A term whose coefficient is 0 takes no part. At inference a step without a linear part has
+ * powers as in IEEE: its other fractions are factors too, and that of a negative number is NaN, not its expected sign.
  */
 
-import { MIN_NORMAL, powWhole } from './power.js';
+import { MIN_NORMAL, power } from './power.js';
 
 /** The nodes of one graph: value, magnitude (never negative) and sign of each, `2·depth` long. */
 export interface Nodes {
@@ -41,21 +42,25 @@ export function setInitialNode(nodes: Nodes, j: number, magnitude: number, sign:
   nodes.sign[j] = isNegative(magnitude) ? -sign : sign;
 }
 
-/** The value of a step with gate `g` that reads nodes `0 … count−1` with coefficients `O[row …]`. */
-export function stepValue(
-  nodes: Nodes,
-  O: Float64Array,
-  row: number,
-  count: number,
-  g: number,
-  maxLog: number,
-): number {
-  if (g === 1) return linearPart(nodes, O, row, count);
-  if (g === 0) return logPart(nodes, O, row, count, maxLog);
-  return g * linearPart(nodes, O, row, count) + (1 - g) * logPart(nodes, O, row, count, maxLog);
+/** A step with gate `gate` that reads nodes `0 … count−1` with coefficients `O[row …]`. */
+export interface Step {
+  readonly nodes: Nodes;
+  readonly O: Float64Array;
+  readonly row: number;
+  readonly count: number;
+  readonly gate: number;
+  readonly maxLog: number;
+  readonly inference: boolean;
 }
 
-function linearPart(nodes: Nodes, O: Float64Array, row: number, count: number): number {
+export function stepValue(step: Step): number {
+  const { gate } = step;
+  if (gate === 1) return linearPart(step);
+  const product = Math.min(magnitudePart(step), Math.exp(step.maxLog)) * signPart(step);
+  return gate === 0 ? product : gate * linearPart(step) + (1 - gate) * product;
+}
+
+function linearPart({ nodes, O, row, count }: Step): number {
   let sum = 0;
   let first = true;
   for (let j = 0; j < count; j++) {
@@ -69,21 +74,15 @@ function linearPart(nodes: Nodes, O: Float64Array, row: number, count: number): 
   return sum;
 }
 
-function logPart(nodes: Nodes, O: Float64Array, row: number, count: number, maxLog: number): number {
-  const magnitude = magnitudePart(nodes, O, row, count, -1);
-  return Math.min(magnitude, Math.exp(maxLog)) * signPart(nodes, O, row, count, -1);
-}
+const isIeee = ({ inference, gate }: Step): boolean => inference && gate === 0;
+
+/** Coefficients that steps of plans have: whole numbers and square roots. */
+const isHard = (c: number): boolean => Number.isInteger(c) || Math.abs(c) === 0.5;
 
 /** E over all terms but `except`. */
-function magnitudePart(nodes: Nodes, O: Float64Array, row: number, count: number, except: number): number {
-  let whole = true;
-  let above = 0;
-  for (let j = 0; j < count; j++) {
-    const c = O[row + j]!;
-    if (!Number.isInteger(c)) whole = false;
-    if (c > 0 && j !== except) above += c;
-  }
-  if (!whole) {
+function magnitudePart(step: Step, except = -1): number {
+  const { nodes, O, row, count } = step;
+  if (!isIeee(step) && !O.subarray(row, row + count).every(isHard)) {
     let sum = 0;
     for (let j = 0; j < count; j++) {
       const c = O[row + j]!;
@@ -91,54 +90,53 @@ function magnitudePart(nodes: Nodes, O: Float64Array, row: number, count: number
     }
     return Math.exp(sum);
   }
-  const numerators = productOf(nodes, O, row, count, except, 'numerators');
-  const quotient = productOf(nodes, O, row, count, except, 'denominators', numerators);
+  let above = 0;
+  for (let j = 0; j < count; j++) if (O[row + j]! > 0 && j !== except) above += O[row + j]!;
+  const numerators = productOf(step, except, (c) => c > 0);
   // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
   const inRange = above < 2 || (numerators >= MIN_NORMAL && numerators < Infinity);
-  return inRange ? quotient : productOf(nodes, O, row, count, except, 'all');
-}
-
-function productOf(
-  nodes: Nodes,
-  O: Float64Array,
-  row: number,
-  count: number,
-  except: number,
-  terms: 'numerators' | 'denominators' | 'all',
-  start = 1,
-): number {
-  let product = start;
-  for (let j = 0; j < count; j++) {
-    const c = O[row + j]!;
-    if (c === 0 || j === except || (c > 0 ? terms === 'denominators' : terms === 'numerators')) continue;
-    const m = nodes.magnitude[j]!;
-    const times = Math.abs(c);
-    const factor = times > MAX_REPEATED ? powWhole(m, times) : m;
-    for (let n = times > MAX_REPEATED ? 1 : times; n > 0; n--)
-      product = c > 0 ? product * factor : product / factor;
-  }
-  return product;
+  return inRange ? productOf(step, except, (c) => !(c > 0), numerators) : productOf(step, except, () => true);
 }
 
 /** Coefficients up to this are that many factors; larger ones (never written by an expression) are one power. */
 const MAX_REPEATED = 16;
 
-function power(m: number, x: number): number {
-  return x >= 0 && Number.isInteger(x) ? powWhole(m, x) : Math.pow(m, x);
-}
-
-/** Q over all terms but `except`. */
-function signPart(nodes: Nodes, O: Float64Array, row: number, count: number, except: number): number {
-  let product = 1;
+/** `start` times the powers of the terms whose coefficients are `wanted`, but `except`. */
+function productOf(
+  { nodes, O, row, count }: Step,
+  except: number,
+  wanted: (c: number) => boolean,
+  start = 1,
+): number {
+  let product = start;
   for (let j = 0; j < count; j++) {
     const c = O[row + j]!;
-    if (c !== 0 && j !== except) product *= expectedSign(nodes.sign[j]!, c);
+    if (c === 0 || j === except || !wanted(c)) continue;
+    const m = nodes.magnitude[j]!;
+    const size = Math.abs(c);
+    const repeated = Number.isInteger(c) && size <= MAX_REPEATED;
+    const divided = c < 0 && isHard(c);
+    const factor = repeated ? m : power(m, divided ? size : c);
+    for (let n = repeated ? size : 1; n > 0; n--) product = divided ? product / factor : product * factor;
   }
   return product;
 }
 
-function expectedSign(s: number, c: number): number {
-  return s === 1 ? 1 : (1 + s) / 2 + ((1 - s) / 2) * cosPi(c);
+/** Q over all terms but `except`. */
+function signPart(step: Step, except = -1): number {
+  let product = 1;
+  for (let j = 0; j < step.count; j++)
+    if (step.O[step.row + j] !== 0 && j !== except) product *= expectedSign(step, j);
+  return product;
+}
+
+function expectedSign(step: Step, j: number): number {
+  const s = step.nodes.sign[j]!;
+  const c = step.O[step.row + j]!;
+  if (s === 1) return 1;
+  if (s !== -1 || !isIeee(step) || Number.isInteger(c)) return (1 + s) / 2 + ((1 - s) / 2) * cosPi(c);
+  // The square root of −0 is −0, any other power of it that of 0.
+  return step.nodes.magnitude[j] !== 0 ? NaN : Math.abs(c) === 0.5 ? -1 : 1;
 }
 
 /** Where the gradients of one graph go; each starts at `…Offset` in its array. */
@@ -148,7 +146,7 @@ export interface StepGradients {
   /** With respect to the magnitude and sign of each node. */
   readonly magnitude: Float64Array;
   readonly sign: Float64Array;
-  /** With respect to the coefficients of this step, from `row`. */
+  /** With respect to the coefficients of this step, . */
   readonly O: Float64Array;
 }
 
@@ -159,16 +157,8 @@ export interface StepGradients {
  * (√m at 0) it is held at ±1.8e308, and so is every sum; where one is undefined (ln 0 of a term that takes no
  * part, 0/0 in the branch that the gate has closed) it is 0. So a gradient is NaN only where `upstream` is.
  */
-export function stepBackward(
-  nodes: Nodes,
-  O: Float64Array,
-  row: number,
-  count: number,
-  g: number,
-  maxLog: number,
-  upstream: number,
-  out: StepGradients,
-): number {
+export function stepBackward(step: Step, upstream: number, out: StepGradients): number {
+  const { nodes, O, row, count, gate: g } = step;
   // A part that the gate has closed, and a term without a coefficient, receive nothing, not even a NaN.
   const toLinear = g === 0 ? 0 : chain(upstream, g);
   for (let j = 0; j < count; j++) {
@@ -176,10 +166,10 @@ export function stepBackward(
     out.O[j] = held(out.O[j]! + chain(toLinear, nodes.value[j]!));
     if (c !== 0) out.value[j] = held(out.value[j]! + chain(toLinear, c));
   }
-  const magnitude = magnitudePart(nodes, O, row, count, -1);
-  const limit = Math.exp(maxLog);
+  const magnitude = magnitudePart(step);
+  const limit = Math.exp(step.maxLog);
   const E = Math.min(magnitude, limit);
-  const Q = signPart(nodes, O, row, count, -1);
+  const Q = signPart(step);
   const toLog = g === 1 ? 0 : chain(upstream, 1 - g);
   if (toLog !== 0) {
     const clamped = magnitude > limit;
@@ -194,17 +184,17 @@ export function stepBackward(
         // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
         const toMagnitude =
           c < 0
-            ? chain(toSum, c / m)
-            : chain(chain(toLog, magnitudePart(nodes, O, row, count, j) * Q), c * power(m, c - 1));
+            ? chain(toSum, c * (1 / m))
+            : chain(chain(toLog, magnitudePart(step, j) * Q), c * power(m, c - 1));
         out.magnitude[j] = held(out.magnitude[j]! + toMagnitude);
       }
-      const others = chain(toLog, E * signPart(nodes, O, row, count, j));
+      const others = chain(toLog, E * signPart(step, j));
       out.sign[j] = held(out.sign[j]! + chain(others, (1 - cosPi(c)) / 2));
       if (s !== 1 && !Number.isInteger(c))
         out.O[j] = held(out.O[j]! - chain(others, ((1 - s) / 2) * Math.PI * sinPi(c)));
     }
   }
-  return chain(upstream, linearPart(nodes, O, row, count) - E * Q);
+  return chain(upstream, linearPart(step) - E * Q);
 }
 
 /** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */

@@ -70,5 +70,5 @@ function specOf({ V_mag, V_sign, O, G }: DagTensorFields, maxLog: number): DagSp
       `executeDag: V_mag ${show(V_mag.shape)}, V_sign ${show(V_sign.shape)}, O ${show(O.shape)}, G ${show(G.shape)}; ` +
         'expected (…, 2D), (…, 2D), (…, D, 2D), (…, D), or (D, 2D) and (D) for one shared plan',
     );
-  return { depth, size, shared, maxLog };
+  return { depth, size, shared, maxLog, inference: false };
 }

@@ -8,9 +8,10 @@ void dagPoolRun(int64_t count, void (*task)(void* context, int64_t index), void*
 /** Threads that a kernel runs on. What a kernel computes must not depend on it, only how it cuts its work. */
 int64_t dagPoolThreads();
 
-/** Memory of at least `bytes`, aligned to a cache line, contents unspecified; the process ends where there is none. */
+/** Memory of at least `bytes`, aligned to a cache line, contents unspecified; null where there is none, which is counted. */
 void* dagScratchTake(int64_t bytes);
 void dagScratchReturn(void* memory);
+int64_t dagScratchFailures();
 
 /** Ends the process: the lists of kinds here and in src/backends/kinds.ts differ, so nothing that is computed can be right. */
 [[noreturn]] void dagUnknownKind(const char* kernel, int64_t kind);
@@ -37,12 +38,22 @@ void parallelRanges(int64_t n, int64_t grain, const Body& body) {
   });
 }
 
-/** `count` elements of scratch memory for as long as this object lives. */
+/** What a kernel that takes scratch memory returns: whether there was none, so that its results are not there. */
+template <typename Body>
+int32_t lacksMemory(const Body& body) {
+  const int64_t before = dagScratchFailures();
+  body();
+  return dagScratchFailures() != before;
+}
+
+/** `count` elements of scratch memory for as long as this object lives; null where there are none. */
 template <typename T>
 class Scratch {
  public:
   explicit Scratch(int64_t count) : data_(static_cast<T*>(dagScratchTake(count * sizeof(T)))) {}
-  ~Scratch() { dagScratchReturn(data_); }
+  ~Scratch() {
+    if (data_) dagScratchReturn(data_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   operator T*() const { return data_; }

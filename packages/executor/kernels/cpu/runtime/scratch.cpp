@@ -18,6 +18,8 @@ constexpr int64_t CACHE_LINE = 64;
 /** Blocks from this size on are of huge pages, where the system has them. */
 constexpr int64_t HUGE_PAGE = int64_t{1} << 21;
 
+constexpr int64_t MOST = int64_t{1} << 48;
+
 /** What stands before the memory that is handed out: one cache line. */
 struct alignas(64) Block {
   int64_t bytes;
@@ -28,11 +30,12 @@ pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Block* idle = nullptr;
 int64_t allocated = 0;
 int64_t lent = 0;
+int64_t failures = 0;
 
 /** Sizes are rounded up to powers of two, so that a block fits the next request of about its size. */
 int64_t classOf(int64_t bytes) {
   int64_t size = 4096;
-  while (size < bytes) size *= 2;
+  while (size < bytes && size < MOST) size *= 2;
   return size;
 }
 
@@ -46,17 +49,25 @@ Block* takeIdle(int64_t bytes) {
   return nullptr;
 }
 
+void* failed() {
+  __atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+  return nullptr;
+}
+
 }  // namespace
+
+int64_t dagScratchFailures() { return __atomic_load_n(&failures, __ATOMIC_RELAXED); }
 
 void* dagScratchTake(int64_t bytes) {
   const int64_t size = classOf(bytes);
+  if (size < bytes) return failed();
   pthread_mutex_lock(&mutex);
   Block* block = takeIdle(size);
   if (!block) {
     void* memory = nullptr;
     if (posix_memalign(&memory, size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE, sizeof(Block) + size) != 0) {
-      fprintf(stderr, "@dag/executor: no memory for %lld bytes of scratch\n", static_cast<long long>(size));
-      abort();
+      pthread_mutex_unlock(&mutex);
+      return failed();
     }
 #if defined(__linux__)
     if (size >= HUGE_PAGE) madvise(memory, sizeof(Block) + size, MADV_HUGEPAGE);

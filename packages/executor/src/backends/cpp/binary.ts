@@ -10,7 +10,7 @@ import { packWalk } from './walk.js';
 /** Functions of two tensors. */
 export function binary(library: KernelLibrary): Pick<Backend, 'binary' | 'binaryBackward'> {
   const forward = precisions(library, 'binary', 'ipppp');
-  const share = precisions(library, 'share', 'idpppppi');
+  const share = precisions(library, 'share', 'idpppppi', 'scratchKernel');
 
   function addShare(
     [kind, factor]: Share,

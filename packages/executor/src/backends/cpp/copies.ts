@@ -14,7 +14,7 @@ export function copies(library: KernelLibrary): Pick<Backend, 'fill' | 'cast' | 
     f64: { f32: library.kernel('cast_f64_f32', 'ppii'), f64: library.kernel('cast_f64_f64', 'ppii') },
   };
   const copy = precisions(library, 'copy', 'ppipii');
-  const sum = precisions(library, 'sum', 'pppi');
+  const sum = precisions(library, 'sum', 'pppi', 'scratchKernel');
   return {
     fill: (y, value) => {
       const to = dataOf(y);

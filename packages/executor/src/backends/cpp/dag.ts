@@ -2,15 +2,16 @@ import type { Backend, Target } from '../../backend.js';
 import { dataOf } from '../host.js';
 import { accumulatedFields } from '../kinds.js';
 import type { KernelLibrary } from './kernels.js';
+import { precisionOf, precisions } from './precisions.js';
 
 /** Steps of graphs: kernels/cpu/dag.cpp. */
 export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBackward'> {
-  const forward = kernels(library, 'dag', 'pppppiiid');
-  const backward = kernels(library, 'dag_backward', 'ppppppppppiiiid');
+  const forward = precisions(library, 'dag', 'pppppiiiid', 'scratchKernel');
+  const backward = precisions(library, 'dag_backward', 'ppppppppppiiiiid', 'scratchKernel');
   return {
-    dag: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, values) => {
+    dag: ({ depth, size, shared, inference, maxLog }, { V_mag, V_sign, O, G }, values) => {
       if (size === 0) return;
-      forward[V_mag.dtype as 'f32' | 'f64'](
+      forward[precisionOf(V_mag)](
         dataOf(V_mag),
         dataOf(V_sign),
         dataOf(O),
@@ -19,13 +20,20 @@ export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBa
         depth,
         size,
         Number(shared),
+        Number(inference),
         Math.exp(maxLog),
       );
     },
-    dagBackward: ({ depth, size, shared, maxLog }, { V_mag, V_sign, O, G }, upstream, values, gradients) => {
+    dagBackward: (
+      { depth, size, shared, inference, maxLog },
+      { V_mag, V_sign, O, G },
+      upstream,
+      values,
+      gradients,
+    ) => {
       // Nothing is to be written then, but for the gradients of a shared plan: a depth without memory may be any number.
       if (size === 0 && !shared) return;
-      backward[V_mag.dtype as 'f32' | 'f64'](
+      backward[precisionOf(V_mag)](
         dataOf(V_mag),
         dataOf(V_sign),
         dataOf(O),
@@ -40,14 +48,11 @@ export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBa
         depth,
         size,
         Number(shared),
+        Number(inference),
         Math.exp(maxLog),
       );
     },
   };
-}
-
-function kernels(library: KernelLibrary, name: string, types: string) {
-  return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
 }
 
 function written(target: Target | null) {

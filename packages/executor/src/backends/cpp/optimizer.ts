@@ -6,7 +6,7 @@ import { precisionOf, precisions } from './precisions.js';
 
 /** The passes of clipping and AdamW. */
 export function optimizer(library: KernelLibrary): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
-  const sumOfSquares = precisions(library, 'sum_of_squares', 'pip');
+  const sumOfSquares = precisions(library, 'sum_of_squares', 'pip', 'scratchKernel');
   const scale = precisions(library, 'scale', 'pidd');
   const adamW = precisions(library, 'adam_w', 'ppppip');
   /** As kernels/cpu/optimizer.cpp reads them, made in double. */

@@ -2,8 +2,13 @@ import type { Storage } from '../../backend.js';
 import type { KernelLibrary } from './kernels.js';
 
 /** The kernels of a name, one for each precision. */
-export function precisions(library: KernelLibrary, name: string, types: string) {
-  return { f32: library.kernel(`${name}_f32`, types), f64: library.kernel(`${name}_f64`, types) };
+export function precisions(
+  library: KernelLibrary,
+  name: string,
+  types: string,
+  kernel: 'kernel' | 'scratchKernel' = 'kernel',
+) {
+  return { f32: library[kernel](`${name}_f32`, types), f64: library[kernel](`${name}_f64`, types) };
 }
 
 /** Which of them; ops call those with f32 and f64 alone. */

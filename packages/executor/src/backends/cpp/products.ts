@@ -9,13 +9,13 @@ export function products(
   library: KernelLibrary,
 ): Pick<Backend, 'matmul' | 'linear' | 'linearBackward' | 'attention' | 'attentionBackward'> {
   const matmul = {
-    f32: library.kernel('matmul_f32', 'iiiiiiiiipppi'),
-    f64: library.kernel('matmul_f64', 'iiiiiiiiipppi'),
+    f32: library.scratchKernel('matmul_f32', 'iiiiiiiiipppi'),
+    f64: library.scratchKernel('matmul_f64', 'iiiiiiiiipppi'),
   };
-  const linear = library.kernel('linear_f32', 'iiipppidddppp');
-  const linearBackward = library.kernel('linear_backward_f32', 'iippidddppi');
-  const attention = library.kernel('attention_f32', 'iiiidddppp');
-  const attentionBackward = library.kernel('attention_backward_f32', 'iiiidddpppppi');
+  const linear = library.scratchKernel('linear_f32', 'iiipppidddppp');
+  const linearBackward = library.scratchKernel('linear_backward_f32', 'iippidddppi');
+  const attention = library.scratchKernel('attention_f32', 'iiiidddppp');
+  const attentionBackward = library.scratchKernel('attention_backward_f32', 'iiiidddpppppi');
   return {
     matmul: (spec: MatmulSpec, a, b, c) => {
       const { batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC } = spec;

@@ -15,7 +15,7 @@ export function rows(
   const crossEntropy = precisions(library, 'cross_entropy', 'ppppii');
   const crossEntropyBackward = precisions(library, 'cross_entropy_backward', 'pppppiii');
   const layerNorm = precisions(library, 'layer_norm', 'pppppiid');
-  const layerNormBackward = precisions(library, 'layer_norm_backward', 'pppppppiiiii');
+  const layerNormBackward = precisions(library, 'layer_norm_backward', 'pppppppiiiii', 'scratchKernel');
   return {
     softmax: (x, y, n, log) => softmax[precisionOf(x)](dataOf(x), dataOf(y), x.length / n, n, Number(log)),
     softmaxBackward: (y, gradY, gradX, n, log) =>

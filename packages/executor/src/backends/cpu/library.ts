@@ -1,6 +1,6 @@
 import { ExecutorError, firstLine } from '../../error.js';
 import { builtFile, environment, loadKoffi, requireHere, type Bind } from '../native.js';
-import type { Kernel, KernelLibrary } from '../cpp/kernels.js';
+import { throwing, type Kernel, type KernelLibrary } from '../cpp/kernels.js';
 import { checkComplete } from './elf.js';
 
 /** The shared library with the kernels of one variant of the instruction set. */
@@ -24,6 +24,8 @@ export interface Library extends KernelLibrary {
 
 const TYPES: Readonly<Record<string, string>> = { p: 'void *', i: 'int64_t', d: 'double' };
 
+const typesOf = (types: string): string[] => Array.from(types, (type) => TYPES[type]!);
+
 /**
  * Loads the native library: the file that `DAG_CPU_LIBRARY` names, else what `npm run build` made in this package, else
  * that of the platform's package `@dag/executor-<platform>-<arch>`.
@@ -46,10 +48,9 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
     path,
     variant: chosen,
     physicalCores: func('dag_physical_cores', 'int32_t', [])() as number,
-    kernel: (name, types) => {
-      const args = Array.from(types, (type) => TYPES[type]!);
-      return func(`dag_${name}_${chosen}`, 'void', args) as Kernel;
-    },
+    kernel: (name, types) => func(`dag_${name}_${chosen}`, 'void', typesOf(types)) as Kernel,
+    scratchKernel: (name, types) =>
+      throwing(func(`dag_${name}_${chosen}`, 'int32_t', typesOf(types)), 'cpu', name),
     threads: () => threads() as number,
     setThreads: (count) => void setThreads(Math.min(count, 2 ** 31 - 1)),
     place: (memory, bytes) => place(memory, bytes) as number,

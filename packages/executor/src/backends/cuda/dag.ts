@@ -5,7 +5,7 @@ import { bytesOf } from '../host.js';
 import { accumulatedFields } from '../kinds.js';
 
 /** Members of Graphs in kernels/cuda/dag.cu. */
-const GRAPHS = `(${'p'.repeat(10)}iiiidppi)`;
+const GRAPHS = `(${'p'.repeat(10)}iiiidippi)`;
 /** Threads of a block, which is one warp with a graph for each. */
 const WARP = 32;
 /** Depths that there are kernels for; those for any depth have no number in their name. */
@@ -64,6 +64,7 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
             ...[addressOf(upstream), addressOf(values)],
             ...[at(gradients.V_mag), at(gradients.V_sign), at(gradients.O), at(gradients.G)],
             ...[accumulatedFields(gradients), depth, size, Number(shared), Math.exp(maxLog)],
+            Number(spec.inference),
             ...[partial.address, scratch.address, bytes],
           );
         if (wantsPlan)
@@ -86,17 +87,15 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
   };
 }
 
-/** Bytes that a block needs, as runGraphs in kernels/cuda/dag.cu divides them, and HardTile in dag_hard.h. */
+/** Bytes that a block needs, as runGraphs in kernels/cuda/dag.cu divides them, and HardTile. */
 function memoryOf(depth: number, precision: 'f32' | 'f64', isBackward: boolean): number {
   const width = 2 * depth;
   const most = width - 1;
   const isAny = !DEPTHS.has(depth);
   const nodes = most + depth + (isAny ? width : 0);
-  const gradients = isBackward ? width + most + depth + (isAny ? width : 0) : 0;
+  const gradients = isBackward ? width + most + depth + (isAny ? 4 * width : 0) : 0;
   const gradientsOfStep = isBackward ? most * (WARP + 1) : 0;
   const rows = (3 * depth) | 1;
   const any = ((nodes + gradients) * WARP + gradientsOfStep) * 8 + rows * WARP * bytesOf(precision);
-  if (depth !== HARD_DEPTH) return any;
-  const plans = width * depth * bytesOf(precision);
-  return Math.max(any, (plans + (isBackward ? 2 * most + depth : most) * 8) * WARP);
+  return depth === HARD_DEPTH ? Math.max(any, (width + 1) * depth * bytesOf(precision) * WARP) : any;
 }

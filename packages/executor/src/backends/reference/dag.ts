@@ -9,6 +9,7 @@ import {
   stepBackward,
   stepValue,
   type Nodes,
+  type Step,
 } from '../../dag/step.js';
 
 /** Values of all graphs: `values` (size). */
@@ -55,7 +56,7 @@ export function dagBackward(
       if (total === 0) continue;
       step.fill(0);
       const out = { value, magnitude, sign, O: step };
-      const gate = stepBackward(graph.nodes, graph.O, i * width, k, graph.G[i]!, spec.maxLog, total, out);
+      const gate = stepBackward(graph.step(i), total, out);
       if (byO) for (let j = 0; j < k; j++) add(byO, (plan * depth + i) * width + j, step[j]!);
       if (byG) add(byG, plan * depth + i, gate);
     }
@@ -101,16 +102,19 @@ class Graph {
   /** Makes the nodes of a row; → the last one. */
   run(row: number): number {
     const { nodes, width } = this;
-    const { depth, maxLog, shared } = this.spec;
+    const { depth, shared } = this.spec;
     const { V_mag, V_sign } = this.fields;
     for (let j = 0; j < depth; j++)
       setInitialNode(nodes, j, V_mag[row * width + j]!, V_sign[row * width + j]!);
     if (!shared) this.copyPlan(row);
-    for (let i = 0; i < depth; i++) {
-      const k = depth + i;
-      setNode(nodes, k, stepValue(nodes, this.O, i * width, k, this.G[i]!, maxLog));
-    }
+    for (let i = 0; i < depth; i++) setNode(nodes, depth + i, stepValue(this.step(i)));
     return nodes.value[width - 1]!;
+  }
+
+  step(i: number): Step {
+    const { depth, maxLog, inference } = this.spec;
+    const { nodes, O, G, width } = this;
+    return { nodes, O, row: i * width, count: depth + i, gate: G[i]!, maxLog, inference };
   }
 
   private copyPlan(plan: number): void {

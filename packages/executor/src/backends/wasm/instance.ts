@@ -1,5 +1,5 @@
 import { ExecutorError } from '../../error.js';
-import type { Kernel, KernelLibrary } from '../cpp/kernels.js';
+import { throwing, type Kernel, type KernelLibrary } from '../cpp/kernels.js';
 
 /** What is used of the global WebAssembly, whose types belong to those of pages. */
 export interface WasmInstance {
@@ -9,7 +9,7 @@ export interface WasmInstance {
 /** Bytes at the begin of the memory of a kernel's call for what it is given besides tensors. */
 const STAGED = 4096;
 /** Why a kernel trapped, as in kernels/wasm/runtime.cpp. */
-const [UNKNOWN_KIND, NO_MEMORY] = [1, 2];
+const UNKNOWN_KIND = 1;
 
 /** The kernels as WebAssembly, and their memory. */
 export class WasmKernels implements KernelLibrary {
@@ -65,11 +65,15 @@ export class WasmKernels implements KernelLibrary {
         return address;
       });
       try {
-        kernel(...words);
+        return kernel(...words);
       } catch (error) {
         throw this.#explained(error, name, args[0]);
       }
     };
+  }
+
+  scratchKernel(name: string, types: string): Kernel {
+    return throwing(this.kernel(name, types), 'wasm', name);
   }
 
   #function(name: string): (...args: (number | bigint)[]) => unknown {
@@ -83,13 +87,8 @@ export class WasmKernels implements KernelLibrary {
 
   /** A trap as an error that says why. */
   #explained(error: unknown, kernel: string, kind: unknown): unknown {
-    switch (this.#fault()) {
-      case UNKNOWN_KIND:
-        return new ExecutorError('value', `wasm: the kernel ${kernel} knows no kind ${String(kind)}`);
-      case NO_MEMORY:
-        return new ExecutorError('memory', `out of memory: wasm has no room for what ${kernel} works in`);
-      default:
-        return error;
-    }
+    return this.#fault() === UNKNOWN_KIND
+      ? new ExecutorError('value', `wasm: the kernel ${kernel} knows no kind ${String(kind)}`)
+      : error;
   }
 }

@@ -1,0 +1,236 @@
+// Hard plans: all coefficients -1, 0 or 1, all gates 0 or 1, all signs of nodes ±1, all magnitudes at least 0 (not −0). Values are exact, and gradients have the
+// bits of dag_step.h but for the logarithms in those of O: its operations in the same order, but for factors of 1, with the
+// sign of a node in its value. What such a plan may come to that needs more than this is found out, and left to dag_step.h.
+//
+// All lanes do the same: a term is a condition on an operation, not a turn of a loop, and nodes that no lane reads are passed
+// over. Whoever includes it defines also overlapping(words, words), where they have a common bit, xorOf, xorWhere and
+// logOfMagnitude, of numbers from 0 on; on CUDA DAG_UNROLL, and DAG_APART of what is long and rare.
+#pragma once
+#include "dag_step.h"
+
+#ifndef DAG_UNROLL
+#define DAG_UNROLL
+#define DAG_APART __attribute__((noinline))
+#endif
+
+namespace {
+
+/** Which gradients are wanted. */
+struct Wanted {
+  bool V_sign, O, G;
+};
+
+/**
+ * A graph in each lane of L, whose terms are bits of W. DEPTH: that of the graphs, 0 where it is known only at run time. EACH:
+ * all nodes of a step are visited, so that their numbers are constants.
+ */
+template <typename L, typename W, int DEPTH, bool EACH>
+struct HardGraphs {
+  using S = SetOf<L>;
+  /** The coefficients of a step are bits of a word. */
+  static constexpr int MAX_DEPTH = DEPTH ? DEPTH : 32;
+  /** One more where there are many: arrays whose length is a power of two would meet in the cache. */
+  static constexpr int NODES = DEPTH ? 2 * DEPTH : 2 * MAX_DEPTH + 4, STEPS = MAX_DEPTH;
+
+  // Of each node: its value, and of those that a product reads ln |value|, 0 where it is 0.
+  L value[NODES], log[NODES];
+  // Of each step: which coefficients are 1, and -1, in all lanes; those that any lane has.
+  W up[STEPS], down[STEPS];
+  uint64_t any[STEPS];
+  S isLinear[STEPS];
+  // Gradients by the magnitudes and signs of initial nodes, and by the gates.
+  L toMagnitude[NODES], toSign[NODES], outG[NODES];
+  /** What the gradients by the coefficients of a step have in common. */
+  L scale[STEPS];
+  /** Lanes that need more than this path does. */
+  S redo;
+
+  DAG_DEVICE explicit HardGraphs(int depth) : redo{}, runtimeDepth(depth) {}
+
+  /** The values of all graphs, from those of the initial nodes, and what `backward` needs where GRADIENTS. */
+  template <bool GRADIENTS>
+  DAG_DEVICE L forward(double limit) {
+    DAG_UNROLL
+    for (int i = 0; i < depth(); i++) value[depth() + i] = stepForward<GRADIENTS>(i, limit);
+    return value[2 * depth() - 1];
+  }
+
+  /** The gradients that are wanted, none of them larger than `most` in the lanes that are not in `redo`. */
+  DAG_DEVICE void backward(L upstream, const Wanted& wanted, double most) {
+    const int width = 2 * depth();
+    DAG_UNROLL
+    for (int j = 0; j < width; j++) byLinear[j] = byProduct[j] = L{};
+    DAG_UNROLL
+    for (int j = 0; j < depth(); j++) bySign[j] = L{};
+    byLinear[width - 1] = upstream;
+    // Sums of sizes: no gradient is larger, and none is NaN where they are not.
+    probe = L{};
+    L scales = L{}, sizes = all<L>(746);
+    DAG_UNROLL
+    for (int i = depth() - 1; i >= 0; i--) {
+      stepBackward(i, wanted);
+      scales = scales + magnitudeOf(scale[i]);
+    }
+    const S none = equal(upstream, L{});
+    DAG_UNROLL
+    for (int j = 0; j < depth(); j++) {
+      const L byMagnitude = flipped(byProduct[j], value[j]) + flipped(byLinear[j], value[j]);
+      const L bySigns = flipped(bySign[j], value[j]) + byLinear[j] * magnitudeOf(value[j]);
+      probe = probe + (magnitudeOf(byMagnitude) + magnitudeOf(bySigns));
+      // 0 + x: a gradient that is zero is never −0.
+      toMagnitude[j] = chosen(none, L{}, 0 + byMagnitude);
+      toSign[j] = chosen(none, L{}, 0 + bySigns);
+    }
+    // |ln m| is at most 745.2.
+    DAG_UNROLL
+    for (int j = 0; j < width - 1; j++) sizes = sizes + magnitudeOf(value[j]);
+    if (wanted.O) probe = probe + scales * sizes;
+    // A value of NaN makes its gradients NaN.
+    redo = redo | inverse(atMost(probe, all<L>(most))) | differ(value[width - 1], value[width - 1]);
+  }
+
+  /** Makes `log` of the nodes that a product reads. */
+  DAG_DEVICE void takeLogs() {
+    int read = 0;
+    DAG_UNROLL
+    for (int i = 0; i < depth(); i++)
+      if (anyOf(inverse(isLinear[i]))) read = depth() + i;
+    DAG_UNROLL
+    for (int j = 0; j < 2 * depth() - 1; j++)
+      if (j < read) log[j] = only(differ(value[j], L{}), logOfMagnitude(magnitudeOf(value[j])));
+  }
+
+  /** The gradient by coefficient (i, j). */
+  DAG_DEVICE L byCoefficient(int i, int j) const { return 0 + scale[i] * chosen(isLinear[i], value[j], log[j]); }
+
+  DAG_DEVICE int depth() const { return DEPTH ? DEPTH : runtimeDepth; }
+
+ private:
+  const int runtimeDepth;
+  // Gradients by the value of each node as a term of sums, and of products; by its sign, where it is in products, over its sign.
+  L byLinear[NODES], byProduct[NODES], bySign[NODES];
+  // Of each step: the log part; the linear part less that; the only denominator, or 1; its numerators by exclusive or, and 1
+  // where there is one: what is left without a numerator is the other one.
+  L product[STEPS], difference[STEPS], denominator[STEPS], numerators[STEPS];
+  S clamped[STEPS];
+  L probe;
+
+  static DAG_DEVICE W bitOf(int j) { return (W{} + 1) << j; }
+  /** Where words have a bit, and where they have more than one. */
+  static DAG_DEVICE S some(W words) { return overlapping(words, words); }
+  static DAG_DEVICE S several(W words) { return overlapping(words, words - 1); }
+
+  /** body(j, lanes where node j is a numerator of step i, lanes where it is a denominator) in node order. */
+  template <typename Body>
+  DAG_DEVICE void forTerms(int i, const Body& body) const {
+    if constexpr (EACH) {
+      DAG_UNROLL
+      for (int j = 0; j < depth() + i; j++) body(j, overlapping(up[i], bitOf(j)), overlapping(down[i], bitOf(j)));
+    } else {
+      for (uint64_t rest = any[i]; rest; rest &= rest - 1) {
+        const int j = __builtin_ctzll(rest);
+        body(j, overlapping(up[i], bitOf(j)), overlapping(down[i], bitOf(j)));
+      }
+    }
+  }
+
+  template <bool GRADIENTS>
+  DAG_DEVICE L stepForward(int i, double limit) {
+    // −0 + x is x, also for −0.
+    L sum = all<L>(-0.0), numerator = all<L>(1), last = all<L>(1), bits = L{};
+    forTerms(i, [&](int j, S isUp, S isDown) {
+      const L v = value[j];
+      sum = minusWhere(plusWhere(sum, isUp, v), isDown, v);
+      numerator = timesWhere(numerator, isUp, v);
+      last = chosen(isDown, v, last);
+      if (GRADIENTS) bits = xorWhere(bits, isUp, v);
+    });
+    const L linear = only(some(up[i] | down[i]), sum);
+    if (!GRADIENTS && !anyOf(inverse(isLinear[i]))) return linear;
+    const S divides = some(down[i]);
+    L p = numerator;
+    if (anyOf(divides)) {
+      // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+      redo = redo | without(divides & several(up[i]), isInRange(numerator));
+      p = dividedWhere(numerator, divides, last);
+      if (anyOf(several(down[i]))) p = dividedByAll(i, numerator, divides);
+    }
+    const S isOver = above(magnitudeOf(p), all<L>(limit));
+    p = chosen(isOver, flipped(all<L>(limit), p), p);
+    if (GRADIENTS) {
+      clamped[i] = isOver;
+      product[i] = p;
+      difference[i] = linear - p;
+      denominator[i] = last;
+      numerators[i] = xorWhere(bits, inverse(several(up[i])), all<L>(1));
+    }
+    return chosen(isLinear[i], linear, p);
+  }
+
+  static DAG_DEVICE S isInRange(L x) {
+    return atLeast(magnitudeOf(x), all<L>(MIN_NORMAL)) & atMost(magnitudeOf(x), all<L>(LARGEST));
+  }
+
+  DAG_APART L dividedByAll(int i, L x, S where) const {
+    forTerms(i, [&](int j, S, S isDown) {
+      if (anyOf(isDown)) x = dividedWhere(x, isDown & where, value[j]);
+    });
+    return x;
+  }
+
+  DAG_DEVICE void stepBackward(int i, const Wanted& wanted) {
+    const int k = depth() + i;
+    // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
+    const L total = byLinear[k] + byProduct[k];
+    probe = probe + magnitudeOf(total);
+    if (wanted.G) {
+      outG[i] = 0 + total * difference[i];
+      probe = probe + magnitudeOf(outG[i]);
+    }
+    const L toLinear = only(isLinear[i], total);
+    const S active = without(differ(total, L{}), isLinear[i]), free = without(active, clamped[i]);
+    const L toSigns = only(active, total * product[i]), toLogs = only(free, toSigns);
+    scale[i] = toLinear + toLogs;
+    if (!anyOf(active)) {
+      forTerms(i, [&](int j, S isUp, S isDown) {
+        byLinear[j] = minusWhere(plusWhere(byLinear[j], isUp, toLinear), isDown, toLinear);
+      });
+      return;
+    }
+    const S divides = some(down[i]);
+    L reciprocal = all<L>(1);
+    if (anyOf(divides)) reciprocal = dividedWhere(reciprocal, divides, denominator[i]);
+    // One operand's derivative is the product of the others, where these are one numerator or one denominator.
+    const W two = up[i] & (up[i] - 1);
+    const S many = free & (several(down[i]) | several(two) | (divides & some(two))), few = without(free, many);
+    const L toNumerators = total * reciprocal, toDenominator = toLogs * reciprocal;
+    forTerms(i, [&](int j, S isUp, S isDown) {
+      byLinear[j] = minusWhere(plusWhere(byLinear[j], isUp, toLinear), isDown, toLinear);
+      const L share = toNumerators * xorOf(numerators[i], value[j]);
+      byProduct[j] = minusWhere(plusWhere(byProduct[j], isUp & few, share), isDown & few, toDenominator);
+      if (wanted.V_sign && j < depth()) bySign[j] = plusWhere(bySign[j], isUp | isDown, toSigns);
+    });
+    if (anyOf(many)) manyBackward(i, many, total, toLogs);
+  }
+
+  /** The shares of products in lanes whose step has several denominators, or more than two operands. */
+  DAG_APART void manyBackward(int i, S many, L total, L toLogs) {
+    const S divides = some(down[i]);
+    forTerms(i, [&](int j, S isUp, S isDown) {
+      const S toUp = isUp & many, toDown = isDown & many;
+      if (anyOf(toUp)) {
+        L x = all<L>(1);
+        forTerms(i, [&](int t, S isOther, S) {
+          if (t != j) x = timesWhere(x, isOther, value[t]);
+        });
+        const W others = up[i] & ~bitOf(j);
+        redo = redo | without(toUp & divides & several(others), isInRange(x));
+        if (anyOf(toUp & divides)) x = dividedByAll(i, x, toUp);
+        byProduct[j] = plusWhere(byProduct[j], toUp, total * x);
+      }
+      if (anyOf(toDown)) byProduct[j] = plusWhere(byProduct[j], toDown, toLogs * (-1 / value[j]));
+    });
+  }
+};
+
+}  // namespace
