@@ -61,6 +61,8 @@ function plain<T extends TypedArray>(
 
 const isKind = (type: string): type is Kind => Object.hasOwn(KINDS, type);
 
+export const bufferOf = (array: TypedArray): ArrayBufferLike => readBuffer.call(array);
+
 /** Whether two arrays share memory. */
 export function overlap(a: TypedArray, b: TypedArray): boolean {
   const [beginA, beginB] = [readOffset.call(a), readOffset.call(b)];

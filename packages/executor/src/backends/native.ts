@@ -6,6 +6,8 @@ export interface Koffi {
   alloc(type: string, length: number): bigint;
   view(pointer: bigint, bytes: number): ArrayBuffer;
   pointer(type: string): unknown;
+  /** Where an array lies, which V8 does not move once this was asked. */
+  address(array: Float64Array): bigint;
   /** A pointer that the function writes to. */
   out(type: unknown): unknown;
 }

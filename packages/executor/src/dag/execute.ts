@@ -4,7 +4,7 @@ import { HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
 import { ABOVE_0, checkNumber, checkOptions, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
-import { overlap, plainDoubles, typeOf } from '../typed-array.js';
+import { bufferOf, overlap, plainDoubles, typeOf } from '../typed-array.js';
 
 export interface ExecuteOptions {
   /** Default: the fastest that loads. */
@@ -51,7 +51,7 @@ export function execute(
   const { spec, fields } = checked(op, read(op, tensors), maxLog);
   const backend = backendOf(device);
   const out = given === undefined ? undefined : arrayOfLength(op, 'out', given, spec.size, spec);
-  if (out) checkApart(op, { out }, fields);
+  if (out) checkApart(op, { values: out }, fields, null);
   const values = out ?? newArray(backend, spec.size);
   const storage = outputOf(backend, values);
   const inputs = inputsOf(backend, fields);
@@ -89,7 +89,7 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   const backend = backendOf(device);
   const up = rows && arrayOfLength(op, 'upstream', rows, spec.size, spec);
   const out = arrays ? checkedOut(op, arrays, spec, fields) : newGradients(backend, spec, fields);
-  if (arrays) checkApart(op, out, up ? { ...fields, upstream: up } : fields);
+  if (arrays) checkApart(op, out, fields, up);
   const { values, V_mag, V_sign, O, G } = out;
   const stored = (array: Float64Array | undefined) => (array ? outputOf(backend, array) : null);
   const target = (array: Float64Array | undefined): Target | null =>
@@ -108,7 +108,9 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
 
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 
-/** Results up to this many elements together lie in one buffer: taking five takes longer than executing a small graph. */
+/** Arrays of more elements lie outside of V8's heap, which takes ten times as long. */
+const ON_HEAP = 8;
+/** Results up to this many elements together lie in one buffer, as far as they are not on V8's heap. */
 const SMALL = 1024;
 
 function newGradients(
@@ -116,11 +118,15 @@ function newGradients(
   { size }: DagSpec,
   { V_mag, V_sign, O, G }: DagFields<Float64Array>,
 ): DagGradients {
-  const total = size + V_mag.length + V_sign.length + O.length + G.length;
-  const buffer = total <= SMALL ? new ArrayBuffer(total * Float64Array.BYTES_PER_ELEMENT) : null;
+  let left = size + V_mag.length + V_sign.length + O.length + G.length;
+  let buffer: ArrayBuffer | null = null;
   let begin = 0;
+  const isSmall = left <= SMALL;
   const take = (length: number): Float64Array => {
-    if (!buffer) return newArray(backend, length);
+    left -= length;
+    if (length <= ON_HEAP) return new Float64Array(length);
+    if (!isSmall) return newArray(backend, length);
+    buffer ??= new ArrayBuffer((left + length) * Float64Array.BYTES_PER_ELEMENT);
     const array = new Float64Array(buffer, begin, length);
     begin += length * Float64Array.BYTES_PER_ELEMENT;
     return array;
@@ -129,8 +135,8 @@ function newGradients(
     values: take(size),
     V_mag: take(V_mag.length),
     V_sign: take(V_sign.length),
-    O: take(O.length),
     G: take(G.length),
+    O: take(O.length),
   };
 }
 
@@ -151,35 +157,55 @@ function checkedOut(
   given: Readonly<Record<keyof DagGradients, unknown>>,
   spec: DagSpec,
   fields: DagFields<Float64Array>,
-): Partial<DagGradients> {
-  const lengths = { values: spec.size, ...mapFields(fields, ({ length }) => length) };
-  const arrays = Object.entries(given)
-    .filter(([, array]) => array !== undefined)
-    .map(([name, array]) => [
-      name,
-      arrayOfLength(op, `out.${name}`, array, lengths[name as keyof typeof lengths], spec),
-    ]);
-  return Object.fromEntries(arrays) as Partial<DagGradients>;
+): Readonly<Record<keyof DagGradients, Float64Array | undefined>> {
+  const check = (name: keyof DagGradients, length: number): Float64Array | undefined =>
+    given[name] === undefined ? undefined : arrayOfLength(op, `out.${name}`, given[name], length, spec);
+  return {
+    values: check('values', spec.size),
+    V_mag: check('V_mag', fields.V_mag.length),
+    V_sign: check('V_sign', fields.V_sign.length),
+    O: check('O', fields.O.length),
+    G: check('G', fields.G.length),
+  };
 }
 
 /** Kernels read inputs while they write outputs. */
 function checkApart(
   op: string,
-  outputs: Readonly<Record<string, Float64Array | undefined>>,
-  inputs: Readonly<Record<string, Float64Array>> | DagFields<Float64Array>,
+  { values, V_mag, V_sign, O, G }: { readonly [K in keyof DagGradients]?: Float64Array | undefined },
+  fields: DagFields<Float64Array>,
+  upstream: Float64Array | null,
 ): void {
-  const arrays = Object.entries<Float64Array | undefined>({ ...inputs });
-  for (const [name, output] of Object.entries(outputs)) {
+  const outputs = [values, V_mag, V_sign, O, G];
+  const inputs = [fields.V_mag, fields.V_sign, fields.O, fields.G, upstream];
+  const arrays: Float64Array[] = [];
+  const buffers: ArrayBufferLike[] = [];
+  const names: string[] = [];
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i];
+    if (!input) continue;
+    arrays.push(input);
+    buffers.push(bufferOf(input));
+    names.push(INPUTS[i]!);
+  }
+  for (let o = 0; o < outputs.length; o++) {
+    const output = outputs[o];
     if (!output) continue;
-    const other = arrays.find(([, array]) => array && overlap(array, output));
-    if (other)
-      throw new ExecutorError(
-        'value',
-        `${op}: the output ${name} shares memory with ${other[0]}; give it memory of its own`,
-      );
-    arrays.push([name, output]);
+    const buffer = bufferOf(output);
+    for (let i = 0; i < arrays.length; i++)
+      if (buffers[i] === buffer && overlap(arrays[i]!, output))
+        throw new ExecutorError(
+          'value',
+          `${op}: the output ${OUTPUTS[o]} shares memory with ${names[i]}; give it memory of its own`,
+        );
+    arrays.push(output);
+    buffers.push(buffer);
+    names.push(OUTPUTS[o]!);
   }
 }
+
+const INPUTS = ['V_mag', 'V_sign', 'O', 'G', 'upstream'] as const;
+const OUTPUTS = ['values', 'V_mag', 'V_sign', 'O', 'G'] as const;
 
 function objectOf<T extends object>(op: string, name: string, given: T): T {
   if (typeof given === 'object' && (given as T | null) !== null) return given;

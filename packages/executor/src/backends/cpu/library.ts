@@ -1,6 +1,7 @@
 import { ExecutorError, firstLine } from '../../error.js';
 import { builtFile, environment, loadKoffi, requireHere, type Bind } from '../native.js';
 import { throwing, type Kernel, type KernelLibrary } from '../cpp/kernels.js';
+import { Fixed } from '../cpp/fixed.js';
 import { checkComplete } from './elf.js';
 
 /** The shared library with the kernels of one variant of the instruction set. */
@@ -22,7 +23,9 @@ export interface Library extends KernelLibrary {
   scratch(): { allocated: number; held: number };
 }
 
-const TYPES: Readonly<Record<string, string>> = { p: 'void *', i: 'int64_t', d: 'double' };
+/** Enough for a graph of depth 8 and its gradients. */
+const FIXED_NUMBERS = 512;
+const TYPES: Readonly<Record<string, string>> = { p: 'void *', a: 'uintptr_t', i: 'int64_t', d: 'double' };
 
 const typesOf = (types: string): string[] => Array.from(types, (type) => TYPES[type]!);
 
@@ -37,6 +40,7 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
   checkVariant(variant, VARIANTS);
   const path = findLibrary();
   const func = open(path);
+  const numbers = new Float64Array(FIXED_NUMBERS);
   const widest = func('dag_variant', 'const char *', [])() as string;
   checkVariant(variant, VARIANTS.slice(VARIANTS.indexOf(widest)));
   const chosen = variant ?? widest;
@@ -47,6 +51,11 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
   return {
     path,
     variant: chosen,
+    fixed: {
+      memory: new Fixed(numbers, Number(loadKoffi().address(numbers))),
+      kernel: (name, types) =>
+        func(`dag_${name}_${chosen}`, 'int32_t', typesOf(types)) as (...args: number[]) => number,
+    },
     physicalCores: func('dag_physical_cores', 'int32_t', [])() as number,
     kernel: (name, types) => func(`dag_${name}_${chosen}`, 'void', typesOf(types)) as Kernel,
     scratchKernel: (name, types) =>
