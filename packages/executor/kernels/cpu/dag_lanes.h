@@ -100,6 +100,7 @@ inline V magnitudeOf(V x) { return bits<V>(bits<Vec<u64>>(x) & ~(u64{1} << 63));
 /** x, with the other sign where that of `signs` is negative. */
 inline V flipped(V x, V signs) { return bits<V>(bits<Vec<u64>>(x) ^ (bits<Vec<u64>>(signs) & u64{1} << 63)); }
 inline V xorOf(V a, V b) { return bits<V>(bits<Vec<u64>>(a) ^ bits<Vec<u64>>(b)); }
+inline int lowestBit(u64 word) { return __builtin_ctzll(word); }
 /** ln m of numbers from 0 on. */
 inline V logOfMagnitude(V m) {
   const V zero = V{};
