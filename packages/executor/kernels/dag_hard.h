@@ -3,7 +3,7 @@
 // sign of a node in its value. What such a plan may come to that needs more than this is found out, and left to dag_step.h.
 //
 // All lanes do the same: a term is a condition on an operation, not a turn of a loop, and nodes that no lane reads are passed
-// over. Whoever includes it defines also overlapping(words, words), where they have a common bit, xorOf, xorWhere and
+// over. Whoever includes it defines also overlapping(words, words), where they have a common bit, lowestBit, xorOf, xorWhere and
 // logOfMagnitude, of numbers from 0 on; on CUDA DAG_UNROLL, and DAG_APART of what is long and rare.
 #pragma once
 #include "dag_step.h"
@@ -45,13 +45,14 @@ struct HardGraphs {
   /** Lanes that need more than this path does. */
   S redo;
 
-  DAG_DEVICE explicit HardGraphs(int depth) : redo{}, runtimeDepth(depth) {}
+  /** `column`: where values are read by numbers that are no constants; EACH: 2·depth, else `value`. */
+  DAG_DEVICE HardGraphs(int depth, L* column) : redo{}, runtimeDepth(depth), column(EACH ? column : value) {}
 
   /** The values of all graphs, from those of the initial nodes, and what `backward` needs where GRADIENTS. */
   template <bool GRADIENTS>
   DAG_DEVICE L forward(double limit) {
     DAG_UNROLL
-    for (int i = 0; i < depth(); i++) value[depth() + i] = stepForward<GRADIENTS>(i, limit);
+    for (int i = 0; i < depth(); i++) column[depth() + i] = value[depth() + i] = stepForward<GRADIENTS>(i, limit);
     return value[2 * depth() - 1];
   }
 
@@ -107,11 +108,12 @@ struct HardGraphs {
 
  private:
   const int runtimeDepth;
+  L* const column;
   // Gradients by the value of each node as a term of sums, and of products; by its sign, where it is in products, over its sign.
   L byLinear[NODES], byProduct[NODES], bySign[NODES];
-  // Of each step: the log part; the linear part less that; the only denominator, or 1; its numerators by exclusive or, and 1
-  // where there is one: what is left without a numerator is the other one.
-  L product[STEPS], difference[STEPS], denominator[STEPS], numerators[STEPS];
+  // Of each step: the linear part less the log part; the only denominator, or 1; its numerators by exclusive or, and 1 where
+  // there is one: what is left without a numerator is the other one.
+  L difference[STEPS], denominator[STEPS], numerators[STEPS];
   S clamped[STEPS];
   L probe;
 
@@ -128,7 +130,7 @@ struct HardGraphs {
       for (int j = 0; j < depth() + i; j++) body(j, overlapping(up[i], bitOf(j)), overlapping(down[i], bitOf(j)));
     } else {
       for (uint64_t rest = any[i]; rest; rest &= rest - 1) {
-        const int j = __builtin_ctzll(rest);
+        const int j = lowestBit(rest);
         body(j, overlapping(up[i], bitOf(j)), overlapping(down[i], bitOf(j)));
       }
     }
@@ -159,7 +161,6 @@ struct HardGraphs {
     p = chosen(isOver, flipped(all<L>(limit), p), p);
     if (GRADIENTS) {
       clamped[i] = isOver;
-      product[i] = p;
       difference[i] = linear - p;
       denominator[i] = last;
       numerators[i] = xorWhere(bits, inverse(several(up[i])), all<L>(1));
@@ -171,9 +172,20 @@ struct HardGraphs {
     return atLeast(magnitudeOf(x), all<L>(MIN_NORMAL)) & atMost(magnitudeOf(x), all<L>(LARGEST));
   }
 
+  /** body(value, lanes where its node is in a set) for nodes of step i. */
+  template <typename Body>
+  DAG_DEVICE void forSome(int i, W nodes, const Body& body) const {
+    if constexpr (EACH) {
+      for (W rest = nodes; rest; rest &= rest - 1) body(column[lowestBit(rest)], true);
+    } else {
+      for (uint64_t rest = any[i]; rest; rest &= rest - 1)
+        body(column[lowestBit(rest)], overlapping(nodes, bitOf(lowestBit(rest))));
+    }
+  }
+
   DAG_APART L dividedByAll(int i, L x, S where) const {
-    forTerms(i, [&](int j, S, S isDown) {
-      if (anyOf(isDown)) x = dividedWhere(x, isDown & where, value[j]);
+    forSome(i, down[i], [&](L v, S isDown) {
+      if (anyOf(isDown)) x = dividedWhere(x, isDown & where, v);
     });
     return x;
   }
@@ -189,7 +201,7 @@ struct HardGraphs {
     }
     const L toLinear = only(isLinear[i], total);
     const S active = without(differ(total, L{}), isLinear[i]), free = without(active, clamped[i]);
-    const L toSigns = only(active, total * product[i]), toLogs = only(free, toSigns);
+    const L toSigns = only(active, total * value[k]), toLogs = only(free, toSigns);
     scale[i] = toLinear + toLogs;
     if (!anyOf(active)) {
       forTerms(i, [&](int j, S isUp, S isDown) {
@@ -220,10 +232,8 @@ struct HardGraphs {
       const S toUp = isUp & many, toDown = isDown & many;
       if (anyOf(toUp)) {
         L x = all<L>(1);
-        forTerms(i, [&](int t, S isOther, S) {
-          if (t != j) x = timesWhere(x, isOther, value[t]);
-        });
         const W others = up[i] & ~bitOf(j);
+        forSome(i, others, [&](L v, S isOther) { x = timesWhere(x, isOther, v); });
         redo = redo | without(toUp & divides & several(others), isInRange(x));
         if (anyOf(toUp & divides)) x = dividedByAll(i, x, toUp);
         byProduct[j] = plusWhere(byProduct[j], toUp, total * x);

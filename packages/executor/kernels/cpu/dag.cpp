@@ -81,7 +81,7 @@ class Block {
       : runtimeDepth(spec.depth),
         limit(spec.rules.limit),
         general(spec.depth, spec.rules, arena),
-        hard(*new (arena.take(sizeof(Hard) / sizeof(V))) Hard(static_cast<int>(spec.depth))),
+        hard(*new (arena.take(sizeof(Hard) / sizeof(V))) Hard(static_cast<int>(spec.depth), nullptr)),
         words(reinterpret_cast<u64*>(arena.take(2 * wordsOf(depth())))),
         made(reinterpret_cast<f64*>(arena.take(depth() * width() + TILE))),
         V_mag(fields.V_mag, spec.size, width(), reinterpret_cast<T*>(made)),

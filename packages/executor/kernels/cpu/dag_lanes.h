@@ -100,6 +100,7 @@ inline V magnitudeOf(V x) { return bits<V>(bits<Vec<u64>>(x) & ~(u64{1} << 63));
 /** x, with the other sign where that of `signs` is negative. */
 inline V flipped(V x, V signs) { return bits<V>(bits<Vec<u64>>(x) ^ (bits<Vec<u64>>(signs) & u64{1} << 63)); }
 inline V xorOf(V a, V b) { return bits<V>(bits<Vec<u64>>(a) ^ bits<Vec<u64>>(b)); }
+inline int lowestBit(u64 word) { return __builtin_ctzll(word); }
 /** ln m of numbers from 0 on. */
 inline V logOfMagnitude(V m) {
   const V zero = V{};
@@ -166,12 +167,12 @@ constexpr int interleaved(int p) {
   return p / TILE * TILE + HALF * 2 + piece / 2 * SIZE + p % SIZE + piece % 2 * static_cast<int>(L);
 }
 template <int SIZE, int HALF, typename X, int... P>
-inline X interleave(X a, X b, std::integer_sequence<int, P...>) {
+inline DAG_INLINE X interleave(X a, X b, std::integer_sequence<int, P...>) {
   return __builtin_shufflevector(a, b, interleaved<SIZE, HALF>(P)...);
 }
 /** Transposes each group of four by four: x[r] holds row r of each group before, column r after, and the other way round. */
 template <typename X>
-inline void transpose(X (&x)[TILE]) {
+inline DAG_INLINE void transpose(X (&x)[TILE]) {
   constexpr auto all = std::make_integer_sequence<int, L>{};
   const X ab0 = interleave<1, 0>(x[0], x[1], all), ab2 = interleave<1, 1>(x[0], x[1], all);
   const X cd0 = interleave<1, 0>(x[2], x[3], all), cd2 = interleave<1, 1>(x[2], x[3], all);
@@ -181,7 +182,7 @@ inline void transpose(X (&x)[TILE]) {
 
 /** Four columns of L rows; row r + 4 lies beside row r. */
 template <typename T>
-inline void tileToLanes(const T* rows, i64 stride, V* columns) {
+inline DAG_INLINE void tileToLanes(const T* rows, i64 stride, V* columns) {
   Elements<T, L> x[TILE];
   for (i64 r = 0; r < TILE; r++) {
     const auto row = loadTile(rows + r * stride);
@@ -196,7 +197,7 @@ inline void tileToLanes(const T* rows, i64 stride, V* columns) {
 }
 
 template <typename T, bool HELD>
-inline void tileToRows(const V* columns, T* rows, i64 stride) {
+inline DAG_INLINE void tileToRows(const V* columns, T* rows, i64 stride) {
   Elements<T, L> x[TILE];
   for (i64 c = 0; c < TILE; c++) x[c] = narrowed<T, HELD>(columns[c]);
   transpose(x);
@@ -212,12 +213,12 @@ inline void tileToRows(const V* columns, T* rows, i64 stride) {
 #else
 
 template <typename T>
-inline void tileToLanes(const T* rows, i64 stride, V* columns) {
+inline DAG_INLINE void tileToLanes(const T* rows, i64 stride, V* columns) {
   for (i64 c = 0; c < TILE; c++) columns[c] = V{static_cast<f64>(rows[c]), static_cast<f64>(rows[stride + c])};
 }
 
 template <typename T, bool HELD>
-inline void tileToRows(const V* columns, T* rows, i64 stride) {
+inline DAG_INLINE void tileToRows(const V* columns, T* rows, i64 stride) {
   for (i64 c = 0; c < TILE; c++) {
     const auto x = narrowed<T, HELD>(columns[c]);
     rows[c] = x[0];

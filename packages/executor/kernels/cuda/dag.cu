@@ -7,8 +7,8 @@
 // A block is one warp with 32 graphs at a time: its barriers are those of a warp, and no warp waits for another. It reads
 // rows as they lie in memory, neighbours by neighbouring threads, into shared memory: of a plan the coefficients of one
 // step at a time, which backward has come again from L2. Gradients go back the same way, a step at a time. A block needs
-// 12 KB so, for backward at D = 4 in f32, and a multiprocessor of an H100 has 19 of them, which is also what registers
-// allow; with D = 8 (24 KB) it has 9.
+// 12 KB so, for backward at D = 4 in f32, which leaves a multiprocessor of an H100 room for 19 of them; registers do for 12,
+// with 16 more of what hard plans need would be spilled. With D = 8 (24 KB) it has 9.
 //
 // Steps go from term to term: of a hard plan two or three of the nodes are one, others in each thread. Registers cannot be
 // chosen so, and local memory would be read from as many lines as there are nodes. Nodes and their gradients are in shared
@@ -26,7 +26,7 @@
 #define DAG_APART DAG_DEVICE
 #define DAG_UNROLL _Pragma("unroll")
 /** Threads of a block, and blocks of a multiprocessor that registers must do for. */
-#define DAG_BOUNDS WARP, 16
+#define DAG_BOUNDS WARP, 12
 #endif
 
 namespace {
@@ -43,6 +43,14 @@ __device__ __noinline__ SinCos sinCosPi64(double x) {
   sincospi(x, &out.sin, &out.cos);
   return out;
 }
+
+#ifdef DAG_EMULATED
+inline int lowestBit(uint32_t word) { return __builtin_ctz(word); }
+inline int highestBit(uint32_t word) { return 31 - __builtin_clz(word); }
+#else
+__device__ inline int lowestBit(uint32_t word) { return __ffs(word) - 1; }
+__device__ inline int highestBit(uint32_t word) { return 31 - __clz(word); }
+#endif
 
 }  // namespace
 
@@ -187,14 +195,6 @@ __device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool acc
         *reinterpret_cast<P*>(to + row * stride + i * N) = piece;
       });
 }
-
-#ifdef DAG_EMULATED
-inline int lowestBit(uint32_t word) { return __builtin_ctz(word); }
-inline int highestBit(uint32_t word) { return 31 - __builtin_clz(word); }
-#else
-__device__ inline int lowestBit(uint32_t word) { return __ffs(word) - 1; }
-__device__ inline int highestBit(uint32_t word) { return 31 - __clz(word); }
-#endif
 
 /** Has L2 read the plans of a warp as they lie: the steps come from there one by one, each a part of every line. */
 template <typename T>
@@ -346,13 +346,14 @@ struct HardTile {
     }
     readPlans();
 
-    HardGraphs<double, uint32_t, DEPTH, true> hard(DEPTH);
+    double column[WIDTH];
+    HardGraphs<double, uint32_t, DEPTH, true> hard(DEPTH, column);
     bool isHard = true;
 #pragma unroll
     for (int j = 0; j < DEPTH; j++) {
       const double m = initial[j], s = initialSigns[j];
       isHard &= magnitudeOf(s) == 1 && !(wordOf(m) >> 63);
-      hard.value[j] = s * m;
+      column[j] = hard.value[j] = s * m;
     }
     __syncwarp();
 #pragma unroll
