@@ -53,12 +53,15 @@ export class Buffer {
  * Blocks that scopes hold and those in the pool are together at most so many times the numbers that scopes ever held at once. Steps of
  * one shape need 1; where each has other lengths, a pool without a limit would come to hold blocks of every size.
  */
-const MOST_PER_HELD = 1.35;
+const MOST_PER_HELD = 1.25;
 /** So much lies in the pool in any case, in bytes. */
 const SMALL_POOL = 2 ** 25;
-/** A free block serves requests of its size class, and smaller ones of at least this part of it. */
-const LEAST_USE = 0.25;
-/** So many blocks of a size are looked at for one that held numbers of the same dtype and length, which is as it should be. */
+/**
+ * A free block serves requests of its size class, and where these have none, smaller ones of at least this part of it: blocks for steps
+ * of all lengths are then those of the largest step, a sixteenth of them, and so on, which is within MOST_PER_HELD.
+ */
+const LEAST_USE = 1 / 16;
+/** So many blocks of a size are looked at for one whose last numbers had the dtype and length: it is used as it is. */
 const LOOKS = 8;
 
 /** Storage that is free, of one backend. */
@@ -199,10 +202,15 @@ export function release(buffer: Buffer): void {
   }
   buffer.storage = null;
   if (buffer.isBorrowed) return;
-  let pool = pools.get(backend);
-  if (!pool) pools.set(backend, (pool = new Pool(backend)));
+  const pool = poolOf(backend);
   pool.keep(storage);
   pool.shrink(mostPooled());
+}
+
+function poolOf(backend: Backend): Pool {
+  let pool = pools.get(backend);
+  if (!pool) pools.set(backend, (pool = new Pool(backend)));
+  return pool;
 }
 
 /** Bytes that the pool may hold, once `more` are taken from the backend. */
@@ -253,13 +261,25 @@ export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>
     for (const buffer of kept(result)) {
       if (!scope.buffers.delete(buffer)) continue;
       buffer.owner = outer;
-      outer?.buffers.add(buffer);
+      if (outer) outer.buffers.add(buffer);
+      else moveToOwnSize(buffer);
     }
     return result;
   } finally {
     for (const buffer of scope.buffers) release(buffer);
     leave(outer);
   }
+}
+
+/** What leaves all scopes may live long: in a much larger block it goes to one of its own size. */
+function moveToOwnSize(buffer: Buffer): void {
+  const { backend, storage } = buffer;
+  if (!storage || storage.capacity <= 2 * sizeClass(storage.length * bytesOf(storage.dtype))) return;
+  const own = allocateNew(backend, storage.dtype, storage.length);
+  allocated++;
+  backend.cast(storage, { storage: own, accumulate: false });
+  buffer.storage = own;
+  poolOf(backend).keep(storage);
 }
 
 function leave(outer: Scope | null): void {

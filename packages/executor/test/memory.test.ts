@@ -176,10 +176,10 @@ describe.each(devices)('on %s', (device) => {
       expect(memoryStats()).toEqual(before);
       scope(() => zeros([1234], { device, dtype: 'f64' }).size);
       expect(memoryStats().allocated).toBe(before.allocated + 1);
-      // Of any dtype, down to a quarter as much.
+      // Of any dtype, and smaller ones.
       scope(() => [zeros([1235], { device, dtype: 'i32' }), zeros([400], { device, dtype: 'f64' })].length);
       expect(memoryStats().allocated).toBe(before.allocated + 1);
-      scope(() => zeros([64], { device }).size);
+      scope(() => zeros([32], { device }).size);
       expect(memoryStats().allocated).toBe(before.allocated + 2);
     });
 
@@ -199,6 +199,16 @@ describe.each(devices)('on %s', (device) => {
       const [a, b] = scope(() => [full([60], 1, { device, dtype: 'f64' }), full([100], 2, { device })]);
       expect([a!.dataSync().length, b!.dataSync().length]).toEqual([60, 100]);
       expect([a!, b!].map((t) => new Set(t.dataSync()))).toEqual([new Set([1]), new Set([2])]);
+    });
+
+    it('that leave all scopes do not keep a much larger block', () => {
+      emptyPool();
+      scope(() => zeros([1600], { device }).size);
+      const { allocated } = memoryStats();
+      const kept = scope(() => scope(() => full([120], 3, { device })));
+      expect(kept.buffer.storage!.capacity).toBeLessThan(2 * 480);
+      expect(new Set(kept.dataSync())).toEqual(new Set([3]));
+      expect(memoryStats()).toEqual({ allocated: allocated + 1, pooled: 1 });
     });
 
     it('of steps of varying lengths take at most 1.5 times what the largest step does, most of them from the pool', () => {
