@@ -55,12 +55,7 @@ export function isTypedArray(value: unknown): boolean {
 
 /** Whether `value` is a `Uint8Array` (or Node's `Buffer`) of whatever realm that has its memory. */
 export function isBytes(value: unknown): boolean {
-  return isArrayOf('Uint8Array', value);
-}
-
-/** Whether `value` is a typed array of the type of that name, of whatever realm, that has its memory. */
-export function isArrayOf(type: string, value: unknown): value is ArrayLike<number> {
-  return isTypedArray(value) && (value as Uint8Array)[Symbol.toStringTag] === type;
+  return isTypedArray(value) && (value as Uint8Array)[Symbol.toStringTag] === 'Uint8Array';
 }
 
 /** @throws {ModelError} `bad-input` unless `value` is text. */

@@ -183,7 +183,7 @@ describe('targets', () => {
       expect(() => writeRegisterTargets(targets, index, '1 + 2', expr, layout)).toThrow(/one of 2 tokens/);
     const other = { ...layout, digits: 3 };
     expect(() => writeRegisterTargets(targets, 0, '1 + 2', expr, other)).toThrow(
-      /digits of 2 tokens as a Uint8Array of 30 numbers/,
+      /digits of the targets as a Uint8Array of 30 numbers/,
     );
     expect(targets).toEqual(createRegisterTargets(2, layout));
   });

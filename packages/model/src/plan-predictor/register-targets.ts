@@ -1,5 +1,5 @@
 import type { Expr } from '@dag/expr';
-import { checkList, checkObject, checkText, isArrayOf, isWhole, named } from '../arguments.js';
+import { checkList, checkObject, checkText, isWhole, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import {
   absentDigit,
@@ -29,35 +29,20 @@ export interface RegisterTargets {
   readonly count: Int8Array;
 }
 
-/** Of each array of `RegisterTargets` its type, and how many numbers it has for a token. */
-function arraysOf(layout: RegisterLayout) {
-  const K = operatorCount(layout);
-  const S = slotCount(layout);
-  return {
-    digits: [Uint8Array, S * layout.digits],
-    begun: [Uint8Array, S],
-    length: [Uint8Array, S],
-    negative: [Uint8Array, S],
-    operators: [Int8Array, K],
-    above: [Uint8Array, K * K],
-    count: [Int8Array, 1],
-  } as const;
-}
-
 /** Targets of `size` tokens, none of which has any yet. @throws {ModelError} `bad-config`, `bad-input`. */
 export function createRegisterTargets(size: number, layout: RegisterLayout): RegisterTargets {
-  const arrays = arraysOf(layout);
-  const make = <T>(type: new (length: number) => T, width: number): T => new type(size * width);
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
   if (!Number.isSafeInteger(size) || size < 0) throw badInput('a whole number of tokens from 0', size);
   try {
     return {
-      digits: make(...arrays.digits).fill(absentDigit),
-      begun: make(...arrays.begun),
-      length: make(...arrays.length),
-      negative: make(...arrays.negative),
-      operators: make(...arrays.operators),
-      above: make(...arrays.above),
-      count: make(...arrays.count).fill(-1),
+      digits: new Uint8Array(size * S * layout.digits).fill(absentDigit),
+      begun: new Uint8Array(size * S),
+      length: new Uint8Array(size * S),
+      negative: new Uint8Array(size * S),
+      operators: new Int8Array(size * K),
+      above: new Uint8Array(size * K * K),
+      count: new Int8Array(size).fill(-1),
     };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
@@ -72,14 +57,25 @@ const badInput = (expected: string, given: unknown): ModelError =>
 
 /** @throws {ModelError} `bad-input` unless `targets` are those of more than `index` tokens by this layout. */
 function checkTargets(targets: RegisterTargets, index: number, layout: RegisterLayout): void {
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
   checkObject('targets, as createRegisterTargets makes them,', targets);
-  const size = isArrayOf('Int8Array', targets.count) ? targets.count.length : 0;
-  for (const [name, [type, width]] of Object.entries(arraysOf(layout))) {
-    const array: unknown = Reflect.get(targets, name);
-    if (!isArrayOf(type.name, array) || array.length !== size * width)
-      throw badInput(`${name} of ${size} tokens as a ${type.name} of ${size * width} numbers`, array);
-  }
+  const { digits, begun, length, negative, operators, above, count } = targets;
+  const size = ArrayBuffer.isView(count) ? count.length : 0;
+  checkArray('digits', digits, 'Uint8Array', size * S * layout.digits);
+  checkArray('begun', begun, 'Uint8Array', size * S);
+  checkArray('length', length, 'Uint8Array', size * S);
+  checkArray('negative', negative, 'Uint8Array', size * S);
+  checkArray('operators', operators, 'Int8Array', size * K);
+  checkArray('above', above, 'Uint8Array', size * K * K);
+  checkArray('count', count, 'Int8Array', size);
   if (!isWhole(index, size)) throw badInput(`the index of one of ${size} tokens`, index);
+}
+
+/** Asked of every token, so it does no more than it must: an array that has lost its memory has the length 0. */
+function checkArray(name: string, array: Uint8Array | Int8Array, type: string, length: number): void {
+  if (ArrayBuffer.isView(array) && array[Symbol.toStringTag] === type && array.length === length) return;
+  throw badInput(`${name} of the targets as a ${type} of ${length} numbers`, array);
 }
 
 /**
