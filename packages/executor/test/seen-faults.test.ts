@@ -6,13 +6,16 @@ import {
   adamW,
   cast,
   crossEntropy,
+  cumsum,
   embedding,
   ExecutorError,
   executeDag,
   gather,
+  matmul,
   maximum,
   minimum,
   ones,
+  permute,
   recordStep,
   sum,
   tensor,
@@ -51,6 +54,13 @@ describe.each(devices)('on %s', (device) => {
       }
     },
   );
+
+  it('the sides of a tensor of no elements cost neither memory nor time', () => {
+    const x = zeros([0, 2 ** 45], { device, requiresGrad: true });
+    expect(cumsum(x, 0).shape).toEqual(x.shape);
+    sum(matmul(x, permute(x, [1, 0]))).backward();
+    expect(x.grad!.shape).toEqual(x.shape);
+  });
 
   it.each([
     { lr: NaN, step: 1 },
