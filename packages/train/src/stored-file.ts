@@ -51,7 +51,7 @@ export function readStored(path: string, expected: Digest, pieceSize = PIECE): P
     do {
       const piece = new Uint8Array(Math.min(rest, pieceSize));
       await fill(file, piece, path);
-      for (const chunk of chunksOf(piece)) sha256.update(chunk);
+      sha256.update(piece);
       pieces.push(piece);
       rest -= piece.length;
     } while (rest > 0);

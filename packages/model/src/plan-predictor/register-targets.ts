@@ -60,15 +60,17 @@ function checkTargets(targets: RegisterTargets, index: number, layout: RegisterL
   const K = operatorCount(layout);
   const S = slotCount(layout);
   checkObject('targets, as createRegisterTargets makes them,', targets);
-  const { digits, begun, length, negative, operators, above, count } = targets;
+  const { count } = targets;
   const size = ArrayBuffer.isView(count) ? count.length : 0;
+  checkArray('count', count, 'Int8Array', size);
+  // Not before: to ask the proxy of an array for its length throws.
+  const { digits, begun, length, negative, operators, above } = targets;
   checkArray('digits', digits, 'Uint8Array', size * S * layout.digits);
   checkArray('begun', begun, 'Uint8Array', size * S);
   checkArray('length', length, 'Uint8Array', size * S);
   checkArray('negative', negative, 'Uint8Array', size * S);
   checkArray('operators', operators, 'Int8Array', size * K);
   checkArray('above', above, 'Uint8Array', size * K * K);
-  checkArray('count', count, 'Int8Array', size);
   if (!isWhole(index, size)) throw badInput(`the index of one of ${size} tokens`, index);
 }
 
