@@ -16,7 +16,9 @@ import {
   minimum,
   ones,
   permute,
+  randn,
   recordStep,
+  split,
   sum,
   tensor,
   zeros,
@@ -60,6 +62,11 @@ describe.each(devices)('on %s', (device) => {
     expect(cumsum(x, 0).shape).toEqual(x.shape);
     sum(matmul(x, permute(x, [1, 0]))).backward();
     expect(x.grad!.shape).toEqual(x.shape);
+    expect(codeOf(() => split(x, 1, 1))).toBe('shape');
+  });
+
+  it('more random numbers than memory has room for are an error of memory', () => {
+    expect(codeOf(() => randn([5, 2 ** 45], { seed: [1, 2], device }))).toBe('memory');
   });
 
   it.each([
