@@ -216,8 +216,9 @@ describe('toFloat32', () => {
       toFloat32({ dtype: 'F16', shape: [1], data: Uint16Array.of(half) })[0]!;
     const floats = fc.float({ noNaN: true, min: -65504, max: 65504 });
     const small = fc.float({ noNaN: true, min: -(2 ** -13), max: 2 ** -13 });
+    const midway = fc.nat(0x7bfe).map((half) => (valueOf(half) + valueOf(half + 1)) / 2);
     fc.assert(
-      fc.property(fc.oneof(floats, small), (x) => {
+      fc.property(fc.oneof(floats, small, midway), (x) => {
         const half = toFloat16(Float32Array.of(x))[0]!;
         const error = Math.abs(valueOf(half) - x);
         for (const neighbour of [half - 1, half + 1].filter((h) => (h & 0x7fff) < 0x7c00)) {

@@ -334,6 +334,16 @@ describe('writeCheckpoint', () => {
     expect((await findCheckpoint(outDir, 'latest', warn)).step).toBe(1);
   });
 
+  test('changes nothing where its place is not to be taken, once it is written', async () => {
+    await write(1);
+    const beforeRename = (): void => {
+      throw new TrainError('busy-directory', 'taken over');
+    };
+    const second = writeCheckpoint(outDir, 2, filesOf(2), {}, { keep: 1, beforeRename });
+    await expect(second).rejects.toMatchObject({ code: 'busy-directory' });
+    expect(await folders()).toEqual(['step-00000001']);
+  });
+
   test('has all on the disk: each file, and the names in both folders', async () => {
     const file = await open(outDir);
     const sync = jest.spyOn(Object.getPrototypeOf(file) as typeof file, 'sync');
