@@ -1,6 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -264,6 +264,17 @@ describe('files', () => {
       expect(new Map([...read.tensors].sort())).toEqual(new Map([...SOME].sort()));
       expect(new Uint8Array(await readFile(path))).toEqual(encodeSafetensors(SOME, { version: '2' }));
       expect(await readdir(folder)).toEqual(['model.safetensors']);
+    }));
+
+  test('a saved file is on the disk, and its name too', () =>
+    inFolder(async (folder) => {
+      const file = await open(folder);
+      const sync = jest.spyOn(Object.getPrototypeOf(file) as typeof file, 'sync');
+      await file.close();
+      await saveSafetensors(join(folder, 'a'), SOME);
+      const flushed = sync.mock.calls.length;
+      sync.mockRestore();
+      expect(flushed).toBe(2);
     }));
 
   test('arrays of shared memory save like any other', () =>
