@@ -317,6 +317,17 @@ describe('a file that is none of this model', () => {
       'bad-file',
       /'wte\.rows' does not say which rows of 'wte\.weight' the file has/,
     ],
+    [
+      'rows of the embedding have another width',
+      encodeSafetensors(
+        new Map(tensors)
+          .set('wte.rows', { dtype: 'I32', shape: [2], data: Int32Array.of(7, 8) })
+          .set('wte.weight', small),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.weight' has shape \(2, 3\), this model needs \(\d+, 8\)/,
+    ],
     ['it has no configuration', encodeSafetensors(tensors), 'bad-file', /holds no model configuration/],
     [
       'its configuration is no JSON',
