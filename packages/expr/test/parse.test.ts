@@ -102,6 +102,7 @@ describe('parse', () => {
     ['2^-1^-1', 'unsupported', 4],
     ['0x10', 'unsupported', 0],
     ['1 + 0b1', 'unsupported', 4],
+    ['2 * 0o17', 'unsupported', 4],
     ['2.*3', 'unsupported', 1],
     ['2 ./ 3', 'unsupported', 2],
     ['a ? 1 : 2', 'unsupported', 2],
