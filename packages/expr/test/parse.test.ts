@@ -179,6 +179,10 @@ describe('the limits of parse', () => {
     expect(codeAndPosition(() => parse(nested(257)))).toEqual(['too-deep', 256]);
   });
 
+  it('count the signs of one operand alone', () => {
+    expect(parse(`-1${' + -1'.repeat(300)}`)).toMatchObject({ type: 'Add' });
+  });
+
   it('count signs as levels, and parentheses that are closed no more', () => {
     expect(codeAndPosition(() => parse(`1 ${'-'.repeat(5000)}1`))).toEqual(['too-deep', 259]);
     expect(codeAndPosition(() => parse('-(-(-(1)))', { maxDepth: 5 }))).toEqual(['too-deep', 5]);
