@@ -1,3 +1,6 @@
+import type { HostArray } from './backend.js';
+import { hostArray } from './backends/host.js';
+
 /**
  * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
  * (SC'11): four 32-bit words as a pure function of a 64-bit key and a counter. Any element of a stream can be
@@ -52,9 +55,13 @@ export function forEachWord(
   }
 }
 
-/** Standard normal numbers by Box and Muller's transform, two for each pair of uniforms. */
-export function normals(seed: readonly [number, number], n: number): Float64Array {
-  const out = new Float64Array(n);
+/**
+ * Standard normal numbers by Box and Muller's transform, two for each pair of uniforms.
+ *
+ * @throws {ExecutorError} `memory` where there is no room for so many.
+ */
+export function normals(seed: readonly [number, number], n: number): HostArray {
+  const out = hostArray('f64', n);
   let radius = 0;
   forEachWord(seed, n + (n & 1), (i, word) => {
     const uniform = (word + 0.5) / 0x1_0000_0000;

@@ -6,14 +6,19 @@ import {
   adamW,
   cast,
   crossEntropy,
+  cumsum,
   embedding,
   ExecutorError,
   executeDag,
   gather,
+  matmul,
   maximum,
   minimum,
   ones,
+  permute,
+  randn,
   recordStep,
+  split,
   sum,
   tensor,
   zeros,
@@ -51,6 +56,18 @@ describe.each(devices)('on %s', (device) => {
       }
     },
   );
+
+  it('the sides of a tensor of no elements cost neither memory nor time', () => {
+    const x = zeros([0, 2 ** 45], { device, requiresGrad: true });
+    expect(cumsum(x, 0).shape).toEqual(x.shape);
+    sum(matmul(x, permute(x, [1, 0]))).backward();
+    expect(x.grad!.shape).toEqual(x.shape);
+    expect(codeOf(() => split(x, 1, 1))).toBe('shape');
+  });
+
+  it('more random numbers than memory has room for are an error of memory', () => {
+    expect(codeOf(() => randn([5, 2 ** 45], { seed: [1, 2], device }))).toBe('memory');
+  });
 
   it.each([
     { lr: NaN, step: 1 },

@@ -102,6 +102,7 @@ describe('parse', () => {
     ['2^-1^-1', 'unsupported', 4],
     ['0x10', 'unsupported', 0],
     ['1 + 0b1', 'unsupported', 4],
+    ['2 * 0o17', 'unsupported', 4],
     ['2.*3', 'unsupported', 1],
     ['2 ./ 3', 'unsupported', 2],
     ['a ? 1 : 2', 'unsupported', 2],
@@ -176,6 +177,10 @@ describe('the limits of parse', () => {
     const nested = (depth: number): string => `${'('.repeat(depth)}1${')'.repeat(depth)}`;
     expect(parse(nested(256))).toEqual(num(1));
     expect(codeAndPosition(() => parse(nested(257)))).toEqual(['too-deep', 256]);
+  });
+
+  it('count the signs of one operand alone', () => {
+    expect(parse(`-1${' + -1'.repeat(300)}`)).toMatchObject({ type: 'Add' });
   });
 
   it('count signs as levels, and parentheses that are closed no more', () => {

@@ -1,3 +1,4 @@
+import { Tensor } from '@dag/executor';
 import { ModelError, type ModelErrorCode } from './error.js';
 
 /** Checks of what callers from JavaScript may give in place of what the types ask for. */
@@ -19,6 +20,25 @@ export function checkObject(what: string, value: unknown, code: ModelErrorCode =
 export function checkList(what: string, value: unknown): void {
   if (Array.isArray(value) || isTypedArray(value)) return;
   throw new ModelError('bad-input', `expected ${what}, given ${named(value)}`);
+}
+
+/** Whether all of `values` are whole numbers from 0 to `end` − 1. Not `every`, which passes over the holes of an array. */
+export function areWhole(values: Iterable<unknown>, end: number): boolean {
+  for (const value of values) if (!isWhole(value, end)) return false;
+  return true;
+}
+
+/** Whether `value` is a whole number from 0 to `end` − 1. */
+export const isWhole = (value: unknown, end: number): boolean =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) < end;
+
+/** Whether `value` is a tensor, and no proxy of one. */
+export function isTensor(value: unknown): value is Tensor {
+  try {
+    return value instanceof Tensor && Array.isArray(value.shape);
+  } catch {
+    return false;
+  }
 }
 
 /** Whether `value` is a typed array that has its memory. */

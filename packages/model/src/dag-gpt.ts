@@ -8,9 +8,9 @@ import {
   tensor,
   type DagTensorFields,
   type Device,
-  Tensor,
+  type Tensor,
 } from '@dag/executor';
-import { checkList, checkObject, named } from './arguments.js';
+import { checkList, checkObject, isTensor, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { ExpressionReader } from './expression-reader.js';
 import { generate, type Generated, type GenerateTextOptions } from './generate.js';
@@ -226,7 +226,7 @@ export class DagGpt {
     const { dropoutSeed, ...options } = given;
     const { planner, reader } = this.calculating();
     checkList('token ids as an array', ids);
-    if (!((hidden as unknown) instanceof Tensor))
+    if (!isTensor(hidden))
       throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
     const shape = hidden.shape.slice(0, 2) as [number, number];
     const records = Array.from(ids, (id) => this.tokenizer.record(id));

@@ -14,7 +14,8 @@ export interface EncodedTexts {
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
   if (!Array.isArray(texts))
     throw new ModelError('bad-input', `predict: expected an array of texts, given ${named(texts)}`);
-  const rows = texts.map((text) => encodeText(text, tokenizer, blockSize));
+  // Not `map`, which passes over the holes of an array.
+  const rows = Array.from(texts as readonly string[], (text) => encodeText(text, tokenizer, blockSize));
   const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
   const tokens = new Int32Array(rows.length * T);
   rows.forEach((ids, b) => tokens.set(ids, b * T));

@@ -15,9 +15,9 @@ import {
   type Shape,
   type Tensor,
 } from '@dag/executor';
-import { checkObject, named } from './arguments.js';
+import { checkObject, isTensor, isWhole, named } from './arguments.js';
 import { ModelError } from './error.js';
-import { attendCached, type BlockCache, type KeyValueCache } from './key-value-cache.js';
+import { attendCached, KeyValueCache, type BlockCache } from './key-value-cache.js';
 
 export interface GptConfig {
   /** Longest sequence, in tokens. */
@@ -123,6 +123,7 @@ export class Gpt {
   /** Adds its parameters to `build`. @throws {ModelError} `bad-config`. */
   constructor(config: GptConfig, build: ParameterBuilder) {
     checkConfig(config);
+    checkBuilder(build);
     this.config = config;
     const { vocabSize, blockSize, nEmbd, nLayer, bias } = config;
     this.wte = build.normal('wte.weight', [vocabSize, nEmbd], 0.02);
@@ -132,17 +133,17 @@ export class Gpt {
   }
 
   /** tokens (B, T) of dtype i32, position + T ≤ blockSize → hidden states (B, T, C). */
-  forward(
-    tokens: Tensor,
-    { dropoutSeed, cache, position = cache?.length ?? 0 }: ForwardOptions = {},
-  ): Tensor {
-    const [, time] = tokens.shape;
+  forward(tokens: Tensor, options: ForwardOptions = {}): Tensor {
+    checkForward(options, this.config);
+    const { dropoutSeed, cache, position = cache?.length ?? 0 } = options;
+    const shape = isTensor(tokens) ? tokens.shape : [];
+    const [, time] = shape;
     const { blockSize } = this.config;
     const longest = typeof position === 'number' ? blockSize - position : position.size;
-    if (tokens.shape.length !== 2 || time === undefined || time > longest)
+    if (shape.length !== 2 || time === undefined || time > longest)
       throw new ModelError(
         'shape',
-        `Gpt: tokens are (B, T) with T up to ${longest}, given (${tokens.shape.join(', ')})`,
+        `Gpt: tokens are a tensor (B, T) with T up to ${longest}, given ${isTensor(tokens) ? `(${shape.join(', ')})` : named(tokens)}`,
       );
     const places =
       typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position);
@@ -244,9 +245,31 @@ export class Norm {
   }
 }
 
+/** @throws {ModelError} `bad-input` unless parameters can be added to `build`. */
+export function checkBuilder(build: ParameterBuilder): void {
+  if (build instanceof ParameterBuilder) return;
+  throw new ModelError('bad-input', `expected a ParameterBuilder, given ${named(build)}`);
+}
+
 /** @throws {ModelError} `bad-config` for what is no object. */
 export function checkConfigObject(config: object): void {
   checkObject('a configuration such as { blockSize: 32, nLayer: 2, … }', config, 'bad-config');
+}
+
+/** @throws {ModelError} `bad-input` for a position before the first or beyond the last, and a cache that is not this model's. */
+function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig): void {
+  checkObject('options such as { position: 0 }', options);
+  const { dropoutSeed, position, cache } = options;
+  if (position !== undefined && !isWhole(position, blockSize) && !isTensor(position))
+    throw new ModelError(
+      'bad-input',
+      `Gpt: position is a whole number from 0 to ${blockSize - 1}, or a tensor, given ${named(position)}`,
+    );
+  if (cache === undefined) return;
+  if (!(cache instanceof KeyValueCache) || cache.blocks.length !== nLayer)
+    throw new ModelError('bad-input', `Gpt: cache is a KeyValueCache of ${nLayer} layers`);
+  if (position !== undefined || dropoutSeed !== undefined)
+    throw new ModelError('bad-input', 'Gpt: a cache goes neither with a position nor with dropout');
 }
 
 /** Sizes of tensors are 32-bit integers. */

@@ -11,6 +11,7 @@ import {
   type DagGptConfig,
   decodeSafetensors,
   encodeSafetensors,
+  toFloat32,
 } from '../src/index.js';
 import { lastStart } from '../src/generate.js';
 import { KeyValueCache } from '../src/key-value-cache.js';
@@ -288,10 +289,17 @@ describe('a model whose weights are no numbers', () => {
     expect(() => broken.generate('12')).toThrow(refusal(/are (NaN|-?Infinity) by the weights/));
   });
 
-  it('is not saved in halves where it was one in F32', () => {
-    const large = wrong('wpe.weight', 1e5);
+  it.each([1e5, -65520])('is not saved in halves where it was one in F32: %d', (value) => {
+    const large = wrong('wpe.weight', value);
     expect(DagGpt.load(large.save()).save()).toEqual(large.save());
-    expect(() => large.save({ dtype: 'F16' })).toThrow(refusal(/'wpe.weight' is 100000 .* save it as F32/));
+    const message = new RegExp(`'wpe.weight' is ${value} .* save it as F32`);
+    expect(() => large.save({ dtype: 'F16' })).toThrow(refusal(message));
+  });
+
+  it('is saved in halves up to what rounds to the largest', () => {
+    const largest = wrong('wpe.weight', 65519);
+    const { tensors } = decodeSafetensors(largest.save({ dtype: 'F16' }));
+    expect(toFloat32(tensors.get('wpe.weight')!)[3]).toBe(65504);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Every export, called with whatever a caller from JavaScript may give: a result, or a typed error. */
 import { afterAll, describe, it } from '@jest/globals';
-import { zeros, type Tensor } from '@dag/executor';
+import { zeros, type DagTensorFields, type Tensor } from '@dag/executor';
+import { parse } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import fc from 'fast-check';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -35,6 +36,8 @@ const LINEAR = { ...CONFIG, readout: 'linear' } as const;
 const predictor = new model.PredictorModel(CONFIG);
 const linear = new model.PredictorModel(LINEAR);
 const writer = new model.DagGpt(CONFIG);
+const planner = new model.PlanPredictor(CONFIG, 4, new model.ParameterBuilder(1));
+const gpt = new model.Gpt({ ...CONFIG, vocabSize: 10 }, new model.ParameterBuilder(1));
 const FILE = predictor.save();
 const WEIGHTS = model.decodeSafetensors(FILE);
 const folder = mkdtempSync(join(tmpdir(), 'dag-exports-'));
@@ -71,6 +74,47 @@ const reading = fc.oneof(
   at.map((tokens) => ({ at: tokens })),
 );
 const plan = withJunk<DagTensors>(() => tensorize('1 + 2', { depth: 2 }));
+const layout = withJunk<model.RegisterLayout>(() => ({ depth: 2, digits: 2 }));
+const hardness = withJunk(() => ({ hard: true }));
+const infix = withJunk(() => model.readInfix(parse('1 + 2'))!);
+const literals = orJunk(fc.constantFrom(['1', '2'], ['1'], ['1', 'x'], ['1', '123'], new Array<string>(2)));
+const expr = orJunk(fc.constantFrom('1 + 2', '-(2 - 3)', 'x', '1 + 2 * 3 / 4').map((of) => parse(of)));
+const targets = fc
+  .constantFrom(0, 1, 2)
+  .chain((size) => withJunk(() => model.createRegisterTargets(size, { depth: 2, digits: 2 })));
+const { registers } = predictor.forward(Int32Array.of(1, 2), [1, 2]) as { registers: model.Registers };
+const { plan: soft } = linear.forward(Int32Array.of(1, 2), [1, 2]) as { plan: DagTensorFields };
+const wrongTensor = fc.oneof(
+  fc.constant(new Proxy(zeros([1, 2]), {})),
+  orJunk(fc.constantFrom([1, 2], [1, 2, 3], [2, 2, 3]).map((of) => zeros(of))),
+);
+/** With a field or two of another shape, or that are junk. */
+const withTensors = <T extends object>(right: T): fc.Arbitrary<T> =>
+  fc.oneof(
+    withJunk(() => right),
+    fc
+      .dictionary(fc.constantFrom(...Object.keys(right)), wrongTensor, { maxKeys: 1 })
+      .map((wrong) => ({ ...right, ...wrong })),
+  );
+const ofRegisters = withTensors(registers);
+const prediction = fc.oneof(
+  ofRegisters.map((given) => ({ readout: 'registers' as const, registers: given })),
+  withTensors(soft).map((given) => ({ readout: 'linear' as const, plan: given })),
+  withJunk(() => ({ readout: 'registers' as const, registers })),
+);
+const records = orJunk(
+  fc.array(
+    withJunk(() => predictor.tokenizer.record(20)),
+    { minLength: 2, maxLength: 2 },
+  ),
+);
+const inputs = withTensors(predictor.inputs(Int32Array.of(1, 2), [1, 2]));
+const position = orJunk(fc.constantFrom(-1, 0, 7, 8, zeros([2], { dtype: 'i32' })));
+const forwarding = fc.oneof(
+  withJunk(() => ({ dropoutSeed: 1, position: 1 })),
+  position.map((from) => ({ position: from })),
+  orJunk(fc.constantFrom(1, 2).map((layers) => new model.KeyValueCache(layers))).map((cache) => ({ cache })),
+);
 const saving = withJunk(() => ({ dtype: 'F16' }));
 const path = orJunk(fc.constantFrom('nowhere', 'a/b').map((name) => join(folder, name)));
 /** Not text: that may be the name of a file to write. */
@@ -87,16 +131,12 @@ const made =
   (...args) =>
     new make(...args);
 
-/** Constants; and the parts of a readout, which check neither predictions, registers nor their layout. */
-type Unchecked =
-  | ('GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'operatorCount' | 'slotCount')
-  | ('harden' | 'tokenFeatures' | 'predictionAt' | 'readPlan' | 'readInfix')
-  | ('createRegisterTargets' | 'writeInfixTargets' | 'writeRegisterTargets');
+type Constants = 'GPT2_NAMES' | 'absentDigit' | 'operatorClasses';
 
 /** Of this package, and of those that it passes its arguments on to. */
 const TYPED = ['ModelError', 'ExecutorError', 'ExprError', 'TensorizeError'];
 
-const calls: Record<Exclude<keyof typeof model, Unchecked>, Case> = {
+const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   DagGpt: [made(model.DagGpt), config, options],
   ModelError: [(message: string) => new ModelError('bad-input', message), fc.string()],
   PredictorModel: [made(model.PredictorModel), config, options],
@@ -141,6 +181,19 @@ const calls: Record<Exclude<keyof typeof model, Unchecked>, Case> = {
   ],
   toFloat16: [model.toFloat16, orJunk(fc.constant(Float32Array.of(1, NaN)))],
   toFloat32: [model.toFloat32, safeTensor],
+  operatorCount: [model.operatorCount, layout],
+  slotCount: [model.slotCount, layout],
+  harden: [model.harden, ofRegisters],
+  readPlan: [model.readPlan, ofRegisters, layout, hardness],
+  predictionAt: [model.predictionAt, prediction, at],
+  tokenFeatures: [model.tokenFeatures, records, shape, layout, orJunk(fc.constant(zeros([1])))],
+  readInfix: [model.readInfix, expr],
+  createRegisterTargets: [model.createRegisterTargets, index, layout],
+  writeInfixTargets: [
+    model.writeInfixTargets,
+    ...[targets, index, infix, literals, orJunk(fc.boolean()), layout],
+  ],
+  writeRegisterTargets: [model.writeRegisterTargets, targets, index, text, expr, layout],
   tokenizer: [model.tokenizer, orJunk(fc.constantFrom('char', 'gpt2'))],
 };
 
@@ -164,6 +217,23 @@ const methods: Record<string, Case> = {
     shape,
     reading,
   ],
+  'PredictorModel.forwardInputs': [
+    (...args) => predictor.forwardInputs(...(args as [never, never])),
+    ...[inputs, fc.oneof(reading, forwarding)],
+  ],
+  'PredictorModel.plan': [(...args) => predictor.plan(...(args as [never])), prediction, hardness],
+  'PredictorModel.plan of a linear readout': [
+    (...args) => linear.plan(...(args as [never])),
+    prediction,
+    hardness,
+  ],
+  'PlanPredictor.forward': [(...args) => planner.forward(...(args as [never, never])), x, inputs, reading],
+  'Gpt.forward': [
+    (...args) => gpt.forward(...(args as [never])),
+    orJunk(fc.constantFrom([1, 2], [2, 9]).map((of) => zeros(of, { dtype: 'i32' }))),
+    forwarding,
+  ],
+  'Gpt.logits': [(...args) => gpt.logits(...(args as [never])), x, x],
   'PredictorModel.inputs': [(...args) => predictor.inputs(...(args as [never, never])), ids, shape],
   'PredictorModel.predict': [(t: never) => predictor.predict(t), text],
   'PredictorModel.predictPlans': [(t: never) => predictor.predictPlans(t), texts],
@@ -185,6 +255,7 @@ const methods: Record<string, Case> = {
   ],
   'DagGpt.textLoss': [(h: never, t: never) => writer.textLoss(h, t), x, ids],
   'DagGpt.logits': [(h: never) => writer.logits(h), x],
+  'DagGpt.plan': [(...args) => writer.plan(...(args as [never])), prediction, hardness],
   'DagGpt.readExpressions': [
     (...args) => writer.readExpressions(...(args as [never, never])),
     ids,

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { mul, sum, tensor, type Device, type Tensor } from '@dag/executor';
 import { readFileSync } from 'node:fs';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
-import { Gpt, ParameterBuilder } from '../src/index.js';
+import { Gpt, KeyValueCache, ParameterBuilder, type ForwardOptions } from '../src/index.js';
 
 interface Fixture {
   readonly shape: number[];
@@ -146,5 +146,15 @@ describe('the backbone', () => {
     expect(() => gpt.forward(tensor(new Int32Array(9), [1, 9]))).toThrow(/T up to 8, given \(1, 9\)/);
     const tokens = tensor(new Int32Array(6), [1, 6]);
     expect(() => gpt.forward(tokens, { position: 3 })).toThrow(/T up to 5, given \(1, 6\)/);
+  });
+
+  it('refuses a cache that would not be read', () => {
+    const gpt = new Gpt(config, new ParameterBuilder(0));
+    const forward = (options: ForwardOptions) => () =>
+      gpt.forward(tensor(new Int32Array(1), [1, 1]), options);
+    const layers = config.nLayer;
+    expect(forward({ cache: new KeyValueCache(layers - 1) })).toThrow(/cache is a KeyValueCache of 2 layers/);
+    expect(forward({ cache: new KeyValueCache(layers), position: 1 })).toThrow(/neither with a position/);
+    expect(forward({ cache: new KeyValueCache(layers), dropoutSeed: 1 })).toThrow(/nor with dropout/);
   });
 });

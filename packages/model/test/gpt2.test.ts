@@ -213,6 +213,18 @@ describe('GPT-2 from a folder', () => {
     ['more layers', { config: { n_layer: 3 } }, /"h.2.ln_1.weight" is missing/],
     ['another block', { config: { n_positions: 1e9 } }, /"wpe.weight" is \(12, 16\), by config.json/],
     ['another activation', { config: { activation_function: 'relu' } }, /"activation_function" is "relu"/],
+    [
+      'another epsilon of norms',
+      { config: { layer_norm_epsilon: 1e-6 } },
+      /"layer_norm_epsilon" is 0.000001/,
+    ],
+    ['layers of another width', { config: { n_inner: 32 } }, /"n_inner" is 32, expected 64/],
+    ['other scales', { config: { scale_attn_weights: false } }, /"scale_attn_weights" is false/],
+    [
+      'scales by the layer',
+      { config: { scale_attn_by_inverse_layer_idx: true } },
+      /"scale_attn_by_inverse_layer_idx" is true/,
+    ],
     ['a head of its own', { config: { tie_word_embeddings: false } }, /"tie_word_embeddings" is false/],
     [
       'another width',

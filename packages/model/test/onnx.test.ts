@@ -98,6 +98,9 @@ onnxDescribe('an exported model', () => {
     ]);
     await expect(predictor.predict(' ')).rejects.toThrow(/the text is empty/);
     await expect(predictor.predict('1'.repeat(65))).rejects.toThrow(/65 tokens, this model reads up to 64/);
+    await expect(predictor.predictPlans(new Array<string>(2))).rejects.toThrow(/a text is a string/);
+    expect(() => predictor.wereTrained(null as never)).toThrow(ModelError);
+    expect(() => predictor.wereTrained([-1])).toThrow(ModelError);
   });
 
   it.each<[string, Uint8Array | string, RegExp]>([

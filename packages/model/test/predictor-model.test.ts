@@ -155,6 +155,23 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     }
   });
 
+  it('refuses a token of another row', () => {
+    const model = lively(readout);
+    const ids = Int32Array.from(model.tokenizer.encode('2 + 3'.repeat(2)));
+    for (const at of [[5, 0], [-1, 0], [0], new Array<number>(2)]) {
+      const message = /at is an array of a token of 0 … 4 for each of 2 rows/;
+      expect(() => model.forward(ids, [2, 5], { at })).toThrow(message);
+      expect(() => predictionAt(model.forward(ids, [2, 5]), at)).toThrow(message);
+    }
+  });
+
+  it('reads no plan from registers of another depth', () => {
+    const model = lively(readout);
+    const other = new PredictorModel({ ...model.config, depth: model.config.depth + 1 });
+    const ids = Int32Array.from(model.tokenizer.encode('2 + 3'));
+    expect(() => model.plan(other.forward(ids, [1, ids.length]))).toThrow(ModelError);
+  });
+
   it('drops nothing when it predicts, and something where it trains', () => {
     const model = lively(readout);
     const ids = Int32Array.from(model.tokenizer.encode('2 + 3'));
@@ -299,6 +316,17 @@ describe('a file that is none of this model', () => {
       ),
       'bad-file',
       /'wte\.rows' does not say which rows of 'wte\.weight' the file has/,
+    ],
+    [
+      'rows of the embedding have another width',
+      encodeSafetensors(
+        new Map(tensors)
+          .set('wte.rows', { dtype: 'I32', shape: [2], data: Int32Array.of(7, 8) })
+          .set('wte.weight', small),
+        metadata,
+      ),
+      'bad-file',
+      /'wte\.weight' has shape \(2, 3\), this model needs \(\d+, 8\)/,
     ],
     ['it has no configuration', encodeSafetensors(tensors), 'bad-file', /holds no model configuration/],
     [

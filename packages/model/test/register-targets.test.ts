@@ -1,10 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { completePrefix, parse } from '@dag/expr';
+import { completePrefix, parse, type Expr } from '@dag/expr';
 import {
   absentDigit,
   createRegisterTargets,
+  ModelError,
   operatorClasses,
   operatorCount,
+  readInfix,
   slotCount,
   writeRegisterTargets,
   type RegisterLayout,
@@ -169,6 +171,36 @@ describe('precedence', () => {
     ],
   ])('of %j is whom each operator stands above', (prefix, above) => {
     expect(targetsOf(prefix)!.above).toEqual(above);
+  });
+});
+
+describe('targets', () => {
+  const expr = parse('1 + 2');
+
+  it('are written to no row that is not there, and to no arrays of another layout', () => {
+    const targets = createRegisterTargets(2, layout);
+    for (const index of [-1, 2, 0.5])
+      expect(() => writeRegisterTargets(targets, index, '1 + 2', expr, layout)).toThrow(/one of 2 tokens/);
+    const other = { ...layout, digits: 3 };
+    expect(() => writeRegisterTargets(targets, 0, '1 + 2', expr, other)).toThrow(
+      /digits of the targets as a Uint8Array of 30 numbers/,
+    );
+    expect(targets).toEqual(createRegisterTargets(2, layout));
+  });
+
+  it('of an expression that holds itself are none', () => {
+    const cyclic: { type: 'Add'; args: Expr[] } = { type: 'Add', args: [expr, expr] };
+    cyclic.args[0] = cyclic;
+    expect(readInfix(cyclic)).toBeNull();
+  });
+
+  it.each([
+    null,
+    { type: 'Add', args: new Array(2) },
+    { type: 'Num', value: '1' },
+    { type: 'add', args: [] },
+  ])('are none of %j, which is no expression', (wrong) => {
+    expect(() => readInfix(wrong as never)).toThrow(ModelError);
   });
 });
 

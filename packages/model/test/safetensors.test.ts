@@ -1,6 +1,6 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -170,6 +170,8 @@ describe('round trip', () => {
 
   test('what no file can hold is refused', () => {
     const encode = (name: string, tensor: SafeTensor) => () => encodeSafetensors(new Map([[name, tensor]]));
+    const holes = { dtype: 'F32', shape: new Array<number>(2), data: Float32Array.of(1) } as const;
+    expect(encode('a', holes)).toThrow(/is no list of sizes/);
     const data = Float32Array.of(1, 2);
     expect(encode('w', { dtype: 'F32', shape: [3], data })).toThrow(
       '"w": shape [3] does not fit its 2 elements',
@@ -214,8 +216,9 @@ describe('toFloat32', () => {
       toFloat32({ dtype: 'F16', shape: [1], data: Uint16Array.of(half) })[0]!;
     const floats = fc.float({ noNaN: true, min: -65504, max: 65504 });
     const small = fc.float({ noNaN: true, min: -(2 ** -13), max: 2 ** -13 });
+    const midway = fc.nat(0x7bfe).map((half) => (valueOf(half) + valueOf(half + 1)) / 2);
     fc.assert(
-      fc.property(fc.oneof(floats, small), (x) => {
+      fc.property(fc.oneof(floats, small, midway), (x) => {
         const half = toFloat16(Float32Array.of(x))[0]!;
         const error = Math.abs(valueOf(half) - x);
         for (const neighbour of [half - 1, half + 1].filter((h) => (h & 0x7fff) < 0x7c00)) {
@@ -261,6 +264,17 @@ describe('files', () => {
       expect(new Map([...read.tensors].sort())).toEqual(new Map([...SOME].sort()));
       expect(new Uint8Array(await readFile(path))).toEqual(encodeSafetensors(SOME, { version: '2' }));
       expect(await readdir(folder)).toEqual(['model.safetensors']);
+    }));
+
+  test('a saved file is on the disk, and its name too', () =>
+    inFolder(async (folder) => {
+      const file = await open(folder);
+      const sync = jest.spyOn(Object.getPrototypeOf(file) as typeof file, 'sync');
+      await file.close();
+      await saveSafetensors(join(folder, 'a'), SOME);
+      const flushed = sync.mock.calls.length;
+      sync.mockRestore();
+      expect(flushed).toBe(2);
     }));
 
   test('arrays of shared memory save like any other', () =>

@@ -5,7 +5,7 @@ import type { FileBytes } from '@dag/model';
 import { z } from 'zod';
 import { TrainError } from './error.js';
 import { damaged, readStored, readStoredText, writeStored } from './stored-file.js';
-import { systemCode, systemError } from './system-error.js';
+import { isAbsent, systemCode, systemError } from './system-error.js';
 
 /*
  * <outDir>/checkpoints/step-00001234/   the files given, state.json and manifest.json
@@ -368,8 +368,6 @@ async function exists(path: string): Promise<boolean> {
     throw systemError(`${path} cannot be looked at`, error);
   }
 }
-
-const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(systemCode(error));
 
 /** Makes the names in a folder durable. */
 async function sync(folder: string): Promise<void> {

@@ -1,6 +1,5 @@
 import { extname, resolve } from 'node:path';
 import leven from 'leven';
-import { z } from 'zod';
 import predictor from '../configs/predictor.js';
 import predictorSmall from '../configs/predictor-small.js';
 import finetuneGpt2 from '../configs/finetune-gpt2.js';
@@ -139,6 +138,10 @@ function valueOf(field: ConfigField, text: string): unknown {
 function withValue(input: unknown, path: readonly string[], value: unknown): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return value;
-  const object = z.record(z.string(), z.unknown()).safeParse(input ?? {});
-  return object.success ? { ...object.data, [key]: withValue(object.data[key], rest, value) } : input;
+  const section = input ?? {};
+  return isSection(section) ? { ...section, [key]: withValue(section[key], rest, value) } : input;
 }
+
+/** Not by zod, whose records leave a key `__proto__` out: the check is to name it. */
+const isSection = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

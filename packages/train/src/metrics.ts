@@ -1,4 +1,14 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -50,9 +60,21 @@ export function openMetrics(path: string): Metrics {
     });
   guarded(() => makeFolder(dirname(path)));
   let file = openToAppend();
+  /** Whether nobody would find what is written, as the file was deleted or renamed. Where its folder is gone, its run will say so. */
+  const isReplaced = (): boolean =>
+    guarded(
+      () =>
+        statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(file).ino && existsSync(dirname(path)),
+    );
   return {
     // Not `writeSync`, which on a disk that is nearly full writes a part of the line and throws nothing.
-    append: (record) => guarded(() => writeFileSync(file, `${JSON.stringify(record)}\n`)),
+    append: (record) => {
+      if (isReplaced()) {
+        guarded(() => closeSync(file));
+        file = openToAppend();
+      }
+      guarded(() => writeFileSync(file, `${JSON.stringify(record)}\n`));
+    },
     truncateAfter: (step, warn) =>
       guarded(() => {
         // A character for each byte: damaged lines may be no UTF-8.

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { TrainError } from './error.js';
 import { makeFolder } from './make-folder.js';
 import { beginningOf, isRunning, thisMachine } from './processes.js';
-import { systemCode, systemError } from './system-error.js';
+import { isAbsent, systemCode, systemError } from './system-error.js';
 
 /*
  * <outDir>/run.lock says which process owns a run's folder. A file, so that it also holds between hosts that share a
@@ -155,7 +155,7 @@ async function look(path: string): Promise<Found | null> {
     const text = await readFile(path, 'utf8');
     return { text, owner: parseOwner(text), renewed: found.mtimeMs };
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
+    if (isAbsent(error)) return null;
     throw error;
   }
 }
@@ -196,7 +196,7 @@ function checkOwner(outDir: string, path: string, id: string): void {
   try {
     owner = parseOwner(readFileSync(path, 'utf8'));
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw systemError(`${path} cannot be read`, error);
+    if (!isAbsent(error)) throw systemError(`${path} cannot be read`, error);
   }
   if (owner?.id === id) return;
   throw new TrainError(

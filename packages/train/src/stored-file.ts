@@ -4,7 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { FileBytes } from '@dag/model';
 import { TrainError } from './error.js';
-import { systemCode, systemError } from './system-error.js';
+import { isAbsent, systemCode, systemError } from './system-error.js';
 
 /** Node hashes, reads and writes less than 2 GiB at a time. */
 const CHUNK = 2 ** 28;
@@ -51,7 +51,7 @@ export function readStored(path: string, expected: Digest, pieceSize = PIECE): P
     do {
       const piece = new Uint8Array(Math.min(rest, pieceSize));
       await fill(file, piece, path);
-      for (const chunk of chunksOf(piece)) sha256.update(chunk);
+      sha256.update(piece);
       pieces.push(piece);
       rest -= piece.length;
     } while (rest > 0);
@@ -87,7 +87,7 @@ async function withStored<T>(path: string, read: (file: FileHandle, size: number
       await file.close();
     }
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error))) throw damaged(path, 'is missing');
+    if (isAbsent(error)) throw damaged(path, 'is missing');
     if (systemCode(error) === 'ENXIO') throw damaged(path, 'cannot be read: it is no regular file');
     throw systemError(`${path} cannot be read`, error);
   }

@@ -12,3 +12,6 @@ export function systemError(what: string, error: unknown): TrainError {
 /** The `code` of what the system refused, as ENOENT; empty for other errors. */
 export const systemCode = (error: unknown): string =>
   z.object({ code: z.string() }).safeParse(error).data?.code ?? '';
+
+/** Whether there is nothing of that name, also as what should be its folder is none. */
+export const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(systemCode(error));

@@ -1,14 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import {
   cp,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   rename,
   rm,
+  stat,
   symlink,
   truncate,
   writeFile,
@@ -17,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import {
   findCheckpoint,
   newestRun,
@@ -324,6 +327,33 @@ describe('writeCheckpoint', () => {
     expect((await findCheckpoint(outDir, 'latest', warn)).step).toBe(150);
   });
 
+  test('counts as last what was written last, though the clock was put back', async () => {
+    await write(2);
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(0);
+    await write(1).finally(() => clock.mockRestore());
+    expect((await findCheckpoint(outDir, 'latest', warn)).step).toBe(1);
+  });
+
+  test('changes nothing where its place is not to be taken, once it is written', async () => {
+    await write(1);
+    const beforeRename = (): void => {
+      throw new TrainError('busy-directory', 'taken over');
+    };
+    const second = writeCheckpoint(outDir, 2, filesOf(2), {}, { keep: 1, beforeRename });
+    await expect(second).rejects.toMatchObject({ code: 'busy-directory' });
+    expect(await folders()).toEqual(['step-00000001']);
+  });
+
+  test('has all on the disk: each file, and the names in both folders', async () => {
+    const file = await open(outDir);
+    const sync = jest.spyOn(Object.getPrototypeOf(file) as typeof file, 'sync');
+    await file.close();
+    await write(1);
+    const flushed = sync.mock.calls.length;
+    sync.mockRestore();
+    expect(flushed).toBe(FILES.length + 2);
+  });
+
   test('replaces a checkpoint of the same step', async () => {
     await write(1);
     await writeCheckpoint(outDir, 1, new Map(), { again: true }, { keep: 2 });
@@ -395,6 +425,14 @@ describe('writeCheckpoint', () => {
     await expect(readStored(join(folder, 'file'), other, 300)).rejects.toMatchObject({
       code: 'bad-checkpoint',
     });
+  });
+
+  const shortened = '/sys/kernel/mm/transparent_hugepage/enabled';
+  (existsSync(shortened) ? test : test.skip)('that is shorter than it says is damaged', async () => {
+    // A file of a page, of which there are some words: as one that is cut while it is read.
+    const { size } = await stat(shortened);
+    const read = readStored(shortened, { bytes: size, sha256: '' });
+    await expect(read).rejects.toThrow(/enabled became shorter while it was read/);
   });
 
   test('whose pieces end in an error leaves what was there', async () => {

@@ -222,6 +222,7 @@ describe('dag train', () => {
 
   it.each<[string, string[], RegExp]>([
     ['an unknown key', ['--nembed=8'], /--nembed=8: unknown option; did you mean --model\.nEmbd\?/],
+    ['a key of every object', ['--__proto__=1'], /--__proto__=1: unknown option/],
     ['a wrong value', ['--lr=fast'], /--lr=fast: optimizer\.lr is 'fast'; allowed: a number > 0/],
     ['an option without a value', ['--lr'], /--lr: options of a configuration are written --key=value/],
     ['two configurations', ['a.ts', 'b.ts'], /one configuration expected, given a\.ts and b\.ts/],

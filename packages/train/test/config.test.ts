@@ -276,7 +276,7 @@ describe('loadConfig', () => {
   });
 
   test('names the file or the option of every problem', async () => {
-    const path = await file('h.json', '{ "sed": 1, "model": { "nLayer": 0 } }');
+    const path = await file('h.json', '{ "sed": 1, "model": { "nLayer": 0, "__proto__": 1 } }');
     const options = {
       every: '3',
       dropuot: '.1',
@@ -293,6 +293,7 @@ describe('loadConfig', () => {
         "--batch-size=many: batchSize is 'many'; allowed: a whole number ≥ 1",
         '--nHead=3: model.nEmbd is 32; allowed: a multiple of model.nHead, which is 3',
         '--foo=1: unknown option',
+        `${path}: unknown key model.__proto__`,
         `${path}: unknown key sed; did you mean seed?`,
         `${path}: model.nLayer is 0; allowed: a whole number ≥ 1 and ≤ 1000`,
       ].toSorted(),

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -25,6 +25,20 @@ test('a line is in the file as soon as it is appended', async () => {
   expect(await readFile(path, 'utf8')).toBe('{"step":1,"loss":0.5}\n');
   metrics.append({ step: 2, evaluation: { accuracy: 1 }, loss: Number.NaN });
   expect(await readFile(path, 'utf8')).toContain('\n{"step":2,"evaluation":{"accuracy":1},"loss":null}\n');
+  metrics.close();
+});
+
+test('lines after the file was moved or deleted begin a new one, which is where its name says', async () => {
+  const metrics = openMetrics(path);
+  metrics.append({ step: 1 });
+  await rename(path, `${path}.1`);
+  metrics.append({ step: 2 });
+  expect(await steps()).toEqual([2, 'end']);
+  await rm(path);
+  metrics.append({ step: 3 });
+  expect(await steps()).toEqual([3, 'end']);
+  await rm(join(folder, 'run'), { recursive: true });
+  metrics.append({ step: 4 });
   metrics.close();
 });
 

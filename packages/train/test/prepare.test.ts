@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -157,6 +158,26 @@ describe('preparing text', () => {
     expect(train.findIndex((id, i) => id !== head[i])).toBe(-1);
     expect(done.at(-1)).toBe(Buffer.byteLength(text));
     expect(new Set(done).size).toBeGreaterThan(2);
+  });
+
+  it('cuts no line breaks apart where a piece that is read ends within them', async () => {
+    const piece = 2 ** 20;
+    const text = `${'ab '.repeat(piece / 2).slice(0, piece - 5)}${'\n'.repeat(8)}word ${'c '.repeat(200_000)}`;
+    const { train } = await prepare([textFolder({ 'a.txt': text })]);
+    const whole = tokenizer('gpt2').encode(text);
+    expect(train.findIndex((id, i) => id !== whole[i])).toBe(-1);
+  });
+
+  it('adds no newline to a text that ends in one after a megabyte without a blank', async () => {
+    const path = textFolder({ 'a.txt': `${'x'.repeat(2 ** 20 + 1)}\n`, 'b.txt': 'y\n'.repeat(2 ** 17) });
+    const { prepared } = await prepare([path], { tokenizer: 'char' });
+    expect(prepared.tokens.train + prepared.tokens.val).toBe(2 ** 20 + 2 + 2 ** 18);
+  });
+
+  // A file of a page, of which there are some words: as one that is cut while it is read.
+  const shortened = '/sys/kernel/mm/transparent_hugepage/enabled';
+  (existsSync(shortened) ? it : it.skip)('refuses a file that is shorter than it says', async () => {
+    await expect(prepare([shortened])).rejects.toThrow(fails('io', /it was cut short while it was read/));
   });
 
   it('is not slow in runs without a blank, of which all is kept', async () => {

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { lockRun, type RunLock } from '../src/run-lock.js';
 
 let root: string;
@@ -99,6 +99,16 @@ describe('a run', () => {
     expect(await readFile(path, 'utf8')).toBe(other);
     await rm(path);
     expect(() => first.check()).toThrow(expect.objectContaining(lost));
+  });
+
+  it('that finds a file in the place of its folder says that this is gone', async () => {
+    const log = jest.fn();
+    const first = await lockRun(outDir, { log });
+    await rm(outDir, { recursive: true });
+    await writeFile(outDir, '');
+    expect(() => first.check()).toThrow(/no longer this run's.*is gone/);
+    await first.release();
+    expect(log).not.toHaveBeenCalled();
   });
 
   it('renews its lock while it is at a step', async () => {

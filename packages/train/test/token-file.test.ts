@@ -34,6 +34,7 @@ describe('a token file', () => {
   it('reads any piece of it, and nothing beyond its end', () => {
     const all = Uint16Array.from({ length: 5000 }, (_, i) => (i * 7919) % 50_257);
     const file = new TokenFile(written('any.bin', new Uint8Array(all.buffer)), 50_257);
+    expect(() => file.read(4999, 2)).toThrow(fails('bad-input', /has 5000 tokens; 2 from token 4999 on/));
     fc.assert(
       fc.property(fc.nat(5200), fc.nat(300), (offset, count) => {
         if (offset + count <= all.length)

@@ -10,10 +10,11 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { WholeFile, writeWhole } from '../src/whole-file.js';
 
 let folder: string;
@@ -22,6 +23,16 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const fails = (message: RegExp): object =>
   expect.objectContaining({ name: 'TrainError', code: 'io', message: expect.stringMatching(message) });
+
+it('is on the disk when it takes its place', async () => {
+  const handle = await open(folder);
+  const sync = jest.spyOn(Object.getPrototypeOf(handle) as typeof handle, 'sync');
+  await handle.close();
+  await writeWhole(join(folder, 'page.html'), 'text');
+  const flushed = sync.mock.calls.length;
+  sync.mockRestore();
+  expect(flushed).toBe(1);
+});
 
 it('is in its place when it is finished, and what it replaces until then', async () => {
   const path = join(folder, 'page.html');

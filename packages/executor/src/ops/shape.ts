@@ -124,9 +124,12 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
   return parts.map((size) => narrow(x, d, (start += size) - size, size));
 }
 
-/** No parts at all where the size is none, which `split` refuses. */
+/** As many tensors as memory has room for; a dimension of a tensor of no elements may have more. */
+const MOST_PARTS = 2 ** 24;
+
+/** No parts at all where the size is none, or makes too many, which `split` refuses. */
 function equalParts(n: number, size: number): number[] {
-  if (!(Number.isInteger(size) && size > 0)) return [];
+  if (!(Number.isInteger(size) && size > 0 && n / size <= MOST_PARTS)) return [];
   return Array.from({ length: Math.ceil(n / size) }, (_, i) => Math.min(size, n - i * size));
 }
 

@@ -1,6 +1,6 @@
 import type { DagTensors } from '@dag/tensorize';
 import type { InferenceSession } from 'onnxruntime-common';
-import { checkObject, checkText, named } from '../arguments.js';
+import { checkList, checkObject, checkText, named } from '../arguments.js';
 import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
 import { ROWS } from '../embedding-rows.js';
@@ -133,7 +133,10 @@ export class OnnxPredictor {
 
   /** As `PredictorModel.wereTrained`. */
   wereTrained(tokens: readonly number[]): boolean[] {
-    return tokens.map((id) => this.#trained?.has(id) ?? true);
+    checkList('token ids as an array', tokens);
+    // Refuses what is no token.
+    for (const id of tokens) this.tokenizer.record(id);
+    return Array.from(tokens, (id) => this.#trained?.has(id) ?? true);
   }
 
   /** Frees what the runtime holds. */

@@ -1,3 +1,6 @@
+import { checkObject, named } from '../arguments.js';
+import { ModelError } from '../error.js';
+
 /**
  * What the registers hold. An expression is read as numbers and operators in turn:
  *
@@ -13,10 +16,30 @@ export interface RegisterLayout {
   readonly digits: number;
 }
 
-/** Operators that an expression may have, K = D. */
-export const operatorCount = (layout: RegisterLayout): number => layout.depth;
-/** Slots between them, S = D + 1. */
-export const slotCount = (layout: RegisterLayout): number => layout.depth + 1;
+/** Registers take memory of depth squared, and no weight says how many there are. */
+export const MOST_DEPTH = 256;
+
+/** @throws {ModelError} `bad-config` for a layout that no registers have. */
+export function checkLayout(layout: RegisterLayout): void {
+  checkObject('a layout such as { depth: 8, digits: 12 }', layout, 'bad-config');
+  const { depth, digits } = layout;
+  if (!Number.isInteger(depth) || depth < 1 || depth > MOST_DEPTH)
+    throw new ModelError('bad-config', `a plan has a depth from 1 to ${MOST_DEPTH}, given ${named(depth)}`);
+  if (!Number.isInteger(digits) || digits < 1 || digits > 15)
+    throw new ModelError(
+      'bad-config',
+      `digits is from 1 to 15, as many as a double holds exactly; given ${named(digits)}`,
+    );
+}
+
+/** Operators that an expression may have, K = D. @throws {ModelError} `bad-config` for a layout that no registers have. */
+export function operatorCount(layout: RegisterLayout): number {
+  checkLayout(layout);
+  return layout.depth;
+}
+
+/** Slots between them, S = D + 1. @throws {ModelError} as `operatorCount`. */
+export const slotCount = (layout: RegisterLayout): number => operatorCount(layout) + 1;
 
 /** Classes of an operator register, in this order; class 0 is that no token wrote it. */
 export const operatorClasses = ['absent', '+', '-', '*', '/', 'negate'] as const;

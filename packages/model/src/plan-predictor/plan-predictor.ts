@@ -1,9 +1,10 @@
 import type { DagTensorFields, Tensor } from '@dag/executor';
 import { ModelError } from '../error.js';
-import { named } from '../arguments.js';
-import { checkConfigObject, type ParameterBuilder } from '../gpt.js';
+import { checkObject, named } from '../arguments.js';
+import { checkBuilder, checkConfigObject, type ParameterBuilder } from '../gpt.js';
+import { checkAt, checkFeatures, checkPrediction } from './check-prediction.js';
 import { hardenPlan, LinearReadout } from './linear-readout.js';
-import type { RegisterLayout } from './layout.js';
+import { checkLayout, type RegisterLayout } from './layout.js';
 import { atTokens } from './ops.js';
 import { readPlan } from './read-plan.js';
 import { harden, RegisterWriter, type ReadOptions, type Registers, type TokenFeatures } from './registers.js';
@@ -20,9 +21,6 @@ export type Prediction =
   | { readonly readout: 'registers'; readonly registers: Registers }
   | { readonly readout: 'linear'; readonly plan: DagTensorFields };
 
-/** Registers take memory of depth squared, and no weight says how many there are. */
-const MOST_DEPTH = 256;
-
 /** Reads a plan for the prefix at every token from causal hidden states, in one pass. */
 export class PlanPredictor {
   readonly config: PlanPredictorConfig;
@@ -30,14 +28,9 @@ export class PlanPredictor {
 
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     checkConfigObject(config);
-    const { depth, digits, readout } = config;
-    if (!Number.isInteger(depth) || depth < 1 || depth > MOST_DEPTH)
-      throw new ModelError('bad-config', `a plan has a depth from 1 to ${MOST_DEPTH}, given ${named(depth)}`);
-    if (!Number.isInteger(digits) || digits < 1 || digits > 15)
-      throw new ModelError(
-        'bad-config',
-        `digits is from 1 to 15, as many as a double holds exactly; given ${named(digits)}`,
-      );
+    checkBuilder(build);
+    checkLayout(config);
+    const { depth, readout } = config;
     this.config = config;
     switch (readout) {
       case 'registers':
@@ -56,9 +49,10 @@ export class PlanPredictor {
 
   /** hidden (B, T, C) of the tokens that `features` describes. */
   forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
+    checkObject('options such as { hard: true }', options);
     const { at } = options;
-    if (at !== undefined && !(Array.isArray(at) && at.every(Number.isInteger)))
-      throw new ModelError('bad-input', `at is an array of a token for each row, given ${named(at)}`);
+    if (at !== undefined) checkAt(at, hidden);
+    checkFeatures(features, hidden, this.config);
     return this.head instanceof RegisterWriter
       ? { readout: 'registers', registers: this.head.forward(hidden, features, options) }
       : { readout: 'linear', plan: this.head.forward(at ? atTokens(hidden, at) : hidden) };
@@ -68,7 +62,10 @@ export class PlanPredictor {
    * The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Soft: differentiable;
    * hard: every choice made, in double, exact when executed, no gradient.
    */
-  plan(prediction: Prediction, { hard = false } = {}): DagTensorFields {
+  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
+    checkObject('options such as { hard: true }', options);
+    checkPrediction(prediction, this.config);
+    const { hard = false } = options;
     if (prediction.readout === 'linear') return hard ? hardenPlan(prediction.plan) : prediction.plan;
     const registers = hard ? harden(prediction.registers) : prediction.registers;
     return readPlan(registers, this.config, { hard });

@@ -1,5 +1,7 @@
 import { cast, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
-import type { RegisterLayout } from './layout.js';
+import { checkObject } from '../arguments.js';
+import { checkRegisters } from './check-prediction.js';
+import { checkLayout, type RegisterLayout } from './layout.js';
 import { placeNumbers, readNumbers, slotNodes } from './numbers.js';
 import { readOperators } from './operators.js';
 import { compare, placeSteps } from './precedence.js';
@@ -13,8 +15,12 @@ import type { Registers } from './registers.js';
 export function readPlan(
   registers: Registers,
   layout: RegisterLayout,
-  { hard = false } = {},
+  options: { hard?: boolean } = {},
 ): DagTensorFields {
+  checkObject('options such as { hard: true }', options);
+  checkLayout(layout);
+  checkRegisters(registers, layout);
+  const { hard = false } = options;
   const [B, T] = registers.count.shape as [number, number];
   const N = B * T;
   const flat = (x: Tensor): Tensor => cast(reshape(x, [N, ...x.shape.slice(2)]), 'f64');

@@ -1,5 +1,15 @@
 import type { Expr } from '@dag/expr';
-import { absentDigit, operatorCount, slotCount, type OperatorClass, type RegisterLayout } from './layout.js';
+import { checkList, checkObject, checkText, isWhole, named } from '../arguments.js';
+import { ModelError } from '../error.js';
+import {
+  absentDigit,
+  MOST_DEPTH,
+  operatorClasses,
+  operatorCount,
+  slotCount,
+  type OperatorClass,
+  type RegisterLayout,
+} from './layout.js';
 
 /** What the registers should hold at each of N tokens, row-major. Rows without a target hold what an empty text does. */
 export interface RegisterTargets {
@@ -19,18 +29,55 @@ export interface RegisterTargets {
   readonly count: Int8Array;
 }
 
+/** Targets of `size` tokens, none of which has any yet. @throws {ModelError} `bad-config`, `bad-input`. */
 export function createRegisterTargets(size: number, layout: RegisterLayout): RegisterTargets {
   const K = operatorCount(layout);
   const S = slotCount(layout);
-  return {
-    digits: new Uint8Array(size * S * layout.digits).fill(absentDigit),
-    begun: new Uint8Array(size * S),
-    length: new Uint8Array(size * S),
-    negative: new Uint8Array(size * S),
-    operators: new Int8Array(size * K),
-    above: new Uint8Array(size * K * K),
-    count: new Int8Array(size).fill(-1),
-  };
+  if (!Number.isSafeInteger(size) || size < 0) throw badInput('a whole number of tokens from 0', size);
+  try {
+    return {
+      digits: new Uint8Array(size * S * layout.digits).fill(absentDigit),
+      begun: new Uint8Array(size * S),
+      length: new Uint8Array(size * S),
+      negative: new Uint8Array(size * S),
+      operators: new Int8Array(size * K),
+      above: new Uint8Array(size * K * K),
+      count: new Int8Array(size).fill(-1),
+    };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ModelError('bad-input', `there is no memory for the targets of ${size} tokens`, {
+      cause: error,
+    });
+  }
+}
+
+const badInput = (expected: string, given: unknown): ModelError =>
+  new ModelError('bad-input', `expected ${expected}, given ${named(given)}`);
+
+/** @throws {ModelError} `bad-input` unless `targets` are those of more than `index` tokens by this layout. */
+function checkTargets(targets: RegisterTargets, index: number, layout: RegisterLayout): void {
+  const K = operatorCount(layout);
+  const S = slotCount(layout);
+  checkObject('targets, as createRegisterTargets makes them,', targets);
+  const { count } = targets;
+  const size = ArrayBuffer.isView(count) ? count.length : 0;
+  checkArray('count', count, 'Int8Array', size);
+  // Not before: to ask the proxy of an array for its length throws.
+  const { digits, begun, length, negative, operators, above } = targets;
+  checkArray('digits', digits, 'Uint8Array', size * S * layout.digits);
+  checkArray('begun', begun, 'Uint8Array', size * S);
+  checkArray('length', length, 'Uint8Array', size * S);
+  checkArray('negative', negative, 'Uint8Array', size * S);
+  checkArray('operators', operators, 'Int8Array', size * K);
+  checkArray('above', above, 'Uint8Array', size * K * K);
+  if (!isWhole(index, size)) throw badInput(`the index of one of ${size} tokens`, index);
+}
+
+/** Asked of every token, so it does no more than it must: an array that has lost its memory has the length 0. */
+function checkArray(name: string, array: Uint8Array | Int8Array, type: string, length: number): void {
+  if (ArrayBuffer.isView(array) && array[Symbol.toStringTag] === type && array.length === length) return;
+  throw badInput(`${name} of the targets as a ${type} of ${length} numbers`, array);
 }
 
 /**
@@ -48,6 +95,8 @@ export function writeRegisterTargets(
   expr: Expr,
   layout: RegisterLayout,
 ): boolean {
+  checkText('a prefix', text);
+  checkTargets(targets, index, layout);
   const infix = /[eE]/.test(text) ? null : readInfix(expr);
   const literals = text.match(/\d+\.?\d*|\.\d+/g) ?? [];
   const open = /[-+*/×÷−(]\s*$/.test(text);
@@ -63,36 +112,51 @@ export interface Infix {
   }[];
 }
 
-/** An expression as registers hold it; null where they cannot, as it has variables or powers. */
+/**
+ * An expression as registers hold it; null where they cannot, as it has variables or powers.
+ *
+ * @throws {ModelError} `bad-input` for what is no expression.
+ */
 export function readInfix(expr: Expr): Infix | null {
   const numbers: { slot: number; negative: boolean }[] = [];
   const operators: { operator: OperatorClass; above: { from: number; to: number } }[] = [];
-  const put = (operator: OperatorClass, from: number, operand: Expr): boolean => {
+  const put = (operator: OperatorClass, from: number, operand: Expr, level: number): boolean => {
     const above = { from, to: 0 };
     operators.push({ operator, above });
-    const read = visit(operand);
+    const read = visit(operand, level + 1);
     above.to = operators.length;
     return read;
   };
-  const visit = (e: Expr): boolean => {
+  const visit = (e: Expr, level: number): boolean => {
+    checkObject('an expression, as parse returns it', e);
+    // Each level has an operator of its own, and no layout has room for more.
+    if (level > MOST_DEPTH || operators.length > MOST_DEPTH) return false;
     switch (e.type) {
       case 'Num':
+        if (typeof e.value !== 'number') throw badInput('a number in an expression', e.value);
         numbers.push({ slot: operators.length, negative: e.value < 0 || Object.is(e.value, -0) });
         return true;
       case 'Neg':
-        return put(5, operators.length, e.arg);
+        return put(5, operators.length, e.arg, level);
       case 'Add':
       case 'Sub':
       case 'Mul':
       case 'Div': {
         const from = operators.length;
-        return e.args.every((arg, i) => (i === 0 ? visit(arg) : put(CLASS[e.type], from, arg)));
+        if (!Array.isArray(e.args) || e.args.length < 2) throw badInput('two operands or more', e.args);
+        // Not `every` on the array itself, which passes over its holes.
+        return Array.from(e.args as readonly Expr[]).every((arg, i) =>
+          i === 0 ? visit(arg, level + 1) : put(CLASS[e.type], from, arg, level),
+        );
       }
-      default:
+      case 'Sym':
+      case 'Pow':
         return false;
+      default:
+        throw badInput('an expression, as parse returns it', (e satisfies never as { type?: unknown }).type);
     }
   };
-  return visit(expr) ? { numbers, operators } : null;
+  return visit(expr, 0) ? { numbers, operators } : null;
 }
 
 const CLASS = { Add: 1, Sub: 2, Mul: 3, Div: 4 } as const;
@@ -108,11 +172,14 @@ const CLASS = { Add: 1, Sub: 2, Mul: 3, Div: 4 } as const;
 export function writeInfixTargets(
   targets: RegisterTargets,
   index: number,
-  { numbers, operators }: Infix,
+  infix: Infix,
   literals: readonly string[],
   open: boolean,
   layout: RegisterLayout,
 ): boolean {
+  checkTargets(targets, index, layout);
+  checkInfix(infix, literals);
+  const { numbers, operators } = infix;
   const K = operatorCount(layout);
   const S = slotCount(layout);
   const R = layout.digits;
@@ -146,6 +213,34 @@ export function writeInfixTargets(
   return true;
 }
 
+/** @throws {ModelError} `bad-input` for what `readInfix` does not return, and literals that are no digits. */
+function checkInfix(infix: Infix, literals: readonly string[]): void {
+  checkObject('an infix, as readInfix returns it,', infix);
+  const { numbers, operators } = infix;
+  checkList('numbers of an infix', numbers);
+  checkList('operators of an infix', operators);
+  checkList('digits of each number as an array', literals);
+  for (const number of numbers) {
+    checkObject('a number of an infix', number);
+    if (!isWhole(number.slot, operators.length + 1)) throw badInput('a slot beside an operator', number.slot);
+  }
+  for (const operator of operators) {
+    checkObject('an operator of an infix', operator);
+    checkObject('the range that an operator stands above', operator.above);
+    const { from, to } = operator.above;
+    const isClass = isWhole(operator.operator, operatorClasses.length) && (operator.operator as number) > 0;
+    if (!isClass || !isWhole(from, operators.length) || !isWhole(to, operators.length + 1))
+      throw badInput(
+        'a class of operators and a range of operators',
+        [operator.operator, from, to].map(named).join(),
+      );
+  }
+  for (const literal of literals)
+    if (typeof literal !== 'string' || !LITERAL.test(literal))
+      throw badInput('the digits of a number', literal);
+}
+
+const LITERAL = /^\d*\.?\d*$/;
 const ZERO = '0'.charCodeAt(0);
 const POINT = '.'.charCodeAt(0);
 

@@ -18,9 +18,12 @@ import {
   type DType,
   type Tensor,
 } from '@dag/executor';
+import { areWhole, checkList, checkObject, named } from '../arguments.js';
+import { ModelError } from '../error.js';
 import { Linear, type ParameterBuilder } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
-import { operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
+import { checkRegisters } from './check-prediction.js';
+import { checkLayout, operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
 import {
   address,
   atMostOne,
@@ -49,10 +52,14 @@ export interface TokenFeatures {
 export function tokenFeatures(
   records: readonly TokenRecord[],
   shape: readonly [number, number],
-  { digits: R }: RegisterLayout,
+  layout: RegisterLayout,
   like: { readonly dtype: DType; readonly device: Device },
 ): TokenFeatures {
+  checkRecords(records, shape);
+  checkLayout(layout);
+  checkObject('a tensor, or { dtype, device },', like);
   const [B, T] = shape;
+  const { digits: R } = layout;
   const digits = new Float32Array(B * T * R * 10);
   records.forEach((r, i) => {
     for (let j = Math.min(r.digits.length, R) - 1; j >= 0; j--) digits[(i * R + j) * 10 + r.digits[j]!] = 1;
@@ -65,6 +72,26 @@ export function tokenFeatures(
     minus: of((r) => Number(r.minus)),
     point: of((r) => Number(r.point)),
   };
+}
+
+/** @throws {ModelError} `bad-input` unless there is one record, as a tokenizer gives it, for each of (B, T) tokens. */
+function checkRecords(records: readonly TokenRecord[], shape: readonly [number, number]): void {
+  checkList('token records as an array', records);
+  checkList('the shape (B, T) of the tokens', shape);
+  const [B, T] = shape;
+  if (!Number.isInteger(B) || !Number.isInteger(T) || T < 0 || B * T !== records.length)
+    throw new ModelError(
+      'bad-input',
+      `${records.length} token records have a shape (B, T), given (${named(B)}, ${named(T)})`,
+    );
+  for (const record of records) {
+    checkObject('a token record, as a tokenizer gives it,', record);
+    if (!Array.isArray(record.digits) || !areWhole(record.digits, 10))
+      throw new ModelError(
+        'bad-input',
+        `digits of a token record are an array of 0 … 9, given ${named(record.digits)}`,
+      );
+  }
 }
 
 export interface ReadOptions {
@@ -214,6 +241,7 @@ export function distribution(x: Tensor): Tensor {
 
 /** The registers in double, each at its most probable value: classes one-hot, counts whole. No gradient. */
 export function harden(registers: Registers): Registers {
+  checkRegisters(registers);
   const oneHot = (x: Tensor): Tensor => {
     const classes = x.shape[x.shape.length - 1]!;
     const values = finiteValues(x);

@@ -1,4 +1,4 @@
-import { checkObject, isTypedArray, named } from '../arguments.js';
+import { areWhole, checkObject, isTypedArray, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 
 /**
@@ -110,5 +110,5 @@ function floatOf(word: number): number {
 }
 
 export function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+  return Array.isArray(value) && areWhole(value, 2 ** 53);
 }

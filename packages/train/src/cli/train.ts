@@ -84,18 +84,19 @@ function readArguments(words: readonly string[]): {
   path: string | undefined;
   overrides: Record<string, string>;
 } {
-  const overrides: Record<string, string> = {};
+  const overrides = new Map<string, string>();
   const paths: string[] = [];
   for (const word of words) {
     const [, key, value] = /^--([^=]+)=(.*)$/s.exec(word) ?? [];
-    if (key !== undefined && value !== undefined) overrides[key] = value;
+    if (key !== undefined && value !== undefined) overrides.set(key, value);
     else if (word.startsWith('-'))
       throw new TrainError('bad-config', `${word}: options of a configuration are written --key=value`);
     else paths.push(word);
   }
   if (paths.length > 1)
     throw new TrainError('bad-config', `one configuration expected, given ${paths.join(' and ')}`);
-  return { path: paths[0], overrides };
+  // Not by assignment, which loses `--__proto__=1`.
+  return { path: paths[0], overrides: Object.fromEntries(overrides) };
 }
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP, with a message; a second one ends the process at once. */

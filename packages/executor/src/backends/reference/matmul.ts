@@ -2,6 +2,8 @@ import type { HostArray, MatmulSpec } from '../../backend.js';
 
 /** C += A·B. */
 export function matmul(spec: MatmulSpec, a: HostArray, b: HostArray, c: HostArray): void {
+  // Of no elements, any number of rows.
+  if (spec.m * spec.n * spec.k === 0) return;
   for (let i = 0; i < spec.batch; i++) {
     const one = spec.transposeB ? dotProducts : rowUpdates;
     one(spec, a, i * spec.strideA, b, i * spec.strideB, c, i * spec.strideC);

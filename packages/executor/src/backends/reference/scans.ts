@@ -10,6 +10,7 @@ export function cumsum(
   reverse: boolean,
   accumulate: boolean,
 ): void {
+  if (outer === 0) return;
   const sums = new Float64Array(inner);
   for (let o = 0; o < outer; o++) {
     sums.fill(0);
