@@ -25,7 +25,7 @@ import {
   type MatmulPrecision,
   type Tensor,
 } from '../src/index.js';
-import { cudaIsMissing } from './devices.js';
+import { cudaIsMissing, isSanitized } from './devices.js';
 import { emulator } from './emulator.js';
 
 const dist = pathToFileURL(fileURLToPath(new URL('../dist/index.js', import.meta.url))).href;
@@ -378,13 +378,12 @@ emulated(
         expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
       });
 
-      const sanitized = process.env['DAG_CUDA_EMULATOR'] === 'cuda-sanitize';
-      const withSanitizer = sanitized ? it.each : it.skip.each;
+      const withSanitizer = isSanitized ? it.each : it.skip.each;
       withSanitizer([
         ['beyondEnd', 'heap-buffer-overflow'],
         ['beyondShared', 'global-buffer-overflow'],
       ])(
-        `%s, by AddressSanitizer${sanitized ? '' : ' (skipped: built without; npm run test:sanitize)'}`,
+        `%s, by AddressSanitizer${isSanitized ? '' : ' (skipped: built without; npm run test:sanitize)'}`,
         (kernel, report) => {
           const source = (file: string) =>
             JSON.stringify(fileURLToPath(new URL(`../src/backends/cuda/${file}.ts`, import.meta.url)));

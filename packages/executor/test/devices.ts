@@ -31,9 +31,10 @@ export const devices: readonly Device[] = [
   ...(cudaIsMissing === null ? (['cuda'] as const) : []),
 ];
 
+/** Whether the kernels are those of `npm run test:sanitize`. */
+export const isSanitized = process.env['DAG_CUDA_EMULATOR'] === 'cuda-sanitize';
+
 /** How often a property is tried: `often`, or less where every thread of a device is a fiber that a sanitizer watches. */
 export function runsOn(device: Device, often: number): number {
-  return device === 'cuda' && process.env['DAG_CUDA_EMULATOR'] === 'cuda-sanitize'
-    ? Math.ceil(often / 10)
-    : often;
+  return device === 'cuda' && isSanitized ? Math.ceil(often / 10) : often;
 }
