@@ -46,8 +46,6 @@ constexpr i64 MAX_TILES = 48;
 constexpr i64 MAX_COLUMNS = 512;
 /** Below this many multiplications packing costs more than it gains. */
 constexpr i64 SMALL = 4096;
-/** Results of more bytes than this leave the caches before anyone reads them: they are written past them. */
-constexpr i64 STREAMED = i64{16} << 20;
 
 inline i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
 inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
@@ -75,14 +73,10 @@ inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 v
   return tile;
 }
 
-/** What becomes of the tiles of a block: they are stored, added to what is there, or stored past the caches. */
-enum class Write { STORE, ADD, STREAM };
-
 /** One block: rows of A times packed B (k × columns) into C. `done(j, end)`: these columns of all rows are written. */
 template <bool PACKED, typename T, typename Done>
 __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc,
-                                     Write write, const Done& done) {
-  const bool add = write == Write::ADD;
+                                     bool add, const Done& done) {
   // Each tile fetches its share of the next panel of B, which may lie as far away as the L3 cache.
   constexpr i64 LINE = 64 / sizeof(T);
   const i64 share = roundUp(k * NR<T> / LINE * MR, rows) / rows * LINE;
@@ -93,9 +87,8 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
       T* corner = c + i * ldc + j;
       const T* from = a + (PACKED ? i * k : i * rowStep);
       if (i + MR <= rows && j + NR<T> <= columns) {
-        if (write != Write::STREAM)
-          for (i64 r = 0; r < MR; r++)
-            for (i64 v = 0; v < NV; v++) __builtin_prefetch(corner + r * ldc + v * LANES<T>, 1, 2);
+        for (i64 r = 0; r < MR; r++)
+          for (i64 v = 0; v < NV; v++) __builtin_prefetch(corner + r * ldc + v * LANES<T>, 1, 2);
         const Tile<T> tile = product<PACKED>(from, rowStep, MR, b + j * k, k);
         // The rows are unrolled like the registers they lie in.
 #pragma GCC unroll 8
@@ -103,10 +96,7 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
 #pragma GCC unroll 4
           for (i64 v = 0; v < NV; v++) {
             T* at = corner + r * ldc + v * LANES<T>;
-            if (write == Write::STREAM)
-              stream(at, tile.at[r][v]);
-            else
-              store(at, add ? load(at) + tile.at[r][v] : tile.at[r][v]);
+            store(at, add ? load(at) + tile.at[r][v] : tile.at[r][v]);
           }
         continue;
       }
@@ -119,7 +109,6 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
     }
     done(j, least(j + NR<T>, columns));
   }
-  if (write == Write::STREAM) streamed();
 }
 
 /** One panel of a matrix whose panels run across memory: to[p·PANEL + i] = from[i·step + p], zeros from `valid` on. */
@@ -200,11 +189,6 @@ void packedProduct(const Matrices<T>& x, const Finish& finish) {
   Scratch<T> packedB(columnsAtOnce * x.k);
   if (!packedB) return;
   const i64 rowsAtOnce = blockRows(x.m);
-  constexpr i64 VECTOR = DAG_VECTOR_BYTES;
-  const i64 line = x.n * static_cast<i64>(sizeof(T));
-  // What is done to a part of C finds it in the cache.
-  const bool streams = x.k <= KC && !x.accumulate && !finish.body && x.m * line >= STREAMED && line % VECTOR == 0 &&
-                       reinterpret_cast<uintptr_t>(x.c) % VECTOR == 0;
   for (i64 from = 0; from < x.n; from += columnsAtOnce) {
     const i64 columns = least(columnsAtOnce, x.n - from);
     packB(x, from, columns, static_cast<T*>(packedB));
@@ -215,15 +199,15 @@ void packedProduct(const Matrices<T>& x, const Finish& finish) {
         const i64 depth = least(KC, x.k - p);
         const T* b = packedB + p * roundUp(columns, NR<T>);
         T* c = x.c + row * x.n + from;
-        const Write write = x.accumulate || p > 0 ? Write::ADD : streams ? Write::STREAM : Write::STORE;
+        const bool add = x.accumulate || p > 0;
         const auto done = [&](i64 j, i64 jEnd) {
           if (p + depth == x.k) finish(row, end, from + j, from + jEnd);
         };
         if (x.transposeA) {
           packAlong<T, MR>(x.a + p * x.m + row, x.m, depth, end - row, packedA);
-          block<true, T>(packedA, 0, b, c, end - row, columns, depth, x.n, write, done);
+          block<true, T>(packedA, 0, b, c, end - row, columns, depth, x.n, add, done);
         } else {
-          block<false, T>(x.a + row * x.k + p, x.k, b, c, end - row, columns, depth, x.n, write, done);
+          block<false, T>(x.a + row * x.k + p, x.k, b, c, end - row, columns, depth, x.n, add, done);
         }
       }
     });

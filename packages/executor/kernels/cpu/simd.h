@@ -75,25 +75,6 @@ inline __attribute__((always_inline)) void store(T* p, Vec<T> v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-/** Stores past the caches to an aligned place: a line that is written whole need not be read before. Published by `streamed`. */
-template <typename T>
-inline __attribute__((always_inline)) void stream(T* p, Vec<T> v) {
-#if DAG_VECTOR_BYTES == 64
-  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), reinterpret_cast<__m512i>(v));
-#elif DAG_VECTOR_BYTES == 32
-  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(v));
-#else
-  store(p, v);
-#endif
-}
-
-/** Lets other threads see what was streamed. */
-inline void streamed() {
-#if DAG_VECTOR_BYTES > 16
-  _mm_sfence();
-#endif
-}
-
 template <typename T>
 inline __attribute__((always_inline)) Vec<T> splat(T x) {
   return x - Vec<T>{};
