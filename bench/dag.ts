@@ -24,6 +24,8 @@ import {
 import { compile } from 'mathjs';
 import type { Backend, DagFields, Storage, Target } from '../packages/executor/src/backend.js';
 import { backendOf } from '../packages/executor/src/devices.js';
+// Registers the backends of these sources; those of the package are others.
+import '../packages/executor/src/index.js';
 
 const REPEATS = 15;
 const D = 4;

@@ -7,13 +7,13 @@ import { adamW, add, clipGradNorm, mean, scope, square, sub, tensor, zeros } fro
 import { Gpt, ParameterBuilder, PlanPredictor, type TokenFeatures } from '@dag/model';
 
 const REPEATS = 9;
-const [B, T, D, C] = [256, 32, 4, 256] as const;
+const [B, T, D, C, DIGITS] = [256, 32, 4, 256, 8] as const;
 const build = new ParameterBuilder(0);
 const gpt = new Gpt(
   { blockSize: T, vocabSize: 50_304, nLayer: 2, nHead: 4, nEmbd: C, dropout: 0.1, bias: true, depth: D },
   build,
 );
-const predictor = new PlanPredictor({ depth: D, digits: 8, readout: 'linear' }, C, build);
+const predictor = new PlanPredictor({ depth: D, digits: DIGITS, readout: 'linear' }, C, build);
 const parameters = [...build.parameters.values()];
 const moments = parameters.map((p) => ({ p, m: zeros(p.shape), v: zeros(p.shape) }));
 
@@ -32,7 +32,8 @@ const targets = {
   G: filled([B, T, D], () => random(2)),
 };
 /** The linear readout reads hidden states alone. */
-const features: TokenFeatures = { count: tokens, digits: tokens, minus: tokens, point: tokens };
+const none = zeros([B, T]);
+const features: TokenFeatures = { count: none, digits: zeros([B, T, DIGITS, 10]), minus: none, point: none };
 
 function step(n: number): number {
   return scope(() => {

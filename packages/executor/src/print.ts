@@ -13,7 +13,10 @@ export function showValues(values: HostArray, shape: Shape): string {
   const edge = values.length > MOST ? EDGE : Infinity;
   const list = (d: number, at: number): string => {
     const n = shape[d];
-    if (n === undefined) return String(Number(values[at]!.toPrecision(digits)));
+    if (n === undefined) {
+      const number = Number(values[at]!.toPrecision(digits));
+      return Object.is(number, -0) ? '-0' : String(number);
+    }
     const step = sizeOf(shape.slice(d + 1));
     const items: string[] = [];
     for (let i = 0; i < n; i++) {

@@ -285,6 +285,16 @@ describe('a value outside its range is refused:', () => {
       () => crossEntropy(x(2, 3), ids([-1, -1])),
       /^crossEntropy: no target in \(2\)/,
     ],
+    [
+      'a layer that drops without a seed, the same elements each time',
+      () => linear(x(2, 2), x(2, 2), null, { dropout: 0.5 }),
+      /^linear: dropout needs a seed, another one for each step/,
+    ],
+    [
+      'attention that drops without a seed',
+      () => causalAttention(x(1, 2, 6), { heads: 1, dropout: 0.5 }),
+      /^causalAttention: dropout needs a seed/,
+    ],
     ['dropout of everything', () => dropout(x(2), 1, [0, 0]), /^dropout: p is in \[0, 1\), given 1/],
     ['dropout with NaN', () => dropout(x(2), NaN, [0, 0]), /^dropout: .*NaN/],
     [

@@ -214,6 +214,7 @@ describe.each(devices)('on %s', (device) => {
       values: [[0.25], [1]],
     });
     expect(String(sum(ones([3], { device })))).toBe(`tensor(3, (), f32, ${device})`);
+    expect(String(tensor([-0, 0], [2], { device }))).toBe(`tensor([-0, 0], (2), f32, ${device})`);
     expect(String(arange(0, 2000, 1, { device, dtype: 'i32' }))).toBe(
       `tensor([0, 1, 2, …, 1997, 1998, 1999], (2000), i32, ${device})`,
     );

@@ -11,10 +11,15 @@ import { zeros } from './zero-dag.js';
 export type ExecuteWithGradients = (
   tensors: DagTensors,
   options: {
-    /** (N) values and (N, 2D) derivatives by the magnitudes, to be overwritten. */
-    readonly out: { readonly values: Float64Array; readonly V_mag: Float64Array };
+    /** (N) values and (N, 2D) derivatives by the magnitudes, to be overwritten and returned. */
+    readonly out: Results;
   },
-) => unknown;
+) => Results;
+
+interface Results {
+  readonly values: Float64Array;
+  readonly V_mag: Float64Array;
+}
 
 export interface ColumnGradients {
   /** (N) the value of each row. */
@@ -32,7 +37,8 @@ const BLOCK = 16_384;
  *
  * @param source an expression, its text, or the template of one (which saves compiling it again)
  * @param values for each variable an array of N numbers, or one number for all rows
- * @param execute `executeWithGradients` of @dag/executor
+ * @param execute `executeWithGradients` of @dag/executor, or a function that calls it with these options and others:
+ * `(tensors, options) => executeWithGradients(tensors, { ...options, backend: 'wasm' })`
  *
  * @example
  * columnGradients('x * y', { x: [1, -2], y: 3 }, executeWithGradients)
@@ -63,9 +69,20 @@ export function columnGradients(
     const end = Math.min(size, begin + rows);
     const bound = block(begin, end);
     const V_mag = magnitudes.subarray(0, bound.V_mag.length);
-    execute(bound, { out: { values: all.subarray(begin, end), V_mag } });
+    const out = { values: all.subarray(begin, end), V_mag };
+    checkWritten(execute(bound, { out }), out);
     for (const [name, slot] of Object.entries(slots))
       writeColumnGradient(V_mag, bound.V_sign, slot, width, gradients[name]!, begin);
   }
   return { values: all, gradients };
+}
+
+/** A function that did not pass `out` on would leave zeros in it. */
+function checkWritten(result: unknown, out: Results): void {
+  const { values, V_mag } = Object(result) as Partial<Results>;
+  if (values !== out.values || V_mag !== out.V_mag)
+    throw new TensorizeError(
+      'bad-option',
+      'execute has to write to the arrays of options.out and return them: (tensors, options) => executeWithGradients(tensors, options)',
+    );
 }

@@ -146,6 +146,7 @@ describe('gradients of columns', () => {
     for (let row = 0; row < tensors.size; row++) out.values[row] = runPlan(tensors, row);
     // No derivatives, but as good for what is compared here: numbers that depend on the row alone.
     tensors.V_mag.forEach((m, at) => (out.V_mag[at] = m * m + 1));
+    return out;
   };
 
   it.each([1, 7, 2731, 6000])('are those of bind and variableGradients, of %d rows in blocks', (size) => {
@@ -167,5 +168,14 @@ describe('gradients of columns', () => {
     expect(() => columnGradients('x', { x: 1 }, undefined as never)).toThrow(
       'execute is executeWithGradients of @dag/executor, got undefined',
     );
+    // Zeros would be what an executor leaves that was not told where to write.
+    const apart: ExecuteWithGradients = (tensors) =>
+      execute(tensors, {
+        out: { values: new Float64Array(1), V_mag: new Float64Array(tensors.V_mag.length) },
+      });
+    for (const other of [apart, () => undefined, () => Promise.resolve({})])
+      expect(() => columnGradients('x', { x: 1 }, other as ExecuteWithGradients)).toThrow(
+        'execute has to write to the arrays of options.out and return them',
+      );
   });
 });

@@ -9,7 +9,7 @@ import { greaterEqual, logicalAnd, notEqual, where } from './conditions.js';
 import { add, cast, dropout, mul } from './elementwise.js';
 import { matmul } from './matmul.js';
 import { softmax } from './normalization.js';
-import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 import { reshape, transpose } from './shape.js';
 
 export interface AttentionOptions {
@@ -26,10 +26,10 @@ export interface AttentionOptions {
 export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   const dtype = commonDType('causalAttention', [qkv]);
   checkOptions('causalAttention', options, ['heads', 'dropout', 'seed']);
-  const { heads, dropout = 0, seed: givenSeed = [0, 0] } = options;
-  const seed = checkedSeed('causalAttention', givenSeed);
+  const { heads, dropout = 0, seed: givenSeed } = options;
   checkNumber('causalAttention', 'heads', heads, WHOLE_FROM_1);
   checkNumber('causalAttention', 'dropout', dropout, BELOW_1);
+  const seed = seedOfDropout('causalAttention', dropout, givenSeed);
   const [batch, time, wide] = qkv.shape;
   if (
     batch === undefined ||
@@ -96,7 +96,9 @@ export function scaledDotProductAttention(
   options: ScaledDotProductAttentionOptions = {},
 ): Tensor {
   checkOptions(OP, options, ['isCausal', 'mask', 'bias', 'scale', 'dropout', 'seed']);
-  const { isCausal = false, mask, bias, dropout: p = 0, seed = [0, 0] } = options;
+  const { isCausal = false, mask, bias, dropout: p = 0, seed: givenSeed } = options;
+  checkNumber(OP, 'dropout', p, BELOW_1);
+  const seed = seedOfDropout(OP, p, givenSeed);
   const dtype = commonDType(OP, bias === undefined ? [q, k, v] : [q, k, v, bias]);
   commonBackend(OP, [q, k, v, ...[mask, bias].filter((t) => t !== undefined)]);
   if (typeof isCausal !== 'boolean')

@@ -48,7 +48,9 @@ function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): 
   if (!(n >= 1 && n <= MOST))
     throw new ExecutorError(
       'shape',
-      `${op}: dimension ${d} of ${show(x.shape)} has no index in 0 … ${MOST - 1}`,
+      n === 0
+        ? `${op}: there are no elements in dimension ${d} of ${show(x.shape)} to take one from`
+        : `${op}: dimension ${d} of ${show(x.shape)} is longer than an i32 counts`,
     );
   const shape = x.shape.flatMap((size, i) => (i !== d ? [size] : keepDim ? [1] : []));
   const index = empty(shape, 'i32', x.backend);

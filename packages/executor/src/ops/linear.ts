@@ -5,7 +5,7 @@ import { ExecutorError } from '../error.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, passGradient, wantedGradOf, type Tensor } from '../tensor.js';
-import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 export interface LinearOptions {
   /** Applied to x·weightᵀ + bias, as the functions of these names. */
@@ -21,18 +21,18 @@ export interface LinearOptions {
  * x (…, in) · weightᵀ + bias, with weight (out, in) and bias (out) as in PyTorch → (…, out). What follows it in a
  * transformer block can be done in the same pass: residual + dropout(activation(x·weightᵀ + bias)).
  *
- * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1).
+ * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1), or has no seed.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
   checkOptions('linear', options, ['activation', 'dropout', 'seed', 'residual']);
-  const { activation = null, dropout = 0, seed: givenSeed = [0, 0], residual } = options;
-  const seed = checkedSeed('linear', givenSeed);
+  const { activation = null, dropout = 0, seed: givenSeed, residual } = options;
+  checkNumber('linear', 'dropout', dropout, BELOW_1);
+  const seed = seedOfDropout('linear', dropout, givenSeed);
   const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];
   const backend = commonBackend('linear', inputs);
   const dtype = commonDType('linear', inputs);
   const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
   check(x, weight, bias, residual, shape);
-  checkNumber('linear', 'dropout', dropout, BELOW_1);
   if (activation !== null && !ACTIVATIONS.includes(activation))
     throw new ExecutorError(
       'value',

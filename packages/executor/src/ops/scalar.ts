@@ -38,6 +38,21 @@ export function checkedSeed(op: string, seed: SeedOption): SeedOption {
   return [low, high];
 }
 
+/**
+ * The seed of an op that drops elements with probability `p`.
+ *
+ * @throws {ExecutorError} `value` where it drops some and has no seed: every call would drop the same.
+ */
+export function seedOfDropout(op: string, p: number, seed: SeedOption | undefined): SeedOption {
+  if (seed !== undefined) return checkedSeed(op, seed);
+  if (p > 0)
+    throw new ExecutorError(
+      'value',
+      `${op}: dropout needs a seed, another one for each step and place: { dropout: 0.1, seed: [step, place] }`,
+    );
+  return [0, 0];
+}
+
 /** A seed as kernels take it. */
 export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
   return [scalarOf(op, 'the seed', low, backend), high];

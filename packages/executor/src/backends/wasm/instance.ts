@@ -40,7 +40,10 @@ export class WasmKernels implements KernelLibrary {
   allocate(bytes: number): number {
     const address = this.#allocate(bytes) >>> 0;
     if (address !== 0) return address;
-    throw new ExecutorError('memory', `out of memory: wasm has no room for ${bytes} bytes`);
+    throw new ExecutorError(
+      'memory',
+      `out of memory: wasm has no room for ${bytes} bytes; tensors made in scope(() => …) give theirs back when it ends, others not before a loop lets JavaScript collect them`,
+    );
   }
 
   free(address: number): void {
