@@ -14,8 +14,8 @@ export function showValues(values: HostArray, shape: Shape): string {
   const list = (d: number, at: number): string => {
     const n = shape[d];
     if (n === undefined) {
-      const number = Number(values[at]!.toPrecision(digits));
-      return Object.is(number, -0) ? '-0' : String(number);
+      const value = values[at]!;
+      return Object.is(value, -0) ? '-0' : String(Number(value.toPrecision(digits)));
     }
     const step = sizeOf(shape.slice(d + 1));
     const items: string[] = [];
