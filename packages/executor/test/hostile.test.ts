@@ -18,7 +18,8 @@ import {
 import { devices } from './devices.js';
 import { guardMemory, Hostile } from './hostile.js';
 
-const seed = Number(process.env['DAG_HOSTILE_SEED'] ?? Date.now() % 2 ** 31);
+const given = process.env['DAG_HOSTILE_SEED'] ?? process.env['DAG_TEST_SEED'] ?? '16';
+const seed = given === 'random' ? Date.now() % 2 ** 31 : Number(given);
 const calls = Number(process.env['DAG_HOSTILE_CALLS'] ?? 10_000);
 // Before the first call: nothing else says it where the process ends.
 process.stderr.write(`DAG_HOSTILE_SEED=${seed} DAG_HOSTILE_CALLS=${calls}\n`);
