@@ -78,7 +78,9 @@ class Pool {
   take(dtype: DType, length: number): Storage | undefined {
     const bytes = length * bytesOf(dtype);
     const own = sizeClass(bytes);
-    for (let size = own; size === own || bytes >= LEAST_USE * size; size = sizeClass(size + 1)) {
+    // From 2^53 on a size has no next one; no block is so large.
+    const most = Math.min(Math.max(own, bytes / LEAST_USE), Number.MAX_SAFE_INTEGER);
+    for (let size = own; size <= most; size = sizeClass(size + 1)) {
       const storages = this.#free.get(size);
       const place = storages ? placeFor(storages, dtype, length, bytes) : -1;
       if (place >= 0) {

@@ -86,6 +86,10 @@ describe('tensor', () => {
 
   it('of more memory than there is, is an error that says how much', () => {
     expect(() => zeros([2 ** 45])).toThrow(error('memory', /1407374883\d+ bytes/));
+    scope(() => zeros([1]).size);
+    // Sizes of the pool's blocks end at 2^53: a search for a larger one ended never.
+    for (const size of [5 * 2 ** 45, 15 * 2 ** 45, 2 ** 51 - 1])
+      expect(() => zeros([size])).toThrow(error('memory', /bytes/));
     expect(() => zeros([2 ** 30, 2 ** 30])).toThrow(error('shape', /multiply to more than 2\^53/));
     expect(() => expand(zeros([1]), [2 ** 52])).toThrow(error('memory', /bytes/));
   });
