@@ -166,11 +166,7 @@ class Reader {
     states.forEach((state, i) => rows.set(state, i * C));
     const tensors = scope(() => {
       const hidden = tensor(rows, [1, L, C], { device: this.model.device });
-      const prediction = this.model.readExpressions(Int32Array.from(this.ids.slice(-L)), hidden, {
-        at: [L - 1],
-        hard: true,
-      });
-      const plan = this.model.plan(prediction, { hard: true });
+      const plan = this.model.hardPlan(Int32Array.from(this.ids.slice(-L)), hidden, { at: [L - 1] });
       return hostPlan(plan, this.model.config.depth);
     });
     return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };

@@ -56,7 +56,7 @@ export interface ModelOptions {
 export class ParameterBuilder {
   readonly parameters = new Map<string, Tensor>();
   private readonly seed: number | null;
-  private readonly device: Device | undefined;
+  readonly device: Device | undefined;
   private readonly check: ParameterCheck | undefined;
 
   /**

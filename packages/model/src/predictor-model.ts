@@ -25,7 +25,7 @@ import {
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
-import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
+import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
 import { joined } from './safetensors/format.js';
 import { type FileBytes } from './safetensors/tensor.js';
@@ -88,30 +88,53 @@ export class PredictorModel {
     return this.forwardInputs(this.inputs(tokens, shape), options);
   }
 
+  /**
+   * The plan at every token with every choice made, V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D) in double; with `at` that at one
+   * token of each row. See `PlanPredictor.hardPlan`.
+   *
+   * @throws {ModelError} `not-finite` where the weights give no finite numbers.
+   */
+  hardPlan(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    options: ReadOptions = {},
+  ): DagTensorFields {
+    return noGrad(() => {
+      const hidden = this.gpt.forward(this.ids(tokens, shape));
+      return this.predictor.hardPlan(hidden, this.records(tokens), options);
+    });
+  }
+
   /** tokens (B, T), row-major ids, as tensors: what changes from call to call of a recorded step is made outside of it. */
   inputs(tokens: Int32Array, shape: readonly [B: number, T: number]): PredictorInputs {
+    return {
+      tokens: this.ids(tokens, shape),
+      ...tokenFeatures(this.records(tokens), shape, this.config, this.parameters.get('wte.weight')!),
+    };
+  }
+
+  private ids(tokens: Int32Array, shape: readonly [B: number, T: number]): Tensor {
     checkList('token ids as an array', tokens);
     checkList('the shape (B, T) of the tokens', shape);
-    const weight = this.parameters.get('wte.weight')!;
-    const records = Array.from(tokens, (id) => this.tokenizer.record(id));
-    return {
-      tokens: tensor(tokens, shape, { dtype: 'i32', device: weight.device }),
-      ...tokenFeatures(records, shape, this.config, weight),
-    };
+    return tensor(tokens, shape, { dtype: 'i32', device: this.parameters.get('wte.weight')!.device });
+  }
+
+  private records(tokens: Int32Array): TokenRecord[] {
+    return Array.from(tokens, (id) => this.tokenizer.record(id));
   }
 
   /** As `forward`. */
   forwardInputs(inputs: PredictorInputs, options: PredictOptions = {}): Prediction {
     checkObject('inputs, as `inputs` makes them,', inputs);
-    checkObject('options such as { hard: true }', options);
+    checkObject('options such as { at: [3] }', options);
     const { tokens, ...features } = inputs;
-    const { at, hard, ...rest } = options;
-    return this.predictor.forward(this.gpt.forward(tokens, rest), features, { at, hard });
+    const { at, ...rest } = options;
+    return this.predictor.forward(this.gpt.forward(tokens, rest), features, { at });
   }
 
   /** The plan at every token; see `PlanPredictor.plan`. */
-  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
-    return this.predictor.plan(prediction, options);
+  plan(prediction: Prediction): DagTensorFields {
+    return this.predictor.plan(prediction);
   }
 
   /**
@@ -122,12 +145,7 @@ export class PredictorModel {
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
-    return scope(() =>
-      noGrad(() => {
-        const prediction = this.forward(tokens, shape, { at: last, hard: true });
-        return hostPlan(this.plan(prediction, { hard: true }), this.config.depth);
-      }),
-    );
+    return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
   }
 
   /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */

@@ -1,13 +1,23 @@
-import type { DagTensorFields, Tensor } from '@dag/executor';
-import { ModelError } from '../error.js';
+import { cast, noGrad, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
+import { checkFinite, ModelError } from '../error.js';
 import { checkObject, named } from '../arguments.js';
 import { checkBuilder, checkConfigObject, type ParameterBuilder } from '../gpt.js';
-import { checkAt, checkFeatures, checkPrediction } from './check-prediction.js';
-import { hardenPlan, LinearReadout } from './linear-readout.js';
+import type { TokenRecord } from '../tokenizer/tokenizer.js';
+import { batchOf, checkAt, checkFeatures, checkPrediction } from './check-prediction.js';
+import { TensorOps } from './array-ops.js';
+import { readHardPlan, readingConstants, type HardPlan } from './hard-plan.js';
+import { hardFeatures, writeHardRegisters, writingConstants } from './hard-registers.js';
+import { hardLinearPlan, LinearReadout } from './linear-readout.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import { atTokens } from './ops.js';
 import { readPlan } from './read-plan.js';
-import { harden, RegisterWriter, type ReadOptions, type Registers, type TokenFeatures } from './registers.js';
+import {
+  checkRecords,
+  RegisterWriter,
+  type ReadOptions,
+  type Registers,
+  type TokenFeatures,
+} from './registers.js';
 
 /** `registers`: tokens write registers, and the plan is read from them. `linear`: one linear layer for each field. */
 export type Readout = 'registers' | 'linear';
@@ -25,6 +35,12 @@ export type Prediction =
 export class PlanPredictor {
   readonly config: PlanPredictorConfig;
   private readonly head: RegisterWriter | LinearReadout;
+  private readonly ops: TensorOps;
+  /** Of the hard readout of registers. */
+  private readonly constants: {
+    readonly writing: ReturnType<typeof writingConstants<Tensor>>;
+    readonly reading: ReturnType<typeof readingConstants<Tensor>>;
+  } | null;
 
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     checkConfigObject(config);
@@ -32,6 +48,12 @@ export class PlanPredictor {
     checkLayout(config);
     const { depth, readout } = config;
     this.config = config;
+    const ops = new TensorOps(build.device);
+    this.ops = ops;
+    this.constants =
+      readout === 'registers'
+        ? { writing: writingConstants(ops, config), reading: readingConstants(ops, config) }
+        : null;
     switch (readout) {
       case 'registers':
         this.head = new RegisterWriter('plan.decide', width, config, build);
@@ -58,16 +80,66 @@ export class PlanPredictor {
       : { readout: 'linear', plan: this.head.forward(at ? atTokens(hidden, at) : hidden) };
   }
 
-  /**
-   * The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Soft: differentiable;
-   * hard: every choice made, in double, exact when executed, no gradient.
-   */
-  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
-    checkObject('options such as { hard: true }', options);
+  /** The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Differentiable. */
+  plan(prediction: Prediction): DagTensorFields {
     checkPrediction(prediction, this.config);
-    const { hard = false } = options;
-    if (prediction.readout === 'linear') return hard ? hardenPlan(prediction.plan) : prediction.plan;
-    const registers = hard ? harden(prediction.registers) : prediction.registers;
-    return readPlan(registers, this.config, { hard });
+    return prediction.readout === 'linear' ? prediction.plan : readPlan(prediction.registers, this.config);
   }
+
+  /**
+   * The plan at every token with every choice made: in double, exact when executed, without a gradient. Tokens decide before their
+   * decisions are summed: a doubt at one token is none at those after it.
+   *
+   * @param records Of the tokens, row-major.
+   * @throws {ModelError} `not-finite` where the weights give no finite numbers.
+   */
+  hardPlan(hidden: Tensor, records: readonly TokenRecord[], options: ReadOptions = {}): DagTensorFields {
+    checkObject('options such as { at: [3] }', options);
+    const { at } = options;
+    const [B, T] = batchOf('hidden states', hidden) as [number, number];
+    checkRecords(records, [B, T]);
+    if (at !== undefined) checkAt(at, hidden);
+    return noGrad(() => {
+      const { V_mag, V_sign, O, G } = this.hardRows(hidden, records, at);
+      const shaped = (x: Tensor): Tensor => reshape(x, [B, at ? 1 : T, ...x.shape.slice(1)]);
+      return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
+    });
+  }
+
+  /** Of N tokens: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D). */
+  private hardRows(
+    hidden: Tensor,
+    records: readonly TokenRecord[],
+    at: readonly number[] | undefined,
+  ): HardPlan<Tensor> {
+    const { head, config, ops } = this;
+    if (head instanceof LinearReadout) {
+      const { V_mag, V_sign, O, G } = head.outputs(at ? atTokens(hidden, at) : hidden);
+      const flat = (x: Tensor): Tensor => reshape(decided(x), [-1, x.shape[2]!]);
+      const outputs = { V_mag: flat(V_mag), V_sign: flat(V_sign), O: flat(O), G: flat(G) };
+      return hardLinearPlan(ops, outputs, config.depth);
+    }
+    const [B, T] = hidden.shape as [number, number];
+    const { writing, reading } = this.constants!;
+    const features = hardFeatures(records, [B, T], config, hidden);
+    const upTo = at
+      ? ops.f64(
+          at.flatMap((last) => Array.from({ length: T }, (_, t) => Number(t <= last))),
+          [B, T, 1],
+        )
+      : null;
+    const outputs = decided(head.outputs(hidden));
+    return readHardPlan(
+      ops,
+      reading,
+      writeHardRegisters(ops, writing, outputs, features, config, upTo),
+      config,
+    );
+  }
+}
+
+/** What decisions are made by, in double. @throws {ModelError} `not-finite`: of NaN no choice can be made. */
+function decided(x: Tensor): Tensor {
+  checkFinite(x.dataSync() as Float32Array, 'decisions of the plan predictor');
+  return cast(x, 'f64');
 }
