@@ -182,7 +182,7 @@ class Step<K extends string, R> {
     // What the call before worked in can be the recording's.
     emptyPool();
     const inputs = ownInputs(given, backend);
-    const by = new Watch(backend);
+    const by = new Watch(backend, recorder);
     const holder: Scope = { buffers: new Set() };
     try {
       const [result, recording] = recorder.record(

@@ -2,6 +2,7 @@ import {
   embedding,
   execute,
   noGrad,
+  recordStep,
   scope,
   tensor,
   type DagTensorFields,
@@ -22,7 +23,12 @@ import {
   type ModelOptions,
   type Parameters,
 } from './gpt.js';
-import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
+import {
+  checkDecisions,
+  PlanPredictor,
+  type PlanPredictorConfig,
+  type Prediction,
+} from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
@@ -39,6 +45,8 @@ export interface PredictorInputs extends TokenFeatures {
   /** (B, T) ids, of dtype i32. */
   readonly tokens: Tensor;
 }
+
+type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'digits' | 'at', Tensor>>;
 
 type PredictOptions = ForwardOptions & ReadOptions;
 
@@ -62,6 +70,13 @@ export class PredictorModel {
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
+  /** The plan of one text. Texts of a length are read without the JavaScript around kernels, from the third one on. */
+  private readonly readOne = recordStep(({ tokens, at, ...features }: TextInputs) =>
+    noGrad(() => {
+      const most = features.digits.shape[3]!;
+      return this.predictor.decide(this.gpt.forward(tokens), { ...features, most }, at);
+    }),
+  );
 
   /**
    * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
@@ -145,7 +160,16 @@ export class PredictorModel {
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
-    return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
+    if (texts.length > 1)
+      return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
+    const { plan, decisions } = scope(() => {
+      const { count, minus, point, digits } = this.predictor.hardFeatures(this.records(tokens), shape);
+      const ids = this.ids(tokens, shape);
+      const at = tensor(Float64Array.from(last), [1], { device: ids.device });
+      return this.readOne({ tokens: ids, count, minus, point, digits, at });
+    });
+    checkDecisions(decisions);
+    return hostPlan(plan, this.config.depth);
   }
 
   /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */

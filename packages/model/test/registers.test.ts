@@ -73,7 +73,7 @@ describe('a doubtful operator', () => {
   const ops = new TensorOps(undefined);
   const hard = (text: string, last: readonly number[] | null): HardRegisters<Tensor> => {
     const outputs = ops.reshape(cast(decisions(text, 0.8), 'f64'), [1, text.length, OUTPUTS]);
-    const features = hardFeatures(recordsOf(text), [1, text.length], layout, outputs);
+    const features = hardFeatures(recordsOf(text), [1, text.length], layout, {});
     const upTo =
       last &&
       ops.f64(

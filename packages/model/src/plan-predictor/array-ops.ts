@@ -35,8 +35,6 @@ export interface ArrayOps<T> {
   mul(a: T, b: T): T;
   div(a: T, b: T): T;
   abs(x: T): T;
-  /** The nearest whole number; the upper one of two. */
-  round(x: T): T;
   equal(a: T, b: T): T;
   /** a ≥ b. */
   atLeast(a: T, b: T): T;
@@ -64,25 +62,19 @@ type Binary = (a: Tensor, b: Tensor) => Tensor;
 
 /** The operations on tensors of f64. */
 export class TensorOps implements ArrayOps<Tensor> {
-  readonly #like: { readonly device?: Device };
+  /** Where constants are made. */
+  readonly like: { readonly device?: Device };
 
   /** @param device Left out, the default device. */
   constructor(device: Device | undefined) {
-    this.#like = device ? { device } : {};
+    this.like = device ? { device } : {};
   }
 
   f64 = (values: number | readonly number[], dims?: readonly number[]): Tensor => {
     const list = typeof values === 'number' ? [values] : values;
     const shape = dims ?? (typeof values === 'number' ? [] : [values.length]);
-    return tensor(list, shape, { dtype: 'f64', ...this.#like });
+    return tensor(list, shape, { dtype: 'f64', ...this.like });
   };
-  round = (x: Tensor): Tensor =>
-    // + 0: no −0.
-    tensor(
-      Float64Array.from(x.dataSync(), (v) => Math.round(v) + 0),
-      x.shape,
-      this.#like,
-    );
   argmax = (x: Tensor): Tensor => cast(argmax(x, -1, true), 'f64');
   slice = (x: Tensor, axis: number, from: number, to: number): Tensor => narrow(x, axis, from, to - from);
   take = (table: Tensor, index: Tensor): Tensor =>

@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '@dag/executor';
+import { tensor, type Device, type Tensor } from '@dag/executor';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import type { ArrayOps } from './array-ops.js';
 import { operatorCount, slotCount, type RegisterLayout } from './layout.js';
@@ -43,13 +43,13 @@ export function hardFeatures(
   records: readonly TokenRecord[],
   [B, T]: readonly [number, number],
   layout: RegisterLayout,
-  { device }: Tensor,
+  like: { readonly device?: Device },
 ): HardFeatures<Tensor> {
   const { most, digits, count, minus, point } = recordTable(records, layout);
-  const of = (values: Float64Array): Tensor => tensor(values, [B, T], { device });
+  const of = (values: Float64Array): Tensor => tensor(values, [B, T], like);
   return {
     most,
-    digits: tensor(digits, [B, T, 2, most], { device }),
+    digits: tensor(digits, [B, T, 2, most], like),
     count: of(count),
     minus: of(minus),
     point: of(point),

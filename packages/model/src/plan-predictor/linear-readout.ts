@@ -48,6 +48,9 @@ export class LinearReadout {
 const causal = (D: number): number[] =>
   Array.from({ length: 2 * D * D }, (_, n) => Number(n % (2 * D) < D + Math.floor(n / (2 * D))));
 
+/** Added to a double of less than 2^51 it leaves no bits for a fraction: the nearest whole number, the even one of two. */
+const ROUNDING = 1.5 * 2 ** 52;
+
 /**
  * Each coefficient at the nearest whole number, each gate and sign at the nearer of its two values; magnitudes as they are.
  *
@@ -56,10 +59,12 @@ const causal = (D: number): number[] =>
 export function hardLinearPlan<T>(ops: ArrayOps<T>, outputs: HardPlan<T>, D: number): HardPlan<T> {
   const isPositive = (x: T): T => ops.atLeast(x, ops.f64(0));
   const mask = ops.f64(causal(D), [D, 2 * D]);
+  const shift = ops.f64(ROUNDING);
+  const rounded = (x: T): T => ops.sub(ops.add(x, shift), shift);
   return {
     V_mag: ops.abs(outputs.V_mag),
     V_sign: ops.sub(ops.mul(ops.f64(2), isPositive(outputs.V_sign)), ops.f64(1)),
-    O: ops.round(ops.mul(ops.reshape(outputs.O, [-1, D, 2 * D]), mask)),
+    O: rounded(ops.mul(ops.reshape(outputs.O, [-1, D, 2 * D]), mask)),
     G: isPositive(outputs.G),
   };
 }

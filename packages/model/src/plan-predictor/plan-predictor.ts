@@ -1,4 +1,13 @@
-import { cast, noGrad, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
+import {
+  add,
+  cast,
+  embedding,
+  noGrad,
+  reshape,
+  tensor,
+  type DagTensorFields,
+  type Tensor,
+} from '@dag/executor';
 import { checkFinite, ModelError } from '../error.js';
 import { checkObject, named } from '../arguments.js';
 import { checkBuilder, checkConfigObject, type ParameterBuilder } from '../gpt.js';
@@ -6,7 +15,7 @@ import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { batchOf, checkAt, checkFeatures, checkPrediction } from './check-prediction.js';
 import { TensorOps } from './array-ops.js';
 import { readHardPlan, readingConstants, type HardPlan } from './hard-plan.js';
-import { hardFeatures, writeHardRegisters, writingConstants } from './hard-registers.js';
+import { hardFeatures, writeHardRegisters, writingConstants, type HardFeatures } from './hard-registers.js';
 import { hardLinearPlan, LinearReadout } from './linear-readout.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import { atTokens } from './ops.js';
@@ -99,47 +108,59 @@ export class PlanPredictor {
     const [B, T] = batchOf('hidden states', hidden) as [number, number];
     checkRecords(records, [B, T]);
     if (at !== undefined) checkAt(at, hidden);
-    return noGrad(() => {
-      const { V_mag, V_sign, O, G } = this.hardRows(hidden, records, at);
-      const shaped = (x: Tensor): Tensor => reshape(x, [B, at ? 1 : T, ...x.shape.slice(1)]);
-      return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
-    });
+    const features = this.hardFeatures(records, [B, T]);
+    const { plan, decisions } = noGrad(() => this.decide(hidden, features, at ? this.ops.f64(at) : null));
+    checkDecisions(decisions);
+    const shaped = (x: Tensor): Tensor => reshape(x, [B, -1, ...x.shape.slice(1)]);
+    const { V_mag, V_sign, O, G } = plan;
+    return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
   }
 
-  /** Of N tokens: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D). */
-  private hardRows(
+  /** What `decide` reads beside hidden states. */
+  hardFeatures(records: readonly TokenRecord[], shape: readonly [number, number]): HardFeatures<Tensor> {
+    return hardFeatures(records, shape, this.config, this.ops.like);
+  }
+
+  /**
+   * The plans of N tokens, V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D), and what they were decided by, which `checkDecisions` is to
+   * check once it can be read.
+   *
+   * @param at (B) of f64, of each row the token that is asked: N = B; null: all, N = B·T.
+   */
+  decide(
     hidden: Tensor,
-    records: readonly TokenRecord[],
-    at: readonly number[] | undefined,
-  ): HardPlan<Tensor> {
+    features: HardFeatures<Tensor>,
+    at: Tensor | null,
+  ): { plan: HardPlan<Tensor>; decisions: readonly Tensor[] } {
     const { head, config, ops } = this;
-    if (head instanceof LinearReadout) {
-      const { V_mag, V_sign, O, G } = head.outputs(at ? atTokens(hidden, at) : hidden);
-      const flat = (x: Tensor): Tensor => reshape(decided(x), [-1, x.shape[2]!]);
-      const outputs = { V_mag: flat(V_mag), V_sign: flat(V_sign), O: flat(O), G: flat(G) };
-      return hardLinearPlan(ops, outputs, config.depth);
-    }
     const [B, T] = hidden.shape as [number, number];
+    if (head instanceof LinearReadout) {
+      const outputs = head.outputs(at ? rowsAt(hidden, at) : hidden);
+      const flat = (x: Tensor): Tensor => cast(reshape(x, [-1, x.shape[2]!]), 'f64');
+      const { V_mag, V_sign, O, G } = outputs;
+      const rows = { V_mag: flat(V_mag), V_sign: flat(V_sign), O: flat(O), G: flat(G) };
+      return { plan: hardLinearPlan(ops, rows, config.depth), decisions: [V_mag, V_sign, O, G] };
+    }
     const { writing, reading } = this.constants!;
-    const features = hardFeatures(records, [B, T], config, hidden);
-    const upTo = at
-      ? ops.f64(
-          at.flatMap((last) => Array.from({ length: T }, (_, t) => Number(t <= last))),
-          [B, T, 1],
-        )
-      : null;
-    const outputs = decided(head.outputs(hidden));
-    return readHardPlan(
-      ops,
-      reading,
-      writeHardRegisters(ops, writing, outputs, features, config, upTo),
-      config,
-    );
+    const decisions = head.outputs(hidden);
+    const isUpTo = at ? ops.atLeast(reshape(at, [B, 1, 1]), ops.f64([...Array(T).keys()], [T, 1])) : null;
+    const registers = writeHardRegisters(ops, writing, cast(decisions, 'f64'), features, config, isUpTo);
+    return { plan: readHardPlan(ops, reading, registers, config), decisions: [decisions] };
   }
 }
 
-/** What decisions are made by, in double. @throws {ModelError} `not-finite`: of NaN no choice can be made. */
-function decided(x: Tensor): Tensor {
-  checkFinite(x.dataSync() as Float32Array, 'decisions of the plan predictor');
-  return cast(x, 'f64');
+/** @throws {ModelError} `not-finite`: of NaN no choice can be made. */
+export function checkDecisions(decisions: readonly Tensor[]): void {
+  for (const x of decisions) checkFinite(x.dataSync(), 'decisions of the plan predictor');
+}
+
+/** Of x (B, T, C) row `at[b]` of each b: (B, 1, C). */
+function rowsAt(x: Tensor, at: Tensor): Tensor {
+  const [B, T, C] = x.shape as [number, number, number];
+  const first = tensor(
+    Float64Array.from({ length: B }, (_, b) => b * T),
+    [B],
+    { device: x.device },
+  );
+  return reshape(embedding(reshape(x, [B * T, C]), cast(add(at, first), 'i32')), [B, 1, C]);
 }
