@@ -232,15 +232,30 @@ inline T multiplyAdd(T a, T b, T c) {
 template <typename T>
 void smallProduct(const Matrices<T>& x) {
   const i64 rowA = x.transposeA ? 1 : x.k, stepA = x.transposeA ? x.m : 1;
-  const i64 columnB = x.transposeB ? x.k : 1, stepB = x.transposeB ? 1 : x.n;
+  if (!x.transposeB) {
+    // Lanes are columns of C.
+    for (i64 i = 0; i < x.m; i++)
+      for (i64 j = 0; j < x.n; j += LANES<T>) {
+        const i64 lanes = least(LANES<T>, x.n - j);
+        T* c = x.c + i * x.n + j;
+        if (x.k == 0 && !x.accumulate) storeUpTo(c, Vec<T>{}, lanes);
+        for (i64 begin = 0; begin < x.k; begin += KC) {
+          Vec<T> sum{};
+          for (i64 p = begin; p < least(begin + KC, x.k); p++)
+            sum += x.a[i * rowA + p * stepA] * loadUpTo(x.b + p * x.n + j, lanes);
+          storeUpTo(c, x.accumulate || begin > 0 ? loadUpTo(c, lanes) + sum : sum, lanes);
+        }
+      }
+    return;
+  }
   for (i64 i = 0; i < x.m; i++)
     for (i64 j = 0; j < x.n; j++) {
-      const T *a = x.a + i * rowA, *b = x.b + j * columnB;
+      const T *a = x.a + i * rowA, *b = x.b + j * x.k;
       T& c = x.c[i * x.n + j];
       if (!x.accumulate) c = 0;
       for (i64 begin = 0; begin < x.k; begin += KC) {
         T sum = 0;
-        for (i64 p = begin; p < least(begin + KC, x.k); p++) sum = multiplyAdd(a[p * stepA], b[p * stepB], sum);
+        for (i64 p = begin; p < least(begin + KC, x.k); p++) sum = multiplyAdd(a[p * stepA], b[p], sum);
         // Not 0 + sum: that would lose the sign of a zero.
         c = x.accumulate || begin > 0 ? c + sum : sum;
       }
@@ -255,7 +270,7 @@ constexpr i64 SUMS = DAG_VECTOR_BYTES == 64 ? 20 : 12;
 /** Columns that are finished at a time. */
 constexpr i64 STRIP_COLUMNS = 64;
 /** Multiplications that are worth a thread. */
-constexpr i64 WORTH_A_THREAD = 1 << 19;
+constexpr i64 WORTH_A_THREAD = 1 << 21;
 
 /**
  * A tile of a product of few rows: lanes are V vectors of rows, of A packed in panels of LANES rows, times columns j … jEnd − 1, whose
@@ -267,6 +282,8 @@ __attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels
   const i64 rows = least(V * L, x.m - row), columns = jEnd - j;
   const T* b[COLUMNS];
   for (i64 c = 0; c < COLUMNS; c++) b[c] = x.b + (j + least(c, columns - 1)) * x.k;
+  // Those of the next tile, which may lie as far away as the L3 cache.
+  const T* next = b[0] + COLUMNS * x.k;
   T total[COLUMNS][V * L];
   if (x.accumulate)
     for (i64 c = 0; c < columns; c++)
@@ -274,6 +291,7 @@ __attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels
   for (i64 begin = 0; begin < x.k; begin += KC) {
     Vec<T> sums[COLUMNS][V] = {};
     for (i64 p = begin; p < least(begin + KC, x.k); p++) {
+      __builtin_prefetch(next + p * COLUMNS);
       Vec<T> line[V];
 #pragma GCC unroll 4
       for (i64 v = 0; v < V; v++) line[v] = load(panels + (v * x.k + p) * L);
