@@ -8,6 +8,9 @@ export function named(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
+/** A part of a text, short enough for an error message. */
+export const shorten = (text: string): string => (text.length > 30 ? `${text.slice(0, 30)}…` : text);
+
 export function checkString(what: string, value: unknown): void {
   if (typeof value === 'string') return;
   throw new ExprError('bad-option', `${what} a string, not ${value === null ? 'null' : typeof value}.`);

@@ -9,7 +9,8 @@ export interface MathNodeLike {
   readonly type: string;
 }
 
-const CHAINS = new Map<unknown, ChainType>([
+/** mathjs's names of the operations of a chain. */
+export const CHAINS: ReadonlyMap<unknown, ChainType> = new Map<unknown, ChainType>([
   ['add', 'Add'],
   ['subtract', 'Sub'],
   ['multiply', 'Mul'],

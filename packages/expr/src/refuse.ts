@@ -1,3 +1,4 @@
+import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
 import type { Token } from './scan.js';
@@ -127,5 +128,3 @@ export const refuse = {
 
 const unsupported = (message: string, position: number): ExprError =>
   new ExprError('unsupported', `${message} ${ALLOWED}`, position);
-
-const shorten = (text: string): string => (text.length > 30 ? `${text.slice(0, 30)}…` : text);

@@ -1,3 +1,4 @@
+import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { isName } from './names.js';
 
@@ -127,7 +128,7 @@ function isCutOff(words: readonly string[], lastMayBeCut: boolean): boolean {
 const unexpected = (word: string, position: number): ExprError =>
   new ExprError(
     'syntax',
-    `The word ${JSON.stringify(word.length > 30 ? `${word.slice(0, 30)}…` : word)} is unexpected. Words are digits (zero … nine), point, ` +
+    `The word ${JSON.stringify(shorten(word))} is unexpected. Words are digits (zero … nine), point, ` +
       'plus, minus, negative, times, multiplied by, divided by, over, open, close, to the power of, and names of variables; numbers and symbols may be written.',
     position,
   );
