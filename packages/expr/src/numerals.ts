@@ -1,4 +1,5 @@
-const UNITS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+import { DIGIT_WORDS } from './vocabulary.js';
+
 const TEENS = [
   ...['ten', 'eleven', 'twelve', 'thirteen', 'fourteen'],
   ...['fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen'],
@@ -9,7 +10,7 @@ const SCALES = ['thousand', 'million', 'billion'];
 /** What each word of a number is worth. */
 const VALUES = new Map<string, number>([
   ['a', 1],
-  ...[...UNITS, ...TEENS].map((word, i) => [word, i] as const),
+  ...[...DIGIT_WORDS, ...TEENS].map((word, i) => [word, i] as const),
   ...TENS.map((word, i) => [word, 10 * (i + 2)] as const),
   ['hundred', 100],
   ...SCALES.map((word, i) => [word, 1000 ** (i + 1)] as const),
@@ -23,8 +24,8 @@ function wholeNumber(pattern: string): RegExp {
   return new RegExp(`(?<![\\p{L}\\w.,])(?:${pattern})(?![\\p{L}\\w.,])`, 'giu');
 }
 const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
-const DIGIT = anyOf(UNITS);
-const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(UNITS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
+const DIGIT = anyOf(DIGIT_WORDS);
+const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
 const AND = '\\s+(?:and\\s+)?';
 const BELOW_THOUSAND = `(?:(?:a|${DIGIT})\\s+hundred(?:${AND}${BELOW_HUNDRED})?|${BELOW_HUNDRED})`;
 const CARDINAL = wholeNumber(
@@ -61,7 +62,7 @@ export function withNumerals(text: string, inPlace = false): string {
 /** What a phrase of CARDINAL is; null where it is a digit, or its scales do not fall. */
 function valueOf(phrase: string): number | null {
   const words = phrase.toLowerCase().match(/[a-z]+/g)!;
-  if (words.length === 1 && UNITS.includes(words[0]!)) return null;
+  if (words.length === 1 && DIGIT_WORDS.includes(words[0]!)) return null;
   let all = 0;
   let below = 0;
   let last = Infinity;
@@ -84,6 +85,6 @@ function digitsOf(said: string): string {
   const digits = said
     .toLowerCase()
     .split(/\s+/)
-    .map((word) => (word === 'point' ? '.' : UNITS.includes(word) ? UNITS.indexOf(word) : word));
+    .map((word) => (word === 'point' ? '.' : DIGIT_WORDS.includes(word) ? DIGIT_WORDS.indexOf(word) : word));
   return digits.join('');
 }

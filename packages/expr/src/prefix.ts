@@ -1,4 +1,4 @@
-import { askedFor, isClosing, isOpening } from './asked.js';
+import { expressionPart, isClosing, isOpening } from './asked.js';
 import { ExprError } from './error.js';
 import { isWords } from './is-words.js';
 import { scan, type Scan } from './scan.js';
@@ -18,7 +18,7 @@ const MAX_LENGTH = 10_000;
  */
 export function completePrefix(text: string): string | null {
   try {
-    const asked = typeof text === 'string' ? askedFor(text) : text;
+    const asked = typeof text === 'string' ? expressionPart(text) : text;
     if (typeof text === 'string' && (isOpening(text) || !isClosing(text, asked.length, text.length)))
       return null;
     const symbols = typeof asked === 'string' && isWords(asked) ? wordsToText(asked) : asked;

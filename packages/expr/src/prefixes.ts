@@ -1,4 +1,4 @@
-import { askedFor, isClosing } from './asked.js';
+import { expressionPart, isClosing } from './asked.js';
 import { checkString, checkWhole, named } from './arguments.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
@@ -42,7 +42,7 @@ export interface Prefixes {
  */
 export function readPrefixes(text: string): Prefixes {
   checkString('A text is', text);
-  const asked = askedFor(text);
+  const asked = expressionPart(text);
   const words = isWords(asked) ? readHead(readWords, asked) : null;
   const symbols = words === null ? asked : words.result.text;
   const {

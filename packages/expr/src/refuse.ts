@@ -2,18 +2,9 @@ import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
 import type { Token } from './scan.js';
+import { keyOf } from './signs.js';
 
 const ALLOWED = 'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.';
-
-/** Signs that people write for an operator. */
-const LOOKALIKES = new Map([
-  ['\u00D7', '*'],
-  ['\u00B7', '*'],
-  ['\u22C5', '*'],
-  ['\u00F7', '/'],
-  ['\u2212', '-'],
-  ['\u2013', '-'],
-]);
 
 /** What characters and pairs of them mean elsewhere; the longest that fits is named. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
@@ -81,8 +72,8 @@ export const refuse = {
 
   character(text: string, position: number): ExprError {
     const char = String.fromCodePoint(text.codePointAt(position)!);
-    const operator = LOOKALIKES.get(char);
-    if (operator !== undefined) return unsupported(`'${char}' is written ${operator} here.`, position);
+    const key = keyOf(char);
+    if (key !== undefined) return unsupported(`'${char}' is written ${key} here.`, position);
     const known = ELSEWHERE.find(([begin]) => text.startsWith(begin, position));
     if (known !== undefined)
       return unsupported(`${JSON.stringify(known[0])} is not read: there are no ${known[1]} here.`, position);

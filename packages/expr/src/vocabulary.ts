@@ -2,11 +2,12 @@ import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { isName } from './names.js';
 
+/** The words for the digits 0 … 9. */
+export const DIGIT_WORDS: readonly string[] = 'zero one two three four five six seven eight nine'.split(' ');
+
 /** How each symbol is said. Of several ways to say it, the first is said and all are understood. */
 const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
-  ...['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'].map(
-    (word, digit) => [String(digit), word] as const,
-  ),
+  ...DIGIT_WORDS.map((word, digit) => [String(digit), word] as const),
   ['.', 'point'],
   ['+', 'plus'],
   ['-', 'minus'],

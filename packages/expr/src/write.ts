@@ -1,6 +1,7 @@
 import { needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } from './draw.js';
 import type { ChainType } from './expr.js';
 import type { Random } from './random.js';
+import { printed } from './signs.js';
 import { spell, waysToSay } from './vocabulary.js';
 
 /**
@@ -68,10 +69,10 @@ const words = (tokens: readonly Token[], say: Say): string => tokens.map(say).jo
 const WRAPPED = 0.06;
 
 function loose(drawn: Drawn, random: Random): string {
-  const inUnicode = random.below(4) === 0;
+  const inPrint = random.below(4) === 0;
   const blanks = [0, 0.1, 0.5, 0.9][random.below(4)]!;
   const blank = (): string => (random.chance(blanks) ? (random.below(16) === 0 ? '  ' : ' ') : '');
-  const symbol = (text: string): string => (inUnicode ? (UNICODE.get(text) ?? text) : text);
+  const symbol = (text: string): string => (inPrint ? printed(text) : text);
   const text = join(
     tokensOf(drawn, () => random.chance(WRAPPED)),
     ({ text, kind }) => {
@@ -83,12 +84,6 @@ function loose(drawn: Drawn, random: Random): string {
   );
   return random.below(8) === 0 ? `${text}${blank()}=` : text;
 }
-
-const UNICODE = new Map([
-  ['*', '×'],
-  ['/', '÷'],
-  ['-', '−'],
-]);
 
 const OPENINGS = ['Calculate', 'Compute', 'How much is', 'what is', "What's"];
 

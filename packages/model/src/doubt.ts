@@ -1,5 +1,5 @@
 import { execute } from '@dag/executor';
-import { asRead, evaluate, ExprError, fromText, readPrefixes, tidied } from '@dag/expr';
+import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
 import type { PredictorConfig } from './predictor-model.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -20,7 +20,7 @@ interface Reader {
 export function doubtOf(text: string, value: number, model: Reader): string | null {
   const disagreement = disagreementOn(text, value, model.config);
   if (disagreement === null) return null;
-  const unknown = unknownParts(asRead(tidied(text)), model);
+  const unknown = unknownParts(asRead(text), model);
   return unknown.length > 0
     ? `the text has ${listed(unknown)}, which this model has never seen`
     : disagreement;
@@ -75,7 +75,7 @@ const listed = (parts: readonly string[]): string =>
 
 /** Digits of the longest number. */
 const mostDigits = (text: string): number =>
-  readPrefixes(tidied(text)).literals.reduce(
+  readPrefixes(asRead(text)).literals.reduce(
     (most, literal) => Math.max(most, literal.replace('.', '').length),
     0,
   );

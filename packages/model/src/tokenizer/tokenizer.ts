@@ -1,3 +1,4 @@
+import { DIGIT_WORDS, fnv1a } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
@@ -98,8 +99,6 @@ class VocabularyTokenizer implements Tokenizer {
   }
 }
 
-const DIGIT_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
-
 function recordOf(text: string): TokenRecord {
   const word = text.trim().toLowerCase();
   const digit = DIGIT_WORDS.indexOf(word);
@@ -107,15 +106,8 @@ function recordOf(text: string): TokenRecord {
     digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
     minus: word === 'minus' || word === 'negative' || /[-−]/.test(text),
     point: word === 'point' || text.includes('.'),
-    kind: hash(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
+    kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
-}
-
-/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h >>> 0;
 }
 
 const made = new Map<TokenizerName, Tokenizer>();
