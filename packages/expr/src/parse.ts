@@ -1,6 +1,7 @@
 import { ExprError } from './error.js';
 import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
-import { scan, type Limits, type Token } from './scan.js';
+import { scan, type Limits } from './scan.js';
+import type { Token } from './token.js';
 
 /**
  * Reads an arithmetic expression: decimal numbers (`2`, `.5`, `2.`, `1e-3`), variables, `+ - * /`, signs,

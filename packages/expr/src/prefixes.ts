@@ -4,7 +4,8 @@ import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
 import { parseTokens } from './parse.js';
-import { scan, type Token } from './scan.js';
+import { scan } from './scan.js';
+import type { Token } from './token.js';
 import { readWords } from './words.js';
 
 /** What one prefix of a text holds. */

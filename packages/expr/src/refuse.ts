@@ -1,8 +1,8 @@
 import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
-import type { Token } from './scan.js';
 import { keyOf } from './signs.js';
+import type { Token } from './token.js';
 
 const ALLOWED = 'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.';
 

@@ -2,6 +2,7 @@ import { checkObject, checkString, named } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
 import { refuse } from './refuse.js';
+import type { Token, TokenKind } from './token.js';
 
 /** Limits on a text, checked before any part of it is parsed. */
 export interface Limits {
@@ -9,27 +10,6 @@ export interface Limits {
   readonly maxLength?: number;
   /** Most levels of parentheses and signs within one another; 256 where left out. */
   readonly maxDepth?: number;
-}
-
-type TokenKind =
-  | 'number'
-  | 'symbol'
-  /** A binary operator. */
-  | 'operator'
-  /** A unary plus or minus. */
-  | 'sign'
-  | 'open'
-  | 'close'
-  /** A whole `^ -1` or `^(-1)`. */
-  | 'inverse'
-  /** The begin of a token that the end of the text cut off: `^ -`, `1e`, `.`. */
-  | 'cut';
-
-export interface Token {
-  readonly kind: TokenKind;
-  readonly text: string;
-  /** Index of its first character. */
-  readonly position: number;
 }
 
 export interface Scan {

@@ -1,12 +1,12 @@
 import { execute } from '@dag/executor';
 import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
-import type { PredictorConfig } from './predictor-model.js';
+import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** A model that gave a value for a text. */
 interface Reader {
-  readonly config: PredictorConfig;
+  readonly config: PlanPredictorConfig;
   readonly tokenizer: Tokenizer;
   /** Of each token whether training met it. */
   wereTrained(tokens: readonly number[]): readonly boolean[];
@@ -27,7 +27,7 @@ export function doubtOf(text: string, value: number, model: Reader): string | nu
 }
 
 /** How the meaning of a text differs from the value that a model gave; null where it does not. */
-function disagreementOn(text: string, value: number, config: PredictorConfig): string | null {
+function disagreementOn(text: string, value: number, config: PlanPredictorConfig): string | null {
   try {
     const expr = fromText(text);
     // Throws where there are variables.

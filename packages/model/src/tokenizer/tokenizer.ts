@@ -3,6 +3,7 @@ import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
 import { gpt2 } from './gpt2.js';
+import type { Vocabulary } from './vocabulary.js';
 
 /** Kinds of tokens that are told apart; with this prime all that expressions are written with are. */
 export const TOKEN_KINDS = 4091;
@@ -41,15 +42,6 @@ export interface Tokenizer {
    * @throws ModelError `bad-token` for an id outside the vocabulary
    */
   record(id: number): TokenRecord;
-}
-
-/** What a tokenizer is made of: ids it is asked to decode are inside the vocabulary. */
-export interface Vocabulary {
-  readonly size: number;
-  readonly endOfText: number | null;
-  readonly longestToken: number;
-  encode(text: string): number[];
-  decode(ids: readonly number[]): string;
 }
 
 class VocabularyTokenizer implements Tokenizer {
