@@ -8,12 +8,12 @@ import { checkLimit, type Limits } from './scan.js';
 import { asTyped } from './signs.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
-/** What may stand before an expression that is asked for. */
+/** Words that may begin a question. */
 const OPENINGS = ['what is', "what's", 'how much is', 'calculate', 'compute', 'evaluate'].map((words) =>
   words.split(' '),
 );
 const OPENING = new RegExp(`^\\s*(?:${OPENINGS.map((words) => words.join('\\s+')).join('|')})(?=\\s|$)`, 'i');
-/** What may stand after it. */
+/** What ends the expression of a question, and all that may follow it. */
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
 /** The point that ends a sentence, and the blanks after it. */
@@ -24,7 +24,8 @@ const FULL_STOP = /(?<=[\w)])\.\s*$/;
  * `generateText` do:
  *
  * - `* / -` for signs of print, as `asTyped` writes them;
- * - numbers that are words of their own in digits: "twenty-three" is `23`, "1,000" is `1000`;
+ * - all numbers in digits where one is more than digits said one by one: "twenty-three plus two" is `23 plus 2`; `1000` for
+ *   "1,000";
  * - words in lower case, which are whole tokens of GPT-2, but for the capital of a question, "How much is". "What is" may begin
  *   with a small letter;
  * - one blank in place of other white space, none at the ends. Among symbols alone two blanks stay, because training has them;
@@ -33,7 +34,7 @@ const FULL_STOP = /(?<=[\w)])\.\s*$/;
  * Of a text of `generateText` only signs of print change. `asRead(asRead(text))` is `asRead(text)`.
  *
  * @throws ExprError `bad-option` for what is no string.
- * @example asRead(' WHAT IS twenty-three  × Two? ') // 'What is 23 * two?'
+ * @example asRead(' WHAT IS 2.5  × (Three plus 4)? ') // 'What is 2.5 * (three plus 4)?'
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
@@ -46,8 +47,8 @@ export function asRead(text: string): string {
 }
 
 /**
- * The part of a text that is an expression: blanks stand for "What is", what follows from a question mark or an equals sign on is
- * left out, and signs are those of a keyboard. Everything stays where it was.
+ * The expression of a question. Blanks replace "What is", the text ends before the first question mark or equals sign, and signs
+ * are those of a keyboard. All positions stay the same.
  */
 export function expressionPart(text: string): string {
   const end = text.search(CLOSING);
@@ -56,16 +57,20 @@ export function expressionPart(text: string): string {
   );
 }
 
-/** Whether nothing but what may close a question stands in `text` from `from` to before `to`. */
+/** Whether `text` from index `from` to before `to` has nothing but blanks, `?` and `=`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
   to <= from || CLOSED.test(text.slice(from, to));
 
-/** Whether a text asks: it begins with "What is" or the like, or ends in a question mark. */
+/**
+ * Whether a text is a question: it begins with "What is", "How much is", "Calculate", …, or ends in a question mark.
+ *
+ * @throws ExprError `bad-option` for what is no string.
+ */
 export function isQuestion(text: string): boolean {
   return OPENING.test(asTyped(text)) || /\?\s*$/.test(text);
 }
 
-/** Whether a text is the begin of "What is", of which at least the first word is whole. */
+/** Whether a text is a prefix of the first words of a question, with at least the first word whole: "What i". */
 export function isOpening(text: string): boolean {
   const words = text.trim().toLowerCase().split(/\s+/);
   return OPENINGS.some(
@@ -77,10 +82,13 @@ export function isOpening(text: string): boolean {
 }
 
 /**
- * The expression that a text asks for, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
- * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It understands what models are trained on.
+ * Parses an expression as people ask for it, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
+ * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It reads everything that models are
+ * trained on.
  *
+ * @param limits `maxLength` (100,000 characters of words, 10,000 of symbols) and `maxDepth` (256 levels).
  * @throws ExprError as `parse` and `fromWords`, with positions in `text`.
+ * @example evaluate(fromText('What is twelve plus 1,000?')) // 1012
  */
 export function fromText(text: string, limits: Limits = {}): Expr {
   checkObject('Limits are', limits);

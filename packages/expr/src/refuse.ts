@@ -6,7 +6,7 @@ import type { Token } from './token.js';
 
 const ALLOWED = 'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.';
 
-/** What characters and pairs of them mean elsewhere; the longest that fits is named. */
+/** What characters and pairs of them mean in other languages. Pairs stand first, so that they are found first. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['.*', 'elementwise operators'],
   ['./', 'elementwise operators'],
@@ -36,9 +36,9 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['#', 'comments'],
 ];
 
-/** The errors of `scan`: what is met, what is allowed, and where one exists the way out. */
+/** The errors of `scan`. Each says what was found, what is allowed, and where there is one a way out. */
 export const refuse = {
-  /** No operand can begin like this. */
+  /** At a position where an operand is expected and none begins. */
   operand(text: string, position: number): ExprError {
     const char = text[position]!;
     if ('+*/^)'.includes(char)) {
@@ -47,7 +47,7 @@ export const refuse = {
     return refuse.character(text, position);
   },
 
-  /** Something follows an operand that is no operator. */
+  /** At a position after an operand where no operator stands. */
   adjacent(text: string, position: number, before: Token): ExprError {
     const char = text[position]!;
     if (char === '(') {
@@ -106,7 +106,7 @@ export const refuse = {
   tooDeep: (position: number, maxDepth: number): ExprError =>
     new ExprError('too-deep', `Parentheses and signs are nested deeper than ${maxDepth} levels.`, position),
 
-  /** The end of the text cuts a token off. */
+  /** For a token that the end of the text cuts off. */
   cut({ text, position }: Token): ExprError {
     const wanted = text.startsWith('^') ? 'the rest of ^ -1' : text === '.' ? 'a digit' : 'the exponent';
     return new ExprError(

@@ -1,3 +1,4 @@
+/** The kinds of tokens. */
 export type TokenKind =
   | 'number'
   | 'symbol'
@@ -7,11 +8,12 @@ export type TokenKind =
   | 'sign'
   | 'open'
   | 'close'
-  /** A whole `^ -1` or `^(-1)`. */
+  /** `^ -1` or `^(-1)`, whole. */
   | 'inverse'
-  /** The begin of a token that the end of the text cut off: `^ -`, `1e`, `.`. */
+  /** A token that the end of the text cut off: `^ -`, `1e`, `.`. */
   | 'cut';
 
+/** A token of an expression. */
 export interface Token {
   readonly kind: TokenKind;
   readonly text: string;
