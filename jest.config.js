@@ -11,7 +11,7 @@ export default {
     ],
   },
   moduleNameMapper: {
-    '^@dag/expr/normalize$': '<rootDir>/packages/expr/src/normalize.ts',
+    '^@dag/expr/(normalize|mathjs)$': '<rootDir>/packages/expr/src/$1.ts',
     '^@dag/executor/(cuda|wasm)$': '<rootDir>/packages/executor/src/$1.ts',
     '^@dag/([a-z]+)$': '<rootDir>/packages/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',

@@ -47,6 +47,11 @@ test('normalize-only prints normal forms, without mathjs', async () => {
   expect(output).toMatch(/loaded so far: 0\nafter importing @dag\/expr, parser and all: 0\n/);
 });
 
+test('plan-as-tex shows the plan of a text as TeX, with its value', async () => {
+  const output = await run('plan-as-tex', 'seven minus twelve over (four plus 2)');
+  expect(output).toMatch(/\nTeX: +7-\\frac\{12\}\{4\+2\}\nvalue: 5\n$/);
+});
+
 test('fit-with-variables finds the constants, and its loss falls', async () => {
   const output = await run('fit-with-variables');
   const rows = [...output.matchAll(/^ +\d+ .*$/gm)].map(([line]) => line.trim().split(/ +/).map(Number));

@@ -1,12 +1,15 @@
 import { ExprError } from './error.js';
 
-/** Checks of what callers from JavaScript may give in place of what the types ask for. */
+/** Checks of arguments whose types a caller from JavaScript may get wrong. */
 
-/** `value` in the words of an error message; never throws. */
+/** `value` as an error message shows it; never throws. */
 export function named(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
+
+/** A part of a text, short enough for an error message. */
+export const shorten = (text: string): string => (text.length > 30 ? `${text.slice(0, 30)}…` : text);
 
 export function checkString(what: string, value: unknown): void {
   if (typeof value === 'string') return;

@@ -5,91 +5,72 @@ import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
 import { checkLimit, type Limits } from './scan.js';
+import { asTyped } from './signs.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
-/** What may stand before an expression that is asked for. */
+/** Words that may begin a question. */
 const OPENINGS = ['what is', "what's", 'how much is', 'calculate', 'compute', 'evaluate'].map((words) =>
   words.split(' '),
 );
-const OPENING = new RegExp(
-  `^\\s*(?:${OPENINGS.map((words) => words.join('\\s+').replace("'", "['’]")).join('|')})(?=\\s|$)`,
-  'i',
-);
-/** What may stand after it. */
+const OPENING = new RegExp(`^\\s*(?:${OPENINGS.map((words) => words.join('\\s+')).join('|')})(?=\\s|$)`, 'i');
+/** What ends the expression of a question, and all that may follow it. */
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
-
-/** Signs of print, and what keyboards have for them. */
-const KEYS = new Map([
-  ['×', '*'],
-  ['·', '*'],
-  ['÷', '/'],
-  ['−', '-'],
-  ['’', "'"],
-]);
-
-/** A text with × · ÷ − ’ as * / - '. */
-export function asTyped(text: string): string {
-  checkString('A text is', text);
-  return text.replace(/[×·÷−’]/g, (sign) => KEYS.get(sign)!);
-}
-
-/**
- * A text as predictors read it: `asTyped`, with words in lower case, but for the first letter of a question as "What is …".
- * Words of numbers are whole tokens of GPT-2 in lower case alone. The length stays.
- */
-export function asRead(text: string): string {
-  checkString('A text is', text);
-  const kept = OPENING.test(text) ? text.search(/\S/) + 1 : 0;
-  const rest = text.slice(kept).replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return asTyped(text.slice(0, kept) + rest);
-}
-
 /** The point that ends a sentence, and the blanks after it. */
 const FULL_STOP = /(?<=[\w)])\.\s*$/;
 
 /**
- * A whole text in the way that most are written: with numbers that are words of their own in digits ("twelve" is `12`, "1,000"
- * is `1000`), one blank where there are several or other white space and none around it, a capital where it asks, and without
- * the point that ends a sentence. It says the same.
+ * A text as predictors read it, in training and when they are asked. It says the same, in the way that most texts of
+ * `generateText` do:
+ *
+ * - `* / -` for signs of print, as `asTyped` writes them;
+ * - all numbers in digits where one is more than digits said one by one: "twenty-three plus two" is `23 plus 2`; `1000` for
+ *   "1,000";
+ * - words in lower case, which are whole tokens of GPT-2, but for the capital of a question, "How much is". "What is" may begin
+ *   with a small letter;
+ * - one blank in place of other white space, none at the ends. Among symbols alone two blanks stay, because training has them;
+ * - no point at the end of a sentence.
+ *
+ * Of a text of `generateText` only signs of print change. `asRead(asRead(text))` is `asRead(text)`.
+ *
+ * @throws ExprError `bad-option` for what is no string.
+ * @example asRead(' WHAT IS 2.5  × (Three plus 4)? ') // 'What is 2.5 * (three plus 4)?'
  */
-export function tidied(text: string): string {
+export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = withNumerals(text.replace(FULL_STOP, '')).trim().replace(/\s+/g, ' ');
-  return OPENING.test(plain) ? plain[0]!.toUpperCase() + plain.slice(1) : plain;
+  const plain = asTyped(withNumerals(text.replace(FULL_STOP, '')).trim());
+  const hasWords = /[a-z]/i.test(plain);
+  const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
+  const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  if (!OPENING.test(lower)) return lower;
+  return (lower.startsWith('what is') ? spaced[0]! : lower[0]!.toUpperCase()) + lower.slice(1);
 }
 
 /**
- * A text for `parse`: as `tidied` changes it, but with blanks in place of what is dropped, so that all the rest keeps its
- * position.
+ * The expression of a question. Blanks replace "What is", the text ends before the first question mark or equals sign, and signs
+ * are those of a keyboard. All positions stay the same.
  */
-const tidiedInPlace = (text: string): string =>
-  withNumerals(
-    text.replace(FULL_STOP, (end) => ' '.repeat(end.length)),
-    true,
-  ).replace(/\s/g, ' ');
-
-/**
- * The expression in a text that asks for it: blanks stand for "What is", from a question mark or an equals sign on all
- * is left out, and × · ÷ − are the symbols that `parse` knows. Everything stays where it was.
- */
-export function askedFor(text: string): string {
+export function expressionPart(text: string): string {
   const end = text.search(CLOSING);
-  const asked = end < 0 ? text : text.slice(0, end);
-  return asTyped(asked).replace(OPENING, (opening) => ' '.repeat(opening.length));
+  return asTyped(end < 0 ? text : text.slice(0, end)).replace(OPENING, (opening) =>
+    ' '.repeat(opening.length),
+  );
 }
 
-/** Whether nothing but what may close a question stands in `text` from `from` to before `to`. */
+/** Whether `text` from index `from` to before `to` has nothing but blanks, `?` and `=`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
   to <= from || CLOSED.test(text.slice(from, to));
 
-/** Whether a text asks: it begins with "What is" or the like, or ends in a question mark. */
+/**
+ * Whether a text is a question: it begins with "What is", "How much is", "Calculate", …, or ends in a question mark.
+ *
+ * @throws ExprError `bad-option` for what is no string.
+ */
 export function isQuestion(text: string): boolean {
-  checkString('A text is', text);
-  return OPENING.test(text) || /\?\s*$/.test(text);
+  return OPENING.test(asTyped(text)) || /\?\s*$/.test(text);
 }
 
-/** Whether a text is the begin of "What is", of which at least the first word is whole. */
+/** Whether a text is a prefix of the first words of a question, with at least the first word whole: "What i". */
 export function isOpening(text: string): boolean {
   const words = text.trim().toLowerCase().split(/\s+/);
   return OPENINGS.some(
@@ -101,17 +82,21 @@ export function isOpening(text: string): boolean {
 }
 
 /**
- * The expression that a text asks for, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
- * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It understands what models are trained on.
+ * Parses an expression as people ask for it, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
+ * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It reads everything that models are
+ * trained on.
  *
+ * @param limits `maxLength` (100,000 characters of words, 10,000 of symbols) and `maxDepth` (256 levels).
  * @throws ExprError as `parse` and `fromWords`, with positions in `text`.
+ * @example evaluate(fromText('What is twelve plus 1,000?')) // 1012
  */
 export function fromText(text: string, limits: Limits = {}): Expr {
   checkObject('Limits are', limits);
   const { maxLength = MAX_WORDS_LENGTH } = limits;
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
-  const asked = askedFor(tidiedInPlace(text));
+  const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
+  const asked = expressionPart(withNumerals(withoutStop, true).replace(/\s/g, ' '));
   if (!isClosing(text, asked.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', asked.length);
   return isWords(asked) ? fromWords(asked, limits) : parse(asked, limits);

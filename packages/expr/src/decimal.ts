@@ -3,8 +3,9 @@ import { ExprError } from './error.js';
 
 /**
  * A value as people write it: the shortest decimal that reads back as the same double, without an exponent, however
- * long that makes it. Values that are no decimals are `NaN`, `Infinity` and `-Infinity`. `Number` reads each of them back.
+ * long that makes it; `NaN`, `Infinity` and `-Infinity` are written so. `Number` reads all of them back.
  *
+ * @throws ExprError `bad-option` for what is no number.
  * @example formatValue(0.1 + 0.2) // '0.30000000000000004'
  * @example formatValue(-1e-7) // '-0.0000001'
  */
@@ -17,23 +18,23 @@ export function formatValue(value: number): string {
   return (negative ? '-' : '') + (parts === null ? text : writePoint(parts));
 }
 
-/** The digits of a number that is written with an exponent, and how many of them stand before the decimal point. */
+/** A number written with an exponent, in place notation: its value is 0.digits · 10^point. */
 export interface Positional {
   readonly digits: string;
-  /** Below zero for as many zeros between the point and the digits; it may be more than there are digits. */
+  /** Position of the decimal point in `digits`: negative for zeros before them, above their number for zeros after them. */
   readonly point: number;
 }
 
-/** Reads a number without a sign, `1.5e-3`; null where it has no exponent. */
+/** Reads an unsigned number such as `1.5e-3`; null where it has no exponent. */
 export function readExponent(number: string): Positional | null {
-  // Most numbers have none; the pattern would try every way to cut their digits in two.
+  // The early return matters: without an exponent the pattern backtracks over every way to cut the digits in two.
   if (!/[eE]/.test(number)) return null;
   const parts = /^(\d*)\.?(\d*)[eE]([+-]?\d+)$/.exec(number);
   if (parts === null) return null;
   return { digits: parts[1]! + parts[2]!, point: parts[1]!.length + Number(parts[3]) };
 }
 
-/** Without the exponent: `0.0015`. As long as `point` says, so that callers bound it first. */
+/** Writes the number without an exponent: `0.0015`. The text grows with |point|, which callers bound. */
 export function writePoint({ digits, point }: Positional): string {
   if (point <= 0) return `0.${'0'.repeat(-point)}${digits}`;
   const whole = digits.slice(0, point).padEnd(point, '0');

@@ -1,7 +1,7 @@
 import type { ChainType } from './expr.js';
 import type { Random } from './random.js';
 
-/** A random expression before it is written: numbers keep their digits as drawn, `2.50` with its zero. */
+/** A random expression as a tree. Numbers are texts, so that `2.50` keeps its zero. */
 export type Drawn =
   | { readonly kind: 'number'; readonly text: string }
   | {
@@ -9,10 +9,11 @@ export type Drawn =
       readonly operator: ChainType;
       readonly left: Drawn;
       readonly right: Drawn;
-      /** Whether a minus stands before the parentheses around it. */
+      /** Whether it is written in parentheses with a minus before them. */
       readonly negated: boolean;
     };
 
+/** The options of `GenerateOptions` that decide the expression, checked and with their defaults. */
 export interface Shape {
   readonly depth: number;
   readonly maxDigits: number;
@@ -25,8 +26,8 @@ export interface Shape {
 const OPERATORS: readonly ChainType[] = ['Add', 'Sub', 'Mul', 'Div'];
 
 /**
- * Draws an expression with 0 … depth − 1 binary operations, more of them more often, and at most `depth` in all; a largest one
- * with as many as there may be, and longer numbers.
+ * Draws an expression with k = 0 … depth − 1 binary operations, k with weight k + 1, and at most depth − k minuses of groups.
+ * With probability `largest` it has depth − 1 operations and longer numbers.
  */
 export function draw(random: Random, shape: Shape): Drawn {
   const isLargest = shape.largest > 0 && random.chance(shape.largest);
@@ -35,7 +36,7 @@ export function draw(random: Random, shape: Shape): Drawn {
   let minuses = shape.depth - operations;
   return drawTree(operations, true, () => false);
 
-  /** `begins` says whether nothing or an open parenthesis stands before the tree in the text: there a minus may. */
+  /** `begins`: whether the tree stands at the beginning of the text or after an open parenthesis, where a minus is allowed. */
   function drawTree(
     count: number,
     begins: boolean,
@@ -57,19 +58,19 @@ export function draw(random: Random, shape: Shape): Drawn {
 
 const isSum = (operator: ChainType): boolean => operator === 'Add' || operator === 'Sub';
 
-/** Whether `inner` as the left operand of `outer` would be read otherwise without parentheses. */
+/** Whether the parse of an operand `inner` of `outer` changes without parentheses, on the left and on the right. */
 export const needsParenthesesOnLeft = (inner: ChainType, outer: ChainType): boolean =>
   isSum(inner) && !isSum(outer);
 export const needsParenthesesOnRight = (inner: ChainType, outer: ChainType): boolean =>
   isSum(inner) || !isSum(outer);
 
-/** `−1 · (…)` has the normal form `−(…)`, without the number: such a −1 loses its sign. */
+/** The normal form of `−1 · (…)` is `−(…)`, which has no number −1: a −1 drawn there becomes 1. */
 function withoutMinusOne(operator: ChainType, left: Drawn, right: Drawn): Drawn {
   if (operator !== 'Mul' || left.kind !== 'number' || right.kind === 'number') return left;
   return Number(left.text) === -1 ? { kind: 'number', text: left.text.slice(1) } : left;
 }
 
-/** 0 … depth − 1, k with weight k + 1. */
+/** Draws k = 0 … depth − 1 with weight k + 1. */
 function drawOperations(random: Random, depth: number): number {
   let rest = random.below((depth * (depth + 1)) / 2);
   let count = 0;
@@ -77,7 +78,10 @@ function drawOperations(random: Random, depth: number): number {
   return count;
 }
 
-/** As many digits and decimals as drawn, each number of them equally likely, in a largest one the most every other time; never zero. */
+/**
+ * Draws a number other than 0. The numbers of digits and of decimals are uniform; in a largest expression each is the
+ * maximum with probability ½.
+ */
 function drawNumber(random: Random, maxDigits: number, maxDecimals: number, isLargest: boolean): string {
   const sign = random.below(2) === 0 ? '' : '-';
   const takesAll = (): boolean => isLargest && random.chance(0.5);

@@ -1,22 +1,23 @@
+/** The kinds of `ExprError`, its `code`. */
 export type ExprErrorCode =
   /** The text is no expression: something is missing or unexpected at `position`. */
   | 'syntax'
-  /** Valid elsewhere (functions, units, `2^3`, …) but not part of arithmetic here. */
+  /** Something that other languages have and this one does not: functions, units, `2^3`, … */
   | 'unsupported'
   /** A number that is too large for an IEEE double, or not finite. */
   | 'not-finite'
-  /** Longer than `maxLength` characters, or an expression of more than 1,000,000 nodes, as one that contains itself. */
+  /** A text of more than `maxLength` characters, or an expression of more than 1,000,000 nodes, such as one that contains itself. */
   | 'too-long'
-  /** Nested deeper than `maxDepth` levels. */
+  /** Parentheses and signs nested deeper than `maxDepth` levels, or deeper than the stack allows. */
   | 'too-deep'
-  /** A node that is none of an expression's, from a caller without types. */
+  /** An object that is no node of an expression, from a caller without types. */
   | 'bad-expression'
   /** `evaluate` met a variable that `scope` does not define. */
   | 'unknown-symbol'
   /** An option or argument outside its range. */
   | 'bad-option';
 
-/** What every function of this package throws on bad input. */
+/** The error that every function of this package throws on bad input. */
 export class ExprError extends Error {
   override readonly name = 'ExprError';
   readonly code: ExprErrorCode;

@@ -5,12 +5,12 @@ import { fold } from './fold.js';
 import { operands } from './operands.js';
 
 /**
- * The value of an expression in IEEE double arithmetic, chains from the left: `Sub(a, b, c)` is `(a − b) − c`,
- * `x ^ -1` is `1 / x`. Division by zero and overflow give ±Infinity or NaN, as IEEE arithmetic does.
+ * Computes the value of an expression in IEEE double arithmetic. Chains go from the left: `Sub(a, b, c)` is `(a − b) − c`;
+ * `x ^ -1` is `1 / x`. Division by zero and overflow give ±Infinity or NaN.
  *
- * `scope` gives the values of variables; only its own properties count.
- *
- * @throws ExprError `unknown-symbol` for a variable that `scope` does not define, `bad-option` where its value is no number.
+ * @param scope The values of variables, by name. Inherited properties do not count.
+ * @throws ExprError `unknown-symbol` for a variable that `scope` does not define, `bad-option` where its value is no number,
+ *   `bad-expression` and `too-long` for what is no expression.
  * @example evaluate(parse('2.5 * x + 1'), { x: 3 }) // 8.5
  */
 export function evaluate(expr: Expr, scope: Readonly<Record<string, number>> = {}): number {

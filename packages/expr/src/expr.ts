@@ -1,4 +1,7 @@
-/** An arithmetic expression. All nodes are plain, immutable objects. */
+/**
+ * An arithmetic expression: a tree of plain objects. No function of this package changes a node, so parts may be shared. Trees
+ * may have any depth and up to 1,000,000 nodes.
+ */
 export type Expr =
   /** A number. A sign written directly before a literal is part of it: `-2` is `Num(-2)`. */
   | { readonly type: 'Num'; readonly value: number }
@@ -11,6 +14,7 @@ export type Expr =
   /** `base ^ -1`; `normalize` turns it into a division. */
   | { readonly type: 'Pow'; readonly base: Expr; readonly exponent: -1 };
 
+/** The types of chains: sums, differences, products and quotients of two or more operands. */
 export type ChainType = 'Add' | 'Sub' | 'Mul' | 'Div';
 
 export const Num = (value: number): Expr => ({ type: 'Num', value });

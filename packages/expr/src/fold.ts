@@ -1,6 +1,6 @@
 import { ExprError } from './error.js';
 
-/** Bounds time and memory for a tree that contains itself, or one small part again and again. */
+/** Bounds time and memory where a tree contains itself, or shares parts so that it has exponentially many nodes. */
 const MAX_NODES = 1_000_000;
 
 export function checkNodes(count: number): void {
@@ -9,8 +9,10 @@ export function checkNodes(count: number): void {
 }
 
 /**
- * Computes a value for a tree from its leaves up, without recursion: a tree of any depth and shape fits.
- * `children` gives a node's operands from the left, `combine` its value from theirs.
+ * Folds a tree from its leaves to its root, in post-order and without recursion, so that a tree may have any depth.
+ *
+ * @param children Returns the operands of a node, from the left. Called before they are visited.
+ * @param combine Computes the value of a node from those of its operands.
  *
  * @throws ExprError `too-long` for a tree of more than 1,000,000 nodes.
  */

@@ -6,19 +6,20 @@ import { operands } from './operands.js';
 
 const OPERATORS: Record<ChainType, string> = { Add: ' + ', Sub: ' - ', Mul: ' * ', Div: ' / ' };
 
-/** How tightly an expression holds together: a looser one inside a tighter place needs parentheses. */
+/** Precedence levels. An operand of a lower level than its place requires needs parentheses. */
 const SUM = 1;
 const PRODUCT = 2;
 const SIGNED = 3;
 const POWER = 4;
 const ATOM = 5;
-const TIGHTNESS = { Add: SUM, Sub: SUM, Mul: PRODUCT, Div: PRODUCT } satisfies Record<ChainType, number>;
+const LEVELS = { Add: SUM, Sub: SUM, Mul: PRODUCT, Div: PRODUCT } satisfies Record<ChainType, number>;
 
 /**
- * The text of an expression: spaces around binary operators, no more parentheses than needed, numbers as the
- * shortest decimals that give the same double. `parse(format(e))` is `e` again, node for node.
+ * Writes an expression as text: spaces around binary operators, the fewest parentheses, and each number as the
+ * shortest decimal that gives the same double. `parse(format(e))` is `e` again, node for node.
  *
- * @throws ExprError `not-finite` for a number that no decimal can write, `unsupported` for a symbol that `parse` would not read.
+ * @throws ExprError `not-finite` for NaN and infinities, `unsupported` for a symbol that is no name of a variable,
+ *   `bad-expression` and `too-long` for what is no expression.
  * @example format(parse('((2.50)*3)+1')) // '2.5 * 3 + 1'
  */
 export function format(expr: Expr): string {
@@ -29,19 +30,19 @@ export function format(expr: Expr): string {
       case 'Sym':
         return formatSymbol(node.name);
       case 'Neg':
-        // '-2' reads as the number −2, so the minus of a group that holds 2 keeps its parentheses.
-        return `-${inside(texts[0]!, tightness(node.arg) < SIGNED || isUnsignedNumber(node.arg))}`;
+        // '-2' would be read as the number −2, so Neg(2) is written '-(2)'.
+        return `-${inside(texts[0]!, levelOf(node.arg) < SIGNED || isUnsignedNumber(node.arg))}`;
       case 'Pow':
-        return `${inside(texts[0]!, tightness(node.base) < ATOM)}^-1`;
+        return `${inside(texts[0]!, levelOf(node.base) < ATOM)}^-1`;
       default: {
-        const own = TIGHTNESS[node.type];
-        // On the left 'a - b + c' needs none; 'a + b + c' would be one chain, so a group of the same operator does.
+        const level = LEVELS[node.type];
+        // On the left, '(a - b) + c' needs no parentheses; '(a + b) + c' does, because 'a + b + c' is one chain.
         const part = (i: number): string => {
           const arg = node.args[i]!;
-          const looser = tightness(arg) < own;
-          return inside(texts[i]!, looser || (i === 0 ? arg.type === node.type : tightness(arg) === own));
+          const isLower = levelOf(arg) < level;
+          return inside(texts[i]!, isLower || (i === 0 ? arg.type === node.type : levelOf(arg) === level));
         };
-        // Concatenation shares strings where join copies them, which would be quadratic in a deep tree.
+        // Concatenation shares strings. `join` copies them, which is quadratic in a deep tree.
         return texts.reduce((text, _, i) => (i === 0 ? part(0) : text + OPERATORS[node.type] + part(i)), '');
       }
     }
@@ -50,7 +51,7 @@ export function format(expr: Expr): string {
 
 const inside = (text: string, parentheses: boolean): string => (parentheses ? `(${text})` : text);
 
-function tightness(expr: Expr): number {
+function levelOf(expr: Expr): number {
   switch (expr.type) {
     case 'Num':
       return isUnsignedNumber(expr) ? ATOM : SIGNED;
@@ -61,7 +62,7 @@ function tightness(expr: Expr): number {
     case 'Pow':
       return POWER;
     default:
-      return TIGHTNESS[expr.type];
+      return LEVELS[expr.type];
   }
 }
 

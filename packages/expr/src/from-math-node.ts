@@ -4,12 +4,13 @@ import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js'
 import { checkNodes, fold } from './fold.js';
 import { isSymbolName } from './names.js';
 
-/** What `fromMathNode` asks of a mathjs node; every node of mathjs fits. */
+/** A node of mathjs, as far as `fromMathNode` needs its type; every `MathNode` is one. */
 export interface MathNodeLike {
   readonly type: string;
 }
 
-const CHAINS = new Map<unknown, ChainType>([
+/** mathjs's names of the operations of a chain. */
+export const CHAINS: ReadonlyMap<unknown, ChainType> = new Map<unknown, ChainType>([
   ['add', 'Add'],
   ['subtract', 'Sub'],
   ['multiply', 'Mul'],
@@ -17,11 +18,11 @@ const CHAINS = new Map<unknown, ChainType>([
 ]);
 
 /**
- * The expression of a mathjs node, for those who have one already: from mathjs's `parse` or `simplify`. It allows
- * what `parse` allows: numbers, symbols, `+ - * /`, signs, parentheses and `^ -1`. A run of one operator without
- * parentheses is one chain.
+ * Converts a node of mathjs, from its `parse` or `simplify`, to an expression. It accepts what `parse` of this package
+ * accepts: numbers, symbols, `+ - * /`, signs, parentheses and `^ -1`. A run of one operator without parentheses becomes one
+ * chain. It does not import mathjs, and reads the nodes as plain objects.
  *
- * @throws ExprError `unsupported` for any other node, `not-finite` for NaN and infinities.
+ * @throws ExprError `unsupported` for any other node, `not-finite` for NaN and infinities, `too-long` above 1,000,000 nodes.
  * @example fromMathNode(simplify('x + x + y')) // Add(Mul(2, x), y)
  */
 export function fromMathNode(node: MathNodeLike): Expr {
@@ -46,14 +47,14 @@ function operation(fn: unknown, args: readonly Expr[], node: unknown): Expr {
   const arg = args[0]!;
   if (fn === 'unaryPlus') return arg;
   if (fn === 'pow') return Pow(arg);
-  // A sign directly before a literal is part of the number; '-(2)' and '--2' are minuses of a number.
+  // A minus directly before a literal is part of the number. In '-(2)' and '--2' the outer minus is a Neg.
   const literal = fieldsOf(fieldsOf(node).args[0]).type === 'ConstantNode';
   return literal && arg.type === 'Num' && !(arg.value < 0 || Object.is(arg.value, -0))
     ? Num(-arg.value)
     : Neg(arg);
 }
 
-/** The operands of a node that become operands of its expression; refuses what is no arithmetic. */
+/** The children of a node that become operands. Throws for nodes that are no arithmetic. */
 function mathOperands(node: unknown): readonly unknown[] {
   const { type, fn, args, content } = fieldsOf(node);
   if (type === 'ConstantNode' || type === 'SymbolNode') return [];
@@ -69,7 +70,7 @@ function mathOperands(node: unknown): readonly unknown[] {
   throw unsupported(`the operation '${named(fn)}' of ${args.length} operands`);
 }
 
-/** The operands of an unparenthesised run of one operator: all of `a + b + c`, which mathjs nests on the left. */
+/** The operands of a run of one operator without parentheses: a, b, c of `a + b + c`, which mathjs nests on the left. */
 function run(node: unknown): unknown[] {
   const { fn } = fieldsOf(node);
   const reversed: unknown[] = [];
@@ -121,7 +122,7 @@ type Fields = Record<'type' | 'value' | 'name' | 'fn' | 'content' | 'implicit' |
   readonly args: readonly unknown[];
 };
 
-/** The fields of a node of foreign making, each to be checked by who uses it. */
+/** The fields of an object from outside, of which none is checked. */
 function fieldsOf(node: unknown): Fields {
   const foreign = (typeof node === 'object' && node !== null ? node : {}) as Partial<
     Record<keyof Fields, unknown>

@@ -5,42 +5,45 @@ import { Neg, Num, type Expr } from './expr.js';
 import { randomStream, type Random } from './random.js';
 import { TEXT_STYLES, write, type TextStyle } from './write.js';
 
+/** What decides a random expression and how it is written. All probabilities are from 0 to 1. */
 export interface GenerateOptions {
-  /** Which stream; a whole number from 0. */
+  /** Seed of the stream; a whole number from 0. */
   readonly seed: number;
-  /** Which example of the stream; a whole number from 0. */
+  /** Index of the example in the stream; a whole number from 0. */
   readonly index: number;
-  /** Numbers, and operations with minuses, are at most this many; 1 … 256. */
+  /** Maximum of numbers, and of binary operations and minuses of groups together; 1 … 256. */
   readonly depth: number;
-  /** Most digits before the decimal point, 1 … 15. */
+  /** Maximum of digits before the decimal point, 1 … 15. */
   readonly maxDigits: number;
-  /** Most digits after it, 0 … 15. */
+  /** Maximum of digits after the decimal point, 0 … 15. */
   readonly maxDecimals: number;
-  /** Probability that no number of an example has decimals; 0 where left out. */
+  /** Probability that all numbers of an example are whole; 0 by default. */
   readonly wholeNumbers?: number;
   /**
-   * Probability that an example has `depth` numbers, each with `maxDigits` digits with probability ½, and with `maxDecimals`
-   * decimals as well; 0 where left out.
+   * Probability that an example is as large as it may be: it has `depth` numbers, and each has `maxDigits` digits with probability
+   * ½, and independently `maxDecimals` decimals with probability ½; 0 by default.
    */
   readonly largest?: number;
-  /** How `generateText` writes the example; 'spaced' where left out. It does not change the expression. */
+  /** How `generateText` writes the example; 'spaced' by default. The expression does not depend on it. */
   readonly style?: TextStyle;
   /**
-   * Probability that the words of an example are drawn from all ways to say the same: 'multiplied by', 'over', 'negative',
-   * 'open parenthesis'; 0 where left out. It does not change the expression.
+   * Probability that the words of an example are drawn from all synonyms: 'multiplied by', 'over', 'negative', 'open
+   * parenthesis'; 0 by default. The expression does not depend on it.
    */
   readonly synonyms?: number;
-  /** Probability of a minus before a group that begins the expression or a group around it; 0 where left out. */
+  /** Probability of a minus before a group, where one is allowed: at the beginning and after an open parenthesis; 0 by default. */
   readonly negatedGroups?: number;
 }
 
 /**
- * Example `index` of the stream `seed`: a pure function of the options. An expression has k binary operations,
- * k = 0 … depth − 1 with weight k + 1, in a tree of random shape; operators, signs, and the numbers of digits and decimals
- * are each equally likely. No number is zero, and −1 is no left factor of a group. It is what `parse` gives for the
- * text that `generateText` writes for the same options.
+ * Generates example `index` of the stream `seed`: a pure function of the options. The expression has k binary operations,
+ * k = 0 … depth − 1 with weight k + 1, in a tree of random shape. Operators, signs, and the numbers of digits and decimals
+ * are uniform. No number is 0, and −1 is never the left factor of a group, whose normal form would have one number less.
  *
- * @throws ExprError `bad-option`
+ * `parse` of the text that `generateText` writes for the same options, in the style 'spaced' or 'compact', is this expression;
+ * `fromText` reads it in every style.
+ *
+ * @throws ExprError `bad-option` where an option is outside its range
  * @example generateExpression({ seed: 1, index: 0, depth: 4, maxDigits: 2, maxDecimals: 1 })
  */
 export function generateExpression(options: GenerateOptions): Expr {
@@ -48,23 +51,25 @@ export function generateExpression(options: GenerateOptions): Expr {
 }
 
 /**
- * The same example as text, its decimals as they were drawn: `2.50`. It has the parentheses that it needs, and no more
- * but in the style 'loose'.
+ * Writes the example of `generateExpression` as text in `style`. Decimals may end in zeros, `2.50`. It has the fewest
+ * parentheses, except in the style 'loose'.
  *
- * @throws ExprError `bad-option`
+ * @throws ExprError `bad-option` where an option is outside its range
+ * @example generateText({ seed: 1, index: 7, depth: 4, maxDigits: 2, maxDecimals: 2 }) // '-4 - -87.08'
  */
 export function generateText(options: GenerateOptions): string {
   return generateTexts(options).text;
 }
 
 /**
- * The same with its `plain` text, in the style 'compact': what examples that differ only in their writing have in common.
+ * Returns `text`, as `generateText` writes it, and `plain`, the same example in the style 'compact'. Examples that differ only in
+ * style or synonyms have the same `plain` text.
  *
- * @throws ExprError `bad-option`
+ * @throws ExprError `bad-option` where an option is outside its range
  */
 export function generateTexts(options: GenerateOptions): { text: string; plain: string } {
   const { drawn, random } = drawExample(options);
-  // Written with what is drawn last, so that the style has no part in what the expression is.
+  // The style draws from the stream after the expression, which therefore does not depend on it.
   const { style = 'spaced', synonyms } = options;
   return { text: write(drawn, style, random, synonyms), plain: write(drawn, 'compact', random) };
 }
@@ -98,7 +103,7 @@ function expressionOf(drawn: Drawn): Expr {
   const { operator, left, right, negated } = drawn;
   const first = expressionOf(left);
   const second = expressionOf(right);
-  // 'a + b + c' is one chain; a minus closes it off.
+  // 'a + b + c' is one chain; a negated group is a Neg, which no chain continues.
   const continues = first.type === operator;
   const chain: Expr = { type: operator, args: continues ? [...first.args, second] : [first, second] };
   return negated ? Neg(chain) : chain;

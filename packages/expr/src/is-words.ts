@@ -2,11 +2,11 @@ import { isName } from './names.js';
 import { beginsVocabulary, isVocabulary, piecesOf } from './vocabulary.js';
 
 /**
- * Whether a text is words, not symbols: names, numbers and symbols, and one of the names belongs to the vocabulary. The only
- * name, at the end, may only begin a word where symbols could have no name: after a number or a group, and blanks.
+ * Whether a text is in words: at least one of its names belongs to the vocabulary. The last name may also be the beginning of
+ * such a word, as in "2 pl", where it follows a number or a group and blanks: no variable can stand there.
  */
 export function isWords(text: string): boolean {
-  // Most texts have no letters, and pieces take longer to cut.
+  // A quick answer for texts without letters, which are most.
   if (!/[a-z]/i.test(text)) return false;
   const pieces = piecesOf(text);
   const names = pieces.filter(({ written }) => !written).map(({ word }) => word);

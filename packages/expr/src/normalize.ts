@@ -6,14 +6,14 @@ export { ExprError, type ExprErrorCode } from './error.js';
 export { type ChainType, type Expr } from './expr.js';
 export { fromMathNode, type MathNodeLike } from './from-math-node.js';
 
-/** An expression under construction. Every chain in it was made by this call of `normalize`, which may lengthen it. */
+/** An expression under construction. All its chains were made by this call of `normalize`, so it may append to them. */
 type Draft =
   | Extract<Expr, { type: 'Num' | 'Sym' }>
   | { readonly type: 'Neg'; readonly arg: Draft }
   | { readonly type: ChainType; readonly args: Draft[] };
 
 /**
- * The normal form of an expression, for tensors, comparison and printing:
+ * Brings an expression to its normal form, for tensors, comparison and printing:
  *
  * - no `Pow`: `a · b⁻¹` is `Div(a, b)`, `x⁻¹` elsewhere is `Div(1, x)`;
  * - `Neg` only of what is neither a number nor a `Neg`; `−1 · x` of two factors is `Neg(x)` where x is no number;
@@ -21,9 +21,10 @@ type Draft =
  * - chains are flat on the left, `(a + b) + c` is `Add(a, b, c)`. A group on the right of an operator stays, because
  *   it is evaluated first and IEEE addition is not associative.
  *
- * Numbers keep their order of appearance. The value keeps its bits, but where `Pow` became a division. Normalising
- * twice changes nothing.
+ * Numbers keep their order of appearance. The value keeps its bits, except where a `Pow` in a product became a division:
+ * `a · b⁻¹` rounds twice, `a / b` once. Normalising twice changes nothing.
  *
+ * @throws ExprError `bad-expression` and `too-long` for what is no expression.
  * @example normalize(parse('a + (-b) + c')) // Add(Sub(a, b), c)
  */
 export function normalize(expr: Expr): Expr {
@@ -63,7 +64,7 @@ function product(sources: readonly Expr[], args: readonly Draft[]): Draft {
   let left = args[0]!;
   for (let i = 1; i < args.length; i++) {
     const right = args[i]!;
-    // A normalised Pow is 1 / x, and so is a division that somebody wrote: only the source tells which it is.
+    // In normal form, a Pow and a division 1 / x look alike; the source tells them apart.
     left =
       sources[i]!.type === 'Pow' && right.type === 'Div'
         ? append(minusOneAsSign(left), 'Div', right.args[1]!)
@@ -79,7 +80,7 @@ function minusOneAsSign(expr: Draft): Draft {
   return first!.type === 'Num' && first!.value === -1 && second!.type !== 'Num' ? negate(second!) : expr;
 }
 
-/** `left ∘ right` as one more operand of a chain that is there already, or as a new chain. */
+/** `left ∘ right`: appends to `left` where it is a chain of this type, else makes a new chain. */
 function append(left: Draft, type: ChainType, right: Draft): Draft {
   if (left.type !== type) return { type, args: [left, right] };
   left.args.push(right);

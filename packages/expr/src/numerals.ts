@@ -1,4 +1,5 @@
-const UNITS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+import { DIGIT_WORDS } from './vocabulary.js';
+
 const TEENS = [
   ...['ten', 'eleven', 'twelve', 'thirteen', 'fourteen'],
   ...['fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen'],
@@ -6,42 +7,42 @@ const TEENS = [
 const TENS = ['twenty', 'thirty', 'forty', 'fifty', 'sixty', 'seventy', 'eighty', 'ninety'];
 const SCALES = ['thousand', 'million', 'billion'];
 
-/** What each word of a number is worth. */
+/** The value of each word of a number. */
 const VALUES = new Map<string, number>([
   ['a', 1],
-  ...[...UNITS, ...TEENS].map((word, i) => [word, i] as const),
+  ...[...DIGIT_WORDS, ...TEENS].map((word, i) => [word, i] as const),
   ...TENS.map((word, i) => [word, 10 * (i + 2)] as const),
   ['hundred', 100],
   ...SCALES.map((word, i) => [word, 1000 ** (i + 1)] as const),
 ]);
 
 /**
- * Matches a number that is neither part of a name or of a longer number, nor beside a point or a comma, with which its digits
- * would make another number.
+ * Matches a number that is not part of a name or of a longer number. It is not next to a point or a comma either: its digits
+ * would become part of another number.
  */
 function wholeNumber(pattern: string): RegExp {
   return new RegExp(`(?<![\\p{L}\\w.,])(?:${pattern})(?![\\p{L}\\w.,])`, 'giu');
 }
 const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
-const DIGIT = anyOf(UNITS);
-const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(UNITS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
+const DIGIT = anyOf(DIGIT_WORDS);
+const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
 const AND = '\\s+(?:and\\s+)?';
 const BELOW_THOUSAND = `(?:(?:a|${DIGIT})\\s+hundred(?:${AND}${BELOW_HUNDRED})?|${BELOW_HUNDRED})`;
 const CARDINAL = wholeNumber(
   `(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)}(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?|${BELOW_THOUSAND}`,
 );
-/** Most texts have none of these, and are left as they are. */
+/** A word of a number other than the digits zero … nine. */
 const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'), 'i');
-/** A number that is said digit by digit, or has such decimals. */
+/** A number in digits or said digit by digit, perhaps with decimals that are said digit by digit. */
 const SAID = wholeNumber(`(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?`);
 /** A number with commas between thousands. */
 const GROUPED = wholeNumber('\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?');
 
 /**
- * A text with its numbers in digits, where one of them is a word of its own: "twenty-three plus five" is "23 + 5" but for
- * the operator, and "1,234" is "1234". Texts in which all numbers are said digit by digit, as by `toWords`, stay.
+ * Writes the numbers of a text in digits: "twenty-three plus five" becomes "23 plus 5", and "1,234" becomes "1234". A text whose
+ * number words are all said digit by digit, as `toWords` says them, keeps them.
  *
- * @param inPlace Whether blanks follow the digits, so that everything else stays where it was.
+ * @param inPlace Pads the digits with blanks to the length of the words, so that the rest of the text keeps its positions.
  */
 export function withNumerals(text: string, inPlace = false): string {
   const filled = (digits: string, phrase: string): string =>
@@ -58,10 +59,10 @@ export function withNumerals(text: string, inPlace = false): string {
   return found ? cardinals.replace(SAID, (said) => filled(digitsOf(said), said)) : ungrouped;
 }
 
-/** What a phrase of CARDINAL is; null where it is a digit, or its scales do not fall. */
+/** The value of a phrase that CARDINAL matched; null for a single digit, and where scales do not decrease ("two thousand three million"). */
 function valueOf(phrase: string): number | null {
   const words = phrase.toLowerCase().match(/[a-z]+/g)!;
-  if (words.length === 1 && UNITS.includes(words[0]!)) return null;
+  if (words.length === 1 && DIGIT_WORDS.includes(words[0]!)) return null;
   let all = 0;
   let below = 0;
   let last = Infinity;
@@ -84,6 +85,6 @@ function digitsOf(said: string): string {
   const digits = said
     .toLowerCase()
     .split(/\s+/)
-    .map((word) => (word === 'point' ? '.' : UNITS.includes(word) ? UNITS.indexOf(word) : word));
+    .map((word) => (word === 'point' ? '.' : DIGIT_WORDS.includes(word) ? DIGIT_WORDS.indexOf(word) : word));
   return digits.join('');
 }

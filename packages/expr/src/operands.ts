@@ -7,7 +7,7 @@ const NONE: readonly Expr[] = [];
 /**
  * The operands of a node, from the left; none for numbers and symbols.
  *
- * @throws ExprError `bad-expression` for a node that is none: whoever has no types may give any value.
+ * @throws ExprError `bad-expression` for a value that is no node, which a caller without types may give.
  */
 export function operands(expr: Expr): readonly Expr[] {
   if (typeof expr !== 'object' || (expr as unknown) === null) throw noNode(named(expr));

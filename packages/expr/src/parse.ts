@@ -1,15 +1,17 @@
 import { ExprError } from './error.js';
 import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
-import { scan, type Limits, type Token } from './scan.js';
+import { scan, type Limits } from './scan.js';
+import type { Token } from './token.js';
 
 /**
- * Reads an arithmetic expression: decimal numbers (`2`, `.5`, `2.`, `1e-3`), variables, `+ - * /`, signs,
- * parentheses and `^ -1`. Precedence is mathjs's. A run of one operator is one chain, parentheses make a node of
+ * Parses an arithmetic expression: decimal numbers (`2`, `.5`, `2.`, `1e-3`), variables, `+ - * /`, signs,
+ * parentheses and `^ -1`, with the precedence of mathjs. A run of one operator is one chain, and parentheses make a node of
  * their own: `a + b + c` is `Add(a, b, c)`, `(a + b) + c` is `Add(Add(a, b), c)`. A minus directly before a literal
  * belongs to the number.
  *
  * @param limits `maxLength` (10,000 characters) and `maxDepth` (256 levels of parentheses and signs).
- * @throws ExprError with `code` and `position` for everything else, hostile input included.
+ * @throws ExprError `syntax`, `unsupported`, `not-finite`, `too-long` or `too-deep`, with the `position` of the mistake;
+ *   `bad-option` for limits out of range and for what is no string.
  * @example parse('2.5 * -3') // { type: 'Mul', args: [{ type: 'Num', value: 2.5 }, { type: 'Num', value: -3 }] }
  */
 export function parse(text: string, limits: Limits = {}): Expr {
@@ -19,7 +21,7 @@ export function parse(text: string, limits: Limits = {}): Expr {
   try {
     return parseTokens(tokens, tokens.length);
   } catch (error) {
-    // A raised maxDepth or a stack that is nearly full meets the end of the recursion.
+    // The recursion overflows the stack where maxDepth was raised or the stack was nearly full before.
     if (error instanceof RangeError) {
       throw new ExprError(
         'too-deep',
@@ -35,9 +37,8 @@ const SUMS: Readonly<Record<string, ChainType>> = { '+': 'Add', '-': 'Sub' };
 const PRODUCTS: Readonly<Record<string, ChainType>> = { '*': 'Mul', '/': 'Div' };
 
 /**
- * The expression of the first `count` tokens, of which the last is no operator, sign or open parenthesis: a recursive
- * descent along the grammar of the README. `scan` has seen to all that could be wrong; a parenthesis that is not
- * closed is closed at the end.
+ * Parses the first `count` tokens, by recursive descent along the grammar of the README. The last of them must be the end of an
+ * operand. `scan` has checked the rest of the syntax; parentheses that are still open are closed at the end.
  */
 export function parseTokens(tokens: readonly Token[], count: number): Expr {
   let next = 0;
@@ -79,7 +80,7 @@ export function parseTokens(tokens: readonly Token[], count: number): Expr {
     const literal = tokens[next]!.kind === 'number';
     const arg = signed();
     if (!minus) return arg;
-    // The minus of '-2 ^ -1' is that of the power, which binds first.
+    // '-2 ^ -1' is Neg(Pow(2)), because the power binds tighter.
     return literal && arg.type === 'Num' ? Num(-arg.value) : Neg(arg);
   }
 

@@ -1,24 +1,25 @@
-import { askedFor, isClosing, isOpening } from './asked.js';
+import { expressionPart, isClosing, isOpening } from './asked.js';
 import { ExprError } from './error.js';
 import { isWords } from './is-words.js';
 import { scan, type Scan } from './scan.js';
 import { wordsToText } from './words.js';
 
-/** What `parse` reads by default: a repaired text must not be longer. */
+/** The limit of `parse`, which has to read the result. */
 const MAX_LENGTH = 10_000;
 
 /**
- * Makes the begin of an expression one: finishes a dangling decimal point ("2." is "2.0"), drops operators, signs and
- * open parentheses at the end, and closes the parentheses that are open. A text that is an expression already comes
- * back trimmed. Words and questions are understood as `fromText` understands them, and come back as symbols.
+ * Completes a prefix of an expression: writes a digit after a dangling decimal point ("2." becomes "2.0"), drops operators,
+ * signs and open parentheses at the end, and closes open parentheses. A whole expression is only trimmed. Prefixes in
+ * words and of questions are completed as well, and returned in symbols.
  *
- * @returns a text that `parse` reads, or null where nothing is left or no expression begins so. Never throws on strings.
+ * @returns A text that `parse` reads, or null where nothing is left or no expression begins like this. Never throws on strings.
+ * @throws ExprError `bad-option` for what is no string.
  * @example completePrefix('2.5 * (3 +') // '2.5 * (3)'
  * @example completePrefix('two point') // '2.0'
  */
 export function completePrefix(text: string): string | null {
   try {
-    const asked = typeof text === 'string' ? askedFor(text) : text;
+    const asked = typeof text === 'string' ? expressionPart(text) : text;
     if (typeof text === 'string' && (isOpening(text) || !isClosing(text, asked.length, text.length)))
       return null;
     const symbols = typeof asked === 'string' && isWords(asked) ? wordsToText(asked) : asked;

@@ -1,40 +1,48 @@
-import { askedFor, isClosing } from './asked.js';
+import { expressionPart, isClosing } from './asked.js';
 import { checkString, checkWhole, named } from './arguments.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
 import { parseTokens } from './parse.js';
-import { scan, type Token } from './scan.js';
+import { scan } from './scan.js';
+import type { Token } from './token.js';
 import { readWords } from './words.js';
 
-/** What one prefix of a text holds. */
+/** One prefix of a text, as `Prefixes.at` reads it. */
 export interface Prefix {
-  /** Index of the last number that it has begun. */
+  /** Index (from 0) of the last number that begins in the prefix. */
   readonly last: number;
-  /** That number as far as the prefix goes, without its sign: `2.5` of `2.50`. */
+  /** The digits of that number that are in the prefix, without its sign: `2.5` where the prefix ends inside `2.50`. */
   readonly literal: string;
-  /** Whether it ends in an operator, a sign or an open parenthesis. */
+  /** Whether the prefix ends in an operator, a sign or an open parenthesis. */
   readonly open: boolean;
 }
 
-/** All prefixes of a text. */
+/** All prefixes of one text. */
 export interface Prefixes {
-  /** The numbers as they are written, without their signs. */
+  /** The numbers of the text as they are written, without their signs. */
   readonly literals: readonly string[];
-  /** The prefix of the first `end` characters; null where it has no number or is no begin of an expression of numbers. */
+  /**
+   * The prefix of the first `end` characters; null where it has no number or no expression begins like this.
+   *
+   * @throws ExprError `bad-option` where `end` is no number.
+   */
   at(end: number): Prefix | null;
   /**
-   * What `completePrefix` makes of the text up to the end of number `last`, parsed. A prefix that ends inside that
-   * number has less of its digits in the same expression; one that ends between it and the next has this expression.
+   * The completed expression of the text up to the end of number `last`. It is also that of every prefix between this number
+   * and the next; a prefix that ends inside number `last` has the same expression with fewer digits of that number.
+   *
+   * @throws ExprError `bad-option` where there is no number `last`.
    */
   complete(last: number): Expr;
 }
 
 /**
- * Reads a text once for all its prefixes: `completePrefix` and `parse` of each would give the same. For expressions of
- * numbers: variables, powers and numbers with exponents end what is read, and so does a mistake. Words and questions are
- * understood as `completePrefix` understands them.
+ * Reads a text once for all its prefixes, with the results of `completePrefix` and `parse` on each. Only expressions of numbers
+ * are read: a variable, a power, a number with an exponent or a mistake ends the part of the text that is read. Words and
+ * questions are read as `completePrefix` reads them.
  *
+ * @throws ExprError `bad-option` for what is no string.
  * @example
  * const { at, complete } = readPrefixes('2 * (3.50 + 4');
  * at(8) // { last: 1, literal: '3.5', open: false }
@@ -42,7 +50,7 @@ export interface Prefixes {
  */
 export function readPrefixes(text: string): Prefixes {
   checkString('A text is', text);
-  const asked = askedFor(text);
+  const asked = expressionPart(text);
   const words = isWords(asked) ? readHead(readWords, asked) : null;
   const symbols = words === null ? asked : words.result.text;
   const {
@@ -51,7 +59,7 @@ export function readPrefixes(text: string): Prefixes {
   } = readHead(scan, symbols);
   const { numbers, readable } = numbersOf(tokens, firstMistake);
 
-  /** Where the symbols of the first `end` characters end; before all of them where these are not words. */
+  /** The length in symbols of the first `end` characters; −1 past a mistake in words. */
   const symbolsEnd = (end: number): number => {
     if (words === null) return end;
     if (end > words.end) return -1;
@@ -82,11 +90,11 @@ interface NumberInText {
   readonly position: number;
   /** Index of its token. */
   readonly token: number;
-  /** Where the operator after it stands: prefixes that are longer wait for another number. */
+  /** Position of the operator after it; a longer prefix is open until the next number. */
   openFrom: number;
 }
 
-/** The numbers, and how far the text is an expression of nothing but numbers. */
+/** The numbers of a text, and the end of the part that is an expression of numbers. */
 function numbersOf(tokens: readonly Token[], end: number): { numbers: NumberInText[]; readable: number } {
   const numbers: NumberInText[] = [];
   for (let i = 0; i < tokens.length; i++) {
@@ -102,13 +110,13 @@ function numbersOf(tokens: readonly Token[], end: number): { numbers: NumberInTe
   return { numbers, readable: end };
 }
 
-/** Reads a text up to its first mistake, which is at `end`; Infinity where there is none. */
+/** Reads the part of a text before its first mistake. `end` is the position of the mistake, or Infinity. */
 function readHead<T>(read: (text: string) => T, text: string): { result: T; end: number } {
   try {
     return { result: read(text), end: Infinity };
   } catch (error) {
     if (!(error instanceof ExprError) || error.position < 0) throw error;
-    // Of a text that is too long, what is left may have a mistake before the end.
+    // Where the text was too long, the shortened one may have a mistake of its own.
     const head = readHead(read, text.slice(0, error.position));
     return { ...head, end: Math.min(head.end, error.position) };
   }

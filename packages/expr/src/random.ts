@@ -1,24 +1,28 @@
 import { checkWhole, named } from './arguments.js';
 import { ExprError } from './error.js';
 
-/** Random numbers from one stream. */
+/** A stream of random numbers. Each call draws the next one. */
 export interface Random {
-  /** A whole number from 0 to `count` − 1, each equally likely. */
+  /**
+   * A uniform whole number from 0 to `count` − 1.
+   *
+   * @throws ExprError `bad-option` for a count below 1.
+   */
   below(count: number): number;
-  /** Whether an event of this probability happens. */
+  /** true with this probability, from 0 to 1. */
   chance(probability: number): boolean;
 }
 
 const TWO_32 = 2 ** 32;
 
 /**
- * The stream of random numbers that belongs to (seed, index), both whole numbers from 0 to 2^53 − 1: a pure function
- * of them, so that any worker can make any example.
+ * The random stream of (seed, index), both whole numbers from 0 to 2^53 − 1. It is a pure function of both, so that any
+ * worker can make any example.
  *
- * sfc32 of Chris Doty-Humphrey's PractRand (public domain): 128 bits of state, of which seed and index fill all four
- * words, and 15 rounds that mix them, as PractRand does.
+ * sfc32 of Chris Doty-Humphrey's PractRand (public domain). Seed and index fill the four words of its state, which 15 rounds
+ * mix, as in PractRand.
  *
- * @throws ExprError `bad-option`
+ * @throws ExprError `bad-option` where seed or index is out of range.
  */
 export function randomStream(seed: number, index: number): Random {
   checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);

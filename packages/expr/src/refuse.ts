@@ -1,20 +1,12 @@
+import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
-import type { Token } from './scan.js';
+import { keyOf } from './signs.js';
+import type { Token } from './token.js';
 
 const ALLOWED = 'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.';
 
-/** Signs that people write for an operator. */
-const LOOKALIKES = new Map([
-  ['\u00D7', '*'],
-  ['\u00B7', '*'],
-  ['\u22C5', '*'],
-  ['\u00F7', '/'],
-  ['\u2212', '-'],
-  ['\u2013', '-'],
-]);
-
-/** What characters and pairs of them mean elsewhere; the longest that fits is named. */
+/** What characters and pairs of them mean in other languages. Pairs stand first, so that they are found first. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['.*', 'elementwise operators'],
   ['./', 'elementwise operators'],
@@ -44,9 +36,9 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['#', 'comments'],
 ];
 
-/** The errors of `scan`: what is met, what is allowed, and where one exists the way out. */
+/** The errors of `scan`. Each says what was found, what is allowed, and where there is one a way out. */
 export const refuse = {
-  /** No operand can begin like this. */
+  /** At a position where an operand is expected and none begins. */
   operand(text: string, position: number): ExprError {
     const char = text[position]!;
     if ('+*/^)'.includes(char)) {
@@ -55,7 +47,7 @@ export const refuse = {
     return refuse.character(text, position);
   },
 
-  /** Something follows an operand that is no operator. */
+  /** At a position after an operand where no operator stands. */
   adjacent(text: string, position: number, before: Token): ExprError {
     const char = text[position]!;
     if (char === '(') {
@@ -80,8 +72,8 @@ export const refuse = {
 
   character(text: string, position: number): ExprError {
     const char = String.fromCodePoint(text.codePointAt(position)!);
-    const operator = LOOKALIKES.get(char);
-    if (operator !== undefined) return unsupported(`'${char}' is written ${operator} here.`, position);
+    const key = keyOf(char);
+    if (key !== undefined) return unsupported(`'${char}' is written ${key} here.`, position);
     const known = ELSEWHERE.find(([begin]) => text.startsWith(begin, position));
     if (known !== undefined)
       return unsupported(`${JSON.stringify(known[0])} is not read: there are no ${known[1]} here.`, position);
@@ -114,7 +106,7 @@ export const refuse = {
   tooDeep: (position: number, maxDepth: number): ExprError =>
     new ExprError('too-deep', `Parentheses and signs are nested deeper than ${maxDepth} levels.`, position),
 
-  /** The end of the text cuts a token off. */
+  /** For a token that the end of the text cuts off. */
   cut({ text, position }: Token): ExprError {
     const wanted = text.startsWith('^') ? 'the rest of ^ -1' : text === '.' ? 'a digit' : 'the exponent';
     return new ExprError(
@@ -127,5 +119,3 @@ export const refuse = {
 
 const unsupported = (message: string, position: number): ExprError =>
   new ExprError('unsupported', `${message} ${ALLOWED}`, position);
-
-const shorten = (text: string): string => (text.length > 30 ? `${text.slice(0, 30)}…` : text);

@@ -2,41 +2,22 @@ import { checkObject, checkString, named } from './arguments.js';
 import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
 import { refuse } from './refuse.js';
+import type { Token, TokenKind } from './token.js';
 
-/** Limits on a text, checked before any part of it is parsed. */
+/** Limits on a text, for input that is not trusted. They are checked before the text is parsed. */
 export interface Limits {
-  /** Most characters; 10,000 where left out. */
+  /** Maximum length in characters (UTF-16 code units), from 1; 10,000 by default, for words 100,000. */
   readonly maxLength?: number;
-  /** Most levels of parentheses and signs within one another; 256 where left out. */
+  /** Maximum depth of nested parentheses and signs, from 1; 256 by default. */
   readonly maxDepth?: number;
 }
 
-type TokenKind =
-  | 'number'
-  | 'symbol'
-  /** A binary operator. */
-  | 'operator'
-  /** A unary plus or minus. */
-  | 'sign'
-  | 'open'
-  | 'close'
-  /** A whole `^ -1` or `^(-1)`. */
-  | 'inverse'
-  /** The begin of a token that the end of the text cut off: `^ -`, `1e`, `.`. */
-  | 'cut';
-
-export interface Token {
-  readonly kind: TokenKind;
-  readonly text: string;
-  /** Index of its first character. */
-  readonly position: number;
-}
-
+/** The tokens of an expression or of a prefix of one. */
 export interface Scan {
   readonly tokens: readonly Token[];
-  /** Parentheses that the text leaves open. */
+  /** Number of parentheses that are open at the end. */
   readonly unclosed: number;
-  /** Why the text is no whole expression, though the begin of one; null where it is whole. Made when it is asked for. */
+  /** The error that says what a prefix lacks to be an expression; null for an expression. */
   incomplete(): ExprError | null;
 }
 
@@ -45,14 +26,14 @@ const CUT_EXPONENT = /[eE][+-]?$/y;
 const INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?-[ \t\u00A0]*/y;
 const CUT_INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?(?:-[ \t\u00A0]*)?$/y;
 
-/** Reads what `pattern` (sticky) finds at `position`; empty where it finds nothing. */
+/** The match of a sticky `pattern` at `position`; '' where there is none. */
 function match(pattern: RegExp, text: string, position: number): string {
   pattern.lastIndex = position;
-  // Not exec: the array that it makes costs more than the match, and most of a scan is matches.
+  // `test` is faster than `exec`, which allocates an array; matches are most of the time of a scan.
   return pattern.test(text) ? text.slice(position, pattern.lastIndex) : '';
 }
 
-/** The first position from `position` on that holds no blank. */
+/** The first position from `position` on that is no blank. */
 function skipBlanks(text: string, position: number): number {
   for (;;) {
     const char = text[position];
@@ -62,11 +43,10 @@ function skipBlanks(text: string, position: number): number {
 }
 
 /**
- * Cuts a text into the tokens of an expression, and checks all that an expression needs but what follows from a
- * token's absence at the end: the begin of an expression passes as well, and `incomplete` says what is missing.
- * Iterative and linear in the text, so that a hostile one meets its error here and never a deep recursion.
+ * The lexer. It also checks the syntax, so that its tokens are a prefix of an expression; `incomplete` says what is missing at
+ * the end. It is iterative and takes time linear in the text, so that hostile texts fail here, before the parser recurses.
  *
- * @throws ExprError with the position of the first character that no expression could have there.
+ * @throws ExprError with the position of the first character that no expression can have there.
  */
 export function scan(text: string, limits: Limits = {}): Scan {
   checkString('An expression is', text);
@@ -75,7 +55,7 @@ export function scan(text: string, limits: Limits = {}): Scan {
   checkLimits(text, maxLength, maxDepth);
   const end = text.trimEnd().length;
   const tokens: Token[] = [];
-  /** For each open parenthesis, the levels it adds: itself and the signs before it. */
+  /** Of each open parenthesis, the levels that it adds: itself and the signs before it. */
   const levels: number[] = [];
   let depth = 0;
   let signs = 0;

@@ -1,11 +1,13 @@
+import { shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { isName } from './names.js';
 
-/** How each symbol is said. Of several ways to say it, the first is said and all are understood. */
+/** The words for the digits 0 … 9. */
+export const DIGIT_WORDS: readonly string[] = 'zero one two three four five six seven eight nine'.split(' ');
+
+/** The phrases for each symbol. All are understood; `spell` says the first. */
 const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
-  ...['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'].map(
-    (word, digit) => [String(digit), word] as const,
-  ),
+  ...DIGIT_WORDS.map((word, digit) => [String(digit), word] as const),
   ['.', 'point'],
   ['+', 'plus'],
   ['-', 'minus'],
@@ -21,7 +23,7 @@ const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   [')', 'close parenthesis'],
 ];
 
-/** Those of a sign alone: between two numbers no one says them, though they are understood. */
+/** Phrases for a sign only. They are understood as operators too, but never generated as such. */
 const SIGNS = new Set(['negative']);
 
 const SAID = new Map(PHRASES.toReversed());
@@ -34,7 +36,7 @@ const BY_FIRST_WORD = new Map(
 const LONGEST = Math.max(...UNDERSTOOD.map(({ words }) => words.length));
 const VOCABULARY = new Set(UNDERSTOOD.flatMap(({ words }) => words));
 
-/** The words for symbols, character by character; what has no words is left out. */
+/** The words for a text of symbols, character by character. Characters without words are left out. */
 export function spell(symbols: string): string {
   let words = '';
   for (const symbol of symbols) {
@@ -44,28 +46,30 @@ export function spell(symbols: string): string {
   return words;
 }
 
-/** All ways to say a symbol, which is a sign or something else. */
+/** All phrases for a symbol. `isSign`: whether it is a sign, and no operator. */
 export const waysToSay = (symbol: string, isSign: boolean): string[] =>
   PHRASES.filter(([said, phrase]) => said === symbol && (isSign || !SIGNS.has(phrase))).map(
     ([, phrase]) => phrase,
   );
 
-/** Whether a word belongs to a phrase, in any case of letters. */
+/** Whether a word, in upper or lower case, is part of a phrase. */
 export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());
 
-/** A symbol or a name that was said, and where: from `position` to before `end`. */
+/** A symbol or name that a text in words contains. */
 export interface Spoken {
   readonly symbol: string;
+  /** Index of its first character in the words. */
   readonly position: number;
+  /** Index after its last character. */
   readonly end: number;
-  /** Whether it was not said but written: `12.5`, `(`. */
+  /** Whether it is written in symbols (`12.5`, `(`), and not in words. */
   readonly written: boolean;
 }
 
-/** Numbers and symbols stand by themselves; everything else runs to the next of them, or to a blank. */
+/** A number, a symbol, or a word, which ends before the next symbol or blank. */
 const PIECE = /\d+\.?\d*|\.\d+|[()+\-*/^]|[^\s()+\-*/^.\d][^\s()+\-*/^]*|\S/g;
 
-/** The pieces of a text in words, in which numbers and symbols may be written. */
+/** Cuts a text in words into words, numbers and symbols. */
 export function piecesOf(text: string): { word: string; position: number; written: boolean }[] {
   return Array.from(text.matchAll(PIECE), (match) => ({
     word: match[0],
@@ -74,15 +78,15 @@ export function piecesOf(text: string): { word: string; position: number; writte
   }));
 }
 
-/** Whether a word is the begin of one of the vocabulary, or one of it. */
+/** Whether a word is a prefix of a word of the vocabulary. */
 export const beginsVocabulary = (word: string): boolean =>
   [...VOCABULARY].some((known) => known.startsWith(word.toLowerCase()));
 
 /**
- * Reads words phrase by phrase. `rest` is what the end of the text cut off, null where nothing. In a 'prefix' the
- * last word may be cut off in the middle; in a 'whole' text it is then a name, as any word outside the vocabulary.
+ * Reads a text in words, phrase by phrase. `rest` is a phrase at the end that the text cuts off, or null. In a 'prefix' the
+ * last word may be cut off as well; in a 'whole' text such a word is a name, as is every word outside the vocabulary.
  *
- * @throws ExprError `syntax` at a word that is neither of the vocabulary nor a name.
+ * @throws ExprError `syntax` at a word that is neither in the vocabulary nor a name.
  */
 export function readPhrases(text: string, as: 'whole' | 'prefix'): { spoken: Spoken[]; rest: string | null } {
   const pieces = piecesOf(text);
@@ -111,7 +115,7 @@ export function readPhrases(text: string, as: 'whole' | 'prefix'): { spoken: Spo
 
 const endOf = ({ word, position }: { word: string; position: number }): number => position + word.length;
 
-/** Whether the last words of the text begin a phrase that is longer than they are. */
+/** Whether these last words of a text are a proper prefix of a phrase. */
 function isCutOff(words: readonly string[], lastMayBeCut: boolean): boolean {
   return UNDERSTOOD.some(
     (phrase) =>
@@ -127,7 +131,7 @@ function isCutOff(words: readonly string[], lastMayBeCut: boolean): boolean {
 const unexpected = (word: string, position: number): ExprError =>
   new ExprError(
     'syntax',
-    `The word ${JSON.stringify(word.length > 30 ? `${word.slice(0, 30)}…` : word)} is unexpected. Words are digits (zero … nine), point, ` +
+    `The word ${JSON.stringify(shorten(word))} is unexpected. Words are digits (zero … nine), point, ` +
       'plus, minus, negative, times, multiplied by, divided by, over, open, close, to the power of, and names of variables; numbers and symbols may be written.',
     position,
   );

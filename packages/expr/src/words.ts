@@ -8,14 +8,14 @@ import { parse } from './parse.js';
 import { checkLimit, scan, type Limits } from './scan.js';
 import { isVocabulary, readPhrases, spell, type Spoken } from './vocabulary.js';
 
-/** What `fromWords` reads by default. */
+/** The default of `maxLength` for texts in words. */
 export const MAX_WORDS_LENGTH = 100_000;
-/** A number such as 1e-300 is said digit by digit; one that takes more digits than this is not said. */
+/** 1e-300 is said digit by digit, in 301 words. Numbers that take more digits than this are refused. */
 const MAX_DIGITS = 10_000;
 
 /**
- * An expression in words: `2.5 * (3 + x)` is "two point five times open three plus x close". Numbers are said digit
- * by digit, without exponents; a sign is "minus"; variables by their names.
+ * Says an expression in words: `2.5 * (3 + x)` is "two point five times open three plus x close". Numbers are said digit
+ * by digit and without exponents, signs as "minus", variables by their names.
  *
  * @throws ExprError as `format`, and `unsupported` for a variable whose name is one of the words.
  * @example toWords(parse('12.5 / -4')) // 'one two point five divided by minus four'
@@ -25,7 +25,7 @@ export function toWords(expr: Expr): string {
 }
 
 /**
- * The expression that words say; `fromWords(toWords(e))` is `e` again.
+ * Parses an expression in words; `fromWords(toWords(e))` is `e` again.
  *
  * @param limits `maxLength` (100,000 characters of words) and `maxDepth` (256 levels).
  * @throws ExprError as `parse`, with positions in the words.
@@ -53,17 +53,18 @@ export function fromWords(words: string, limits: Limits = {}): Expr {
 }
 
 /**
- * Words as symbols: "two point five times" is "2.5 *". For prefixes too: a word or phrase that the end of the text
- * cuts off is dropped ("two poi" is "2", "two divided" too), and a last word that could be the begin of a word of the
- * vocabulary is taken for one, so that a variable named `t` has to be followed by a space there.
+ * Writes words, or a prefix of a text in words, in symbols: "two point five times" becomes "2.5 *". A word or phrase that the end
+ * of the text cuts off is dropped: "two poi" and "two divided" become "2". A last word that is a prefix of a word of the
+ * vocabulary counts as cut off, so that a variable named `t` must be followed by a space there.
  *
- * @throws ExprError `syntax` where something else than words and names stands.
+ * @throws ExprError `syntax` at what is neither a word, a name, a number nor a symbol.
+ * @example wordsToText('two point five times') // '2.5 *'
  */
 export function wordsToText(words: string): string {
   return readWords(words).text;
 }
 
-/** The text of `wordsToText`, and where each whole phrase, and each digit that is written, ends in the words and in the text. */
+/** The text of `wordsToText`, and the ends of each phrase and each written character, in the words and in the text. */
 export function readWords(words: string): { text: string; ends: { words: number; text: number }[] } {
   checkLength(words, Infinity);
   const { spoken } = readPhrases(words, 'prefix');
@@ -77,11 +78,11 @@ export function readWords(words: string): { text: string; ends: { words: number;
 }
 
 /**
- * The text of an expression, or of the begin of one, in words, token by token; digits stay as they are written,
- * `2.50` is "two point five zero", and exponents are written out, `1e-3` is "zero point zero zero one".
+ * Says an expression or a prefix of one in words, token by token. Digits are said as written, `2.50` is "two point five zero";
+ * exponents are written out, `1e-3` is "zero point zero zero one".
  *
- * @throws ExprError as `parse`, but for what is only missing at the end; `unsupported` for a variable whose name is
- * one of the words.
+ * @throws ExprError as `parse`, but not where only the end is missing; `unsupported` for a variable whose name is one of the
+ *   words; `too-long` for a number of more than 10,000 digits.
  * @example textToWords('(2.50+3)*-4') // 'open two point five zero plus three close times minus four'
  */
 export function textToWords(text: string): string {
@@ -119,7 +120,7 @@ function writeOut(number: string, position: number): string {
   return writePoint(parts);
 }
 
-/** Symbols in the spacing of `format`, and where each of them begins in it. */
+/** Writes symbols with the spaces of `format`. `offsets[i]` is the position of symbol i in the text. */
 function write(spoken: readonly Spoken[]): { text: string; offsets: number[] } {
   let text = '';
   const offsets: number[] = [];
@@ -131,7 +132,7 @@ function write(spoken: readonly Spoken[]): { text: string; offsets: number[] } {
     const apart =
       operand &&
       (isName(symbol) || symbol === '(' || isDigit(symbol)) &&
-      // Digits that are said one by one are one number.
+      // Digits said one by one belong to one number.
       !(isDigit(before) && isDigit(symbol) && !numeral && !written);
     if (binary || apart) text += ' ';
     offsets.push(text.length);

@@ -1,17 +1,18 @@
 import { needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } from './draw.js';
 import type { ChainType } from './expr.js';
 import type { Random } from './random.js';
+import { printed } from './signs.js';
 import { spell, waysToSay } from './vocabulary.js';
 
 /**
- * How an example is written:
+ * How `generateText` writes an example:
  *
  * - `spaced`: `2.5 * (3 + 4)`
  * - `compact`: `2.5*(3+4)`
- * - `loose`: as people type, `2.5*( 3+4 ) =`: blanks anywhere, parentheses that are not needed, × ÷ − for * / -
+ * - `loose`: as people type, `2.5*( 3+4 ) =`: with random blanks, some redundant parentheses, and × ÷ − for * / -
  * - `words`: "two point five times open three plus four close"
- * - `question`: "What is 2.5 times (3 plus 4)?", with the operators or all of it in words, or in symbols
- * - `mixed`: each example one of these
+ * - `question`: "What is 2.5 times (3 plus 4)?", with operators or everything in words, or all in symbols
+ * - `mixed`: a random one of these for each example
  */
 export type TextStyle = 'spaced' | 'compact' | 'loose' | 'words' | 'question' | 'mixed';
 
@@ -28,7 +29,7 @@ const OPEN: Token = { text: '(', kind: 'open' };
 const CLOSE: Token = { text: ')', kind: 'close' };
 const MINUS: Token = { text: '-', kind: 'sign' };
 
-/** @param synonyms Probability that words are drawn from all ways to say the same. */
+/** @param synonyms Probability that the words of the text are drawn from all synonyms. */
 export function write(drawn: Drawn, style: TextStyle, random: Random, synonyms = 0): string {
   switch (style) {
     case 'spaced':
@@ -55,7 +56,7 @@ const spaced = (tokens: readonly Token[]): string =>
 
 type Say = (token: Token) => string;
 
-/** How the words of one text are chosen. */
+/** Decides for one text whether its words are drawn from all synonyms or are the first for each symbol. */
 function speaker(random: Random, synonyms: number): Say {
   if (synonyms === 0 || !random.chance(synonyms)) return ({ text }) => spell(text);
   return ({ text, kind }) =>
@@ -64,14 +65,14 @@ function speaker(random: Random, synonyms: number): Say {
 
 const words = (tokens: readonly Token[], say: Say): string => tokens.map(say).join(' ');
 
-/** Share of numbers and groups that `loose` puts into parentheses which they do not need. */
+/** Probability that `loose` puts a number or group into redundant parentheses. */
 const WRAPPED = 0.06;
 
 function loose(drawn: Drawn, random: Random): string {
-  const inUnicode = random.below(4) === 0;
+  const inPrint = random.below(4) === 0;
   const blanks = [0, 0.1, 0.5, 0.9][random.below(4)]!;
   const blank = (): string => (random.chance(blanks) ? (random.below(16) === 0 ? '  ' : ' ') : '');
-  const symbol = (text: string): string => (inUnicode ? (UNICODE.get(text) ?? text) : text);
+  const symbol = (text: string): string => (inPrint ? printed(text) : text);
   const text = join(
     tokensOf(drawn, () => random.chance(WRAPPED)),
     ({ text, kind }) => {
@@ -83,12 +84,6 @@ function loose(drawn: Drawn, random: Random): string {
   );
   return random.below(8) === 0 ? `${text}${blank()}=` : text;
 }
-
-const UNICODE = new Map([
-  ['*', '×'],
-  ['/', '÷'],
-  ['-', '−'],
-]);
 
 const OPENINGS = ['Calculate', 'Compute', 'How much is', 'what is', "What's"];
 
@@ -117,7 +112,7 @@ function asked(drawn: Drawn, random: Random, say: Say): string {
   }
 }
 
-/** An expression token by token; `wraps` says of each number and group whether it gets parentheses that it does not need. */
+/** The tokens of an expression. `wraps` decides for each number and group whether it gets redundant parentheses. */
 function tokensOf(drawn: Drawn, wraps: () => boolean = () => false): Token[] {
   const tokens: Token[] = [];
   const enclosed = (needed: boolean, write: () => void): void => {
@@ -146,6 +141,6 @@ function tokensOf(drawn: Drawn, wraps: () => boolean = () => false): Token[] {
   return tokens;
 }
 
-/** An operation that has no parentheses of its own yet. */
+/** Whether a node is an operation that is not yet in parentheses; negated ones are. */
 const isGroup = (drawn: Drawn): drawn is Extract<Drawn, { kind: 'operation' }> =>
   drawn.kind === 'operation' && !drawn.negated;

@@ -1,12 +1,12 @@
 import { execute } from '@dag/executor';
-import { asRead, evaluate, ExprError, fromText, readPrefixes, tidied } from '@dag/expr';
+import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
-import type { PredictorConfig } from './predictor-model.js';
+import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** A model that gave a value for a text. */
 interface Reader {
-  readonly config: PredictorConfig;
+  readonly config: PlanPredictorConfig;
   readonly tokenizer: Tokenizer;
   /** Of each token whether training met it. */
   wereTrained(tokens: readonly number[]): readonly boolean[];
@@ -20,14 +20,14 @@ interface Reader {
 export function doubtOf(text: string, value: number, model: Reader): string | null {
   const disagreement = disagreementOn(text, value, model.config);
   if (disagreement === null) return null;
-  const unknown = unknownParts(asRead(tidied(text)), model);
+  const unknown = unknownParts(asRead(text), model);
   return unknown.length > 0
     ? `the text has ${listed(unknown)}, which this model has never seen`
     : disagreement;
 }
 
 /** How the meaning of a text differs from the value that a model gave; null where it does not. */
-function disagreementOn(text: string, value: number, config: PredictorConfig): string | null {
+function disagreementOn(text: string, value: number, config: PlanPredictorConfig): string | null {
   try {
     const expr = fromText(text);
     // Throws where there are variables.
@@ -75,7 +75,7 @@ const listed = (parts: readonly string[]): string =>
 
 /** Digits of the longest number. */
 const mostDigits = (text: string): number =>
-  readPrefixes(tidied(text)).literals.reduce(
+  readPrefixes(asRead(text)).literals.reduce(
     (most, literal) => Math.max(most, literal.replace('.', '').length),
     0,
   );

@@ -1,4 +1,4 @@
-import { asRead, tidied } from '@dag/expr';
+import { asRead } from '@dag/expr';
 import { named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -40,7 +40,7 @@ export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number
 function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
   if (typeof text !== 'string')
     throw new ModelError('bad-input', `predict: a text is a string, given ${named(text)}`);
-  const read = asRead(tidied(text));
+  const read = asRead(text);
   // Checked before the text is cut into tokens, which takes far longer than to count its characters.
   const longest = blockSize * tokenizer.longestToken;
   if (read.length > longest)

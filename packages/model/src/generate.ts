@@ -1,12 +1,24 @@
-import { execute, narrow, reshape, scope, tensor, type Tensor } from '@dag/executor';
+import {
+  execute,
+  narrow,
+  reshape,
+  scope,
+  tensor,
+  type DagTensorFields,
+  type Device,
+  type Tensor,
+} from '@dag/executor';
 import { asTyped, formatValue, randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
-import type { DagGpt } from './dag-gpt.js';
 import { checkObject, checkText, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
+import type { ForwardOptions, GptConfig } from './gpt.js';
 import { KeyValueCache } from './key-value-cache.js';
+import type { Prediction } from './plan-predictor/plan-predictor.js';
+import type { ReadOptions } from './plan-predictor/registers.js';
 import { hostPlan } from './predictor-model.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface GenerateTextOptions {
   /** Most tokens that are written, ≥ 1; 100 where left out. A value is written whole. */
@@ -38,8 +50,23 @@ export interface Generated {
   readonly calculations: readonly Calculation[];
 }
 
+/** What writing takes of a model; a `DagGpt` is one. */
+interface WritingModel {
+  readonly config: Pick<GptConfig, 'blockSize' | 'nLayer'> & { readonly depth: number };
+  readonly tokenizer: Tokenizer;
+  readonly device: Device;
+  forward(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    options: ForwardOptions,
+  ): { hidden: Tensor; gate: Tensor | null; start: Tensor | null };
+  logits(hidden: Tensor): Tensor;
+  readExpressions(ids: Int32Array, hidden: Tensor, options: ReadOptions): Prediction;
+  plan(prediction: Prediction, options: { hard: boolean }): DagTensorFields;
+}
+
 /** See `DagGpt.generate`. */
-export function generate(model: DagGpt, prompt: string, options: GenerateTextOptions = {}): Generated {
+export function generate(model: WritingModel, prompt: string, options: GenerateTextOptions = {}): Generated {
   checkObject('options such as { temperature: 0 }', options);
   const { maxNewTokens = 100, temperature = 1, topK, seed = 0, stop } = options;
   checkOptions({ maxNewTokens, temperature, topK });
@@ -92,7 +119,7 @@ const goesOn = (afterValue: string | null, token: string): boolean =>
 
 /** What a model knows of the tokens it has read, as many of the last as it can hold. */
 class Reader {
-  private readonly model: DagGpt;
+  private readonly model: WritingModel;
   private readonly cache: KeyValueCache;
   private readonly ids: number[] = [];
   /** Of each token in the cache: its hidden state, and the logit that an expression begins with it. */
@@ -103,7 +130,7 @@ class Reader {
   private isOpen = false;
   private lastLogits: Float32Array = new Float32Array(0);
 
-  constructor(model: DagGpt) {
+  constructor(model: WritingModel) {
     this.model = model;
     this.cache = new KeyValueCache(model.config.nLayer);
   }

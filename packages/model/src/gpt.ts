@@ -15,6 +15,7 @@ import {
   type Shape,
   type Tensor,
 } from '@dag/executor';
+import { fnv1a } from '@dag/expr';
 import { checkObject, isTensor, isWhole, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { attendCached, KeyValueCache, type BlockCache } from './key-value-cache.js';
@@ -72,7 +73,7 @@ export class ParameterBuilder {
   normal(name: string, shape: Shape, std: number): Tensor {
     if (this.seed === null) return this.constant(name, shape, 0);
     this.check?.(name, shape);
-    return this.add(name, randn(shape, { seed: [this.seed, hash(name)], std, ...this.options() }));
+    return this.add(name, randn(shape, { seed: [this.seed, fnv1a(name)], std, ...this.options() }));
   }
 
   constant(name: string, shape: Shape, value: number): Tensor {
@@ -88,13 +89,6 @@ export class ParameterBuilder {
     this.parameters.set(name, tensor);
     return tensor;
   }
-}
-
-/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h >>> 0;
 }
 
 export interface ForwardOptions {

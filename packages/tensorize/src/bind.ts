@@ -6,16 +6,16 @@ import { checkTemplate, tensorizeWithSymbols, type Template } from './template.j
 import { writeValue } from './write-graph.js';
 import { zeros } from './zero-dag.js';
 
-/** Values of a variable: one for each row, or one for all rows. */
+/** Values of a variable: an array of N finite numbers, one a row, or one number for all rows. */
 export type Values = ArrayLike<number> | number;
 
 /**
- * DAG tensors for many rows of values under one shared plan: V_mag and V_sign are (N, 2D), O is (1, D, 2D) and G is
- * (1, D). N is the length of the arrays, which is the same for all; 1 where every value is a number.
+ * Puts values in place of an expression's variables: N rows that share one plan. V_mag and V_sign are (N, 2D), O is
+ * (1, D, 2D) and G is (1, D). N is the common length of all arrays, or 1 where every value is a number.
  *
- * @param source an expression, its text, or the template of one (which saves compiling it again)
+ * @param source an expression, its text, or its template, which is compiled already
  * @param values for each variable an array of N numbers, or one number for all rows
- * @param options.depth left out: the smallest that fits, or the template's
+ * @param options.depth D; by default the smallest that fits, or the template's
  *
  * @example
  * bind('a * x + b', { x: [1, 2, 3], a: 2, b: 1 }).size // 3
@@ -41,7 +41,7 @@ interface Binding {
   readonly size: number;
 }
 
-/** @throws as `bind` does: all that it checks is checked here. */
+/** Checks everything that `bind` checks, and throws as it does. */
 export function prepareBinding(
   source: Source | Template,
   values: Readonly<Record<string, Values>>,
@@ -57,19 +57,21 @@ export function prepareBinding(
   }
   checkNames(template.slots, values);
   const size = commonLength(values);
-  // Before memory is taken for as many rows as an array says that it has.
+  // Checked before anything is allocated: an array-like may claim any length.
   for (const name of Object.keys(template.slots)) checkColumn(name, values[name]!, size);
   return { template, values, size };
 }
 
-/** A function that binds up to `rows` rows, from `begin` to before `end`, in the same arrays each time. */
+/**
+ * Returns a function that binds the rows `begin` … `end − 1`, at most `rows` of them. Every call writes to the same arrays.
+ */
 export function boundRows(
   { template: { tensors, slots }, values }: Binding,
   rows: number,
 ): (begin: number, end: number) => DagTensors {
   const { depth } = tensors;
   const width = 2 * depth;
-  // What has one value for all rows is in the first, which all others begin as copies of.
+  // Numbers and the variables with one value for all rows are written to one row, and that row is copied to all.
   const first = { V_mag: tensors.V_mag.slice(), V_sign: tensors.V_sign.slice() };
   const columns: (readonly [slot: number, column: ArrayLike<number>])[] = [];
   for (const [name, slot] of Object.entries(slots)) {
@@ -87,7 +89,7 @@ export function boundRows(
   };
 }
 
-/** `size` copies of `row`. Each call doubles the part that is filled, so that few calls are needed. */
+/** `size` copies of `row`. Each copy doubles the filled part, so log₂(size) copies are enough. */
 function repeated(row: Float64Array, size: number): Float64Array {
   const all = zeros(size * row.length);
   all.set(row);
@@ -95,7 +97,7 @@ function repeated(row: Float64Array, size: number): Float64Array {
   return all;
 }
 
-/** `writeValue` for each row; a loop of its own, which is several times as fast. */
+/** As `writeValue` for each row, inlined: several times as fast. */
 function writeColumn(
   V_mag: Float64Array,
   V_sign: Float64Array,
@@ -107,7 +109,7 @@ function writeColumn(
   for (let at = slot, row = begin; at < V_mag.length; at += width, row++) {
     const value = column[row]!;
     V_mag[at] = Math.abs(value);
-    // 1/−0 is negative, too.
+    // 1 / −0 is −Infinity, so this finds the sign of −0 as well.
     V_sign[at] = value < 0 || 1 / value < 0 ? -1 : 1;
   }
 }
@@ -116,7 +118,7 @@ const isTemplate = (source: Source | Template | null): source is Template =>
   typeof source === 'object' && source !== null && 'slots' in source;
 
 function checkColumn(name: string, column: Values, size: number): void {
-  // A number is the same in all rows, of which another column may claim to have any number.
+  // A number is checked once, not `size` times: another column may claim any length.
   const [list, rows] = typeof column === 'number' ? [[column], 1] : [column, size];
   const row = firstNotFinite(list, rows);
   if (row === rows) return;

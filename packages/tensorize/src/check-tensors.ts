@@ -1,27 +1,27 @@
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError, type TensorizeErrorCode } from './error.js';
 
-/** `value` in the words of an error message; never throws. */
+/** `value` as an error message shows it; never throws. */
 export function named(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-/** The length of an array or of what is like one; null for other values. */
+/** The length of an array or array-like object; null for other values. */
 export function listLength(list: unknown): number | null {
   if (typeof list !== 'object' || list === null) return null;
   try {
     const length: unknown = Reflect.get(list, 'length');
     return typeof length === 'number' && Number.isSafeInteger(length) && length >= 0 ? length : null;
   } catch {
-    // A proxy of a typed array has no length that can be read: the caller hears that it is no array.
+    // Reading the length of a proxied typed array throws. The caller reports that it is no array.
     return null;
   }
 }
 
 /**
- * @param what the object in words, such as 'options, { depth: 4 },'
- * @throws TensorizeError of `code` unless `value` is an object: a caller without types may leave it out
+ * @param what what was expected, for the message: 'options such as { depth: 4 }'
+ * @throws TensorizeError with `code` unless `value` is an object
  */
 export function checkObject(what: string, value: unknown, code: TensorizeErrorCode = 'bad-option'): void {
   if (typeof value === 'object' && value !== null) return;
@@ -45,18 +45,18 @@ export function checkIndex({ size }: DagTensors, index: number): void {
   }
 }
 
-/** Whether one plan (`O`, `G`) is shared by all rows. A single graph counts as its own plan. */
+/** Whether all rows share one plan (`O`, `G`). False for a single row. */
 export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 && G.length === depth;
 
 const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
 const lengthOf = (array: Float64Array): unknown => Reflect.get(typedArray, 'length', array);
 
 /**
- * Checks types and lengths: `depth` D and `size` N are whole numbers of at least 1; `V_mag` and `V_sign` hold
- * N·2D numbers; `O` and `G` hold N·2D² and N·D, or both hold one plan for all rows, 2D² and D. The numbers
- * themselves are not read, so that the check costs the same for any N.
+ * Checks that an object has the types and lengths of the format: `depth` D and `size` N are whole numbers of at least
+ * 1; `V_mag` and `V_sign` hold N·2D numbers; `O` and `G` hold N·2D² and N·D numbers, or 2D² and D where all rows share one
+ * plan. The contents of the arrays are not checked, so the cost does not depend on N.
  *
- * @throws TensorizeError `bad-tensors` that says what was expected
+ * @throws TensorizeError `bad-tensors` naming the field, with what was expected
  */
 export function checkTensors(tensors: DagTensors): void {
   checkObject('DAG tensors, as tensorize returns them', tensors, 'bad-tensors');
@@ -69,7 +69,7 @@ export function checkTensors(tensors: DagTensors): void {
   const width = 2 * depth;
   const shape = `for size ${size} and depth ${depth}`;
   for (const [name, array] of Object.entries({ V_mag, V_sign, O, G })) {
-    // A proxy is an instance of Float64Array too, and an array may say another length than it has.
+    // instanceof accepts proxies, and `length` may be overridden by an own property.
     if (!ArrayBuffer.isView(array) || !(array instanceof Float64Array) || array.length !== lengthOf(array)) {
       throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${named(array)}`);
     }

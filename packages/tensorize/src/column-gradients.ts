@@ -7,11 +7,14 @@ import type { Template } from './template.js';
 import { writeColumnGradient } from './variable-gradients.js';
 import { zeros } from './zero-dag.js';
 
-/** What `columnGradients` needs of an executor: `executeWithGradients` of @dag/executor has this form. */
+/**
+ * The executor that `columnGradients` calls; `executeWithGradients` of @dag/executor is one. It must write its results to the
+ * arrays of `options.out` and return these arrays.
+ */
 export type ExecuteWithGradients = (
   tensors: DagTensors,
   options: {
-    /** (N) values and (N, 2D) derivatives by the magnitudes, to be overwritten and returned. */
+    /** `values` (N) and `V_mag` (N, 2D), the derivatives by the magnitudes. */
     readonly out: Results;
   },
 ) => Results;
@@ -21,30 +24,32 @@ interface Results {
   readonly V_mag: Float64Array;
 }
 
+/** The result of `columnGradients` for N rows. */
 export interface ColumnGradients {
-  /** (N) the value of each row. */
+  /** (N) values. */
   readonly values: Float64Array;
-  /** For each variable (N): the derivative of each row's value by it. */
+  /** By the name of each variable, (N) derivatives of the values by it. */
   readonly gradients: Record<string, Float64Array>;
 }
 
-/** Numbers of the tensors of a block, (rows, 2D): both fields and their gradient stay in the cache of a core. */
+/** Numbers in a (rows, 2D) array of one block, few enough that V_mag, V_sign and the gradient fit into a core's cache. */
 const BLOCK = 16_384;
 
 /**
- * Values and derivatives of an expression over columns of data. The same numbers as `bind`, `executeWithGradients` and
- * `variableGradients` one after another, in blocks of rows: tensors of all rows, 32·D bytes each, are never made.
+ * Values and derivatives of an expression over columns of data. Gives the same numbers as `bind`, `executeWithGradients` and
+ * `variableGradients` called in turn, but works in blocks of rows and never allocates tensors for all N (32·D bytes a row).
  *
- * @param source an expression, its text, or the template of one (which saves compiling it again)
+ * @param source an expression, its text, or its template, which is compiled already
  * @param values for each variable an array of N numbers, or one number for all rows
- * @param execute `executeWithGradients` of @dag/executor, or a function that calls it with these options and others:
+ * @param execute `executeWithGradients` of @dag/executor, or a function that adds options to its call:
  * `(tensors, options) => executeWithGradients(tensors, { ...options, backend: 'wasm' })`
  *
  * @example
  * columnGradients('x * y', { x: [1, -2], y: 3 }, executeWithGradients)
  * // { values: [3, -6], gradients: { x: [3, 3], y: [1, -2] } }
  *
- * @throws ExprError, TensorizeError as `bind` does, and what `execute` throws
+ * @throws ExprError, TensorizeError as `bind` does; `bad-option` where `execute` is no function or does not return `out`; and
+ *   whatever `execute` throws
  */
 export function columnGradients(
   source: Source | Template,
@@ -77,7 +82,7 @@ export function columnGradients(
   return { values: all, gradients };
 }
 
-/** A function that did not pass `out` on would leave zeros in it. */
+/** Catches an `execute` that ignores `out`: the results would be zeros. */
 function checkWritten(result: unknown, out: Results): void {
   const { values, V_mag } = Object(result) as Partial<Results>;
   if (values !== out.values || V_mag !== out.V_mag)

@@ -1,13 +1,16 @@
 import type { DagTensors } from './dag-tensors.js';
 import { firstAppearance, isIdentity, readingOrder, readPlan, type PlanStep, type Term } from './plan.js';
 
+/** Lines are wrapped at this many columns. */
 const WIDTH = 80;
 
 /**
- * Graph `index` as readable steps, of about 80 columns. Nodes and steps that the value does not depend on are left
- * out, and so are identity steps. Predicted plans can be described too: coefficients and domains that are not whole
- * have three decimals, a step between the domains is a sum of both parts, and `≈` marks a step of which parts that
- * round to 0.000 are left out. A number with a soft sign s is written `s·magnitude`.
+ * Graph `index` as text, one step a line, wrapped at 80 columns. Nodes and steps that the value does not depend on are left
+ * out, and so are identity steps.
+ *
+ * Any plan can be described, soft ones as well: coefficients and domains that are not whole have three decimals, a step
+ * between the domains is the weighted sum of its linear and its log part, and a number with a soft sign s is written
+ * `s·magnitude`. Parts that round to 0.000 are left out; `≈` in place of `=` marks such a step.
  *
  * @example
  * describe(tensorize('2.5 * 3 + 1', { depth: 8 }))
@@ -55,13 +58,13 @@ function numberText({ V_mag, V_sign }: DagTensors, at: number): string {
   return `${sign < 0 ? '-' : ''}${magnitude}`;
 }
 
-/** The value of a hard step without operands. */
+/** The value of a hard step without operands: an empty sum is 0, an empty product 1. undefined for other steps. */
 function constantText({ gate, terms }: PlanStep): string | undefined {
   if (terms.length > 0) return undefined;
   return gate === 1 ? '0' : gate === 0 ? '1' : undefined;
 }
 
-/** The right side of a step, in pieces between which a line may break. */
+/** The right side of a step, cut where a line may break; `exact` is false where parts were left out. */
 function stepText(
   { gate, terms }: PlanStep,
   names: readonly string[],

@@ -4,28 +4,28 @@ import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { firstAppearance, readingOrder, readPlan, type PlanStep, type Term } from './plan.js';
 
-/** A plan that uses its nodes again and again doubles at every step; texts are far shorter than this. */
+/** A plan that reuses its nodes can double the expression at every step; expressions of real texts are far smaller. */
 const MAX_NODES = 10_000;
 
 const num = (value: number): Expr => ({ type: 'Num', value });
 const chain = (type: 'Add' | 'Sub' | 'Mul' | 'Div', ...args: Expr[]): Expr => ({ type, args });
 
 /**
- * Reads graph `index` back as an expression in normal form. Evaluating it gives the same bits as executing the plan:
+ * Reads graph `index` back as an expression in normal form. Evaluating that expression gives the bits of executing the plan:
  * operands stand in the order in which the executor takes them. Where every step has two operands and no node is
- * used twice, as in what `tensorize` makes of such an expression, tensorizing it again gives the same tensors.
+ * used twice, tensorizing the expression gives the same tensors again.
  *
- * Plans that a model predicted can be read too: steps that the value does not depend on are left out, identity steps
- * vanish, and a node that several steps use is written out in each. A linear coefficient k other than ±1 becomes a
- * factor, `k * x`; a log coefficient k becomes k factors, up to 16 of them. A sum of nothing is 0, a product of nothing 1.
- *
- * The plan has to be hard: G exactly 0 or 1, whole coefficients, signs exactly ±1, in all that the value depends on.
+ * The plan must be hard in everything that its value depends on: G exactly 0 or 1, whole coefficients, signs exactly ±1.
+ * Predicted plans may differ from those of `tensorize`: steps that the value does not depend on and identity steps are
+ * left out, and a node that several steps use is written out in each of them. A linear coefficient k other than ±1 becomes a
+ * factor, `k * x`; a log coefficient k becomes |k| factors or divisors, at most 16. An empty sum is 0, an empty product 1.
  *
  * @example
  * format(detensorize(tensorize('(1 + 2) * 3 - 4', { depth: 4 }))) // '(1 + 2) * 3 - 4'
  *
- * @throws TensorizeError `soft-plan` that names the step or node, `too-large` where the expression would have more
- *   than 10,000 nodes or a log coefficient is above 16 in size, `bad-tensors` where lengths or magnitudes are not the format's, `bad-option` for the index
+ * @throws TensorizeError `soft-plan` naming the step or node; `too-large` where the expression would have more than 10,000
+ *   nodes, or a log coefficient is above 16 in size; `bad-tensors` where array lengths are wrong or a magnitude is negative or
+ *   not finite; `bad-option` where `index` is outside 0 … N − 1
  */
 export function detensorize(tensors: DagTensors, index = 0): Expr {
   const { initial, steps } = readPlan(tensors, index);
@@ -88,7 +88,7 @@ function hardDomain({ index, gate, terms }: PlanStep): 'linear' | 'log' {
   return gate === 1 ? 'linear' : 'log';
 }
 
-/** The nodes of the step's expression, at most; throws before anything too large is built. */
+/** An upper bound of the nodes in the step's expression. Throws `too-large` before such an expression is built. */
 function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number[]): number {
   let size = 1;
   for (const { node, coefficient } of terms) {
@@ -110,8 +110,8 @@ function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number
 }
 
 /**
- * Whole powers up to this are products of that many factors to the executor. A larger one it rounds once, which no product of
- * factors does (@dag/executor, dag/step.ts).
+ * The executor computes whole powers up to this one as products, factor by factor. Larger powers it rounds once, which no
+ * product of factors reproduces (@dag/executor, dag/step.ts).
  */
 const MAX_POWER = 16;
 
@@ -128,7 +128,7 @@ function sum([first, ...rest]: readonly Term[], exprs: readonly Expr[]): Expr {
 function product(terms: readonly Term[], exprs: readonly Expr[], appearance: readonly number[]): Expr {
   const factors = terms.filter(({ coefficient }) => coefficient > 0);
   const divisors = terms.filter(({ coefficient }) => coefficient < 0);
-  // a·a·b multiplies in another order than b·a·a: only single factors may be exchanged.
+  // Exchanging the first two operands keeps the bits only where both are single factors: a·a·b and b·a·a round differently.
   const [first, second] = factors;
   const single = first?.coefficient === 1 && second?.coefficient === 1;
   const numerators = repeated(single ? readingOrder(factors, appearance) : factors, exprs);
@@ -139,7 +139,9 @@ function product(terms: readonly Term[], exprs: readonly Expr[], appearance: rea
   return repeated(divisors, exprs).reduce((left, divisor) => chain('Div', left, divisor), dividend);
 }
 
-/** Where the product of the numerators leaves the range of doubles, the executor takes factor by factor. */
+/**
+ * Factors and divisors in node order: how the executor computes a step whose product of numerators overflows or underflows.
+ */
 function inNodeOrder(terms: readonly Term[], exprs: readonly Expr[]): Expr {
   const [first, ...rest] = terms.flatMap((term) =>
     repeated([term], exprs).map((expr) => ({ type: term.coefficient > 0 ? 'Mul' : 'Div', expr }) as const),

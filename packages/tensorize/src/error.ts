@@ -1,3 +1,4 @@
+/** The kinds of `TensorizeError`, its `code`. */
 export type TensorizeErrorCode =
   /** The expression needs more numbers or steps than `depth` holds; `needed` is the smallest depth that fits. */
   | 'depth'
@@ -5,24 +6,24 @@ export type TensorizeErrorCode =
   | 'symbols'
   /** Values for variables that are missing, unknown, of different lengths, empty or not finite. */
   | 'bad-values'
-  /** The source is no expression, or holds a number that is not finite. */
+  /** A number that is not finite, a malformed node, or (in `tensorizeAll`) a text that does not parse. */
   | 'bad-expression'
   /** An option or index outside its range. */
   | 'bad-option'
-  /** Tensors whose arrays do not have the shapes or contents of the format. */
+  /** Tensors whose array types or lengths do not fit the format, or a magnitude that is negative or not finite. */
   | 'bad-tensors'
-  /** A plan that is read as an expression has a coefficient, domain or sign between the exact ones. */
+  /** `detensorize` met a coefficient that is not whole, a domain other than 0 or 1, or a sign other than ±1. */
   | 'soft-plan'
-  /** A plan that would be too long an expression, because it uses its nodes again and again; tensors that memory has no room for. */
+  /** An expression of more than 10,000 nodes, a power above 16, or tensors that do not fit into memory. */
   | 'too-large';
 
-/** What every function of this package throws on bad input; text that does not parse is an `ExprError`. */
+/** The error that every function of this package throws on bad input. A text that does not parse is an `ExprError` instead. */
 export class TensorizeError extends Error {
   override readonly name = 'TensorizeError';
   readonly code: TensorizeErrorCode;
-  /** With code `depth`: the smallest depth that fits. */
+  /** With code `depth`: the smallest depth that fits; undefined with all others. */
   readonly needed: number | undefined;
-  /** From `tensorizeAll`: the index of the source that failed. */
+  /** From `tensorizeAll`: the index of the source that failed; undefined elsewhere. */
   readonly index: number | undefined;
 
   constructor(

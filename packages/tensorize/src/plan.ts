@@ -1,34 +1,36 @@
 import { checkIndex, checkTensors, sharesPlan } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 
+/** An operand of a step. */
 export interface Term {
   /** Index of the operand's node, 0 … 2D−1. */
   readonly node: number;
-  /** Never 0: such an operand takes no part. */
+  /** O of the operand. Never 0: operands with coefficient 0 take no part and are not listed. */
   readonly coefficient: number;
 }
 
+/** A step of a `Plan`. */
 export interface PlanStep {
   /** Index of the step, 0 … D−1. */
   readonly index: number;
-  /** The step's G: 1 is linear, 0 is log. */
+  /** The step's G: 1 is linear, 0 is log, soft plans are between. */
   readonly gate: number;
-  /** In node order. */
+  /** The operands in node order. */
   readonly terms: readonly Term[];
 }
 
 /** The part of a graph that its value depends on. */
 export interface Plan {
-  /** Nodes that numbers are read from, ascending. */
+  /** Indices of the initial nodes that some step reads, ascending. */
   readonly initial: readonly number[];
-  /** Ascending, so a step stands after all steps that it uses; the last gives the value. */
+  /** The steps in ascending order, so that a step stands after all steps that it uses. The last one gives the value. */
   readonly steps: readonly PlanStep[];
 }
 
 /**
- * Reads graph `index`, leaving out what its value does not depend on.
+ * Reads the plan of graph `index`: the initial nodes and steps that its value depends on, with their coefficients as they are.
  *
- * @throws TensorizeError `bad-tensors` where lengths are not the format's, `bad-option` for the index
+ * @throws TensorizeError `bad-tensors` where array lengths are wrong, `bad-option` where `index` is outside 0 … N − 1
  */
 export function readPlan(tensors: DagTensors, index = 0): Plan {
   checkTensors(tensors);
@@ -55,15 +57,15 @@ export function readPlan(tensors: DagTensors, index = 0): Plan {
   return { initial, steps: steps.reverse() };
 }
 
-/** Whether a step only hands on the value of its one operand, as unused steps do. */
+/** Whether a step copies the value of its only operand. `tensorize` fills unused steps with such identities. */
 export const isIdentity = ({ terms }: PlanStep): boolean => terms.length === 1 && terms[0]!.coefficient === 1;
 
 /**
- * Terms in an order to write them in: as executed, but the first two exchanged where that reads better, since
- * a + b = b + a and a · b = b · a to the bit while no other exchange is exact. `c` with −1 and then `a·b` with 1 is
- * written `a·b − c`; of two alike the one whose numbers appear first in the text comes first.
+ * Terms in the order in which people write them. The first two are exchanged where that reads better, since a + b = b + a and
+ * a · b = b · a to the bit; no other exchange is exact. A negative first term goes second, `a·b − c` for −c + a·b; else the
+ * term whose numbers appear first in the text goes first.
  *
- * @param appearance for each node the first initial node that its value comes from
+ * @param appearance for each node, the lowest initial node that its value depends on
  */
 export function readingOrder(terms: readonly Term[], appearance: readonly number[]): readonly Term[] {
   const [first, second, ...rest] = terms;
@@ -72,6 +74,6 @@ export function readingOrder(terms: readonly Term[], appearance: readonly number
   return exchange ? [second, first, ...rest] : terms;
 }
 
-/** The first initial node that the value of a step comes from; Infinity where it comes from none. */
+/** The lowest initial node that the value of a step depends on; Infinity where there is none. */
 export const firstAppearance = ({ terms }: PlanStep, appearance: readonly number[]): number =>
   Math.min(...terms.map(({ node }) => appearance[node]!));

@@ -2,30 +2,32 @@ import type { Expr } from '@dag/expr';
 import { TensorizeError } from './error.js';
 import { normalForm, type Source } from './source.js';
 
-/** `linear` steps add and subtract (G = 1), `log` steps multiply and divide (G = 0). */
+/** The domain of a step: `linear` adds and subtracts (G = 1), `log` multiplies and divides (G = 0). */
 export type Domain = 'linear' | 'log';
 
-/** Where the value of an operand comes from: a number or variable, or the result of an earlier step. */
+/** An operand of a step: an initial node (a number or variable), or the result of an earlier step. */
 export interface Operand {
   readonly from: 'initial' | 'step';
+  /** Index of the initial node or of the step, from 0. */
   readonly index: number;
 }
 
+/** One operation of a `Program`: a chain at one precedence level. */
 export interface Step {
   readonly domain: Domain;
-  /** In the order of the text; an operand that is there twice is listed twice. */
+  /** In the order of the text. An operand that appears twice is listed twice. */
   readonly operands: readonly Operand[];
   /** `coefficients[i]` belongs to `operands[i]`: −1 after a minus or a division sign, else 1. */
   readonly coefficients: readonly number[];
 }
 
-/** An expression as numbers and steps, before it is laid out in tensors of some depth. */
+/** An expression as numbers and steps, independent of a depth. */
 export interface Program {
-  /** Values of the initial nodes, in order of appearance; a variable's place holds 0. */
+  /** Values of the initial nodes, in order of appearance; 0 for variables. */
   readonly numbers: readonly number[];
-  /** The initial node of each variable, in order of first appearance. */
+  /** Variable name → index of its initial node, in order of first appearance. */
   readonly symbols: ReadonlyMap<string, number>;
-  /** In post-order: a step stands after all steps that it uses. */
+  /** In post-order, so that a step stands after all steps that it uses. The last one gives the value. */
   readonly steps: readonly Step[];
 }
 
@@ -42,18 +44,17 @@ const OPERATORS: Record<Chain['type'], { domain: Domain; coefficient: number }> 
 const isLeaf = (expr: Expr): expr is Leaf => expr.type === 'Num' || expr.type === 'Sym';
 const isChain = (expr: Expr): expr is Chain => 'args' in expr;
 
-/** A step on the way: `operands` are those of `parts` that are compiled already. */
+/** A step whose operands are being compiled: `operands` holds the results of the first of `parts`. */
 interface OpenStep extends Step {
   readonly parts: readonly Expr[];
   readonly operands: Operand[];
 }
 
 /**
- * The numbers and steps of an expression, for `writeGraph`. Without recursion: nesting of any depth compiles, so that
- * the error for a depth that is too small can say what is needed.
+ * Compiles an expression to numbers and steps, for `writeGraph`. It does not recurse, so nesting of any depth compiles.
  *
  * @throws ExprError where the text is no expression
- * @throws TensorizeError `bad-expression` where a number is not finite or a chain has no second operand
+ * @throws TensorizeError `bad-expression` where a number is not finite
  */
 export function compile(source: Source): Program {
   const numbers: number[] = [];
@@ -118,7 +119,7 @@ function openStep(expr: Exclude<Expr, Leaf>): OpenStep {
   }
 }
 
-/** The chains that make one step, innermost (leftmost) first: `a − b + c` is [Sub(a, b), Add(…, c)]. */
+/** The nested chains that one step computes, innermost (leftmost) first: `a − b + c` is [Sub(a, b), Add(…, c)]. */
 function leftSpine(chain: Chain): Chain[] {
   const { domain } = OPERATORS[chain.type];
   const chains: Chain[] = [];

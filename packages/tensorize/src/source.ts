@@ -1,7 +1,7 @@
 import { parse, type Expr } from '@dag/expr';
 import { normalize } from '@dag/expr/normalize';
 
-/** An expression, or its text. */
+/** An expression, or a text that `parse` of @dag/expr reads. */
 export type Source = Expr | string;
 
 /**

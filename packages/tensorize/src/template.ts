@@ -6,20 +6,20 @@ import type { Source } from './source.js';
 import { writeGraph } from './write-graph.js';
 import { zeroDag } from './zero-dag.js';
 
-/** An expression with variables as DAG tensors whose variables have no values yet. */
+/** An expression with variables as DAG tensors; `bind` gives the variables their values. */
 export interface Template {
-  /** Size 1; the variables' initial nodes hold 0. */
+  /** One graph (size 1), in which the variables are 0. */
   readonly tensors: DagTensors;
-  /** The initial node of each variable, a column of `V_mag` and `V_sign`. */
+  /** Variable name → index of its initial node, 0 … D−1: a column of `V_mag` and `V_sign`. */
   readonly slots: Readonly<Record<string, number>>;
 }
 
 /**
- * The plan of an expression with variables, and where their values go. Each distinct variable is one initial node,
- * at its first appearance; one that is an operand twice adds its coefficients: `x * x` is a log step with 2,
- * `x - x` has 0 and takes no part.
+ * Compiles an expression with variables. Each variable has one initial node, numbered at its first appearance. Where it is an
+ * operand of one step several times, its coefficients add up: `x * x` is a log step with coefficient 2; in `x - x` the
+ * coefficient is 0, and `x` takes no part.
  *
- * @param options.depth left out: the smallest that fits
+ * @param options.depth D; by default the smallest that fits
  *
  * @example
  * tensorizeWithSymbols('a * x + b').slots // { a: 0, x: 1, b: 2 }
@@ -37,7 +37,7 @@ export function tensorizeWithSymbols(source: Source, options: { depth?: number }
   return { tensors, slots: Object.fromEntries(program.symbols) };
 }
 
-/** @throws TensorizeError `bad-tensors` unless each variable has a node of one graph */
+/** @throws TensorizeError `bad-tensors` unless every slot is an initial node, 0 … D−1 */
 export function checkTemplate(template: Template): void {
   checkObject('a template, as tensorizeWithSymbols returns it', template);
   const { tensors, slots } = template;

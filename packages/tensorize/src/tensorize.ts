@@ -8,7 +8,7 @@ import { clearGraph, writeGraph } from './write-graph.js';
 import { zeroDag } from './zero-dag.js';
 
 /**
- * The DAG tensors of one expression of numbers: size 1, depth D.
+ * Converts one expression without variables to DAG tensors of size 1 and depth D.
  *
  * A chain at one precedence level, read from the left, is one step; a group on the right of an operator is a step
  * of its own: `1 - 2 - 3` has one step with coefficients 1, −1, −1, and `1 - (2 - 3)` has two.
@@ -18,7 +18,8 @@ import { zeroDag } from './zero-dag.js';
  *
  * @throws ExprError where the text is no expression
  * @throws TensorizeError `depth` where it needs more than D numbers or steps (`needed` says how many), `symbols`
- *   where it has variables, `bad-expression` where a number is not finite, `bad-option` for a depth that is none
+ *   where it has variables, `bad-expression` where a number is not finite, `bad-option` where D is no whole number of at
+ *   least 1
  */
 export function tensorize(source: Source, options: { depth: number }): DagTensors {
   checkObject('options such as { depth: 4 }', options);
@@ -28,11 +29,11 @@ export function tensorize(source: Source, options: { depth: number }): DagTensor
 }
 
 /**
- * The DAG tensors of N expressions, one after another: size N, depth D. `null` stands for a prefix that is no
- * expression and gives the zero DAG (V_mag 0, V_sign 1, O 0, G 1).
+ * Converts N expressions to DAG tensors of size N and depth D, in their order. `null`, for a text that is no expression, gives
+ * the zero DAG (V_mag 0, V_sign 1, O 0, G 1).
  *
- * @throws TensorizeError as `tensorize` does, with the `index` of the source; text that does not parse is
- *   `bad-expression` with the `ExprError` as its cause; `bad-option` where there are no sources
+ * @throws TensorizeError as `tensorize` does, with the `index` of the source that failed; a text that does not parse is
+ *   `bad-expression` with the `ExprError` as its `cause`; `bad-option` where `sources` is no array or empty
  */
 export function tensorizeAll(sources: readonly (Source | null)[], options: { depth: number }): DagTensors {
   if (!Array.isArray(sources))
@@ -43,7 +44,7 @@ export function tensorizeAll(sources: readonly (Source | null)[], options: { dep
   if (sources.length === 0) throw new TensorizeError('bad-option', 'expected at least one source, got none');
   checkObject('options such as { depth: 4 }', options);
   const tensors = zeroDag({ depth: options.depth, size: sources.length });
-  // Not forEach, which passes over what an array lacks.
+  // Not forEach, which skips the holes of a sparse array.
   for (const [index, source] of sources.entries()) {
     try {
       if (source !== null) writeSource(source, tensors, index);
@@ -55,16 +56,16 @@ export function tensorizeAll(sources: readonly (Source | null)[], options: { dep
 }
 
 /**
- * Writes one expression over graph `index` of a batch that is there already, for data pipelines that reuse their
- * buffers. `null` writes the zero DAG. Where it throws, the batch is as it was.
+ * Converts one expression and writes it to graph `index` of an existing batch, for data pipelines that reuse their
+ * buffers. `null` writes the zero DAG. The batch is unchanged where it throws.
  *
  * @example
  * const batch = zeroDag({ depth: 8, size: 2 });
  * tensorizeInto('1 + 2', batch, 0);
  * tensorizeInto(null, batch, 1);
  *
- * @throws ExprError and TensorizeError as `tensorize` does; `bad-tensors` where the arrays have other lengths or
- *   all rows share one plan; `bad-option` where `index` is no row of the batch
+ * @throws ExprError and TensorizeError as `tensorize` does; `bad-tensors` where array lengths are wrong or all rows share one
+ *   plan; `bad-option` where `index` is outside 0 … N − 1
  */
 export function tensorizeInto(source: Source | null, tensors: DagTensors, index: number): void {
   checkTensors(tensors);
@@ -77,8 +78,8 @@ export function tensorizeInto(source: Source | null, tensors: DagTensors, index:
 }
 
 /**
- * The smallest depth that holds an expression: its numbers and distinct variables, or its steps, whichever are
- * more; at least 1.
+ * The smallest depth D that holds an expression: the number of its initial nodes (numbers and distinct variables) or of its
+ * steps, whichever is larger; at least 1.
  *
  * @throws ExprError where the text is no expression, TensorizeError `bad-expression` where a number is not finite
  */

@@ -5,21 +5,22 @@ import { checkTemplate, type Template } from './template.js';
 import { zeros } from './zero-dag.js';
 
 /**
- * The derivative of each row's value by each variable, from the gradient by the magnitudes: an array of N for each
- * name. A variable is v = s·m with a constant sign s = ±1, so d/dv = s · d/dm; the gradient by V_sign plays no part,
- * because a variable never changes its sign without passing zero.
+ * Derivatives of the N values by each variable, from the derivatives by the magnitudes. A variable is v = s·m with a constant
+ * sign s = ±1, so dv/d(variable) is s · d/dm. The gradient by V_sign plays no part, because a variable changes its sign only
+ * at 0.
  *
- * @param template of the expression: where the variables are
- * @param tensors what `bind` made of it, size N
- * @param gradients such as `executeWithGradients` of @dag/executor returns; V_mag is (N, 2D)
+ * @param template of the expression
+ * @param tensors what `bind` returned for this template, size N
+ * @param gradients the result of `executeWithGradients` of @dag/executor: V_mag is (N, 2D)
+ * @returns (N) derivatives for each variable, by its name
  *
  * @example
  * const template = tensorizeWithSymbols('x * y');
  * const tensors = bind(template, { x: [1, -2], y: 3 });
  * variableGradients(template, tensors, executeWithGradients(tensors)) // { x: [3, 3], y: [1, -2] }
  *
- * @throws TensorizeError `bad-tensors` where the tensors or gradients have other lengths than the format's, or the
- *   tensors another depth than the template
+ * @throws TensorizeError `bad-tensors` where array lengths of the tensors or gradients are wrong, or the depths of the
+ *   tensors and the template differ
  */
 export function variableGradients(
   template: Template,
@@ -54,7 +55,7 @@ export function variableGradients(
   );
 }
 
-/** sign · gradient at `slot` of each row, to `column` from row `begin`. */
+/** Writes sign · gradient of initial node `slot` of each row to `column`, from index `begin` on. */
 export function writeColumnGradient(
   gradients: ArrayLike<unknown>,
   V_sign: Float64Array,

@@ -2,7 +2,7 @@ import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { programDepth, type Program } from './program.js';
 
-/** Makes graph `index` of a batch the zero DAG, whatever it held. */
+/** Writes the zero DAG to graph `index` of a batch. */
 export function clearGraph({ depth, V_mag, V_sign, O, G }: DagTensors, index: number): void {
   const width = 2 * depth;
   set(V_mag, 0, index * width, width);
@@ -11,12 +11,12 @@ export function clearGraph({ depth, V_mag, V_sign, O, G }: DagTensors, index: nu
   set(G, 1, index * depth, depth);
 }
 
-/** `array.fill`, whose call alone costs more than the few numbers of a graph. */
+/** As `array.fill`, whose call overhead is larger than this loop over the few numbers of a graph. */
 function set(array: Float64Array, value: number, from: number, count: number): void {
   for (let i = from; i < from + count; i++) array[i] = value;
 }
 
-/** Writes a number to a node: its magnitude and its sign, which −0 has too. `at` is an offset into both arrays. */
+/** Writes the magnitude and sign of a number (−0 is negative) at offset `at` of both arrays. */
 export function writeValue(
   { V_mag, V_sign }: Pick<DagTensors, 'V_mag' | 'V_sign'>,
   at: number,
@@ -27,16 +27,16 @@ export function writeValue(
 }
 
 /**
- * Writes a program as graph `index` of a batch: what `tensorizeInto` does with an expression, for one that is compiled
- * once and written many times, with the same numbers or others. Variables have 0. Neither the lengths of the batch's
- * arrays nor `index` are checked; every graph has a plan of its own.
+ * Writes a compiled program to graph `index` of a batch, for expressions that are compiled once and written many times, with the
+ * same numbers or others. Variables are 0. Array lengths and `index` are not checked, and every graph must have a plan of its
+ * own; `tensorizeInto` checks all that.
  *
  * @example
  * const program = compile('2 * 3');
  * writeGraph(program, batch, 0);
  * writeGraph({ ...program, numbers: [2, 35] }, batch, 1); // 2 * 35
  *
- * @throws TensorizeError `depth` where the batch's is too small, before anything is written
+ * @throws TensorizeError `depth` where the batch's depth is too small; nothing is written then
  */
 export function writeGraph(program: Program, tensors: DagTensors, index: number): void {
   const { numbers, steps } = program;

@@ -3,10 +3,11 @@ import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 
 /**
- * `size` zero DAGs of depth D: V_mag 0, V_sign 1, O 0, G 1. Their value is 0; they stand where there is no
- * expression, and are the storage that `tensorizeInto` writes to.
+ * Allocates a batch of N = `size` zero DAGs of depth D: V_mag 0, V_sign 1, O 0, G 1. The value of a zero DAG is 0; it stands for
+ * a text that is no expression. `tensorizeInto` writes to such a batch.
  *
- * @throws TensorizeError `bad-option` unless both are whole numbers of at least 1, `too-large` where memory has no room for it
+ * @throws TensorizeError `bad-option` unless both are whole numbers of at least 1, `too-large` where the batch does not fit
+ *   into memory
  */
 export function zeroDag(options: { depth: number; size: number }): DagTensors {
   checkObject('options such as { depth: 4, size: 1 }', options);
@@ -14,7 +15,7 @@ export function zeroDag(options: { depth: number; size: number }): DagTensors {
   checkCount('depth', depth);
   checkCount('size', size);
   const width = 2 * depth;
-  // The largest first: where memory has no room for it, none of the others has been filled.
+  // The largest array first: where it does not fit into memory, no time was spent on filling the others.
   const O = zeros(size * depth * width);
   return {
     depth,
@@ -26,7 +27,7 @@ export function zeroDag(options: { depth: number; size: number }): DagTensors {
   };
 }
 
-/** @throws TensorizeError `too-large` where memory has no room for that many numbers */
+/** `length` zeros. @throws TensorizeError `too-large` where they do not fit into memory */
 export function zeros(length: number): Float64Array {
   try {
     return new Float64Array(length);

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { execute } from '@dag/executor';
-import { isQuestion, type Expr } from '@dag/expr';
+import { DIGIT_WORDS, isQuestion, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { TrainError } from './error.js';
@@ -199,7 +199,7 @@ function countOperations(expr: Expr): number {
   }
 }
 
-const DIGIT_WORD = '(?:zero|one|two|three|four|five|six|seven|eight|nine)';
+const DIGIT_WORD = `(?:${DIGIT_WORDS.join('|')})`;
 const SPOKEN = new RegExp(`${DIGIT_WORD}(?:\\s+(?:point|${DIGIT_WORD}))*`, 'gi');
 
 function mostDigits(text: string): number {

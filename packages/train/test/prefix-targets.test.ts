@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { asTyped, completePrefix, normalize, parse, wordsToText } from '@dag/expr';
+import { asRead, completePrefix, normalize, parse, wordsToText } from '@dag/expr';
 import { createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
 import { tensorizeInto, zeroDag } from '@dag/tensorize';
 import type { PrefixTargets } from '../src/data/prefix-targets.js';
@@ -12,7 +12,7 @@ function targetsOfEach({ texts, shape: [B, T] }: Batch, config: StreamConfig): P
   const registers = createRegisterTargets(B * T, config);
   const valid = new Uint8Array(B * T);
   for (const [b, text] of texts.entries()) {
-    const ids = tokens.encode(asTyped(text)).slice(0, T);
+    const ids = tokens.encode(asRead(text)).slice(0, T);
     for (const t of ids.keys()) {
       // A character that is not whole yet says nothing.
       const typed = tokens.decode(ids.slice(0, t + 1)).replace(/\uFFFD+$/, '');

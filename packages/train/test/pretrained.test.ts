@@ -41,7 +41,7 @@ describe('the shipped model', () => {
   it.each([
     ['2^3', /the text has `\^`, which this model has never seen/],
     ['hello', /the text has `hello`, which/],
-    ['5 – 3', /the text has `–`, which/],
+    ['5 — 3', /the text has `—`, which/],
     ['What is √16 plus 15%?', /the text has `√`, `%`, which/],
     ['12 + 5 plus', /is not understood as an expression: A number, variable or '\(' is expected/],
     ['12 34', /is not understood as an expression: An operator is missing between two numbers/],

@@ -1,4 +1,4 @@
-import type { Vocabulary } from './tokenizer.js';
+import type { Vocabulary } from './vocabulary.js';
 
 const PRINTABLE_ASCII = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
 

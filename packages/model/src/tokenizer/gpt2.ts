@@ -1,6 +1,6 @@
 import { ModelError } from '../error.js';
 import { keyOf, mergeBytes } from './merge-bytes.js';
-import type { Vocabulary } from './tokenizer.js';
+import type { Vocabulary } from './vocabulary.js';
 
 const END_OF_TEXT = '<|endoftext|>';
 

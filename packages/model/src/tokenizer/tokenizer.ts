@@ -1,7 +1,9 @@
+import { DIGIT_WORDS, fnv1a } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
 import { gpt2 } from './gpt2.js';
+import type { Vocabulary } from './vocabulary.js';
 
 /** Kinds of tokens that are told apart; with this prime all that expressions are written with are. */
 export const TOKEN_KINDS = 4091;
@@ -40,15 +42,6 @@ export interface Tokenizer {
    * @throws ModelError `bad-token` for an id outside the vocabulary
    */
   record(id: number): TokenRecord;
-}
-
-/** What a tokenizer is made of: ids it is asked to decode are inside the vocabulary. */
-export interface Vocabulary {
-  readonly size: number;
-  readonly endOfText: number | null;
-  readonly longestToken: number;
-  encode(text: string): number[];
-  decode(ids: readonly number[]): string;
 }
 
 class VocabularyTokenizer implements Tokenizer {
@@ -98,8 +91,6 @@ class VocabularyTokenizer implements Tokenizer {
   }
 }
 
-const DIGIT_WORDS = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
-
 function recordOf(text: string): TokenRecord {
   const word = text.trim().toLowerCase();
   const digit = DIGIT_WORDS.indexOf(word);
@@ -107,15 +98,8 @@ function recordOf(text: string): TokenRecord {
     digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
     minus: word === 'minus' || word === 'negative' || /[-−]/.test(text),
     point: word === 'point' || text.includes('.'),
-    kind: hash(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
+    kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
-}
-
-/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h >>> 0;
 }
 
 const made = new Map<TokenizerName, Tokenizer>();

@@ -1,4 +1,4 @@
-import { asRead, generateTexts, type TextStyle } from '@dag/expr';
+import { asRead, fnv1a, generateTexts, type TextStyle } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
@@ -113,10 +113,9 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
 /** `plain`: the expression in the style 'compact', whatever the style of its text. */
 const isHeldOut = (plain: string): boolean => hash(plain) % HELD_OUT_ONE_IN === 0;
 
-/** FNV-1a (Fowler, Noll & Vo), 32 bits, mixed so that all bits count. */
+/** 32 bits, mixed so that all of them count. */
 function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  let h = fnv1a(text);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   return (h ^ (h >>> 13)) >>> 0;
 }

@@ -1,4 +1,4 @@
-import { asTyped, formatValue, fromText, randomStream, type Random } from '@dag/expr';
+import { asRead, formatValue, fromText, randomStream, type Random } from '@dag/expr';
 import { execute } from '@dag/executor';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
@@ -38,7 +38,7 @@ export function drawWorkedLine(
   const { depth, blockSize } = config;
   const tokens = tokenizer(config.tokenizer);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const text = asTyped(streamExample(config, split, random.below(EXAMPLES)).text);
+    const text = asRead(streamExample(config, split, random.below(EXAMPLES)).text);
     const prompt = before + text + drawEquals(text, random);
     const value = execute(tensorize(fromText(text), { depth }))[0]!;
     const written = formatValue(value);

@@ -1,0 +1,22 @@
+/** The kinds of tokens. */
+export type TokenKind =
+  | 'number'
+  | 'symbol'
+  /** A binary operator. */
+  | 'operator'
+  /** A unary plus or minus. */
+  | 'sign'
+  | 'open'
+  | 'close'
+  /** `^ -1` or `^(-1)`, whole. */
+  | 'inverse'
+  /** A token that the end of the text cut off: `^ -`, `1e`, `.`. */
+  | 'cut';
+
+/** A token of an expression. */
+export interface Token {
+  readonly kind: TokenKind;
+  readonly text: string;
+  /** Index of its first character. */
+  readonly position: number;
+}
