@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import type { Parameters } from '@dag/model';
-import { parseConfig, type TrainConfigInput } from '../src/config.js';
+import { parseConfig, type TrainConfigInput } from '../src/config/config.js';
+import type { PredictorTrainInput } from '../src/config/predictor.js';
 import { trainLanguageModel } from '../src/language/language-model.js';
 import { train } from '../src/predictor.js';
 import { overlay } from './overlay.js';
@@ -23,7 +24,7 @@ afterAll(async () => {
   await rm(root, { recursive: true });
 });
 
-const BASE: TrainConfigInput = {
+const BASE: PredictorTrainInput = {
   device: 'reference',
   maxSteps: 4,
   batchSize: 3,
@@ -42,7 +43,7 @@ interface Recorded {
 
 async function recorded(name: string, input: TrainConfigInput): Promise<Recorded> {
   const outDir = join(root, name);
-  const config = parseConfig(overlay({ ...BASE, outDir }, input));
+  const config = parseConfig(overlay<TrainConfigInput>({ ...BASE, outDir }, input));
   const { model } = await (config.kind === 'language' ? trainLanguageModel : train)(config);
   const lines = (await readFile(join(outDir, 'metrics.jsonl'), 'utf8')).trim().split('\n');
   const losses = lines.flatMap((line) => (JSON.parse(line) as { loss?: number }).loss ?? []);
@@ -66,7 +67,7 @@ it.each<[string, TrainConfigInput, Recorded]>([
   ],
   [
     'registers with an execution loss',
-    { losses: { execution: { enabled: true } } },
+    { losses: { execution: 0.1 } },
     {
       losses: [197.92372345924377, 116.13498139381409, 108.62400197982788, 30.826217651367188],
       weights: '71f892cb34f675ca',
