@@ -15,7 +15,6 @@ import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import type { ForwardOptions, GptConfig } from './gpt.js';
 import { KeyValueCache } from './key-value-cache.js';
-import type { Prediction } from './plan-predictor/plan-predictor.js';
 import type { ReadOptions } from './plan-predictor/registers.js';
 import { hostPlan } from './predictor-model.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -61,8 +60,7 @@ interface WritingModel {
     options: ForwardOptions,
   ): { hidden: Tensor; gate: Tensor | null; start: Tensor | null };
   logits(hidden: Tensor): Tensor;
-  readExpressions(ids: Int32Array, hidden: Tensor, options: ReadOptions): Prediction;
-  plan(prediction: Prediction, options: { hard: boolean }): DagTensorFields;
+  hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions): DagTensorFields;
 }
 
 /** See `DagGpt.generate`. */

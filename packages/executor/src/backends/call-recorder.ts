@@ -56,7 +56,7 @@ type Call = (...args: unknown[]) => void;
  * Records the kernel calls of a backend of the host, to repeat them without the JavaScript around them: shapes, checks, tensors, the
  * tape. While it records, methods of the backend note what they are called with and do nothing.
  */
-export class CallRecorder implements Recorder {
+class CallRecorder implements Recorder {
   readonly #backend: Backend;
   readonly #kernels: readonly (readonly [name: string, kernel: Call])[];
   readonly #free: Backend['free'];
