@@ -24,8 +24,9 @@ import {
   type ModelOptions,
   type Parameters,
 } from './gpt.js';
-import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
-import { tokenFeatures, type ReadOptions } from './plan-predictor/registers.js';
+import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
+import type { Prediction, ReadOptions } from './plan-predictor/readout.js';
+import { tokenFeatures } from './plan-predictor/registers.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
 import { joined } from './safetensors/format.js';

@@ -2,6 +2,7 @@ import { execute } from '@dag/executor';
 import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
 import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
+import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** A model that gave a value for a text. */
@@ -33,7 +34,7 @@ function disagreementOn(text: string, value: number, config: PlanPredictorConfig
     // Throws where there are variables.
     evaluate(expr);
     const longest = mostDigits(text);
-    if (config.readout === 'registers' && longest > config.digits)
+    if (readoutOf(config.readout).holdsDigits && longest > config.digits)
       return `the text has a number of ${longest} digits, this model reads up to ${config.digits}`;
     const meant = execute(tensorize(expr, { depth: config.depth }))[0]!;
     return isSame(value, meant) ? null : `the text means ${meant}, this model reads ${value}`;

@@ -12,16 +12,27 @@ export {
   slotCount,
   type RegisterLayout,
 } from './plan-predictor/layout.js';
+export { type ArrayOps, type ReadoutOps } from './plan-predictor/array-ops.js';
+export { type HardPlan } from './plan-predictor/hard-plan.js';
+export { type HardFeatures } from './plan-predictor/hard-registers.js';
+export { linearReadout } from './plan-predictor/linear-readout.js';
+export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 export {
-  PlanPredictor,
-  type PlanPredictorConfig,
+  TARGET_NAMES,
+  type Fields,
   type Prediction,
   type Readout,
-} from './plan-predictor/plan-predictor.js';
+  type ReadoutLoss,
+  type ReadOptions,
+  type TargetName,
+  type Targets,
+} from './plan-predictor/readout.js';
+export { addReadout, DEFAULT_READOUT, readoutNames, readoutOf } from './plan-predictor/readouts.js';
+export { binaryNll, meanOver } from './plan-predictor/register-losses.js';
+export { registersReadout } from './plan-predictor/registers-readout.js';
 export {
   distribution,
   tokenFeatures,
-  type ReadOptions,
   type Registers,
   type TokenFeatures,
 } from './plan-predictor/registers.js';

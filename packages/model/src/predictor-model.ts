@@ -23,13 +23,9 @@ import {
   type ModelOptions,
   type Parameters,
 } from './gpt.js';
-import {
-  checkDecisions,
-  PlanPredictor,
-  type PlanPredictorConfig,
-  type Prediction,
-} from './plan-predictor/plan-predictor.js';
-import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
+import { checkDecisions, PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
+import type { Prediction, ReadOptions } from './plan-predictor/readout.js';
+import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';

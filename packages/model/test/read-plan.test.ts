@@ -12,7 +12,7 @@ import {
 import { completePrefix, generateText, normalize, parse, type Expr } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { TensorOps } from '../src/plan-predictor/array-ops.js';
-import { readHardPlan, readingConstants } from '../src/plan-predictor/hard-plan.js';
+import { readHardPlan } from '../src/plan-predictor/hard-plan.js';
 import {
   createRegisterTargets,
   readPlan,
@@ -65,7 +65,7 @@ function hardPlan(texts: readonly string[]): DagTensorFields {
   const { depth: K, digits: R } = layout;
   const [S, N] = [K + 1, texts.length];
   const { digits, length, negative, operators, priority } = oracle(texts, layout);
-  const ops = new TensorOps(undefined);
+  const ops = new TensorOps();
   const ofDigit = (weight: (digit: number) => number): Tensor =>
     ops.reshape(
       ops.matmul(
@@ -85,7 +85,7 @@ function hardPlan(texts: readonly string[]): DagTensorFields {
     operators: reshape(operators, [N, K, 5]),
     priority: reshape(priority, [N, K]),
   };
-  return readHardPlan(ops, readingConstants(ops, layout), registers, layout);
+  return readHardPlan(ops, registers, layout);
 }
 
 /** Minuses of groups. */

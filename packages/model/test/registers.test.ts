@@ -1,18 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { cast, tensor, type Tensor } from '@dag/executor';
 import { ParameterBuilder } from '../src/gpt.js';
-import {
-  OUTPUT,
-  RegisterWriter,
-  tokenFeatures,
-  type ReadOptions,
-  type Registers,
-} from '../src/plan-predictor/registers.js';
+import { OUTPUT, RegisterWriter, tokenFeatures, type Registers } from '../src/plan-predictor/registers.js';
 import { TensorOps } from '../src/plan-predictor/array-ops.js';
+import type { ReadOptions } from '../src/plan-predictor/readout.js';
 import {
   hardFeatures,
   writeHardRegisters,
-  writingConstants,
   type HardRegisters,
 } from '../src/plan-predictor/hard-registers.js';
 import { tokenizer, type TokenRecord } from '../src/index.js';
@@ -70,17 +64,11 @@ describe('the digits before the decimal point', () => {
 
 describe('a doubtful operator', () => {
   const at = [3];
-  const ops = new TensorOps(undefined);
   const hard = (text: string, last: readonly number[] | null): HardRegisters<Tensor> => {
-    const outputs = ops.reshape(cast(decisions(text, 0.8), 'f64'), [1, text.length, OUTPUTS]);
+    const ops = new TensorOps(undefined, undefined, last && tensor(Float64Array.from(last)));
+    const outputs = cast(decisions(text, 0.8), 'f64');
     const features = hardFeatures(recordsOf(text), [1, text.length], layout, {});
-    const upTo =
-      last &&
-      ops.f64(
-        Array.from(text, (_, t) => Number(t <= last[0]!)),
-        [1, text.length, 1],
-      );
-    return writeHardRegisters(ops, writingConstants(ops, layout), outputs, features, layout, upTo);
+    return writeHardRegisters(ops, outputs, features, layout);
   };
   /** Digits of each slot. */
   const digits = ({ digit, present }: HardRegisters<Tensor>): string[] => {

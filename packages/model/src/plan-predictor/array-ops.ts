@@ -8,7 +8,9 @@ import {
   div,
   embedding,
   equal,
+  gelu,
   greaterEqual,
+  linear,
   matmul,
   mul,
   narrow,
@@ -22,11 +24,9 @@ import {
   type Device,
   type Tensor,
 } from '@dag/executor';
+import type { Parameters } from '../gpt.js';
 
-/**
- * The operations that hard readouts are written with, so that each stands once: `TensorOps` runs them on tensors, `GraphBuilder`
- * writes them as nodes of an ONNX graph. Arrays are of doubles. Broadcasting and axes are NumPy's; comparisons give 1 or 0.
- */
+/** Operations on arrays of doubles. Broadcasting and axes are NumPy's; comparisons give 1 or 0. */
 export interface ArrayOps<T> {
   /** A constant; a number is a scalar, a list without `dims` a vector. */
   f64(values: number | readonly number[], dims?: readonly number[]): T;
@@ -42,7 +42,7 @@ export interface ArrayOps<T> {
   matmul(a: T, b: T): T;
   sum(x: T, axis: number, keepdims?: boolean): T;
   cumsum(x: T, axis: number): T;
-  /** Index of the largest element along the last axis, the first one among equals, which stays as an axis of size 1. */
+  /** Index of the largest element along the last axis, which stays with size 1; the first one among equals. */
   argmax(x: T): T;
   /** Elements `from` … `to` − 1 along an axis. */
   slice(x: T, axis: number, from: number, to: number): T;
@@ -58,22 +58,46 @@ export interface ArrayOps<T> {
   take(table: T, index: T): T;
 }
 
+/**
+ * What a hard readout is written with, so that it stands once: `TensorOps` runs it on tensors, `GraphOps` writes it as nodes of an ONNX
+ * graph.
+ */
+export interface ReadoutOps<T> extends ArrayOps<T> {
+  /** x·Wᵀ + b in f32, by the weights `name.weight` and, where the model has it, `name.bias`. */
+  linear(name: string, x: T): T;
+  /** Of f32. */
+  gelu(x: T): T;
+  /** f32 in double: decisions that are made by it are refused where it is not finite. */
+  double(x: T): T;
+  /** x (B, T, n) at the tokens that are asked: one in each row, (B, 1, n), or all. */
+  asked(x: T): T;
+  /** At the N tokens that are asked: Σ over all tokens up to there of weights (B, T, m) times x (B, T, n), (N, m, n). */
+  sumSoFar(weights: T, x: T, m: number, n: number): T;
+}
+
 type Binary = (a: Tensor, b: Tensor) => Tensor;
 
-/** The operations on tensors of f64. */
-export class TensorOps implements ArrayOps<Tensor> {
-  /** Where constants are made. */
-  readonly like: { readonly device?: Device };
+export class TensorOps implements ReadoutOps<Tensor> {
+  /** What decisions were made by: tensors to be checked once they can be read. */
+  readonly decisions: Tensor[] = [];
+  readonly #like: { readonly device?: Device };
+  readonly #parameters: Parameters;
+  readonly #at: Tensor | null;
 
-  /** @param device Left out, the default device. */
-  constructor(device: Device | undefined) {
-    this.like = device ? { device } : {};
+  /**
+   * @param device Where constants are made; left out, the default device.
+   * @param at (B) of f64: the token that is asked in each row; null: all of them.
+   */
+  constructor(device?: Device, parameters: Parameters = new Map(), at: Tensor | null = null) {
+    this.#like = device ? { device } : {};
+    this.#parameters = parameters;
+    this.#at = at;
   }
 
   f64 = (values: number | readonly number[], dims?: readonly number[]): Tensor => {
     const list = typeof values === 'number' ? [values] : values;
     const shape = dims ?? (typeof values === 'number' ? [] : [values.length]);
-    return tensor(list, shape, { dtype: 'f64', ...this.like });
+    return tensor(list, shape, { dtype: 'f64', ...this.#like });
   };
   argmax = (x: Tensor): Tensor => cast(argmax(x, -1, true), 'f64');
   slice = (x: Tensor, axis: number, from: number, to: number): Tensor => narrow(x, axis, from, to - from);
@@ -87,6 +111,7 @@ export class TensorOps implements ArrayOps<Tensor> {
   equal: Binary = equal;
   atLeast: Binary = greaterEqual;
   abs = abs;
+  gelu = gelu;
   matmul = matmul;
   sum = sum;
   cumsum = cumsum;
@@ -95,4 +120,28 @@ export class TensorOps implements ArrayOps<Tensor> {
   transpose = permute;
   reshape = reshape;
   unsqueeze = unsqueeze;
+
+  linear = (name: string, x: Tensor): Tensor =>
+    linear(x, this.#parameters.get(`${name}.weight`)!, this.#parameters.get(`${name}.bias`) ?? null);
+
+  double = (x: Tensor): Tensor => {
+    this.decisions.push(x);
+    return cast(x, 'f64');
+  };
+
+  asked = (x: Tensor): Tensor => {
+    if (!this.#at) return x;
+    const [B, T, n] = x.shape as [number, number, number];
+    const first = this.f64(Array.from({ length: B }, (_, b) => b * T));
+    return reshape(embedding(reshape(x, [B * T, n]), cast(add(this.#at, first), 'i32')), [B, 1, n]);
+  };
+
+  sumSoFar = (weights: Tensor, x: Tensor, m: number, n: number): Tensor => {
+    const [B, T] = weights.shape as [number, number];
+    if (!this.#at) return reshape(cumsum(mul(unsqueeze(weights, 3), unsqueeze(x, 2)), 1), [B * T, m, n]);
+    // A product of matrices takes a fraction of the memory.
+    const tokens = this.f64([...Array(T).keys()], [T, 1]);
+    const isUpTo = greaterEqual(reshape(this.#at, [B, 1, 1]), tokens);
+    return matmul(permute(mul(weights, isUpTo), [0, 2, 1]), x);
+  };
 }

@@ -25,8 +25,7 @@ const OPERATOR_TABLE = {
 };
 const PROPERTIES = Object.keys(OPERATOR_TABLE) as (keyof typeof OPERATOR_TABLE)[];
 
-/** The constants of `readHardPlan`, which are made once. */
-export function readingConstants<T>(ops: ArrayOps<T>, layout: RegisterLayout) {
+function readingConstants<T>(ops: ArrayOps<T>, layout: RegisterLayout) {
   const { depth: D, digits: R } = layout;
   const S = slotCount(layout);
   const matrix = (rows: number, columns: number, test: (row: number, column: number) => boolean): T =>
@@ -73,10 +72,10 @@ export function readingConstants<T>(ops: ArrayOps<T>, layout: RegisterLayout) {
  */
 export function readHardPlan<T>(
   ops: ArrayOps<T>,
-  constants: ReturnType<typeof readingConstants<T>>,
   registers: HardRegisters<T>,
   layout: RegisterLayout,
 ): HardPlan<T> {
+  const constants = readingConstants(ops, layout);
   const D = layout.depth;
   const { zero, one, upper, lower } = constants;
   const not = (x: T): T => ops.sub(one, x);

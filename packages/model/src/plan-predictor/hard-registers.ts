@@ -1,6 +1,6 @@
 import { tensor, type Device, type Tensor } from '@dag/executor';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
-import type { ArrayOps } from './array-ops.js';
+import type { ReadoutOps } from './array-ops.js';
 import { operatorCount, slotCount, type RegisterLayout } from './layout.js';
 import { CLASSES, OUTPUT, TIE } from './registers.js';
 
@@ -72,51 +72,30 @@ export interface HardRegisters<T> {
   readonly priority: T;
 }
 
-/** The constants of `writeHardRegisters`, which are made once. */
-export function writingConstants<T>(ops: ArrayOps<T>, layout: RegisterLayout) {
-  const range = (n: number): T => ops.f64(Array.from({ length: n }, (_, k) => k));
-  const [K, S, R] = [operatorCount(layout), slotCount(layout), layout.digits];
-  return {
-    zero: ops.f64(0),
-    one: ops.f64(1),
-    classes: ops.f64(Array.from({ length: CLASSES - 1 }, (_, c) => c + 1)),
-    operators: range(K),
-    slots: range(S),
-    digits: range(R),
-    ties: ops.f64(Array.from({ length: K }, (_, k) => TIE * k)),
-  };
-}
-
 /**
  * What `RegisterWriter.forward` writes, where each token decides before its decision is summed: a doubt at one token is none at
  * those after it. All but priorities are sums of whole numbers, which are exact.
  *
  * @param outputs (B, T, 8) what the writer's head says of each token.
- * @param upTo (B, T, 1) 1 for each token that counts, to read registers once a row: N = B. Null: at every token, N = B·T.
  */
 export function writeHardRegisters<T>(
-  ops: ArrayOps<T>,
-  constants: ReturnType<typeof writingConstants<T>>,
+  ops: ReadoutOps<T>,
   outputs: T,
   { count, minus, point, digits, most }: HardFeatures<T>,
   layout: RegisterLayout,
-  upTo: T | null,
 ): HardRegisters<T> {
   const [K, S, R] = [operatorCount(layout), slotCount(layout), layout.digits];
-  const { zero, one, ties } = constants;
-  const oneHot = (x: T, positions: T, axis: number): T => ops.equal(ops.unsqueeze(x, axis), positions);
-  /** Sums over tokens of x (B, T, n), written to registers by weights (B, T, m): (N, m, n). */
-  const written = (weights: T, x: T, m: number, n: number): T =>
-    upTo
-      ? ops.matmul(ops.transpose(ops.mul(weights, upTo), [0, 2, 1]), x)
-      : ops.reshape(ops.cumsum(ops.mul(ops.unsqueeze(weights, 3), ops.unsqueeze(x, 2)), 1), [-1, m, n]);
+  const [zero, one] = [ops.f64(0), ops.f64(1)];
+  /** Where the last axis of x, of size 1, is first, first + 1, … */
+  const oneHot = (x: T, size: number, first = 0): T =>
+    ops.equal(x, ops.f64(Array.from({ length: size }, (_, k) => first + k)));
   const column = (x: T, i: number): T => ops.select(x, 2, i);
 
-  const classes = ops.equal(ops.argmax(ops.slice(outputs, 2, 0, CLASSES)), constants.classes);
+  const classes = oneHot(ops.argmax(ops.slice(outputs, 2, 0, CLASSES)), CLASSES - 1, 1);
   const writes = ops.sum(classes, 2);
   const operatorsSoFar = ops.cumsum(writes, 1);
-  const slots = oneHot(operatorsSoFar, constants.slots, 2);
-  const operators = oneHot(ops.sub(operatorsSoFar, writes), constants.operators, 2);
+  const slots = oneHot(ops.unsqueeze(operatorsSoFar, 2), S);
+  const operators = oneHot(ops.unsqueeze(ops.sub(operatorsSoFar, writes), 2), K);
   /** (B, T) what registers of the token's own slot hold, of x (B, T). */
   const inOwnSlot = (x: T, isBefore: boolean): T => {
     const added = ops.mul(slots, ops.unsqueeze(x, 2));
@@ -129,7 +108,7 @@ export function writeHardRegisters<T>(
     ops.unsqueeze(inOwnSlot(count, true), 2),
     ops.f64(Array.from({ length: most }, (_, j) => j)),
   );
-  const placed = ops.matmul(digits, oneHot(places, constants.digits, 3));
+  const placed = ops.matmul(digits, oneHot(ops.unsqueeze(places, 3), R));
   // Digits stand before the point until their own number has one.
   const before = ops.mul(count, ops.sub(one, ops.atLeast(inOwnSlot(point, false), one)));
   // ≥ would take an output of 0 for positive.
@@ -138,11 +117,11 @@ export function writeHardRegisters<T>(
     ...[column(placed, 0), column(placed, 1)],
     ...[before, ops.mul(minus, isSign)].map((x) => ops.unsqueeze(x, 2)),
   ];
-  const bySlot = written(slots, ops.concat(parts, 2), S, 2 * R + 2);
+  const bySlot = ops.sumSoFar(slots, ops.concat(parts, 2), S, 2 * R + 2);
 
   const priority = ops.add(column(outputs, OUTPUT.level), ops.cumsum(column(outputs, OUTPUT.nesting), 1));
   const ofOperator = ops.concat([classes, ops.unsqueeze(ops.mul(writes, priority), 2)], 2);
-  const byOperator = written(operators, ofOperator, K, CLASSES);
+  const byOperator = ops.sumSoFar(operators, ofOperator, K, CLASSES);
   return {
     digit: ops.slice(bySlot, 2, 0, R),
     present: ops.slice(bySlot, 2, R, 2 * R),
@@ -150,6 +129,6 @@ export function writeHardRegisters<T>(
     // A minus that was written twice is one minus.
     negative: ops.atLeast(column(bySlot, 2 * R + 1), one),
     operators: ops.slice(byOperator, 2, 0, CLASSES - 1),
-    priority: ops.sub(column(byOperator, CLASSES - 1), ties),
+    priority: ops.sub(column(byOperator, CLASSES - 1), ops.f64(Array.from({ length: K }, (_, k) => TIE * k))),
   };
 }

@@ -41,6 +41,15 @@ export function operatorCount(layout: RegisterLayout): number {
 /** Slots between them, S = D + 1. @throws {ModelError} as `operatorCount`. */
 export const slotCount = (layout: RegisterLayout): number => operatorCount(layout) + 1;
 
+/** Sizes of each field of `Registers` after (B, T). */
+export function registerFields(layout: RegisterLayout) {
+  const [K, S] = [operatorCount(layout), slotCount(layout)];
+  return {
+    ...{ digits: [S, layout.digits, 10], length: [S], negative: [S] },
+    ...{ operators: [K, 5], priority: [K], count: [] },
+  };
+}
+
 /** Classes of an operator register, in this order; class 0 is that no token wrote it. */
 export const operatorClasses = ['absent', '+', '-', '*', '/', 'negate'] as const;
 export type OperatorClass = 1 | 2 | 3 | 4 | 5;

@@ -1,70 +1,61 @@
 import { abs, mul, reshape, sigmoid, tanh, type DagTensorFields, type Tensor } from '@dag/executor';
-import { Linear, type ParameterBuilder } from '../gpt.js';
-import type { ArrayOps } from './array-ops.js';
-import type { HardPlan } from './hard-plan.js';
-import { constant } from './ops.js';
+import { Linear } from '../gpt.js';
+import { atTokens, constant } from './ops.js';
+import type { Readout } from './readout.js';
+
+type LinearFields = { readonly [K in keyof DagTensorFields]: Tensor };
 
 /** The baseline of nanoGPT-DAG: one linear layer each for V_mag, V_sign, O and G, regressed from the hidden state. */
-export class LinearReadout {
-  private readonly depth: number;
-  private readonly magnitude: Linear;
-  private readonly sign: Linear;
-  private readonly operand: Linear;
-  private readonly domain: Linear;
+export const linearReadout: Readout<LinearFields> = {
+  name: 'linear',
+  holdsDigits: false,
+  hasPowers: true,
+  losses: {},
+  weights: { magnitude: 1, sign: 1, operand: 1, domain: 1, execution: 0.1 },
 
-  constructor(name: string, width: number, depth: number, build: ParameterBuilder) {
-    this.depth = depth;
-    this.magnitude = new Linear(`${name}.V_mag`, width, 2 * depth, true, build);
-    this.sign = new Linear(`${name}.V_sign`, width, 2 * depth, true, build);
-    this.operand = new Linear(`${name}.O`, width, 2 * depth * depth, true, build);
-    this.domain = new Linear(`${name}.G`, width, depth, true, build);
-  }
+  fields: ({ depth: D }) => ({ V_mag: [2 * D], V_sign: [2 * D], O: [D, 2 * D], G: [D] }),
 
-  /** hidden (B, T, C) → V_mag ≥ 0, V_sign in [−1, 1] (B, T, 2D), O (B, T, D, 2D) with zeros at j ≥ D+i, G in [0, 1] (B, T, D). */
-  forward(hidden: Tensor): DagTensorFields {
-    const D = this.depth;
-    const [B, T] = hidden.shape as [number, number];
-    const { V_mag, V_sign, O, G } = this.outputs(hidden);
-    return {
-      V_mag: abs(V_mag),
-      V_sign: tanh(V_sign),
-      O: mul(reshape(O, [B, T, D, 2 * D]), constant(causal(D), [D, 2 * D], hidden)),
-      G: sigmoid(G),
+  make(width, { depth: D }, build) {
+    const magnitude = new Linear('plan.V_mag', width, 2 * D, true, build);
+    const sign = new Linear('plan.V_sign', width, 2 * D, true, build);
+    const operand = new Linear('plan.O', width, 2 * D * D, true, build);
+    const domain = new Linear('plan.G', width, D, true, build);
+    return (hidden, _, { at }) => {
+      const x = at ? atTokens(hidden, at) : hidden;
+      const [B, T] = x.shape as [number, number];
+      const coefficients = reshape(operand.forward(x), [B, T, D, 2 * D]);
+      return {
+        V_mag: abs(magnitude.forward(x)),
+        V_sign: tanh(sign.forward(x)),
+        O: mul(coefficients, constant(causal(D), [D, 2 * D], x)),
+        G: sigmoid(domain.forward(x)),
+      };
     };
-  }
+  },
 
-  /** What the layers say, before it is held to its range: (B, T, 2D), (B, T, 2D), (B, T, 2D²), (B, T, D). */
-  outputs(hidden: Tensor): DagTensorFields {
+  plan: (fields) => fields,
+
+  /** Each coefficient at the nearest whole number, each gate and sign at the nearer of its two values; magnitudes as they are. */
+  harden(ops, hidden, _, { depth: D }) {
+    const output = (name: string, width: number) =>
+      ops.reshape(ops.double(ops.linear(`plan.${name}`, ops.asked(hidden))), [-1, width]);
+    const one = ops.f64(1);
+    const isPositive = (x: typeof hidden) => ops.atLeast(x, ops.f64(0));
+    const sign = isPositive(output('V_sign', 2 * D));
+    const shift = ops.f64(ROUNDING);
+    const O = ops.mul(ops.reshape(output('O', 2 * D * D), [-1, D, 2 * D]), ops.f64(causal(D), [D, 2 * D]));
     return {
-      V_mag: this.magnitude.forward(hidden),
-      V_sign: this.sign.forward(hidden),
-      O: this.operand.forward(hidden),
-      G: this.domain.forward(hidden),
+      V_mag: ops.abs(output('V_mag', 2 * D)),
+      V_sign: ops.sub(ops.add(sign, sign), one),
+      O: ops.sub(ops.add(O, shift), shift),
+      G: isPositive(output('G', D)),
     };
-  }
-}
-
-/** (D, 2D): 1 where step i may read node j, j < D+i. */
-const causal = (D: number): number[] =>
-  Array.from({ length: 2 * D * D }, (_, n) => Number(n % (2 * D) < D + Math.floor(n / (2 * D))));
+  },
+};
 
 /** Added to a double of less than 2^51 it leaves no bits for a fraction: the nearest whole number, the even one of two. */
 const ROUNDING = 1.5 * 2 ** 52;
 
-/**
- * Each coefficient at the nearest whole number, each gate and sign at the nearer of its two values; magnitudes as they are.
- *
- * @param outputs What each of the layers says of N tokens: V_mag, V_sign (N, 2D), O (N, 2D²), G (N, D).
- */
-export function hardLinearPlan<T>(ops: ArrayOps<T>, outputs: HardPlan<T>, D: number): HardPlan<T> {
-  const isPositive = (x: T): T => ops.atLeast(x, ops.f64(0));
-  const mask = ops.f64(causal(D), [D, 2 * D]);
-  const shift = ops.f64(ROUNDING);
-  const rounded = (x: T): T => ops.sub(ops.add(x, shift), shift);
-  return {
-    V_mag: ops.abs(outputs.V_mag),
-    V_sign: ops.sub(ops.mul(ops.f64(2), isPositive(outputs.V_sign)), ops.f64(1)),
-    O: rounded(ops.mul(ops.reshape(outputs.O, [-1, D, 2 * D]), mask)),
-    G: isPositive(outputs.G),
-  };
-}
+/** (D, 2D): 1 where step i may read node j, j < D+i. */
+const causal = (D: number): number[] =>
+  Array.from({ length: 2 * D * D }, (_, n) => Number(n % (2 * D) < D + Math.floor(n / (2 * D))));

@@ -1,98 +1,55 @@
-import {
-  add,
-  cast,
-  embedding,
-  noGrad,
-  reshape,
-  tensor,
-  type DagTensorFields,
-  type Tensor,
-} from '@dag/executor';
-import { checkFinite, ModelError } from '../error.js';
-import { checkObject, named } from '../arguments.js';
-import { checkBuilder, checkConfigObject, type ParameterBuilder } from '../gpt.js';
+import { noGrad, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
+import { checkObject } from '../arguments.js';
+import { checkFinite } from '../error.js';
+import { checkBuilder, checkConfigObject, type ParameterBuilder, type Parameters } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
-import { batchOf, checkAt, checkFeatures, checkPrediction } from './check-prediction.js';
 import { TensorOps } from './array-ops.js';
-import { readHardPlan, readingConstants, type HardPlan } from './hard-plan.js';
-import { hardFeatures, writeHardRegisters, writingConstants, type HardFeatures } from './hard-registers.js';
-import { hardLinearPlan, LinearReadout } from './linear-readout.js';
+import { batchOf, checkAt, checkFeatures } from './check-fields.js';
+import { checkPrediction } from './check-prediction.js';
+import type { HardPlan } from './hard-plan.js';
+import { hardFeatures, type HardFeatures } from './hard-registers.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
-import { atTokens } from './ops.js';
-import { readPlan } from './read-plan.js';
-import {
-  checkRecords,
-  RegisterWriter,
-  type ReadOptions,
-  type Registers,
-  type TokenFeatures,
-} from './registers.js';
-
-/** `registers`: tokens write registers, and the plan is read from them. `linear`: one linear layer for each field. */
-export type Readout = 'registers' | 'linear';
+import type { Prediction, Readout, ReadOptions } from './readout.js';
+import { readoutOf } from './readouts.js';
+import { checkRecords, type TokenFeatures } from './registers.js';
 
 export interface PlanPredictorConfig extends RegisterLayout {
-  readonly readout: Readout;
+  /** The name of a `Readout`: `registers`, `linear`, or one that was added. */
+  readonly readout: string;
 }
-
-/** What the predictor says at every token, before a plan is read from it. */
-export type Prediction =
-  | { readonly readout: 'registers'; readonly registers: Registers }
-  | { readonly readout: 'linear'; readonly plan: DagTensorFields };
 
 /** Reads a plan for the prefix at every token from causal hidden states, in one pass. */
 export class PlanPredictor {
   readonly config: PlanPredictorConfig;
-  private readonly head: RegisterWriter | LinearReadout;
-  private readonly ops: TensorOps;
-  /** Of the hard readout of registers. */
-  private readonly constants: {
-    readonly writing: ReturnType<typeof writingConstants<Tensor>>;
-    readonly reading: ReturnType<typeof readingConstants<Tensor>>;
-  } | null;
+  private readonly readout: Readout;
+  private readonly predict: ReturnType<Readout['make']>;
+  private readonly parameters: Parameters;
+  private readonly device: ParameterBuilder['device'];
 
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     checkConfigObject(config);
     checkBuilder(build);
     checkLayout(config);
-    const { depth, readout } = config;
     this.config = config;
-    const ops = new TensorOps(build.device);
-    this.ops = ops;
-    this.constants =
-      readout === 'registers'
-        ? { writing: writingConstants(ops, config), reading: readingConstants(ops, config) }
-        : null;
-    switch (readout) {
-      case 'registers':
-        this.head = new RegisterWriter('plan.decide', width, config, build);
-        break;
-      case 'linear':
-        this.head = new LinearReadout('plan', width, depth, build);
-        break;
-      default:
-        throw new ModelError(
-          'bad-config',
-          `readout is 'registers' or 'linear', given ${named(readout satisfies never)}`,
-        );
-    }
+    this.readout = readoutOf(config.readout);
+    this.predict = this.readout.make(width, config, build);
+    this.parameters = build.parameters;
+    this.device = build.device;
   }
 
   /** hidden (B, T, C) of the tokens that `features` describes. */
   forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
-    checkObject('options such as { hard: true }', options);
+    checkObject('options such as { at: [3] }', options);
     const { at } = options;
     if (at !== undefined) checkAt(at, hidden);
     checkFeatures(features, hidden, this.config);
-    return this.head instanceof RegisterWriter
-      ? { readout: 'registers', registers: this.head.forward(hidden, features, options) }
-      : { readout: 'linear', plan: this.head.forward(at ? atTokens(hidden, at) : hidden) };
+    return { readout: this.readout.name, fields: this.predict(hidden, features, { at }) };
   }
 
   /** The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Differentiable. */
   plan(prediction: Prediction): DagTensorFields {
     checkPrediction(prediction, this.config);
-    return prediction.readout === 'linear' ? prediction.plan : readPlan(prediction.registers, this.config);
+    return this.readout.plan(prediction.fields, this.config);
   }
 
   /**
@@ -108,17 +65,17 @@ export class PlanPredictor {
     const [B, T] = batchOf('hidden states', hidden) as [number, number];
     checkRecords(records, [B, T]);
     if (at !== undefined) checkAt(at, hidden);
-    const features = this.hardFeatures(records, [B, T]);
-    const { plan, decisions } = noGrad(() => this.decide(hidden, features, at ? this.ops.f64(at) : null));
+    const asked = at ? new TensorOps(this.device).f64(at) : null;
+    const { plan, decisions } = noGrad(() => this.decide(hidden, this.hardFeatures(records, [B, T]), asked));
     checkDecisions(decisions);
-    const shaped = (x: Tensor): Tensor => reshape(x, [B, -1, ...x.shape.slice(1)]);
+    const shaped = (x: Tensor): Tensor => reshape(x, [B, at ? 1 : T, ...x.shape.slice(1)]);
     const { V_mag, V_sign, O, G } = plan;
     return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
   }
 
   /** What `decide` reads beside hidden states. */
   hardFeatures(records: readonly TokenRecord[], shape: readonly [number, number]): HardFeatures<Tensor> {
-    return hardFeatures(records, shape, this.config, this.ops.like);
+    return hardFeatures(records, shape, this.config, this.device ? { device: this.device } : {});
   }
 
   /**
@@ -132,35 +89,12 @@ export class PlanPredictor {
     features: HardFeatures<Tensor>,
     at: Tensor | null,
   ): { plan: HardPlan<Tensor>; decisions: readonly Tensor[] } {
-    const { head, config, ops } = this;
-    const [B, T] = hidden.shape as [number, number];
-    if (head instanceof LinearReadout) {
-      const outputs = head.outputs(at ? rowsAt(hidden, at) : hidden);
-      const flat = (x: Tensor): Tensor => cast(reshape(x, [-1, x.shape[2]!]), 'f64');
-      const { V_mag, V_sign, O, G } = outputs;
-      const rows = { V_mag: flat(V_mag), V_sign: flat(V_sign), O: flat(O), G: flat(G) };
-      return { plan: hardLinearPlan(ops, rows, config.depth), decisions: [V_mag, V_sign, O, G] };
-    }
-    const { writing, reading } = this.constants!;
-    const decisions = head.outputs(hidden);
-    const isUpTo = at ? ops.atLeast(reshape(at, [B, 1, 1]), ops.f64([...Array(T).keys()], [T, 1])) : null;
-    const registers = writeHardRegisters(ops, writing, cast(decisions, 'f64'), features, config, isUpTo);
-    return { plan: readHardPlan(ops, reading, registers, config), decisions: [decisions] };
+    const ops = new TensorOps(this.device, this.parameters, at);
+    return { plan: this.readout.harden(ops, hidden, features, this.config), decisions: ops.decisions };
   }
 }
 
 /** @throws {ModelError} `not-finite`: of NaN no choice can be made. */
 export function checkDecisions(decisions: readonly Tensor[]): void {
   for (const x of decisions) checkFinite(x.dataSync(), 'decisions of the plan predictor');
-}
-
-/** Of x (B, T, C) row `at[b]` of each b: (B, 1, C). */
-function rowsAt(x: Tensor, at: Tensor): Tensor {
-  const [B, T, C] = x.shape as [number, number, number];
-  const first = tensor(
-    Float64Array.from({ length: B }, (_, b) => b * T),
-    [B],
-    { device: x.device },
-  );
-  return reshape(embedding(reshape(x, [B * T, C]), cast(add(at, first), 'i32')), [B, 1, C]);
 }

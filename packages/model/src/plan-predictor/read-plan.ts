@@ -1,5 +1,5 @@
 import { cast, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
-import { checkRegisters } from './check-prediction.js';
+import { checkRegisters } from './check-fields.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import { placeNumbers, readNumbers, slotNodes } from './numbers.js';
 import { readOperators } from './operators.js';

@@ -21,6 +21,7 @@ import {
 import { areWhole, checkList, checkObject, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { Linear, type ParameterBuilder } from '../gpt.js';
+import type { ReadOptions } from './readout.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { checkLayout, operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
 import { address, atMostOne, atTokens, constant, not, product, range, unsqueeze } from './ops.js';
@@ -88,13 +89,8 @@ export function checkRecords(records: readonly TokenRecord[], shape: readonly [n
   }
 }
 
-export interface ReadOptions {
-  /** Token index per row at which to predict. Returns (B, 1, …) instead of (B, T, …); uses a fraction of the memory. */
-  readonly at?: readonly number[] | undefined;
-}
-
 /** What the tokens so far have written, at every token: running sums, (B, T, …). */
-export interface Registers {
+export type Registers = {
   /** (B, T, S, R, 10) digit r of the number of each slot. */
   readonly digits: Tensor;
   /** (B, T, S) digits before the decimal point. */
@@ -107,7 +103,7 @@ export interface Registers {
   readonly priority: Tensor;
   /** (B, T) operators so far: the slot that a token's digits belong to. */
   readonly count: Tensor;
-}
+};
 
 export const CLASSES = operatorClasses.length;
 /** Which output of the writer, after those of the classes: minus is a sign, level, nesting. */
@@ -138,7 +134,7 @@ export class RegisterWriter {
   forward(hidden: Tensor, features: TokenFeatures, { at }: ReadOptions = {}): Registers {
     const K = operatorCount(this.layout);
     const S = slotCount(this.layout);
-    const y = this.outputs(hidden);
+    const y = this.head.forward(hidden);
     const classes = narrow(softmax(narrow(y, 2, 0, CLASSES)), 2, 1, CLASSES - 1);
     const written = sum(classes, 2);
     const count = cumsum(written, 1);
@@ -168,11 +164,6 @@ export class RegisterWriter {
       ),
       count: at ? atTokens(count, at) : count,
     };
-  }
-
-  /** What each token decides, (B, T, 8): logits of the classes, then `OUTPUT`. */
-  outputs(hidden: Tensor): Tensor {
-    return this.head.forward(hidden);
   }
 
   /** (B, T, R, 10) of each token: digits are appended to those that are written to its slot already. */

@@ -1,0 +1,39 @@
+import { checkObject, named } from '../arguments.js';
+import { ModelError } from '../error.js';
+import { linearReadout } from './linear-readout.js';
+import type { Readout } from './readout.js';
+import { registersReadout } from './registers-readout.js';
+
+const readouts = new Map<string, Readout>(
+  [registersReadout, linearReadout].map((readout) => [readout.name, readout]),
+);
+
+/** The readout that configurations have where they name none. */
+export const DEFAULT_READOUT = registersReadout.name;
+
+/**
+ * Makes a readout known by its name, to configurations, models and files from then on.
+ *
+ * @throws {ModelError} `bad-input` where another one has its name.
+ */
+export function addReadout(readout: Readout): void {
+  checkObject('a readout', readout);
+  const { name } = readout;
+  if (typeof name !== 'string' || name === '')
+    throw new ModelError('bad-input', `addReadout: the name of a readout is text, given ${named(name)}`);
+  const known = readouts.get(name);
+  if (known !== undefined && known !== readout)
+    throw new ModelError('bad-input', `addReadout: there is a readout '${name}' already`);
+  readouts.set(name, readout);
+}
+
+/** @throws {ModelError} `bad-config` for a name that no readout has. */
+export function readoutOf(name: string): Readout {
+  const readout = readouts.get(name);
+  if (readout) return readout;
+  const names = readoutNames().map((known) => `'${known}'`);
+  throw new ModelError('bad-config', `readout is ${names.join(' or ')}, given ${named(name)}`);
+}
+
+/** Names of all readouts, those of this package first. */
+export const readoutNames = (): string[] => [...readouts.keys()];

@@ -1,0 +1,88 @@
+import {
+  add,
+  affine,
+  cat,
+  clamp,
+  gather,
+  log,
+  mul,
+  neg,
+  reshape,
+  softplus,
+  square,
+  sub,
+  sum,
+  type Tensor,
+} from '@dag/executor';
+import type { ReadoutLoss } from './readout.js';
+import { distribution, type Registers } from './registers.js';
+
+/** Probabilities are held above this before the logarithm. */
+const EPSILON = 1e-6;
+
+/** Losses on what the tokens wrote. See the README of `@dag/train` for the formulas. */
+export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = {
+  /** NLL of the digit classes, the mean over all registers. */
+  digits: {
+    targets: ['valid', 'digitClasses'],
+    compute: ({ digits }, { valid, digitClasses }) => {
+      const nll = sum(classNll(digits, digitClasses), [2, 3]);
+      return meanOver(affine(nll, 1 / (digits.shape[2]! * digits.shape[3]!)), valid);
+    },
+  },
+  /** NLL of the sign of every number that has begun; a minus that was written twice is one minus. */
+  negative: {
+    targets: ['valid', 'begun', 'signs'],
+    compute: ({ negative }, { valid, begun, signs }) => {
+      const nll = binaryNll(clamp(negative, 0, 1), reshape(signs, negative.shape));
+      return meanOver(sum(mul(reshape(begun, negative.shape), nll), 2), valid);
+    },
+  },
+  /** NLL of the operator classes, summed; those that were typed and have no operand yet are left out. */
+  operators: {
+    targets: ['valid', 'operatorClasses', 'operatorsKnown'],
+    compute: ({ operators, priority }, { valid, operatorClasses, operatorsKnown }) => {
+      const nll = classNll(operators, operatorClasses);
+      return meanOver(sum(mul(reshape(operatorsKnown, priority.shape), nll), 2), valid);
+    },
+  },
+  /** An operator that stands above another one has the lower priority. */
+  precedence: {
+    targets: ['valid', 'above'],
+    compute: ({ priority }, { valid, above }) => {
+      const [B, T, K] = priority.shape as [number, number, number];
+      const difference = sub(reshape(priority, [B, T, K, 1]), reshape(priority, [B, T, 1, K]));
+      const wrong = mul(reshape(above, difference.shape), softplus(affine(difference, 4)));
+      return meanOver(sum(wrong, [2, 3]), valid);
+    },
+  },
+  /** Squared error of the counter, wherever it is known. */
+  count: {
+    targets: ['counted', 'counts'],
+    compute: ({ count }, { counted, counts }) =>
+      meanOver(square(sub(count, reshape(counts, count.shape))), counted),
+  },
+};
+
+/** −ln p of classes whose last is that nothing was written: x (…, C) → (…). */
+function classNll(x: Tensor, target: Tensor): Tensor {
+  const written = distribution(x);
+  const probabilities = cat([written, affine(sum(written, -1, true), -1, 1)], -1);
+  return nll(gather(probabilities, reshape(target, x.shape.slice(0, -1))));
+}
+
+/** −ln of the probability of what is right, where p is that of 1 and `target` 1 or 0. */
+export function binaryNll(p: Tensor, target: Tensor): Tensor {
+  // p where the target is 1, else 1 − p.
+  const right = add(mul(target, p), mul(affine(target, -1, 1), affine(p, -1, 1)));
+  return nll(right);
+}
+
+function nll(p: Tensor): Tensor {
+  return neg(log(clamp(p, EPSILON)));
+}
+
+/** Σ of x (B, T) by the shares (n) of tokens in a mean. */
+export function meanOver(x: Tensor, shares: Tensor): Tensor {
+  return sum(mul(x, reshape(shares, x.shape)));
+}
