@@ -151,7 +151,7 @@ export function computeLosses(
   return weigh(predictionLosses(model, prediction, lossTargets(batch, weights, tokens)), weights);
 }
 
-/** Each loss, computed where it is enabled. */
+/** Each loss by its name, as one element: the part of a micro-batch in the mean over its step. Computed where it has a weight. */
 export type LossFunctions = Readonly<Record<string, () => Tensor>>;
 
 /** All losses of a prediction: on the registers, where it has them, and on the plan. */
