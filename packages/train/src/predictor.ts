@@ -5,13 +5,14 @@ import { requireParsed, type TrainConfig } from './config/config.js';
 import type { LossWeights } from './config/losses.js';
 import type { PredictorTrainConfig } from './config/predictor.js';
 import { READOUTS } from './readouts.js';
-import { streamText, type Batch, type StreamConfig } from './data/stream.js';
+import { streamText, type TextBatch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
 import {
   learnFrom,
   lossTargets,
   lossTokens,
   predictionLosses,
+  readsPlans,
   weigh,
   type LossTokens,
   type LossValues,
@@ -46,7 +47,7 @@ type Inputs = Readonly<PredictorInputs & Targets & Record<'positions' | 'dropout
 /** Plan predictors on streamed expressions. */
 export function predictorTask(
   config: PredictorTrainConfig,
-): Task<PredictorModel, Batch, LossTokens, Summary> {
+): Task<PredictorModel, TextBatch, LossTokens, Summary> {
   let recorded: RecordedStep<keyof Inputs & string, LossValues> | null = null;
   const record = (
     model: PredictorModel,
@@ -60,7 +61,10 @@ export function predictorTask(
   return {
     kind: 'predictor',
     losses: READOUTS[config.model.readout].losses,
-    stream: { worker: workerUrl('data/worker.js'), data: streamConfig(config) },
+    stream: {
+      worker: workerUrl('data/worker.js'),
+      data: { stream: streamConfig(config), plans: readsPlans(config.losses) },
+    },
     model: (checkpoint) =>
       checkpoint ? loadModel(checkpoint) : new PredictorModel(modelConfig(config), { seed: config.seed }),
     counts: lossTokens,

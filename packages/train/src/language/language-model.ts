@@ -9,7 +9,7 @@ import type { LanguageTrainConfig } from '../config/language.js';
 import { READOUTS } from '../readouts.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
-import { learnFrom } from '../losses.js';
+import { learnFrom, readsPlans } from '../losses.js';
 import { requireMemory } from '../memory.js';
 import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
@@ -61,10 +61,15 @@ export function languageTask(
   config: LanguageTrainConfig,
   initial: DagGpt | null = null,
 ): Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
+  // The value that is written, which the execution loss is on, is no part of the plans of prefixes.
+  const plans = readsPlans({ ...config.losses, execution: 0 });
   return {
     kind: 'language',
     losses: config.losses,
-    stream: { worker: workerUrl('language/worker.js'), data: languageStreamConfig(config) },
+    stream: {
+      worker: workerUrl('language/worker.js'),
+      data: { stream: languageStreamConfig(config), plans },
+    },
     readsWeights: initial !== null,
     model(checkpoint) {
       const model = checkpoint
