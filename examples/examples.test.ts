@@ -1,4 +1,8 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 
@@ -62,6 +66,29 @@ test('fit-with-variables finds the constants, and its loss falls', async () => {
   expect(Math.abs(a! - 1.7)).toBeLessThan(0.03);
   expect(Math.abs(b! - -0.8)).toBeLessThan(0.03);
 });
+
+test('your-own-task trains, saves, is reported on, and started again goes on where it was', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'your-own-task-'));
+  try {
+    const first = await run('your-own-task', folder);
+    const [, error] = /^after 600 steps a squared error of (\S+) on other points$/m.exec(first)!;
+    // That of a network that always says 0 is the mean of sin² 3x, 0.55.
+    expect(Number(error)).toBeLessThan(0.05);
+    expect(await run('your-own-task', folder)).toBe(first);
+    const dag = fileURLToPath(new URL('../packages/train/bin/dag.js', import.meta.url));
+    await promisify(execFile)(process.execPath, [dag, 'report', folder]);
+    const page = await readFile(join(folder, 'report.html'), 'utf8');
+    expect(page).toContain('<dd>600</dd>');
+    expect(page).toMatch(/a model of kind .{1,6}curve/);
+    await expect(
+      promisify(execFile)(process.execPath, [dag, 'eval', '--checkpoint', folder]),
+    ).rejects.toMatchObject({
+      stderr: expect.stringContaining("holds a model of the task 'curve'"),
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 60_000);
 
 function gradients(output: string): number[] {
   return [...output.matchAll(/^ {2}d value \/ d n\d+ = (\S+)/gm)].map(([, number]) => Number(number));

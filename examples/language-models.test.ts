@@ -40,7 +40,7 @@ test('finetune-gpt2 trains a branch on the hidden states of a GPT-2 in a folder'
   const output = await run(
     'finetune-gpt2',
     `outDir=${folder}/gpt2`,
-    'init_from=packages/model/test/fixtures/gpt2',
+    'weights=packages/model/test/fixtures/gpt2',
     'model.nLayer=2',
     'nHead=2',
     'nEmbd=16',

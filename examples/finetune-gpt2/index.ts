@@ -1,6 +1,6 @@
 /**
  * GPT-2 learns to calculate: its published weights stay as they are, and a branch that reads plans from its hidden states is
- * trained. It needs the network once, or `--init_from=FOLDER` with config.json and model.safetensors. Arguments are
+ * trained. It needs the network once, or `--weights=FOLDER` with config.json and model.safetensors. Arguments are
  * those of `dag train`, e.g. `--maxSteps=200`.
  */
 import { loadConfig, formatSummary, trainLanguageModel } from '@dag/train';

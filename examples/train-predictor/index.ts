@@ -23,17 +23,15 @@ const SHOWN = [
 
 const words = process.argv.slice(2);
 const options = words.filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('='));
-let config = await loadConfig(
+const given = await loadConfig(
   words.find((word) => !word.startsWith('--')),
   Object.fromEntries(options),
 );
-if (config.kind !== 'predictor')
-  throw new Error('this example trains plan predictors; `dag train` any model');
-const earlier = await findCheckpoint(config.outDir, 'latest', console.error).catch(() => null);
-if (earlier && config.init_from === 'scratch') {
-  console.log(`Going on with the run in ${config.outDir}; remove that folder to start afresh.`);
-  config = { ...config, init_from: 'resume' };
-}
+if (given.kind !== 'predictor') throw new Error('this example trains plan predictors; `dag train` any model');
+const earlier = await findCheckpoint(given.outDir, 'latest', console.error).catch(() => null);
+if (earlier && !given.resume)
+  console.log(`Going on with the run in ${given.outDir}; remove that folder to start afresh.`);
+const config = { ...given, resume: given.resume || earlier !== null };
 
 console.log(
   'The model that is shipped reads symbols, words and questions, and its programs execute exactly:\n',

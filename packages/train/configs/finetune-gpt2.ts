@@ -4,7 +4,7 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   kind: 'language',
   name: 'finetune-gpt2',
-  init_from: 'gpt2',
+  weights: 'gpt2',
   freezeBackbone: true,
   tokenizer: 'gpt2',
   maxSteps: 2000,

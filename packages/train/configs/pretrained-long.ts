@@ -9,7 +9,7 @@ import pretrained from './pretrained.js';
 export default defineConfig({
   ...pretrained,
   name: 'pretrained-long',
-  init_from: 'runs/pretrained/checkpoints/step-00007000',
+  weights: 'runs/pretrained/checkpoints/step-00007000',
   maxSteps: 19_000,
   // Other examples than those that `pretrained` began with.
   seed: 1,

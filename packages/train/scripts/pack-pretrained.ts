@@ -27,7 +27,7 @@ const kept = embedding.dataSync().map((w, i) => {
 });
 embedding.set(kept);
 
-const config = { ...checkpointConfig(checkpoint), init_from: 'scratch', outDir: 'runs/pretrained' };
+const config = { ...checkpointConfig(checkpoint), weights: 'scratch', outDir: 'runs/pretrained' };
 const folder = await mkdtemp(`${target}-`);
 try {
   const files = new Map([['model.safetensors', model.save({ dtype: 'F16' })]]);

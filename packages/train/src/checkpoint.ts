@@ -184,6 +184,12 @@ export async function checkpointFolders(outDir: string): Promise<string[]> {
   return (await checkpointNames(parent)).map((name) => join(parent, name)).toReversed();
 }
 
+/** The step of the last checkpoint of a run, by its name; 0 where there is none. */
+export async function lastStep(outDir: string): Promise<number> {
+  const names = await checkpointNames(join(outDir, 'checkpoints'));
+  return Math.max(0, ...names.map((name) => Number(name.slice(name.indexOf('-') + 1))));
+}
+
 /**
  * The checkpoint that a path means: a checkpoint folder itself, or the best (else the latest) of a run folder.
  * @throws TrainError `bad-checkpoint`, `no-checkpoint` or `io`

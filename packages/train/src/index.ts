@@ -43,6 +43,7 @@ export {
 export {
   evaluateLanguageModel,
   languageModelConfig,
+  languageTask,
   languageStreamConfig,
   loadLanguageModel,
   trainLanguageModel,
@@ -52,13 +53,30 @@ export { answerPrompts } from './language/answer-prompts.js';
 export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
-export { computeLosses, type Losses } from './losses.js';
+export {
+  computeLosses,
+  learnFrom,
+  weigh,
+  type LossFunctions,
+  type Losses,
+  type LossValues,
+} from './losses.js';
 export { openCommunicator, type Communicator } from './mpi/communicator.js';
 export { AdamW, learningRate } from './optimizer.js';
-export { evaluateModel, loadModel, loadPretrained, modelConfig, streamConfig, train } from './predictor.js';
+export {
+  evaluateModel,
+  loadModel,
+  loadPretrained,
+  modelConfig,
+  predictorTask,
+  streamConfig,
+  train,
+} from './predictor.js';
 export { pretrainedCheckpoint } from './pretrained.js';
 export { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from './questions.js';
 export { formatScores, formatSummary } from './report.js';
 export { runReport, type ReportOptions } from './report-page/run-report.js';
 export { checkpointConfig } from './run.js';
-export { type TrainOptions, type TrainResult } from './trainer.js';
+export { type Evaluation, type StepOfTask, type Task, type Trainable } from './task.js';
+export { trainTask, type TrainOptions, type TrainResult } from './trainer.js';
+export { type TaskConfigInput } from './config/task.js';

@@ -65,7 +65,7 @@ const TAKES_PART = {
   /** Those where the counter of numbers is known. */
   counted: ({ registers }, i) => registers.count[i]! >= 0,
   /** Those whose value is finite. */
-  finite: ({ values }, i) => Number.isFinite(values[i]),
+  finite: ({ values }, i) => values !== null && Number.isFinite(values[i]),
 } satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;
 
 /** How many tokens take part in the losses. */
@@ -104,11 +104,11 @@ const TARGETS = {
   operatorsKnown: ({ registers }) => constant(registers.operators.map((c) => (c < 0 ? 0 : 1))),
   above: ({ registers }) => constant(registers.above),
   counts: ({ registers }) => constant(registers.count),
-  V_mag: ({ plan }) => constant(plan.V_mag, 'f64'),
-  V_sign: ({ plan }) => constant(plan.V_sign, 'f64'),
-  O: ({ plan }) => constant(plan.O, 'f64'),
-  G: ({ plan }) => constant(plan.G, 'f64'),
-  values: ({ values }) => constant(finiteOrZero(values), 'f64'),
+  V_mag: ({ plan }) => constant(plan!.V_mag, 'f64'),
+  V_sign: ({ plan }) => constant(plan!.V_sign, 'f64'),
+  O: ({ plan }) => constant(plan!.O, 'f64'),
+  G: ({ plan }) => constant(plan!.G, 'f64'),
+  values: ({ values }) => constant(finiteOrZero(values!), 'f64'),
 } satisfies Record<string, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
 
 type TargetName = keyof typeof TARGETS;
@@ -127,6 +127,15 @@ const ASKED: Readonly<Record<string, readonly TargetName[]>> = {
   domain: ['valid', 'G'],
   execution: ['finite', 'values'],
 };
+
+/** Targets that a batch has only where it has plans. */
+const OF_PLANS: readonly TargetName[] = ['V_mag', 'V_sign', 'O', 'G', 'values'];
+
+/** Whether a loss that has a weight reads plans or their values. */
+export const readsPlans = (weights: LossWeights): boolean =>
+  Object.entries(ASKED).some(
+    ([name, targets]) => weights[name] && targets.some((target) => OF_PLANS.includes(target)),
+  );
 
 /** The targets that the enabled losses ask for; of the others there is none. */
 export function lossTargets(batch: PrefixBatch, weights: LossWeights, tokens: LossTokens): Targets {
@@ -151,7 +160,7 @@ export function computeLosses(
   return weigh(predictionLosses(model, prediction, lossTargets(batch, weights, tokens)), weights);
 }
 
-/** Each loss, computed where it is enabled. */
+/** Each loss by its name, as one element: the part of a micro-batch in the mean over its step. Computed where it has a weight. */
 export type LossFunctions = Readonly<Record<string, () => Tensor>>;
 
 /** All losses of a prediction: on the registers, where it has them, and on the plan. */

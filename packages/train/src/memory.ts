@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import { tokenizer } from '@dag/model';
 import type { TrainConfig } from './config/config.js';
 import { TrainError } from './error.js';
+import { readsPlans } from './losses.js';
 
 const F32 = 4;
 const F64 = 8;
@@ -42,10 +43,11 @@ function leastBytes(config: TrainConfig): Record<string, number> {
   // Batches of expressions are padded to a multiple of 8 tokens, rows of text are full.
   const tokens = batchSize * (isPredictor ? Math.min(8, blockSize) : blockSize);
   const plan = isPredictor ? F64 * (5 * depth + 2 * depth * depth) : 0;
+  const planOfToken = readsPlans(config.losses) ? plan : 0;
   return {
     'model.nLayer, model.nEmbd or model.blockSize': F32 * copies * weights,
     'batchSize, accumulate, data.prefetch or model.depth':
-      tokens * (F32 + plan) * (accumulate + config.data.prefetch),
+      tokens * (F32 + planOfToken) * (accumulate + config.data.prefetch),
     // Every layer keeps several activations of each token for its backward pass.
     'batchSize (with more accumulate) or the model': F32 * copies * tokens * nEmbd * nLayer,
     'evaluation.examples or model.depth': config.evaluation.examples * plan,

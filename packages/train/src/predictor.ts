@@ -1,16 +1,18 @@
-import { recordStep, tensor, type Tensor } from '@dag/executor';
+import { recordStep, tensor, type RecordedStep, type Tensor } from '@dag/executor';
 import { type PredictorConfig, type PredictorInputs, PredictorModel } from '@dag/model';
 import { fileOf, type Checkpoint } from './checkpoint.js';
 import { requireParsed, type TrainConfig } from './config/config.js';
+import type { LossWeights } from './config/losses.js';
 import type { PredictorTrainConfig } from './config/predictor.js';
 import { READOUTS } from './readouts.js';
-import { streamText, type Batch, type StreamConfig } from './data/stream.js';
+import { streamText, type TextBatch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
 import {
   learnFrom,
   lossTargets,
   lossTokens,
   predictionLosses,
+  readsPlans,
   weigh,
   type LossTokens,
   type LossValues,
@@ -21,7 +23,9 @@ import { heldOutQuestions } from './questions.js';
 import { pretrainedCheckpoint } from './pretrained.js';
 import { percent } from './report.js';
 import { configOfKind, requireSameModel } from './run.js';
-import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
+import type { Task } from './task.js';
+import { runTask, type TrainOptions, type TrainResult } from './trainer.js';
+import { workerUrl } from './worker-url.js';
 
 /** The model's part of a training configuration. */
 export function modelConfig(config: PredictorTrainConfig): PredictorConfig {
@@ -41,54 +45,56 @@ export function streamConfig(config: PredictorTrainConfig): StreamConfig {
 type Inputs = Readonly<PredictorInputs & Targets & Record<'positions' | 'dropoutSeed', Tensor>>;
 
 /** Plan predictors on streamed expressions. */
-class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> {
-  readonly worker = 'data/worker.js';
-  readonly stream: StreamConfig;
-  readonly model: PredictorModel;
-  readonly embedding: Tensor;
-  private readonly config: PredictorTrainConfig;
-  private readonly recorded = recordStep((inputs: Inputs): LossValues => {
-    const { dropoutSeed, positions: position } = inputs;
-    const prediction = this.model.forwardInputs(inputs, { dropoutSeed, position });
-    return learnFrom(weigh(predictionLosses(this.model, prediction, inputs), this.config.losses));
-  });
-
-  constructor(config: PredictorTrainConfig, model: PredictorModel) {
-    this.config = config;
-    this.model = model;
-    this.embedding = model.parameters.get('wte.weight')!;
-    this.stream = streamConfig(config);
-  }
-
-  tokens(batch: Batch): LossTokens {
-    return lossTokens(batch);
-  }
-
-  learn(batch: Batch, tokens: LossTokens, dropoutSeed: number): LossValues {
-    const { shape, position } = batch;
-    const positions = Int32Array.from({ length: shape[1] }, (_, t) => position + t);
-    return this.recorded({
-      ...this.model.inputs(batch.tokens, shape),
-      ...lossTargets(batch, this.config.losses, tokens),
-      positions: tensor(positions, [shape[1]], { dtype: 'i32' }),
-      dropoutSeed,
+export function predictorTask(
+  config: PredictorTrainConfig,
+): Task<PredictorModel, TextBatch, LossTokens, Summary> {
+  let recorded: RecordedStep<keyof Inputs & string, LossValues> | null = null;
+  const record = (
+    model: PredictorModel,
+    weights: LossWeights,
+  ): RecordedStep<keyof Inputs & string, LossValues> =>
+    recordStep((inputs: Inputs) => {
+      const { dropoutSeed, positions: position } = inputs;
+      const prediction = model.forwardInputs(inputs, { dropoutSeed, position });
+      return learnFrom(weigh(predictionLosses(model, prediction, inputs), weights));
     });
-  }
-
-  release(): void {
-    this.recorded.release();
-  }
-
-  async evaluate() {
-    const summary = await evaluateModel(this.model, this.config);
-    const { count, value, exact, plan, byOperations } = summary;
-    return {
-      summary,
-      score: value,
-      line: `${percent(value)} of ${count} held-out values right, ${percent(plan)} of plans`,
-      metrics: { value, exact, plan, byOperations },
-    };
-  }
+  return {
+    kind: 'predictor',
+    losses: READOUTS[config.model.readout].losses,
+    stream: {
+      worker: workerUrl('data/worker.js'),
+      data: { stream: streamConfig(config), plans: readsPlans(config.losses) },
+    },
+    model: (checkpoint) =>
+      checkpoint ? loadModel(checkpoint) : new PredictorModel(modelConfig(config), { seed: config.seed }),
+    counts: lossTokens,
+    learn(model, batch, { counts, weights, dropoutSeed }) {
+      const { shape, position } = batch;
+      const positions = Int32Array.from({ length: shape[1] }, (_, t) => position + t);
+      recorded ??= record(model, weights);
+      return recorded({
+        ...model.inputs(batch.tokens, shape),
+        ...lossTargets(batch, weights, counts),
+        positions: tensor(positions, [shape[1]], { dtype: 'i32' }),
+        dropoutSeed,
+      });
+    },
+    async evaluate(model, seed) {
+      const summary = await evaluateModel(model, config, seed);
+      const { count, value, exact, plan, byOperations } = summary;
+      return {
+        summary,
+        score: value,
+        line: `${percent(value)} of ${count} held-out values right, ${percent(plan)} of plans`,
+        metrics: { value, exact, plan, byOperations },
+      };
+    },
+    sparse: { embedding: ({ parameters }) => parameters.get('wte.weight')!, reads: ({ tokens }) => tokens },
+    release() {
+      recorded?.release();
+      recorded = null;
+    },
+  };
 }
 
 /**
@@ -106,17 +112,16 @@ export async function train(
   requireMemory(config);
   // What cannot be streamed is refused before anything is written.
   for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
-  const task = (checkpoint: Checkpoint | null): PredictorTask =>
-    new PredictorTask(
-      config,
-      checkpoint ? loadModel(checkpoint) : new PredictorModel(modelConfig(config), { seed: config.seed }),
-    );
-  return runTraining(config, task, options);
+  return runTask(predictorTask(config), config, options);
 }
 
 /** Answers on the configuration's held-out expressions. */
-export async function evaluateModel(model: PredictorModel, config: PredictorTrainConfig): Promise<Summary> {
-  const { examples, seed } = config.evaluation;
+export async function evaluateModel(
+  model: PredictorModel,
+  config: PredictorTrainConfig,
+  seed = config.evaluation.seed,
+): Promise<Summary> {
+  const { examples } = config.evaluation;
   const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));
   return summarize(answers);
 }

@@ -10,8 +10,10 @@ import {
   writeCheckpoint,
   type Checkpoint,
 } from './checkpoint.js';
-import { checkConfig, type Kind, type TrainConfig } from './config/config.js';
+import { checkAnyConfig, type Kind, type TrainConfig } from './config/config.js';
 import { fromEarlier } from './config/earlier.js';
+import { isSection } from './config/problems.js';
+import type { RunConfig } from './config/run.js';
 import { TrainError } from './error.js';
 import type { Communicator } from './mpi/communicator.js';
 import { checkSameWeights, shareCheckpoint } from './mpi/shares.js';
@@ -19,24 +21,17 @@ import { AdamW } from './optimizer.js';
 import { pretrainedCheckpoint } from './pretrained.js';
 import type { RunLock } from './run-lock.js';
 import { systemCode } from './system-error.js';
-
-/** What the loop needs of a model. */
-export interface Trainable {
-  readonly parameters: Parameters;
-  /** The same in parts whose gradients are clipped each by itself; one part where left out. */
-  readonly parts?: readonly Parameters[];
-  /** The file of its weights, one tensor after another. */
-  savePieces(): Iterable<Uint8Array>;
-}
+import type { Task, Trainable } from './task.js';
 
 /** Where a run stands. */
-export interface Run {
+export interface Run<M extends Trainable = Trainable> {
+  readonly model: M;
   readonly optimizer: AdamW;
   /** By which this process owns the folder; null on ranks that write nothing. */
   readonly lock: RunLock | null;
   /** Tells of what failed and does no harm. */
   readonly warn: (message: string) => void;
-  /** The `init_from` that it began with, before it was ever resumed. */
+  /** The `weights` that it began with, before it was ever resumed. */
   readonly origin: string;
   /** Steps taken. */
   step: number;
@@ -65,77 +60,64 @@ const stateSchema = z.object({
 });
 
 /**
- * The run as it begins: where a checkpoint of its folder stands, or anew at step 0, with the weights that its `init_from`
- * means or new ones. Rank 0 alone reads, and shares what it read.
+ * The run as it begins: where a checkpoint of its folder stands, or anew at step 0, with the weights that the configuration names or
+ * new ones. Rank 0 alone reads, and shares what it read.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`.
  */
-export async function start<T extends { readonly model: Trainable }>(
-  config: TrainConfig,
-  makeTask: (checkpoint: Checkpoint | null) => T,
-  isNew: boolean,
+export async function start<M extends Trainable>(
+  task: Pick<Task<M>, 'model' | 'readsWeights'>,
+  config: RunConfig,
   communicator: Communicator,
   lock: RunLock | null,
   warn: (line: string) => void,
-): Promise<{ task: T; run: Run }> {
-  const read = communicator.rank === 0 ? await readInitial(config, isNew, warn) : null;
+): Promise<Run<M>> {
+  const read = communicator.rank === 0 ? await readInitial(task, config, warn) : null;
   const checkpoint = await shareCheckpoint(read, communicator);
-  const task = makeTask(checkpoint);
-  const optimizer = new AdamW(learning(task.model), config.optimizer, task.model.parts);
+  const model = task.model(checkpoint);
+  const optimizer = new AdamW(learning(model), config.optimizer, model.parts);
   const folder = checkpoint?.folder ?? '';
   const fresh = { step: 0, batches: 0, best: null, isBest: false, checkpoint: folder, savedStep: NEVER };
-  let run: Run = { ...fresh, optimizer, lock, warn, origin: config.init_from };
-  if (checkpoint && goesOn(config)) {
+  let run: Run<M> = { ...fresh, model, optimizer, lock, warn, origin: config.weights };
+  if (checkpoint && config.resume) {
     const { step, batches, best, config: before } = checkpointState(checkpoint);
     if (!checkpoint.files.has(OPTIMIZER))
       throw new TrainError(
         'bad-checkpoint',
-        `${folder} has no ${OPTIMIZER}, without which no run goes on; --init_from=${folder} with another --outDir begins a ` +
+        `${folder} has no ${OPTIMIZER}, without which no run goes on; --weights=${folder} with another --outDir begins a ` +
           'new one with its weights',
       );
     optimizer.restore(decodeSafetensors(fileOf(checkpoint, OPTIMIZER)).tensors, step);
     warn(`going on from ${folder}`);
-    const savedStep = config.init_from === 'resume' ? step : NEVER;
+    const savedStep = config.resume === 'best' ? NEVER : step;
     const isBest = checkpoint.best !== null;
-    run = { ...run, step, batches, best, isBest, origin: before.init_from, savedStep };
+    run = { ...run, step, batches, best, isBest, origin: before.weights, savedStep };
   } else if (checkpoint) warn(`beginning with the weights of ${folder}`);
-  await checkSameWeights(learning(task.model), run.step, communicator);
-  const problem = findNonFinite(task.model, optimizer);
+  await checkSameWeights(learning(model), run.step, communicator);
+  const problem = findNonFinite(run);
   if (problem !== null)
     throw new TrainError('bad-checkpoint', `${folder}: ${problem}; no run can go on from it`);
-  return { task, run };
+  return run;
 }
-
-/** Whether a run goes on with one that is in its folder; else it is a new one, at step 0. */
-const goesOn = ({ init_from }: TrainConfig): boolean => init_from === 'resume' || init_from === 'best';
 
 /** The parameters that are trained. */
 export const learning = ({ parameters }: Trainable): Parameters =>
   new Map([...parameters].filter(([, p]) => p.requiresGrad));
 
-/** The checkpoint that the run begins with, null where it is new. */
+/** The checkpoint that the run begins with, null where it is of none. */
 async function readInitial(
-  config: TrainConfig,
-  isNew: boolean,
+  { readsWeights = false }: Pick<Task, 'readsWeights'>,
+  config: RunConfig,
   log: (line: string) => void,
 ): Promise<Checkpoint | null> {
-  if (!goesOn(config)) await refuseUsedFolder(config.outDir);
-  const checkpoint = isNew ? null : await findInitial(config, log);
-  if (checkpoint) checkSameRun(checkpointState(checkpoint).config, config, checkpoint.folder);
+  const { resume, weights, outDir } = config;
+  if (!resume) await refuseUsedFolder(outDir);
+  if (!resume && (weights === 'scratch' || readsWeights)) return null;
+  const checkpoint = resume
+    ? await findCheckpoint(outDir, resume === 'best' ? 'best' : 'latest', log)
+    : await (weights === 'pretrained' ? pretrainedCheckpoint() : resolveCheckpoint(weights, log));
+  checkSameRun(checkpointState(checkpoint).config, config, checkpoint.folder);
   return checkpoint;
-}
-
-async function findInitial(config: TrainConfig, log: (line: string) => void): Promise<Checkpoint> {
-  switch (config.init_from) {
-    case 'resume':
-      return findCheckpoint(config.outDir, 'latest', log);
-    case 'best':
-      return findCheckpoint(config.outDir, 'best', log);
-    case 'pretrained':
-      return pretrainedCheckpoint();
-    default:
-      return resolveCheckpoint(config.init_from, log);
-  }
 }
 
 /** Also where all of its checkpoints are damaged: a new run would delete them, one after the other. */
@@ -144,13 +126,18 @@ async function refuseUsedFolder(outDir: string): Promise<void> {
   if (found !== undefined)
     throw new TrainError(
       'busy-directory',
-      `${outDir} already holds a run (${found}); --init_from=resume goes on with it, another --outDir starts afresh`,
+      `${outDir} already holds a run (${found}); --resume goes on with it, another --outDir starts afresh`,
     );
 }
 
-/** The configuration that a checkpoint was trained with. @throws {TrainError} `bad-checkpoint`. */
+/** The configuration that a checkpoint was trained with. @throws {TrainError} `bad-checkpoint`, also for a task from outside. */
 export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
-  return checkpointState(checkpoint).config;
+  const { config } = checkpointState(checkpoint);
+  if (isOwnKind(config)) return config;
+  throw new TrainError(
+    'bad-checkpoint',
+    `${checkpoint.folder} holds a model of the task '${config.kind}', which only the program that trained it can load`,
+  );
 }
 
 /** The configuration of a checkpoint of one kind. @throws {TrainError} `bad-checkpoint` where it holds a model of another. */
@@ -171,6 +158,9 @@ export function configOfKind<K extends Kind>(
     `${checkpoint.folder} holds a ${names[config.kind]}, a ${names[wanted]} is asked for`,
   );
 }
+
+const isOwnKind = (config: RunConfig): config is TrainConfig =>
+  config.kind === 'predictor' || config.kind === 'language';
 
 const isOfKind = <K extends Kind>(
   config: TrainConfig,
@@ -194,13 +184,14 @@ export function requireSameModel(checkpoint: Checkpoint, inWeights: object): voi
       );
 }
 
-type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: TrainConfig };
+type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: RunConfig };
 
-function checkpointState(checkpoint: Checkpoint): State {
+/** What `state.json` says of the run. */
+export function checkpointState(checkpoint: Checkpoint): State {
   const state = stateSchema.safeParse(checkpoint.state);
   if (!state.success)
     throw new TrainError('bad-checkpoint', `${checkpoint.folder}: state.json is not that of a training run`);
-  const parsed = checkConfig(fromEarlier(state.data.config));
+  const parsed = checkAnyConfig(fromEarlier(state.data.config));
   if ('config' in parsed) return { ...state.data, config: parsed.config };
   const problems = parsed.problems.map(({ message }) => message).join('; ');
   throw new TrainError(
@@ -209,46 +200,52 @@ function checkpointState(checkpoint: Checkpoint): State {
   );
 }
 
+/** Keys that may be others when a run goes on: they change neither the model nor the examples. */
+const FREE = new Set([
+  ...['name', 'outDir', 'resume', 'weights', 'device', 'matmulPrecision', 'maxSteps', 'logEvery'],
+  ...['losses', 'optimizer', 'evaluation', 'checkpoint', 'data.workers', 'data.prefetch'],
+]);
+/** What decides how the model reads its weights. */
+const OF_MODEL = /^(?:kind|tokenizer|model\..*)$/;
+
 /** A run that goes on has the model and the stream that it had; one that begins with weights, their model. */
-function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): void {
-  const fixed = (config: TrainConfig): Record<string, unknown> => {
-    const { kind, tokenizer, model, accumulate, batchSize, seed, data } = config;
-    const freezeBackbone = config.kind === 'language' && config.freezeBackbone;
-    const weights = { kind, tokenizer, ...prefixed('model', model) };
-    if (!goesOn(now)) return weights;
-    // How many threads make the examples changes nothing of them.
-    const examples = prefixed('data', { ...data, workers: 0, prefetch: 0 });
-    return { ...weights, freezeBackbone, accumulate, batchSize, seed, ...examples };
-  };
-  const wanted = fixed(now);
-  for (const [key, value] of Object.entries(fixed(before)))
-    if (value !== wanted[key])
+function checkSameRun(before: RunConfig, now: RunConfig, folder: string): void {
+  const wanted = new Map(settings(now));
+  for (const [key, value] of settings(before))
+    if (value !== wanted.get(key) && (now.resume || OF_MODEL.test(key)))
       throw new TrainError(
         'bad-config',
-        `${folder} was trained with ${key} = ${JSON.stringify(value)}, the configuration says ` +
-          `${JSON.stringify(wanted[key])}; go on with the former, or train another model in another --outDir`,
+        `${folder} was trained with ${key} = ${value}, the configuration says ` +
+          `${wanted.get(key)}; go on with the former, or train another model in another --outDir`,
       );
 }
 
-const prefixed = (section: string, values: object): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(values).map(([key, value]) => [`${section}.${key}`, value]));
+/** The settings that are not free, by their dotted keys, as JSON. */
+function* settings(config: object, prefix = ''): Iterable<[key: string, json: string]> {
+  for (const [name, value] of Object.entries(config) as [string, unknown][]) {
+    const key = prefix + name;
+    if (FREE.has(key)) continue;
+    if (isSection(value)) yield* settings(value, `${key}.`);
+    else yield [key, JSON.stringify(value)];
+  }
+}
 
 /**
  * Checks on every rank that all have the same weights and that these, and the moments of the optimiser, are finite: what
  * is saved can be gone on with.
  * @throws {TrainError} `mpi`, and `bad-input` that names a tensor that is not finite.
  */
-export async function checkWeights(model: Trainable, run: Run, communicator: Communicator): Promise<void> {
-  await checkSameWeights(learning(model), run.step, communicator);
-  const problem = findNonFinite(model, run.optimizer);
+export async function checkWeights(run: Run, communicator: Communicator): Promise<void> {
+  await checkSameWeights(learning(run.model), run.step, communicator);
+  const problem = findNonFinite(run);
   if (problem === null) return;
   const wayOut = 'this step is not saved, a lower optimizer.lr may help';
   throw new TrainError('bad-input', `${problem} after step ${run.step}; ${wayOut}`);
 }
 
 /** What of a run is NaN or infinite; null where nothing is. */
-function findNonFinite({ parameters }: Trainable, optimizer: AdamW): string | null {
-  for (const [name, p] of parameters) {
+function findNonFinite({ model, optimizer }: Pick<Run, 'model' | 'optimizer'>): string | null {
+  for (const [name, p] of model.parameters) {
     const found = p.dataSync().find((value) => !Number.isFinite(value));
     if (found !== undefined) return `the weight ${name} holds ${found}`;
   }
@@ -260,13 +257,13 @@ function findNonFinite({ parameters }: Trainable, optimizer: AdamW): string | nu
 }
 
 /** Writes a checkpoint of the run as it is. @throws {TrainError} `io`, `busy-directory` where the folder was taken over. */
-export async function save(model: Trainable, run: Run, config: TrainConfig): Promise<void> {
-  const { step, batches, best, isBest, origin, optimizer, lock, warn } = run;
+export async function save(run: Run, config: RunConfig): Promise<void> {
+  const { model, step, batches, best, isBest, origin, optimizer, lock, warn } = run;
   const files = new Map([
     ['model.safetensors', model.savePieces()],
     [OPTIMIZER, safetensorsPieces(optimizer.liveState())],
   ]);
-  const state = { step, batches, best, config: { ...config, init_from: origin } };
+  const state = { step, batches, best, config: { ...config, resume: false, weights: origin } };
   lock?.check();
   try {
     run.checkpoint = await writeCheckpoint(config.outDir, step, files, state, {
@@ -310,6 +307,6 @@ export function withWayOut(error: unknown, run: Run | null): unknown {
   const wayOut =
     savedStep === NEVER
       ? 'nothing of this run was saved yet: with room and permission there, or in another --outDir, it can start'
-      : `step ${savedStep} is saved: with room and permission there, --init_from=resume goes on from it`;
+      : `step ${savedStep} is saved: with room and permission there, --resume goes on from it`;
   return new TrainError('io', `${error.message}; ${wayOut}`, { cause: error });
 }

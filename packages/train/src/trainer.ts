@@ -1,21 +1,11 @@
 import '@dag/executor/cuda';
-import {
-  affine,
-  cat,
-  reshape,
-  scope,
-  setDefaultDevice,
-  setMatmulPrecision,
-  zeros,
-  type Tensor,
-} from '@dag/executor';
-import { availableParallelism } from 'node:os';
+import { affine, cat, reshape, scope, setDefaultDevice, setMatmulPrecision, zeros } from '@dag/executor';
 import { join } from 'node:path';
-import type { Checkpoint } from './checkpoint.js';
-import type { TrainConfig } from './config/config.js';
-import type { Prefetcher } from './data/pool.js';
+import { openBatches, takeStep } from './batches.js';
+import type { LossWeights } from './config/losses.js';
+import type { RunConfig } from './config/run.js';
+import { parseTaskConfig, type TaskConfigInput } from './config/task.js';
 import { TrainError } from './error.js';
-import type { LossValues } from './losses.js';
 import { openMetrics } from './metrics.js';
 import { alone, type Communicator } from './mpi/communicator.js';
 import { shareCores } from './mpi/shares.js';
@@ -23,49 +13,8 @@ import { GradientSums, sumByName } from './mpi/sums.js';
 import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
 import { lockRun, type RunLock } from './run-lock.js';
-import { checkWeights, learning, NEVER, save, start, withWayOut, type Run, type Trainable } from './run.js';
-
-/** What a model learns from at once. */
-interface MicroBatch {
-  /** Ids of the tokens that it reads. */
-  readonly tokens: Int32Array;
-}
-
-/**
- * What a run trains: a model, the micro-batches it learns from, what they cost, and how it is measured.
- *
- * @typeParam M The model.
- * @typeParam B A micro-batch.
- * @typeParam N How many tokens take part in its losses.
- * @typeParam S What the model is like on data that was held out.
- */
-export interface Task<M, B extends MicroBatch, N extends object, S> {
-  readonly model: M;
-  /** The embedding of tokens where only those of its rows that are read have a gradient; else null. */
-  readonly embedding: Tensor | null;
-  /** The module of worker threads, from the folder of this package's code; it makes micro-batch i of `stream`. */
-  readonly worker: string;
-  readonly stream: unknown;
-  tokens(batch: B): N;
-  /**
-   * Adds the gradients of the losses of a micro-batch to those of the model. Losses are means over `tokens`, those of all the
-   * micro-batches of a step: the losses of the step are the sum of theirs. They are there until the next call.
-   */
-  learn(batch: B, tokens: N, dropoutSeed: number): LossValues;
-  /** Frees what `learn` keeps for its next calls. */
-  release?(): void;
-  evaluate(): Promise<Evaluation<S>>;
-}
-
-export interface Evaluation<S> {
-  readonly summary: S;
-  /** The better the higher. */
-  readonly score: number;
-  /** For the log. */
-  readonly line: string;
-  /** For `metrics.jsonl`. */
-  readonly metrics: Readonly<Record<string, unknown>>;
-}
+import { checkWeights, learning, NEVER, save, start, withWayOut, type Run } from './run.js';
+import type { Task, Trainable } from './task.js';
 
 export interface TrainOptions {
   /** Finishes the step, saves and returns when aborted, on whichever rank. */
@@ -88,23 +37,33 @@ export interface TrainResult<M, S> {
 }
 
 /**
- * Trains what `makeTask` makes of the checkpoint that the run begins with, or of none where it `isNew`. Writes `metrics.jsonl` and
- * checkpoints to `config.outDir`. The same configuration gives the same bits, also where the run was stopped and resumed.
+ * Trains what a task describes, with checkpoints, resuming, reports, and as many ranks as the communicator has: writes `metrics.jsonl`
+ * and checkpoints to `outDir`. The same configuration gives the same bits, also where the run was stopped and resumed.
  *
- * Ranks of a communicator each take micro-batches of their own, and the sum of their gradients; only rank 0 reads and
- * writes files of the run, evaluates and logs.
+ * @param config The keys of every run (`dag train --help` has them); what `model` and `data` hold is the task's, and a run that is
+ *   resumed has to have the same again.
+ * @throws {TrainError} as `train`
+ * @example await trainTask(myTask, { name: 'mine', maxSteps: 500, batchSize: 16 })
+ */
+export async function trainTask<M extends Trainable, B, N extends object, S>(
+  task: Task<M, B, N, S>,
+  config: TaskConfigInput,
+  options: TrainOptions = {},
+): Promise<TrainResult<M, S>> {
+  return runTask(task, parseTaskConfig(config, task), options);
+}
+
+/**
+ * `trainTask` with a configuration that is checked. Ranks of a communicator each take micro-batches of their own, and the sum of their
+ * gradients; only rank 0 reads and writes files of the run, evaluates and logs.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, `mpi`, and `bad-input`
  *   where the loss or its gradient is no longer finite. Other ranks wait for one that throws: end them by `abort`.
  */
-export async function runTraining<M extends Trainable, B extends MicroBatch, N extends object, S>(
-  config: TrainConfig,
-  makeTask: (checkpoint: Checkpoint | null) => Task<M, B, N, S>,
-  {
-    signal,
-    communicator = alone,
-    isNew = config.init_from === 'scratch',
-  }: TrainOptions & { isNew?: boolean } = {},
+export async function runTask<M extends Trainable, B, N extends object, S>(
+  task: Task<M, B, N, S>,
+  config: RunConfig,
+  { signal, communicator = alone }: TrainOptions,
 ): Promise<TrainResult<M, S>> {
   const started = performance.now();
   if (config.device !== 'auto') setDefaultDevice(config.device);
@@ -114,79 +73,74 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
   const progress = isFirst ? createProgress({ total: config.maxSteps }) : NO_PROGRESS;
   const warn = once(progress.log);
   let lock: RunLock | null = null;
-  let run: Run | undefined;
+  let run: Run<M> | null = null;
   try {
     if (communicator.size > 1) progress.log(communicator.description);
     if (isFirst) lock = await lockRun(config.outDir, { log: warn, signal });
-    const beginning = await start(config, makeTask, isNew, communicator, lock, warn);
-    const { task } = beginning;
-    run = beginning.run;
+    run = await start(task, config, communicator, lock, warn);
     const metrics = isFirst ? openMetrics(join(config.outDir, 'metrics.jsonl')) : null;
     // Else `resume` would go on from elsewhere, or find nothing, where this process is killed before it saves.
-    if (isFirst && run.checkpoint !== '' && run.savedStep === NEVER) await save(task.model, run, config);
+    if (isFirst && run.checkpoint !== '' && run.savedStep === NEVER) await save(run, config);
     metrics?.truncateAfter(run.step, warn);
     if (run.step >= config.maxSteps) progress.log(`nothing to do: step ${run.step} of ${config.maxSteps}`);
-    // Loaded here: of all that loads this module, only what trains starts threads.
-    const { Prefetcher } = await import('./data/pool.js');
-    const batches = new Prefetcher<B>({
-      worker: new URL(WORKERS + task.worker, import.meta.url),
-      workerData: task.stream,
-      workers: Math.min(config.data.workers, availableParallelism()),
-      ahead: config.data.prefetch,
-      index: ownBatches(run.batches, config, communicator),
-    });
+    const batches = await openBatches<B>(task.stream, config, run.batches, communicator);
     const sums = communicator.size > 1 ? new GradientSums(communicator) : null;
     try {
-      let last: Evaluation<S> | null = null;
       let stopped = false;
       while (run.step < config.maxSteps) {
         const begun = performance.now();
         // Ranks stop together, which takes the micro-batches of all.
         const micro = await takeStep(batches, config.accumulate, communicator.size > 1 ? undefined : signal);
-        const tokens = total(micro.map((batch) => task.tokens(batch)));
+        const own = total(micro.map((batch) => task.counts(batch)));
         // Where one rank is to stop all do, at the same step.
-        const counts = await sumByName({ ...tokens, aborted: signal?.aborted ? 1 : 0 }, communicator);
+        const counts = await sumByName({ ...own, aborted: signal?.aborted ? 1 : 0 }, communicator);
         stopped = counts.aborted > 0;
         if (stopped) break;
-        const step = await trainStep(task, run, config, { micro, tokens: counts }, communicator, sums);
+        const { loss, parts, lr, gradNorm } = await trainStep(
+          task,
+          run,
+          config,
+          { micro, counts },
+          communicator,
+          sums,
+        );
         const stepMs = performance.now() - begun;
-        if (!Number.isFinite(step.loss + step.gradNorm))
+        if (!Number.isFinite(loss + gradNorm))
           throw new TrainError(
             'bad-input',
-            `the loss is ${step.loss} at step ${run.step}, the norm of the gradient ${step.gradNorm}; ` +
+            `the loss is ${loss} at step ${run.step}, the norm of the gradient ${gradNorm}; ` +
               'this step is not saved, a lower optimizer.lr may help',
           );
         const isLast = run.step === config.maxSteps;
         const isDue = run.step % config.checkpoint.every === 0 || isLast;
         const isEvaluated = run.step % config.evaluation.every === 0 || isLast;
-        if (isDue || isEvaluated) await checkWeights(task.model, run, communicator);
+        if (isDue || isEvaluated) await checkWeights(run, communicator);
         if (!metrics) continue;
         if (run.step % config.logEvery === 0 || isLast) {
-          const { loss, parts, lr, gradNorm } = step;
           progress.update(run.step, { loss, stepMs, lr });
           lock?.check();
           metrics.append({ step: run.step, loss, ...parts, lr, gradNorm, stepMs });
         }
         if (isEvaluated) {
-          last = await task.evaluate();
-          progress.log(`step ${run.step}: ${last.line}`);
+          const { score, line, metrics: heldOut } = await task.evaluate(run.model, config.evaluation.seed);
+          progress.log(`step ${run.step}: ${line}`);
           lock?.check();
-          metrics.append({ step: run.step, heldOut: last.metrics });
+          metrics.append({ step: run.step, heldOut });
           // Of equals the later one, which has learned longer.
-          run.isBest = run.best === null || last.score >= run.best;
-          if (run.isBest) run.best = last.score;
+          run.isBest = run.best === null || score >= run.best;
+          if (run.isBest) run.best = score;
         }
-        if (isDue || run.isBest) await save(task.model, run, config);
+        if (isDue || run.isBest) await save(run, config);
       }
       if (stopped) {
-        await checkWeights(task.model, run, communicator);
-        if (isFirst && run.savedStep !== run.step) await save(task.model, run, config);
+        await checkWeights(run, communicator);
+        if (isFirst && run.savedStep !== run.step) await save(run, config);
       }
       const isDone = isFirst && !stopped;
       return {
-        model: task.model,
+        model: run.model,
         step: run.step,
-        summary: isDone ? (last ?? (await task.evaluate())).summary : null,
+        summary: isDone ? (await task.evaluate(run.model, config.evaluation.seed)).summary : null,
         checkpoint: run.checkpoint,
         elapsed: performance.now() - started,
         waited: batches.waited,
@@ -198,7 +152,7 @@ export async function runTraining<M extends Trainable, B extends MicroBatch, N e
       task.release?.();
     }
   } catch (error) {
-    throw withWayOut(error, run ?? null);
+    throw withWayOut(error, run);
   } finally {
     progress.stop();
     await lock?.release();
@@ -214,34 +168,6 @@ function once(log: (message: string) => void): (message: string) => void {
   };
 }
 
-/** The indices of a rank's micro-batches, from micro-batch `first` on: a step takes those of rank 0, then those of rank 1, … */
-function ownBatches(
-  first: number,
-  { accumulate }: TrainConfig,
-  { rank, size }: Communicator,
-): (n: number) => number {
-  return (n) => first + (Math.floor(n / accumulate) * size + rank) * accumulate + (n % accumulate);
-}
-
-/** Worker threads run the built package, also where this module runs from its source. */
-const WORKERS = import.meta.url.endsWith('.ts') ? '../dist/' : './';
-
-/** The micro-batches of a step; none where `signal` is aborted while they are made, which may take long. */
-async function takeStep<B>(
-  batches: Prefetcher<B>,
-  count: number,
-  signal: AbortSignal | undefined,
-): Promise<B[]> {
-  const micro: B[] = [];
-  try {
-    while (micro.length < count) micro.push(await batches.next(signal));
-    return micro;
-  } catch (error) {
-    if (signal?.aborted && error === signal.reason) return [];
-    throw error;
-  }
-}
-
 interface StepReport {
   readonly loss: number;
   readonly parts: Readonly<Record<string, number>>;
@@ -249,35 +175,36 @@ interface StepReport {
   readonly gradNorm: number;
 }
 
-async function trainStep<M extends Trainable, B extends MicroBatch, N extends object, S>(
-  task: Task<M, B, N, S>,
-  run: Run,
-  config: TrainConfig,
-  { micro, tokens }: { readonly micro: readonly B[]; readonly tokens: N },
+/** One step: the gradients of all its micro-batches, summed over ranks, clipped, and AdamW. */
+async function trainStep<M extends Trainable, B, N extends object>(
+  task: Task<M, B, N>,
+  run: Run<M>,
+  { losses: weights, accumulate, maxSteps, optimizer }: RunConfig,
+  { micro, counts }: { readonly micro: readonly B[]; readonly counts: N },
   { rank, size }: Communicator,
   sums: GradientSums | null,
 ): Promise<StepReport> {
-  const { accumulate } = config;
-  const parameters = learning(task.model);
+  const parameters = learning(run.model);
   for (const p of parameters.values()) {
     // What no text of a step makes use of has a gradient of zero, in a resumed run as in one that was never stopped.
     p.grad ??= zeros(p.shape, { device: p.device });
     p.zeroGrad();
   }
-  const { embedding } = task;
-  const reads = (): number[] => micro.flatMap(({ tokens }) => [...tokens]);
-  const sparse = sums && embedding ? await sums.sparse(embedding, reads()) : null;
+  const { sparse: rows } = task;
+  const reads = (): number[] => micro.flatMap((batch) => [...rows!.reads(batch)]);
+  const sparse = sums && rows ? await sums.sparse(rows.embedding(run.model), reads()) : null;
   const told = micro.map((batch, i) =>
     scope(() => {
       // No two micro-batches have the same masks.
-      const { names, values } = task.learn(batch, tokens, run.batches + rank * accumulate + i);
+      const dropoutSeed = run.batches + rank * accumulate + i;
+      const { names, values } = task.learn(run.model, batch, { counts, weights, dropoutSeed });
       // The next micro-batch overwrites those of a recorded step.
       return { names, values: affine(values, 1) };
     }),
   );
   const losses = told.map(({ values }) => values);
   const named = (numbers: ArrayLike<number>): Record<string, number> => {
-    const own: Record<string, number> = { loss: 0, ...(size > 1 ? enabledLosses(config) : {}) };
+    const own: Record<string, number> = { loss: 0, ...(size > 1 ? zeroOfEach(weights) : {}) };
     told.flatMap(({ names }) => names).forEach((name, i) => (own[name] = (own[name] ?? 0) + numbers[i]!));
     return own;
   };
@@ -290,7 +217,7 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
   run.batches += size * accumulate;
   run.step++;
   run.isBest = false;
-  const lr = learningRate(run.step, config.maxSteps, config.optimizer);
+  const lr = learningRate(run.step, maxSteps, optimizer);
   // Read at once: each read waits for the device.
   const [gradNorm, ...own] = scope(() => {
     const norm = reshape(run.optimizer.update(lr), [1]);
@@ -301,11 +228,9 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
   return { loss: loss!, parts, lr, gradNorm: gradNorm! };
 }
 
-/** 0 for each loss that is enabled: a rank may have no batch that one of them is of. */
-function enabledLosses({ losses }: TrainConfig): Record<string, number> {
-  const enabled = Object.entries(losses).filter(([, weight]) => weight > 0);
-  return Object.fromEntries(enabled.map(([name]) => [name, 0]));
-}
+/** 0 for each loss that has a weight: a rank may have no batch that one of them is of. */
+const zeroOfEach = (weights: LossWeights): Record<string, number> =>
+  Object.fromEntries(Object.entries(weights).flatMap(([name, weight]) => (weight > 0 ? [[name, 0]] : [])));
 
 /** The sums of what has the same name. */
 function total<N extends object>(counts: readonly N[]): N {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod';
-import { writeCheckpoint } from '../src/checkpoint.js';
+import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
 import { runDag } from '../src/cli/run-dag.js';
 import { ended, type Outcome } from './ended.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
@@ -149,9 +149,16 @@ describe('dag --help', () => {
       /^ +model\.nEmbd +.*\[128; 32 in other configurations\]$/m,
     );
     expect(help).toMatch(/^ +model\.nLayer +.*\[2\]$/m);
-    expect(help).toMatch(/^ +init_from +.*\[?scratch/m);
+    expect(help).toMatch(/^ +weights +.*\[?scratch/m);
     expect(help).toMatch(/^ +losses\.execution +/m);
   });
+});
+
+it('dag --version prints the version of the package', async () => {
+  const { version } = JSON.parse(
+    await readFile(new URL('../package.json', import.meta.url), 'utf8'),
+  ) as Record<string, string>;
+  expect(await succeeds(['--version'])).toBe(`${version}\n`);
 });
 
 describe('dag train', () => {
@@ -211,7 +218,7 @@ describe('dag train', () => {
       /^stopped at step (\d+) of 1000000; go on with: (?:npx )?dag (.*)$/m.exec(stdout) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(4);
     expect(stdout).toContain(`step-${step!.padStart(8, '0')}`);
-    expect(command).toBe([...args, '--init_from=resume'].join(' '));
+    expect(command).toBe('train --resume runs/predictor');
 
     const last = Number(step) + 2;
     const resumed = await start([...command!.split(' '), `--maxSteps=${last}`], { cwd });
@@ -220,11 +227,28 @@ describe('dag train', () => {
     expect(resumed.stderr).toContain(`step ${last}/${last}`);
   });
 
+  it('takes the value of an option behind a blank too, and goes on with a run by its folder alone', async () => {
+    const cwd = await mkdtemp(join(folder, 'blank-'));
+    const first = await start(['train', ...TINY, '--maxSteps', '2', '--outDir', 'run', '--seed', '7'], {
+      cwd,
+    });
+    expect(first.stdout).toContain('run/checkpoints/step-00000002');
+    const resumed = await start(['train', '--resume', 'run', '--maxSteps', '3'], { cwd });
+    expect(resumed.stderr).toContain('going on from run/checkpoints/step-00000002');
+    expect(resumed.stdout).toContain('run/checkpoints/step-00000003');
+    expect((await readCheckpoint(join(cwd, 'run/checkpoints/step-00000003'))).state).toMatchObject({
+      config: { seed: 7, resume: false, maxSteps: 3 },
+    });
+    // What the folder means beside a configuration is not said.
+    await fails(['train', 'predictor-small', '--resume', 'run'], /given predictor-small and the run run/);
+    await fails(['train', '--resume', 'run', '--seed=8'], /was trained with seed = 7/, { cwd, by: start });
+  });
+
   it.each<[string, string[], RegExp]>([
     ['an unknown key', ['--nembed=8'], /--nembed=8: unknown option; did you mean --model\.nEmbd\?/],
     ['a key of every object', ['--__proto__=1'], /--__proto__=1: unknown option/],
     ['a wrong value', ['--lr=fast'], /--lr=fast: optimizer\.lr is 'fast'; allowed: a number > 0/],
-    ['an option without a value', ['--lr'], /--lr: options of a configuration are written --key=value/],
+    ['an option without a value', ['--lr'], /--lr has no value; options are written --key=value/],
     ['two configurations', ['a.ts', 'b.ts'], /one configuration expected, given a\.ts and b\.ts/],
     ['a file that is not there', ['nowhere.ts'], /nowhere\.ts: cannot be (read|loaded)/],
   ])('refuses %s', async (_, args, message) => {
@@ -232,8 +256,8 @@ describe('dag train', () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ['a folder that is used', ['--name=tiny'], /runs\/tiny already holds a run .*--init_from=resume/],
-    ['nothing to go on from', ['--name=none', '--init_from=resume'], /no checkpoint in .*runs\/none/],
+    ['a folder that is used', ['--name=tiny'], /runs\/tiny already holds a run .*--resume goes on/],
+    ['nothing to go on from', ['--name=none', '--resume'], /no checkpoint in .*runs\/none/],
     [
       'no room for any expression',
       ['--style=words', '--blockSize=1', '--name=x'],

@@ -12,6 +12,7 @@ import {
 } from '../src/config/config.js';
 import { fromEarlier } from '../src/config/earlier.js';
 import { describeConfig } from '../src/config/help.js';
+import { parseTaskConfig } from '../src/config/task.js';
 import { TrainError } from '../src/error.js';
 import { trainLanguageModel } from '../src/language/language-model.js';
 import { loadModel, train } from '../src/predictor.js';
@@ -35,7 +36,7 @@ async function problems(make: () => unknown): Promise<string[]> {
 describe('parseConfig', () => {
   test('fills in every field', () => {
     const config = parseConfig({});
-    for (const { path } of FIELDS) {
+    for (const { path } of FIELDS.filter(({ path }) => path !== 'init_from')) {
       let value: unknown = config;
       for (const key of path.split('.')) value = Object(value)[key];
       expect([path, value]).not.toEqual([path, undefined]);
@@ -44,7 +45,8 @@ describe('parseConfig', () => {
       name: 'predictor-small',
       seed: 0,
       outDir: 'runs/predictor-small',
-      init_from: 'scratch',
+      resume: false,
+      weights: 'scratch',
       accumulate: 1,
       model: { depth: 3, blockSize: 32, nLayer: 2, nHead: 2, nEmbd: 32, readout: 'registers' },
       optimizer: { lr: 3e-3, minLrRatio: 0.05, beta1: 0.9, beta2: 0.98, weightDecay: 0.01, clip: 1 },
@@ -58,9 +60,17 @@ describe('parseConfig', () => {
     expect(parseConfig({ name: 'wide', outDir: '/data/x' }).outDir).toBe('/data/x');
   });
 
-  test('reads latest as resume', () => {
-    expect(parseConfig({ init_from: 'latest' }).init_from).toBe('resume');
-    expect(parseConfig({ init_from: 'runs/other' }).init_from).toBe('runs/other');
+  test.each([
+    ['scratch', { resume: false, weights: 'scratch' }],
+    ['resume', { resume: true, weights: 'scratch' }],
+    ['latest', { resume: true, weights: 'scratch' }],
+    ['best', { resume: 'best', weights: 'scratch' }],
+    ['pretrained', { resume: false, weights: 'pretrained' }],
+    ['runs/other', { resume: false, weights: 'runs/other' }],
+  ])('reads init_from %s as what it means today', (init_from, expected) => {
+    const config = parseConfig({ init_from });
+    expect(config).toMatchObject(expected);
+    expect(config).not.toHaveProperty('init_from');
   });
 
   test('trains registers on the register losses and linear heads on the plan losses', () => {
@@ -142,6 +152,22 @@ describe('parseConfig', () => {
   test('refuses a name that would lead out of runs/', async () => {
     expect(await problems(() => parseConfig({ name: '../elsewhere' }))).toHaveLength(1);
   });
+});
+
+test('a task from outside has the keys of every run, its own model and data, and its own losses', async () => {
+  const task = { kind: 'curve', losses: { squared: 1, absolute: 0 } };
+  const config = parseTaskConfig(
+    { model: { width: 3 }, data: { noise: 0.1 }, losses: { absolute: 2 } },
+    task,
+  );
+  expect(config).toMatchObject({
+    ...{ kind: 'curve', maxSteps: 2000, model: { width: 3 } },
+    ...{ data: { noise: 0.1, workers: 1, prefetch: 8 }, losses: { squared: 1, absolute: 2 } },
+  });
+  expect(await problems(() => parseTaskConfig({ maxSteps: 0, losses: { cubic: 1 } }, task))).toEqual([
+    'maxSteps is 0; allowed: a whole number ≥ 1',
+    'unknown loss cubic; there are squared, absolute',
+  ]);
 });
 
 test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {
@@ -294,7 +320,7 @@ describe('loadConfig', () => {
       digits: '5',
     });
     expect(config).toMatchObject({
-      init_from: 'resume',
+      resume: true,
       outDir: 'x',
       seed: 9,
       model: { nEmbd: 64, digits: 5 },

@@ -268,7 +268,7 @@ describe('a run that is killed and resumed, again and again', () => {
       // Where a seed is to be tried again: CRASH_SEED.
       const log: string[] = [`seed ${seed}`];
       const next = async (): Promise<string[]> =>
-        (await checkpointFolders(outDir)).length > 0 ? [...args, '--init_from=resume'] : args;
+        (await checkpointFolders(outDir)).length > 0 ? [...args, '--resume=true'] : args;
       let killed = 0;
       while (killed < kills) {
         await mkdir(join(outDir, 'checkpoints'), { recursive: true });
@@ -391,7 +391,7 @@ describe('two runs in one folder', () => {
     const inUse =
       /^run is in use by process \d+ on host .*; wait for that run, stop it, or take another --outDir/;
     await refused(args, inUse);
-    await refused([...args, '--init_from=resume'], inUse);
+    await refused([...args, '--resume=true'], inUse);
     await isAtStep(4);
     first.kill('SIGKILL');
     await first.ended;
@@ -453,14 +453,14 @@ describe('a second signal', () => {
     const { code, stdout, stderr } = await running.ended;
     expect({ code, result: JSON.parse(stdout) }).toMatchObject({ code: 0, result: { summary: null } });
     expect(stderr).toMatch(
-      /\nstopped at step \d+ of 1000000; go on with: npx dag train .* --json --init_from=resume\n$/,
+      /\nstopped at step \d+ of 1000000; go on with: npx dag train --resume runs\/predictor --json\n$/,
     );
   });
 });
 
 describe('where the system refuses', () => {
   const args = command('predictor', { maxSteps: 12, outDir: 'disk/run', 'evaluation.every': 100 });
-  const resume = '--init_from=resume';
+  const resume = '--resume=true';
   /** Room for some checkpoints of 50 KB. */
   const mount = (...options: string[]): boolean =>
     spawnSync('mount', ['-t', 'tmpfs', ...options, 'tmpfs', join(root, 'disk')]).status === 0;
@@ -511,7 +511,7 @@ describe('where the system refuses', () => {
       await fill(24 * 1024);
       await refused(
         [...args, resume],
-        /^checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: (Error: )?ENOSPC: .*; step 6 is saved: .*--init_from=resume/,
+        /^checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: (Error: )?ENOSPC: .*; step 6 is saved: .*--resume goes on/,
         ['step 7/', 'step 8/', 'step 9/'],
       );
       expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
@@ -532,7 +532,7 @@ describe('where the system refuses', () => {
     expect(code).toBe(1);
     const told = stderr.trimEnd().split('\n');
     expect(told.at(-1)).toMatch(
-      /^dag: metrics disk\/run\/metrics\.jsonl: ENOSPC: .*; step 6 is saved: .*--init_from=resume/,
+      /^dag: metrics disk\/run\/metrics\.jsonl: ENOSPC: .*; step 6 is saved: .*--resume goes on/,
     );
     expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
     // The disk took a part of the last line; the step it was of is the last that was taken.
@@ -597,9 +597,9 @@ describe('a checkpoint that is not what is needed', () => {
       const named = new RegExp(
         `^checkpoint ${last} is damaged: ${file} (has 9 bytes|is no JSON).*; the path run takes`,
       );
-      await refused([...args, `--init_from=${last}`, '--outDir=other'], named);
+      await refused([...args, `--weights=${last}`, '--outDir=other'], named);
       expect(await checkpoints(join(root, 'run'))).toEqual(before);
-      const stderr = await trains([...args, '--init_from=latest']);
+      const stderr = await trains([...args, '--init_from=resume']);
       expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
       expect(stderr).toMatch(new RegExp(`^skipped: .*${last} is damaged: ${file}`));
       expect(await result(join(root, 'run'))).toEqual(expected);
@@ -617,9 +617,9 @@ describe('a checkpoint that is not what is needed', () => {
       [[...args, '--nEmbd=16'], 'model.nEmbd = 8, the configuration says 16'],
       [[...args, '--style=words'], 'data.style = "spaced", the configuration says "words"'],
     ] as const)
-      await refused([...words, '--init_from=resume'], new RegExp(`^${last} was trained with ${found}`));
+      await refused([...words, '--resume=true'], new RegExp(`^${last} was trained with ${found}`));
     expect(await snapshot(join(root, 'run'))).toEqual(before);
-    await trains([...args, '--init_from=resume', '--maxSteps=10']);
+    await trains([...args, '--resume=true', '--maxSteps=10']);
   });
 
   it.each([
@@ -630,8 +630,8 @@ describe('a checkpoint that is not what is needed', () => {
     const before = await snapshot(join(root, 'run'));
     const asked = command(other, { maxSteps: 9, outDir: 'run' });
     const found = new RegExp(`was trained with kind = "${kind}", the configuration says "${other}"`);
-    await refused([...asked, '--init_from=resume'], found);
-    await refused([...asked, '--init_from=run', '--outDir=other'], found);
+    await refused([...asked, '--resume=true'], found);
+    await refused([...asked, '--weights=run', '--outDir=other'], found);
     expect(await snapshot(join(root, 'run'))).toEqual(before);
   });
 
@@ -640,7 +640,7 @@ describe('a checkpoint that is not what is needed', () => {
     await truncate(join(root, 'run/checkpoints/step-00000001/model.safetensors'), 9);
     const before = await snapshot(join(root, 'run'));
     await refused(args, /^run already holds a run .*another --outDir starts afresh/);
-    const { code, stderr } = await dag([...args, '--init_from=resume'], root).ended;
+    const { code, stderr } = await dag([...args, '--resume=true'], root).ended;
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
@@ -673,10 +673,10 @@ describe.each(KINDS)('where a run begins: %s', (kind) => {
     expect([(await last('run')).step, (await best('run')).step]).toEqual([9, 7]);
 
     const before = await best('run');
-    await killedAtItsFirstStep(['--outDir=run', '--init_from=best']);
+    await killedAtItsFirstStep(['--outDir=run', '--resume=best']);
     expect([(await last('run')).step, (await best('run')).best]).toEqual([7, before.best]);
     expect((await last('run')).files).toEqual(before.files);
-    const stderr = await trains([...args, '--outDir=run', '--init_from=latest']);
+    const stderr = await trains([...args, '--outDir=run', '--init_from=resume']);
     expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
     expect({ ...(await result(join(root, 'run'))), state: null }).toEqual({ ...whole, state: null });
   });
@@ -685,18 +685,18 @@ describe.each(KINDS)('where a run begins: %s', (kind) => {
     await hasTrained(args, 'whole');
     const before = await snapshot(join(root, 'whole'));
     const path = 'whole/checkpoints/step-00000006';
-    const begun = [...args, `--init_from=${path}`];
+    const begun = [...args, `--weights=${path}`];
     await trains([...begun, '--outDir=through']);
-    await killedAtItsFirstStep(['--outDir=new', `--init_from=${path}`]);
+    await killedAtItsFirstStep(['--outDir=new', `--weights=${path}`]);
     const from = await readCheckpoint(join(root, path));
     expect(await last('new')).toMatchObject({ step: 0, best: null });
     expect((await last('new')).files.get('model.safetensors')).toEqual(from.files.get('model.safetensors'));
-    await trains([...args, '--outDir=new', '--init_from=resume']);
+    await trains([...args, '--outDir=new', '--resume=true']);
     const { files, step, state } = await last('new');
     expect(files).toEqual((await last('through')).files);
     expect(step).toBe(12);
     // It tells where the run began, and its best is of its own evaluations.
-    expect(state).toMatchObject({ config: { init_from: path, outDir: 'new' } });
+    expect(state).toMatchObject({ config: { weights: path, outDir: 'new' } });
     expect(await best('new')).toMatchObject({ best: expect.any(Number) });
     const { metrics } = await result(join(root, 'new'));
     expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10, 11, 12, 12]);

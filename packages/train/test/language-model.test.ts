@@ -142,7 +142,7 @@ describe('a language model that calculates', () => {
       step: 3,
       summary: null,
     });
-    expect(await weights(parseConfig({ ...config, init_from: 'resume' }))).toEqual(whole);
+    expect(await weights(parseConfig({ ...config, resume: true }))).toEqual(whole);
   });
 
   it('trains the calculating branch alone where the backbone is frozen', async () => {
@@ -179,7 +179,7 @@ describe('a language model that calculates', () => {
     expect(() => loadModel(wrong)).toThrow('holds a language model, a plan predictor is asked for');
     const other = await read(predictor.checkpoint);
     expect(() => loadLanguageModel(other)).toThrow('holds a plan predictor, a language model is asked for');
-    const config = tiny('mixed-up', { init_from: predictor.checkpoint });
+    const config = tiny('mixed-up', { weights: predictor.checkpoint });
     await expect(trainLanguageModel(config)).rejects.toMatchObject({ code: 'bad-config' });
   });
 });
@@ -189,7 +189,7 @@ describe('a run from GPT-2', () => {
   const sizes = { nLayer: 2, nHead: 2, nEmbd: 16, activation: 'geluTanh' } as const;
   const config = (name: string, input: Partial<LanguageTrainInput> = {}): LanguageTrainConfig =>
     tiny(name, {
-      init_from: published,
+      weights: published,
       tokenizer: 'gpt2',
       maxSteps: 1,
       freezeBackbone: true,
@@ -210,14 +210,14 @@ describe('a run from GPT-2', () => {
     expect(Array.from(model.parameters.get('h.0.ln_1.weight')!.dataSync())).toEqual(
       Array.from(weight.data as Float32Array),
     );
-    const more = config('gpt2', { init_from: 'resume', maxSteps: 2 });
+    const more = config('gpt2', { resume: true, maxSteps: 2 });
     expect((await trainLanguageModel(more)).step).toBe(2);
   });
 
   it('says which sizes it needs, and which tokens', async () => {
     await expect(
       trainLanguageModel(config('other', { model: { blockSize: 12, nLayer: 3 } })),
-    ).rejects.toThrow(`model.nLayer is 3; allowed: 2, as init_from is ${published}`);
+    ).rejects.toThrow(`model.nLayer is 3; allowed: 2, as weights is ${published}`);
     await expect(trainLanguageModel(config('chars', { tokenizer: 'char' }))).rejects.toThrow(
       'tokenizer is char; allowed: gpt2',
     );
@@ -297,7 +297,7 @@ describe('its configuration', () => {
       { freezeBackbone: true },
       "unknown key freezeBackbone; only a configuration of kind 'language' has this key",
     ],
-    [{ init_from: 'gpt2' }, "init_from is 'gpt2'; allowed: only where kind is 'language'"],
+    [{ weights: 'gpt2' }, "weights is 'gpt2'; allowed: only where kind is 'language'"],
     [
       { model: { branchLayers: 2 } },
       "unknown key model.branchLayers; only a configuration of kind 'language' has this key",

@@ -105,11 +105,12 @@ describe('the stream of language models', () => {
         for (const { prompt, value, m, gate, end } of linesOf(batch, name)) {
           const at = m * expressions!.shape[1] + expressions!.last[m]!;
           expect([prompt, expressions!.valid[at]]).toEqual([prompt, 1]);
-          expect(value).toBe(formatValue(expressions!.values[at]!));
+          expect(value).toBe(formatValue(expressions!.values![at]!));
           const expr = fromText(prompt);
           const { V_mag, V_sign, O, G } = tensorize(expr, { depth: 4 });
           const [nodes, steps] = [8, 4];
-          const plan = expressions!.plan;
+          expect(expressions!.written[m]).toBe(expressions!.values![at]);
+          const plan = expressions!.plan!;
           expect(plan.V_mag.slice(at * nodes, (at + 1) * nodes)).toEqual(V_mag);
           expect(plan.V_sign.slice(at * nodes, (at + 1) * nodes)).toEqual(V_sign);
           expect(plan.O.slice(at * nodes * steps, (at + 1) * nodes * steps)).toEqual(O);
@@ -192,9 +193,9 @@ describe('the stream of language models', () => {
       };
       const pairs = [
         [worked!.valid, single.valid],
-        [worked!.values, single.values],
-        [worked!.plan.O, single.plan.O],
-        [worked!.plan.V_mag, single.plan.V_mag],
+        [worked!.values!, single.values],
+        [worked!.plan!.O, single.plan.O],
+        [worked!.plan!.V_mag, single.plan.V_mag],
         [worked!.registers.digits, single.registers.digits],
         [worked!.registers.operators, single.registers.operators],
         [worked!.registers.count, single.registers.count],
@@ -203,6 +204,15 @@ describe('the stream of language models', () => {
         expect(rows(one, m, L, worked!.shape[0])).toEqual(rows(other, i, T, lines.length));
     }
     expect(lines.length).toBeGreaterThan(40);
+  });
+
+  it('has no plans where it is asked for none, and is the same besides', () => {
+    const whole = languageBatch(config, 'train', 2);
+    const { expressions } = whole;
+    expect(languageBatch(config, 'train', 2, false)).toEqual({
+      ...whole,
+      expressions: { ...expressions, plan: null, values: null },
+    });
   });
 
   it('pads the rows of expressions with their last token, and their number with rows that are none', () => {

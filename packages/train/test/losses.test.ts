@@ -6,7 +6,7 @@ import type { LossWeights } from '../src/config/losses.js';
 import { READOUTS } from '../src/readouts.js';
 import { batchOf, type Batch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
-import { modelConfig, streamConfig } from '../src/predictor.js';
+import { modelConfig, predictorTask, streamConfig } from '../src/predictor.js';
 
 const NAMES = Object.keys(READOUTS.registers.losses);
 const PLAN_LOSSES = Object.keys(READOUTS.linear.losses);
@@ -225,6 +225,19 @@ describe('what takes no part', () => {
       0.1,
     );
   });
+});
+
+it.each([
+  ['registers', {}, false],
+  ['registers that are trained on the value', { losses: { execution: 0.1 } }, true],
+  ['linear heads', { model: { readout: 'linear' } }, true],
+  [
+    'linear heads that are trained on nothing of the plan but the value',
+    { model: { readout: 'linear' }, losses: { magnitude: 0, sign: 0, operand: 0, domain: 0 } },
+    true,
+  ],
+] as const)('workers make plans where a loss reads them: %s', (_, input, expected) => {
+  expect(predictorTask(parseConfig(input)).stream.data).toMatchObject({ plans: expected });
 });
 
 describe('the total', () => {

@@ -26,7 +26,8 @@ const refused = (keys: RegExp): object =>
 describe('a run that needs more memory than there is', () => {
   const language: TrainConfigInput = { kind: 'language', data: { arithmetic: 1 } };
   it.each<[string, TrainConfigInput, RegExp]>([
-    ['for its batches', { batchSize: 1e9 }, /batchSize, accumulate/],
+    ['for its batches', { batchSize: 1e9 }, /batchSize/],
+    ['for the plans of its batches', { batchSize: 1e9, losses: { operand: 1 } }, /batchSize, accumulate/],
     ['for those of a step', { accumulate: 1e12 }, /batchSize, accumulate/],
     ['for its weights', { model: { nEmbd: 2 ** 20 } }, /model\.nLayer/],
     [

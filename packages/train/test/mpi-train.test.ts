@@ -94,7 +94,7 @@ mpiDescribe((mpirun: Mpirun) => {
     });
     expect(stopped).toMatchObject({ code: 0 });
     expect(stopped.stdout).toMatch(
-      /stopped at step \d+ of 100000; go on with: mpirun -np 2 npx dag train .*--init_from=resume/,
+      /stopped at step \d+ of 100000; go on with: mpirun -np 2 npx dag train --resume /,
     );
     const { step, state } = await latest(of('stopped'));
     expect(step).toBeGreaterThanOrEqual(3);
@@ -106,14 +106,14 @@ mpiDescribe((mpirun: Mpirun) => {
     const whole = await trained(2, 'bits', options);
     await rm(join(root, of('bits'), 'checkpoints', `step-0000000${STEPS}`), { recursive: true });
     expect((await latest(of('bits'))).step).toBe(5);
-    const resumed = await trained(2, 'bits', [...options, '--init_from=resume']);
+    const resumed = await trained(2, 'bits', [...options, '--resume']);
     expect(resumed.files).toEqual(whole.files);
   });
 
   it('another number of ranks goes on with the next examples', async () => {
     const before = await byFour();
     expect(before.state).toMatchObject({ batches: 8 * STEPS });
-    await trained(2, '4-ranks', ['--init_from=resume', `--maxSteps=${STEPS + 2}`]);
+    await trained(2, '4-ranks', ['--resume', `--maxSteps=${STEPS + 2}`]);
     const model = loadModel(before);
     const stream: StreamConfig = streamConfig(configOfKind(before, 'predictor'));
     const batches = Array.from({ length: 4 }, (_, i) => trainingBatch(stream, 8 * STEPS + i));
@@ -145,12 +145,12 @@ mpiDescribe((mpirun: Mpirun) => {
         ...signalRank(rank, 'SIGKILL', 'step 12/'),
       });
       expect(code).not.toBe(0);
-      expect(stderr).toMatch(/go(es)? on with: mpirun -np 2 npx dag train .*--init_from=resume/);
+      expect(stderr).toMatch(/go(es)? on with: mpirun -np 2 npx dag train --resume /);
       const { step } = await latest(of(name));
       expect(step).toBeGreaterThanOrEqual(10);
       expect(step % 5).toBe(0);
       const last = step + 3;
-      const { state } = await trained(2, name, ['--init_from=resume', `--maxSteps=${last}`]);
+      const { state } = await trained(2, name, ['--resume', `--maxSteps=${last}`]);
       expect(state).toMatchObject({ step: last, batches: 4 * last });
     },
   );

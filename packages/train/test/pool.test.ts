@@ -64,12 +64,12 @@ test('an error of a worker rejects the call for its item, and the next ones go o
 test('an error of this project keeps its class and code on the way from a worker', async () => {
   const text = await mkdtemp(join(tmpdir(), 'dag-pool-'));
   await writeFile(join(text, 'train.bin'), Uint8Array.of(1, 0, 2, 0, 100, 0, 3, 0));
-  const config = {
-    ...{ seed: 3, tokenizer: 'char', blockSize: 3, batchSize: 1, text, arithmetic: 0 },
-    ...{ depth: 2, digits: 2, numbers: 2, maxDigits: 1, maxDecimals: 0 },
-    ...{ style: 'compact', negatedGroups: 0, wholeNumbers: 1 },
-  };
-  const items = prefetcher(config, { from: new URL('../dist/language/worker.js', import.meta.url) });
+  const data = { text, arithmetic: 0, numbers: 2, maxDigits: 1, maxDecimals: 0, style: 'compact' };
+  const stream = { seed: 3, tokenizer: 'char', blockSize: 3, batchSize: 1, depth: 2, digits: 2, data };
+  const items = prefetcher(
+    { stream, plans: true },
+    { from: new URL('../dist/language/worker.js', import.meta.url) },
+  );
   const error: unknown = await items.next().catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(TrainError);
   expect(error).toMatchObject({

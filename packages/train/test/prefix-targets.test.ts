@@ -2,11 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import { asRead, completePrefix, normalize, parse, wordsToText } from '@dag/expr';
 import { createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
 import { tensorizeInto, zeroDag } from '@dag/tensorize';
-import type { PrefixTargets } from '../src/data/prefix-targets.js';
 import { batchOf, trainingBatch, type Batch, type StreamConfig } from '../src/data/stream.js';
 
 /** The same targets the long way: every prefix by itself is completed, parsed, normalised and tensorized. */
-function targetsOfEach({ texts, shape: [B, T] }: Batch, config: StreamConfig): PrefixTargets {
+function targetsOfEach(
+  { texts, shape: [B, T] }: Batch,
+  config: StreamConfig,
+): Pick<Batch, 'valid' | 'plan' | 'registers'> {
   const tokens = tokenizer(config.tokenizer);
   const plan = zeroDag({ depth: config.depth, size: B * T });
   const registers = createRegisterTargets(B * T, config);
@@ -39,7 +41,11 @@ function symbolsOf(text: string): string {
 /** Arrays of a batch that are not those of every prefix by itself, each with the first prefix where they differ. */
 function differences(batch: Batch, config: StreamConfig): string[] {
   const expected = targetsOfEach(batch, config);
-  const arrays = ({ valid, plan: { V_mag, V_sign, O, G }, registers }: PrefixTargets) =>
+  const arrays = ({
+    valid,
+    plan: { V_mag, V_sign, O, G },
+    registers,
+  }: Pick<Batch, 'valid' | 'plan' | 'registers'>) =>
     Object.entries({ valid, V_mag, V_sign, O, G, ...registers });
   const [B, T] = batch.shape;
   return arrays(expected).flatMap(([name, wanted], i) => {

@@ -99,7 +99,7 @@ describe('the shipped model', () => {
       const shipped = await pretrainedCheckpoint();
       const config = parseConfig({
         ...configOfKind(shipped, 'predictor'),
-        ...{ init_from: 'pretrained', outDir, maxSteps: 1, batchSize: 4, accumulate: 1 },
+        ...{ weights: 'pretrained', outDir, maxSteps: 1, batchSize: 4, accumulate: 1 },
         evaluation: { examples: 20 },
       });
       const result = await train(config);

@@ -42,7 +42,9 @@ describe('the charts of a run', () => {
     const [chart] = chartsOf(many, 32).loss;
     expect(chart!.steps).toHaveLength(5000);
     expect(chart!.steps.slice(-2)).toEqual([129_974, 130_000]);
-    expect(tilesOf(many, { maxSteps: 130_000, textsPerStep: 32, parameters: null })[0]).toMatchObject({
+    expect(
+      tilesOf(many, { maxSteps: 130_000, savedStep: 0, textsPerStep: 32, parameters: null })[0],
+    ).toMatchObject({
       value: '130,000',
     });
   });
@@ -57,7 +59,9 @@ describe('the charts of a run', () => {
     ];
     expect(chartsOf(strange, 32).loss[0]!.series[0]!.values).toEqual([null, null, 3]);
     expect(
-      tilesOf(strange, { maxSteps: 5, textsPerStep: 32, parameters: null }).map(({ name }) => name),
+      tilesOf(strange, { maxSteps: 5, savedStep: 0, textsPerStep: 32, parameters: null }).map(
+        ({ name }) => name,
+      ),
     ).toEqual(expect.arrayContaining(['Steps', 'Training loss']));
   });
 
@@ -118,7 +122,7 @@ describe('the charts of a run', () => {
 
 describe('the figures at the top', () => {
   it('are what the run came to', () => {
-    expect(tilesOf(RECORDS, { maxSteps: 1500, textsPerStep: 32, parameters: 30026 })).toEqual([
+    expect(tilesOf(RECORDS, { maxSteps: 1500, savedStep: 0, textsPerStep: 32, parameters: 30026 })).toEqual([
       { name: 'Steps', value: '120', note: 'of 1,500' },
       { name: 'Best held-out score', value: '75.0 %', note: 'values right, at step 120' },
       { name: 'Training loss', value: '0.00833', note: 'at step 120' },
@@ -127,12 +131,17 @@ describe('the figures at the top', () => {
     ]);
   });
 
+  it('say the step that was saved last, where a run was stopped between two lines', () => {
+    const [steps] = tilesOf(RECORDS, { maxSteps: 1500, savedStep: 132, textsPerStep: 32, parameters: null });
+    expect(steps).toEqual({ name: 'Steps', value: '132', note: 'of 1,500' });
+  });
+
   it('are those that there are', () => {
     const records = [2.5, 2, 3].map((textLoss, i) => ({
       step: 10 * (i + 1),
       heldOut: { textLoss, exact: i / 4 },
     }));
-    expect(tilesOf(records, { maxSteps: 30, textsPerStep: 8, parameters: null })).toEqual([
+    expect(tilesOf(records, { maxSteps: 30, savedStep: 0, textsPerStep: 8, parameters: null })).toEqual([
       { name: 'Steps', value: '30', note: 'of 30' },
       { name: 'Best held-out score', value: '50.0 %', note: 'values exact, at step 30' },
       { name: 'Best held-out text loss', value: '2', note: 'at step 20' },

@@ -35,7 +35,7 @@ export async function exampleReport(): Promise<Report> {
   const answers = await answersOf({ '2 * 3 + 1': '2 * 3 - 1', '8 / (5 - 6)': '8 / (5 - 6)' });
   return {
     name: NAME,
-    tiles: tilesOf(RECORDS, { maxSteps: 200, textsPerStep: 32, parameters: 1234 }),
+    tiles: tilesOf(RECORDS, { maxSteps: 200, savedStep: 0, textsPerStep: 32, parameters: 1234 }),
     charts: chartsOf(RECORDS, 32),
     checkpoint: { folder: 'runs/<b>/checkpoints/step-00000120', step: 120 },
     evaluation: { summary: summarize(answers), examples: chooseExamples(answers, 2) },

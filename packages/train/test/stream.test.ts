@@ -52,6 +52,11 @@ describe('the stream', () => {
     expect(mean('held-out', 1)).toBe(mean('held-out', 0));
   });
 
+  it('has no plans where it is asked for none, and is the same besides', () => {
+    const whole = trainingBatch(config, 5);
+    expect(trainingBatch(config, 5, false)).toEqual({ ...whole, plan: null, values: null });
+  });
+
   it('begins texts at later and later positions where it is asked to', () => {
     const positions = (from: number) =>
       Array.from({ length: 200 }, (_, i) => {

@@ -215,7 +215,7 @@ describe('a run that was stopped', () => {
     const stopped = await train(config, { signal: stopAt(6) });
     expect(stopped).toMatchObject({ step: 6, summary: null });
     expect((await contents(stopped.checkpoint)).step).toBe(6);
-    const resumed = { ...config, init_from: 'resume' };
+    const resumed = { ...config, resume: true };
     expect(await trained(resumed)).toEqual(expected);
 
     const lines = await metricsOf(config);
@@ -245,14 +245,14 @@ describe('a run that was stopped', () => {
     const { step } = await train(config, { signal: controller.signal });
     expect([step, taken.mock.calls.length]).toEqual([1, 6]);
     taken.mockRestore();
-    expect(await trained({ ...config, init_from: 'resume' })).toEqual(expected);
+    expect(await trained({ ...config, resume: true })).toEqual(expected);
   });
 
   it('can be resumed though it was stopped before its first step', async () => {
     const config = tiny('run', { maxSteps: 2 });
     const { step, checkpoint } = await train(config, { signal: AbortSignal.abort() });
     expect([step, (await contents(checkpoint)).step]).toEqual([0, 0]);
-    const { step: end } = await train({ ...config, init_from: 'resume' });
+    const { step: end } = await train({ ...config, resume: true });
     expect(end).toBe(2);
   });
 
@@ -264,7 +264,7 @@ describe('a run that was stopped', () => {
     };
     await expect(train(config)).rejects.toBe(error);
     onLine = () => undefined;
-    await trained({ ...config, init_from: 'resume' });
+    await trained({ ...config, resume: true });
     const steps = (await metricsOf(config)).filter(({ heldOut }) => !heldOut).map(({ step }) => step);
     expect(steps).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   });
@@ -276,7 +276,7 @@ describe('a run that was stopped', () => {
       const before = await trained(config);
       const lines: string[] = [];
       onLine = (line) => void lines.push(line);
-      const { step, summary, checkpoint } = await train({ ...config, maxSteps, init_from: 'resume' });
+      const { step, summary, checkpoint } = await train({ ...config, maxSteps, resume: true });
       expect(lines.at(-1)).toBe(`nothing to do: step 2 of ${maxSteps}\n`);
       expect([step, summary?.count]).toEqual([2, 4]);
       expect(await contents(checkpoint)).toEqual(before);
@@ -291,11 +291,11 @@ describe('where a run begins', () => {
     const before = await snapshot(config.outDir);
     await expect(train(config)).rejects.toMatchObject({
       code: 'busy-directory',
-      message: expect.stringMatching(/--init_from=resume/),
+      message: expect.stringMatching(/--resume/),
     });
     const other = tiny('other', { maxSteps: 2 });
     await train(other);
-    await expect(train({ ...config, init_from: other.outDir })).rejects.toMatchObject({
+    await expect(train({ ...config, weights: other.outDir })).rejects.toMatchObject({
       code: 'busy-directory',
     });
     expect(await snapshot(config.outDir)).toEqual(before);
@@ -309,7 +309,7 @@ describe('where a run begins', () => {
     ['data.negatedGroups', { data: { negatedGroups: 0.5 } }],
   ])('is no checkpoint of another %s', async (key, input) => {
     await train(tiny('run', { maxSteps: 1 }));
-    const config = tiny('run', { maxSteps: 2, ...input, init_from: 'resume' });
+    const config = tiny('run', { maxSteps: 2, ...input, resume: true });
     const before = await snapshot(config.outDir);
     await expect(train(config)).rejects.toMatchObject({
       code: 'bad-config',
@@ -323,7 +323,7 @@ describe('where a run begins', () => {
     const { files, state } = await readCheckpoint((await train(config)).checkpoint);
     const later = { ...Object(state), config: { ...config, colour: 1 } };
     const folder = await writeCheckpoint(config.outDir, 2, files, later, { keep: 5 });
-    await expect(train({ ...config, init_from: 'resume' })).rejects.toMatchObject({
+    await expect(train({ ...config, resume: true })).rejects.toMatchObject({
       code: 'bad-checkpoint',
       message: expect.stringMatching(new RegExp(`^${folder}: state\\.json .*: unknown key colour`)),
     });
@@ -336,7 +336,7 @@ describe('where a run begins', () => {
     await writeCheckpoint(config.outDir, 4, files, { ...Object(state), best: 0.9 }, { keep: 5, best: 0.9 });
     const started: string[] = [];
     onLine = (line) => void started.push(line);
-    expect(await trained({ ...config, init_from: 'best' })).toEqual(expected);
+    expect(await trained({ ...config, resume: 'best' })).toEqual(expected);
     expect(started[0]).toContain('step-00000004');
     expect(started[1]).toContain('step 5/12');
   });
@@ -345,7 +345,7 @@ describe('where a run begins', () => {
     const config = tiny('run', { checkpoint: { every: 4 } });
     await train(config);
     const from = join(config.outDir, 'checkpoints', 'step-00000008');
-    const other = tiny('other', { init_from: from, maxSteps: 5, checkpoint: { keep: 9 } });
+    const other = tiny('other', { weights: from, maxSteps: 5, checkpoint: { keep: 9 } });
     const started: string[] = [];
     onLine = (line) => void started.push(line);
     expect(await train(other)).toMatchObject({ step: 5 });
@@ -359,22 +359,22 @@ describe('where a run begins', () => {
       [1, 2, 3, 4, 5].map((step) => [step, learningRate(step, 5, other.optimizer)]),
     );
     const { state } = await readCheckpoint(join(other.outDir, 'checkpoints', 'step-00000005'));
-    expect(state).toMatchObject({ step: 5, batches: 5, config: { init_from: from } });
+    expect(state).toMatchObject({ step: 5, batches: 5, config: { weights: from } });
   });
 
   it('with a path is never the folder of that very run, which goes on by resume or best', async () => {
     const config = tiny('run', { maxSteps: 2 });
     const { checkpoint } = await train(config);
     const before = await snapshot(config.outDir);
-    await expect(train({ ...config, init_from: checkpoint })).rejects.toMatchObject({
+    await expect(train({ ...config, weights: checkpoint })).rejects.toMatchObject({
       code: 'busy-directory',
     });
     expect(await snapshot(config.outDir)).toEqual(before);
   });
 
   it('is nowhere where there is no checkpoint to go on from', async () => {
-    for (const init_from of ['resume', 'best', join(root, 'nowhere')])
-      await expect(train(tiny('empty', { init_from }))).rejects.toMatchObject({ code: 'no-checkpoint' });
+    for (const input of [{ resume: true }, { resume: 'best' }, { weights: join(root, 'nowhere') }] as const)
+      await expect(train(tiny('empty', input))).rejects.toMatchObject({ code: 'no-checkpoint' });
   });
 });
 
@@ -483,10 +483,10 @@ describe('a checkpoint', () => {
     const { files, state } = await readCheckpoint((await train(config)).checkpoint);
     const weights = new Map([['model.safetensors', [files.get('model.safetensors')!].flat()]]);
     const folder = await writeCheckpoint(config.outDir, 2, weights, state as object, { keep: 1 });
-    await expect(train({ ...config, maxSteps: 3, init_from: 'resume' })).rejects.toMatchObject({
+    await expect(train({ ...config, maxSteps: 3, resume: true })).rejects.toMatchObject({
       code: 'bad-checkpoint',
-      message: expect.stringMatching(/has no optimizer\.safetensors.*--init_from=\S+ with another --outDir/),
+      message: expect.stringMatching(/has no optimizer\.safetensors.*--weights=\S+ with another --outDir/),
     });
-    expect((await train(tiny('new', { maxSteps: 1, init_from: folder }))).step).toBe(1);
+    expect((await train(tiny('new', { maxSteps: 1, weights: folder }))).step).toBe(1);
   });
 });

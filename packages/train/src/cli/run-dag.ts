@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { createRequire } from 'node:module';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
@@ -10,10 +11,13 @@ import { trainCommand } from './train.js';
 import { visible } from './visible.js';
 import { refuseMisspelt, sortWords } from './words.js';
 
+const { version } = createRequire(import.meta.url)('@dag/train/package.json') as { version: string };
+
 /** Runs a command line, `['predict', '2 + 3']`. Writes errors to stderr and sets `process.exitCode`. */
 export async function runDag([name, ...words]: readonly string[]): Promise<void> {
   const train = trainCommand();
   const program = new Command('dag')
+    .version(version, '--version', 'print the version')
     .description('Models that read an arithmetic expression and write the program that computes it.')
     .addCommand(train)
     .addCommand(evalCommand())

@@ -2,7 +2,10 @@ import { constants } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
 import { describeConfig } from '../config/help.js';
-import { defaultConfig, loadConfig } from '../config/load.js';
+import { defaultConfig, isConfigName, loadConfig, withOptions } from '../config/load.js';
+import type { TrainConfig } from '../config/config.js';
+import { findCheckpoint, newestRun } from '../checkpoint.js';
+import { checkpointConfig } from '../run.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
 import { trainLanguageModel } from '../language/language-model.js';
@@ -22,7 +25,7 @@ export function trainCommand(): Command {
       'a .ts, .js, .mjs or .json file, or a built-in one by its name; left out, predictor',
     )
     .option('--json', 'print the result as one line of JSON')
-    .usage('[config] [--key=value …]')
+    .usage('[config] [--key=value …]\n       dag train --resume <run> [--key=value …]')
     .addHelpText(
       'after',
       `\nKeys, in brackets their values where no configuration is named:\n${describeConfig(defaultConfig())}\n`,
@@ -37,9 +40,8 @@ export function trainCommand(): Command {
 /** The part of one rank: rank 0 alone reads the configuration, and prints. */
 async function trainOn(communicator: Communicator, words: readonly string[], json: boolean): Promise<void> {
   const isFirst = communicator.rank === 0;
-  const { path, overrides } = readArguments(words);
-  const config = await shareValue(() => loadConfig(path, overrides), communicator);
-  const resume = resumeCommand([...words, ...(json ? ['--json'] : [])], communicator.size);
+  const config = await shareValue(() => configOf(readArguments(words)), communicator);
+  const resume = resumeCommand(config.outDir, json, communicator.size);
   const told: NodeJS.Signals[] = [];
   const callOff =
     isFirst && communicator.size > 1
@@ -80,24 +82,56 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
   }
 }
 
-/** The configuration's path and the `--key=value` options among the words of a command line. */
-function readArguments(words: readonly string[]): {
-  path: string | undefined;
-  overrides: Record<string, string>;
-} {
+interface TrainArguments {
+  readonly path: string | undefined;
+  /** The folder of a run to go on with, by the configuration that it was saved with. */
+  readonly run: string | undefined;
+  readonly overrides: Readonly<Record<string, string>>;
+}
+
+async function configOf({ path, run, overrides }: TrainArguments): Promise<TrainConfig> {
+  if (run === undefined) return loadConfig(path, overrides);
+  const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
+  const which = overrides['resume'] === 'best' ? 'best' : 'latest';
+  // What is damaged is named when the run begins.
+  const checkpoint = await findCheckpoint(folder, which, () => undefined);
+  const input = { ...checkpointConfig(checkpoint), outDir: folder, resume: true };
+  return withOptions(input, overrides, checkpoint.folder);
+}
+
+/** The configuration's path and the options, `--key=value` or `--key value`, among the words of a command line. */
+function readArguments(words: readonly string[]): TrainArguments {
   const overrides = new Map<string, string>();
   const paths: string[] = [];
-  for (const word of words) {
-    const [, key, value] = /^--([^=]+)=(.*)$/s.exec(word) ?? [];
-    if (key !== undefined && value !== undefined) overrides.set(key, value);
-    else if (word.startsWith('-'))
-      throw new TrainError('bad-config', `${word}: options of a configuration are written --key=value`);
-    else paths.push(word);
+  let run: string | undefined;
+  const resume = (value: string): void => {
+    if (['true', 'false', 'best'].includes(value)) overrides.set('resume', value);
+    else run = value;
+  };
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const [, key, given] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (key === undefined) {
+      if (word.startsWith('-'))
+        throw new TrainError('bad-config', `${word}: options are written --key=value`);
+      paths.push(word);
+      continue;
+    }
+    const next = words[i + 1];
+    const follows = next !== undefined && !next.startsWith('--');
+    if (key === 'resume') {
+      // Without a value it goes on with the run of the configuration, which may be the next word.
+      const value = given ?? (follows && !isConfigName(next) ? words[++i]! : 'true');
+      resume(value);
+    } else if (given !== undefined) overrides.set(key, given);
+    else if (follows) overrides.set(key, words[++i]!);
+    else throw new TrainError('bad-config', `${word} has no value; options are written --key=value`);
   }
-  if (paths.length > 1)
-    throw new TrainError('bad-config', `one configuration expected, given ${paths.join(' and ')}`);
+  const configurations = [...paths, ...(run === undefined ? [] : [`the run ${run}`])];
+  if (configurations.length > 1)
+    throw new TrainError('bad-config', `one configuration expected, given ${configurations.join(' and ')}`);
   // Not by assignment, which loses `--__proto__=1`.
-  return { path: paths[0], overrides: Object.fromEntries(overrides) };
+  return { path: paths[0], run, overrides: Object.fromEntries(overrides) };
 }
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP, with a message; a second one ends the process at once. */
@@ -117,11 +151,11 @@ function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {
   return controller.signal;
 }
 
-/** The same command, as a shell takes it from this folder, but for where the run begins. */
-function resumeCommand(words: readonly string[], ranks: number): string {
-  const kept = words.filter((word) => !/^--init[-_]?from=/i.test(word));
+/** The command that goes on with a run, as a shell takes it from this folder. */
+function resumeCommand(outDir: string, json: boolean, ranks: number): string {
   const launcher = ranks > 1 ? ['mpirun', '-np', ranks] : [];
-  return [...launcher, ...program(), 'train', ...kept.map(quoted), '--init_from=resume'].join(' ');
+  const words = [...launcher, ...program(), 'train', '--resume', quoted(outDir), ...(json ? ['--json'] : [])];
+  return words.join(' ');
 }
 
 /** By which this command can be called again: its name where a shell finds that, else npx, which finds it in this folder. */

@@ -50,11 +50,12 @@ export function sortWords(command: Command, words: readonly string[]): string[] 
 /** Refuses words such as `--josn` and `--json=1`, which are no `--key=value` of a configuration. */
 export function refuseMisspelt(command: Command, words: readonly string[]): void {
   const known = optionsOf(command);
-  for (const word of words) {
+  words.forEach((word, i) => {
     const name = OPTION.exec(word)?.[1] ?? '';
+    const hasValue = word !== name || !(words[i + 1] ?? '--').startsWith('--');
     if (known.has(name) && word !== name) refuseValue(command, name, word);
-    if (name === word && !known.has(name) && nearest(name, known)) refuse(command, word, known);
-  }
+    if (!hasValue && !known.has(name) && nearest(name, known)) refuse(command, word, known);
+  });
 }
 
 function refuseValue(command: Command, name: string, word: string): never {

@@ -2,9 +2,11 @@ import type { z } from 'zod';
 import { TrainError } from '../error.js';
 import { describeIssue } from './describe.js';
 import { fieldsOf, type ConfigField } from './fields.js';
+import type { LossWeights } from './losses.js';
 import { LANGUAGE, type LanguageTrainConfig, type LanguageTrainInput } from './language.js';
 import { PREDICTOR, type PredictorTrainConfig, type PredictorTrainInput } from './predictor.js';
-import { readKeys, valueAt, type ConfigProblem } from './problems.js';
+import { readKeys, valueAt, type ConfigProblem, type ReadKeys } from './problems.js';
+import { anyRun, completeRun, type RunConfig } from './run.js';
 
 /** The configuration of a run, every key filled in; `kind` says of what. */
 export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig;
@@ -55,10 +57,25 @@ export function checkConfig(input: unknown): { config: TrainConfig } | { problem
   return kindOf(input) === 'language' ? checkKind(LANGUAGE, input) : checkKind(PREDICTOR, input);
 }
 
+/** A run of a task from outside: its own settings are for the task to check. */
+const ANY = {
+  schema: anyRun,
+  losses: () => ({}),
+  check: () => [],
+  complete: (parsed: z.output<typeof anyRun>) => completeRun(parsed),
+};
+
+/** `checkConfig` for runs of any kind: one that is not of this package is checked as far as every run goes. */
+export function checkAnyConfig(input: unknown): { config: RunConfig } | { problems: ConfigProblem[] } {
+  const kind = valueAt(input, ['kind']);
+  const isOwn = typeof kind !== 'string' || Object.hasOwn(KINDS, kind);
+  return isOwn ? checkConfig(input) : checkKind(ANY, input);
+}
+
 interface KindOfConfig<S extends z.ZodType, C> {
   readonly schema: S;
-  readonly losses: typeof PREDICTOR.losses;
-  readonly check: typeof PREDICTOR.check;
+  readonly losses: (read: ReadKeys) => LossWeights;
+  readonly check: (read: ReadKeys, input: unknown) => Iterable<ConfigProblem>;
   readonly complete: (parsed: z.output<S>, weights: Record<string, number>) => C;
 }
 

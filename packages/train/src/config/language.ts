@@ -5,7 +5,7 @@ import { EXPRESSIONS } from './expressions.js';
 import { checkLosses, type LossWeights } from './losses.js';
 import { checkModel, layers, MODEL, readoutOf } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
-import { count, EVALUATION, LOADER, outDirOf, RUN, share } from './run.js';
+import { count, EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
 
 const LANGUAGE_MODEL = {
   ...MODEL,
@@ -81,8 +81,7 @@ const NUMBERS = 3;
 function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
   const { data, model } = parsed;
   return {
-    ...parsed,
-    outDir: outDirOf(parsed),
+    ...completeRun(parsed),
     data: { ...data, numbers: data.numbers ?? (model.depth || NUMBERS) },
     losses: weights,
   };

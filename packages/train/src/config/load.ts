@@ -51,7 +51,23 @@ export async function loadConfig(
   path: string | undefined,
   overrides: Readonly<Record<string, string>>,
 ): Promise<TrainConfig> {
-  let input = await loadInput(path ?? DEFAULT);
+  return withOptions(await loadInput(path ?? DEFAULT), overrides, path ?? 'configuration');
+}
+
+/** Whether a word of the command line names a configuration: a built-in one, or a file. */
+export const isConfigName = (word: string): boolean =>
+  Object.hasOwn(BUILT_IN, word) || EXTENSIONS.includes(extname(word));
+
+/**
+ * A configuration with options of the command line.
+ * @param source What messages call the configuration.
+ * @throws TrainError `bad-config` with a line for each problem, which starts with `source` or the option it is in.
+ */
+export function withOptions(
+  input: unknown,
+  overrides: Readonly<Record<string, string>>,
+  source: string,
+): TrainConfig {
   const problems: string[] = [];
   const options = new Map<string, string>();
   // What keys there are is decided by two of them.
@@ -68,16 +84,12 @@ export async function loadConfig(
     }
   }
   const result = checkConfig(input);
-  if ('problems' in result) {
-    for (const { paths, message } of result.problems) {
-      const option = paths.map((at) => options.get(at)).find((option) => option !== undefined);
-      problems.push(`${option ?? path ?? 'configuration'}: ${message}`);
-    }
+  if ('config' in result && problems.length === 0) return result.config;
+  for (const { paths, message } of 'problems' in result ? result.problems : []) {
+    const option = paths.map((at) => options.get(at)).find((option) => option !== undefined);
+    problems.push(`${option ?? source}: ${message}`);
   }
-  if ('problems' in result || problems.length > 0) {
-    throw new TrainError('bad-config', [...new Set(problems)].join('\n'));
-  }
-  return result.config;
+  throw new TrainError('bad-config', [...new Set(problems)].join('\n'));
 }
 
 async function loadInput(path: string): Promise<unknown> {

@@ -5,7 +5,7 @@ import { EXPRESSIONS } from './expressions.js';
 import { checkLosses, type LossWeights } from './losses.js';
 import { checkModel, MODEL, readoutOf } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
-import { EVALUATION, LOADER, outDirOf, RUN, share } from './run.js';
+import { EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
 
 const DATA = {
   ...EXPRESSIONS,
@@ -28,8 +28,10 @@ export type PredictorTrainInput = z.input<typeof schema>;
 const losses = (read: ReadKeys): LossWeights => READOUTS[readoutOf(read)].losses;
 
 function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
-  const from = read('', { init_from: RUN.init_from })?.init_from ?? '';
-  if (isGpt2Name(from)) yield notAllowed('init_from', from, "only where kind is 'language'", 'kind');
+  const from = read('', { weights: RUN.weights, init_from: RUN.init_from });
+  for (const key of ['weights', 'init_from'] as const)
+    if (isGpt2Name(from?.[key] ?? ''))
+      yield notAllowed(key, from?.[key], "only where kind is 'language'", 'kind');
   yield* checkModel(read, MODEL.depth);
   yield* checkLosses(input, losses(read));
 }
@@ -37,8 +39,7 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
 function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
   const { data, model } = parsed;
   return {
-    ...parsed,
-    outDir: outDirOf(parsed),
+    ...completeRun(parsed),
     data: { ...data, numbers: data.numbers ?? model.depth },
     losses: weights,
   };

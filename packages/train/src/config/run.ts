@@ -48,13 +48,16 @@ export const RUN = {
     .describe('name of the run: letters, digits and _ . -'),
   seed: seed.default(0).describe('seed of the weights and the examples'),
   outDir: z.string().min(1).optional().describe('folder of the run; left out, runs/<name>'),
-  init_from: z
+  resume: z
+    .literal([false, true, 'best'])
+    .default(false)
+    .describe('true: go on with the run in outDir; best: from its best checkpoint'),
+  weights: z
     .string()
     .min(1)
-    // Two names for one thing: the rest of the program need only know one.
-    .overwrite((from) => (from === 'latest' ? 'resume' : from))
     .default('scratch')
-    .describe('scratch, resume (or latest), best, pretrained, gpt2 (-medium, -large, -xl), or a path'),
+    .describe('what a new run begins with: scratch, pretrained, gpt2 (-medium, -large, -xl), or a path'),
+  init_from: z.string().min(1).optional().describe('resume, latest or best: as resume; else as weights'),
   device: z
     .enum(['auto', 'cpu', 'cuda', 'reference'])
     .default('auto')
@@ -72,5 +75,28 @@ export const RUN = {
   losses: z.record(z.string(), z.number().min(0)).default({}),
 };
 
-export const outDirOf = ({ name, outDir }: { name: string; outDir?: string | undefined }): string =>
-  outDir ?? `runs/${name}`;
+type ParsedRun = z.output<
+  z.ZodObject<Pick<typeof RUN, 'name' | 'outDir' | 'resume' | 'weights' | 'init_from'>>
+>;
+
+/** A configuration with the folder of its run, and with `init_from` as what it means. */
+export function completeRun<T extends ParsedRun>({ init_from: from, ...parsed }: T) {
+  const outDir = parsed.outDir ?? `runs/${parsed.name}`;
+  const { resume, weights } = parsed;
+  if (from === undefined) return { ...parsed, outDir, resume, weights };
+  if (from === 'best') return { ...parsed, outDir, resume: from, weights } as const;
+  const goesOn = from === 'resume' || from === 'latest';
+  return { ...parsed, outDir, resume: goesOn, weights: goesOn ? weights : from };
+}
+
+/** The configuration of a run of any kind: `model` and `data` may hold what the task of that kind reads. */
+export const anyRun = z.strictObject({
+  ...RUN,
+  kind: z.string(),
+  model: z.looseObject({}).prefault({}),
+  data: z.looseObject(LOADER).prefault({}),
+  evaluation: z.strictObject(EVALUATION).prefault({}),
+});
+
+/** What every run says, whatever it trains. */
+export type RunConfig = ReturnType<typeof completeRun<z.output<typeof anyRun>>>;

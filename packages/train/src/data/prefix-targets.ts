@@ -1,4 +1,4 @@
-import { readPrefixes, type Prefixes } from '@dag/expr';
+import { readPrefixes, type Expr, type Prefixes } from '@dag/expr';
 import {
   readInfix,
   writeInfixTargets,
@@ -11,7 +11,8 @@ import { compile, writeGraph, type DagTensors, type Program } from '@dag/tensori
 /** Targets of many prefixes, a row each; at first those of no expression. */
 export interface PrefixTargets {
   readonly valid: Uint8Array;
-  readonly plan: DagTensors;
+  /** Null where no loss reads plans. */
+  readonly plan: DagTensors | null;
   readonly registers: RegisterTargets;
 }
 
@@ -35,15 +36,15 @@ export function writePrefixTargets(
     const prefix = prefixes.at(end);
     if (prefix === null) continue;
     const { last, literal, open } = prefix;
-    if (shape?.literals.length !== last + 1) shape = shapeOf(prefixes, last);
-    const { infix, literals, program, sign } = shape;
+    if (shape?.literals.length !== last + 1) shape = shapeOf(prefixes, last, targets.plan !== null);
+    const { infix, literals, plan } = shape;
     if (literals[last] !== literal) {
       literals[last] = literal;
-      program.numbers[program.numbers.length - 1] = sign * Number(literal);
+      if (plan) plan.program.numbers[plan.program.numbers.length - 1] = plan.sign * Number(literal);
     }
     const row = first + t;
     if (infix === null || !writeInfixTargets(targets.registers, row, infix, literals, open, layout)) continue;
-    writeGraph(program, targets.plan, row);
+    if (plan && targets.plan) writeGraph(plan.program, targets.plan, row);
     targets.valid[row] = 1;
   }
 }
@@ -52,18 +53,28 @@ export function writePrefixTargets(
 interface Shape {
   readonly infix: Infix | null;
   readonly literals: string[];
+  readonly plan: ShapePlan | null;
+}
+
+interface ShapePlan {
   readonly program: Program & { readonly numbers: number[] };
   /** Sign of the last number in the plan, whose minuses may be those of groups: `-(-(2` is 2. */
   readonly sign: number;
 }
 
-function shapeOf({ literals, complete }: Prefixes, last: number): Shape {
+function shapeOf({ literals, complete }: Prefixes, last: number, withPlan: boolean): Shape {
   const expr = complete(last);
-  const program = compile(expr);
-  const value = program.numbers.at(-1)!;
   return {
     infix: readInfix(expr),
     literals: literals.slice(0, last + 1),
+    plan: withPlan ? planOf(expr) : null,
+  };
+}
+
+function planOf(expr: Expr): ShapePlan {
+  const program = compile(expr);
+  const value = program.numbers.at(-1)!;
+  return {
     program: { ...program, numbers: [...program.numbers] },
     sign: value < 0 || Object.is(value, -0) ? -1 : 1,
   };

@@ -39,20 +39,26 @@ export interface PrefixBatch {
   readonly shape: readonly [B: number, T: number];
   /** (B, T) 1 where the text up to this token can be completed to an expression, which the targets describe. */
   readonly valid: Uint8Array;
-  /** B·T graphs; the zero DAG where not valid. */
-  readonly plan: DagTensors;
+  /** B·T graphs; the zero DAG where not valid. Null where no loss reads plans. */
+  readonly plan: DagTensors | null;
   /** (B, T) what they execute to. */
-  readonly values: Float64Array;
+  readonly values: Float64Array | null;
   readonly registers: RegisterTargets;
 }
 
 /** Expressions whose prefixes are all trained. */
-export interface Batch extends PrefixBatch {
+export interface TextBatch extends PrefixBatch {
   readonly texts: readonly string[];
   /** (B, T) ids; after the end of a text: 0. */
   readonly tokens: Int32Array;
   /** Position of the first token of each text, up to blockSize − T. */
   readonly position: number;
+}
+
+/** The same with the targets of plans. */
+export interface Batch extends TextBatch {
+  readonly plan: DagTensors;
+  readonly values: Float64Array;
 }
 
 export type Split = 'train' | 'held-out';
@@ -114,12 +120,15 @@ function hash(text: string): number {
  * Batch `index` of the training stream with the targets of all prefixes. With `accumulate` of n, the batches i·n …
  * i·n + n − 1 are the texts i·n·B … (i + 1)·n·B − 1 from the shortest to the longest.
  */
-export function trainingBatch(config: StreamConfig, index: number): Batch {
+export function trainingBatch(config: StreamConfig, index: number): Batch;
+/** @param plans Whether it has plans and their values, which are most of its size and of the time that it takes. */
+export function trainingBatch(config: StreamConfig, index: number, plans: boolean): TextBatch;
+export function trainingBatch(config: StreamConfig, index: number, plans = true): TextBatch {
   const { accumulate = 1, batchSize, blockSize, seed } = config;
   const { shiftEvery = 0 } = config.data;
   const step = Math.floor(index / accumulate);
   const from = (index % accumulate) * batchSize;
-  const batch = encodedBatch(examplesOf(config, step).slice(from, from + batchSize), config);
+  const batch = encodedBatch(examplesOf(config, step).slice(from, from + batchSize), config, plans);
   if (shiftEvery === 0) return batch;
   const last = Math.min(blockSize - batch.shape[1], Math.floor(step / shiftEvery));
   return { ...batch, position: hash(`${seed} ${index}`) % (last + 1) };
@@ -141,23 +150,25 @@ function examplesOf(config: StreamConfig, step: number): readonly Example[] {
 
 /** Tokens and targets of every prefix of `texts`. */
 export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
-  return encodedBatch(
-    texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(asRead(text)) })),
-    config,
-  );
+  const examples = texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(asRead(text)) }));
+  return encodedBatch(examples, config, true) as Batch;
 }
 
 /** Lengths are rounded up to a multiple of this, so that batches have few different shapes. */
 const LENGTH_STEP = 8;
 
-function encodedBatch(examples: readonly Omit<Example, 'plain'>[], config: StreamConfig): Batch {
+function encodedBatch(
+  examples: readonly Omit<Example, 'plain'>[],
+  config: StreamConfig,
+  plans: boolean,
+): TextBatch {
   const longest = examples.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const T = Math.min(config.blockSize, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
   const B = examples.length;
   const tokens = new Int32Array(B * T);
   const targets = {
     valid: new Uint8Array(B * T),
-    plan: zeroDag({ depth: config.depth, size: B * T }),
+    plan: plans ? zeroDag({ depth: config.depth, size: B * T }) : null,
     registers: createRegisterTargets(B * T, config),
   };
   examples.forEach(({ ids }, b) => {
@@ -166,7 +177,8 @@ function encodedBatch(examples: readonly Omit<Example, 'plain'>[], config: Strea
     writePrefixTargets(targets, b * T, tokenTexts(row, config.tokenizer), config);
   });
   const texts = examples.map(({ text }) => text);
-  return { texts, shape: [B, T], tokens, position: 0, values: execute(targets.plan), ...targets };
+  const values = targets.plan && execute(targets.plan);
+  return { texts, shape: [B, T], tokens, position: 0, values, ...targets };
 }
 
 const knownTexts = new Map<TokenizerName, Map<number, string>>();

@@ -63,7 +63,10 @@ export function languageLosses(
     functions['start'] = () => meanOver(binaryCrossEntropy(start, batch.starts), asked);
   }
   if (prediction && expressions) {
-    Object.assign(functions, predictionLosses(model, prediction, lossTargets(expressions, weights, tokens)));
+    Object.assign(
+      functions,
+      predictionLosses(model, prediction, lossTargets(expressions, { ...weights, execution: 0 }, tokens)),
+    );
     functions['execution'] = () => {
       const { last, ...targets } = valuesAt(expressions, tokens.written);
       return executionLoss(model.plan(predictionAt(prediction, last)), targets);
@@ -78,13 +81,16 @@ function binaryCrossEntropy(logit: Tensor, target: Uint8Array): Tensor {
 }
 
 /** The values that are written, one of each expression, and their shares in the mean; rows that are none take no part. */
-function valuesAt({ shape: [, L], last, values }: WorkedExpressions, written: number) {
-  const at = Array.from(last, (l) => Math.max(l, 0));
-  const there = Float64Array.from(at, (l, m) => values[m * L + l]!);
-  const isWritten = Uint8Array.from(last, (l, m) => (l >= 0 && Number.isFinite(there[m]) ? 1 : 0));
+function valuesAt({ last, written: values }: WorkedExpressions, written: number) {
   return {
-    last: at,
-    values: constant(finiteOrZero(there), 'f64'),
-    finite: constant(shares(isWritten, written), 'f64'),
+    last: Array.from(last, (l) => Math.max(l, 0)),
+    values: constant(finiteOrZero(values), 'f64'),
+    finite: constant(
+      shares(
+        Uint8Array.from(values, (value) => Number(Number.isFinite(value))),
+        written,
+      ),
+      'f64',
+    ),
   };
 }

@@ -9,12 +9,14 @@ import type { LanguageTrainConfig } from '../config/language.js';
 import { READOUTS } from '../readouts.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
-import { learnFrom } from '../losses.js';
+import { learnFrom, readsPlans } from '../losses.js';
 import { requireMemory } from '../memory.js';
 import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
 import { configOfKind, requireSameModel } from '../run.js';
-import { runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
+import type { Task } from '../task.js';
+import { runTask, type TrainOptions, type TrainResult } from '../trainer.js';
+import { workerUrl } from '../worker-url.js';
 import { answerPrompts } from './answer-prompts.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
 import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
@@ -51,51 +53,56 @@ export interface LanguageSummary extends Summary {
   readonly textLoss: number | null;
 }
 
-/** Language models on text and worked arithmetic. */
-class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
-  readonly worker = 'language/worker.js';
-  readonly stream: LanguageStreamConfig;
-  readonly model: DagGpt;
-  /** Its head, which is the same tensor, gives every row a gradient. */
-  readonly embedding = null;
-  private readonly config: LanguageTrainConfig;
-
-  constructor(config: LanguageTrainConfig, model: DagGpt) {
-    this.config = config;
-    this.model = model;
-    this.stream = languageStreamConfig(config);
-    if (config.freezeBackbone) model.freezeBackbone();
-  }
-
-  tokens(batch: LanguageBatch): LanguageTokens {
-    return languageTokens(batch);
-  }
-
-  learn(batch: LanguageBatch, tokens: LanguageTokens, dropoutSeed: number) {
-    return learnFrom(languageLosses(this.model, batch, this.config.losses, tokens, dropoutSeed));
-  }
-
-  async evaluate() {
-    const parts = evaluation(this.model, this.config);
-    let part = parts.next();
-    // Signals come in between.
-    for (; !part.done; part = parts.next()) await setImmediate();
-    const summary = part.value;
-    const { textLoss, count, exact, plan, byOperations } = summary;
-    const lines = [
-      ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
-      ...(count === 0 ? [] : [`${percent(exact)} of ${count} held-out values written exactly`]),
-    ];
-    return {
-      summary,
-      score: (count === 0 ? 0 : exact - 1) - (textLoss ?? 0),
-      line: lines.join(', '),
-      metrics: {
-        ...(textLoss === null ? {} : { textLoss }),
-        ...(count === 0 ? {} : { exact, plan, byOperations }),
-      },
-    };
-  }
+/**
+ * Language models on text and worked arithmetic.
+ * @param initial The model to begin with, where it is neither new nor that of a checkpoint.
+ */
+export function languageTask(
+  config: LanguageTrainConfig,
+  initial: DagGpt | null = null,
+): Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
+  // The value that is written, which the execution loss is on, is no part of the plans of prefixes.
+  const plans = readsPlans({ ...config.losses, execution: 0 });
+  return {
+    kind: 'language',
+    losses: config.losses,
+    stream: {
+      worker: workerUrl('language/worker.js'),
+      data: { stream: languageStreamConfig(config), plans },
+    },
+    readsWeights: initial !== null,
+    model(checkpoint) {
+      const model = checkpoint
+        ? loadLanguageModel(checkpoint)
+        : (initial ?? new DagGpt(languageModelConfig(config), { seed: config.seed }));
+      if (config.freezeBackbone) model.freezeBackbone();
+      return model;
+    },
+    counts: languageTokens,
+    learn: (model, batch, { counts, weights, dropoutSeed }) =>
+      learnFrom(languageLosses(model, batch, weights, counts, dropoutSeed)),
+    async evaluate(model, seed) {
+      const parts = evaluation(model, config, seed);
+      let part = parts.next();
+      // Signals come in between.
+      for (; !part.done; part = parts.next()) await setImmediate();
+      const summary = part.value;
+      const { textLoss, count, exact, plan, byOperations } = summary;
+      const lines = [
+        ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
+        ...(count === 0 ? [] : [`${percent(exact)} of ${count} held-out values written exactly`]),
+      ];
+      return {
+        summary,
+        score: (count === 0 ? 0 : exact - 1) - (textLoss ?? 0),
+        line: lines.join(', '),
+        metrics: {
+          ...(textLoss === null ? {} : { textLoss }),
+          ...(count === 0 ? {} : { exact, plan, byOperations }),
+        },
+      };
+    },
+  };
 }
 
 /**
@@ -115,16 +122,8 @@ export async function trainLanguageModel(
   // What cannot be streamed is refused before anything is written; a few rows show it.
   const rows = { ...languageStreamConfig(config), batchSize: Math.min(config.batchSize, 16) };
   for (const split of ['train', 'held-out'] as const) languageBatch(rows, split, 0);
-  const fromGpt2 = isGpt2(config.init_from);
-  const first = fromGpt2 ? await modelOfGpt2(config, options.signal) : null;
-  const task = (checkpoint: Checkpoint | null): LanguageTask =>
-    new LanguageTask(
-      config,
-      checkpoint
-        ? loadLanguageModel(checkpoint)
-        : (first ?? new DagGpt(languageModelConfig(config), { seed: config.seed })),
-    );
-  return runTraining(config, task, { ...options, isNew: fromGpt2 || config.init_from === 'scratch' });
+  const initial = !config.resume && isGpt2(config.weights) ? await modelOfGpt2(config, options.signal) : null;
+  return runTask(languageTask(config, initial), config, options);
 }
 
 /** One of the published names, or a folder in the layout of their repositories. */
@@ -133,7 +132,7 @@ const isGpt2 = (source: string): boolean => isGpt2Name(source) || existsSync(joi
 /** A model of the configuration with GPT-2's weights; those of the calculating branch are as from scratch. */
 async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | undefined): Promise<DagGpt> {
   const bar = downloadBar();
-  const gpt2 = await loadGpt2(config.init_from, {
+  const gpt2 = await loadGpt2(config.weights, {
     onProgress: bar.update,
     ...(signal ? { signal } : {}),
   }).finally(bar.stop);
@@ -144,12 +143,12 @@ async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | un
     if (config.model[key] !== value)
       throw new TrainError(
         'bad-config',
-        `model.${key} is ${String(config.model[key])}; allowed: ${String(value)}, as init_from is ${config.init_from}`,
+        `model.${key} is ${String(config.model[key])}; allowed: ${String(value)}, as weights is ${config.weights}`,
       );
   if (config.tokenizer !== 'gpt2')
     throw new TrainError(
       'bad-config',
-      `tokenizer is ${config.tokenizer}; allowed: gpt2, as init_from is ${config.init_from}`,
+      `tokenizer is ${config.tokenizer}; allowed: gpt2, as weights is ${config.weights}`,
     );
   const model = new DagGpt(languageModelConfig(config), { seed: config.seed });
   await gpt2.copyTo(model.parameters);
@@ -165,30 +164,42 @@ export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
 }
 
 /** What a model makes of the configuration's held-out text and expressions. */
-export function evaluateLanguageModel(model: DagGpt, config: LanguageTrainConfig): LanguageSummary {
-  return ended(evaluation(model, config));
+export function evaluateLanguageModel(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+  seed = config.evaluation.seed,
+): LanguageSummary {
+  return ended(evaluation(model, config, seed));
 }
 
 /** Mean −ln p of the next token of held-out text; null where the configuration names none. */
-export function heldOutTextLoss(model: DagGpt, config: LanguageTrainConfig): number | null {
-  return ended(textLoss(model, config));
+export function heldOutTextLoss(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+  seed = config.evaluation.seed,
+): number | null {
+  return ended(textLoss(model, config, seed));
 }
 
 /** `evaluateLanguageModel` prompt by prompt and batch by batch. */
-function* evaluation(model: DagGpt, config: LanguageTrainConfig): Generator<void, LanguageSummary> {
+function* evaluation(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+  seed: number,
+): Generator<void, LanguageSummary> {
   const stream = languageStreamConfig(config);
-  const { examples, seed } = config.evaluation;
+  const { examples } = config.evaluation;
   const prompts = stream.data.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
   const answers: Answer[] = [];
   for (const answer of answerPrompts(model, prompts)) {
     answers.push(answer);
     yield;
   }
-  return { ...summarize(answers), textLoss: yield* textLoss(model, config) };
+  return { ...summarize(answers), textLoss: yield* textLoss(model, config, seed) };
 }
 
-function* textLoss(model: DagGpt, config: LanguageTrainConfig): Generator<void, number | null> {
-  const { seed, batches } = config.evaluation;
+function* textLoss(model: DagGpt, config: LanguageTrainConfig, seed: number): Generator<void, number | null> {
+  const { batches } = config.evaluation;
   const { data, ...rest } = languageStreamConfig(config);
   if (data.text === '') return null;
   const stream = { ...rest, seed, data: { ...data, arithmetic: 0 } };

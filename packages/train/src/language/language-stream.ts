@@ -54,10 +54,12 @@ export interface WorkedExpressions {
   readonly last: Int32Array;
   /** (M, L) 1 where the text up to this token can be completed to an expression, which the targets describe. */
   readonly valid: Uint8Array;
-  /** M·L graphs; the zero DAG where not valid. */
-  readonly plan: DagTensors;
+  /** M·L graphs; the zero DAG where not valid. Null where no loss reads plans. */
+  readonly plan: DagTensors | null;
   /** (M, L) what they execute to. */
-  readonly values: Float64Array;
+  readonly values: Float64Array | null;
+  /** (M) the value of the whole expression, which is written; NaN where the row is none. */
+  readonly written: Float64Array;
   readonly registers: RegisterTargets;
 }
 
@@ -72,10 +74,16 @@ const FIRST_ROW = { train: 2 ** 52, 'held-out': 2 ** 52 + 2 ** 51 } as const sat
  * pieces of text in turn. A line that the end of the row would cut is left out: text fills its place, or padding where
  * there is none.
  *
+ * @param plans Whether expressions have the plans of their prefixes, and the values of these.
  * @throws {TrainError} `io` or `bad-input` where the text cannot be read, is shorter than a row, or was prepared with
  * another tokenizer; `bad-config` where a row has no room for a line, or registers none for an expression
  */
-export function languageBatch(config: LanguageStreamConfig, split: Split, index: number): LanguageBatch {
+export function languageBatch(
+  config: LanguageStreamConfig,
+  split: Split,
+  index: number,
+  plans = true,
+): LanguageBatch {
   const { batchSize: B, blockSize: T, seed, data } = config;
   const text = data.text === '' ? null : openTokens(data.text, split, config.tokenizer);
   if (text !== null && text.length <= T) {
@@ -103,7 +111,7 @@ export function languageBatch(config: LanguageStreamConfig, split: Split, index:
     for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
   }
   const isRead = config.plain || worked.length === 0;
-  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config) };
+  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config, plans) };
 }
 
 interface PlacedLine extends WorkedLine {
@@ -214,17 +222,23 @@ function drawText(text: TokenFile, count: number, random: Random): Uint16Array {
 const SIZE_STEP = 8;
 const roundUp = (size: number): number => Math.ceil(size / SIZE_STEP) * SIZE_STEP;
 
-function expressionTargets(lines: readonly PlacedLine[], config: LanguageStreamConfig): WorkedExpressions {
+function expressionTargets(
+  lines: readonly PlacedLine[],
+  config: LanguageStreamConfig,
+  plans: boolean,
+): WorkedExpressions {
   const M = roundUp(lines.length);
   const L = roundUp(lines.reduce((most, { promptIds }) => Math.max(most, promptIds.length), 0));
   const index = new Int32Array(M * L);
   const last = new Int32Array(M).fill(-1);
+  const written = new Float64Array(M).fill(Number.NaN);
   const targets = {
     valid: new Uint8Array(M * L),
-    plan: zeroDag({ depth: config.depth, size: M * L }),
+    plan: plans ? zeroDag({ depth: config.depth, size: M * L }) : null,
     registers: createRegisterTargets(M * L, config),
   };
-  lines.forEach(({ start, promptIds, text }, m) => {
+  lines.forEach(({ start, promptIds, text, value }, m) => {
+    written[m] = value;
     last[m] = promptIds.length - 1;
     for (let l = 0; l < L; l++) index[m * L + l] = start + Math.min(l, last[m]!);
     writePrefixTargets(targets, m * L, tokenTexts(promptIds, config.tokenizer), config);
@@ -235,5 +249,6 @@ function expressionTargets(lines: readonly PlacedLine[], config: LanguageStreamC
         'use larger ones, or smaller data.numbers, data.maxDigits and data.maxDecimals',
     );
   });
-  return { shape: [M, L], index, last, values: execute(targets.plan), ...targets };
+  const values = targets.plan && execute(targets.plan);
+  return { shape: [M, L], index, last, written, values, ...targets };
 }

@@ -1,14 +1,14 @@
 import type { PredictorModel } from '@dag/model';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCheckpoint } from '../checkpoint.js';
+import { findCheckpoint, lastStep } from '../checkpoint.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { answerAll, summarize } from '../evaluate.js';
 import { readMetrics } from '../metrics.js';
 import { loadModel, streamConfig } from '../predictor.js';
 import { heldOutQuestions } from '../questions.js';
-import { checkpointConfig } from '../run.js';
+import { checkpointState, configOfKind } from '../run.js';
 import { chartsOf } from './charts.js';
 import { chooseExamples } from './examples.js';
 import { reportPage, type Evaluation } from './page.js';
@@ -32,13 +32,17 @@ export interface ReportOptions {
 export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
   const { records, damaged } = await metricsOf(folder);
   const checkpoint = await findCheckpoint(folder, 'best', warn);
-  const config = checkpointConfig(checkpoint);
+  const { config } = checkpointState(checkpoint);
   const textsPerStep = config.batchSize * config.accumulate;
-  const predictor = config.kind === 'predictor' ? { config, model: loadModel(checkpoint) } : null;
+  const predictor =
+    config.kind === 'predictor'
+      ? { config: configOfKind(checkpoint, 'predictor'), model: loadModel(checkpoint) }
+      : null;
   return reportPage({
     name: config.name,
     tiles: tilesOf(records, {
       maxSteps: config.maxSteps,
+      savedStep: await lastStep(folder),
       textsPerStep,
       parameters: predictor && sizeOf(predictor.model),
     }),
@@ -46,7 +50,7 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
     checkpoint,
     evaluation: predictor
       ? await evaluate(predictor.model, predictor.config, examples)
-      : { reason: 'the checkpoint holds a language model, they are drawn of plan predictors.' },
+      : { reason: `they are drawn of plan predictors; this run trained a model of kind '${config.kind}'.` },
     config,
     damaged,
     written: new Date(),

@@ -13,6 +13,8 @@ export interface Tile {
 /** What is known beside the metrics. */
 export interface Facts {
   readonly maxSteps: number;
+  /** The step of its last checkpoint, which may be later than the last line. */
+  readonly savedStep: number;
   readonly textsPerStep: number;
   /** Weights of the model; null where it was not loaded. */
   readonly parameters: number | null;
@@ -30,8 +32,8 @@ type Line = z.infer<typeof line>;
 /** The figures that the lines of a run have: of none that it does not hold. */
 export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[] {
   const lines = records.flatMap((record) => line.safeParse(record).data ?? []);
-  const { maxSteps, parameters } = facts;
-  const steps = records.reduce((most, { step }) => Math.max(most, step), 0);
+  const { maxSteps, savedStep, parameters } = facts;
+  const steps = records.reduce((most, { step }) => Math.max(most, step), savedStep);
   return [
     { name: 'Steps', value: whole(steps), note: `of ${whole(maxSteps)}` },
     ...heldOutTiles(lines),
