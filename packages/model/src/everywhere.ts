@@ -18,7 +18,6 @@ export { type HardFeatures } from './plan-predictor/hard-registers.js';
 export { linearReadout } from './plan-predictor/linear-readout.js';
 export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 export {
-  TARGET_NAMES,
   type Fields,
   type Prediction,
   type Readout,

@@ -1,6 +1,6 @@
 /** Every export, called with whatever a caller from JavaScript may give: a result, or a typed error. */
 import { afterAll, describe, it } from '@jest/globals';
-import { zeros, type DagTensorFields, type Tensor } from '@dag/executor';
+import { zeros, type Tensor } from '@dag/executor';
 import { parse } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import fc from 'fast-check';
@@ -81,8 +81,8 @@ const expr = orJunk(fc.constantFrom('1 + 2', '-(2 - 3)', 'x', '1 + 2 * 3 / 4').m
 const targets = fc
   .constantFrom(0, 1, 2)
   .chain((size) => withJunk(() => model.createRegisterTargets(size, { depth: 2, digits: 2 })));
-const { registers } = predictor.forward(Int32Array.of(1, 2), [1, 2]) as { registers: model.Registers };
-const { plan: soft } = linear.forward(Int32Array.of(1, 2), [1, 2]) as { plan: DagTensorFields };
+const { fields: registers } = predictor.forward(Int32Array.of(1, 2), [1, 2]);
+const { fields: soft } = linear.forward(Int32Array.of(1, 2), [1, 2]);
 const wrongTensor = fc.oneof(
   fc.constant(new Proxy(zeros([1, 2]), {})),
   orJunk(fc.constantFrom([1, 2], [1, 2, 3], [2, 2, 3]).map((of) => zeros(of))),
@@ -97,9 +97,9 @@ const withTensors = <T extends object>(right: T): fc.Arbitrary<T> =>
   );
 const ofRegisters = withTensors(registers);
 const prediction = fc.oneof(
-  ofRegisters.map((given) => ({ readout: 'registers' as const, registers: given })),
-  withTensors(soft).map((given) => ({ readout: 'linear' as const, plan: given })),
-  withJunk(() => ({ readout: 'registers' as const, registers })),
+  ofRegisters.map((fields) => ({ readout: 'registers', fields })),
+  withTensors(soft).map((fields) => ({ readout: 'linear', fields })),
+  withJunk(() => ({ readout: 'registers', fields: registers })),
 );
 const records = orJunk(
   fc.array(
@@ -130,7 +130,8 @@ const made =
   (...args) =>
     new make(...args);
 
-type Constants = 'GPT2_NAMES' | 'absentDigit' | 'operatorClasses';
+type Constants =
+  'GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'linearReadout' | 'registersReadout';
 
 /** Of this package, and of those that it passes its arguments on to. */
 const TYPED = ['ModelError', 'ExecutorError', 'ExprError', 'TensorizeError'];
@@ -169,6 +170,11 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   exportOnnx: [model.exportOnnx, orJunk(fc.constantFrom(predictor, linear))],
   expressionOf: [model.expressionOf, plan],
   distribution: [model.distribution, x],
+  meanOver: [model.meanOver, x, x],
+  binaryNll: [model.binaryNll, x, x],
+  addReadout: [model.addReadout, withJunk(() => model.linearReadout)],
+  readoutOf: [model.readoutOf, fc.oneof(fc.constant('linear'), text)],
+  readoutNames: [model.readoutNames],
   loadSafetensors: [model.loadSafetensors, path],
   saveSafetensors: [model.saveSafetensors, safePath, safeTensors, metadata],
   decodeSafetensors: [model.decodeSafetensors, bytes, fc.string()],

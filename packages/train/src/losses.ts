@@ -2,7 +2,6 @@ import {
   add,
   affine,
   cast,
-  cat,
   clamp,
   executeDag,
   gather,
@@ -12,8 +11,6 @@ import {
   mul,
   neg,
   reshape,
-  softplus,
-  square,
   stack,
   sub,
   sum,
@@ -21,8 +18,8 @@ import {
   type DagTensorFields,
   type Tensor,
 } from '@dag/executor';
-import { distribution, type Prediction, type Registers } from '@dag/model';
-import type { LossWeights } from './config/losses.js';
+import { binaryNll, meanOver, readoutOf, type Prediction, type TargetName, type Targets } from '@dag/model';
+import type { LossWeights, PlanLoss } from './config/losses.js';
 import type { PrefixBatch } from './data/stream.js';
 
 export interface Losses {
@@ -49,8 +46,6 @@ export function learnFrom({ total, parts }: Losses): LossValues {
   return { names: ['loss', ...parts.keys()], values: cast(values, 'f64') };
 }
 
-/** Probabilities are held above this before the logarithm. */
-const EPSILON = 1e-6;
 /** Log sums of a step are clamped here in training, as the executor's `maxLog`. */
 const MAX_LOG = 100;
 
@@ -109,18 +104,10 @@ const TARGETS = {
   O: ({ plan }) => constant(plan!.O, 'f64'),
   G: ({ plan }) => constant(plan!.G, 'f64'),
   values: ({ values }) => constant(finiteOrZero(values!), 'f64'),
-} satisfies Record<string, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
+} satisfies Record<TargetName, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
 
-type TargetName = keyof typeof TARGETS;
-export type Targets = Readonly<Record<TargetName, Tensor>>;
-
-/** The targets of each loss. */
-const ASKED: Readonly<Record<string, readonly TargetName[]>> = {
-  digits: ['valid', 'digitClasses'],
-  negative: ['valid', 'begun', 'signs'],
-  operators: ['valid', 'operatorClasses', 'operatorsKnown'],
-  precedence: ['valid', 'above'],
-  count: ['counted', 'counts'],
+/** The targets of losses on the plan. */
+const PLAN_TARGETS: Readonly<Record<PlanLoss, readonly TargetName[]>> = {
   magnitude: ['valid', 'V_mag'],
   sign: ['valid', 'V_sign'],
   operand: ['valid', 'O'],
@@ -128,19 +115,33 @@ const ASKED: Readonly<Record<string, readonly TargetName[]>> = {
   execution: ['finite', 'values'],
 };
 
+/** What the losses that have a weight read, of a readout of this name. */
+function targetsRead(readout: string, weights: LossWeights): Set<TargetName> {
+  const own = Object.entries(readoutOf(readout).losses).map(
+    ([name, { targets }]) => [name, targets] as const,
+  );
+  const all = [...own, ...Object.entries(PLAN_TARGETS)];
+  return new Set(all.flatMap(([name, targets]) => (weights[name] ? targets : [])));
+}
+
 /** Targets that a batch has only where it has plans. */
 const OF_PLANS: readonly TargetName[] = ['V_mag', 'V_sign', 'O', 'G', 'values'];
 
 /** Whether a loss that has a weight reads plans or their values. */
-export const readsPlans = (weights: LossWeights): boolean =>
-  Object.entries(ASKED).some(
-    ([name, targets]) => weights[name] && targets.some((target) => OF_PLANS.includes(target)),
-  );
+export function readsPlans(readout: string, weights: LossWeights): boolean {
+  const read = targetsRead(readout, weights);
+  return OF_PLANS.some((target) => read.has(target));
+}
 
-/** The targets that the enabled losses ask for; of the others there is none. */
-export function lossTargets(batch: PrefixBatch, weights: LossWeights, tokens: LossTokens): Targets {
-  const names = new Set(Object.entries(ASKED).flatMap(([name, targets]) => (weights[name] ? targets : [])));
-  return Object.fromEntries([...names].map((name) => [name, TARGETS[name](batch, tokens)])) as Targets;
+/** The targets that the enabled losses of a readout ask for; of the others there is none. */
+export function lossTargets(
+  batch: PrefixBatch,
+  readout: string,
+  weights: LossWeights,
+  tokens: LossTokens,
+): Targets {
+  const names = [...targetsRead(readout, weights)];
+  return Object.fromEntries(names.map((name) => [name, TARGETS[name](batch, tokens)])) as Targets;
 }
 
 /**
@@ -157,19 +158,20 @@ export function computeLosses(
   weights: LossWeights,
   tokens: LossTokens = lossTokens(batch),
 ): Losses {
-  return weigh(predictionLosses(model, prediction, lossTargets(batch, weights, tokens)), weights);
+  const targets = lossTargets(batch, prediction.readout, weights, tokens);
+  return weigh(predictionLosses(model, prediction, targets), weights);
 }
 
 /** Each loss by its name, as one element: the part of a micro-batch in the mean over its step. Computed where it has a weight. */
 export type LossFunctions = Readonly<Record<string, () => Tensor>>;
 
-/** All losses of a prediction: on the registers, where it has them, and on the plan. */
+/** All losses of a prediction: those of its readout, and those on the plan. */
 export function predictionLosses(model: PlanSource, prediction: Prediction, targets: Targets): LossFunctions {
   const plan = lazy(() => inDouble(model.plan(prediction)));
-  return {
-    ...(prediction.readout === 'registers' ? registerLosses(prediction.registers, targets) : {}),
-    ...planLosses(plan, targets),
-  };
+  const own = Object.entries(readoutOf(prediction.readout).losses).map(
+    ([name, loss]) => [name, () => loss.compute(prediction.fields, targets)] as const,
+  );
+  return { ...Object.fromEntries(own), ...planLosses(plan, targets) };
 }
 
 /** The weighted sum of the losses that have a weight. */
@@ -181,57 +183,8 @@ export function weigh(functions: LossFunctions, weights: LossWeights): Losses {
   return { total: terms.reduce(add), parts };
 }
 
-/** Losses on what the tokens wrote. */
-function registerLosses(registers: Registers, targets: Targets): LossFunctions {
-  const { digits, negative, operators, priority, count } = registers;
-  const like = (name: TargetName, { shape }: Tensor): Tensor => reshape(targets[name], shape);
-  const tokenMean = (x: Tensor): Tensor => meanOver(x, targets.valid);
-  return {
-    // NLL of the digit classes, the mean over all registers.
-    digits: () => {
-      const nll = classNll(digits, targets.digitClasses);
-      return tokenMean(affine(sum(nll, [2, 3]), 1 / (digits.shape[2]! * digits.shape[3]!)));
-    },
-    // NLL of the sign of every number that has begun; a minus that was written twice is one minus.
-    negative: () => {
-      const nll = binaryNll(clamp(negative, 0, 1), like('signs', negative));
-      return tokenMean(sum(mul(like('begun', negative), nll), 2));
-    },
-    // NLL of the operator classes, summed; those that were typed and have no operand yet are left out.
-    operators: () => {
-      const nll = classNll(operators, targets.operatorClasses);
-      return tokenMean(sum(mul(like('operatorsKnown', priority), nll), 2));
-    },
-    // An operator that stands above another one has the lower priority.
-    precedence: () => {
-      const [B, T, K] = priority.shape as [number, number, number];
-      const difference = sub(reshape(priority, [B, T, K, 1]), reshape(priority, [B, T, 1, K]));
-      return tokenMean(sum(mul(like('above', difference), softplus(affine(difference, 4))), [2, 3]));
-    },
-    // Squared error of the counter, wherever it is known.
-    count: () => meanOver(square(sub(count, like('counts', count))), targets.counted),
-  };
-}
-
-/** −ln p of classes whose last is that nothing was written: x (…, C) → (…). */
-function classNll(x: Tensor, target: Tensor): Tensor {
-  const written = distribution(x);
-  const probabilities = cat([written, affine(sum(written, -1, true), -1, 1)], -1);
-  return nll(gather(probabilities, reshape(target, x.shape.slice(0, -1))));
-}
-
-function binaryNll(p: Tensor, target: Tensor): Tensor {
-  // p where the target is 1, else 1 − p.
-  const right = add(mul(target, p), mul(affine(target, -1, 1), affine(p, -1, 1)));
-  return nll(right);
-}
-
-function nll(p: Tensor): Tensor {
-  return neg(log(clamp(p, EPSILON)));
-}
-
 /** Losses on the plan itself and on what it executes to. */
-function planLosses(plan: () => DagTensorFields, targets: Targets): LossFunctions {
+function planLosses(plan: () => DagTensorFields, targets: Targets): Readonly<Record<PlanLoss, () => Tensor>> {
   const tokenMean = (x: Tensor): Tensor => meanOver(perToken(x), cast(targets.valid, 'f64'));
   const target = (field: keyof DagTensorFields): Tensor => reshape(targets[field], plan()[field].shape);
   return {
@@ -281,11 +234,6 @@ function perToken(x: Tensor): Tensor {
   const rest = x.shape.slice(2);
   const dims = rest.map((_, i) => i + 2);
   return affine(sum(x, dims), 1 / rest.reduce((a, b) => a * b, 1));
-}
-
-/** The part of these tokens in the mean of x (B, T) over those of a step, by their shares in it. */
-export function meanOver(x: Tensor, share: Tensor): Tensor {
-  return sum(mul(x, reshape(share, x.shape)));
 }
 
 export function constant(values: ArrayLike<number>, dtype: 'f32' | 'f64' = 'f32'): Tensor {

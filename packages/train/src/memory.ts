@@ -43,7 +43,7 @@ function leastBytes(config: TrainConfig): Record<string, number> {
   // Batches of expressions are padded to a multiple of 8 tokens, rows of text are full.
   const tokens = batchSize * (isPredictor ? Math.min(8, blockSize) : blockSize);
   const plan = isPredictor ? F64 * (5 * depth + 2 * depth * depth) : 0;
-  const planOfToken = readsPlans(config.losses) ? plan : 0;
+  const planOfToken = readsPlans(config.model.readout, config.losses) ? plan : 0;
   return {
     'model.nLayer, model.nEmbd or model.blockSize': F32 * copies * weights,
     'batchSize, accumulate, data.prefetch or model.depth':

@@ -1,10 +1,15 @@
 import { recordStep, tensor, type RecordedStep, type Tensor } from '@dag/executor';
-import { type PredictorConfig, type PredictorInputs, PredictorModel } from '@dag/model';
+import {
+  type PredictorConfig,
+  type PredictorInputs,
+  PredictorModel,
+  readoutOf,
+  type Targets,
+} from '@dag/model';
 import { fileOf, type Checkpoint } from './checkpoint.js';
 import { requireParsed, type TrainConfig } from './config/config.js';
-import type { LossWeights } from './config/losses.js';
+import { readoutLosses, type LossWeights } from './config/losses.js';
 import type { PredictorTrainConfig } from './config/predictor.js';
-import { READOUTS } from './readouts.js';
 import { streamText, type TextBatch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
 import {
@@ -16,7 +21,6 @@ import {
   weigh,
   type LossTokens,
   type LossValues,
-  type Targets,
 } from './losses.js';
 import { requireMemory } from './memory.js';
 import { heldOutQuestions } from './questions.js';
@@ -37,7 +41,7 @@ export function streamConfig(config: PredictorTrainConfig): StreamConfig {
   const { seed, batchSize, accumulate, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
   // What has no registers reads numbers of any length.
-  const digits = READOUTS[readout].holdsDigits ? model.digits : data.maxDigits + data.maxDecimals;
+  const digits = readoutOf(readout).holdsDigits ? model.digits : data.maxDigits + data.maxDecimals;
   return { seed, batchSize, accumulate, tokenizer, depth, digits, blockSize, data };
 }
 
@@ -60,10 +64,10 @@ export function predictorTask(
     });
   return {
     kind: 'predictor',
-    losses: READOUTS[config.model.readout].losses,
+    losses: readoutLosses(config.model.readout),
     stream: {
       worker: workerUrl('data/worker.js'),
-      data: { stream: streamConfig(config), plans: readsPlans(config.losses) },
+      data: { stream: streamConfig(config), plans: readsPlans(config.model.readout, config.losses) },
     },
     model: (checkpoint) =>
       checkpoint ? loadModel(checkpoint) : new PredictorModel(modelConfig(config), { seed: config.seed }),
@@ -74,7 +78,7 @@ export function predictorTask(
       recorded ??= record(model, weights);
       return recorded({
         ...model.inputs(batch.tokens, shape),
-        ...lossTargets(batch, weights, counts),
+        ...lossTargets(batch, config.model.readout, weights, counts),
         positions: tensor(positions, [shape[1]], { dtype: 'i32' }),
         dropoutSeed,
       });

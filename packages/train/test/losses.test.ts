@@ -3,13 +3,12 @@ import { noGrad, randn, scope, tensor, type DagTensorFields, type Tensor } from 
 import { operatorCount, PredictorModel, slotCount, type Prediction, type Registers } from '@dag/model';
 import { parseConfig } from '../src/config/config.js';
 import type { LossWeights } from '../src/config/losses.js';
-import { READOUTS } from '../src/readouts.js';
+import { PLAN_LOSSES, readoutLosses } from '../src/config/losses.js';
 import { batchOf, type Batch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
 import { modelConfig, predictorTask, streamConfig } from '../src/predictor.js';
 
-const NAMES = Object.keys(READOUTS.registers.losses);
-const PLAN_LOSSES = Object.keys(READOUTS.linear.losses);
+const NAMES = Object.keys(readoutLosses('registers'));
 const shapes = { depth: 3, digits: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 };
 const config = parseConfig({
   model: shapes,
@@ -73,18 +72,18 @@ const changed = (x: Tensor, change: (value: number, i: number) => number): Tenso
   tensor(x.dataSync().map(change), x.shape, { dtype: x.dtype, requiresGrad: x.requiresGrad });
 const written = (registers: Partial<Registers>): Prediction => ({
   readout: 'registers',
-  registers: { ...perfectRegisters(batch), ...registers },
+  fields: { ...perfectRegisters(batch), ...registers },
 });
 const planned = (plan: Partial<DagTensorFields>): Prediction => ({
   readout: 'linear',
-  plan: { ...perfectPlan(batch), ...plan },
+  fields: { ...perfectPlan(batch), ...plan },
 });
 
 describe('a perfect prediction', () => {
   it('has no loss: not on registers, nor on the soft plan that is read from them, nor on its value', () => {
     // Without `-(4`, which is the number −4 to its plan and a minus of a group to registers.
     const plain = batchOf([...texts.slice(0, 2), '4 / (5 * 6)'], streamConfig(config));
-    const losses = lossesOf({ readout: 'registers', registers: perfectRegisters(plain) }, plain);
+    const losses = lossesOf({ readout: 'registers', fields: perfectRegisters(plain) }, plain);
     expect(Object.keys(losses).toSorted()).toEqual([...NAMES].toSorted());
     for (const name of NAMES) expect([name, losses[name]! < 1e-6]).toEqual([name, true]);
   });
@@ -177,17 +176,9 @@ describe('what takes no part', () => {
     const rough = written({
       digits: changed(registers.digits, (v) => 0.9 * v),
     });
-    if (rough.readout !== 'registers') throw new Error('registers expected');
     const noisy: Prediction = {
       readout: 'registers',
-      registers: {
-        digits: noise(rough.registers.digits),
-        length: noise(rough.registers.length),
-        negative: noise(rough.registers.negative),
-        operators: noise(rough.registers.operators),
-        priority: noise(rough.registers.priority),
-        count: noise(rough.registers.count),
-      },
+      fields: Object.fromEntries(Object.entries(rough.fields).map(([name, x]) => [name, noise(x)])),
     };
     expect(lossesOf(rough, batch)['digits']).toBeGreaterThan(0.01);
     expect(lossesOf(noisy, other)).toEqual(lossesOf(rough, batch));
@@ -217,7 +208,7 @@ describe('what takes no part', () => {
     const { operators } = perfectRegisters(one);
     const plus = (k: number): Tensor => changed(operators, (v, i) => (i === (last * K + k) * 5 ? 1 : v));
     const lossOf = (register: Tensor): number =>
-      lossesOf({ readout: 'registers', registers: { ...perfectRegisters(one), operators: register } }, one)[
+      lossesOf({ readout: 'registers', fields: { ...perfectRegisters(one), operators: register } }, one)[
         'operators'
       ]!;
     expect(lossOf(plus(1))).toBe(0);
@@ -402,7 +393,12 @@ describe('values that are not finite', () => {
     ['one that divides by zero where nothing does', (plan) => ({ ...plan, ...swapped(plan) })],
   ])('leave the losses and the gradients of %s finite', (_, change) => {
     const plan = change(perfectPlan(odd));
-    const { total, parts } = computeLosses(model, { readout: 'linear', plan }, odd, only(...PLAN_LOSSES));
+    const { total, parts } = computeLosses(
+      model,
+      { readout: 'linear', fields: { ...plan } },
+      odd,
+      only(...PLAN_LOSSES),
+    );
     for (const [name, part] of parts) expect([name, Number.isFinite(part.item())]).toEqual([name, true]);
     total.backward();
     for (const field of Object.values(plan) as Tensor[])
@@ -421,7 +417,7 @@ describe('values that are not finite', () => {
     const quotient = batchOf(['1 / 0'], streamConfig(config));
     const { V_mag, ...plan } = perfectPlan(quotient);
     const loss = (mag: Tensor): number =>
-      lossesOf({ readout: 'linear', plan: { ...plan, V_mag: mag } }, quotient, only('execution'))[
+      lossesOf({ readout: 'linear', fields: { ...plan, V_mag: mag } }, quotient, only('execution'))[
         'execution'
       ]!;
     const last = '1 / 0'.length - 1;

@@ -49,7 +49,7 @@ export class PlanPredictor {
   /** The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Differentiable. */
   plan(prediction: Prediction): DagTensorFields {
     checkPrediction(prediction, this.config);
-    return this.readout.plan(prediction.fields, this.config);
+    return readoutOf(prediction.readout).plan(prediction.fields, this.config);
   }
 
   /**

@@ -24,14 +24,12 @@ export interface ReadOptions {
  * What is right at each of B·T tokens, row-major, as tensors (n) that a loss reshapes. `valid`, `counted` and `finite` are shares in a
  * mean: 1/n for each of n tokens that count (whose prefix is an expression; whose numbers can be counted; whose value is finite), else 0.
  */
-export const TARGET_NAMES = [
-  ...(['valid', 'counted', 'finite'] as const),
+export type TargetName =
+  | ('valid' | 'counted' | 'finite')
   // Of registers: classes as i32, all else f32.
-  ...(['digitClasses', 'begun', 'signs', 'operatorClasses', 'operatorsKnown', 'above', 'counts'] as const),
+  | ('digitClasses' | 'begun' | 'signs' | 'operatorClasses' | 'operatorsKnown' | 'above' | 'counts')
   // The plan, and what it executes to, in f64.
-  ...(['V_mag', 'V_sign', 'O', 'G', 'values'] as const),
-] as const;
-export type TargetName = (typeof TARGET_NAMES)[number];
+  | ('V_mag' | 'V_sign' | 'O' | 'G' | 'values');
 export type Targets = Readonly<Record<TargetName, Tensor>>;
 
 /** A loss on what a readout predicts. */

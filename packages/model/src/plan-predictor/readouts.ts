@@ -21,6 +21,14 @@ export function addReadout(readout: Readout): void {
   const { name } = readout;
   if (typeof name !== 'string' || name === '')
     throw new ModelError('bad-input', `addReadout: the name of a readout is text, given ${named(name)}`);
+  for (const part of ['fields', 'make', 'plan', 'harden'] as const)
+    if (typeof readout[part] !== 'function')
+      throw new ModelError(
+        'bad-input',
+        `addReadout: ${part} of '${name}' is a function, given ${named(readout[part])}`,
+      );
+  checkObject(`losses of '${name}' by name`, readout.losses);
+  checkObject(`weights of losses of '${name}' by name`, readout.weights);
   const known = readouts.get(name);
   if (known !== undefined && known !== readout)
     throw new ModelError('bad-input', `addReadout: there is a readout '${name}' already`);

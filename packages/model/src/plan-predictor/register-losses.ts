@@ -14,6 +14,8 @@ import {
   sum,
   type Tensor,
 } from '@dag/executor';
+import { isTensor, named } from '../arguments.js';
+import { ModelError } from '../error.js';
 import type { ReadoutLoss } from './readout.js';
 import { distribution, type Registers } from './registers.js';
 
@@ -84,5 +86,6 @@ function nll(p: Tensor): Tensor {
 
 /** Σ of x (B, T) by the shares (n) of tokens in a mean. */
 export function meanOver(x: Tensor, shares: Tensor): Tensor {
+  if (!isTensor(x)) throw new ModelError('bad-input', `meanOver: takes tensors, given ${named(x)}`);
   return sum(mul(x, reshape(shares, x.shape)));
 }

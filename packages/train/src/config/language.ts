@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { LANGUAGE_LOSSES } from '../language/language-losses.js';
-import { READOUTS } from '../readouts.js';
 import { EXPRESSIONS } from './expressions.js';
-import { checkLosses, type LossWeights } from './losses.js';
-import { checkModel, layers, MODEL, readoutOf } from './model.js';
+import { checkLosses, readoutLosses, type LossWeights } from './losses.js';
+import { checkModel, layers, MODEL, readoutName } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { count, EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
 
@@ -45,7 +44,7 @@ export type LanguageTrainInput = z.input<typeof schema>;
 
 const losses = (read: ReadKeys): LossWeights => ({
   ...LANGUAGE_LOSSES,
-  ...READOUTS[readoutOf(read)].losses,
+  ...readoutLosses(readoutName(read)),
   // The executor is a part of a language model, and is trained through.
   execution: 0.1,
 });

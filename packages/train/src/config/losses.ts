@@ -1,7 +1,19 @@
+import { readoutOf } from '@dag/model';
 import { isSection, valueAt, type ConfigProblem } from './problems.js';
 
 /** Weights of losses by name; 0 is off. */
 export type LossWeights = Readonly<Record<string, number>>;
+
+/** Losses on the plan, which any readout may be trained by. */
+export const PLAN_LOSSES = ['magnitude', 'sign', 'operand', 'domain', 'execution'] as const;
+export type PlanLoss = (typeof PLAN_LOSSES)[number];
+
+/** All losses that a readout may be trained by, with their weights where a configuration says nothing. */
+export function readoutLosses(readout: string): LossWeights {
+  const { losses, weights } = readoutOf(readout);
+  const names = [...Object.keys(losses), ...PLAN_LOSSES];
+  return Object.fromEntries(names.map((name) => [name, weights[name] ?? 0]));
+}
 
 /** What is wrong with the losses of a configuration where `known` are those there are, with their default weights. */
 export function* checkLosses(input: unknown, known: LossWeights): Iterable<ConfigProblem> {

@@ -1,14 +1,12 @@
 import { z } from 'zod';
-import { READOUTS, type ReadoutName } from '../readouts.js';
+import { DEFAULT_READOUT, readoutNames, readoutOf } from '@dag/model';
 import { checkDigits, checkNumbers } from './expressions.js';
-import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
+import { notAllowed, shown, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, count } from './run.js';
 
 /** Far beyond any use; more would keep a run busy for hours before its first step. */
 const MOST_LAYERS = 1000;
 export const layers = z.int().min(0).max(MOST_LAYERS);
-
-const readoutNames = Object.keys(READOUTS) as [ReadoutName, ...ReadoutName[]];
 
 /** The keys of `model` that predictors and language models share. */
 export const MODEL = {
@@ -23,13 +21,18 @@ export const MODEL = {
     .enum(['gelu', 'geluTanh'])
     .default('gelu')
     .describe("gelu, or geluTanh: that of GPT-2's published weights"),
-  readout: z.enum(readoutNames).default('registers').describe('registers, or linear: the baseline'),
+  readout: z
+    .string()
+    .default(DEFAULT_READOUT)
+    .describe('registers, linear (the baseline), or one that was added'),
   digits: z.int().min(1).max(15).default(3).describe('digits a number register holds'),
 };
 
 /** The readout of a configuration, the default where it names none that there is. */
-export const readoutOf = (read: ReadKeys): ReadoutName =>
-  read('model', { readout: MODEL.readout })?.readout ?? 'registers';
+export function readoutName(read: ReadKeys): string {
+  const name = read('model', { readout: MODEL.readout })?.readout ?? '';
+  return readoutNames().includes(name) ? name : DEFAULT_READOUT;
+}
 
 /** A width that the heads divide, and room for the expressions; `depthKey` declares `model.depth`. */
 export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterable<ConfigProblem> {
@@ -41,7 +44,10 @@ export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterab
       `a multiple of model.nHead, which is ${width.nHead}`,
       'model.nHead',
     );
+  const readout = read('model', { readout: MODEL.readout })?.readout;
+  if (readout !== undefined && !readoutNames().includes(readout))
+    yield notAllowed('model.readout', readout, readoutNames().map(shown).join(' or '));
   yield* checkNumbers(read, read('model', { depth: depthKey })?.depth);
-  if (READOUTS[readoutOf(read)].holdsDigits)
+  if (readoutOf(readoutName(read)).holdsDigits)
     yield* checkDigits(read, read('model', { digits: MODEL.digits })?.digits);
 }

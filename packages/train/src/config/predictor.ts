@@ -1,9 +1,8 @@
 import { isGpt2Name } from '@dag/model';
 import { z } from 'zod';
-import { READOUTS } from '../readouts.js';
 import { EXPRESSIONS } from './expressions.js';
-import { checkLosses, type LossWeights } from './losses.js';
-import { checkModel, MODEL, readoutOf } from './model.js';
+import { checkLosses, readoutLosses, type LossWeights } from './losses.js';
+import { checkModel, MODEL, readoutName } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
 
@@ -25,7 +24,7 @@ const schema = z.strictObject({
 
 export type PredictorTrainInput = z.input<typeof schema>;
 
-const losses = (read: ReadKeys): LossWeights => READOUTS[readoutOf(read)].losses;
+const losses = (read: ReadKeys): LossWeights => readoutLosses(readoutName(read));
 
 function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
   const from = read('', { weights: RUN.weights, init_from: RUN.init_from });

@@ -1,5 +1,5 @@
 import { affine, mul, reshape, softplus, sub, type Tensor } from '@dag/executor';
-import { predictionAt, type DagGpt } from '@dag/model';
+import { meanOver, predictionAt, type DagGpt } from '@dag/model';
 import type { LossWeights } from '../config/losses.js';
 import {
   constant,
@@ -7,7 +7,6 @@ import {
   finiteOrZero,
   lossTargets,
   lossTokens,
-  meanOver,
   predictionLosses,
   shares,
   weigh,
@@ -65,7 +64,11 @@ export function languageLosses(
   if (prediction && expressions) {
     Object.assign(
       functions,
-      predictionLosses(model, prediction, lossTargets(expressions, { ...weights, execution: 0 }, tokens)),
+      predictionLosses(
+        model,
+        prediction,
+        lossTargets(expressions, prediction.readout, { ...weights, execution: 0 }, tokens),
+      ),
     );
     functions['execution'] = () => {
       const { last, ...targets } = valuesAt(expressions, tokens.written);

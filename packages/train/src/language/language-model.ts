@@ -2,11 +2,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { noGrad, scope } from '@dag/executor';
-import { DagGpt, isGpt2Name, loadGpt2, type DagGptConfig } from '@dag/model';
+import { DagGpt, isGpt2Name, loadGpt2, readoutOf, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoint.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
 import type { LanguageTrainConfig } from '../config/language.js';
-import { READOUTS } from '../readouts.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { learnFrom, readsPlans } from '../losses.js';
@@ -33,7 +32,7 @@ export function languageStreamConfig(config: LanguageTrainConfig): LanguageStrea
   const { seed, batchSize, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
   const isPlain = depth === 0;
-  const hasRegisters = !isPlain && READOUTS[readout].holdsDigits;
+  const hasRegisters = !isPlain && readoutOf(readout).holdsDigits;
   return {
     seed,
     batchSize,
@@ -62,7 +61,7 @@ export function languageTask(
   initial: DagGpt | null = null,
 ): Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
   // The value that is written, which the execution loss is on, is no part of the plans of prefixes.
-  const plans = readsPlans({ ...config.losses, execution: 0 });
+  const plans = readsPlans(config.model.readout, { ...config.losses, execution: 0 });
   return {
     kind: 'language',
     losses: config.losses,
