@@ -60,7 +60,7 @@ if (!summary) {
 }
 
 console.log(
-  `\nOn ${summary.count} held-out expressions, after ${step} steps (${Math.round(elapsed / 1000)} s):\n`,
+  `\nOn ${summary.count} held-out expressions that chose nothing, after ${step} steps (${Math.round(elapsed / 1000)} s):\n`,
 );
 console.log(formatSummary(summary));
 

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import { execute } from '@dag/executor';
+import { execute, noGrad, scope, type Tensor } from '@dag/executor';
 import { DIGIT_WORDS, isQuestion, type Expr } from '@dag/expr';
-import { expressionOf, type PredictedPlans } from '@dag/model';
+import { expressionOf, type PredictedPlans, type PredictorModel } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
+import { batchOf, type StreamConfig, type TextBatch } from './data/stream.js';
 import { TrainError } from './error.js';
 import type { Question } from './questions.js';
 
@@ -124,6 +125,45 @@ export async function answerAll(
     tell(a);
   }
   return answers;
+}
+
+/** Right values at the prefixes of texts that can be completed to an expression, of so many. */
+export interface PrefixScore {
+  readonly count: number;
+  readonly right: number;
+}
+
+/** Asks the model for the value at every token of the texts whose prefix is an expression: what one pass over a text gives. */
+export async function prefixScore(
+  model: PredictorModel,
+  stream: StreamConfig,
+  texts: readonly string[],
+): Promise<PrefixScore> {
+  let [count, right] = [0, 0];
+  for (let from = 0; from < texts.length; from += BATCH) {
+    await setImmediate();
+    const batch = batchOf(texts.slice(from, from + BATCH), stream);
+    const values = execute(plansOf(model, batch));
+    batch.valid.forEach((valid, i) => {
+      if (!valid) return;
+      count++;
+      if (isClose(values[i]!, batch.values[i]!)) right++;
+    });
+  }
+  return { count, right };
+}
+
+/** The plan at every token of a batch, B·T graphs. */
+function plansOf(model: PredictorModel, { tokens, shape }: TextBatch): DagTensors {
+  const { depth } = model.config;
+  const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
+  return scope(() =>
+    noGrad(() => {
+      const { V_mag, V_sign, O, G } = model.hardPlan(tokens, shape);
+      const fields = { V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
+      return { depth, size: shape[0] * shape[1], ...fields };
+    }),
+  );
 }
 
 /** What was answered: a plan, where there is one, and a value. */

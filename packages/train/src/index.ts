@@ -26,11 +26,13 @@ export {
   answer,
   answerAll,
   interval,
+  prefixScore,
   summarize,
   type Answer,
   type FieldsRight,
   type Interval,
   type PlanReader,
+  type PrefixScore,
   type Score,
   type Summary,
 } from './evaluate.js';
@@ -73,7 +75,15 @@ export {
   train,
 } from './predictor.js';
 export { pretrainedCheckpoint } from './pretrained.js';
-export { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from './questions.js';
+export {
+  heldOutQuestions,
+  longerNumbers,
+  moreOperations,
+  question,
+  type HeldOutQuestion,
+  type Question,
+} from './questions.js';
+export { bySeen, seenInTraining, type SeenInTraining } from './seen-in-training.js';
 export { formatScores, formatSummary } from './report.js';
 export { runReport, type ReportOptions } from './report-page/run-report.js';
 export { checkpointConfig } from './run.js';

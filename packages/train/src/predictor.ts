@@ -10,6 +10,7 @@ import { fileOf, type Checkpoint } from './checkpoint.js';
 import { requireParsed, type TrainConfig } from './config/config.js';
 import { readoutLosses, type LossWeights } from './config/losses.js';
 import type { PredictorTrainConfig } from './config/predictor.js';
+import { reportedSeed } from './config/run.js';
 import { streamText, type TextBatch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
 import {
@@ -119,11 +120,11 @@ export async function train(
   return runTask(predictorTask(config), config, options);
 }
 
-/** Answers on the configuration's held-out expressions. */
+/** Answers on held-out expressions; where `seed` is left out, others than those by which checkpoints are compared. */
 export async function evaluateModel(
   model: PredictorModel,
   config: PredictorTrainConfig,
-  seed = config.evaluation.seed,
+  seed = reportedSeed(config.evaluation),
 ): Promise<Summary> {
   const { examples } = config.evaluation;
   const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));

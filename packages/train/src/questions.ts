@@ -1,6 +1,7 @@
 import { evaluate, fromText, type Expr } from '@dag/expr';
 import { TrainError } from './error.js';
 import { streamExample, type StreamConfig } from './data/stream.js';
+import { operatorsOf, skeletonOf } from './skeleton.js';
 
 /** One expression to evaluate on; `expected` is its value where the text is an expression, unless given. */
 export interface Question {
@@ -10,20 +11,30 @@ export interface Question {
   readonly expr: Expr | null;
 }
 
+/** A question of a stream, with its tokens, and its expression in the style 'compact'. */
+export interface HeldOutQuestion extends Question {
+  readonly plain: string;
+  readonly ids: readonly number[];
+}
+
 /** Draws for each different expression that is wanted, before a stream counts as having no more. */
 const DRAWS_EACH = 20;
 
 /** Up to `count` different expressions that no training stream contains; fewer where there are no more of them. */
-export function heldOutQuestions(config: StreamConfig, count: number, seed: number): Question[] {
+export function heldOutQuestions(config: StreamConfig, count: number, seed: number): HeldOutQuestion[] {
   return drawQuestions(config, count, seed, () => true);
 }
 
 /** What a model was not trained on: expressions with an operation more than its stream has. */
 export function moreOperations(config: StreamConfig, count: number, seed: number): Question[] {
-  const operators = (plain: string): number => plain.match(/(?<=[\d)])[-+*/]/g)?.length ?? 0;
   const { numbers } = config.data;
   const data = { ...config.data, numbers: numbers + 1, negatedGroups: 0 };
-  return drawQuestions({ ...config, data }, count, seed, (plain) => operators(plain) === numbers);
+  return drawQuestions(
+    { ...config, data },
+    count,
+    seed,
+    (plain) => operatorsOf(skeletonOf(plain)) === numbers,
+  );
 }
 
 /** What a model was not trained on: expressions in which a number has a digit more on one side or both. */
@@ -43,13 +54,13 @@ function drawQuestions(
   count: number,
   seed: number,
   wanted: (plain: string) => boolean,
-): Question[] {
-  const texts = new Set<string>();
-  for (let i = 0; texts.size < count && i < DRAWS_EACH * count; i++) {
-    const { text, plain } = streamExample({ ...config, seed }, 'held-out', i);
-    if (wanted(plain)) texts.add(text);
+): HeldOutQuestion[] {
+  const questions = new Map<string, HeldOutQuestion>();
+  for (let i = 0; questions.size < count && i < DRAWS_EACH * count; i++) {
+    const { text, plain, ids } = streamExample({ ...config, seed }, 'held-out', i);
+    if (wanted(plain) && !questions.has(text)) questions.set(text, { ...question(text), plain, ids });
   }
-  return [...texts].map(question);
+  return [...questions.values()];
 }
 
 /**

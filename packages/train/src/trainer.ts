@@ -3,7 +3,7 @@ import { affine, cat, reshape, scope, setDefaultDevice, setMatmulPrecision, zero
 import { join } from 'node:path';
 import { openBatches, takeStep } from './batches.js';
 import type { LossWeights } from './config/losses.js';
-import type { RunConfig } from './config/run.js';
+import { reportedSeed, type RunConfig } from './config/run.js';
 import { parseTaskConfig, type TaskConfigInput } from './config/task.js';
 import { TrainError } from './error.js';
 import { openMetrics } from './metrics.js';
@@ -27,7 +27,7 @@ export interface TrainResult<M, S> {
   readonly model: M;
   /** The last step taken. */
   readonly step: number;
-  /** On held-out data, after the last step; null where the run was stopped before, and on ranks other than 0. */
+  /** On held-out data other than that by which checkpoints are compared, after the last step; null where the run was stopped before, and on ranks other than 0. */
   readonly summary: S | null;
   /** The folder of the last checkpoint; on ranks other than 0 of the one that the run began with. */
   readonly checkpoint: string;
@@ -140,7 +140,7 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
       return {
         model: run.model,
         step: run.step,
-        summary: isDone ? (await task.evaluate(run.model, config.evaluation.seed)).summary : null,
+        summary: isDone ? (await task.evaluate(run.model, reportedSeed(config.evaluation))).summary : null,
         checkpoint: run.checkpoint,
         elapsed: performance.now() - started,
         waited: batches.waited,

@@ -86,6 +86,10 @@ const summary = {
 const summaryLine = z.strictObject({
   ...summary,
   beyond: z.record(z.string(), z.strictObject(summary)),
+  seen: z
+    .strictObject({ texts: z.int(), of: z.int(), groups: z.record(z.string(), z.strictObject(summary)) })
+    .nullable(),
+  prefixes: z.strictObject({ count: z.int(), right: z.int() }).nullable(),
   failures: z.array(
     z.strictObject({
       ...{ text: z.string(), expected: number, value: number, expression: z.string() },
@@ -285,6 +289,24 @@ describe('dag eval', () => {
     ).toEqual(answers.slice(0, 3));
   });
 
+  it('asks expressions that chose no checkpoint, or those of another seed, and says what training has seen of them', async () => {
+    const asked = async (...options: string[]) =>
+      evaluation(await succeeds(['eval', '--json', '--checkpoint', run, ...options]));
+    const [reported, next, chose] = [await asked(), await asked('--seed=2'), await asked('--seed=1')];
+    expect(next).toEqual(reported);
+    const textsOf = ({ answers }: typeof reported) => answers.map(({ text }) => text);
+    expect(textsOf(chose)).not.toEqual(textsOf(reported));
+    const { seen, prefixes, count } = reported.summary;
+    expect(seen!.texts).toBe(seen!.of);
+    const { groups } = seen!;
+    expect((groups['skeleton seen']?.count ?? 0) + (groups['skeleton not seen']?.count ?? 0)).toBe(count);
+    expect(prefixes!.count).toBeGreaterThan(count);
+    expect(prefixes!.right).toBeLessThan(prefixes!.count);
+    const table = await succeeds(['eval', '--checkpoint', run]);
+    expect(table).toMatch(/^prefixes that are expressions: \d+ of \d+ values right$/m);
+    expect(table).toMatch(/^by what \d+ of its \d+ training texts have of them:$/m);
+  });
+
   it('asks the expressions of a file', async () => {
     const file = join(folder, 'expressions.txt');
     const long = '1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10';
@@ -300,7 +322,7 @@ describe('dag eval', () => {
       [long, 55],
     ]);
     expect(answers.at(-1)).toMatchObject({ value: 'NaN', expression: '', ok: false });
-    expect(summary).toMatchObject({ count: 5, beyond: {} });
+    expect(summary).toMatchObject({ count: 5, beyond: {}, seen: null, prefixes: null });
   });
 
   it('is a table without --json, and shows what was wrong', async () => {
@@ -473,7 +495,7 @@ describe('dag report', () => {
     await succeeds(['report', other]);
     const page = await readFile(join(other, 'report.html'), 'utf8');
     expect(page).toContain('<h1>a-gpt</h1>');
-    expect(page).toContain('No plans are shown: the checkpoint holds a language model');
+    expect(page).toContain('No plans are shown: they are drawn of plan predictors; this run trained');
     expect(page).toContain('Held-out text loss');
   });
 
@@ -508,10 +530,12 @@ describe('dag export', () => {
   onnxIt('and --runtime onnx runs it: the same answers', async () => {
     const asked = ['--json', '--checkpoint', run];
     const onnx = ['--runtime', 'onnx', ...asked];
-    const lines = (stdout: string) => stdout.trimEnd().split('\n');
-    expect(lines(await succeeds(['eval', ...onnx], { by: start }))).toEqual(
-      lines(await succeeds(['eval', ...asked])),
-    );
+    const { answers, summary } = evaluation(await succeeds(['eval', ...asked]));
+    // It has the plan at the last token alone.
+    expect(evaluation(await succeeds(['eval', ...onnx], { by: start }))).toEqual({
+      answers,
+      summary: { ...summary, prefixes: null },
+    });
     expect(await succeeds(['predict', '2 + 3', ...onnx], { by: start })).toBe(
       await succeeds(['predict', '2 + 3', ...asked]),
     );

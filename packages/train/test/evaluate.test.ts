@@ -3,8 +3,8 @@ import { fromText } from '@dag/expr';
 import { PredictorModel } from '@dag/model';
 import { tensorizeAll, type DagTensors } from '@dag/tensorize';
 import { parseConfig } from '../src/config/config.js';
-import { streamText } from '../src/data/stream.js';
-import { answer, answerAll, interval, summarize, type Answer } from '../src/evaluate.js';
+import { batchOf, streamText } from '../src/data/stream.js';
+import { answer, answerAll, interval, prefixScore, summarize, type Answer } from '../src/evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/questions.js';
 import { formatSummary, percent } from '../src/report.js';
 import { modelConfig, streamConfig } from '../src/predictor.js';
@@ -212,6 +212,27 @@ describe('an answer', () => {
       });
     }
   });
+});
+
+it('the score at prefixes is that of each prefix, asked by itself', async () => {
+  const model = new PredictorModel(modelConfig(config), { seed: 4 });
+  // Without blanks and points: one at the end of a prefix is left out where that is asked by itself.
+  const stream = streamConfig({ ...config, data: { ...config.data, style: 'compact', maxDecimals: 0 } });
+  const texts = heldOutQuestions(stream, 30, 3).map(({ text }) => text);
+  const { valid, values, shape } = batchOf(texts, stream);
+  let [count, right] = [0, 0];
+  // Every character is a token.
+  texts.forEach((text, b) => {
+    for (let t = 0; t < text.length; t++) {
+      if (!valid[b * shape[1] + t]) continue;
+      const expected = values[b * shape[1] + t]!;
+      const { value } = model.predict(text.slice(0, t + 1));
+      count++;
+      if (Object.is(value, expected) || Math.abs(value - expected) <= 1e-6 * Math.abs(expected)) right++;
+    }
+  });
+  expect(await prefixScore(model, stream, texts)).toEqual({ count, right });
+  expect(count).toBeGreaterThan(200);
 });
 
 describe('questions beyond what a model was trained on', () => {

@@ -38,7 +38,15 @@ export async function exampleReport(): Promise<Report> {
     tiles: tilesOf(RECORDS, { maxSteps: 200, savedStep: 0, textsPerStep: 32, parameters: 1234 }),
     charts: chartsOf(RECORDS, 32),
     checkpoint: { folder: 'runs/<b>/checkpoints/step-00000120', step: 120 },
-    evaluation: { summary: summarize(answers), examples: chooseExamples(answers, 2) },
+    evaluation: {
+      summary: summarize(answers),
+      seen: {
+        'skeleton seen': summarize(answers.slice(0, 1)),
+        'skeleton not seen': summarize(answers.slice(1)),
+      },
+      prefixes: { count: 1234, right: 1201 },
+      examples: chooseExamples(answers, 2),
+    },
     config: { name: NAME, maxSteps: 200 },
     damaged: 0,
     written: new Date('2026-01-02T03:04:05Z'),

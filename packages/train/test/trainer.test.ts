@@ -12,7 +12,7 @@ import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
 import { alone, type Communicator } from '../src/mpi/communicator.js';
 import { learningRate } from '../src/optimizer.js';
-import { loadModel, modelConfig, streamConfig, train } from '../src/predictor.js';
+import { evaluateModel, loadModel, modelConfig, streamConfig, train } from '../src/predictor.js';
 import { checkpointConfig } from '../src/run.js';
 import { overlay } from './overlay.js';
 
@@ -121,6 +121,17 @@ describe('a run', () => {
     expect(step).toBe(STEPS);
     expect((await metricsOf(config))[0]).toHaveProperty('execution');
     expect((await contents(checkpoint)).step).toBe(STEPS);
+  });
+
+  it('is compared by one held-out set, and reported by another', async () => {
+    const config = tiny('run', { evaluation: { examples: 30, seed: 5 }, maxSteps: 3 });
+    const { model, summary } = await train(config);
+    expect(summary).toEqual(await evaluateModel(model, config, 6));
+    expect(summary).toEqual(await evaluateModel(model, config));
+    const { heldOut } = (await metricsOf(config)).at(-1)!;
+    const { value, exact, plan, byOperations } = await evaluateModel(model, config, 5);
+    expect(heldOut).toEqual(JSON.parse(JSON.stringify({ value, exact, plan, byOperations })));
+    expect(byOperations).not.toEqual(summary!.byOperations);
   });
 
   it('writes a line of metrics for each step that is logged and for each evaluation', async () => {

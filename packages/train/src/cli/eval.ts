@@ -1,5 +1,5 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
-import type { PredictorModel } from '@dag/model';
+import { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
 import { setImmediate } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoint.js';
@@ -9,11 +9,20 @@ import { TrainError } from '../error.js';
 import { answerPrompts } from '../language/answer-prompts.js';
 import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-model.js';
 import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
-import { answerAll, summarize, type Answer, type Summary } from '../evaluate.js';
+import {
+  answerAll,
+  prefixScore,
+  summarize,
+  type Answer,
+  type PrefixScore,
+  type Summary,
+} from '../evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from '../questions.js';
 import { formatScores, formatSummary } from '../report.js';
 import { streamConfig } from '../predictor.js';
-import { checkpointConfig } from '../run.js';
+import { checkpointConfig, checkpointState } from '../run.js';
+import { bySeen, seenInTraining } from '../seen-in-training.js';
+import { reportedSeed } from '../config/run.js';
 import {
   CHECKPOINT_OPTION,
   openCheckpoint,
@@ -30,6 +39,7 @@ import { atLeast } from './whole-number.js';
 interface EvalOptions extends ModelOptions {
   readonly expressions?: string;
   readonly examples?: number;
+  readonly seed?: number;
   readonly failures: number;
   readonly json?: boolean;
 }
@@ -47,6 +57,11 @@ export function evalCommand(): Command {
       "held-out expressions; left out, as many as the run's configuration says",
       atLeast(1, MOST_TEXTS),
     )
+    .option(
+      '--seed <n>',
+      'seed of the held-out expressions; left out, one that has chosen no checkpoint',
+      atLeast(0, 2 ** 32 - 1),
+    )
     .option('--failures <n>', 'show this many wrong answers, with both plans', atLeast(0), 10)
     .addOption(runtimeOption())
     .option(
@@ -62,7 +77,7 @@ export function evalCommand(): Command {
         if (json) console.log(toJson({ text, expected, value, expression, ok, ...more }));
       };
       const bar = countBar((texts) => String(texts), { quiet: json === true });
-      const { answers, beyond, textLoss } = await (
+      const { answers, beyond, seen, prefixes, textLoss } = await (
         config.kind === 'language'
           ? measureLanguageModel(checkpoint, config, options, { print, bar })
           : measurePredictor(checkpoint, config, options, { print, bar })
@@ -70,11 +85,17 @@ export function evalCommand(): Command {
       const summary = summarize(answers);
       const wrong = answers.filter((a) => !a.ok);
       const rest = {
-        ...(config.kind === 'language' ? { textLoss } : { beyond }),
+        ...(config.kind === 'language' ? { textLoss } : { beyond, seen, prefixes }),
         failures: wrong.map(bothPlans),
       };
       if (json) return console.log(toJson({ ...summary, ...rest }));
       say(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
+      if (prefixes)
+        say(`\nprefixes that are expressions: ${prefixes.right} of ${prefixes.count} values right`);
+      if (seen)
+        say(
+          `\nby what ${seen.texts} of its ${seen.of} training texts have of them:\n${formatScores(seen.groups)}`,
+        );
       if (textLoss !== null) say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
       if (Object.keys(beyond).length) say(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
       if (wrong.length) say(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
@@ -86,8 +107,17 @@ interface Measured {
   readonly answers: readonly Answer[];
   /** By what the texts are more than the model was trained on. */
   readonly beyond: Readonly<Record<string, Summary>>;
+  /** Held-out texts by what the first `texts` of the run's training texts have of them. */
+  readonly seen: {
+    readonly texts: number;
+    readonly of: number;
+    readonly groups: Readonly<Record<string, Summary>>;
+  } | null;
+  readonly prefixes: PrefixScore | null;
   readonly textLoss: number | null;
 }
+
+const NOTHING_MORE = { beyond: {}, seen: null, prefixes: null, textLoss: null } as const;
 
 /** What shows answers as they come, and how many have come. */
 interface Telling {
@@ -98,14 +128,14 @@ interface Telling {
 async function measurePredictor(
   checkpoint: Checkpoint,
   config: PredictorTrainConfig,
-  { expressions, runtime, examples = config.evaluation.examples }: EvalOptions,
+  { expressions, runtime, examples = config.evaluation.examples, ...options }: EvalOptions,
   { print, bar }: Telling,
 ): Promise<Measured> {
   const stream = streamConfig(config);
-  const { seed } = config.evaluation;
+  const { seed = reportedSeed(config.evaluation) } = options;
   const model = await openModel(checkpoint, runtime);
-  const questions =
-    expressions === undefined ? heldOutQuestions(stream, examples, seed) : await readQuestions(expressions);
+  const heldOut = expressions === undefined ? heldOutQuestions(stream, examples, seed) : [];
+  const questions = expressions === undefined ? heldOut : await readQuestions(expressions);
   const ask = (asked: readonly Question[], tell: (a: Answer) => void): Promise<Answer[]> => {
     let done = 0;
     bar.update(done, asked.length);
@@ -121,7 +151,15 @@ async function measurePredictor(
       const drawn = draw(stream, examples, seed);
       if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
     }
-  return { answers, beyond, textLoss: null };
+  if (expressions !== undefined) return { ...NOTHING_MORE, answers };
+  const taken = checkpointState(checkpoint).batches * config.batchSize;
+  const seen = seenInTraining(stream, taken, heldOut);
+  const texts = heldOut.map(({ text }) => text);
+  return {
+    ...{ answers, beyond, textLoss: null },
+    seen: { texts: seen.texts, of: seen.of, groups: bySeen(answers, seen) },
+    prefixes: model instanceof PredictorModel ? await prefixScore(model, stream, texts) : null,
+  };
 }
 
 /** Why an answer may be wrong; see `PredictorModel.doubt`. */
@@ -132,13 +170,13 @@ function doubtOf({ text, value, plan }: Answer, model: Pick<PredictorModel, 'dou
 async function measureLanguageModel(
   checkpoint: Checkpoint,
   config: LanguageTrainConfig,
-  { expressions, runtime, examples = config.evaluation.examples }: EvalOptions,
+  { expressions, runtime, examples = config.evaluation.examples, ...options }: EvalOptions,
   { print, bar }: Telling,
 ): Promise<Measured> {
   if (runtime !== 'native')
     throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
   const model = loadLanguageModel(checkpoint);
-  const { seed } = config.evaluation;
+  const { seed = reportedSeed(config.evaluation) } = options;
   const prompts =
     expressions === undefined
       ? workedPrompts(languageStreamConfig(config), examples, seed)
@@ -152,7 +190,8 @@ async function measureLanguageModel(
     // A closed output is noticed only between two turns of the event loop.
     await setImmediate();
   }
-  return { answers, beyond: {}, textLoss: expressions === undefined ? heldOutTextLoss(model, config) : null };
+  const textLoss = expressions === undefined ? heldOutTextLoss(model, config, seed) : null;
+  return { ...NOTHING_MORE, answers, textLoss };
 }
 
 /** A question as a text that ends right before its value: a blank after `=` and `?`, which are put where they are not. */

@@ -19,13 +19,19 @@ export const EXPRESSIONS = {
     .describe('share of texts in words with other words for the same: multiplied by, over, negative'),
   negatedGroups: share.default(0.1).describe('share of groups with a minus before them'),
   wholeNumbers: share.default(0).describe('share of expressions without decimals'),
+  heldOutSkeletons: share
+    .default(0)
+    .describe(
+      'share of skeletons (operators and parentheses) of two operators and more that are never trained',
+    ),
 };
 
 type Parsed = z.output<z.ZodObject<typeof EXPRESSIONS>>;
 /** The same, as streams take them: how many numbers is known, and the shares may be left out. */
-export type Expressions = Omit<Parsed, 'numbers' | 'synonyms'> & {
+export type Expressions = Omit<Parsed, 'numbers' | 'synonyms' | 'heldOutSkeletons'> & {
   readonly numbers: number;
   readonly synonyms?: number;
+  readonly heldOutSkeletons?: number;
 };
 
 /** Expressions have no more numbers than the model has room for; `depth` 0: a model without room of its own. */

@@ -25,7 +25,7 @@ const OPTIMIZER = {
 export const EVALUATION = {
   every: count.default(200).describe('steps between evaluations'),
   examples: count.max(MOST.examples).default(500).describe('held-out expressions'),
-  seed: seed.default(1).describe('seed of the held-out expressions'),
+  seed: seed.default(1).describe('seed of those by which checkpoints are compared; the next one is reported'),
 };
 
 const CHECKPOINT = {
@@ -38,6 +38,9 @@ export const LOADER = {
   workers: count.default(1).describe('threads that make batches; no more than there are cores'),
   prefetch: count.max(MOST.prefetch).default(8).describe('batches made ahead'),
 };
+
+/** Seed of the held-out examples that are reported: others than those by which checkpoints are compared. */
+export const reportedSeed = ({ seed }: { readonly seed: number }): number => (seed + 1) % 2 ** 32;
 
 /** The keys of every run, whatever it trains; those of what is trained are beside them. */
 export const RUN = {

@@ -10,6 +10,7 @@ import {
 import { zeroDag, type DagTensors } from '@dag/tensorize';
 import type { Expressions } from '../config/expressions.js';
 import { TrainError } from '../error.js';
+import { operatorsOf, skeletonOf } from '../skeleton.js';
 import { writePrefixTargets } from './prefix-targets.js';
 
 /** What decides the examples of a stream. */
@@ -96,7 +97,7 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
       index: index + draw * 2 ** 32,
       depth: data.numbers,
     });
-    if (isHeldOut(plain) !== (split === 'held-out')) continue;
+    if (isHeldOut(plain, data.heldOutSkeletons) !== (split === 'held-out')) continue;
     const ids = tokenizer(config.tokenizer).encode(asRead(text));
     if (ids.length <= blockSize) return { text, plain, ids };
   }
@@ -107,7 +108,12 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
 }
 
 /** `plain`: the expression in the style 'compact', whatever the style of its text. */
-const isHeldOut = (plain: string): boolean => hash(plain) % HELD_OUT_ONE_IN === 0;
+function isHeldOut(plain: string, heldOutSkeletons = 0): boolean {
+  if (hash(plain) % HELD_OUT_ONE_IN === 0) return true;
+  if (heldOutSkeletons === 0) return false;
+  const skeleton = skeletonOf(plain);
+  return operatorsOf(skeleton) >= 2 && hash(skeleton) < heldOutSkeletons * 2 ** 32;
+}
 
 /** 32 bits, mixed so that all of them count. */
 function hash(text: string): number {

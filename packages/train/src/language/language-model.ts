@@ -6,6 +6,7 @@ import { DagGpt, isGpt2Name, loadGpt2, readoutOf, type DagGptConfig } from '@dag
 import { fileOf, type Checkpoint } from '../checkpoint.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
 import type { LanguageTrainConfig } from '../config/language.js';
+import { reportedSeed } from '../config/run.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { learnFrom, readsPlans } from '../losses.js';
@@ -162,11 +163,11 @@ export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
   return model;
 }
 
-/** What a model makes of the configuration's held-out text and expressions. */
+/** What a model makes of held-out text and expressions; where `seed` is left out, others than those by which checkpoints are compared. */
 export function evaluateLanguageModel(
   model: DagGpt,
   config: LanguageTrainConfig,
-  seed = config.evaluation.seed,
+  seed = reportedSeed(config.evaluation),
 ): LanguageSummary {
   return ended(evaluation(model, config, seed));
 }
@@ -175,7 +176,7 @@ export function evaluateLanguageModel(
 export function heldOutTextLoss(
   model: DagGpt,
   config: LanguageTrainConfig,
-  seed = config.evaluation.seed,
+  seed = reportedSeed(config.evaluation),
 ): number | null {
   return ended(textLoss(model, config, seed));
 }

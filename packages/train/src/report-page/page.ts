@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { Summary } from '../evaluate.js';
+import type { PrefixScore, Summary } from '../evaluate.js';
 import type { Chart, Charts } from './charts.js';
 import { drawCharts } from './draw-charts.js';
 import { exampleCard, type Example } from './example-card.js';
@@ -27,6 +27,10 @@ export interface Report {
 
 export interface Evaluation {
   readonly summary: Summary;
+  /** By what training has seen of the texts: their beginnings, and their skeletons. */
+  readonly seen: Readonly<Record<string, Summary>>;
+  /** Right values at every prefix of the texts. */
+  readonly prefixes: PrefixScore;
   /** Those whose plans are drawn. */
   readonly examples: readonly Example[];
 }
@@ -52,7 +56,7 @@ export async function reportPage(report: Report): Promise<string> {
     </dl>
     <noscript><p class="lead">The charts need scripts; the tables and plans do not.</p></noscript>
     ${section('Loss', figures(charts.loss), 'grid')} ${section('Accuracy', figures(charts.heldOut), 'grid')}
-    ${'reason' in evaluation ? null : scoresSection(evaluation.summary, checkpoint.step)}
+    ${'reason' in evaluation ? null : scoresSection(evaluation, checkpoint.step)}
     ${section('Optimisation', figures(charts.optimiser), 'grid three')} ${plansSection(evaluation)}
     <h2>Configuration</h2>
     <details class="card">

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { findCheckpoint, lastStep } from '../checkpoint.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
-import { answerAll, summarize } from '../evaluate.js';
+import { reportedSeed } from '../config/run.js';
+import { answerAll, prefixScore, summarize } from '../evaluate.js';
 import { readMetrics } from '../metrics.js';
 import { loadModel, streamConfig } from '../predictor.js';
 import { heldOutQuestions } from '../questions.js';
 import { checkpointState, configOfKind } from '../run.js';
+import { bySeen, seenInTraining } from '../seen-in-training.js';
 import { chartsOf } from './charts.js';
 import { chooseExamples } from './examples.js';
 import { reportPage, type Evaluation } from './page.js';
@@ -32,7 +34,7 @@ export interface ReportOptions {
 export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
   const { records, damaged } = await metricsOf(folder);
   const checkpoint = await findCheckpoint(folder, 'best', warn);
-  const { config } = checkpointState(checkpoint);
+  const { config, batches } = checkpointState(checkpoint);
   const textsPerStep = config.batchSize * config.accumulate;
   const predictor =
     config.kind === 'predictor'
@@ -49,7 +51,7 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
     charts: chartsOf(records, textsPerStep),
     checkpoint,
     evaluation: predictor
-      ? await evaluate(predictor.model, predictor.config, examples)
+      ? await evaluate(predictor.model, predictor.config, batches * config.batchSize, examples)
       : { reason: `they are drawn of plan predictors; this run trained a model of kind '${config.kind}'.` },
     config,
     damaged,
@@ -80,9 +82,21 @@ const sizeOf = ({ parameters }: PredictorModel): number =>
 async function evaluate(
   model: PredictorModel,
   config: PredictorTrainConfig,
+  trainedTexts: number,
   examples: number,
 ): Promise<Evaluation> {
-  const { examples: count, seed } = config.evaluation;
-  const answers = await answerAll(model, heldOutQuestions(streamConfig(config), count, seed));
-  return { summary: summarize(answers), examples: chooseExamples(answers, examples) };
+  const stream = streamConfig(config);
+  const questions = heldOutQuestions(stream, config.evaluation.examples, reportedSeed(config.evaluation));
+  const answers = await answerAll(model, questions);
+  const seen = seenInTraining(stream, trainedTexts, questions);
+  return {
+    summary: summarize(answers),
+    seen: bySeen(answers, seen),
+    prefixes: await prefixScore(
+      model,
+      stream,
+      questions.map(({ text }) => text),
+    ),
+    examples: chooseExamples(answers, examples),
+  };
 }

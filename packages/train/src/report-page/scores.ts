@@ -1,19 +1,27 @@
-import type { Score, Summary } from '../evaluate.js';
+import type { Score } from '../evaluate.js';
 import { percent } from '../report.js';
 import { html, type Html } from './html.js';
+import type { Evaluation } from './page.js';
+
+type Scored = Pick<Evaluation, 'summary' | 'seen' | 'prefixes'>;
+
+const whole = (n: number): string => n.toLocaleString('en-US');
 
 /** What a checkpoint got right: by operations, and under headings that open, by what else the texts are like. */
-export function scoresSection(summary: Summary, step: number): Html {
+export function scoresSection({ summary, seen, prefixes }: Scored, step: number): Html {
   const groups = [
     ['by digits of the longest number', summary.byDigits, 'digits'],
     ['by levels of parentheses', summary.byNesting, 'levels'],
     ['by style', summary.byStyle, ''],
+    ['by what training has seen of the texts', seen, ''],
   ] as const;
   const others = groups.filter(([, scores]) => Object.keys(scores).length > 1);
   return html`<h2>Accuracy of the best checkpoint</h2>
     <p class="lead">
-      Step ${step.toLocaleString('en-US')}, asked ${summary.count.toLocaleString('en-US')} expressions that
-      were held out. With 95 % confidence intervals (Wilson).
+      Step ${whole(step)}, asked ${whole(summary.count)} expressions that were held out, others than those by
+      which checkpoints were compared. With 95 % confidence intervals (Wilson). Of the
+      ${whole(prefixes.count)} prefixes of these texts that are expressions, ${whole(prefixes.right)} have the
+      right value.
     </p>
     <div class="card">${scoreTable(summary.byOperations, 'operations', summary)}</div>
     ${others.map(
