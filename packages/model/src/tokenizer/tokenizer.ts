@@ -1,4 +1,4 @@
-import { DIGIT_WORDS, fnv1a } from '@dag/expr';
+import { asTyped, fnv1a, symbolOf } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
@@ -12,7 +12,7 @@ export const TOKEN_KINDS = 4091;
 export interface TokenRecord {
   /** The digits in the token, 0 … 9, in order. A digit word (` five`) has one. */
   readonly digits: readonly number[];
-  /** Whether the token has a minus: `-`, `−` (U+2212), ` minus` or ` negative`. It may be a sign or an operator. */
+  /** Whether the token has a minus: `-` or a sign of print for it, ` minus` or ` negative`. It may be a sign or an operator. */
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`. */
   readonly point: boolean;
@@ -94,12 +94,12 @@ class VocabularyTokenizer implements Tokenizer {
 }
 
 function recordOf(text: string): TokenRecord {
-  const word = text.trim().toLowerCase();
-  const digit = DIGIT_WORDS.indexOf(word);
+  const said = symbolOf(text.trim()) ?? '';
+  const symbols = /^[\d.-]$/.test(said) ? said : asTyped(text);
   return {
-    digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
-    minus: word === 'minus' || word === 'negative' || /[-−]/.test(text),
-    point: word === 'point' || text.includes('.'),
+    digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
+    minus: symbols.includes('-'),
+    point: symbols.includes('.'),
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
