@@ -1,4 +1,4 @@
-export { asRead, fromText, isQuestion } from './asked.js';
+export { asRead, fromText, isQuestion } from './question.js';
 export { formatValue } from './decimal.js';
 export { ExprError, type ExprErrorCode } from './error.js';
 export { evaluate } from './evaluate.js';
