@@ -17,13 +17,8 @@ const config: StreamConfig = {
   blockSize: 64,
   batchSize: 128,
   depth: 4,
-  numbers: 4,
   digits: 8,
-  maxDigits: 4,
-  maxDecimals: 4,
-  style: 'spaced',
-  negatedGroups: 0.1,
-  wholeNumbers: 0,
+  data: { numbers: 4, maxDigits: 4, maxDecimals: 4, style: 'spaced', negatedGroups: 0.1, wholeNumbers: 0 },
 };
 
 function seconds(run: () => unknown): number {
@@ -65,10 +60,10 @@ function stream() {
 
 /** Texts of four numbers a second. */
 function tensors() {
-  const { depth, maxDigits, maxDecimals } = config;
+  const { depth, data } = config;
   const texts: string[] = [];
   for (let index = 0; texts.length < TEXTS; index++) {
-    const text = generateText({ seed: 2, index, depth, maxDigits, maxDecimals, style: 'spaced' });
+    const text = generateText({ seed: 2, index, depth, ...data });
     if (text.match(/[\d.]+/g)!.length === 4) texts.push(text);
   }
   const runs = repeat(() =>

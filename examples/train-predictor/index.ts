@@ -27,6 +27,8 @@ let config = await loadConfig(
   words.find((word) => !word.startsWith('--')),
   Object.fromEntries(options),
 );
+if (config.kind !== 'predictor')
+  throw new Error('this example trains plan predictors; `dag train` any model');
 const earlier = await findCheckpoint(config.outDir, 'latest', console.error).catch(() => null);
 if (earlier && config.init_from === 'scratch') {
   console.log(`Going on with the run in ${config.outDir}; remove that folder to start afresh.`);

@@ -127,6 +127,8 @@ export interface Recorder {
    * @throws {ExecutorError} `recording` where its numbers are not those of `expected`
    */
   record<T>(body: () => T, expected: Trace): readonly [result: T, recording: Recording];
+  /** Where JavaScript can look into memory while work is repeated: `check` runs in its place of the work that is recorded. */
+  check?(check: () => void): void;
   /** y = x, of one dtype and length, without a kernel. */
   copy(x: Storage, y: Storage): void;
   /** Gives memory that nothing works in back to the device; whether there was any. Not while it records. */

@@ -65,7 +65,7 @@ const LEAST_USE = 1 / 16;
 const LOOKS = 8;
 
 /** Storage that is free, of one backend. */
-class Pool {
+export class Pool {
   /** By size class, in the order of their last use. */
   readonly #free = new Map<number, Storage[]>();
   readonly #backend: Backend;

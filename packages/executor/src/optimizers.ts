@@ -7,11 +7,11 @@ import {
   FINITE_FROM_0,
   named,
 } from './arguments.js';
-import { zeros } from './create.js';
+import { tensor, zeros } from './create.js';
 import { ExecutorError } from './error.js';
 import { add, mul, sub } from './ops/elementwise.js';
 import { adamWAll } from './ops/optimizer.js';
-import { checkTensor, commonBackend, noGrad, scope, type Tensor } from './tensor.js';
+import { checkTensor, commonBackend, noGrad, scope, Tensor } from './tensor.js';
 
 export interface SGDOptions {
   readonly lr: number;
@@ -30,10 +30,18 @@ export interface AdamWObjectOptions {
   readonly weightDecay?: number;
 }
 
-/** What an optimiser goes on from: the number of steps made, and tensors in the order of the parameters. */
-export interface OptimizerState {
+/**
+ * What an optimiser goes on from: the number of steps made, and tensors in the order of the parameters. `JSON.stringify` writes it, and
+ * `load` takes what `JSON.parse` reads.
+ */
+export interface OptimizerState<T = Tensor> {
   readonly step: number;
-  readonly tensors: Readonly<Record<string, readonly Tensor[]>>;
+  readonly tensors: Readonly<Record<string, readonly T[]>>;
+}
+
+/** A tensor as `JSON.stringify` writes it: nested arrays of its values. */
+export interface TensorJson {
+  readonly values: unknown;
 }
 
 /** What both have: parameters, tensors of their shapes that are kept from step to step, and the number of steps. */
@@ -54,6 +62,11 @@ abstract class Optimizer {
         throw new ExecutorError('autograd', `${name}: a parameter requires a gradient; set requiresGrad`);
     }
     if (this.parameters.length > 0) commonBackend(name, this.parameters);
+    if (new Set(this.parameters.map((p) => p.buffer)).size < this.parameters.length)
+      throw new ExecutorError(
+        'value',
+        `${name}: a parameter is given twice, or shares memory with another one`,
+      );
     checkNumber(name, 'lr', lr, FINITE_FROM_0);
     this.lr = lr;
     const like = (p: Tensor) => zeros(p.shape, { dtype: p.dtype, device: p.device });
@@ -78,11 +91,11 @@ abstract class Optimizer {
   }
 
   /**
-   * Goes on from a state, of which it takes copies.
+   * Goes on from a state, of which it takes copies; also from one that was written as JSON.
    *
    * @throws {ExecutorError} `value` or `shape` where it is of another optimiser or other parameters.
    */
-  load(state: OptimizerState): void {
+  load(state: OptimizerState<Tensor | TensorJson>): void {
     checkObject(this.#name, 'the state', state);
     const { step, tensors } = state;
     checkObject(this.#name, 'the tensors of the state', tensors);
@@ -92,17 +105,25 @@ abstract class Optimizer {
         `${this.#name}: the step of a state is a whole number, given ${named(step)}`,
       );
     const pairs = Object.entries(this.#kept).flatMap(([key, own]) => {
-      const given = checkedList(this.#name, key, (tensors[key] ?? []) as Tensor[]);
+      const given = checkedList(this.#name, key, tensors[key] ?? []);
       if (given.length !== own.length)
         throw new ExecutorError(
           'value',
           `${this.#name}: a state of ${given.length} ${key} for ${own.length} parameters`,
         );
-      return own.map((to, i) => [to, given[i]!] as const);
+      return own.map((to, i) => [to, read(this.#name, given[i]!, to)] as const);
     });
     noGrad(() => pairs.forEach(([to, from]) => to.assign(from)));
     this.steps = step;
   }
+}
+
+/** A tensor of a state, which may have been JSON, of the dtype of `like` and on its device. */
+function read(name: string, given: Tensor | TensorJson, { dtype, device, shape, size }: Tensor): Tensor {
+  if (Tensor.is(given)) return given;
+  checkObject(name, 'a tensor of the state', given);
+  // JSON has the shape of nested arrays, but for those that hold nothing.
+  return tensor(given.values as number[], size === 0 ? shape : undefined, { dtype, device });
 }
 
 /**

@@ -41,7 +41,14 @@ export { linear, type LinearOptions } from './ops/linear.js';
 export { matmul } from './ops/matmul.js';
 export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
 export { adamW, adamWAll, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
-export { AdamW, SGD, type AdamWObjectOptions, type OptimizerState, type SGDOptions } from './optimizers.js';
+export {
+  AdamW,
+  SGD,
+  type AdamWObjectOptions,
+  type OptimizerState,
+  type SGDOptions,
+  type TensorJson,
+} from './optimizers.js';
 export { cumprod, cumsum, mean, sum } from './ops/reduce.js';
 export {
   cat,

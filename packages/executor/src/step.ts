@@ -47,9 +47,9 @@ interface Recorded<R> {
 const MOST_VARIANTS = 32;
 
 /**
- * Makes a step of `body` that a device repeats by itself: on `cuda` its first call with inputs of some shapes runs it, the
- * second one records what it launches, and the others launch that at once (CUDA graphs), without running `body`. Results have
- * the same bits. On other backends, and inside another step, every call runs `body`.
+ * Makes a step of `body` that is repeated without running it: the first call with inputs of some shapes runs `body`, the second one
+ * records the kernels that it launches, and from then on these are launched, on `cuda` at once (CUDA graphs), on `cpu` and `wasm` one
+ * after another. Results have the same bits. On `reference`, and inside another step, every call runs `body`.
  *
  * What changes from call to call are inputs: tensors, which are copied, or numbers, which `body` receives as tensors of one f64
  * (the `lr` and `step` of `adamW` and the first word of a `seed` take such). Everything else that `body` reads is as it was when
@@ -182,7 +182,7 @@ class Step<K extends string, R> {
     // What the call before worked in can be the recording's.
     emptyPool();
     const inputs = ownInputs(given, backend);
-    const by = new Watch(backend);
+    const by = new Watch(backend, recorder);
     const holder: Scope = { buffers: new Set() };
     try {
       const [result, recording] = recorder.record(

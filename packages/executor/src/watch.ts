@@ -1,4 +1,4 @@
-import type { Backend } from './backend.js';
+import type { Backend, Recorder } from './backend.js';
 import { ExecutorError } from './error.js';
 import { buffersMade, type Buffer } from './memory.js';
 import { show } from './shape.js';
@@ -24,10 +24,13 @@ export class Watch {
   /** Buffers that were changed in place, and the op that did it last. */
   readonly changes = new Map<Buffer, string>();
   readonly backend: Backend;
+  /** What records the body, if anything. */
+  readonly recorder: Recorder | null;
   readonly #before = buffersMade();
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, recorder: Recorder | null = null) {
     this.backend = backend;
+    this.recorder = recorder;
   }
 
   /** @throws {ExecutorError} `device` for another one than that of the step; `autograd` for a tape from outside. */
@@ -83,8 +86,16 @@ export function watch<T>(by: Watch, body: () => T): T {
   }
 }
 
-/** Runs `check` now, and before each replay of the step whose body runs, where `index` is from outside. */
-export function checkAlways(index: Tensor, check: () => void): void {
-  check();
-  if (watching?.isOutside(index)) watching.checks.push(check);
+/**
+ * Runs `check` with the smallest and the largest number of `x` (null where these would have to be waited for) now, and in each replay of
+ * the step whose body runs: before it where `x` is from outside, else in its place.
+ */
+export function checkAlways(
+  x: Tensor,
+  check: (range: readonly [low: number, high: number] | null) => void,
+): void {
+  const { backend, storage } = x;
+  check(backend.rangeOf(storage));
+  if (watching?.isOutside(x)) watching.checks.push(() => check(backend.rangeOf(x.storage)));
+  else watching?.recorder?.check?.(() => check(backend.rangeOf(storage)));
 }

@@ -12,7 +12,9 @@ import {
   sum,
   tensor,
   zeros,
+  type OptimizerState,
   type Tensor,
+  type TensorJson,
 } from '../src/index.js';
 import { codeOf } from './code-of.js';
 import { devices } from './devices.js';
@@ -80,9 +82,15 @@ describe.each(devices)('on %s', (device) => {
     const other = make(q);
     other.load(optimizer.state());
     expect(other.state().step).toBe(3);
+    const json = JSON.parse(JSON.stringify(optimizer.state())) as OptimizerState<TensorJson>;
+    const r = parameter(values(p));
+    const fromJson = make(r);
+    fromJson.load(json);
     train(p, optimizer, 3);
     train(q, other, 3);
+    train(r, fromJson, 3);
     expect(values(q)).toEqual(values(p));
+    expect(values(r)).toEqual(values(p));
   });
 
   it('takes no memory from step to step, and leaves parameters without a gradient alone', () => {
@@ -105,6 +113,11 @@ describe.each(devices)('on %s', (device) => {
     expect(codeOf(() => new AdamW([p], { lr: 1, beta1: 1 }))).toBe('value');
     expect(codeOf(() => new AdamW([p], { lr: 1, betas: [0.9, 0.999] } as never))).toBe('value');
     const adam = new AdamW([p], { lr: 1 });
+    expect(codeOf(() => new AdamW([p, p], { lr: 1 }))).toBe('value');
+    const [junk, more] = [{ values: [null] }, { values: [1, 2] }];
+    expect(codeOf(() => adam.load({ step: 1, tensors: { m: [junk], v: [junk] } }))).toBe('value');
+    expect(codeOf(() => adam.load({ step: 1, tensors: { m: [more], v: [more] } }))).toBe('shape');
+    expect(codeOf(() => adam.load({ step: 1, tensors: { m: [null], v: [null] } } as never))).toBe('value');
     expect(codeOf(() => adam.load(new SGD([p], { lr: 1 }).state()))).toBe('value');
     const larger = new AdamW([randn([2], { seed: [1, 1], device, dtype: 'f64', requiresGrad: true })], {
       lr: 1,

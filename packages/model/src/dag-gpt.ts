@@ -26,7 +26,7 @@ import {
 } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions } from './plan-predictor/registers.js';
-import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
+import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
 import { joined } from './safetensors/format.js';
 import { type FileBytes } from './safetensors/tensor.js';
@@ -223,8 +223,21 @@ export class DagGpt {
    *
    * @throws {ModelError} `bad-config` at depth 0.
    */
-  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
-    return this.calculating().planner.plan(prediction, options);
+  plan(prediction: Prediction): DagTensorFields {
+    return this.calculating().planner.plan(prediction);
+  }
+
+  /**
+   * The plan at every token of expressions with every choice made; see `PlanPredictor.hardPlan`.
+   *
+   * @param ids (M·L) their tokens.
+   * @param hidden (M, L, C) the hidden states there.
+   */
+  hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions = {}): DagTensorFields {
+    return noGrad(() => {
+      const { read, records } = this.readBranch(ids, hidden);
+      return this.calculating().planner.hardPlan(read, records, options);
+    });
   }
 
   /**
@@ -239,19 +252,27 @@ export class DagGpt {
     hidden: Tensor,
     given: Pick<ForwardOptions, 'dropoutSeed'> & ReadOptions = {},
   ): Prediction {
-    checkObject('options such as { hard: true }', given);
+    checkObject('options such as { at: [3] }', given);
     const { dropoutSeed, ...options } = given;
-    const { planner, reader } = this.calculating();
+    const { read, records } = this.readBranch(ids, hidden, dropoutSeed);
+    const shape = hidden.shape.slice(0, 2) as [number, number];
+    const features = tokenFeatures(records, shape, this.config, hidden);
+    return this.calculating().planner.forward(read, features, options);
+  }
+
+  /** What the planner reads: the hidden states, or what the blocks of the branch make of them. */
+  private readBranch(
+    ids: Int32Array,
+    hidden: Tensor,
+    dropoutSeed?: ForwardOptions['dropoutSeed'],
+  ): { read: Tensor; records: TokenRecord[] } {
+    const { reader } = this.calculating();
     checkList('token ids as an array', ids);
     if (!isTensor(hidden))
       throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
-    const shape = hidden.shape.slice(0, 2) as [number, number];
     const records = Array.from(ids, (id) => this.tokenizer.record(id));
-    const features = tokenFeatures(records, shape, this.config, hidden);
-    if (!reader) return planner.forward(hidden, features, options);
     // Detached, so that the backbone is trained on text only, as if the branch were not there.
-    const read = reader.forward(records, hidden.detach(), dropoutSeed);
-    return planner.forward(read, features, options);
+    return { read: reader ? reader.forward(records, hidden.detach(), dropoutSeed) : hidden, records };
   }
 
   private calculating(): Branch {

@@ -20,7 +20,6 @@ export {
 } from './plan-predictor/plan-predictor.js';
 export {
   distribution,
-  harden,
   tokenFeatures,
   type ReadOptions,
   type Registers,

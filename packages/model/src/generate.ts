@@ -15,7 +15,6 @@ import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import type { ForwardOptions, GptConfig } from './gpt.js';
 import { KeyValueCache } from './key-value-cache.js';
-import type { Prediction } from './plan-predictor/plan-predictor.js';
 import type { ReadOptions } from './plan-predictor/registers.js';
 import { hostPlan } from './predictor-model.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -64,8 +63,7 @@ interface WritingModel {
     options: ForwardOptions,
   ): { hidden: Tensor; gate: Tensor | null; start: Tensor | null };
   logits(hidden: Tensor): Tensor;
-  readExpressions(ids: Int32Array, hidden: Tensor, options: ReadOptions): Prediction;
-  plan(prediction: Prediction, options: { hard: boolean }): DagTensorFields;
+  hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions): DagTensorFields;
 }
 
 /** See `DagGpt.generate`. */
@@ -196,11 +194,7 @@ class Reader {
     states.forEach((state, i) => rows.set(state, i * C));
     const tensors = scope(() => {
       const hidden = tensor(rows, [1, L, C], { device: this.model.device });
-      const prediction = this.model.readExpressions(Int32Array.from(this.ids.slice(-L)), hidden, {
-        at: [L - 1],
-        hard: true,
-      });
-      const plan = this.model.plan(prediction, { hard: true });
+      const plan = this.model.hardPlan(Int32Array.from(this.ids.slice(-L)), hidden, { at: [L - 1] });
       return hostPlan(plan, this.model.config.depth);
     });
     return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };

@@ -63,7 +63,7 @@ export class ParameterBuilder {
   /** The parameters made so far, by name. */
   readonly parameters = new Map<string, Tensor>();
   private readonly seed: number | null;
-  private readonly device: Device | undefined;
+  readonly device: Device | undefined;
   private readonly check: ParameterCheck | undefined;
 
   /**

@@ -2,6 +2,7 @@ import {
   embedding,
   execute,
   noGrad,
+  recordStep,
   scope,
   tensor,
   type DagTensorFields,
@@ -22,10 +23,15 @@ import {
   type ModelOptions,
   type Parameters,
 } from './gpt.js';
-import { PlanPredictor, type PlanPredictorConfig, type Prediction } from './plan-predictor/plan-predictor.js';
+import {
+  checkDecisions,
+  PlanPredictor,
+  type PlanPredictorConfig,
+  type Prediction,
+} from './plan-predictor/plan-predictor.js';
 import { tokenFeatures, type ReadOptions, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
-import { tokenizer, type Tokenizer, type TokenizerName } from './tokenizer/tokenizer.js';
+import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
 import { joined } from './safetensors/format.js';
 import { type FileBytes } from './safetensors/tensor.js';
@@ -40,6 +46,8 @@ export interface PredictorInputs extends TokenFeatures {
   /** (B, T) ids, of dtype i32. */
   readonly tokens: Tensor;
 }
+
+type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'digits' | 'at', Tensor>>;
 
 type PredictOptions = ForwardOptions & ReadOptions;
 
@@ -69,6 +77,13 @@ export class PredictorModel {
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
+  /** The plan of one text. Texts of a length are read without the JavaScript around kernels, from the third one on. */
+  private readonly readOne = recordStep(({ tokens, at, ...features }: TextInputs) =>
+    noGrad(() => {
+      const most = features.digits.shape[3]!;
+      return this.predictor.decide(this.gpt.forward(tokens), { ...features, most }, at);
+    }),
+  );
 
   /**
    * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
@@ -100,30 +115,53 @@ export class PredictorModel {
     return this.forwardInputs(this.inputs(tokens, shape), options);
   }
 
+  /**
+   * The plan at every token with every choice made, V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D) in double; with `at` that at one
+   * token of each row. See `PlanPredictor.hardPlan`.
+   *
+   * @throws {ModelError} `not-finite` where the weights give no finite numbers.
+   */
+  hardPlan(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    options: ReadOptions = {},
+  ): DagTensorFields {
+    return noGrad(() => {
+      const hidden = this.gpt.forward(this.ids(tokens, shape));
+      return this.predictor.hardPlan(hidden, this.records(tokens), options);
+    });
+  }
+
   /** tokens (B, T), row-major ids → input tensors. A recorded step takes them as arguments, because they change in every call. */
   inputs(tokens: Int32Array, shape: readonly [B: number, T: number]): PredictorInputs {
+    return {
+      tokens: this.ids(tokens, shape),
+      ...tokenFeatures(this.records(tokens), shape, this.config, this.parameters.get('wte.weight')!),
+    };
+  }
+
+  private ids(tokens: Int32Array, shape: readonly [B: number, T: number]): Tensor {
     checkList('token ids as an array', tokens);
     checkList('the shape (B, T) of the tokens', shape);
-    const weight = this.parameters.get('wte.weight')!;
-    const records = Array.from(tokens, (id) => this.tokenizer.record(id));
-    return {
-      tokens: tensor(tokens, shape, { dtype: 'i32', device: weight.device }),
-      ...tokenFeatures(records, shape, this.config, weight),
-    };
+    return tensor(tokens, shape, { dtype: 'i32', device: this.parameters.get('wte.weight')!.device });
+  }
+
+  private records(tokens: Int32Array): TokenRecord[] {
+    return Array.from(tokens, (id) => this.tokenizer.record(id));
   }
 
   /** `forward` with the input tensors of `inputs`. */
   forwardInputs(inputs: PredictorInputs, options: PredictOptions = {}): Prediction {
     checkObject('inputs, as `inputs` makes them,', inputs);
-    checkObject('options such as { hard: true }', options);
+    checkObject('options such as { at: [3] }', options);
     const { tokens, ...features } = inputs;
-    const { at, hard, ...rest } = options;
-    return this.predictor.forward(this.gpt.forward(tokens, rest), features, { at, hard });
+    const { at, ...rest } = options;
+    return this.predictor.forward(this.gpt.forward(tokens, rest), features, { at });
   }
 
   /** The plan at every token of a prediction; see `PlanPredictor.plan`. */
-  plan(prediction: Prediction, options: { hard?: boolean } = {}): DagTensorFields {
-    return this.predictor.plan(prediction, options);
+  plan(prediction: Prediction): DagTensorFields {
+    return this.predictor.plan(prediction);
   }
 
   /**
@@ -134,12 +172,16 @@ export class PredictorModel {
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
-    return scope(() =>
-      noGrad(() => {
-        const prediction = this.forward(tokens, shape, { at: last, hard: true });
-        return hostPlan(this.plan(prediction, { hard: true }), this.config.depth);
-      }),
-    );
+    if (texts.length > 1)
+      return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
+    const { plan, decisions } = scope(() => {
+      const { count, minus, point, digits } = this.predictor.hardFeatures(this.records(tokens), shape);
+      const ids = this.ids(tokens, shape);
+      const at = tensor(Float64Array.from(last), [1], { device: ids.device });
+      return this.readOne({ tokens: ids, count, minus, point, digits, at });
+    });
+    checkDecisions(decisions);
+    return hostPlan(plan, this.config.depth);
   }
 
   /** Predicts the plan of a text and executes it. @throws {ModelError} as `predictPlans`. */

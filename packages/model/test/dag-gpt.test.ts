@@ -439,9 +439,7 @@ describe('generate', () => {
     const valueFrom = (prompt: string, from: number): number => {
       const tokens = Int32Array.from(open.tokenizer.encode(prompt));
       const hidden = narrow(open.forward(tokens, [1, tokens.length]).hidden, 1, from, tokens.length - from);
-      const options = { at: [tokens.length - from - 1], hard: true };
-      const prediction = open.readExpressions(tokens.slice(from), hidden, options);
-      return executeDag(open.plan(prediction, { hard: true })).item();
+      return executeDag(open.hardPlan(tokens.slice(from), hidden, { at: [tokens.length - from - 1] })).item();
     };
     const [{ value }] = open.generate('x 12.5', { maxNewTokens: 1 }).calculations as [Calculation];
     expect(value).toBe(valueFrom('x 12.5', 2));

@@ -70,12 +70,11 @@ const metadata = orJunk(fc.record({ a: orJunk(fc.constant('b')) }));
 const x = orJunk(fc.constantFrom([1, 2, 4], [2, 2], [4]).map((of): Tensor => zeros(of)));
 const at = orJunk(fc.constantFrom([0], [1], [2], [0, 1], [0.5]));
 const reading = fc.oneof(
-  withJunk(() => ({ at: [0], hard: true })),
+  withJunk(() => ({ at: [0] })),
   at.map((tokens) => ({ at: tokens })),
 );
 const plan = withJunk<DagTensors>(() => tensorize('1 + 2', { depth: 2 }));
 const layout = withJunk<model.RegisterLayout>(() => ({ depth: 2, digits: 2 }));
-const hardness = withJunk(() => ({ hard: true }));
 const infix = withJunk(() => model.readInfix(parse('1 + 2'))!);
 const literals = orJunk(fc.constantFrom(['1', '2'], ['1'], ['1', 'x'], ['1', '123'], new Array<string>(2)));
 const expr = orJunk(fc.constantFrom('1 + 2', '-(2 - 3)', 'x', '1 + 2 * 3 / 4').map((of) => parse(of)));
@@ -183,8 +182,7 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   toFloat32: [model.toFloat32, safeTensor],
   operatorCount: [model.operatorCount, layout],
   slotCount: [model.slotCount, layout],
-  harden: [model.harden, ofRegisters],
-  readPlan: [model.readPlan, ofRegisters, layout, hardness],
+  readPlan: [model.readPlan, ofRegisters, layout],
   predictionAt: [model.predictionAt, prediction, at],
   tokenFeatures: [model.tokenFeatures, records, shape, layout, orJunk(fc.constant(zeros([1])))],
   readInfix: [model.readInfix, expr],
@@ -221,12 +219,19 @@ const methods: Record<string, Case> = {
     (...args) => predictor.forwardInputs(...(args as [never, never])),
     ...[inputs, fc.oneof(reading, forwarding)],
   ],
-  'PredictorModel.plan': [(...args) => predictor.plan(...(args as [never])), prediction, hardness],
-  'PredictorModel.plan of a linear readout': [
-    (...args) => linear.plan(...(args as [never])),
-    prediction,
-    hardness,
+  'PredictorModel.plan': [(...args) => predictor.plan(...(args as [never])), prediction],
+  'PredictorModel.plan of a linear readout': [(...args) => linear.plan(...(args as [never])), prediction],
+  'PredictorModel.hardPlan': [
+    (...args) => predictor.hardPlan(...(args as [never, never])),
+    ids,
+    shape,
+    reading,
   ],
+  'PredictorModel.hardPlan of a linear readout': [
+    (...args) => linear.hardPlan(...(args as [never, never])),
+    ...[ids, shape, reading],
+  ],
+  'PlanPredictor.hardPlan': [(...args) => planner.hardPlan(...(args as [never, never])), x, records, reading],
   'PlanPredictor.forward': [(...args) => planner.forward(...(args as [never, never])), x, inputs, reading],
   'Gpt.forward': [
     (...args) => gpt.forward(...(args as [never])),
@@ -255,7 +260,8 @@ const methods: Record<string, Case> = {
   ],
   'DagGpt.textLoss': [(h: never, t: never) => writer.textLoss(h, t), x, ids],
   'DagGpt.logits': [(h: never) => writer.logits(h), x],
-  'DagGpt.plan': [(...args) => writer.plan(...(args as [never])), prediction, hardness],
+  'DagGpt.plan': [(...args) => writer.plan(...(args as [never])), prediction],
+  'DagGpt.hardPlan': [(...args) => writer.hardPlan(...(args as [never, never])), ids, x, reading],
   'DagGpt.readExpressions': [
     (...args) => writer.readExpressions(...(args as [never, never])),
     ids,

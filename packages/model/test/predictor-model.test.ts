@@ -121,7 +121,7 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     const model = lively(readout, 3);
     const planOf = (text: string, hard: boolean): DagTensorFields => {
       const ids = Int32Array.from(model.tokenizer.encode(text));
-      return model.plan(model.forward(ids, [1, ids.length]), { hard });
+      return hard ? model.hardPlan(ids, [1, ids.length]) : model.plan(model.forward(ids, [1, ids.length]));
     };
     const before = (plan: DagTensorFields, tokens: number): number[][] =>
       [plan.V_mag, plan.V_sign, plan.O, plan.G].map((field) =>
@@ -274,9 +274,7 @@ describe.each(READOUTS)("a model of readout '%s' whose weights are no numbers", 
         p.set(p.dataSync().map(() => value));
         const refusal = expect.objectContaining({ name: 'ModelError', code: 'not-finite' });
         expect(() => broken.predict('2 + 3')).toThrow(refusal);
-        expect(() => broken.plan(broken.forward(Int32Array.of(18, 19), [1, 2]), { hard: true })).toThrow(
-          refusal,
-        );
+        expect(() => broken.hardPlan(Int32Array.of(18, 19), [1, 2])).toThrow(refusal);
         expect(() => exportOnnx(broken)).toThrow(refusal);
       }
     },

@@ -1,10 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
-import { execute, gradCheck, mul, sum, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
+import {
+  execute,
+  gradCheck,
+  mul,
+  reshape,
+  sum,
+  tensor,
+  type DagTensorFields,
+  type Tensor,
+} from '@dag/executor';
 import { completePrefix, generateText, normalize, parse, type Expr } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
+import { TensorOps } from '../src/plan-predictor/array-ops.js';
+import { readHardPlan, readingConstants } from '../src/plan-predictor/hard-plan.js';
 import {
   createRegisterTargets,
-  harden,
   readPlan,
   writeRegisterTargets,
   type RegisterLayout,
@@ -50,6 +60,34 @@ function oracle(texts: readonly string[], { depth: K, digits: R }: RegisterLayou
   };
 }
 
+/** The plan of registers that hold what `texts` say. */
+function hardPlan(texts: readonly string[]): DagTensorFields {
+  const { depth: K, digits: R } = layout;
+  const [S, N] = [K + 1, texts.length];
+  const { digits, length, negative, operators, priority } = oracle(texts, layout);
+  const ops = new TensorOps(undefined);
+  const ofDigit = (weight: (digit: number) => number): Tensor =>
+    ops.reshape(
+      ops.matmul(
+        reshape(digits, [N * S * R, 10]),
+        ops.f64(
+          Array.from({ length: 10 }, (_, d) => weight(d)),
+          [10, 1],
+        ),
+      ),
+      [N, S, R],
+    );
+  const registers = {
+    digit: ofDigit((d) => d),
+    present: ofDigit(() => 1),
+    length: reshape(length, [N, S]),
+    negative: reshape(negative, [N, S]),
+    operators: reshape(operators, [N, K, 5]),
+    priority: reshape(priority, [N, K]),
+  };
+  return readHardPlan(ops, readingConstants(ops, layout), registers, layout);
+}
+
 /** Minuses of groups. */
 function minuses(expr: Expr): number {
   return JSON.stringify(expr).split('"Neg"').length - 1;
@@ -80,7 +118,7 @@ describe('a hard read of right registers', () => {
       const prefix = text.slice(0, 1 + ((index * 7) % text.length));
       if (completePrefix(prefix) !== null) texts.push(prefix);
     }
-    const plan = readPlan(harden(oracle(texts, layout)), layout, { hard: true });
+    const plan = hardPlan(texts);
     texts.forEach((text, n) => {
       const complete = completePrefix(text)!;
       expect({ text, value: execute(graph(plan, n, 8))[0] }).toEqual({
@@ -100,7 +138,7 @@ describe('a hard read of right registers', () => {
     ['and before a product', '-(2 * 3) + 1', -5],
     ['decimals are the doubles of their text', '0.1 + 0.2', 0.1 + 0.2],
   ])('%s: %s', (_, text, value) => {
-    const plan = readPlan(harden(oracle([text], layout)), layout, { hard: true });
+    const plan = hardPlan([text]);
     expect(graph(plan, 0, 8)).toEqual(tensorize(text, { depth: 8 }));
     expect(execute(graph(plan, 0, 8))[0]).toBe(value);
   });

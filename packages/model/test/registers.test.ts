@@ -1,15 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-import { tensor, type Tensor } from '@dag/executor';
+import { cast, tensor, type Tensor } from '@dag/executor';
 import { ParameterBuilder } from '../src/gpt.js';
 import {
-  harden,
   OUTPUT,
   RegisterWriter,
   tokenFeatures,
   type ReadOptions,
   type Registers,
 } from '../src/plan-predictor/registers.js';
-import { tokenizer } from '../src/index.js';
+import { TensorOps } from '../src/plan-predictor/array-ops.js';
+import {
+  hardFeatures,
+  writeHardRegisters,
+  writingConstants,
+  type HardRegisters,
+} from '../src/plan-predictor/hard-registers.js';
+import { tokenizer, type TokenRecord } from '../src/index.js';
 
 const layout = { depth: 2, digits: 6 };
 const OUTPUTS = OUTPUT.nesting + 1;
@@ -31,11 +37,14 @@ function writer(): RegisterWriter {
   return made;
 }
 
-function read(text: string, options: ReadOptions = {}, certainty = 40): Registers {
+function recordsOf(text: string): TokenRecord[] {
   const characters = tokenizer('char');
+  return characters.encode(text).map((id) => characters.record(id));
+}
+
+function read(text: string, options: ReadOptions = {}, certainty = 40): Registers {
   const hidden = decisions(text, certainty);
-  const records = characters.encode(text).map((id) => characters.record(id));
-  const features = tokenFeatures(records, [1, text.length], layout, hidden);
+  const features = tokenFeatures(recordsOf(text), [1, text.length], layout, hidden);
   return writer().forward(hidden, features, options);
 }
 
@@ -61,29 +70,43 @@ describe('the digits before the decimal point', () => {
 
 describe('a doubtful operator', () => {
   const at = [3];
-  /** Classes of the digits of each slot, at the last token. */
-  const digits = (options: ReadOptions): string[] => {
-    const { digits } = harden(read('1+23', options, 0.8));
-    const [, , S, R] = digits.shape as [number, number, number, number];
-    const values = digits.dataSync();
-    return Array.from({ length: S }, (_, s) =>
-      Array.from({ length: R }, (_, r) => values.slice((s * R + r) * 10, (s * R + r + 1) * 10).indexOf(1))
-        .filter((digit) => digit >= 0)
-        .join(''),
+  const ops = new TensorOps(undefined);
+  const hard = (text: string, last: readonly number[] | null): HardRegisters<Tensor> => {
+    const outputs = ops.reshape(cast(decisions(text, 0.8), 'f64'), [1, text.length, OUTPUTS]);
+    const features = hardFeatures(recordsOf(text), [1, text.length], layout, {});
+    const upTo =
+      last &&
+      ops.f64(
+        Array.from(text, (_, t) => Number(t <= last[0]!)),
+        [1, text.length, 1],
+      );
+    return writeHardRegisters(ops, writingConstants(ops, layout), outputs, features, layout, upTo);
+  };
+  /** Digits of each slot. */
+  const digits = ({ digit, present }: HardRegisters<Tensor>): string[] => {
+    const [N, S, R] = digit.shape as [number, number, number];
+    const [values, there] = [digit.dataSync(), present.dataSync()];
+    return Array.from({ length: N * S }, (_, s) =>
+      Array.from({ length: R }, (_, r) => (there[s * R + r] ? String(values[s * R + r]) : '')).join(''),
     );
   };
 
   it('scatters the digits after it where it is summed as it is, and none where each token decides', () => {
-    expect(digits({ at })).not.toEqual(['1', '23', '']);
-    expect(digits({ at, hard: true })).toEqual(['1', '23', '']);
+    const soft = read('1+23', { at }, 0.8).digits.dataSync();
+    // The 2 in the first register of slot 1.
+    expect(soft[layout.digits * 10 + 2]).toBeLessThan(0.5);
+    expect(digits(hard('1+23', at))).toEqual(['1', '23', '']);
   });
 
   it('is decided at every token as at one', () => {
-    const all = read('1+23', { hard: true }, 0.8);
-    const one = read('1+23', { hard: true, at }, 0.8);
-    for (const field of ['digits', 'length', 'operators', 'priority', 'count'] as const) {
-      const last = one[field].dataSync();
-      expect(Array.from(all[field].dataSync().slice(-last.length))).toEqual(Array.from(last));
+    const all = hard('1+23', null);
+    expect(digits(all)).toEqual(['1', '', '', '1', '', '', '1', '2', '', '1', '23', '']);
+    for (const [t] of [...'1+23'].entries()) {
+      const one = hard('1+23', [t]);
+      for (const field of ['digit', 'present', 'length', 'negative', 'operators', 'priority'] as const) {
+        const { size } = one[field];
+        expect(all[field].dataSync().slice(t * size, (t + 1) * size)).toEqual(one[field].dataSync());
+      }
     }
   });
 });

@@ -1,4 +1,4 @@
-import { defineConfig } from '../src/config.js';
+import { defineConfig } from '../src/config/config.js';
 
 /** GPT-2 with a branch that calculates: its published weights are constants, and only the branch learns. */
 export default defineConfig({
@@ -20,7 +20,7 @@ export default defineConfig({
     branchLayers: 2,
   },
   data: { arithmetic: 1, maxDigits: 4, maxDecimals: 4, style: 'mixed', wholeNumbers: 0.25 },
-  losses: { next: { enabled: false } },
+  losses: { next: 0 },
   optimizer: { lr: 1e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 100 },
   logEvery: 10,

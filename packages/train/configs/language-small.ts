@@ -1,4 +1,4 @@
-import { defineConfig } from '../src/config.js';
+import { defineConfig } from '../src/config/config.js';
 
 /** A GPT of characters that calculates while it writes: up to three short numbers in symbols, between pieces of text. */
 export default defineConfig({

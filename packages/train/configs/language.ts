@@ -1,4 +1,4 @@
-import { defineConfig } from '../src/config.js';
+import { defineConfig } from '../src/config/config.js';
 
 /**
  * A small GPT that calculates while it writes: expressions of up to three numbers in symbols, words and questions, between
@@ -13,7 +13,7 @@ export default defineConfig({
   model: { depth: 3, blockSize: 128, nLayer: 3, nHead: 4, nEmbd: 128, digits: 8, branchLayers: 2 },
   data: { arithmetic: 1, maxDigits: 4, maxDecimals: 4, style: 'mixed', wholeNumbers: 0.25 },
   // Beside text the backbone learns gate and starts.
-  losses: { next: { weight: 4 } },
+  losses: { next: 4 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 250, examples: 200 },
   logEvery: 25,

@@ -1,4 +1,4 @@
-import { defineConfig } from '../src/config.js';
+import { defineConfig } from '../src/config/config.js';
 
 /** Up to three numbers of up to two digits and a decimal, read by characters: minutes on one CPU core. */
 export default defineConfig({

@@ -1,4 +1,4 @@
-import { defineConfig } from '../src/config.js';
+import { defineConfig } from '../src/config/config.js';
 
 /** Up to four numbers of up to four digits and four decimals, read by GPT-2's tokens: minutes on two CPU cores. */
 export default defineConfig({

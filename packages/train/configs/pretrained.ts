@@ -1,4 +1,4 @@
-import { defineConfig } from '../src/config.js';
+import { defineConfig } from '../src/config/config.js';
 
 /**
  * The shipped checkpoint: up to eight numbers of up to six digits and six decimals in symbols, words and questions, read by

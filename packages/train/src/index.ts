@@ -6,8 +6,12 @@ export {
   writeCheckpoint,
   type Checkpoint,
 } from './checkpoint.js';
-export { loadConfig } from './config-file.js';
-export { defineConfig, parseConfig, type TrainConfig, type TrainConfigInput } from './config.js';
+export { loadConfig } from './config/load.js';
+export { defineConfig, parseConfig, type TrainConfig, type TrainConfigInput } from './config/config.js';
+export { type Expressions } from './config/expressions.js';
+export { type LanguageTrainConfig } from './config/language.js';
+export { type LossWeights } from './config/losses.js';
+export { type PredictorTrainConfig } from './config/predictor.js';
 export {
   batchOf,
   streamText,
@@ -48,7 +52,7 @@ export { answerPrompts } from './language/answer-prompts.js';
 export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
-export { computeLosses, type Losses, type LossName } from './losses.js';
+export { computeLosses, type Losses } from './losses.js';
 export { openCommunicator, type Communicator } from './mpi/communicator.js';
 export { AdamW, learningRate } from './optimizer.js';
 export { evaluateModel, loadModel, loadPretrained, modelConfig, streamConfig, train } from './predictor.js';

@@ -22,18 +22,14 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { distribution, type Prediction, type Registers } from '@dag/model';
-import { LANGUAGE_LOSSES, PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from './config.js';
+import type { LossWeights } from './config/losses.js';
 import type { PrefixBatch } from './data/stream.js';
-
-type RegisterLoss = (typeof REGISTER_LOSSES)[number];
-type PlanLoss = (typeof PLAN_LOSSES)[number];
-export type LossName = RegisterLoss | PlanLoss | (typeof LANGUAGE_LOSSES)[number];
 
 export interface Losses {
   /** Weighted sum of the enabled losses, one element. */
   readonly total: Tensor;
   /** Each enabled loss, unweighted. */
-  readonly parts: ReadonlyMap<LossName, Tensor>;
+  readonly parts: ReadonlyMap<string, Tensor>;
 }
 
 /** What a micro-batch costs: `loss`, the total, and the enabled losses by name. */
@@ -119,7 +115,7 @@ type TargetName = keyof typeof TARGETS;
 export type Targets = Readonly<Record<TargetName, Tensor>>;
 
 /** The targets of each loss. */
-const ASKED: Readonly<Record<RegisterLoss | PlanLoss, readonly TargetName[]>> = {
+const ASKED: Readonly<Record<string, readonly TargetName[]>> = {
   digits: ['valid', 'digitClasses'],
   negative: ['valid', 'begun', 'signs'],
   operators: ['valid', 'operatorClasses', 'operatorsKnown'],
@@ -133,9 +129,8 @@ const ASKED: Readonly<Record<RegisterLoss | PlanLoss, readonly TargetName[]>> = 
 };
 
 /** The targets that the enabled losses ask for; of the others there is none. */
-export function lossTargets(batch: PrefixBatch, config: TrainConfig['losses'], tokens: LossTokens): Targets {
-  const enabled = [...REGISTER_LOSSES, ...PLAN_LOSSES].filter((name) => config[name].enabled);
-  const names = new Set(enabled.flatMap((name) => ASKED[name]));
+export function lossTargets(batch: PrefixBatch, weights: LossWeights, tokens: LossTokens): Targets {
+  const names = new Set(Object.entries(ASKED).flatMap(([name, targets]) => (weights[name] ? targets : [])));
   return Object.fromEntries([...names].map((name) => [name, TARGETS[name](batch, tokens)])) as Targets;
 }
 
@@ -150,14 +145,14 @@ export function computeLosses(
   model: PlanSource,
   prediction: Prediction,
   batch: PrefixBatch,
-  config: TrainConfig['losses'],
+  weights: LossWeights,
   tokens: LossTokens = lossTokens(batch),
 ): Losses {
-  return weigh(predictionLosses(model, prediction, lossTargets(batch, config, tokens)), config);
+  return weigh(predictionLosses(model, prediction, lossTargets(batch, weights, tokens)), weights);
 }
 
 /** Each loss, computed where it is enabled. */
-export type LossFunctions = Partial<Record<LossName, () => Tensor>>;
+export type LossFunctions = Readonly<Record<string, () => Tensor>>;
 
 /** All losses of a prediction: on the registers, where it has them, and on the plan. */
 export function predictionLosses(model: PlanSource, prediction: Prediction, targets: Targets): LossFunctions {
@@ -168,12 +163,12 @@ export function predictionLosses(model: PlanSource, prediction: Prediction, targ
   };
 }
 
-/** The weighted sum of the losses that are enabled. */
-export function weigh(functions: LossFunctions, config: TrainConfig['losses']): Losses {
-  const parts = new Map<LossName, Tensor>();
-  for (const [name, compute] of Object.entries(functions) as [LossName, () => Tensor][])
-    if (config[name].enabled) parts.set(name, cast(compute(), 'f32'));
-  const terms = [...parts].map(([name, part]) => affine(part, config[name].weight));
+/** The weighted sum of the losses that have a weight. */
+export function weigh(functions: LossFunctions, weights: LossWeights): Losses {
+  const parts = new Map<string, Tensor>();
+  for (const [name, compute] of Object.entries(functions))
+    if (weights[name]) parts.set(name, cast(compute(), 'f32'));
+  const terms = [...parts].map(([name, part]) => affine(part, weights[name]!));
   return { total: terms.reduce(add), parts };
 }
 

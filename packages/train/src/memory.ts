@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { tokenizer } from '@dag/model';
-import type { TrainConfig } from './config.js';
+import type { TrainConfig } from './config/config.js';
 import { TrainError } from './error.js';
 
 const F32 = 4;
@@ -29,10 +29,12 @@ export function requireMemory(config: TrainConfig, available = memoryHere()): vo
 }
 
 /** Bytes that a run needs at the very least, by the keys that decide how many. */
-function leastBytes({ kind, tokenizer: name, model, ...config }: TrainConfig): Record<string, number> {
-  const { depth, nEmbd, nLayer, branchLayers, blockSize } = model;
-  const { batchSize, accumulate, freezeBackbone, device } = config;
+function leastBytes(config: TrainConfig): Record<string, number> {
+  const { kind, tokenizer: name, model, batchSize, accumulate, device } = config;
+  const { depth, nEmbd, nLayer, blockSize } = model;
   const isPredictor = kind === 'predictor';
+  const branchLayers = isPredictor ? 0 : config.model.branchLayers;
+  const freezeBackbone = !isPredictor && config.freezeBackbone;
   const weights =
     nEmbd * (tokenizer(name).vocabSize + blockSize) + 12 * (nLayer + branchLayers) * nEmbd * nEmbd;
   // Each with its gradient and the two moments of AdamW. On a GPU they take its memory.

@@ -1,7 +1,9 @@
 import { recordStep, tensor, type Tensor } from '@dag/executor';
 import { type PredictorConfig, type PredictorInputs, PredictorModel } from '@dag/model';
 import { fileOf, type Checkpoint } from './checkpoint.js';
-import { requireParsed, type TrainConfig } from './config.js';
+import { requireParsed, type TrainConfig } from './config/config.js';
+import type { PredictorTrainConfig } from './config/predictor.js';
+import { READOUTS } from './readouts.js';
 import { streamText, type Batch, type StreamConfig } from './data/stream.js';
 import { answerAll, summarize, type Summary } from './evaluate.js';
 import {
@@ -18,39 +20,21 @@ import { requireMemory } from './memory.js';
 import { heldOutQuestions } from './questions.js';
 import { pretrainedCheckpoint } from './pretrained.js';
 import { percent } from './report.js';
-import { requireKind, requireSameModel } from './run.js';
+import { configOfKind, requireSameModel } from './run.js';
 import { runTraining, type Task, type TrainOptions, type TrainResult } from './trainer.js';
 
 /** The model's part of a training configuration. */
-export function modelConfig(config: TrainConfig): PredictorConfig {
+export function modelConfig(config: PredictorTrainConfig): PredictorConfig {
   return { ...config.model, tokenizer: config.tokenizer };
 }
 
 /** The stream's part of a training configuration. */
-export function streamConfig(config: TrainConfig): StreamConfig {
-  const { seed, batchSize, accumulate, model, data } = config;
-  const { depth, blockSize } = model;
-  const { maxDigits, maxDecimals, style, synonyms, negatedGroups, wholeNumbers, largest, shiftEvery } = data;
-  // A readout without registers reads numbers of any length.
-  const digits = model.readout === 'registers' ? model.digits : maxDigits + maxDecimals;
-  return {
-    seed,
-    batchSize,
-    depth,
-    digits,
-    blockSize,
-    numbers: data.numbers,
-    maxDigits,
-    maxDecimals,
-    style,
-    synonyms,
-    negatedGroups,
-    wholeNumbers,
-    largest,
-    accumulate,
-    shiftEvery,
-    tokenizer: config.tokenizer,
-  };
+export function streamConfig(config: PredictorTrainConfig): StreamConfig {
+  const { seed, batchSize, accumulate, tokenizer, model, data } = config;
+  const { depth, blockSize, readout } = model;
+  // What has no registers reads numbers of any length.
+  const digits = READOUTS[readout].holdsDigits ? model.digits : data.maxDigits + data.maxDecimals;
+  return { seed, batchSize, accumulate, tokenizer, depth, digits, blockSize, data };
 }
 
 /** All that changes from one micro-batch to the next. */
@@ -62,14 +46,14 @@ class PredictorTask implements Task<PredictorModel, Batch, LossTokens, Summary> 
   readonly stream: StreamConfig;
   readonly model: PredictorModel;
   readonly embedding: Tensor;
-  private readonly config: TrainConfig;
+  private readonly config: PredictorTrainConfig;
   private readonly recorded = recordStep((inputs: Inputs): LossValues => {
     const { dropoutSeed, positions: position } = inputs;
     const prediction = this.model.forwardInputs(inputs, { dropoutSeed, position });
     return learnFrom(weigh(predictionLosses(this.model, prediction, inputs), this.config.losses));
   });
 
-  constructor(config: TrainConfig, model: PredictorModel) {
+  constructor(config: PredictorTrainConfig, model: PredictorModel) {
     this.config = config;
     this.model = model;
     this.embedding = model.parameters.get('wte.weight')!;
@@ -118,7 +102,7 @@ export async function train(
   config: TrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<PredictorModel, Summary>> {
-  requireParsed(config);
+  requireParsed(config, 'predictor');
   requireMemory(config);
   // What cannot be streamed is refused before anything is written.
   for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
@@ -131,7 +115,7 @@ export async function train(
 }
 
 /** Answers on the configuration's held-out expressions. */
-export async function evaluateModel(model: PredictorModel, config: TrainConfig): Promise<Summary> {
+export async function evaluateModel(model: PredictorModel, config: PredictorTrainConfig): Promise<Summary> {
   const { examples, seed } = config.evaluation;
   const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));
   return summarize(answers);
@@ -139,7 +123,7 @@ export async function evaluateModel(model: PredictorModel, config: TrainConfig):
 
 /** The model in a checkpoint. */
 export function loadModel(checkpoint: Checkpoint): PredictorModel {
-  requireKind(checkpoint, 'predictor');
+  configOfKind(checkpoint, 'predictor');
   const model = PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
   requireSameModel(checkpoint, model.config);
   return model;

@@ -21,19 +21,20 @@ export function heldOutQuestions(config: StreamConfig, count: number, seed: numb
 /** What a model was not trained on: expressions with an operation more than its stream has. */
 export function moreOperations(config: StreamConfig, count: number, seed: number): Question[] {
   const operators = (plain: string): number => plain.match(/(?<=[\d)])[-+*/]/g)?.length ?? 0;
-  const longer = { ...config, numbers: config.numbers + 1, negatedGroups: 0 };
-  return drawQuestions(longer, count, seed, (plain) => operators(plain) === config.numbers);
+  const { numbers } = config.data;
+  const data = { ...config.data, numbers: numbers + 1, negatedGroups: 0 };
+  return drawQuestions({ ...config, data }, count, seed, (plain) => operators(plain) === numbers);
 }
 
 /** What a model was not trained on: expressions in which a number has a digit more on one side or both. */
 export function longerNumbers(config: StreamConfig, count: number, seed: number): Question[] {
-  const { maxDigits, maxDecimals } = config;
-  const longer = { ...config, maxDigits: maxDigits + 1, maxDecimals: maxDecimals + 1 };
+  const { maxDigits, maxDecimals } = config.data;
+  const data = { ...config.data, maxDigits: maxDigits + 1, maxDecimals: maxDecimals + 1 };
   const isLonger = (literal: string): boolean => {
     const [whole = '', decimals = ''] = literal.split('.');
     return whole.length > maxDigits || decimals.length > maxDecimals;
   };
-  return drawQuestions(longer, count, seed, (plain) => plain.match(/[\d.]+/g)!.some(isLonger));
+  return drawQuestions({ ...config, data }, count, seed, (plain) => plain.match(/[\d.]+/g)!.some(isLonger));
 }
 
 /** `wanted` is asked of the expression in the style 'compact'. */

@@ -10,7 +10,8 @@ import {
   writeCheckpoint,
   type Checkpoint,
 } from './checkpoint.js';
-import { checkConfig, type TrainConfig } from './config.js';
+import { checkConfig, type Kind, type TrainConfig } from './config/config.js';
+import { fromEarlier } from './config/earlier.js';
 import { TrainError } from './error.js';
 import type { Communicator } from './mpi/communicator.js';
 import { checkSameWeights, shareCheckpoint } from './mpi/shares.js';
@@ -152,21 +153,29 @@ export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
   return checkpointState(checkpoint).config;
 }
 
-/** @throws {TrainError} `bad-checkpoint` where a checkpoint holds a model of another kind. */
-export function requireKind(checkpoint: Checkpoint, wanted: TrainConfig['kind']): void {
+/** The configuration of a checkpoint of one kind. @throws {TrainError} `bad-checkpoint` where it holds a model of another. */
+export function configOfKind<K extends Kind>(
+  checkpoint: Checkpoint,
+  wanted: K,
+): Extract<TrainConfig, { kind: K }> {
   if (typeof checkpoint !== 'object')
     throw new TrainError(
       'bad-input',
       `expected a checkpoint, as await resolveCheckpoint(path) returns it, got ${String(checkpoint)}`,
     );
-  const { kind } = checkpointConfig(checkpoint);
-  if (kind === wanted) return;
+  const config = checkpointConfig(checkpoint);
+  if (isOfKind(config, wanted)) return config;
   const names = { predictor: 'plan predictor', language: 'language model' };
   throw new TrainError(
     'bad-checkpoint',
-    `${checkpoint.folder} holds a ${names[kind]}, a ${names[wanted]} is asked for`,
+    `${checkpoint.folder} holds a ${names[config.kind]}, a ${names[wanted]} is asked for`,
   );
 }
+
+const isOfKind = <K extends Kind>(
+  config: TrainConfig,
+  kind: K,
+): config is Extract<TrainConfig, { kind: K }> => config.kind === kind;
 
 /**
  * Checks that the configuration in a checkpoint's weights is the one beside them: of another, weights may fit and mean
@@ -191,7 +200,7 @@ function checkpointState(checkpoint: Checkpoint): State {
   const state = stateSchema.safeParse(checkpoint.state);
   if (!state.success)
     throw new TrainError('bad-checkpoint', `${checkpoint.folder}: state.json is not that of a training run`);
-  const parsed = checkConfig(state.data.config);
+  const parsed = checkConfig(fromEarlier(state.data.config));
   if ('config' in parsed) return { ...state.data, config: parsed.config };
   const problems = parsed.problems.map(({ message }) => message).join('; ');
   throw new TrainError(
@@ -203,7 +212,8 @@ function checkpointState(checkpoint: Checkpoint): State {
 /** A run that goes on has the model and the stream that it had; one that begins with weights, their model. */
 function checkSameRun(before: TrainConfig, now: TrainConfig, folder: string): void {
   const fixed = (config: TrainConfig): Record<string, unknown> => {
-    const { kind, tokenizer, model, freezeBackbone, accumulate, batchSize, seed, data } = config;
+    const { kind, tokenizer, model, accumulate, batchSize, seed, data } = config;
+    const freezeBackbone = config.kind === 'language' && config.freezeBackbone;
     const weights = { kind, tokenizer, ...prefixed('model', model) };
     if (!goesOn(now)) return weights;
     // How many threads make the examples changes nothing of them.

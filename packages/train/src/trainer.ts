@@ -12,7 +12,7 @@ import {
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Checkpoint } from './checkpoint.js';
-import type { TrainConfig } from './config.js';
+import type { TrainConfig } from './config/config.js';
 import type { Prefetcher } from './data/pool.js';
 import { TrainError } from './error.js';
 import type { LossValues } from './losses.js';
@@ -303,7 +303,7 @@ async function trainStep<M extends Trainable, B extends MicroBatch, N extends ob
 
 /** 0 for each loss that is enabled: a rank may have no batch that one of them is of. */
 function enabledLosses({ losses }: TrainConfig): Record<string, number> {
-  const enabled = Object.entries(losses).filter(([, { enabled }]) => enabled);
+  const enabled = Object.entries(losses).filter(([, weight]) => weight > 0);
   return Object.fromEntries(enabled.map(([name]) => [name, 0]));
 }
 

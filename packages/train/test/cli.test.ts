@@ -150,7 +150,7 @@ describe('dag --help', () => {
     );
     expect(help).toMatch(/^ +model\.nLayer +.*\[2\]$/m);
     expect(help).toMatch(/^ +init_from +.*\[?scratch/m);
-    expect(help).toMatch(/^ +losses\.execution\.weight +/m);
+    expect(help).toMatch(/^ +losses\.execution +/m);
   });
 });
 

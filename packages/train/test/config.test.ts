@@ -3,18 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { loadConfig } from '../src/config-file.js';
+import { loadConfig } from '../src/config/load.js';
 import {
   defineConfig,
-  describeConfig,
-  FIELDS,
-  parseConfig,
-  PLAN_LOSSES,
-  REGISTER_LOSSES,
-} from '../src/config.js';
+  fieldsFor,
+  parseConfig as parse,
+  type TrainConfigInput,
+} from '../src/config/config.js';
+import { fromEarlier } from '../src/config/earlier.js';
+import { describeConfig } from '../src/config/help.js';
 import { TrainError } from '../src/error.js';
 import { trainLanguageModel } from '../src/language/language-model.js';
 import { loadModel, train } from '../src/predictor.js';
+
+/** Of any input, as JavaScript may give it. */
+const parseConfig = (input: unknown) => parse(input as TrainConfigInput);
+const FIELDS = fieldsFor({}).filter(({ only }) => only === undefined);
 
 /** The lines of the error that `make` ends in. */
 async function problems(make: () => unknown): Promise<string[]> {
@@ -61,13 +65,13 @@ describe('parseConfig', () => {
 
   test('trains registers on the register losses and linear heads on the plan losses', () => {
     const enabled = (config: unknown): string[] =>
-      Object.entries(parseConfig(config).losses).flatMap(([name, loss]) => (loss.enabled ? [name] : []));
-    expect(enabled({})).toEqual([...REGISTER_LOSSES]);
-    expect(enabled({ model: { readout: 'linear' } })).toEqual([...PLAN_LOSSES]);
-    expect(enabled({ losses: { execution: { enabled: true } } })).toEqual([...REGISTER_LOSSES, 'execution']);
-    expect(
-      enabled({ model: { readout: 'linear' }, losses: { execution: { enabled: false } } }),
-    ).not.toContain('execution');
+      Object.entries(parseConfig(config).losses).flatMap(([name, weight]) => (weight > 0 ? [name] : []));
+    const registers = ['digits', 'negative', 'operators', 'precedence', 'count'];
+    const plan = ['magnitude', 'sign', 'operand', 'domain', 'execution'];
+    expect(enabled({})).toEqual(registers);
+    expect(enabled({ model: { readout: 'linear' } })).toEqual(plan);
+    expect(enabled({ losses: { execution: 0.1 } })).toEqual([...registers, 'execution']);
+    expect(enabled({ model: { readout: 'linear' }, losses: { execution: 0 } })).not.toContain('execution');
   });
 
   test('reports every wrong key and every wrong value, a line each', async () => {
@@ -75,7 +79,7 @@ describe('parseConfig', () => {
       model: { nembd: 64, dropout: 1, nLayer: '2', readout: 'mlp' },
       data: { workers: 0, negatedGroups: 1.5 },
       optimizer: 5,
-      losses: { digit: {}, execution: { enabled: 'no' } },
+      losses: { digit: 1, execution: { enabled: true } },
       dropout: 0,
       qqqq: 1,
       logEvery: Number.NaN,
@@ -90,8 +94,8 @@ describe('parseConfig', () => {
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
-        'unknown key losses.digit; did you mean losses.digits?',
-        "losses.execution.enabled is 'no'; allowed: true or false",
+        'unknown loss digit; there are digits, negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
+        'losses.execution is an object; allowed: a number ≥ 0',
         'unknown key dropout; did you mean model.dropout?',
         'unknown key qqqq',
         'logEvery is NaN; allowed: a whole number ≥ 1',
@@ -125,13 +129,13 @@ describe('parseConfig', () => {
   });
 
   test('refuses register losses without registers, and no loss at all', async () => {
-    const digits = { model: { readout: 'linear' }, losses: { digits: { enabled: true } } };
+    const digits = { model: { readout: 'linear' }, losses: { digits: 1 } };
     expect(await problems(() => parseConfig(digits))).toEqual([
-      "losses.digits.enabled is true; allowed: false, as model.readout 'linear' has no registers",
+      'unknown loss digits; there are magnitude, sign, operand, domain, execution',
     ]);
-    const none = Object.fromEntries(REGISTER_LOSSES.map((name) => [name, { enabled: false }]));
+    const none = { digits: 0, negative: 0, operators: 0, precedence: 0, count: 0 };
     expect(await problems(() => parseConfig({ losses: none }))).toEqual([
-      'losses: none is enabled, so there is nothing to train',
+      'losses: all weights are 0, so there is nothing to train',
     ]);
   });
 
@@ -140,12 +144,37 @@ describe('parseConfig', () => {
   });
 });
 
+test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {
+  const off = { enabled: false, weight: 1 };
+  const losses = { next: off, gate: off, digits: { enabled: true, weight: 12 }, execution: off };
+  const earlier = {
+    ...{ kind: 'predictor', name: 'old', freezeBackbone: false },
+    model: { depth: 4, branchLayers: 0 },
+    data: { text: '', arithmetic: 0.5, maxDigits: 1 },
+    losses,
+    evaluation: { batches: 20, seed: 3 },
+  };
+  expect(parseConfig(fromEarlier(earlier))).toEqual(
+    parseConfig({
+      ...{ kind: 'predictor', name: 'old', model: { depth: 4 }, data: { maxDigits: 1 } },
+      ...{ losses: { digits: 12, execution: 0 }, evaluation: { seed: 3 } },
+    }),
+  );
+  const language = { kind: 'language', data: { text: 'x', arithmetic: 0.5, shiftEvery: 0 }, losses };
+  expect(parseConfig(fromEarlier(language))).toMatchObject({
+    data: { text: 'x', arithmetic: 0.5 },
+    losses: { next: 0, gate: 0, digits: 12, execution: 0 },
+  });
+  const today = { kind: 'predictor', data: { text: 'x' }, losses: {} };
+  expect(fromEarlier(today)).toBe(today);
+});
+
 describe('describeConfig', () => {
   test('lists every key with its default within 80 columns', () => {
     const lines = describeConfig().split('\n');
     for (const { path } of FIELDS) expect(lines.some((line) => line.startsWith(`  ${path} `))).toBe(true);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
-    expect(lines).toContain('  model.nEmbd                width, a multiple of nHead [32]');
+    expect(lines).toContain('  model.nEmbd            width, a multiple of nHead [32]');
     expect(describeConfig()).not.toContain('undefined');
   });
 });
@@ -232,7 +261,7 @@ describe('loadConfig', () => {
     const config = await loadConfig(path, {
       'model.nEmbd': '64',
       batchSize: '32',
-      'losses.execution.enabled': 'true',
+      'losses.execution': '0.2',
       tokenizer: 'gpt2',
       name: '12',
       outDir: 'true',
@@ -244,7 +273,7 @@ describe('loadConfig', () => {
       name: '12',
       outDir: 'true',
       model: { nEmbd: 64 },
-      losses: { execution: { enabled: true, weight: 0.1 } },
+      losses: { execution: 0.2 },
     });
   });
 
@@ -260,7 +289,7 @@ describe('loadConfig', () => {
       nEmbd: '64',
       lr: '1e-3',
       'Optimizer.Warmup-Steps': '7',
-      'execution.enabled': 'true',
+      execution: '0.2',
       seed: '9',
       digits: '5',
     });
@@ -270,7 +299,7 @@ describe('loadConfig', () => {
       seed: 9,
       model: { nEmbd: 64, digits: 5 },
       optimizer: { lr: 1e-3, warmupSteps: 7 },
-      losses: { execution: { enabled: true } },
+      losses: { execution: 0.2 },
       evaluation: { seed: 1 },
     });
   });
@@ -281,15 +310,19 @@ describe('loadConfig', () => {
       every: '3',
       dropuot: '.1',
       'losses.execution': 'false',
+      branchLayers: '2',
+      optimizer: '1',
       'batch-size': 'many',
       nHead: '3',
       foo: '1',
     };
     expect((await problems(() => loadConfig(path, options))).toSorted()).toEqual(
       [
-        '--every=3: could mean --evaluation.every, --checkpoint.every',
+        '--every=3: could mean --checkpoint.every, --evaluation.every',
         '--dropuot=.1: unknown option; did you mean --model.dropout?',
-        '--losses.execution=false: is a group of options: --losses.execution.enabled, --losses.execution.weight',
+        '--losses.execution=false: losses.execution is false; allowed: a number ≥ 0',
+        "--branchLayers=2: only a configuration of kind 'language' has this key",
+        '--optimizer=1: is a group of options: --optimizer.lr, --optimizer.minLrRatio, --optimizer.beta1, --optimizer.beta2, --optimizer.eps, --optimizer.weightDecay, --optimizer.warmupSteps, --optimizer.clip',
         "--batch-size=many: batchSize is 'many'; allowed: a whole number ≥ 1",
         '--nHead=3: model.nEmbd is 32; allowed: a multiple of model.nHead, which is 3',
         '--foo=1: unknown option',

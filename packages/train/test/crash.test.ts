@@ -22,7 +22,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { randomStream, type Random } from '@dag/expr';
 import { checkpointFolders, findCheckpoint, readCheckpoint } from '../src/checkpoint.js';
-import { loadConfig } from '../src/config-file.js';
+import { loadConfig } from '../src/config/load.js';
 import { trainLanguageModel } from '../src/language/language-model.js';
 import { train } from '../src/predictor.js';
 
@@ -51,7 +51,7 @@ const TINY = {
   batchSize: 4,
   logEvery: 1,
   model: { depth: 2, blockSize: 32, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.1, digits: 3 },
-  data: { arithmetic: 1, maxDigits: 2, maxDecimals: 1, prefetch: 2 },
+  data: { maxDigits: 2, maxDecimals: 1, prefetch: 2 },
   optimizer: { warmupSteps: 3 },
   evaluation: { examples: 4, every: 7 },
   checkpoint: { every: 3, keep: 2 },
@@ -68,6 +68,7 @@ function command(kind: Kind, options: Readonly<Record<string, string | number>>)
       else values.set(prefix + key, value);
   };
   add({ kind, ...TINY }, '');
+  if (kind === 'language') values.set('data.arithmetic', 1);
   for (const [key, value] of Object.entries(options)) values.set(key, value);
   return ['train', ...[...values].map(([key, value]) => `--${key}=${String(value)}`)];
 }

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emulator } from '../../executor/test/emulator.js';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
-import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
+import { parseConfig } from '../src/config/config.js';
+import type { PredictorTrainConfig, PredictorTrainInput } from '../src/config/predictor.js';
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses, lossTokens } from '../src/losses.js';
 import { learningRate } from '../src/optimizer.js';
@@ -24,12 +25,12 @@ afterAll(() => {
 
 const onEmulator = process.env['DAG_TEST_CUDA'] !== 'device';
 
-function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
-  const base: TrainConfigInput = {
+function tiny(name: string, input: PredictorTrainInput = {}): PredictorTrainConfig {
+  const base: PredictorTrainInput = {
     ...{ device: 'cuda', outDir: join(folder, name), maxSteps: 4, batchSize: 6, accumulate: 2, logEvery: 1 },
     model: { depth: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 16, dropout: 0.1 },
     data: { workers: 1, prefetch: 2 },
-    losses: { execution: { enabled: true, weight: 0.1 } },
+    losses: { execution: 0.1 },
     evaluation: { every: 3, examples: 4 },
   };
   return parseConfig(overlay(base, input));
@@ -40,7 +41,7 @@ interface Told {
   readonly gradNorm: number;
 }
 
-function toldOf({ outDir }: TrainConfig): Told[] {
+function toldOf({ outDir }: PredictorTrainConfig): Told[] {
   const lines = readFileSync(join(outDir, 'metrics.jsonl'), 'utf8').trim().split('\n');
   return lines
     .map((line) => JSON.parse(line) as Partial<Told>)
@@ -50,7 +51,7 @@ function toldOf({ outDir }: TrainConfig): Told[] {
 }
 
 /** The micro-batches of each step. */
-const batchesOf = (config: TrainConfig) =>
+const batchesOf = (config: PredictorTrainConfig) =>
   Array.from({ length: config.maxSteps }, (_, step) =>
     Array.from({ length: config.accumulate }, (_, i) =>
       trainingBatch(streamConfig(config), step * config.accumulate + i),
@@ -58,7 +59,7 @@ const batchesOf = (config: TrainConfig) =>
   );
 
 /** The steps of a run, with each of their operations asked of the device by itself. */
-function writtenOut(config: TrainConfig): { told: Told[]; weights: Uint8Array } {
+function writtenOut(config: PredictorTrainConfig): { told: Told[]; weights: Uint8Array } {
   setDefaultDevice('cuda');
   const { maxSteps, accumulate, losses, optimizer } = config;
   const { clip, beta1, beta2, eps, weightDecay } = optimizer;
@@ -124,7 +125,7 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     setMatmulPrecision('highest');
   });
 
-  it.each<[string, TrainConfigInput]>([
+  it.each<[string, PredictorTrainInput]>([
     [
       'registers, with dropout, two micro-batches and positions that change',
       { model: { blockSize: 32 }, data: { shiftEvery: 1 } },

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { fromText } from '@dag/expr';
 import { PredictorModel } from '@dag/model';
 import { tensorizeAll, type DagTensors } from '@dag/tensorize';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/config.js';
 import { streamText } from '../src/data/stream.js';
 import { answer, answerAll, interval, summarize, type Answer } from '../src/evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/questions.js';
@@ -215,7 +215,7 @@ describe('an answer', () => {
 });
 
 describe('questions beyond what a model was trained on', () => {
-  const stream = { ...streamConfig(config), blockSize: 256, numbers: 3 };
+  const stream = { ...streamConfig(config), blockSize: 256, data: { ...config.data, numbers: 3 } };
 
   it('have an operation more', () => {
     const questions = moreOperations(stream, 20, 3);
@@ -224,7 +224,7 @@ describe('questions beyond what a model was trained on', () => {
   });
 
   it('have a number of a digit more', () => {
-    const { maxDigits, maxDecimals } = stream;
+    const { maxDigits, maxDecimals } = stream.data;
     const questions = longerNumbers(stream, 20, 3);
     expect(questions).toHaveLength(20);
     for (const { text } of questions) {

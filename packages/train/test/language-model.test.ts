@@ -10,8 +10,9 @@ import { scope } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import { DagGpt, decodeSafetensors, tokenizer, type FileBytes } from '@dag/model';
 import { readCheckpoint } from '../src/checkpoint.js';
-import { LANGUAGE_LOSSES, parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
-import { languageLosses, languageTokens } from '../src/language/language-losses.js';
+import { parseConfig } from '../src/config/config.js';
+import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/language.js';
+import { LANGUAGE_LOSSES, languageLosses, languageTokens } from '../src/language/language-losses.js';
 import {
   heldOutTextLoss,
   languageModelConfig,
@@ -40,8 +41,8 @@ afterAll(async () => {
 });
 
 /** Sums of two or three single digits by characters. */
-function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
-  const base: TrainConfigInput = {
+function tiny(name: string, input: Partial<LanguageTrainInput> = {}): LanguageTrainConfig {
+  const base: LanguageTrainInput = {
     kind: 'language',
     maxSteps: 6,
     batchSize: 4,
@@ -56,12 +57,12 @@ function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
   return parseConfig(overlay(base, input));
 }
 
-async function weights(config: TrainConfig): Promise<FileBytes> {
+async function weights(config: LanguageTrainConfig): Promise<FileBytes> {
   const { checkpoint } = await trainLanguageModel(config);
   return (await readCheckpoint(checkpoint)).files.get('model.safetensors')!;
 }
 
-const modelOf = (config: TrainConfig): DagGpt =>
+const modelOf = (config: LanguageTrainConfig): DagGpt =>
   new DagGpt(languageModelConfig(config), { seed: config.seed });
 const dag = async (...args: string[]): Promise<string> => {
   const command = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
@@ -186,7 +187,7 @@ describe('a language model that calculates', () => {
 describe('a run from GPT-2', () => {
   const published = fileURLToPath(new URL('../../model/test/fixtures/gpt2', import.meta.url));
   const sizes = { nLayer: 2, nHead: 2, nEmbd: 16, activation: 'geluTanh' } as const;
-  const config = (name: string, input: TrainConfigInput = {}): TrainConfig =>
+  const config = (name: string, input: Partial<LanguageTrainInput> = {}): LanguageTrainConfig =>
     tiny(name, {
       init_from: published,
       tokenizer: 'gpt2',
@@ -224,16 +225,16 @@ describe('a run from GPT-2', () => {
 });
 
 describe('its losses', () => {
-  const config = (input: TrainConfigInput = {}): TrainConfig => tiny('losses', input);
+  const config = (input: Partial<LanguageTrainInput> = {}): LanguageTrainConfig => tiny('losses', input);
   const make = (): { model: DagGpt; batch: LanguageBatch } => ({
     model: modelOf(config()),
     batch: languageBatch(languageStreamConfig(config()), 'train', 0),
   });
-  const only = (name: string): TrainConfig['losses'] => {
+  const only = (name: string): LanguageTrainConfig['losses'] => {
     const { losses } = config();
     return Object.fromEntries(
-      Object.entries(losses).map(([key, loss]) => [key, { ...loss, enabled: key === name }]),
-    ) as TrainConfig['losses'];
+      Object.entries(losses).map(([key, weight]) => [key, key === name ? weight || 1 : 0]),
+    );
   };
 
   it('are −ln p of what is right, each a mean over the tokens that are asked', () => {
@@ -261,13 +262,18 @@ describe('its losses', () => {
     expect(parts.get('next')!.item()).toBeCloseTo(sum / count, 4);
   });
 
-  it.each([...LANGUAGE_LOSSES, 'count', 'operators', 'execution'])('%s trains the backbone', (name) => {
-    const { model, batch } = make();
-    scope(() => languageLosses(model, batch, only(name), languageTokens(batch), undefined).total.backward());
-    const gradient = model.parameters.get('h.0.mlp.c_fc.weight')!.grad!.dataSync();
-    expect(gradient.some((g) => g !== 0)).toBe(true);
-    expect(gradient.every(Number.isFinite)).toBe(true);
-  });
+  it.each([...Object.keys(LANGUAGE_LOSSES), 'count', 'operators', 'execution'])(
+    '%s trains the backbone',
+    (name) => {
+      const { model, batch } = make();
+      scope(() =>
+        languageLosses(model, batch, only(name), languageTokens(batch), undefined).total.backward(),
+      );
+      const gradient = model.parameters.get('h.0.mlp.c_fc.weight')!.grad!.dataSync();
+      expect(gradient.some((g) => g !== 0)).toBe(true);
+      expect(gradient.every(Number.isFinite)).toBe(true);
+    },
+  );
 
   it('of text is ln of the vocabulary before anything is learned', () => {
     const model = modelOf(config());
@@ -282,14 +288,20 @@ describe('its configuration', () => {
       { kind: 'language' },
       'data.arithmetic is 0.5; allowed: 1, as data.text names no folder of prepared text',
     ],
-    [{ model: { depth: 0 } }, "model.depth is 0; allowed: at least 1, as kind is 'predictor'"],
+    [{ model: { depth: 0 } }, 'model.depth is 0; allowed: a whole number ≥ 1'],
     [
-      { losses: { gate: { enabled: true } } },
-      "losses.gate.enabled is true; allowed: false, as kind 'predictor' writes no text",
+      { losses: { gate: 1 } },
+      'unknown loss gate; there are digits, negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
     ],
-    [{ freezeBackbone: true }, "freezeBackbone is true; allowed: only where kind is 'language'"],
+    [
+      { freezeBackbone: true },
+      "unknown key freezeBackbone; only a configuration of kind 'language' has this key",
+    ],
     [{ init_from: 'gpt2' }, "init_from is 'gpt2'; allowed: only where kind is 'language'"],
-    [{ model: { branchLayers: 2 } }, "model.branchLayers is 2; allowed: 0, as kind is 'predictor'"],
+    [
+      { model: { branchLayers: 2 } },
+      "unknown key model.branchLayers; only a configuration of kind 'language' has this key",
+    ],
     [
       { kind: 'language', data: { text: 'x' }, model: { depth: 0, branchLayers: 1 } },
       'model.branchLayers is 1; allowed: 0, as model.depth 0 has no such branch',
@@ -299,6 +311,6 @@ describe('its configuration', () => {
       'freezeBackbone is true; allowed: false, as model.depth 0 leaves nothing else to train',
     ],
   ] as const)('refuses %j', (input, message) => {
-    expect(() => parseConfig(input)).toThrow(message);
+    expect(() => parseConfig(input as LanguageTrainInput)).toThrow(message);
   });
 });

@@ -16,10 +16,17 @@ import {
 import { workedPrompts } from '../src/language/worked-line.js';
 
 const config: LanguageStreamConfig = {
-  ...{ seed: 3, tokenizer: 'gpt2', blockSize: 128, batchSize: 16, text: null, arithmetic: 0.5 },
-  ...{ depth: 4, numbers: 4, digits: 6, maxDigits: 3, maxDecimals: 2 },
-  ...{ style: 'mixed', negatedGroups: 0.2, wholeNumbers: 0.3 },
+  ...{ seed: 3, tokenizer: 'gpt2', blockSize: 128, batchSize: 16, depth: 4, digits: 6 },
+  data: {
+    ...{ text: '', arithmetic: 0.5, numbers: 4, maxDigits: 3, maxDecimals: 2 },
+    ...{ style: 'mixed', negatedGroups: 0.2, wholeNumbers: 0.3 },
+  },
 };
+/** The stream with other settings of its data. */
+const withData = (data: Partial<LanguageStreamConfig['data']>, base = config): LanguageStreamConfig => ({
+  ...base,
+  data: { ...base.data, ...data },
+});
 
 /** Texts of 20,000 tokens; no id of one is in the other, and none in a worked line but the newline. */
 const TEXT_IDS = {
@@ -32,7 +39,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'dag-text-'));
   writeFileSync(join(folder, 'train.bin'), TEXT_IDS.train);
   writeFileSync(join(folder, 'val.bin'), TEXT_IDS['held-out']);
-  withText = { ...config, text: folder };
+  withText = withData({ text: folder });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -215,7 +222,7 @@ describe('the stream of language models', () => {
 
   it('has rows of text alone as windows of the file of its split, at random offsets', () => {
     for (const split of ['train', 'held-out'] as const) {
-      const batch = languageBatch({ ...withText, arithmetic: 0, batchSize: 32 }, split, 0);
+      const batch = languageBatch(withData({ arithmetic: 0 }, { ...withText, batchSize: 32 }), split, 0);
       const { tokens, targets, gate, gateKnown, starts, expressions } = batch;
       expect(expressions).toBeNull();
       expect([...gate, ...starts].every((one) => one === 0)).toBe(true);
@@ -232,7 +239,7 @@ describe('the stream of language models', () => {
 
   it('has the share of mixed rows that it is asked for, and text on both sides of lines in them', () => {
     const { shape, starts, tokens } = languageBatch(
-      { ...withText, arithmetic: 0.25, batchSize: 400 },
+      withData({ arithmetic: 0.25 }, { ...withText, batchSize: 400 }),
       'train',
       0,
     );
@@ -255,7 +262,7 @@ describe('the stream of language models', () => {
     const [T, newline] = [config.blockSize, 198];
     let [inLine, onTheirOwn] = [0, 0];
     for (let index = 0; index < 8; index++) {
-      const batch = languageBatch({ ...withText, arithmetic: 1 }, 'train', index);
+      const batch = languageBatch(withData({ arithmetic: 1 }, withText), 'train', index);
       for (const { m, prompt } of linesOf(batch)) {
         const first = batch.expressions!.index[m * batch.expressions!.shape[1]]!;
         const before = first % T === 0 ? newline : batch.tokens[first - 1]!;
@@ -292,7 +299,7 @@ describe('the stream of language models', () => {
   });
 
   it('never trains on an expression that is held out', () => {
-    const tiny = { ...config, depth: 2, numbers: 2, maxDigits: 1, maxDecimals: 0, style: 'mixed' } as const;
+    const tiny = withData({ numbers: 2, maxDigits: 1, maxDecimals: 0 }, { ...config, depth: 2 });
     const expressions = (split: 'train' | 'held-out', seed: number) =>
       [0, 1, 2, 3, 4, 5].flatMap((i) =>
         linesOf(languageBatch({ ...tiny, seed }, split, i)).map(({ prompt }) => format(fromText(prompt))),

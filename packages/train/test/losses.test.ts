@@ -1,24 +1,27 @@
 import { describe, expect, it } from '@jest/globals';
 import { noGrad, randn, scope, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
 import { operatorCount, PredictorModel, slotCount, type Prediction, type Registers } from '@dag/model';
-import { parseConfig, PLAN_LOSSES, REGISTER_LOSSES, type TrainConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/config.js';
+import type { LossWeights } from '../src/config/losses.js';
+import { READOUTS } from '../src/readouts.js';
 import { batchOf, type Batch } from '../src/data/stream.js';
-import { computeLosses, type LossName } from '../src/losses.js';
+import { computeLosses } from '../src/losses.js';
 import { modelConfig, streamConfig } from '../src/predictor.js';
 
-const NAMES: readonly LossName[] = [...REGISTER_LOSSES, ...PLAN_LOSSES];
+const NAMES = Object.keys(READOUTS.registers.losses);
+const PLAN_LOSSES = Object.keys(READOUTS.linear.losses);
 const shapes = { depth: 3, digits: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 };
 const config = parseConfig({
   model: shapes,
-  losses: Object.fromEntries(NAMES.map((name) => [name, { enabled: true }])),
+  losses: Object.fromEntries(NAMES.map((name) => [name, 1])),
 });
 const model = new PredictorModel(modelConfig(config), { seed: 1 });
 const texts = ['-2.5 * (3 - 14)', '7 - 1.5 / 2', '-(4 + 5) * 6'];
 const batch = batchOf(texts, streamConfig(config));
 
-const only = (...names: LossName[]): TrainConfig['losses'] => ({
+const only = (...names: string[]): LossWeights => ({
   ...config.losses,
-  ...Object.fromEntries(NAMES.map((name) => [name, { enabled: names.includes(name), weight: 1 }])),
+  ...Object.fromEntries(NAMES.map((name) => [name, names.includes(name) ? 1 : 0])),
 });
 const lossesOf = (prediction: Prediction, of: Batch, losses = config.losses): Record<string, number> => {
   const { parts } = computeLosses(model, prediction, of, losses);
@@ -96,7 +99,7 @@ describe('a perfect prediction', () => {
 describe('a wrong prediction', () => {
   const r = perfectRegisters(batch);
   const p = perfectPlan(batch);
-  it.each<[LossName, string, Prediction]>([
+  it.each<[string, string, Prediction]>([
     ['digits', 'another digit', written({ digits: changed(r.digits, (_, i) => (i % 10 === 9 ? 1 : 0)) })],
     ['digits', 'a digit missing', written({ digits: changed(r.digits, () => 0) })],
     [
@@ -229,13 +232,11 @@ describe('the total', () => {
 
   it('is the weighted sum of the losses that are enabled, and of no other', () => {
     const weights = { digits: 12, count: 0.5, domain: 3 };
-    const losses = { ...only('digits', 'count', 'domain') };
-    for (const [name, weight] of Object.entries(weights))
-      losses[name as keyof typeof weights] = { enabled: true, weight };
+    const losses = { ...only(), ...weights };
     const { total, parts } = computeLosses(model, prediction, batch, losses);
     expect([...parts.keys()].toSorted()).toEqual(['count', 'digits', 'domain']);
     const sum = Object.entries(weights).reduce(
-      (s, [name, weight]) => s + weight * parts.get(name as LossName)!.item(),
+      (s, [name, weight]) => s + weight * parts.get(name as string)!.item(),
       0,
     );
     expect(sum).toBeGreaterThan(0.1);
@@ -276,7 +277,7 @@ const STEP = 1e-2;
 function derivatives(
   made: PredictorModel,
   name: string,
-  losses: TrainConfig['losses'],
+  losses: LossWeights,
   rows?: readonly [from: number, to: number],
 ): { analytic: number; numeric: number } {
   const p = made.parameters.get(name)!;
@@ -355,7 +356,7 @@ describe('the gradient of the total', () => {
   it('reaches the counter from no other loss: they take it for an address that is right', () => {
     const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
     /** The largest derivative of a loss by what decides on operators, and so on the counter: rows 0 … 5. */
-    const slope = (name: LossName): number => {
+    const slope = (name: string): number => {
       const decide = made.parameters.get('plan.decide.weight')!;
       for (const p of made.parameters.values()) p.zeroGrad();
       const prediction = made.forward(batch.tokens, batch.shape);

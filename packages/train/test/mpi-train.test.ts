@@ -9,7 +9,7 @@ import { findCheckpoint, type Checkpoint } from '../src/checkpoint.js';
 import { trainingBatch, type StreamConfig } from '../src/data/stream.js';
 import { computeLosses, lossTokens } from '../src/losses.js';
 import { loadModel, streamConfig } from '../src/predictor.js';
-import { checkpointConfig } from '../src/run.js';
+import { configOfKind } from '../src/run.js';
 import { mpiDescribe, run, runRanks, type Mpirun, type Outcome, type RunOptions } from './mpirun.js';
 import { twoHostsIt } from './two-hosts.js';
 
@@ -115,7 +115,7 @@ mpiDescribe((mpirun: Mpirun) => {
     expect(before.state).toMatchObject({ batches: 8 * STEPS });
     await trained(2, '4-ranks', ['--init_from=resume', `--maxSteps=${STEPS + 2}`]);
     const model = loadModel(before);
-    const stream: StreamConfig = streamConfig(checkpointConfig(before));
+    const stream: StreamConfig = streamConfig(configOfKind(before, 'predictor'));
     const batches = Array.from({ length: 4 }, (_, i) => trainingBatch(stream, 8 * STEPS + i));
     const tokens = batches.map(lossTokens).reduce((a, b) => ({
       valid: a.valid + b.valid,
@@ -124,7 +124,13 @@ mpiDescribe((mpirun: Mpirun) => {
     }));
     const expected = batches.map((batch) => {
       const prediction = model.forward(batch.tokens, batch.shape);
-      return computeLosses(model, prediction, batch, checkpointConfig(before).losses, tokens).total.item();
+      return computeLosses(
+        model,
+        prediction,
+        batch,
+        configOfKind(before, 'predictor').losses,
+        tokens,
+      ).total.item();
     });
     const loss = (await lossesOf(of('4-ranks')))[STEPS]!;
     expect(loss / expected.reduce((a, b) => a + b)).toBeCloseTo(1, 5);

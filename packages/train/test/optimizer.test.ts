@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from '@jest/globals';
 import { clipGradNorm, mul, sum, tensor, type Tensor } from '@dag/executor';
-import { parseConfig, type TrainConfig } from '../src/config.js';
+import { parseConfig, type TrainConfig } from '../src/config/config.js';
 import { AdamW, learningRate } from '../src/optimizer.js';
 
 const settings = (input: Partial<TrainConfig['optimizer']> = {}): TrainConfig['optimizer'] =>

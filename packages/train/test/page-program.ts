@@ -2,7 +2,7 @@
 import { scope } from '@dag/executor';
 import { PredictorModel } from '@dag/model';
 import predictorSmall from '../configs/predictor-small.js';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/config.js';
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
 import { AdamW } from '../src/optimizer.js';
@@ -12,7 +12,7 @@ export function trainSmall(steps: number): number[] {
   const config = parseConfig({ ...predictorSmall, batchSize: 16 });
   const { seed, batchSize, data, model: sizes, tokenizer } = config;
   const { depth, digits, blockSize } = sizes;
-  const stream = { ...data, seed, batchSize, depth, digits, blockSize, tokenizer };
+  const stream = { seed, batchSize, depth, digits, blockSize, tokenizer, data };
   const model = new PredictorModel({ ...sizes, tokenizer }, { seed });
   const optimizer = new AdamW(model.parameters, config.optimizer);
   return Array.from({ length: steps }, (_, step) =>

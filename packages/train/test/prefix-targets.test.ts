@@ -72,14 +72,16 @@ describe('the targets of prefixes', () => {
         blockSize: 512,
         batchSize: BATCH,
         depth: 1 + (i % 6),
-        numbers: 1 + (i % 6),
         // In some batches numbers have more digits than registers hold.
         digits: i % 7 === 0 ? 3 : maxDigits + maxDecimals,
-        maxDigits,
-        maxDecimals,
-        style: STYLES[i % STYLES.length]!,
-        negatedGroups: [0, 0.1, 0.5][i % 3]!,
-        wholeNumbers: 0,
+        data: {
+          numbers: 1 + (i % 6),
+          maxDigits,
+          maxDecimals,
+          style: STYLES[i % STYLES.length]!,
+          negatedGroups: [0, 0.1, 0.5][i % 3]!,
+          wholeNumbers: 0,
+        },
       };
       const batch = trainingBatch(config, 0);
       problems.push(...differences(batch, config));
@@ -98,21 +100,18 @@ describe('the targets of prefixes', () => {
     blockSize: 512,
     batchSize: 300,
     depth: 8,
-    numbers: 8,
     digits: 8,
-    maxDigits: 3,
-    maxDecimals: 2,
-    style: 'compact',
-    negatedGroups: 0.3,
-    wholeNumbers: 0,
+    data: { numbers: 8, maxDigits: 3, maxDecimals: 2, style: 'compact', negatedGroups: 0.3, wholeNumbers: 0 },
   };
 
   it('are so up to where a text goes wrong, too', () => {
     const junk = '0123456789+-*/() '.split('');
-    const texts = trainingBatch({ ...config, depth: 6, numbers: 6 }, 0).texts.map((text, i) => {
-      const at = (i * 7) % (text.length + 1);
-      return text.slice(0, at) + junk[i % junk.length]! + text.slice(at + (i % 2));
-    });
+    const texts = trainingBatch({ ...config, depth: 6, data: { ...config.data, numbers: 6 } }, 0).texts.map(
+      (text, i) => {
+        const at = (i * 7) % (text.length + 1);
+        return text.slice(0, at) + junk[i % junk.length]! + text.slice(at + (i % 2));
+      },
+    );
     // A number that begins or ends with its point is for the next test.
     const batch = batchOf(
       texts.filter((text) => !/(?<!\d)\.|\.[*/]/.test(text)),

@@ -8,18 +8,18 @@ import { execute } from '@dag/executor';
 import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 import { readCheckpoint } from '../src/checkpoint.js';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/config.js';
 import { answerAll, summarize } from '../src/evaluate.js';
 import { pretrainedCheckpoint } from '../src/pretrained.js';
 import { heldOutQuestions, question, type Question } from '../src/questions.js';
 import { loadPretrained, streamConfig, train } from '../src/predictor.js';
-import { checkpointConfig } from '../src/run.js';
+import { configOfKind } from '../src/run.js';
 
 let model: PredictorModel;
 let questions: Question[];
 beforeAll(async () => {
   model = await loadPretrained();
-  const config = checkpointConfig(await pretrainedCheckpoint());
+  const config = configOfKind(await pretrainedCheckpoint(), 'predictor');
   // Another seed than the one that chose the checkpoint.
   questions = heldOutQuestions(streamConfig(config), 300, 77);
 });
@@ -81,12 +81,7 @@ describe('the shipped model', () => {
     for (const ids of asked) {
       const half = ids.length >> 1;
       const plan = (tokens: number[], at: number): number[][] => {
-        const { V_mag, V_sign, O, G } = model.plan(
-          model.forward(Int32Array.from(tokens), [1, tokens.length]),
-          {
-            hard: true,
-          },
-        );
+        const { V_mag, V_sign, O, G } = model.hardPlan(Int32Array.from(tokens), [1, tokens.length]);
         return [V_mag, V_sign, O, G].map((field) => {
           const width = field.size / tokens.length;
           return [...field.dataSync().slice(at * width, (at + 1) * width)];
@@ -103,7 +98,7 @@ describe('the shipped model', () => {
     try {
       const shipped = await pretrainedCheckpoint();
       const config = parseConfig({
-        ...checkpointConfig(shipped),
+        ...configOfKind(shipped, 'predictor'),
         ...{ init_from: 'pretrained', outDir, maxSteps: 1, batchSize: 4, accumulate: 1 },
         evaluation: { examples: 20 },
       });

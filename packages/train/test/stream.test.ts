@@ -11,14 +11,14 @@ const config: StreamConfig = {
   blockSize: 64,
   batchSize: 16,
   depth: 4,
-  numbers: 4,
   digits: 6,
-  maxDigits: 3,
-  maxDecimals: 2,
-  style: 'spaced',
-  negatedGroups: 0.2,
-  wholeNumbers: 0,
+  data: { numbers: 4, maxDigits: 3, maxDecimals: 2, style: 'spaced', negatedGroups: 0.2, wholeNumbers: 0 },
 };
+/** The stream with other settings of its data. */
+const withData = (data: Partial<StreamConfig['data']>, base = config): StreamConfig => ({
+  ...base,
+  data: { ...base.data, ...data },
+});
 
 describe('the stream', () => {
   it('is a pure function of seed and index', () => {
@@ -43,19 +43,22 @@ describe('the stream', () => {
 
   it('has the share of largest expressions that it is asked for, but not among those that are held out', () => {
     const mean = (split: 'train' | 'held-out', largest: number) => {
-      const texts = Array.from({ length: 1000 }, (_, i) => streamText({ ...config, largest }, split, i));
+      const texts = Array.from({ length: 1000 }, (_, i) => streamText(withData({ largest }), split, i));
       return texts.reduce((sum, text) => sum + text.match(/[\d.]+/g)!.length, 0) / 1000;
     };
     const usual = mean('train', 0);
-    expect(mean('train', 1)).toBe(config.numbers);
-    expect(mean('train', 0.5)).toBeCloseTo((usual + config.numbers) / 2, 1);
+    expect(mean('train', 1)).toBe(config.data.numbers);
+    expect(mean('train', 0.5)).toBeCloseTo((usual + config.data.numbers) / 2, 1);
     expect(mean('held-out', 1)).toBe(mean('held-out', 0));
   });
 
   it('begins texts at later and later positions where it is asked to', () => {
     const positions = (from: number) =>
       Array.from({ length: 200 }, (_, i) => {
-        const { position, shape } = trainingBatch({ ...config, batchSize: 1, shiftEvery: 10 }, from + i);
+        const { position, shape } = trainingBatch(
+          withData({ shiftEvery: 10 }, { ...config, batchSize: 1 }),
+          from + i,
+        );
         expect(position + shape[1]).toBeLessThanOrEqual(64);
         return position;
       });
@@ -67,12 +70,13 @@ describe('the stream', () => {
   });
 
   it('never trains on an expression that is held out, whatever the seeds and the spacing', () => {
-    const texts = (split: 'train' | 'held-out', seed: number, style: StreamConfig['style']) =>
+    const texts = (split: 'train' | 'held-out', seed: number, style: StreamConfig['data']['style']) =>
       Array.from({ length: 1500 }, (_, i) =>
-        streamText({ ...config, depth: 2, maxDigits: 1, maxDecimals: 0, seed, style }, split, i).replaceAll(
-          ' ',
-          '',
-        ),
+        streamText(
+          withData({ maxDigits: 1, maxDecimals: 0, style }, { ...config, depth: 2, seed }),
+          split,
+          i,
+        ).replaceAll(' ', ''),
       );
     const heldOut = new Set(texts('held-out', 1, 'spaced'));
     expect(heldOut.size).toBeGreaterThan(20);
@@ -121,10 +125,10 @@ describe('the stream', () => {
   });
 
   it('gives the same targets for words', () => {
-    const words: StreamConfig = { ...config, tokenizer: 'gpt2', style: 'words' };
+    const words = withData({ style: 'words' }, { ...config, tokenizer: 'gpt2' });
     const text = '2.50 * (3 - 41)';
     const spoken = batchOf([textToWords(text)], words);
-    const written = batchOf([text], { ...words, style: 'spaced' });
+    const written = batchOf([text], withData({ style: 'spaced' }, words));
     const lastOf = (batch: typeof spoken) => batch.valid.lastIndexOf(1);
     const at = (batch: typeof spoken, size: number, array: ArrayLike<number>) =>
       Array.from(array).slice(lastOf(batch) * size, (lastOf(batch) + 1) * size);
@@ -133,9 +137,9 @@ describe('the stream', () => {
   });
 
   it('holds an expression out in every style, words too', () => {
-    const tiny = { ...config, depth: 2, maxDigits: 1, maxDecimals: 0 };
-    const texts = (split: 'train' | 'held-out', seed: number, style: StreamConfig['style']) =>
-      Array.from({ length: 600 }, (_, i) => streamText({ ...tiny, seed, style }, split, i));
+    const tiny = withData({ maxDigits: 1, maxDecimals: 0 }, { ...config, depth: 2 });
+    const texts = (split: 'train' | 'held-out', seed: number, style: StreamConfig['data']['style']) =>
+      Array.from({ length: 600 }, (_, i) => streamText(withData({ style }, { ...tiny, seed }), split, i));
     const symbols = (text: string): string => format(fromText(text));
     const heldOut = new Set(texts('held-out', 1, 'mixed').map(symbols));
     expect(heldOut.size).toBeGreaterThan(20);
@@ -144,7 +148,7 @@ describe('the stream', () => {
   });
 
   it('asks registers for nothing that a later token of the same text would have to change', () => {
-    const groups: StreamConfig = { ...config, negatedGroups: 0.5, batchSize: 64 };
+    const groups = withData({ negatedGroups: 0.5 }, { ...config, batchSize: 64 });
     const batch = trainingBatch(groups, 0);
     const [B, T] = batch.shape;
     const { digits, begun, negative, operators, above, count } = batch.registers;
@@ -203,7 +207,11 @@ describe('the stream', () => {
 
   it('says so where the block has no room for what was asked', () => {
     expect(
-      streamText({ ...config, depth: 1, maxDigits: 1, maxDecimals: 0, blockSize: 1 }, 'train', 0),
+      streamText(
+        withData({ maxDigits: 1, maxDecimals: 0 }, { ...config, depth: 1, blockSize: 1 }),
+        'train',
+        0,
+      ),
     ).toMatch(/^[1-9]$/);
     const none = { ...config, blockSize: 0 };
     for (const split of ['train', 'held-out'] as const) {

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { ExecutorError } from '@dag/executor';
 import { decodeSafetensors, PredictorModel, type FileBytes } from '@dag/model';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
-import { parseConfig, type TrainConfig, type TrainConfigInput } from '../src/config.js';
+import { parseConfig } from '../src/config/config.js';
+import type { PredictorTrainConfig, PredictorTrainInput } from '../src/config/predictor.js';
 import { Prefetcher } from '../src/data/pool.js';
 import { trainingBatch } from '../src/data/stream.js';
 import { computeLosses } from '../src/losses.js';
@@ -33,8 +34,8 @@ afterEach(async () => {
 
 const STEPS = 12;
 /** A run of seconds: 12 steps of a model of width 8. */
-function tiny(name: string, input: TrainConfigInput = {}): TrainConfig {
-  const base = {
+function tiny(name: string, input: PredictorTrainInput = {}): PredictorTrainConfig {
+  const base: PredictorTrainInput = {
     maxSteps: STEPS,
     batchSize: 4,
     logEvery: 1,
@@ -54,7 +55,7 @@ interface Written {
   readonly optimizer: FileBytes;
 }
 /** Trains, and gives what the last checkpoint holds. */
-async function trained(config: TrainConfig, signal?: AbortSignal): Promise<Written> {
+async function trained(config: PredictorTrainConfig, signal?: AbortSignal): Promise<Written> {
   const { checkpoint } = await train(config, signal ? { signal } : {});
   return contents(checkpoint);
 }
@@ -73,7 +74,7 @@ function stopAt(n: number): AbortSignal {
 }
 
 type Line = { step: number; heldOut?: unknown } & Record<string, number>;
-async function metricsOf(config: TrainConfig): Promise<Line[]> {
+async function metricsOf(config: PredictorTrainConfig): Promise<Line[]> {
   const text = await readFile(join(config.outDir, 'metrics.jsonl'), 'utf8');
   return text
     .trimEnd()
@@ -163,7 +164,7 @@ describe('a run', () => {
       const tokens = name === 'count' ? 'counted' : 'valid';
       const mean = sum((m) => m.parts.get(name)!.item() * m[tokens]) / sum((m) => m[tokens]);
       expect(line![name]).toBeCloseTo(mean, 5);
-      total += config.losses[name].weight * mean;
+      total += config.losses[name]! * mean;
     }
     expect(line!['loss']).toBeCloseTo(total, 4);
   });
@@ -184,7 +185,7 @@ describe('a run', () => {
 
   it('clips the gradient: the norm that is logged is that before, and the weights are others', async () => {
     // An eps that is not small beside the gradient: without it AdamW divides any scale away.
-    const of = (name: string, clip: number): TrainConfig =>
+    const of = (name: string, clip: number): PredictorTrainConfig =>
       tiny(name, { optimizer: { clip, eps: 1e-2 }, maxSteps: 1 });
     const [wide, tight] = [of('wide', 1e9), of('tight', 1e-3)];
     const [a, b] = [await trained(wide), await trained(tight)];
@@ -195,7 +196,7 @@ describe('a run', () => {
 });
 
 describe('a run that was stopped', () => {
-  it.each<[string, TrainConfigInput]>([
+  it.each<[string, PredictorTrainInput]>([
     ['with the defaults', {}],
     [
       'with dropout, two micro-batches and two workers',
@@ -300,7 +301,7 @@ describe('where a run begins', () => {
     expect(await snapshot(config.outDir)).toEqual(before);
   });
 
-  it.each<[string, TrainConfigInput]>([
+  it.each<[string, PredictorTrainInput]>([
     ['model.nEmbd', { model: { nEmbd: 16 } }],
     ['seed', { seed: 9 }],
     ['batchSize', { batchSize: 5 }],
@@ -391,7 +392,7 @@ describe('a run that cannot go on', () => {
     expect(await readdir(join(config.outDir, 'checkpoints'))).toEqual(['step-00000001']);
   });
 
-  it.each<[string, TrainConfigInput]>([
+  it.each<[string, PredictorTrainInput]>([
     ['a step that is evaluated', { maxSteps: 1 }],
     ['a checkpoint that is due', { checkpoint: { every: 1 } }],
   ])('never saves weights that are not finite: %s', async (_, input) => {
@@ -427,7 +428,7 @@ describe('a run that cannot go on', () => {
     const config = tiny('run', { checkpoint: { every: 2 } });
     onLine = (line) => {
       if (!line.startsWith('step 3/')) return;
-      jest.spyOn(PredictorModel.prototype, 'forwardInputs').mockImplementation(() => {
+      jest.spyOn(PredictorModel.prototype, 'inputs').mockImplementation(() => {
         throw error;
       });
     };

@@ -278,14 +278,26 @@ Spec specOf(i64 time, i64 channels, i64 heads, f64 p, f64 low, f64 high) {
   return {time, channels, heads, width, roundUp(width, L), static_cast<f32>(scale), Dropout(p, low, high)};
 }
 
+/** Multiplications that are worth a thread. */
+constexpr i64 WORTH_HEADS = 1 << 20;
+
+/** body(head, row, column) for each head of each sequence, by the place of its first query. */
+template <typename Body>
+void forHeads(const Spec& spec, i64 batch, const Body& body) {
+  const i64 grain = 1 + WORTH_HEADS / (spec.time * spec.time * spec.wide + 1);
+  parallelRanges(batch * spec.heads, grain, [&](i64 begin, i64 end) {
+    for (i64 head = begin; head < end; head++)
+      body(head, head / spec.heads * spec.time, head % spec.heads * spec.width);
+  });
+}
+
 }  // namespace
 
 DAG_SCRATCH_KERNEL(attention_f32)(i64 batch, i64 time, i64 channels, i64 heads, f64 p, f64 seedLow, f64 seedHigh, const f32* qkv,
                           f32* y, f32* logSums) {
   const Spec spec = specOf(time, channels, heads, p, seedLow, seedHigh);
   return lacksMemory([&] {
-    parallelFor(batch * heads, [&](i64 head) {
-      const i64 row = head / heads * time, column = head % heads * spec.width;
+    forHeads(spec, batch, [&](i64 head, i64 row, i64 column) {
       const f32* q = qkv + row * 3 * channels + column;
       forwardHead(spec, head, q, q + channels, q + 2 * channels, y + row * channels + column, logSums + head * time);
     });
@@ -297,8 +309,7 @@ DAG_SCRATCH_KERNEL(attention_backward_f32)(i64 batch, i64 time, i64 channels, i6
                                    i64 accumulate) {
   const Spec spec = specOf(time, channels, heads, p, seedLow, seedHigh);
   return lacksMemory([&] {
-    parallelFor(batch * heads, [&](i64 head) {
-      const i64 row = head / heads * time, column = head % heads * spec.width;
+    forHeads(spec, batch, [&](i64 head, i64 row, i64 column) {
       const i64 wide = row * 3 * channels + column, narrow = row * channels + column;
       const Head at{qkv + wide,          qkv + wide + channels,     qkv + wide + 2 * channels,
                     y + narrow,          logSums + head * time,     gradY + narrow,

@@ -232,19 +232,117 @@ inline T multiplyAdd(T a, T b, T c) {
 template <typename T>
 void smallProduct(const Matrices<T>& x) {
   const i64 rowA = x.transposeA ? 1 : x.k, stepA = x.transposeA ? x.m : 1;
-  const i64 columnB = x.transposeB ? x.k : 1, stepB = x.transposeB ? 1 : x.n;
+  if (!x.transposeB) {
+    // Lanes are columns of C.
+    for (i64 i = 0; i < x.m; i++)
+      for (i64 j = 0; j < x.n; j += LANES<T>) {
+        const i64 lanes = least(LANES<T>, x.n - j);
+        T* c = x.c + i * x.n + j;
+        if (x.k == 0 && !x.accumulate) storeUpTo(c, Vec<T>{}, lanes);
+        for (i64 begin = 0; begin < x.k; begin += KC) {
+          Vec<T> sum{};
+          for (i64 p = begin; p < least(begin + KC, x.k); p++)
+            sum += x.a[i * rowA + p * stepA] * loadUpTo(x.b + p * x.n + j, lanes);
+          storeUpTo(c, x.accumulate || begin > 0 ? loadUpTo(c, lanes) + sum : sum, lanes);
+        }
+      }
+    return;
+  }
   for (i64 i = 0; i < x.m; i++)
     for (i64 j = 0; j < x.n; j++) {
-      const T *a = x.a + i * rowA, *b = x.b + j * columnB;
+      const T *a = x.a + i * rowA, *b = x.b + j * x.k;
       T& c = x.c[i * x.n + j];
       if (!x.accumulate) c = 0;
       for (i64 begin = 0; begin < x.k; begin += KC) {
         T sum = 0;
-        for (i64 p = begin; p < least(begin + KC, x.k); p++) sum = multiplyAdd(a[p * stepA], b[p * stepB], sum);
+        for (i64 p = begin; p < least(begin + KC, x.k); p++) sum = multiplyAdd(a[p * stepA], b[p], sum);
         // Not 0 + sum: that would lose the sign of a zero.
         c = x.accumulate || begin > 0 ? c + sum : sum;
       }
     }
+}
+
+/** With at most so many rows it takes less time to read B once more for each vector of them than to pack it. */
+constexpr i64 FEW_ROWS = 64;
+/** Most vectors of rows that a tile of `fewRows` has, and the registers of its sums. */
+constexpr i64 ROW_VECTORS = 4;
+constexpr i64 SUMS = DAG_VECTOR_BYTES == 64 ? 20 : 12;
+/** Columns that are finished at a time. */
+constexpr i64 STRIP_COLUMNS = 64;
+/** Multiplications that are worth a thread. */
+constexpr i64 WORTH_A_THREAD = 1 << 21;
+
+/**
+ * A tile of a product of few rows: lanes are V vectors of rows, of A packed in panels of LANES rows, times columns j … jEnd − 1, whose
+ * terms lie along memory (B is stored n×k). Written to C from `row` on.
+ */
+template <typename T, i64 V>
+__attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels, i64 row, i64 j, i64 jEnd) {
+  constexpr i64 COLUMNS = SUMS / V, L = LANES<T>;
+  const i64 rows = least(V * L, x.m - row), columns = jEnd - j;
+  const T* b[COLUMNS];
+  for (i64 c = 0; c < COLUMNS; c++) b[c] = x.b + (j + least(c, columns - 1)) * x.k;
+  // Those of the next tile, which may lie as far away as the L3 cache.
+  const T* next = b[0] + COLUMNS * x.k;
+  T total[COLUMNS][V * L];
+  if (x.accumulate)
+    for (i64 c = 0; c < columns; c++)
+      for (i64 i = 0; i < rows; i++) total[c][i] = x.c[(row + i) * x.n + j + c];
+  for (i64 begin = 0; begin < x.k; begin += KC) {
+    Vec<T> sums[COLUMNS][V] = {};
+    for (i64 p = begin; p < least(begin + KC, x.k); p++) {
+      __builtin_prefetch(next + p * COLUMNS);
+      Vec<T> line[V];
+#pragma GCC unroll 4
+      for (i64 v = 0; v < V; v++) line[v] = load(panels + (v * x.k + p) * L);
+#pragma GCC unroll 20
+      for (i64 c = 0; c < COLUMNS; c++)
+#pragma GCC unroll 4
+        for (i64 v = 0; v < V; v++) sums[c][v] += b[c][p] * line[v];
+    }
+    const bool add = x.accumulate || begin > 0;
+#pragma GCC unroll 20
+    for (i64 c = 0; c < COLUMNS; c++)
+#pragma GCC unroll 4
+      for (i64 v = 0; v < V; v++) {
+        T* at = total[c] + v * L;
+        store(at, add ? load(at) + sums[c][v] : sums[c][v]);
+      }
+  }
+  for (i64 i = 0; i < rows; i++)
+    for (i64 c = 0; c < columns; c++) x.c[(row + i) * x.n + j + c] = total[c][i];
+}
+
+/** Columns j … jEnd − 1 of V vectors of rows, tile by tile. */
+template <typename T, i64 V>
+void fewRowsColumns(const Matrices<T>& x, const T* panels, i64 row, i64 j, i64 jEnd) {
+  constexpr i64 COLUMNS = SUMS / V;
+  for (; j < jEnd; j += COLUMNS) fewRowsTile<T, V>(x, panels, row, j, least(j + COLUMNS, jEnd));
+}
+
+/** A product of few rows with B stored n×k: B is read where it lies. Terms are added as in the tiles of packed products. */
+template <typename T>
+void fewRows(const Matrices<T>& x, const Finish& finish) {
+  constexpr i64 L = LANES<T>;
+  Scratch<T> packed(roundUp(x.m, L) * x.k);
+  if (!packed) return;
+  pack<T, L>(x.a, x.k, false, x.k, x.m, packed);
+  const i64 grain = roundUp(1 + WORTH_A_THREAD / (x.m * x.k), STRIP_COLUMNS);
+  parallelRanges(x.n, grain, [&](i64 from, i64 to) {
+    for (i64 j = from; j < to; j += STRIP_COLUMNS) {
+      const i64 jEnd = least(j + STRIP_COLUMNS, to);
+      for (i64 row = 0; row < x.m; row += ROW_VECTORS * L) {
+        const T* panels = packed + row * x.k;
+        switch ((least(ROW_VECTORS * L, x.m - row) + L - 1) / L) {
+          case 1: fewRowsColumns<T, 1>(x, panels, row, j, jEnd); break;
+          case 2: fewRowsColumns<T, 2>(x, panels, row, j, jEnd); break;
+          case 3: fewRowsColumns<T, 3>(x, panels, row, j, jEnd); break;
+          default: fewRowsColumns<T, 4>(x, panels, row, j, jEnd);
+        }
+      }
+      finish(0, x.m, j, jEnd);
+    }
+  });
 }
 
 template <typename T>
@@ -253,6 +351,8 @@ void oneProduct(const Matrices<T>& x, const Finish& finish) {
   if (x.k == 0 || x.m * x.n * x.k < SMALL) {
     smallProduct(x);
     finish(0, x.m, 0, x.n);
+  } else if (x.transposeB && !x.transposeA && x.m <= FEW_ROWS) {
+    fewRows(x, finish);
   } else {
     packedProduct(x, finish);
   }

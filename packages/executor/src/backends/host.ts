@@ -10,6 +10,18 @@ export abstract class ArrayStorage implements Storage {
   abstract readonly capacity: number;
   /** To be asked for anew after anything that may allocate: the memory of WebAssembly moves when it grows. */
   abstract readonly data: HostArray;
+  /** The memory itself, which storages of other numbers have one after another. */
+  abstract readonly block: Block;
+}
+
+export interface Block {
+  /** Recorded steps may work in this memory: when it is freed it goes back to them. */
+  arena?: Arena;
+}
+
+/** Free memory that recorded steps work in, and nobody else. */
+export interface Arena {
+  keep(storage: Storage): void;
 }
 
 /** Storage in the memory of JavaScript. */
@@ -17,12 +29,14 @@ export class HostStorage extends ArrayStorage {
   readonly dtype: DType;
   readonly data: HostArray;
   readonly capacity: number;
+  readonly block: Block;
 
-  constructor(dtype: DType, data: HostArray, capacity = data.byteLength) {
+  constructor(dtype: DType, data: HostArray, capacity = data.byteLength, block: Block = {}) {
     super();
     this.dtype = dtype;
     this.data = data;
     this.capacity = capacity;
+    this.block = block;
   }
 
   get length(): number {
@@ -106,13 +120,19 @@ export function allocateOnHost(dtype: DType, length: number): HostStorage {
 
 export function reuseOnHost(storage: Storage, dtype: DType, length: number): HostStorage {
   const { buffer, byteOffset } = dataOf(storage);
-  return new HostStorage(dtype, hostArray(dtype, length, buffer, byteOffset), storage.capacity);
+  const data = hostArray(dtype, length, buffer, byteOffset);
+  return new HostStorage(dtype, data, storage.capacity, blockOf(storage));
 }
 
 /** The array behind a storage of this backend. */
 export function dataOf(storage: Storage): HostArray {
   if (storage instanceof ArrayStorage) return storage.data;
   throw new ExecutorError('device', 'storage of another device reached a backend of the host');
+}
+
+/** The memory of a storage of this backend. */
+export function blockOf(storage: Storage): Block {
+  return (storage as ArrayStorage).block;
 }
 
 /** A number that the host can read. */

@@ -5,6 +5,7 @@ import { backendOf } from '../devices.js';
 import { ABOVE_0, checkNumber, checkOptions, named } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { bufferOf, overlap, plainDoubles, typeOf } from '../typed-array.js';
+import { watching } from '../watch.js';
 
 export interface ExecuteOptions {
   /** Default: the fastest that loads. */
@@ -49,6 +50,7 @@ export function execute(
   checkOptions(op, options, ['backend', 'maxLog', 'out']);
   const { out: given, maxLog, backend: device } = options;
   const { spec, fields } = checked(op, read(op, tensors), maxLog);
+  if (watching) refuseInStep(op);
   const backend = backendOf(device);
   const out = given === undefined ? undefined : arrayOfLength(op, 'out', given, spec.size, spec);
   if (out) checkApart(op, { values: out }, fields, null);
@@ -86,6 +88,7 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   const arrays = given === undefined ? null : readOut(op, given);
   const rows = upstream === undefined ? null : readUpstream(op, upstream, graphs);
   const { spec, fields } = checked(op, graphs, maxLog);
+  if (watching) refuseInStep(op);
   const backend = backendOf(device);
   const up = rows && arrayOfLength(op, 'upstream', rows, spec.size, spec);
   const out = arrays ? checkedOut(op, arrays, spec, fields) : newGradients(backend, spec, fields);
@@ -104,6 +107,13 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   freeCopies(backend, inputs);
   if (upstreamStorage) freeCopy(backend, upstreamStorage);
   return (given ?? out) as Out;
+}
+
+function refuseInStep(op: string): never {
+  throw new ExecutorError(
+    'recording',
+    `${op}: its values are read inside the step, which is repeated without JavaScript; executeDag gives a tensor`,
+  );
 }
 
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;

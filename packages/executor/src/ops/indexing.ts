@@ -8,9 +8,9 @@ import { checkAlways } from '../watch.js';
 export function checkIndex(op: string, index: Tensor, from: number, below: number): void {
   if (index.dtype !== 'i32')
     throw new ExecutorError('dtype', `${op}: indices are i32, given ${index.dtype} ${show(index.shape)}`);
-  checkAlways(index, () => {
+  checkAlways(index, (range) => {
     // Where only the device knows them, the kernel itself gives NaN for those outside.
-    for (const i of index.backend.rangeOf(index.storage) ?? [])
+    for (const i of range ?? [])
       if (i < from || i >= below)
         throw new ExecutorError('value', `${op}: index ${i} is not in ${from} … ${below - 1}`);
   });

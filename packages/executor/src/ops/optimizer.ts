@@ -145,9 +145,8 @@ function checkedSettings(options: AdamWOptions): AdamWOptions {
 /** Of a number that a tensor holds, now and before each replay of a recorded step; what a device made itself is not waited for. */
 function checkScalar(name: string, x: number | Tensor, range: NumberRange): void {
   if (!Tensor.is(x)) return;
-  checkAlways(x, () => {
-    const [value] = x.backend.rangeOf(x.storage) ?? [];
-    if (value !== undefined) checkNumber('adamW', name, value, range);
+  checkAlways(x, (values) => {
+    if (values) checkNumber('adamW', name, values[0], range);
   });
 }
 

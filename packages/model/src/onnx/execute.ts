@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from './graph-builder.js';
-import type { Plan } from './plan.js';
+import type { HardPlan } from '../plan-predictor/hard-plan.js';
 
 /**
  * The values (N) of hard plans: sums in node order, products of the numerators in node order, then a division by each
@@ -7,7 +7,7 @@ import type { Plan } from './plan.js';
  *
  * @param powers Whether coefficients may be others than -1, 0 and 1.
  */
-export function executePlan(g: GraphBuilder, plan: Plan, depth: number, powers: boolean): Value {
+export function executePlan(g: GraphBuilder, plan: HardPlan<Value>, depth: number, powers: boolean): Value {
   const [zero, one] = [g.f64(0), g.f64(1)];
   let nodes = g.slice(g.mul(plan.V_sign, plan.V_mag), 1, 0, depth);
   let value = nodes;
@@ -25,7 +25,7 @@ export function executePlan(g: GraphBuilder, plan: Plan, depth: number, powers: 
     const denominators = g.columns(g.where(isDown, factors, one), 1, count);
     const product = denominators.reduce(g.div, numerators.reduce(g.mul));
     const isLinear = g.op('Equal', [gates[i]!, one]);
-    value = g.where(isLinear, g.slice(sums, 1, count - 1), product);
+    value = g.where(isLinear, g.slice(sums, 1, count - 1, count), product);
     nodes = g.concat([nodes, value], 1);
   }
   return value;

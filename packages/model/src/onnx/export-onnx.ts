@@ -5,8 +5,10 @@ import { PredictorModel } from '../predictor-model.js';
 import { backbone, Weights } from './backbone.js';
 import { executePlan } from './execute.js';
 import { GraphBuilder, type Value } from './graph-builder.js';
-import { readHardPlan, type Plan } from './plan.js';
-import { writeRegisters } from './registers.js';
+import { readHardPlan, readingConstants, type HardPlan } from '../plan-predictor/hard-plan.js';
+import { writeHardRegisters, writingConstants } from '../plan-predictor/hard-registers.js';
+import { hardLinearPlan } from '../plan-predictor/linear-readout.js';
+import { featuresOf } from './features.js';
 
 /**
  * A model as an ONNX file (opset 20, standard operators alone), to be run by any runtime.
@@ -25,10 +27,7 @@ export function exportOnnx(model: PredictorModel): Uint8Array {
   const weights = new Weights(g, model.parameters);
   const tokens = g.input('tokens', 'i64', ['B', 'T']);
   const hidden = backbone(g, weights, tokens, { ...config, vocabSize: tokenizer.vocabSize });
-  const plan =
-    readout === 'registers'
-      ? readHardPlan(g, writeRegisters(g, weights, hidden, tokens, tokenizer, config), config)
-      : linearPlan(g, weights, hidden, D);
+  const plan = readPlan(g, weights, hidden, tokens, model);
   const shape = g.op('Shape', [tokens]);
   const shaped = (x: Value, ...dims: number[]): Value =>
     g.op('Reshape', [x, dims.length ? g.concat([shape, g.i64(dims)], 0) : shape]);
@@ -47,21 +46,28 @@ function trainedRows(weights: Weights): Record<string, string> {
   return used.length === shape[0] ? {} : { [ROWS]: used.join(' ') };
 }
 
-/** What `LinearReadout.forward` and `hardenPlan` do. */
-function linearPlan(g: GraphBuilder, weights: Weights, hidden: Value, D: number): Plan {
-  const head = (name: string, ...dims: number[]): Value =>
-    g.cast(g.reshape(weights.linear(`plan.${name}`, hidden), [-1, ...dims]), 'f64');
-  const causal = Array.from({ length: 2 * D * D }, (_, n) =>
-    Number(n % (2 * D) < D + Math.floor(n / (2 * D))),
-  );
-  const isNegative = g.op('Less', [head('V_sign', 2 * D), g.f64(0)]);
-  return {
-    V_mag: g.op('Abs', [head('V_mag', 2 * D)]),
-    V_sign: g.where(isNegative, g.f64(-1), g.f64(1)),
-    O: rounded(g, g.mul(head('O', D, 2 * D), g.f64(causal, [D, 2 * D]))),
-    G: g.cast(g.op('GreaterOrEqual', [head('G', D), g.f64(0)]), 'f64'),
+/** What `PlanPredictor.hardPlan` does. */
+function readPlan(
+  g: GraphBuilder,
+  weights: Weights,
+  hidden: Value,
+  tokens: Value,
+  { config, tokenizer }: PredictorModel,
+): HardPlan<Value> {
+  const output = (name: string): Value => g.cast(weights.linear(`plan.${name}`, hidden), 'f64');
+  if (config.readout === 'registers') {
+    const features = featuresOf(g, tokens, tokenizer, config);
+    const constants = writingConstants(g, config);
+    const registers = writeHardRegisters(g, constants, output('decide'), features, config, null);
+    return readHardPlan(g, readingConstants(g, config), registers, config);
+  }
+  const D = config.depth;
+  const flat = (name: string, width: number): Value => g.reshape(output(name), [-1, width]);
+  const outputs = {
+    V_mag: flat('V_mag', 2 * D),
+    V_sign: flat('V_sign', 2 * D),
+    O: flat('O', 2 * D * D),
+    G: flat('G', D),
   };
+  return hardLinearPlan(g, outputs, D);
 }
-
-/** The nearest whole number, the upper one of two: `Math.round`. */
-const rounded = (g: GraphBuilder, x: Value): Value => g.op('Floor', [g.add(x, g.f64(0.5))]);

@@ -1,3 +1,4 @@
+import type { ArrayOps } from '../plan-predictor/array-ops.js';
 import { AttributeType, DataType, encodeModel } from './proto.js';
 
 /** The name of a tensor in the graph. */
@@ -18,7 +19,7 @@ const OPSET = 20;
 const IR_VERSION = 9;
 
 /** Writes a graph of standard ONNX operators, node by node. Names are made up; constants that are equal are one. */
-export class GraphBuilder {
+export class GraphBuilder implements ArrayOps<Value> {
   readonly #nodes: object[] = [];
   readonly #initializers: object[] = [];
   readonly #constants = new Map<string, Value>();
@@ -94,22 +95,24 @@ export class GraphBuilder {
   readonly mul = (a: Value, b: Value): Value => this.op('Mul', [a, b]);
   readonly div = (a: Value, b: Value): Value => this.op('Div', [a, b]);
   readonly matmul = (a: Value, b: Value): Value => this.op('MatMul', [a, b]);
+  readonly abs = (x: Value): Value => this.op('Abs', [x]);
+  readonly equal = (a: Value, b: Value): Value => this.cast(this.op('Equal', [a, b]), 'f64');
+  readonly atLeast = (a: Value, b: Value): Value => this.cast(this.op('GreaterOrEqual', [a, b]), 'f64');
+  readonly argmax = (x: Value): Value => this.cast(this.op('ArgMax', [x], { axis: -1, keepdims: 1 }), 'f64');
+  readonly take = (table: Value, index: Value): Value => this.op('Gather', [table, this.cast(index, 'i64')]);
   readonly where = (condition: Value, yes: Value, no: Value): Value => this.op('Where', [condition, yes, no]);
   readonly concat = (values: readonly Value[], axis: number): Value => this.op('Concat', values, { axis });
   readonly cast = (x: Value, to: DataType): Value => this.op('Cast', [x], { to: DataType[to] });
   readonly transpose = (x: Value, perm: readonly number[]): Value => this.op('Transpose', [x], { perm });
   readonly reshape = (x: Value, dims: readonly number[]): Value => this.op('Reshape', [x, this.i64(dims)]);
   readonly unsqueeze = (x: Value, ...axes: number[]): Value => this.op('Unsqueeze', [x, this.i64(axes)]);
-  /** Elements from … to − 1 along an axis; `to` left out: to the end. */
-  readonly slice = (x: Value, axis: number, from: number, to = Number.MAX_SAFE_INTEGER): Value =>
+  readonly slice = (x: Value, axis: number, from: number, to: number): Value =>
     this.op('Slice', [x, this.i64([from]), this.i64([to]), this.i64([axis])]);
-  /** One element along an axis, which is gone then. */
   readonly select = (x: Value, axis: number, index: number): Value =>
     this.op('Gather', [x, this.i64(index)], { axis });
   readonly sum = (x: Value, axis: number, keepdims = false): Value =>
     this.op('ReduceSum', [x, this.i64([axis])], { keepdims: Number(keepdims) });
-  readonly cumsum = (x: Value, axis: number, attributes: { exclusive?: 1; reverse?: 1 } = {}): Value =>
-    this.op('CumSum', [x, this.i64(axis)], attributes);
+  readonly cumsum = (x: Value, axis: number): Value => this.op('CumSum', [x, this.i64(axis)]);
   /** One column each, (…, 1). */
   readonly columns = (x: Value, axis: number, count: number): Value[] =>
     count === 1 ? [x] : this.ops('Split', [x], count, { axis, num_outputs: count });

@@ -8,7 +8,7 @@ import type { Registers, TokenFeatures } from './registers.js';
 /** Checks of what was predicted: sizes that do not belong together would be broadcast to a plan that nobody predicted. */
 
 /** (B, T) of predictions that a caller gives, of which one field alone says it. */
-function batchOf(what: string, field: Tensor): readonly number[] {
+export function batchOf(what: string, field: Tensor): readonly number[] {
   if (isTensor(field) && field.shape.length >= 2) return field.shape.slice(0, 2);
   throw new ModelError(
     'shape',

@@ -1,6 +1,8 @@
-import { abs, mul, reshape, sigmoid, tanh, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
+import { abs, mul, reshape, sigmoid, tanh, type DagTensorFields, type Tensor } from '@dag/executor';
 import { Linear, type ParameterBuilder } from '../gpt.js';
-import { constant, finiteValues } from './ops.js';
+import type { ArrayOps } from './array-ops.js';
+import type { HardPlan } from './hard-plan.js';
+import { constant } from './ops.js';
 
 /** The baseline of nanoGPT-DAG: one linear layer each for V_mag, V_sign, O and G, regressed from the hidden state. */
 export class LinearReadout {
@@ -22,31 +24,47 @@ export class LinearReadout {
   forward(hidden: Tensor): DagTensorFields {
     const D = this.depth;
     const [B, T] = hidden.shape as [number, number];
+    const { V_mag, V_sign, O, G } = this.outputs(hidden);
     return {
-      V_mag: abs(this.magnitude.forward(hidden)),
-      V_sign: tanh(this.sign.forward(hidden)),
-      O: mul(reshape(this.operand.forward(hidden), [B, T, D, 2 * D]), causalMask(D, hidden)),
-      G: sigmoid(this.domain.forward(hidden)),
+      V_mag: abs(V_mag),
+      V_sign: tanh(V_sign),
+      O: mul(reshape(O, [B, T, D, 2 * D]), constant(causal(D), [D, 2 * D], hidden)),
+      G: sigmoid(G),
+    };
+  }
+
+  /** What the layers say, before it is held to its range: (B, T, 2D), (B, T, 2D), (B, T, 2D²), (B, T, D). */
+  outputs(hidden: Tensor): DagTensorFields {
+    return {
+      V_mag: this.magnitude.forward(hidden),
+      V_sign: this.sign.forward(hidden),
+      O: this.operand.forward(hidden),
+      G: this.domain.forward(hidden),
     };
   }
 }
 
 /** (D, 2D): 1 where step i may read node j, j < D+i. */
-function causalMask(D: number, like: Tensor): Tensor {
-  const mask = Array.from({ length: 2 * D * D }, (_, n) =>
-    n % (2 * D) < D + Math.floor(n / (2 * D)) ? 1 : 0,
-  );
-  return constant(mask, [D, 2 * D], like);
-}
+const causal = (D: number): number[] =>
+  Array.from({ length: 2 * D * D }, (_, n) => Number(n % (2 * D) < D + Math.floor(n / (2 * D))));
 
-/** Each coefficient and gate at the nearest whole number, each sign at ±1; magnitudes as they are. In double, no gradient. */
-export function hardenPlan(plan: DagTensorFields): DagTensorFields {
-  const mapped = (x: Tensor, f: (v: number) => number): Tensor =>
-    tensor(Float64Array.from(finiteValues(x), f), x.shape, { device: x.device });
+/** Added to a double of less than 2^51 it leaves no bits for a fraction: the nearest whole number, the even one of two. */
+const ROUNDING = 1.5 * 2 ** 52;
+
+/**
+ * Each coefficient at the nearest whole number, each gate and sign at the nearer of its two values; magnitudes as they are.
+ *
+ * @param outputs What each of the layers says of N tokens: V_mag, V_sign (N, 2D), O (N, 2D²), G (N, D).
+ */
+export function hardLinearPlan<T>(ops: ArrayOps<T>, outputs: HardPlan<T>, D: number): HardPlan<T> {
+  const isPositive = (x: T): T => ops.atLeast(x, ops.f64(0));
+  const mask = ops.f64(causal(D), [D, 2 * D]);
+  const shift = ops.f64(ROUNDING);
+  const rounded = (x: T): T => ops.sub(ops.add(x, shift), shift);
   return {
-    V_mag: mapped(plan.V_mag, (v) => v),
-    V_sign: mapped(plan.V_sign, (s) => (s < 0 ? -1 : 1)),
-    O: mapped(plan.O, (c) => Math.round(c) + 0),
-    G: mapped(plan.G, Math.round),
+    V_mag: ops.abs(outputs.V_mag),
+    V_sign: ops.sub(ops.mul(ops.f64(2), isPositive(outputs.V_sign)), ops.f64(1)),
+    O: rounded(ops.mul(ops.reshape(outputs.O, [-1, D, 2 * D]), mask)),
+    G: isPositive(outputs.G),
   };
 }

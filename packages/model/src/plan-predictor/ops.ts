@@ -14,7 +14,6 @@ import {
   type DType,
   type Tensor,
 } from '@dag/executor';
-import { checkFinite } from '../error.js';
 
 /** The constant 0, 1, …, n−1. */
 export function range(n: number, like: Tensor): Tensor {
@@ -32,13 +31,6 @@ export function constant(
   like: { dtype: DType; device: Device },
 ): Tensor {
   return tensor(values, shape, { dtype: like.dtype, device: like.device });
-}
-
-/** The values of what choices are made by. @throws {ModelError} `not-finite`: of NaN no choice can be made. */
-export function finiteValues(x: Tensor): Float32Array | Float64Array {
-  const values = x.dataSync() as Float32Array | Float64Array;
-  checkFinite(values, 'decisions of the plan predictor');
-  return values;
 }
 
 export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);

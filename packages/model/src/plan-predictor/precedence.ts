@@ -1,7 +1,6 @@
 import {
   add,
   affine,
-  greaterEqual,
   matmul,
   mul,
   narrow,
@@ -22,12 +21,12 @@ import type { Operators } from './operators.js';
 /** Softness of the comparison of two priorities. */
 const TAU = 0.25;
 
-/** b (N, K, K): [i, j] is whether operator i binds at least as fast as operator j. */
-export function compare(priority: Tensor, hard: boolean): Tensor {
+/** b (N, K, K): [i, j] is the probability that operator i binds at least as fast as operator j. */
+export function compare(priority: Tensor): Tensor {
   const [N, K] = priority.shape as [number, number];
   const left = reshape(priority, [N, K, 1]);
   const right = reshape(priority, [N, 1, K]);
-  return hard ? greaterEqual(left, right) : sigmoid(affine(sub(left, right), 1 / TAU));
+  return sigmoid(affine(sub(left, right), 1 / TAU));
 }
 
 /**

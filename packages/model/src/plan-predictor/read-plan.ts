@@ -1,5 +1,4 @@
 import { cast, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
-import { checkObject } from '../arguments.js';
 import { checkRegisters } from './check-prediction.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import { placeNumbers, readNumbers, slotNodes } from './numbers.js';
@@ -9,18 +8,11 @@ import type { Registers } from './registers.js';
 
 /**
  * Reads the plan that the registers describe at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D)
- * in double. Differentiable; with `hard` registers (see `harden`) and comparisons it is the very plan that
- * `tensorize` makes of the expression.
+ * in double. Differentiable; `readHardPlan` is what it comes to where every register is certain.
  */
-export function readPlan(
-  registers: Registers,
-  layout: RegisterLayout,
-  options: { hard?: boolean } = {},
-): DagTensorFields {
-  checkObject('options such as { hard: true }', options);
+export function readPlan(registers: Registers, layout: RegisterLayout): DagTensorFields {
   checkLayout(layout);
   checkRegisters(registers, layout);
-  const { hard = false } = options;
   const [B, T] = registers.count.shape as [number, number];
   const N = B * T;
   const flat = (x: Tensor): Tensor => cast(reshape(x, [N, ...x.shape.slice(2)]), 'f64');
@@ -33,7 +25,7 @@ export function readPlan(
   const operators = readOperators(flat(registers.operators), numbers.begun, layout);
   const nodes = slotNodes(operators, layout);
   const { V_mag, V_sign } = placeNumbers(numbers, nodes, layout);
-  const binds = compare(flat(registers.priority), hard);
+  const binds = compare(flat(registers.priority));
   const { O, G } = placeSteps(operators, binds, nodes, layout);
   const shaped = (x: Tensor): Tensor => reshape(x, [B, T, ...x.shape.slice(1)]);
   return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };

@@ -22,19 +22,8 @@ import { areWhole, checkList, checkObject, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { Linear, type ParameterBuilder } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
-import { checkRegisters } from './check-prediction.js';
 import { checkLayout, operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
-import {
-  address,
-  atMostOne,
-  atTokens,
-  constant,
-  finiteValues,
-  not,
-  product,
-  range,
-  unsqueeze,
-} from './ops.js';
+import { address, atMostOne, atTokens, constant, not, product, range, unsqueeze } from './ops.js';
 
 /** What a token contributes by its text alone, for each of (B, T) tokens. */
 export interface TokenFeatures {
@@ -75,7 +64,7 @@ export function tokenFeatures(
 }
 
 /** @throws {ModelError} `bad-input` unless there is one record, as a tokenizer gives it, for each of (B, T) tokens. */
-function checkRecords(records: readonly TokenRecord[], shape: readonly [number, number]): void {
+export function checkRecords(records: readonly TokenRecord[], shape: readonly [number, number]): void {
   checkList('token records as an array', records);
   checkList('the shape (B, T) of the tokens', shape);
   const [B, T] = shape;
@@ -91,17 +80,17 @@ function checkRecords(records: readonly TokenRecord[], shape: readonly [number, 
         'bad-input',
         `digits of a token record are an array of 0 … 9, given ${named(record.digits)}`,
       );
+    if (typeof record.minus !== 'boolean' || typeof record.point !== 'boolean')
+      throw new ModelError(
+        'bad-input',
+        `minus and point of a token record are true or false, given ${named(record.minus)} and ${named(record.point)}`,
+      );
   }
 }
 
 export interface ReadOptions {
-  /** Of each row the token that is asked: what is said there alone, (B, 1, …) in place of (B, T, …), in a fraction of the memory. */
+  /** Token index per row at which to predict. Returns (B, 1, …) instead of (B, T, …); uses a fraction of the memory. */
   readonly at?: readonly number[] | undefined;
-  /**
-   * Each token decides what it writes to registers before that is summed: a doubt at one token is none at those after it. No
-   * gradient. Linear readouts sum nothing.
-   */
-  readonly hard?: boolean | undefined;
 }
 
 /** What the tokens so far have written, at every token: running sums, (B, T, …). */
@@ -124,7 +113,7 @@ export const CLASSES = operatorClasses.length;
 /** Which output of the writer, after those of the classes: minus is a sign, level, nesting. */
 export const OUTPUT = { sign: CLASSES, level: CLASSES + 1, nesting: CLASSES + 2 };
 const OUTPUTS = CLASSES + 3;
-/** A token that no one has told anything writes no operator: softmax(3, 0, …) starts near none. */
+/** Initial bias toward the class `none`, so that an untrained token writes no operator. */
 const NONE_BIAS = 3;
 /** Taken from the priority of operator k: the left one binds first among equals. */
 export const TIE = 0.1;
@@ -146,20 +135,18 @@ export class RegisterWriter {
   }
 
   /** hidden (B, T, C), of the very tokens that `features` describes. */
-  forward(hidden: Tensor, features: TokenFeatures, { at, hard = false }: ReadOptions = {}): Registers {
+  forward(hidden: Tensor, features: TokenFeatures, { at }: ReadOptions = {}): Registers {
     const K = operatorCount(this.layout);
     const S = slotCount(this.layout);
-    const y = this.head.forward(hidden);
-    const logits = narrow(y, 2, 0, CLASSES);
-    const classes = narrow(hard ? likeliest(logits) : softmax(logits), 2, 1, CLASSES - 1);
+    const y = this.outputs(hidden);
+    const classes = narrow(softmax(narrow(y, 2, 0, CLASSES)), 2, 1, CLASSES - 1);
     const written = sum(classes, 2);
     const count = cumsum(written, 1);
     // Only its own loss trains the counter: through the addresses the other losses would pull it into a local optimum.
     const slots = address(count.detach(), S);
     const operators = address(sub(count, written).detach(), K);
 
-    const sign = select(y, 2, OUTPUT.sign);
-    const negative = mul(features.minus, hard ? isPositive(sign) : sigmoid(sign));
+    const negative = mul(features.minus, sigmoid(select(y, 2, OUTPUT.sign)));
     // Digits stand before the point until their own number has one.
     const points = sum(mul(slots, runningSums(slots, features.point)), 2);
     const before = mul(features.count, not(atMostOne(points)));
@@ -181,6 +168,11 @@ export class RegisterWriter {
       ),
       count: at ? atTokens(count, at) : count,
     };
+  }
+
+  /** What each token decides, (B, T, 8): logits of the classes, then `OUTPUT`. */
+  outputs(hidden: Tensor): Tensor {
+    return this.head.forward(hidden);
   }
 
   /** (B, T, R, 10) of each token: digits are appended to those that are written to its slot already. */
@@ -215,57 +207,7 @@ function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
   };
 }
 
-/** One-hot: 1 for the most probable class of the last dimension. */
-function likeliest(x: Tensor): Tensor {
-  const classes = x.shape[x.shape.length - 1]!;
-  const values = finiteValues(x);
-  const hard = new Float32Array(values.length);
-  for (let row = 0; row < values.length; row += classes) {
-    const of = values.subarray(row, row + classes);
-    hard[row + of.indexOf(Math.max(...of))] = 1;
-  }
-  return tensor(hard, x.shape, { device: x.device, dtype: x.dtype });
-}
-
-const isPositive = (x: Tensor): Tensor =>
-  tensor(
-    Float32Array.from(finiteValues(x), (v) => Number(v > 0)),
-    x.shape,
-    { device: x.device, dtype: x.dtype },
-  );
-
 /** Divides by max(1, the sum over the last dimension): what was written twice is no longer a probability. */
 export function distribution(x: Tensor): Tensor {
   return div(x, clamp(sum(x, -1, true), 1));
-}
-
-/** The registers in double, each at its most probable value: classes one-hot, counts whole. No gradient. */
-export function harden(registers: Registers): Registers {
-  checkRegisters(registers);
-  const oneHot = (x: Tensor): Tensor => {
-    const classes = x.shape[x.shape.length - 1]!;
-    const values = finiteValues(x);
-    const hard = new Float64Array(values.length);
-    for (let row = 0; row < values.length; row += classes) {
-      let best = -1;
-      let total = 0;
-      for (let c = 0; c < classes; c++) {
-        total += values[row + c]!;
-        if (best < 0 || values[row + c]! > values[row + best]!) best = c;
-      }
-      // Absent has what the others leave of 1.
-      if (values[row + best]! / Math.max(1, total) > 1 - Math.min(1, total)) hard[row + best] = 1;
-    }
-    return tensor(hard, x.shape, { device: x.device });
-  };
-  const mapped = (x: Tensor, f: (v: number) => number): Tensor =>
-    tensor(Float64Array.from(finiteValues(x), f), x.shape, { device: x.device });
-  return {
-    digits: oneHot(registers.digits),
-    length: mapped(registers.length, Math.round),
-    negative: mapped(registers.negative, (p) => (p > 0.5 ? 1 : 0)),
-    operators: oneHot(registers.operators),
-    priority: mapped(registers.priority, (v) => v),
-    count: mapped(registers.count, Math.round),
-  };
 }

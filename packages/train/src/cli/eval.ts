@@ -3,7 +3,8 @@ import type { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
 import { setImmediate } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoint.js';
-import type { TrainConfig } from '../config.js';
+import type { LanguageTrainConfig } from '../config/language.js';
+import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { answerPrompts } from '../language/answer-prompts.js';
 import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-model.js';
@@ -60,17 +61,18 @@ export function evalCommand(): Command {
         const { text, expected, value, expression, ok } = a;
         if (json) console.log(toJson({ text, expected, value, expression, ok, ...more }));
       };
-      const evaluation = { ...config.evaluation, examples: options.examples ?? config.evaluation.examples };
-      const isLanguage = config.kind === 'language';
-      const measure = isLanguage ? measureLanguageModel : measurePredictor;
       const bar = countBar((texts) => String(texts), { quiet: json === true });
-      const { answers, beyond, textLoss } = await measure(checkpoint, { ...config, evaluation }, options, {
-        print,
-        bar,
-      }).finally(bar.stop);
+      const { answers, beyond, textLoss } = await (
+        config.kind === 'language'
+          ? measureLanguageModel(checkpoint, config, options, { print, bar })
+          : measurePredictor(checkpoint, config, options, { print, bar })
+      ).finally(bar.stop);
       const summary = summarize(answers);
       const wrong = answers.filter((a) => !a.ok);
-      const rest = { ...(isLanguage ? { textLoss } : { beyond }), failures: wrong.map(bothPlans) };
+      const rest = {
+        ...(config.kind === 'language' ? { textLoss } : { beyond }),
+        failures: wrong.map(bothPlans),
+      };
       if (json) return console.log(toJson({ ...summary, ...rest }));
       say(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
       if (textLoss !== null) say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
@@ -95,12 +97,12 @@ interface Telling {
 
 async function measurePredictor(
   checkpoint: Checkpoint,
-  config: TrainConfig,
-  { expressions, runtime }: EvalOptions,
+  config: PredictorTrainConfig,
+  { expressions, runtime, examples = config.evaluation.examples }: EvalOptions,
   { print, bar }: Telling,
 ): Promise<Measured> {
   const stream = streamConfig(config);
-  const { examples, seed } = config.evaluation;
+  const { seed } = config.evaluation;
   const model = await openModel(checkpoint, runtime);
   const questions =
     expressions === undefined ? heldOutQuestions(stream, examples, seed) : await readQuestions(expressions);
@@ -129,14 +131,14 @@ function doubtOf({ text, value, plan }: Answer, model: Pick<PredictorModel, 'dou
 
 async function measureLanguageModel(
   checkpoint: Checkpoint,
-  config: TrainConfig,
-  { expressions, runtime }: EvalOptions,
+  config: LanguageTrainConfig,
+  { expressions, runtime, examples = config.evaluation.examples }: EvalOptions,
   { print, bar }: Telling,
 ): Promise<Measured> {
   if (runtime !== 'native')
     throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
   const model = loadLanguageModel(checkpoint);
-  const { examples, seed } = config.evaluation;
+  const { seed } = config.evaluation;
   const prompts =
     expressions === undefined
       ? workedPrompts(languageStreamConfig(config), examples, seed)

@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import { describeConfig } from '../config.js';
-import { defaultConfig, loadConfig } from '../config-file.js';
+import { describeConfig } from '../config/help.js';
+import { defaultConfig, loadConfig } from '../config/load.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../report.js';
 import { trainLanguageModel } from '../language/language-model.js';
@@ -46,14 +46,15 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
       ? leaveLastWords(`dag: the run was ended; from its last checkpoint it goes on with: ${resume}`)
       : () => undefined;
   try {
-    const start = config.kind === 'language' ? trainLanguageModel : train;
     const signal = stopOnSignals((name) => {
       told.push(name);
       if (!isFirst || communicator.size === 1) return;
       // Where a rank has died the step has no end, and the launcher that sent the signal ends this process soon.
       warn(`${name}: all ranks finish their step; if they are ended before, go on with: ${resume}`);
     });
-    const { step, summary, checkpoint, elapsed, waited } = await start(config, { signal, communicator });
+    const { step, summary, checkpoint, elapsed, waited } = await (config.kind === 'language'
+      ? trainLanguageModel(config, { signal, communicator })
+      : train(config, { signal, communicator }));
     if (!isFirst) return;
     const stopped = `stopped at step ${step} of ${config.maxSteps}; go on with: ${resume}`;
     if (json) {

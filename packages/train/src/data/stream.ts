@@ -1,4 +1,4 @@
-import { asRead, fnv1a, generateTexts, type TextStyle } from '@dag/expr';
+import { asRead, fnv1a, generateTexts } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
@@ -8,6 +8,7 @@ import {
   type TokenizerName,
 } from '@dag/model';
 import { zeroDag, type DagTensors } from '@dag/tensorize';
+import type { Expressions } from '../config/expressions.js';
 import { TrainError } from '../error.js';
 import { writePrefixTargets } from './prefix-targets.js';
 
@@ -17,17 +18,13 @@ export interface StreamConfig extends RegisterLayout {
   readonly tokenizer: TokenizerName;
   readonly blockSize: number;
   readonly batchSize: number;
-  /** D of the texts, up to `depth`. */
-  readonly numbers: number;
-  readonly maxDigits: number;
-  readonly maxDecimals: number;
-  readonly style: TextStyle;
-  /** Share of texts in words, or partly so, whose words are drawn from all that mean the same; 0 where left out. */
-  readonly synonyms?: number;
-  readonly negatedGroups: number;
-  readonly wholeNumbers: number;
   /** Batches of a step, which deal out its texts by length, so that little of each is padding; 1 where left out. */
   readonly accumulate?: number;
+  readonly data: StreamData;
+}
+
+/** `data` of a predictor's configuration. */
+export interface StreamData extends Expressions {
   /** Steps until texts may begin one position later, so that the last positions are trained as well; 0 or left out: never. */
   readonly shiftEvery?: number;
   /**
@@ -83,23 +80,16 @@ export interface Example {
 
 /** The same, whole. */
 export function streamExample(config: StreamConfig, split: Split, index: number): Example {
-  const { seed, numbers, maxDigits, maxDecimals, negatedGroups, wholeNumbers, blockSize } = config;
-  const { style, synonyms = 0 } = config;
-  const largest = split === 'train' ? (config.largest ?? 0) : 0;
+  const { seed, blockSize, data } = config;
+  const largest = split === 'train' ? (data.largest ?? 0) : 0;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const options = {
+    const { text, plain } = generateTexts({
+      ...data,
+      largest,
       seed,
       index: index + draw * 2 ** 32,
-      depth: numbers,
-      maxDigits,
-      maxDecimals,
-      negatedGroups,
-      wholeNumbers,
-      largest,
-      style,
-      synonyms,
-    };
-    const { text, plain } = generateTexts(options);
+      depth: data.numbers,
+    });
     if (isHeldOut(plain) !== (split === 'held-out')) continue;
     const ids = tokenizer(config.tokenizer).encode(asRead(text));
     if (ids.length <= blockSize) return { text, plain, ids };
@@ -125,7 +115,8 @@ function hash(text: string): number {
  * i·n + n − 1 are the texts i·n·B … (i + 1)·n·B − 1 from the shortest to the longest.
  */
 export function trainingBatch(config: StreamConfig, index: number): Batch {
-  const { accumulate = 1, batchSize, blockSize, seed, shiftEvery = 0 } = config;
+  const { accumulate = 1, batchSize, blockSize, seed } = config;
+  const { shiftEvery = 0 } = config.data;
   const step = Math.floor(index / accumulate);
   const from = (index % accumulate) * batchSize;
   const batch = encodedBatch(examplesOf(config, step).slice(from, from + batchSize), config);

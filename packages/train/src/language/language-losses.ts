@@ -1,6 +1,6 @@
 import { affine, mul, reshape, softplus, sub, type Tensor } from '@dag/executor';
 import { predictionAt, type DagGpt } from '@dag/model';
-import type { TrainConfig } from '../config.js';
+import type { LossWeights } from '../config/losses.js';
 import {
   constant,
   executionLoss,
@@ -16,6 +16,9 @@ import {
   type LossTokens,
 } from '../losses.js';
 import type { LanguageBatch, WorkedExpressions } from './language-stream.js';
+
+/** Default weights of the losses that language models have besides those on plans. */
+export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1 };
 
 /** How many tokens take part in the losses of a language model, beside those of the prefixes of its expressions. */
 export interface LanguageTokens extends LossTokens {
@@ -41,7 +44,7 @@ export function languageTokens({ targets, gate, gateKnown, expressions }: Langua
 export function languageLosses(
   model: DagGpt,
   batch: LanguageBatch,
-  config: TrainConfig['losses'],
+  weights: LossWeights,
   tokens: LanguageTokens,
   dropoutSeed: number | undefined,
 ): Losses {
@@ -51,22 +54,22 @@ export function languageLosses(
     expressions,
   });
   const own = languageTokens(batch);
-  const functions: LossFunctions = {};
+  const functions: Record<string, LossFunctions[string]> = {};
   if (own.next > 0)
-    functions.next = () => affine(model.textLoss(hidden, batch.targets), own.next / tokens.next);
+    functions['next'] = () => affine(model.textLoss(hidden, batch.targets), own.next / tokens.next);
   if (gate && start) {
     const asked = constant(shares(batch.gateKnown, tokens.asked));
-    functions.gate = () => meanOver(binaryCrossEntropy(gate, batch.gate), asked);
-    functions.start = () => meanOver(binaryCrossEntropy(start, batch.starts), asked);
+    functions['gate'] = () => meanOver(binaryCrossEntropy(gate, batch.gate), asked);
+    functions['start'] = () => meanOver(binaryCrossEntropy(start, batch.starts), asked);
   }
   if (prediction && expressions) {
-    Object.assign(functions, predictionLosses(model, prediction, lossTargets(expressions, config, tokens)));
-    functions.execution = () => {
+    Object.assign(functions, predictionLosses(model, prediction, lossTargets(expressions, weights, tokens)));
+    functions['execution'] = () => {
       const { last, ...targets } = valuesAt(expressions, tokens.written);
       return executionLoss(model.plan(predictionAt(prediction, last)), targets);
     };
   }
-  return weigh(functions, config);
+  return weigh(functions, weights);
 }
 
 /** −ln of the probability of what is right, by the logit of 1: ln(1 + eˣ) − x·target. */

@@ -4,14 +4,16 @@ import { setImmediate } from 'node:timers/promises';
 import { noGrad, scope } from '@dag/executor';
 import { DagGpt, isGpt2Name, loadGpt2, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoint.js';
-import { requireParsed, type TrainConfig } from '../config.js';
+import { requireParsed, type TrainConfig } from '../config/config.js';
+import type { LanguageTrainConfig } from '../config/language.js';
+import { READOUTS } from '../readouts.js';
 import { summarize, type Answer, type Summary } from '../evaluate.js';
 import { TrainError } from '../error.js';
 import { learnFrom } from '../losses.js';
 import { requireMemory } from '../memory.js';
 import { downloadBar } from '../progress.js';
 import { percent } from '../report.js';
-import { requireKind, requireSameModel } from '../run.js';
+import { configOfKind, requireSameModel } from '../run.js';
 import { runTraining, type Task, type TrainOptions, type TrainResult } from '../trainer.js';
 import { answerPrompts } from './answer-prompts.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
@@ -20,34 +22,26 @@ import { verifyTokens } from './text-folder.js';
 import { workedPrompts } from './worked-line.js';
 
 /** The model's part of a training configuration. */
-export function languageModelConfig(config: TrainConfig): DagGptConfig {
+export function languageModelConfig(config: LanguageTrainConfig): DagGptConfig {
   return { ...config.model, tokenizer: config.tokenizer };
 }
 
 /** The stream's part of a training configuration. */
-export function languageStreamConfig(config: TrainConfig): LanguageStreamConfig {
+export function languageStreamConfig(config: LanguageTrainConfig): LanguageStreamConfig {
   const { seed, batchSize, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
-  const { numbers, maxDigits, maxDecimals, style, synonyms, negatedGroups, wholeNumbers } = data;
   const isPlain = depth === 0;
+  const hasRegisters = !isPlain && READOUTS[readout].holdsDigits;
   return {
     seed,
     batchSize,
     tokenizer,
     blockSize,
-    numbers,
-    maxDigits,
-    maxDecimals,
-    style,
-    synonyms,
-    negatedGroups,
-    wholeNumbers,
-    arithmetic: data.arithmetic,
-    text: data.text === '' ? null : data.text,
+    data,
     plain: isPlain,
-    depth: isPlain ? numbers : depth,
-    // A readout without registers reads numbers of any length.
-    digits: readout === 'registers' && !isPlain ? model.digits : maxDigits + maxDecimals,
+    depth: isPlain ? data.numbers : depth,
+    // What has no registers reads numbers of any length.
+    digits: hasRegisters ? model.digits : data.maxDigits + data.maxDecimals,
   };
 }
 
@@ -64,9 +58,9 @@ class LanguageTask implements Task<DagGpt, LanguageBatch, LanguageTokens, Langua
   readonly model: DagGpt;
   /** Its head, which is the same tensor, gives every row a gradient. */
   readonly embedding = null;
-  private readonly config: TrainConfig;
+  private readonly config: LanguageTrainConfig;
 
-  constructor(config: TrainConfig, model: DagGpt) {
+  constructor(config: LanguageTrainConfig, model: DagGpt) {
     this.config = config;
     this.model = model;
     this.stream = languageStreamConfig(config);
@@ -114,7 +108,7 @@ export async function trainLanguageModel(
   config: TrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<DagGpt, LanguageSummary>> {
-  requireParsed(config);
+  requireParsed(config, 'language');
   requireMemory(config);
   const { text } = config.data;
   if (text !== '') verifyTokens(text, config.tokenizer);
@@ -137,7 +131,7 @@ export async function trainLanguageModel(
 const isGpt2 = (source: string): boolean => isGpt2Name(source) || existsSync(join(source, 'config.json'));
 
 /** A model of the configuration with GPT-2's weights; those of the calculating branch are as from scratch. */
-async function modelOfGpt2(config: TrainConfig, signal: AbortSignal | undefined): Promise<DagGpt> {
+async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | undefined): Promise<DagGpt> {
   const bar = downloadBar();
   const gpt2 = await loadGpt2(config.init_from, {
     onProgress: bar.update,
@@ -164,27 +158,27 @@ async function modelOfGpt2(config: TrainConfig, signal: AbortSignal | undefined)
 
 /** The language model in a checkpoint. */
 export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
-  requireKind(checkpoint, 'language');
+  configOfKind(checkpoint, 'language');
   const model = DagGpt.load(fileOf(checkpoint, 'model.safetensors'));
   requireSameModel(checkpoint, model.config);
   return model;
 }
 
 /** What a model makes of the configuration's held-out text and expressions. */
-export function evaluateLanguageModel(model: DagGpt, config: TrainConfig): LanguageSummary {
+export function evaluateLanguageModel(model: DagGpt, config: LanguageTrainConfig): LanguageSummary {
   return ended(evaluation(model, config));
 }
 
 /** Mean −ln p of the next token of held-out text; null where the configuration names none. */
-export function heldOutTextLoss(model: DagGpt, config: TrainConfig): number | null {
+export function heldOutTextLoss(model: DagGpt, config: LanguageTrainConfig): number | null {
   return ended(textLoss(model, config));
 }
 
 /** `evaluateLanguageModel` prompt by prompt and batch by batch. */
-function* evaluation(model: DagGpt, config: TrainConfig): Generator<void, LanguageSummary> {
+function* evaluation(model: DagGpt, config: LanguageTrainConfig): Generator<void, LanguageSummary> {
   const stream = languageStreamConfig(config);
   const { examples, seed } = config.evaluation;
-  const prompts = stream.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
+  const prompts = stream.data.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
   const answers: Answer[] = [];
   for (const answer of answerPrompts(model, prompts)) {
     answers.push(answer);
@@ -193,10 +187,11 @@ function* evaluation(model: DagGpt, config: TrainConfig): Generator<void, Langua
   return { ...summarize(answers), textLoss: yield* textLoss(model, config) };
 }
 
-function* textLoss(model: DagGpt, config: TrainConfig): Generator<void, number | null> {
+function* textLoss(model: DagGpt, config: LanguageTrainConfig): Generator<void, number | null> {
   const { seed, batches } = config.evaluation;
-  const stream = { ...languageStreamConfig(config), seed, arithmetic: 0 };
-  if (stream.text === null) return null;
+  const { data, ...rest } = languageStreamConfig(config);
+  if (data.text === '') return null;
+  const stream = { ...rest, seed, data: { ...data, arithmetic: 0 } };
   let sum = 0;
   for (let i = 0; i < batches; i++) {
     const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);

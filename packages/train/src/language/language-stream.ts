@@ -4,19 +4,25 @@ import { createRegisterTargets, tokenizer, type RegisterTargets } from '@dag/mod
 import { zeroDag, type DagTensors } from '@dag/tensorize';
 import { writePrefixTargets } from '../data/prefix-targets.js';
 import { tokenTexts, type Split, type StreamConfig } from '../data/stream.js';
+import type { Expressions } from '../config/expressions.js';
 import { TrainError } from '../error.js';
 import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
 
 /** What decides the batches of a language model's stream: B = `batchSize` rows of T = `blockSize` tokens. */
-export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 'shiftEvery' | 'largest'> {
-  /** Folder with `train.bin` and `val.bin`, as `dag prepare` or nanoGPT makes it; null: worked arithmetic alone. */
-  readonly text: string | null;
-  /** Share of rows with worked arithmetic between pieces of text, 0 … 1. */
-  readonly arithmetic: number;
+export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 'data'> {
+  readonly data: LanguageData;
   /** For a GPT that does not calculate: values are text like any other, and there are no targets of expressions. */
   readonly plain?: boolean;
+}
+
+/** `data` of a language model's configuration. */
+export interface LanguageData extends Expressions {
+  /** Folder with `train.bin` and `val.bin`, as `dag prepare` or nanoGPT makes it; empty: worked arithmetic alone. */
+  readonly text: string;
+  /** Share of rows with worked arithmetic between pieces of text, 0 … 1. */
+  readonly arithmetic: number;
 }
 
 /** Rows of text, and of text with worked arithmetic, `12.5 * 4 = 50`, whose values the executor writes. */
@@ -70,8 +76,8 @@ const FIRST_ROW = { train: 2 ** 52, 'held-out': 2 ** 52 + 2 ** 51 } as const sat
  * another tokenizer; `bad-config` where a row has no room for a line, or registers none for an expression
  */
 export function languageBatch(config: LanguageStreamConfig, split: Split, index: number): LanguageBatch {
-  const { batchSize: B, blockSize: T, seed } = config;
-  const text = config.text === null ? null : openTokens(config.text, split, config.tokenizer);
+  const { batchSize: B, blockSize: T, seed, data } = config;
+  const text = data.text === '' ? null : openTokens(data.text, split, config.tokenizer);
   if (text !== null && text.length <= T) {
     throw new TrainError(
       'bad-input',
@@ -91,7 +97,7 @@ export function languageBatch(config: LanguageStreamConfig, split: Split, index:
   for (let b = 0; b < B; b++) {
     const random = randomStream(seed, FIRST_ROW[split] + index * B + b);
     const row = new Row(T + 1);
-    if (text !== null && !random.chance(config.arithmetic)) row.put(drawText(text, T + 1, random));
+    if (text !== null && !random.chance(data.arithmetic)) row.put(drawText(text, T + 1, random));
     else fillMixed(row, text, config, split, random);
     row.write(batch, b * T, config.plain ?? false);
     for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });

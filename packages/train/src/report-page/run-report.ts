@@ -2,7 +2,7 @@ import type { PredictorModel } from '@dag/model';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCheckpoint } from '../checkpoint.js';
-import type { TrainConfig } from '../config.js';
+import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { answerAll, summarize } from '../evaluate.js';
 import { readMetrics } from '../metrics.js';
@@ -34,18 +34,18 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
   const checkpoint = await findCheckpoint(folder, 'best', warn);
   const config = checkpointConfig(checkpoint);
   const textsPerStep = config.batchSize * config.accumulate;
-  const model = config.kind === 'predictor' ? loadModel(checkpoint) : null;
+  const predictor = config.kind === 'predictor' ? { config, model: loadModel(checkpoint) } : null;
   return reportPage({
     name: config.name,
     tiles: tilesOf(records, {
       maxSteps: config.maxSteps,
       textsPerStep,
-      parameters: model && sizeOf(model),
+      parameters: predictor && sizeOf(predictor.model),
     }),
     charts: chartsOf(records, textsPerStep),
     checkpoint,
-    evaluation: model
-      ? await evaluate(model, config, examples)
+    evaluation: predictor
+      ? await evaluate(predictor.model, predictor.config, examples)
       : { reason: 'the checkpoint holds a language model, they are drawn of plan predictors.' },
     config,
     damaged,
@@ -73,7 +73,11 @@ async function metricsOf(folder: string) {
 const sizeOf = ({ parameters }: PredictorModel): number =>
   [...parameters.values()].reduce((n, { size }) => n + size, 0);
 
-async function evaluate(model: PredictorModel, config: TrainConfig, examples: number): Promise<Evaluation> {
+async function evaluate(
+  model: PredictorModel,
+  config: PredictorTrainConfig,
+  examples: number,
+): Promise<Evaluation> {
   const { examples: count, seed } = config.evaluation;
   const answers = await answerAll(model, heldOutQuestions(streamConfig(config), count, seed));
   return { summary: summarize(answers), examples: chooseExamples(answers, examples) };

@@ -1,6 +1,7 @@
 import type { Backend } from '../../backend.js';
 import { isThreadCount, MAX_THREADS, type BackendEntry } from '../../devices.js';
 import { ExecutorError } from '../../error.js';
+import { recordable } from '../call-recorder.js';
 import { cppKernels } from '../cpp/index.js';
 import { environment } from '../native.js';
 import { loadLibrary, type Library } from './library.js';
@@ -11,11 +12,8 @@ let library: Library | null = null;
 let wanted: number | undefined;
 
 /** Native kernels on the memory of JavaScript. */
-export const createCpu = (loaded: Library): Backend => ({
-  ...cppKernels(loaded),
-  device: 'cpu',
-  ...memory(loaded),
-});
+export const createCpu = (loaded: Library): Backend =>
+  recordable({ ...cppKernels(loaded), device: 'cpu', ...memory(loaded) });
 
 export const cpu: BackendEntry = {
   device: 'cpu',

@@ -1,5 +1,5 @@
 import type { Recorder, Recording, Trace } from '../../backend.js';
-import { ExecutorError } from '../../error.js';
+import { checkTrace } from '../../check-trace.js';
 import { bytesOf } from '../host.js';
 import type { CudaDevice } from './device.js';
 import { addressOf, Arena, cudaStorage, type Allocator, type Pinned, type Writer } from './memory.js';
@@ -97,27 +97,5 @@ export class GraphRecorder implements Recorder {
     const { driver, stream } = this.#device;
     if (sources.length > 0) driver.try('cuStreamSynchronize', stream);
     for (const { pointer } of sources) driver.try('cuMemFreeHost', pointer);
-  }
-}
-
-/** @throws {ExecutorError} `recording` where a number was another one before: it would stay what it is now. */
-function checkTrace(actual: Trace, expected: Trace): void {
-  const length = Math.max(actual.length, expected.length);
-  for (let i = 0; i < length; i++) {
-    const [now, before] = [actual[i], expected[i]];
-    const isSame =
-      now?.what === before?.what &&
-      now?.numbers.length === before?.numbers.length &&
-      now?.numbers.every((x, n) => Object.is(x, before!.numbers[n]));
-    if (isSame) continue;
-    const what =
-      now?.what === before?.what
-        ? `${now!.what} had other numbers`
-        : `${now?.what ?? 'nothing'} came where ${before?.what ?? 'nothing'} did`;
-    throw new ExecutorError(
-      'recording',
-      `recordStep: the step did something else than in the call before: ${what}; what is recorded stays the same, ` +
-        'so numbers and values that change are given to the step as inputs',
-    );
   }
 }

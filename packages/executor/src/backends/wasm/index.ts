@@ -1,4 +1,5 @@
 import type { BackendEntry } from '../../devices.js';
+import { recordable } from '../call-recorder.js';
 import { cppKernels } from '../cpp/index.js';
 import { WasmKernels, type WasmInstance } from './instance.js';
 import { memory } from './memory.js';
@@ -10,7 +11,7 @@ export const wasm = (instantiate: () => WasmInstance): BackendEntry => ({
   load: () => {
     const kernels = new WasmKernels(instantiate());
     return {
-      backend: { ...cppKernels(kernels), device: 'wasm', ...memory(kernels) },
+      backend: recordable({ ...cppKernels(kernels), device: 'wasm', ...memory(kernels) }),
       info: () => ({ device: 'wasm', threads: 1 }),
     };
   },

@@ -1,5 +1,5 @@
 import type { Backend, DType, HostArray } from '../../backend.js';
-import { ArrayStorage, bytesOf, hostArray } from '../host.js';
+import { ArrayStorage, bytesOf, hostArray, type Block } from '../host.js';
 import { sizeClass } from '../../size-class.js';
 import type { WasmKernels } from './instance.js';
 
@@ -7,11 +7,11 @@ import type { WasmKernels } from './instance.js';
 class WasmStorage extends ArrayStorage {
   readonly dtype: DType;
   readonly length: number;
-  readonly block: Block;
+  readonly block: WasmBlock;
   readonly #kernels: WasmKernels;
   #view: HostArray;
 
-  constructor(dtype: DType, length: number, block: Block, kernels: WasmKernels) {
+  constructor(dtype: DType, length: number, block: WasmBlock, kernels: WasmKernels) {
     super();
     this.dtype = dtype;
     this.length = length;
@@ -35,20 +35,23 @@ class WasmStorage extends ArrayStorage {
 }
 
 /** Where memory begins; 0 once it was given back. */
-interface Block {
+interface WasmBlock extends Block {
   address: number;
   readonly bytes: number;
 }
 
 /** Memory that is given back when it is freed, or when JavaScript has collected its storage. */
 export function memory(kernels: WasmKernels): Pick<Backend, 'allocate' | 'reuse' | 'free' | 'share'> {
-  const giveBack = (block: Block): void => {
+  const giveBack = (block: WasmBlock): void => {
     if (block.address !== 0) kernels.free(block.address);
     // Of a storage that is freed twice nothing is left.
     block.address = 0;
   };
-  const registry = new FinalizationRegistry(giveBack);
-  const storageIn = (block: Block, dtype: DType, length: number): WasmStorage => {
+  const registry = new FinalizationRegistry((block: WasmBlock) => {
+    // What a collected storage leaves behind may be in use.
+    if (!block.arena) giveBack(block);
+  });
+  const storageIn = (block: WasmBlock, dtype: DType, length: number): WasmStorage => {
     const storage = new WasmStorage(dtype, length, block, kernels);
     registry.register(storage, block, storage);
     return storage;

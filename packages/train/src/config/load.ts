@@ -1,25 +1,24 @@
 import { extname, resolve } from 'node:path';
 import leven from 'leven';
-import predictor from '../configs/predictor.js';
-import predictorSmall from '../configs/predictor-small.js';
-import finetuneGpt2 from '../configs/finetune-gpt2.js';
-import languageSmall from '../configs/language-small.js';
-import language from '../configs/language.js';
-import pretrained from '../configs/pretrained.js';
-import pretrainedLong from '../configs/pretrained-long.js';
+import predictor from '../../configs/predictor.js';
+import predictorSmall from '../../configs/predictor-small.js';
+import finetuneGpt2 from '../../configs/finetune-gpt2.js';
+import languageSmall from '../../configs/language-small.js';
+import language from '../../configs/language.js';
+import pretrained from '../../configs/pretrained.js';
+import pretrainedLong from '../../configs/pretrained-long.js';
+import { TrainError } from '../error.js';
+import { readText } from '../utf8.js';
 import {
   checkConfig,
   defineConfig,
-  FIELDS,
-  foldKey,
-  nearestKey,
+  fieldsFor,
   parseConfig,
-  type ConfigField,
   type TrainConfig,
   type TrainConfigInput,
 } from './config.js';
-import { TrainError } from './error.js';
-import { readText } from './utf8.js';
+import { findField, foldKey, type ConfigField } from './fields.js';
+import { isSection } from './problems.js';
 
 /** Configurations that need no file: `dag train predictor-small`. */
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
@@ -35,7 +34,7 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
 const DEFAULT = 'predictor';
 
 /** What `loadConfig` gives without a path and options. */
-export const defaultConfig = (): TrainConfig => parseConfig(BUILT_IN[DEFAULT]);
+export const defaultConfig = (): TrainConfig => parseConfig(predictor);
 const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
 /** A configuration is a page of text. */
 const MOST_BYTES = 2 ** 20;
@@ -55,9 +54,12 @@ export async function loadConfig(
   let input = await loadInput(path ?? DEFAULT);
   const problems: string[] = [];
   const options = new Map<string, string>();
-  for (const [key, text] of Object.entries(overrides)) {
+  // What keys there are is decided by two of them.
+  const first = (key: string): number =>
+    ['kind', 'readout', 'model.readout'].includes(foldKey(key)) ? 0 : 1;
+  for (const [key, text] of Object.entries(overrides).sort(([a], [b]) => first(a) - first(b))) {
     const option = `--${key}=${text}`;
-    const found = findField(key);
+    const found = findField(key, fieldsFor(input));
     if (typeof found === 'string') {
       problems.push(`${option}: ${found}`);
     } else {
@@ -109,21 +111,6 @@ async function loadInput(path: string): Promise<unknown> {
   return module.default;
 }
 
-/** The field that an option means, or what is wrong with its name. */
-function findField(key: string): ConfigField | string {
-  const folded = foldKey(key);
-  const exact = FIELDS.find(({ path }) => foldKey(path) === folded);
-  if (exact) return exact;
-  const candidates = FIELDS.filter(({ path }) => foldKey(path).endsWith(`.${folded}`));
-  if (candidates.length === 1) return candidates[0]!;
-  const names = (fields: readonly ConfigField[]): string => fields.map(({ path }) => `--${path}`).join(', ');
-  if (candidates.length > 1) return `could mean ${names(candidates)}`;
-  const within = FIELDS.filter(({ path }) => `.${foldKey(path)}`.includes(`.${folded}.`));
-  if (within.length > 0) return `is a group of options: ${names(within)}`;
-  const near = nearestKey(key);
-  return `unknown option${near === null ? '' : `; did you mean --${near}?`}`;
-}
-
 /** Text stays text where the field holds text; elsewhere it is JSON, or text that the check will refuse. */
 function valueOf(field: ConfigField, text: string): unknown {
   if (field.schema.type === 'string') return text;
@@ -141,7 +128,3 @@ function withValue(input: unknown, path: readonly string[], value: unknown): unk
   const section = input ?? {};
   return isSection(section) ? { ...section, [key]: withValue(section[key], rest, value) } : input;
 }
-
-/** Not by zod, whose records leave a key `__proto__` out: the check is to name it. */
-const isSection = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

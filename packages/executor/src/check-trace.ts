@@ -1,0 +1,24 @@
+import type { Trace } from './backend.js';
+import { ExecutorError } from './error.js';
+
+/** @throws {ExecutorError} `recording` where a number was another one before: it would stay what it is now. */
+export function checkTrace(actual: Trace, expected: Trace): void {
+  const length = Math.max(actual.length, expected.length);
+  for (let i = 0; i < length; i++) {
+    const [now, before] = [actual[i], expected[i]];
+    const isSame =
+      now?.what === before?.what &&
+      now?.numbers.length === before?.numbers.length &&
+      now?.numbers.every((x, n) => Object.is(x, before!.numbers[n]));
+    if (isSame) continue;
+    const what =
+      now?.what === before?.what
+        ? `${now!.what} had other numbers`
+        : `${now?.what ?? 'nothing'} came where ${before?.what ?? 'nothing'} did`;
+    throw new ExecutorError(
+      'recording',
+      `recordStep: the step did something else than in the call before: ${what}; what is recorded stays the same, ` +
+        'so numbers and values that change are given to the step as inputs',
+    );
+  }
+}

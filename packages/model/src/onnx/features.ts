@@ -1,0 +1,30 @@
+import { recordTable, type HardFeatures } from '../plan-predictor/hard-registers.js';
+import type { RegisterLayout } from '../plan-predictor/layout.js';
+import type { Tokenizer, TokenRecord } from '../tokenizer/tokenizer.js';
+import type { GraphBuilder, Value } from './graph-builder.js';
+
+/** Features of tokens (B, T) i64 by tables: tokens whose records say the same share a row. */
+export function featuresOf(
+  g: GraphBuilder,
+  tokens: Value,
+  tokenizer: Tokenizer,
+  layout: RegisterLayout,
+): HardFeatures<Value> {
+  const rows = new Map<string, number>();
+  const records: TokenRecord[] = [];
+  const rowOf = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => {
+    const record = tokenizer.record(id);
+    const { digits, minus, point } = record;
+    // Digits that no register has room for count, but are written nowhere.
+    const key = `${digits.length} ${digits.slice(0, layout.digits).join('')} ${minus} ${point}`;
+    const known = rows.get(key);
+    if (known !== undefined) return known;
+    rows.set(key, records.length);
+    return records.push(record) - 1;
+  });
+  const { most, digits, count, minus, point } = recordTable(records, layout);
+  const row = g.op('Gather', [g.tensor(rowOf, [rowOf.length]), tokens]);
+  const of = (table: Float64Array, ...dims: number[]): Value =>
+    g.op('Gather', [g.tensor(table, [records.length, ...dims]), row]);
+  return { most, digits: of(digits, 2, most), count: of(count), minus: of(minus), point: of(point) };
+}

@@ -1,0 +1,94 @@
+import type { z } from 'zod';
+import { TrainError } from '../error.js';
+import { describeIssue } from './describe.js';
+import { fieldsOf, type ConfigField } from './fields.js';
+import { LANGUAGE, type LanguageTrainConfig, type LanguageTrainInput } from './language.js';
+import { PREDICTOR, type PredictorTrainConfig, type PredictorTrainInput } from './predictor.js';
+import { readKeys, valueAt, type ConfigProblem } from './problems.js';
+
+/** The configuration of a run, every key filled in; `kind` says of what. */
+export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig;
+/** What a config file may say: everything but `kind: 'language'` is optional. */
+export type TrainConfigInput = PredictorTrainInput | LanguageTrainInput;
+export type Kind = TrainConfig['kind'];
+
+const KINDS = { predictor: PREDICTOR, language: LANGUAGE } as const;
+
+/** Types a config file: `export default defineConfig({ model: { depth: 3 } })`. */
+export function defineConfig<const T extends TrainConfigInput>(input: T): T {
+  return input;
+}
+
+/**
+ * Checks a configuration and fills in what it leaves out.
+ * @throws TrainError `bad-config` with a line for each wrong key and each wrong value.
+ */
+export function parseConfig(input: PredictorTrainInput): PredictorTrainConfig;
+export function parseConfig(input: LanguageTrainInput): LanguageTrainConfig;
+export function parseConfig(input: TrainConfigInput): TrainConfig;
+export function parseConfig(input: unknown): TrainConfig {
+  const result = checkConfig(input);
+  if ('config' in result) return result.config;
+  throw new TrainError('bad-config', result.problems.map((problem) => problem.message).join('\n'));
+}
+
+/** @throws {TrainError} `bad-config` for what `parseConfig` has not filled in, as code without types may give it, and for another kind. */
+export function requireParsed<K extends Kind>(
+  config: TrainConfig,
+  kind: K,
+): asserts config is Extract<TrainConfig, { kind: K }> {
+  const given = Object(config) as Partial<TrainConfig>;
+  if (given.outDir === undefined || given.model?.depth === undefined || given.data?.numbers === undefined)
+    throw new TrainError(
+      'bad-config',
+      'the configuration lacks keys that parseConfig fills in; give what parseConfig({ … }) or loadConfig(path) returns',
+    );
+  if (given.kind !== kind)
+    throw new TrainError(
+      'bad-config',
+      `kind is '${given.kind}'; allowed: '${kind}', which this function trains`,
+    );
+}
+
+/** `parseConfig` for callers that know where each value came from. */
+export function checkConfig(input: unknown): { config: TrainConfig } | { problems: ConfigProblem[] } {
+  return kindOf(input) === 'language' ? checkKind(LANGUAGE, input) : checkKind(PREDICTOR, input);
+}
+
+interface KindOfConfig<S extends z.ZodType, C> {
+  readonly schema: S;
+  readonly losses: typeof PREDICTOR.losses;
+  readonly check: typeof PREDICTOR.check;
+  readonly complete: (parsed: z.output<S>, weights: Record<string, number>) => C;
+}
+
+function checkKind<S extends z.ZodType, C>(
+  { schema, losses, check, complete }: KindOfConfig<S, C>,
+  input: unknown,
+): { config: C } | { problems: ConfigProblem[] } {
+  const read = readKeys(input);
+  const parsed = schema.safeParse(input);
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.flatMap((issue) => describeIssue(issue, input, fieldsFor(input)));
+  problems.push(...check(read, input));
+  if (!parsed.success || problems.length > 0) return { problems };
+  const given = valueAt(parsed.data, ['losses']) as Record<string, number>;
+  return { config: complete(parsed.data, { ...losses(read), ...given }) };
+}
+
+/** The kind that a configuration says; a predictor where it says none, or one that there is not. */
+const kindOf = (input: unknown): Kind => (valueAt(input, ['kind']) === 'language' ? 'language' : 'predictor');
+
+/** Every key that a configuration of this kind and readout may have, and marked as such those of the other kind alone. */
+export function fieldsFor(input: unknown): readonly ConfigField[] {
+  const kind = kindOf(input);
+  const of = ({ schema, losses }: (typeof KINDS)[Kind]): readonly ConfigField[] =>
+    fieldsOf(schema, losses(readKeys(input)));
+  const own = of(KINDS[kind]).map((field) =>
+    field.path === 'kind' ? { ...field, schema: { ...field.schema, enum: Object.keys(KINDS) } } : field,
+  );
+  const other = kind === 'language' ? 'predictor' : 'language';
+  const others = of(KINDS[other]).filter(({ path }) => !own.some((field) => field.path === path));
+  return [...own, ...others.map((field) => ({ ...field, only: other }))];
+}

@@ -1,0 +1,40 @@
+import { fieldsFor, parseConfig, type TrainConfig } from './config.js';
+import type { ConfigField } from './fields.js';
+import { valueAt } from './problems.js';
+
+/**
+ * Every key with its description, a line each of at most 80 columns, for `dag train --help`: those of predictors, in brackets the
+ * value in `preset`, and that of a configuration which leaves it out where that is another one; then those that only language
+ * models have.
+ */
+export function describeConfig(preset: TrainConfig = parseConfig({})): string {
+  const all = fieldsFor(preset);
+  const own = all.filter(({ only }) => only === undefined);
+  const others = all.filter(({ only }) => only === 'language');
+  const column = Math.max(...all.map(({ path }) => path.length)) + 4;
+  const lines = (fields: readonly ConfigField[]): string =>
+    fields.map((field) => describeField(field, preset, column)).join('\n');
+  return `${lines(own)}\n\nKeys of language models alone (--kind=language):\n${lines(others)}`;
+}
+
+function describeField({ path, schema }: ConfigField, preset: TrainConfig, column: number): string {
+  const values = [valueAt(preset, path.split('.')) ?? schema.default, schema.default];
+  const [value, other] = values.map((value) => (value === undefined || value === '' ? null : String(value)));
+  const elsewhere = other !== null && other !== value ? `; ${other} in other configurations` : '';
+  const text = value === null ? '' : ` [${value}${elsewhere}]`;
+  return (
+    `  ${path}`.padEnd(column) +
+    wrap(`${schema.description}${text}`, 80 - column).join(`\n${' '.repeat(column)}`)
+  );
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { LANGUAGE_LOSSES } from '../language/language-losses.js';
+import { READOUTS } from '../readouts.js';
+import { EXPRESSIONS } from './expressions.js';
+import { checkLosses, type LossWeights } from './losses.js';
+import { checkModel, layers, MODEL, readoutOf } from './model.js';
+import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
+import { count, EVALUATION, LOADER, outDirOf, RUN, share } from './run.js';
+
+const LANGUAGE_MODEL = {
+  ...MODEL,
+  depth: z
+    .int()
+    .min(0)
+    .default(3)
+    .describe('numbers, and operations, an expression may have; 0: a plain GPT'),
+  branchLayers: layers.default(0).describe('blocks that read expressions alone'),
+};
+
+const DATA = {
+  text: z.string().default('').describe('folder of prepared text; empty: none'),
+  arithmetic: share.default(0.5).describe('share of rows with worked arithmetic, 12.5 * 4 = 50'),
+  ...EXPRESSIONS,
+  ...LOADER,
+};
+
+const freezeBackbone = z
+  .boolean()
+  .default(false)
+  .describe("train the calculating branch alone, not the language model's GPT");
+
+const schema = z.strictObject({
+  kind: z.literal('language').describe('language: a GPT that writes text and calculates'),
+  ...RUN,
+  tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
+  freezeBackbone,
+  model: z.strictObject(LANGUAGE_MODEL).prefault({}),
+  data: z.strictObject(DATA).prefault({}),
+  evaluation: z
+    .strictObject({ ...EVALUATION, batches: count.default(20).describe('held-out batches of text') })
+    .prefault({}),
+});
+
+export type LanguageTrainInput = z.input<typeof schema>;
+
+const losses = (read: ReadKeys): LossWeights => ({
+  ...LANGUAGE_LOSSES,
+  ...READOUTS[readoutOf(read)].losses,
+  // The executor is a part of a language model, and is trained through.
+  execution: 0.1,
+});
+
+function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
+  const { depth, branchLayers } = LANGUAGE_MODEL;
+  const isPlain = read('model', { depth })?.depth === 0;
+  const branch = read('model', { branchLayers })?.branchLayers ?? 0;
+  if (isPlain && branch > 0)
+    yield notAllowed('model.branchLayers', branch, '0, as model.depth 0 has no such branch', 'model.depth');
+  if (isPlain && read('', { freezeBackbone })?.freezeBackbone)
+    yield notAllowed(
+      'freezeBackbone',
+      true,
+      'false, as model.depth 0 leaves nothing else to train',
+      'model.depth',
+    );
+  const data = read('data', { text: DATA.text, arithmetic: DATA.arithmetic });
+  if (data?.text === '' && data.arithmetic < 1)
+    yield notAllowed(
+      'data.arithmetic',
+      data.arithmetic,
+      '1, as data.text names no folder of prepared text',
+      'data.text',
+    );
+  yield* checkModel(read, depth);
+  yield* checkLosses(input, losses(read));
+}
+
+/** Numbers of an expression where the model has no depth to say it. */
+const NUMBERS = 3;
+
+function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
+  const { data, model } = parsed;
+  return {
+    ...parsed,
+    outDir: outDirOf(parsed),
+    data: { ...data, numbers: data.numbers ?? (model.depth || NUMBERS) },
+    losses: weights,
+  };
+}
+
+/** A language model's configuration, every key filled in. */
+export type LanguageTrainConfig = ReturnType<typeof complete>;
+
+export const LANGUAGE = { schema, losses, check, complete };

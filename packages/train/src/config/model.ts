@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { READOUTS, type ReadoutName } from '../readouts.js';
+import { checkDigits, checkNumbers } from './expressions.js';
+import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
+import { belowOne, count } from './run.js';
+
+/** Far beyond any use; more would keep a run busy for hours before its first step. */
+const MOST_LAYERS = 1000;
+export const layers = z.int().min(0).max(MOST_LAYERS);
+
+const readoutNames = Object.keys(READOUTS) as [ReadoutName, ...ReadoutName[]];
+
+/** The keys of `model` that predictors and language models share. */
+export const MODEL = {
+  depth: z.int().min(1).default(3).describe('numbers, and operations, an expression may have'),
+  blockSize: count.default(32).describe('tokens the model sees at once'),
+  nLayer: count.max(MOST_LAYERS).default(2).describe('transformer blocks'),
+  nHead: count.default(2).describe('attention heads'),
+  nEmbd: count.default(32).describe('width, a multiple of nHead'),
+  dropout: belowOne.default(0).describe('probability of dropping an activation'),
+  bias: z.boolean().default(true).describe('biases in linear layers and norms'),
+  activation: z
+    .enum(['gelu', 'geluTanh'])
+    .default('gelu')
+    .describe("gelu, or geluTanh: that of GPT-2's published weights"),
+  readout: z.enum(readoutNames).default('registers').describe('registers, or linear: the baseline'),
+  digits: z.int().min(1).max(15).default(3).describe('digits a number register holds'),
+};
+
+/** The readout of a configuration, the default where it names none that there is. */
+export const readoutOf = (read: ReadKeys): ReadoutName =>
+  read('model', { readout: MODEL.readout })?.readout ?? 'registers';
+
+/** A width that the heads divide, and room for the expressions; `depthKey` declares `model.depth`. */
+export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterable<ConfigProblem> {
+  const width = read('model', { nEmbd: MODEL.nEmbd, nHead: MODEL.nHead });
+  if (width && width.nEmbd % width.nHead !== 0)
+    yield notAllowed(
+      'model.nEmbd',
+      width.nEmbd,
+      `a multiple of model.nHead, which is ${width.nHead}`,
+      'model.nHead',
+    );
+  yield* checkNumbers(read, read('model', { depth: depthKey })?.depth);
+  if (READOUTS[readoutOf(read)].holdsDigits)
+    yield* checkDigits(read, read('model', { digits: MODEL.digits })?.digits);
+}

@@ -1,0 +1,50 @@
+import { isGpt2Name } from '@dag/model';
+import { z } from 'zod';
+import { READOUTS } from '../readouts.js';
+import { EXPRESSIONS } from './expressions.js';
+import { checkLosses, type LossWeights } from './losses.js';
+import { checkModel, MODEL, readoutOf } from './model.js';
+import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
+import { EVALUATION, LOADER, outDirOf, RUN, share } from './run.js';
+
+const DATA = {
+  ...EXPRESSIONS,
+  largest: share.default(0).describe('share of training texts with the most numbers, which are long'),
+  shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
+  ...LOADER,
+};
+
+const schema = z.strictObject({
+  kind: z.literal('predictor').default('predictor').describe('predictor, or language'),
+  ...RUN,
+  tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
+  model: z.strictObject(MODEL).prefault({}),
+  data: z.strictObject(DATA).prefault({}),
+  evaluation: z.strictObject(EVALUATION).prefault({}),
+});
+
+export type PredictorTrainInput = z.input<typeof schema>;
+
+const losses = (read: ReadKeys): LossWeights => READOUTS[readoutOf(read)].losses;
+
+function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
+  const from = read('', { init_from: RUN.init_from })?.init_from ?? '';
+  if (isGpt2Name(from)) yield notAllowed('init_from', from, "only where kind is 'language'", 'kind');
+  yield* checkModel(read, MODEL.depth);
+  yield* checkLosses(input, losses(read));
+}
+
+function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
+  const { data, model } = parsed;
+  return {
+    ...parsed,
+    outDir: outDirOf(parsed),
+    data: { ...data, numbers: data.numbers ?? model.depth },
+    losses: weights,
+  };
+}
+
+/** A plan predictor's configuration, every key filled in. */
+export type PredictorTrainConfig = ReturnType<typeof complete>;
+
+export const PREDICTOR = { schema, losses, check, complete };

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import type { Parameters } from '@dag/model';
+import { parseConfig, type TrainConfigInput } from '../src/config/config.js';
+import type { PredictorTrainInput } from '../src/config/predictor.js';
+import { trainLanguageModel } from '../src/language/language-model.js';
+import { train } from '../src/predictor.js';
+import { overlay } from './overlay.js';
+
+/*
+ * Losses and weights of short trainings, recorded once: a change of the code that is not meant to change what is trained leaves
+ * their bits as they are. On the reference device, whose bits are those of JavaScript on every machine.
+ */
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'dag-bits-'));
+  jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+});
+afterAll(async () => {
+  jest.restoreAllMocks();
+  await rm(root, { recursive: true });
+});
+
+const BASE: PredictorTrainInput = {
+  device: 'reference',
+  maxSteps: 4,
+  batchSize: 3,
+  accumulate: 2,
+  logEvery: 1,
+  model: { depth: 3, blockSize: 48, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.1, digits: 4 },
+  data: { prefetch: 1, style: 'mixed', synonyms: 0.3, negatedGroups: 0.2, wholeNumbers: 0.25 },
+  optimizer: { warmupSteps: 2 },
+  evaluation: { examples: 2 },
+};
+
+interface Recorded {
+  readonly losses: readonly number[];
+  readonly weights: string;
+}
+
+async function recorded(name: string, input: TrainConfigInput): Promise<Recorded> {
+  const outDir = join(root, name);
+  const config = parseConfig(overlay<TrainConfigInput>({ ...BASE, outDir }, input));
+  const { model } = await (config.kind === 'language' ? trainLanguageModel : train)(config);
+  const lines = (await readFile(join(outDir, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  const losses = lines.flatMap((line) => (JSON.parse(line) as { loss?: number }).loss ?? []);
+  return { losses, weights: hashOf(model.parameters) };
+}
+
+function hashOf(parameters: Parameters): string {
+  const hash = createHash('sha256');
+  for (const [name, p] of parameters) hash.update(name).update(p.dataSync());
+  return hash.digest('hex').slice(0, 16);
+}
+
+it.each<[string, TrainConfigInput, Recorded]>([
+  [
+    'registers',
+    { data: { largest: 0.25, shiftEvery: 1 } },
+    {
+      losses: [147.086905002594, 115.63979816436768, 53.62225008010864, 18.702034950256348],
+      weights: '5a87f1861657218c',
+    },
+  ],
+  [
+    'registers with an execution loss',
+    { losses: { execution: 0.1 } },
+    {
+      losses: [197.92372345924377, 116.13498139381409, 108.62400197982788, 30.826217651367188],
+      weights: '71f892cb34f675ca',
+    },
+  ],
+  [
+    'linear',
+    { model: { readout: 'linear' } },
+    {
+      losses: [2.0956283807754517, 2.443572223186493, 2.0842623114585876, 2.3378629088401794],
+      weights: '6d9d4169e8f23a1e',
+    },
+  ],
+  [
+    'language',
+    { kind: 'language', data: { arithmetic: 1 }, model: { branchLayers: 1 } },
+    {
+      losses: [58.103800773620605, 44.28092384338379, 21.014087677001953, 40.12685775756836],
+      weights: 'a46aa4ae83fe72ae',
+    },
+  ],
+])('%s: the losses and weights of a short training are the recorded ones', async (name, input, expected) => {
+  expect(await recorded(name.replaceAll(' ', '-'), input)).toEqual(expected);
+});
