@@ -1,4 +1,4 @@
-export { asRead, fromText, isQuestion } from './asked.js';
+export { asRead, fromText, isQuestion } from './question.js';
 export { formatValue } from './decimal.js';
 export { ExprError, type ExprErrorCode } from './error.js';
 export { evaluate } from './evaluate.js';
@@ -14,6 +14,6 @@ export { readPrefixes, type Prefix, type Prefixes } from './prefixes.js';
 export { randomStream, type Random } from './random.js';
 export { type Limits } from './scan.js';
 export { asTyped } from './signs.js';
-export { DIGIT_WORDS } from './vocabulary.js';
+export { symbolOf } from './vocabulary.js';
 export { fromWords, textToWords, toWords, wordsToText } from './words.js';
 export { type TextStyle } from './write.js';

@@ -51,8 +51,8 @@ const REFUSED = new Map([
  * percentages, numbers of other radixes and mathjs's constants (`pi`, `e`) are written out, and functions, powers and factorials
  * of constants are their values. What `parse` reads without naming a constant, this reads as the same expression.
  *
- * A variable may stand under `+ - * /`, signs and `^ -1`. Its other powers and its functions (`x^2`, `sqrt(x)`) are refused, as
- * are units, matrices, complex numbers, assignments, conditions and all else that is no arithmetic of real numbers.
+ * Variables are allowed in `+ - * /`, signs and `^ -1`. Their other powers and functions (`x^2`, `sqrt(x)`) are refused, and so
+ * are units, matrices, complex numbers, assignments, conditions and everything else that is no arithmetic of real numbers.
  *
  * @param text at most 10,000 characters.
  * @throws ExprError `syntax` at the position that mathjs names; `unsupported` and `not-finite` with the part of the text that is
@@ -118,7 +118,7 @@ function childrenOf(node: MathNode): MathNode[] {
   return children;
 }
 
-/** The operands that are reduced before the node; refuses what has none. */
+/** The operands of a node, which are reduced before it. Throws for kinds of nodes that no arithmetic has. */
 function operandsOf(node: MathNode, text: string): readonly MathNode[] {
   const refused = REFUSED.get(node.type);
   if (refused !== undefined) throw refusal(refused, node, text);
@@ -169,21 +169,22 @@ function reduceCall(node: OperatorNode | FunctionNode, args: readonly Reduced[],
   if (!FUNCTIONS.has(fn)) throw refusal(`the ${nameOf(node)}`, node, text);
   if (!isConstant) throw refusal(`the ${nameOf(node)} of a variable`, node, text);
   const value = call(fn, values);
+  if (value === undefined) throw refusal(`the ${nameOf(node)} outside of its domain`, node, text);
   if (typeof value !== 'number') throw refusal('a value that is no real number', node, text);
   if (!Number.isFinite(value)) throw refusal('a value that is not finite', node, text, 'not-finite');
   return constant(value);
 }
 
-/** What mathjs computes; null where it refuses the arguments. */
+/** What mathjs computes; undefined where it throws, for arguments outside of the function's domain. */
 function call(fn: string, values: readonly (number | null)[]): unknown {
   try {
     return (math as unknown as Record<string, (...args: unknown[]) => unknown>)[fn]!(...values);
   } catch {
-    return null;
+    return undefined;
   }
 }
 
-/** `5 cm` is a quantity with a unit; the name of a unit anywhere else is a variable's. */
+/** Throws where a unit follows a constant, as in `5 cm`. Elsewhere the name of a unit is a variable. */
 function refuseUnit(
   { args: [, right] }: OperatorNode,
   values: readonly (number | null)[],
@@ -219,8 +220,8 @@ function refusal(
   const part = node.toString();
   return new ExprError(
     code,
-    `Not part of an expression: ${what}, in '${shorten(part)}'. Variables may stand under + - * /, signs and ^ -1; ` +
-      `constants under functions and powers, too.${hint}`,
+    `Not part of an expression: ${what}, in '${shorten(part)}'. Variables are allowed in + - * /, signs and ^ -1; ` +
+      `functions and other powers are read where their operands are constants.${hint}`,
     positionOf(part, text),
   );
 }

@@ -1,6 +1,7 @@
-import { expressionPart, isClosing, isOpening } from './asked.js';
+import { checkString } from './arguments.js';
 import { ExprError } from './error.js';
 import { isWords } from './is-words.js';
+import { expressionPart, isClosing, isOpening } from './question.js';
 import { scan, type Scan } from './scan.js';
 import { wordsToText } from './words.js';
 
@@ -18,15 +19,15 @@ const MAX_LENGTH = 10_000;
  * @example completePrefix('two point') // '2.0'
  */
 export function completePrefix(text: string): string | null {
+  checkString('A text is', text);
+  const expression = expressionPart(text);
+  if (isOpening(text) || !isClosing(text, expression.length, text.length)) return null;
   try {
-    const asked = typeof text === 'string' ? expressionPart(text) : text;
-    if (typeof text === 'string' && (isOpening(text) || !isClosing(text, asked.length, text.length)))
-      return null;
-    const symbols = typeof asked === 'string' && isWords(asked) ? wordsToText(asked) : asked;
+    const symbols = isWords(expression) ? wordsToText(expression) : expression;
     const completed = complete(symbols, scan(symbols));
     return completed === null || completed.length > MAX_LENGTH ? null : completed;
   } catch (error) {
-    if (error instanceof ExprError && error.code !== 'bad-option') return null;
+    if (error instanceof ExprError) return null;
     throw error;
   }
 }

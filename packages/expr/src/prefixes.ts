@@ -1,4 +1,4 @@
-import { expressionPart, isClosing } from './asked.js';
+import { expressionPart, isClosing } from './question.js';
 import { checkString, checkWhole, named } from './arguments.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
@@ -50,9 +50,9 @@ export interface Prefixes {
  */
 export function readPrefixes(text: string): Prefixes {
   checkString('A text is', text);
-  const asked = expressionPart(text);
-  const words = isWords(asked) ? readHead(readWords, asked) : null;
-  const symbols = words === null ? asked : words.result.text;
+  const expression = expressionPart(text);
+  const words = isWords(expression) ? readHead(readWords, expression) : null;
+  const symbols = words === null ? expression : words.result.text;
   const {
     result: { tokens },
     end: firstMistake,
@@ -74,8 +74,8 @@ export function readPrefixes(text: string): Prefixes {
     },
     at(end) {
       if (typeof end !== 'number') throw new ExprError('bad-option', `end is a number, not ${named(end)}.`);
-      if (!isClosing(text, asked.length, end)) return null;
-      const symbolEnd = symbolsEnd(Math.min(end, asked.length));
+      if (!isClosing(text, expression.length, end)) return null;
+      const symbolEnd = symbolsEnd(Math.min(end, expression.length));
       const last = symbolEnd > readable ? -1 : numbers.findLastIndex(({ position }) => position < symbolEnd);
       if (last < 0) return null;
       const { literal, position, openFrom } = numbers[last]!;

@@ -1,9 +1,9 @@
-import { shorten } from './arguments.js';
+import { checkString, shorten } from './arguments.js';
 import { ExprError } from './error.js';
 import { isName } from './names.js';
 
 /** The words for the digits 0 … 9. */
-export const DIGIT_WORDS: readonly string[] = 'zero one two three four five six seven eight nine'.split(' ');
+export const DIGIT_WORDS = 'zero one two three four five six seven eight nine'.split(' ');
 
 /** The phrases for each symbol. All are understood; `spell` says the first. */
 const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
@@ -44,6 +44,18 @@ export function spell(symbols: string): string {
     if (phrase !== undefined) words += words === '' ? phrase : ` ${phrase}`;
   }
   return words;
+}
+
+/**
+ * The symbol that a word says by itself, in any case: '5' for five, '.' for point, '-' for minus and negative, '*' for times;
+ * undefined for other words, also for those of longer phrases.
+ *
+ * @example symbolOf('negative') // '-'
+ */
+export function symbolOf(word: string): string | undefined {
+  checkString('A word is', word);
+  const lower = word.toLowerCase();
+  return PHRASES.find(([, phrase]) => phrase === lower)?.[0];
 }
 
 /** All phrases for a symbol. `isSign`: whether it is a sign, and no operator. */

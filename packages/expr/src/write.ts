@@ -90,10 +90,10 @@ const OPENINGS = ['Calculate', 'Compute', 'How much is', 'what is', "What's"];
 function question(drawn: Drawn, random: Random, say: Say): string {
   const opening = random.below(4) === 0 ? pick(random, OPENINGS) : 'What is';
   const closing = random.below(8) === 0 ? '' : '?';
-  return `${opening} ${asked(drawn, random, say)}${closing}`;
+  return `${opening} ${questioned(drawn, random, say)}${closing}`;
 }
 
-function asked(drawn: Drawn, random: Random, say: Say): string {
+function questioned(drawn: Drawn, random: Random, say: Say): string {
   const tokens = tokensOf(drawn);
   switch (random.below(4)) {
     case 0:

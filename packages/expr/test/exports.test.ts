@@ -54,7 +54,7 @@ const calls: Record<keyof typeof expr, fc.Arbitrary<{ result: () => unknown; che
   asRead: call(expr.asRead, [text], isText),
   asTyped: call(expr.asTyped, [text], isText),
   fnv1a: call(expr.fnv1a, [text], isNumber),
-  DIGIT_WORDS: call((i: number) => expr.DIGIT_WORDS[i % 10], [fc.nat()], isText),
+  symbolOf: call(expr.symbolOf, [text], (symbol) => symbol === undefined || isText(symbol)),
   isQuestion: call(expr.isQuestion, [text], isBoolean),
   fromText: call(expr.fromText, [text, limits], isExpr),
   fromWords: call(expr.fromWords, [text, limits], isExpr),

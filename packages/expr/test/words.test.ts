@@ -1,6 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { format, fromWords, generateText, parse, textToWords, toWords, wordsToText } from '../src/index.js';
+import {
+  format,
+  fromWords,
+  generateText,
+  parse,
+  symbolOf,
+  textToWords,
+  toWords,
+  wordsToText,
+} from '../src/index.js';
 import { a, add, anyExpression, inverse, mul, num, sym } from './expressions.js';
 import { codeAndPosition, failure } from './failure.js';
 
@@ -160,5 +169,22 @@ describe('wordsToText', () => {
   it('agrees with format', () => {
     const expr = parse('-(2 + a) * 3 - -4 / (b^-1 - 0.5)');
     expect(wordsToText(toWords(expr))).toBe(format(expr));
+  });
+});
+
+describe('symbolOf', () => {
+  it.each([
+    ['five', '5'],
+    ['POINT', '.'],
+    ['minus', '-'],
+    ['negative', '-'],
+    ['over', '/'],
+    ['open', '('],
+    ['divided', undefined],
+    ['parenthesis', undefined],
+    ['x', undefined],
+    ['constructor', undefined],
+  ])('of %s is %s', (word, symbol) => {
+    expect(symbolOf(word)).toBe(symbol);
   });
 });

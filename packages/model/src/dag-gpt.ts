@@ -32,30 +32,31 @@ import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
 import { joined } from './safetensors/format.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
+/** The configuration of a `DagGpt`: that of the backbone, of the plan predictor, and the tokenizer. */
 export interface DagGptConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
-  /** Rows of the embedding, where they are more than the tokenizer has tokens: padding, which is never written. */
+  /** Rows of the embedding, V; by default the tokenizer's number of ids. Further rows are padding that is never generated. */
   readonly vocabSize?: number;
-  /** Blocks of the calculating branch alone, which read nothing but expressions; 0 where left out. */
+  /** Number of blocks of the calculating branch, which read expressions only; 0 by default. */
   readonly branchLayers?: number;
 }
 
-/** The tokens of expressions, packed: those of one are a row, and what follows its end is anything. */
+/** M expressions of up to L tokens, as indices into a batch of B·T tokens. */
 export interface ExpressionRows {
   readonly shape: readonly [M: number, L: number];
-  /** (M, L) which of the B·T tokens. */
+  /** (M, L) indices 0 … B·T − 1. Entries after the end of an expression are padding with any such index. */
   readonly index: Int32Array;
 }
 
-/** What a `DagGpt` says at every token. */
+/** The result of `DagGpt.forward` for B rows of T tokens. */
 export interface DagGptOutput {
-  /** (B, T, C). */
+  /** (B, T, C) hidden states of the backbone. */
   readonly hidden: Tensor;
-  /** (B, T) logit that the next thing written is the value of the expression so far; null at depth 0. */
+  /** (B, T) logits that the value of the expression so far follows next; null at depth 0. */
   readonly gate: Tensor | null;
-  /** (B, T) logit that this token is the first of an expression; null at depth 0. */
+  /** (B, T) logits that an expression begins with this token; null at depth 0. */
   readonly start: Tensor | null;
-  /** (M, L, …) plans of the expressions, which were given; null where there were none. */
+  /** (M, L, …) predictions at the tokens of the given expressions; null without expressions. */
   readonly prediction: Prediction | null;
 }
 
@@ -66,7 +67,7 @@ interface Branch {
   readonly start: Linear;
 }
 
-/** Where exp is zero in any softmax, and its gradient with it. */
+/** A logit whose softmax probability and gradient are exactly 0. */
 const NEVER = -1e9;
 
 function paddingBias(tokens: number, vocabSize: number, device: Device | undefined): Tensor {
@@ -74,28 +75,30 @@ function paddingBias(tokens: number, vocabSize: number, device: Device | undefin
   return tensor(bias, [vocabSize], device ? { device } : {});
 }
 
-/** Logits are made for this many tokens at once, and for multiples of a step: memory is used again where sizes are few. */
+/** `textLoss` computes logits for at most 512 tokens at once, in multiples of 128: few sizes of tensors, whose memory is reused. */
 const [HEAD_ROWS_STEP, MOST_HEAD_ROWS] = [128, 512];
 
 /**
  * A GPT that calculates while it writes: language model, plan predictor and executor on one backbone. At each token a gate
- * says whether the next thing written is the value of the expression that was begun last, as its plan executes to; else the
- * language model writes. At depth 0 it is a plain GPT. The head is tied to the embedding of tokens.
+ * decides what comes next: the value of the expression that began last, for which its plan is executed, or a token of the
+ * language model, whose head is tied to the token embedding. At depth 0 it is a plain GPT.
  */
 export class DagGpt {
   readonly config: DagGptConfig;
   readonly tokenizer: Tokenizer;
+  /** All parameters by name. */
   readonly parameters: Parameters;
-  /** The parameters of the GPT, and those of the calculating branch. */
+  /** The same parameters, apart: those of the GPT and those of the calculating branch. */
   readonly parts: readonly [backbone: Parameters, branch: Parameters];
   private readonly gpt: Gpt;
   private readonly branch: Branch | null;
-  /** (V), added to logits; null where no row of the embedding is padding. */
+  /** (V), added to logits: 0 for tokens, very low for padding. null where no row of the embedding is padding. */
   private readonly paddingBias: Tensor | null;
 
   /**
-   * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
-   * @throws {ModelError} `bad-config`.
+   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
+   *
+   * @throws {ModelError} `bad-config` where a value is out of range.
    */
   constructor(config: DagGptConfig, options: ModelOptions = {}) {
     checkConfigObject(config);
@@ -112,7 +115,7 @@ export class DagGpt {
     this.tokenizer = tokenizer(config.tokenizer);
     const { vocabSize: tokens } = this.tokenizer;
     const { vocabSize = tokens } = config;
-    // More is no padding, and no tensor of a file that leaves rows of zeros out says how many there are.
+    // An upper bound, because files leave rows of zeros out and no tensor in them confirms this number.
     if (!Number.isInteger(vocabSize) || vocabSize < tokens || vocabSize > 2 * tokens)
       throw new ModelError(
         'bad-config',
@@ -135,16 +138,22 @@ export class DagGpt {
     this.parts = [backbone, new Map([...build.parameters].filter(([name]) => !backbone.has(name)))];
   }
 
+  /** The device of its weights. */
   get device(): Device {
     return this.parameters.get('wte.weight')!.device;
   }
 
-  /** From now on only the calculating branch learns: the GPT's weights are constants. */
+  /** Makes the GPT's weights constants, so that training changes the calculating branch only. */
   freezeBackbone(): void {
     for (const p of this.parts[0].values()) p.requiresGrad = false;
   }
 
-  /** tokens (B, T), row-major. What is said at token t depends on no later one. */
+  /**
+   * A forward pass over tokens (B, T), row-major. Outputs at token t depend on no later token.
+   *
+   * @param given Options of the pass, and `expressions`: where plans are predicted.
+   * @throws {ModelError} `shape` and `bad-input` as `Gpt.forward`, `bad-token` for ids outside the vocabulary.
+   */
   forward(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
@@ -175,16 +184,18 @@ export class DagGpt {
     return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), rows), { dropoutSeed });
   }
 
-  /** hidden (…, C) → logits of the next token (…, V), so low for padding that it takes no part in a softmax. */
+  /** hidden (…, C) → logits of the next token (…, V). Those of padding are so low that softmax gives 0. */
   logits(hidden: Tensor): Tensor {
     return this.gpt.logits(hidden, this.paddingBias);
   }
 
   /**
-   * Mean −ln p of the next tokens, by the hidden states (B, T, C) of `forward`. Of one element. The head, most of a small
-   * model, is asked only where there is a target.
+   * Cross-entropy of the next tokens, in nats, averaged over all targets: a tensor of one element. The head, most of the work
+   * of a small model, is computed only where there is a target.
    *
-   * @param targets (B, T) ids; −1: left out.
+   * @param hidden (B, T, C) of `forward`.
+   * @param targets (B, T) ids of the next tokens; −1 for tokens that do not count.
+   * @throws {ModelError} `bad-input` where no target counts.
    */
   textLoss(hidden: Tensor, targets: Int32Array): Tensor {
     checkList('targets as an array of token ids', targets);
@@ -209,7 +220,7 @@ export class DagGpt {
   }
 
   /**
-   * The plan at every token of the expressions in rows; see `PlanPredictor.plan`.
+   * The plan at every token of a prediction; see `PlanPredictor.plan`.
    *
    * @throws {ModelError} `bad-config` at depth 0.
    */
@@ -230,7 +241,13 @@ export class DagGpt {
     });
   }
 
-  /** What is said of expressions whose tokens are `ids`, (M·L), by their hidden states (M, L, C). */
+  /**
+   * Predicts at every token of M expressions of L tokens.
+   *
+   * @param ids (M·L) token ids, row-major.
+   * @param hidden (M, L, C) hidden states of the backbone at these tokens.
+   * @throws {ModelError} `bad-config` at depth 0, `bad-input` for other arguments, `bad-token` for ids outside the vocabulary.
+   */
   readExpressions(
     ids: Int32Array,
     hidden: Tensor,
@@ -255,7 +272,7 @@ export class DagGpt {
     if (!isTensor(hidden))
       throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
     const records = Array.from(ids, (id) => this.tokenizer.record(id));
-    // What it reads is not what it trains: the backbone learns text as if the branch were not there.
+    // Detached, so that the backbone is trained on text only, as if the branch were not there.
     return { read: reader ? reader.forward(records, hidden.detach(), dropoutSeed) : hidden, records };
   }
 
@@ -265,27 +282,28 @@ export class DagGpt {
   }
 
   /**
-   * Goes on with a text: the language model writes, and where the gate opens the value of the expression before it is
-   * written in its shortest decimal form.
+   * Continues a text: the language model writes, and where the gate opens, the executor's value of the last expression is
+   * written as its shortest decimal. Signs of print in the prompt are read as those of a keyboard (`asTyped` of @dag/expr).
    *
-   * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges.
+   * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges, `not-finite` where the weights are
+   *   not sound.
    * @example model.generate('12.5 * 4 = ', { maxNewTokens: 20, temperature: 0 }).text
    */
   generate(prompt: string, options?: GenerateTextOptions): Generated {
     return noGrad(() => generate(this, prompt, options));
   }
 
-  /** Weights and configuration as a safetensors file. */
+  /** The bytes of a safetensors file with weights and configuration. */
   save(options?: SaveOptions): Uint8Array {
     return joined([...this.savePieces(options)]);
   }
 
-  /** The bytes of `save` one tensor after another, for models whose file is larger than one array can be. */
+  /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
   savePieces(options?: SaveOptions): Iterable<Uint8Array> {
     return weightPieces(this.parameters, this.config, options);
   }
 
-  /** The model that `save` wrote. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */
+  /** Reads a file of `save`. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */
   static load(file: FileBytes, options: { device?: Device } = {}): DagGpt {
     return decodeWeights(
       file,

@@ -5,18 +5,18 @@ import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
-/** A model that gave a value for a text. */
+/** The part of a `PredictorModel` that doubts are about. */
 interface Reader {
   readonly config: PlanPredictorConfig;
   readonly tokenizer: Tokenizer;
-  /** Of each token whether training met it. */
+  /** For each token id, whether training met it. */
   wereTrained(tokens: readonly number[]): readonly boolean[];
 }
 
 /**
- * Why the value that a model gave for a text may be wrong, in one sentence; null where `fromText` reads the same value and
- * registers have room for all its digits. Where the model's input lacks a part of the text, or training never met it, that part
- * is the reason that is given: it says best why the values differ.
+ * Why the value that a model predicted for a text may be wrong, in one sentence; null where `fromText` reads the same value and
+ * the registers hold all digits. Where the text has characters that the tokenizer loses, or tokens that training never met,
+ * the sentence names them, because they best explain the difference.
  */
 export function doubtOf(text: string, value: number, model: Reader): string | null {
   const disagreement = disagreementOn(text, value, model.config);
@@ -27,11 +27,11 @@ export function doubtOf(text: string, value: number, model: Reader): string | nu
     : disagreement;
 }
 
-/** How the meaning of a text differs from the value that a model gave; null where it does not. */
+/** How the value that `fromText` reads differs from the predicted one; null where it does not. */
 function disagreementOn(text: string, value: number, config: PlanPredictorConfig): string | null {
   try {
     const expr = fromText(text);
-    // Throws where there are variables.
+    // Throws for variables, which have no value.
     evaluate(expr);
     const longest = mostDigits(text);
     if (readoutOf(config.readout).holdsDigits && longest > config.digits)
@@ -45,7 +45,7 @@ function disagreementOn(text: string, value: number, config: PlanPredictorConfig
   }
 }
 
-/** Characters that no token holds, or else what is written in tokens that training never met. */
+/** The characters of a text that the tokenizer loses; where there are none, the parts whose tokens training never met. */
 function unknownParts(read: string, model: Reader): string[] {
   const { tokenizer } = model;
   const lost = [...new Set(read)].filter(
@@ -65,7 +65,7 @@ function unknownParts(read: string, model: Reader): string[] {
   return [...new Set(parts)];
 }
 
-/** As many as a sentence has room for. */
+/** Parts that a sentence lists; further ones are an ellipsis. */
 const MOST_LISTED = 5;
 
 const listed = (parts: readonly string[]): string =>
@@ -74,14 +74,14 @@ const listed = (parts: readonly string[]): string =>
     .map((part) => `\`${part}\``)
     .join(', ') + (parts.length > MOST_LISTED ? ', …' : '');
 
-/** Digits of the longest number. */
+/** Number of digits of the longest number in a text. */
 const mostDigits = (text: string): number =>
   readPrefixes(asRead(text)).literals.reduce(
     (most, literal) => Math.max(most, literal.replace('.', '').length),
     0,
   );
 
-/** Another order of the same operations may round otherwise. */
+/** Relative tolerance: the same operations in another order round differently. */
 const TOLERANCE = 1e-9;
 
 const isSame = (a: number, b: number): boolean =>

@@ -1,19 +1,19 @@
 import { ModelError } from './error.js';
 import { toFloat32, type SafeTensor } from './safetensors/tensor.js';
 
-/** Of the embedding, rows that are all zero, as those of tokens that a model was never trained on may be, are not stored. */
+/** The token embedding. Files leave out its rows of zeros, which tokens that training never met may have. */
 export const EMBEDDING = 'wte.weight';
-/** The ids of the rows that a file has, where it has not all. */
+/** The token ids of the rows that a file stores, where it leaves some out. */
 export const ROWS = 'wte.rows';
 
-/** Rows that are not all zero. */
+/** Indices of the rows that are not all zero. */
 export function usedRows(data: Float32Array, width: number): number[] {
   return Array.from({ length: data.length / width }, (_, row) => row).filter((row) =>
     data.subarray(row * width, (row + 1) * width).some((w) => w !== 0),
   );
 }
 
-/** Puts the rows of zeros back that `save` left out. */
+/** Restores the rows of zeros that `save` left out; `count` is the number of all rows. */
 export function withAllRows(
   tensors: ReadonlyMap<string, SafeTensor>,
   count: number,

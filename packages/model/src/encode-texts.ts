@@ -3,18 +3,24 @@ import { named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
-/** Texts as (B, T) ids, shorter ones followed by 0, and the index of the last token of each. */
+/** Texts as token ids. */
 export interface EncodedTexts {
+  /** (B, T) ids, padded with 0. */
   readonly tokens: Int32Array;
   readonly shape: readonly [B: number, T: number];
+  /** (B) index of the last token of each text. */
   readonly last: number[];
 }
 
-/** @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens. */
+/**
+ * Encodes B texts as `asRead` of @dag/expr writes them.
+ *
+ * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
+ */
 export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, blockSize: number): EncodedTexts {
   if (!Array.isArray(texts))
     throw new ModelError('bad-input', `predict: expected an array of texts, given ${named(texts)}`);
-  // Not `map`, which passes over the holes of an array.
+  // Not `map`, which skips the holes of an array.
   const rows = Array.from(texts as readonly string[], (text) => encodeText(text, tokenizer, blockSize));
   const T = rows.reduce((most, ids) => Math.max(most, ids.length), 1);
   const tokens = new Int32Array(rows.length * T);
@@ -22,7 +28,7 @@ export function encodeTexts(texts: readonly string[], tokenizer: Tokenizer, bloc
   return { tokens, shape: [rows.length, T], last: rows.map((ids) => ids.length - 1) };
 }
 
-/** Whether `encodeTexts` takes a text. */
+/** Whether `encodeTexts` accepts a text. */
 export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number): boolean {
   try {
     return encodeText(text, tokenizer, blockSize).length > 0;
@@ -32,16 +38,12 @@ export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number
   }
 }
 
-/**
- * The tokens of a text as predictors read it.
- *
- * @throws {ModelError} `bad-input`, as `encodeTexts`.
- */
+/** The token ids of one text. @throws {ModelError} `bad-input`, as `encodeTexts`. */
 function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
   if (typeof text !== 'string')
     throw new ModelError('bad-input', `predict: a text is a string, given ${named(text)}`);
   const read = asRead(text);
-  // Checked before the text is cut into tokens, which takes far longer than to count its characters.
+  // A cheap check before the text is encoded, which takes far longer than counting characters.
   const longest = blockSize * tokenizer.longestToken;
   if (read.length > longest)
     throw new ModelError(

@@ -1,22 +1,23 @@
+/** The kinds of `ModelError`, its `code`. */
 export type ModelErrorCode =
-  /** A configuration, or a name in it, that no model has. */
+  /** A configuration with a value out of range or an unknown name. */
   | 'bad-config'
   /** A token id outside the vocabulary. */
   | 'bad-token'
-  /** A file that is missing, damaged or no file of its format. */
+  /** A file that is missing, damaged or of another format. */
   | 'bad-file'
-  /** Weights that could not be downloaded, or not be put into the cache. */
+  /** Weights that could not be downloaded or written to the cache. */
   | 'download'
-  /** What is asked for needs onnxruntime-node, which is not installed, or files, which a page does not have, or a module that was not imported. */
+  /** The function needs onnxruntime-node, which is not installed; files, which a page does not have; or a module that was not imported. */
   | 'no-runtime'
-  /** Weights, or what a model makes of a text by them, are NaN or infinite. */
+  /** Weights, or the numbers that a model computes with them, are NaN or infinite. */
   | 'not-finite'
-  /** A tensor whose shape or number of elements is not the one that was asked for. */
+  /** A tensor has another shape or number of elements than expected. */
   | 'shape'
   /** An argument outside its range. */
   | 'bad-input';
 
-/** What every function of this package throws on bad input. */
+/** The error that every function of this package throws on bad input. */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
   readonly code: ModelErrorCode;
@@ -27,12 +28,12 @@ export class ModelError extends Error {
   }
 }
 
-/** @throws {ModelError} `not-finite` where one of the values is NaN or infinite: the model's weights are not sound. */
+/** @throws {ModelError} `not-finite` where a value is NaN or infinite, which means that the weights are too large or damaged. */
 export function checkFinite(values: ArrayLike<number>, what: string): void {
   for (let i = 0; i < values.length; i++)
     if (!Number.isFinite(values[i]))
       throw new ModelError(
         'not-finite',
-        `the ${what} are ${values[i]} by the weights of this model, which are too large or no numbers`,
+        `this model computes ${values[i]} among its ${what}: its weights are too large or not finite`,
       );
 }

@@ -2,13 +2,13 @@ import { add, embedding, narrow, tensor, type Tensor } from '@dag/executor';
 import { Block, drop, Linear, Norm, type GptConfig, type ParameterBuilder } from './gpt.js';
 import { TOKEN_KINDS, type TokenRecord } from './tokenizer/tokenizer.js';
 
-/** Small beside an embedding: at first an expression is read by its tokens, what stands before it comes in as it is of use. */
+/** Initial weights of the context are small: at first expressions are read by their tokens, and training adds the context. */
 const CONTEXT_STD = 0.002;
 
 /**
- * Blocks of the calculating branch alone. They read expressions by the kinds of their tokens, in an embedding of their own
- * (what digits a number has is in its record), and by what the backbone says at each; positions count from the first token
- * of the expression, wherever it stands in the text.
+ * Transformer blocks of the calculating branch. They read an expression from an embedding of its tokens' kinds (digits come
+ * from the token records) plus a projection of the backbone's hidden states. Positions count from the first token of the
+ * expression.
  */
 export class ExpressionReader {
   private readonly config: GptConfig;
@@ -18,7 +18,7 @@ export class ExpressionReader {
   private readonly blocks: readonly Block[];
   private readonly lnF: Norm;
 
-  /** `layers` blocks of the width and heads of the backbone that `config` describes. */
+  /** @param layers number of blocks, each of the width and heads of the backbone that `config` describes. */
   constructor(name: string, layers: number, config: GptConfig, build: ParameterBuilder) {
     const { blockSize, nEmbd, nLayer, bias } = config;
     this.config = config;
@@ -32,7 +32,7 @@ export class ExpressionReader {
     this.lnF = new Norm(`${name}.ln_f`, nEmbd, bias, build);
   }
 
-  /** Of M expressions of L tokens their records, row-major, and the backbone's hidden states (M, L, C) there → (M, L, C). */
+  /** `records` of M · L tokens, row-major, and the backbone's hidden states (M, L, C) → hidden states (M, L, C). */
   forward(records: readonly TokenRecord[], hidden: Tensor, dropoutSeed?: number | Tensor): Tensor {
     const { nLayer, dropout } = this.config;
     const [M, L] = hidden.shape as [number, number, number];

@@ -19,37 +19,40 @@ import type { ReadOptions } from './plan-predictor/readout.js';
 import { hostPlan } from './predictor-model.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
+/** Options of `DagGpt.generate`. */
 export interface GenerateTextOptions {
-  /** Most tokens that are written, ≥ 1; 100 where left out. A value is written whole. */
+  /** Maximum of generated tokens, from 1; 100 by default. A value that has begun is written whole. */
   readonly maxNewTokens?: number;
-  /** Logits are divided by it, ≥ 0; 0: always the likeliest token. 1 where left out. */
+  /** Divides the logits, from 0; 1 by default. 0 always takes the likeliest token. */
   readonly temperature?: number;
-  /** Only this many of the likeliest tokens are drawn from; left out: all. */
+  /** Draws from this many of the likeliest tokens only, from 1; from all by default. */
   readonly topK?: number;
-  /** Of the draws: the same seed writes the same text. 0 where left out. */
+  /** Seed of the draws, 0 by default. The same seed generates the same text. */
   readonly seed?: number;
-  /** Where what was written contains this text, it ends before it. */
+  /** Generation ends where the generated text contains this text, which is cut off. */
   readonly stop?: string;
 }
 
-/** A value that the executor computed and the model wrote. */
+/** A value in a generated text that the executor computed. */
 export interface Calculation {
-  /** Where its decimal form begins in the generated text. */
+  /** Index in the generated text at which its decimal form begins. */
   readonly at: number;
   readonly value: number;
-  /** The plan as an expression; empty where none can say it. */
+  /** The plan as an expression; '' where it has none (`expressionOf`). */
   readonly expression: string;
-  /** The plan: one graph with every choice made. */
+  /** The hard plan, one graph. */
   readonly tensors: DagTensors;
 }
 
+/** The result of `DagGpt.generate`. */
 export interface Generated {
-  /** What was written after the prompt. */
+  /** The text after the prompt. */
   readonly text: string;
+  /** The computed values in it, in order. */
   readonly calculations: readonly Calculation[];
 }
 
-/** What writing takes of a model; a `DagGpt` is one. */
+/** The part of a `DagGpt` that generation uses. */
 interface WritingModel {
   readonly config: Pick<GptConfig, 'blockSize' | 'nLayer'> & { readonly depth: number };
   readonly tokenizer: Tokenizer;
@@ -78,7 +81,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   const calculations: Calculation[] = [];
   let text = '';
   let draws = 0;
-  /** What was written after a value, as long as more of it would be read as a part of that number. */
+  /** The text after a value, as long as a digit next would be read as part of that number; else null. */
   let afterValue: string | null = null;
   try {
     reader.read(ids);
@@ -111,19 +114,19 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   }
 }
 
-/** Whether a token would be read as more digits of a value. */
+/** Whether a token after a value would be read as more of its digits. */
 const goesOn = (afterValue: string | null, token: string): boolean =>
   afterValue !== null && /^\.?\d/.test(afterValue + token);
 
-/** What a model knows of the tokens it has read, as many of the last as it can hold. */
+/** The state of a model that reads token by token: a cache of the last `blockSize` tokens and their outputs. */
 class Reader {
   private readonly model: WritingModel;
   private readonly cache: KeyValueCache;
   private readonly ids: number[] = [];
-  /** Of each token in the cache: its hidden state, and the logit that an expression begins with it. */
+  /** For each token in the cache, its hidden state and its logit of `start`. */
   private hidden: Float32Array[] = [];
   private starts: number[] = [];
-  /** The last token in the cache. */
+  /** The text of the last token in the cache. */
   private last = '';
   private isOpen = false;
   private lastLogits: Float32Array = new Float32Array(0);
@@ -137,7 +140,7 @@ class Reader {
     const { blockSize } = this.model.config;
     for (const id of ids) this.ids.push(id);
     if (this.cache.length + ids.length > blockSize) {
-      // Positions count from the first token that is held: when that changes, all are read again.
+      // Positions count from the first token in the cache. Dropping that one shifts all others, so they are read again.
       this.cache.clear();
       this.hidden = [];
       this.starts = [];
@@ -161,7 +164,7 @@ class Reader {
       checkFinite(startLogits ?? [], 'logits of a start');
       ids.forEach((id, t) => {
         const token = this.model.tokenizer.decode([id]);
-        // No expression begins in the midst of a number.
+        // No expression begins inside a number.
         const isWithin = /[\d.]$/.test(this.last) && /^[\d.]/.test(token);
         if (startLogits) this.starts.push(isWithin ? -Infinity : startLogits[t]!);
         this.last = token;
@@ -173,16 +176,16 @@ class Reader {
     });
   }
 
-  /** Of the next token, those of the padding left out. */
+  /** (vocabSize of the tokenizer) logits of the next token, without those of padding. */
   logits(): Float32Array {
     return this.lastLogits.subarray(0, this.model.tokenizer.vocabSize);
   }
 
-  /** The value of the expression that was begun last, where the gate is open. */
+  /** Where the gate is open, the value of the expression that began last; else null. */
   calculate(): Omit<Calculation, 'at'> | null {
     const from = this.isOpen ? lastStart(this.starts) : -1;
     if (from < 0) return null;
-    // An expression whose value is written is not the one that a later value is of.
+    // A later value belongs to a later expression.
     this.starts.fill(-Infinity);
     const states = this.hidden.slice(from);
     const L = states.length;
@@ -202,12 +205,13 @@ class Reader {
   }
 }
 
-/** Less probable starts are none, though the gate is open. */
+/** Starts below this probability are ignored, even where the gate is open. */
 const LEAST_PROBABILITY = 1 / 32;
 
 /**
- * Which token most probably is the last one that begins an expression, by the logits of each: i with s_i · Π_{j > i} (1 − s_j); −1
- * where none does. At a number only what follows tells whether it begins one, so a start need not be probable by itself.
+ * The token that is most probably the last start of an expression: the i that maximises s_i · Π_{j > i} (1 − s_j), where s is the
+ * sigmoid of the logits; −1 where no start is probable. A start need not be likely by itself: only the text after a number
+ * shows whether it began an expression.
  */
 export function lastStart(logits: readonly number[]): number {
   let best = { token: -1, log: Math.log(LEAST_PROBABILITY) };
@@ -224,10 +228,10 @@ export function lastStart(logits: readonly number[]): number {
 
 const floats = (x: Tensor): Float32Array => Float32Array.from(reshape(x, [x.size]).dataSync());
 
-/** Number `index` of a stream, in [0, 1). */
+/** Random number `index` of a stream, in [0, 1). */
 const uniform = (seed: number, index: number): number => randomStream(seed, index).below(2 ** 32) / 2 ** 32;
 
-/** A token drawn by softmax(logits / temperature), from the topK likeliest. */
+/** Draws a token from softmax(logits / temperature) over the topK likeliest tokens. */
 function draw(
   logits: Float32Array,
   {
@@ -245,7 +249,7 @@ function draw(
     left -= weights[id]!;
     if (left < 0) return id;
   }
-  // Rounding may leave a last crumb of the sum.
+  // Rounding may leave a remainder of the sum after the last token.
   return logits.indexOf(most);
 }
 

@@ -20,49 +20,56 @@ import { checkObject, isTensor, isWhole, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { attendCached, KeyValueCache, type BlockCache } from './key-value-cache.js';
 
+/** The sizes of a GPT, under nanoGPT's names. All are whole numbers from 1 where nothing else is said. */
 export interface GptConfig {
-  /** Longest sequence, in tokens. */
+  /** Maximum length of a sequence in tokens. */
   readonly blockSize: number;
+  /** Number of token ids, V. */
   readonly vocabSize: number;
+  /** Number of transformer blocks. */
   readonly nLayer: number;
+  /** Number of attention heads of a block. */
   readonly nHead: number;
-  /** Width of the residual stream; divisible by `nHead`. */
+  /** Width of the residual stream, C; divisible by `nHead`. */
   readonly nEmbd: number;
-  /** Dropout of embeddings, attention weights and residual branches while training, in [0, 1). */
+  /** Dropout probability of embeddings, attention weights and residual branches in training, in [0, 1). */
   readonly dropout: number;
-  /** Biases in linear layers and layer norms, as in GPT-2. */
+  /** Whether linear layers and layer norms have biases, as in GPT-2. */
   readonly bias: boolean;
-  /** Depth of the plans that are predicted; 0: a GPT without them. */
+  /** Depth D of the predicted plans, from 0; at 0 a GPT predicts none. */
   readonly depth: number;
-  /** Of the blocks: 'gelu', the exact one, where left out; 'geluTanh' is what GPT-2 was trained with. */
+  /** Activation of the blocks: 'gelu' (exact) by default, or 'geluTanh', with which GPT-2 was trained. */
   readonly activation?: Activation;
 }
 
-/** Parameters by the names of GPT-2's state dict. */
+/** The parameters of a model by name; those of the backbone have the names of GPT-2's state dict. */
 export type Parameters = ReadonlyMap<string, Tensor>;
 
-/** Throws where a parameter is not the one that is wanted, as that of a file. */
+/** Called with the name and shape of a parameter before it is allocated; throws where a file does not have it. */
 export type ParameterCheck = (name: string, shape: Shape) => void;
 
-/** What a model's weights are made by. */
+/** How a model's weights are made. */
 export interface ModelOptions {
-  /** Of the initial weights: the same seed gives the same bits; 0 where left out; null: zeros, for weights to come. */
+  /** Seed of the initial weights, 0 by default. The same seed gives the same bits. null makes zeros, to be overwritten. */
   readonly seed?: number | null;
+  /** Device of the weights; the default device where left out. */
   readonly device?: Device | undefined;
-  /** Called before the memory of each parameter is taken. */
+  /** Called with the name and shape of each parameter before it is allocated. */
   readonly check?: ParameterCheck;
 }
 
-/** Makes parameters, each from a random stream of its own, so that adding one changes no other. */
+/** Makes parameters. Each is drawn from a random stream of its own, by its name, so that adding one does not change others. */
 export class ParameterBuilder {
+  /** The parameters made so far, by name. */
   readonly parameters = new Map<string, Tensor>();
   private readonly seed: number | null;
   readonly device: Device | undefined;
   private readonly check: ParameterCheck | undefined;
 
   /**
-   * @param seed Of random weights; null: zeros, to be overwritten.
-   * @param check Called before the memory of each parameter is taken.
+   * @param seed Seed of random weights, or null for zeros, to be overwritten.
+   * @param device Device of the parameters; the default device where left out.
+   * @param check Called with the name and shape of each parameter before it is allocated.
    */
   constructor(seed: number | null, device?: Device, check?: ParameterCheck) {
     this.seed = seed;
@@ -70,12 +77,14 @@ export class ParameterBuilder {
     this.check = check;
   }
 
+  /** A parameter of normal numbers with mean 0 and standard deviation `std`. */
   normal(name: string, shape: Shape, std: number): Tensor {
     if (this.seed === null) return this.constant(name, shape, 0);
     this.check?.(name, shape);
     return this.add(name, randn(shape, { seed: [this.seed, fnv1a(name)], std, ...this.options() }));
   }
 
+  /** A parameter whose elements are all `value`. */
   constant(name: string, shape: Shape, value: number): Tensor {
     this.check?.(name, shape);
     return this.add(name, value === 0 ? zeros(shape, this.options()) : full(shape, value, this.options()));
@@ -91,15 +100,16 @@ export class ParameterBuilder {
   }
 }
 
+/** Options of a forward pass. */
 export interface ForwardOptions {
   /**
-   * Turns dropout on; a number that no other training step uses, so that every step has masks of its own. In a recorded
-   * step (`recordStep` of the executor) a tensor of one f64.
+   * Turns dropout on and seeds its masks; give each training step another number. A tensor of one f64 in a recorded step
+   * (`recordStep` of the executor). No dropout where left out.
    */
   readonly dropoutSeed?: number | Tensor | undefined;
-  /** Position of the first token; 0 where left out. In a recorded step a tensor (T) of i32: that of each token. */
+  /** Position of the first token, 0 by default. A tensor (T) of i32 with the position of each token in a recorded step. */
   readonly position?: number | Tensor;
-  /** What earlier calls have kept of the tokens before these, to be extended by these. Not with `position` or dropout. */
+  /** Keys and values of the tokens before these, which the pass extends. Excludes `position` and `dropoutSeed`. */
   readonly cache?: KeyValueCache;
 }
 
@@ -114,7 +124,7 @@ export class Gpt {
   private readonly blocks: readonly Block[];
   private readonly lnF: Norm;
 
-  /** Adds its parameters to `build`. @throws {ModelError} `bad-config`. */
+  /** Adds its parameters to `build`. @throws {ModelError} `bad-config` where a size is out of range. */
   constructor(config: GptConfig, build: ParameterBuilder) {
     checkConfig(config);
     checkBuilder(build);
@@ -126,7 +136,11 @@ export class Gpt {
     this.lnF = new Norm('ln_f', nEmbd, bias, build);
   }
 
-  /** tokens (B, T) of dtype i32, position + T ≤ blockSize → hidden states (B, T, C). */
+  /**
+   * tokens (B, T) of dtype i32 → hidden states (B, T, C). Needs position + T ≤ blockSize.
+   *
+   * @throws {ModelError} `shape` where tokens are no such tensor or too many, `bad-input` for options out of range.
+   */
   forward(tokens: Tensor, options: ForwardOptions = {}): Tensor {
     checkForward(options, this.config);
     const { dropoutSeed, cache, position = cache?.length ?? 0 } = options;
@@ -150,22 +164,22 @@ export class Gpt {
     return this.lnF.forward(x);
   }
 
-  /** The embedding of tokens (…) of dtype i32: (…, C). */
+  /** tokens (…) of dtype i32 → embeddings (…, C). */
   private embed(tokens: Tensor): Tensor {
     return embedding(this.wte, tokens);
   }
 
   /**
-   * hidden (…, C) → the logits of the next token (…, V), by the embedding of tokens: head and embedding are tied.
+   * hidden (…, C) → logits of the next token (…, V). The head is tied to the token embedding.
    *
-   * @param bias (V), added to them.
+   * @param bias (V), added to the logits.
    */
   logits(hidden: Tensor, bias: Tensor | null = null): Tensor {
     return linear(hidden, this.wte, bias);
   }
 }
 
-/** Norm, causal self-attention, norm and a layer of four times the width, each added to the residual stream. */
+/** A pre-norm transformer block: causal self-attention, then an MLP of four times the width, with residual connections. */
 export class Block {
   private readonly config: GptConfig;
   private readonly ln1: Norm;
@@ -174,12 +188,12 @@ export class Block {
   private readonly ln2: Norm;
   private readonly up: Linear;
   private readonly down: Linear;
-  /** Dropout of this block uses the streams `site`, `site + 1` and `site + 2`. */
+  /** Random streams of this block's dropout: `site`, `site + 1` and `site + 2`. */
   private readonly site: number;
 
   constructor(name: string, config: GptConfig, build: ParameterBuilder, site: number) {
     const { nEmbd: C, nLayer, bias } = config;
-    // GPT-2 scales what is added to the residual stream by 1/√(number of additions).
+    // As in GPT-2, the std of projections into the residual stream is scaled by 1/√(number of these projections).
     const residualStd = 0.02 / Math.sqrt(2 * nLayer);
     this.config = config;
     this.site = site;
@@ -206,11 +220,12 @@ export class Block {
   }
 }
 
+/** Dropout with probability p by random stream `site`; x itself without a seed. */
 export function drop(x: Tensor, p: number, dropoutSeed: number | Tensor | undefined, site: number): Tensor {
   return dropoutSeed === undefined ? x : dropout(x, p, [dropoutSeed, site]);
 }
 
-/** x·Wᵀ + b; normal weights (0.02 as in GPT-2), zero bias. */
+/** x·Wᵀ + b. Initial weights are normal with std 0.02 as in GPT-2, initial biases 0. */
 export class Linear {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
@@ -225,6 +240,7 @@ export class Linear {
   }
 }
 
+/** Layer norm over the last dimension. */
 export class Norm {
   private readonly weight: Tensor;
   private readonly bias: Tensor | null;
@@ -239,18 +255,18 @@ export class Norm {
   }
 }
 
-/** @throws {ModelError} `bad-input` unless parameters can be added to `build`. */
+/** @throws {ModelError} `bad-input` unless `build` is a ParameterBuilder. */
 export function checkBuilder(build: ParameterBuilder): void {
   if (build instanceof ParameterBuilder) return;
   throw new ModelError('bad-input', `expected a ParameterBuilder, given ${named(build)}`);
 }
 
-/** @throws {ModelError} `bad-config` for what is no object. */
+/** @throws {ModelError} `bad-config` unless `config` is an object. */
 export function checkConfigObject(config: object): void {
   checkObject('a configuration such as { blockSize: 32, nLayer: 2, … }', config, 'bad-config');
 }
 
-/** @throws {ModelError} `bad-input` for a position before the first or beyond the last, and a cache that is not this model's. */
+/** @throws {ModelError} `bad-input` for a position out of range, and for a cache with another number of layers. */
 function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig): void {
   checkObject('options such as { position: 0 }', options);
   const { dropoutSeed, position, cache } = options;

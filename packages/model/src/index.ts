@@ -1,8 +1,8 @@
-/** The package in Node, Deno and Bun, where there are files; elsewhere it is portable.ts. */
+/** The entry for Node, Deno and Bun, which have files. Bundlers for pages take portable.ts. */
 import { createRequire } from 'node:module';
 import { provideRanks, type Ranks } from './tokenizer/gpt2.js';
 
-// Loaded when they are needed: half a megabyte of source, of which a model of characters needs nothing.
+// Loaded on demand: half a megabyte of source, which models of characters do not need.
 provideRanks(() => {
   const require = createRequire(import.meta.url);
   return (require('gpt-tokenizer/bpeRanks/r50k_base') as { default: Ranks }).default;

@@ -16,12 +16,12 @@ import {
 import { named } from './arguments.js';
 import { ModelError } from './error.js';
 
-/** Room grows by this many tokens, so that tensors of few different sizes are made. */
+/** The cache grows by this many tokens at once, so that its tensors have few different sizes. */
 const CHUNK = 64;
-/** Added to the scores of room that no token has taken: its weight is exactly zero. */
+/** Bias of the scores of unused places, low enough that their attention weights are exactly 0. */
 const NEVER = -1e9;
 
-/** Keys (B, H, d, R) and values (B, H, R, d) of the tokens so far of one block, zero where the room R is not taken. */
+/** Keys (B, H, d, R) and values (B, H, R, d) of one block, with room for R tokens; zero from `length` on. */
 export interface BlockCache {
   length: number;
   keys: Tensor | null;
@@ -29,12 +29,17 @@ export interface BlockCache {
 }
 
 /**
- * Keys and values of the tokens that a `Gpt` has read, so that the next token costs one position instead of all. Extended
- * by `Gpt.forward(tokens, { cache })`: first with any number of tokens, then with one at a time. Without gradients.
+ * Keys and values of the tokens that a `Gpt` has read, so that each further token costs a forward pass of one position.
+ * `Gpt.forward(tokens, { cache })` extends it: by any number of tokens while it is empty, then by one at a time. It holds no
+ * gradients, so `forward` must run in `noGrad`.
+ *
+ * @example
+ * const cache = new KeyValueCache(model.config.nLayer);
  */
 export class KeyValueCache {
-  /** Tokens read. */
+  /** Number of tokens read. */
   length = 0;
+  /** The cache of each block. */
   readonly blocks: readonly BlockCache[];
 
   /** @throws {ModelError} `bad-input` unless `layers` is a whole number from 0. */
@@ -47,7 +52,7 @@ export class KeyValueCache {
     this.blocks = Array.from({ length: layers }, () => ({ length: 0, keys: null, values: null }));
   }
 
-  /** Gives the memory back; the cache is empty again. */
+  /** Frees its tensors; the cache is empty again. */
   clear(): void {
     this.length = 0;
     for (const block of this.blocks) {
@@ -57,13 +62,13 @@ export class KeyValueCache {
     }
   }
 
-  /** What the scope around `forward` must return for the cache to outlive it. */
+  /** Its tensors. A `scope` around `forward` must return them, or it frees them. */
   tensors(): Tensor[] {
     return this.blocks.flatMap(({ keys, values }) => [keys, values].filter((t) => t !== null));
   }
 }
 
-/** `causalAttention` of the newest tokens, qkv (B, T, 3C), to those in the cache and themselves → (B, T, C). */
+/** `causalAttention` of new tokens, qkv (B, T, 3C), to the tokens in the cache and to themselves → (B, T, C). */
 export function attendCached(qkv: Tensor, heads: number, cache: BlockCache): Tensor {
   const [B, T, wide] = qkv.shape as [number, number, number];
   const C = wide / 3;
@@ -95,14 +100,14 @@ export function attendCached(qkv: Tensor, heads: number, cache: BlockCache): Ten
   return reshape(permute(attended, [0, 2, 1, 3]), [B, 1, C]);
 }
 
-/** x with zeros after it along `dim`, up to a multiple of CHUNK that has room for more than `length`. */
+/** Pads x with zeros along `dim`, to the next multiple of CHUNK above `length`. */
 function withRoom(x: Tensor, dim: number, length: number): Tensor {
   const more = CHUNK - (length % CHUNK);
   const shape = x.shape.map((n, i) => (i === dim ? more : n));
   return cat([x, zeros(shape, { device: x.device })], dim);
 }
 
-/** `all` with `one` in the place `at` along `dim`, which was zero. */
+/** Writes `one` to index `at` of `all` along `dim`, which is zero there, and frees `all`. */
 function placed(all: Tensor, one: Tensor, dim: number, at: number): Tensor {
   const room = all.shape[dim]!;
   const grown = at < room ? all : withRoom(all, dim, at);

@@ -1,4 +1,4 @@
-/** The package where there are no files, as in pages. What needs them is an error when it is called, not when it is bundled. */
+/** The entry for pages, where there are no files. Functions that need files throw when they are called, so that bundling works. */
 import { ModelError } from './error.js';
 import type * as whole from './index.js';
 

@@ -32,11 +32,12 @@ import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
 import { joined } from './safetensors/format.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
+/** The configuration of a `PredictorModel`: that of the backbone, of the plan predictor, and the tokenizer. */
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
 }
 
-/** Tokens as the model reads them. */
+/** The input tensors of a `PredictorModel`: token ids, and the features of the tokens' records. */
 export interface PredictorInputs extends TokenFeatures {
   /** (B, T) ids, of dtype i32. */
   readonly tokens: Tensor;
@@ -46,23 +47,29 @@ type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'digi
 
 type PredictOptions = ForwardOptions & ReadOptions;
 
-/** What the model made of a text. */
+/** The result of `PredictorModel.predict`. */
 export interface PredictedValue {
+  /** The text as it was given. */
   readonly text: string;
-  /** The value of the predicted plan, executed. */
+  /** The executed value of the predicted plan. */
   readonly value: number;
-  /** The plan as an expression; empty where none can say it. */
+  /** The plan as an expression; '' where it has none (`expressionOf`). */
   readonly expression: string;
-  /** The plan: one graph with every choice made. */
+  /** The hard plan, one graph. */
   readonly tensors: DagTensors;
-  /** Why the value may be wrong, in one sentence: see `PredictorModel.doubt`; null where nothing speaks against it. */
+  /** Why the value may be wrong, in one sentence (see `PredictorModel.doubt`); null where no reason is known. */
   readonly doubt: string | null;
 }
 
-/** Backbone and plan predictor: reads an expression, and at every token writes the program that computes it. */
+/**
+ * Backbone and plan predictor: reads a text, and predicts at every token the plan that computes the text up to there.
+ *
+ * @example (await loadPretrained()).predict('two plus three').value // 5; loadPretrained is of @dag/train
+ */
 export class PredictorModel {
   readonly config: PredictorConfig;
   readonly tokenizer: Tokenizer;
+  /** All parameters by name. */
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
@@ -75,8 +82,9 @@ export class PredictorModel {
   );
 
   /**
-   * `seed` is that of the initial weights: the same one gives the same bits; null: zeros, for weights to come.
-   * @throws {ModelError} `bad-config`.
+   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
+   *
+   * @throws {ModelError} `bad-config` where a value is out of range.
    */
   constructor(config: PredictorConfig, options: ModelOptions = {}) {
     checkConfigObject(config);
@@ -90,7 +98,11 @@ export class PredictorModel {
     this.parameters = build.parameters;
   }
 
-  /** tokens (B, T), row-major ids → what the predictor says at every token. Token t depends on no later one. */
+  /**
+   * tokens (B, T), row-major ids → predictions at every token. Those at token t depend on no later token.
+   *
+   * @throws {ModelError} `bad-token` for ids outside the vocabulary, `shape` and `bad-input` as `Gpt.forward`.
+   */
   forward(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
@@ -116,7 +128,7 @@ export class PredictorModel {
     });
   }
 
-  /** tokens (B, T), row-major ids, as tensors: what changes from call to call of a recorded step is made outside of it. */
+  /** tokens (B, T), row-major ids → input tensors. A recorded step takes them as arguments, because they change in every call. */
   inputs(tokens: Int32Array, shape: readonly [B: number, T: number]): PredictorInputs {
     return {
       tokens: this.ids(tokens, shape),
@@ -134,7 +146,7 @@ export class PredictorModel {
     return Array.from(tokens, (id) => this.tokenizer.record(id));
   }
 
-  /** As `forward`. */
+  /** `forward` with the input tensors of `inputs`. */
   forwardInputs(inputs: PredictorInputs, options: PredictOptions = {}): Prediction {
     checkObject('inputs, as `inputs` makes them,', inputs);
     checkObject('options such as { at: [3] }', options);
@@ -143,16 +155,16 @@ export class PredictorModel {
     return this.predictor.forward(this.gpt.forward(tokens, rest), features, { at });
   }
 
-  /** The plan at every token; see `PlanPredictor.plan`. */
+  /** The plan at every token of a prediction; see `PlanPredictor.plan`. */
   plan(prediction: Prediction): DagTensorFields {
     return this.predictor.plan(prediction);
   }
 
   /**
-   * The hard plan of each text as a whole: graph i is that of texts[i]. × · ÷ − are read as * / -.
+   * Predicts the hard plan of each whole text: N texts give N graphs. Texts are read as `asRead` of @dag/expr writes them.
    *
-   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where weights
-   *   give no finite numbers.
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where the weights
+   *   are not sound.
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
@@ -168,7 +180,7 @@ export class PredictorModel {
     return hostPlan(plan, this.config.depth);
   }
 
-  /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
+  /** Predicts the plan of a text and executes it. @throws {ModelError} as `predictPlans`. */
   predict(text: string): PredictedValue {
     const tensors = this.predictPlans([text]);
     const value = execute(tensors)[0]!;
@@ -176,9 +188,11 @@ export class PredictorModel {
   }
 
   /**
-   * Why a value that this model gave for a text may be wrong: `fromText` of `@dag/expr` refuses the text or reads another value,
-   * or it has more numbers or digits than the registers hold. Where it also has a character or token that training never met,
-   * the sentence names that instead. null where `fromText` reads the same value.
+   * Why a value that this model predicted for a text may be wrong, in one sentence: `fromText` of `@dag/expr` refuses the text or
+   * reads another value, or the text has more numbers or digits than the registers hold. Where it also has a character or token
+   * that training never met, the sentence names that instead. null where `fromText` reads the same value.
+   *
+   * @throws {ModelError} `bad-input` where an argument has the wrong type.
    */
   doubt(text: string, value: number): string | null {
     checkText('a text', text);
@@ -187,11 +201,16 @@ export class PredictorModel {
     return doubtOf(text, value, this);
   }
 
-  /** Of each token whether training met it: embeddings of those that it never met may be all zero, as in the shipped model. */
+  /**
+   * For each token id, whether training met it: whether its embedding has an element other than 0. Only files with tokens cleared,
+   * such as the shipped model, have embeddings of zeros.
+   *
+   * @throws {ModelError} `bad-token` for ids outside the vocabulary.
+   */
   wereTrained(tokens: readonly number[]): boolean[] {
     const weight = this.parameters.get('wte.weight')!;
     checkList('token ids as an array', tokens);
-    // Refuses what is no token.
+    // Throws for ids outside the vocabulary.
     for (const id of tokens) this.tokenizer.record(id);
     const ids = Int32Array.from(tokens);
     const rows = scope(() =>
@@ -203,29 +222,32 @@ export class PredictorModel {
     return tokens.map((_, i) => rows.subarray(i * width, (i + 1) * width).some((w) => w !== 0));
   }
 
-  /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
+  /** Whether `predict` accepts a text: it is a string of 1 … `blockSize` tokens. */
   reads(text: string): boolean {
     return isReadable(text, this.tokenizer, this.config.blockSize);
   }
 
   /**
-   * Weights and configuration as a safetensors file. Embeddings that are all zero, as those of tokens that a model was
-   * never trained on may be, are left out; `wte.rows` then has the ids of the others.
+   * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero are left out; `wte.rows` then
+   * has the token ids of the others.
+   *
+   * @throws {ModelError} `not-finite` for a weight beyond F16's range with dtype 'F16', `bad-input` for another dtype.
    */
   save(options?: SaveOptions): Uint8Array {
     return joined([...this.savePieces(options)]);
   }
 
-  /** The bytes of `save` one tensor after another, for models whose file is larger than one array can be. */
+  /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
   savePieces(options?: SaveOptions): Iterable<Uint8Array> {
     return weightPieces(this.parameters, this.config, options);
   }
 
   /**
-   * The model that `save` wrote.
+   * Reads a file of `save`.
    *
-   * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes than its configuration says,
-   *   `not-finite` where one is no finite number.
+   * @param file the bytes of the file, or its pieces in order.
+   * @throws {ModelError} `bad-file` where weights are missing, unknown or of other shapes than the configuration says,
+   *   `not-finite` where a weight is NaN or infinite, `bad-input` for what is no bytes.
    */
   static load(file: FileBytes, options: { device?: Device } = {}): PredictorModel {
     return decodeWeights(
@@ -236,7 +258,7 @@ export class PredictorModel {
   }
 }
 
-/** Plans (N, 1, …) as the tensor format. */
+/** Reads plans (N, 1, …) from their device, as `DagTensors` of size N. */
 export function hostPlan({ V_mag, V_sign, O, G }: DagTensorFields, depth: number): DagTensors {
   const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
   return { depth, size: G.size / depth, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };

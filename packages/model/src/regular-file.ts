@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 
-/** Throws where a path leads to a folder, a pipe or a device: to read one of those may wait for ever, or never end. */
+/** Throws unless a path is a regular file of at most `mostBytes` bytes: reading a pipe or a device may never end. */
 export async function checkRegularFile(path: string, mostBytes = Infinity): Promise<void> {
   const info = await stat(path);
   if (!info.isFile())
@@ -8,7 +8,7 @@ export async function checkRegularFile(path: string, mostBytes = Infinity): Prom
   if (info.size > mostBytes) throw new Error(`it has ${info.size} bytes, expected at most ${mostBytes}`);
 }
 
-/** The bytes of a file. */
+/** Reads a regular file of at most `mostBytes` bytes. */
 export async function readRegularFile(path: string, mostBytes?: number): Promise<Buffer> {
   await checkRegularFile(path, mostBytes);
   return readFile(path);

@@ -5,14 +5,15 @@ import type { ParameterCheck, Parameters } from './gpt.js';
 import { decodeSafetensors, safetensorsPieces } from './safetensors/format.js';
 import { toFloat16, toFloat32, type FileBytes, type SafeTensor } from './safetensors/tensor.js';
 
+/** Options of `save` and `savePieces`. */
 export interface SaveOptions {
-  /** 'F32', or 'F16': half the size, weights rounded to 11 bits. */
+  /** 'F32' by default; 'F16' has half the size and rounds weights to 11 significant bits. */
   readonly dtype?: 'F32' | 'F16';
 }
 
 /**
- * Weights and configuration as a safetensors file, one tensor after another; rows of the embedding that are all zero are
- * left out.
+ * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of the embedding that are all
+ * zero are left out.
  */
 export function weightPieces(
   parameters: Parameters,
@@ -28,7 +29,7 @@ export function weightPieces(
     void tensors.set(name, {
       dtype,
       shape,
-      // Read when it is written: a large model is never there twice.
+      // A getter, read when the tensor is written, so that only one tensor is copied at a time.
       get data() {
         return dtype === 'F16' ? halves(name, read()) : read();
       },
@@ -52,7 +53,7 @@ export function weightPieces(
   return safetensorsPieces(tensors, { config: JSON.stringify(config) });
 }
 
-/** @throws {ModelError} `not-finite` for a weight that F16 has no finite number for. */
+/** Weights as F16. @throws {ModelError} `not-finite` for a finite weight that rounds to infinity. */
 function halves(name: string, data: Float32Array): Uint16Array {
   const at = data.findIndex((weight) => Number.isFinite(weight) && Math.abs(weight) >= HALF_OVERFLOW);
   if (at < 0) return toFloat16(data);
@@ -62,12 +63,12 @@ function halves(name: string, data: Float32Array): Uint16Array {
   );
 }
 
-/** Halfway from the largest F16 to what would be the next: from here on it rounds to infinity. */
+/** Halfway from the largest F16, 65504, to the next power of two: from here on numbers round to infinity. */
 const HALF_OVERFLOW = 65_520;
 
 /**
- * The model that `make` makes of the configuration in such a file, with the weights in it. Each parameter is compared with the
- * file's tensor before memory is taken for it: sizes that a configuration claims are worth no more than the tensors.
+ * Reads such a file: `make` builds the model of its configuration, which gets the file's weights. `make` must call `check`
+ * for each parameter before it is allocated, so that a configuration with wrong sizes fails before it takes memory.
  *
  * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes, `not-finite` where one is no finite
  *   number.
@@ -81,7 +82,7 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
   const model = make(configFrom<C>(metadata['config'], writer), (name, shape) => {
     const given = tensors.get(name);
     if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
-    // Rows of zeros are left out: `withAllRows` sees to their number.
+    // The number of rows differs where rows of zeros were left out; `withAllRows` checks it.
     const isCut = name === EMBEDDING && tensors.has(ROWS);
     const [rows, needed] = isCut ? [given.shape.slice(1), shape.slice(1)] : [given.shape, shape];
     if (rows.join() !== needed.join())
@@ -96,32 +97,32 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
   const all = withAllRows(tensors, embedding.shape[0]!);
   for (const name of all.keys())
     if (!model.parameters.has(name))
-      throw new ModelError('bad-file', `the file has a weight '${name}' that this model has not`);
+      throw new ModelError('bad-file', `the file has a weight '${name}' that this model does not have`);
   for (const [name, p] of model.parameters) p.set(finiteWeights(name, toFloat32(all.get(name)!)));
   return model;
 }
 
-/** The same. @throws {ModelError} `not-finite` for NaN and infinity. */
+/** Returns `data`. @throws {ModelError} `not-finite` where a weight is NaN or infinite. */
 export function finiteWeights(name: string, data: Float32Array): Float32Array {
-  // A loop: `findIndex` calls its function for each weight, and takes most of the time in which a small model loads.
+  // Not `findIndex`, whose calls for each weight would take most of the time of loading a small model.
   const { isFinite } = Number;
   let at = 0;
   while (at < data.length && isFinite(data[at])) at++;
   if (at === data.length) return data;
   throw new ModelError(
     'not-finite',
-    `the weight '${name}' is ${data[at]} at element ${at}: a model of it answers nothing; take weights from before the training went wrong`,
+    `the weight '${name}' is ${data[at]} at element ${at}, so the model cannot predict; use a checkpoint from before the training diverged`,
   );
 }
 
-/** The configuration in a file's metadata; its values are checked where the model is built. */
+/** Parses the configuration in a file's metadata. Its values are checked where the model is built. */
 export function configFrom<C>(json: string | undefined, writer: string): C {
   try {
     const config: unknown = JSON.parse(json ?? '');
     const isFlat = typeof config === 'object' && config !== null && Object.values(config).every(isScalar);
     if (isFlat) return config as C;
   } catch {
-    // Named below, as what is missing.
+    // Reported below, like a missing configuration.
   }
   throw new ModelError(
     'bad-file',

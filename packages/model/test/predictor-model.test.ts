@@ -303,7 +303,7 @@ describe('a file that is none of this model', () => {
       'a weight is too many',
       encodeSafetensors(new Map(tensors).set('extra', small), metadata),
       'bad-file',
-      /has a weight 'extra' that this model has not/,
+      /has a weight 'extra' that this model does not have/,
     ],
     [
       'its rows are not those of the embedding',

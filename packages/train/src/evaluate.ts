@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { execute, noGrad, scope, type Tensor } from '@dag/executor';
-import { DIGIT_WORDS, isQuestion, type Expr } from '@dag/expr';
+import { isQuestion, symbolOf, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans, type PredictorModel } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { batchOf, type StreamConfig, type TextBatch } from './data/stream.js';
@@ -239,22 +239,21 @@ function countOperations(expr: Expr): number {
   }
 }
 
-const DIGIT_WORD = `(?:${DIGIT_WORDS.join('|')})`;
-const SPOKEN = new RegExp(`${DIGIT_WORD}(?:\\s+(?:point|${DIGIT_WORD}))*`, 'gi');
+/** A text with symbols for the words that say them: "two point five" is `2.5`. */
+const inSymbols = (text: string): string =>
+  text.replace(/[a-z]+/gi, (word) => symbolOf(word) ?? word).replace(/(?<=[\d.])\s+(?=[\d.])/g, '');
 
-function mostDigits(text: string): number {
-  let most = 0;
-  for (const [literal] of text.matchAll(/[\d.]+/g)) most = Math.max(most, literal.replace('.', '').length);
-  for (const [spoken] of text.matchAll(SPOKEN))
-    most = Math.max(most, spoken.split(/\s+/).filter((word) => word.toLowerCase() !== 'point').length);
-  return most;
-}
+const mostDigits = (text: string): number =>
+  Math.max(
+    0,
+    ...Array.from(inSymbols(text).matchAll(/[\d.]+/g), ([literal]) => literal.replace('.', '').length),
+  );
 
 function nestingOf(text: string): number {
   let most = 0;
   let open = 0;
-  for (const [bracket] of text.matchAll(/[()]|\bopen\b|\bclose\b/gi)) {
-    open += bracket === '(' || bracket.toLowerCase() === 'open' ? 1 : -1;
+  for (const [bracket] of inSymbols(text).matchAll(/[()]/g)) {
+    open += bracket === '(' ? 1 : -1;
     most = Math.max(most, open);
   }
   return most;

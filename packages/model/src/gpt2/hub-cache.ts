@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 
-/** A file that is being written: its first `from` bytes are there, and `hash` knows them. */
+/** A partial file: its first `from` bytes are written, and `hash` was updated with them. */
 export interface BegunFile {
   readonly path: string;
   readonly hash: Hash;
@@ -13,9 +13,9 @@ export interface BegunFile {
 }
 
 /**
- * A repository in the cache that programs of the Hugging Face hub share: `blobs/<hash>` are files,
- * `snapshots/<commit>/<file>` links to them, and `refs/main` names the commit. Where the file system has no symbolic links, the
- * files themselves are in `snapshots`, as huggingface_hub puts them there, and `.hashes/<commit>/<file>` has their hashes.
+ * A repository in the cache of huggingface_hub, which other programs share: `blobs/<hash>` are the files,
+ * `snapshots/<commit>/<file>` links to them, and `refs/main` has the commit. Where the file system has no symbolic links, the
+ * files themselves are in `snapshots`, as huggingface_hub does it, and `.hashes/<commit>/<file>` has their hashes.
  */
 export class CachedRepository {
   readonly #folder: string;
@@ -35,8 +35,8 @@ export class CachedRepository {
   }
 
   /**
-   * The folder of the commit that is main here, if it has these files and none is damaged; warns of those that are. `isChecked`:
-   * all of them have hashes to go by. A file that another program put there itself, in place of a link, has none.
+   * The folder of the cached main commit, if it has all these files and none is damaged; else null. Warns of each damaged file.
+   * `isChecked`: whether the hashes of all files are known. A file that another program put there in place of a link has none.
    */
   async find(files: readonly string[]): Promise<{ folder: string; isChecked: boolean } | null> {
     const ref = await fs.readFile(join(this.#folder, 'refs', 'main'), 'utf8').catch(nullIfAbsent);
@@ -58,7 +58,7 @@ export class CachedRepository {
     return complete ? { folder: this.snapshot(commit), isChecked } : null;
   }
 
-  /** The hash of a file of a snapshot: what the blob that it leads to is called, or what was noted; null where nobody knows. */
+  /** The hash of a file of a snapshot: the name of the blob that it links to, or the one in `.hashes`; null where unknown. */
   async #idOf(path: string, commit: string, file: string): Promise<string | null> {
     if (isBlobId(basename(path))) return basename(path);
     const noted = await fs.readFile(this.#note(commit, file), 'utf8').catch(nullIfAbsent);
@@ -69,7 +69,7 @@ export class CachedRepository {
     return join(this.#folder, '.hashes', commit, file);
   }
 
-  /** Whether a snapshot has a file with this hash, be it a link or the file itself. */
+  /** Whether a snapshot has a file with this hash, as a link or as the file itself. */
   async has(id: string, commit: string, file: string): Promise<boolean> {
     const path = await fs.realpath(join(this.snapshot(commit), file)).catch(nullIfAbsent);
     if (path === null || !(await this.isWhole(path, id))) return false;
@@ -77,12 +77,12 @@ export class CachedRepository {
     return true;
   }
 
-  /** Whether a file is there with this hash. */
+  /** Whether a file exists and has this hash. */
   async isWhole(path: string, id: string): Promise<boolean> {
     const info = await fs.stat(path).catch(nullIfAbsent);
     if (!info?.isFile()) return false;
     const hash = blobHash(id, info.size);
-    // Another download may move it meanwhile, to a snapshot.
+    // null where another download has just moved it to a snapshot.
     if ((await this.#hashInto(hash, path).catch(nullIfAbsent)) === null) return false;
     return hash.digest('hex') === id;
   }
@@ -94,8 +94,8 @@ export class CachedRepository {
   }
 
   /**
-   * Writes a blob by `write`, whole or not at all. It goes on with what a process that was killed has left of this blob, if
-   * there is some; what others are writing is left to them.
+   * Writes a blob by `write`, atomically. Resumes the partial file of a process that was killed, if there is one. Partial files
+   * of running processes are left alone.
    */
   async addBlob(id: string, size: number, write: (begun: BegunFile) => Promise<void>): Promise<void> {
     await place(this.blob(id), `${hostId()}.${process.pid}.incomplete`, async (beside) => {
@@ -109,7 +109,7 @@ export class CachedRepository {
     });
   }
 
-  /** Makes what was left of a blob by a process that is no more the file `beside`, and removes other such files. */
+  /** Renames a partial file of a dead process to `beside`, and removes further ones of this blob. */
   async #takeOver(id: string, beside: string): Promise<void> {
     const folder = dirname(beside);
     let taken = false;
@@ -117,13 +117,13 @@ export class CachedRepository {
       const parts = new RegExp(`^${id}\\.[0-9a-f-]{36}\\.([^.]+)\\.(\\d+)\\.incomplete$`).exec(name);
       const path = join(folder, name);
       if (parts === null || !(await isLeft(path, parts[1]!, Number(parts[2])))) continue;
-      // Of two processes that find it, one has it.
+      // Where two processes find it, the rename succeeds in one.
       if (taken) await fs.rm(path, { force: true });
       else taken = (await fs.rename(path, beside).catch(nullIfAbsent)) !== null;
     }
   }
 
-  /** Makes blob `id` a file of a snapshot: by a link, or by moving it there where there are none. */
+  /** Adds blob `id` to a snapshot: by a symbolic link, or by moving it where the file system has none. */
   async link(id: string, commit: string, file: string): Promise<void> {
     const path = join(this.snapshot(commit), file);
     try {
@@ -148,12 +148,12 @@ export class CachedRepository {
   }
 }
 
-/** The name of this machine in names of files. Not asked for on import: Deno throws where it may not be. */
+/** Identifies this machine in file names. Called late: reading the host name throws in Deno without permission. */
 const hostId = (): string => createHash('sha1').update(hostname()).digest('hex').slice(0, 8);
-/** What another machine has not written to for so long is left, in milliseconds. */
+/** Milliseconds without a write after which a partial file of another machine counts as abandoned. */
 const LEFT_AFTER = 24 * 3600 * 1000;
 
-/** Whether the process that wrote a file is no more. */
+/** Whether the process that wrote a partial file is dead. */
 async function isLeft(path: string, host: string, pid: number): Promise<boolean> {
   if (host !== hostId()) {
     const info = await fs.stat(path).catch(nullIfAbsent);
@@ -168,7 +168,7 @@ async function isLeft(path: string, host: string, pid: number): Promise<boolean>
   }
 }
 
-/** Makes `path` by what `write` makes beside it; whatever was there stays until then. */
+/** Replaces `path` atomically: `write` makes a file beside it, which is then renamed. */
 async function place(path: string, ending: string, write: (beside: string) => Promise<void>): Promise<void> {
   const beside = `${path}.${randomUUID()}.${ending}`;
   await fs.mkdir(dirname(path), { recursive: true });
@@ -181,16 +181,17 @@ async function place(path: string, ending: string, write: (beside: string) => Pr
   }
 }
 
+/** Whether a value is the SHA-1 of a commit. */
 export function isCommit(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{40}$/.test(value);
 }
 
-/** What blobs are called by: the SHA-256 of a file in LFS, git's SHA-1 of another. */
+/** Whether a value is the name of a blob: the SHA-256 of a file in LFS, or git's SHA-1 of another file. */
 export function isBlobId(value: unknown): value is string {
   return typeof value === 'string' && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(value);
 }
 
-/** The hash whose digest is `id` after the `size` bytes of a blob. */
+/** A hash whose digest is `id` once it is updated with the `size` bytes of that blob. */
 export function blobHash(id: string, size: number): Hash {
   return id.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 }

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher, fetch, Response } from 'undici';
 import { hubEnvironment } from './hub-environment.js';
 
-/** No answer; the message says why. */
+/** The hub did not answer; the message says why. */
 export class Unreachable extends Error {}
 
-/** An answer that is an error. */
+/** The hub answered with an error status. */
 export class Refused extends Error {
   readonly status: number;
 
@@ -15,13 +15,13 @@ export class Refused extends Error {
   }
 }
 
-/** Answers of the API are some kilobytes. */
+/** Limit on answers of the API, which have some kilobytes. */
 const MOST_ANSWER_BYTES = 4_000_000;
-/** Fewer bytes a second are a connection that does not get anywhere. */
+/** A connection with fewer bytes a second counts as stalled. */
 const LEAST_RATE = 1000;
-/** Requests that a busy server puts off, or that break off, are made so many times. */
+/** Attempts of a request, where the server is busy or the connection breaks off. */
 export const TRIES = 3;
-/** A server that asks for a longer rest is not waited for, in seconds. */
+/** Longest `Retry-After` that is waited for, in seconds. */
 const LONGEST_REST = 300;
 const BUSY = [429, 500, 502, 503, 504];
 const REDIRECTS = [301, 302, 303, 307, 308];
@@ -33,7 +33,7 @@ interface Request {
   readonly body?: string;
 }
 
-/** Asks a hub, through a proxy where HTTPS_PROXY, HTTP_PROXY and NO_PROXY say so, and by the token of who asks. */
+/** An HTTP client of a hub. Uses the proxies of HTTPS_PROXY, HTTP_PROXY and NO_PROXY, and the user's token. */
 export class HubClient {
   readonly #hub: string;
   readonly #token: string | null;
@@ -55,7 +55,7 @@ export class HubClient {
   }
 
   static async open(hub: string, signal: AbortSignal | undefined): Promise<HubClient> {
-    // Loaded here: most who import this package download nothing.
+    // Loaded on demand: most users of this package download nothing.
     const { fetch, Agent, EnvHttpProxyAgent } = await import('undici');
     const proxies = hubEnvironment.proxies();
     const token = await hubEnvironment.token();
@@ -71,7 +71,7 @@ export class HubClient {
     await this.#proxy.destroy();
   }
 
-  /** The JSON that a path of the hub answers with. */
+  /** Requests a path of the hub and parses its answer as JSON. */
   async json(path: string, request: Request = {}): Promise<unknown> {
     const url = this.#hub + path;
     const parts: Uint8Array[] = [];
@@ -92,8 +92,8 @@ export class HubClient {
   }
 
   /**
-   * Makes a request and gives the body of what answers it to `use`, with the status. Ended where fewer than LEAST_RATE bytes a
-   * second arrive for as long as HF_HUB_DOWNLOAD_TIMEOUT says.
+   * Makes a request and calls `use` with the body and the status of the answer. Aborts where fewer than LEAST_RATE bytes a second
+   * arrive for HF_HUB_DOWNLOAD_TIMEOUT seconds.
    */
   async read(
     url: string,
@@ -133,7 +133,7 @@ export class HubClient {
     }
   }
 
-  /** Follows redirections, and asks again where a server is busy. */
+  /** Follows redirects, and retries where the server is busy. */
   async #ask(url: string, request: Request, signal: AbortSignal, onAnswer: () => void): Promise<Response> {
     let busy = 0;
     let redirects = 0;
@@ -157,7 +157,7 @@ export class HubClient {
       const rest = restOf(headers.get('retry-after')) ?? 2 ** (busy - 1);
       if (rest > LONGEST_REST)
         throw new Refused(url, status, `: it can be asked again in ${Math.ceil(rest)} s`);
-      // The watch over the rate is no watch over a rest.
+      // The rate of arriving bytes is not watched during the pause.
       for (let left = rest; left > 0; left--) {
         await sleep(1000 * Math.min(left, 1), undefined, { signal });
         onAnswer();
@@ -173,7 +173,7 @@ export class HubClient {
     signal: AbortSignal,
   ): Promise<Response> {
     try {
-      // The token is for the hub alone: what a redirection leads to has an address that says who may read it.
+      // The token goes to the hub only. Redirects lead to URLs that carry their own permission.
       const isHub = new URL(url).origin === new URL(this.#hub).origin;
       return await this.#fetch(url, {
         method,
@@ -187,7 +187,7 @@ export class HubClient {
         dispatcher: this.#proxy,
       });
     } catch (error) {
-      // `fetch failed`; its cause says why, or where several addresses were tried a code alone.
+      // The message is `fetch failed`; its cause has the reason, or only a code where several addresses were tried.
       const { message, code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
       throw new Unreachable(message || code, { cause: error });
     }
@@ -199,7 +199,7 @@ const reasonOf = (status: number, token: string | null): string => {
   return token === null ? ', and HF_TOKEN is not set' : ': the token in HF_TOKEN or its file gives no access';
 };
 
-/** Seconds that a `Retry-After` asks for; null where there is none. */
+/** The seconds of a `Retry-After` header, which may be a date; null where there is none. */
 function restOf(header: string | null): number | null {
   if (header === null) return null;
   const seconds = /^\d+$/.test(header.trim()) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;

@@ -2,16 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** A variable of the environment; undefined where it is empty, too. */
+/** A variable of the environment; undefined where it is missing or blank. */
 const variable = (name: string): string | undefined => process.env[name]?.trim() || undefined;
 
 const LONGEST_TIMEOUT = 24 * 60 * 60;
 
-/** Where programs of the hub keep what is theirs. */
+/** The folder of huggingface_hub: cache, token and others. */
 const home = (): string =>
   variable('HF_HOME') ?? join(variable('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'huggingface');
 
-/** Names, order and defaults are those of huggingface_hub, the hub's own library. */
+/** Settings from the environment, with the names, precedence and defaults of huggingface_hub, the hub's own library. */
 export const hubEnvironment = {
   url: (): string => (variable('HF_ENDPOINT') ?? 'https://huggingface.co').replace(/\/+$/, ''),
 
@@ -19,14 +19,14 @@ export const hubEnvironment = {
 
   isOffline: (): boolean => isTrue('HF_HUB_OFFLINE'),
 
-  /** Seconds in which something has to arrive. */
+  /** Seconds after which a stalled connection is given up. */
   timeout: (): number => {
     const seconds = Number(variable('HF_HUB_DOWNLOAD_TIMEOUT'));
-    // A longer one is more than a timer of Node counts, which would then end at once.
+    // Capped, because timers of Node overflow above 2^31 ms and then fire at once.
     return seconds > 0 ? Math.min(seconds, LONGEST_TIMEOUT) : 30;
   },
 
-  /** Proxies for http and https, and the hosts that are asked without them; null where there are none. */
+  /** Proxies for http and https, and the hosts that are reached without them; null where none is set. */
   proxies(): { httpProxy: string; httpsProxy: string; noProxy: string } | null {
     const either = (name: string): string | undefined => variable(name) ?? variable(name.toUpperCase());
     const all = either('all_proxy');
@@ -36,7 +36,7 @@ export const hubEnvironment = {
     return { httpProxy: httpProxy ?? '', httpsProxy, noProxy: either('no_proxy') ?? '' };
   },
 
-  /** What says who asks; null where nobody does. */
+  /** The user's access token; null where there is none. */
   async token(): Promise<string | null> {
     if (isTrue('HF_HUB_DISABLE_IMPLICIT_TOKEN')) return null;
     const given = variable('HF_TOKEN') ?? variable('HUGGING_FACE_HUB_TOKEN');

@@ -8,30 +8,33 @@ import { blobHash, CachedRepository, type BegunFile, isBlobId, isCommit } from '
 import { HubClient, Refused, TRIES, Unreachable } from './hub-client.js';
 import { hubEnvironment } from './hub-environment.js';
 
+/** Progress of the download of one file. */
 export interface DownloadProgress {
+  /** Name of the file in the repository. */
   readonly file: string;
-  /** Bytes so far. */
+  /** Bytes received so far, those of an earlier attempt included. */
   readonly received: number;
-  /** Bytes of the whole file. */
+  /** Size of the file in bytes. */
   readonly total: number;
 }
 
+/** Options of downloads from the Hugging Face hub. */
 export interface HubOptions {
-  /** The hub or a mirror of it; left out, `HF_ENDPOINT`, or else https://huggingface.co. */
+  /** URL of the hub or of a mirror; by default `HF_ENDPOINT`, else https://huggingface.co. */
   readonly hubUrl?: string;
-  /** Left out, the usual one: `HF_HUB_CACHE`, or else `hub` in `HF_HOME`, or else ~/.cache/huggingface/hub. */
+  /** Folder of the cache; by default `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else ~/.cache/huggingface/hub. */
   readonly cacheDir?: string;
-  /** Called for each piece of a file that is downloaded. */
+  /** Called for each piece of a file that arrives. */
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Ends what is under way, which then rejects with the signal's reason. */
+  /** Aborts the download, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The folder with these files of a repository on the Hugging Face hub. Where the cache has all of them, and with the
- * right hashes, nothing is asked of the network; else they are downloaded into it.
+ * Returns the folder of the cache with these files of a repository on the Hugging Face hub. Files that are not in the cache, or
+ * do not have their hashes, are downloaded first; else the network is not used.
  *
- * @throws {ModelError} `download`.
+ * @throws {ModelError} `download` with what else can be done.
  */
 export async function hubFolder(
   repository: string,
@@ -53,7 +56,7 @@ export async function hubFolder(
       client = await HubClient.open(hubUrl, signal);
       return await download(client, cache, { repository, files, hubUrl, options });
     } catch (error) {
-      // What has no hash to go by is taken as it is where nobody can be asked for one.
+      // Files without a known hash are used unchecked where the hub, which knows it, cannot be reached.
       if (found && error instanceof Unreachable) return found.folder;
       throw error;
     }
@@ -69,7 +72,7 @@ export async function hubFolder(
 
 class Offline extends Error {}
 
-/** Puts what the cache lacks of a repository's main commit into it. */
+/** Downloads the files of a repository's main commit that the cache does not have. */
 async function download(
   client: HubClient,
   cache: CachedRepository,
@@ -104,7 +107,7 @@ async function download(
 interface RemoteFile {
   readonly file: string;
   readonly url: string;
-  /** The name of its blob. */
+  /** Name of its blob in the cache: its hash. */
   readonly id: string;
   readonly size: number;
 }
@@ -112,17 +115,17 @@ interface RemoteFile {
 const asObject = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {};
 
-/** What the hub says of a file, as far as it is used. */
+/** Hash and size of a file, from the hub's answer. */
 function identify(infos: unknown, file: string, url: string): { id: string; size: number } {
   const info = (Array.isArray(infos) ? infos : []).map(asObject).find(({ path }) => path === file);
   if (!info) throw new Error(`${url} is missing: the repository has no such file`);
   const { oid: id, size } = asObject(info['lfs'] ?? info);
   if (!isBlobId(id) || typeof size !== 'number' || !Number.isSafeInteger(size))
-    throw new Error(`${url}: the hub says no size and hash of it`);
+    throw new Error(`${url}: the hub's answer has no size and hash of it`);
   return { id, size };
 }
 
-/** Writes what arrives to a file, goes on from there where it breaks off, and checks that it is the whole file. */
+/** Downloads a file, resumes where the connection breaks off, and checks the hash of the whole. */
 async function receive(
   client: HubClient,
   { path, hash, from }: BegunFile,
@@ -131,25 +134,25 @@ async function receive(
 ): Promise<void> {
   let received = from;
   let furthest = from;
-  // Whether its bytes are of more than one answer, which may not be of one file.
+  // Whether the bytes come from several answers, which may be of different versions of the file.
   let isPatched = from > 0;
-  let isAnew = false;
-  const beginAnew = async (): Promise<void> => {
+  let hasRestarted = false;
+  const restart = async (): Promise<void> => {
     await rm(path, { force: true });
     hash = blobHash(id, size);
     received = 0;
     isPatched = false;
   };
-  /** Begins anew, once, where what is wrong may have come of bytes that were there before. */
-  const mend = async (wrong: WrongFile): Promise<void> => {
-    if (isAnew || !isPatched) throw wrong;
-    isAnew = true;
-    await beginAnew();
+  /** Restarts once, where bytes of an earlier answer may be the reason; else throws. */
+  const restartOr = async (wrong: WrongFile): Promise<void> => {
+    if (hasRestarted || !isPatched) throw wrong;
+    hasRestarted = true;
+    await restart();
   };
   async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
       if (received + chunk.length > size)
-        throw new WrongFile(`${url} has more than the ${size} bytes that the hub says`);
+        throw new WrongFile(`${url} has more than ${size} bytes, its size according to the hub`);
       received += chunk.length;
       hash.update(chunk);
       onProgress?.({ file, received, total: size });
@@ -161,18 +164,18 @@ async function receive(
     if (received === size) {
       const given = hash.digest('hex');
       if (given === id) return;
-      await mend(new WrongFile(`${url} has the hash ${given}, the hub says ${id}`));
+      await restartOr(new WrongFile(`${url} has the hash ${given}, according to the hub ${id}`));
     }
     const begun = received;
     isPatched ||= begun > 0;
     try {
-      // Compressed, the bytes would not be those that a range counts.
+      // No compression: ranges count the bytes of the file.
       const headers = { 'Accept-Encoding': 'identity', Range: `bytes=${begun}-` };
       await client.read(
         url,
         { headers: begun > 0 ? headers : { 'Accept-Encoding': 'identity' } },
         (body, status) => {
-          if (begun > 0 && status !== 206) throw new NoRange('it is sent from its begin alone');
+          if (begun > 0 && status !== 206) throw new NoRange('the server does not send ranges');
           return pipeline(body, counted, createWriteStream(path, { flags: 'a' }), signal ? { signal } : {});
         },
       );
@@ -180,14 +183,14 @@ async function receive(
     } catch (cause) {
       if (signal?.aborted || isOfFiles(cause) || cause instanceof Refused) throw cause;
       if (cause instanceof WrongFile) {
-        await mend(cause);
+        await restartOr(cause);
         continue;
       }
       if (cause instanceof NoRange) {
-        await beginAnew();
+        await restart();
         continue;
       }
-      // As long as much more arrives it is worth another try.
+      // Attempts that made much progress do not count.
       if (received - furthest > size / 100 && !(cause instanceof Unreachable)) tries = 0;
       furthest = Math.max(furthest, received);
       if (++tries >= TRIES)
@@ -198,19 +201,19 @@ async function receive(
   }
 }
 
-/** What arrives is not what the hub says of the file. */
+/** The downloaded bytes do not have the size or hash of the file. */
 class WrongFile extends Error {}
-/** The server sends files from their begin alone. */
+/** The server ignored the range that was asked for. */
 class NoRange extends Error {}
 
-/** An error of the file system. One of a write names no path. */
+/** Whether an error is one of the file system. Errors of writes have a code, but no path. */
 function isOfFiles(error: unknown): boolean {
   const { code, path } = error as NodeJS.ErrnoException;
   return code !== undefined && (path !== undefined || OF_WRITES.includes(code));
 }
 const OF_WRITES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS'];
 
-/** What went wrong, and what else to do about it than to download by hand. */
+/** What went wrong and a way out, for the message. */
 function explain(error: unknown, hubUrl: string): readonly [problem: string, wayOut: string] {
   const message = messageOf(error);
   if (error instanceof Offline) return [message, 'Run it once with a network and without HF_HUB_OFFLINE'];

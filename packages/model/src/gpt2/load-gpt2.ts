@@ -13,34 +13,34 @@ import { GPT2_NAMES, isGpt2Name } from './names.js';
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
-/** Those that were published have some 700. */
+/** Published configurations have about 700 bytes. */
 const MOST_CONFIG_BYTES = 1_000_000;
 
-/** GPT-2 on the disk: its configuration is read and its weights' shapes are checked; `copyTo` reads the weights. */
+/** GPT-2 on the disk, with its configuration read and the shapes of its weights checked. `copyTo` reads the weights. */
 export interface Gpt2 {
-  /** With the block size and the vocabulary that were trained, no dropout and no plans: a start for one's own. */
+  /** The configuration that was trained, with dropout 0 and depth 0. */
   readonly config: GptConfig;
-  /** The file of its weights. */
+  /** Path of the safetensors file. */
   readonly path: string;
   /**
-   * Overwrites the parameters of a `Gpt` of the same width, heads and layers, one tensor after another, so that no
-   * second copy of all is ever held. Its block may be shorter than GPT-2's: the first positions are taken. Its
-   * vocabulary may be larger, as nanoGPT's 50,304 for 50,257 tokens: rows that no token has are zero. Parameters of
-   * other names, as those of a plan predictor, stay as they are.
+   * Overwrites the parameters of a `Gpt` of the same width, heads and layers, one tensor at a time, so that memory never holds
+   * a second copy of all. `blockSize` may be smaller than GPT-2's: the first positions are copied. `vocabSize` may be
+   * larger, as nanoGPT's 50,304 for 50,257 tokens: the rows of further tokens become 0. Parameters with other names, such as
+   * those of a plan predictor, are unchanged.
    *
    * @throws {ModelError} `shape` where parameters do not fit, before any is overwritten; `bad-file` where the file
-   *   cannot be read, `not-finite` where it has a weight that is no finite number.
+   *   cannot be read; `not-finite` where it has a weight that is NaN or infinite.
    */
   copyTo(parameters: Parameters): Promise<void>;
 }
 
 /**
- * GPT-2 as published: by name, downloaded into the cache of the Hugging Face hub where it is not yet there, or from a
- * folder with its `config.json` and `model.safetensors`, in the layout of the hub's repositories.
+ * Loads GPT-2 as published: by name, which downloads it into the cache of the Hugging Face hub unless it is there, or from a
+ * folder with `config.json` and `model.safetensors` as in the hub's repositories.
  *
- * @param source One of the four names, or a folder; `./gpt2` is a folder of that name.
- * @throws {ModelError} `download` for what cannot be downloaded; `bad-file` for a folder without the two files, a
- *   file that is damaged, another architecture, or shapes that do not fit the configuration.
+ * @param source One of the names in `GPT2_NAMES`, or the path of a folder; `./gpt2` is a folder of that name.
+ * @throws {ModelError} `download` where a download fails; `bad-file` for a folder without the two files, a damaged file,
+ *   another architecture, or shapes that do not fit the configuration.
  * @example
  * const gpt2 = await loadGpt2('gpt2');
  * const build = new ParameterBuilder(null);
@@ -49,7 +49,7 @@ export interface Gpt2 {
  */
 export async function loadGpt2(source: string, options: HubOptions = {}): Promise<Gpt2> {
   checkText(`a folder, or one of ${GPT2_NAMES.join(', ')}`, source);
-  checkObject('options such as { offline: true }', options);
+  checkObject("options such as { cacheDir: 'models' }", options);
   const folder = isGpt2Name(source)
     ? await hubFolder(`openai-community/${source}`, [CONFIG, WEIGHTS], options)
     : source;
@@ -62,7 +62,7 @@ export async function loadGpt2(source: string, options: HubOptions = {}): Promis
   return { config, path, copyTo: (parameters) => copyWeights(path, config, parameters) };
 }
 
-/** A repository's `config.json`. Values that would make it another function than `Gpt` are refused. */
+/** Reads a repository's `config.json`, and refuses values for which `Gpt` would compute something else. */
 async function readConfig(path: string): Promise<GptConfig> {
   const bytes = await readRegularFile(path, MOST_CONFIG_BYTES).catch((cause: unknown) => {
     const names = GPT2_NAMES.join(', ');
@@ -110,17 +110,17 @@ async function readConfig(path: string): Promise<GptConfig> {
   };
 }
 
-/** A value of foreign JSON, of which there may be any amount. */
+/** The beginning of a JSON value from outside, which may have any size. */
 const shown = (value: unknown): string => String(JSON.stringify(value)).slice(0, 40);
 
-/** Their names in `config.json`. */
+/** Activations by their names in `config.json`. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   gelu_new: 'geluTanh',
   gelu_pytorch_tanh: 'geluTanh',
   gelu: 'gelu',
 };
 
-/** Shapes by name as in the file, where linear layers are (in, out): OpenAI's Conv1D. */
+/** The shapes of the file's tensors by name. Linear layers are (in, out) there, as in OpenAI's Conv1D. */
 function shapesOf({ vocabSize, blockSize, nEmbd: C, nLayer }: GptConfig): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>([
     ['wte.weight', [vocabSize, C]],
@@ -144,7 +144,10 @@ function shapesOf({ vocabSize, blockSize, nEmbd: C, nLayer }: GptConfig): Map<st
 /** Causal masks, which old versions of transformers stored with the weights. */
 const MASK = /^h\.\d+\.attn\.(masked_)?bias$/;
 
-/** The file's tensors by GPT-2's names, all of them and no other. Names may begin with `transformer.`; the head is wte. */
+/**
+ * The file's tensors by GPT-2's names; throws unless they are exactly those of the configuration. Names may begin with
+ * `transformer.`, and `lm_head.weight` may stand for `wte.weight`, to which it is tied.
+ */
 function weightsOf(entries: readonly Entry[], config: GptConfig, path: string): Map<string, Entry> {
   const weights = new Map<string, Entry>();
   for (const entry of entries) {
@@ -160,7 +163,7 @@ function weightsOf(entries: readonly Entry[], config: GptConfig, path: string): 
   const shapes = shapesOf(config);
   for (const [name, { dtype, shape }] of weights) {
     const expected = shapes.get(name);
-    if (!expected) throw bad(path, `its tensor "${name}" is none of a GPT-2 of ${config.nLayer} layers`);
+    if (!expected) throw bad(path, `a GPT-2 of ${config.nLayer} layers has no tensor "${name}"`);
     if (shape.join() !== expected.join())
       throw bad(path, `"${name}" is (${shape.join(', ')}), by ${CONFIG} it is (${expected.join(', ')})`);
     if (!dtype.includes('F')) throw bad(path, `"${name}" has the dtype ${dtype}, expected floats`);
@@ -192,7 +195,7 @@ function checkParameters(config: GptConfig, parameters: Parameters): void {
   const shapes = shapesOf(config);
   for (const [name, shape] of shapes) {
     const given = parameters.get(name)?.shape;
-    if (!given) throw new ModelError('shape', `GPT-2 has '${name}', the model has not: ${layers(config)}`);
+    if (!given) throw new ModelError('shape', `GPT-2 has '${name}', the model does not: ${layers(config)}`);
     const [rows = 0, ...rest] = isConv1D(name) ? [...shape].reverse() : shape;
     const [givenRows = 0, ...givenRest] = given;
     const fits =
@@ -209,16 +212,16 @@ function checkParameters(config: GptConfig, parameters: Parameters): void {
   }
   for (const name of parameters.keys())
     if (/^(h\.\d+|wte|wpe|ln_f)\./.test(name) && !shapes.has(name))
-      throw new ModelError('shape', `the model has '${name}', GPT-2 has not: ${layers(config)}`);
+      throw new ModelError('shape', `the model has '${name}', GPT-2 does not: ${layers(config)}`);
 }
 
-/** What a model needs for these weights. */
+/** The configuration that a model needs for these weights, for messages. */
 function layers({ nLayer, nEmbd, nHead, blockSize, vocabSize }: GptConfig): string {
   const sizes = `nLayer ${nLayer}, nEmbd ${nEmbd}, nHead ${nHead}, bias true`;
   return `it needs ${sizes}, blockSize up to ${blockSize} and vocabSize from ${vocabSize}`;
 }
 
-/** Rows and columns of a tile that stays in the cache. */
+/** Rows and columns of a tile that fits into a core's cache. */
 const TILE = 32;
 
 function transposed(data: Float32Array, rows: number, columns: number): Float32Array {

@@ -7,8 +7,8 @@ import { bad, headerEnd, LENGTH_BYTES, messageOf, parseHeader, type Entry } from
 import { ARRAYS, type SafeTensor, type Safetensors } from './tensor.js';
 
 /**
- * Writes a safetensors file, whole or not at all: beside `path` first, then flushed to the disk and renamed into place.
- * @throws ModelError as `encodeSafetensors`; errors of the file system as they are
+ * Writes a safetensors file atomically: to a temporary file beside `path`, which is flushed to the disk and renamed.
+ * @throws ModelError as `encodeSafetensors`; errors of the file system unchanged
  */
 export async function saveSafetensors(
   path: string,
@@ -34,8 +34,8 @@ export async function saveSafetensors(
 }
 
 /**
- * Reads a safetensors file, of any size that memory holds: every tensor goes into a buffer of its own.
- * @throws ModelError `bad-file`, naming the file, where it cannot be read or as `decodeSafetensors`
+ * Reads a safetensors file into memory, of any size, with a buffer for each tensor.
+ * @throws ModelError `bad-file` with the path, where the file cannot be opened or as `decodeSafetensors`
  */
 export async function loadSafetensors(path: string): Promise<Safetensors> {
   return withSafetensors(path, async ({ entries, metadata, read }) => {
@@ -45,7 +45,7 @@ export async function loadSafetensors(path: string): Promise<Safetensors> {
   });
 }
 
-/** What a safetensors file says that it holds, and a tensor of it. */
+/** An open safetensors file: its header, and a function that reads a tensor. */
 interface OpenSafetensors {
   readonly entries: readonly Entry[];
   readonly metadata: Record<string, string>;
@@ -53,7 +53,7 @@ interface OpenSafetensors {
 }
 
 /**
- * Opens a safetensors file for `body`, which reads those tensors that it wants, one after another.
+ * Opens a safetensors file for `body`, which reads the tensors that it needs. Closes it afterwards.
  * @throws ModelError as `loadSafetensors`
  */
 export async function withSafetensors<T>(
@@ -109,7 +109,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** A rename lasts through a power cut once its folder is flushed; Windows opens no folders and needs none flushed. */
+/** Flushes a folder, without which a rename may not survive a power cut. Windows cannot open folders and need not flush them. */
 async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path, 'r');

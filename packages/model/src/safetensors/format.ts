@@ -13,8 +13,8 @@ import {
 } from './tensor.js';
 
 /**
- * The bytes of a safetensors file. The same tensors give the same bytes in whatever order they come: wide dtypes lie
- * first, then names in order, so that every tensor is aligned.
+ * Encodes tensors as the bytes of a safetensors file. The bytes do not depend on the order of the map: tensors are sorted by
+ * width of dtype, widest first, so that all are aligned, and then by name.
  * @throws ModelError `shape` where a shape does not fit its data, `bad-input` where data is not the dtype's array, a
  *   tensor is called `__metadata__`, or the file is larger than one array can be: `safetensorsPieces` has no limit
  */
@@ -26,14 +26,14 @@ export function encodeSafetensors(
 }
 
 /**
- * The tensors of a safetensors file. They are views of `bytes` where those are aligned, and copies elsewhere.
- * @param bytes the file; where it is larger than one array can be, its pieces in order
- * @throws ModelError `bad-file` for bytes that are not a whole, valid file, or that hold another dtype; `bad-input` for what is no bytes
+ * Decodes a safetensors file. Tensors are views of `bytes` where their data is aligned, and copies elsewhere.
+ * @param bytes the file, or its pieces in order where it is larger than one array can be
+ * @throws ModelError `bad-file` for bytes that are no whole, valid file, and for unknown dtypes; `bad-input` for what is no bytes
  */
 export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';
   const pieces = ArrayBuffer.isView(bytes) ? [bytes] : bytes;
-  // A copy, in which what an array lacks is undefined.
+  // Spread into a copy, in which the holes of an array are undefined.
   if (!Array.isArray(pieces) || ![...(pieces as readonly unknown[])].every(isBytes))
     throw new ModelError(
       'bad-input',
@@ -56,8 +56,8 @@ export function decodeSafetensors(bytes: FileBytes): Safetensors {
 }
 
 /**
- * The bytes of `encodeSafetensors`, of any size, one tensor after another. A tensor's `data` may be a getter: it is asked
- * for once, when its turn has come.
+ * The bytes of `encodeSafetensors` in pieces: the header, then one tensor after another. There is no limit on the size. A
+ * tensor's `data` may be a getter, which is read once, when its piece is due.
  * @throws ModelError as `encodeSafetensors`
  */
 export function* safetensorsPieces(
@@ -87,7 +87,7 @@ export function* safetensorsPieces(
 }
 
 function checkTensors(tensors: unknown, metadata: unknown): void {
-  // Not instanceof: a map from another realm is as good.
+  // Not instanceof, which is false for a map from another realm.
   if (Object.prototype.toString.call(tensors) !== '[object Map]')
     throw new ModelError('bad-input', `expected a Map of tensors by name, given ${named(tensors)}`);
   for (const [name, tensor] of tensors as Map<unknown, SafeTensor>) {
@@ -103,14 +103,14 @@ function checkTensors(tensors: unknown, metadata: unknown): void {
   for (const text of Object.values(metadata as object)) checkText('metadata as an object of texts', text);
 }
 
-/** The pieces of a file as one array. @throws ModelError `bad-input` where that is larger than an array can be. */
+/** Joins the pieces of a file. @throws ModelError `bad-input` where that is larger than an array can be. */
 export function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
   let bytes: Uint8Array;
   try {
     bytes = new Uint8Array(size);
   } catch (cause) {
-    throw new ModelError('bad-input', `${size} bytes do not fit into one array; take them in pieces`, {
+    throw new ModelError('bad-input', `${size} bytes do not fit into one array; use them in pieces`, {
       cause,
     });
   }
@@ -122,7 +122,7 @@ export function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** Bytes `begin` … `end` of a file: a view where one piece holds them all, else a copy. */
+/** Bytes `begin` … `end` − 1 of a file: a view where one piece has them all, else a copy. */
 function range(pieces: readonly Uint8Array[], begin: number, end: number): Uint8Array {
   const parts: Uint8Array[] = [];
   let offset = 0;
@@ -137,7 +137,7 @@ function range(pieces: readonly Uint8Array[], begin: number, end: number): Uint8
 
 function checkData(name: string, dtype: SafeDtype, shape: readonly number[], data: SafeTensor['data']): void {
   const expected = ARRAYS[dtype].array.name;
-  // Not instanceof: arrays from another realm (a worker's, a test runner's) are as good.
+  // Not instanceof, which is false for arrays from another realm (a worker, a test runner).
   const given = ArrayBuffer.isView(data) ? data[Symbol.toStringTag] : null;
   if (given !== expected) {
     throw new ModelError(

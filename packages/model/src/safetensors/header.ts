@@ -1,7 +1,7 @@
 import { ModelError } from '../error.js';
 import { ARRAYS, elementsOf, isDtype, isSizes, type SafeDtype } from './tensor.js';
 
-/** The format's own limit. */
+/** The limit of the format. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 export const LENGTH_BYTES = 8;
@@ -23,7 +23,7 @@ export function headerBytes(json: string): Uint8Array {
   return bytes;
 }
 
-/** Where the data begins, from the first 8 bytes of a file of `size` bytes. */
+/** The offset at which the data begins, from the first 8 bytes of a file of `size` bytes. */
 export function headerEnd(start: Uint8Array, size: number, source: string): number {
   if (start.length < LENGTH_BYTES) {
     throw bad(source, `${size} bytes are too few for a safetensors file`);
@@ -42,7 +42,7 @@ export interface Entry {
   readonly name: string;
   readonly dtype: SafeDtype;
   readonly shape: readonly number[];
-  /** The first byte, counted from the end of the header. */
+  /** Offset of the first byte, from the end of the header. */
   readonly begin: number;
   readonly end: number;
   /** The number of elements. */
@@ -93,7 +93,7 @@ function parseJson(bytes: Uint8Array, source: string): Record<string, unknown> {
   return isObject(header) ? header : {};
 }
 
-/** A key that an object of a valid JSON text has twice: `JSON.parse` keeps the last and says nothing. */
+/** A key that occurs twice in an object of a valid JSON text, of which `JSON.parse` silently keeps the last; undefined if none. */
 function repeatedKey(json: string): string | undefined {
   const open: Set<string>[] = [];
   for (let at = 0; at < json.length; at++) {
@@ -114,7 +114,7 @@ function repeatedKey(json: string): string | undefined {
   return undefined;
 }
 
-/** Where the string that starts with the quote at `start` has ended. */
+/** The index after the string whose opening quote is at `start`. */
 function stringEnd(json: string, start: number): number {
   let end = start + 1;
   while (json[end] !== '"') end += json[end] === '\\' ? 2 : 1;
@@ -135,7 +135,7 @@ function parseEntry(name: string, info: unknown, source: string): Entry {
   const where = `tensor "${name}"`;
   if (!isObject(info)) throw bad(source, `${where} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = info;
-  // Values are shown where they are sure to be small: what a hostile header nests has no bounds.
+  // Only values of bounded size are shown, because a hostile header may nest any amount of data.
   if (!isDtype(dtype)) {
     const given = typeof dtype === 'string' ? `the dtype "${dtype}"` : 'no dtype';
     throw bad(source, `${where} has ${given}: expected one of ${Object.keys(ARRAYS).join(', ')}`);

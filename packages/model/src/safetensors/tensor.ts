@@ -8,6 +8,7 @@ import { ModelError } from '../error.js';
  * as they lie in memory, which is little-endian on all platforms but s390x.
  */
 
+/** Element types of safetensors files that this package reads and writes. */
 export type SafeDtype = 'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'U8' | 'BOOL';
 
 /** A tensor of a safetensors file, row-major. */
@@ -19,14 +20,15 @@ export interface SafeTensor {
   readonly data: Float64Array | Float32Array | Int32Array | Uint8Array | Uint16Array | BigInt64Array;
 }
 
-/** What a safetensors file holds. */
+/** The contents of a safetensors file. */
 export interface Safetensors {
   /** Tensors by name, in the order of their data. */
   readonly tensors: Map<string, SafeTensor>;
+  /** Free texts by key. */
   readonly metadata: Record<string, string>;
 }
 
-/** A file in memory: its bytes or, where they are more than one array can hold, pieces of them in order. */
+/** A file in memory: its bytes, or its pieces in order where they do not fit into one array. */
 export type FileBytes = Uint8Array | readonly Uint8Array[];
 
 type DataConstructor = new (buffer: ArrayBufferLike, offset?: number, length?: number) => SafeTensor['data'];
@@ -51,8 +53,10 @@ export function isDtype(value: unknown): value is SafeDtype {
 }
 
 /**
- * The values of a tensor as 32-bit floats: F16 and BF16 widened exactly, F64 and integers rounded to the nearest.
- * An F32 tensor gives its own `data`, not a copy.
+ * Converts the values of a tensor to 32-bit floats: F16 and BF16 exactly, F64 and integers rounded to the nearest.
+ * For an F32 tensor it returns `data` itself, not a copy.
+ *
+ * @throws {ModelError} `bad-input` for what is no tensor.
  */
 export function toFloat32(tensor: SafeTensor): Float32Array {
   checkObject('a tensor such as { dtype, shape, data }', tensor);
@@ -80,7 +84,11 @@ function halfToNumber(bits: number): number {
   return sign * (0x400 + fraction) * 2 ** (exponent - 25);
 }
 
-/** 32-bit floats as the bits of F16, each rounded to the nearest, of two as near to the even one; beyond 65504 infinite. */
+/**
+ * Converts 32-bit floats to the bits of F16, rounded to nearest, ties to even. Numbers from 65520 on become infinite.
+ *
+ * @throws {ModelError} `bad-input` for what is no Float32Array.
+ */
 export function toFloat16(values: Float32Array): Uint16Array {
   if (Object.prototype.toString.call(values) !== '[object Float32Array]')
     throw new ModelError('bad-input', `toFloat16: expected a Float32Array, given ${named(values)}`);
@@ -97,7 +105,7 @@ export function toFloat16(values: Float32Array): Uint16Array {
       const up = value - floor > 0.5 || (value - floor === 0.5 && floor % 2 === 1);
       return sign | (floor + Number(up));
     }
-    // A carry goes into the exponent, where it belongs.
+    // Where the fraction overflows, the carry increments the exponent, which is right.
     return sign | ((size - 0x38000000 + 0xfff + ((size >>> 13) & 1)) >>> 13);
   });
 }

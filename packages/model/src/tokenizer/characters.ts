@@ -2,7 +2,7 @@ import type { Vocabulary } from './vocabulary.js';
 
 const PRINTABLE_ASCII = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
 
-/** Id = index. What it does not hold has the last id, 99, and decodes as U+FFFD, the replacement character. */
+/** Ids are indices, and part of the file format of models. Other characters have the last id, 99, and decode as U+FFFD. */
 const CHARACTERS = [...PRINTABLE_ASCII, '\n', '×', '÷', '−', '\uFFFD'];
 const UNKNOWN = CHARACTERS.length - 1;
 

@@ -4,29 +4,29 @@ import type { Vocabulary } from './vocabulary.js';
 
 const END_OF_TEXT = '<|endoftext|>';
 
-/** GPT-2's pieces of a text, each of which is encoded by itself. */
+/** Splits a text as GPT-2 does, into pieces that are encoded one by one. */
 const PIECE = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
-/** Pieces whose ids are kept. Expressions have few different ones: to merge their bytes again is most of an encoding. */
+/** Number of pieces whose ids are cached. Expressions have few different pieces, and merging bytes is most of the work. */
 const MAX_KNOWN = 50_000;
 const MAX_KNOWN_LENGTH = 24;
 
-/** Tokens in the order of their ids: text, or bytes that are no whole characters. */
+/** The tokens in the order of their ids: strings, or bytes where they are no whole characters. */
 export type Ranks = readonly (string | readonly number[])[];
 
 let loadRanks: (() => Ranks) | null = null;
 
-/** Says where the vocabulary comes from; `load` is called when it is first needed. */
+/** Sets the source of the vocabulary. `load` is called when the vocabulary is first needed. */
 export function provideRanks(load: () => Ranks): void {
   loadRanks = load;
 }
 
 /**
  * GPT-2's byte-pair encoding (Radford et al. 2019), 50,257 ids; the last, 50256, is `<|endoftext|>`. `encode` never
- * gives that id: where a text spells it, it encodes as the characters it is made of. `decode(encode(text))` is the
- * text; a lone surrogate, which UTF-8 cannot hold, comes back as U+FFFD.
+ * returns that id: the text `<|endoftext|>` is encoded like any other. `decode(encode(text))` is the text, except that a lone
+ * surrogate, which UTF-8 does not have, becomes U+FFFD.
  *
- * @throws {ModelError} `no-runtime` where nobody has provided the vocabulary
+ * @throws {ModelError} `no-runtime` where no vocabulary was provided
  */
 export function gpt2(): Vocabulary {
   if (!loadRanks)

@@ -1,7 +1,7 @@
-/** Ids of a vocabulary by their bytes, each byte a character of the key. */
+/** Token ids by the key of their bytes. */
 export type Ranks = ReadonlyMap<string, number>;
 
-/** The key of some bytes in `Ranks`. */
+/** The key of bytes in `Ranks`: a string with one character a byte. */
 export function keyOf(bytes: Uint8Array): string {
   let key = '';
   for (let i = 0; i < bytes.length; i++) key += String.fromCharCode(bytes[i]!);
@@ -9,18 +9,18 @@ export function keyOf(bytes: Uint8Array): string {
 }
 
 /**
- * Byte-pair encoding of one piece: of all neighbours that make a token together, those with the lowest id become one, from the
- * left, until there are none. A queue holds the pairs, so that n bytes take n·log n steps; a search for the lowest pair before
- * each merge takes n² and blocks for a minute where a text is one long word.
+ * Byte-pair encoding of one piece: merges the neighbours whose token has the lowest id, the leftmost first, until no neighbours
+ * form a token. A priority queue makes that n·log n steps for n bytes. Searching the lowest pair before each merge takes n²,
+ * a minute for a text that is one long word.
  */
 export function mergeBytes(bytes: Uint8Array, ranks: Ranks): number[] {
   const n = bytes.length;
   const text = keyOf(bytes);
-  /** Where the part that begins at a byte ends, and where the part before it begins. */
+  /** For each byte that begins a part, the end of that part and the begin of the part before it. */
   const end = Int32Array.from({ length: n }, (_, i) => i + 1);
   const before = Int32Array.from({ length: n }, (_, i) => i - 1);
   const queue = new PairQueue();
-  /** The id of the part at `from` and the one after it together; undefined where there is none. */
+  /** The id of the token that the part at `from` and the next part form; undefined where they form none. */
   const together = (from: number): number | undefined =>
     end[from]! < n ? ranks.get(text.slice(from, end[end[from]!])) : undefined;
   const offer = (from: number): void => {
@@ -30,7 +30,7 @@ export function mergeBytes(bytes: Uint8Array, ranks: Ranks): number[] {
   for (let i = 0; i < n; i++) offer(i);
   for (let pair = queue.take(); pair !== null; pair = queue.take()) {
     const { rank, from } = pair;
-    // A pair that was offered before one of its parts was merged has another id now, or begins no part any more.
+    // Stale: one of the two parts was merged after the pair was queued.
     if (end[from] === 0 || together(from) !== rank) continue;
     const next = end[from]!;
     end[from] = end[next]!;
@@ -44,13 +44,13 @@ export function mergeBytes(bytes: Uint8Array, ranks: Ranks): number[] {
   return ids;
 }
 
-/** The part at byte `from` and the one after it, which make token `rank` together. */
+/** The part at byte `from` and the next part, which form token `rank`. */
 interface Pair {
   readonly rank: number;
   readonly from: number;
 }
 
-/** A binary heap: the lowest id first, of equal ones the leftmost. */
+/** A binary heap of pairs, ordered by id and then from the left. */
 class PairQueue {
   readonly #pairs: Pair[] = [];
 

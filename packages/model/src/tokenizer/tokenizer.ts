@@ -1,44 +1,46 @@
-import { DIGIT_WORDS, fnv1a } from '@dag/expr';
+import { asTyped, fnv1a, symbolOf } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
 import { gpt2 } from './gpt2.js';
 import type { Vocabulary } from './vocabulary.js';
 
-/** Kinds of tokens that are told apart; with this prime all that expressions are written with are. */
+/** Number of hash buckets for token kinds. With this prime no two tokens used in expressions collide. */
 export const TOKEN_KINDS = 4091;
 
-/** What a token contributes to the numbers of an expression, and of what kind it is; fixed by its text. */
+/** What a token contributes to the numbers of an expression. It follows from the token's text and is not trained. */
 export interface TokenRecord {
-  /** The digits it holds, 0 … 9, in the order of the text; a digit word (` five`) holds one. */
+  /** The digits in the token, 0 … 9, in order. A digit word (` five`) has one. */
   readonly digits: readonly number[];
-  /** It holds a minus: `-`, `−` (U+2212) or a word for it (` minus`, ` negative`). Whether that is a sign or an operator, the context tells. */
+  /** Whether the token has a minus: `-` or a sign of print for it, ` minus` or ` negative`. It may be a sign or an operator. */
   readonly minus: boolean;
-  /** It holds a decimal point: `.` or the word. */
+  /** Whether the token has a decimal point: `.` or ` point`. */
   readonly point: boolean;
-  /** 0 … TOKEN_KINDS − 1, a hash of its text: tokens that differ in digits or case alone are of one kind. */
+  /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
 }
 
+/** The names of tokenizers: GPT-2's byte-pair encoding, or single characters. */
 export type TokenizerName = 'gpt2' | 'char';
 
 /** Text to token ids and back. Ids are `0 … vocabSize − 1`. */
 export interface Tokenizer {
   readonly name: TokenizerName;
+  /** Number of ids. */
   readonly vocabSize: number;
   /** The id that ends a document; null where there is none. No text encodes to it. */
   readonly endOfText: number | null;
-  /** Most characters (UTF-16 code units) of one token: a text of n tokens has at most n times as many. */
+  /** Length of the longest token in UTF-16 code units, so that n tokens have at most n · longestToken. */
   readonly longestToken: number;
-  /** The ids of a text; any text encodes. */
+  /** Encodes a text; every string has ids. @throws ModelError `bad-input` for what is no string */
   encode(text: string): number[];
   /**
-   * The text of some ids. Bytes that are not (yet) whole characters become U+FFFD.
+   * Decodes ids. Bytes that are not whole characters become U+FFFD.
    * @throws ModelError `bad-token` for an id outside the vocabulary
    */
   decode(ids: readonly number[]): string;
   /**
-   * What a token contributes to numbers; the same object at every call.
+   * The record of a token; the same object in every call.
    * @throws ModelError `bad-token` for an id outside the vocabulary
    */
   record(id: number): TokenRecord;
@@ -92,12 +94,12 @@ class VocabularyTokenizer implements Tokenizer {
 }
 
 function recordOf(text: string): TokenRecord {
-  const word = text.trim().toLowerCase();
-  const digit = DIGIT_WORDS.indexOf(word);
+  const said = symbolOf(text.trim()) ?? '';
+  const symbols = /^[\d.-]$/.test(said) ? said : asTyped(text);
   return {
-    digits: digit >= 0 ? [digit] : Array.from(text.match(/[0-9]/g) ?? [], Number),
-    minus: word === 'minus' || word === 'negative' || /[-−]/.test(text),
-    point: word === 'point' || text.includes('.'),
+    digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
+    minus: symbols.includes('-'),
+    point: symbols.includes('.'),
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
@@ -105,12 +107,14 @@ function recordOf(text: string): TokenRecord {
 const made = new Map<TokenizerName, Tokenizer>();
 
 /**
- * The tokenizer of a name; one shared instance each.
+ * Returns the shared tokenizer of a name:
  *
  * - `gpt2`: GPT-2's byte-pair encoding, 50,257 ids.
- * - `char`: one id a character, 100 ids: for small models.
+ * - `char`: one id a character, 100 ids, for small models.
  *
- * @throws ModelError `bad-config` for any other name
+ * @throws ModelError `bad-config` for any other name; `no-runtime` for `gpt2` in a page that has not imported
+ *   `@dag/model/gpt2-tokens`
+ * @example tokenizer('char').encode('1 + 2') // [17, 0, 11, 0, 18]
  */
 export function tokenizer(name: TokenizerName): Tokenizer {
   let found = made.get(name);

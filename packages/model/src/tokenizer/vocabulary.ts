@@ -1,4 +1,4 @@
-/** What a tokenizer is made of: ids it is asked to decode are inside the vocabulary. */
+/** A tokenizer without checks: `decode` is only called with ids of the vocabulary. */
 export interface Vocabulary {
   readonly size: number;
   readonly endOfText: number | null;

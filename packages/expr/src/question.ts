@@ -20,18 +20,18 @@ const CLOSED = /^[\s?=]*$/;
 const FULL_STOP = /(?<=[\w)])\.\s*$/;
 
 /**
- * A text as predictors read it, in training and when they are asked. It says the same, in the way that most texts of
- * `generateText` do:
+ * Rewrites a text as predictors read it, in training as in prediction. The meaning stays the same:
  *
- * - `* / -` for signs of print, as `asTyped` writes them;
- * - all numbers in digits where one is more than digits said one by one: "twenty-three plus two" is `23 plus 2`; `1000` for
- *   "1,000";
- * - words in lower case, which are whole tokens of GPT-2, but for the capital of a question, "How much is". "What is" may begin
- *   with a small letter;
- * - one blank in place of other white space, none at the ends. Among symbols alone two blanks stay, because training has them;
- * - no point at the end of a sentence.
+ * - Signs of print become those of a keyboard, as by `asTyped`.
+ * - Numbers become digits if one of them is more than digits said one by one: "twenty-three plus two" is `23 plus 2`, "1,000" is
+ *   `1000`, and "two plus three" stays.
+ * - Letters become lower case, because words in lower case are whole tokens of GPT-2. A question begins with a capital, "How much
+ *   is"; "What is" and "what is" both stay.
+ * - White space becomes one blank, and is removed at the ends. Two blanks in a text without words stay.
+ * - The point at the end of a sentence is removed.
  *
- * Of a text of `generateText` only signs of print change. `asRead(asRead(text))` is `asRead(text)`.
+ * Training texts, which `generateText` writes, have these forms already, so that only their signs of print change. Rewriting a
+ * text twice changes nothing more.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asRead(' WHAT IS 2.5  × (Three plus 4)? ') // 'What is 2.5 * (three plus 4)?'
@@ -96,8 +96,8 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
-  const asked = expressionPart(withNumerals(withoutStop, true).replace(/\s/g, ' '));
-  if (!isClosing(text, asked.length, text.length))
-    throw new ExprError('syntax', 'After the end of a question nothing may follow.', asked.length);
-  return isWords(asked) ? fromWords(asked, limits) : parse(asked, limits);
+  const expression = expressionPart(withNumerals(withoutStop, true).replace(/\s/g, ' '));
+  if (!isClosing(text, expression.length, text.length))
+    throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
+  return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);
 }
