@@ -90,6 +90,20 @@ test('your-own-task trains, saves, is reported on, and started again goes on whe
   }
 }, 60_000);
 
+test('your-own-readout trains, is loaded by its name, and is exported', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'your-own-readout-'));
+  try {
+    const output = await run('your-own-readout', folder, '600');
+    const [, operands, domains] = /operands \(O\) of (\S+) %[^]*domains \(G\) of (\S+) %/.exec(output)!;
+    expect(Math.min(Number(operands), Number(domains))).toBeGreaterThan(90);
+    expect(output).toMatch(
+      /^7 - 2 is read as -?[\d.]+ - -?[\d.]+, which is -?[\d.]+\nas an ONNX graph: \d+ bytes$/m,
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 60_000);
+
 function gradients(output: string): number[] {
   return [...output.matchAll(/^ {2}d value \/ d n\d+ = (\S+)/gm)].map(([, number]) => Number(number));
 }
