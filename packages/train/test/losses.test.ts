@@ -3,10 +3,10 @@ import { noGrad, randn, scope, tensor, type DagTensorFields, type Tensor } from 
 import { operatorCount, PredictorModel, slotCount, type Prediction, type Registers } from '@dag/model';
 import { parseConfig } from '../src/config/config.js';
 import type { LossWeights } from '../src/config/losses.js';
-import { READOUTS } from '../src/readouts.js';
-import { batchOf, type Batch } from '../src/data/stream.js';
-import { computeLosses } from '../src/losses.js';
-import { modelConfig, predictorTask, streamConfig } from '../src/predictor.js';
+import { READOUTS } from '../src/predictor/readouts.js';
+import { batchOf, type Batch } from '../src/predictor/stream.js';
+import { computeLosses } from '../src/predictor/losses.js';
+import { modelConfig, predictorTask, streamConfig } from '../src/predictor/predictor-task.js';
 
 const NAMES = Object.keys(READOUTS.registers.losses);
 const PLAN_LOSSES = Object.keys(READOUTS.linear.losses);

@@ -1,11 +1,11 @@
 import { isGpt2Name } from '@dag/model';
 import { z } from 'zod';
-import { READOUTS } from '../readouts.js';
+import { READOUTS } from '../predictor/readouts.js';
 import { EXPRESSIONS } from './expressions.js';
 import { checkLosses, type LossWeights } from './losses.js';
-import { checkModel, MODEL, readoutOf } from './model.js';
+import { checkModel, type complete, MODEL, readoutOf } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
-import { EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
+import { EVALUATION, LOADER, RUN, share } from './run.js';
 
 const DATA = {
   ...EXPRESSIONS,
@@ -36,16 +36,7 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
   yield* checkLosses(input, losses(read));
 }
 
-function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
-  const { data, model } = parsed;
-  return {
-    ...completeRun(parsed),
-    data: { ...data, numbers: data.numbers ?? model.depth },
-    losses: weights,
-  };
-}
-
 /** A plan predictor's configuration, every key filled in. */
-export type PredictorTrainConfig = ReturnType<typeof complete>;
+export type PredictorTrainConfig = ReturnType<typeof complete<z.output<typeof schema>>>;
 
-export const PREDICTOR = { schema, losses, check, complete };
+export const PREDICTOR = { schema, losses, check };
