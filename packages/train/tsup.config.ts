@@ -4,8 +4,8 @@ export default defineConfig({
   entry: [
     'src/index.ts',
     'src/cli/dag.ts',
-    'src/data/worker.ts',
-    'src/run-lock-beat.ts',
+    'src/predictor/worker.ts',
+    'src/run/lock/run-lock-beat.ts',
     'src/language/worker.ts',
   ],
   format: 'esm',

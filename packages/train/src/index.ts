@@ -5,7 +5,7 @@ export {
   resolveCheckpoint,
   writeCheckpoint,
   type Checkpoint,
-} from './checkpoint.js';
+} from './checkpoints/checkpoint.js';
 export { loadConfig } from './config/load.js';
 export { defineConfig, parseConfig, type TrainConfig, type TrainConfigInput } from './config/config.js';
 export { type Expressions } from './config/expressions.js';
@@ -19,8 +19,8 @@ export {
   type Batch,
   type Split,
   type StreamConfig,
-} from './data/stream.js';
-export { Prefetcher } from './data/pool.js';
+} from './predictor/stream.js';
+export { Prefetcher } from './workers/pool.js';
 export { TrainError, type TrainErrorCode } from './error.js';
 export {
   answer,
@@ -35,7 +35,7 @@ export {
   type PrefixScore,
   type Score,
   type Summary,
-} from './evaluate.js';
+} from './evaluation/evaluate.js';
 export {
   languageBatch,
   type LanguageBatch,
@@ -50,7 +50,7 @@ export {
   loadLanguageModel,
   trainLanguageModel,
   type LanguageSummary,
-} from './language/language-model.js';
+} from './language/language-task.js';
 export { answerPrompts } from './language/answer-prompts.js';
 export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
@@ -62,9 +62,9 @@ export {
   type LossFunctions,
   type Losses,
   type LossValues,
-} from './losses.js';
+} from './predictor/losses.js';
 export { openCommunicator, type Communicator } from './mpi/communicator.js';
-export { AdamW, learningRate } from './optimizer.js';
+export { AdamW, learningRate } from './run/optimizer.js';
 export {
   evaluateModel,
   loadModel,
@@ -73,8 +73,8 @@ export {
   predictorTask,
   streamConfig,
   train,
-} from './predictor.js';
-export { pretrainedCheckpoint } from './pretrained.js';
+} from './predictor/predictor-task.js';
+export { pretrainedCheckpoint } from './checkpoints/pretrained.js';
 export {
   heldOutQuestions,
   longerNumbers,
@@ -82,11 +82,11 @@ export {
   question,
   type HeldOutQuestion,
   type Question,
-} from './questions.js';
-export { bySeen, seenInTraining, type SeenInTraining } from './seen-in-training.js';
-export { formatScores, formatSummary } from './report.js';
-export { runReport, type ReportOptions } from './report-page/run-report.js';
-export { checkpointConfig } from './run.js';
-export { type Evaluation, type StepOfTask, type Task, type Trainable } from './task.js';
-export { trainTask, type TrainOptions, type TrainResult } from './trainer.js';
+} from './evaluation/questions.js';
+export { bySeen, seenInTraining, type SeenInTraining } from './evaluation/seen-in-training.js';
+export { formatScores, formatSummary } from './evaluation/table.js';
+export { runReport, type ReportOptions } from './reports/run-report.js';
+export { checkpointConfig } from './checkpoints/state.js';
+export { type Evaluation, type StepOfTask, type Task, type Trainable } from './run/task.js';
+export { trainTask, type TrainOptions, type TrainResult } from './run/loop.js';
 export { type TaskConfigInput } from './config/task.js';

@@ -27,9 +27,9 @@ import {
   readCheckpoint,
   resolveCheckpoint,
   writeCheckpoint,
-} from '../src/checkpoint.js';
+} from '../src/checkpoints/checkpoint.js';
 import { TrainError } from '../src/error.js';
-import { readStored } from '../src/stored-file.js';
+import { readStored } from '../src/checkpoints/stored-file.js';
 
 let outDir: string;
 let warnings: string[];

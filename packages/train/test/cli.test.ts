@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { z } from 'zod';
-import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
+import { readCheckpoint, writeCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { runDag } from '../src/cli/run-dag.js';
 import { ended, type Outcome } from './ended.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';

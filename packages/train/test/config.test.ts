@@ -14,8 +14,8 @@ import { fromEarlier } from '../src/config/earlier.js';
 import { describeConfig } from '../src/config/help.js';
 import { parseTaskConfig } from '../src/config/task.js';
 import { TrainError } from '../src/error.js';
-import { trainLanguageModel } from '../src/language/language-model.js';
-import { loadModel, train } from '../src/predictor.js';
+import { trainLanguageModel } from '../src/language/language-task.js';
+import { loadModel, train } from '../src/predictor/predictor-task.js';
 
 /** Of any input, as JavaScript may give it. */
 const parseConfig = (input: unknown) => parse(input as TrainConfigInput);

@@ -21,10 +21,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { randomStream, type Random } from '@dag/expr';
-import { checkpointFolders, findCheckpoint, readCheckpoint } from '../src/checkpoint.js';
+import { checkpointFolders, findCheckpoint, readCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { loadConfig } from '../src/config/load.js';
-import { trainLanguageModel } from '../src/language/language-model.js';
-import { train } from '../src/predictor.js';
+import { trainLanguageModel } from '../src/language/language-task.js';
+import { train } from '../src/predictor/predictor-task.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 

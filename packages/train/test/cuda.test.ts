@@ -9,10 +9,10 @@ import { emulator } from '../../executor/test/emulator.js';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { parseConfig } from '../src/config/config.js';
 import type { PredictorTrainConfig, PredictorTrainInput } from '../src/config/predictor.js';
-import { trainingBatch } from '../src/data/stream.js';
-import { computeLosses, lossTokens } from '../src/losses.js';
-import { learningRate } from '../src/optimizer.js';
-import { modelConfig, streamConfig, train } from '../src/predictor.js';
+import { trainingBatch } from '../src/predictor/stream.js';
+import { computeLosses, lossTokens } from '../src/predictor/losses.js';
+import { learningRate } from '../src/run/optimizer.js';
+import { modelConfig, streamConfig, train } from '../src/predictor/predictor-task.js';
 import { overlay } from './overlay.js';
 
 const cudaIsMissing = prepareCuda();

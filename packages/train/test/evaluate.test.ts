@@ -3,11 +3,18 @@ import { fromText } from '@dag/expr';
 import { PredictorModel } from '@dag/model';
 import { tensorizeAll, type DagTensors } from '@dag/tensorize';
 import { parseConfig } from '../src/config/config.js';
-import { batchOf, streamText } from '../src/data/stream.js';
-import { answer, answerAll, interval, prefixScore, summarize, type Answer } from '../src/evaluate.js';
-import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/questions.js';
-import { formatSummary, percent } from '../src/report.js';
-import { modelConfig, streamConfig } from '../src/predictor.js';
+import { batchOf, streamText } from '../src/predictor/stream.js';
+import {
+  answer,
+  answerAll,
+  interval,
+  prefixScore,
+  summarize,
+  type Answer,
+} from '../src/evaluation/evaluate.js';
+import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/evaluation/questions.js';
+import { formatSummary, percent } from '../src/evaluation/table.js';
+import { modelConfig, streamConfig } from '../src/predictor/predictor-task.js';
 
 const config = parseConfig({ model: { depth: 4, nLayer: 1, nEmbd: 8, blockSize: 24 } });
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { scope } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import { DagGpt, decodeSafetensors, tokenizer, type FileBytes } from '@dag/model';
-import { readCheckpoint } from '../src/checkpoint.js';
+import { readCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { parseConfig } from '../src/config/config.js';
 import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/language.js';
 import { LANGUAGE_LOSSES, languageLosses, languageTokens } from '../src/language/language-losses.js';
@@ -19,10 +19,10 @@ import {
   languageStreamConfig,
   loadLanguageModel,
   trainLanguageModel,
-} from '../src/language/language-model.js';
+} from '../src/language/language-task.js';
 import { languageBatch, type LanguageBatch } from '../src/language/language-stream.js';
 import { workedPrompts } from '../src/language/worked-line.js';
-import { loadModel, train } from '../src/predictor.js';
+import { loadModel, train } from '../src/predictor/predictor-task.js';
 import { overlay } from './overlay.js';
 
 let root: string;

@@ -7,7 +7,7 @@ import { formatValue, fromText, normalize, format, wordsToText } from '@dag/expr
 import { execute } from '@dag/executor';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
-import { batchOf } from '../src/data/stream.js';
+import { batchOf } from '../src/predictor/stream.js';
 import {
   languageBatch,
   type LanguageBatch,

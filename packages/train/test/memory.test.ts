@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '../src/config/load.js';
 import { parseConfig, type TrainConfigInput } from '../src/config/config.js';
-import { trainLanguageModel } from '../src/language/language-model.js';
-import { requireMemory } from '../src/memory.js';
-import { train } from '../src/predictor.js';
+import { trainLanguageModel } from '../src/language/language-task.js';
+import { requireMemory } from '../src/run/memory.js';
+import { train } from '../src/predictor/predictor-task.js';
 
 let root: string;
 beforeEach(async () => void (root = await mkdtemp(join(tmpdir(), 'dag-memory-'))));

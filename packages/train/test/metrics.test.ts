@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { openMetrics, readMetrics } from '../src/metrics.js';
+import { openMetrics, readMetrics } from '../src/run/metrics.js';
 
 let folder: string;
 let warnings: string[];

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { decodeSafetensors } from '@dag/model';
-import { findCheckpoint, type Checkpoint } from '../src/checkpoint.js';
-import { trainingBatch, type StreamConfig } from '../src/data/stream.js';
-import { computeLosses, lossTokens } from '../src/losses.js';
-import { loadModel, streamConfig } from '../src/predictor.js';
-import { configOfKind } from '../src/run.js';
+import { findCheckpoint, type Checkpoint } from '../src/checkpoints/checkpoint.js';
+import { trainingBatch, type StreamConfig } from '../src/predictor/stream.js';
+import { computeLosses, lossTokens } from '../src/predictor/losses.js';
+import { loadModel, streamConfig } from '../src/predictor/predictor-task.js';
+import { configOfKind } from '../src/checkpoints/state.js';
 import { mpiDescribe, run, runRanks, type Mpirun, type Outcome, type RunOptions } from './mpirun.js';
 import { twoHostsIt } from './two-hosts.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from '@jest/globals';
 import { clipGradNorm, mul, sum, tensor, type Tensor } from '@dag/executor';
 import { parseConfig, type TrainConfig } from '../src/config/config.js';
-import { AdamW, learningRate } from '../src/optimizer.js';
+import { AdamW, learningRate } from '../src/run/optimizer.js';
 
 const settings = (input: Partial<TrainConfig['optimizer']> = {}): TrainConfig['optimizer'] =>
   parseConfig({ optimizer: input }).optimizer;

@@ -3,9 +3,9 @@ import { scope } from '@dag/executor';
 import { PredictorModel } from '@dag/model';
 import predictorSmall from '../configs/predictor-small.js';
 import { parseConfig } from '../src/config/config.js';
-import { trainingBatch } from '../src/data/stream.js';
-import { computeLosses } from '../src/losses.js';
-import { AdamW } from '../src/optimizer.js';
+import { trainingBatch } from '../src/predictor/stream.js';
+import { computeLosses } from '../src/predictor/losses.js';
+import { AdamW } from '../src/run/optimizer.js';
 
 /** Losses of the first steps of a predictor-small, by the backend that is taken where none is named. */
 export function trainSmall(steps: number): number[] {

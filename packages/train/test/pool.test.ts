@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { Prefetcher } from '../src/data/pool.js';
+import { Prefetcher } from '../src/workers/pool.js';
 import { TrainError } from '../src/error.js';
 
 const worker = new URL('fixtures/item-worker.mjs', import.meta.url);
@@ -112,7 +112,7 @@ test('closing rejects a call that waits', async () => {
 async function printedBy(code: string): Promise<string> {
   const module = `
     import { createJiti } from 'jiti';
-    const { Prefetcher } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/data/pool.ts');
+    const { Prefetcher } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/workers/pool.js');
     const wait = (ms) => new Promise((done) => setTimeout(done, ms));
     const open = (ms) => new Prefetcher({
       worker: new URL(${JSON.stringify(worker.href)}),

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { asRead, completePrefix, normalize, parse, wordsToText } from '@dag/expr';
 import { createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
 import { tensorizeInto, zeroDag } from '@dag/tensorize';
-import { batchOf, trainingBatch, type Batch, type StreamConfig } from '../src/data/stream.js';
+import { batchOf, trainingBatch, type Batch, type StreamConfig } from '../src/predictor/stream.js';
 
 /** The same targets the long way: every prefix by itself is completed, parsed, normalised and tensorized. */
 function targetsOfEach(

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { createProgress, downloadBar } from '../src/progress.js';
+import { createProgress, downloadBar } from '../src/run/progress.js';
 
 const ESCAPE = '\u001b';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'puppeteer-core';
-import { reportPage } from '../src/report-page/page.js';
+import { reportPage } from '../src/reports/page.js';
 import { browserDescribe, openBrowser } from './browser.js';
 import { exampleReport, NAME } from './report.js';
 

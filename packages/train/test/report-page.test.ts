@@ -1,14 +1,14 @@
 import { tensorize } from '@dag/tensorize';
 import { describe, expect, it } from '@jest/globals';
-import { interval } from '../src/evaluate.js';
-import type { MetricsRecord } from '../src/metrics.js';
-import { chartsOf, type Chart } from '../src/report-page/charts.js';
-import { chooseExamples } from '../src/report-page/examples.js';
-import { html } from '../src/report-page/html.js';
-import { reportPage } from '../src/report-page/page.js';
-import { differences, planGraph } from '../src/report-page/plan-graph.js';
-import { planSvg, shortNumber } from '../src/report-page/plan-svg.js';
-import { tilesOf } from '../src/report-page/tiles.js';
+import { interval } from '../src/evaluation/evaluate.js';
+import type { MetricsRecord } from '../src/run/metrics.js';
+import { chartsOf, type Chart } from '../src/reports/charts.js';
+import { chooseExamples } from '../src/reports/examples.js';
+import { html } from '../src/reports/html.js';
+import { reportPage } from '../src/reports/page.js';
+import { differences, planGraph } from '../src/reports/plan-graph.js';
+import { planSvg, shortNumber } from '../src/reports/plan-svg.js';
+import { tilesOf } from '../src/reports/tiles.js';
 import { answersOf, exampleReport, NAME, RECORDS } from './report.js';
 
 const lines = ({ series }: Chart) => series.filter(({ role }) => role === 'line');

@@ -1,11 +1,11 @@
 import { tensorizeAll } from '@dag/tensorize';
-import { answerAll, summarize, type Answer } from '../src/evaluate.js';
-import type { MetricsRecord } from '../src/metrics.js';
-import { question } from '../src/questions.js';
-import { chartsOf } from '../src/report-page/charts.js';
-import { chooseExamples } from '../src/report-page/examples.js';
-import type { Report } from '../src/report-page/page.js';
-import { tilesOf } from '../src/report-page/tiles.js';
+import { answerAll, summarize, type Answer } from '../src/evaluation/evaluate.js';
+import type { MetricsRecord } from '../src/run/metrics.js';
+import { question } from '../src/evaluation/questions.js';
+import { chartsOf } from '../src/reports/charts.js';
+import { chooseExamples } from '../src/reports/examples.js';
+import type { Report } from '../src/reports/page.js';
+import { tilesOf } from '../src/reports/tiles.js';
 
 /** The name of a run that would like to be more than text. */
 export const NAME = `<img src=x onerror="globalThis.hacked=1"> & '</script>'`;

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { lockRun, type RunLock } from '../src/run-lock.js';
+import { lockRun, type RunLock } from '../src/run/lock/run-lock.js';
 
 let root: string;
 let outDir: string;

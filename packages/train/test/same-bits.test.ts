@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import type { Parameters } from '@dag/model';
 import { parseConfig, type TrainConfigInput } from '../src/config/config.js';
 import type { PredictorTrainInput } from '../src/config/predictor.js';
-import { trainLanguageModel } from '../src/language/language-model.js';
-import { train } from '../src/predictor.js';
+import { trainLanguageModel } from '../src/language/language-task.js';
+import { train } from '../src/predictor/predictor-task.js';
 import { overlay } from './overlay.js';
 
 /*

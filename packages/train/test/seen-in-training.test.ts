@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { streamExample, type StreamConfig } from '../src/data/stream.js';
-import { answerOf } from '../src/evaluate.js';
-import { heldOutQuestions } from '../src/questions.js';
-import { bySeen, seenInTraining } from '../src/seen-in-training.js';
-import { operatorsOf, skeletonOf } from '../src/skeleton.js';
+import { streamExample, type StreamConfig } from '../src/predictor/stream.js';
+import { answerOf } from '../src/evaluation/evaluate.js';
+import { heldOutQuestions } from '../src/evaluation/questions.js';
+import { bySeen, seenInTraining } from '../src/evaluation/seen-in-training.js';
+import { operatorsOf, skeletonOf } from '../src/evaluation/skeleton.js';
 
 const config: StreamConfig = {
   ...{ seed: 3, tokenizer: 'char', blockSize: 64, batchSize: 16, depth: 3, digits: 3 },

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { completePrefix, evaluate, format, fromText, normalize, parse, textToWords } from '@dag/expr';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
-import { batchOf, streamText, trainingBatch, type StreamConfig } from '../src/data/stream.js';
+import { batchOf, streamText, trainingBatch, type StreamConfig } from '../src/predictor/stream.js';
 import { TrainError } from '../src/error.js';
 
 const config: StreamConfig = {

@@ -4,16 +4,22 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ExecutorError } from '@dag/executor';
 import { decodeSafetensors, PredictorModel, type FileBytes } from '@dag/model';
-import { readCheckpoint, writeCheckpoint } from '../src/checkpoint.js';
+import { readCheckpoint, writeCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { parseConfig } from '../src/config/config.js';
 import type { PredictorTrainConfig, PredictorTrainInput } from '../src/config/predictor.js';
-import { Prefetcher } from '../src/data/pool.js';
-import { trainingBatch } from '../src/data/stream.js';
-import { computeLosses } from '../src/losses.js';
+import { Prefetcher } from '../src/workers/pool.js';
+import { trainingBatch } from '../src/predictor/stream.js';
+import { computeLosses } from '../src/predictor/losses.js';
 import { alone, type Communicator } from '../src/mpi/communicator.js';
-import { learningRate } from '../src/optimizer.js';
-import { evaluateModel, loadModel, modelConfig, streamConfig, train } from '../src/predictor.js';
-import { checkpointConfig } from '../src/run.js';
+import { learningRate } from '../src/run/optimizer.js';
+import {
+  evaluateModel,
+  loadModel,
+  modelConfig,
+  streamConfig,
+  train,
+} from '../src/predictor/predictor-task.js';
+import { checkpointConfig } from '../src/checkpoints/state.js';
 import { overlay } from './overlay.js';
 
 let root: string;

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
-import { WholeFile, writeWhole } from '../src/whole-file.js';
+import { WholeFile, writeWhole } from '../src/files/whole-file.js';
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'dag-whole-'))));
@@ -83,7 +83,7 @@ it('writes to a device or pipe itself', async () => {
 async function writing(): Promise<ChildProcess> {
   const code = `
     import { createJiti } from 'jiti';
-    const { WholeFile } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/whole-file.ts');
+    const { WholeFile } = await createJiti(${JSON.stringify(import.meta.url)}).import('../src/files/whole-file.js');
     await (await WholeFile.create(${JSON.stringify(join(folder, 'a.bin'))})).append('half');
     console.log('written');
     setInterval(() => undefined, 1000);`;

@@ -1,10 +1,10 @@
 import { exportOnnx, OnnxPredictor, type OnnxOptions, type PredictorModel } from '@dag/model';
 import { Option } from 'commander';
 import { stat } from 'node:fs/promises';
-import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoint.js';
+import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoints/checkpoint.js';
 import { TrainError } from '../error.js';
-import { pretrainedCheckpoint } from '../pretrained.js';
-import { loadModel } from '../predictor.js';
+import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
+import { loadModel } from '../predictor/predictor-task.js';
 import { warn } from './streams.js';
 
 export const CHECKPOINT_OPTION = [

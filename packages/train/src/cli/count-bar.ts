@@ -1,5 +1,5 @@
 import type { SingleBar } from 'cli-progress';
-import { cliProgress } from '../cli-progress.js';
+import { cliProgress } from '../run/cli-progress.js';
 
 /** How much of something is done: a bar on stderr where that is a terminal, else nothing. */
 export interface CountBar {

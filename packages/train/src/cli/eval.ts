@@ -2,12 +2,12 @@ import { describe, tensorize, TensorizeError } from '@dag/tensorize';
 import { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
 import { setImmediate } from 'node:timers/promises';
-import type { Checkpoint } from '../checkpoint.js';
+import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { answerPrompts } from '../language/answer-prompts.js';
-import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-model.js';
+import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-task.js';
 import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
 import {
   answerAll,
@@ -16,12 +16,18 @@ import {
   type Answer,
   type PrefixScore,
   type Summary,
-} from '../evaluate.js';
-import { heldOutQuestions, longerNumbers, moreOperations, question, type Question } from '../questions.js';
-import { formatScores, formatSummary } from '../report.js';
-import { streamConfig } from '../predictor.js';
-import { checkpointConfig, checkpointState } from '../run.js';
-import { bySeen, seenInTraining } from '../seen-in-training.js';
+} from '../evaluation/evaluate.js';
+import {
+  heldOutQuestions,
+  longerNumbers,
+  moreOperations,
+  question,
+  type Question,
+} from '../evaluation/questions.js';
+import { formatScores, formatSummary } from '../evaluation/table.js';
+import { streamConfig } from '../predictor/predictor-task.js';
+import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
+import { bySeen, seenInTraining } from '../evaluation/seen-in-training.js';
 import { reportedSeed } from '../config/run.js';
 import {
   CHECKPOINT_OPTION,
@@ -30,7 +36,7 @@ import {
   runtimeOption,
   type ModelOptions,
 } from './checkpoint-option.js';
-import { readText } from '../utf8.js';
+import { readText } from '../files/utf8.js';
 import { countBar, type CountBar } from './count-bar.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { loadLanguageModel } from '../language/language-model.js';
+import { loadLanguageModel } from '../language/language-task.js';
 import { openCheckpoint } from './checkpoint-option.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';

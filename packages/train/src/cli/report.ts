@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { join } from 'node:path';
-import { newestRun } from '../checkpoint.js';
+import { newestRun } from '../checkpoints/checkpoint.js';
 import { TrainError } from '../error.js';
-import { runReport } from '../report-page/run-report.js';
-import { writeWhole } from '../whole-file.js';
+import { runReport } from '../reports/run-report.js';
+import { writeWhole } from '../files/whole-file.js';
 import { say, warn } from './streams.js';
 import { atLeast } from './whole-number.js';
 

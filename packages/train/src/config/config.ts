@@ -6,6 +6,7 @@ import type { LossWeights } from './losses.js';
 import { LANGUAGE, type LanguageTrainConfig, type LanguageTrainInput } from './language.js';
 import { PREDICTOR, type PredictorTrainConfig, type PredictorTrainInput } from './predictor.js';
 import { readKeys, valueAt, type ConfigProblem, type ReadKeys } from './problems.js';
+import { complete } from './model.js';
 import { anyRun, completeRun, type RunConfig } from './run.js';
 
 /** The configuration of a run, every key filled in; `kind` says of what. */
@@ -54,7 +55,9 @@ export function requireParsed<K extends Kind>(
 
 /** `parseConfig` for callers that know where each value came from. */
 export function checkConfig(input: unknown): { config: TrainConfig } | { problems: ConfigProblem[] } {
-  return kindOf(input) === 'language' ? checkKind(LANGUAGE, input) : checkKind(PREDICTOR, input);
+  return kindOf(input) === 'language'
+    ? checkKind({ ...LANGUAGE, complete }, input)
+    : checkKind({ ...PREDICTOR, complete }, input);
 }
 
 /** A run of a task from outside: its own settings are for the task to check. */

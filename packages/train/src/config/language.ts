@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { LANGUAGE_LOSSES } from '../language/language-losses.js';
 import { EXPRESSIONS } from './expressions.js';
 import { checkLosses, readoutLosses, type LossWeights } from './losses.js';
-import { checkModel, layers, MODEL, readoutName } from './model.js';
+import { checkModel, type complete, layers, MODEL, readoutName } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
-import { count, EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
+import { count, EVALUATION, LOADER, RUN, share } from './run.js';
 
 const LANGUAGE_MODEL = {
   ...MODEL,
@@ -74,19 +74,7 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
   yield* checkLosses(input, losses(read));
 }
 
-/** Numbers of an expression where the model has no depth to say it. */
-const NUMBERS = 3;
-
-function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
-  const { data, model } = parsed;
-  return {
-    ...completeRun(parsed),
-    data: { ...data, numbers: data.numbers ?? (model.depth || NUMBERS) },
-    losses: weights,
-  };
-}
-
 /** A language model's configuration, every key filled in. */
-export type LanguageTrainConfig = ReturnType<typeof complete>;
+export type LanguageTrainConfig = ReturnType<typeof complete<z.output<typeof schema>>>;
 
-export const LANGUAGE = { schema, losses, check, complete };
+export const LANGUAGE = { schema, losses, check };

@@ -8,7 +8,7 @@ import language from '../../configs/language.js';
 import pretrained from '../../configs/pretrained.js';
 import pretrainedLong from '../../configs/pretrained-long.js';
 import { TrainError } from '../error.js';
-import { readText } from '../utf8.js';
+import { readText } from '../files/utf8.js';
 import {
   checkConfig,
   defineConfig,

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { DEFAULT_READOUT, readoutNames, readoutOf } from '@dag/model';
 import { checkDigits, checkNumbers } from './expressions.js';
 import { notAllowed, shown, type ConfigProblem, type ReadKeys } from './problems.js';
-import { belowOne, count } from './run.js';
+import type { LossWeights } from './losses.js';
+import { belowOne, completeRun, count, type ParsedRun } from './run.js';
 
 /** Far beyond any use; more would keep a run busy for hours before its first step. */
 const MOST_LAYERS = 1000;
@@ -50,4 +51,19 @@ export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterab
   yield* checkNumbers(read, read('model', { depth: depthKey })?.depth);
   if (readoutOf(readoutName(read)).holdsDigits)
     yield* checkDigits(read, read('model', { digits: MODEL.digits })?.digits);
+}
+
+/** Numbers of an expression where the model has no depth to say it. */
+const NUMBERS = 3;
+
+type Parsed = ParsedRun & { data: { numbers?: number | undefined }; model: { depth: number } };
+
+/** A configuration with what follows from other keys. */
+export function complete<T extends Parsed>(parsed: T, losses: LossWeights) {
+  const run = completeRun(parsed);
+  const data: T['data'] & { numbers: number } = {
+    ...parsed.data,
+    numbers: parsed.data.numbers ?? (parsed.model.depth || NUMBERS),
+  };
+  return { ...run, data, losses };
 }

@@ -2,9 +2,9 @@ import { isGpt2Name } from '@dag/model';
 import { z } from 'zod';
 import { EXPRESSIONS } from './expressions.js';
 import { checkLosses, readoutLosses, type LossWeights } from './losses.js';
-import { checkModel, MODEL, readoutName } from './model.js';
+import { checkModel, type complete, MODEL, readoutName } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
-import { EVALUATION, LOADER, completeRun, RUN, share } from './run.js';
+import { EVALUATION, LOADER, RUN, share } from './run.js';
 
 const DATA = {
   ...EXPRESSIONS,
@@ -35,16 +35,7 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
   yield* checkLosses(input, losses(read));
 }
 
-function complete(parsed: z.output<typeof schema>, weights: LossWeights) {
-  const { data, model } = parsed;
-  return {
-    ...completeRun(parsed),
-    data: { ...data, numbers: data.numbers ?? model.depth },
-    losses: weights,
-  };
-}
-
 /** A plan predictor's configuration, every key filled in. */
-export type PredictorTrainConfig = ReturnType<typeof complete>;
+export type PredictorTrainConfig = ReturnType<typeof complete<z.output<typeof schema>>>;
 
-export const PREDICTOR = { schema, losses, check, complete };
+export const PREDICTOR = { schema, losses, check };

@@ -78,7 +78,7 @@ export const RUN = {
   losses: z.record(z.string(), z.number().min(0)).default({}),
 };
 
-type ParsedRun = z.output<
+export type ParsedRun = z.output<
   z.ZodObject<Pick<typeof RUN, 'name' | 'outDir' | 'resume' | 'weights' | 'init_from'>>
 >;
 

@@ -1,6 +1,6 @@
 import { fromText } from '@dag/expr';
 import type { DagGpt } from '@dag/model';
-import { answerOf, type Answer } from '../evaluate.js';
+import { answerOf, type Answer } from '../evaluation/evaluate.js';
 import type { WorkedPrompt } from './worked-line.js';
 
 /** Values and what may stand around them are shorter, in tokens. */

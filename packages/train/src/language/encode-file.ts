@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
-import { isNotUtf8, notUtf8, unreadable } from '../utf8.js';
+import { isNotUtf8, notUtf8, unreadable } from '../files/utf8.js';
 
 /** Bytes `start` … `end` − 1 of a text file, which begin and end with whole characters. */
 export interface Section {

@@ -13,7 +13,7 @@ import {
   type LossFunctions,
   type Losses,
   type LossTokens,
-} from '../losses.js';
+} from '../predictor/losses.js';
 import type { LanguageBatch, WorkedExpressions } from './language-stream.js';
 
 /** Default weights of the losses that language models have besides those on plans. */

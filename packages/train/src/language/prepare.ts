@@ -4,8 +4,8 @@ import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tokenizer, type Tokenizer, type TokenizerName } from '@dag/model';
 import { TrainError } from '../error.js';
-import { unreadable } from '../utf8.js';
-import { WholeFile } from '../whole-file.js';
+import { unreadable } from '../files/utf8.js';
+import { WholeFile } from '../files/whole-file.js';
 import { characterStart, encodeFile, type Section } from './encode-file.js';
 import { META_FILE, TOKEN_FILES } from './text-folder.js';
 

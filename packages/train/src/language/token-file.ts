@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { TrainError } from '../error.js';
-import { unreadable } from '../utf8.js';
+import { unreadable } from '../files/utf8.js';
 
 const BYTES_EACH = 2;
 /** Bytes that are read at once where the whole file is. */

@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { carryingErrors } from '../data/carry-error.js';
+import { carryingErrors } from '../workers/carry-error.js';
 import { languageBatch, type LanguageStreamConfig } from './language-stream.js';
 
 const { stream, plans } = workerData as { readonly stream: LanguageStreamConfig; readonly plans: boolean };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism, cpus } from 'node:os';
 import { backendInfo, setNumThreads } from '@dag/executor';
 import type { FileBytes, Parameters } from '@dag/model';
-import type { Checkpoint } from '../checkpoint.js';
+import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import { TrainError } from '../error.js';
 import type { Communicator } from './communicator.js';
 

@@ -1,0 +1,14 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { TrainError } from '../error.js';
+
+/** The shipped checkpoint, beside this package's `dist` and `src`. */
+export async function pretrainedCheckpoint(): Promise<Checkpoint> {
+  const folder = ['../pretrained', '../../pretrained']
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path));
+  if (folder === undefined)
+    throw new TrainError('no-checkpoint', 'this copy of @dag/train has no shipped checkpoint');
+  return readCheckpoint(folder);
+}

@@ -1,0 +1,320 @@
+import { setImmediate } from 'node:timers/promises';
+import { execute, noGrad, scope, type Tensor } from '@dag/executor';
+import { isQuestion, symbolOf, type Expr } from '@dag/expr';
+import { expressionOf, type PredictedPlans, type PredictorModel } from '@dag/model';
+import { tensorize, type DagTensors } from '@dag/tensorize';
+import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
+import { TrainError } from '../error.js';
+import type { Question } from './questions.js';
+
+/** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
+export interface PlanReader {
+  /** Whether a text is neither empty nor too long. */
+  reads(text: string): boolean;
+  predictPlans(texts: readonly string[]): DagTensors | Promise<PredictedPlans>;
+}
+
+/** Whether each field of the plan is right: all numbers and their signs, all coefficients, all gates. */
+export interface FieldsRight {
+  readonly digits: boolean;
+  readonly signs: boolean;
+  readonly operands: boolean;
+  readonly domains: boolean;
+}
+
+/** What the model answered. */
+export interface Answer {
+  readonly text: string;
+  readonly expected: number;
+  readonly value: number;
+  /** The predicted plan as an expression; empty where it cannot be written as one, or the text is too long. */
+  readonly expression: string;
+  /** Whether the value is right to a relative error of 1e-6. */
+  readonly ok: boolean;
+  /** Whether it is the same double. */
+  readonly exact: boolean;
+  /** Whether the whole plan is that of the text; null where the text's own plan is not known. */
+  readonly planRight: boolean | null;
+  readonly fields: FieldsRight | null;
+  /** What the text says, where it can be parsed. */
+  readonly expr: Expr | null;
+  /** The predicted plan, one graph; null where the text is too long. */
+  readonly plan: DagTensors | null;
+  /** Operations of the text; null where it is not known, as the three that follow. */
+  readonly operations: number | null;
+  /** Most digits of a number of the text. */
+  readonly digits: number | null;
+  /** Levels of parentheses within one another. */
+  readonly nesting: number | null;
+  readonly style: 'symbols' | 'words' | 'question';
+}
+
+/** A share of 1, and its 95 % confidence interval. */
+export type Interval = readonly [low: number, high: number];
+
+export interface Score {
+  readonly count: number;
+  /** Shares of 1. */
+  readonly value: number;
+  readonly exact: number;
+  /** Of those whose plan is known, as the fields of the plan. */
+  readonly plan: number;
+  readonly digits: number;
+  readonly signs: number;
+  readonly operands: number;
+  readonly domains: number;
+  /** 95 % confidence intervals (Wilson, JASA 22, 1927) of the shares. */
+  readonly intervals: {
+    readonly value: Interval;
+    readonly exact: Interval;
+    readonly plan: Interval;
+  };
+}
+
+type Scores = Readonly<Record<string, Score>>;
+
+export interface Summary extends Score {
+  readonly byOperations: Scores;
+  readonly byDigits: Scores;
+  readonly byNesting: Scores;
+  readonly byStyle: Scores;
+}
+
+const TOLERANCE = 1e-6;
+const BATCH = 64;
+const UNREADABLE = '0';
+/** No model reads longer texts, and to encode one may take minutes: the time grows with the square of a run of signs. */
+const MOST_CHARACTERS = 10_000;
+
+/**
+ * Asks the model every question; each text is read as a whole.
+ *
+ * @throws {TrainError} `bad-input` where an element is no question, such as a text.
+ */
+export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
+  const wrong = questions.findIndex((asked) => typeof (Object(asked) as Partial<Question>).text !== 'string');
+  if (wrong >= 0)
+    throw new TrainError(
+      'bad-input',
+      `element ${wrong} is no question; make one of a text with question('2 + 3')`,
+    );
+  for (let from = 0; from < questions.length; from += BATCH) {
+    // A closed output and signals are noticed only between two turns of the event loop: a second signal ends a training also
+    // while it is evaluated.
+    await setImmediate();
+    const some = questions.slice(from, from + BATCH);
+    // A text that is too long for the model is read as nothing, which is wrong.
+    const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
+    const predicted = await model.predictPlans(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
+    const { plans, values } =
+      'plans' in predicted ? predicted : { plans: predicted, values: execute(predicted) };
+    for (const [i, asked] of some.entries())
+      yield read[i]! ? answerOf(asked, graphOf(plans, i), values[i]!) : answerOf(asked, null, Number.NaN);
+  }
+}
+
+/** All the answers of `answer`, each told as it comes. */
+export async function answerAll(
+  model: PlanReader,
+  questions: readonly Question[],
+  tell: (a: Answer) => void = () => undefined,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for await (const a of answer(model, questions)) {
+    answers.push(a);
+    tell(a);
+  }
+  return answers;
+}
+
+/** Right values at the prefixes of texts that can be completed to an expression, of so many. */
+export interface PrefixScore {
+  readonly count: number;
+  readonly right: number;
+}
+
+/** Asks the model for the value at every token of the texts whose prefix is an expression: what one pass over a text gives. */
+export async function prefixScore(
+  model: PredictorModel,
+  stream: StreamConfig,
+  texts: readonly string[],
+): Promise<PrefixScore> {
+  let [count, right] = [0, 0];
+  for (let from = 0; from < texts.length; from += BATCH) {
+    await setImmediate();
+    const batch = batchOf(texts.slice(from, from + BATCH), stream);
+    const values = execute(plansOf(model, batch));
+    batch.valid.forEach((valid, i) => {
+      if (!valid) return;
+      count++;
+      if (isClose(values[i]!, batch.values[i]!)) right++;
+    });
+  }
+  return { count, right };
+}
+
+/** The plan at every token of a batch, B·T graphs. */
+function plansOf(model: PredictorModel, { tokens, shape }: TextBatch): DagTensors {
+  const { depth } = model.config;
+  const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
+  return scope(() =>
+    noGrad(() => {
+      const { V_mag, V_sign, O, G } = model.hardPlan(tokens, shape);
+      const fields = { V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
+      return { depth, size: shape[0] * shape[1], ...fields };
+    }),
+  );
+}
+
+/** What was answered: a plan, where there is one, and a value. */
+export function answerOf({ text, expected, expr }: Question, plan: DagTensors | null, value: number): Answer {
+  const fields = expr && fieldsRight(plan, expr);
+  return {
+    text,
+    expected,
+    value,
+    expression: plan ? expressionOf(plan) : '',
+    ok: isClose(value, expected),
+    exact: Object.is(value, expected),
+    planRight: fields && Object.values(fields).every((right) => right),
+    fields,
+    expr,
+    plan,
+    operations: expr && countOperations(expr),
+    digits: expr && mostDigits(text),
+    nesting: expr && nestingOf(text),
+    style: styleOf(text),
+  };
+}
+
+function graphOf({ depth, V_mag, V_sign, O, G }: DagTensors, index: number): DagTensors {
+  const part = (field: Float64Array, n: number): Float64Array => field.slice(index * n, (index + 1) * n);
+  return {
+    depth,
+    size: 1,
+    V_mag: part(V_mag, 2 * depth),
+    V_sign: part(V_sign, 2 * depth),
+    O: part(O, 2 * depth * depth),
+    G: part(G, depth),
+  };
+}
+
+function isClose(value: number, expected: number): boolean {
+  if (Object.is(value, expected)) return true;
+  // Of an infinity every number would be within a share.
+  return Number.isFinite(expected) && Math.abs(value - expected) <= TOLERANCE * Math.abs(expected);
+}
+
+const NOTHING_RIGHT: FieldsRight = { digits: false, signs: false, operands: false, domains: false };
+
+function fieldsRight(plan: DagTensors | null, expr: Expr): FieldsRight {
+  if (!plan) return NOTHING_RIGHT;
+  let right: DagTensors;
+  try {
+    right = tensorize(expr, { depth: plan.depth });
+  } catch {
+    // It does not fit into the depth at all.
+    return NOTHING_RIGHT;
+  }
+  const same = (a: Float64Array, b: Float64Array): boolean => b.every((x, i) => a[i] === x);
+  return {
+    digits: same(plan.V_mag, right.V_mag),
+    signs: same(plan.V_sign, right.V_sign),
+    operands: same(plan.O, right.O),
+    domains: same(plan.G, right.G),
+  };
+}
+
+function countOperations(expr: Expr): number {
+  switch (expr.type) {
+    case 'Num':
+    case 'Sym':
+      return 0;
+    case 'Neg':
+      return 1 + countOperations(expr.arg);
+    case 'Pow':
+      return 1 + countOperations(expr.base);
+    default:
+      return expr.args.reduce((n, arg) => n + countOperations(arg), expr.args.length - 1);
+  }
+}
+
+/** A text with symbols for the words that say them: "two point five" is `2.5`. */
+const inSymbols = (text: string): string =>
+  text.replace(/[a-z]+/gi, (word) => symbolOf(word) ?? word).replace(/(?<=[\d.])\s+(?=[\d.])/g, '');
+
+const mostDigits = (text: string): number =>
+  Math.max(
+    0,
+    ...Array.from(inSymbols(text).matchAll(/[\d.]+/g), ([literal]) => literal.replace('.', '').length),
+  );
+
+function nestingOf(text: string): number {
+  let most = 0;
+  let open = 0;
+  for (const [bracket] of inSymbols(text).matchAll(/[()]/g)) {
+    open += bracket === '(' ? 1 : -1;
+    most = Math.max(most, open);
+  }
+  return most;
+}
+
+function styleOf(text: string): Answer['style'] {
+  if (isQuestion(text)) return 'question';
+  return /[a-z]/i.test(text) ? 'words' : 'symbols';
+}
+
+/** Shares of right answers, in all and by what the texts are like. */
+export function summarize(answers: readonly Answer[]): Summary {
+  const by = (key: (a: Answer) => number | string | null): Scores => {
+    const keys = [...new Set(answers.map(key))].sort((a, b) =>
+      typeof a === 'string' || typeof b === 'string'
+        ? String(a).localeCompare(String(b))
+        : (a ?? -1) - (b ?? -1),
+    );
+    return Object.fromEntries(keys.map((k) => [k ?? 'unknown', score(answers.filter((a) => key(a) === k))]));
+  };
+  return {
+    ...score(answers),
+    byOperations: by((a) => a.operations),
+    byDigits: by((a) => a.digits),
+    byNesting: by((a) => a.nesting),
+    byStyle: by((a) => a.style),
+  };
+}
+
+function score(answers: readonly Answer[]): Score {
+  const known = answers.filter((a) => a.planRight !== null);
+  const share = (of: readonly Answer[], test: (a: Answer) => boolean | undefined): number =>
+    of.length ? of.filter((a) => test(a) === true).length / of.length : 0;
+  const value = share(answers, (a) => a.ok);
+  const exact = share(answers, (a) => a.exact);
+  const plan = share(known, (a) => a.planRight === true);
+  return {
+    count: answers.length,
+    value,
+    exact,
+    plan,
+    digits: share(known, (a) => a.fields?.digits),
+    signs: share(known, (a) => a.fields?.signs),
+    operands: share(known, (a) => a.fields?.operands),
+    domains: share(known, (a) => a.fields?.domains),
+    intervals: {
+      value: interval(value, answers.length),
+      exact: interval(exact, answers.length),
+      plan: interval(plan, known.length),
+    },
+  };
+}
+
+/** Two-sided 95 % of the normal distribution. */
+const Z = 1.959964;
+
+/** The Wilson score interval of a share p of n. */
+export function interval(p: number, n: number): Interval {
+  if (n === 0) return [0, 1];
+  const center = (p + (Z * Z) / (2 * n)) / (1 + (Z * Z) / n);
+  const reach = (Z / (1 + (Z * Z) / n)) * Math.sqrt((p * (1 - p)) / n + (Z * Z) / (4 * n * n));
+  // Rounding must not take all or none out of the interval of itself.
+  return [p === 0 ? 0 : Math.max(0, center - reach), p === 1 ? 1 : Math.min(1, center + reach)];
+}

@@ -1,0 +1,219 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { noGrad, scope } from '@dag/executor';
+import { DagGpt, isGpt2Name, loadGpt2, readoutOf, type DagGptConfig } from '@dag/model';
+import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
+import { requireParsed, type TrainConfig } from '../config/config.js';
+import type { LanguageTrainConfig } from '../config/language.js';
+import { reportedSeed } from '../config/run.js';
+import { summarize, type Answer, type Summary } from '../evaluation/evaluate.js';
+import { TrainError } from '../error.js';
+import { learnFrom, readsPlans } from '../predictor/losses.js';
+import { requireMemory } from '../run/memory.js';
+import { downloadBar } from '../run/progress.js';
+import { percent } from '../evaluation/table.js';
+import { configOfKind, requireSameModel } from '../checkpoints/state.js';
+import type { Task } from '../run/task.js';
+import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
+import { workerUrl } from '../workers/worker-url.js';
+import { answerPrompts } from './answer-prompts.js';
+import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
+import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
+import { verifyTokens } from './text-folder.js';
+import { workedPrompts } from './worked-line.js';
+
+/** The model's part of a training configuration. */
+export function languageModelConfig(config: LanguageTrainConfig): DagGptConfig {
+  return { ...config.model, tokenizer: config.tokenizer };
+}
+
+/** The stream's part of a training configuration. */
+export function languageStreamConfig(config: LanguageTrainConfig): LanguageStreamConfig {
+  const { seed, batchSize, tokenizer, model, data } = config;
+  const { depth, blockSize, readout } = model;
+  const isPlain = depth === 0;
+  const hasRegisters = !isPlain && readoutOf(readout).holdsDigits;
+  return {
+    seed,
+    batchSize,
+    tokenizer,
+    blockSize,
+    data,
+    plain: isPlain,
+    depth: isPlain ? data.numbers : depth,
+    // What has no registers reads numbers of any length.
+    digits: hasRegisters ? model.digits : data.maxDigits + data.maxDecimals,
+  };
+}
+
+/** What a language model is like: answers to worked prompts, and its loss on text. */
+export interface LanguageSummary extends Summary {
+  /** Mean −ln p of the next token of held-out text; null where there is none. */
+  readonly textLoss: number | null;
+}
+
+/**
+ * Language models on text and worked arithmetic.
+ * @param initial The model to begin with, where it is neither new nor that of a checkpoint.
+ */
+export function languageTask(
+  config: LanguageTrainConfig,
+  initial: DagGpt | null = null,
+): Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
+  // The value that is written, which the execution loss is on, is no part of the plans of prefixes.
+  const plans = readsPlans(config.model.readout, { ...config.losses, execution: 0 });
+  return {
+    kind: 'language',
+    losses: config.losses,
+    stream: {
+      worker: workerUrl('language/worker.js'),
+      data: { stream: languageStreamConfig(config), plans },
+    },
+    readsWeights: initial !== null,
+    model(checkpoint) {
+      const model = checkpoint
+        ? loadLanguageModel(checkpoint)
+        : (initial ?? new DagGpt(languageModelConfig(config), { seed: config.seed }));
+      if (config.freezeBackbone) model.freezeBackbone();
+      return model;
+    },
+    counts: languageTokens,
+    learn: (model, batch, { counts, weights, dropoutSeed }) =>
+      learnFrom(languageLosses(model, batch, weights, counts, dropoutSeed)),
+    async evaluate(model, seed) {
+      const parts = evaluation(model, config, seed);
+      let part = parts.next();
+      // Signals come in between.
+      for (; !part.done; part = parts.next()) await setImmediate();
+      const summary = part.value;
+      const { textLoss, count, exact, plan, byOperations } = summary;
+      const lines = [
+        ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
+        ...(count === 0 ? [] : [`${percent(exact)} of ${count} held-out values written exactly`]),
+      ];
+      return {
+        summary,
+        score: (count === 0 ? 0 : exact - 1) - (textLoss ?? 0),
+        line: lines.join(', '),
+        metrics: {
+          ...(textLoss === null ? {} : { textLoss }),
+          ...(count === 0 ? {} : { exact, plan, byOperations }),
+        },
+      };
+    },
+  };
+}
+
+/**
+ * Trains a language model that calculates: `train` for configurations of kind 'language'. The best checkpoint is the one
+ * with the least sum of its loss on text and its share of wrong values.
+ *
+ * @throws {TrainError} as `train`; `io` and `bad-input` where the text cannot be read.
+ */
+export async function trainLanguageModel(
+  config: TrainConfig,
+  options: TrainOptions = {},
+): Promise<TrainResult<DagGpt, LanguageSummary>> {
+  requireParsed(config, 'language');
+  requireMemory(config);
+  const { text } = config.data;
+  if (text !== '') verifyTokens(text, config.tokenizer);
+  // What cannot be streamed is refused before anything is written; a few rows show it.
+  const rows = { ...languageStreamConfig(config), batchSize: Math.min(config.batchSize, 16) };
+  for (const split of ['train', 'held-out'] as const) languageBatch(rows, split, 0);
+  const initial = !config.resume && isGpt2(config.weights) ? await modelOfGpt2(config, options.signal) : null;
+  return runTask(languageTask(config, initial), config, options);
+}
+
+/** One of the published names, or a folder in the layout of their repositories. */
+const isGpt2 = (source: string): boolean => isGpt2Name(source) || existsSync(join(source, 'config.json'));
+
+/** A model of the configuration with GPT-2's weights; those of the calculating branch are as from scratch. */
+async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | undefined): Promise<DagGpt> {
+  const bar = downloadBar();
+  const gpt2 = await loadGpt2(config.weights, {
+    onProgress: bar.update,
+    ...(signal ? { signal } : {}),
+  }).finally(bar.stop);
+  const { nLayer, nHead, nEmbd, bias, activation = 'gelu' } = gpt2.config;
+  // What the run is resumed with must say so too: the weights cannot be read without.
+  const wanted = { nLayer, nHead, nEmbd, bias, activation };
+  for (const [key, value] of Object.entries(wanted) as [keyof typeof wanted, unknown][])
+    if (config.model[key] !== value)
+      throw new TrainError(
+        'bad-config',
+        `model.${key} is ${String(config.model[key])}; allowed: ${String(value)}, as weights is ${config.weights}`,
+      );
+  if (config.tokenizer !== 'gpt2')
+    throw new TrainError(
+      'bad-config',
+      `tokenizer is ${config.tokenizer}; allowed: gpt2, as weights is ${config.weights}`,
+    );
+  const model = new DagGpt(languageModelConfig(config), { seed: config.seed });
+  await gpt2.copyTo(model.parameters);
+  return model;
+}
+
+/** The language model in a checkpoint. */
+export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
+  configOfKind(checkpoint, 'language');
+  const model = DagGpt.load(fileOf(checkpoint, 'model.safetensors'));
+  requireSameModel(checkpoint, model.config);
+  return model;
+}
+
+/** What a model makes of held-out text and expressions; where `seed` is left out, others than those by which checkpoints are compared. */
+export function evaluateLanguageModel(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+  seed = reportedSeed(config.evaluation),
+): LanguageSummary {
+  return ended(evaluation(model, config, seed));
+}
+
+/** Mean −ln p of the next token of held-out text; null where the configuration names none. */
+export function heldOutTextLoss(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+  seed = reportedSeed(config.evaluation),
+): number | null {
+  return ended(textLoss(model, config, seed));
+}
+
+/** `evaluateLanguageModel` prompt by prompt and batch by batch. */
+function* evaluation(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+  seed: number,
+): Generator<void, LanguageSummary> {
+  const stream = languageStreamConfig(config);
+  const { examples } = config.evaluation;
+  const prompts = stream.data.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
+  const answers: Answer[] = [];
+  for (const answer of answerPrompts(model, prompts)) {
+    answers.push(answer);
+    yield;
+  }
+  return { ...summarize(answers), textLoss: yield* textLoss(model, config, seed) };
+}
+
+function* textLoss(model: DagGpt, config: LanguageTrainConfig, seed: number): Generator<void, number | null> {
+  const { batches } = config.evaluation;
+  const { data, ...rest } = languageStreamConfig(config);
+  if (data.text === '') return null;
+  const stream = { ...rest, seed, data: { ...data, arithmetic: 0 } };
+  let sum = 0;
+  for (let i = 0; i < batches; i++) {
+    const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
+    sum += scope(() => noGrad(() => model.textLoss(model.forward(tokens, shape).hidden, targets).item()));
+    yield;
+  }
+  return sum / batches;
+}
+
+function ended<T>(parts: Generator<void, T>): T {
+  let part = parts.next();
+  while (!part.done) part = parts.next();
+  return part.value;
+}

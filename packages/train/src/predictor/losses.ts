@@ -1,0 +1,258 @@
+import {
+  add,
+  affine,
+  cast,
+  clamp,
+  executeDag,
+  gather,
+  greaterEqual,
+  huber,
+  log,
+  mul,
+  neg,
+  reshape,
+  stack,
+  sub,
+  sum,
+  tensor,
+  type DagTensorFields,
+  type Tensor,
+} from '@dag/executor';
+import { binaryNll, meanOver, readoutOf, type Prediction, type TargetName, type Targets } from '@dag/model';
+import type { LossWeights, PlanLoss } from '../config/losses.js';
+import type { PrefixBatch } from './stream.js';
+
+export interface Losses {
+  /** Weighted sum of the enabled losses, one element. */
+  readonly total: Tensor;
+  /** Each enabled loss, unweighted. */
+  readonly parts: ReadonlyMap<string, Tensor>;
+}
+
+/** What a micro-batch costs: `loss`, the total, and the enabled losses by name. */
+export interface LossValues {
+  readonly names: readonly string[];
+  /** (n) of f64, in the order of the names. */
+  readonly values: Tensor;
+}
+
+/** Adds the gradients of the total to those of what it was made from. */
+export function learnFrom({ total, parts }: Losses): LossValues {
+  total.backward();
+  const values = stack(
+    [total, ...parts.values()].map((loss) => loss.detach()),
+    0,
+  );
+  return { names: ['loss', ...parts.keys()], values: cast(values, 'f64') };
+}
+
+/** Log sums of a step are clamped here in training, as the executor's `maxLog`. */
+const MAX_LOG = 100;
+
+/** What reads the plan from a prediction. */
+interface PlanSource {
+  plan(prediction: Prediction): DagTensorFields;
+}
+
+/** Of the tokens whose prefix is an expression, which take part in a loss. */
+const TAKES_PART = {
+  valid: () => true,
+  /** Those where the counter of numbers is known. */
+  counted: ({ registers }, i) => registers.count[i]! >= 0,
+  /** Those whose value is finite. */
+  finite: ({ values }, i) => values !== null && Number.isFinite(values[i]),
+} satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;
+
+/** How many tokens take part in the losses. */
+export type LossTokens = Readonly<Record<keyof typeof TAKES_PART, number>>;
+
+export function lossTokens(batch: PrefixBatch): LossTokens {
+  const count = (which: keyof LossTokens): number =>
+    takingPart(batch, which).reduce((n, part) => n + part, 0);
+  return { valid: count('valid'), counted: count('counted'), finite: count('finite') };
+}
+
+/** (B, T) 1 where a token takes part. */
+function takingPart(batch: PrefixBatch, which: keyof LossTokens): Uint8Array {
+  return batch.valid.map((valid, i) => (valid && TAKES_PART[which](batch, i) ? 1 : 0));
+}
+
+/** What each token counts in a mean over the `tokens` of a step that take part: 1 by their number, or 0. */
+export function shares(takesPart: Uint8Array, tokens: number): Float64Array {
+  return Float64Array.from(takesPart, (part) => part / Math.max(1, tokens));
+}
+
+/**
+ * What losses know of a batch, each as one row of numbers: the shares of tokens in the means, and what is right. A recorded step
+ * takes them as inputs, so whatever depends on a batch is made here.
+ */
+const TARGETS = {
+  valid: (batch, tokens) => constant(shares(takingPart(batch, 'valid'), tokens.valid)),
+  counted: (batch, tokens) => constant(shares(takingPart(batch, 'counted'), tokens.counted)),
+  finite: (batch, tokens) => constant(shares(takingPart(batch, 'finite'), tokens.finite), 'f64'),
+  digitClasses: ({ registers }) => classes(registers.digits),
+  begun: ({ registers }) => constant(registers.begun),
+  signs: ({ registers }) => constant(registers.negative),
+  // Class 0 of a target is absent, which comes last among the probabilities.
+  operatorClasses: ({ registers }) => classes(registers.operators.map((c) => (c <= 0 ? 5 : c - 1))),
+  // Those that were typed and have no operand yet are not.
+  operatorsKnown: ({ registers }) => constant(registers.operators.map((c) => (c < 0 ? 0 : 1))),
+  above: ({ registers }) => constant(registers.above),
+  counts: ({ registers }) => constant(registers.count),
+  V_mag: ({ plan }) => constant(plan!.V_mag, 'f64'),
+  V_sign: ({ plan }) => constant(plan!.V_sign, 'f64'),
+  O: ({ plan }) => constant(plan!.O, 'f64'),
+  G: ({ plan }) => constant(plan!.G, 'f64'),
+  values: ({ values }) => constant(finiteOrZero(values!), 'f64'),
+} satisfies Record<TargetName, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
+
+/** The targets of losses on the plan. */
+const PLAN_TARGETS: Readonly<Record<PlanLoss, readonly TargetName[]>> = {
+  magnitude: ['valid', 'V_mag'],
+  sign: ['valid', 'V_sign'],
+  operand: ['valid', 'O'],
+  domain: ['valid', 'G'],
+  execution: ['finite', 'values'],
+};
+
+/** What the losses that have a weight read, of a readout of this name. */
+function targetsRead(readout: string, weights: LossWeights): Set<TargetName> {
+  const own = Object.entries(readoutOf(readout).losses).map(
+    ([name, { targets }]) => [name, targets] as const,
+  );
+  const all = [...own, ...Object.entries(PLAN_TARGETS)];
+  return new Set(all.flatMap(([name, targets]) => (weights[name] ? targets : [])));
+}
+
+/** Targets that a batch has only where it has plans. */
+const OF_PLANS: readonly TargetName[] = ['V_mag', 'V_sign', 'O', 'G', 'values'];
+
+/** Whether a loss that has a weight reads plans or their values. */
+export function readsPlans(readout: string, weights: LossWeights): boolean {
+  const read = targetsRead(readout, weights);
+  return OF_PLANS.some((target) => read.has(target));
+}
+
+/** The targets that the enabled losses of a readout ask for; of the others there is none. */
+export function lossTargets(
+  batch: PrefixBatch,
+  readout: string,
+  weights: LossWeights,
+  tokens: LossTokens,
+): Targets {
+  const names = [...targetsRead(readout, weights)];
+  return Object.fromEntries(names.map((name) => [name, TARGETS[name](batch, tokens)])) as Targets;
+}
+
+/**
+ * The enabled losses of a prediction: each a mean over the tokens whose prefix is an expression; other tokens take
+ * no part. See the package's README for the formulas.
+ *
+ * @param tokens Where the batch is part of a step: the tokens of the whole step. The losses of its parts then add up to
+ * its own.
+ */
+export function computeLosses(
+  model: PlanSource,
+  prediction: Prediction,
+  batch: PrefixBatch,
+  weights: LossWeights,
+  tokens: LossTokens = lossTokens(batch),
+): Losses {
+  const targets = lossTargets(batch, prediction.readout, weights, tokens);
+  return weigh(predictionLosses(model, prediction, targets), weights);
+}
+
+/** Each loss by its name, as one element: the part of a micro-batch in the mean over its step. Computed where it has a weight. */
+export type LossFunctions = Readonly<Record<string, () => Tensor>>;
+
+/** All losses of a prediction: those of its readout, and those on the plan. */
+export function predictionLosses(model: PlanSource, prediction: Prediction, targets: Targets): LossFunctions {
+  const plan = lazy(() => inDouble(model.plan(prediction)));
+  const own = Object.entries(readoutOf(prediction.readout).losses).map(
+    ([name, loss]) => [name, () => loss.compute(prediction.fields, targets)] as const,
+  );
+  return { ...Object.fromEntries(own), ...planLosses(plan, targets) };
+}
+
+/** The weighted sum of the losses that have a weight. */
+export function weigh(functions: LossFunctions, weights: LossWeights): Losses {
+  const parts = new Map<string, Tensor>();
+  for (const [name, compute] of Object.entries(functions))
+    if (weights[name]) parts.set(name, cast(compute(), 'f32'));
+  const terms = [...parts].map(([name, part]) => affine(part, weights[name]!));
+  return { total: terms.reduce(add), parts };
+}
+
+/** Losses on the plan itself and on what it executes to. */
+function planLosses(plan: () => DagTensorFields, targets: Targets): Readonly<Record<PlanLoss, () => Tensor>> {
+  const tokenMean = (x: Tensor): Tensor => meanOver(perToken(x), cast(targets.valid, 'f64'));
+  const target = (field: keyof DagTensorFields): Tensor => reshape(targets[field], plan()[field].shape);
+  return {
+    // Huber of ln(1 + m): a relative error where magnitudes are large, an absolute one near zero.
+    magnitude: () => tokenMean(huber(sub(log1p(plan().V_mag), log1p(target('V_mag'))))),
+    sign: () => tokenMean(binaryNll(affine(plan().V_sign, 0.5, 0.5), affine(target('V_sign'), 0.5, 0.5))),
+    operand: () => tokenMean(huber(sub(plan().O, target('O')))),
+    domain: () => tokenMean(binaryNll(plan().G, target('G'))),
+    execution: () => executionLoss(plan(), targets),
+  };
+}
+
+/**
+ * Huber of the difference between executed values and those that are right, on a signed logarithmic scale: the mean over
+ * the tokens of a step that are valid and whose value is finite, by their shares. A predicted 0/0 takes no part.
+ */
+export function executionLoss(
+  plan: DagTensorFields,
+  { values, finite }: Pick<Targets, 'values' | 'finite'>,
+): Tensor {
+  const { V_mag, ...rest } = inDouble(plan);
+  // The slope of mᵖ at 0 is infinite for 0 < p < 1, which soft coefficients are: a number that nobody wrote stays away from 0.
+  const value = executeDag({ V_mag: clamp(V_mag, SMALLEST), ...rest }, { maxLog: MAX_LOG });
+  const isNumber = greaterEqual(value.detach(), value.detach());
+  // Chosen, not multiplied by 0, which a NaN would survive.
+  const chosen = gather(stack([affine(isNumber, 0), value], 2), cast(isNumber, 'i32'));
+  const expected = reshape(values, value.shape);
+  const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
+  return meanOver(huber(difference), mul(finite, reshape(isNumber, finite.shape)));
+}
+
+/** Smaller magnitudes count as this in the execution loss. */
+const SMALLEST = 1e-6;
+
+/** Executed values beyond this count as this in the execution loss. */
+const LARGEST = 1e100;
+
+const log1p = (x: Tensor): Tensor => log(affine(x, 1, 1));
+
+/** sign(x)·ln(1 + |x|). */
+function signedLog(x: Tensor): Tensor {
+  return sub(log1p(clamp(x, 0)), log1p(clamp(neg(x), 0)));
+}
+
+/** Mean over all but the first two dimensions. */
+function perToken(x: Tensor): Tensor {
+  const rest = x.shape.slice(2);
+  const dims = rest.map((_, i) => i + 2);
+  return affine(sum(x, dims), 1 / rest.reduce((a, b) => a * b, 1));
+}
+
+export function constant(values: ArrayLike<number>, dtype: 'f32' | 'f64' = 'f32'): Tensor {
+  return tensor(values, [values.length], { dtype });
+}
+
+function classes(values: ArrayLike<number>): Tensor {
+  return tensor(values, [values.length], { dtype: 'i32' });
+}
+
+export const finiteOrZero = (values: Float64Array): Float64Array =>
+  values.map((v) => (Number.isFinite(v) ? v : 0));
+
+function inDouble({ V_mag, V_sign, O, G }: DagTensorFields): DagTensorFields {
+  return { V_mag: cast(V_mag, 'f64'), V_sign: cast(V_sign, 'f64'), O: cast(O, 'f64'), G: cast(G, 'f64') };
+}
+
+/** Computed once, and only where it is asked for. */
+function lazy<T>(make: () => T): () => T {
+  let made: { value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}

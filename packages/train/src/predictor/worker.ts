@@ -1,0 +1,18 @@
+import { workerData } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { carryingErrors } from '../workers/carry-error.js';
+import { trainingBatch, type StreamConfig, type TextBatch } from './stream.js';
+
+const { stream, plans } = workerData as { readonly stream: StreamConfig; readonly plans: boolean };
+
+/** One thread of the stream: batch `index` of the configuration that the pool was made with; moved, not copied. */
+export default carryingErrors((index): unknown => {
+  const batch = trainingBatch(stream, index, plans);
+  return move({ [valueSymbol]: batch, [transferableSymbol]: buffersOf(batch) });
+});
+
+function buffersOf({ tokens, valid, plan, values, registers }: TextBatch): ArrayBufferLike[] {
+  const ofPlans = plan && values ? [values, plan.V_mag, plan.V_sign, plan.O, plan.G] : [];
+  const arrays = [tokens, valid, ...ofPlans, ...Object.values(registers)];
+  return arrays.map((array: ArrayBufferView) => array.buffer);
+}

@@ -1,0 +1,228 @@
+import { z } from 'zod';
+import { interval } from '../evaluation/evaluate.js';
+import type { MetricsRecord } from '../run/metrics.js';
+
+/** Values over steps; the page's script draws them. */
+export interface Chart {
+  readonly title: string;
+  readonly note: string;
+  /** A share is drawn in percent, from 0 to 100. */
+  readonly scale: 'log' | 'linear' | 'share';
+  /** Whether the series are in an order (numbers of operations) that their colours should show. */
+  readonly ordered: boolean;
+  readonly steps: readonly number[];
+  readonly series: readonly Series[];
+}
+
+export interface Series {
+  readonly name: string;
+  /** Series of one group have one colour. */
+  readonly group: number;
+  /** `faint`: the single values behind a smoothed line; `high` and `low`, in this order: a band. */
+  readonly role: 'line' | 'faint' | 'high' | 'low';
+  /** One for each step; null where there is none. */
+  readonly values: readonly (number | null)[];
+}
+
+export interface Charts {
+  readonly loss: readonly Chart[];
+  readonly heldOut: readonly Chart[];
+  readonly optimiser: readonly Chart[];
+}
+
+/** What a line of a logged step holds besides the components of its loss. */
+const NO_COMPONENTS = new Set(['step', 'loss', 'lr', 'gradNorm', 'stepMs']);
+
+/** Shares of held-out answers; any other number of an evaluation has a chart of its own. */
+const SHARES = ['value', 'exact', 'plan'];
+
+const scores = z.record(z.string(), z.looseObject({ count: z.number(), value: z.number() }));
+const evaluation = z.looseObject({ byOperations: scores.optional() });
+
+/** More points are more than a screen shows, megabytes of a page, and minutes of medians. */
+const MOST_POINTS = 5000;
+
+/** Some of the records at even distances, the last one among them. */
+function thinned<T>(records: readonly T[]): readonly T[] {
+  const every = Math.ceil(records.length / MOST_POINTS);
+  return records.filter((_, i) => (records.length - 1 - i) % every === 0);
+}
+
+/**
+ * The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs. Of very many logged steps some are
+ * drawn, at even distances.
+ */
+export function chartsOf(records: readonly MetricsRecord[], textsPerStep: number): Charts {
+  const logged = thinned(records.filter((record) => !('heldOut' in record)));
+  const evaluations = records.flatMap(({ step, heldOut }) => {
+    const read = evaluation.safeParse(heldOut);
+    return read.success ? [{ step, heldOut: read.data }] : [];
+  });
+  return {
+    loss: lossCharts(logged),
+    heldOut: heldOutCharts(evaluations),
+    optimiser: optimiserCharts(logged, textsPerStep),
+  };
+}
+
+function lossCharts(logged: readonly MetricsRecord[]): Chart[] {
+  const steps = logged.map(({ step }) => step);
+  const components = namesIn(logged).filter((name) => !NO_COMPONENTS.has(name));
+  const loss = { name: 'loss', values: column(logged, 'loss') };
+  const parts = components.map((name) => ({ name, values: column(logged, name) }));
+  return [
+    smoothChart('Total loss', 'of single training steps', steps, [loss]),
+    smoothChart('Loss by component', 'each before its weight', steps, parts),
+  ].filter(hasValues);
+}
+
+function optimiserCharts(logged: readonly MetricsRecord[], textsPerStep: number): Chart[] {
+  const steps = logged.map(({ step }) => step);
+  const perSecond = column(logged, 'stepMs').map((ms) => ms && (textsPerStep * 1000) / ms);
+  return [
+    chart('Learning rate', '', steps, [line('lr', column(logged, 'lr'))], 'linear'),
+    smoothChart('Gradient norm', 'before clipping', steps, [
+      { name: 'norm', values: column(logged, 'gradNorm') },
+    ]),
+    smoothChart(
+      'Throughput',
+      'texts per second, waits for data included',
+      steps,
+      [{ name: 'texts/s', values: perSecond }],
+      'linear',
+    ),
+  ].filter(hasValues);
+}
+
+type Evaluated = { readonly step: number; readonly heldOut: z.infer<typeof evaluation> };
+
+function heldOutCharts(evaluations: readonly Evaluated[]): Chart[] {
+  const steps = evaluations.map(({ step }) => step);
+  const fields = evaluations.map(({ heldOut }) => heldOut);
+  const names = namesIn(fields);
+  const shares = SHARES.filter((name) => names.includes(name));
+  const byOperations = fields.map(({ byOperations }) => byOperations ?? {});
+  const counts = [...new Set(byOperations.flatMap(Object.keys))].sort((a, b) => Number(a) - Number(b));
+  const course = counts.map((n, i) =>
+    line(
+      operations(n),
+      byOperations.map((by) => by[n]?.value ?? null),
+      i,
+    ),
+  );
+  const right = shares.map((name, i) => line(name, column(fields, name), i));
+  const band = shares.includes('value') ? valueBand(fields) : [];
+  return [
+    chart(
+      'Held-out accuracy',
+      band.length ? 'band: 95 % confidence of value' : '',
+      steps,
+      [...band, ...right],
+      'share',
+    ),
+    {
+      ...chart('Held-out accuracy by number of operations', 'values right', steps, course, 'share'),
+      ordered: true,
+    },
+    ...names
+      .filter((name) => !SHARES.includes(name))
+      .map((name) => chart(`Held-out ${spaced(name)}`, '', steps, [line(name, column(fields, name))])),
+  ].filter(hasValues);
+}
+
+/** The confidence interval of the share of right values; none where an evaluation does not say how many there were. */
+function valueBand(fields: readonly Evaluated['heldOut'][]): Series[] {
+  const bounds = fields.map(({ value, byOperations }) => {
+    if (!byOperations || typeof value !== 'number') return null;
+    return interval(
+      value,
+      Object.values(byOperations).reduce((n, { count }) => n + count, 0),
+    );
+  });
+  if (bounds.includes(null)) return [];
+  const bound = (role: 'low' | 'high', i: 0 | 1): Series => ({
+    name: role,
+    group: 0,
+    role,
+    values: bounds.map((b) => b && b[i]),
+  });
+  return [bound('high', 1), bound('low', 0)];
+}
+
+/** `textLoss` as `text loss`. */
+const spaced = (name: string): string => name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`);
+
+const operations = (n: string): string => `${n} operation${n === '1' ? '' : 's'}`;
+
+type Named = { readonly name: string; readonly values: readonly (number | null)[] };
+
+const line = (name: string, values: Series['values'], group = 0): Series => ({
+  name,
+  group,
+  role: 'line',
+  values,
+});
+
+function chart(
+  title: string,
+  note: string,
+  steps: readonly number[],
+  series: readonly Series[],
+  scale: Chart['scale'] = 'log',
+): Chart {
+  const values = series.flatMap((s) => s.values).filter((v) => v !== null);
+  // A logarithm needs positive values: a zero is left out as a gap, but below zero the scale is linear.
+  if (scale !== 'log' || values.some((v) => v < 0) || values.every((v) => v === 0))
+    return { title, note, scale: scale === 'log' ? 'linear' : scale, ordered: false, steps, series };
+  const positive = series.map((s) => ({ ...s, values: s.values.map((v) => (v === 0 ? null : v)) }));
+  return { title, note, scale, ordered: false, steps, series: positive };
+}
+
+/** Single steps differ much from one to the next: what was logged stands faintly behind the median of neighbours. */
+function smoothChart(
+  title: string,
+  note: string,
+  steps: readonly number[],
+  given: readonly Named[],
+  scale: Chart['scale'] = 'log',
+): Chart {
+  const reach = Math.floor(steps.length / 50);
+  const known = given.filter(({ values }) => values.some((v) => v !== null));
+  const lines = known.map(({ name, values }, i) => line(name, smooth(values, reach), i));
+  if (reach === 0) return chart(title, note, steps, lines, scale);
+  const faint = known.map(({ name, values }, group): Series => ({ name, group, role: 'faint', values }));
+  const median = `lines: median of ${2 * reach + 1} logged steps`;
+  return chart(title, [note, median].filter(Boolean).join('; '), steps, [...faint, ...lines], scale);
+}
+
+/** The median of each value and up to `reach` neighbours on each side, of as many on both. */
+function smooth(values: readonly (number | null)[], reach: number): (number | null)[] {
+  return values.map((value, i) => {
+    const side = Math.min(reach, i, values.length - 1 - i);
+    const near = values.slice(i - side, i + side + 1).filter((v) => v !== null);
+    return value === null ? null : median(near);
+  });
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+const hasValues = ({ series }: Chart): boolean => series.some(({ values }) => values.some((v) => v !== null));
+
+/** The names under which any of the records has a number, in the order in which they appear. */
+function namesIn(records: readonly Readonly<Record<string, unknown>>[]): string[] {
+  const numbers = records.flatMap((record) =>
+    Object.keys(record).filter((name) => typeof record[name] === 'number'),
+  );
+  return [...new Set(numbers)];
+}
+
+function column(records: readonly Readonly<Record<string, unknown>>[], name: string): (number | null)[] {
+  return records.map((record) => {
+    const value = record[name];
+    return typeof value === 'number' && Number.isFinite(value) ? value : null;
+  });
+}

@@ -1,0 +1,102 @@
+import type { PredictorModel } from '@dag/model';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { findCheckpoint, lastStep } from '../checkpoints/checkpoint.js';
+import type { PredictorTrainConfig } from '../config/predictor.js';
+import { TrainError } from '../error.js';
+import { reportedSeed } from '../config/run.js';
+import { answerAll, prefixScore, summarize } from '../evaluation/evaluate.js';
+import { readMetrics } from '../run/metrics.js';
+import { loadModel, streamConfig } from '../predictor/predictor-task.js';
+import { heldOutQuestions } from '../evaluation/questions.js';
+import { checkpointState, configOfKind } from '../checkpoints/state.js';
+import { bySeen, seenInTraining } from '../evaluation/seen-in-training.js';
+import { chartsOf } from './charts.js';
+import { chooseExamples } from './examples.js';
+import { reportPage, type Evaluation } from './page.js';
+import { tilesOf } from './tiles.js';
+
+export interface ReportOptions {
+  /** How many plans are drawn. */
+  readonly examples: number;
+  /** Is told of damaged checkpoints that are skipped. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * A run as one page of HTML with all that it needs: its metrics as charts, what its best checkpoint gets right of the
+ * configuration's held-out expressions, and example plans as graphs, wrong ones first.
+ *
+ * @param folder The run's, with metrics.jsonl and checkpoints.
+ * @throws {TrainError} `bad-input` where the folder is no run's or nothing is logged yet, `no-checkpoint`, `bad-checkpoint`,
+ *   `io`.
+ */
+export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
+  const { records, damaged } = await metricsOf(folder);
+  const checkpoint = await findCheckpoint(folder, 'best', warn);
+  const { config, batches } = checkpointState(checkpoint);
+  const textsPerStep = config.batchSize * config.accumulate;
+  const predictor =
+    config.kind === 'predictor'
+      ? { config: configOfKind(checkpoint, 'predictor'), model: loadModel(checkpoint) }
+      : null;
+  return reportPage({
+    name: config.name,
+    tiles: tilesOf(records, {
+      maxSteps: config.maxSteps,
+      savedStep: await lastStep(folder),
+      textsPerStep,
+      parameters: predictor && sizeOf(predictor.model),
+    }),
+    charts: chartsOf(records, textsPerStep),
+    checkpoint,
+    evaluation: predictor
+      ? await evaluate(predictor.model, predictor.config, batches * config.batchSize, examples)
+      : { reason: `they are drawn of plan predictors; this run trained a model of kind '${config.kind}'.` },
+    config,
+    damaged,
+    written: new Date(),
+  });
+}
+
+async function metricsOf(folder: string) {
+  const path = join(folder, 'metrics.jsonl');
+  if (!existsSync(folder)) throw new TrainError('bad-input', `${folder} does not exist`);
+  if (!existsSync(path))
+    throw new TrainError(
+      'bad-input',
+      `${folder} has no metrics.jsonl; the folder of a run is expected, as \`dag train --outDir=${folder}\` makes it`,
+    );
+  const metrics = await readMetrics(path);
+  if (metrics.records.length === 0)
+    throw new TrainError(
+      'bad-input',
+      `${path} has no sound line yet; a run writes one every \`logEvery\` steps`,
+    );
+  return metrics;
+}
+
+const sizeOf = ({ parameters }: PredictorModel): number =>
+  [...parameters.values()].reduce((n, { size }) => n + size, 0);
+
+async function evaluate(
+  model: PredictorModel,
+  config: PredictorTrainConfig,
+  trainedTexts: number,
+  examples: number,
+): Promise<Evaluation> {
+  const stream = streamConfig(config);
+  const questions = heldOutQuestions(stream, config.evaluation.examples, reportedSeed(config.evaluation));
+  const answers = await answerAll(model, questions);
+  const seen = seenInTraining(stream, trainedTexts, questions);
+  return {
+    summary: summarize(answers),
+    seen: bySeen(answers, seen),
+    prefixes: await prefixScore(
+      model,
+      stream,
+      questions.map(({ text }) => text),
+    ),
+    examples: chooseExamples(answers, examples),
+  };
+}

@@ -1,0 +1,55 @@
+import { totalmem } from 'node:os';
+import { tokenizer } from '@dag/model';
+import type { TrainConfig } from '../config/config.js';
+import { TrainError } from '../error.js';
+import { readsPlans } from '../predictor/losses.js';
+
+const F32 = 4;
+const F64 = 8;
+const GIB = 2 ** 30;
+
+/** What the system lets this process have, in bytes: a container may have less than its machine. */
+const memoryHere = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity);
+
+/**
+ * Refuses a run that needs more memory than there is, whatever its texts are. Without this check the system ends the process
+ * without a word, minutes later, when the memory has filled up.
+ * @param available In bytes; left out, that of this machine.
+ * @throws {TrainError} `memory` that names the keys to make smaller
+ */
+export function requireMemory(config: TrainConfig, available = memoryHere()): void {
+  const parts = Object.entries(leastBytes(config)).sort(([, a], [, b]) => b - a);
+  const bytes = parts.reduce((sum, [, part]) => sum + part, 0);
+  if (bytes <= available) return;
+  const gib = (of: number): string => Math.ceil(of / GIB).toLocaleString('en-US');
+  throw new TrainError(
+    'memory',
+    `this run needs at least ${gib(bytes)} GiB of memory, of ${gib(available)} GiB that this machine has; ` +
+      `make ${parts[0]![0]} smaller`,
+  );
+}
+
+/** Bytes that a run needs at the very least, by the keys that decide how many. */
+function leastBytes(config: TrainConfig): Record<string, number> {
+  const { kind, tokenizer: name, model, batchSize, accumulate, device } = config;
+  const { depth, nEmbd, nLayer, blockSize } = model;
+  const isPredictor = kind === 'predictor';
+  const branchLayers = isPredictor ? 0 : config.model.branchLayers;
+  const freezeBackbone = !isPredictor && config.freezeBackbone;
+  const weights =
+    nEmbd * (tokenizer(name).vocabSize + blockSize) + 12 * (nLayer + branchLayers) * nEmbd * nEmbd;
+  // Each with its gradient and the two moments of AdamW. On a GPU they take its memory.
+  const copies = device === 'cuda' ? 0 : freezeBackbone ? 1 : 4;
+  // Batches of expressions are padded to a multiple of 8 tokens, rows of text are full.
+  const tokens = batchSize * (isPredictor ? Math.min(8, blockSize) : blockSize);
+  const plan = isPredictor ? F64 * (5 * depth + 2 * depth * depth) : 0;
+  const planOfToken = readsPlans(config.model.readout, config.losses) ? plan : 0;
+  return {
+    'model.nLayer, model.nEmbd or model.blockSize': F32 * copies * weights,
+    'batchSize, accumulate, data.prefetch or model.depth':
+      tokens * (F32 + planOfToken) * (accumulate + config.data.prefetch),
+    // Every layer keeps several activations of each token for its backward pass.
+    'batchSize (with more accumulate) or the model': F32 * copies * tokens * nEmbd * nLayer,
+    'evaluation.examples or model.depth': config.evaluation.examples * plan,
+  };
+}

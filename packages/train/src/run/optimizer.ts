@@ -1,0 +1,108 @@
+import { adamWAll, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
+import type { Parameters, SafeTensor } from '@dag/model';
+import { TrainError } from '../error.js';
+import type { TrainConfig } from '../config/config.js';
+
+interface Moments {
+  readonly m: Tensor;
+  readonly v: Tensor;
+}
+
+/** AdamW over all parameters of a model; only matrices decay, not biases nor the weights of norms. */
+export class AdamW {
+  /** Steps taken. */
+  step = 0;
+  private readonly parameters: Parameters;
+  private readonly config: TrainConfig['optimizer'];
+  private readonly parts: readonly (readonly Tensor[])[];
+  private readonly moments = new Map<string, Moments>();
+  private readonly recorded = recordStep((inputs: Record<'lr' | 'step', Tensor>) => this.clipAndMove(inputs));
+
+  /** @param parts The parameters in parts whose gradients are clipped each by itself; all of them where left out. */
+  constructor(
+    parameters: Parameters,
+    config: TrainConfig['optimizer'],
+    parts: readonly Parameters[] = [parameters],
+  ) {
+    this.parameters = parameters;
+    this.config = config;
+    this.parts = parts
+      .map((part) => [...part].flatMap(([name, p]) => (parameters.has(name) ? [p] : [])))
+      .filter((part) => part.length > 0);
+    for (const [name, { shape, device }] of parameters)
+      this.moments.set(name, { m: zeros(shape, { device }), v: zeros(shape, { device }) });
+  }
+
+  /**
+   * Clips the gradients of each part to the norm `clip` and moves every parameter along its own; → the norm of all before, one f64
+   * element, which is there until the next call.
+   */
+  update(lr: number): Tensor {
+    return this.recorded({ lr, step: ++this.step });
+  }
+
+  private clipAndMove(now: Readonly<Record<'lr' | 'step', Tensor>>): Tensor {
+    const { beta1, beta2, eps, weightDecay, clip } = this.config;
+    const norms = this.parts.map((part) => clipGradNorm(part, clip));
+    const all = [...this.parameters].map(([name, parameter]) => ({ parameter, ...this.moments.get(name)! }));
+    const [matrices, others] = [true, false].map((isMatrix) =>
+      all.filter(({ parameter }) => parameter.shape.length >= 2 === isMatrix),
+    );
+    adamWAll(matrices!, { ...now, beta1, beta2, eps, weightDecay });
+    adamWAll(others!, { ...now, beta1, beta2, eps, weightDecay: 0 });
+    return norms.reduce((a, b) => sqrt(add(square(a), square(b))));
+  }
+
+  /** Frees what `update` keeps for its next call. */
+  release(): void {
+    this.recorded.release();
+  }
+
+  /** The moments by parameter name. */
+  state(): Map<string, SafeTensor> {
+    return new Map(
+      [...this.liveState()].map(([name, { dtype, shape, data }]) => [name, { dtype, shape, data }]),
+    );
+  }
+
+  /** As `state`, with `data` that is read when it is asked for: a large state is not there twice while it is written. */
+  liveState(): Map<string, SafeTensor> {
+    const tensors = new Map<string, SafeTensor>();
+    for (const [name, moments] of this.moments)
+      for (const which of ['m', 'v'] as const)
+        tensors.set(`${which}.${name}`, {
+          dtype: 'F32',
+          shape: moments[which].shape,
+          get data() {
+            return Float32Array.from(moments[which].dataSync());
+          },
+        });
+    return tensors;
+  }
+
+  /** Goes on from what `state` gave after `step` steps. @throws {TrainError} `bad-checkpoint` where a moment is missing. */
+  restore(tensors: ReadonlyMap<string, SafeTensor>, step: number): void {
+    for (const [name, moments] of this.moments)
+      for (const which of ['m', 'v'] as const) {
+        const given = tensors.get(`${which}.${name}`);
+        if (!given || !(given.data instanceof Float32Array) || given.data.length !== moments[which].size)
+          throw new TrainError(
+            'bad-checkpoint',
+            `the optimiser state '${which}.${name}' is missing or of another size`,
+          );
+        moments[which].set(given.data);
+      }
+    this.step = step;
+  }
+}
+
+/** Learning rate of a step counted from 1: a linear warm-up to `lr`, then a cosine to `minLrRatio·lr` at the last step. */
+export function learningRate(
+  step: number,
+  maxSteps: number,
+  { lr, minLrRatio, warmupSteps }: TrainConfig['optimizer'],
+): number {
+  if (step <= warmupSteps) return (lr * step) / warmupSteps;
+  const progress = Math.min(1, (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps));
+  return lr * (minLrRatio + (1 - minLrRatio) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+}
