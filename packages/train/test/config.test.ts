@@ -76,7 +76,7 @@ describe('parseConfig', () => {
   test('trains registers on the register losses and linear heads on the plan losses', () => {
     const enabled = (config: unknown): string[] =>
       Object.entries(parseConfig(config).losses).flatMap(([name, weight]) => (weight > 0 ? [name] : []));
-    const registers = ['digits', 'negative', 'operators', 'precedence', 'count'];
+    const registers = ['negative', 'operators', 'precedence', 'count'];
     const plan = ['magnitude', 'sign', 'operand', 'domain', 'execution'];
     expect(enabled({})).toEqual(registers);
     expect(enabled({ model: { readout: 'linear' } })).toEqual(plan);
@@ -104,7 +104,7 @@ describe('parseConfig', () => {
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
-        'unknown loss digit; there are digits, negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
+        'unknown loss digit; there are negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
         'losses.execution is an object; allowed: a number ≥ 0',
         'unknown key dropout; did you mean model.dropout?',
         'unknown key qqqq',
@@ -139,11 +139,11 @@ describe('parseConfig', () => {
   });
 
   test('refuses register losses without registers, and no loss at all', async () => {
-    const digits = { model: { readout: 'linear' }, losses: { digits: 1 } };
-    expect(await problems(() => parseConfig(digits))).toEqual([
-      'unknown loss digits; there are magnitude, sign, operand, domain, execution',
+    const count = { model: { readout: 'linear' }, losses: { count: 1 } };
+    expect(await problems(() => parseConfig(count))).toEqual([
+      'unknown loss count; there are magnitude, sign, operand, domain, execution',
     ]);
-    const none = { digits: 0, negative: 0, operators: 0, precedence: 0, count: 0 };
+    const none = { negative: 0, operators: 0, precedence: 0, count: 0 };
     expect(await problems(() => parseConfig({ losses: none }))).toEqual([
       'losses: all weights are 0, so there is nothing to train',
     ]);
@@ -172,7 +172,7 @@ test('a task from outside has the keys of every run, its own model and data, and
 
 test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {
   const off = { enabled: false, weight: 1 };
-  const losses = { next: off, gate: off, digits: { enabled: true, weight: 12 }, execution: off };
+  const losses = { next: off, gate: off, count: { enabled: true, weight: 12 }, execution: off };
   const earlier = {
     ...{ kind: 'predictor', name: 'old', freezeBackbone: false },
     model: { depth: 4, branchLayers: 0 },
@@ -183,13 +183,13 @@ test("a configuration that an earlier version wrote is the same in today's spell
   expect(parseConfig(fromEarlier(earlier))).toEqual(
     parseConfig({
       ...{ kind: 'predictor', name: 'old', model: { depth: 4 }, data: { maxDigits: 1 } },
-      ...{ losses: { digits: 12, execution: 0 }, evaluation: { seed: 3 } },
+      ...{ losses: { count: 12, execution: 0 }, evaluation: { seed: 3 } },
     }),
   );
   const language = { kind: 'language', data: { text: 'x', arithmetic: 0.5, shiftEvery: 0 }, losses };
   expect(parseConfig(fromEarlier(language))).toMatchObject({
     data: { text: 'x', arithmetic: 0.5 },
-    losses: { next: 0, gate: 0, digits: 12, execution: 0 },
+    losses: { next: 0, gate: 0, count: 12, execution: 0 },
   });
   const today = { kind: 'predictor', data: { text: 'x' }, losses: {} };
   expect(fromEarlier(today)).toBe(today);

@@ -61,7 +61,7 @@ it.each<[string, TrainConfigInput, Recorded]>([
     'registers',
     { data: { largest: 0.25, shiftEvery: 1 } },
     {
-      losses: [147.086905002594, 115.63979816436768, 53.62225008010864, 18.702034950256348],
+      losses: [132.33527028560638, 95.48952579498291, 34.617119550704956, 9.459585189819336],
       weights: '5a87f1861657218c',
     },
   ],
@@ -69,7 +69,7 @@ it.each<[string, TrainConfigInput, Recorded]>([
     'registers with an execution loss',
     { losses: { execution: 0.1 } },
     {
-      losses: [197.92372345924377, 116.13498139381409, 108.62400197982788, 30.826217651367188],
+      losses: [177.8938729763031, 87.59267938137054, 100.74067449569702, 19.59791874885559],
       weights: '71f892cb34f675ca',
     },
   ],
@@ -85,7 +85,7 @@ it.each<[string, TrainConfigInput, Recorded]>([
     'language',
     { kind: 'language', data: { arithmetic: 1 }, model: { branchLayers: 1 } },
     {
-      losses: [58.103800773620605, 44.28092384338379, 21.014087677001953, 40.12685775756836],
+      losses: [43.3814754486084, 35.675089836120605, 16.210630416870117, 25.688225746154785],
       weights: 'a46aa4ae83fe72ae',
     },
   ],

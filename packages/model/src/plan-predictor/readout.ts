@@ -27,7 +27,7 @@ export interface ReadOptions {
 export type TargetName =
   | ('valid' | 'counted' | 'finite')
   // Of registers: classes as i32, all else f32.
-  | ('digitClasses' | 'begun' | 'signs' | 'operatorClasses' | 'operatorsKnown' | 'above' | 'counts')
+  | ('begun' | 'signs' | 'operatorClasses' | 'operatorsKnown' | 'above' | 'counts')
   // The plan, and what it executes to, in f64.
   | ('V_mag' | 'V_sign' | 'O' | 'G' | 'values');
 export type Targets = Readonly<Record<TargetName, Tensor>>;

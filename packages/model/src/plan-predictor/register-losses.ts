@@ -24,14 +24,6 @@ const EPSILON = 1e-6;
 
 /** Losses on what the tokens wrote. See the README of `@dag/train` for the formulas. */
 export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = {
-  /** NLL of the digit classes, the mean over all registers. */
-  digits: {
-    targets: ['valid', 'digitClasses'],
-    compute: ({ digits }, { valid, digitClasses }) => {
-      const nll = sum(classNll(digits, digitClasses), [2, 3]);
-      return meanOver(affine(nll, 1 / (digits.shape[2]! * digits.shape[3]!)), valid);
-    },
-  },
   /** NLL of the sign of every number that has begun; a minus that was written twice is one minus. */
   negative: {
     targets: ['valid', 'begun', 'signs'],

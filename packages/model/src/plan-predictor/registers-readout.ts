@@ -14,7 +14,7 @@ export const registersReadout: Readout<Registers> = {
   holdsDigits: true,
   hasPowers: false,
   losses: registerLosses,
-  weights: { digits: 12, negative: 1, operators: 1, precedence: 0.5, count: 10 },
+  weights: { negative: 1, operators: 1, precedence: 0.5, count: 10 },
 
   fields: registerFields,
 

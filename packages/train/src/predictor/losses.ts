@@ -90,7 +90,6 @@ const TARGETS = {
   valid: (batch, tokens) => constant(shares(takingPart(batch, 'valid'), tokens.valid)),
   counted: (batch, tokens) => constant(shares(takingPart(batch, 'counted'), tokens.counted)),
   finite: (batch, tokens) => constant(shares(takingPart(batch, 'finite'), tokens.finite), 'f64'),
-  digitClasses: ({ registers }) => classes(registers.digits),
   begun: ({ registers }) => constant(registers.begun),
   signs: ({ registers }) => constant(registers.negative),
   // Class 0 of a target is absent, which comes last among the probabilities.
