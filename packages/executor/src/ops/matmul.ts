@@ -1,6 +1,6 @@
 import { ExecutorError } from '../error.js';
 import type { MatmulSpec } from '../backend.js';
-import { show, sizeOf } from '../shape.js';
+import { sameShape, show, sizeOf } from '../shape.js';
 import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, overwrite, wantedGradOf, type Tensor } from '../tensor.js';
 
@@ -12,7 +12,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const [kb, n] = b.shape.slice(-2);
   const batchA = a.shape.slice(0, -2);
   const batchB = b.shape.slice(0, -2);
-  const fits = batchA.length === 0 || batchB.length === 0 || batchA.join() === batchB.join();
+  const fits = batchA.length === 0 || batchB.length === 0 || sameShape(batchA, batchB);
   if (m === undefined || k === undefined || n === undefined || k !== kb || !fits)
     throw new ExecutorError(
       'shape',
