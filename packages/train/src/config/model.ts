@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { READOUTS, type ReadoutName } from '../predictor/readouts.js';
 import { checkDigits, checkNumbers } from './expressions.js';
-import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import type { LossWeights } from './losses.js';
+import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, type ParsedRun } from './run.js';
 
 /** Far beyond any use; more would keep a run busy for hours before its first step. */

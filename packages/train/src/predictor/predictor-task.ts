@@ -1,13 +1,19 @@
 import { recordStep, tensor, type RecordedStep, type Tensor } from '@dag/executor';
 import { type PredictorConfig, type PredictorInputs, PredictorModel } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
+import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
+import { configOfKind, requireSameModel } from '../checkpoints/state.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
 import type { LossWeights } from '../config/losses.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { reportedSeed } from '../config/run.js';
-import { READOUTS } from './readouts.js';
-import { streamText, type TextBatch, type StreamConfig } from './stream.js';
 import { answerAll, summarize, type Summary } from '../evaluation/evaluate.js';
+import { heldOutQuestions } from '../evaluation/questions.js';
+import { percent } from '../evaluation/table.js';
+import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
+import { requireMemory } from '../run/memory.js';
+import type { Task } from '../run/task.js';
+import { workerUrl } from '../workers/worker-url.js';
 import {
   learnFrom,
   lossTargets,
@@ -19,14 +25,8 @@ import {
   type LossValues,
   type Targets,
 } from './losses.js';
-import { requireMemory } from '../run/memory.js';
-import { heldOutQuestions } from '../evaluation/questions.js';
-import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
-import { percent } from '../evaluation/table.js';
-import { configOfKind, requireSameModel } from '../checkpoints/state.js';
-import type { Task } from '../run/task.js';
-import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
-import { workerUrl } from '../workers/worker-url.js';
+import { READOUTS } from './readouts.js';
+import { streamText, type TextBatch, type StreamConfig } from './stream.js';
 
 /** The model's part of a training configuration. */
 export function modelConfig(config: PredictorTrainConfig): PredictorConfig {
