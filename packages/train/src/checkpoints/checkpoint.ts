@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import type { FileBytes } from '@dag/model';
 import { z } from 'zod';
 import { TrainError } from '../error.js';
-import { damaged, readStored, readStoredText, writeStored } from './stored-file.js';
 import { isAbsent, systemCode, systemError } from '../files/system-error.js';
+import { damaged, readStored, readStoredText, writeStored } from './stored-file.js';
 
 /*
  * <outDir>/checkpoints/step-00001234/   the files given, state.json and manifest.json

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { TrainError } from '../error.js';
+import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 
 /** The shipped checkpoint, beside this package's `dist` and `src`. */
 export async function pretrainedCheckpoint(): Promise<Checkpoint> {

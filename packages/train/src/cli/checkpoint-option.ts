@@ -2,8 +2,8 @@ import { exportOnnx, OnnxPredictor, type OnnxOptions, type PredictorModel } from
 import { Option } from 'commander';
 import { stat } from 'node:fs/promises';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoints/checkpoint.js';
-import { TrainError } from '../error.js';
 import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
+import { TrainError } from '../error.js';
 import { loadModel } from '../predictor/predictor-task.js';
 import { warn } from './streams.js';
 

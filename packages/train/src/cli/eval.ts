@@ -3,12 +3,11 @@ import { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
 import { setImmediate } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
+import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
+import { reportedSeed } from '../config/run.js';
 import { TrainError } from '../error.js';
-import { answerPrompts } from '../language/answer-prompts.js';
-import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-task.js';
-import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
 import {
   answerAll,
   prefixScore,
@@ -24,11 +23,13 @@ import {
   question,
   type Question,
 } from '../evaluation/questions.js';
-import { formatScores, formatSummary } from '../evaluation/table.js';
-import { streamConfig } from '../predictor/predictor-task.js';
-import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
 import { bySeen, seenInTraining } from '../evaluation/seen-in-training.js';
-import { reportedSeed } from '../config/run.js';
+import { formatScores, formatSummary } from '../evaluation/table.js';
+import { readText } from '../files/utf8.js';
+import { answerPrompts } from '../language/answer-prompts.js';
+import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-task.js';
+import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
+import { streamConfig } from '../predictor/predictor-task.js';
 import {
   CHECKPOINT_OPTION,
   openCheckpoint,
@@ -36,7 +37,6 @@ import {
   runtimeOption,
   type ModelOptions,
 } from './checkpoint-option.js';
-import { readText } from '../files/utf8.js';
 import { countBar, type CountBar } from './count-bar.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';

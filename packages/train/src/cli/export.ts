@@ -1,7 +1,7 @@
 import { exportOnnx } from '@dag/model';
 import { Command } from 'commander';
-import { loadModel } from '../predictor/predictor-task.js';
 import { writeWhole } from '../files/whole-file.js';
+import { loadModel } from '../predictor/predictor-task.js';
 import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
 import { say } from './streams.js';
 

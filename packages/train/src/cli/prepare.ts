@@ -1,8 +1,8 @@
 import type { TokenizerName } from '@dag/model';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { prepareText } from '../language/prepare.js';
-import { toJson } from './json.js';
 import { countBar } from './count-bar.js';
+import { toJson } from './json.js';
 import { say } from './streams.js';
 
 interface Options {

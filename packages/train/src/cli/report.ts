@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import { join } from 'node:path';
 import { newestRun } from '../checkpoints/checkpoint.js';
 import { TrainError } from '../error.js';
-import { runReport } from '../reports/run-report.js';
 import { writeWhole } from '../files/whole-file.js';
+import { runReport } from '../reports/run-report.js';
 import { say, warn } from './streams.js';
 import { atLeast } from './whole-number.js';
 

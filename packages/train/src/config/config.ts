@@ -2,11 +2,11 @@ import type { z } from 'zod';
 import { TrainError } from '../error.js';
 import { describeIssue } from './describe.js';
 import { fieldsOf, type ConfigField } from './fields.js';
-import type { LossWeights } from './losses.js';
 import { LANGUAGE, type LanguageTrainConfig, type LanguageTrainInput } from './language.js';
+import type { LossWeights } from './losses.js';
+import { complete } from './model.js';
 import { PREDICTOR, type PredictorTrainConfig, type PredictorTrainInput } from './predictor.js';
 import { readKeys, valueAt, type ConfigProblem, type ReadKeys } from './problems.js';
-import { complete } from './model.js';
 import { anyRun, completeRun, type RunConfig } from './run.js';
 
 /** The configuration of a run, every key filled in; `kind` says of what. */

@@ -9,25 +9,16 @@ export function fromEarlier(config: unknown): unknown {
   if (!isSection(config) || !isSection(config['losses'])) return config;
   const losses = Object.entries(config['losses']);
   if (!losses.some(([, loss]) => isSection(loss))) return config;
-  const fields = fieldsFor(config);
-  const isOwn = (path: string): boolean =>
-    !fields.some((field) => field.path === path && field.only !== undefined);
-  const weightOf = (loss: unknown): unknown =>
-    isSection(loss) ? (loss['enabled'] === true ? loss['weight'] : 0) : loss;
-  const kept = (section: object, prefix: string): Record<string, unknown> =>
-    Object.fromEntries(
-      Object.entries(section).flatMap(([key, value]: [string, unknown]) =>
-        isOwn(prefix + key) ? [[key, isSection(value) ? kept(value, `${prefix}${key}.`) : value]] : [],
-      ),
-    );
-  return {
-    ...kept({ ...config, losses: undefined }, ''),
-    losses: Object.fromEntries(
-      losses.flatMap(([name, loss]) =>
-        fields.some(({ path, only }) => path === `losses.${name}` && only === undefined)
-          ? [[name, weightOf(loss)]]
-          : [],
-      ),
-    ),
-  };
+  const others = new Set(fieldsFor(config).flatMap(({ path, only }) => (only === undefined ? [] : [path])));
+  const own = (section: object, prefix = ''): [string, unknown][] =>
+    Object.entries(section).filter(([key]) => !others.has(prefix + key));
+  const weights = losses.map(([name, loss]): [string, unknown] => [
+    name,
+    isSection(loss) ? (loss['enabled'] === true ? loss['weight'] : 0) : loss,
+  ]);
+  const sections = own({ ...config, losses: Object.fromEntries(weights) }).map(([key, value]) => [
+    key,
+    isSection(value) ? Object.fromEntries(own(value, `${key}.`)) : value,
+  ]);
+  return Object.fromEntries(sections) as unknown;
 }

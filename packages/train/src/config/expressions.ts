@@ -27,12 +27,10 @@ export const EXPRESSIONS = {
 };
 
 type Parsed = z.output<z.ZodObject<typeof EXPRESSIONS>>;
-/** The same, as streams take them: how many numbers is known, and the shares may be left out. */
-export type Expressions = Omit<Parsed, 'numbers' | 'synonyms' | 'heldOutSkeletons'> & {
-  readonly numbers: number;
-  readonly synonyms?: number;
-  readonly heldOutSkeletons?: number;
-};
+type Optional = 'synonyms' | 'heldOutSkeletons';
+/** The same, as streams take them: how many numbers is known, and what is 0 for most may be left out. */
+export type Expressions = Omit<Parsed, 'numbers' | Optional> &
+  Partial<Pick<Parsed, Optional>> & { numbers: number };
 
 /** Expressions have no more numbers than the model has room for; `depth` 0: a model without room of its own. */
 export function* checkNumbers(read: ReadKeys, depth: number | undefined): Iterable<ConfigProblem> {

@@ -76,22 +76,28 @@ export function nearestKey(wrong: string, fields: readonly ConfigField[]): strin
   return best.distance <= Math.max(1, Math.floor(name.length / 3)) + 0.5 ? best.path : null;
 }
 
+const inGroup = (group: string, fields: readonly ConfigField[]): readonly ConfigField[] =>
+  fields.filter(({ path }) => `.${foldKey(path)}`.includes(`.${group}.`));
+
 /** The field that an option means, by its whole key or its last part, or what is wrong with its name. */
 export function findField(key: string, fields: readonly ConfigField[]): ConfigField | string {
   const folded = foldKey(key);
   const exact = fields.find(({ path }) => foldKey(path) === folded);
   if (exact) return exact.only === undefined ? exact : onlyIn(exact.only);
-  const named = fields.filter(({ path }) => foldKey(path).endsWith(`.${folded}`));
-  const own = named.filter(({ only }) => only === undefined);
+  const own = fields.filter(({ only }) => only === undefined);
+  const isNamed = ({ path }: ConfigField): boolean => foldKey(path).endsWith(`.${folded}`);
+  const named = own.filter(isNamed);
   // `digits` is that of the model before the loss of this name.
-  const others = own.filter(({ path }) => !path.startsWith('losses.'));
-  const candidates = others.length === 1 ? others : own;
+  const others = named.filter(({ path }) => !path.startsWith('losses.'));
+  const candidates = others.length === 1 ? others : named;
   if (candidates.length === 1) return candidates[0]!;
-  if (candidates.length === 0 && named[0]?.only !== undefined) return onlyIn(named[0].only);
+  const [foreign] = fields.filter((field) => field.only !== undefined && isNamed(field));
+  if (candidates.length === 0 && foreign?.only !== undefined) return onlyIn(foreign.only);
   const names = (some: readonly ConfigField[]): string => some.map(({ path }) => `--${path}`).join(', ');
   if (candidates.length > 1) return `could mean ${names(candidates)}`;
-  const within = fields.filter(({ path }) => `.${foldKey(path)}`.includes(`.${folded}.`));
+  const within = inGroup(folded, own);
   if (within.length > 0) return `is a group of options: ${names(within)}`;
+  if (folded.startsWith('losses.')) return `unknown loss; there are ${names(inGroup('losses', own))}`;
   const near = nearestKey(key, fields);
   return `unknown option${near === null ? '' : `; did you mean --${near}?`}`;
 }

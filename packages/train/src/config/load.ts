@@ -1,12 +1,12 @@
 import { extname, resolve } from 'node:path';
 import leven from 'leven';
-import predictor from '../../configs/predictor.js';
-import predictorSmall from '../../configs/predictor-small.js';
 import finetuneGpt2 from '../../configs/finetune-gpt2.js';
 import languageSmall from '../../configs/language-small.js';
 import language from '../../configs/language.js';
-import pretrained from '../../configs/pretrained.js';
+import predictorSmall from '../../configs/predictor-small.js';
+import predictor from '../../configs/predictor.js';
 import pretrainedLong from '../../configs/pretrained-long.js';
+import pretrained from '../../configs/pretrained.js';
 import { TrainError } from '../error.js';
 import { readText } from '../files/utf8.js';
 import {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { DEFAULT_READOUT, readoutNames, readoutOf } from '@dag/model';
 import { checkDigits, checkNumbers } from './expressions.js';
-import { notAllowed, shown, type ConfigProblem, type ReadKeys } from './problems.js';
 import type { LossWeights } from './losses.js';
+import { notAllowed, shown, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, type ParsedRun } from './run.js';
 
 /** Far beyond any use; more would keep a run busy for hours before its first step. */

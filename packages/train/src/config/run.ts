@@ -82,14 +82,19 @@ export type ParsedRun = z.output<
   z.ZodObject<Pick<typeof RUN, 'name' | 'outDir' | 'resume' | 'weights' | 'init_from'>>
 >;
 
+/** What `init_from` says of `resume`. */
+const GOES_ON = new Map<string, true | 'best'>([
+  ['resume', true],
+  ['latest', true],
+  ['best', 'best'],
+]);
+
 /** A configuration with the folder of its run, and with `init_from` as what it means. */
-export function completeRun<T extends ParsedRun>({ init_from: from, ...parsed }: T) {
+export function completeRun<T extends ParsedRun>({ init_from: from = '', ...parsed }: T) {
   const outDir = parsed.outDir ?? `runs/${parsed.name}`;
-  const { resume, weights } = parsed;
-  if (from === undefined) return { ...parsed, outDir, resume, weights };
-  if (from === 'best') return { ...parsed, outDir, resume: from, weights } as const;
-  const goesOn = from === 'resume' || from === 'latest';
-  return { ...parsed, outDir, resume: goesOn, weights: goesOn ? weights : from };
+  const goesOn = GOES_ON.get(from);
+  const weights = from === '' || goesOn ? parsed.weights : from;
+  return { ...parsed, outDir, resume: goesOn ?? parsed.resume, weights };
 }
 
 /** The configuration of a run of any kind: `model` and `data` may hold what the task of that kind reads. */

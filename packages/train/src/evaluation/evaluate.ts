@@ -3,8 +3,8 @@ import { execute, noGrad, scope, type Tensor } from '@dag/executor';
 import { isQuestion, symbolOf, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans, type PredictorModel } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
-import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
 import { TrainError } from '../error.js';
+import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
 import type { Question } from './questions.js';
 
 /** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */

@@ -2,10 +2,11 @@ import { randomStream, type Random } from '@dag/expr';
 import { execute } from '@dag/executor';
 import { createRegisterTargets, tokenizer, type RegisterTargets } from '@dag/model';
 import { zeroDag, type DagTensors } from '@dag/tensorize';
+import type { Expressions } from '../config/expressions.js';
+import type { LanguageTrainConfig } from '../config/language.js';
+import { TrainError } from '../error.js';
 import { writePrefixTargets } from '../predictor/prefix-targets.js';
 import { tokenTexts, type Split, type StreamConfig } from '../predictor/stream.js';
-import type { Expressions } from '../config/expressions.js';
-import { TrainError } from '../error.js';
 import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
@@ -17,13 +18,11 @@ export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 
   readonly plain?: boolean;
 }
 
-/** `data` of a language model's configuration. */
-export interface LanguageData extends Expressions {
-  /** Folder with `train.bin` and `val.bin`, as `dag prepare` or nanoGPT makes it; empty: worked arithmetic alone. */
-  readonly text: string;
-  /** Share of rows with worked arithmetic between pieces of text, 0 … 1. */
-  readonly arithmetic: number;
-}
+/**
+ * `data` of a language model's configuration, whose keys `dag train --help` describes. `text` is a folder with `train.bin` and `val.bin`, as
+ * `dag prepare` or nanoGPT makes it; where it is empty there is worked arithmetic alone.
+ */
+export type LanguageData = Expressions & Pick<LanguageTrainConfig['data'], 'text' | 'arithmetic'>;
 
 /** Rows of text, and of text with worked arithmetic, `12.5 * 4 = 50`, whose values the executor writes. */
 export interface LanguageBatch {

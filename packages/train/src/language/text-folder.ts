@@ -2,9 +2,9 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { tokenizer, type TokenizerName } from '@dag/model';
 import { z } from 'zod';
-import type { Split } from '../predictor/stream.js';
 import { TrainError } from '../error.js';
 import { requireRegular } from '../files/regular-file.js';
+import type { Split } from '../predictor/stream.js';
 import { TokenFile } from './token-file.js';
 
 /** What a folder of prepared text holds: token files of two splits, and what they were made of. */

@@ -2,8 +2,8 @@ import { asRead, formatValue, fromText, randomStream, type Random } from '@dag/e
 import { execute } from '@dag/executor';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
-import { streamExample, type Split, type StreamConfig } from '../predictor/stream.js';
 import { TrainError } from '../error.js';
+import { streamExample, type Split, type StreamConfig } from '../predictor/stream.js';
 
 /** An expression with its value, `12.5 * 4 = 50`. */
 export interface WorkedLine {

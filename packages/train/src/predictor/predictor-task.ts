@@ -7,12 +7,19 @@ import {
   type Targets,
 } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
+import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
+import { configOfKind, requireSameModel } from '../checkpoints/state.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
 import { readoutLosses, type LossWeights } from '../config/losses.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { reportedSeed } from '../config/run.js';
-import { streamText, type TextBatch, type StreamConfig } from './stream.js';
 import { answerAll, summarize, type Summary } from '../evaluation/evaluate.js';
+import { heldOutQuestions } from '../evaluation/questions.js';
+import { percent } from '../evaluation/table.js';
+import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
+import { requireMemory } from '../run/memory.js';
+import type { Task } from '../run/task.js';
+import { workerUrl } from '../workers/worker-url.js';
 import {
   learnFrom,
   lossTargets,
@@ -23,14 +30,7 @@ import {
   type LossTokens,
   type LossValues,
 } from './losses.js';
-import { requireMemory } from '../run/memory.js';
-import { heldOutQuestions } from '../evaluation/questions.js';
-import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
-import { percent } from '../evaluation/table.js';
-import { configOfKind, requireSameModel } from '../checkpoints/state.js';
-import type { Task } from '../run/task.js';
-import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
-import { workerUrl } from '../workers/worker-url.js';
+import { streamText, type TextBatch, type StreamConfig } from './stream.js';
 
 /** The model's part of a training configuration. */
 export function modelConfig(config: PredictorTrainConfig): PredictorConfig {

@@ -9,6 +9,7 @@ import {
 } from '@dag/model';
 import { zeroDag, type DagTensors } from '@dag/tensorize';
 import type { Expressions } from '../config/expressions.js';
+import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
 import { writePrefixTargets } from './prefix-targets.js';
@@ -24,16 +25,8 @@ export interface StreamConfig extends RegisterLayout {
   readonly data: StreamData;
 }
 
-/** `data` of a predictor's configuration. */
-export interface StreamData extends Expressions {
-  /** Steps until texts may begin one position later, so that the last positions are trained as well; 0 or left out: never. */
-  readonly shiftEvery?: number;
-  /**
-   * Share of training texts with as many numbers as there may be, which are longer than others, so that last positions are
-   * trained as well; 0 where left out.
-   */
-  readonly largest?: number;
-}
+/** `data` of a predictor's configuration, whose keys `dag train --help` describes: what expressions are drawn, and how they are written. */
+export type StreamData = Expressions & Partial<Pick<PredictorTrainConfig['data'], 'largest' | 'shiftEvery'>>;
 
 /** Targets of the prefixes of B texts, padded to T tokens. */
 export interface PrefixBatch {

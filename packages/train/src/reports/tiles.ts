@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { MetricsRecord } from '../run/metrics.js';
 import { percent } from '../evaluation/table.js';
+import type { MetricsRecord } from '../run/metrics.js';
 import { median } from './charts.js';
 
 /** A figure of a run that stands at the top of its page. */

@@ -1,18 +1,18 @@
 import '@dag/executor/cuda';
 import { affine, cat, reshape, scope, setDefaultDevice, setMatmulPrecision, zeros } from '@dag/executor';
 import { join } from 'node:path';
-import { openBatches, takeStep } from '../workers/batches.js';
 import type { LossWeights } from '../config/losses.js';
 import { reportedSeed, type RunConfig } from '../config/run.js';
 import { parseTaskConfig, type TaskConfigInput } from '../config/task.js';
 import { TrainError } from '../error.js';
-import { openMetrics } from './metrics.js';
 import { alone, type Communicator } from '../mpi/communicator.js';
 import { shareCores } from '../mpi/shares.js';
 import { GradientSums, sumByName } from '../mpi/sums.js';
+import { openBatches, takeStep } from '../workers/batches.js';
+import { lockRun, type RunLock } from './lock/run-lock.js';
+import { openMetrics } from './metrics.js';
 import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
-import { lockRun, type RunLock } from './lock/run-lock.js';
 import { checkWeights, learning, NEVER, save, start, withWayOut, type Run } from './run.js';
 import type { Task, Trainable } from './task.js';
 
@@ -27,7 +27,10 @@ export interface TrainResult<M, S> {
   readonly model: M;
   /** The last step taken. */
   readonly step: number;
-  /** On held-out data other than that by which checkpoints are compared, after the last step; null where the run was stopped before, and on ranks other than 0. */
+  /**
+   * On held-out data other than that by which checkpoints are compared, after the last step; null where the run was stopped before,
+   * and on ranks other than 0.
+   */
   readonly summary: S | null;
   /** The folder of the last checkpoint; on ranks other than 0 of the one that the run began with. */
   readonly checkpoint: string;

@@ -1,7 +1,7 @@
 import { adamWAll, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
 import type { Parameters, SafeTensor } from '@dag/model';
-import { TrainError } from '../error.js';
 import type { TrainConfig } from '../config/config.js';
+import { TrainError } from '../error.js';
 
 interface Moments {
   readonly m: Tensor;

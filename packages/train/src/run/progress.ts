@@ -1,7 +1,7 @@
 import type { DownloadProgress } from '@dag/model';
 import type { SingleBar } from 'cli-progress';
-import { cliProgress } from './cli-progress.js';
 import { visible } from '../cli/visible.js';
+import { cliProgress } from './cli-progress.js';
 
 export interface ProgressStats {
   readonly loss: number;

@@ -14,11 +14,11 @@ import { checkpointState } from '../checkpoints/state.js';
 import { isSection } from '../config/problems.js';
 import type { RunConfig } from '../config/run.js';
 import { TrainError } from '../error.js';
+import { systemCode } from '../files/system-error.js';
 import type { Communicator } from '../mpi/communicator.js';
 import { checkSameWeights, shareCheckpoint } from '../mpi/shares.js';
-import { AdamW } from './optimizer.js';
 import type { RunLock } from './lock/run-lock.js';
-import { systemCode } from '../files/system-error.js';
+import { AdamW } from './optimizer.js';
 import type { Task, Trainable } from './task.js';
 
 /** Where a run stands. */

@@ -32,7 +32,10 @@ export interface Task<M extends Trainable = Trainable, B = unknown, N extends ob
   model(checkpoint: Checkpoint | null): M;
   /** How many tokens of a micro-batch take part in its losses. */
   counts(batch: B): N;
-  /** Adds the gradients of the losses of a micro-batch to those of the model, as `learnFrom` does. Its values are there until the next call. */
+  /**
+   * Adds the gradients of the losses of a micro-batch to those of the model, as `learnFrom` does, whose result it gives: that has to be
+   * there until the next call.
+   */
   learn(model: M, batch: B, step: StepOfTask<N>): LossValues;
   /** Measures the model on held-out data, which `seed` draws. */
   evaluate(model: M, seed: number): Evaluation<S> | Promise<Evaluation<S>>;
@@ -46,7 +49,7 @@ export interface Task<M extends Trainable = Trainable, B = unknown, N extends ob
 
 /** What `learn` is given besides a micro-batch. */
 export interface StepOfTask<N> {
-  /** The sums of `counts` over all the micro-batches of the step: losses are means over these, so that those of the step are their sum. */
+  /** Sums of `counts` over all micro-batches of the step: losses are means over these, so that those of the step are their sum. */
   readonly counts: N;
   readonly weights: LossWeights;
   /** No two micro-batches of a run have the same. */

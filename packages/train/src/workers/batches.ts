@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { RunConfig } from '../config/run.js';
-import type { Prefetcher } from './pool.js';
 import type { Communicator } from '../mpi/communicator.js';
+import type { Prefetcher } from './pool.js';
 
 /** The micro-batches of this rank, from micro-batch `first` of all ranks on, made ahead by worker threads. */
 export async function openBatches<B>(

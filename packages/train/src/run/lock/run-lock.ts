@@ -8,9 +8,9 @@ import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { TrainError } from '../../error.js';
 import { makeFolder } from '../../files/make-folder.js';
-import { beginningOf, isRunning, thisMachine } from './processes.js';
 import { isAbsent, systemCode, systemError } from '../../files/system-error.js';
 import { workerUrl } from '../../workers/worker-url.js';
+import { beginningOf, isRunning, thisMachine } from './processes.js';
 
 /*
  * <outDir>/run.lock says which process owns a run's folder. A file, so that it also holds between hosts that share a
