@@ -172,7 +172,11 @@ test('a task from outside has the keys of every run, its own model and data, and
 
 test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {
   const off = { enabled: false, weight: 1 };
-  const losses = { next: off, gate: off, count: { enabled: true, weight: 12 }, execution: off };
+  const [count, digits] = [
+    { enabled: true, weight: 12 },
+    { enabled: true, weight: 9 },
+  ];
+  const losses = { next: off, gate: off, digits, count, execution: off };
   const earlier = {
     ...{ kind: 'predictor', name: 'old', freezeBackbone: false },
     model: { depth: 4, branchLayers: 0 },
