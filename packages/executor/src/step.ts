@@ -37,7 +37,7 @@ interface Recorded<R> {
   /** Buffers that every call changes in place, and the op that does. */
   readonly changes: readonly (readonly [Buffer, string])[];
   /** Gradients as the step leaves them. */
-  readonly after: ReadonlyMap<Tensor, GradientState>;
+  readonly after: readonly GradientState[];
 }
 
 /**
@@ -192,13 +192,13 @@ class Step<K extends string, R> {
           ),
         variant.trace,
       );
-      const after = new Map([...by.gradients.keys()].map((t) => [t, t.gradientState] as const));
+      const after = [...by.gradients.keys()].map((t) => t.gradientState);
       const changes = [...by.changes].filter(([{ storage }]) => storage !== null);
       variant.recorded = { recording, inputs, result, holder, changes, after };
       variant.watch = by;
     } catch (error) {
       // Nothing of it was done.
-      for (const [t, state] of by.gradients) t.gradientState = state;
+      for (const state of by.gradients.values()) state.restore();
       for (const buffer of [...holder.buffers, ...Object.values<Tensor>(inputs).map(({ buffer }) => buffer)])
         free(buffer);
       throw error;
@@ -219,7 +219,7 @@ class Step<K extends string, R> {
     for (const check of checks) check();
     recording.replay();
     for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
-    for (const [t, state] of after) t.gradientState = state;
+    for (const state of after) state.restore();
     // Of this call alone: the next one overwrites their memory.
     const fresh = new Map<Buffer, Buffer>();
     for (const buffer of holder.buffers)

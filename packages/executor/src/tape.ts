@@ -1,15 +1,23 @@
 import type { Storage } from './backend.js';
 import { ExecutorError } from './error.js';
 import { buffersMade, type Buffer } from './memory.js';
-import { show } from './shape.js';
-import type { Tensor } from './tensor.js';
+import { show, type Shape } from './shape.js';
 
-/** How a tensor was made: what it was made from, and how to pass its gradient on to those. */
-export interface TapeNode {
+/** What the tape reads and sets of a tensor `T`. */
+interface Recordable<T> {
+  readonly shape: Shape;
+  readonly buffer: Buffer;
+  readonly storage: Storage;
+  requiresGrad: boolean;
+  node: TapeNode<T> | null;
+}
+
+/** The op that made a tensor, and its backward pass. */
+export interface TapeNode<T> {
   readonly op: string;
-  /** Those inputs that required a gradient when the op ran. */
-  readonly inputs: readonly Tensor[];
-  /** Memory that the backward pass reads. */
+  /** The inputs that required a gradient when the op ran. */
+  readonly inputs: readonly T[];
+  /** Buffers of the saved tensors. */
   readonly saved: readonly Buffer[];
   /** @throws {ExecutorError} where a saved tensor was released or changed after the op ran. */
   readonly check: () => void;
@@ -17,19 +25,19 @@ export interface TapeNode {
   readonly backward: (gradient: Storage) => void;
 }
 
-/** Tensors whose values a backward pass reads, by name; null for one that it does without. */
-type Saved = Readonly<Record<string, Tensor | null>>;
-type SavedStorages<S extends Saved> = {
-  readonly [K in keyof S]: [S[K]] extends [Tensor] ? Storage : Storage | null;
+/** Tensors whose values a backward pass reads, by name; null where it does not need one. */
+type Saved<T> = Readonly<Record<string, T | null>>;
+type SavedStorages<S> = {
+  readonly [K in keyof S]: null extends S[K] ? Storage | null : Storage;
 };
 
 let recording = true;
-/** The node whose backward pass runs. */
-let running: TapeNode | null = null;
-/** Its inputs: those that a gradient is passed on to. */
-const NONE: ReadonlySet<Tensor> = new Set();
+/** The node whose backward pass is running. */
+let running: TapeNode<unknown> | null = null;
+const NONE: ReadonlySet<unknown> = new Set();
+/** Inputs of `running`: the tensors that receive a gradient. */
 let wanted = NONE;
-/** Buffers with a smaller serial were made before the backward pass that runs. */
+/** Buffers with a smaller serial were made before the running backward pass, which may read them only if its op saved them. */
 let unsavedBelow = 0;
 
 /** Runs `body` without recording a tape. */
@@ -49,29 +57,27 @@ export function isRecordingTape(): boolean {
 }
 
 /**
- * Puts `out` on the tape: made by `op` from `inputs`.
+ * Records on the tape that `op` made `out` from `inputs`. Records nothing inside `noGrad` or where no input requires a gradient.
  *
- * @param saved Every tensor whose values `backward` reads, and no other: changing one of them in place, or releasing it, before
- *   the backward pass is an error.
- * @param backward Receives the gradient of `out` and the memory of the saved tensors. It can read no other tensor that was
- *   there before it.
+ * @param saved Every tensor whose values `backward` reads, and no other: changing or releasing one of them before the backward
+ *   pass is an error.
+ * @param backward Receives the gradient of `out` and the storage of the saved tensors. Reading any other tensor that was made
+ *   before the backward pass is an error.
  */
-export function record<S extends Saved>(
+export function record<T extends Recordable<T>, S extends Saved<T>>(
   op: string,
-  out: Tensor,
-  inputs: readonly Tensor[],
+  out: T,
+  inputs: readonly T[],
   saved: S,
   backward: (gradient: Storage, saved: SavedStorages<S>) => void,
-): Tensor {
+): T {
   const differentiated = recording ? inputs.filter((t) => t.requiresGrad) : [];
   if (differentiated.length === 0) return out;
-  const versions = Object.entries<Tensor | null>(saved).map(
-    ([name, t]) => [name, t, t?.buffer.version] as const,
-  );
+  const versions = Object.entries<T | null>(saved).map(([name, t]) => [name, t, t?.buffer.version] as const);
   const check = (): void => {
     for (const [name, t, version] of versions) if (t) checkSaved(op, name, t, version!);
   };
-  const node: TapeNode = {
+  const node: TapeNode<T> = {
     op,
     inputs: differentiated,
     saved: versions.flatMap(([, t]) => (t ? [t.buffer] : [])),
@@ -80,11 +86,11 @@ export function record<S extends Saved>(
       check();
       const storages = Object.fromEntries(versions.map(([name, t]) => [name, t?.storage ?? null]));
       running = node;
-      // A `cat` has as many inputs as its caller likes.
+      // A set: `cat` may have thousands of inputs.
       wanted = new Set(differentiated);
       unsavedBelow = buffersMade();
       try {
-        // The edge of the types: `storages` has the names of `saved`.
+        // Object.fromEntries loses the names of `saved`.
         backward(gradient, storages as SavedStorages<S>);
       } finally {
         running = null;
@@ -98,7 +104,12 @@ export function record<S extends Saved>(
   return out;
 }
 
-function checkSaved(op: string, name: string, { buffer, shape }: Tensor, version: number): void {
+function checkSaved(
+  op: string,
+  name: string,
+  { buffer, shape }: { readonly buffer: Buffer; readonly shape: Shape },
+  version: number,
+): void {
   if (buffer.storage && buffer.version === version) return;
   const tensor = `backward of ${op}: its tensor ${name} of shape ${show(shape)}`;
   if (!buffer.storage)
@@ -121,7 +132,7 @@ export function checkReadable({ serial }: Buffer, shape: readonly number[]): voi
     );
 }
 
-/** @throws {ExecutorError} `autograd` where the backward pass that runs reads the memory that a gradient is to be written to. */
+/** @throws {ExecutorError} `autograd` where a gradient would be written to `buffer`, which the running backward pass reads. */
 export function refuseToOverwrite(buffer: Buffer, shape: readonly number[]): void {
   if (running?.saved.includes(buffer))
     throw new ExecutorError(
@@ -131,17 +142,17 @@ export function refuseToOverwrite(buffer: Buffer, shape: readonly number[]): voi
     );
 }
 
-/** Whether the node whose backward pass runs passes a gradient on to `t`. */
-export function isWanted(t: Tensor): boolean {
+/** Whether the running backward pass computes a gradient for the tensor `t`. */
+export function isWanted(t: object): boolean {
   return wanted.has(t);
 }
 
-/** Tensors that ops made, each after all that were made from it. */
-export function inReverseOrder(root: Tensor): Tensor[] {
-  const order: Tensor[] = [];
-  const seen = new Set<Tensor>();
+/** `root` and the results of ops that it was made from, in reverse topological order: each before its own inputs. */
+export function inReverseOrder<T extends Recordable<T>>(root: T): T[] {
+  const order: T[] = [];
+  const seen = new Set<T>();
   // Depth first with a stack of its own: a tape of 10⁵ ops must not overflow JavaScript's.
-  const stack: { tensor: Tensor; next: number }[] = [{ tensor: root, next: 0 }];
+  const stack: { tensor: T; next: number }[] = [{ tensor: root, next: 0 }];
   seen.add(root);
   while (stack.length) {
     const top = stack[stack.length - 1]!;

@@ -25,7 +25,7 @@ export class Tensor {
   /** @internal */
   readonly buffer: Buffer;
   /** @internal */
-  node: TapeNode | null = null;
+  node: TapeNode<Tensor> | null = null;
   private gradient: Tensor | null = null;
   /** Whether the gradient counts as zero while its memory still holds other numbers. */
   private gradientIsZero = false;
@@ -276,13 +276,12 @@ export class Tensor {
 
   /** @internal */
   get gradientState(): GradientState {
-    return { gradient: this.gradient, isZero: this.gradientIsZero };
-  }
-
-  /** @internal */
-  set gradientState({ gradient, isZero }: GradientState) {
-    this.gradient = gradient;
-    this.gradientIsZero = isZero;
+    const { gradient, gradientIsZero: isZero } = this;
+    const restore = (): void => {
+      this.gradient = gradient;
+      this.gradientIsZero = isZero;
+    };
+    return { gradient, isZero, restore };
   }
 
   private checkGradient(gradient: Tensor): void {
@@ -333,7 +332,7 @@ export class Tensor {
         `backward: gradient of dtype ${gradient.dtype} for a tensor of dtype ${this.dtype}; convert it with cast`,
       );
     watching?.use(this);
-    const order = inReverseOrder(this);
+    const order = inReverseOrder<Tensor>(this);
     for (const t of order) t.node!.check();
     // What an earlier backward left in results that both share has been passed on already.
     for (const t of order) t.giveGradient(null);

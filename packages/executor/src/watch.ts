@@ -1,13 +1,27 @@
-import type { Backend, Recorder } from './backend.js';
+import type { Backend, Recorder, Storage } from './backend.js';
 import { ExecutorError } from './error.js';
 import { buffersMade, type Buffer } from './memory.js';
-import { show } from './shape.js';
-import type { Tensor } from './tensor.js';
+import { show, type Shape } from './shape.js';
 
-/** The gradient of a tensor, and whether it counts as zero. */
+/** The gradient of a tensor at one moment. */
 export interface GradientState {
-  readonly gradient: Tensor | null;
+  /** The tensor that holds it, to be compared. */
+  readonly gradient: object | null;
+  /** Whether it counts as zero while its memory still holds other numbers. */
   readonly isZero: boolean;
+  /** Gives the tensor this gradient again. */
+  readonly restore: () => void;
+}
+
+/** What recorded steps read of a tensor. */
+interface WatchedTensor {
+  readonly backend: Backend;
+  readonly shape: Shape;
+  readonly buffer: Buffer;
+  readonly storage: Storage;
+  readonly requiresGrad: boolean;
+  readonly node: { readonly op: string } | null;
+  readonly gradientState: GradientState;
 }
 
 /**
@@ -16,9 +30,9 @@ export interface GradientState {
  */
 export class Watch {
   /** Tensors from outside whose memory was used, and whether each required a gradient. */
-  readonly used = new Map<Tensor, boolean>();
+  readonly used = new Map<WatchedTensor, boolean>();
   /** Gradients of tensors from outside, as the body found them. */
-  readonly gradients = new Map<Tensor, GradientState>();
+  readonly gradients = new Map<WatchedTensor, GradientState>();
   /** What is to be checked of indices from outside before each replay. */
   readonly checks: (() => void)[] = [];
   /** Buffers that were changed in place, and the op that did it last. */
@@ -34,11 +48,11 @@ export class Watch {
   }
 
   /** @throws {ExecutorError} `device` for another one than that of the step; `autograd` for a tape from outside. */
-  use(t: Tensor): void {
+  use(t: WatchedTensor): void {
     if (t.backend !== this.backend)
       throw new ExecutorError(
         'device',
-        `recordStep: its inputs are on '${this.backend.device}', its body uses a tensor of shape ${show(t.shape)} on '${t.device}'`,
+        `recordStep: its inputs are on '${this.backend.device}', its body uses a tensor of shape ${show(t.shape)} on '${t.backend.device}'`,
       );
     if (!this.isOutside(t) || this.used.has(t)) return;
     if (t.node)
@@ -51,7 +65,7 @@ export class Watch {
   }
 
   /** Before the gradient of `t`, or whether it counts as zero, is read or changed. */
-  useGradient(t: Tensor, state: GradientState): void {
+  useGradient(t: WatchedTensor, state: GradientState): void {
     if (this.isOutside(t) && !this.gradients.has(t)) this.gradients.set(t, state);
   }
 
@@ -69,7 +83,7 @@ export class Watch {
     this.changes.set(buffer, op);
   }
 
-  isOutside(t: Tensor): boolean {
+  isOutside(t: WatchedTensor): boolean {
     return t.buffer.serial < this.#before;
   }
 }
@@ -91,7 +105,7 @@ export function watch<T>(by: Watch, body: () => T): T {
  * the step whose body runs: before it where `x` is from outside, else in its place.
  */
 export function checkAlways(
-  x: Tensor,
+  x: WatchedTensor,
   check: (range: readonly [low: number, high: number] | null) => void,
 ): void {
   const { backend, storage } = x;

@@ -25,7 +25,8 @@ import {
   type Parameters,
 } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
-import type { Prediction, ReadOptions } from './plan-predictor/readout.js';
+import type { ReadOptions } from './plan-predictor/read-options.js';
+import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';

@@ -22,10 +22,10 @@ export {
   type Prediction,
   type Readout,
   type ReadoutLoss,
-  type ReadOptions,
   type TargetName,
   type Targets,
 } from './plan-predictor/readout.js';
+export { type ReadOptions } from './plan-predictor/read-options.js';
 export { addReadout, DEFAULT_READOUT, readoutNames, readoutOf } from './plan-predictor/readouts.js';
 export { binaryNll, meanOver } from './plan-predictor/register-losses.js';
 export { registersReadout } from './plan-predictor/registers-readout.js';

@@ -15,7 +15,7 @@ import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import type { ForwardOptions, GptConfig } from './gpt.js';
 import { KeyValueCache } from './key-value-cache.js';
-import type { ReadOptions } from './plan-predictor/readout.js';
+import type { ReadOptions } from './plan-predictor/read-options.js';
 import { hostPlan } from './predictor-model.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 

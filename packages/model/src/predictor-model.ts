@@ -24,7 +24,8 @@ import {
   type Parameters,
 } from './gpt.js';
 import { checkDecisions, PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
-import type { Prediction, ReadOptions } from './plan-predictor/readout.js';
+import type { ReadOptions } from './plan-predictor/read-options.js';
+import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';

@@ -45,20 +45,11 @@ test('cycles are found', () => {
   expect(cyclesOf(new Map(Object.entries(imports)))).toEqual([['e'], ['a', 'b', 'c']]);
 });
 
-/** Files that import each other still, each with the reason. */
-const KNOWN: Record<string, RegExp> = {
-  // A tensor records itself on the tape, whose nodes hold tensors.
-  executor: /^(tape|tensor|watch)\.ts$/,
-  // The union of predictions names the types of each readout, whose parts check predictions.
-  model: /^plan-predictor\//,
-};
-
 test.each(['expr', 'tensorize', 'executor', 'model', 'train'])(
-  'no files of @dag/%s import each other, but for known ones',
+  'no files of @dag/%s import each other',
   (name) => {
     const imports = importsOf(fileURLToPath(new URL(`../../${name}/src`, import.meta.url)));
     expect(imports.size).toBeGreaterThan(10);
-    const isKnown = (cycle: readonly string[]): boolean => cycle.every((file) => KNOWN[name]?.test(file));
-    expect(cyclesOf(imports).filter((cycle) => !isKnown(cycle))).toEqual([]);
+    expect(cyclesOf(imports)).toEqual([]);
   },
 );

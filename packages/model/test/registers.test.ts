@@ -3,7 +3,7 @@ import { cast, tensor, type Tensor } from '@dag/executor';
 import { ParameterBuilder } from '../src/gpt.js';
 import { OUTPUT, RegisterWriter, tokenFeatures, type Registers } from '../src/plan-predictor/registers.js';
 import { TensorOps } from '../src/plan-predictor/array-ops.js';
-import type { ReadOptions } from '../src/plan-predictor/readout.js';
+import type { ReadOptions } from '../src/plan-predictor/read-options.js';
 import {
   hardFeatures,
   writeHardRegisters,

@@ -9,7 +9,8 @@ import { checkPrediction } from './check-prediction.js';
 import type { HardPlan } from './hard-plan.js';
 import { hardFeatures, type HardFeatures } from './hard-registers.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
-import type { Prediction, Readout, ReadOptions } from './readout.js';
+import type { ReadOptions } from './read-options.js';
+import type { Prediction, Readout } from './readout.js';
 import { readoutOf } from './readouts.js';
 import { checkRecords, type TokenFeatures } from './registers.js';
 

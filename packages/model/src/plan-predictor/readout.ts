@@ -4,6 +4,7 @@ import type { ReadoutOps } from './array-ops.js';
 import type { HardPlan } from './hard-plan.js';
 import type { HardFeatures } from './hard-registers.js';
 import type { RegisterLayout } from './layout.js';
+import type { ReadOptions } from './read-options.js';
 import type { TokenFeatures } from './registers.js';
 
 /** Tensors by name, (B, T, …) each. */
@@ -13,11 +14,6 @@ export type Fields = Readonly<Record<string, Tensor>>;
 export interface Prediction {
   readonly readout: string;
   readonly fields: Fields;
-}
-
-export interface ReadOptions {
-  /** Token index per row at which to predict. Returns (B, 1, …) instead of (B, T, …); uses a fraction of the memory. */
-  readonly at?: readonly number[] | undefined;
 }
 
 /**

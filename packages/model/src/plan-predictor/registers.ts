@@ -21,7 +21,7 @@ import {
 import { areWhole, checkList, checkObject, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { Linear, type ParameterBuilder } from '../gpt.js';
-import type { ReadOptions } from './readout.js';
+import type { ReadOptions } from './read-options.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { checkLayout, operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
 import { address, atMostOne, atTokens, constant, not, product, range, unsqueeze } from './ops.js';
