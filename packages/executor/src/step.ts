@@ -281,9 +281,11 @@ function ownInputs<K extends string>(given: Readonly<Record<K, Tensor | number>>
   return Object.fromEntries(entries) as Record<K, Tensor>;
 }
 
-function isAlive({ watch: { used }, recorded }: Variant<unknown>): boolean {
-  const buffers = [...used.keys()].map(({ buffer }) => buffer);
-  return recorded === null || buffers.every(({ storage }) => storage !== null);
+/** Whether what was recorded still reads and writes the memory of the tensors from outside. */
+function isAlive({ watch: { storages }, recorded }: Variant<unknown>): boolean {
+  if (recorded === null) return true;
+  for (const [buffer, storage] of storages) if (buffer.storage !== storage) return false;
+  return true;
 }
 
 function fits({ used, gradients }: Watch): boolean {

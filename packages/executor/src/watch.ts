@@ -6,7 +6,7 @@ import { show, type Shape } from './shape.js';
 /** The gradient of a tensor at one moment. */
 export interface GradientState {
   /** The tensor that holds it, to be compared. */
-  readonly gradient: object | null;
+  readonly gradient: { readonly buffer: Buffer } | null;
   /** Whether it counts as zero while its memory still holds other numbers. */
   readonly isZero: boolean;
   /** Gives the tensor this gradient again. */
@@ -33,6 +33,8 @@ export class Watch {
   readonly used = new Map<WatchedTensor, boolean>();
   /** Gradients of tensors from outside, as the body found them. */
   readonly gradients = new Map<WatchedTensor, GradientState>();
+  /** Where the memory of both was: a tensor that leaves all scopes may move to a smaller block. */
+  readonly storages = new Map<Buffer, Storage | null>();
   /** What is to be checked of indices from outside before each replay. */
   readonly checks: (() => void)[] = [];
   /** Buffers that were changed in place, and the op that did it last. */
@@ -62,11 +64,14 @@ export class Watch {
           'detach() it, or make it inside',
       );
     this.used.set(t, t.requiresGrad);
+    this.storages.set(t.buffer, t.buffer.storage);
   }
 
   /** Before the gradient of `t`, or whether it counts as zero, is read or changed. */
   useGradient(t: WatchedTensor, state: GradientState): void {
-    if (this.isOutside(t) && !this.gradients.has(t)) this.gradients.set(t, state);
+    if (!this.isOutside(t) || this.gradients.has(t)) return;
+    this.gradients.set(t, state);
+    if (state.gradient) this.storages.set(state.gradient.buffer, state.gradient.buffer.storage);
   }
 
   /** @throws {ExecutorError} `recording` */

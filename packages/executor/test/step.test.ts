@@ -379,6 +379,36 @@ recordingDescribe('a recorded step on %s', (name) => {
     step.release();
   });
 
+  it('finds a tensor from outside that moved to a smaller block when it left its scope', () => {
+    const N = 1000;
+    let w: Tensor | undefined;
+    const step = recordStep(({ x }: Record<'x', Tensor>) => sum(mul(w!, x)));
+    scope(() => {
+      // The free block that serves w is larger than twice its size.
+      scope(() => full([10 * N], 1, { device }).size);
+      w = full([N], 2, { device });
+      for (let i = 0; i < 3; i++) expect(step({ x: ones([N], { device }) }).item()).toBe(2 * N);
+      return w;
+    });
+    const others = [10 * N, 10 * N].map((n) => full([n], 7, { device }));
+    for (let i = 0; i < 3; i++) expect(step({ x: ones([N], { device }) }).item()).toBe(2 * N);
+    expect(others.map((t) => new Set(t.dataSync()))).toEqual([new Set([7]), new Set([7])]);
+    step.release();
+  });
+
+  it('takes any number of values of the host, and finds those that change', () => {
+    const many = new Float32Array(300_000).fill(1);
+    const step = recordStep(({ x }: Record<'x', Tensor>) => sum(mul(x, tensor(many, undefined, { device }))));
+    for (let i = 0; i < 3; i++) expect(step({ x: values([2]) }).item()).toBe(600_000);
+    step.release();
+    step({ x: values([2]) });
+    many[299_999] = 2;
+    expect(() => step({ x: values([2]) })).toThrow(
+      recordingError(/a write of values of the host had other numbers/),
+    );
+    step.release();
+  });
+
   it('repeats the writes of values that stay the same', () => {
     const step = recordStep(({ x }: Record<'x', Tensor>) => {
       const shift = values([1, 2, 3]);

@@ -1,5 +1,5 @@
 import type { Backend, DType, Recorder, Recording, Storage, Trace } from '../backend.js';
-import { checkTrace } from '../check-trace.js';
+import { checkTrace, hash } from '../trace.js';
 import { Pool } from '../memory.js';
 import { blockOf, type Arena } from './host.js';
 
@@ -144,9 +144,10 @@ class CallRecorder implements Recorder {
     const noted = this.#kernels.map(([name, kernel]) => [
       name,
       (...args: unknown[]) => {
-        trace.push(entryOf(name, args));
         // Values of the caller may be others when they are written again.
-        note(kernel, name === 'write' ? [args[0], Array.from(args[1] as ArrayLike<number>)] : args);
+        if (name === 'write') args[1] = Float64Array.from(args[1] as ArrayLike<number>);
+        trace.push(entryOf(name, args));
+        note(kernel, args);
       },
     ]);
     Object.assign(this.#backend, Object.fromEntries(noted), others);
@@ -166,7 +167,8 @@ function entryOf(name: string, args: unknown[]): Trace[number] {
     if (typeof value === 'string') words.push(value);
     else if (typeof value !== 'object' || value === null) numbers.push(Number(value ?? NaN));
     else if (isStorage(value)) numbers.push(DTYPES.indexOf(value.dtype), value.length);
-    else if (ArrayBuffer.isView(value)) numbers.push(...(value as Float64Array));
+    else if (ArrayBuffer.isView(value))
+      numbers.push(value.byteLength, hash(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)));
     else Object.values(value).forEach(add);
   };
   args.forEach(add);

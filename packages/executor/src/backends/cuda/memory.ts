@@ -1,6 +1,7 @@
 import type { Backend, DType, HostArray, Scalar, Seed, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { sizeClass } from '../../size-class.js';
+import { hash } from '../../trace.js';
 import { bytesOf, copyOf, hostArray, rangeOf } from '../host.js';
 import { environment } from '../native.js';
 import type { CudaDevice } from './device.js';
@@ -272,13 +273,6 @@ export class Writer {
     driver.call('cuEventSynchronize', this.#halves[this.#half]!.event);
     this.#at = 0;
   }
-}
-
-/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
-function hash(bytes: Uint8Array): number {
-  let h = 0x811c9dc5;
-  for (const byte of bytes) h = Math.imul(h ^ byte, 0x01000193);
-  return h >>> 0;
 }
 
 /** What one read goes through. */

@@ -1,5 +1,5 @@
 import type { Recorder, Recording, Trace } from '../../backend.js';
-import { checkTrace } from '../../check-trace.js';
+import { checkTrace } from '../../trace.js';
 import { bytesOf } from '../host.js';
 import type { CudaDevice } from './device.js';
 import { addressOf, Arena, cudaStorage, type Allocator, type Pinned, type Writer } from './memory.js';

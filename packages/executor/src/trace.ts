@@ -22,3 +22,10 @@ export function checkTrace(actual: Trace, expected: Trace): void {
     );
   }
 }
+
+/** FNV-1a (Fowler, Noll & Vo), 32 bits. */
+export function hash(bytes: Uint8Array): number {
+  let h = 0x811c9dc5;
+  for (const byte of bytes) h = Math.imul(h ^ byte, 0x01000193);
+  return h >>> 0;
+}
