@@ -12,7 +12,8 @@ import { DagGpt, decodeSafetensors, tokenizer, type FileBytes } from '@dag/model
 import { readCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { parseConfig } from '../src/config/config.js';
 import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/language.js';
-import { LANGUAGE_LOSSES, languageLosses, languageTokens } from '../src/language/language-losses.js';
+import { LANGUAGE_LOSSES } from '../src/config/language.js';
+import { languageLosses, languageTokens } from '../src/language/language-losses.js';
 import {
   heldOutTextLoss,
   languageModelConfig,

@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { LANGUAGE_LOSSES } from '../language/language-losses.js';
 import { EXPRESSIONS } from './expressions.js';
 import { checkLosses, readoutLosses, type LossWeights } from './losses.js';
 import { checkModel, type complete, layers, MODEL, readoutName } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { count, EVALUATION, LOADER, RUN, share } from './run.js';
+
+/** Default weights of the losses that language models have besides those on plans. */
+export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1 };
 
 const LANGUAGE_MODEL = {
   ...MODEL,

@@ -16,9 +16,6 @@ import {
 } from '../predictor/losses.js';
 import type { LanguageBatch, WorkedExpressions } from './language-stream.js';
 
-/** Default weights of the losses that language models have besides those on plans. */
-export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1 };
-
 /** How many tokens take part in the losses of a language model, beside those of the prefixes of its expressions. */
 export interface LanguageTokens extends LossTokens {
   /** Tokens whose next one is text. */

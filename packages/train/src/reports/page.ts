@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { PrefixScore, Summary } from '../evaluation/evaluate.js';
 import type { Chart, Charts } from './charts.js';
 import { drawCharts } from './draw-charts.js';
 import { exampleCard, type Example } from './example-card.js';
 import { html, Html } from './html.js';
-import { scoresSection } from './scores.js';
+import { scoresSection, type Scored } from './scores.js';
 import { STYLE } from './style.js';
 import type { Tile } from './tiles.js';
 
@@ -25,12 +24,7 @@ export interface Report {
   readonly written: Date;
 }
 
-export interface Evaluation {
-  readonly summary: Summary;
-  /** By what training has seen of the texts: their beginnings, and their skeletons. */
-  readonly seen: Readonly<Record<string, Summary>>;
-  /** Right values at every prefix of the texts. */
-  readonly prefixes: PrefixScore;
+export interface Evaluation extends Scored {
   /** Those whose plans are drawn. */
   readonly examples: readonly Example[];
 }

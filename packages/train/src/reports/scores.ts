@@ -1,9 +1,15 @@
-import type { Score } from '../evaluation/evaluate.js';
+import type { PrefixScore, Score, Summary } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { html, type Html } from './html.js';
-import type { Evaluation } from './page.js';
 
-type Scored = Pick<Evaluation, 'summary' | 'seen' | 'prefixes'>;
+/** What is shown of held-out texts. */
+export interface Scored {
+  readonly summary: Summary;
+  /** By what training has seen of the texts: their beginnings, and their skeletons. */
+  readonly seen: Readonly<Record<string, Summary>>;
+  /** Right values at every prefix of the texts. */
+  readonly prefixes: PrefixScore;
+}
 
 const whole = (n: number): string => n.toLocaleString('en-US');
 
