@@ -304,7 +304,7 @@ describe('dag eval', () => {
     expect(prefixes!.right).toBeLessThan(prefixes!.count);
     const table = await succeeds(['eval', '--checkpoint', run]);
     expect(table).toMatch(/^prefixes that are expressions: \d+ of \d+ values right$/m);
-    expect(table).toMatch(/^by what \d+ of its \d+ training texts have of them:$/m);
+    expect(table).toMatch(/^seen in training, in \d+ of its \d+ texts:$/m);
   });
 
   it('asks the expressions of a file', async () => {

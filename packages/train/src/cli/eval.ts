@@ -99,9 +99,7 @@ export function evalCommand(): Command {
       if (prefixes)
         say(`\nprefixes that are expressions: ${prefixes.right} of ${prefixes.count} values right`);
       if (seen)
-        say(
-          `\nby what ${seen.texts} of its ${seen.of} training texts have of them:\n${formatScores(seen.groups)}`,
-        );
+        say(`\nseen in training, in ${seen.texts} of its ${seen.of} texts:\n${formatScores(seen.groups)}`);
       if (textLoss !== null) say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
       if (Object.keys(beyond).length) say(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
       if (wrong.length) say(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
@@ -113,7 +111,7 @@ interface Measured {
   readonly answers: readonly Answer[];
   /** By what the texts are more than the model was trained on. */
   readonly beyond: Readonly<Record<string, Summary>>;
-  /** Held-out texts by what the first `texts` of the run's training texts have of them. */
+  /** Held-out texts by what training has seen of them in the first `texts` of its texts. */
   readonly seen: {
     readonly texts: number;
     readonly of: number;
@@ -151,13 +149,12 @@ async function measurePredictor(
     });
   };
   const answers = await ask(questions, (a) => print(a, { doubt: doubtOf(a, model) }));
-  const beyond: Record<string, Summary> = {};
-  if (expressions === undefined)
-    for (const [name, draw] of Object.entries(BEYOND)) {
-      const drawn = draw(stream, examples, seed);
-      if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
-    }
   if (expressions !== undefined) return { ...NOTHING_MORE, answers };
+  const beyond: Record<string, Summary> = {};
+  for (const [name, draw] of Object.entries(BEYOND)) {
+    const drawn = draw(stream, examples, seed);
+    if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
+  }
   const taken = checkpointState(checkpoint).batches * config.batchSize;
   const seen = seenInTraining(stream, taken, heldOut);
   const texts = heldOut.map(({ text }) => text);

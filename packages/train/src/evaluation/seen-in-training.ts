@@ -6,7 +6,7 @@ import { skeletonOf } from './skeleton.js';
 /** More training texts are not made again: these take some seconds. */
 const MOST_TEXTS = 200_000;
 
-/** What of held-out texts training has seen, though not the texts: their beginnings, and the skeletons of their expressions. */
+/** Parts of held-out texts that training has seen: the texts as prefixes of longer ones, and the skeletons of their expressions. */
 export interface SeenInTraining {
   /** Training texts that were looked at, the first ones, of so many that the run took. */
   readonly texts: number;
@@ -24,7 +24,8 @@ interface Trie {
 }
 
 /**
- * Makes the training texts of a run again, the first 200,000 where there are more, and finds what they have in common with held-out ones.
+ * Makes the training texts of a run again (the first 200,000 where there are more), and finds the held-out texts that they begin with or share a
+ * skeleton with.
  * @param taken How many the run took: `state.json` has its micro-batches, each of `batchSize`.
  */
 export function seenInTraining(
