@@ -2,7 +2,7 @@ import type { DagFields, DagSpec, HostArray } from '../../backend.js';
 import {
   chain,
   createNodes,
-  held,
+  toFinite,
   isNegative,
   setInitialNode,
   setNode,
@@ -52,7 +52,7 @@ export function dagBackward(
     for (let i = depth - 1; i >= 0; i--) {
       const k = depth + i;
       // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const total = held(value[k]! + magnitude[k]! * graph.nodes.sign[k]!);
+      const total = toFinite(value[k]! + magnitude[k]! * graph.nodes.sign[k]!);
       if (total === 0) continue;
       step.fill(0);
       const out = { value, magnitude, sign, O: step };
@@ -73,9 +73,9 @@ export function dagBackward(
   byG?.forEach((sum, i) => add(gradients.G!, i, sum));
 }
 
-/** to[i] += gradient, each of them and the sum held at the largest finite number. */
+/** to[i] += gradient; the gradient and the sum are clamped to the finite numbers. */
 function add(to: HostArray, i: number, gradient: number): void {
-  to[i] = held(to[i]! + held(gradient), to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
+  to[i] = toFinite(to[i]! + toFinite(gradient), to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
 }
 
 const MAX_F32 = (2 - 2 ** -23) * 2 ** 127;
