@@ -35,7 +35,7 @@ export function dagBackward(
   const magnitude = new Float64Array(width);
   const sign = new Float64Array(width);
   const step = new Float64Array(width);
-  // Sums over the rows of a shared plan are made in double: an f32 stays as it is from 2^24 additions of 1 on.
+  // Gradients of a shared plan are summed over the rows in f64: an f32 sum of ones would stop growing at 2^24.
   const doubles = (to: HostArray | null) => (spec.shared && to ? new Float64Array(to.length) : to);
   const [byO, byG] = [doubles(gradients.O), doubles(gradients.G)];
   for (let row = 0; row < size; row++) {
@@ -99,7 +99,7 @@ class Graph {
     if (spec.shared) this.copyPlan(0);
   }
 
-  /** Makes the nodes of a row; → the last one. */
+  /** Computes the nodes of a row; → the last one. */
   run(row: number): number {
     const { nodes, width } = this;
     const { depth, shared } = this.spec;
