@@ -1,10 +1,11 @@
-// Hard plans: all coefficients -1, 0 or 1, all gates 0 or 1, all signs of nodes ±1, all magnitudes at least 0 (not −0). Values are exact, and gradients have the
-// bits of dag_step.h but for the logarithms in those of O: its operations in the same order, but for factors of 1, with the
-// sign of a node in its value. What such a plan may come to that needs more than this is found out, and left to dag_step.h.
+// The fast path for hard plans: all coefficients -1, 0 or 1, all gates 0 or 1, all signs ±1, all magnitudes at least 0 (not −0).
+// Values are exact. Gradients have the bits of dag_step.h, except for the logarithms in those of O: the same operations in the
+// same order without factors of 1, and the sign of a node is in its value. Lanes that need more (overflow, NaN, …) are detected
+// and computed again by dag_step.h.
 //
-// All lanes do the same: a term is a condition on an operation, not a turn of a loop, and nodes that no lane reads are passed
-// over. Whoever includes it defines also overlapping(words, words), where they have a common bit, lowestBit, xorOf, xorWhere and
-// logOfMagnitude, of numbers from 0 on; on CUDA DAG_UNROLL, and DAG_APART of what is long and rare.
+// All lanes execute the same operations: a term is a condition on an operation, not a turn of a loop, and nodes that no lane
+// reads are skipped. The including file also defines overlapping(words, words), true where they have a common bit, lowestBit,
+// xorOf, xorWhere and logOfMagnitude, for numbers from 0; on CUDA also DAG_UNROLL, and DAG_APART for long, rarely used functions.
 #pragma once
 #include "dag_step.h"
 
@@ -15,40 +16,40 @@
 
 namespace {
 
-/** Which gradients are wanted. */
+/** Which gradients are wanted besides that of V_mag. */
 struct Wanted {
   bool V_sign, O, G;
 };
 
 /**
- * A graph in each lane of L, whose terms are bits of W. DEPTH: that of the graphs, 0 where it is known only at run time. EACH:
- * all nodes of a step are visited, so that their numbers are constants.
+ * A graph in each lane of L; its terms are bits of W. DEPTH: depth of the graphs, 0 if only known at run time. EACH: loops visit
+ * all nodes of a step, so that their indices are constants.
  */
 template <typename L, typename W, int DEPTH, bool EACH>
 struct HardGraphs {
   using S = SetOf<L>;
-  /** The coefficients of a step are bits of a word. */
+  /** Limited by the bits of a word, one for each coefficient of a step. */
   static constexpr int MAX_DEPTH = DEPTH ? DEPTH : 32;
-  /** One more where there are many: arrays whose length is a power of two would meet in the cache. */
+  /** Padded: arrays whose length is a power of two would compete for the same cache lines. */
   static constexpr int NODES = DEPTH ? 2 * DEPTH : 2 * MAX_DEPTH + 4, STEPS = MAX_DEPTH;
 
-  // Of each node: its value, and of those that a product reads ln |value|, 0 where it is 0.
+  // For each node: its value and, if a product reads it, ln |value|, or 0 where the value is 0.
   L value[NODES], log[NODES];
-  // Of each step: which coefficients are 1, and -1, in all lanes; those that any lane has.
+  // For each step: the coefficients that are 1, and -1, in each lane; those that are not 0 in any lane.
   W up[STEPS], down[STEPS];
   uint64_t any[STEPS];
   S isLinear[STEPS];
-  // Gradients by the magnitudes and signs of initial nodes, and by the gates.
+  // Gradients with respect to magnitudes and signs of initial nodes, and to gates.
   L toMagnitude[NODES], toSign[NODES], outG[NODES];
-  /** What the gradients by the coefficients of a step have in common. */
+  /** Common factor of the gradients with respect to the coefficients of a step. */
   L scale[STEPS];
-  /** Lanes that need more than this path does. */
+  /** Lanes that this path cannot compute. */
   S redo;
 
-  /** `column`: where values are read by numbers that are no constants; EACH: 2·depth, else `value`. */
+  /** `column`: with EACH, memory for 2·depth values that are read by variable indices; else `value` serves. */
   DAG_DEVICE HardGraphs(int depth, L* column) : redo{}, runtimeDepth(depth), column(EACH ? column : value) {}
 
-  /** The values of all graphs, from those of the initial nodes, and what `backward` needs where GRADIENTS. */
+  /** Computes all nodes from the initial ones; → the last node. With GRADIENTS also what `backward` needs. */
   template <bool GRADIENTS>
   DAG_DEVICE L forward(double limit) {
     DAG_UNROLL
@@ -56,7 +57,7 @@ struct HardGraphs {
     return value[2 * depth() - 1];
   }
 
-  /** The gradients that are wanted, none of them larger than `most` in the lanes that are not in `redo`. */
+  /** Computes the wanted gradients. Lanes with a gradient that may exceed `most` are added to `redo`. */
   DAG_DEVICE void backward(L upstream, const Wanted& wanted, double most) {
     const int width = 2 * depth();
     DAG_UNROLL
@@ -64,7 +65,7 @@ struct HardGraphs {
     DAG_UNROLL
     for (int j = 0; j < depth(); j++) bySign[j] = L{};
     byLinear[width - 1] = upstream;
-    // Sums of sizes: no gradient is larger, and none is NaN where they are not.
+    // Sums of sizes: an upper bound of all gradients, and NaN where a gradient is.
     probe = L{};
     L scales = L{}, sizes = all<L>(746);
     DAG_UNROLL
@@ -86,11 +87,11 @@ struct HardGraphs {
     DAG_UNROLL
     for (int j = 0; j < width - 1; j++) sizes = sizes + magnitudeOf(value[j]);
     if (wanted.O) probe = probe + scales * sizes;
-    // A value of NaN makes its gradients NaN.
+    // Gradients of a NaN value are NaN: left to dag_step.h.
     redo = redo | inverse(atMost(probe, all<L>(most))) | differ(value[width - 1], value[width - 1]);
   }
 
-  /** Makes `log` of the nodes that a product reads. */
+  /** Computes `log` of the nodes that a product reads. */
   DAG_DEVICE void takeLogs() {
     int read = 0;
     DAG_UNROLL
@@ -101,7 +102,7 @@ struct HardGraphs {
       if (j < read) log[j] = only(differ(value[j], L{}), logOfMagnitude(magnitudeOf(value[j])));
   }
 
-  /** The gradient by coefficient (i, j). */
+  /** The gradient with respect to coefficient (i, j). */
   DAG_DEVICE L byCoefficient(int i, int j) const { return 0 + scale[i] * chosen(isLinear[i], value[j], log[j]); }
 
   DAG_DEVICE int depth() const { return DEPTH ? DEPTH : runtimeDepth; }
@@ -109,16 +110,16 @@ struct HardGraphs {
  private:
   const int runtimeDepth;
   L* const column;
-  // Gradients by the value of each node as a term of sums, and of products; by its sign, where it is in products, over its sign.
+  // Gradients with respect to each node as a term of sums, and of products; with respect to its sign in products, over its sign.
   L byLinear[NODES], byProduct[NODES], bySign[NODES];
-  // Of each step: the linear part less the log part; the only denominator, or 1; its numerators by exclusive or, and 1 where
-  // there is one: what is left without a numerator is the other one.
+  // For each step: the linear part minus the log part; its only denominator, or 1; the exclusive or of its numerators (and of 1 if
+  // there is only one), which gives the other numerator by another exclusive or.
   L difference[STEPS], denominator[STEPS], numerators[STEPS];
   S clamped[STEPS];
   L probe;
 
   static DAG_DEVICE W bitOf(int j) { return (W{} + 1) << j; }
-  /** Where words have a bit, and where they have more than one. */
+  /** Lanes whose word has any bit, and more than one. */
   static DAG_DEVICE S some(W words) { return overlapping(words, words); }
   static DAG_DEVICE S several(W words) { return overlapping(words, words - 1); }
 
@@ -152,7 +153,7 @@ struct HardGraphs {
     const S divides = some(down[i]);
     L p = numerator;
     if (anyOf(divides)) {
-      // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+      // Otherwise (a / b) · c may be in range where a · c is not.
       redo = redo | without(divides & several(up[i]), isInRange(numerator));
       p = dividedWhere(numerator, divides, last);
       if (anyOf(several(down[i]))) p = dividedByAll(i, numerator, divides);
@@ -212,7 +213,7 @@ struct HardGraphs {
     const S divides = some(down[i]);
     L reciprocal = all<L>(1);
     if (anyOf(divides)) reciprocal = dividedWhere(reciprocal, divides, denominator[i]);
-    // One operand's derivative is the product of the others, where these are one numerator or one denominator.
+    // With at most one other numerator and one denominator, an operand's derivative is that numerator over that denominator.
     const W two = up[i] & (up[i] - 1);
     const S many = free & (several(down[i]) | several(two) | (divides & some(two))), few = without(free, many);
     const L toNumerators = total * reciprocal, toDenominator = toLogs * reciprocal;
@@ -225,7 +226,7 @@ struct HardGraphs {
     if (anyOf(many)) manyBackward(i, many, total, toLogs);
   }
 
-  /** The shares of products in lanes whose step has several denominators, or more than two operands. */
+  /** Gradients of products in lanes whose step has several denominators, or more than two operands. */
   DAG_APART void manyBackward(int i, S many, L total, L toLogs) {
     const S divides = some(down[i]);
     forTerms(i, [&](int j, S isUp, S isDown) {

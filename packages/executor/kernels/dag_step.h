@@ -1,8 +1,8 @@
-// The arithmetic of one step, forward and backward, in IEEE double, over a type of lanes: a vector with a graph in each lane
-// (kernels/cpu), or a double, the graph of one CUDA thread. It does what src/dag/step.ts does; the mathematics are there.
+// The arithmetic of one step, forward and backward, in IEEE double, over a type of lanes L: a vector with a graph in each lane
+// (kernels/cpu), or a double, the graph of one CUDA thread. It is the counterpart of src/dag/step.ts, which has the mathematics.
 //
-// Whoever includes it defines before, for every type of lanes L and the sets of lanes that comparisons of it give (those of
-// double stand here): anyOf inverse without equal differ above atLeast atMost chosen only plusWhere minusWhere timesWhere
+// The including file first defines, for each type of lanes and the sets of lanes that its comparisons return (those for double
+// are here): anyOf inverse without equal differ above atLeast atMost chosen only plusWhere minusWhere timesWhere
 // dividedWhere magnitudeOf flipped eachLane, and exp64 log64 sinCosPi64(x) → { sin, cos }. On CUDA DAG_DEVICE is `inline
 // __device__` and DAG_CALLED `__noinline__ __device__`. Compile without contraction: a product and a sum must round twice.
 #pragma once
@@ -12,7 +12,7 @@
 #ifndef DAG_DEVICE
 #define DAG_DEVICE inline
 #endif
-/** Of what is long, rare and needed in many places: a compiler of CUDA puts all else where it is called. */
+/** For long, rarely run functions with many callers: the CUDA compiler inlines all others. */
 #ifndef DAG_CALLED
 #define DAG_CALLED DAG_DEVICE
 #endif
@@ -22,7 +22,7 @@ namespace {
 constexpr double LARGEST = 0x1.fffffffffffffp1023;
 /** Smallest normal double: below it a product has lost digits. */
 constexpr double MIN_NORMAL = 0x1p-1022;
-/** Coefficients up to this are that many factors; larger ones (never written by an expression) are one power. */
+/** Whole coefficients up to this size are repeated factors; larger ones are computed as one power. */
 constexpr double MAX_REPEATED = 16;
 constexpr double PI = 0x1.921fb54442d18p1;
 constexpr int NONE = -1;
@@ -62,7 +62,7 @@ DAG_DEVICE double xorOf(double a, double b) { return bitsOf(wordOf(a) ^ wordOf(b
 template <typename F>
 DAG_DEVICE double eachLane(bool, double a, double b, const F& f) { return f(a, b); }
 
-// Of any lanes.
+// For any type of lanes.
 
 template <typename L>
 using SetOf = decltype(equal(L{}, L{}));
@@ -73,15 +73,15 @@ DAG_DEVICE L all(double x) { return x - L{}; }
 
 template <typename L>
 DAG_DEVICE SetOf<L> isFinite(L x) { return atMost(magnitudeOf(x), all<L>(LARGEST)); }
-/** The sign of a node that a step made; −0 counts as negative. */
+/** The sign of an intermediate node; −0 counts as negative, NaN as positive. */
 template <typename L>
 DAG_DEVICE L signOf(L value) { return chosen(equal(value, value), flipped(all<L>(1), value), all<L>(1)); }
 
-/** By a sum that has no room for a fraction: a GPU is slow to convert to whole numbers and back. */
+/** By adding 2^52, which leaves no bits for a fraction: a GPU is slow to convert to integers and back. */
 template <typename L>
 DAG_DEVICE SetOf<L> isWhole(L x) {
   const L size = magnitudeOf(x), most = all<L>(0x1p52);
-  // From 2^52 on all but infinity are.
+  // From 2^52 all numbers are whole, except for infinity.
   return equal(chosen(atLeast(size, most), (x - x) + size, (size + most) - most), size);
 }
 
@@ -89,7 +89,7 @@ template <typename L>
 DAG_CALLED L limited(L x, double limit) {
   return chosen(above(x, all<L>(limit)), all<L>(limit), chosen(above(all<L>(-limit), x), all<L>(-limit), x));
 }
-/** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. A NaN stays one. */
+/** `x` clamped to ±`limit`; NaN stays NaN. An infinite gradient times 0, or plus its opposite, would be NaN. */
 template <bool CAREFUL, typename L>
 DAG_DEVICE L held(L x, double limit = LARGEST) {
   return CAREFUL && anyOf(above(magnitudeOf(x), all<L>(limit))) ? limited(x, limit) : x;
@@ -99,7 +99,7 @@ template <typename L>
 DAG_CALLED L chained(L upstream, L product) {
   return limited(chosen(equal(product, product), product, only(differ(upstream, upstream), upstream)), LARGEST);
 }
-/** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */
+/** upstream · local, clamped to finite numbers; 0 where `local` is undefined. NaN where `upstream` is NaN. */
 template <bool CAREFUL, typename L>
 DAG_DEVICE L chain(L upstream, L local) {
   const L product = upstream * local;
@@ -197,11 +197,11 @@ DAG_CALLED double power(double m, double x) {
   return x >= 0 && isWhole(x) ? powWhole(m, x) : x == 0.5 ? __builtin_sqrt(m) : powFraction(m, x);
 }
 
-/** Coefficients that steps of plans have: whole numbers and square roots. */
+/** Coefficients of hard plans: whole numbers and square roots. */
 template <typename L>
 DAG_DEVICE SetOf<L> isHardCoefficient(L c) { return isWhole(c) | equal(magnitudeOf(c), all<L>(0.5)); }
 
-/** product · m^c where a set says, factor by factor; a factor of a c below 0 that a plan has is divided by. */
+/** product · m^c in a set of lanes, factor by factor; divides by m^|c| where c is a hard coefficient below 0. */
 template <typename L, typename S>
 DAG_DEVICE L timesPower(L product, S where, L m, L c) {
   const L count = magnitudeOf(c);
@@ -222,7 +222,7 @@ DAG_DEVICE L timesPower(L product, S where, L m, L c) {
 /** sin(πx) and cos(πx) of any x. */
 DAG_CALLED auto sinCosPiOfAny(double x) {
   if (!isFinite(x)) return sinCosPi64(x - x);
-  // From 2^53 on all doubles are even.
+  // From 2^53 all doubles are even.
   return sinCosPi64(magnitudeOf(x) < 0x1p53 ? x - 2 * static_cast<double>(static_cast<int64_t>(x / 2)) : 0.0);
 }
 DAG_DEVICE auto sinCosPi(double x) { return sinCosPiOfAny(x); }
@@ -237,23 +237,23 @@ DAG_DEVICE auto sinCosPi(L x) {
   return turn;
 }
 
-// Steps. `nodes` has of each node value(j), magnitude(j), sign(j), reciprocal(j) = 1/m and, after takeLogs of more nodes, log(j).
-// `O` has a coefficient [j] for each, and next(j, count) and previous(j): the node after, or before, j that may have one other than 0.
+// Steps. `nodes` gives value(j), magnitude(j), sign(j), reciprocal(j) = 1/m and, after takeLogs(count) with count > j, log(j).
+// `O` gives coefficient [j], and next(j, count) and previous(j): the node after, or before, j whose coefficient may not be 0.
 
-/** What the steps of a kernel have in common; `limit` is e^maxLog. */
+/** Settings of all steps of a kernel; `limit` is e^maxLog. */
 struct StepRules {
   double limit;
-  /** At inference a step without a linear part has powers as in IEEE: fractions too are exact, those of negative numbers NaN. */
+  /** Inference: steps with gate 0 have the powers of IEEE; fractional ones are exact too, and NaN for negative numbers. */
   bool inference;
 };
 
-/** Of each term of a step: q, sine and cosine of π·O, and in backward the product of the q of the terms before. */
+/** For each term of a step: q, sine and cosine of π·O, and for backward the product of q over the terms before. */
 template <typename A>
 struct Turns {
   A q, sin, cos, before;
 };
 
-/** Of a step: Σ O·v; E; Q; and where E was made factor by factor. */
+/** The parts of a step: `linear` Σ O·v, `size` E, `sign` Q, and the lanes whose E was computed factor by factor. */
 template <typename L>
 struct Parts {
   L linear, size, sign;
@@ -284,7 +284,7 @@ DAG_DEVICE L exactPart(const N& nodes, const C& O, int count, int except, SetOf<
     sum = plusWhere(sum, up, O[j]);
     numerators = timesPower(numerators, up, nodes.magnitude(j), O[j]);
   }
-  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+  // Otherwise (a / b) · c may be in range where a · c is not.
   const SetOf<L> out = where & atLeast(sum, all<L>(2)) &
                        inverse(atLeast(numerators, all<L>(MIN_NORMAL)) & atMost(numerators, all<L>(LARGEST)));
   L product = chosen(out, all<L>(1), numerators);
@@ -295,7 +295,7 @@ DAG_DEVICE L exactPart(const N& nodes, const C& O, int count, int except, SetOf<
   return product;
 }
 
-/** E over all terms but `except`, by logarithms that were taken. */
+/** E over all terms but `except`, by the logarithms of takeLogs. */
 template <typename L, typename N, typename C>
 DAG_DEVICE L logPart(const N& nodes, const C& O, int count, int except) {
   L sum = L{};
@@ -304,7 +304,7 @@ DAG_DEVICE L logPart(const N& nodes, const C& O, int count, int except) {
   return exp64(sum);
 }
 
-/** Q, and for BACKWARD what each term has in it. */
+/** Q, and with BACKWARD the turns of each term. */
 template <bool BACKWARD, typename L, typename N, typename C, typename A>
 DAG_DEVICE L signPart(const N& nodes, const C& O, int count, SetOf<L> ofIeee, const Turns<A>& turns) {
   const L one = all<L>(1);
@@ -327,7 +327,7 @@ DAG_DEVICE L signPart(const N& nodes, const C& O, int count, SetOf<L> ofIeee, co
   return product;
 }
 
-/** The parts of a step with gate `g`; for a value without BACKWARD only what it needs. */
+/** The parts of a step with gate `g`; without BACKWARD only those that its value needs. */
 template <bool BACKWARD, typename L, typename N, typename C, typename A>
 DAG_DEVICE Parts<L> partsOf(N& nodes, const C& O, int count, L g, const StepRules& rules, const Turns<A>& turns) {
   Parts<L> parts{linearPart<L>(nodes, O, count), all<L>(1), all<L>(1), SetOf<L>{}};
@@ -359,21 +359,22 @@ DAG_DEVICE L valueOf(const Parts<L>& parts, L g, double limit) {
   return chosen(equal(g, one), parts.linear, chosen(equal(g, L{}), product, mixed));
 }
 
-/** The gradient of a value that is NaN is NaN, unless nobody asks for it. */
+/** The upstream gradient of a value: NaN where the value is NaN, unless `upstream` is 0. */
 template <typename L>
 DAG_DEVICE L upstreamOf(L upstream, L value) {
   return chosen(equal(upstream, L{}) | equal(value, value), upstream, value);
 }
 
-/** Gradients of one graph by the value and magnitude of each node, and by the sign of the initial ones. */
+/** Gradients with respect to the value and magnitude of each node, and to the sign of initial nodes. */
 template <typename A>
 struct NodeGradients {
   A value, magnitude, sign;
 };
 
 /**
- * Adds the gradient of one step to `out`. Sets that of its coefficients in `outO`; returns that of its gate. `total`: that of
- * its value. Without CAREFUL it is right where `probe`, to which the sizes of `outO` are added, is finite in the end.
+ * Adds the gradients of one step with respect to nodes to `out` and writes those of its coefficients to `outO`; returns that of its
+ * gate. `total` is the gradient with respect to its value. Adds the sizes of `outO` to `probe`: without CAREFUL the results are right
+ * only if `probe` is finite at the end.
  */
 template <bool CAREFUL, typename L, typename N, typename C, typename A, typename B>
 DAG_DEVICE L stepBackward(N& nodes, const C& O, int count, int initial, L g, const StepRules& rules, L total,
@@ -382,7 +383,7 @@ DAG_DEVICE L stepBackward(N& nodes, const C& O, int count, int initial, L g, con
   const L one = all<L>(1), limit = all<L>(rules.limit);
   const S clamped = above(parts.size, limit);
   const L E = chosen(clamped, limit, parts.size), product = E * parts.sign;
-  // A part that the gate has closed receives nothing, not even a NaN.
+  // A part closed by the gate receives no gradient, not even NaN.
   const L toLinear = only(differ(g, L{}), chain<CAREFUL>(total, g));
   const L toLog = only(differ(g, one), chain<CAREFUL>(total, 1 - g));
   const S active = differ(toLog, L{}), free = without(active, clamped);
@@ -398,7 +399,7 @@ DAG_DEVICE L stepBackward(N& nodes, const C& O, int count, int initial, L g, con
     outO[j] = gradient;
     probe += magnitudeOf(gradient);
   }
-  // E/m stands for the other terms times m^(c−1) where both are well within the range.
+  // E/m replaces the product of the other terms and m^(c−1) where both are well within range.
   const S tame = atLeast(E, all<L>(1e-130)) & atMost(E, all<L>(1e130));
   L after = one;
   for (int j = O.previous(count); j >= 0; j = O.previous(j)) {

@@ -1,6 +1,6 @@
-// The operations of src/elementwise.ts as formulas over lanes: a number on CUDA, a vector in C++ and WebAssembly. Whoever includes
-// this has defined the functions of lanes that the formulas name (absOf, expOf, …), and DAG_LANES for functions that are always
-// inlined. kinds.h is made from src/elementwise.ts; an operation there that has no formula here does not compile.
+// The ops of src/elementwise.ts as formulas over lanes: a number on CUDA, a vector in C++ and WebAssembly. The including file
+// defines the functions of lanes that the formulas use (absOf, expOf, …), and DAG_LANES for functions that are always inlined.
+// The build generates kinds.h from src/elementwise.ts; an op there without a formula here does not compile.
 #pragma once
 #include <cstdint>
 
@@ -19,14 +19,14 @@ enum class Activation : int64_t { none, DAG_ACTIVATIONS(DAG_NAME) };
 [[maybe_unused]] constexpr int64_t LAST_ACTIVATION = 0 DAG_ACTIVATIONS(DAG_ONE);
 #undef DAG_ONE
 
-/** x within [low, high]; a NaN stays. */
+/** x clamped to [low, high]; NaN stays NaN. */
 template <typename L>
 DAG_LANES L clampOf(L x, L low, L high) {
   const L above = x < low ? low : x;
   return above > high ? high : above;
 }
 
-/** y from x, and dy/dx from x and y; p and q are numbers of the call. */
+/** y from x, and dy/dx from x and y; p and q are the parameters of `affine`, `clamp` and `huber`. */
 #define DAG_UNARY(name, VALUE, DERIVATIVE)                                                                   \
   struct name {                                                                                              \
     template <typename L>                                                                                    \
@@ -79,7 +79,7 @@ DAG_BINARY(add, a + b)
 DAG_BINARY(sub, a - b)
 DAG_BINARY(mul, a * b)
 DAG_BINARY(div, a / b)
-// A NaN of either stays.
+// NaN where either operand is NaN.
 DAG_BINARY(maximum, (a > b) | (a != a) ? a : b)
 DAG_BINARY(minimum, (a < b) | (a != a) ? a : b)
 DAG_BINARY(pow, powOf(a, b))
@@ -92,7 +92,7 @@ DAG_BINARY(logicalAnd, (a != 0) & (b != 0) ? one : zero)
 }  // namespace binary_ops
 #undef DAG_BINARY
 
-/** What an operand receives of the gradient g; whether that is made from itself, and from the other operand. */
+/** The gradient that an operand receives from g; whether the formula reads the operand itself, and the other operand. */
 #define DAG_SHARE(name, SELF_TOO, OTHER_TOO, VALUE)                                                          \
   struct name {                                                                                              \
     static constexpr bool needsSelf = SELF_TOO, needsOther = OTHER_TOO;                                      \

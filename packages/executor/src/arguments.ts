@@ -1,8 +1,8 @@
 import { ExecutorError } from './error.js';
 
-/** Checks of what callers from JavaScript may give in place of what the types ask for. */
+/** Checks of arguments, for callers from JavaScript whom no type checker stops. */
 
-/** `value` in the words of an error message; never throws. */
+/** Describes `value` for an error message; never throws. */
 export function named(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
   if (typeof value === 'function') return 'a function';
@@ -11,7 +11,7 @@ export function named(value: unknown): string {
   return String(value);
 }
 
-/** 'a Map'; 'an object' for what says nothing about its class. */
+/** For example 'a Map'; 'an object' where the class is unknown. */
 function classOf(value: object): string {
   try {
     const { constructor } = Object.getPrototypeOf(value) as { constructor: { name: unknown } };
@@ -21,12 +21,12 @@ function classOf(value: object): string {
       return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
     }
   } catch {
-    // No prototype, or a proxy or getter that throws: the message of the error does without.
+    // No prototype, or a proxy or getter that throws.
   }
   return 'an object';
 }
 
-/** A set of numbers that an option may be in, and what it is called in a message. */
+/** A range of numbers, and how error messages describe it. */
 export interface NumberRange {
   readonly what: string;
   readonly has: (x: number) => boolean;
@@ -40,7 +40,7 @@ export const FINITE_FROM_0: NumberRange = {
   has: (x) => x >= 0 && x < Infinity,
 };
 export const ABOVE_0: NumberRange = { what: 'above 0', has: (x) => x > 0 };
-/** Of probabilities and decay rates. */
+/** Range of probabilities and decay rates. */
 export const BELOW_1: NumberRange = { what: 'in [0, 1)', has: (x) => x >= 0 && x < 1 };
 export const FROM_0: NumberRange = { what: 'a number from 0', has: (x) => x >= 0 };
 export const SEED_WORD: NumberRange = {
@@ -52,7 +52,7 @@ export const WHOLE_FROM_1: NumberRange = {
   has: (x) => Number.isSafeInteger(x) && x >= 1,
 };
 
-/** @throws {ExecutorError} `value` that names the option, its range and what was given. */
+/** @throws {ExecutorError} `value` unless it is a number in the range. */
 export function checkNumber(
   op: string,
   name: string,
@@ -63,14 +63,15 @@ export function checkNumber(
     throw new ExecutorError('value', `${op}: ${name} is ${range.what}, given ${named(value)}`);
 }
 
+/** @throws {ExecutorError} `value` for anything but an object; arrays are none. */
 export function checkObject(op: string, name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ExecutorError('value', `${op}: ${name} is an object, given ${named(value)}`);
 }
 
 /**
- * @param known Keys that the options may have, which are few.
- * @throws {ExecutorError} `value` that names a key that is none of them, and the one that is spelt most like it.
+ * @param known The keys that the options may have.
+ * @throws {ExecutorError} `value` for an unknown key; the message suggests the known key with the most similar spelling.
  */
 export function checkOptions(op: string, options: object, known: readonly string[]): void {
   checkObject(op, 'options', options);
@@ -82,9 +83,9 @@ export function checkOptions(op: string, options: object, known: readonly string
       );
 }
 
-/** The word with the least edit distance (Levenshtein 1966), the first of several. */
+/** The word with the least edit distance to `word` (Levenshtein 1966); the first among equals. */
 function nearest(word: string, words: readonly string[]): string {
-  // Of what is longer than every option only the beginning is compared.
+  // A hostile key may be long; options are shorter than 32 characters.
   const distances = words.map((other) => distance(word.slice(0, 32), other));
   return words[distances.indexOf(Math.min(...distances))]!;
 }
@@ -100,23 +101,24 @@ function distance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** A copy of a list, whose elements are read once: a getter may give another one each time. */
+/** A copy of an array that reads each element once: a getter may return another one the next time. @throws {ExecutorError} `value`. */
 export function checkedList<T>(op: string, name: string, value: readonly T[]): T[] {
   if (!Array.isArray(value))
     throw new ExecutorError('value', `${op}: ${name} is an array, given ${named(value)}`);
   return [...(value as T[])];
 }
 
+/** @throws {ExecutorError} `value` for anything but a function. */
 export function checkFunction(op: string, value: unknown): void {
   if (typeof value !== 'function')
     throw new ExecutorError('value', `${op}: takes a function, given ${named(value)}`);
 }
 
 /**
- * Calls `body`, which must be done when it returns.
+ * Calls `body`, which must not be async; → its result.
  *
- * @param why What the part of an async function after its first `await` would do.
- * @throws {ExecutorError} `value` where it returns a promise. That promise is marked as handled: its caller has this error.
+ * @param why For the message: why the part of an async function after its first `await` would go wrong.
+ * @throws {ExecutorError} `value` where it returns a promise. A rejection of that promise is ignored: the caller gets this error.
  */
 export function callSynchronously<T>(op: string, body: () => T, why: string): T {
   checkFunction(op, body);

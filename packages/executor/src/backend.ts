@@ -12,25 +12,28 @@
 
 import type { Activation, BinaryKind, UnaryKind } from './elementwise.js';
 
+/** Type of the elements: IEEE floats of 32 or 64 bits, or signed integers of 32 bits (indices, conditions). */
 export type DType = 'f32' | 'f64' | 'i32';
+/** Name of a backend. `cuda` is there after `import '@dag/executor/cuda'`, in browsers `wasm` is there after `loadWasm()`. */
 export type Device = 'reference' | 'wasm' | 'cpu' | 'cuda';
+/** Values of a tensor in JavaScript's memory: Float32Array for f32, Float64Array for f64, Int32Array for i32. */
 export type HostArray = Float32Array | Float64Array | Int32Array;
 
 /** Memory on a device. Only its backend looks inside. */
 export interface Storage {
   readonly dtype: DType;
   readonly length: number;
-  /** Bytes that its memory has room for, as many as the numbers take or more. */
+  /** Bytes of the memory block, at least those of `length` elements. */
   readonly capacity: number;
 }
 
-/** Where a gradient goes: `accumulate` adds it to what is there. */
+/** Where a kernel writes a gradient: `accumulate` adds to the values there, else they are overwritten. */
 export interface Target {
   readonly storage: Storage;
   readonly accumulate: boolean;
 }
 
-/** A walk over `shape` with one list of element strides an operand; stride 0 repeats an element. */
+/** A loop over `shape` with one list of strides for each operand, in elements; stride 0 repeats an element. */
 export interface StridedWalk {
   readonly shape: readonly number[];
   readonly strides: readonly (readonly number[])[];
@@ -71,7 +74,7 @@ export interface AttentionSpec {
   readonly seed: Seed;
 }
 
-/** A number, or storage of one f64 that holds it when the device comes to the operation. */
+/** A number, or the storage of one f64 that the kernel reads when it runs. */
 export type Scalar = number | Storage;
 
 /** Key of a counter-based random stream: element `i` of the stream is a pure function of (seed, i). */
@@ -102,7 +105,7 @@ export interface DagSpec {
   readonly shared: boolean;
   /** Largest value of a log step's sum before `exp`; Infinity: none. */
   readonly maxLog: number;
-  /** Whether a step without a linear part has powers as in IEEE: those of a negative number by a fraction are NaN. */
+  /** Whether a fractional power of a negative number is NaN in steps with gate 0, as in IEEE; in training it has its expected sign. */
   readonly inference: boolean;
 }
 
@@ -115,33 +118,33 @@ export interface DagFields<S> {
 }
 
 /**
- * Notes the work of a function once, for the device to repeat without being given it again; see step.ts. The memory that a
- * recording works in stays with the recorder until it is released, and its recordings share it.
+ * Records the kernel calls of a function, so that they can be replayed without running the function; see step.ts. The recorder
+ * owns the memory that its recordings work in until it is released; all its recordings share that memory.
  */
 export interface Recorder {
-  /** Runs `body`; → what it gave, and all numbers that the device was given with its work. */
+  /** Runs `body`. Returns its result and its trace. */
   trace<T>(body: () => T): readonly [result: T, trace: Trace];
   /**
-   * Notes the work of `body`, which is not done yet.
+   * Runs `body` and records its kernel calls instead of running the kernels.
    *
-   * @throws {ExecutorError} `recording` where its numbers are not those of `expected`
+   * @throws {ExecutorError} `recording` where its trace is not `expected`.
    */
   record<T>(body: () => T, expected: Trace): readonly [result: T, recording: Recording];
-  /** Where JavaScript can look into memory while work is repeated: `check` runs in its place of the work that is recorded. */
+  /** Records `check` between the kernel calls; left out where JavaScript cannot read memory between them. */
   check?(check: () => void): void;
-  /** y = x, of one dtype and length, without a kernel. */
+  /** y = x, of one dtype and length. */
   copy(x: Storage, y: Storage): void;
-  /** Gives memory that nothing works in back to the device; whether there was any. Not while it records. */
+  /** Gives free memory back to the device; returns whether there was any. Not to be called while recording. */
   makeRoom(): boolean;
-  /** Gives the memory back, once all recordings are released. */
+  /** Gives all memory back; to be called once all recordings are released. */
   release(): void;
 }
 
-/** What must be the same each time that work is done, in order: a kernel or a write, and its numbers without addresses. */
+/** Kernel calls and writes of host values in their order, with their numbers but without addresses. Each run must give the same. */
 export type Trace = readonly { readonly what: string; readonly numbers: readonly number[] }[];
 
 export interface Recording {
-  /** Does the work, after all that was asked for before. */
+  /** Runs the recorded kernels, after all work that was queued before. */
   replay(): void;
   release(): void;
 }
@@ -149,23 +152,23 @@ export interface Recording {
 export interface Backend {
   readonly device: Device;
 
-  /** A recorder of its own for a caller; null where nothing is won by one. */
+  /** A new recorder; null where replaying saves nothing. */
   recorder(): Recorder | null;
 
   /** New storage with unspecified contents. */
   allocate(dtype: DType, length: number): Storage;
-  /** The memory of `storage`, which has room for them, as storage of other numbers; `storage` itself is not used any more. */
+  /** The memory of `storage` as storage of another dtype or length, for which it has room; `storage` itself is invalid afterwards. */
   reuse(storage: Storage, dtype: DType, length: number): Storage;
-  /** Gives storage back for good. */
+  /** Gives storage back to the device. */
   free(storage: Storage): void;
   /** `data` itself as storage, where the device works in the memory of JavaScript; else null. */
   share(data: HostArray): Storage | null;
   write(storage: Storage, data: ArrayLike<number>): void;
   /** A copy of the contents once all work queued before is done. */
   read(storage: Storage): Promise<HostArray>;
-  /** The same, waiting; into an array of that length where one is given. */
+  /** The same, but blocks until it is there; into an array of that length where one is given. */
   readSync(storage: Storage, into?: HostArray): HostArray;
-  /** The smallest and the largest of i32s, or a single number; null where there are none, or it would take waiting for the device. */
+  /** The smallest and the largest element of i32s, or of a single number; null for none, or where the call would wait for the device. */
   rangeOf(storage: Storage): readonly [low: number, high: number] | null;
 
   fill(y: Storage, value: number): void;
@@ -177,7 +180,7 @@ export interface Backend {
    */
   copyStrided(walk: StridedWalk, x: Storage, offsetX: number, y: Target, offsetY: number): void;
 
-  /** Operations of elementwise.ts; p and q are what some of them take. */
+  /** Ops of elementwise.ts; p and q are the parameters of `affine`, `clamp` and `huber`. */
   unary(kind: UnaryKind, x: Storage, y: Storage, p: number, q: number): void;
   unaryBackward(
     kind: UnaryKind,
@@ -202,7 +205,7 @@ export interface Backend {
 
   /** Running sums over the middle of (outer, n, inner); `reverse`: from the end. */
   cumsum(x: Storage, y: Target, outer: number, n: number, inner: number, reverse: boolean): void;
-  /** Running products there. */
+  /** Running products over the middle of (outer, n, inner). */
   cumprod(x: Storage, y: Storage, outer: number, n: number, inner: number): void;
   cumprodBackward(
     x: Storage,
@@ -213,7 +216,7 @@ export interface Backend {
     n: number,
     inner: number,
   ): void;
-  /** index (outer, inner) i32 receives where the largest stands there, the first of equals; a NaN is larger than all. n is not 0. */
+  /** index (outer, inner) i32 receives the place of the largest element along n > 0: the first of equals; NaN counts as the largest. */
   argmax(x: Storage, index: Storage, outer: number, n: number, inner: number): void;
   /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
   gather(x: Storage, index: Storage, y: Storage, n: number): void;
@@ -300,9 +303,9 @@ export interface Backend {
   dropout(x: Storage, y: Target, p: number, seed: Seed): void;
 
   /**
-   * Adds the squares of all elements of all `xs` to `total`, of which norm[0] is the root. Squares of large numbers would overflow,
+   * Adds the squares of all elements of all `xs` to `total`, and writes its square root to norm[0]. Squares of large numbers would overflow,
    * so `total` (2) is a sum Σ x² over elements of less than 2^480 in size, and Σ (x·2^-600)² over the others. Both are f64 and
-   * begin with zeros, or what was there before.
+   * start as zeros, or as the result of an earlier call.
    */
   norm(xs: readonly Storage[], total: Storage, norm: Storage): void;
   /** Each x *= min(1, maxNorm / (norm + 1e-6)), with the norm of `total`; nothing where that is NaN, or an x is infinite. */
@@ -312,8 +315,8 @@ export interface Backend {
   /** values (size) f64 receives the last node of every graph. Arithmetic is f64 whatever the storage. */
   dag(spec: DagSpec, fields: DagFields<Storage>, values: Storage): void;
   /**
-   * Gradients of Σ upstream·value, made from the fields alone: the nodes are computed again, which takes less time than to
-   * write and read them. `upstream` (size) f64, null: all 1. `values` (size) f64 receives what `dag` gives, unless null.
+   * Gradients of Σ upstream·value. The nodes are computed again from the fields, which takes less time than
+   * storing and reading them. `upstream` (size) f64, null: all 1. `values` (size) f64 receives what `dag` gives, unless null.
    */
   dagBackward(
     spec: DagSpec,

@@ -8,20 +8,23 @@ import { checkedShape, show, sizeOf, type Shape } from './shape.js';
 import { empty, type Tensor } from './tensor.js';
 import { checkValue, flatten, numbersOf, type NestedNumbers } from './values.js';
 
+/** Options of `tensor`, `zeros`, `randn` and other functions that make tensors. */
 export interface TensorOptions {
-  /** Default: f64 for a Float64Array, i32 for an Int32Array, else f32. */
+  /** Default: f32; in `tensor` f64 for a Float64Array and i32 for an Int32Array. */
   readonly dtype?: DType;
+  /** Default: that of `setDefaultDevice`, else the fastest backend that loads. */
   readonly device?: Device;
+  /** Whether `backward` computes a gradient for the tensor. Default: false; not for i32. */
   readonly requiresGrad?: boolean;
 }
-/** Names of TensorOptions. */
+/** Keys of TensorOptions. */
 const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
 
 /**
- * A tensor of `values`, row-major; `shape` defaults to that of the nested arrays, one dimension where they are not nested.
+ * A tensor of `values`, row-major. `shape` defaults to that of the nested arrays, or to one dimension.
  *
- * @throws {ExecutorError} `shape` where the number of values is not that of the shape, or nested arrays differ in length; `value`
- *   for what is no number, and for numbers that i32 cannot hold.
+ * @throws {ExecutorError} `shape` where the number of values does not fit the shape, or nested arrays differ in length; `value` for what
+ *   is no number, and for numbers that i32 cannot hold.
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
 export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
@@ -53,7 +56,7 @@ function create(
   return out;
 }
 
-/** @throws {ExecutorError} `value` where the dtype is i32 and `value` not a whole number of 32 bits. */
+/** A tensor filled with `value`; f32 by default. @throws {ExecutorError} `value` where the dtype is i32 and cannot hold it; `shape`. */
 export function full(shape: Shape, value: number, options: TensorOptions = {}): Tensor {
   checkNumber('full', 'value', value, ANY_NUMBER);
   checkOptions('tensor', options, TENSOR_OPTIONS);
@@ -63,10 +66,12 @@ export function full(shape: Shape, value: number, options: TensorOptions = {}): 
   return out;
 }
 
+/** A tensor of zeros; f32 by default. @throws {ExecutorError} `shape`. */
 export function zeros(shape: Shape, options?: TensorOptions): Tensor {
   return full(shape, 0, options);
 }
 
+/** A tensor of ones; f32 by default. @throws {ExecutorError} `shape`. */
 export function ones(shape: Shape, options?: TensorOptions): Tensor {
   return full(shape, 1, options);
 }
@@ -82,7 +87,7 @@ function seedPair(op: string, seed: unknown): readonly [number, number] {
 }
 
 /**
- * Normal numbers of standard deviation `std`: a pure function of `seed` and the shape.
+ * Normal numbers with mean 0 and standard deviation `std` (default: 1), f32 by default: a pure function of `seed` and the shape.
  *
  * @throws {ExecutorError} `value` unless the seed is two whole numbers from 0 to 2³² − 1.
  */
@@ -100,7 +105,7 @@ export function randn(
 }
 
 /**
- * Numbers from `start` to before `end`, `step` apart: ⌈(end − start)/step⌉ of them.
+ * ⌈(end − start)/step⌉ numbers from `start` to before `end`, `step` apart; f32 by default.
  *
  * @throws {ExecutorError} `value` where one is not finite, or the step is 0 or leads away from the end.
  * @example arange(0, 5, 2) // [0, 2, 4]
@@ -113,11 +118,11 @@ export function arange(start: number, end: number, step = 1, options: TensorOpti
   return numbers('arange', [count], options, (i) => start + i * step);
 }
 
-/** `count` numbers at equal distances, the first of which is `start` and the last `end`. */
+/** `count` numbers at equal distances from `start` to `end`, both included; f32 by default. */
 export function linspace(start: number, end: number, count: number, options: TensorOptions = {}): Tensor {
   for (const [name, x] of Object.entries({ start, end })) checkNumber('linspace', name, x, FINITE);
   const last = count - 1;
-  // From the nearer end, so that both are met.
+  // From the nearer end, so that both ends are exact.
   return numbers('linspace', [count], options, (i) =>
     2 * i < last
       ? start + (i * (end - start)) / last
@@ -127,13 +132,13 @@ export function linspace(start: number, end: number, count: number, options: Ten
   );
 }
 
-/** Ones where the row is the column, zeros elsewhere: (rows, columns), by default as many columns as rows. */
+/** The identity matrix (rows, columns), by default square; f32 by default. */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
   return numbers('eye', [rows, columns], options, (i) => Number(Math.floor(i / columns) === i % columns));
 }
 
 /**
- * Uniform numbers in [0, 1): a pure function of `seed` and the shape.
+ * Uniform numbers in [0, 1) with 24 random bits, f32 by default: a pure function of `seed` and the shape.
  *
  * @throws {ExecutorError} `value` unless the seed is two whole numbers from 0 to 2³² − 1.
  */

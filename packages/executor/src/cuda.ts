@@ -1,4 +1,4 @@
-/** Importing this makes the backend `cuda` known: `import '@dag/executor/cuda'`. */
+/** Registers the backend `cuda`: `import '@dag/executor/cuda'`. */
 import { cuda } from './backends/cuda/index.js';
 import { registerBackend } from './devices.js';
 

@@ -3,7 +3,7 @@ import type { Backend, Device } from './backend.js';
 import { reference } from './backends/reference/index.js';
 import { ExecutorError, firstLine } from './error.js';
 
-/** What a backend runs on. */
+/** What a backend runs on: result of `backendInfo`. */
 export interface BackendInfo {
   readonly device: Device;
   /** Threads that a kernel runs on; `cuda`: multiprocessors. */
@@ -12,24 +12,24 @@ export interface BackendInfo {
   readonly variant?: string;
   /** `cpu`: the file that its kernels were loaded from. `cuda`: that of the driver. */
   readonly library?: string;
-  /** `cuda`: what the GPU is called. */
+  /** `cuda`: name of the GPU. */
   readonly name?: string;
-  /** `cuda`: its compute capability, such as 9. */
+  /** `cuda`: compute capability of the GPU, for example 9. */
   readonly capability?: number;
 }
 
-/** What a module of a backend tells the executor when it is imported. */
+/** How a backend registers itself when its module is imported. */
 export interface BackendEntry {
   readonly device: Device;
-  /** Backends that are taken where none is named, the lowest number first; the others have none. */
+  /** Rank among the backends taken where none is named, lowest first; left out: taken only by name. */
   readonly preference?: number;
   /**
-   * Loads what it runs on; called once, when the backend is first asked for.
+   * Loads the backend; called once, at its first use.
    *
-   * @throws whatever goes wrong; an ExecutorError `value` where a setting of the user is wrong, who has to correct it.
+   * @throws where it cannot be loaded; an ExecutorError `value` where a setting of the user is invalid.
    */
   load(): LoadedBackend;
-  /** Sets how many threads its kernels run on, also before it is loaded; left out where there is one. */
+  /** Sets the number of threads, also before the backend is loaded; left out by backends of one thread. */
   setThreads?(count: number): void;
 }
 
@@ -42,10 +42,10 @@ type State = LoadedBackend | { readonly reason: ExecutorError };
 
 const entries = new Map<Device, BackendEntry>();
 const states = new Map<Device, State>();
-/** What is taken where no device is named; null: not yet found out. */
+/** The backend where no device is named; null: not chosen yet. */
 let automatic: LoadedBackend | null = null;
 
-/** Makes a backend known; the modules of backends do so when they are imported. One that is known already stays. */
+/** Registers a backend; does nothing where its device is registered. */
 export function registerBackend(entry: BackendEntry): void {
   if (entries.has(entry.device)) return;
   entries.set(entry.device, entry);
@@ -60,7 +60,7 @@ registerBackend({
   load: () => ({ backend: reference, info: () => ({ device: 'reference', threads: 1 }) }),
 });
 
-/** @throws {ExecutorError} `value` where a setting is wrong. */
+/** The backend, loaded at the first call, or why it does not load. @throws {ExecutorError} `value` where a setting is invalid. */
 function stateOf(entry: BackendEntry): State {
   const known = states.get(entry.device);
   if (known) return known;
@@ -74,13 +74,13 @@ function load(entry: BackendEntry): State {
     return entry.load();
   } catch (thrown) {
     const reason = whyMissing(entry.device, thrown);
-    // A wrong setting is for its user to correct; another backend would hide it.
+    // The user has to correct an invalid setting; falling back to another backend would hide it.
     if (reason.code === 'value') throw reason;
     return { reason };
   }
 }
 
-/** Why a backend is not there: whatever was thrown while it loaded, as an ExecutorError. */
+/** Why a backend did not load, as an ExecutorError. */
 function whyMissing(device: Device, thrown: unknown): ExecutorError {
   if (thrown instanceof ExecutorError) return thrown;
   return new ExecutorError('device', `'${device}' cannot be loaded here: ${firstLine(thrown)}`);
@@ -88,7 +88,7 @@ function whyMissing(device: Device, thrown: unknown): ExecutorError {
 
 let warned = false;
 
-/** The first of the preferred backends that loads, with one warning where that is not the first of them. */
+/** The first backend by preference that loads; warns once where others failed before it. */
 function findAutomatic(): LoadedBackend {
   const preferred = [...entries.values()]
     .filter(({ preference }) => preference !== undefined)
@@ -116,7 +116,7 @@ function warn(device: Device, reason: ExecutorError): void {
   else console.warn(text);
 }
 
-/** The state of a device that is named. */
+/** The backend of a device. @throws {ExecutorError} `device` where it does not load. */
 function loadedOf(device: Device): LoadedBackend {
   const entry = entries.get(device);
   if (!entry) throw new ExecutorError('device', whyUnknown(device));
@@ -140,10 +140,10 @@ function whyUnknown(device: Device): string {
 let defaultDevice: Device | undefined;
 
 /**
- * Sets the device of tensors and executions that name none, from now on; undefined: as at first, the fastest that loads of
- * `cpu`, `wasm` and `reference`.
+ * Sets the default device, of tensors and executions that name none. With undefined it is again the fastest that loads of `cpu`, `wasm`
+ * and `reference`.
  *
- * @throws {ExecutorError} `device` where it is not there.
+ * @throws {ExecutorError} `device` where it does not load.
  */
 export function setDefaultDevice(device: Device | undefined): void {
   if (device !== undefined) loadedOf(device);
@@ -151,33 +151,32 @@ export function setDefaultDevice(device: Device | undefined): void {
 }
 
 /**
- * The backend of a device; left out, that of `setDefaultDevice`, or the first that loads of `cpu`, `wasm` and `reference`, with one
- * warning that says why where `cpu` is known and does not load. `cuda` is taken where it is asked for.
+ * The backend of a device. Default: that of `setDefaultDevice`, or the first that loads of `cpu`, `wasm` and `reference`, with one
+ * warning where `cpu` is registered and does not load.
  *
- * @throws {ExecutorError} `device` where the one that was asked for is not there; `value` where a variable of the environment
- * has a value that it cannot have.
+ * @throws {ExecutorError} `device` where the named backend does not load; `value` where an environment variable is invalid.
  */
 export function backendOf(device: Device | undefined = defaultDevice): Backend {
   return (device === undefined ? (automatic ?? findAutomatic()) : loadedOf(device)).backend;
 }
 
 /**
- * What a backend runs on; left out, the one that is taken where none is named.
+ * What a backend runs on: threads, instruction set, library, GPU. Default: the default device.
  *
- * @throws {ExecutorError} `device`, as every function that takes one.
+ * @throws {ExecutorError} `device` where it does not load; `value` where an environment variable is invalid.
  */
 export function backendInfo(device: Device | undefined = defaultDevice): BackendInfo {
   return (device === undefined ? (automatic ?? findAutomatic()) : loadedOf(device)).info();
 }
 
-/** As in kernels/cpu/runtime/pool.cpp. */
+/** The same limit as in kernels/cpu/runtime/pool.cpp. */
 export const MAX_THREADS = 1024;
 export const isThreadCount = (count: number): boolean =>
   Number.isInteger(count) && count >= 1 && count <= MAX_THREADS;
 
 /**
- * Sets how many threads the kernels of `cpu` run on; at first as many as there are physical cores, or `DAG_NUM_THREADS`.
- * Results do not depend on it.
+ * Sets the number of threads of the `cpu` kernels. Default: `DAG_NUM_THREADS`, else the number of physical cores. Results do not depend
+ * on it.
  *
  * @throws {ExecutorError} `value` unless a whole number from 1 to 1024.
  */

@@ -1,7 +1,7 @@
 /**
- * The operations on single elements: name, formula and derivatives of each, which `reference` computes by. Compiled backends
- * have the same formulas in kernels/elementwise.h; the build gives them the names in their order here (scripts/kinds.js), and fails
- * where one has no formula there.
+ * The elementwise ops: name, formula and derivative of each. `reference` computes with these functions. Compiled backends have the same
+ * formulas in kernels/elementwise.h; the build numbers the ops by their order here (scripts/kinds.js) and fails where one has no
+ * formula there.
  */
 import { erf } from './erf.js';
 
@@ -10,7 +10,7 @@ interface Unary {
   readonly value: (x: number, p: number, q: number) => number;
   /** dy/dx. */
   readonly derivative: (x: number, y: number, p: number, q: number) => number;
-  /** What the derivative is made from, and has to be saved. */
+  /** The tensor that the derivative reads, which is saved for the backward pass. */
   readonly from: 'x' | 'y' | null;
 }
 
@@ -55,11 +55,11 @@ export const UNARY = {
     from: 'x',
   },
   geluTanh: { value: (x) => x * sigmoid(logit(x)), derivative: geluTanhDerivative, from: 'x' },
-  /** The derivative at 0 is 0, as PyTorch has it. */
+  /** The derivative at 0 is 0, as in PyTorch. */
   relu: { value: (x) => Math.max(x, 0), derivative: (_, y) => (y <= 0 ? 0 : 1), from: 'y' },
   sin: { value: Math.sin, derivative: (x) => Math.cos(x), from: 'x' },
   cos: { value: Math.cos, derivative: (x) => -Math.sin(x), from: 'x' },
-  /** A NaN stays one, and −0 is its own sign. */
+  /** NaN of NaN, −0 of −0. */
   sign: { value: Math.sign, derivative: () => 0, from: null },
 } as const satisfies Record<string, Unary>;
 
@@ -67,7 +67,7 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** u where Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u), in the same paper. Beyond ±25 σ is 0 or 1, and cubes may overflow. */
+/** u with Φ(x) ≈ ½(1 + tanh(u/2)) = σ(u), from the same paper. Clamped to ±25, where σ(u) is 0 or 1, since cubes may overflow. */
 function logit(x: number): number {
   const z = Math.min(Math.max(x, -25), 25);
   return LOGIT_SCALE * (z + 0.044715 * z * z * z);
@@ -82,20 +82,20 @@ function geluTanhDerivative(x: number): number {
 }
 
 /**
- * What an operand receives of the gradient g of the result: from itself, the other operand, and a factor of its own. Compiled
- * backends sum it over the dimensions along which the operand was repeated.
+ * Gradients of the operands of binary ops: what an operand receives of the gradient g of the result, from itself, the other operand
+ * and a constant factor. Backends sum it over the dimensions along which the operand was broadcast.
  */
 export const SHARES = {
   scaled: { of: (g, _self, _other, factor) => g * factor, from: [] },
   timesOther: { of: (g, _self, other) => g * other, from: ['other'] },
   overOther: { of: (g, _self, other) => g / other, from: ['other'] },
   asDivisor: { of: (g, self, other) => g * (-other / (self * self)), from: ['self', 'other'] },
-  /** g where factor·self is larger than factor·other, half of it where both are equal, as PyTorch has it. */
+  /** g where factor·self > factor·other, g/2 where they are equal, as in PyTorch. */
   ifLarger: {
     of: (g, self, other, factor) => (factor * self > factor * other ? g : self === other ? g / 2 : 0),
     from: ['self', 'other'],
   },
-  /** Of the base of a power, and of its exponent: 0 at an exponent of 0, and at a base of 0 that it does not divide, as PyTorch has it. */
+  /** As in PyTorch, the base has gradient 0 at an exponent of 0, the exponent at a base of 0 with an exponent ≥ 0. */
   asBase: {
     of: (g, self, other) => (other === 0 ? 0 : g * (other * power(self, other - 1))),
     from: ['self', 'other'],
@@ -108,7 +108,7 @@ export const SHARES = {
   nothing: { of: () => 0, from: [] },
 } as const satisfies Record<string, ShareRule>;
 
-/** As IEEE 754 and C have it; JavaScript's 1 ** NaN and (±1) ** ±Infinity are NaN. */
+/** pow of IEEE 754 and C: 1 for 1 ** NaN and (±1) ** ±Infinity, which are NaN in JavaScript. */
 function power(base: number, exponent: number): number {
   const isOne = base === 1 || (base === -1 && Math.abs(exponent) === Infinity);
   return isOne ? 1 : base ** exponent;
@@ -116,16 +116,16 @@ function power(base: number, exponent: number): number {
 
 interface ShareRule {
   readonly of: (g: number, self: number, other: number, factor: number) => number;
-  /** The operands that it is made from, and that have to be saved. */
+  /** The operands that it reads, which are saved for the backward pass. */
   readonly from: readonly ('self' | 'other')[];
 }
 
-/** A rule of SHARES, and its factor. */
+/** A rule of SHARES and its factor. */
 export type Share = readonly [rule: keyof typeof SHARES, factor: number];
 
 interface Binary {
   readonly value: (a: number, b: number) => number;
-  /** The shares of a and of b. */
+  /** The gradient rules of a and of b. */
   readonly shares: readonly [Share, Share];
 }
 
@@ -190,7 +190,7 @@ export const BINARY = {
       ['asExponent', 1],
     ],
   },
-  /** The first where the second is not 0, else −0: the number that changes nothing that it is added to. */
+  /** a where b is not 0, else −0, the neutral element of addition. */
   masked: {
     value: (a, b) => (b !== 0 ? a : -0),
     shares: [
@@ -211,6 +211,7 @@ export const UNARY_KINDS = Object.keys(UNARY) as UnaryKind[];
 export const BINARY_KINDS = Object.keys(BINARY) as BinaryKind[];
 export const SHARE_KINDS = Object.keys(SHARES) as (keyof typeof SHARES)[];
 
-/** What a linear layer may apply to its sum; kernels know it by its place here, counted from 1. */
+/** Activations of a linear layer; kernels take the index in this list, counted from 1. */
 export const ACTIVATIONS = ['gelu', 'geluTanh'] as const satisfies readonly UnaryKind[];
+/** Activation function of `linear`: `gelu` or `geluTanh`. */
 export type Activation = (typeof ACTIVATIONS)[number];

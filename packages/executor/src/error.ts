@@ -1,3 +1,4 @@
+/** The kind of an `ExecutorError`. */
 export type ExecutorErrorCode =
   /** Shapes that do not fit the operation. */
   | 'shape'
@@ -9,14 +10,14 @@ export type ExecutorErrorCode =
   | 'device'
   /** A device has no memory left for what was asked for. */
   | 'memory'
-  /** `backward` where there is nothing to differentiate. */
+  /** `backward` where nothing requires a gradient, or where a saved tensor was changed in place. */
   | 'autograd'
   /** What a recorded step cannot repeat, such as a value that JavaScript reads in its middle. */
   | 'recording'
   /** A tensor used after the scope that owned it was left. */
   | 'released';
 
-/** What every function of this package throws on bad input; the message names the operation and the shapes. */
+/** Error of every function of this package for bad input; the message names the function, what it was given and what it expects. */
 export class ExecutorError extends Error {
   override readonly name = 'ExecutorError';
   readonly code: ExecutorErrorCode;
@@ -27,7 +28,7 @@ export class ExecutorError extends Error {
   }
 }
 
-/** What an error says, without the lines behind it, where Node lists the modules that asked for something. */
+/** The first line of an error's message; Node adds lines that list the requiring modules. */
 export function firstLine(error: unknown): string {
   const { message } = Object(error) as { message?: unknown };
   return String(message ?? error).split('\n')[0]!;

@@ -9,15 +9,17 @@ import {
 import { ExecutorError } from './error.js';
 import { checkTensor, noGrad, scope, type Tensor } from './tensor.js';
 
+/** Options of `gradCheck`. */
 export interface GradCheckOptions {
-  /** Step of the central differences, relative to max(1, |x|). */
+  /** Step of the central differences, relative to max(1, |x|). Default: 1e-4. */
   readonly step?: number;
-  /** Largest allowed |analytic − numeric| / max(1, |numeric|). */
+  /** Largest allowed |analytic − numeric| / max(1, |numeric|). Default: 1e-6. */
   readonly tolerance?: number;
 }
 
+/** Result of `gradCheck`; the gradients agree where `failures` is empty. */
 export interface GradCheckResult {
-  /** Largest relative error over all elements of all inputs. */
+  /** Largest |analytic − numeric| / max(1, |numeric|) over all elements of all inputs; Infinity where one is NaN. */
   readonly maxError: number;
   /** One line for each element beyond the tolerance. */
   readonly failures: readonly string[];
@@ -26,8 +28,9 @@ export interface GradCheckResult {
 /**
  * Compares the gradients of a scalar function with central differences, element by element.
  *
- * @param f Makes a tensor of one element from `inputs`; must be a pure function.
- * @param inputs f64 tensors that require gradients; their values are restored.
+ * @param f Computes a tensor of one element from `inputs`, as a pure function.
+ * @param inputs f64 tensors that require gradients. Their values are restored; their gradients are overwritten.
+ * @throws {ExecutorError} `dtype` where an input is not f64; `autograd` where one requires no gradient; `value` for other bad arguments.
  * @example gradCheck(() => sum(square(x)), [x]).failures // []
  */
 export function gradCheck(
@@ -49,7 +52,7 @@ export function gradCheck(
     if (x.dtype !== 'f64')
       throw new ExecutorError(
         'dtype',
-        `gradCheck: inputs are f64, given ${x.dtype}; differences in f32 say little`,
+        `gradCheck: inputs are f64, given ${x.dtype}; differences in f32 are too inexact`,
       );
     if (!x.requiresGrad) throw new ExecutorError('autograd', 'gradCheck: every input has requiresGrad');
     x.zeroGrad();

@@ -5,10 +5,9 @@ import { ExecutorError } from './error.js';
 import { callSynchronously } from './arguments.js';
 
 /**
- * Lifetime of storage. Inside `scope(() => …)` every buffer that is made belongs to the scope; when it is left,
- * those that are not returned go to a pool and the next request of about their size takes them from
- * there; what lies there unused for long goes back to the backend. Outside any scope a buffer lives until JavaScript
- * collects its tensor.
+ * Lifetime of storage. A buffer that is made inside `scope(() => …)` belongs to that scope. At the end of the scope, buffers that it
+ * does not return go to the buffer pool, which serves later requests of about the same size. The pool gives the blocks that were unused
+ * for the longest time back to the backend. Outside of scopes a buffer lives until JavaScript collects its tensor.
  */
 export interface Scope {
   readonly buffers: Set<Buffer>;
@@ -17,16 +16,16 @@ export interface Scope {
 /** Storage with its backend and owner; tensors that share memory share their buffer. */
 export class Buffer {
   readonly backend: Backend;
-  /** How many were made before it. */
+  /** Number of buffers that were made before this one. */
   readonly serial: number;
-  /** Null once it was released. */
+  /** Null after release. */
   storage: Storage | null;
   owner: Scope | null;
   /** How often its values were changed in place. */
   version = 0;
-  /** What changed them last. */
+  /** The op that changed them last. */
   changedBy = '';
-  /** Whether the storage stays with someone else when the buffer is released: with the recording that writes to it. */
+  /** Whether the storage belongs to a recording, which keeps it when the buffer is released. */
   readonly isBorrowed: boolean;
 
   constructor(
@@ -50,23 +49,23 @@ export class Buffer {
 }
 
 /**
- * Blocks that scopes hold and those in the pool are together at most so many times the numbers that scopes ever held at once. Steps of
- * one shape need 1; where each has other lengths, a pool without a limit would come to hold blocks of every size.
+ * Limit of the pool: the blocks of scopes and of the pool together have at most this many times the bytes that tensors of scopes had at
+ * their peak. Steps of one shape need 1; without a limit, steps of many shapes would fill the pool with blocks of every size.
  */
-const MOST_PER_HELD = 1.25;
-/** So much lies in the pool in any case, in bytes. */
+const MOST_PER_PEAK = 1.25;
+/** Bytes that the pool may hold in any case. */
 const SMALL_POOL = 2 ** 25;
 /**
- * A free block serves requests of its size class, and where these have none, smaller ones of at least this part of it: blocks for steps
- * of all lengths are then those of the largest step, a sixteenth of them, and so on, which is within MOST_PER_HELD.
+ * A request takes a free block of its size class or, where there is none, a larger one of which it uses at least this share. Blocks of
+ * the largest step, a sixteenth of them, a sixteenth of those, … then serve steps of all lengths, which stays within MOST_PER_PEAK.
  */
 const LEAST_USE = 1 / 16;
-/** So many blocks of a size are looked at for one whose last numbers had the dtype and length: it is used as it is. */
+/** Number of blocks of a size class that are searched for one of the same dtype and length, which is used as it is. */
 const LOOKS = 8;
 
-/** Storage that is free, of one backend. */
+/** Free storage of one backend: the buffer pool. */
 export class Pool {
-  /** By size class, in the order of their last use. */
+  /** Blocks by size class; the class used last comes last. */
   readonly #free = new Map<number, Storage[]>();
   readonly #backend: Backend;
   #bytes = 0;
@@ -75,12 +74,13 @@ export class Pool {
     this.#backend = backend;
   }
 
+  /** A free block for `length` elements; undefined where none fits. */
   take(dtype: DType, length: number): Storage | undefined {
     const bytes = length * bytesOf(dtype);
-    const own = sizeClass(bytes);
-    // From 2^53 on a size has no next one; no block is so large.
-    const most = Math.min(Math.max(own, bytes / LEAST_USE), Number.MAX_SAFE_INTEGER);
-    for (let size = own; size <= most; size = sizeClass(size + 1)) {
+    const smallest = sizeClass(bytes);
+    // Beyond 2^53 size + 1 is size; no block is so large.
+    const largest = Math.min(Math.max(smallest, bytes / LEAST_USE), Number.MAX_SAFE_INTEGER);
+    for (let size = smallest; size <= largest; size = sizeClass(size + 1)) {
       const storages = this.#free.get(size);
       const place = storages ? placeFor(storages, dtype, length, bytes) : -1;
       if (place >= 0) {
@@ -104,7 +104,7 @@ export class Pool {
     this.#bytes += storage.capacity;
   }
 
-  /** Gives back to the backend what was not used for the longest time, until `most` bytes are left. */
+  /** Gives blocks back to the backend, the least recently used size class first, until at most `most` bytes are left. */
   shrink(most: number): void {
     if (this.#bytes <= most) return;
     for (const [oldest, storages] of this.#free) {
@@ -128,7 +128,7 @@ export class Pool {
   }
 }
 
-/** The place of a storage with room for `bytes`, of this dtype and length where one is found soon; −1 where there is none. */
+/** The index of a storage with room for `bytes`, if possible of this dtype and length; −1 where there is none. */
 function placeFor(storages: readonly Storage[], dtype: DType, length: number, bytes: number): number {
   let fits = -1;
   const looks = storages.length - LOOKS;
@@ -144,16 +144,22 @@ let current: Scope | null = null;
 let pools = new Map<Backend, Pool>();
 let made = 0;
 let allocated = 0;
-/** Bytes of the blocks that scopes own, those of the numbers in them, and the most there ever were of these. */
-let held = 0;
-let used = 0;
-let mostUsed = 0;
+/** Bytes of the blocks that scopes own. */
+let blockBytes = 0;
+/** Bytes of the elements in them, and their peak. */
+let usedBytes = 0;
+let peakBytes = 0;
 
 /** The innermost open scope. */
 export function currentScope(): Scope | null {
   return current;
 }
 
+/**
+ * A buffer with unspecified contents, from the pool where a block fits.
+ *
+ * @throws {ExecutorError} `memory` where the device has no room for it.
+ */
 export function allocate(backend: Backend, dtype: DType, length: number, owner: Scope | null): Buffer {
   const bytes = length * bytesOf(dtype);
   if (!Number.isSafeInteger(bytes))
@@ -170,14 +176,14 @@ export function allocate(backend: Backend, dtype: DType, length: number, owner: 
   const buffer = new Buffer(backend, made++, storage, owner);
   if (owner) {
     owner.buffers.add(buffer);
-    held += storage.capacity;
-    used += bytes;
-    mostUsed = Math.max(mostUsed, used);
+    blockBytes += storage.capacity;
+    usedBytes += bytes;
+    peakBytes = Math.max(peakBytes, usedBytes);
   }
   return buffer;
 }
 
-/** A device that has no memory left may find room where buffers of other sizes lie unused. */
+/** New storage; where the device is out of memory, the pool is emptied first. */
 function allocateNew(backend: Backend, dtype: DType, length: number): Storage {
   try {
     return backend.allocate(dtype, length);
@@ -189,18 +195,18 @@ function allocateNew(backend: Backend, dtype: DType, length: number): Storage {
   }
 }
 
-/** How many buffers were made so far: the serial of the next one. */
+/** Number of buffers made so far, which is the serial of the next one. */
 export function buffersMade(): number {
   return made;
 }
 
-/** Puts a buffer into the pool now; where it is released already, nothing. */
+/** Puts the storage of a buffer into the pool; does nothing where it was released before. */
 export function release(buffer: Buffer): void {
   const { backend, storage } = buffer;
   if (!storage) return;
   if (buffer.owner?.buffers.delete(buffer)) {
-    held = Math.max(0, held - storage.capacity);
-    used = Math.max(0, used - storage.length * bytesOf(storage.dtype));
+    blockBytes = Math.max(0, blockBytes - storage.capacity);
+    usedBytes = Math.max(0, usedBytes - storage.length * bytesOf(storage.dtype));
   }
   buffer.storage = null;
   if (buffer.isBorrowed) return;
@@ -215,22 +221,22 @@ function poolOf(backend: Backend): Pool {
   return pool;
 }
 
-/** Bytes that the pool may hold, once `more` are taken from the backend. */
+/** Bytes that the pool may hold after `more` bytes are allocated. */
 function mostPooled(more = 0): number {
-  return Math.max(SMALL_POOL, MOST_PER_HELD * mostUsed - held - more);
+  return Math.max(SMALL_POOL, MOST_PER_PEAK * peakBytes - blockBytes - more);
 }
 
-/** How many buffers were ever taken from the backends (steady state: constant), and how many lie in the pool. */
+/** `allocated`: buffers that backends ever allocated, constant in a steady state; `pooled`: buffers in the pool now. */
 export function memoryStats(): { allocated: number; pooled: number } {
   return { allocated, pooled: [...pools.values()].reduce((n, { count }) => n + count, 0) };
 }
 
-/** Gives the pooled buffers back to their backends. */
+/** Gives the buffers in the pool back to their backends. */
 export function emptyPool(): void {
   for (const pool of pools.values()) pool.empty();
 }
 
-/** Runs `body` with a pool of its own, which goes back to the backends after it. */
+/** Runs `body` with a pool of its own, which is emptied afterwards. */
 export function withOwnPool<T>(body: () => T): T {
   const outside = pools;
   pools = new Map();
@@ -242,7 +248,7 @@ export function withOwnPool<T>(body: () => T): T {
   }
 }
 
-/** As `runScope`, but what outlives it belongs to `holder`, whatever scope is open. */
+/** As `runScope`, but the kept buffers belong to `holder` instead of the scope around. */
 export function runScopeFor<T>(holder: Scope, body: () => T, kept: (result: T) => Iterable<Buffer>): T {
   const outer = current;
   current = holder;
@@ -253,7 +259,7 @@ export function runScopeFor<T>(holder: Scope, body: () => T, kept: (result: T) =
   }
 }
 
-/** Runs `body`; `kept(result)` names the buffers that outlive the scope, in the scope around it. */
+/** Runs `body` in a new scope; the buffers `kept(result)` move to the scope around it, all others are released. */
 export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>): T {
   const outer = current;
   const scope: Scope = { buffers: new Set() };
@@ -264,7 +270,7 @@ export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>
       if (!scope.buffers.delete(buffer)) continue;
       buffer.owner = outer;
       if (outer) outer.buffers.add(buffer);
-      else moveToOwnSize(buffer);
+      else shrinkToFit(buffer);
     }
     return result;
   } finally {
@@ -273,19 +279,19 @@ export function runScope<T>(body: () => T, kept: (result: T) => Iterable<Buffer>
   }
 }
 
-/** What leaves all scopes may live long: in a much larger block it goes to one of its own size. */
-function moveToOwnSize(buffer: Buffer): void {
+/** A buffer that leaves all scopes may live long: from a much larger block it moves to one of its size class. */
+function shrinkToFit(buffer: Buffer): void {
   const { backend, storage } = buffer;
   if (!storage || storage.capacity <= 2 * sizeClass(storage.length * bytesOf(storage.dtype))) return;
-  const own = allocateNew(backend, storage.dtype, storage.length);
+  const fitting = allocateNew(backend, storage.dtype, storage.length);
   allocated++;
-  backend.cast(storage, { storage: own, accumulate: false });
-  buffer.storage = own;
+  backend.cast(storage, { storage: fitting, accumulate: false });
+  buffer.storage = fitting;
   poolOf(backend).keep(storage);
 }
 
 function leave(outer: Scope | null): void {
   current = outer;
-  // What it kept belongs to no scope.
-  if (!outer) held = used = 0;
+  // Buffers that it kept belong to no scope.
+  if (!outer) blockBytes = usedBytes = 0;
 }

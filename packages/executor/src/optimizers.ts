@@ -13,26 +13,33 @@ import { add, mul, sub } from './ops/elementwise.js';
 import { adamWAll } from './ops/optimizer.js';
 import { checkTensor, commonBackend, noGrad, scope, Tensor } from './tensor.js';
 
+/** Options of `SGD`. */
 export interface SGDOptions {
+  /** Learning rate, from 0. */
   readonly lr: number;
-  /** Default: 0, no momentum. */
+  /** Momentum in [0, 1). Default: 0. */
   readonly momentum?: number;
-  /** Default: 0. Added to the gradient as weightDecay · parameter. */
+  /** L2 penalty: weightDecay · parameter is added to the gradient. Default: 0. */
   readonly weightDecay?: number;
 }
 
+/** Options of the class `AdamW`; the defaults are PyTorch's. */
 export interface AdamWObjectOptions {
+  /** Learning rate, from 0. */
   readonly lr: number;
-  /** Defaults: 0.9, 0.999, 1e-8, 0.01, as in PyTorch. */
+  /** Decay of the first moment, in [0, 1). Default: 0.9. */
   readonly beta1?: number;
+  /** Decay of the second moment, in [0, 1). Default: 0.999. */
   readonly beta2?: number;
+  /** Added to the root of the second moment, above 0. Default: 1e-8. */
   readonly eps?: number;
+  /** Decoupled weight decay. Default: 0.01. */
   readonly weightDecay?: number;
 }
 
 /**
- * What an optimiser goes on from: the number of steps made, and tensors in the order of the parameters. `JSON.stringify` writes it, and
- * `load` takes what `JSON.parse` reads.
+ * State of an optimiser: the number of steps made, and its tensors by name, in the order of the parameters. It survives a round trip
+ * through `JSON.stringify` and `JSON.parse`.
  */
 export interface OptimizerState<T = Tensor> {
   readonly step: number;
@@ -44,7 +51,7 @@ export interface TensorJson {
   readonly values: unknown;
 }
 
-/** What both have: parameters, tensors of their shapes that are kept from step to step, and the number of steps. */
+/** Parameters, the tensors of their shapes that an optimiser keeps between steps, and the number of steps. */
 abstract class Optimizer {
   /** Learning rate; may be set before each step. */
   lr: number;
@@ -77,7 +84,7 @@ abstract class Optimizer {
     return this.#kept[key]![i]!;
   }
 
-  /** Moves the parameters that have a gradient, in place. */
+  /** Updates the parameters that have a gradient, in place. */
   abstract step(): void;
 
   /** Sets all gradients to zero. */
@@ -85,15 +92,15 @@ abstract class Optimizer {
     for (const p of this.parameters) p.zeroGrad();
   }
 
-  /** What `load` takes: the tensors are those that it works on, to be saved and not changed. */
+  /** The state, for `load`. It holds the optimiser's own tensors: save them, do not change them. */
   state(): OptimizerState {
     return { step: this.steps, tensors: this.#kept };
   }
 
   /**
-   * Goes on from a state, of which it takes copies; also from one that was written as JSON.
+   * Copies a state, which may have been JSON, into this optimiser.
    *
-   * @throws {ExecutorError} `value` or `shape` where it is of another optimiser or other parameters.
+   * @throws {ExecutorError} `value` or `shape` where it belongs to another optimiser or other parameters.
    */
   load(state: OptimizerState<Tensor | TensorJson>): void {
     checkObject(this.#name, 'the state', state);
@@ -118,18 +125,18 @@ abstract class Optimizer {
   }
 }
 
-/** A tensor of a state, which may have been JSON, of the dtype of `like` and on its device. */
+/** A tensor of a state; one that was JSON gets the given dtype and device. */
 function read(name: string, given: Tensor | TensorJson, { dtype, device, shape, size }: Tensor): Tensor {
   if (Tensor.is(given)) return given;
   checkObject(name, 'a tensor of the state', given);
-  // JSON has the shape of nested arrays, but for those that hold nothing.
+  // Nested arrays give the shape, unless they are empty.
   return tensor(given.values as number[], size === 0 ? shape : undefined, { dtype, device });
 }
 
 /**
- * Stochastic gradient descent, with momentum as PyTorch has it: v ← momentum·v + g, p ← p − lr·v.
+ * Stochastic gradient descent, with momentum as in PyTorch: v ← momentum·v + g, p ← p − lr·v.
  *
- * @throws {ExecutorError} `value` for an invalid setting.
+ * @throws {ExecutorError} `value` for an invalid option; `autograd` for a parameter that requires no gradient.
  */
 export class SGD extends Optimizer {
   readonly #momentum: number;
@@ -167,10 +174,10 @@ export class SGD extends Optimizer {
 }
 
 /**
- * AdamW (Loshchilov & Hutter 2019), `adamWAll` with moments and step of its own. Recorded steps take `adamWAll`, whose step may be
- * a tensor.
+ * AdamW (Loshchilov & Hutter 2019): `adamWAll` with the moments and the step count kept here. In a recorded step call `adamWAll`, whose
+ * step may be a tensor.
  *
- * @throws {ExecutorError} `value` for an invalid setting.
+ * @throws {ExecutorError} `value` for an invalid option; `autograd` for a parameter that requires no gradient.
  */
 export class AdamW extends Optimizer {
   readonly #settings: { beta1: number; beta2: number; eps: number; weightDecay: number };

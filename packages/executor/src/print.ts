@@ -1,16 +1,16 @@
 import type { HostArray } from './backend.js';
 import { sizeOf, type Shape } from './shape.js';
 
-/** Of larger tensors the first and last few of each dimension are shown, as PyTorch does. */
-const MOST = 1000;
+/** Tensors of more elements are summarised, as in PyTorch: the first and last few of each dimension. */
+const SUMMARY_ABOVE = 1000;
 const EDGE = 3;
 
-/** Values as nested lists, `[[1, 2], [3, 4]]`; a number with as many digits as f32 tells apart, or f64 in its own. */
+/** Values as nested lists, `[[1, 2], [3, 4]]`, with 7 significant digits in f32 and up to 17 in f64. */
 export function showValues(values: HostArray, shape: Shape): string {
-  // Of no values, however many rows of none there are.
+  // However many empty rows there are.
   if (values.length === 0) return '[]';
   const digits = values instanceof Float32Array ? 7 : 17;
-  const edge = values.length > MOST ? EDGE : Infinity;
+  const edge = values.length > SUMMARY_ABOVE ? EDGE : Infinity;
   const list = (d: number, at: number): string => {
     const n = shape[d];
     if (n === undefined) {
@@ -31,7 +31,7 @@ export function showValues(values: HostArray, shape: Shape): string {
   return list(0, 0);
 }
 
-/** Values as nested arrays; of none, an empty one. */
+/** Values as nested arrays; an empty array where there are none. */
 export function nestedValues(values: HostArray, shape: Shape): unknown {
   if (values.length === 0) return [];
   const list = (d: number, at: number): unknown => {

@@ -3,8 +3,8 @@ import { hostArray } from './backends/host.js';
 
 /**
  * Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
- * (SC'11): four 32-bit words as a pure function of a 64-bit key and a counter. Any element of a stream can be
- * made by itself, so that a dropout mask does not depend on threads, blocks or the order of evaluation.
+ * (SC'11): writes four 32-bit words to `out`, a pure function of a 64-bit key and a counter. Any element of a stream can be computed
+ * alone, so a dropout mask does not depend on threads, blocks or the order of evaluation.
  */
 export function philox(seed: readonly [number, number], counter: number, out: Uint32Array): void {
   let c0 = counter >>> 0;
@@ -56,7 +56,7 @@ export function forEachWord(
 }
 
 /**
- * Standard normal numbers by Box and Muller's transform, two for each pair of uniforms.
+ * n standard normal numbers as f64, by the Box–Muller transform.
  *
  * @throws {ExecutorError} `memory` where there is no room for so many.
  */

@@ -4,6 +4,7 @@ import { ExecutorError } from './error.js';
 /** Sizes of the dimensions, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
 
+/** Number of elements. */
 export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const n of shape) size *= n;
@@ -21,6 +22,7 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
+/** For example '(2, 3)'. */
 export function show(shape: Shape): string {
   return `(${shape.join(', ')})`;
 }
@@ -30,9 +32,9 @@ export function sameShape(a: Shape, b: Shape): boolean {
 }
 
 /**
- * A copy of `given`, whose elements are read once: a getter may give another size each time.
+ * A copy of `given` that reads each size once: a getter may return another one the next time.
  *
- * @throws {ExecutorError} `shape` where the sizes are not whole, or so large that offsets would not be exact.
+ * @throws {ExecutorError} `shape` where a size is not a whole number from 0, or offsets would exceed 2^53.
  */
 export function checkedShape(given: Shape, op: string): Shape {
   if (!Array.isArray(given))
@@ -50,7 +52,7 @@ export function checkedShape(given: Shape, op: string): Shape {
 
 const isSize = (n: unknown): n is number => typeof n === 'number' && Number.isInteger(n) && n >= 0;
 
-/** The shape that both broadcast to, by the rules of NumPy and PyTorch. */
+/** The shape that both broadcast to, by the rules of NumPy and PyTorch. @throws {ExecutorError} `shape`. */
 export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
   const rank = Math.max(a.length, b.length);
   const out = new Array<number>(rank);
@@ -64,14 +66,14 @@ export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
   return out;
 }
 
-/** Strides that read a contiguous tensor of `shape` as if it had shape `target`: 0 where it is repeated. */
+/** Strides that read a contiguous tensor of `shape` as one of shape `target`: 0 in broadcast dimensions. */
 export function broadcastStrides(shape: Shape, target: Shape): number[] {
   const strides = stridesOf(shape);
   const missing = target.length - shape.length;
   return target.map((_, d) => (d < missing || shape[d - missing] === 1 ? 0 : strides[d - missing]!));
 }
 
-/** A dimension counted from the end where negative, checked against the rank. */
+/** The dimension from 0; a negative `dim` counts from the end. @throws {ExecutorError} `shape` outside of the rank. */
 export function dimension(dim: number, rank: number, op: string): number {
   const d = Number.isInteger(dim) && dim < 0 ? dim + rank : dim;
   if (!Number.isInteger(d) || d < 0 || d >= rank)

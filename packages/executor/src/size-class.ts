@@ -1,9 +1,9 @@
-/** A cache line. */
+/** Smallest block: a cache line. */
 const SMALLEST = 64;
 
 /**
- * The bytes of a block that holds `bytes`: one of eight sizes between one power of two and the next, so that no more than a ninth of a
- * block lies idle, and blocks serve requests of other lengths.
+ * The size class of a request: the bytes of the block that serves it. There are eight size classes from one power of two to the next, so
+ * a block serves requests of similar lengths and wastes at most a ninth.
  */
 export function sizeClass(bytes: number): number {
   if (bytes <= SMALLEST) return SMALLEST;

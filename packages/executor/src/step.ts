@@ -10,21 +10,22 @@ import { isRecordingTape } from './tape.js';
 import { buffersOf, checkTensor, commonBackend, mapTensors, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
 
+/** A function that `recordStep` made of a body: takes its inputs by name and returns its result. */
 export interface RecordedStep<K extends string, R> {
-  /** Runs the step, or repeats it. The tensors that it gives are there until the next call. */
+  /** Runs, records or replays the body. Tensors in the result are valid until the next call. */
   (inputs: Readonly<Record<K, Tensor | number>>): R;
-  /** Frees what the step keeps, its last results as well. It may be called again, and records anew. */
+  /** Frees all memory of the step, including its last results. The next call starts over. */
   release(): void;
 }
 
-/** One way through a step: for inputs of these shapes, and tensors from outside in this state. */
+/** The step for inputs of certain shapes, and for outside tensors in a certain state. */
 interface Variant<R> {
   readonly key: string;
-  /** Of the recording, or of the first call. */
+  /** Of the recording once there is one, before that of the first call. */
   watch: Watch;
-  /** Of the first call, which is run. */
+  /** Of the first call, which runs the body. */
   readonly trace: Trace;
-  /** Of the second one, which is recorded, and repeated from then on. */
+  /** Recorded by the second call, and replayed from then on. */
   recorded: Recorded<R> | null;
 }
 
@@ -34,31 +35,31 @@ interface Recorded<R> {
   readonly result: R;
   /** Memory of the results. */
   readonly holder: Scope;
-  /** Buffers that every call changes in place, and the op that does. */
+  /** Buffers that every replay changes in place, each with the op that does. */
   readonly changes: readonly (readonly [Buffer, string])[];
   /** Gradients as the step leaves them. */
   readonly after: readonly GradientState[];
 }
 
 /**
- * Those that were used last are kept: as many as there are lengths of texts, padded to a multiple of 8, in most training. What a
- * variant has to itself, inputs, results and the graph, is a few MB.
+ * The variants used last are kept. Most trainings need fewer: one for each length of text, padded to a multiple of 8. A variant takes a
+ * few MB for its inputs, results and graph.
  */
 const MOST_VARIANTS = 32;
 
 /**
- * Makes a step of `body` that is repeated without running it: the first call with inputs of some shapes runs `body`, the second one
- * records the kernels that it launches, and from then on these are launched, on `cuda` at once (CUDA graphs), on `cpu` and `wasm` one
- * after another. Results have the same bits. On `reference`, and inside another step, every call runs `body`.
+ * Records the kernels that `body` launches, to replay them without running `body`. The first call with inputs of some shapes runs `body`,
+ * the second one records its kernels, and later calls replay them: on `cuda` all at once (a CUDA graph), on `cpu` and `wasm` one after
+ * another. Results have the same bits. On `reference`, and inside another recorded step, every call runs `body`.
  *
- * What changes from call to call are inputs: tensors, which are copied, or numbers, which `body` receives as tensors of one f64
- * (the `lr` and `step` of `adamW` and the first word of a `seed` take such). Everything else that `body` reads is as it was when
- * it was recorded, but for tensors from outside: their values may change, as those of parameters do. Inside, all that it makes
- * is freed as by `scope`; tensors that it returns carry no tape and are there until the next call. Calls with other shapes, or
- * gradients in another state, are recorded apart.
+ * Whatever changes from call to call must be an input: a tensor, which is copied, or a number, which `body` receives as a tensor of one
+ * f64 (`lr` and `step` of `adamW` and the first word of a `seed` accept one). Everything else that `body` reads stays as it was recorded,
+ * except for the values of tensors from outside, such as parameters. Tensors that `body` makes are freed as by `scope`; those that it
+ * returns have no tape and are valid until the next call. Calls with other shapes, or with gradients in another state, have recordings
+ * of their own.
  *
- * @throws {ExecutorError} `recording` where `body` reads a tensor, or where numbers or values that it gives to operations are not those
- *   of the call before; `autograd` for inputs that require a gradient; `device` for tensors of several devices.
+ * @throws {ExecutorError} `recording` where `body` reads values of a tensor, or passes other numbers or values to ops than in the call
+ *   before; `autograd` for inputs that require a gradient; `device` for tensors of several devices.
  * @example
  * const step = recordStep(({ x, y, lr, count }: Record<'x' | 'y' | 'lr' | 'count', Tensor>) => {
  *   weight.zeroGrad();
@@ -84,10 +85,10 @@ export function recordStep<K extends string, R>(
 class Step<K extends string, R> {
   readonly #body: (inputs: Readonly<Record<K, Tensor>>) => R;
   #on: { readonly backend: Backend; readonly recorder: Recorder | null } | null = null;
-  /** Those that were used last come last. */
+  /** The one used last comes last. */
   #variants: Variant<R>[] = [];
-  /** Makes the last results unusable. */
-  #forget: () => void = () => undefined;
+  /** Releases the results of the last call. */
+  #releaseResults: () => void = () => undefined;
 
   constructor(body: (inputs: Readonly<Record<K, Tensor>>) => R) {
     this.#body = body;
@@ -99,8 +100,8 @@ class Step<K extends string, R> {
     const given = { ...inputs };
     const backend = backendFor(given);
     if (watching) return this.#body(asTensors(given, backend));
-    this.#forget();
-    this.#forget = () => undefined;
+    this.#releaseResults();
+    this.#releaseResults = () => undefined;
     this.#on ??= { backend, recorder: backend.recorder() };
     if (this.#on.backend !== backend)
       throw new ExecutorError(
@@ -128,15 +129,15 @@ class Step<K extends string, R> {
   }
 
   release(): void {
-    this.#forget();
-    this.#forget = () => undefined;
+    this.#releaseResults();
+    this.#releaseResults = () => undefined;
     for (const variant of this.#variants) this.#drop(variant);
     this.#variants = [];
     this.#on?.recorder?.release();
     this.#on = null;
   }
 
-  /** The variant that fits what is there now; what can never fit again is dropped. */
+  /** The variant for these inputs and the present state of outside tensors; drops variants whose outside tensors were released. */
   #find(key: string): Variant<R> | undefined {
     const gone = this.#variants.filter((variant) => !isAlive(variant));
     for (const variant of gone) this.#drop(variant);
@@ -156,13 +157,13 @@ class Step<K extends string, R> {
       },
       buffersOf,
     );
-    this.#forget = () => {
+    this.#releaseResults = () => {
       holder.buffers.forEach(release);
     };
     return result;
   }
 
-  /** While it records, a device cannot give back what it keeps: where memory runs out it does so after that, and records again. */
+  /** A device cannot free memory while it records: where memory runs out, it frees what it can afterwards and records again. */
   #recordWithRoom(
     variant: Variant<R>,
     given: Readonly<Record<K, Tensor | number>>,
@@ -179,7 +180,7 @@ class Step<K extends string, R> {
 
   #record(variant: Variant<R>, given: Readonly<Record<K, Tensor | number>>, recorder: Recorder): void {
     const { backend } = variant.watch;
-    // What the call before worked in can be the recording's.
+    // The recording can have the memory that the call before worked in.
     emptyPool();
     const inputs = ownInputs(given, backend);
     const by = new Watch(backend, recorder);
@@ -197,7 +198,7 @@ class Step<K extends string, R> {
       variant.recorded = { recording, inputs, result, holder, changes, after };
       variant.watch = by;
     } catch (error) {
-      // Nothing of it was done.
+      // No kernel has run: restore gradients and free the memory.
       for (const state of by.gradients.values()) state.restore();
       for (const buffer of [...holder.buffers, ...Object.values<Tensor>(inputs).map(({ buffer }) => buffer)])
         free(buffer);
@@ -220,11 +221,11 @@ class Step<K extends string, R> {
     recording.replay();
     for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
     for (const state of after) state.restore();
-    // Of this call alone: the next one overwrites their memory.
+    // The results are valid for this call alone: the next one overwrites their memory.
     const fresh = new Map<Buffer, Buffer>();
     for (const buffer of holder.buffers)
       fresh.set(buffer, new Buffer(buffer.backend, buffer.serial, buffer.storage, null, true));
-    this.#forget = () => {
+    this.#releaseResults = () => {
       for (const buffer of fresh.values()) buffer.storage = null;
     };
     return mapTensors(result, (t) => new Tensor(fresh.get(t.buffer) ?? t.buffer, t.shape, t.dtype)) as R;
@@ -255,7 +256,7 @@ function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
   return tensors.length > 0 ? commonBackend('recordStep', tensors) : backendOf();
 }
 
-/** What a recording depends on, but for what a Watch sees. */
+/** What a recording depends on besides outside tensors, which its Watch compares. */
 function keyOf(given: Readonly<Record<string, Tensor | number>>): string {
   const inputs = Object.entries(given).map(([name, x]) =>
     JSON.stringify(typeof x === 'number' ? [name] : [name, x.dtype, x.shape]),
@@ -271,7 +272,7 @@ function asTensors<K extends string>(given: Readonly<Record<K, Tensor | number>>
   return Object.fromEntries(entries) as Record<K, Tensor>;
 }
 
-/** Tensors like those that are given, which every call writes to. */
+/** Tensors of the shapes and dtypes of the inputs, which every replay writes to. */
 function ownInputs<K extends string>(given: Readonly<Record<K, Tensor | number>>, backend: Backend) {
   const like = (x: Tensor | number): Tensor => {
     const { shape, dtype, size } = typeof x === 'number' ? { shape: [], dtype: 'f64' as const, size: 1 } : x;

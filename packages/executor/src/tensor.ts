@@ -36,7 +36,7 @@ export class Tensor {
     if (
       new.target !== Tensor ||
       storage === undefined ||
-      // Of one that was released nothing can be read.
+      // A released buffer has no storage, so nothing can be read outside of it.
       (storage !== null && (storage.dtype !== dtype || storage.length !== sizeOf(shape)))
     )
       throw new ExecutorError(
@@ -44,22 +44,24 @@ export class Tensor {
         'a Tensor is made by tensor(), zeros() and the ops, not by its constructor',
       );
     this.buffer = buffer;
-    // A copy: kernels trust that the shape stays as it is.
+    // A frozen copy: kernels trust that the shape does not change.
     this.#shape = Object.freeze([...shape]);
     this.#dtype = dtype;
-    // So that no property of its own can say another shape.
+    // No property can be added that hides the getters, such as another `shape`.
     Object.preventExtensions(this);
   }
 
-  /** @internal Whether `value` was made by the constructor; `instanceof` asks for its prototype alone. */
+  /** @internal Whether the constructor made `value`; `instanceof` only checks the prototype. */
   static is(value: unknown): value is Tensor {
     return typeof value === 'object' && value !== null && #shape in value;
   }
 
+  /** Sizes of the dimensions, outermost first; frozen. */
   get shape(): Shape {
     return this.#shape;
   }
 
+  /** `f32`, `f64` or `i32`. */
   get dtype(): DType {
     return this.#dtype;
   }
@@ -69,7 +71,7 @@ export class Tensor {
     return this.#requiresGrad;
   }
 
-  /** @throws {ExecutorError} `dtype` where an i32 tensor is to have a gradient; `autograd` where the result of an op is to have none. */
+  /** @throws {ExecutorError} `dtype` when set on an i32 tensor; `autograd` when unset on the result of an op, see `detach`. */
   set requiresGrad(required: boolean) {
     if (typeof required !== 'boolean')
       throw new ExecutorError('value', `requiresGrad is true or false, given ${named(required)}`);
@@ -83,10 +85,12 @@ export class Tensor {
     this.#requiresGrad = required;
   }
 
+  /** Number of elements. */
   get size(): number {
     return sizeOf(this.shape);
   }
 
+  /** The backend that holds the values. */
   get device(): Device {
     return this.buffer.backend.device;
   }
@@ -102,7 +106,7 @@ export class Tensor {
     return this.memory;
   }
 
-  /** @internal The storage, of which `op` is about to change values: a tape that saved them is not run after that. */
+  /** @internal The storage, for `op` to change in place: `backward` of an op that saved the old values is an error after that. */
   storageToChange(op: string): Storage {
     const { storage } = this;
     this.noteChange(op);
@@ -124,17 +128,21 @@ export class Tensor {
     );
   }
 
-  /** A copy of the values, row-major, once the device has computed them. */
+  /**
+   * A copy of the values, row-major, once the device has computed them.
+   *
+   * @throws {ExecutorError} `released` after its scope was left; `recording` inside a recorded step.
+   */
   data(): Promise<HostArray> {
     watching?.refuseRead(this.shape);
     return this.backend.read(this.storage);
   }
 
   /**
-   * As `data`, waiting for the device.
+   * The values as `data` gives them, but blocks until the device has computed them.
    *
-   * @param into An array of as many numbers, to be filled and returned: a loop that reads much leaves nothing to be collected.
-   * @throws {ExecutorError} `shape` where `into` has another length.
+   * @param into Array of `size` elements that receives the values and is returned, so that a loop allocates nothing.
+   * @throws {ExecutorError} `shape` where `into` has another length; `released` and `recording` as `data`.
    */
   dataSync(into?: HostArray): HostArray {
     watching?.refuseRead(this.shape);
@@ -142,18 +150,18 @@ export class Tensor {
     return this.backend.readSync(this.storage, into);
   }
 
-  /** The value of a tensor of one element. */
+  /** The value of a tensor of one element. @throws {ExecutorError} `shape` for more or none; `released` and `recording` as `data`. */
   item(): number {
     if (this.size !== 1)
       throw new ExecutorError('shape', `item: one element expected, the shape is ${show(this.shape)}`);
     return this.dataSync()[0]!;
   }
 
-  /** Shape, dtype, device and values, of which larger tensors show the first and the last; `console.log` prints it in Node. */
+  /** Values, shape, dtype and device, as `console.log` prints them in Node; of more than 1,000 elements the first and last of each dimension. */
   toString(): string {
     const what = `${show(this.shape)}, ${this.dtype}, ${this.device}`;
     if (!this.buffer.storage) return `tensor(released, ${what})`;
-    // A recorded step has no values yet.
+    // Kernels of a step that is being recorded have not run yet.
     if (watching) return `tensor(${what})`;
     return `tensor(${showValues(this.backend.readSync(this.storage), this.shape)}, ${what})`;
   }
@@ -170,11 +178,11 @@ export class Tensor {
   }
 
   /**
-   * Overwrites the values in place by those of another tensor of this shape and dtype. `backward` of an op that saved the old ones is an
-   * error after that.
+   * Overwrites the values in place with those of another tensor of this shape and dtype. After that, `backward` of an op that saved the
+   * old values is an error.
    *
-   * @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor; `autograd` where a gradient would have to
-   *   pass: outside of `noGrad`, where either requires one.
+   * @throws {ExecutorError} `shape`, `dtype` or `device` where `values` differs in it; `autograd` outside of `noGrad` where either
+   *   tensor requires a gradient.
    */
   assign(values: Tensor): void {
     commonBackend('assign', [this, values]);
@@ -190,7 +198,11 @@ export class Tensor {
     this.backend.cast(from, { storage: this.storageToChange('assign'), accumulate: false });
   }
 
-  /** Overwrites the values in place. `backward` of an op that saved the old ones is an error after that. */
+  /**
+   * Overwrites the values in place with `size` numbers, row-major. After that, `backward` of an op that saved the old values is an error.
+   *
+   * @throws {ExecutorError} `shape` for another number of values; `value` for what is no number, or what i32 cannot hold.
+   */
   set(values: ArrayLike<number>): void {
     checkRow('set', values);
     const numbers = numbersOf('set', values, this.dtype);
@@ -203,19 +215,19 @@ export class Tensor {
     if (this.size > 0) this.backend.write(storage, numbers);
   }
 
-  /** Gives the memory back now, not only when its scope is left; what shares it loses it too. */
+  /** Releases the memory now instead of at the end of the scope; tensors that share it are released with it. */
   dispose(): void {
     release(this.buffer);
   }
 
-  /** The same values without the tape. Shares memory. */
+  /** The same values without the tape: a tensor that requires no gradient and shares the memory. */
   detach(): Tensor {
     return new Tensor(this.buffer, this.shape, this.dtype);
   }
 
   /**
-   * Gradient of the same shape after `backward`; null before. A leaf's adds up until `zeroGrad`; an intermediate result may have
-   * passed its own on.
+   * Gradient of this shape and dtype after `backward`; null before. On a leaf, gradients add up until `zeroGrad`. An intermediate
+   * result may have none: an op such as `reshape` hands its memory on to the input.
    */
   get grad(): Tensor | null {
     this.noteGradient();
@@ -225,30 +237,30 @@ export class Tensor {
   }
 
   /**
-   * Takes a copy of the values: `backward` adds to it, which no other tensor is to see.
+   * Copies the values, since `backward` adds to them in place.
    *
-   * @throws {ExecutorError} `shape`, `dtype` or `device` for one that is not like this tensor.
+   * @throws {ExecutorError} `shape`, `dtype` or `device` where the gradient differs from this tensor in it.
    */
   set grad(gradient: Tensor | null) {
     if (gradient !== null) this.checkGradient(gradient);
     const storage = gradient?.storage;
-    this.giveGradient(null);
+    this.replaceGradient(null);
     if (storage) this.backend.cast(storage, this.takeGrad());
   }
 
-  private giveGradient(gradient: Tensor | null): void {
+  private replaceGradient(gradient: Tensor | null): void {
     this.noteGradient();
     this.gradient = gradient;
     this.gradientIsZero = false;
   }
 
-  /** Sets the gradient to zero, keeping its memory: the next `backward` overwrites it. */
+  /** Sets the gradient to zero and keeps its memory, which the next `backward` overwrites. */
   zeroGrad(): void {
     this.noteGradient();
     this.gradientIsZero = true;
   }
 
-  /** @internal Where the next share of the gradient goes; memory is taken at the first. */
+  /** @internal The target of the next contribution to the gradient, which is allocated at the first. */
   takeGrad(): Target {
     this.noteGradient();
     const accumulate = this.gradient !== null && !this.gradientIsZero;
@@ -265,12 +277,12 @@ export class Tensor {
     return { storage: memory, accumulate };
   }
 
-  /** @internal Adds the gradient of `from`, of as many elements, to this one's. An intermediate result without one takes its memory. */
+  /** @internal Adds the gradient of `from`, of as many elements, to this tensor's. An intermediate result without a gradient takes its memory over. */
   inheritGradient(from: Tensor): void {
     const gradient = from.gradient!;
     if (this.node && !this.gradient) {
-      this.giveGradient(new Tensor(gradient.buffer, this.shape, this.dtype));
-      from.giveGradient(null);
+      this.replaceGradient(new Tensor(gradient.buffer, this.shape, this.dtype));
+      from.replaceGradient(null);
     } else this.backend.cast(gradient.memory, this.takeGrad());
   }
 
@@ -305,9 +317,9 @@ export class Tensor {
   /**
    * Adds d(this)/d(leaf) to `grad` of every leaf that requires it.
    *
-   * @param gradient Gradient of this tensor, of its shape; may be left out for one element (then 1).
-   * @throws {ExecutorError} `autograd` where nothing requires a gradient, or where a tensor that an op saved was changed in place
-   *   after the op ran; `released` where it was released; `shape`; `dtype`.
+   * @param gradient Gradient with respect to this tensor, of its shape and dtype; default for a tensor of one element: 1.
+   * @throws {ExecutorError} `autograd` where nothing requires a gradient, or a saved tensor was changed in place after the op ran;
+   *   `released` where a saved tensor was released; `shape`, `dtype` or `device` of `gradient`.
    */
   backward(gradient?: Tensor): void {
     if (!this.requiresGrad)
@@ -334,8 +346,8 @@ export class Tensor {
     watching?.use(this);
     const order = inReverseOrder<Tensor>(this);
     for (const t of order) t.node!.check();
-    // What an earlier backward left in results that both share has been passed on already.
-    for (const t of order) t.giveGradient(null);
+    // An earlier backward has passed on the gradients that it left in intermediate results.
+    for (const t of order) t.replaceGradient(null);
     const seed = gradient ?? empty(this.shape, this.dtype, this.backend);
     if (!gradient) seed.backend.fill(seed.storage, 1);
     this.backend.cast(seed.storage, gradOf(this));
@@ -343,12 +355,12 @@ export class Tensor {
   }
 }
 
-/** Where an op's share of the gradient of `t` goes; it must be written there. */
+/** The target of an op's contribution to the gradient of `t`; the op must write it. */
 export function gradOf(t: Tensor): Target {
   return t.takeGrad();
 }
 
-/** `gradOf` for an op that writes only a part of it: the rest of a new gradient is zero. */
+/** `gradOf` for an op that writes only part of the gradient: a new gradient is filled with zeros first. */
 export function zeroedGradOf(t: Tensor): Target {
   const { storage, accumulate } = t.takeGrad();
   if (!accumulate) t.backend.fill(storage, 0);
@@ -360,12 +372,12 @@ export function wantedGradOf(t: Tensor): Target | null {
   return isWanted(t) ? t.takeGrad() : null;
 }
 
-/** Passes the gradient of `from` on to `to` where that requires one, as the last that is done with it: `from` may lose it. */
+/** Adds the gradient of `from` to that of `to`, where it is wanted. An op calls it last: `to` may take over the memory of the gradient. */
 export function passGradient(from: Tensor, to: Tensor): void {
   if (isWanted(to)) to.inheritGradient(from);
 }
 
-/** The target that `t` itself is, for kernels that can also add. */
+/** `t` as a target that is overwritten, for kernels that can also accumulate. */
 export function overwrite(t: Tensor): Target {
   return { storage: t.storage, accumulate: false };
 }
@@ -375,7 +387,11 @@ export function empty(shape: Shape, dtype: DType, backend: Backend): Tensor {
   return new Tensor(allocate(backend, dtype, sizeOf(shape), currentScope()), shape, dtype);
 }
 
-/** Runs `body` without recording a tape: for evaluation, and for updates of parameters. */
+/**
+ * Runs `body` without recording a tape, for evaluation and for updates of parameters; → its result.
+ *
+ * @throws {ExecutorError} `value` for an async function.
+ */
 export function noGrad<T>(body: () => T): T {
   return withoutRecording(() =>
     callSynchronously('noGrad', body, 'what it does after its first await would record a tape'),
@@ -419,13 +435,16 @@ export function commonDType(op: string, tensors: readonly Tensor[]): DType {
 }
 
 /**
- * Runs `body` and frees every tensor that it made and did not return (in a tensor, array, map or plain object).
+ * Runs `body` and frees every tensor that it made and did not return, alone or in arrays, maps and plain objects; → its result.
  * Gradients of tensors from outside live on with those tensors.
+ *
+ * @throws {ExecutorError} `value` for an async function, or a result that contains itself.
  */
 export function scope<T>(body: () => T): T {
   return runScope(body, buffersOf);
 }
 
+/** Buffers of all tensors in `value` and of their gradients. */
 export function buffersOf(value: unknown): Set<Buffer> {
   const buffers = new Set<Buffer>();
   mapTensors(value, (t) => {
@@ -437,7 +456,7 @@ export function buffersOf(value: unknown): Set<Buffer> {
 }
 
 /**
- * `value` with other tensors, in arrays, maps and plain objects at any depth.
+ * A copy of `value` with each tensor replaced by `f` of it, in arrays, maps and plain objects at any depth.
  *
  * @throws {ExecutorError} `value` where it contains itself.
  */

@@ -1,7 +1,7 @@
 import type { Trace } from './backend.js';
 import { ExecutorError } from './error.js';
 
-/** @throws {ExecutorError} `recording` where a number was another one before: it would stay what it is now. */
+/** @throws {ExecutorError} `recording` where two runs of a step differ in a kernel or a number: replays would keep one of them. */
 export function checkTrace(actual: Trace, expected: Trace): void {
   const length = Math.max(actual.length, expected.length);
   for (let i = 0; i < length; i++) {

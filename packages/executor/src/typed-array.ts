@@ -1,6 +1,6 @@
 /**
- * Typed arrays as they lie in memory. One may say anything about itself (a subclass, a property of its own), and kernels read and
- * write as far as its length says.
+ * The real memory of typed arrays. A subclass or a property can fake `length` or `buffer`, and kernels read and write as far as the length
+ * says; the getters of the prototype cannot be faked.
  */
 
 const prototype = Object.getPrototypeOf(Float64Array.prototype) as object;

@@ -8,10 +8,10 @@ import { plainArray, typeOf } from './typed-array.js';
 /** Numbers in rows of equal length, at any depth. */
 export type NestedNumbers = ArrayLike<number> | readonly NestedNumbers[];
 
-/** An array that contains itself is nested without end. */
+/** Largest depth of nesting; an array that contains itself has no end. */
 const MOST_NESTED = 32;
 
-/** The numbers of nested arrays one after another, the shape that the nesting gives, and the dtype that they are natural in. */
+/** The numbers of nested arrays in row-major order, their shape, and the default dtype: that of a typed array, else f32. */
 export function flatten(
   op: string,
   values: NestedNumbers,
@@ -23,7 +23,7 @@ export function flatten(
     shape.push(row.length);
     if (!isRow(row[0])) break;
   }
-  const dtype = naturalDType(row);
+  const dtype = defaultDType(row);
   if (shape.length === 1) return { flat: values as ArrayLike<number>, shape, dtype };
   if (shape.length > MOST_NESTED)
     throw new ExecutorError('shape', `${op}: arrays are nested up to ${MOST_NESTED} deep`);
@@ -42,7 +42,7 @@ export function flatten(
   return { flat, shape, dtype };
 }
 
-/** Arrays, typed arrays and objects that are like them; no strings. */
+/** Whether `value` is an array, a typed array or an array-like object; strings are not. */
 function isRow(value: unknown): value is ArrayLike<unknown> {
   if (typeof value !== 'object' || value === null) return false;
   try {
@@ -53,18 +53,19 @@ function isRow(value: unknown): value is ArrayLike<unknown> {
   }
 }
 
+/** @throws {ExecutorError} `value` for anything but an array or array-like object. */
 export function checkRow(op: string, values: unknown): asserts values is ArrayLike<unknown> {
   if (!isRow(values))
     throw new ExecutorError('value', `${op}: takes an array of numbers, given ${named(values)}`);
 }
 
-function naturalDType(values: unknown): DType {
+function defaultDType(values: unknown): DType {
   if (values instanceof Float64Array) return 'f64';
   return values instanceof Int32Array ? 'i32' : 'f32';
 }
 
 /**
- * `values` as a typed array: itself, or a copy whose elements are read once, as a getter may give another one each time.
+ * `values` as a typed array: itself, or a copy that reads each element once, since a getter may return another one the next time.
  *
  * @throws {ExecutorError} `value` for what is no number, and for numbers that i32 cannot hold.
  */
@@ -82,6 +83,7 @@ export function numbersOf(op: string, values: ArrayLike<unknown>, dtype: DType):
   return numbers;
 }
 
+/** @throws {ExecutorError} `value` for what is no number, or what i32 cannot hold; the message calls it `name`. */
 export function checkValue(op: string, value: unknown, dtype: DType, name: string): asserts value is number {
   if (typeof value !== 'number')
     throw new ExecutorError('value', `${op}: ${name} is a number, given ${named(value)}`);

@@ -1,12 +1,12 @@
 import type { StridedWalk } from './backend.js';
 
-/** A walk with lists of its own. */
+/** A walk whose lists may be changed. */
 export interface CollapsedWalk extends StridedWalk {
   readonly shape: number[];
   readonly strides: number[][];
 }
 
-/** The same walk with as few dimensions as possible: neighbours that every operand steps through evenly are one. */
+/** The same walk in as few dimensions as possible: merges neighbouring dimensions that are contiguous in every operand. */
 export function collapse({ shape, strides }: StridedWalk): CollapsedWalk {
   const collapsed: CollapsedWalk = { shape: [], strides: strides.map(() => []) };
   let last = -1;

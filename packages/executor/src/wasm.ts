@@ -3,26 +3,24 @@ import { wasm } from './backends/wasm/index.js';
 import { isRegistered, registerBackend } from './devices.js';
 import { ExecutorError, firstLine } from './error.js';
 
-/** The part of the global WebAssembly that is used; its types belong to those of pages. */
+/** The parts of the global WebAssembly used here; its types come with those of browsers, which this project does not load. */
 interface WebAssemblyHere {
   compileStreaming?(source: unknown): Promise<object>;
   compile(bytes: ArrayBuffer): Promise<object>;
   instantiate(module: object): Promise<WasmInstance>;
 }
 
+/** Options of `loadWasm`. */
 export interface LoadWasmOptions {
-  /**
-   * Where dag_executor.wasm is, where a bundler does not find it by itself: `@dag/executor/dag_executor.wasm` is the file. Default:
-   * beside this package's code.
-   */
+  /** Address of the file `@dag/executor/dag_executor.wasm`, for bundlers that do not find it. Default: beside this package's code. */
   readonly url?: string | URL;
 }
 
 /**
- * Makes the backend `wasm` known, the native kernels as WebAssembly with SIMD, and from then on the one that is taken where none is
- * named and `cpu` is not there. In Node it is there already. Tensors that were made before stay on their device.
+ * Loads and registers the backend `wasm`, the native kernels as WebAssembly with SIMD. From then on it is the default where `cpu` is not
+ * there. In Node, Deno and Bun it is registered already. Existing tensors stay on their device.
  *
- * @throws {ExecutorError} `device` where the file cannot be had or this engine does not run it.
+ * @throws {ExecutorError} `device` where the file cannot be fetched, or this engine cannot run it.
  * @example
  * import { loadWasm } from '@dag/executor/wasm';
  * await loadWasm();
@@ -40,7 +38,7 @@ async function instantiate(url: string | URL): Promise<WasmInstance> {
   const { WebAssembly: here } = globalThis as unknown as { WebAssembly: WebAssemblyHere };
   const response = await fetch(url);
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
-  // A server that gives files of this kind another type makes compileStreaming fail.
+  // compileStreaming refuses any other content type.
   const isNamed = response.headers.get('content-type')?.startsWith('application/wasm');
   const module =
     isNamed && here.compileStreaming

@@ -25,8 +25,8 @@ interface WatchedTensor {
 }
 
 /**
- * What the body of a recorded step uses of all that was there before it: what it does depends on these, so that it can be
- * repeated for as long as they are as they were. Tensors call it (see tensor.ts), step.ts asks it.
+ * Tracks what the body of a recorded step uses from outside: tensors that were made before it ran, and their gradients. The recording
+ * can be replayed as long as these are unchanged. tensor.ts reports each use, step.ts compares.
  */
 export class Watch {
   /** Tensors from outside whose memory was used, and whether each required a gradient. */
@@ -35,12 +35,12 @@ export class Watch {
   readonly gradients = new Map<WatchedTensor, GradientState>();
   /** Where the memory of both was: a tensor that leaves all scopes may move to a smaller block. */
   readonly storages = new Map<Buffer, Storage | null>();
-  /** What is to be checked of indices from outside before each replay. */
+  /** Checks of index tensors from outside, to be run before each replay. */
   readonly checks: (() => void)[] = [];
-  /** Buffers that were changed in place, and the op that did it last. */
+  /** Buffers that the body changed in place, and the op that did so last. */
   readonly changes = new Map<Buffer, string>();
   readonly backend: Backend;
-  /** What records the body, if anything. */
+  /** Records the body; null where the body just runs. */
   readonly recorder: Recorder | null;
   readonly #before = buffersMade();
 
@@ -49,7 +49,7 @@ export class Watch {
     this.recorder = recorder;
   }
 
-  /** @throws {ExecutorError} `device` for another one than that of the step; `autograd` for a tape from outside. */
+  /** Notes that the body uses `t`. @throws {ExecutorError} `device` where it is not on the device of the step; `autograd` where it was made by an op outside. */
   use(t: WatchedTensor): void {
     if (t.backend !== this.backend)
       throw new ExecutorError(
@@ -67,14 +67,14 @@ export class Watch {
     this.storages.set(t.buffer, t.buffer.storage);
   }
 
-  /** Before the gradient of `t`, or whether it counts as zero, is read or changed. */
+  /** Notes the gradient of `t` as it is before the body reads or changes it. */
   useGradient(t: WatchedTensor, state: GradientState): void {
     if (!this.isOutside(t) || this.gradients.has(t)) return;
     this.gradients.set(t, state);
     if (state.gradient) this.storages.set(state.gradient.buffer, state.gradient.buffer.storage);
   }
 
-  /** @throws {ExecutorError} `recording` */
+  /** @throws {ExecutorError} `recording`: replays run no JavaScript that could read values. */
   refuseRead(shape: readonly number[]): never {
     throw new ExecutorError(
       'recording',
@@ -83,19 +83,21 @@ export class Watch {
     );
   }
 
-  /** Before an op changes values in place. */
+  /** Notes that an op changes values in place. */
   change(buffer: Buffer, op: string): void {
     this.changes.set(buffer, op);
   }
 
+  /** Whether `t` was made before the body ran. */
   isOutside(t: WatchedTensor): boolean {
     return t.buffer.serial < this.#before;
   }
 }
 
-/** That of the step whose body runs. */
+/** The watch of the step whose body is running; null outside of steps. */
 export let watching: Watch | null = null;
 
+/** Runs `body` with `by` as `watching`. */
 export function watch<T>(by: Watch, body: () => T): T {
   watching = by;
   try {
@@ -106,8 +108,8 @@ export function watch<T>(by: Watch, body: () => T): T {
 }
 
 /**
- * Runs `check` with the smallest and the largest number of `x` (null where these would have to be waited for) now, and in each replay of
- * the step whose body runs: before it where `x` is from outside, else in its place.
+ * Runs `check` with the smallest and the largest element of `x` (null where reading them would wait for the device) now, and in each
+ * replay of the running step: before the replay for a tensor from outside, else between its kernels.
  */
 export function checkAlways(
   x: WatchedTensor,

@@ -294,6 +294,14 @@ recordingDescribe('a recorded step on %s', (name) => {
     for (const t of tensors) expect([...t.dataSync()]).toEqual([5, 6, 7, 8]);
   };
 
+  it('takes host values of any length', () => {
+    const many = new Float32Array(300_000).fill(1);
+    const step = recordStep(({ x }: Record<'x', Tensor>) => mul(x, sum(tensor(many, undefined, { device }))));
+    const x = values([2]);
+    expect([1, 2, 3].map(() => step({ x }).item())).toEqual([600_000, 600_000, 600_000]);
+    step.release();
+  });
+
   it('keeps the memory of a failed recording, which an older one may work in', () => {
     let factor = 1;
     const step = recordStep(({ x }: Record<'x', Tensor>) =>

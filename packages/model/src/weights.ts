@@ -1,3 +1,4 @@
+import type { Tensor } from '@dag/executor';
 import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { checkObject, named } from './arguments.js';
 import { ModelError } from './error.js';
@@ -100,6 +101,13 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
       throw new ModelError('bad-file', `the file has a weight '${name}' that this model does not have`);
   for (const [name, p] of model.parameters) p.set(finiteWeights(name, toFloat32(all.get(name)!)));
   return model;
+}
+
+/** The parameter of that name. @throws {ModelError} `bad-input` where the model has none. */
+export function parameterOf(parameters: Parameters, name: string): Tensor {
+  const parameter = parameters.get(name);
+  if (parameter) return parameter;
+  throw new ModelError('bad-input', `the model has no weight '${name}'`);
 }
 
 /** Returns `data`. @throws {ModelError} `not-finite` where a weight is NaN or infinite. */

@@ -15,30 +15,8 @@ const ENTRIES = {
 const MISSING: Record<keyof typeof ENTRIES, readonly string[]> = {
   expr: [],
   tensorize: [],
-  executor: [
-    ...['Activation', 'AdamWObjectOptions', 'AdamWOptions', 'AttentionOptions', 'DType', 'Device'],
-    ...[
-      'ExecuteGradientOptions',
-      'ExecuteOptions',
-      'ExecutorErrorCode',
-      'GradCheckOptions',
-      'GradCheckResult',
-      'HostArray',
-    ],
-    ...[
-      'LinearOptions',
-      'LoadWasmOptions',
-      'RecordedStep',
-      'SGDOptions',
-      'ScaledDotProductAttentionOptions',
-      'TensorOptions',
-    ],
-    ...['abs', 'div', 'exp', 'full', 'greater', 'greaterEqual'],
-    ...['less', 'lessEqual', 'log', 'maximum', 'minimum', 'mul'],
-    ...['neg', 'notEqual', 'ones', 'sigmoid', 'sqrt', 'square'],
-    ...['sub', 'tanh', 'zeros'],
-  ],
-  model: [...['OnnxOptions', 'PlanPredictorConfig', 'ReadOptions']],
+  executor: [],
+  model: [],
   train: [
     ...['Checkpoint', 'LossName', 'Losses', 'PrepareOptions', 'ReportOptions', 'Score'],
     ...['Split', 'Summary', 'TrainErrorCode', 'TrainOptions', 'TrainResult'],

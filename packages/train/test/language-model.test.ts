@@ -292,7 +292,7 @@ describe('its configuration', () => {
     [{ model: { depth: 0 } }, 'model.depth is 0; allowed: a whole number ≥ 1'],
     [
       { losses: { gate: 1 } },
-      'unknown loss gate; there are digits, negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
+      'unknown loss gate; there are negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
     ],
     [
       { freezeBackbone: true },

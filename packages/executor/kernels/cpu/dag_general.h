@@ -1,4 +1,4 @@
-// Any plans: a block of graphs in lanes, with the arithmetic of dag_step.h.
+// Plans of any kind: a block of graphs in lanes, with the arithmetic of dag_step.h.
 #pragma once
 #include "dag_lanes.h"
 
@@ -8,7 +8,7 @@ namespace {
 
 constexpr i64 paddedToTiles(i64 count) { return (count + TILE - 1) / TILE * TILE; }
 
-/** Hands out vectors of memory, whole tiles of them. */
+/** Allocates vectors from a block of memory, in whole tiles. */
 struct Arena {
   V* next;
   V* take(i64 count) {
@@ -42,7 +42,7 @@ struct LaneNodes {
   }
 };
 
-/** Coefficients of a step. That one is 0 in all lanes is not worth finding out. */
+/** The coefficients of a step. Finding those that are 0 in all lanes would cost more than it saves. */
 struct LaneRow {
   const V* first;
   V operator[](int j) const { return first[j]; }
@@ -61,7 +61,7 @@ class GeneralBlock {
     for (V** vectors : {&G, &outG}) *vectors = arena.take(depth);
     for (V** vectors : ofTerms) *vectors = arena.take(depth * width);
     parts = reinterpret_cast<Parts<V>*>(arena.take(depth * PARTS));
-    // Those of coefficients that no step reads stay zero.
+    // Gradients of coefficients that no step reads stay zero.
     for (i64 i = 0; i < depth * width; i++) outO[i] = V{};
   }
 
@@ -76,10 +76,10 @@ class GeneralBlock {
   // Gradients of the initial nodes, of coefficients and gates.
   NodeGradients<V*> byNode;
   V *outO, *outG;
-  /** Whether all of them but outG are within the range of f32. */
+  /** Whether all gradients but outG are within the range of f32. */
   bool bounded = false;
 
-  /** Makes the nodes; → the last one. `backward` will follow where GRADIENTS. */
+  /** Computes the nodes; → the last one. With GRADIENTS also what `backward` needs. */
   template <bool GRADIENTS>
   V forward() {
     nodes.known = 0;
@@ -94,11 +94,11 @@ class GeneralBlock {
     return nodes.values[width - 1];
   }
 
-  /** The gradients of upstream · value, in the lanes of `inUse`. */
+  /** Computes the gradients of upstream · value in the lanes of `inUse`. */
   void backward(V upstream, Lanes inUse) {
     const V probe = differentiate<false>(upstream);
     bounded = !anyOf(without(inUse, atMost(probe, splat<f64>(__FLT_MAX__))));
-    // Lanes that had no need of it get the same bits again.
+    // Lanes whose results were right get the same bits again.
     if (!bounded && anyOf(without(inUse, isFinite(probe)))) differentiate<true>(upstream);
   }
 
@@ -113,7 +113,7 @@ class GeneralBlock {
     return {turns.q + i * width, turns.sin + i * width, turns.cos + i * width, turns.before + i * width};
   }
 
-  /** → a number that no gradient is larger than; NaN where one may be. */
+  /** → an upper bound of all gradients; NaN where a gradient may be NaN. */
   template <bool CAREFUL>
   __attribute__((noinline)) V differentiate(V upstream) {
     V probe = V{};
@@ -127,7 +127,7 @@ class GeneralBlock {
       // 0 + x: a gradient that is zero is never −0.
       outG[i] = 0 + stepBackward<CAREFUL>(nodes, LaneRow{O + i * width}, k, depth, G[i], rules, total, parts[i], turnsOf(i),
                                           byNode, outO + i * width, probe);
-      // Only whether it is finite: what T has no room for is held where it is written.
+      // The bound only has to be finite: gradients are clamped to T where they are written.
       probe += outG[i] * 0;
     }
     const Lanes some = differ(upstream, V{});

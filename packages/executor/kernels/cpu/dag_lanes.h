@@ -10,8 +10,8 @@ namespace {
 using V = Vec<f64>;
 constexpr i64 L = LANES<f64>;
 
-// The operations on lanes that kernels/dag_step.h asks for; there they stand for one number. AVX-512 has registers of their
-// own for sets of lanes, which the compiler leaves for whole vectors where a set is written as one.
+// The operations on lanes that kernels/dag_step.h requires, here for vectors. AVX-512 has mask registers for sets of lanes; the
+// compiler would not use them for sets that are written as vectors.
 
 #if defined(__AVX512F__)
 
@@ -23,7 +23,7 @@ inline bool anyOf(Lanes lanes) { return lanes.word != 0; }
 inline Lanes operator&(Lanes a, Lanes b) { return {_kand_mask8(a.word, b.word)}; }
 inline Lanes operator|(Lanes a, Lanes b) { return {_kor_mask8(a.word, b.word)}; }
 inline Lanes inverse(Lanes lanes) { return {_knot_mask8(lanes.word)}; }
-/** Those of a that are not in b. */
+/** The lanes of a that are not in b. */
 inline Lanes without(Lanes a, Lanes b) { return {_kandn_mask8(b.word, a.word)}; }
 inline bool contains(Lanes lanes, i64 lane) { return lanes.word >> lane & 1; }
 inline Lanes lanesOfWord(u64 word) { return {static_cast<__mmask8>(word)}; }
@@ -36,7 +36,7 @@ inline Lanes differ(V a, V b) { return compared<_CMP_NEQ_UQ>(a, b); }
 inline Lanes above(V a, V b) { return compared<_CMP_GT_OQ>(a, b); }
 inline Lanes atLeast(V a, V b) { return compared<_CMP_GE_OQ>(a, b); }
 inline Lanes atMost(V a, V b) { return compared<_CMP_LE_OQ>(a, b); }
-/** Where the words have a common bit. */
+/** The lanes whose words have a common bit. */
 inline Lanes overlapping(Vec<u64> a, Vec<u64> b) {
   return {_mm512_test_epi64_mask(bits<__m512i>(a), bits<__m512i>(b))};
 }
@@ -47,7 +47,7 @@ inline V only(Lanes lanes, V a) { return bits<V>(_mm512_maskz_mov_pd(lanes.word,
 inline V xorWhere(V a, Lanes lanes, V b) {
   return bits<V>(_mm512_mask_xor_pd(bits<__m512d>(a), lanes.word, bits<__m512d>(a), bits<__m512d>(b)));
 }
-/** 0 + a · b in a set of lanes, 0 in the others. */
+/** 0 + a · b in a set of lanes, 0 in the other lanes. */
 inline V multipliedWhere(Lanes lanes, V a, V b) {
   return bits<V>(_mm512_maskz_fmadd_pd(lanes.word, bits<__m512d>(a), bits<__m512d>(b), _mm512_setzero_pd()));
 }
@@ -85,7 +85,7 @@ inline V chosen(Lanes lanes, V a, V b) { return lanes ? a : b; }
 inline V only(Lanes lanes, V a) { return lanes ? a : V{}; }
 inline V xorWhere(V a, Lanes lanes, V b) { return bits<V>(bits<Vec<u64>>(a) ^ bits<Vec<u64>>(only(lanes, b))); }
 inline V multipliedWhere(Lanes lanes, V a, V b) { return only(lanes, 0 + a * b); }
-/** a, in the lanes of a set combined with b. */
+/** Combines a with b in the lanes of a set; a in the other lanes. */
 #define DAG_WHERE(name, sign, operation) \
   inline V name(V a, Lanes lanes, V b) { return lanes ? a sign b : a; }
 
@@ -97,17 +97,17 @@ DAG_WHERE(dividedWhere, /, div)
 #undef DAG_WHERE
 
 inline V magnitudeOf(V x) { return bits<V>(bits<Vec<u64>>(x) & ~(u64{1} << 63)); }
-/** x, with the other sign where that of `signs` is negative. */
+/** x, negated where `signs` is negative. */
 inline V flipped(V x, V signs) { return bits<V>(bits<Vec<u64>>(x) ^ (bits<Vec<u64>>(signs) & u64{1} << 63)); }
 inline V xorOf(V a, V b) { return bits<V>(bits<Vec<u64>>(a) ^ bits<Vec<u64>>(b)); }
 inline int lowestBit(u64 word) { return __builtin_ctzll(word); }
-/** ln m of numbers from 0 on. */
+/** ln m for m ≥ 0. */
 inline V logOfMagnitude(V m) {
   const V zero = V{};
   const Lanes normal = atLeast(m, zero + 0x1p-1022) & atMost(m, zero + 0x1.fffffffffffffp1023);
   return anyOf(inverse(normal | equal(m, zero))) ? log64(m) : logOfNormal64(m);
 }
-/** f of each lane of a set. */
+/** Calls f for each lane of a set. */
 template <typename F>
 __attribute__((noinline)) V eachLane(Lanes lanes, V a, V b, const F& f) {
   V result{};
@@ -135,7 +135,7 @@ inline Elements<T, TILE> loadTile(const T* p) {
   return x;
 }
 
-/** HELD: what T has no room for becomes its largest number. */
+/** HELD: clamps to the largest finite number of T. */
 template <typename T, bool HELD>
 inline Elements<T, L> narrowed(V x) {
   if constexpr (sizeof(T) == sizeof(f64)) {
@@ -180,7 +180,7 @@ inline DAG_INLINE void transpose(X (&x)[TILE]) {
   x[2] = interleave<2, 0>(ab2, cd2, all), x[3] = interleave<2, 1>(ab2, cd2, all);
 }
 
-/** Four columns of L rows; row r + 4 lies beside row r. */
+/** Reads four columns of L rows; row r + 4 is beside row r. */
 template <typename T>
 inline DAG_INLINE void tileToLanes(const T* rows, i64 stride, V* columns) {
   Elements<T, L> x[TILE];
@@ -234,7 +234,7 @@ inline void toLanes(const T* rows, i64 stride, i64 count, V* columns) {
   for (i64 c = 0; c < count; c += TILE) tileToLanes(rows + c, stride, columns + c);
 }
 
-/** The inverse, for all columns of L rows that lie one after another. */
+/** The inverse, for all columns of L contiguous rows. */
 template <typename T, bool HELD>
 inline void toRows(const V* columns, i64 stride, T* rows) {
   const i64 whole = stride / TILE * TILE;
@@ -245,7 +245,7 @@ inline void toRows(const V* columns, i64 stride, T* rows) {
   }
 }
 
-/** The signs of integers as bits: of comparisons, where they are true. */
+/** A bit for each lane of a comparison that is true: the signs of its integers. */
 template <typename T, typename X>
 inline u64 signBits(X x) {
 #if defined(__AVX512F__)

@@ -1,5 +1,5 @@
 // exp, log, tanh and GELU in single precision, for vectors. Range reductions and polynomials are those
-// of Cephes (S. L. Moshier, 1992: expf, logf, tanhf) where nothing else is said; errors are a few ulp.
+// of Cephes (S. L. Moshier, 1992: expf, logf, tanhf) unless noted otherwise; errors are a few ulp.
 #pragma once
 #include "simd.h"
 
@@ -21,12 +21,12 @@ inline __attribute__((always_inline)) Vec<f32> withSign32(Vec<f32> x, Vec<f32> s
 
 /** e^x, to 1 ulp; subnormal results too. */
 inline __attribute__((always_inline)) Vec<f32> exp32(Vec<f32> x) {
-  // Beyond these the result is ∞ or 0 all the same. A NaN stays one.
+  // Beyond these the result is ∞ or 0 in any case. NaN stays NaN.
   x = x > 89.f ? splat(89.f) : x;
-  // The product that underflows to 0 takes a hundred cycles: those of −∞, which masks make, go another way.
+  // A product that underflows takes a hundred cycles; −∞, which is frequent in masks, avoids it.
   const auto vanishes = x < -104.f;
   x = vanishes ? Vec<f32>{} : x;
-  // Added to |x| < 2^22 this rounds to a whole number, which then stands in the lowest bits.
+  // Adding this rounds |x| < 2^22 to a whole number, which is then in the lowest bits.
   constexpr f32 ROUND = 0x1.8p23f;
   const Vec<f32> rounded = x * 1.44269504f + ROUND;
   const Vec<f32> n = rounded - ROUND;

@@ -1,11 +1,11 @@
-// exp, log and cos(πx), sin(πx) in double, for a number and for a vector of them: the library links nothing but libc, and
-// a call for each element would undo the vectors. Each is within about 1 ulp, with or without fused multiply-add.
+// exp, log, sin(πx) and cos(πx) in f64, for numbers and vectors. The library links only libc, whose functions would have to be
+// called for each element of a vector. Each is within about 1 ulp, with or without fused multiply-add.
 #pragma once
 #include "simd.h"
 
 namespace {
 
-/** The integers that have as many bits as the elements of V. */
+/** Integers with as many bits as the elements of V. */
 template <typename V>
 struct IntegersOf {
   using type = Vec<u64>;
@@ -15,7 +15,7 @@ struct IntegersOf<f64> {
   using type = u64;
 };
 
-/** a·b + c, rounded once where the processor does so in one operation, also in sources that are compiled without contraction. */
+/** a·b + c, fused where the processor has the instruction, even in sources that are compiled without contraction. */
 template <typename V, typename B, typename C>
 inline __attribute__((always_inline)) V fused(V a, B factor, C summand) {
   const V b = factor - V{}, c = summand - V{};
@@ -31,10 +31,10 @@ inline __attribute__((always_inline)) V fused(V a, B factor, C summand) {
 #endif
 }
 
-/** Added to |x| < 2^51 it rounds x to a whole number, which then stands in the lowest bits. */
+/** Adding it rounds |x| < 2^51 to a whole number, which is then in the lowest bits. */
 constexpr f64 ROUND = 0x1.8p52;
 
-/** 2^n for the whole number that stands in the lowest bits of `rounded`, -1022 ≤ n ≤ 1023. */
+/** 2^n for the whole number n in the lowest bits of `rounded`, -1022 ≤ n ≤ 1023. */
 template <typename V>
 inline __attribute__((always_inline)) V powerOfTwo(V rounded) {
   using U = typename IntegersOf<V>::type;
@@ -47,14 +47,14 @@ inline __attribute__((always_inline)) V powerOfTwo(V rounded) {
  */
 template <typename V>
 inline __attribute__((always_inline)) V exp64(V x) {
-  // Beyond these the result is ∞ or 0 all the same. A NaN stays one.
+  // Beyond these the result is ∞ or 0 in any case. NaN stays NaN.
   x = x > 710 ? V{} + 710 : x;
   x = x < -746 ? V{} - 746 : x;
   const V rounded = fused(x, 0x1.71547652b82fep0, ROUND);
   const V n = rounded - ROUND;
-  // The upper part has 32 bits: n times it is exact.
+  // The upper part has 32 bits, so its product with n is exact.
   const V r = fused(n, -0x1.a39ef35793c76p-33, fused(n, -0x1.62e42feep-1, x));
-  // In pairs (Estrin's scheme): what follows an exponential has to wait for it.
+  // In pairs (Estrin's scheme), since later operations wait for the exponential.
   const V r2 = r * r, r4 = r2 * r2;
   const V low = fused(r2, fused(r, 1.0 / 120, 1.0 / 24), fused(r, 1.0 / 6, 0.5));
   const V middle = fused(r2, fused(r, 1.0 / 362880, 1.0 / 40320), fused(r, 1.0 / 5040, 1.0 / 720));

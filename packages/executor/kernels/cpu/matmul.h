@@ -20,7 +20,7 @@ struct Matrices {
   T* c;
 };
 
-/** What is done to a part of C when it is complete, while it is in the cache. */
+/** The epilogue: called for each part of C when it is complete, while it is in the cache. */
 struct Finish {
   void (*body)(const void* context, i64 row, i64 rowEnd, i64 column, i64 columnEnd) = nullptr;
   const void* context = nullptr;
@@ -73,7 +73,7 @@ inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 v
   return tile;
 }
 
-/** One block: rows of A times packed B (k × columns) into C. `done(j, end)`: these columns of all rows are written. */
+/** One block: rows of A times packed B (k × columns) into C. Calls `done(j, end)` when these columns of all rows are written. */
 template <bool PACKED, typename T, typename Done>
 __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc,
                                      bool add, const Done& done) {
@@ -130,10 +130,10 @@ void packAcross(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   }
 }
 
-/** Lines that are fetched ahead of need: a stride of whole pages is more than the processor foresees. */
+/** Lines that are prefetched: with a stride of whole pages the processor's own prefetcher does not follow. */
 constexpr i64 AHEAD = 8;
 
-/** All panels of a matrix whose lines lie along memory: line by line, as memory is read fastest. */
+/** Packs all panels of a matrix whose lines are contiguous: line by line, which reads memory fastest. */
 template <typename T, i64 PANEL>
 void packAlong(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   for (i64 p = 0; p < depth; p++) {
@@ -177,7 +177,7 @@ i64 blockRows(i64 m) {
   i64 best = 1, least = INT64_MAX;
   for (i64 size = 1; size <= MAX_TILES; size++) {
     const i64 blocks = (tiles + size - 1) / size, rounds = (blocks + threads - 1) / threads;
-    // To read the panels of B once more costs about as much as a tile.
+    // Reading the panels of B once more costs about as much as a tile.
     if (rounds * (size + 1) <= least) best = size, least = rounds * (size + 1);
   }
   return best * MR;
@@ -214,7 +214,7 @@ void packedProduct(const Matrices<T>& x, const Finish& finish) {
   }
 }
 
-/** a·b + c rounded as in the tiles: once where the processor fuses, which a compiler that vectorises a sum would undo. */
+/** a·b + c rounded as in the tiles: fused where the processor can. A compiler that vectorises a sum would split it. */
 template <typename T>
 inline T multiplyAdd(T a, T b, T c) {
 #if defined(__FMA__) || defined(__aarch64__)
@@ -262,14 +262,14 @@ void smallProduct(const Matrices<T>& x) {
     }
 }
 
-/** With at most so many rows it takes less time to read B once more for each vector of them than to pack it. */
+/** With at most this many rows, reading B again for each vector of rows takes less time than packing it. */
 constexpr i64 FEW_ROWS = 64;
 /** Most vectors of rows that a tile of `fewRows` has, and the registers of its sums. */
 constexpr i64 ROW_VECTORS = 4;
 constexpr i64 SUMS = DAG_VECTOR_BYTES == 64 ? 20 : 12;
-/** Columns that are finished at a time. */
+/** Columns that a thread computes at a time. */
 constexpr i64 STRIP_COLUMNS = 64;
-/** Multiplications that are worth a thread. */
+/** Number of multiplications from which another thread pays off. */
 constexpr i64 WORTH_A_THREAD = 1 << 21;
 
 /**
@@ -320,7 +320,7 @@ void fewRowsColumns(const Matrices<T>& x, const T* panels, i64 row, i64 j, i64 j
   for (; j < jEnd; j += COLUMNS) fewRowsTile<T, V>(x, panels, row, j, least(j + COLUMNS, jEnd));
 }
 
-/** A product of few rows with B stored n×k: B is read where it lies. Terms are added as in the tiles of packed products. */
+/** A product of few rows with B stored n×k, which is read in place. Terms are added in the order of packed products. */
 template <typename T>
 void fewRows(const Matrices<T>& x, const Finish& finish) {
   constexpr i64 L = LANES<T>;

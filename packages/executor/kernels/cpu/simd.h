@@ -1,7 +1,7 @@
 // Vectors of the widest registers that the variant being compiled may use, by the vector extensions of GCC and Clang.
 //
 // Every kernel source is compiled once for each variant (see scripts/build-native.js). What headers define for kernels
-// stands in an anonymous namespace: a function of the same name from another variant must never be linked in its place.
+// is in an anonymous namespace, so that the linker never takes a function of the same name from another variant.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -18,9 +18,9 @@
 #define DAG_VECTOR_BYTES 16
 #endif
 
-/** For the body of a loop: inlined also where it is used twice, for whole vectors and for the rest. */
+/** For loop bodies: inlined even where they are used twice, for whole vectors and for the rest. */
 #define DAG_INLINE __attribute__((always_inline))
-/** Of functions of lanes, see kernels/elementwise.h. */
+/** For functions of lanes, see kernels/elementwise.h. */
 #define DAG_LANES inline DAG_INLINE
 
 // A kernel's symbol is dag_<name>_<variant>; the loader binds those of one variant.
@@ -29,7 +29,7 @@
 #define DAG_KERNEL_RETURNING(result, name) \
   extern "C" __attribute__((visibility("default"))) result DAG_JOIN(dag_##name##_, DAG_VARIANT)
 #define DAG_KERNEL(name) DAG_KERNEL_RETURNING(void, name)
-/** One that takes scratch memory: it returns what lacksMemory (runtime/pool.h) does. */
+/** A kernel that takes scratch memory: it returns lacksMemory() (runtime/pool.h). */
 #define DAG_SCRATCH_KERNEL(name) DAG_KERNEL_RETURNING(int32_t, name)
 
 namespace {
@@ -98,11 +98,11 @@ struct IntOfSize<8> {
   using type = i64;
 };
 
-/** The signed integers that have as many bits as T. */
+/** Signed integers with as many bits as T. */
 template <typename T>
 using IntOf = typename IntOfSize<sizeof(T)>::type;
 
-/** All bits of the first `n` lanes, and none of the others. */
+/** All bits set in the first `n` lanes, none in the others. */
 template <typename T>
 inline __attribute__((always_inline)) Vec<IntOf<T>> firstLanes(i64 n) {
   Vec<IntOf<T>> lane;

@@ -8,7 +8,7 @@ namespace {
 /** Elements that one thread takes at a time where a kernel is bound by memory. */
 constexpr i64 GRAIN = 1 << 15;
 
-/** body(i, LANES) for each whole vector of begin … end − 1, and body(i, rest) for what is left. */
+/** Calls body(i, LANES) for each whole vector of begin … end − 1, and body(i, rest) for the rest. */
 template <typename T, typename Body>
 inline DAG_INLINE void forVectors(i64 begin, i64 end, const Body& body) {
   i64 i = begin;

@@ -1,4 +1,4 @@
-// The functions of math32.h and math64.h under one name for kernels of both precisions, and what is made from them.
+// The functions of math32.h and math64.h under one name for kernels of both precisions, and functions composed from them.
 #pragma once
 #include <cmath>
 
@@ -21,7 +21,7 @@ inline __attribute__((always_inline)) Vec<f64> absOf(Vec<f64> x) {
 inline __attribute__((always_inline)) f32 sqrtOf(f32 x) { return __builtin_sqrtf(x); }
 inline __attribute__((always_inline)) f64 sqrtOf(f64 x) { return __builtin_sqrt(x); }
 
-/** f of each lane, by a call of the C library for each: for what is rare. */
+/** f of each lane, with a call of the C library for each: for rare functions. */
 template <typename V, typename F>
 inline __attribute__((always_inline)) V eachLane(V x, const F& f) {
   for (i64 i = 0; i < static_cast<i64>(sizeof(V) / sizeof(x[0])); i++) x[i] = f(x[i]);
@@ -57,12 +57,12 @@ inline __attribute__((always_inline)) V softplusOf(V x) {
 inline __attribute__((always_inline)) Vec<f32> tanhOf(Vec<f32> x) { return tanh32(x); }
 inline __attribute__((always_inline)) Vec<f64> tanhOf(Vec<f64> x) { return eachLane(x, [](f64 v) { return std::tanh(v); }); }
 
-// Calls, not inlined in every loop: the C library is called for each lane in any case.
+// Not inlined in every loop: the C library is called for each lane anyway.
 template <typename V>
 __attribute__((noinline)) V sinOf(V x) { return eachLane(x, [](auto v) { return std::sin(v); }); }
 template <typename V>
 __attribute__((noinline)) V cosOf(V x) { return eachLane(x, [](auto v) { return std::cos(v); }); }
-// Of numbers, too, which end the rows of a sum.
+// Also for single numbers, which are at the ends of rows of a sum.
 inline f32 powOf(f32 x, f32 y) { return std::pow(x, y); }
 inline f64 powOf(f64 x, f64 y) { return std::pow(x, y); }
 inline f32 powTimesLogOf(f32 x, f32 y) { return std::pow(x, y) * std::log(x); }

@@ -1,16 +1,16 @@
-// Strided walks over several operands, cut into pieces for the threads. What is called once for each innermost row or
-// plane steps by additions alone; nothing computes an index from the number of an element.
+// Strided walks over several operands, cut into pieces for the threads. Each innermost row or plane is one call, which steps by
+// additions; no index is computed from the number of an element.
 #pragma once
 #include "stream.h"
 
 namespace {
 
-/** Dimensions that a walk may have once neighbours are collapsed; see src/backends/cpp/walk.ts. */
+/** Most dimensions of a walk after neighbours are merged; see src/backends/cpp/walk.ts. */
 constexpr i64 MAX_RANK = 12;
 
 template <int N>
 struct Walk {
-  /** At least 2, so that there is an innermost plane. */
+  /** At least 2, since the loops end in planes. */
   i64 rank;
   i64 shape[MAX_RANK];
   i64 strides[N][MAX_RANK];
@@ -44,7 +44,7 @@ struct Cut {
   i64 d, begin, end;
 };
 
-/** The piece of a walk, and where its operands begin. */
+/** A piece of a walk, and the offsets of its operands. */
 template <int N>
 struct Piece {
   Walk<N> walk;
@@ -67,7 +67,7 @@ struct Piece {
     }
   }
 
-  /** Not inlined into each of the kernels, whose time is that of their rows. */
+  /** Not inlined: kernels spend their time in rows, and this would be repeated in each of them. */
   __attribute__((noinline)) void toNextPlane(i64 (&at)[N], i64 (&index)[MAX_RANK]) const {
     for (i64 d = walk.rank - 3; d >= 0; d--) {
       for (int o = 0; o < N; o++) at[o] += walk.strides[o][d];
@@ -83,10 +83,10 @@ struct Piece {
   i64 columnStride(int o) const { return walk.strides[o][walk.rank - 1]; }
 };
 
-/** Fewer indices than this make too few pieces for the threads. */
+/** A dimension of fewer indices gives too few pieces for the threads. */
 constexpr i64 ENOUGH = 8;
 
-/** The dimension to cut: the first one that has enough indices, else the largest; of those that `may` names. */
+/** The dimension to cut, among those for which `may` is true: the first that has enough indices, else the largest. */
 template <int N, typename May>
 inline i64 dimensionToCut(const Walk<N>& walk, const May& may) {
   i64 largest = -1;
@@ -104,7 +104,7 @@ inline i64 grainOf(const Walk<N>& walk, i64 d) {
   return most(1, GRAIN / most(1, walk.size() / walk.shape[d]));
 }
 
-/** body(piece) for pieces of a walk that no two threads write the same elements of. */
+/** Calls body(piece) for pieces of a walk on all threads; no two pieces write the same element. */
 template <int N, typename May, typename Body>
 inline void forPieces(const Walk<N>& walk, const May& mayCut, const Body& body) {
   const i64 size = walk.size();

@@ -3,8 +3,8 @@ import { checkTrace, hash } from '../trace.js';
 import { Pool } from '../memory.js';
 import { blockOf, type Arena } from './host.js';
 
-/** What does no work on numbers, or gives some back. */
-const NOT_REPEATED = [
+/** Members of a backend that are not replayed: they do no work on the device, or return a result to JavaScript. */
+const NOT_REPLAYED: readonly string[] = [
   'device',
   'recorder',
   'allocate',
@@ -14,9 +14,12 @@ const NOT_REPEATED = [
   'read',
   'readSync',
   'rangeOf',
-];
+] satisfies (keyof Backend)[];
 
-/** With a recorder of its own for each caller. */
+/**
+ * Adds recorders to a backend of the host; changes and returns `backend`. Storage that was allocated during a recording goes back to the
+ * recordings when it is freed.
+ */
 export function recordable(backend: Backend): Backend {
   const { free } = backend;
   backend.free = (storage) => {
@@ -28,6 +31,7 @@ export function recordable(backend: Backend): Backend {
   return backend;
 }
 
+/** The memory that the recordings of one recorder work in, one recording at a time. */
 class Memory implements Arena {
   readonly pool: Pool;
   readonly #free: Backend['free'];
@@ -43,7 +47,7 @@ class Memory implements Arena {
     else this.#free(storage);
   }
 
-  /** Once all recordings are released. */
+  /** Frees all of it, once all recordings are released; storage that is freed later goes to the backend. */
   release(): void {
     this.#isInUse = false;
     this.pool.empty();
@@ -53,23 +57,24 @@ class Memory implements Arena {
 type Call = (...args: unknown[]) => void;
 
 /**
- * Records the kernel calls of a backend of the host, to repeat them without the JavaScript around them: shapes, checks, tensors, the
- * tape. While it records, methods of the backend note what they are called with and do nothing.
+ * Records the kernel calls of a host backend and replays them without the JavaScript around them: shapes, checks, tensors, the tape.
+ * While it traces or records, the methods of the backend are replaced by ones that note their arguments; while it records, these run no
+ * kernel.
  */
 class CallRecorder implements Recorder {
   readonly #backend: Backend;
   readonly #kernels: readonly (readonly [name: string, kernel: Call])[];
   readonly #free: Backend['free'];
-  /** Memory that recordings work in, one at a time. */
   #memory: Memory;
+  /** The calls of the recording that is being made. */
   #calls: (() => void)[] | null = null;
 
-  /** @param free What gives memory back for good. */
+  /** @param free The backend's own `free`, which gives memory back to the device. */
   constructor(backend: Backend, free: Backend['free']) {
     this.#backend = backend;
     this.#free = free;
     this.#memory = new Memory(backend, free);
-    this.#kernels = Object.entries(backend).filter(([name]) => !NOT_REPEATED.includes(name));
+    this.#kernels = Object.entries(backend).filter(([name]) => !NOT_REPLAYED.includes(name));
   }
 
   trace<T>(body: () => T): readonly [result: T, trace: Trace] {
@@ -91,9 +96,9 @@ class CallRecorder implements Recorder {
             blockOf(storage).arena = memory;
             return storage;
           },
-          // Memory of the caller would be written to again.
+          // A replay would read and write the caller's memory.
           share: () => null,
-          // Not known yet: `check` asks.
+          // The kernels have not run yet; each replay runs the checks.
           rangeOf: () => null,
         },
         body,
@@ -133,7 +138,7 @@ class CallRecorder implements Recorder {
     this.#memory = new Memory(this.#backend, this.#free);
   }
 
-  /** Runs `body` with `note` in the place of each kernel; → what it gave, and what the kernels were called with. */
+  /** Runs `body` with `note` in place of each kernel, and `others` in place of other methods; → its result and the trace. */
   #noting<T>(
     note: (kernel: Call, args: unknown[]) => void,
     others: Partial<Backend>,
@@ -144,7 +149,7 @@ class CallRecorder implements Recorder {
     const noted = this.#kernels.map(([name, kernel]) => [
       name,
       (...args: unknown[]) => {
-        // Values of the caller may be others when they are written again.
+        // A copy: the caller may change the array before a replay writes it again.
         if (name === 'write') args[1] = Float64Array.from(args[1] as ArrayLike<number>);
         trace.push(entryOf(name, args));
         note(kernel, args);
@@ -159,7 +164,7 @@ class CallRecorder implements Recorder {
   }
 }
 
-/** What a kernel is called with, without what lies in memory: its kinds in words, all else as numbers. */
+/** The entry of a trace for a kernel call: strings (kinds of ops) name it, all other arguments are numbers; storage is dtype and length. */
 function entryOf(name: string, args: unknown[]): Trace[number] {
   const words = [name === 'write' ? 'a write of values of the host' : `the kernel ${name}`];
   const numbers: number[] = [];

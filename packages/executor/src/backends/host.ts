@@ -3,23 +3,24 @@ import { ExecutorError } from '../error.js';
 import type { DType, HostArray, Scalar, Seed, Storage } from '../backend.js';
 import { sizeClass } from '../size-class.js';
 
-/** Storage that JavaScript sees as an array. */
+/** Storage that JavaScript can read as an array. */
 export abstract class ArrayStorage implements Storage {
   abstract readonly dtype: DType;
   abstract readonly length: number;
   abstract readonly capacity: number;
-  /** To be asked for anew after anything that may allocate: the memory of WebAssembly moves when it grows. */
+  /** The elements. Read it again after any allocation: the memory of WebAssembly moves when it grows. */
   abstract readonly data: HostArray;
-  /** The memory itself, which storages of other numbers have one after another. */
+  /** The memory block, which later storages reuse. */
   abstract readonly block: Block;
 }
 
+/** A block of memory. */
 export interface Block {
-  /** Recorded steps may work in this memory: when it is freed it goes back to them. */
+  /** The recorded steps that work in this block; it goes back to them when it is freed. */
   arena?: Arena;
 }
 
-/** Free memory that recorded steps work in, and nobody else. */
+/** Takes back the memory that recorded steps work in. */
 export interface Arena {
   keep(storage: Storage): void;
 }
@@ -50,9 +51,9 @@ export function hostBuffer(bytes: number): ArrayBuffer {
 }
 
 /**
- * A new array of a dtype, or a view of `length` elements of `buffer` from byte `begin`.
+ * A new array of `length` elements, or a view of `buffer` from byte `begin`.
  *
- * @throws {ExecutorError} `memory` where there is no room for it, or no array may be so long.
+ * @throws {ExecutorError} `memory` where there is no room, or JavaScript allows no array of that length.
  */
 export function hostArray(
   dtype: DType,
@@ -67,7 +68,7 @@ function orNoMemory<T>(bytes: number, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    // A RangeError of JavaScript, whose class is another one in a vm context.
+    // JavaScript's RangeError; not tested by instanceof, since a vm context has a class of its own.
     throw new ExecutorError('memory', `out of memory: no array of ${bytes} bytes (${String(error)})`);
   }
 }
@@ -88,7 +89,7 @@ export function dtypeOf(data: HostArray): DType {
   return data instanceof Float32Array ? 'f32' : 'i32';
 }
 
-/** Bytes of an element. */
+/** Bytes of an element. @throws {ExecutorError} `dtype` for an unknown dtype. */
 export function bytesOf(dtype: DType): number {
   switch (dtype) {
     case 'f32':
@@ -104,10 +105,10 @@ export function bytesOf(dtype: DType): number {
   }
 }
 
-/** A copy, in `into` where that is given. */
+/** A copy of the values, in `into` where it is given. */
 export function copyOf(from: HostArray, into?: HostArray): HostArray {
   if (!into) return from.slice();
-  // An array whose memory was transferred is empty as well, and refuses even that.
+  // Not for empty arrays: a detached `into` has length 0 as well, and its `set` throws.
   if (from.length > 0) into.set(from);
   return into;
 }
@@ -118,36 +119,38 @@ export function allocateOnHost(dtype: DType, length: number): HostStorage {
   return new HostStorage(dtype, hostArray(dtype, length, hostBuffer(capacity)), capacity);
 }
 
+/** Storage of another dtype or length in the memory of `storage`. */
 export function reuseOnHost(storage: Storage, dtype: DType, length: number): HostStorage {
   const { buffer, byteOffset } = dataOf(storage);
   const data = hostArray(dtype, length, buffer, byteOffset);
   return new HostStorage(dtype, data, storage.capacity, blockOf(storage));
 }
 
-/** The array behind a storage of this backend. */
+/** The elements of a storage of a host backend. @throws {ExecutorError} `device` for storage of another device. */
 export function dataOf(storage: Storage): HostArray {
   if (storage instanceof ArrayStorage) return storage.data;
   throw new ExecutorError('device', 'storage of another device reached a backend of the host');
 }
 
-/** The memory of a storage of this backend. */
+/** The memory block of a storage of a host backend. */
 export function blockOf(storage: Storage): Block {
   return (storage as ArrayStorage).block;
 }
 
-/** A number that the host can read. */
+/** The value of a scalar, which the host can read at once. */
 export function numberOf(x: Scalar): number {
   return typeof x === 'number' ? x : dataOf(x)[0]!;
 }
 
+/** The two words of a seed. */
 export function seedOf([low, high]: Seed): readonly [number, number] {
   return [seedWord(numberOf(low)), high];
 }
 
-/** What a tensor holds as a word of 32 bits: its whole part modulo 2³²; 0 of what is no number or from 2⁶³ on. */
+/** A number as a word of 32 bits: its whole part modulo 2³²; 0 for NaN and for sizes from 2⁶³. */
 const seedWord = (x: number): number => (Math.abs(x) < 2 ** 63 ? x >>> 0 : 0);
 
-/** The smallest and the largest number; null of none. */
+/** The smallest and the largest element; null where there are none. */
 export function rangeOf(values: HostArray): [low: number, high: number] | null {
   if (values.length === 0) return null;
   let [low, high] = [values[0]!, values[0]!];

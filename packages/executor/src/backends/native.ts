@@ -1,14 +1,14 @@
 import { ExecutorError, firstLine } from '../error.js';
 
-/** What is used of koffi, see its documentation: https://koffi.dev. */
+/** The parts of koffi used here; see https://koffi.dev. */
 export interface Koffi {
   load(path: string): { func: Bind };
   alloc(type: string, length: number): bigint;
   view(pointer: bigint, bytes: number): ArrayBuffer;
   pointer(type: string): unknown;
-  /** Where an array lies, which V8 does not move once this was asked. */
+  /** Address of an array. V8 does not move the array afterwards. */
   address(array: Float64Array): bigint;
-  /** A pointer that the function writes to. */
+  /** Type of a pointer argument that the function writes to. */
   out(type: unknown): unknown;
 }
 export type Bind = (
@@ -17,12 +17,12 @@ export type Bind = (
   args: readonly unknown[],
 ) => (...args: unknown[]) => unknown;
 
-/** A variable of the environment, undefined where it is not set or empty. Deno throws where it may not be read. */
+/** An environment variable; undefined where it is unset or empty. Deno throws without permission to read it. */
 export function environment(name: string): string | undefined {
   return globalThis.process?.env?.[name] || undefined;
 }
 
-/** A module of Node; not imported, so that the package loads where there is no Node. */
+/** A built-in module of Node; not imported, so that this package also loads without Node. */
 function requireBuiltin<Name extends 'node:fs' | 'node:path' | 'node:url' | 'node:module'>(name: Name) {
   const { process } = globalThis as { process?: NodeJS.Process };
   if (!process?.versions?.node) throw new ExecutorError('device', 'the native kernels need Node');
@@ -34,7 +34,7 @@ function requireBuiltin<Name extends 'node:fs' | 'node:path' | 'node:url' | 'nod
   return process.getBuiltinModule(name);
 }
 
-/** The file of this module; of a bundle in CommonJS, which has no `import.meta.url`, that of the bundle. */
+/** The file of this module, or of the bundle that contains it: CommonJS has no `import.meta.url`. */
 function ownFile(): string {
   if (import.meta.url) return requireBuiltin('node:url').fileURLToPath(import.meta.url);
   if (typeof __filename === 'string') return __filename;
@@ -44,12 +44,12 @@ function ownFile(): string {
   );
 }
 
-/** Node's `require` of this package. */
+/** Node's `require`, relative to this module. */
 export function requireHere(): NodeJS.Require {
   return requireBuiltin('node:module').createRequire(ownFile());
 }
 
-/** @throws {ExecutorError} `device` where it is not installed or has no binary for this platform. */
+/** Loads koffi. @throws {ExecutorError} `device` where it is not installed or has no binary for this platform. */
 export function loadKoffi(): Koffi {
   try {
     return requireHere()('koffi') as Koffi;
@@ -60,8 +60,8 @@ export function loadKoffi(): Koffi {
 }
 
 /**
- * A file that the build made in `native` of this package; null where it is not there. A joined path: bundlers take the
- * address of a URL with a template for that of a module.
+ * The path of a file that the build made in `native` of this package; null where it is not there. The path is joined, since
+ * bundlers treat `new URL` with a template as a module.
  */
 export function builtFile(path: string): string | null {
   const { existsSync } = requireBuiltin('node:fs');

@@ -7,23 +7,25 @@ import { ExecutorError } from '../error.js';
 import { bufferOf, overlap, plainDoubles, typeOf } from '../typed-array.js';
 import { watching } from '../watch.js';
 
+/** Options of `execute`. */
 export interface ExecuteOptions {
-  /** Default: the fastest that loads. */
+  /** Default: that of `setDefaultDevice`, else the fastest that loads of `cpu`, `wasm` and `reference`. */
   readonly backend?: Device;
-  /** Largest log sum of a step before `exp`; default: none. */
+  /** Largest Σ O·ln m of a step before `exp`, above 0. Default: no limit. */
   readonly maxLog?: number;
 }
 
+/** Options of `executeWithGradients`. */
 export interface ExecuteGradientOptions<
   Out extends Partial<DagGradients> = DagGradients,
 > extends ExecuteOptions {
-  /** (N) gradient of each value; default: 1. */
+  /** (N) gradient with respect to each value. Default: 1. */
   readonly upstream?: ArrayLike<number>;
-  /** Arrays of an earlier result, to be overwritten; what is left out here is not computed. Default: new ones, all of them. */
+  /** Arrays that receive the results; a field that is left out is not computed. Default: new arrays for all fields. */
   readonly out?: Out;
 }
 
-/** Values and the gradients of Σ upstream·value with respect to each field, in the shape of that field. */
+/** Values, and the gradients of Σ upstream·value with respect to each field, in the shape of that field. */
 export interface DagGradients {
   /** (N) */
   readonly values: Float64Array;
@@ -34,12 +36,12 @@ export interface DagGradients {
 }
 
 /**
- * Executes every graph → (N) values, the last node of each. Exact for hard plans: the same bits as evaluating the
- * expression in IEEE double where its operations have two operands.
+ * Executes N graphs → (N) values, the last node of each. Hard plans are exact: where every step has two operands, the values have the
+ * bits of the expression in IEEE double.
  *
  * @param options.out (N) array that receives the values and is returned; default: a new one.
- * @throws {ExecutorError} `shape` where a field has not the length that `depth` and `size` ask for, `dtype` where it is no
- *   `Float64Array`, `value` where `out` shares memory with a field.
+ * @throws {ExecutorError} `shape` where the length of a field or of `out` does not follow from `depth` and `size`; `dtype` where one is no
+ *   `Float64Array`; `value` where `out` shares memory with a field; `recording` inside a recorded step.
  * @example execute(tensorize('2.5 * 3.0 + 1.0', { depth: 4 })) // Float64Array [8.5]
  */
 export function execute(
@@ -64,14 +66,13 @@ export function execute(
 }
 
 /**
- * Executes every graph and differentiates: the gradient with respect to V_mag, V_sign (initial nodes; 0 elsewhere),
- * O and G. Those of a shared plan are sums over the rows. No gradient is NaN unless the value or its upstream is.
+ * Executes N graphs → their values and the gradients with respect to V_mag and V_sign (initial nodes; 0 for the others), O and G. The
+ * gradients of a shared plan are sums over the rows. A gradient is NaN only where the value or its upstream is.
  *
- * With large batches most of the time goes into memory: `out` of an earlier result saves taking new arrays, and one with
- * fewer fields saves what nobody reads.
+ * Large batches spend most of their time on memory: pass `out` to reuse arrays, with only the fields that are needed.
  *
- * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has another length than asked for, `dtype`
- *   where a field or an array of `out` is no `Float64Array`, `value` where one of `out` shares memory with another array.
+ * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has the wrong length; `dtype` where a field or an array of
+ *   `out` is no `Float64Array`; `value` where an array of `out` shares memory with another array; `recording` inside a recorded step.
  * @example
  * const out = { values: new Float64Array(N), V_mag: new Float64Array(N * 2 * D) };
  * executeWithGradients(tensors, { out }); // → out; the gradients by V_sign, O and G are not computed
@@ -83,7 +84,7 @@ export function executeWithGradients<Out extends Partial<DagGradients> = DagGrad
   const op = 'executeWithGradients';
   checkOptions(op, options, ['backend', 'maxLog', 'upstream', 'out']);
   const { out: given, upstream, maxLog, backend: device } = options;
-  // All that runs code of the caller, getters, comes before the checks: it may detach or shrink an array.
+  // Read everything before the checks: a getter of the caller may detach or shrink an array.
   const graphs = read(op, tensors);
   const arrays = given === undefined ? null : readOut(op, given);
   const rows = upstream === undefined ? null : readUpstream(op, upstream, graphs);
@@ -118,9 +119,9 @@ function refuseInStep(op: string): never {
 
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 
-/** Arrays of more elements lie outside of V8's heap, which takes ten times as long. */
+/** V8 allocates arrays of more elements outside of its heap, which takes ten times as long. */
 const ON_HEAP = 8;
-/** Results up to this many elements together lie in one buffer, as far as they are not on V8's heap. */
+/** Results of up to this many elements in total share one buffer, except for those on V8's heap. */
 const SMALL = 1024;
 
 function newGradients(
@@ -150,7 +151,7 @@ function newGradients(
   };
 }
 
-/** An array in memory as the device likes it, where that is JavaScript's: a large one in huge pages. */
+/** A new array; a large one in memory that the backend allocates (`cpu`: huge pages), where JavaScript can read it. */
 function newArray(backend: Backend, length: number): Float64Array {
   const storage = length > SMALL ? backend.allocate('f64', length) : null;
   return storage instanceof HostStorage ? (storage.data as Float64Array) : new Float64Array(length);
@@ -179,7 +180,7 @@ function checkedOut(
   };
 }
 
-/** Kernels read inputs while they write outputs. */
+/** @throws {ExecutorError} `value` where an output overlaps an input, which kernels read meanwhile, or another output. */
 function checkApart(
   op: string,
   { values, V_mag, V_sign, O, G }: { readonly [K in keyof DagGradients]?: Float64Array | undefined },
@@ -254,7 +255,7 @@ function checkLength(
     );
 }
 
-/** The gradients of the values. Other arrays than a Float64Array, whose length is checked when all is read, are copied. */
+/** The gradients of the values; copies anything but a Float64Array, whose length is checked later. */
 function readUpstream(op: string, given: ArrayLike<number>, graphs: DagTensors): Float64Array {
   if (typeOf(given) === 'Float64Array') return given as Float64Array;
   const { length } = objectOf(op, 'upstream', given);
@@ -288,7 +289,7 @@ function outputOf(backend: Backend, array: Float64Array): Storage {
   return backend.share(array) ?? backend.allocate('f64', array.length);
 }
 
-/** Brings the results home where the device does not write to `array` itself. */
+/** Copies results to `array` where the device could not write to it directly. */
 function finish(backend: Backend, storage: Storage | null, array: Float64Array | undefined): void {
   if (!storage || !array || storage instanceof HostStorage) return;
   array.set(backend.readSync(storage) as Float64Array);
@@ -299,12 +300,12 @@ function freeCopies(backend: Backend, { V_mag, V_sign, O, G }: DagFields<Storage
   for (const storage of [V_mag, V_sign, O, G]) freeCopy(backend, storage);
 }
 
-/** Gives memory of the device back at once: a loop of calls gives the collector no time to. */
+/** Frees device memory now: in a loop of calls the garbage collector does not run in time. */
 function freeCopy(backend: Backend, storage: Storage): void {
   if (!(storage instanceof HostStorage)) backend.free(storage);
 }
 
-/** The graphs, of which everything is read once: a getter may give something else each time. */
+/** The fields of the graphs, each read once: a getter may return something else the next time. */
 function read(op: string, tensors: DagTensors): DagTensors {
   const { depth, size, V_mag, V_sign, O, G } = objectOf(op, 'graph', tensors);
   if (!Number.isSafeInteger(depth) || depth < 1 || !Number.isSafeInteger(size) || size < 0)
@@ -315,7 +316,7 @@ function read(op: string, tensors: DagTensors): DagTensors {
   return { depth, size, V_mag, V_sign, O, G };
 }
 
-/** Depth, size and whether the plan is shared, and the fields. */
+/** Checks dtypes and lengths; → depth, size, whether the plan is shared, and the fields. */
 function checked(
   op: string,
   given: DagTensors,

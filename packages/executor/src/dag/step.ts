@@ -6,10 +6,10 @@
  *                   q_j = (1+s_j)/2 + (1−s_j)/2 · cos(π·O_j)      (the expected sign)
  *     node          v = g·a + (1−g)·p
  *
- * Where all coefficients are whole or ±½, E is made without logarithms: the product of the numerators in node order,
- * then the division by each denominator in node order; where that product leaves the range of doubles, factor by
- * factor in node order. A term whose coefficient is 0 takes no part. At inference a step without a linear part has
- * powers as in IEEE: its other fractions are factors too, and that of a negative number is NaN, not its expected sign.
+ * Where all coefficients are whole or ±½, E is computed without logarithms: the product of the numerators in node order,
+ * divided by each denominator in node order; where that product leaves the range of doubles, factor by factor in node
+ * order. A term whose coefficient is 0 takes no part. At inference, steps with gate 0 have the powers of IEEE: other
+ * fractional coefficients are factors too, and a fractional power of a negative number is NaN instead of its expected sign.
  */
 
 import { MIN_NORMAL, power } from './power.js';
@@ -42,7 +42,7 @@ export function setInitialNode(nodes: Nodes, j: number, magnitude: number, sign:
   nodes.sign[j] = isNegative(magnitude) ? -sign : sign;
 }
 
-/** A step with gate `gate` that reads nodes `0 … count−1` with coefficients `O[row …]`. */
+/** A step that reads nodes `0 … count−1` with coefficients `O[row] … O[row + count − 1]`. */
 export interface Step {
   readonly nodes: Nodes;
   readonly O: Float64Array;
@@ -76,7 +76,7 @@ function linearPart({ nodes, O, row, count }: Step): number {
 
 const isIeee = ({ inference, gate }: Step): boolean => inference && gate === 0;
 
-/** Coefficients that steps of plans have: whole numbers and square roots. */
+/** Coefficients of hard plans: whole numbers and square roots. */
 const isHard = (c: number): boolean => Number.isInteger(c) || Math.abs(c) === 0.5;
 
 /** E over all terms but `except`. */
@@ -93,12 +93,12 @@ function magnitudePart(step: Step, except = -1): number {
   let above = 0;
   for (let j = 0; j < count; j++) if (O[row + j]! > 0 && j !== except) above += O[row + j]!;
   const numerators = productOf(step, except, (c) => c > 0);
-  // (a / b) · c may be in range where a · c is not. A single numerator is what it is.
+  // Otherwise (a / b) · c may be in range where a · c is not.
   const inRange = above < 2 || (numerators >= MIN_NORMAL && numerators < Infinity);
   return inRange ? productOf(step, except, (c) => !(c > 0), numerators) : productOf(step, except, () => true);
 }
 
-/** Coefficients up to this are that many factors; larger ones (never written by an expression) are one power. */
+/** Whole coefficients up to this size are repeated factors; larger ones are computed as one power. */
 const MAX_REPEATED = 16;
 
 /** `start` times the powers of the terms whose coefficients are `wanted`, but `except`. */
@@ -139,32 +139,32 @@ function expectedSign(step: Step, j: number): number {
   return step.nodes.magnitude[j] !== 0 ? NaN : Math.abs(c) === 0.5 ? -1 : 1;
 }
 
-/** Where the gradients of one graph go; each starts at `…Offset` in its array. */
+/** Arrays that receive the gradients of one graph. */
 export interface StepGradients {
   /** With respect to the value of each node. */
   readonly value: Float64Array;
   /** With respect to the magnitude and sign of each node. */
   readonly magnitude: Float64Array;
   readonly sign: Float64Array;
-  /** With respect to the coefficients of this step, . */
+  /** With respect to the coefficients of this step. */
   readonly O: Float64Array;
 }
 
 /**
  * Adds the gradient of one step to `out`; returns that of its gate. `upstream` is the gradient of its value.
  *
- * Derivatives are those of the function above, also at zero: d(a·b)/da at a = 0 is b. Where one is infinite
- * (√m at 0) it is held at ±1.8e308, and so is every sum; where one is undefined (ln 0 of a term that takes no
- * part, 0/0 in the branch that the gate has closed) it is 0. So a gradient is NaN only where `upstream` is.
+ * Derivatives are those of the function above, also at zero: d(a·b)/da at a = 0 is b. An infinite derivative
+ * (√m at 0) is clamped to ±1.8e308, and so is every sum; an undefined one (ln 0 of a term that takes no
+ * part, 0/0 in the branch that the gate has closed) is 0. So a gradient is NaN only where `upstream` is.
  */
 export function stepBackward(step: Step, upstream: number, out: StepGradients): number {
   const { nodes, O, row, count, gate: g } = step;
-  // A part that the gate has closed, and a term without a coefficient, receive nothing, not even a NaN.
+  // A part closed by the gate, and a term with coefficient 0, receive no gradient, not even NaN.
   const toLinear = g === 0 ? 0 : chain(upstream, g);
   for (let j = 0; j < count; j++) {
     const c = O[row + j]!;
-    out.O[j] = held(out.O[j]! + chain(toLinear, nodes.value[j]!));
-    if (c !== 0) out.value[j] = held(out.value[j]! + chain(toLinear, c));
+    out.O[j] = toFinite(out.O[j]! + chain(toLinear, nodes.value[j]!));
+    if (c !== 0) out.value[j] = toFinite(out.value[j]! + chain(toLinear, c));
   }
   const magnitude = magnitudePart(step);
   const limit = Math.exp(step.maxLog);
@@ -178,7 +178,7 @@ export function stepBackward(step: Step, upstream: number, out: StepGradients): 
       const c = O[row + j]!;
       const m = nodes.magnitude[j]!;
       const s = nodes.sign[j]!;
-      if (m !== 0 || Number.isNaN(toSum)) out.O[j] = held(out.O[j]! + chain(toSum, Math.log(m)));
+      if (m !== 0 || Number.isNaN(toSum)) out.O[j] = toFinite(out.O[j]! + chain(toSum, Math.log(m)));
       if (c === 0) continue;
       if (!clamped) {
         // A denominator may be so small that m^(c−1) overflows where the derivative c·E/m does not; a numerator may be 0.
@@ -186,25 +186,25 @@ export function stepBackward(step: Step, upstream: number, out: StepGradients): 
           c < 0
             ? chain(toSum, c * (1 / m))
             : chain(chain(toLog, magnitudePart(step, j) * Q), c * power(m, c - 1));
-        out.magnitude[j] = held(out.magnitude[j]! + toMagnitude);
+        out.magnitude[j] = toFinite(out.magnitude[j]! + toMagnitude);
       }
       const others = chain(toLog, E * signPart(step, j));
-      out.sign[j] = held(out.sign[j]! + chain(others, (1 - cosPi(c)) / 2));
+      out.sign[j] = toFinite(out.sign[j]! + chain(others, (1 - cosPi(c)) / 2));
       if (s !== 1 && !Number.isInteger(c))
-        out.O[j] = held(out.O[j]! - chain(others, ((1 - s) / 2) * Math.PI * sinPi(c)));
+        out.O[j] = toFinite(out.O[j]! - chain(others, ((1 - s) / 2) * Math.PI * sinPi(c)));
     }
   }
   return chain(upstream, linearPart(step) - E * Q);
 }
 
-/** upstream · local within the finite numbers: 0 where the local derivative is undefined. An upstream of NaN stays one. */
+/** upstream · local, clamped to finite numbers; 0 where `local` is undefined. NaN where `upstream` is NaN. */
 export function chain(upstream: number, local: number): number {
   const product = upstream * local;
-  return Number.isNaN(product) && !Number.isNaN(upstream) ? 0 : held(product);
+  return Number.isNaN(product) && !Number.isNaN(upstream) ? 0 : toFinite(product);
 }
 
-/** `x` within ±`limit`: an infinite gradient would be NaN as soon as it meets a 0 or its opposite. */
-export function held(x: number, limit = Number.MAX_VALUE): number {
+/** `x` clamped to ±`limit`: an infinite gradient times 0, or plus its opposite, would be NaN. */
+export function toFinite(x: number, limit = Number.MAX_VALUE): number {
   return Math.min(Math.max(x, -limit), limit);
 }
 
@@ -214,7 +214,7 @@ const cosPi = (x: number): number => sineOfQuarters(x, 1);
 /** sin(π·x), exact at multiples of ½. */
 const sinPi = (x: number): number => sineOfQuarters(x, 0);
 
-/** sin(π·(x + quarters/2)), by what x is beside the nearest multiple of ½, which is exact: π·x itself would round. */
+/** sin(π·(x + quarters/2)), by the exact difference of x to the nearest multiple of ½: π·x itself would round. */
 function sineOfQuarters(x: number, quarters: number): number {
   const r = x % 2;
   const nearest = Math.round(2 * r);

@@ -1,23 +1,23 @@
-/** Operations of src/elementwise.ts on tensors: what all have in common. */
+/** Runs the ops of src/elementwise.ts on tensors. */
 import { BINARY, SHARES, UNARY, type BinaryKind, type Share, type UnaryKind } from '../elementwise.js';
 import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js';
 import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, gradOf, passGradient, Tensor, wantedGradOf } from '../tensor.js';
 
-/** An operation of one element; p and q are numbers that some take. */
+/** An op on one tensor; p and q are the parameters of `affine`, `clamp` and `huber`. */
 export function unary(kind: UnaryKind, x: Tensor, p = 0, q = 0): Tensor {
   const dtype = commonDType(kind, [x]);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.unary(kind, x.storage, y.storage, p, q);
   const { from } = UNARY[kind];
   const saved = { x: from === 'x' ? x : null, y: from === 'y' ? y : null };
-  // What a kernel does not need it may read all the same: the gradient has the same length.
+  // A kernel may read an operand that its formula does not use: gradY, of the same length, stands in for one that was not saved.
   return record(kind, y, [x], saved, (gradY, { x: savedX, y: savedY }) =>
     x.backend.unaryBackward(kind, savedX ?? gradY, savedY ?? gradY, gradY, gradOf(x), p, q),
   );
 }
 
-/** An operation of two elements, with broadcasting; errors name `op`. */
+/** An op on two operands, with broadcasting; errors name `op`. */
 export function binary(kind: BinaryKind, left: Operand, right: Operand, op: string = kind): Tensor {
   const [a, b] = [operand(left, right), operand(right, left)];
   const backend = commonBackend(op, [a, b]);
@@ -26,7 +26,7 @@ export function binary(kind: BinaryKind, left: Operand, right: Operand, op: stri
   const walk = { shape, strides: [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)] };
   const y = empty(shape, dtype, backend);
   backend.binary(kind, walk, a.storage, b.storage, y.storage);
-  // The gradient of what another one is added to, or taken from, is that of the result.
+  // In a + b and a − b the gradient of an a that was not broadcast is that of the result.
   const passesOn = (kind === 'add' || kind === 'sub') && sameShape(a.shape, shape);
   const [shareA, shareB] = BINARY[kind].shares;
   const needs = (operand: 'a' | 'b'): boolean =>
@@ -35,13 +35,13 @@ export function binary(kind: BinaryKind, left: Operand, right: Operand, op: stri
   const saved = { a: needs('a') ? a : null, b: needs('b') ? b : null };
   return record(op, y, [a, b], saved, (gradY, { a: savedA, b: savedB }) => {
     const gradA = passesOn ? null : wantedGradOf(a);
-    // What a kernel does not need it may read all the same: the gradient is at least as long.
+    // As above; gradY is at least as long as either operand.
     backend.binaryBackward(kind, walk, savedA ?? gradY, savedB ?? gradY, gradY, gradA, wantedGradOf(b));
     if (passesOn) passGradient(y, a);
   });
 }
 
-/** A number beside a tensor is one element like it. */
+/** A number becomes a tensor of one element with the dtype and device of the other operand. */
 function operand(x: Tensor | number, other: Tensor | number): Tensor {
   if (typeof x !== 'number' || !Tensor.is(other)) return x as Tensor;
   const one = empty([], other.dtype, other.backend);
@@ -49,10 +49,11 @@ function operand(x: Tensor | number, other: Tensor | number): Tensor {
   return one;
 }
 
+/** Whether the gradient by this rule reads that operand. */
 function isMadeFrom([rule]: Share, operand: 'self' | 'other'): boolean {
   const from: readonly string[] = SHARES[rule].from;
   return from.includes(operand);
 }
 
-/** A tensor, or a number, which counts as a tensor of that element; one of the two is a tensor. */
+/** A tensor, or a number, which stands for a tensor of one element; at least one operand of an op is a tensor. */
 export type Operand = Tensor | number;

@@ -12,16 +12,21 @@ import { softmax } from './normalization.js';
 import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 import { reshape, transpose } from './shape.js';
 
+/** Options of `causalAttention`. */
 export interface AttentionOptions {
+  /** Number of heads, which divides C. */
   readonly heads: number;
-  /** Dropout on the attention weights. */
+  /** Probability in [0, 1) of dropping an attention weight. Default: 0. */
   readonly dropout?: number;
+  /** Seed of the dropout mask; required with dropout. */
   readonly seed?: SeedOption;
 }
 
 /**
  * Causal multi-head self-attention (Vaswani et al. 2017, section 3.2) from queries, keys and values side by side:
- * qkv (B, T, 3C) → (B, T, C). Position t attends to positions 0 … t.
+ * qkv (B, T, 3C) → (B, T, C), f32 or f64. Position t attends to positions 0 … t. Takes no memory for T×T weights.
+ *
+ * @throws {ExecutorError} `shape` where qkv is not (B, T, 3C) or the heads do not divide C; `value` for dropout without a seed.
  */
 export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   const dtype = commonDType('causalAttention', [qkv]);
@@ -67,27 +72,29 @@ export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor 
   );
 }
 
+/** Options of `scaledDotProductAttention`. */
 export interface ScaledDotProductAttentionOptions {
-  /** Whether query i sees keys 0 … i alone. */
+  /** Whether query i sees only keys 0 … i. Default: false. */
   readonly isCausal?: boolean;
-  /** What broadcasts to (…, L, S), of any dtype: a query sees the keys where it is not 0. `attn_mask` of PyTorch where that is boolean. */
+  /** Broadcasts to (…, L, S), of any dtype: a query sees the keys where it is not 0. PyTorch's boolean `attn_mask`. */
   readonly mask?: Tensor;
-  /** What broadcasts to (…, L, S), added to the scores; −∞ hides a key. `attn_mask` of PyTorch where that holds numbers. */
+  /** Broadcasts to (…, L, S), added to the scores; −∞ hides a key. PyTorch's `attn_mask` of floats. */
   readonly bias?: Tensor;
-  /** Of the scores. Default: 1/√E. */
+  /** Factor of the scores q·kᵀ. Default: 1/√E. */
   readonly scale?: number;
-  /** Dropout on the attention weights. */
+  /** Probability in [0, 1) of dropping an attention weight. Default: 0. */
   readonly dropout?: number;
+  /** Seed of the dropout mask; required with dropout. */
   readonly seed?: SeedOption;
 }
 
 /**
  * softmax(q·kᵀ·scale + bias)·v over the keys that a query sees (Vaswani et al. 2017, section 3.2): queries (…, L, E), keys (…, S, E), values
- * (…, S, V) → (…, L, V). A query that sees no key gives 0, and no gradient; PyTorch may give NaN. It takes memory for (…, L, S)
- * weights, which `causalAttention` does without.
+ * (…, S, V) → (…, L, V), f32 or f64. A query that sees no key gives 0 and passes no gradient, where PyTorch may give NaN. Takes memory
+ * for (…, L, S) weights; `causalAttention` does not.
  *
- * @throws {ExecutorError} `shape` that names the shapes.
- * @example scaledDotProductAttention(q, k, v, { mask: notEqual(tokens, PADDING) }) // tokens (S): those of padding are not seen
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` for dropout without a seed.
+ * @example scaledDotProductAttention(q, k, v, { mask: notEqual(tokens, PADDING) }) // tokens (S): hides padding
  */
 export function scaledDotProductAttention(
   q: Tensor,
@@ -120,9 +127,9 @@ export function scaledDotProductAttention(
     conditions.push(greaterEqual(reshape(query, [L, 1]), key));
   }
   const isSeen = conditions.length > 0 ? conditions.reduce(logicalAnd) : null;
-  // Finite, so that a row without keys is no NaN; beside any other score its weight is 0.
+  // The lowest finite number: its weight is 0 beside any other score, and a row without keys does not become NaN.
   let weights = softmax(isSeen ? where(isSeen, scores, LOWEST[dtype]) : scores);
-  // Of a causal mask alone each row sees a key.
+  // With a causal mask alone every query sees a key.
   if (isSeen && (mask ?? bias)) weights = where(isSeen, weights, 0);
   return matmul(dropout(weights, p, seed), v);
 }

@@ -5,24 +5,24 @@ import { show } from '../shape.js';
 import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, wantedGradOf, type Tensor } from '../tensor.js';
 
-/** The DAG tensor format as tensors. A leading shape `(…)` may be any, such as (B, T). */
+/** The DAG tensor format as tensors, all f32 or all f64. The leading shape (…) is free, for example (B, T). */
 export interface DagTensorFields {
-  /** (…, 2D) */
+  /** (…, 2D) magnitudes of the nodes. */
   readonly V_mag: Tensor;
-  /** (…, 2D) */
+  /** (…, 2D) signs of the nodes, in [−1, 1]. */
   readonly V_sign: Tensor;
-  /** (…, D, 2D), or (D, 2D): one plan for all rows. */
+  /** (…, D, 2D) operand coefficients, or (D, 2D): one plan for all rows. */
   readonly O: Tensor;
-  /** (…, D), or (D). */
+  /** (…, D) gates, or (D) with one plan: 1 linear, 0 log. */
   readonly G: Tensor;
 }
 
 /**
- * Executes the graphs: (…) values of dtype f64, differentiable with respect to all four fields. See dag/step.ts
- * for the mathematics. Arithmetic is f64 for f32 fields too.
+ * Executes the graphs → (…) values in f64, differentiable with respect to all four fields. The arithmetic is f64 for f32 fields too; see
+ * dag/step.ts for the mathematics.
  *
- * @param options.maxLog Largest log sum of a step before `exp` (training: 100); default: none.
- * @throws {ExecutorError} `shape` that names all four shapes.
+ * @param options.maxLog Largest Σ O·ln m of a step before `exp`, above 0 (training: 100). Default: no limit.
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the fields do not go together.
  */
 export function executeDag(fields: DagTensorFields, options: { maxLog?: number } = {}): Tensor {
   checkObject('executeDag', 'the graph', fields);

@@ -7,29 +7,46 @@ import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from '.
 
 export { type Operand } from './apply.js';
 
-/** a + b, with broadcasting as in NumPy; so are the other functions of two operands. */
+/**
+ * a + b. This and the other functions of two operands broadcast as NumPy does. Operands are both f32 or both f64; one of them may be a
+ * number.
+ *
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the operands do not go together.
+ */
 export const add = (a: Operand, b: Operand): Tensor => binary('add', a, b);
+/** a − b. */
 export const sub = (a: Operand, b: Operand): Tensor => binary('sub', a, b);
+/** a · b, element by element. */
 export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
+/** a / b; of 0 an infinity or NaN, as in IEEE 754. */
 export const div = (a: Operand, b: Operand): Tensor => binary('div', a, b);
+/** The larger of a and b, NaN where either is; equal operands share the gradient, half each. */
 export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
+/** The smaller of a and b; NaN and gradients as `maximum`. */
 export const minimum = (a: Operand, b: Operand): Tensor => binary('minimum', a, b);
 /**
- * a to the power of b, as IEEE 754 has it: NaN of a negative number to a fraction. As in PyTorch the gradient of a is 0 where b is 0, and
- * that of b is 0 where a is 0 and b is not negative.
+ * a to the power of b as in IEEE 754: a fractional power of a negative number is NaN. As in PyTorch, the gradient of a is 0 where b is 0,
+ * and the gradient of b is 0 where a is 0 and b ≥ 0.
  */
 export const pow = (a: Operand, b: Operand): Tensor => binary('pow', a, b);
 
+/** |x|; its derivative at 0 is 0. This and the other functions of one tensor take f32 or f64 of any shape. */
 export const abs = (x: Tensor): Tensor => unary('abs', x);
+/** eˣ. */
 export const exp = (x: Tensor): Tensor => unary('exp', x);
+/** Natural logarithm; −∞ of 0, NaN of negative numbers. */
 export const log = (x: Tensor): Tensor => unary('log', x);
+/** √x; NaN of negative numbers; its derivative at 0 is infinite. */
 export const sqrt = (x: Tensor): Tensor => unary('sqrt', x);
+/** x². */
 export const square = (x: Tensor): Tensor => unary('square', x);
+/** Hyperbolic tangent. */
 export const tanh = (x: Tensor): Tensor => unary('tanh', x);
+/** Logistic function, 1/(1 + e⁻ˣ). */
 export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
 /** ln(1 + eˣ). */
 export const softplus = (x: Tensor): Tensor => unary('softplus', x);
-/** x·Φ(x), exact (with erf). */
+/** GELU, x·Φ(x), with the exact erf (Hendrycks & Gimpel 2016). */
 export const gelu = (x: Tensor): Tensor => unary('gelu', x);
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
 export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
@@ -37,34 +54,39 @@ export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 export const silu = (x: Tensor): Tensor => unary('silu', x);
 /** x where it is positive, else 0; its derivative at 0 is 0. */
 export const relu = (x: Tensor): Tensor => unary('relu', x);
-/** Of radians. */
+/** Sine of radians. */
 export const sin = (x: Tensor): Tensor => unary('sin', x);
-/** Of radians. */
+/** Cosine of radians. */
 export const cos = (x: Tensor): Tensor => unary('cos', x);
-/** 1, −1, or x itself where that is ±0 or NaN; its gradient is 0. */
+/** 1, −1, or x itself where it is ±0 or NaN; its gradient is 0. */
 export const sign = (x: Tensor): Tensor => unary('sign', x);
-/** scale·x + shift. */
+
+/** scale·x + shift, with two numbers. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
   checkNumber('affine', 'scale', scale, ANY_NUMBER);
   checkNumber('affine', 'shift', shift, ANY_NUMBER);
   return unary('affine', x, scale, shift);
 }
+
+/** −x. */
 export const neg = (x: Tensor): Tensor => affine(x, -1);
-/** x held within [min, max]; the gradient passes inside and at the bounds. */
+
+/** x clamped to [min, max]; the gradient passes inside and at the bounds. @throws {ExecutorError} `value` where max < min. */
 export function clamp(x: Tensor, min: number, max = Infinity): Tensor {
   checkNumber('clamp', 'min', min, NOT_NAN);
   checkNumber('clamp', 'max', max, { what: `a number from min, ${min}`, has: (x) => x >= min });
   return unary('clamp', x, min, max);
 }
-/** ½x² within ±delta, delta·(|x| − ½delta) outside (Huber 1964); PyTorch's `huber_loss` of x. */
+
+/** Huber loss (1964), as PyTorch's `huber_loss`: ½x² within ±delta, delta·(|x| − ½delta) outside. */
 export function huber(x: Tensor, delta = 1): Tensor {
   checkNumber('huber', 'delta', delta, ABOVE_0);
   return unary('huber', x, delta);
 }
 
 /**
- * The same numbers in another dtype, as typed arrays convert them on every device: to i32 fractions are cut off, NaN and
- * infinities become 0, and what has more than 32 bits keeps the lowest 32.
+ * Converts to another dtype as typed arrays do, on every device: i32 cuts fractions off, makes 0 of NaN and infinities, and keeps the
+ * lowest 32 bits of larger numbers. Passes gradients back between f32 and f64.
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkTensor('cast', x);
@@ -76,9 +98,9 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 }
 
 /**
- * Keeps each element with probability 1 − p, scaled by 1/(1 − p); the mask is a pure function of `seed`.
+ * Keeps each element with probability 1 − p, scaled by 1/(1 − p), and sets the others to 0. The mask is a pure function of `seed`.
  *
- * @throws {ExecutorError} `value` where p is not in [0, 1).
+ * @throws {ExecutorError} `value` where p is not in [0, 1), or the seed is not two whole numbers from 0 to 2³² − 1.
  */
 export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
   const dtype = commonDType('dropout', [x]);

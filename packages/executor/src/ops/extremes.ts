@@ -8,30 +8,31 @@ import { gather } from './indexing.js';
 import { columns, reduced, sum } from './reduce.js';
 import { permute, reshape } from './shape.js';
 
-/** What an i32 index counts to. */
-const MOST = 2 ** 31 - 1;
+/** Largest i32. */
+const MAX_INDEX = 2 ** 31 - 1;
 
 /**
- * The largest number over `dims` (default: all), which go away unless `keepDim`; NaN where there is one. Over one dimension, given as a
- * number, the gradient goes to the place that `argmax` gives; over a list or all it is shared evenly among equals, as by `max` and
- * `amax` of PyTorch.
+ * Largest element over `dims` (default: all), which are removed unless `keepDim`; NaN where there is one. Over one dimension, given as a
+ * number, the gradient goes to the element at `argmax`, as by PyTorch's `max`; over a list or all dimensions it is shared evenly among
+ * equals, as by `amax`.
  *
- * @throws {ExecutorError} `shape` of no numbers.
+ * @throws {ExecutorError} `shape` where there are no elements to choose from.
  */
 export const max = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
   extreme('max', x, dims, keepDim);
-/** The smallest number; otherwise as `max`. */
+/** Smallest element over `dims`; otherwise as `max`. */
 export const min = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
   extreme('min', x, dims, keepDim);
 
 /**
- * Where the largest number of dimension `dim` stands, as i32, the first of equals; a NaN is larger than all. Left out: of all, row-major.
+ * Index of the largest element along `dim`, as i32: the first of equals; NaN counts as the largest. Without `dim`: index among all
+ * elements, row-major.
  *
- * @throws {ExecutorError} `shape` of no numbers.
+ * @throws {ExecutorError} `shape` where there are no elements to choose from.
  */
 export const argmax = (x: Tensor, dim?: number, keepDim = false): Tensor =>
   indexOf('argmax', x, dim, keepDim);
-/** Where the smallest number stands; a NaN is smaller than all. */
+/** Index of the smallest element; NaN counts as the smallest; otherwise as `argmax`. */
 export const argmin = (x: Tensor, dim?: number, keepDim = false): Tensor =>
   indexOf('argmin', x, dim, keepDim);
 
@@ -45,7 +46,7 @@ function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): 
   }
   const d = dimension(dim, x.shape.length, op);
   const { outer, n, inner } = columns(x, d);
-  if (!(n >= 1 && n <= MOST))
+  if (!(n >= 1 && n <= MAX_INDEX))
     throw new ExecutorError(
       'shape',
       n === 0
@@ -72,7 +73,7 @@ function extreme(
   const kept = x.shape.map((n, d) => (over.has(d) ? 1 : n));
   const count = sizeOf(kept);
   const n = [...over].reduce((product, d) => product * x.shape[d]!, 1);
-  // A row for each number of the result.
+  // One row for each element of the result.
   const inOrder = order.every((d, i) => d === i) ? x : permute(x, order);
   const rows = reshape(inOrder, [count, n]);
   const index = indexOf(op, rows, 1, false);
@@ -80,7 +81,7 @@ function extreme(
   return reshape(y, keepDim ? kept : x.shape.filter((_, d) => !over.has(d)));
 }
 
-/** The number at `index` of each row; its gradient is shared by those that equal it. */
+/** The element at `index` of each row; its gradient is shared evenly by all elements that equal it. */
 function sharedAmongEquals(op: Op, rows: Tensor, index: Tensor): Tensor {
   const y = withoutRecording(() => gather(rows, index));
   if (!isRecordingTape() || !rows.requiresGrad) return y;

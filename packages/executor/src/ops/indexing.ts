@@ -4,19 +4,24 @@ import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, gradOf, type Tensor } from '../tensor.js';
 import { checkAlways } from '../watch.js';
 
-/** Checks that all indices are in `from` … `below` − 1. */
+/** @throws {ExecutorError} `dtype` unless the indices are i32, `value` unless all are in `from` … `below` − 1. */
 export function checkIndex(op: string, index: Tensor, from: number, below: number): void {
   if (index.dtype !== 'i32')
     throw new ExecutorError('dtype', `${op}: indices are i32, given ${index.dtype} ${show(index.shape)}`);
   checkAlways(index, (range) => {
-    // Where only the device knows them, the kernel itself gives NaN for those outside.
+    // Of indices that a kernel made the range is not known here; for those outside the kernel gives NaN.
     for (const i of range ?? [])
       if (i < from || i >= below)
         throw new ExecutorError('value', `${op}: index ${i} is not in ${from} … ${below - 1}`);
   });
 }
 
-/** y[…] = x[…, index[…]]: one element of the last dimension each; an index of −1 gives 0 and no gradient. */
+/**
+ * y[…] = x[…, index[…]]: picks one element along the last dimension, x (…, n) and index (…) of i32 → (…). An index of −1 gives 0 and no
+ * gradient.
+ *
+ * @throws {ExecutorError} `shape`, `dtype` or `device`; `value` for an index outside −1 … n−1.
+ */
 export function gather(x: Tensor, index: Tensor): Tensor {
   const backend = commonBackend('gather', [x, index]);
   const dtype = commonDType('gather', [x]);
@@ -34,7 +39,11 @@ export function gather(x: Tensor, index: Tensor): Tensor {
   );
 }
 
-/** Rows of `table` (V, C) by `index` (…) of dtype i32 → (…, C). */
+/**
+ * Rows of `table` (V, C) by `index` (…) of dtype i32 → (…, C).
+ *
+ * @throws {ExecutorError} `shape`, `dtype` or `device`; `value` for an index outside 0 … V−1.
+ */
 export function embedding(table: Tensor, index: Tensor): Tensor {
   const backend = commonBackend('embedding', [table, index]);
   const dtype = commonDType('embedding', [table]);

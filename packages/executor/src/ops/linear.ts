@@ -7,21 +7,24 @@ import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, passGradient, wantedGradOf, type Tensor } from '../tensor.js';
 import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
+/** What `linear` computes in the same pass as the product: its epilogue. */
 export interface LinearOptions {
-  /** Applied to x·weightᵀ + bias, as the functions of these names. */
+  /** Function applied to x·weightᵀ + bias. */
   readonly activation?: Activation;
-  /** Probability of dropping an element after that. */
+  /** Probability in [0, 1) of dropping an element after the activation. Default: 0. */
   readonly dropout?: number;
+  /** Seed of the dropout mask; required with dropout. */
   readonly seed?: SeedOption;
-  /** (…, out) added last. */
+  /** (…, out), added last. */
   readonly residual?: Tensor;
 }
 
 /**
- * x (…, in) · weightᵀ + bias, with weight (out, in) and bias (out) as in PyTorch → (…, out). What follows it in a
- * transformer block can be done in the same pass: residual + dropout(activation(x·weightᵀ + bias)).
+ * x (…, in) · weightᵀ + bias → (…, out), with weight (out, in) and bias (out) as in PyTorch, f32 or f64. Options add the epilogue of a
+ * transformer block in the same pass: residual + dropout(activation(x·weightᵀ + bias)).
  *
- * @throws {ExecutorError} `shape` that names the shapes; `value` where dropout is not in [0, 1), or has no seed.
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` where dropout is not in [0, 1) or has
+ *   no seed.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
   checkOptions('linear', options, ['activation', 'dropout', 'seed', 'residual']);

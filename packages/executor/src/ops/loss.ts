@@ -8,11 +8,11 @@ import { checkIndex } from './indexing.js';
 import { sum } from './reduce.js';
 
 /**
- * Mean over the rows of −ln softmax(logits)[target]: logits (…, V), targets (…) of dtype i32. A target of −1 is
- * left out of the mean.
+ * Cross entropy, the mean of −ln softmax(logits)[target]: logits (…, V), targets (…) of dtype i32 → one element. Rows with a target of
+ * −1 are left out of the mean.
  *
- * @throws {ExecutorError} `value` where every target is −1 or one is outside 0 … V−1; of targets that the device alone knows
- *   the mean of none is NaN.
+ * @throws {ExecutorError} `value` where every target is −1 (NaN for targets that a kernel on `cuda` made) or one is outside −1 … V−1;
+ *   `shape`, `dtype` or `device`.
  */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   const backend = commonBackend('crossEntropy', [logits, targets]);
@@ -36,7 +36,7 @@ export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
   record('crossEntropy', losses, [logits], { logits, targets, logSums }, (gradLosses, saved) =>
     backend.crossEntropyBackward(saved.logits, saved.targets, saved.logSums, gradLosses, gradOf(logits), n),
   );
-  // Counted where the targets are: to read them would wait for the device.
+  // Counted on the device: reading the targets would wait for it.
   const counted = sum(clamp(affine(cast(targets, dtype), 1, 1), 0, 1));
   return div(sum(losses), counted);
 }

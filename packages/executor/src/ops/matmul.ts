@@ -4,7 +4,11 @@ import { sameShape, show, sizeOf } from '../shape.js';
 import { record } from '../tape.js';
 import { commonBackend, commonDType, empty, overwrite, wantedGradOf, type Tensor } from '../tensor.js';
 
-/** (…, m, k) · (…, k, n) → (…, m, n); the leading dimensions are equal, or one side has none. */
+/**
+ * Matrix product (…, m, k) · (…, k, n) → (…, m, n) of f32 or f64; the leading dimensions are equal, or one side has none.
+ *
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the two do not go together.
+ */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   const backend = commonBackend('matmul', [a, b]);
   const dtype = commonDType('matmul', [a, b]);

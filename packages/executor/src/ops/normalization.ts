@@ -22,12 +22,16 @@ function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor): Tensor {
   );
 }
 
-/** Over the last dimension. */
+/** softmax(x) = eˣ / Σ eˣ over the last dimension, of f32 or f64. */
 export const softmax = (x: Tensor): Tensor => softmaxOf('softmax', x);
-/** Over the last dimension. */
+/** ln softmax(x) over the last dimension, of f32 or f64. */
 export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
 
-/** Layer normalisation over the last dimension (Ba, Kiros & Hinton 2016), with weight (C) and bias (C) or null. */
+/**
+ * Layer normalisation (Ba, Kiros & Hinton 2016) of x (…, C) over the last dimension, with weight (C) and bias (C) or null → (…, C).
+ *
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` for a negative `eps`.
+ */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null, eps = 1e-5): Tensor {
   checkNumber('layerNorm', 'eps', eps, FINITE_FROM_0);
   const inputs = bias === null ? [x, weight] : [x, weight, bias];

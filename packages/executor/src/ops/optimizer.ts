@@ -19,8 +19,10 @@ import { checkAlways } from '../watch.js';
 import { scalarOf } from './scalar.js';
 
 /**
- * Scales all gradients together to an L2 norm of at most `maxNorm`, in place; → the norm before, one f64 element.
- * Infinity only measures.
+ * Scales all gradients together to an L2 norm of at most `maxNorm`, in place → their norm before that, one f64 element. With Infinity it
+ * only measures.
+ *
+ * @throws {ExecutorError} `autograd` where no parameter has a gradient; `value` for a negative `maxNorm`; `device`.
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
   checkNumber('clipGradNorm', 'maxNorm', maxNorm, FROM_0);
@@ -45,7 +47,7 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Ten
   return norm;
 }
 
-/** Each once, also where a parameter is given twice. */
+/** The gradients, each once even if a parameter is given twice. */
 function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
   if (!isIterable(parameters))
     throw new ExecutorError(
@@ -66,28 +68,33 @@ function isIterable(value: unknown): boolean {
   );
 }
 
+/** Options of `adamW` and `adamWAll`: rates, decays beta1 and beta2 in [0, 1), eps above 0 and the decoupled weightDecay. */
 export interface AdamWOptions extends Omit<AdamWSpec, 'lr' | 'step'> {
-  /** Learning rate. As a tensor of one f64, it may change from one call of a recorded step to the next. */
+  /** Learning rate, from 0. A tensor of one f64 may change between calls of a recorded step. */
   readonly lr: number | Tensor;
-  /** Number of this step, counted from 1; a tensor as `lr`. */
+  /** Number of this step, counted from 1; or a tensor of one f64 as `lr`. */
   readonly step: number | Tensor;
 }
 
 /**
- * One step of AdamW (Loshchilov & Hutter 2019, algorithm 2) on `parameter` in place, with its moments `m` and `v`
- * of the same shape. A parameter without a gradient stays as it is.
+ * One step of AdamW (Loshchilov & Hutter 2019, algorithm 2): updates `parameter` and its moments `m` and `v`, of the same shape and
+ * dtype, in place. A parameter without a gradient stays as it is.
+ *
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` for an option outside its range, or
+ *   where tensors share memory.
  */
 export function adamW(parameter: Tensor, m: Tensor, v: Tensor, options: AdamWOptions): void {
   adamWAll([{ parameter, m, v }], options);
 }
 
+/** A parameter and its moments, of one shape and dtype. */
 export interface ParameterWithMoments {
   readonly parameter: Tensor;
   readonly m: Tensor;
   readonly v: Tensor;
 }
 
-/** `adamW` on many parameters of one device, which on `cuda` move in one pass. */
+/** `adamW` on many parameters of one device, on `cuda` in one pass. @throws {ExecutorError} as `adamW`. */
 export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOptions): void {
   const parameters = checkedList('adamW', 'parameters', list).map((one) => {
     checkObject('adamW', 'a parameter with its moments', one);
@@ -142,7 +149,7 @@ function checkedSettings(options: AdamWOptions): AdamWOptions {
   return { lr, step, beta1, beta2, eps, weightDecay };
 }
 
-/** Of a number that a tensor holds, now and before each replay of a recorded step; what a device made itself is not waited for. */
+/** Checks a number in a tensor, now and before each replay; not one that a kernel on `cuda` made, which the check would wait for. */
 function checkScalar(name: string, x: number | Tensor, range: NumberRange): void {
   if (!Tensor.is(x)) return;
   checkAlways(x, (values) => {
@@ -150,7 +157,7 @@ function checkScalar(name: string, x: number | Tensor, range: NumberRange): void
   });
 }
 
-/** Parameters and moments are written at once, gradients read meanwhile. */
+/** @throws {ExecutorError} `value` where parameters, moments and gradients share memory: the kernel reads and writes them together. */
 function checkApart(parameters: readonly ParameterWithMoments[]): void {
   const written = new Set<Buffer>();
   for (const { parameter, m, v } of parameters)

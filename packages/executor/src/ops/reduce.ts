@@ -6,7 +6,7 @@ import { commonDType, empty, gradOf, overwrite, type Tensor } from '../tensor.js
 import { affine } from './elementwise.js';
 import { reshape } from './shape.js';
 
-/** Sum over `dims` (default: all), which go away unless `keepDim`. */
+/** Sum over `dims` (default: all), which are removed unless `keepDim`; f32 or f64. @throws {ExecutorError} `shape`, `dtype`. */
 export function sum(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
   const dtype = commonDType('sum', [x]);
   return sumOver(x, reduced(x, dims, 'sum'), keepDim, dtype);
@@ -30,7 +30,7 @@ function sumOver(x: Tensor, over: ReadonlySet<number>, keepDim: boolean, dtype: 
       );
 }
 
-/** Mean over `dims` (default: all). */
+/** Mean over `dims` (default: all), which are removed unless `keepDim`. @throws {ExecutorError} `shape`, also of no elements; `dtype`. */
 export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
   const dtype = commonDType('mean', [x]);
   const over = reduced(x, dims, 'mean');
@@ -40,7 +40,7 @@ export function mean(x: Tensor, dims?: number | readonly number[], keepDim = fal
   return affine(sumOver(x, over, keepDim, dtype), 1 / count);
 }
 
-/** The dimensions that `dims` names. */
+/** `dims` as a set of dimensions from 0. */
 export function reduced(x: Tensor, dims: number | readonly number[] | undefined, op: string): Set<number> {
   if (dims === undefined) return new Set(x.shape.keys());
   return new Set([dims].flat().map((d) => dimension(d, x.shape.length, op)));
@@ -62,7 +62,7 @@ export function cumsum(x: Tensor, dim: number): Tensor {
   return record('cumsum', y, [x], {}, (gradY) => x.backend.cumsum(gradY, gradOf(x), outer, n, inner, true));
 }
 
-/** Running products along `dim`: y[t] = x[0] ⋯ x[t]. Its gradient holds where an x is 0, too. */
+/** Running products along `dim`: y[t] = x[0] ⋯ x[t]. The gradient is right also where an x is 0. */
 export function cumprod(x: Tensor, dim: number): Tensor {
   const dtype = commonDType('cumprod', [x]);
   const { outer, n, inner } = columns(x, dimension(dim, x.shape.length, 'cumprod'));

@@ -5,12 +5,12 @@ import { show } from '../shape.js';
 import { checkTensor, Tensor } from '../tensor.js';
 
 /**
- * Key of a random stream: two whole numbers from 0 to 2³² − 1. A tensor of one f64 in place of the first is a number that a
- * recorded step changes; of what it holds the whole part modulo 2³² counts (0 of NaN, and from 2⁶³ on).
+ * Key of a random stream: two whole numbers from 0 to 2³² − 1. The first may be a tensor of one f64, for recorded steps; its whole part
+ * modulo 2³² counts (0 for NaN and for sizes from 2⁶³).
  */
 export type SeedOption = readonly [low: number | Tensor, high: number];
 
-/** A number, or the storage of a tensor of one f64 on the same device. */
+/** A number, or the storage of a tensor of one f64 on `backend`. @throws {ExecutorError} `value`, `dtype` or `device` for anything else. */
 export function scalarOf(op: string, name: string, x: number | Tensor, backend: Backend): Scalar {
   if (typeof x === 'number') return x;
   checkTensor(op, x);
@@ -25,7 +25,7 @@ export function scalarOf(op: string, name: string, x: number | Tensor, backend: 
 }
 
 /**
- * A copy of a seed: the backward pass makes the same mask, whatever the caller's array holds by then.
+ * A copy of a seed, so that the backward pass makes the same mask even if the caller's array changes.
  *
  * @throws {ExecutorError} `value` unless its words are whole numbers from 0 to 2³² − 1, or the first one is a tensor.
  */
@@ -41,7 +41,7 @@ export function checkedSeed(op: string, seed: SeedOption): SeedOption {
 /**
  * The seed of an op that drops elements with probability `p`.
  *
- * @throws {ExecutorError} `value` where it drops some and has no seed: every call would drop the same.
+ * @throws {ExecutorError} `value` where p > 0 and there is no seed: every call would drop the same elements.
  */
 export function seedOfDropout(op: string, p: number, seed: SeedOption | undefined): SeedOption {
   if (seed !== undefined) return checkedSeed(op, seed);
@@ -53,12 +53,12 @@ export function seedOfDropout(op: string, p: number, seed: SeedOption | undefine
   return [0, 0];
 }
 
-/** A seed as kernels take it. */
+/** A seed in the form that kernels take. */
 export function seedFrom(op: string, [low, high]: SeedOption, backend: Backend): Seed {
   return [scalarOf(op, 'the seed', low, backend), high];
 }
 
-/** The tensor in a seed, which a backward pass that makes the same mask saves. */
+/** The tensor in a seed, which the op saves for its backward pass. */
 export function seedTensor([low]: SeedOption): Tensor | null {
   return Tensor.is(low) ? low : null;
 }

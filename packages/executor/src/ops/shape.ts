@@ -24,7 +24,7 @@ import {
   zeroedGradOf,
 } from '../tensor.js';
 
-/** The same elements in another shape; one size may be −1. Shares memory. */
+/** The same elements in another shape; one size may be −1. Shares memory. @throws {ExecutorError} `shape` for another number of elements. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   checkTensor('reshape', x);
   const full = checkedShape(inferred(x, shape), 'reshape');
@@ -52,7 +52,7 @@ function inferred(x: Tensor, shape: Shape): Shape {
   return shape.map((n) => (n === -1 ? x.size / known : n));
 }
 
-/** Elements `start … start+length−1` of dimension `dim`. */
+/** A copy of elements `start … start+length−1` of dimension `dim`. @throws {ExecutorError} `shape` where these are outside. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   checkTensor('narrow', x);
   const d = dimension(dim, x.shape.length, 'narrow');
@@ -87,7 +87,7 @@ export function slice(x: Tensor, dim: number, start?: number, end?: number, step
       'shape',
       `slice: start, end and step are whole numbers, and the step is not 0; given ${[start, end, step].map(named).join(', ')}`,
     );
-  // Where nothing is taken before the first, or backwards from the last, element.
+  // Where an index outside is clipped to.
   const [lowest, highest] = step > 0 ? [0, n] : [-1, n - 1];
   const place = (i: number): number => Math.min(Math.max(i < 0 ? i + n : i, lowest), highest);
   const first = start === undefined ? (step > 0 ? 0 : n - 1) : place(start);
@@ -109,7 +109,7 @@ function everyOf(op: string, x: Tensor, d: number, start: number, length: number
   );
 }
 
-/** Parts of dimension `dim` one after another: of `sizes`, or all of one size but the last, which may be smaller. */
+/** Consecutive parts of dimension `dim`: of the given sizes, or of one size, where the last part may be smaller. */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
   checkTensor('split', x);
   const d = dimension(dim, x.shape.length, 'split');
@@ -124,16 +124,16 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
   return parts.map((size) => narrow(x, d, (start += size) - size, size));
 }
 
-/** As many tensors as memory has room for; a dimension of a tensor of no elements may have more. */
+/** Most parts of one `split`: a dimension of a tensor without elements may be longer than memory has room for tensors. */
 const MOST_PARTS = 2 ** 24;
 
-/** No parts at all where the size is none, or makes too many, which `split` refuses. */
+/** Sizes of the parts; none for an invalid size or too many parts, which `split` then refuses. */
 function equalParts(n: number, size: number): number[] {
   if (!(Number.isInteger(size) && size > 0 && n / size <= MOST_PARTS)) return [];
   return Array.from({ length: Math.ceil(n / size) }, (_, i) => Math.min(size, n - i * size));
 }
 
-/** Index `i` of dimension `dim`, which goes away. */
+/** Index `i` of dimension `dim`, which is removed. */
 export function select(x: Tensor, dim: number, i: number): Tensor {
   checkTensor('select', x);
   const d = dimension(dim, x.shape.length, 'select');
@@ -145,7 +145,7 @@ export function select(x: Tensor, dim: number, i: number): Tensor {
   );
 }
 
-/** The tensors one after another along `dim`. */
+/** Concatenates tensors along `dim`; their other dimensions are equal. */
 export function cat(tensors: readonly Tensor[], dim: number): Tensor {
   tensors = checkedList('cat', 'tensors', tensors);
   const first = tensors[0];
@@ -192,7 +192,7 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
   );
 }
 
-/** Tensors of one shape along a new dimension `dim`. */
+/** Stacks tensors of one shape along a new dimension `dim`. */
 export function stack(tensors: readonly Tensor[], dim: number): Tensor {
   tensors = checkedList('stack', 'tensors', tensors);
   const first = tensors[0];
@@ -208,7 +208,7 @@ export function stack(tensors: readonly Tensor[], dim: number): Tensor {
   );
 }
 
-/** Repeats dimensions of size 1 (and adds leading ones) up to `shape`. */
+/** Broadcasts x to `shape`: a copy that repeats dimensions of size 1 and adds leading ones. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkTensor('expand', x);
   shape = checkedShape(shape, 'expand');
@@ -229,7 +229,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   );
 }
 
-/** Dimension `order[d]` of x becomes dimension d. */
+/** Permutes the dimensions: dimension `order[d]` of x becomes dimension d of a copy. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   checkTensor('permute', x);
   order = checkedList('permute', 'order', order);
@@ -250,7 +250,7 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
   );
 }
 
-/** Dimensions `a` and `b` in each other's place; of a matrix, its transpose. */
+/** A copy with dimensions `a` and `b` swapped; by default the last two. */
 export function transpose(x: Tensor, a = -2, b = -1): Tensor {
   checkTensor('transpose', x);
   const rank = x.shape.length;
@@ -261,7 +261,7 @@ export function transpose(x: Tensor, a = -2, b = -1): Tensor {
   );
 }
 
-/** Without dimension `dim`, whose size is 1; left out, without all of that size. Shares memory. */
+/** Removes dimension `dim`, whose size is 1; by default all dimensions of size 1. Shares memory. */
 export function squeeze(x: Tensor, dim?: number): Tensor {
   checkTensor('squeeze', x);
   const only = dim === undefined ? undefined : dimension(dim, x.shape.length, 'squeeze');
@@ -273,7 +273,7 @@ export function squeeze(x: Tensor, dim?: number): Tensor {
   );
 }
 
-/** With a new dimension of size 1 at `dim`; −1 is behind the last. Shares memory. */
+/** Adds a dimension of size 1 at `dim`; −1 adds it last. Shares memory. */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
   checkTensor('unsqueeze', x);
   const d = dimension(dim, x.shape.length + 1, 'unsqueeze');

@@ -1,6 +1,6 @@
 import { EMBEDDING, usedRows } from '../embedding-rows.js';
 import type { Parameters, GptConfig } from '../gpt.js';
-import { finiteWeights } from '../weights.js';
+import { finiteWeights, parameterOf } from '../weights.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
 
 /** The weights of a model as constants of a graph. */
@@ -16,7 +16,7 @@ export class Weights {
   has = (name: string): boolean => this.#parameters.has(name);
 
   data(name: string): { data: Float32Array; shape: readonly number[] } {
-    const p = this.#parameters.get(name)!;
+    const p = parameterOf(this.#parameters, name);
     return { data: finiteWeights(name, Float32Array.from(p.dataSync())), shape: p.shape };
   }
 
@@ -42,7 +42,7 @@ export class Weights {
   }
 }
 
-/** tokens (B, T) i64 → hidden states (B, T, C) f32: what `Gpt.forward` does without dropout. */
+/** tokens (B, T) i64 → hidden states (B, T, C) f32, as `Gpt.forward` without dropout. */
 export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, config: GptConfig): Value {
   const time = g.op('Shape', [tokens], { start: 1, end: 2 });
   const positions = g.op('Slice', [weights.tensor('wpe.weight'), g.i64([0]), time, g.i64([0])]);
@@ -64,7 +64,7 @@ export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, confi
   return weights.norm('ln_f', x);
 }
 
-/** Of the rows that are all zero one is stored, in the last place. */
+/** Embeds tokens; stores one row for all rows of the table that are zero, as the last. */
 function embedding(g: GraphBuilder, weights: Weights, tokens: Value): Value {
   const { data, shape } = weights.data(EMBEDDING);
   const [vocabulary, C] = shape as [number, number];
@@ -79,7 +79,7 @@ function embedding(g: GraphBuilder, weights: Weights, tokens: Value): Value {
   return g.op('Gather', [g.tensor(table, [used.length + 1, C]), index]);
 }
 
-/** (T, T) 0 where a token may look, −∞ at later tokens. */
+/** (T, T): 0 where a token attends, −∞ at later tokens. */
 function causalMask(g: GraphBuilder, time: Value): Value {
   const steps = g.op('Range', [g.i64(0), g.op('Squeeze', [time]), g.i64(1)]);
   const later = g.op('Greater', [g.unsqueeze(steps, 0), g.unsqueeze(steps, 1)]);

@@ -2,10 +2,10 @@ import type { GraphBuilder, Value } from './graph-builder.js';
 import type { HardPlan } from '../plan-predictor/hard-plan.js';
 
 /**
- * The values (N) of hard plans: sums in node order, products of the numerators in node order, then a division by each
- * denominator, as `execute` has it for coefficients that are whole.
+ * Executes hard plans → (N, 1) values. Linear steps are sums in node order; log steps are products of the numerators in node order,
+ * divided by each denominator, as in `execute` for whole coefficients.
  *
- * @param powers Whether coefficients may be others than -1, 0 and 1.
+ * @param powers Whether there are coefficients other than −1, 0 and 1.
  */
 export function executePlan(g: GraphBuilder, plan: HardPlan<Value>, depth: number, powers: boolean): Value {
   const [zero, one] = [g.f64(0), g.f64(1)];

@@ -10,12 +10,14 @@ import type { Value } from './graph-builder.js';
 import { GraphOps } from './graph-ops.js';
 
 /**
- * A model as an ONNX file (opset 20, standard operators alone), to be run by any runtime.
+ * Exports a model as an ONNX file (opset 20, standard operators only) for any runtime.
  *
- * Input `tokens` (B, T) int64, B and T free. Outputs, at every token, float64: the hard plan of the text up to there,
- * `V_mag`, `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and `value` (B, T), what it executes to. Token t
- * depends on no later one. The metadata `config` holds the configuration as JSON, `wte.rows` the ids of the tokens that
- * training met where those are not all.
+ * Input: `tokens` (B, T) int64, with B and T free. Outputs at every token, float64: the hard plan of the text up to there,
+ * `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and its `value` (B, T). The outputs are causal: token t
+ * depends on no later one. Metadata: `config` is the configuration as JSON; `wte.rows` lists the ids of the tokens that
+ * training has met, unless it has met all.
+ *
+ * @throws {ModelError} `bad-input` for anything but a `PredictorModel`, `not-finite` for weights that are not finite.
  */
 export function exportOnnx(model: PredictorModel): Uint8Array {
   if (!(model instanceof PredictorModel))
@@ -39,7 +41,7 @@ export function exportOnnx(model: PredictorModel): Uint8Array {
   return g.encode('dag', { config: JSON.stringify(config), ...trainedRows(weights) });
 }
 
-/** The ids of the embedding's rows that are not all zero, where some are: what else `OnnxPredictor` cannot know. */
+/** Metadata `wte.rows`: the rows of the embedding that are not all zero, which `OnnxPredictor` cannot read from the graph. */
 function trainedRows(weights: Weights): Record<string, string> {
   const { data, shape } = weights.data(EMBEDDING);
   const used = usedRows(data, shape[1]!);

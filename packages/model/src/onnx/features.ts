@@ -3,7 +3,7 @@ import type { RegisterLayout } from '../plan-predictor/layout.js';
 import type { Tokenizer, TokenRecord } from '../tokenizer/tokenizer.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
 
-/** Features of tokens (B, T) i64 by tables: tokens whose records say the same share a row. */
+/** Features of tokens (B, T) i64, by lookup in tables of records; tokens with the same features share a row. */
 export function featuresOf(
   g: GraphBuilder,
   tokens: Value,
@@ -15,7 +15,7 @@ export function featuresOf(
   const rowOf = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => {
     const record = tokenizer.record(id);
     const { digits, minus, point } = record;
-    // Digits that no register has room for count, but are written nowhere.
+    // Digits beyond the layout are counted, but no register holds them.
     const key = `${digits.length} ${digits.slice(0, layout.digits).join('')} ${minus} ${point}`;
     const known = rows.get(key);
     if (known !== undefined) return known;

@@ -12,26 +12,27 @@ import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
 import { readRegularFile } from '../regular-file.js';
 import { decodeMetadata } from './proto.js';
 
+/** Options of `OnnxPredictor.load`. */
 export interface OnnxOptions {
-  /** Where the graph runs, the first that can: 'cpu', 'cuda', 'coreml', … as onnxruntime-node names them; the CPU by default. */
+  /** Execution providers of onnxruntime-node, `cpu`, `cuda`, `coreml`, …, in order of preference. Default: `cpu`. */
   readonly executionProviders?: readonly string[];
-  /** Threads within an operator; by default one a core. */
+  /** Number of threads within an operator. Default: one for each core. */
   readonly threads?: number;
 }
 
-/** What the graph says of some texts as a whole. */
+/** The predicted plans of some texts, and their values. */
 export interface PredictedPlans {
   /** Graph i is the hard plan of text i. */
   readonly plans: DagTensors;
-  /** What the graph executed each of them to. */
+  /** (N) value i is what plan i executes to. */
   readonly values: Float64Array;
 }
 
-/** onnxruntime-node re-exports it; where that is not installed, its types are not there either. */
+/** The types that onnxruntime-node re-exports; it is an optional peer and may not be installed. */
 type Runtime = typeof import('onnxruntime-common');
 const RUNTIME = 'onnxruntime-node';
 
-/** A model that `exportOnnx` wrote, run by onnxruntime-node, which has to be installed beside this package. */
+/** A model that `exportOnnx` wrote, run by onnxruntime-node, an optional peer of this package. */
 export class OnnxPredictor {
   readonly config: PredictorConfig;
   readonly tokenizer: Tokenizer;
@@ -50,7 +51,7 @@ export class OnnxPredictor {
 
   /**
    * @param file The file that `exportOnnx` wrote, or its path.
-   * @throws {ModelError} `no-runtime` where onnxruntime-node is not installed, `bad-file` where it does not take the
+   * @throws {ModelError} `no-runtime` where onnxruntime-node is not installed, `bad-file` where it cannot load the
    *   file or `exportOnnx` did not write it.
    */
   static async load(file: Uint8Array | string, given: OnnxOptions = {}): Promise<OnnxPredictor> {
@@ -71,7 +72,7 @@ export class OnnxPredictor {
     return new OnnxPredictor(metadata, runtime, session);
   }
 
-  /** Whether `predict` takes this text: it is not empty and has at most `blockSize` tokens. */
+  /** Whether `predict` accepts this text: it is not empty and has at most `blockSize` tokens. */
   reads(text: string): boolean {
     return isReadable(text, this.tokenizer, this.config.blockSize);
   }
@@ -116,7 +117,7 @@ export class OnnxPredictor {
     return { plans, values: at('value', 1) };
   }
 
-  /** Reads a text, writes its program and runs it. @throws {ModelError} `bad-input`, as `predictPlans`. */
+  /** The plan of one text, its expression, value and doubt. @throws {ModelError} `bad-input`, as `predictPlans`. */
   async predict(text: string): Promise<PredictedValue> {
     const { plans, values } = await this.predictPlans([text]);
     const value = values[0]!;
@@ -134,12 +135,12 @@ export class OnnxPredictor {
   /** As `PredictorModel.wereTrained`. */
   wereTrained(tokens: readonly number[]): boolean[] {
     checkList('token ids as an array', tokens);
-    // Refuses what is no token.
+    // Throws for what is no token.
     for (const id of tokens) this.tokenizer.record(id);
     return Array.from(tokens, (id) => this.#trained?.has(id) ?? true);
   }
 
-  /** Frees what the runtime holds. */
+  /** Frees the memory of the runtime's session. */
   async release(): Promise<void> {
     await this.#session.release();
   }

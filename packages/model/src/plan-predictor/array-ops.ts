@@ -25,10 +25,11 @@ import {
   type Tensor,
 } from '@dag/executor';
 import type { Parameters } from '../gpt.js';
+import { parameterOf } from '../weights.js';
 
-/** Operations on arrays of doubles. Broadcasting and axes are NumPy's; comparisons give 1 or 0. */
+/** Operations on arrays of f64, with NumPy's broadcasting and axes; comparisons give 1 or 0. */
 export interface ArrayOps<T> {
-  /** A constant; a number is a scalar, a list without `dims` a vector. */
+  /** A constant of shape `dims`. Default: () for a number, (n) for a list. */
   f64(values: number | readonly number[], dims?: readonly number[]): T;
   add(a: T, b: T): T;
   sub(a: T, b: T): T;
@@ -36,17 +37,17 @@ export interface ArrayOps<T> {
   div(a: T, b: T): T;
   abs(x: T): T;
   equal(a: T, b: T): T;
-  /** a ≥ b. */
+  /** 1 where a ≥ b, else 0. */
   atLeast(a: T, b: T): T;
   /** (…, m, k) · (…, k, n); the leading dimensions are equal, or one side has none. */
   matmul(a: T, b: T): T;
   sum(x: T, axis: number, keepdims?: boolean): T;
   cumsum(x: T, axis: number): T;
-  /** Index of the largest element along the last axis, which stays with size 1; the first one among equals. */
+  /** Index of the largest element along the last axis, the first among equals: (…, n) → (…, 1). */
   argmax(x: T): T;
   /** Elements `from` … `to` − 1 along an axis. */
   slice(x: T, axis: number, from: number, to: number): T;
-  /** One element along an axis, which goes away. */
+  /** One element along an axis, which is removed. */
   select(x: T, axis: number, index: number): T;
   concat(values: readonly T[], axis: number): T;
   transpose(x: T, perm: readonly number[]): T;
@@ -54,39 +55,40 @@ export interface ArrayOps<T> {
   reshape(x: T, dims: readonly number[]): T;
   /** A new axis of size 1. */
   unsqueeze(x: T, axis: number): T;
-  /** table[index] of a vector, index whole. */
+  /** table[index], for a table (n) and whole indices of any shape. */
   take(table: T, index: T): T;
 }
 
 /**
- * What a hard readout is written with, so that it stands once: `TensorOps` runs it on tensors, `GraphOps` writes it as nodes of an ONNX
- * graph.
+ * The operations of a hard readout, which is written once over them: `TensorOps` runs it on tensors, `GraphOps` writes it as nodes of an
+ * ONNX graph.
  */
 export interface ReadoutOps<T> extends ArrayOps<T> {
-  /** x·Wᵀ + b in f32, by the weights `name.weight` and, where the model has it, `name.bias`. */
+  /** x·Wᵀ + b in f32, with the model's weights `name.weight` and, if there is one, `name.bias`. @throws {ModelError} `bad-input` without a weight. */
   linear(name: string, x: T): T;
-  /** Of f32. */
+  /** x·Φ(x) of f32. */
   gelu(x: T): T;
-  /** f32 in double: decisions that are made by it are refused where it is not finite. */
+  /** f32 as f64, for decisions: a prediction fails with `not-finite` where x is not finite. */
   double(x: T): T;
-  /** x (B, T, n) at the tokens that are asked: one in each row, (B, 1, n), or all. */
+  /** x (B, T, n) at the tokens at which to predict: (B, 1, n) with one token per row, or x itself for all tokens. */
   asked(x: T): T;
-  /** At the N tokens that are asked: Σ over all tokens up to there of weights (B, T, m) times x (B, T, n), (N, m, n). */
+  /** Sums of weights (B, T, m) ⊗ x (B, T, n) over all tokens up to each of the N tokens at which to predict: (N, m, n). */
   sumSoFar(weights: T, x: T, m: number, n: number): T;
 }
 
 type Binary = (a: Tensor, b: Tensor) => Tensor;
 
+/** Runs hard readouts on tensors. */
 export class TensorOps implements ReadoutOps<Tensor> {
-  /** What decisions were made by: tensors to be checked once they can be read. */
+  /** The tensors that decided, see `double`; to be checked once they can be read. */
   readonly decisions: Tensor[] = [];
   readonly #like: { readonly device?: Device };
   readonly #parameters: Parameters;
   readonly #at: Tensor | null;
 
   /**
-   * @param device Where constants are made; left out, the default device.
-   * @param at (B) of f64: the token that is asked in each row; null: all of them.
+   * @param device Device of constants. Default: the default device.
+   * @param at (B) of f64: token index per row at which to predict; null: all tokens.
    */
   constructor(device?: Device, parameters: Parameters = new Map(), at: Tensor | null = null) {
     this.#like = device ? { device } : {};
@@ -122,7 +124,7 @@ export class TensorOps implements ReadoutOps<Tensor> {
   unsqueeze = unsqueeze;
 
   linear = (name: string, x: Tensor): Tensor =>
-    linear(x, this.#parameters.get(`${name}.weight`)!, this.#parameters.get(`${name}.bias`) ?? null);
+    linear(x, parameterOf(this.#parameters, `${name}.weight`), this.#parameters.get(`${name}.bias`) ?? null);
 
   double = (x: Tensor): Tensor => {
     this.decisions.push(x);
@@ -139,7 +141,7 @@ export class TensorOps implements ReadoutOps<Tensor> {
   sumSoFar = (weights: Tensor, x: Tensor, m: number, n: number): Tensor => {
     const [B, T] = weights.shape as [number, number];
     if (!this.#at) return reshape(cumsum(mul(unsqueeze(weights, 3), unsqueeze(x, 2)), 1), [B * T, m, n]);
-    // A product of matrices takes a fraction of the memory.
+    // A matrix product instead of running sums: a fraction of the memory.
     const tokens = this.f64([...Array(T).keys()], [T, 1]);
     const isUpTo = greaterEqual(reshape(this.#at, [B, 1, 1]), tokens);
     return matmul(permute(mul(weights, isUpTo), [0, 2, 1]), x);

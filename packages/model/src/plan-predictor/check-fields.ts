@@ -4,9 +4,9 @@ import { ModelError } from '../error.js';
 import { registerFields, type RegisterLayout } from './layout.js';
 import type { Registers, TokenFeatures } from './registers.js';
 
-/** Checks of what was predicted: sizes that do not belong together would be broadcast to a plan that nobody predicted. */
+/** Checks of predictions: mismatched sizes would otherwise be broadcast to a wrong plan. */
 
-/** (B, T) of predictions that a caller gives, of which one field alone says it. */
+/** (B, T), from one field (B, T, …) of a prediction. @throws {ModelError} `shape` for anything else. */
 export function batchOf(what: string, field: Tensor): readonly number[] {
   if (isTensor(field) && field.shape.length >= 2) return field.shape.slice(0, 2);
   throw new ModelError(
@@ -15,7 +15,7 @@ export function batchOf(what: string, field: Tensor): readonly number[] {
   );
 }
 
-/** @throws {ModelError} `shape` unless each field is a tensor of floats, of the shape (B, T, …) by that name. */
+/** @throws {ModelError} `shape` unless each field is a float tensor of the shape (B, T, …sizes[name]). */
 export function checkFields(
   what: string,
   fields: object,
@@ -31,7 +31,7 @@ export function checkFields(
   }
 }
 
-/** @throws {ModelError} `shape`. */
+/** @throws {ModelError} `shape` unless the features are of the layout, and of the (B, T) of the hidden states. */
 export function checkFeatures(features: TokenFeatures, hidden: Tensor, { digits }: RegisterLayout): void {
   checkObject('features, as tokenFeatures makes them,', features);
   checkFields('token features', features, batchOf('hidden states', hidden), {

@@ -2,7 +2,7 @@ import type { ArrayOps } from './array-ops.js';
 import type { HardRegisters } from './hard-registers.js';
 import { slotCount, type RegisterLayout } from './layout.js';
 
-/** The fields of N plans in double: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D). */
+/** The fields of N hard plans in f64: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D). */
 export interface HardPlan<T> {
   readonly V_mag: T;
   readonly V_sign: T;
@@ -13,7 +13,7 @@ export interface HardPlan<T> {
 /** Powers of ten that a double holds exactly. */
 const POWERS = Array.from({ length: 23 }, (_, n) => 10 ** n);
 
-/** What operators are, by their classes + − × ÷ and the minus of a group. */
+/** Properties of the operator classes + − × ÷ and the minus of a group. */
 const OPERATOR_TABLE = {
   active: [1, 1, 1, 1, 1],
   linear: [1, 1, 0, 0, 0],
@@ -47,28 +47,28 @@ function readingConstants<T>(ops: ArrayOps<T>, layout: RegisterLayout) {
     nodes: range(D),
     slots: range(S),
     places: range(R),
-    /** Sums of what stands later: x·laterSlots of slots (N, S) for operators, of digits (…, R) for digits. */
+    /** x·laterSlots (N, D): for each operator the sum of x (N, S) over the slots after it. The same for digits (…, R). */
     laterSlots: matrix(S, D, (slot, k) => slot > k),
     laterDigits: matrix(R, R, (from, to) => from > to),
-    /** An operator stands before the slot of its own number. */
+    /** Operator k stands between slots k and k + 1. */
     ownSlot: matrix(D, S, (k, slot) => k === slot),
     earlierOperators: matrix(D, S, (k, slot) => k < slot),
     identity: matrix(D, D, (i, j) => i === j),
     upper: matrix(D, D, (i, j) => i < j),
     lower: matrix(D, D, (i, j) => i > j),
     upTo: matrix(D, D, (i, j) => i <= j),
-    /** x·next is x of the next operator, x·previous of the previous one; of none, 0. */
+    /** x·next (N, D) is x of the next operator, x·previous of the previous one; 0 where there is none. */
     next: matrix(D, D, (i, j) => i === j + 1),
     previous: matrix(D, D, (i, j) => i === j - 1),
-    /** Steps that are not used: step i passes on the result of step i − 1, step 0 passes on node 0. */
+    /** Unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
     identitySteps: matrix(D, 2 * D, (i, j) => j === (i === 0 ? 0 : D + i - 1)),
     unusedNumbers: matrix(D, 2 * D, (i, j) => i === j),
   };
 }
 
 /**
- * The plan that registers with every choice made describe: the very plan that `tensorize` makes of the expression. Sums of 0 and 1
- * are exact, so where `readPlan` multiplies probabilities over many terms, here counts of terms are compared with 0.
+ * Reads the plan from hard registers: the plan that `tensorize` makes of the expression. Where `readPlan` multiplies probabilities over
+ * many terms, this counts terms and compares the count with 0, since sums of 0 and 1 are exact.
  */
 export function readHardPlan<T>(
   ops: ArrayOps<T>,
@@ -94,12 +94,12 @@ export function readHardPlan<T>(
     ops.select(properties, 2, i),
   ) as [T, T, T, T, T, T];
 
-  // Slots that are empty because of a group's minus are skipped: node of each slot, one-hot (N, S, D).
+  // The node of each slot, one-hot (N, S, D); slots that are empty because of a group's minus have none.
   const empty = ops.matmul(negate, constants.ownSlot);
   const node = ops.sub(constants.slots, ops.matmul(negate, constants.earlierOperators));
   const nodes = ops.mul(oneHot(node), column(not(empty)));
 
-  // What stands above what: k above j where no operator between binds otherwise.
+  // Operator k is an ancestor of j where it binds later than j and every operator between them.
   const binds = ops.atLeast(column(registers.priority), row(registers.priority));
   const leftOf = transposed(isZero(ops.matmul(constants.upTo, ops.mul(not(binds), upper))));
   const rightOf = isZero(ops.matmul(ops.mul(binds, upper), constants.upTo));
@@ -109,17 +109,17 @@ export function readHardPlan<T>(
   const merged = ops.mul(ops.mul(parent, ops.add(pair(linear), pair(log))), lower);
   const leads = ops.mul(active, not(ops.sum(merged, 1)));
 
-  // Steps in post-order, and the operators that belong to each: Σ Mᵖ over p = 0, 1, … D − 1, as one may continue in one that continues.
+  // Steps in post-order, and the operators that belong to each: chains of merged operators are Σ Mᵖ over p = 0 … D − 1.
   const comesBefore = ops.add(ops.mul(not(ancestor), upper), ops.mul(transposed(ancestor), lower));
   const step = oneHot(ops.reshape(ops.matmul(row(leads), comesBefore), [-1, D]));
-  const own = ops.mul(column(leads), step);
+  const leading = ops.mul(column(leads), step);
   let power = transposed(merged);
   let chain = ops.add(power, constants.identity);
   for (let reached = 1; reached < D - 1; reached = 2 * reached + 1) {
     power = ops.matmul(power, power);
     chain = ops.add(chain, ops.matmul(power, chain));
   }
-  const member = ops.matmul(chain, own);
+  const member = ops.matmul(chain, leading);
 
   // Operands of each operator (N, K, 2D): numbers beside it that no other operator takes, and the steps of its children.
   const nextActive = ops.matmul(active, constants.next);
@@ -133,7 +133,7 @@ export function readHardPlan<T>(
   const coefficients = ops.add(ops.mul(column(right), upper), lower);
   const steps = ops.matmul(ops.mul(ops.sub(parent, merged), coefficients), step);
 
-  const unused = isZero(ops.sum(own, 1));
+  const unused = isZero(ops.sum(leading, 1));
   const O = ops.add(
     ops.matmul(transposed(member), ops.concat([numbers, steps], 2)),
     ops.mul(column(unused), constants.identitySteps),
@@ -151,7 +151,7 @@ function initialNodes<T>(
   nodes: T,
 ): Pick<HardPlan<T>, 'V_mag' | 'V_sign'> {
   const tenTo = (n: T): T => ops.take(constants.powers, n);
-  // A digit counts as much as digits follow it.
+  // The place value of a digit is ten to the number of digits after it.
   const place = tenTo(ops.matmul(present, constants.laterDigits));
   const mantissa = ops.sum(ops.mul(digit, place), 2);
   const isDecimal = ops.atLeast(constants.places, ops.unsqueeze(length, 2));

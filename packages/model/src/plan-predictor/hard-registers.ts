@@ -4,7 +4,7 @@ import type { ReadoutOps } from './array-ops.js';
 import { operatorCount, slotCount, type RegisterLayout } from './layout.js';
 import { CLASSES, OUTPUT, TIE } from './registers.js';
 
-/** What tokens contribute by their text alone: `TokenFeatures` as a hard readout reads them, in double. */
+/** Features of (B, T) tokens that follow from their text alone, in f64: `TokenFeatures` for hard readouts. */
 export interface HardFeatures<T> {
   /** (B, T) digits that the token holds. */
   readonly count: T;
@@ -12,13 +12,13 @@ export interface HardFeatures<T> {
   readonly minus: T;
   /** (B, T) 1 where it holds a decimal point. */
   readonly point: T;
-  /** (B, T, 2, J) its first J digits, 0 where it has fewer, and 1 for each that it has. */
+  /** (B, T, 2, J): [0] holds its first J digits, 0 where it has fewer; [1] holds 1 for each of them, 0 for the rest. */
   readonly digits: T;
-  /** J, at most `digits` of the layout. */
+  /** J: the most digits of a token, at most `digits` of the layout. */
   readonly most: number;
 }
 
-/** `HardFeatures` of distinct records, row-major: the counts, minuses and points of n records (n) and their digits (n, 2, J). */
+/** `HardFeatures` of n records as plain arrays: count, minus and point (n), digits (n, 2, J). */
 export function recordTable(records: readonly TokenRecord[], { digits: R }: RegisterLayout) {
   const most = records.reduce((n, { digits }) => Math.max(n, Math.min(digits.length, R)), 1);
   const digits = new Float64Array(records.length * 2 * most);
@@ -38,7 +38,7 @@ export function recordTable(records: readonly TokenRecord[], { digits: R }: Regi
   };
 }
 
-/** Features of B·T tokens as tensors. */
+/** Features of B·T tokens, row-major, as tensors. */
 export function hardFeatures(
   records: readonly TokenRecord[],
   [B, T]: readonly [number, number],
@@ -56,7 +56,7 @@ export function hardFeatures(
   };
 }
 
-/** Registers with every choice made, of N texts or prefixes. */
+/** Registers of N prefixes after every token has decided. */
 export interface HardRegisters<T> {
   /** (N, S, R) the digit, 0 where there is none. */
   readonly digit: T;
@@ -68,15 +68,15 @@ export interface HardRegisters<T> {
   readonly negative: T;
   /** (N, K, 5) the class of each operator, one-hot; zeros where there is none. */
   readonly operators: T;
-  /** (N, K) */
+  /** (N, K) priority of each operator: the higher one binds first. */
   readonly priority: T;
 }
 
 /**
- * What `RegisterWriter.forward` writes, where each token decides before its decision is summed: a doubt at one token is none at
- * those after it. All but priorities are sums of whole numbers, which are exact.
+ * The hard counterpart of `RegisterWriter.forward`: each token decides before its decision is summed, so an uncertain decision does not
+ * blur the tokens after it. All registers but priorities are sums of whole numbers, which are exact.
  *
- * @param outputs (B, T, 8) what the writer's head says of each token.
+ * @param outputs (B, T, 8) outputs of the writer's head.
  */
 export function writeHardRegisters<T>(
   ops: ReadoutOps<T>,
@@ -86,7 +86,7 @@ export function writeHardRegisters<T>(
 ): HardRegisters<T> {
   const [K, S, R] = [operatorCount(layout), slotCount(layout), layout.digits];
   const [zero, one] = [ops.f64(0), ops.f64(1)];
-  /** Where the last axis of x, of size 1, is first, first + 1, … */
+  /** x (…, 1) → (…, size): 1 at the index x − first, else 0. */
   const oneHot = (x: T, size: number, first = 0): T =>
     ops.equal(x, ops.f64(Array.from({ length: size }, (_, k) => first + k)));
   const column = (x: T, i: number): T => ops.select(x, 2, i);
@@ -96,22 +96,22 @@ export function writeHardRegisters<T>(
   const operatorsSoFar = ops.cumsum(writes, 1);
   const slots = oneHot(ops.unsqueeze(operatorsSoFar, 2), S);
   const operators = oneHot(ops.unsqueeze(ops.sub(operatorsSoFar, writes), 2), K);
-  /** (B, T) what registers of the token's own slot hold, of x (B, T). */
+  /** x (B, T) summed over the tokens so far that write to the slot of each token, without that token where `isBefore`: (B, T). */
   const inOwnSlot = (x: T, isBefore: boolean): T => {
     const added = ops.mul(slots, ops.unsqueeze(x, 2));
     const sums = ops.cumsum(added, 1);
     return ops.sum(ops.mul(slots, isBefore ? ops.sub(sums, added) : sums), 2);
   };
 
-  // Digits are appended to those already in the slot; those that no register has room for are written nowhere.
+  // Digits are appended to those already in the slot; digits beyond the layout are dropped.
   const places = ops.add(
     ops.unsqueeze(inOwnSlot(count, true), 2),
     ops.f64(Array.from({ length: most }, (_, j) => j)),
   );
   const placed = ops.matmul(digits, oneHot(ops.unsqueeze(places, 3), R));
-  // Digits stand before the point until their own number has one.
+  // Digits count as before the point until their number has one.
   const before = ops.mul(count, ops.sub(one, ops.atLeast(inOwnSlot(point, false), one)));
-  // ≥ would take an output of 0 for positive.
+  // A sign only where the output is above 0; atLeast alone would include 0.
   const isSign = ops.sub(one, ops.atLeast(zero, column(outputs, OUTPUT.sign)));
   const parts = [
     ...[column(placed, 0), column(placed, 1)],
@@ -126,7 +126,7 @@ export function writeHardRegisters<T>(
     digit: ops.slice(bySlot, 2, 0, R),
     present: ops.slice(bySlot, 2, R, 2 * R),
     length: column(bySlot, 2 * R),
-    // A minus that was written twice is one minus.
+    // A minus that several tokens wrote is one minus.
     negative: ops.atLeast(column(bySlot, 2 * R + 1), one),
     operators: ops.slice(byOperator, 2, 0, CLASSES - 1),
     priority: ops.sub(column(byOperator, CLASSES - 1), ops.f64(Array.from({ length: K }, (_, k) => TIE * k))),

@@ -6,20 +6,20 @@ import { ModelError } from '../error.js';
  *
  *     slot 0, operator 0, slot 1, operator 1, …, slot K
  *
- * Operator k stands between slots k and k+1. A slot holds a number, but for the slot before a minus of a group
- * (`-(a + b)`, operator `negate`): nothing stands to the left of such a minus, so that slot stays empty.
+ * Operator k stands between slots k and k+1. A slot holds a number, except for the slot to the left of a minus of a group
+ * (`-(a + b)`, operator `negate`), which stays empty.
  */
 export interface RegisterLayout {
   /** D of the plan: it has room for D numbers and D steps. */
   readonly depth: number;
-  /** R: digits that a number may have. */
+  /** R: the most digits of a number, from 1 to 15. */
   readonly digits: number;
 }
 
-/** Registers take memory of depth squared, and no weight says how many there are. */
+/** Registers take memory proportional to depth², and a file can claim any depth: no weight has its size. */
 export const MOST_DEPTH = 256;
 
-/** @throws {ModelError} `bad-config` for a layout that no registers have. */
+/** @throws {ModelError} `bad-config` unless depth is from 1 to 256 and digits from 1 to 15. */
 export function checkLayout(layout: RegisterLayout): void {
   checkObject('a layout such as { depth: 8, digits: 12 }', layout, 'bad-config');
   const { depth, digits } = layout;
@@ -32,16 +32,16 @@ export function checkLayout(layout: RegisterLayout): void {
     );
 }
 
-/** Operators that an expression may have, K = D. @throws {ModelError} `bad-config` for a layout that no registers have. */
+/** K = D, the most operators of an expression. @throws {ModelError} `bad-config` for an invalid layout. */
 export function operatorCount(layout: RegisterLayout): number {
   checkLayout(layout);
   return layout.depth;
 }
 
-/** Slots between them, S = D + 1. @throws {ModelError} as `operatorCount`. */
+/** S = D + 1, the number of slots. @throws {ModelError} `bad-config` for an invalid layout. */
 export const slotCount = (layout: RegisterLayout): number => operatorCount(layout) + 1;
 
-/** Sizes of each field of `Registers` after (B, T). */
+/** The shape of each field of `Registers` after (B, T). */
 export function registerFields(layout: RegisterLayout) {
   const [K, S] = [operatorCount(layout), slotCount(layout)];
   return {
@@ -50,7 +50,7 @@ export function registerFields(layout: RegisterLayout) {
   };
 }
 
-/** Classes of an operator register, in this order; class 0 is that no token wrote it. */
+/** Classes of an operator register, in this order; class 0, absent, is that no token wrote it. */
 export const operatorClasses = ['absent', '+', '-', '*', '/', 'negate'] as const;
 export type OperatorClass = 1 | 2 | 3 | 4 | 5;
 

@@ -35,7 +35,7 @@ export const linearReadout: Readout<LinearFields> = {
 
   plan: (fields) => fields,
 
-  /** Each coefficient at the nearest whole number, each gate and sign at the nearer of its two values; magnitudes as they are. */
+  /** Rounds coefficients to whole numbers, and gates and signs to the nearer of their two values; magnitudes stay. */
   harden(ops, hidden, _, { depth: D }) {
     const output = (name: string, width: number) =>
       ops.reshape(ops.double(ops.linear(`plan.${name}`, ops.asked(hidden))), [-1, width]);
@@ -53,7 +53,7 @@ export const linearReadout: Readout<LinearFields> = {
   },
 };
 
-/** Added to a double of less than 2^51 it leaves no bits for a fraction: the nearest whole number, the even one of two. */
+/** Adding and subtracting this rounds a double below 2^51 to the nearest whole number, ties to even: no bits remain for a fraction. */
 const ROUNDING = 1.5 * 2 ** 52;
 
 /** (D, 2D): 1 where step i may read node j, j < D+i. */

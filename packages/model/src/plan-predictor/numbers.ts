@@ -16,15 +16,16 @@ import { address, atMostOne, columns, join, not, range, unsqueeze } from './ops.
 import type { Operators } from './operators.js';
 import { distribution } from './registers.js';
 
-/** (N, S) each. */
+/** The numbers in the slots, (N, S) each. */
 export interface Numbers {
   readonly magnitude: Tensor;
+  /** Probability that the number has a minus. */
   readonly negative: Tensor;
-  /** Whether the number has a digit. */
+  /** Probability that the slot has a digit. */
   readonly begun: Tensor;
 }
 
-/** mantissa ÷ 10^decimals with a whole mantissa: a hard read is the double nearest to the decimal number. */
+/** Reads magnitudes as mantissa ÷ 10^decimals with a whole mantissa: for certain registers the double nearest to the decimal number. */
 export function readNumbers(
   digits: Tensor,
   length: Tensor,
@@ -46,7 +47,7 @@ export function readNumbers(
   return { magnitude: div(mantissa, scale), negative: mul(begun, atMostOne(negative)), begun };
 }
 
-/** Weight of initial node n for each slot (N, S, D): slots that are empty because of a group's minus are skipped. */
+/** (N, S, D): weight of each initial node for each slot. Slots that are empty because of a group's minus have no node. */
 export function slotNodes({ negate }: Operators, layout: RegisterLayout): Tensor {
   const S = slotCount(layout);
   const empty = columns(S, negate, (k) => (k < S - 1 ? select(negate, 1, k) : null));
@@ -59,6 +60,7 @@ export function slotNodes({ negate }: Operators, layout: RegisterLayout): Tensor
   return mul(address(stack(nodes, 1), layout.depth), unsqueeze(not(empty)));
 }
 
+/** V_mag and V_sign (N, 2D): the number of each slot at its node. */
 export function placeNumbers(
   { magnitude, negative }: Numbers,
   nodes: Tensor,

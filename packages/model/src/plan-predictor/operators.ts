@@ -3,17 +3,21 @@ import { operatorCount, type RegisterLayout } from './layout.js';
 import { not, unsqueeze } from './ops.js';
 import { distribution } from './registers.js';
 
-/** (N, K) each: what each operator that takes part is. */
+/** What each operator is, (N, K) probabilities each. */
 export interface Operators {
-  /** Whether it is there and a number follows it. */
+  /** That it is there and a number follows it. */
   readonly active: Tensor;
+  /** + or −. */
   readonly linear: Tensor;
+  /** × or ÷. */
   readonly log: Tensor;
+  /** The minus of a group. */
   readonly negate: Tensor;
-  /** −1 for − ÷ and the minus of a group, else +1: the coefficient of the right operand. */
+  /** Coefficient of the right operand: −1 for − ÷ and the minus of a group, else 1. */
   readonly right: Tensor;
 }
 
+/** @param classes (N, K, 5). @param begun (N, S) that a slot has a digit. */
 export function readOperators(classes: Tensor, begun: Tensor, layout: RegisterLayout): Operators {
   const K = operatorCount(layout);
   // An operator takes part where any slot after it holds a number.

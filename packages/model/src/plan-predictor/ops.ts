@@ -35,7 +35,7 @@ export function constant(
 
 export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
-/** Of x (B, T, …) what stands at token `at[b]` of each row b: (B, 1, …). */
+/** x (B, T, …) at token `at[b]` of each row b: (B, 1, …). */
 export function atTokens(x: Tensor, at: readonly number[]): Tensor {
   const [B, T, ...rest] = x.shape as [number, number, ...number[]];
   const rows = Int32Array.from(at, (t, b) => b * T + t);
@@ -52,8 +52,8 @@ export function unsqueeze(x: Tensor): Tensor {
 }
 
 /**
- * A real count as weights of registers 0 … n−1: max(0, 1 − |k − x|), x (…) → (…, n). A whole number addresses one
- * register, a number between two both by its nearness.
+ * Addresses registers 0 … n−1 by a real number: max(0, 1 − |k − x|), x (…) → (…, n). A whole number addresses one
+ * register, a number between two registers both, by distance.
  */
 export function address(x: Tensor, n: number): Tensor {
   return clamp(affine(abs(sub(unsqueeze(x), range(n, x))), -1, 1), 0);
@@ -62,10 +62,10 @@ export function address(x: Tensor, n: number): Tensor {
 /** 1 − x. */
 export const not = (x: Tensor): Tensor => affine(x, -1, 1);
 
-/** x held to at most 1: the probability that something was written. */
+/** min(x, 1): the probability that something was written. */
 export const atMostOne = (x: Tensor): Tensor => clamp(x, -Infinity, 1);
 
-/** (N, n) from one column each; null: zeros, one element: the same for all rows. */
+/** (N, n) from n columns: each (N), one element for all rows, or null for zeros. */
 export function columns(n: number, like: Tensor, column: (k: number) => Tensor | null): Tensor {
   const N = like.shape[0]!;
   const zero = affine(select(like, 1, 0), 0);
@@ -78,7 +78,7 @@ export function columns(n: number, like: Tensor, column: (k: number) => Tensor |
   );
 }
 
-/** Side by side along the last dimension. */
+/** Concatenates along the last dimension. */
 export function join(a: Tensor, b: Tensor): Tensor {
   return cat([a, b], -1);
 }

@@ -14,12 +14,13 @@ import type { Prediction, Readout } from './readout.js';
 import { readoutOf } from './readouts.js';
 import { checkRecords, type TokenFeatures } from './registers.js';
 
+/** Configuration of a `PlanPredictor`: the layout, and the readout that predicts. */
 export interface PlanPredictorConfig extends RegisterLayout {
-  /** The name of a `Readout`: `registers`, `linear`, or one that was added. */
+  /** Name of a `Readout`: `registers`, `linear`, or one registered by `addReadout`. */
   readonly readout: string;
 }
 
-/** Reads a plan for the prefix at every token from causal hidden states, in one pass. */
+/** Predicts the plan of the prefix at every token from causal hidden states, in one pass. */
 export class PlanPredictor {
   readonly config: PlanPredictorConfig;
   private readonly readout: Readout;
@@ -27,6 +28,11 @@ export class PlanPredictor {
   private readonly parameters: Parameters;
   private readonly device: ParameterBuilder['device'];
 
+  /**
+   * @param width C, the width of the hidden states.
+   * @param build Makes the weights of the readout.
+   * @throws {ModelError} `bad-config` for an invalid layout or an unknown readout.
+   */
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     checkConfigObject(config);
     checkBuilder(build);
@@ -38,7 +44,12 @@ export class PlanPredictor {
     this.device = build.device;
   }
 
-  /** hidden (B, T, C) of the tokens that `features` describes. */
+  /**
+   * Predicts the fields of the readout, (B, T, …) or (B, 1, …) with `at`. Differentiable.
+   *
+   * @param hidden (B, T, C) hidden states of the tokens that `features` describes.
+   * @throws {ModelError} `shape` where features and hidden states do not go together; `bad-input` for an `at` outside of the tokens.
+   */
   forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
     checkObject('options such as { at: [3] }', options);
     const { at } = options;
@@ -47,18 +58,18 @@ export class PlanPredictor {
     return { readout: this.readout.name, fields: this.predict(hidden, features, { at }) };
   }
 
-  /** The plan at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Differentiable. */
+  /** The plan of a prediction at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). Differentiable. */
   plan(prediction: Prediction): DagTensorFields {
     checkPrediction(prediction, this.config);
     return readoutOf(prediction.readout).plan(prediction.fields, this.config);
   }
 
   /**
-   * The plan at every token with every choice made: in double, exact when executed, without a gradient. Tokens decide before their
-   * decisions are summed: a doubt at one token is none at those after it.
+   * The hard plan at every token, in f64 and without a gradient: exact when executed. Each token makes its decisions before they are
+   * summed, so an uncertain decision does not blur the tokens after it.
    *
-   * @param records Of the tokens, row-major.
-   * @throws {ModelError} `not-finite` where the weights give no finite numbers.
+   * @param records (B·T) records of the tokens, row-major.
+   * @throws {ModelError} `not-finite` where the outputs that decide are not finite; `shape` and `bad-input` as `forward`.
    */
   hardPlan(hidden: Tensor, records: readonly TokenRecord[], options: ReadOptions = {}): DagTensorFields {
     checkObject('options such as { at: [3] }', options);
@@ -74,16 +85,16 @@ export class PlanPredictor {
     return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
   }
 
-  /** What `decide` reads beside hidden states. */
+  /** Features of B·T tokens for `decide`. */
   hardFeatures(records: readonly TokenRecord[], shape: readonly [number, number]): HardFeatures<Tensor> {
     return hardFeatures(records, shape, this.config, this.device ? { device: this.device } : {});
   }
 
   /**
-   * The plans of N tokens, V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D), and what they were decided by, which `checkDecisions` is to
-   * check once it can be read.
+   * The hard plans of N tokens, V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D), and the tensors that decided them, for `checkDecisions`
+   * once they can be read.
    *
-   * @param at (B) of f64, of each row the token that is asked: N = B; null: all, N = B·T.
+   * @param at (B) of f64: token index per row at which to predict, N = B; null: at all tokens, N = B·T.
    */
   decide(
     hidden: Tensor,
@@ -95,7 +106,7 @@ export class PlanPredictor {
   }
 }
 
-/** @throws {ModelError} `not-finite`: of NaN no choice can be made. */
+/** @throws {ModelError} `not-finite` where a tensor that decided has NaN or infinite elements. */
 export function checkDecisions(decisions: readonly Tensor[]): void {
   for (const x of decisions) checkFinite(x.dataSync(), 'decisions of the plan predictor');
 }

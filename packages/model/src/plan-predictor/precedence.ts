@@ -18,10 +18,10 @@ import type { RegisterLayout } from './layout.js';
 import { atMostOne, address, columns, constant, join, not, unsqueeze } from './ops.js';
 import type { Operators } from './operators.js';
 
-/** Softness of the comparison of two priorities. */
+/** Temperature of the comparison of two priorities. */
 const TAU = 0.25;
 
-/** b (N, K, K): [i, j] is the probability that operator i binds at least as fast as operator j. */
+/** b (N, K, K): [i, j] is the probability that operator i binds before operator j, from priorities (N, K). */
 export function compare(priority: Tensor): Tensor {
   const [N, K] = priority.shape as [number, number];
   const left = reshape(priority, [N, K, 1]);
@@ -30,8 +30,8 @@ export function compare(priority: Tensor): Tensor {
 }
 
 /**
- * Precedence: operator classes and priorities to steps. What stands above what, which operators share a step, in
- * which order the steps come and what each reads, all as sums and products of the comparisons b(i, j).
+ * Precedence: turns operator classes and priorities into steps, O (N, D, 2D) and G (N, D). Sums and products of the comparisons b(i, j)
+ * say which operator is an ancestor of which, which operators share a step, the order of the steps, and what each step reads.
  */
 export function placeSteps(
   operators: Operators,
@@ -73,7 +73,7 @@ export function placeSteps(
 }
 
 /**
- * A (N, K, K): [k, j] is whether operator k stands above operator j in the expression's tree.
+ * A (N, K, K): [k, j] is the probability that operator k is an ancestor of operator j in the expression's tree.
  * Left of k (j < k): Π_{j ≤ i < k} b(i, k); right of it (j > k): Π_{k < i ≤ j} (1 − b(k, i)).
  */
 function ancestors(binds: Tensor, active: Tensor): Tensor {
@@ -113,7 +113,7 @@ function ancestors(binds: Tensor, active: Tensor): Tensor {
   return mul(stack(above, 2), both);
 }
 
-/** C (N, K, K): [k, i] is whether k is the parent of i: above it with nothing between, A(k,i)·Π_j (1 − A(k,j)·A(j,i)). */
+/** C (N, K, K): [k, i] is the probability that k is the parent of i, an ancestor with none between: A(k,i)·Π_j (1 − A(k,j)·A(j,i)). */
 function parents(ancestor: Tensor): Tensor {
   const [N, K] = ancestor.shape as [number, number];
   let parent = ancestor;
@@ -127,7 +127,7 @@ function parents(ancestor: Tensor): Tensor {
   return parent;
 }
 
-/** M (N, K, K): [k, i] is whether i continues in the step of its parent k: a left child of the same domain. */
+/** M (N, K, K): [k, i] is the probability that i is merged into the step of its parent k, as a left child of the same domain. */
 function mergedIntoParent(parent: Tensor, linear: Tensor, log: Tensor): Tensor {
   const [N, K] = linear.shape as [number, number];
   const pair = (x: Tensor): Tensor => mul(reshape(x, [N, K, 1]), reshape(x, [N, 1, K]));
@@ -137,10 +137,10 @@ function mergedIntoParent(parent: Tensor, linear: Tensor, log: Tensor): Tensor {
   );
 }
 
-/** (N, K): the number of operators that lead a step before this one in post-order. */
+/** (N, K): the index of the step that each operator leads: the number of leading operators before it in post-order. */
 function stepRow(ancestor: Tensor, leads: Tensor): Tensor {
   const [N, K] = leads.shape as [number, number];
-  // before[j, i]: j < i comes first unless it stands above i; j > i only where i stands above it.
+  // j < i comes before i unless it is an ancestor of i; j > i comes before i only where i is its ancestor.
   const left = mul(
     not(ancestor),
     triangle(K, ancestor, (j, i) => j < i),
@@ -152,13 +152,13 @@ function stepRow(ancestor: Tensor, leads: Tensor): Tensor {
   return reshape(matmul(reshape(leads, [N, 1, K]), add(left, right)), [N, K]);
 }
 
-/** (N, K, D): the step that each operator's operands belong to: its own where it leads, else its parent's. */
+/** (N, K, D): the step that each operator belongs to: the one it leads, or that of its parent where it is merged. */
 function stepMembers(row: Tensor, leads: Tensor, merged: Tensor): Tensor {
   const [N, K, D] = row.shape as [number, number, number];
-  const own = mul(unsqueeze(leads), row);
+  const leading = mul(unsqueeze(leads), row);
   const members: Tensor[] = new Array<Tensor>(K);
   for (let i = K - 1; i >= 0; i--) {
-    let member = reshape(narrow(own, 1, i, 1), [N, D]);
+    let member = reshape(narrow(leading, 1, i, 1), [N, D]);
     for (let k = i + 1; k < K; k++) member = add(member, mul(unsqueeze(at(merged, k, i)), members[k]!));
     members[i] = member;
   }
@@ -178,7 +178,7 @@ function childCoefficients(right: Tensor): Tensor {
   );
 }
 
-/** (D, 2D): step i passes on the result of step i − 1, step 0 passes on node 0. */
+/** (D, 2D) coefficients of unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
 function identitySteps(depth: number, like: Tensor): Tensor {
   const O = new Array<number>(2 * depth * depth).fill(0);
   for (let i = 0; i < depth; i++) O[i * 2 * depth + (i === 0 ? 0 : depth + i - 1)] = 1;

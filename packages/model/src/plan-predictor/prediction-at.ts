@@ -3,7 +3,11 @@ import { fieldNames } from './check-prediction.js';
 import { atTokens } from './ops.js';
 import type { Prediction } from './readout.js';
 
-/** Of a prediction (B, T, …) that at token `at[b]` of each row b: everything (B, 1, …). */
+/**
+ * A prediction (B, T, …) at token `at[b]` of each row b: fields (B, 1, …).
+ *
+ * @throws {ModelError} `bad-input` unless `at` has a token of 0 … T−1 for each row; `shape` for fields that are not (B, T, …).
+ */
 export function predictionAt(prediction: Prediction, at: readonly number[]): Prediction {
   const picked = fieldNames(prediction).map((name) => {
     const x = prediction.fields[name]!;

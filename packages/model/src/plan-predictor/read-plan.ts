@@ -7,8 +7,10 @@ import { compare, placeSteps } from './precedence.js';
 import type { Registers } from './registers.js';
 
 /**
- * Reads the plan that the registers describe at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D)
- * in double. Differentiable; `readHardPlan` is what it comes to where every register is certain.
+ * Reads the plan from the registers at every token: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D) in f64.
+ * Differentiable; where every register is certain it equals `readHardPlan`.
+ *
+ * @throws {ModelError} `shape` unless the registers have the fields of the layout; `bad-config` for an invalid layout.
  */
 export function readPlan(registers: Registers, layout: RegisterLayout): DagTensorFields {
   checkLayout(layout);

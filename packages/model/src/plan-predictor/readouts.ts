@@ -8,13 +8,13 @@ const readouts = new Map<string, Readout>(
   [registersReadout, linearReadout].map((readout) => [readout.name, readout]),
 );
 
-/** The readout that configurations have where they name none. */
+/** Name of the readout where a configuration names none. */
 export const DEFAULT_READOUT = registersReadout.name;
 
 /**
- * Makes a readout known by its name, to configurations, models and files from then on.
+ * Registers a readout: from then on configurations and model files may name it.
  *
- * @throws {ModelError} `bad-input` where another one has its name.
+ * @throws {ModelError} `bad-input` where another readout has its name, or a part is missing.
  */
 export function addReadout(readout: Readout): void {
   checkObject('a readout', readout);
@@ -27,6 +27,12 @@ export function addReadout(readout: Readout): void {
         'bad-input',
         `addReadout: ${part} of '${name}' is a function, given ${named(readout[part])}`,
       );
+  for (const flag of ['holdsDigits', 'hasPowers'] as const)
+    if (typeof readout[flag] !== 'boolean')
+      throw new ModelError(
+        'bad-input',
+        `addReadout: ${flag} of '${name}' is true or false, given ${named(readout[flag])}`,
+      );
   checkObject(`losses of '${name}' by name`, readout.losses);
   checkObject(`weights of losses of '${name}' by name`, readout.weights);
   const known = readouts.get(name);
@@ -35,7 +41,7 @@ export function addReadout(readout: Readout): void {
   readouts.set(name, readout);
 }
 
-/** @throws {ModelError} `bad-config` for a name that no readout has. */
+/** The readout of that name. @throws {ModelError} `bad-config` where there is none. */
 export function readoutOf(name: string): Readout {
   const readout = readouts.get(name);
   if (readout) return readout;
@@ -43,5 +49,5 @@ export function readoutOf(name: string): Readout {
   throw new ModelError('bad-config', `readout is ${names.join(' or ')}, given ${named(name)}`);
 }
 
-/** Names of all readouts, those of this package first. */
+/** Names of all registered readouts, those of this package first. */
 export const readoutNames = (): string[] => [...readouts.keys()];

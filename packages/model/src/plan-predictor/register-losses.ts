@@ -19,12 +19,12 @@ import { ModelError } from '../error.js';
 import type { ReadoutLoss } from './readout.js';
 import { distribution, type Registers } from './registers.js';
 
-/** Probabilities are held above this before the logarithm. */
+/** Probabilities are clamped to at least this before the logarithm. */
 const EPSILON = 1e-6;
 
-/** Losses on what the tokens wrote. See the README of `@dag/train` for the formulas. */
+/** Losses on registers. See the README of `@dag/train` for the formulas. */
 export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = {
-  /** NLL of the sign of every number that has begun; a minus that was written twice is one minus. */
+  /** NLL of the sign of every number that has a digit; a minus that several tokens wrote is one minus. */
   negative: {
     targets: ['valid', 'begun', 'signs'],
     compute: ({ negative }, { valid, begun, signs }) => {
@@ -32,7 +32,7 @@ export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = 
       return meanOver(sum(mul(reshape(begun, negative.shape), nll), 2), valid);
     },
   },
-  /** NLL of the operator classes, summed; those that were typed and have no operand yet are left out. */
+  /** NLL of the operator classes, summed over operators, without those that have no operand yet. */
   operators: {
     targets: ['valid', 'operatorClasses', 'operatorsKnown'],
     compute: ({ operators, priority }, { valid, operatorClasses, operatorsKnown }) => {
@@ -40,7 +40,7 @@ export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = 
       return meanOver(sum(mul(reshape(operatorsKnown, priority.shape), nll), 2), valid);
     },
   },
-  /** An operator that stands above another one has the lower priority. */
+  /** softplus(4·(p_k − p_j)) for each operator k that is an ancestor of operator j: k must have the lower priority. */
   precedence: {
     targets: ['valid', 'above'],
     compute: ({ priority }, { valid, above }) => {
@@ -58,14 +58,14 @@ export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = 
   },
 };
 
-/** −ln p of classes whose last is that nothing was written: x (…, C) → (…). */
+/** NLL of classes; x (…, C) are written probabilities, and class C is that nothing was written. → (…). */
 function classNll(x: Tensor, target: Tensor): Tensor {
   const written = distribution(x);
   const probabilities = cat([written, affine(sum(written, -1, true), -1, 1)], -1);
   return nll(gather(probabilities, reshape(target, x.shape.slice(0, -1))));
 }
 
-/** −ln of the probability of what is right, where p is that of 1 and `target` 1 or 0. */
+/** Binary NLL, element by element: −ln p where `target` is 1, −ln(1 − p) where it is 0. Shapes broadcast. */
 export function binaryNll(p: Tensor, target: Tensor): Tensor {
   // p where the target is 1, else 1 − p.
   const right = add(mul(target, p), mul(affine(target, -1, 1), affine(p, -1, 1)));
@@ -76,7 +76,7 @@ function nll(p: Tensor): Tensor {
   return neg(log(clamp(p, EPSILON)));
 }
 
-/** Σ of x (B, T) by the shares (n) of tokens in a mean. */
+/** Σ x·shares: the mean of x (B, T) over tokens weighted by `shares` (B·T), such as the target `valid`. @throws {ModelError} `bad-input`. */
 export function meanOver(x: Tensor, shares: Tensor): Tensor {
   if (!isTensor(x)) throw new ModelError('bad-input', `meanOver: takes tensors, given ${named(x)}`);
   return sum(mul(x, reshape(shares, x.shape)));

@@ -11,25 +11,25 @@ import {
   type RegisterLayout,
 } from './layout.js';
 
-/** What the registers should hold at each of N tokens, row-major. Rows without a target hold what an empty text does. */
+/** Register targets of N tokens, row-major. Rows without a target are those of an empty text. */
 export interface RegisterTargets {
   /** (N, S, R) class of each digit register: 0 … 9, or 10 where no token wrote it. */
   readonly digits: Uint8Array;
-  /** (N, S) 1 where the slot holds a number; only there `length` and `negative` say something. */
+  /** (N, S) 1 where the slot holds a number; elsewhere `length` and `negative` have no meaning. */
   readonly begun: Uint8Array;
   /** (N, S) digits before the decimal point. */
   readonly length: Uint8Array;
   /** (N, S) 1 where the number has a minus. */
   readonly negative: Uint8Array;
-  /** (N, K) class of each operator (see `operatorClasses`), 0 absent, −1 where anything is right. */
+  /** (N, K) class of each operator (see `operatorClasses`): 0 absent, −1 unknown, to be masked. */
   readonly operators: Int8Array;
-  /** (N, K, K) [k, j]: 1 where operator k stands above operator j. */
+  /** (N, K, K) [k, j]: 1 where operator k is an ancestor of operator j. */
   readonly above: Uint8Array;
-  /** (N) operators so far; −1 where the text ends in one, which may still turn out to be a sign. */
+  /** (N) number of operators so far; −1, unknown, where the text ends in one that may turn out to be a sign. */
   readonly count: Int8Array;
 }
 
-/** Targets of `size` tokens, none of which has any yet. @throws {ModelError} `bad-config`, `bad-input`. */
+/** Empty targets of `size` tokens. @throws {ModelError} `bad-config` for an invalid layout, `bad-input` for an invalid or too large size. */
 export function createRegisterTargets(size: number, layout: RegisterLayout): RegisterTargets {
   const K = operatorCount(layout);
   const S = slotCount(layout);
@@ -63,7 +63,7 @@ function checkTargets(targets: RegisterTargets, index: number, layout: RegisterL
   const { count } = targets;
   const size = ArrayBuffer.isView(count) ? count.length : 0;
   checkArray('count', count, 'Int8Array', size);
-  // Not before: to ask the proxy of an array for its length throws.
+  // Read after that check: reading the length of a proxy of an array throws.
   const { digits, begun, length, negative, operators, above } = targets;
   checkArray('digits', digits, 'Uint8Array', size * S * layout.digits);
   checkArray('begun', begun, 'Uint8Array', size * S);
@@ -74,7 +74,7 @@ function checkTargets(targets: RegisterTargets, index: number, layout: RegisterL
   if (!isWhole(index, size)) throw badInput(`the index of one of ${size} tokens`, index);
 }
 
-/** Asked of every token, so it does no more than it must: an array that has lost its memory has the length 0. */
+/** Called for every token, so it checks no more than needed; a detached array has length 0. */
 function checkArray(name: string, array: Uint8Array | Int8Array, type: string, length: number): void {
   if (ArrayBuffer.isView(array) && array[Symbol.toStringTag] === type && array.length === length) return;
   throw badInput(`${name} of the targets as a ${type} of ${length} numbers`, array);
@@ -83,7 +83,7 @@ function checkArray(name: string, array: Uint8Array | Int8Array, type: string, l
 /**
  * Writes the targets of one prefix as row `index`.
  *
- * @param text The prefix as it was typed, in symbols: its digits are what the tokens have written.
+ * @param text The prefix as it was typed, in symbols; its digits are those of the tokens.
  * @param expr The completed prefix as `parse` gives it. Not its normal form: that turns `-(1` into the number −1 and
  *   `-(1 + 2` into a minus of a group, and running sums cannot move a number from one slot to another.
  * @returns false where registers cannot hold it (exponents, variables, too many digits or operators); the row then stays empty.
@@ -103,7 +103,7 @@ export function writeRegisterTargets(
   return infix !== null && writeInfixTargets(targets, index, infix, literals, open, layout);
 }
 
-/** An expression as it is read: numbers in their slots, operators with the range of operators that they stand above. */
+/** An expression in reading order: numbers with their slots, operators with the range of operators that they are ancestors of. */
 export interface Infix {
   readonly numbers: readonly { readonly slot: number; readonly negative: boolean }[];
   readonly operators: readonly {

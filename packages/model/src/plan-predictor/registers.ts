@@ -26,11 +26,11 @@ import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { checkLayout, operatorClasses, operatorCount, slotCount, type RegisterLayout } from './layout.js';
 import { address, atMostOne, atTokens, constant, not, product, range, unsqueeze } from './ops.js';
 
-/** What a token contributes by its text alone, for each of (B, T) tokens. */
+/** Features of (B, T) tokens that follow from their text alone. */
 export interface TokenFeatures {
-  /** (B, T) digits that the token holds. */
+  /** (B, T) number of digits in the token. */
   readonly count: Tensor;
-  /** (B, T, R, 10) its digits, one-hot; zero where it has fewer. Those that no register has room for are written nowhere. */
+  /** (B, T, R, 10) its digits, one-hot; zeros where it has fewer than R. Digits after the first R are left out. */
   readonly digits: Tensor;
   /** (B, T) 1 where it holds a minus. */
   readonly minus: Tensor;
@@ -38,7 +38,12 @@ export interface TokenFeatures {
   readonly point: Tensor;
 }
 
-/** `records` of B·T tokens, row-major. */
+/**
+ * The features of B·T tokens as tensors.
+ *
+ * @param records (B·T) records of the tokens, row-major.
+ * @throws {ModelError} `bad-input` unless there is a record for each token; `bad-config` for an invalid layout.
+ */
 export function tokenFeatures(
   records: readonly TokenRecord[],
   shape: readonly [number, number],
@@ -89,7 +94,7 @@ export function checkRecords(records: readonly TokenRecord[], shape: readonly [n
   }
 }
 
-/** What the tokens so far have written, at every token: running sums, (B, T, …). */
+/** Registers at every token: running sums of what the tokens so far have written, (B, T, …). */
 export type Registers = {
   /** (B, T, S, R, 10) digit r of the number of each slot. */
   readonly digits: Tensor;
@@ -99,24 +104,24 @@ export type Registers = {
   readonly negative: Tensor;
   /** (B, T, K, 5) class of each operator: + − × ÷ and the minus of a group. */
   readonly operators: Tensor;
-  /** (B, T, K) its priority. What binds first has the higher one; among equals the left one binds first. */
+  /** (B, T, K) priority of each operator. The operator of higher priority binds first; among equals the left one does. */
   readonly priority: Tensor;
-  /** (B, T) operators so far: the slot that a token's digits belong to. */
+  /** (B, T) number of operators so far, which is the slot that a token's digits belong to. */
   readonly count: Tensor;
 };
 
 export const CLASSES = operatorClasses.length;
-/** Which output of the writer, after those of the classes: minus is a sign, level, nesting. */
+/** Outputs of the head after those of the classes: whether a minus is a sign, level of the operator, change of nesting. */
 export const OUTPUT = { sign: CLASSES, level: CLASSES + 1, nesting: CLASSES + 2 };
 const OUTPUTS = CLASSES + 3;
 /** Initial bias toward the class `none`, so that an untrained token writes no operator. */
 const NONE_BIAS = 3;
-/** Taken from the priority of operator k: the left one binds first among equals. */
+/** TIE·k is subtracted from the priority of operator k, so that the left one binds first among equals. */
 export const TIE = 0.1;
 
 /**
- * Writes registers from hidden states: each token makes small decisions of its own, running sums make the
- * registers of them. See the package's README for the formulas.
+ * Writes registers from hidden states: each token makes small local decisions, and running sums over the tokens are the registers. See
+ * the package's README for the formulas.
  */
 export class RegisterWriter {
   private readonly layout: RegisterLayout;
@@ -130,7 +135,7 @@ export class RegisterWriter {
     this.head.bias!.set(bias);
   }
 
-  /** hidden (B, T, C), of the very tokens that `features` describes. */
+  /** hidden (B, T, C) of the tokens that `features` describes → registers (B, T, …), or (B, 1, …) with `at`. */
   forward(hidden: Tensor, features: TokenFeatures, { at }: ReadOptions = {}): Registers {
     const K = operatorCount(this.layout);
     const S = slotCount(this.layout);
@@ -138,12 +143,12 @@ export class RegisterWriter {
     const classes = narrow(softmax(narrow(y, 2, 0, CLASSES)), 2, 1, CLASSES - 1);
     const written = sum(classes, 2);
     const count = cumsum(written, 1);
-    // Only its own loss trains the counter: through the addresses the other losses would pull it into a local optimum.
+    // Detached: only the loss `count` trains the counter. Through the addresses other losses would pull it into a local optimum.
     const slots = address(count.detach(), S);
     const operators = address(sub(count, written).detach(), K);
 
     const negative = mul(features.minus, sigmoid(select(y, 2, OUTPUT.sign)));
-    // Digits stand before the point until their own number has one.
+    // Digits count as before the point until their number has one.
     const points = sum(mul(slots, runningSums(slots, features.point)), 2);
     const before = mul(features.count, not(atMostOne(points)));
     const priority = add(select(y, 2, OUTPUT.level), cumsum(select(y, 2, OUTPUT.nesting), 1));
@@ -166,7 +171,7 @@ export class RegisterWriter {
     };
   }
 
-  /** (B, T, R, 10) of each token: digits are appended to those that are written to its slot already. */
+  /** (B, T, R, 10): the digits of each token at their places in its slot, after those that are already there. */
   private placedDigits(slots: Tensor, { count, digits }: TokenFeatures): Tensor {
     const R = this.layout.digits;
     const added = mul(slots, unsqueeze(count));
@@ -176,17 +181,17 @@ export class RegisterWriter {
   }
 }
 
-/** Sums over tokens of what each writes, x (B, T, …), to registers by weights (B, T, n). */
+/** Sums x (B, T, …) over tokens, weighted by their addresses (B, T, n). */
 type TokenSums = (weights: Tensor, x: Tensor) => Tensor;
 
-/** Those up to every token, (B, T, n, …). */
+/** Sums up to every token, (B, T, n, …). */
 const runningSums: TokenSums = (weights, x) => {
   const [B, T, ...rest] = x.shape as [number, number, ...number[]];
   const sums = cumsum(mul(unsqueeze(weights), reshape(x, [B, T, 1, product(rest)])), 1);
   return reshape(sums, [B, T, weights.shape[2]!, ...rest]);
 };
 
-/** Those up to token at[b] of each row b, (B, 1, n, …): products of matrices, which take a fraction of the memory. */
+/** Sums up to token at[b] of each row b, (B, 1, n, …): matrix products, which take a fraction of the memory. */
 function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
   const T = like.shape[1]!;
   const counts = at.flatMap((last) => Array.from({ length: T }, (_, t) => Number(t <= last)));
@@ -198,7 +203,7 @@ function sumsUpTo(at: readonly number[], like: Tensor): TokenSums {
   };
 }
 
-/** Divides by max(1, the sum over the last dimension): what was written twice is no longer a probability. */
+/** Probabilities (…, C) from written classes: divides by max(1, sum over C), since several tokens may have written the same register. */
 export function distribution(x: Tensor): Tensor {
   return div(x, clamp(sum(x, -1, true), 1));
 }

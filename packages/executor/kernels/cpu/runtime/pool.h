@@ -5,20 +5,20 @@
 /** Runs task(context, 0 … count − 1), on this thread and on idle workers; returns when all are done. */
 void dagPoolRun(int64_t count, void (*task)(void* context, int64_t index), void* context);
 
-/** Threads that a kernel runs on. What a kernel computes must not depend on it, only how it cuts its work. */
+/** Number of threads of a kernel. It may decide how work is cut, but results must not depend on it. */
 int64_t dagPoolThreads();
 
-/** Memory of at least `bytes`, aligned to a cache line, contents unspecified; null where there is none, which is counted. */
+/** Memory of at least `bytes`, aligned to a cache line, with unspecified contents; null, which is counted, where there is no room. */
 void* dagScratchTake(int64_t bytes);
 void dagScratchReturn(void* memory);
 int64_t dagScratchFailures();
 
-/** Ends the process: the lists of kinds here and in src/backends/kinds.ts differ, so nothing that is computed can be right. */
+/** Ends the process: the lists of kinds here and in src/backends/kinds.ts differ, so every result would be wrong. */
 [[noreturn]] void dagUnknownKind(const char* kernel, int64_t kind);
 
 namespace {
 
-/** body(index) for 0 … count − 1, on any threads in any order. */
+/** Calls body(index) for 0 … count − 1, on any threads in any order. */
 template <typename Body>
 void parallelFor(int64_t count, const Body& body) {
   dagPoolRun(
@@ -27,8 +27,8 @@ void parallelFor(int64_t count, const Body& body) {
 }
 
 /**
- * body(begin, end) for 0 … n − 1 in pieces of `grain` elements, the last one shorter. Where the pieces lie depends on
- * n and grain alone, never on the number of threads: sums of partial sums keep their bits.
+ * Calls body(begin, end) for 0 … n − 1 in pieces of `grain` elements, the last one shorter. The pieces depend on n and grain, never on
+ * the number of threads, so that sums of partial sums have the same bits.
  */
 template <typename Body>
 void parallelRanges(int64_t n, int64_t grain, const Body& body) {
@@ -38,7 +38,7 @@ void parallelRanges(int64_t n, int64_t grain, const Body& body) {
   });
 }
 
-/** What a kernel that takes scratch memory returns: whether there was none, so that its results are not there. */
+/** Return value of kernels that take scratch memory: whether it was lacking, so that there are no results. */
 template <typename Body>
 int32_t lacksMemory(const Body& body) {
   const int64_t before = dagScratchFailures();
@@ -46,7 +46,7 @@ int32_t lacksMemory(const Body& body) {
   return dagScratchFailures() != before;
 }
 
-/** `count` elements of scratch memory for as long as this object lives; null where there are none. */
+/** `count` elements of scratch memory for the lifetime of this object; null where there is no room. */
 template <typename T>
 class Scratch {
  public:

@@ -7,7 +7,7 @@ import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 import { packWalk } from './walk.js';
 
-/** Functions of two tensors. */
+/** Binary elementwise ops, with broadcasting. */
 export function binary(library: KernelLibrary): Pick<Backend, 'binary' | 'binaryBackward'> {
   const forward = precisions(library, 'binary', 'ipppp');
   const share = precisions(library, 'share', 'idpppppi', 'scratchKernel');

@@ -6,7 +6,7 @@ import type { KernelLibrary } from './kernels.js';
 import { precisions } from './precisions.js';
 import { packWalk } from './walk.js';
 
-/** Constants, conversions, copies between layouts and sums. */
+/** Fills, casts, strided copies and sums. */
 export function copies(library: KernelLibrary): Pick<Backend, 'fill' | 'cast' | 'copyStrided'> {
   const fill = precisions(library, 'fill', 'pid');
   const cast = {
@@ -38,7 +38,7 @@ export function copies(library: KernelLibrary): Pick<Backend, 'fill' | 'cast' | 
         return reference.copyStrided(walk, x, offsetX, y, offsetY);
       const [from, to] = [dataOf(x), dataOf(y.storage)];
       const add = Number(y.accumulate);
-      // Whole numbers of 32 bits are copied as they are.
+      // i32 is copied as if it were f32, bit by bit.
       const kernels = dtype === 'f64' ? 'f64' : 'f32';
       if (sums) sum[kernels](packed, from, to, add);
       else copy[kernels](packed, from, offsetX, to, offsetY, add);
@@ -46,7 +46,7 @@ export function copies(library: KernelLibrary): Pick<Backend, 'fill' | 'cast' | 
   };
 }
 
-/** A sum over all of a contiguous tensor to one that is contiguous where it does not stand still, as ops make them. */
+/** Whether a walk sums a contiguous tensor into one that is contiguous in the dimensions that are kept, as `sum` does. */
 function isPlainSum({ shape, strides }: StridedWalk, offsetX: number, offsetY: number): boolean {
   let [inX, inY] = [1, 1];
   for (let d = shape.length - 1; d >= 0; d--) {

@@ -4,7 +4,7 @@ import { accumulatedFields } from '../kinds.js';
 import { noScratch, type KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
-/** Steps of graphs: kernels/cpu/dag.cpp. */
+/** Execution of graphs, by kernels/cpu/dag.cpp. */
 export function dagKernels(library: KernelLibrary): Pick<Backend, 'dag' | 'dagBackward'> {
   const forward = precisions(library, 'dag', 'pppppiiiid', 'scratchKernel');
   const backward = precisions(library, 'dag_backward', 'ppppppppppiiiiid', 'scratchKernel');

@@ -5,7 +5,7 @@ import { kindOf } from '../kinds.js';
 import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
-/** Functions of one element, dropout and conversions. */
+/** Unary elementwise ops, dropout and casts. */
 export function elementwise(library: KernelLibrary): Pick<Backend, 'unary' | 'unaryBackward' | 'dropout'> {
   const unary = precisions(library, 'unary', 'ippidd');
   const unaryBackward = precisions(library, 'unary_backward', 'ippppiddi');

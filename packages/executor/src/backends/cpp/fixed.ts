@@ -2,15 +2,15 @@ import type { Storage } from '../../backend.js';
 import { dataOf } from '../host.js';
 
 /**
- * Numbers at an address that stays, through which the arrays of a small call go to a kernel and come back. It takes less time
- * to copy a few dozen numbers than to hand over an array of JavaScript, which V8 may have to move out of its heap for that.
+ * Memory at a fixed address, through which the arrays of a small call are copied to a kernel and back. Copying a few dozen numbers takes
+ * less time than passing an array of JavaScript, which V8 may first have to move out of its heap.
  */
 export class Fixed {
   readonly #numbers: Float64Array;
   readonly #address: number;
-  /** Where the next array goes. */
+  /** The place of the next input. */
   #end = 0;
-  /** Where the next array of results lies, behind all inputs. */
+  /** The place of the next result, after all inputs. */
   #next = 0;
 
   constructor(numbers: Float64Array, address: number) {
@@ -22,13 +22,13 @@ export class Fixed {
     return count <= this.#numbers.length;
   }
 
-  /** Begins a call: its arrays come from the first place on. */
+  /** Begins a call: its arrays start at the first place again. */
   begin(): void {
     this.#end = 0;
     this.#next = 0;
   }
 
-  /** The address of a copy of an array; 0 of none. */
+  /** Copies an input; → its address, 0 for null. */
   put(storage: Storage | null): number {
     if (!storage) return 0;
     const data = dataOf(storage);
@@ -37,7 +37,7 @@ export class Fixed {
     return this.#place(data.length);
   }
 
-  /** An address for an array of results, after all inputs; 0 for none. `take` brings them home in the same order. */
+  /** The address for a result, after all inputs; 0 for null. `take` copies the results back in the same order. */
   reserve(storage: Storage | null): number {
     return storage ? this.#place(storage.length) : 0;
   }

@@ -10,7 +10,7 @@ import { optimizer } from './optimizer.js';
 import { products } from './products.js';
 import { rows } from './rows.js';
 
-/** The kernels of kernels/cpu on storage that is an array to JavaScript; what none is worth writing for runs as on `reference`. */
+/** The kernels of kernels/cpu on storage that JavaScript can read as an array. Methods without such a kernel are those of `reference`. */
 export const cppKernels = (library: KernelLibrary): Omit<Backend, 'device'> => ({
   ...reference,
   ...copies(library),

@@ -4,7 +4,7 @@ import { reference } from '../reference/index.js';
 import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
-/** Elements and rows by index, and running sums. */
+/** Gather, embedding and running sums. */
 export function indexing(
   library: KernelLibrary,
 ): Pick<Backend, 'gather' | 'gatherBackward' | 'embedding' | 'embeddingBackward' | 'cumsum'> {

@@ -4,12 +4,12 @@ import { factorsToNorm, normOf } from '../reference/optimizer.js';
 import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
-/** The passes of clipping and AdamW. */
+/** Gradient clipping and AdamW. */
 export function optimizer(library: KernelLibrary): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
   const sumOfSquares = precisions(library, 'sum_of_squares', 'pip', 'scratchKernel');
   const scale = precisions(library, 'scale', 'pidd');
   const adamW = precisions(library, 'adam_w', 'ppppip');
-  /** As kernels/cpu/optimizer.cpp reads them, made in double. */
+  /** Coefficients of AdamW in f64, in the order of kernels/cpu/optimizer.cpp. */
   const coefficients = new Float64Array(8);
   return {
     norm: (xs, total, norm) => {

@@ -1,7 +1,7 @@
 import type { Storage } from '../../backend.js';
 import type { KernelLibrary } from './kernels.js';
 
-/** The kernels of a name, one for each precision. */
+/** The kernels of that name for f32 and f64. */
 export function precisions(
   library: KernelLibrary,
   name: string,
@@ -11,7 +11,7 @@ export function precisions(
   return { f32: library[kernel](`${name}_f32`, types), f64: library[kernel](`${name}_f64`, types) };
 }
 
-/** Which of them; ops call those with f32 and f64 alone. */
+/** The key of `precisions` for a storage; ops pass f32 and f64 only. */
 export function precisionOf({ dtype }: Storage): 'f32' | 'f64' {
   return dtype === 'f64' ? 'f64' : 'f32';
 }

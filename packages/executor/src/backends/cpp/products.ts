@@ -4,7 +4,7 @@ import { activationKind } from '../kinds.js';
 import { reference } from '../reference/index.js';
 import type { KernelLibrary } from './kernels.js';
 
-/** Matrix products, linear layers and attention; the last two in f32, which is what models are trained in. */
+/** Matrix products, linear layers and attention. The last two have kernels for f32, in which models train; f64 runs on `reference`. */
 export function products(
   library: KernelLibrary,
 ): Pick<Backend, 'matmul' | 'linear' | 'linearBackward' | 'attention' | 'attentionBackward'> {

@@ -3,7 +3,7 @@ import { dataOf } from '../host.js';
 import type { KernelLibrary } from './kernels.js';
 import { precisionOf, precisions } from './precisions.js';
 
-/** Softmax and what is made of it, and layer normalisation. */
+/** Softmax, cross entropy and layer normalisation. */
 export function rows(
   library: KernelLibrary,
 ): Pick<

@@ -1,15 +1,15 @@
 import type { StridedWalk } from '../../backend.js';
 import { collapse } from '../../walk.js';
 
-/** Dimensions that a packed walk may have, as in kernels/cpu/walk.h. */
+/** Most dimensions of a packed walk, as in kernels/cpu/walk.h. */
 const MAX_RANK = 12;
 const MAX_OPERANDS = 2;
 
 const packed = new Float64Array(1 + (1 + MAX_OPERANDS) * MAX_RANK);
 
 /**
- * A walk as the kernels read it: its rank, its sizes, and the strides of each operand, with as few dimensions as
- * possible; null where it still has too many. The memory is that of every call: a kernel reads it before it returns.
+ * Packs a walk for the kernels: rank, sizes and the strides of each operand, in as few dimensions as possible; null where these are too
+ * many. Every call returns the same array, which a kernel reads before the next call.
  */
 export function packWalk(walk: StridedWalk): Float64Array | null {
   const { shape, strides } = collapse(walk);

@@ -2,8 +2,8 @@
 const [MAGIC, CLASS_AND_ORDER] = [0x7f454c46, 0x0201];
 
 /**
- * Refuses a shared library of ELF that is cut off, as a copy that broke off leaves it. The system would map what is not
- * there, and end the process (SIGBUS) when it reads it. The layout of the file is that of elf(5).
+ * Throws for a truncated ELF shared library, such as an interrupted copy. The system would map the missing part and end the process with
+ * SIGBUS when it is read. See elf(5) for the layout of the file.
  */
 export function checkComplete(path: string): void {
   const { closeSync, fstatSync, openSync, readSync } = process.getBuiltinModule('node:fs');

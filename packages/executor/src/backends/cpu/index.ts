@@ -8,10 +8,10 @@ import { loadLibrary, type Library } from './library.js';
 import { memory } from './memory.js';
 
 let library: Library | null = null;
-/** What setNumThreads asked for. */
+/** The last argument of setNumThreads. */
 let wanted: number | undefined;
 
-/** Native kernels on the memory of JavaScript. */
+/** The backend of native kernels, which work in JavaScript's memory. */
 export const createCpu = (loaded: Library): Backend =>
   recordable({ ...cppKernels(loaded), device: 'cpu', ...memory(loaded) });
 
@@ -21,7 +21,7 @@ export const cpu: BackendEntry = {
   load: () => {
     const count = wanted ?? threadsSetting();
     const loaded = (library = loadLibrary());
-    // The library is one for all threads of JavaScript: a worker leaves it as another one has set it.
+    // All threads of JavaScript share the library: a worker keeps the number that another thread has set.
     if (wanted !== undefined || loaded.threads() === 0) loaded.setThreads(count ?? loaded.physicalCores);
     return {
       backend: createCpu(loaded),

@@ -6,31 +6,31 @@ import { checkComplete } from './elf.js';
 
 /** The shared library with the kernels of one variant of the instruction set. */
 export interface Library extends KernelLibrary {
-  /** Where it was loaded from. */
+  /** The file that it was loaded from. */
   readonly path: string;
-  /** `avx512`, `avx2` or `baseline`: the widest that the processor runs, or the one that was asked for. */
+  /** `avx512`, `avx2` or `baseline`: the variant named by the caller, or the widest that the processor runs. */
   readonly variant: string;
   readonly physicalCores: number;
-  /** How many threads a kernel runs on; 0 before any thread of JavaScript has set it. */
+  /** Number of threads of a kernel; 0 before any thread of JavaScript has set it. */
   threads(): number;
   setThreads(threads: number): void;
   /**
-   * Where an array of `bytes` begins in `memory`: at a cache line, one of which `memory` has more than that. Asks for
-   * huge pages for a large one.
+   * The offset at which an array of `bytes` begins in `memory`, so that it starts at a cache line; `memory` is one cache line longer than
+   * the array. Asks for huge pages for a large array.
    */
   place(memory: Uint8Array, bytes: number): number;
-  /** Scratch blocks that the kernels ever allocated, and those that a kernel holds now. */
+  /** Number of scratch blocks that kernels ever allocated, and of those in use now. */
   scratch(): { allocated: number; held: number };
 }
 
-/** Enough for a graph of depth 8 and its gradients. */
+/** Fits a graph of depth 8 and its gradients. */
 const FIXED_NUMBERS = 512;
 const TYPES: Readonly<Record<string, string>> = { p: 'void *', a: 'uintptr_t', i: 'int64_t', d: 'double' };
 
 const typesOf = (types: string): string[] => Array.from(types, (type) => TYPES[type]!);
 
 /**
- * Loads the native library: the file that `DAG_CPU_LIBRARY` names, else what `npm run build` made in this package, else
+ * Loads the native library: the file that `DAG_CPU_LIBRARY` names, else the one that `npm run build` made in this package, else
  * that of the platform's package `@dag/executor-<platform>-<arch>`.
  *
  * @param variant left out, `DAG_CPU_VARIANT` or the widest that the processor runs
@@ -85,7 +85,7 @@ function open(path: string): Bind {
   return (...signature) => explained(path, () => native.func(...signature));
 }
 
-/** What `body` returns; its errors say which file they are about. */
+/** Returns what `body` returns; adds the file to its errors. */
 function explained<T>(path: string, body: () => T): T {
   try {
     return body();

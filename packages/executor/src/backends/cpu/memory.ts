@@ -5,7 +5,7 @@ import type { Library } from './library.js';
 
 const CACHE_LINE = 64;
 
-/** Memory of JavaScript, so that its collector frees what no tensor holds; larger arrays begin at a cache line. */
+/** Allocation in JavaScript's memory, which its garbage collector frees; larger arrays begin at a cache line. */
 export function memory(library: Library): Pick<Backend, 'allocate'> {
   return {
     allocate: (dtype, length) => {

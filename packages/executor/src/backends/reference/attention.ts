@@ -92,7 +92,7 @@ function dropped(spec: AttentionSpec, p: Float64Array): Float64Array {
   return weights;
 }
 
-/** Where one head of one sequence lies: starts of q, k, v, of its output, its (T, T) probabilities and its sums. */
+/** Offsets of one head of one sequence: of q, k, v, its output, its (T, T) probabilities and its sums. */
 interface Head {
   readonly q: number;
   readonly k: number;

@@ -2,7 +2,7 @@ import type { DagFields, DagSpec, HostArray } from '../../backend.js';
 import {
   chain,
   createNodes,
-  held,
+  toFinite,
   isNegative,
   setInitialNode,
   setNode,
@@ -35,7 +35,7 @@ export function dagBackward(
   const magnitude = new Float64Array(width);
   const sign = new Float64Array(width);
   const step = new Float64Array(width);
-  // Sums over the rows of a shared plan are made in double: an f32 stays as it is from 2^24 additions of 1 on.
+  // Gradients of a shared plan are summed over the rows in f64: an f32 sum of ones would stop growing at 2^24.
   const doubles = (to: HostArray | null) => (spec.shared && to ? new Float64Array(to.length) : to);
   const [byO, byG] = [doubles(gradients.O), doubles(gradients.G)];
   for (let row = 0; row < size; row++) {
@@ -52,7 +52,7 @@ export function dagBackward(
     for (let i = depth - 1; i >= 0; i--) {
       const k = depth + i;
       // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const total = held(value[k]! + magnitude[k]! * graph.nodes.sign[k]!);
+      const total = toFinite(value[k]! + magnitude[k]! * graph.nodes.sign[k]!);
       if (total === 0) continue;
       step.fill(0);
       const out = { value, magnitude, sign, O: step };
@@ -73,9 +73,9 @@ export function dagBackward(
   byG?.forEach((sum, i) => add(gradients.G!, i, sum));
 }
 
-/** to[i] += gradient, each of them and the sum held at the largest finite number. */
+/** to[i] += gradient; the gradient and the sum are clamped to the finite numbers. */
 function add(to: HostArray, i: number, gradient: number): void {
-  to[i] = held(to[i]! + held(gradient), to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
+  to[i] = toFinite(to[i]! + toFinite(gradient), to instanceof Float32Array ? MAX_F32 : Number.MAX_VALUE);
 }
 
 const MAX_F32 = (2 - 2 ** -23) * 2 ** 127;
@@ -99,7 +99,7 @@ class Graph {
     if (spec.shared) this.copyPlan(0);
   }
 
-  /** Makes the nodes of a row; → the last one. */
+  /** Computes the nodes of a row; → the last one. */
   run(row: number): number {
     const { nodes, width } = this;
     const { depth, shared } = this.spec;

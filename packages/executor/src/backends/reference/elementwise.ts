@@ -78,7 +78,7 @@ export function copyStrided(
   });
 }
 
-/** Whether a walk meets elements of its second operand more than once. */
+/** Whether a walk visits elements of its second operand more than once. */
 export function sumsUp({ shape, strides }: StridedWalk): boolean {
   return shape.some((n, d) => n > 1 && strides[1]![d] === 0);
 }

@@ -18,7 +18,7 @@ import {
 import { argmax, cumprod, cumprodBackward, cumsum } from './scans.js';
 import { adamW, normOf, scaleToNorm, sumOfSquares } from './optimizer.js';
 
-/** Plain TypeScript over typed arrays: the oracle of the fast backends, and what runs anywhere. */
+/** The backend `reference`: plain TypeScript over typed arrays, which runs anywhere and is the oracle of the fast backends. */
 export const reference: Backend = {
   device: 'reference',
   recorder: () => null,
@@ -40,7 +40,7 @@ export const reference: Backend = {
   },
   copyStrided: (walk, x, offsetX, { storage, accumulate }, offsetY) => {
     const copyTo = (y: HostArray): void => copyStrided(walk, dataOf(x), offsetX, y, offsetY, accumulate);
-    // What the walk does not meet keeps its value.
+    // Elements that the walk does not visit keep their values.
     if (sumsUp(walk)) inDouble((sumOf) => copyTo(sumOf({ storage, accumulate: true })));
     else copyTo(dataOf(storage));
   },
@@ -141,7 +141,7 @@ export const reference: Backend = {
     ),
 };
 
-/** The array behind a target, to be added to. */
+/** The array of a target, set to zero unless it accumulates, for kernels that add to it. */
 function into({ storage, accumulate }: Target): HostArray {
   const data = dataOf(storage);
   return accumulate ? data : data.fill(0);
@@ -152,8 +152,8 @@ function wanted(target: Target | null): HostArray | null {
 }
 
 /**
- * Runs `kernel` on arrays of doubles in place of f32, and rounds them once: a sum that is rounded at each addition would stop
- * growing at 2^24 ones. Where two targets have one storage they have one array.
+ * Runs `kernel` on f64 copies of f32 targets and rounds once at the end: an f32 sum of ones would stop growing at 2^24. Targets with the
+ * same storage share a copy.
  */
 function inDouble(kernel: (sumOf: SumOf) => void): void {
   const sums = new Map<Storage, Float64Array>();

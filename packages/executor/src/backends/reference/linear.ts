@@ -46,7 +46,7 @@ export function linearBackward(
     const kept = gradY.slice();
     if (spec.dropout > 0) dropout(gradY, kept, spec.dropout, spec.seed, false);
     gradSum.fill(0);
-    // Derivatives of activations are those of their input alone.
+    // The derivatives of the activations depend on their input only.
     if (preactivation && spec.activation)
       unaryBackward(spec.activation, preactivation, preactivation, kept, gradSum, 0, 0);
     else gradSum.set(kept);

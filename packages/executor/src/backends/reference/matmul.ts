@@ -2,7 +2,7 @@ import type { HostArray, MatmulSpec } from '../../backend.js';
 
 /** C += A·B. */
 export function matmul(spec: MatmulSpec, a: HostArray, b: HostArray, c: HostArray): void {
-  // Of no elements, any number of rows.
+  // Without elements there may be any number of rows.
   if (spec.m * spec.n * spec.k === 0) return;
   for (let i = 0; i < spec.batch; i++) {
     const one = spec.transposeB ? dotProducts : rowUpdates;

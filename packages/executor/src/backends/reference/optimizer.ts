@@ -1,10 +1,10 @@
 import type { AdamWSpec, HostArray } from '../../backend.js';
 import { numberOf } from '../host.js';
 
-/** From this size on the sum of squares would overflow, and is made of numbers that are smaller by SHRINK. */
+/** Elements from this size on are scaled by SHRINK before they are squared, since the sum would overflow. */
 const LARGE = 2 ** 480;
 const SHRINK = 2 ** -600;
-/** What a factor that is too small for f32, or for f64, is split by. */
+/** Splits a factor that is too small for f32, or for f64, in two. */
 const LIFT = 2 ** 64;
 
 /** total[0] += Σ x² of small numbers, total[1] += Σ (x·SHRINK)² of large ones. NaN counts as large. */
@@ -30,8 +30,8 @@ export function normOf(total: HostArray): number {
 }
 
 /**
- * Pascanu, Mikolov & Bengio (2013): the two factors that scale a gradient to a largest norm, one after the other; null where
- * it stays as it is.
+ * Gradient clipping (Pascanu, Mikolov & Bengio 2013): two factors whose product scales the gradients to the largest norm; null where
+ * they stay as they are.
  */
 export function factorsToNorm(total: HostArray, maxNorm: number): readonly [number, number] | null {
   const [root, unit] = rootOf(total);

@@ -1,4 +1,4 @@
-/** Running sums and products, and largest numbers, over the middle of (outer, n, inner). */
+/** Running sums and products, and argmax, over the middle of (outer, n, inner). */
 import type { HostArray } from '../../backend.js';
 
 export function cumsum(
@@ -31,7 +31,7 @@ export function cumprod(x: HostArray, y: HostArray, outer: number, n: number, in
   });
 }
 
-/** dL/dx[t] = y[t−1] · Σ_{s ≥ t} gradY[s] · x[t+1] ⋯ x[s]: no division, so it holds where an x is 0. */
+/** dL/dx[t] = y[t−1] · Σ_{s ≥ t} gradY[s] · x[t+1] ⋯ x[s], without division, so that it is right where an x is 0. */
 export function cumprodBackward(
   x: HostArray,
   y: HostArray,
@@ -60,7 +60,7 @@ export function argmax(x: HostArray, index: HostArray, outer: number, n: number,
   });
 }
 
-/** Calls `use` with where each column begins, and where it would go on after its end. */
+/** Calls `use` with the first offset of each column and the offset after its last element. */
 function forEachColumn(
   outer: number,
   n: number,

@@ -7,14 +7,14 @@ interface WebAssemblyHere {
   Instance: new (module: object) => WasmInstance;
 }
 
-/** An instance of the module that lies in this package. @throws {ExecutorError} `device` where it is not there. */
+/** An instance of dag_executor.wasm of this package. @throws {ExecutorError} `device` where the file is missing. */
 export function wasmFile(): WasmInstance {
   const bytes = process.getBuiltinModule('node:fs').readFileSync(findFile());
   const { Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyHere }).WebAssembly;
   return new Instance(new Module(bytes));
 }
 
-/** Beside this module or, where that has become a part of a bundle, in the installed package. */
+/** The file beside this module, or in the installed package where this module is part of a bundle. */
 function findFile(): string {
   const built = builtFile('wasm/dag_executor.wasm');
   if (built) return built;

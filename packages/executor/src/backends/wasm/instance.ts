@@ -1,14 +1,14 @@
 import { ExecutorError } from '../../error.js';
 import { throwing, type Kernel, type KernelLibrary } from '../cpp/kernels.js';
 
-/** What is used of the global WebAssembly, whose types belong to those of pages. */
+/** The parts of a WebAssembly.Instance used here; its types come with those of browsers, which this project does not load. */
 export interface WasmInstance {
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
-/** Bytes at the begin of the memory of a kernel's call for what it is given besides tensors. */
+/** Bytes for the arguments of a kernel call that lie in JavaScript's memory. */
 const STAGED = 4096;
-/** Why a kernel trapped, as in kernels/wasm/runtime.cpp. */
+/** Code of a trap, as in kernels/wasm/runtime.cpp. */
 const UNKNOWN_KIND = 1;
 
 /** The kernels as WebAssembly, and their memory. */
@@ -18,7 +18,7 @@ export class WasmKernels implements KernelLibrary {
   readonly #allocate: (bytes: number) => number;
   readonly #free: (address: number) => void;
   readonly #fault: () => number;
-  /** Where kernels read what lies in the memory of JavaScript: packed walks and coefficients. */
+  /** Address of the copies of arguments in JavaScript's memory: packed walks and coefficients. */
   readonly #staging: number;
 
   constructor({ exports }: WasmInstance) {
@@ -31,7 +31,7 @@ export class WasmKernels implements KernelLibrary {
     this.#staging = this.allocate(STAGED);
   }
 
-  /** Another object once the memory has grown: views of the one before are empty then. */
+  /** The memory. When it grows this is a new object, and views of the old one become empty. */
   get buffer(): ArrayBuffer {
     return this.#memory.buffer;
   }
@@ -88,7 +88,7 @@ export class WasmKernels implements KernelLibrary {
     );
   }
 
-  /** A trap as an error that says why. */
+  /** The error to throw for a trap. */
   #explained(error: unknown, kernel: string, kind: unknown): unknown {
     return this.#fault() === UNKNOWN_KIND
       ? new ExecutorError('value', `wasm: the kernel ${kernel} knows no kind ${String(kind)}`)

@@ -3,7 +3,7 @@ import { ArrayStorage, bytesOf, hostArray, type Block } from '../host.js';
 import { sizeClass } from '../../size-class.js';
 import type { WasmKernels } from './instance.js';
 
-/** Storage in the memory of WebAssembly, of which it makes a new view whenever that has grown. */
+/** Storage in the memory of WebAssembly; makes a new view when that memory has grown. */
 class WasmStorage extends ArrayStorage {
   readonly dtype: DType;
   readonly length: number;
@@ -34,21 +34,22 @@ class WasmStorage extends ArrayStorage {
   }
 }
 
-/** Where memory begins; 0 once it was given back. */
+/** A block of the memory of WebAssembly. */
 interface WasmBlock extends Block {
+  /** 0 after it was freed. */
   address: number;
   readonly bytes: number;
 }
 
-/** Memory that is given back when it is freed, or when JavaScript has collected its storage. */
+/** Allocation. A block is given back when its storage is freed, or collected by JavaScript. */
 export function memory(kernels: WasmKernels): Pick<Backend, 'allocate' | 'reuse' | 'free' | 'share'> {
   const giveBack = (block: WasmBlock): void => {
     if (block.address !== 0) kernels.free(block.address);
-    // Of a storage that is freed twice nothing is left.
+    // Freeing a storage twice does nothing.
     block.address = 0;
   };
   const registry = new FinalizationRegistry((block: WasmBlock) => {
-    // What a collected storage leaves behind may be in use.
+    // A recording may still work in the block of a collected storage.
     if (!block.arena) giveBack(block);
   });
   const storageIn = (block: WasmBlock, dtype: DType, length: number): WasmStorage => {
