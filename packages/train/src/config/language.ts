@@ -30,7 +30,7 @@ const freezeBackbone = z
   .default(false)
   .describe("train the calculating branch alone, not the language model's GPT");
 
-const schema = z.strictObject({
+const languageSchema = z.strictObject({
   kind: z.literal('language').describe('language: a GPT that writes text and calculates'),
   ...RUN,
   tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
@@ -42,7 +42,7 @@ const schema = z.strictObject({
     .prefault({}),
 });
 
-export type LanguageTrainInput = z.input<typeof schema>;
+export type LanguageTrainInput = z.input<typeof languageSchema>;
 
 const losses = (read: ReadKeys): LossWeights => ({
   ...LANGUAGE_LOSSES,
@@ -77,6 +77,6 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
 }
 
 /** A language model's configuration, every key filled in. */
-export type LanguageTrainConfig = ReturnType<typeof complete<z.output<typeof schema>>>;
+export type LanguageTrainConfig = ReturnType<typeof complete<z.output<typeof languageSchema>>>;
 
-export const LANGUAGE = { schema, losses, check };
+export const LANGUAGE = { schema: languageSchema, losses, check };

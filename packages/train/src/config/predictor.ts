@@ -13,7 +13,7 @@ const DATA = {
   ...LOADER,
 };
 
-const schema = z.strictObject({
+const predictorSchema = z.strictObject({
   kind: z.literal('predictor').default('predictor').describe('predictor, or language'),
   ...RUN,
   tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
@@ -22,7 +22,7 @@ const schema = z.strictObject({
   evaluation: z.strictObject(EVALUATION).prefault({}),
 });
 
-export type PredictorTrainInput = z.input<typeof schema>;
+export type PredictorTrainInput = z.input<typeof predictorSchema>;
 
 const losses = (read: ReadKeys): LossWeights => readoutLosses(readoutName(read));
 
@@ -36,6 +36,6 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
 }
 
 /** A plan predictor's configuration, every key filled in. */
-export type PredictorTrainConfig = ReturnType<typeof complete<z.output<typeof schema>>>;
+export type PredictorTrainConfig = ReturnType<typeof complete<z.output<typeof predictorSchema>>>;
 
-export const PREDICTOR = { schema, losses, check };
+export const PREDICTOR = { schema: predictorSchema, losses, check };
