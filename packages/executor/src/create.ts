@@ -29,16 +29,16 @@ const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
  */
 export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
   const nested = flatten('tensor', values);
-  const own = checkedShape(shape ?? nested.shape, 'tensor');
+  const checked = checkedShape(shape ?? nested.shape, 'tensor');
   checkOptions('tensor', options, TENSOR_OPTIONS);
   const { dtype = nested.dtype, device, requiresGrad } = options;
   const numbers = numbersOf('tensor', nested.flat, dtype);
-  if (numbers.length !== sizeOf(own))
+  if (numbers.length !== sizeOf(checked))
     throw new ExecutorError(
       'shape',
-      `tensor: ${numbers.length} values for the shape ${show(own)}, which has ${sizeOf(own)}`,
+      `tensor: ${numbers.length} values for the shape ${show(checked)}, which has ${sizeOf(checked)}`,
     );
-  const out = create(own, { dtype, device, requiresGrad });
+  const out = create(checked, { dtype, device, requiresGrad });
   if (out.size > 0) out.backend.write(out.storage, numbers);
   return out;
 }
@@ -95,13 +95,13 @@ export function randn(
   shape: Shape,
   options: TensorOptions & { readonly seed: readonly [number, number]; readonly std?: number },
 ): Tensor {
-  const own = checkedShape(shape, 'randn');
+  const checked = checkedShape(shape, 'randn');
   checkOptions('randn', options, [...TENSOR_OPTIONS, 'seed', 'std']);
   const { seed, std = 1, ...rest } = options;
   checkNumber('randn', 'std', std, FINITE);
-  const values = normals(seedPair('randn', seed), sizeOf(own));
+  const values = normals(seedPair('randn', seed), sizeOf(checked));
   for (let i = 0; i < values.length; i++) values[i]! *= std;
-  return tensor(values, own, { dtype: 'f32', ...rest });
+  return tensor(values, checked, { dtype: 'f32', ...rest });
 }
 
 /**
@@ -146,20 +146,20 @@ export function rand(
   shape: Shape,
   options: TensorOptions & { readonly seed: readonly [number, number] },
 ): Tensor {
-  const own = checkedShape(shape, 'rand');
+  const checked = checkedShape(shape, 'rand');
   checkOptions('rand', options, [...TENSOR_OPTIONS, 'seed']);
   const { seed, ...rest } = options;
-  const values = hostArray('f64', sizeOf(own));
+  const values = hostArray('f64', sizeOf(checked));
   // 24 bits, as many as f32 has: more would round up to 1.
   forEachWord(seedPair('rand', seed), values.length, (i, word) => (values[i] = (word >>> 8) / 2 ** 24));
-  return tensor(values, own, { dtype: 'f32', ...rest });
+  return tensor(values, checked, { dtype: 'f32', ...rest });
 }
 
 /** A tensor whose element `i`, row-major, is `f(i)`. Default dtype: f32. */
 function numbers(op: string, shape: Shape, options: TensorOptions, f: (i: number) => number): Tensor {
-  const own = checkedShape(shape, op);
+  const checked = checkedShape(shape, op);
   checkOptions(op, options, TENSOR_OPTIONS);
-  const values = hostArray('f64', sizeOf(own));
+  const values = hostArray('f64', sizeOf(checked));
   for (let i = 0; i < values.length; i++) values[i] = f(i);
-  return tensor(values, own, { dtype: 'f32', ...options });
+  return tensor(values, checked, { dtype: 'f32', ...options });
 }

@@ -111,14 +111,14 @@ abstract class Optimizer {
         'value',
         `${this.#name}: the step of a state is a whole number, given ${named(step)}`,
       );
-    const pairs = Object.entries(this.#kept).flatMap(([key, own]) => {
+    const pairs = Object.entries(this.#kept).flatMap(([key, targets]) => {
       const given = checkedList(this.#name, key, tensors[key] ?? []);
-      if (given.length !== own.length)
+      if (given.length !== targets.length)
         throw new ExecutorError(
           'value',
-          `${this.#name}: a state of ${given.length} ${key} for ${own.length} parameters`,
+          `${this.#name}: a state of ${given.length} ${key} for ${targets.length} parameters`,
         );
-      return own.map((to, i) => [to, read(this.#name, given[i]!, to)] as const);
+      return targets.map((to, i) => [to, read(this.#name, given[i]!, to)] as const);
     });
     noGrad(() => pairs.forEach(([to, from]) => to.assign(from)));
     this.steps = step;

@@ -306,12 +306,12 @@ describe.each(devices)('on %s', (device) => {
 
     it('gives back all scratch of its kernels, and takes no more after the first step', () => {
       // The library is one however often it is loaded; without it there is no scratch.
-      const scratch = () => (device === 'cpu' ? loadLibrary().scratch() : { allocated: 0, held: 0 });
+      const scratch = () => (device === 'cpu' ? loadLibrary().scratch() : { allocated: 0, inUse: 0 });
       const net = network();
       for (let step = 1; step <= 3; step++) train(net, step);
       const before = scratch();
       for (let step = 4; step <= 20; step++) train(net, step);
-      expect(scratch()).toEqual({ ...before, held: 0 });
+      expect(scratch()).toEqual({ ...before, inUse: 0 });
     });
 
     // The memory of a device is counted in test/cuda.test.ts.

@@ -20,7 +20,7 @@ export interface Library extends KernelLibrary {
    */
   place(memory: Uint8Array, bytes: number): number;
   /** Number of scratch blocks that kernels ever allocated, and of those in use now. */
-  scratch(): { allocated: number; held: number };
+  scratch(): { allocated: number; inUse: number };
 }
 
 /** Fits a graph of depth 8 and its gradients. */
@@ -66,7 +66,7 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
     scratch: () => {
       const stats = new Float64Array(2);
       scratchStats(stats);
-      return { allocated: stats[0]!, held: stats[1]! };
+      return { allocated: stats[0]!, inUse: stats[1]! };
     },
   };
 }

@@ -7,14 +7,14 @@ import { addressOf, seedArguments } from './memory.js';
 /** Members of Attention in kernels/cuda/attention.cu. */
 const ATTENTION = '(iiiidddp)';
 
-/** Rows of a tile, and numbers of its weights. */
+/** Rows of a tile, and elements of its weights. */
 const TILE = 32;
 const WEIGHTS = TILE * TILE;
 /** Kernels are for heads of up to 32·this. */
 const WIDTHS = [1, 2, 4] as const;
 const WIDEST_HEAD = 128;
 
-/** Causal attention. */
+/** Causal attention, forward and backward. */
 export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attentionBackward'> {
   const { device } = kernels;
   const kernelsOf = (precision: 'f32' | 'f64') =>
@@ -23,7 +23,7 @@ export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attent
         device.kernel('attention', `${name}${per}_${precision}`, ATTENTION + types);
       return {
         widest: 32 * per,
-        // As kernels/cuda/attention.cu says of ROWS.
+        // See ROWS in kernels/cuda/attention.cu.
         threads: per === 1 || (per === 2 && precision === 'f32') ? 64 : 128,
         forward: kernel('attention', 'ppp'),
         gradQ: kernel('attentionGradQ', 'ppppppi'),
@@ -45,7 +45,7 @@ export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attent
       ...suited,
       isShort: time <= TILE,
       grid: [batch * heads, Math.ceil(time / TILE)] as const,
-      /** Numbers of a tile of Q, K or V in shared memory. */
+      /** Elements of a tile of Q, K or V in shared memory. */
       tile: TILE * (Math.ceil(width / 4) | 1) * 4,
       bytes: (numbers: number): number => numbers * bytesOf(precision),
       args: [batch, time, channels, heads, dropout, ...seedArguments(seed)],

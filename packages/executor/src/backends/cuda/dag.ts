@@ -8,18 +8,18 @@ import { accumulatedFields } from '../kinds.js';
 const GRAPHS = `(${'p'.repeat(10)}iiiidippi)`;
 /** Threads of a block, which is one warp with a graph for each. */
 const WARP = 32;
-/** Depths that there are kernels for; those for any depth have no number in their name. */
+/** Depths with kernels of their own; the kernels for any depth have no number in their name. */
 const DEPTHS = new Set([4, 8, 9]);
 /** That of graphs whose plan, where it is hard, has a way of its own. */
 const HARD_DEPTH = 4;
 /** More than that of a multiprocessor would leave one warp alone on it. */
 const MOST_SHARED = 96 << 10;
-/** Most blocks where each has memory of its own: it adds up, and more do not run at a time. */
+/** Most blocks where each has memory of its own: the memory adds up, and more blocks do not run at a time. */
 const MOST_SCRATCHES = 2 * PARALLEL;
-/** Most blocks that the gradients of a shared plan are summed up in. */
+/** Most blocks that sum the gradients of a shared plan. */
 const MOST_SUMS = 4 * PARALLEL;
 
-/** Values and gradients of graphs. */
+/** Execution of graphs, forward and backward. */
 export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward'> {
   const { device } = kernels;
   const kernelOf = (name: string) => {
@@ -42,7 +42,7 @@ export function dagKernels(kernels: Kernels): Pick<Backend, 'dag' | 'dagBackward
     gradients: DagFields<Target | null>,
   ): void {
     const { depth, size, maxLog } = spec;
-    // A plan of its own for the only graph: nothing is to be summed up.
+    // A single graph: its plan's gradients need no sum.
     const shared = spec.shared && size !== 1;
     const precision = precisionOf(fields.V_mag);
     const bytes = memoryOf(depth, precision, isBackward);

@@ -6,7 +6,7 @@ import { Driver, SUCCESS } from './driver.js';
 /** An argument of a kernel: a number (an address, or one of the kind that the kernel takes), or the words of a Walk. */
 export type Argument = number | Float64Array;
 export type Grid = readonly [x: number, y?: number, z?: number];
-/** Starts a kernel: `grid` blocks of `threads`, with `shared` bytes of dynamic shared memory. */
+/** Launches a kernel: `grid` blocks of `threads`, with `shared` bytes of dynamic shared memory. */
 export type Launch = (grid: Grid, threads: number, shared: number, ...args: Argument[]) => void;
 
 const COMPUTE_CAPABILITY_MAJOR = 75;
@@ -14,16 +14,16 @@ const COMPUTE_CAPABILITY_MINOR = 76;
 const MULTIPROCESSOR_COUNT = 16;
 const MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97;
 const MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
-/** Shared memory that a kernel gets without asking. */
+/** Bytes of shared memory that a kernel has by default. */
 const PLAIN_SHARED = 48 << 10;
 const STREAM_NON_BLOCKING = 1;
-/** The oldest that the kernels are built for, times ten. */
+/** The lowest compute capability that the kernels are built for, times ten. */
 const OLDEST_CAPABILITY = 75;
 /** Words for the parameters of one launch. */
 const WORDS = 512;
 const TWO_32 = 2 ** 32;
 
-/** One GPU: its context, one stream that all work goes to in order, and the kernels. */
+/** One GPU: its context, the stream on which all work is queued in order, and the kernels. */
 export class CudaDevice {
   readonly driver: Driver;
   readonly name: string;
@@ -33,16 +33,16 @@ export class CudaDevice {
   /** Most bytes of shared memory of a block. */
   readonly sharedLimit: number;
   readonly stream: bigint;
-  /** Where the numbers of all work are noted while a step is recorded. */
+  /** The trace of the step that is being traced or recorded. */
   trace: Trace[number][] | null = null;
   readonly #modules = new Map<string, bigint>();
-  /** Values of the parameters of a launch, and where each lies. */
+  /** The parameters of a launch, and the address of each. */
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #pointers: BigUint64Array;
   readonly #addresses: { readonly words: bigint; readonly pointers: bigint };
 
-  /** @throws {ExecutorError} `device` that says what is missing. */
+  /** @throws {ExecutorError} `device` where the driver, a device or the kernels are missing. */
   constructor() {
     const driver = (this.driver = new Driver());
     const { index, name, capability } = chooseDevice(driver);
@@ -63,7 +63,7 @@ export class CudaDevice {
     this.#doubles = new Float64Array(view);
     this.#pointers = new BigUint64Array(driver.koffi.view(pointers, WORDS * 8));
     this.#addresses = { words, pointers };
-    // A damaged or missing file is better told now than at the first operation.
+    // Load all files now, so that a damaged or missing one is an error here and not at the first op.
     this.#module('elementwise');
   }
 
@@ -102,7 +102,7 @@ export class CudaDevice {
       );
   }
 
-  /** Waits for all work. */
+  /** Blocks until all queued work is done. */
   synchronize(): void {
     this.driver.call('cuStreamSynchronize', this.stream);
   }

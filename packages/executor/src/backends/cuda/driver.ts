@@ -1,7 +1,7 @@
 import { ExecutorError, firstLine } from '../../error.js';
 import { environment, loadKoffi, type Koffi } from '../native.js';
 
-/** The functions of the driver API that are used, with the types of their arguments (CUDA Driver API reference manual). */
+/** The functions of the driver API used here, with the types of their arguments (CUDA Driver API reference manual). */
 const FUNCTIONS = {
   cuInit: ['uint32_t'],
   cuDriverGetVersion: ['void *'],
@@ -54,17 +54,17 @@ export const NOT_READY = 600;
  */
 const LOST = new Set([214, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721]);
 
-/** CUDA's version with which the kernels are built: 1000·major + 10·minor, as the driver gives its own. */
+/** The CUDA version that the kernels are built with: 1000·major + 10·minor, as the driver reports its own. */
 const NEEDED = 13000;
 
-/** NVIDIA's driver, by its library: libcuda. */
+/** NVIDIA's driver, called through its library libcuda. */
 export class Driver {
   readonly koffi: Koffi;
-  /** Where it was loaded from. */
+  /** The file that it was loaded from. */
   readonly path: string;
   readonly #functions = new Map<string, (...args: unknown[]) => number>();
 
-  /** @throws {ExecutorError} `device` where there is none, it is too old, or it finds no device. */
+  /** @throws {ExecutorError} `device` where the driver is missing or too old, or finds no device. */
   constructor() {
     this.koffi = loadKoffi();
     this.path =
@@ -101,7 +101,7 @@ export class Driver {
     this.call('cuInit', 0);
   }
 
-  /** Calls a function; → its result, which is not zero. */
+  /** Calls a function; → its CUresult, SUCCESS or an error code. */
   try(name: FunctionName, ...args: unknown[]): number {
     return this.#functions.get(name)!(...args);
   }
@@ -112,7 +112,7 @@ export class Driver {
     if (code !== SUCCESS) throw this.error(code, name);
   }
 
-  /** What an error of `what` is about. */
+  /** The error that a function's code stands for; the message names `what` failed. */
   error(code: number, what: string): ExecutorError {
     const [name, text] = [this.#text('cuGetErrorName', code), this.#text('cuGetErrorString', code)];
     const lost = LOST.has(code)

@@ -11,12 +11,12 @@ import { packWalk, type PackedWalk } from './walk.js';
 /** A copy is a share, too: of the operand itself. */
 const COPY = SHARE_KINDS.length;
 
-/** A sum is cut into parts of at least so many terms. */
+/** Least number of terms of a part of a sum. */
 const TERMS_OF_BLOCK = 4096;
 const TERMS_OF_THREAD = 32;
 const MAX_SLICES = 1024;
 
-/** Functions of one element and of two, conversions, dropout, copies and sums. */
+/** Elementwise ops, casts, dropout, strided copies and sums. */
 export function elementwise(
   kernels: Kernels,
 ): Pick<
@@ -43,7 +43,7 @@ export function elementwise(
   const addSlices = kernels.precisions('walk', 'addWalkSlices', 'wpipiii');
   const copyWords = device.kernel('walk', 'copyWords_i32', 'wppii');
 
-  /** to (+)= the share of each place of the walk, summed up where `to` (operand `target`) stands still. */
+  /** to (+)= the share at each place of the walk, summed over the dimensions in which `to` (operand `target`) has stride 0. */
   function sum(
     [share, factor]: readonly [share: number, factor: number],
     walk: PackedWalk,

@@ -14,10 +14,10 @@ import { rows } from './rows.js';
 import { rowSums } from './sums.js';
 
 /**
- * CUDA kernels (kernels/cuda), started through NVIDIA's driver. All work goes to one stream, in order: memory that is free
- * for the next operation is free on the device when that comes.
+ * CUDA kernels (kernels/cuda), launched through NVIDIA's driver. All work is queued in order on one stream, so memory that is freed here
+ * is free on the device when later work runs.
  *
- * @throws {ExecutorError} `device` that says what is missing: a driver, a device, or the kernels.
+ * @throws {ExecutorError} `device` where the driver, a device or the kernels are missing.
  */
 function createCuda(): LoadedBackend {
   const device = new CudaDevice();

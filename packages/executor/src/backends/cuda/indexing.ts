@@ -16,7 +16,7 @@ function checkPositions(positions: number, tableRows: number): void {
     );
 }
 
-/** Elements and rows by index, running sums and products, and indices of largest numbers. */
+/** Gather, embedding, running sums and products, and argmax. */
 export function indexing(
   kernels: Kernels,
 ): Pick<

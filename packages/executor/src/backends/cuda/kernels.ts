@@ -8,12 +8,12 @@ export const WARP = 32;
 /** Most threads of a block of sumSlices in kernels/cuda/sums.h. */
 const SLICE_THREADS = 1024;
 /**
- * Blocks that sums are cut for, where their bits depend on how: enough for the largest devices, and the same on all of them,
- * so that results do not depend on the device.
+ * Number of blocks among which sums are divided where their bits depend on it: enough for the largest devices, and the same on all, so
+ * that results do not depend on the device.
  */
 export const PARALLEL = 512;
 
-/** What the operations of the backend work with. */
+/** The device, its memory and helpers to launch kernels, for the methods of the backend. */
 export class Kernels {
   readonly device: CudaDevice;
   readonly allocator: Allocator;
@@ -23,7 +23,7 @@ export class Kernels {
     this.allocator = allocator;
   }
 
-  /** The kernels of a name, one for each precision. */
+  /** The kernels of that name for f32 and f64. */
   precisions(module: string, name: string, types: string): Readonly<Record<'f32' | 'f64', Launch>> {
     return {
       f32: this.device.kernel(module, `${name}_f32`, types),
@@ -52,7 +52,7 @@ export class Kernels {
   }
 
   /**
-   * Memory for the time of `use`. It may go to others as soon as that has queued its work: what they queue comes later.
+   * Temporary memory for the work that `use` queues. It is free as soon as `use` returns, since later work runs later.
    */
   withScratch<T>(dtype: DType, length: number, use: (scratch: CudaStorage) => T): T {
     const scratch = this.allocator.allocate(dtype, length);
@@ -64,12 +64,12 @@ export class Kernels {
   }
 }
 
-/** Which of `precisions`; ops call those with f32 and f64 alone. */
+/** The key of `precisions` for a storage; ops pass f32 and f64 only. */
 export function precisionOf({ dtype }: Storage): 'f32' | 'f64' {
   return dtype === 'f64' ? 'f64' : 'f32';
 }
 
-/** Forgets what the host knew of whole numbers: a kernel writes to them. */
+/** Forgets the range of values that the host wrote: a kernel overwrites them. */
 export function written(storage: Storage): CudaStorage {
   const of = cudaStorage(storage);
   of.range = null;

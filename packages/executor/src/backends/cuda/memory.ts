@@ -7,12 +7,12 @@ import { environment } from '../native.js';
 import type { CudaDevice } from './device.js';
 import { NOT_READY, OUT_OF_MEMORY, SUCCESS } from './driver.js';
 
-/** Memory of a device. */
+/** Storage in the memory of the device. */
 export class CudaStorage implements Storage {
   readonly dtype: DType;
   readonly length: number;
   readonly block: Block;
-  /** Of i32s, or a single number, that the host wrote: the smallest and the largest, so that they can be checked without waiting. */
+  /** Smallest and largest of i32s, or of a single number, that the host wrote: they can be checked without waiting for the device. */
   range: readonly [number, number] | null = null;
 
   constructor(dtype: DType, length: number, block: Block) {
@@ -26,20 +26,21 @@ export class CudaStorage implements Storage {
   }
 }
 
-/** Where memory of the device begins; 0 for none. */
+/** A block of device memory. */
 interface Block {
+  /** 0 for no memory, also after it was freed. */
   address: number;
-  /** As it was taken from the driver. */
+  /** Bytes that were allocated from the driver. */
   readonly bytes: number;
-  /** That of the recording in which it was allocated: it goes back there, as recorded steps may work in it. */
+  /** The arena of the recording in which it was allocated, to which it returns: recorded steps may work in it. */
   readonly arena: Arena | null;
 }
 
 const NO_BLOCK: Block = { address: 0, bytes: 0, arena: null };
-/** Blocks that recorded steps work in, and nobody else: free ones by size. */
+/** The memory that recorded steps work in, and no one else: its free blocks by size. */
 export class Arena {
   readonly free = new Map<number, number[]>();
-  /** Whether recorded steps may still work in its blocks. */
+  /** Whether recorded steps may still work in it. */
   isInUse = true;
 }
 
@@ -49,13 +50,13 @@ function keep(free: Map<number, number[]>, bytes: number, address: number): void
   else free.set(bytes, [address]);
 }
 
-/** Keeps blocks that are free, to be used again: to ask the driver for memory waits for the device. */
+/** Allocates device memory and keeps free blocks for later requests: the driver's own allocation waits for the device. */
 export class Allocator {
   readonly #device: CudaDevice;
   readonly #free = new Map<number, number[]>();
-  /** Gives back what JavaScript has collected. */
+  /** Frees the blocks of storage that JavaScript has collected. */
   readonly #registry = new FinalizationRegistry<Block>((block) => this.#giveBack(block));
-  /** Every block of its own size, and none kept: what is written beside one shows in a debugger. */
+  /** Blocks of exact size, none kept: a debugger then finds writes outside of them. */
   readonly #exact = environment('DAG_CUDA_NO_CACHE') !== undefined;
   #arena: Arena | null = null;
   #used = 0;
@@ -66,7 +67,7 @@ export class Allocator {
     this.#device = device;
   }
 
-  /** @throws {ExecutorError} `memory` that says what was asked for and what is free. */
+  /** @throws {ExecutorError} `memory` where there is no room; the message says how much was requested and how much is free. */
   allocate(dtype: DType, length: number): CudaStorage {
     const wanted = length * bytesOf(dtype);
     if (wanted === 0) return new CudaStorage(dtype, length, NO_BLOCK);
@@ -99,7 +100,7 @@ export class Allocator {
   #giveBack(block: Block): void {
     const { address, bytes } = block;
     if (address === 0) return;
-    // Of a storage that is freed twice, or used after that, nothing is left.
+    // Freeing it again does nothing, and later uses see address 0.
     block.address = 0;
     this.#used -= bytes;
     const arena = this.#arena ?? block.arena;
@@ -109,7 +110,7 @@ export class Allocator {
     this.#kept += bytes;
   }
 
-  /** Runs `body` with what it frees kept in `arena`, also from blocks that were free before: those are the arena's then. */
+  /** Runs `body` with `arena`: it allocates from there first, and everything that it frees goes there. */
   within<T>(arena: Arena, body: () => T): T {
     this.#arena = arena;
     try {
@@ -119,7 +120,7 @@ export class Allocator {
     }
   }
 
-  /** Blocks of an arena that nothing works in any more serve all again. */
+  /** Ends an arena that no recorded step works in any more: its blocks serve all requests again. */
   takeBack(arena: Arena): void {
     for (const [bytes, addresses] of arena.free)
       for (const address of addresses)
@@ -132,12 +133,12 @@ export class Allocator {
     arena.isInUse = false;
   }
 
-  /** Bytes of blocks that are kept. */
+  /** Bytes of free blocks that are kept. */
   get kept(): number {
     return this.#kept;
   }
 
-  /** Gives the blocks that are kept back to the driver. */
+  /** Gives the free blocks back to the driver. */
   empty(): void {
     for (const free of this.#free.values())
       for (const address of free) this.#device.driver.call('cuMemFree_v2', address);
@@ -148,10 +149,10 @@ export class Allocator {
   #take(bytes: number, what: string): number {
     const { driver } = this.#device;
     const address = new BigUint64Array(1);
-    // Blocks of other sizes than are asked for now: together with them it would be more than there ever was use for.
+    // The free blocks have other sizes: with this one, more memory would be allocated than was ever in use.
     if (this.#used + this.#kept + bytes > this.#mostUsed && !this.#arena) this.empty();
     let code = driver.try('cuMemAlloc_v2', address, bytes);
-    // While a step is recorded nothing goes back to the driver, which would wait for the device.
+    // Not while a step is recorded: freeing waits for the device.
     if (code === OUT_OF_MEMORY && this.#kept > 0 && !this.#arena) {
       this.empty();
       code = driver.try('cuMemAlloc_v2', address, bytes);
@@ -173,29 +174,29 @@ function shown(bytes: number): string {
   return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
-/** The storage of this backend behind one of the interface. */
+/** Narrows a storage to this backend's. @throws {ExecutorError} `device` for storage of another device. */
 export function cudaStorage(storage: Storage): CudaStorage {
   if (storage instanceof CudaStorage) return storage;
   throw new ExecutorError('device', 'storage of another device reached the backend cuda');
 }
 
-/** Where a storage begins; of null, 0: a kernel leaves it out. */
+/** Address of a storage; 0 for null, which a kernel leaves out. */
 export function addressOf(storage: Storage | null): number {
   return storage ? cudaStorage(storage).block.address : 0;
 }
 
-/** A number as kernels take it: itself, and where it lies instead, or 0. */
+/** A scalar as two arguments of a kernel: a number, and the address that replaces it, or 0. */
 export function scalar(x: Scalar): [value: number, address: number] {
   return typeof x === 'number' ? [x, 0] : [0, addressOf(x)];
 }
 
-/** low, high, and where low lies instead. */
+/** A seed as three arguments of a kernel: low, high, and the address that replaces low, or 0. */
 export function seedArguments([low, high]: Seed): [low: number, high: number, lowAt: number] {
   const [value, address] = scalar(low);
   return [value, high, address];
 }
 
-/** Page-locked memory of the host, which the device copies from and to by itself. */
+/** Page-locked memory of the host, which the device copies from and to asynchronously. */
 export interface Pinned {
   readonly pointer: bigint;
   readonly bytes: Uint8Array;
@@ -214,10 +215,10 @@ function newEvent(device: CudaDevice): bigint {
   return event[0]!;
 }
 
-/** Of each half of what writes go through. */
+/** Bytes of each half of the buffer for writes. */
 const HALF = 4 << 20;
 
-/** Writes to the device, in the order of its stream, through two halves: one is filled while the other is copied. */
+/** Writes to the device in stream order, double-buffered: one half is filled while the other is copied. */
 export class Writer {
   readonly #device: CudaDevice;
   #halves: { pinned: Pinned; event: bigint }[] = [];
@@ -255,7 +256,7 @@ export class Writer {
     }
   }
 
-  /** Runs `body` with a block of its own for each write, for copies that a graph repeats; they go to `kept`. */
+  /** Runs `body` with a separate block for each write, since a graph repeats its copies; the blocks are added to `kept`. */
   keeping<T>(kept: Pinned[], body: () => T): T {
     this.#kept = kept;
     try {
@@ -265,7 +266,7 @@ export class Writer {
     }
   }
 
-  /** On to the other half, once what was in it has been copied. */
+  /** Switches to the other half, once its contents have been copied. */
   #turn(): void {
     const { driver, stream } = this.#device;
     driver.call('cuEventRecord', this.#halves[this.#half]!.event, stream);
@@ -275,16 +276,16 @@ export class Writer {
   }
 }
 
-/** What one read goes through. */
+/** The buffer of one read. */
 interface Reading {
   readonly pinned: Pinned;
   readonly event: bigint;
 }
 
-/** Larger blocks are given back after a read: pages that are locked are missing elsewhere. */
+/** Larger buffers are freed after a read: locked pages are lost to other programs. */
 const LARGEST_KEPT = 64 << 20;
 
-/** Reads from the device through blocks that are used again. */
+/** Reads from the device through buffers that are reused. */
 class Reader {
   readonly #device: CudaDevice;
   readonly #free = new Map<number, Reading[]>();
@@ -299,7 +300,7 @@ class Reader {
     return this.#end(reading, storage, into);
   }
 
-  /** Other work of JavaScript goes on while the device is at it. */
+  /** Reads while other JavaScript runs. */
   async read(storage: CudaStorage): Promise<HostArray> {
     const reading = this.#begin(storage);
     const { driver, stream } = this.#device;
@@ -308,7 +309,7 @@ class Reader {
       const code = driver.try('cuEventQuery', reading.event);
       if (code === SUCCESS) return this.#end(reading, storage);
       if (code !== NOT_READY) throw driver.error(code, 'to read a tensor');
-      // Most results are there soon.
+      // Most results are ready soon.
       await new Promise((resolve) => (asked < 100 ? setImmediate(resolve) : setTimeout(resolve, 1)));
     }
   }

@@ -8,7 +8,7 @@ const CHUNK = 16_384;
 /** Members of Table there. */
 const tableOf = (pointers: number): string => `(i${`ii${'p'.repeat(pointers)}`.repeat(TABLE)})`;
 
-/** The passes of clipping and AdamW, each over many tensors at once. */
+/** Gradient clipping and AdamW, each over many tensors at once. */
 export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm' | 'adamW'> {
   const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', `${tableOf(1)}p`);
   const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pipp');

@@ -13,8 +13,8 @@ const MATMUL = '(iiiiiiiiii)ppp(pppddddpi)p';
 const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
 
 /**
- * How sums are cut into slices: for how many blocks of rows × columns results, and from how many tiles of `depth` numbers
- * along k on. The same for tiles of either size, so that bits do not depend on which is taken.
+ * How sums are cut into slices: for how many blocks of rows × columns results, and from how many tiles of `depth` terms along k. The
+ * same for both tile sizes, so that bits do not depend on the choice.
  */
 const TILES = { rows: 64, columns: 64, depth: 16, parallel: PARALLEL, fewest: 8 } as const;
 const PANELS = { rows: 128, columns: 256, depth: 64, parallel: 128, fewest: 4 } as const;
@@ -25,7 +25,7 @@ const WARPGROUPS = { threads: 384, shared: 218_112, packedRows: 32 } as const;
 /** The most blocks of a grid in its second dimension. */
 const MOST_IN_Y = 65_535;
 
-/** What follows a product; addresses, 0 where not wanted. */
+/** The epilogue of a product; addresses, 0 where not wanted. */
 interface Epilogue {
   readonly bias: number;
   readonly residual: number;
@@ -74,8 +74,8 @@ export function products(
     const rounded = precision === 'f32' ? roundedTo() : null;
     const inPanels = rounded === 'bf16' && device.capability === 90 && matrices === 1 && suitsPanels(spec);
     const byWarpgroups = inPanels || (rounded !== null && device.capability === 90 && isAligned(spec, a, b));
-    // Few blocks with long sums leave the device idle: gradients of weights, whose sums are over all rows. Those are cut into
-    // slices. A product that makes a result of each row is not, so that its bits do not depend on how many rows there are.
+    // Few blocks with long sums leave the device idle: gradients of weights, which are sums over all rows, are cut into slices.
+    // Products with a result for each row are not, so that their bits do not depend on the number of rows.
     const cut = byWarpgroups ? PANELS : TILES;
     const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
@@ -126,11 +126,11 @@ export function products(
     });
   }
 
-  /** Whether they gain more than it takes to lay out what they multiply. */
+  /** Whether warpgroups save more time than laying out their operands takes. */
   const suitsPanels = ({ batch, m, n, k }: MatmulSpec): boolean =>
     (m * n) / (m + n) >= 512 && batch * k >= 256;
 
-  /** Whether all lines of both matrices begin at a multiple of 16 bytes. */
+  /** Whether all lines of both matrices start at a multiple of 16 bytes. */
   function isAligned(spec: MatmulSpec, a: Storage, b: Storage): boolean {
     const { m, n, k, transposeA, transposeB, strideA, strideB } = spec;
     const lengths = [transposeA ? m : k, transposeB ? k : n, strideA, strideB];
@@ -166,7 +166,7 @@ export function products(
     });
   }
 
-  /** What inputs of f32 are rounded to; null where they are not. */
+  /** The format that f32 inputs are rounded to; null for f32 itself. */
   function roundedTo(): 'bf16' | 'tf32' | null {
     const wanted = matmulPrecision();
     if (wanted === 'highest') return null;

@@ -4,10 +4,10 @@ import { bytesOf } from '../host.js';
 import type { CudaDevice } from './device.js';
 import { addressOf, Arena, cudaStorage, type Allocator, type Pinned, type Writer } from './memory.js';
 
-/** Memory may be allocated in the middle: what is allocated then is no part of the graph (CUDA Driver API, stream capture). */
+/** Capture mode that allows allocations, which do not become part of the graph (CUDA Driver API, stream capture). */
 const CAPTURE_RELAXED = 2;
 
-/** Records work as CUDA graphs: the launches of all kernels are one launch after that. */
+/** Records steps as CUDA graphs, which launch all their kernels at once. */
 export class GraphRecorder implements Recorder {
   readonly #device: CudaDevice;
   readonly #allocator: Allocator;
@@ -45,7 +45,7 @@ export class GraphRecorder implements Recorder {
         checkTrace(trace, expected);
         result = made;
       } catch (error) {
-        // Ends the capture as well; what is wrong has been said.
+        // Also ends the capture; `error` already says what is wrong.
         driver.try('cuStreamEndCapture', stream, graph);
         throw error;
       }

@@ -3,13 +3,13 @@ import { Kernels, PARALLEL, precisionOf, THREADS, WARP } from './kernels.js';
 import { addressOf } from './memory.js';
 import type { rowSums } from './sums.js';
 
-/** Longer rows are a block's, others a warp's. */
+/** A block computes each longer row, a warp each other one. */
 const LONGEST_OF_WARP = 1024;
 /** Numbers of a row that a thread of layerNorm holds, and rows that a block of warps has at once. */
 const HELD = 8;
 const WARPS = THREADS / WARP;
 
-/** Softmax and what is made of it, and layer normalisation. */
+/** Softmax, cross entropy and layer normalisation. */
 export function rows(
   kernels: Kernels,
   { addSlices, addRows }: ReturnType<typeof rowSums>,

@@ -7,7 +7,7 @@ import { addressOf } from './memory.js';
 const COLUMNS = 4 * WARP;
 const ROWS_OF_SLICE = 64;
 
-/** Sums over rows, made in slices. */
+/** Sums over rows, computed in slices. */
 export function rowSums(kernels: Kernels) {
   const sumRows = kernels.precisions('rows', 'sumRows', 'ppppii');
   const addSlicesOf = kernels.precisions('rows', 'addSlices', 'pipii');
@@ -24,7 +24,7 @@ export function rowSums(kernels: Kernels) {
     addSlicesOf[precision](grid, threads, 0, partial, slices, addressOf(storage), n, Number(accumulate));
   }
 
-  /** y (n) (+)= Σ of what `launch`, a kernel made of sumColumns, gives for `count` rows; without y nothing but its launch. */
+  /** y (n) (+)= Σ over `count` rows of what `launch`, a kernel built on sumColumns, computes; without y only the launch. */
   function addColumns(
     precision: 'f32' | 'f64',
     count: number,

@@ -7,25 +7,26 @@ import { collapse } from '../../walk.js';
 const MAX_RANK = 12;
 const OPERANDS = 3;
 
-/** A walk as the kernels read it, and the sizes of its parts. */
+/** A walk in the form that kernels take, and the sizes of its parts. */
 export interface PackedWalk {
   readonly words: Float64Array;
-  /** Elements of the kept dimensions, and terms of each where others are summed up. */
+  /** Number of elements in the kept dimensions, and of terms of each in the dimensions that are summed. */
   readonly elements: number;
   readonly terms: number;
-  /** Whether the terms lie closer together than the elements. */
+  /** Whether terms are closer together in memory than elements. */
   readonly termsAreNeighbours: boolean;
-  /** Whether elements, and terms, can be taken four at once along their innermost dimension. */
+  /** Whether four elements, or terms, can be read at once along their innermost dimension. */
   readonly elementsInFours: boolean;
   readonly termsInFours: boolean;
 }
 
 /**
- * Packs a walk, its dimensions as few as possible. `target`: the operand that receives sums, over those dimensions in which it
- * stands still; null: all are kept. `by`: the operand whose strides say which terms are neighbours. `aligned`: whether all begin
- * at a multiple of four numbers.
+ * Packs a walk in as few dimensions as possible.
  *
- * @throws {ExecutorError} `shape` where it has too many dimensions that cannot be merged
+ * @param target The operand that receives sums over the dimensions in which its stride is 0; null: no dimension is summed.
+ * @param by The operand whose strides tell which terms are neighbours.
+ * @param aligned Whether all operands start at a multiple of four elements.
+ * @throws {ExecutorError} `shape` where too many dimensions cannot be merged.
  */
 export function packWalk(walk: StridedWalk, target: number | null, by = 0, aligned = true): PackedWalk {
   const isSummed = (d: number): boolean => target !== null && walk.strides[target]![d] === 0;
@@ -41,7 +42,7 @@ export function packWalk(walk: StridedWalk, target: number | null, by = 0, align
   const words = new Float64Array(2 + (1 + OPERANDS) * MAX_RANK);
   words.set([kept.shape.length, summed.shape.length, ...shape]);
   strides.forEach((of, o) => words.set(of, 2 + (1 + o) * MAX_RANK));
-  // Operands go on by one along dimension d, from a multiple of four numbers on, or stand still.
+  // Along dimension d each operand has stride 1, starting at a multiple of four elements, or stride 0.
   const inFours = (d: number): boolean =>
     aligned &&
     shape[d]! % 4 === 0 &&
