@@ -11,7 +11,9 @@ import { tensor, zeros } from './create.js';
 import { ExecutorError } from './error.js';
 import { add, mul, sub } from './ops/elementwise.js';
 import { adamWAll } from './ops/optimizer.js';
+import { sameShape, show } from './shape.js';
 import { checkTensor, commonBackend, noGrad, scope, Tensor } from './tensor.js';
+import { watching } from './watch.js';
 
 /** Options of `SGD`. */
 export interface SGDOptions {
@@ -84,6 +86,16 @@ abstract class Optimizer {
     return this.#kept[key]![i]!;
   }
 
+  /** @throws {ExecutorError} `recording` inside a recorded step. */
+  protected refuseInStep(): void {
+    if (watching)
+      throw new ExecutorError(
+        'recording',
+        `${this.#name}: step() counts its steps and reads lr in JavaScript, which a recorded step does not run again; call it after the ` +
+          'recorded step, or adamWAll inside, with lr and step as inputs',
+      );
+  }
+
   /** Updates the parameters that have a gradient, in place. */
   abstract step(): void;
 
@@ -111,6 +123,13 @@ abstract class Optimizer {
         'value',
         `${this.#name}: the step of a state is a whole number, given ${named(step)}`,
       );
+    const other = Object.keys(tensors).find((key) => !(key in this.#kept));
+    if (other !== undefined)
+      throw new ExecutorError(
+        'value',
+        `${this.#name}: the state has '${other}', so it belongs to another optimiser or other options`,
+      );
+    // All of it is read before any of it is assigned.
     const pairs = Object.entries(this.#kept).flatMap(([key, targets]) => {
       const given = checkedList(this.#name, key, tensors[key] ?? []);
       if (given.length !== targets.length)
@@ -118,7 +137,9 @@ abstract class Optimizer {
           'value',
           `${this.#name}: a state of ${given.length} ${key} for ${targets.length} parameters`,
         );
-      return targets.map((to, i) => [to, read(this.#name, given[i]!, to)] as const);
+      return targets.map(
+        (to, i) => [to, read(`${this.#name}: ${key} of parameter ${i}`, given[i]!, to)] as const,
+      );
     });
     noGrad(() => pairs.forEach(([to, from]) => to.assign(from)));
     this.steps = step;
@@ -126,11 +147,27 @@ abstract class Optimizer {
 }
 
 /** A tensor of a state; one that was JSON gets the given dtype and device. */
-function read(name: string, given: Tensor | TensorJson, { dtype, device, shape, size }: Tensor): Tensor {
-  if (Tensor.is(given)) return given;
-  checkObject(name, 'a tensor of the state', given);
-  // Nested arrays give the shape, unless they are empty.
-  return tensor(given.values as number[], size === 0 ? shape : undefined, { dtype, device });
+function read(where: string, given: Tensor | TensorJson, like: Tensor): Tensor {
+  const { dtype, device, shape } = like;
+  checkObject(where, 'a tensor of the state', given);
+  const t = Tensor.is(given) ? given : fromJson(where, given.values, like);
+  if (!sameShape(t.shape, shape) || t.dtype !== dtype || t.device !== device)
+    throw new ExecutorError(
+      sameShape(t.shape, shape) ? 'dtype' : 'shape',
+      `${where}: a state of ${t.dtype} ${show(t.shape)} on '${t.device}' for ${dtype} ${show(shape)} on '${device}'`,
+    );
+  return t;
+}
+
+function fromJson(where: string, values: unknown, { dtype, device, shape, size }: Tensor): Tensor {
+  try {
+    // A scalar is a number, and nested arrays that hold none do not say their shape.
+    if (typeof values === 'number') return tensor([values], [], { dtype, device });
+    return tensor(values as number[], size > 0 ? undefined : shape, { dtype, device });
+  } catch (error) {
+    if (!(error instanceof ExecutorError)) throw error;
+    throw new ExecutorError(error.code, `${where}: ${error.message}; JSON has no NaN and no infinities`);
+  }
 }
 
 /**
@@ -153,6 +190,7 @@ export class SGD extends Optimizer {
   }
 
   step(): void {
+    this.refuseInStep();
     checkNumber('SGD', 'lr', this.lr, FINITE_FROM_0);
     this.steps++;
     noGrad(() => {
@@ -193,6 +231,7 @@ export class AdamW extends Optimizer {
   }
 
   step(): void {
+    this.refuseInStep();
     const step = this.steps + 1;
     const moved = this.parameters.map((parameter, i) => ({
       parameter,

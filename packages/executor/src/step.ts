@@ -7,7 +7,7 @@ import { ExecutorError } from './error.js';
 import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';
 import { show } from './shape.js';
 import { isRecordingTape } from './tape.js';
-import { buffersOf, checkTensor, commonBackend, mapTensors, Tensor } from './tensor.js';
+import { buffersOf, checkTensor, commonBackend, empty, mapTensors, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
 
 /** A function that `recordStep` made of a body: takes its inputs by name and returns its result. */
@@ -38,7 +38,7 @@ interface Recorded<R> {
   /** Buffers that every replay changes in place, each with the op that does. */
   readonly changes: readonly (readonly [Buffer, string])[];
   /** Gradients as the step leaves them. */
-  readonly after: readonly GradientState[];
+  readonly after: readonly (() => void)[];
 }
 
 /**
@@ -152,7 +152,7 @@ class Step<K extends string, R> {
     const result = runScopeFor(
       holder,
       () => {
-        const inputs = asTensors(given, by.backend);
+        const inputs = copies(given, by.backend, this.#on!.recorder);
         return around(() => watch(by, () => withoutTape(this.#body(inputs))));
       },
       buffersOf,
@@ -193,7 +193,8 @@ class Step<K extends string, R> {
           ),
         variant.trace,
       );
-      const after = [...by.gradients.keys()].map((t) => t.gradientState);
+      checkSameTensors(variant.watch, by, new Set(Object.values<unknown>(inputs)));
+      const after = [...by.gradients].map(([t, before]) => gradientAfter(t as Tensor, before));
       const changes = [...by.changes].filter(([{ storage }]) => storage !== null);
       variant.recorded = { recording, inputs, result, holder, changes, after };
       variant.watch = by;
@@ -220,10 +221,11 @@ class Step<K extends string, R> {
     for (const check of checks) check();
     recording.replay();
     for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
-    for (const state of after) state.restore();
+    for (const restore of after) restore();
     // The results are valid for this call alone: the next one overwrites their memory.
     const fresh = new Map<Buffer, Buffer>();
-    for (const buffer of holder.buffers)
+    // An input that is returned is overwritten as well.
+    for (const buffer of [...holder.buffers, ...Object.values<Tensor>(inputs).map((t) => t.buffer)])
       fresh.set(buffer, new Buffer(buffer.backend, buffer.serial, buffer.storage, null, true));
     this.#releaseResults = () => {
       for (const buffer of fresh.values()) buffer.storage = null;
@@ -272,6 +274,55 @@ function asTensors<K extends string>(given: Readonly<Record<K, Tensor | number>>
   return Object.fromEntries(entries) as Record<K, Tensor>;
 }
 
+/** Copies of the inputs: the body may change them, and has their values in every call. */
+function copies<K extends string>(
+  given: Readonly<Record<K, Tensor | number>>,
+  backend: Backend,
+  recorder: Recorder | null,
+) {
+  const copied = Object.entries<Tensor | number>(given).map(([name, x]) => {
+    if (typeof x === 'number') return [name, tensor([x], [], { dtype: 'f64', device: backend.device })];
+    const own = empty(x.shape, x.dtype, backend);
+    if (recorder) recorder.copy(x.storage, own.storage);
+    else backend.cast(x.storage, { storage: own.storage, accumulate: false });
+    return [name, own];
+  });
+  return Object.fromEntries(copied) as Record<K, Tensor>;
+}
+
+/**
+ * @throws {ExecutorError} `recording` where the body used other tensors from outside than in the call before, or in another order: a
+ *   recording uses the same ones for good.
+ */
+function checkSameTensors(before: Watch, now: Watch, inputs: ReadonlySet<unknown>): void {
+  const expected = [...before.used.keys()];
+  const actual = [...now.used.keys()].filter((t) => !inputs.has(t));
+  const other = actual.find((t, i) => t !== expected[i]) ?? expected[actual.length];
+  if (other)
+    throw new ExecutorError(
+      'recording',
+      `recordStep: the step used another tensor of shape ${show(other.shape)} from outside than in the call before, or in another ` +
+        'order; a recording uses the same ones for good, so a tensor that changes is given to the step as an input',
+    );
+}
+
+/**
+ * Gives `t` the gradient that it has after the step. A gradient that the step made is a tensor of its own after each call: the next one
+ * overwrites its memory, so what was kept of it counts as released then.
+ */
+function gradientAfter(t: Tensor, before: GradientState): () => void {
+  const { isZero } = t.gradientState;
+  const made = t.presentGradient;
+  if (!made || before.storage !== null) return () => t.setGradient(made, isZero);
+  const { backend, serial, storage } = made.buffer;
+  let last: Buffer | null = null;
+  return () => {
+    if (last) last.storage = null;
+    last = new Buffer(backend, serial, storage, null, true);
+    t.setGradient(new Tensor(last, made.shape, made.dtype), isZero);
+  };
+}
+
 /** Tensors of the shapes and dtypes of the inputs, which every replay writes to. */
 function ownInputs<K extends string>(given: Readonly<Record<K, Tensor | number>>, backend: Backend) {
   const like = (x: Tensor | number): Tensor => {
@@ -291,9 +342,9 @@ function isAlive({ watch: { storages }, recorded }: Variant<unknown>): boolean {
 
 function fits({ used, gradients }: Watch): boolean {
   for (const [t, requiresGrad] of used) if (t.requiresGrad !== requiresGrad) return false;
-  for (const [t, { gradient, isZero }] of gradients) {
+  for (const [t, { storage, isZero }] of gradients) {
     const now = t.gradientState;
-    if (now.gradient !== gradient || now.isZero !== isZero) return false;
+    if (now.storage !== storage || now.isZero !== isZero) return false;
   }
   return true;
 }

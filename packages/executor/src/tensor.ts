@@ -15,13 +15,15 @@ import {
 } from './tape.js';
 import { plainArray, typeOf } from './typed-array.js';
 import { checkRow, numbersOf } from './values.js';
-import { watching, type GradientState } from './watch.js';
+import { tensorSerial, watching, type GradientState } from './watch.js';
 
 /** A contiguous row-major array of numbers on a device, with the tape that differentiates it. */
 export class Tensor {
   readonly #shape: Shape;
   readonly #dtype: DType;
   #requiresGrad = false;
+  /** @internal */
+  readonly serial = tensorSerial();
   /** @internal */
   readonly buffer: Buffer;
   /** @internal */
@@ -289,11 +291,22 @@ export class Tensor {
   /** @internal */
   get gradientState(): GradientState {
     const { gradient, gradientIsZero: isZero } = this;
-    const restore = (): void => {
-      this.gradient = gradient;
-      this.gradientIsZero = isZero;
+    return {
+      storage: gradient && (gradient.buffer.storage ?? undefined),
+      isZero,
+      restore: () => this.setGradient(gradient, isZero),
     };
-    return { gradient, isZero, restore };
+  }
+
+  /** @internal */
+  setGradient(gradient: Tensor | null, isZero: boolean): void {
+    this.gradient = gradient;
+    this.gradientIsZero = isZero;
+  }
+
+  /** @internal The gradient as it is, without noting that it is read. */
+  get presentGradient(): Tensor | null {
+    return this.gradient;
   }
 
   private checkGradient(gradient: Tensor): void {

@@ -3,10 +3,16 @@ import { ExecutorError } from './error.js';
 import { buffersMade, type Buffer } from './memory.js';
 import { show, type Shape } from './shape.js';
 
+/** Number of tensors made so far. */
+let tensors = 0;
+
+/** The serial of a new tensor. */
+export const tensorSerial = (): number => tensors++;
+
 /** The gradient of a tensor at one moment. */
 export interface GradientState {
-  /** The tensor that holds it, to be compared. */
-  readonly gradient: { readonly buffer: Buffer } | null;
+  /** The memory of the tensor that holds it; undefined once that was released, null where there is no gradient. */
+  readonly storage: Storage | null | undefined;
   /** Whether it counts as zero while its memory still holds other numbers. */
   readonly isZero: boolean;
   /** Gives the tensor this gradient again. */
@@ -15,6 +21,8 @@ export interface GradientState {
 
 /** What recorded steps read of a tensor. */
 interface WatchedTensor {
+  /** Number of tensors that were made before it. */
+  readonly serial: number;
   readonly backend: Backend;
   readonly shape: Shape;
   readonly buffer: Buffer;
@@ -42,7 +50,8 @@ export class Watch {
   readonly backend: Backend;
   /** Records the body; null where the body just runs. */
   readonly recorder: Recorder | null;
-  readonly #before = buffersMade();
+  readonly #buffersBefore = buffersMade();
+  readonly #tensorsBefore = tensors;
 
   constructor(backend: Backend, recorder: Recorder | null = null) {
     this.backend = backend;
@@ -56,6 +65,8 @@ export class Watch {
         'device',
         `recordStep: its inputs are on '${this.backend.device}', its body uses a tensor of shape ${show(t.shape)} on '${t.backend.device}'`,
       );
+    // A view that the body made of a tensor from outside shares its memory.
+    if (this.#holdsOutside(t)) this.storages.set(t.buffer, t.buffer.storage);
     if (!this.isOutside(t) || this.used.has(t)) return;
     if (t.node)
       throw new ExecutorError(
@@ -64,14 +75,11 @@ export class Watch {
           'detach() it, or make it inside',
       );
     this.used.set(t, t.requiresGrad);
-    this.storages.set(t.buffer, t.buffer.storage);
   }
 
   /** Notes the gradient of `t` as it is before the body reads or changes it. */
   useGradient(t: WatchedTensor, state: GradientState): void {
-    if (!this.isOutside(t) || this.gradients.has(t)) return;
-    this.gradients.set(t, state);
-    if (state.gradient) this.storages.set(state.gradient.buffer, state.gradient.buffer.storage);
+    if (this.isOutside(t) && !this.gradients.has(t)) this.gradients.set(t, state);
   }
 
   /** @throws {ExecutorError} `recording`: replays run no JavaScript that could read values. */
@@ -89,8 +97,20 @@ export class Watch {
   }
 
   /** Whether `t` was made before the body ran. */
+  /** Whether `t` was there before the body ran. */
   isOutside(t: WatchedTensor): boolean {
-    return t.buffer.serial < this.#before;
+    return t.serial < this.#tensorsBefore;
+  }
+
+  /** Whether the memory of `t` was there before the body ran. */
+  #holdsOutside({ buffer }: WatchedTensor): boolean {
+    return buffer.serial < this.#buffersBefore;
+  }
+
+  /** Notes a check of the numbers that `t` will hold: before each replay, or in its place of a replay where the step makes them. */
+  addCheck(t: WatchedTensor, storage: Storage, check: (storage: Storage) => void): void {
+    if (this.#holdsOutside(t)) this.checks.push(() => check(t.storage));
+    else this.recorder?.check?.(() => check(storage));
   }
 }
 
@@ -117,6 +137,5 @@ export function checkAlways(
 ): void {
   const { backend, storage } = x;
   check(backend.rangeOf(storage));
-  if (watching?.isOutside(x)) watching.checks.push(() => check(backend.rangeOf(x.storage)));
-  else watching?.recorder?.check?.(() => check(backend.rangeOf(storage)));
+  watching?.addCheck(x, storage, (now) => check(backend.rangeOf(now)));
 }

@@ -3,8 +3,10 @@ import { describe, expect, it } from '@jest/globals';
 import {
   adamW,
   AdamW,
+  mul,
   ones,
   randn,
+  recordStep,
   scope,
   SGD,
   square,
@@ -114,6 +116,27 @@ describe.each(devices)('on %s', (device) => {
     expect(codeOf(() => new AdamW([p], { lr: 1, betas: [0.9, 0.999] } as never))).toBe('value');
     const adam = new AdamW([p], { lr: 1 });
     expect(codeOf(() => new AdamW([p, p], { lr: 1 }))).toBe('value');
+    const scalar = tensor([2], [], { device, dtype: 'f64', requiresGrad: true });
+    const ofScalar = new SGD([scalar], { lr: 1, momentum: 0.5 });
+    ofScalar.load(
+      JSON.parse(JSON.stringify({ step: 3, tensors: { velocity: [{ values: 0.25 }] } })) as never,
+    );
+    expect(ofScalar.state().tensors['velocity']![0]!.item()).toBe(0.25);
+    // Nothing is changed where a part is wrong, and the message says which.
+    const good = { values: [7] };
+    expect(() => adam.load({ step: 9, tensors: { m: [good], v: [{ values: [NaN, 1] }] } })).toThrow(
+      /AdamW: v of parameter 0/,
+    );
+    expect([adam.state().step, adam.state().tensors['m']![0]!.item()]).toEqual([0, 0]);
+    expect(codeOf(() => new SGD([p], { lr: 1 }).load(adam.state()))).toBe('value');
+    const step = recordStep(({ x }: Record<'x', Tensor>) => {
+      sum(mul(p, x)).backward();
+      adam.step();
+    });
+    expect(() => step({ x: ones([1], { device, dtype: 'f64' }) })).toThrow(
+      /adamWAll inside, with lr and step as inputs/,
+    );
+    expect(adam.state().step).toBe(0);
     const [junk, more] = [{ values: [null] }, { values: [1, 2] }];
     expect(codeOf(() => adam.load({ step: 1, tensors: { m: [junk], v: [junk] } }))).toBe('value');
     expect(codeOf(() => adam.load({ step: 1, tensors: { m: [more], v: [more] } }))).toBe('shape');

@@ -17,9 +17,11 @@ import {
   linear,
   mean,
   mul,
+  noGrad,
   ones,
   randn,
   recordStep,
+  reshape,
   scope,
   setMatmulPrecision,
   square,
@@ -255,6 +257,60 @@ describe.each(devices)('on %s', (device) => {
     expect(() => recordStep(() => Promise.resolve(1))({} as never)).toThrow(/returned a promise/);
   });
 
+  it('works on copies of its inputs', () => {
+    const h = values([1]);
+    const step = recordStep(({ state, x }: Record<'state' | 'x', Tensor>) => {
+      noGrad(() => state.assign(add(mul(state, 0.5), x)));
+      return { next: sum(state), state };
+    });
+    for (let i = 0; i < 4; i++) {
+      const { next, state } = step({ state: h, x: values([1]) });
+      expect([next.item(), h.item()]).toEqual([1 + 0.5 * h.item(), h.item()]);
+      h.assign(state);
+      // A returned input counts as a result of this call alone.
+      step({ state: h, x: values([3]) });
+      expect(() => state.item()).toThrow(expect.objectContaining({ code: 'released' }));
+    }
+    step.release();
+  });
+
+  it('takes views of parameters', () => {
+    const w = values([1, 2, 3, 4]);
+    w.requiresGrad = true;
+    const step = recordStep(({ x }: Record<'x', Tensor>) => {
+      w.zeroGrad();
+      const y = sum(mul(x, reshape(w, [1, 4])));
+      y.backward();
+      return y;
+    });
+    for (let i = 1; i < 5; i++) {
+      expect(step({ x: full([1, 4], i, { device }) }).item()).toBe(10 * i);
+      expect([...w.grad!.dataSync()]).toEqual([i, i, i, i]);
+    }
+    step.release();
+  });
+
+  it('gives each call gradients of its own where they were set to null', () => {
+    const w = values([1, 1]);
+    w.requiresGrad = true;
+    const step = recordStep(({ x }: Record<'x', Tensor>) => sum(mul(w, x)).backward());
+    const others: Tensor[] = [];
+    let kept: Tensor | null = null;
+    for (let i = 1; i < 6; i++) {
+      step({ x: values([i, i]) });
+      expect([...w.grad!.dataSync()]).toEqual([i, i]);
+      // What an earlier call made says that its memory was used again.
+      if (kept && i > 3 && device !== 'reference')
+        expect(() => kept!.dataSync()).toThrow(expect.objectContaining({ code: 'released' }));
+      kept = w.grad;
+      if (i % 2) w.grad!.dispose();
+      w.grad = null;
+      others.push(full([2], -i, { device }));
+    }
+    expect(others.map((t) => [...t.dataSync()])).toEqual([1, 2, 3, 4, 5].map((i) => [-i, -i]));
+    step.release();
+  });
+
   it('runs as a part of a step that calls it', () => {
     const inner = recordStep(({ x }: Record<'x', Tensor>) => square(x));
     const outer = recordStep(({ x }: Record<'x', Tensor>) => add(inner({ x }), inner({ x: add(x, x) })));
@@ -414,6 +470,35 @@ recordingDescribe('a recorded step on %s', (name) => {
     expect(() => step({ x: values([2]) })).toThrow(
       recordingError(/a write of values of the host had other numbers/),
     );
+    step.release();
+  });
+
+  it('refuses other tensors from outside than in the call before', () => {
+    let x = values([1]);
+    const [a, b] = [values([1]), values([2])];
+    let n = 0;
+    const input = { input: values([0]) };
+    for (const body of [() => sum(x), () => (n++ % 2 ? sub(a, b) : sub(b, a))]) {
+      const step = recordStep(body);
+      step(input);
+      x = values([2]);
+      expect(() => step(input)).toThrow(recordingError(/used another tensor of shape \(1\) from outside/));
+    }
+  });
+
+  it('works in no memory that it released of a tensor from outside', () => {
+    let cache: Tensor | null = null;
+    const kept: Tensor[] = [];
+    const step = recordStep(({ x }: Record<'x', Tensor>) => {
+      cache?.dispose();
+      return sum([x, x, x, x].reduce((y, z) => add(y, z), mul(x, x)));
+    });
+    for (let i = 1; i < 6; i++) {
+      cache = zeros([400], { device });
+      expect(step({ x: full([400], i, { device }) }).item()).toBe(400 * (i * i + 4 * i));
+      for (let k = 0; k < 3; k++) kept.push(full([400], -1, { device }));
+    }
+    for (const t of kept) expect(new Set(t.dataSync())).toEqual(new Set([-1]));
     step.release();
   });
 

@@ -27,7 +27,14 @@ export function recordable(backend: Backend): Backend {
     if (arena) arena.keep(storage);
     else free(storage);
   };
-  backend.recorder = () => new CallRecorder(backend, free);
+  // Of a step that JavaScript has collected without `release`.
+  const collected = new FinalizationRegistry((memory: Memory) => memory.release());
+  backend.recorder = () => {
+    const memory = new Memory(backend, free);
+    const recorder = new CallRecorder(backend, memory);
+    collected.register(recorder, memory);
+    return recorder;
+  };
   return backend;
 }
 
@@ -36,6 +43,7 @@ class Memory implements Arena {
   readonly pool: Pool;
   readonly #free: Backend['free'];
   #isInUse = true;
+  readonly #abandoned: (() => void)[] = [];
 
   constructor(backend: Backend, free: Backend['free']) {
     this.pool = new Pool({ ...backend, free });
@@ -47,10 +55,16 @@ class Memory implements Arena {
     else this.#free(storage);
   }
 
+  abandon(giveBack: () => void): void {
+    if (this.#isInUse) this.#abandoned.push(giveBack);
+    else giveBack();
+  }
+
   /** Frees all of it, once all recordings are released; storage that is freed later goes to the backend. */
   release(): void {
     this.#isInUse = false;
     this.pool.empty();
+    for (const giveBack of this.#abandoned.splice(0)) giveBack();
   }
 }
 
@@ -64,16 +78,13 @@ type Call = (...args: unknown[]) => void;
 class CallRecorder implements Recorder {
   readonly #backend: Backend;
   readonly #kernels: readonly (readonly [name: string, kernel: Call])[];
-  readonly #free: Backend['free'];
-  #memory: Memory;
+  readonly #memory: Memory;
   /** The calls of the recording that is being made. */
   #calls: (() => void)[] | null = null;
 
-  /** @param free The backend's own `free`, which gives memory back to the device. */
-  constructor(backend: Backend, free: Backend['free']) {
+  constructor(backend: Backend, memory: Memory) {
     this.#backend = backend;
-    this.#free = free;
-    this.#memory = new Memory(backend, free);
+    this.#memory = memory;
     this.#kernels = Object.entries(backend).filter(([name]) => !NOT_REPLAYED.includes(name));
   }
 
@@ -95,6 +106,11 @@ class CallRecorder implements Recorder {
             const storage = allocate(dtype, length);
             blockOf(storage).arena = memory;
             return storage;
+          },
+          // Also of a tensor from outside that the body releases: kernels may have been given its memory after that.
+          free: (storage) => {
+            blockOf(storage).arena = memory;
+            memory.keep(storage);
           },
           // A replay would read and write the caller's memory.
           share: () => null,
@@ -127,15 +143,12 @@ class CallRecorder implements Recorder {
   }
 
   makeRoom(): boolean {
-    const { pool } = this.#memory;
-    const had = pool.count > 0;
-    pool.empty();
-    return had;
+    // What is free here other recordings of the step work in.
+    return false;
   }
 
   release(): void {
     this.#memory.release();
-    this.#memory = new Memory(this.#backend, this.#free);
   }
 
   /** Runs `body` with `note` in place of each kernel, and `others` in place of other methods; → its result and the trace. */

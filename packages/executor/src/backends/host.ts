@@ -23,6 +23,8 @@ export interface Block {
 /** Takes back the memory that recorded steps work in. */
 export interface Arena {
   keep(storage: Storage): void;
+  /** JavaScript has collected a storage of it that was not freed: `giveBack` runs once no recording works in its block. */
+  abandon(giveBack: () => void): void;
 }
 
 /** Storage in the memory of JavaScript. */

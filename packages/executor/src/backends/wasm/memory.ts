@@ -50,7 +50,8 @@ export function memory(kernels: WasmKernels): Pick<Backend, 'allocate' | 'reuse'
   };
   const registry = new FinalizationRegistry((block: WasmBlock) => {
     // A recording may still work in the block of a collected storage.
-    if (!block.arena) giveBack(block);
+    if (block.arena) block.arena.abandon(() => giveBack(block));
+    else giveBack(block);
   });
   const storageIn = (block: WasmBlock, dtype: DType, length: number): WasmStorage => {
     const storage = new WasmStorage(dtype, length, block, kernels);
