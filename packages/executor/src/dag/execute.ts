@@ -77,7 +77,15 @@ export function execute(
  * const out = { values: new Float64Array(N), V_mag: new Float64Array(N * 2 * D) };
  * executeWithGradients(tensors, { out }); // → out; the gradients by V_sign, O and G are not computed
  */
-export function executeWithGradients<Out extends Partial<DagGradients> = DagGradients>(
+export function executeWithGradients(
+  tensors: DagTensors,
+  options?: ExecuteGradientOptions & { readonly out?: never },
+): DagGradients;
+export function executeWithGradients<Out extends Partial<DagGradients>>(
+  tensors: DagTensors,
+  options: ExecuteGradientOptions<Out>,
+): Out;
+export function executeWithGradients<Out extends Partial<DagGradients>>(
   tensors: DagTensors,
   options: ExecuteGradientOptions<Out> = {},
 ): Out {
