@@ -4,11 +4,12 @@ import { Abs, Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './exp
 import type { FunctionName } from './names.js';
 import { refuse } from './refuse.js';
 import { scan, type Limits } from './scan.js';
-import type { Token } from './token.js';
+import type { Token, TokenKind } from './token.js';
+import { percentOf } from './decimal.js';
 
 /**
  * Parses an arithmetic expression: decimal numbers (`2`, `.5`, `2.`, `1e-3`), variables, `+ - * /`, signs,
- * parentheses, constant powers (`x^2`, `2 ** 10`, `x^-0.5`), `sqrt(x)`, `cbrt(x)`, `abs(x)` and `|x|`, with the precedence of
+ * parentheses, constant powers (`x^2`, `2 ** 10`, `x^-0.5`), `sqrt(x)`, `cbrt(x)`, `abs(x)`, `|x|` and percentages (`15%` is 0.15, `(2 + 3)%` is `(2 + 3) / 100`), with the precedence of
  * mathjs: powers bind tighter than signs, and the right one first. An exponent is any expression without variables. A run of one operator is one chain, and parentheses make a node of
  * their own: `a + b + c` is `Add(a, b, c)`, `(a + b) + c` is `Add(Add(a, b), c)`. A minus directly before a literal
  * belongs to the number.
@@ -104,8 +105,19 @@ export function parseTokens(tokens: readonly Token[], count: number): Expr {
 
   function atom(): Expr {
     const { kind, text } = tokens[next++]!;
-    if (kind === 'number') return Num(Number(text));
-    if (kind === 'symbol') return Sym(text);
+    if (kind === 'number') return Num(takesPercent() ? percentOf(text) : Number(text));
+    const inside = kind === 'symbol' ? Sym(text) : group(kind, text);
+    return takesPercent() ? Chain('Div', [inside, Num(100)]) : inside;
+  }
+
+  function takesPercent(): boolean {
+    if (next === count || tokens[next]!.kind !== 'percent') return false;
+    next++;
+    return true;
+  }
+
+  /** The rest of a group that `text` opens. */
+  function group(kind: TokenKind, text: string): Expr {
     const inside = sum();
     if (next < count) next++;
     if (kind !== 'function') return inside;

@@ -37,7 +37,9 @@ export function completePrefix(text: string): string | null {
 }
 
 function complete(text: string, { tokens, unclosed }: Scan): string | null {
-  const last = tokens.findLastIndex(({ kind }) => kind === 'number' || kind === 'symbol' || kind === 'close');
+  const last = tokens.findLastIndex(
+    ({ kind }) => kind === 'number' || kind === 'symbol' || kind === 'close' || kind === 'percent',
+  );
   if (last < 0) return null;
   const opened = tokens.slice(last + 1).filter(({ kind }) => kind === 'open' || kind === 'function');
   const { position, text: lastText, kind } = tokens[last]!;

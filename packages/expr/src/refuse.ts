@@ -5,7 +5,7 @@ import { keyOf } from './signs.js';
 import type { Token } from './token.js';
 
 const ALLOWED =
-  'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs() and |x|.';
+  'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs(), |x| and percentages.';
 
 /** What characters and pairs of them mean in other languages. Pairs stand first, so that they are found first. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
@@ -15,7 +15,7 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['!=', 'comparisons'],
   ['==', 'comparisons'],
   ['!', 'factorials'],
-  ['%', 'percentages and remainders'],
+  ['%', 'remainders'],
   [',', 'commas'],
   ['[', 'matrices'],
   [']', 'matrices'],

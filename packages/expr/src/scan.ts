@@ -112,6 +112,9 @@ export function scan(text: string, limits: Limits = {}): Scan {
       operandNext = true;
     } else if (char === ')' || char === '|') {
       readClose(char);
+    } else if (char === '%' && tokens.at(-1)!.kind !== 'percent') {
+      if (/[\d.(]/.test(text[skipBlanks(text, position + 1)] ?? '')) throw refuse.character(text, position);
+      push('percent', 1);
     } else {
       throw refuse.adjacent(text, position, tokens.at(-1)!);
     }

@@ -1,16 +1,31 @@
 import { checkString } from './arguments.js';
 
-/** Signs of print, and the sign of a keyboard that each stands for. Of several for one, generated texts have the first. */
-const KEYS: ReadonlyMap<string, string> = new Map([
-  ['×', '*'],
-  ['·', '*'],
-  ['⋅', '*'],
-  ['÷', '/'],
-  ['−', '-'],
-  ['–', '-'],
-  ['’', "'"],
-]);
-const PRINTED = new Map(Array.from(KEYS, ([sign, key]) => [key, sign] as const).reverse());
+/** The look-alikes of each key: signs of print, of other scripts and widths. Generated texts have the first of `* / - '`. */
+const LOOKALIKES: readonly (readonly [key: string, signs: string])[] = [
+  ['*', '×·⋅∙∗✕✖＊'],
+  ['/', '÷⁄∕➗／'],
+  ['-', '−–—‒‐‑➖－﹣'],
+  ['+', '＋➕﹢'],
+  ["'", '’‘'],
+  ['"', '“”„'],
+  [' ', '\u00A0\u202F\u2009\u2007\u3000'],
+  ['(', '（'],
+  [')', '）'],
+  ['|', '｜∣'],
+  ['^', '＾'],
+  ['%', '％'],
+  ['=', '＝'],
+  ['?', '？'],
+  ['.', '．'],
+  [',', '，'],
+  ...Array.from('０１２３４５６７８９', (digit, value) => [String(value), digit] as const),
+];
+const KEYS: ReadonlyMap<string, string> = new Map(
+  LOOKALIKES.flatMap(([key, signs]) => Array.from(signs, (sign) => [sign, key] as const)),
+);
+const PRINTED = new Map(
+  LOOKALIKES.filter(([key]) => "*/-'".includes(key)).map(([key, signs]) => [key, signs[0]!]),
+);
 const ANY_SIGN = new RegExp(`[${[...KEYS.keys()].join('')}]`, 'g');
 
 /** The sign of a keyboard that a sign of print stands for; undefined where it stands for none. */
@@ -20,8 +35,8 @@ export const keyOf = (sign: string): string | undefined => KEYS.get(sign);
 export const printed = (key: string): string => PRINTED.get(key) ?? key;
 
 /**
- * A text with the signs of a keyboard in place of those of print: `* / - '` for × · ⋅ ÷ − – ’. Nothing else changes; the
- * length stays.
+ * A text with the signs of a keyboard in place of those that look like them: `* / - + ' " %` for × · ⋅ ÷ ⁄ − – — ＋ ’ “ ％, digits
+ * for full-width digits, blanks for narrow and no-break spaces. Nothing else changes; the length stays.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asTyped('2 × 3 − 1') // '2 * 3 - 1'

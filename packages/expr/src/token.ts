@@ -10,6 +10,8 @@ export type TokenKind =
   /** The beginning of a function's argument: `sqrt(`, and the first `|` of `|x|`. */
   | 'function'
   | 'close'
+  /** `%` after a number or group. */
+  | 'percent'
   /** `^` or `**`. */
   | 'power'
   /** A token that the end of the text cut off: `1e`, `.`. */

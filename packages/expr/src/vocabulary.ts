@@ -25,6 +25,8 @@ const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   ['cbrt(', 'cube root of'],
   ['abs(', 'the absolute value of'],
   ['abs(', 'absolute value of'],
+  ['%', 'percent'],
+  ['%', 'per cent'],
   ['(', 'open'],
   ['(', 'open parenthesis'],
   [')', 'close'],
@@ -90,14 +92,14 @@ export interface Spoken {
 }
 
 /** A number, a symbol, or a word, which ends before the next symbol or blank. */
-const PIECE = /\d+\.?\d*|\.\d+|[()+\-*/^]|[^\s()+\-*/^.\d][^\s()+\-*/^]*|\S/g;
+const PIECE = /(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[()+\-*/^%|]|[^\s()+\-*/^%|.\d][^\s()+\-*/^%|]*|\S/g;
 
 /** Cuts a text in words into words, numbers and symbols. */
 export function piecesOf(text: string): { word: string; position: number; written: boolean }[] {
   return Array.from(text.matchAll(PIECE), (match) => ({
     word: match[0],
     position: match.index,
-    written: /^[\d.()+\-*/^]/.test(match[0]) && match[0] !== '.',
+    written: /^[\d.()+\-*/^%|]/.test(match[0]) && match[0] !== '.',
   }));
 }
 
@@ -155,7 +157,7 @@ const unexpected = (word: string, position: number): ExprError =>
   new ExprError(
     'syntax',
     `The word ${JSON.stringify(shorten(word))} is unexpected. Words are digits (zero … nine), point, ` +
-      'plus, minus, negative, times, multiplied by, divided by, over, open, close, squared, cubed, to the power of, the square root of, ' +
+      'plus, minus, negative, times, multiplied by, divided by, over, open, close, percent, squared, cubed, to the power of, the square root of, ' +
       'the cube root of, the absolute value of, and names of variables; numbers and symbols may be written.',
     position,
   );

@@ -148,7 +148,8 @@ function write(spoken: readonly Spoken[], as: 'whole' | 'prefix'): { text: strin
   /** The nesting at which each argument without parentheses began. */
   const bare: number[] = [];
   spoken.forEach(({ symbol, written }, i) => {
-    const operand = before === ')' || isName(before) || isDigit(before) || isShortPower(before);
+    const operand =
+      before === ')' || before === '%' || isName(before) || isDigit(before) || isShortPower(before);
     const binary = operand && '+-*/'.includes(symbol);
     if (binary || symbol === ')') for (; bare.at(-1) === nesting; bare.pop()) text += ')';
     if (symbol === '(') nesting++;
@@ -167,7 +168,8 @@ function write(spoken: readonly Spoken[], as: 'whole' | 'prefix'): { text: strin
       offsets.push(text.length);
       text += binary ? `${symbol} ` : symbol;
     }
-    before = symbol;
+    // A bar opens where an operand is expected.
+    before = symbol === '|' ? (operand ? ')' : '(') : symbol;
     numeral = written;
   });
   text = text.trimEnd();
@@ -181,7 +183,7 @@ const isFunction = (symbol: string): boolean => symbol.length > 1 && symbol.ends
 /** `^2`, as "squared" says it. */
 const isShortPower = (symbol: string): boolean => symbol.length > 1 && symbol.startsWith('^');
 
-const isDigit = (symbol: string): boolean => /^[0-9.]+$/.test(symbol);
+const isDigit = (symbol: string): boolean => /^[0-9.]+(?:[eE][+-]?\d+)?$/.test(symbol);
 
 function checkLength(words: string, maxLength: number): void {
   checkString('Words are', words);

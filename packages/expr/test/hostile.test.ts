@@ -5,6 +5,7 @@ import {
   evaluate,
   ExprError,
   format,
+  fromText,
   fromWords,
   normalize,
   parse,
@@ -75,6 +76,11 @@ describe('hostile input', () => {
   it('meets ExprErrors only in the functions of words and prefixes', () => {
     fc.assert(
       fc.property(anything, (text) => {
+        const read = orExprError(() => fromText(text));
+        if (read instanceof ExprError) {
+          expect(read.position).toBeGreaterThanOrEqual(0);
+          expect(read.position).toBeLessThanOrEqual(text.length);
+        }
         orExprError(() => fromWords(text));
         orExprError(() => wordsToText(text));
         orExprError(() => textToWords(text));
@@ -115,6 +121,7 @@ describe('hostile input', () => {
       }
       orExprError(() => fromWords(text));
       orExprError(() => textToWords(text));
+      orExprError(() => fromText(text));
       readPrefixes(text);
       const completed = completePrefix(text);
       if (completed !== null) parse(completed);

@@ -87,6 +87,21 @@ describe('parse', () => {
     expect(parse(text)).toEqual(expected);
   });
 
+  it.each([
+    ['15%', num(0.15)],
+    ['-7 %', num(-0.07)],
+    ['12.5e1%', num(1.25)],
+    ['2.%', num(0.02)],
+    ['(2 + 3)%', div(add(num(2), num(3)), num(100))],
+    ['a%', div(a, num(100))],
+    ['5%^2', pow(num(0.05), 2)],
+    ['4^50%', pow(num(4), 0.5)],
+    ['a + 5%', add(a, num(0.05))],
+    ['|2|% * 3', mul(div(abs(num(2)), num(100)), num(3))],
+  ])('reads the percentage %s', (text, expected) => {
+    expect(parse(text)).toEqual(expected);
+  });
+
   it.each<[string, string, number]>([
     ['2^a', 'unsupported', 2],
     ['2^(3 - a)', 'unsupported', 2],
@@ -127,7 +142,10 @@ describe('parse', () => {
     ['a b', 'unsupported', 2],
     ['2 cm', 'unsupported', 2],
     ['5!', 'unsupported', 1],
-    ['5%', 'unsupported', 1],
+    ['5%%', 'unsupported', 2],
+    ['%', 'unsupported', 0],
+    ['5 % (3)', 'unsupported', 2],
+    ['5% a', 'unsupported', 3],
     ['5 % 3', 'unsupported', 2],
     ['7 mod 4', 'unsupported', 2],
     ['[1, 2]', 'unsupported', 0],
@@ -161,7 +179,7 @@ describe('parse', () => {
     const { message, name } = failure(() => parse('2!'));
     expect(name).toBe('ExprError');
     expect(message).toContain(
-      'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs() and |x|.',
+      'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs(), |x| and percentages.',
     );
   });
 

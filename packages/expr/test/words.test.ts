@@ -57,6 +57,11 @@ describe('fromWords', () => {
   it.each([
     ['negative two multiplied by 3', '-2 * 3'],
     ['1 over negative 4', '1 / -4'],
+    ['fifteen percent', 'fifteen%'],
+    ['15 percent times open 2 plus 3 close per cent', '15% * (2 + 3)%'],
+    ['one five percent squared', '15%^2'],
+    ['|minus 3| plus |2|%', '|-3| + |2|%'],
+    ['1.5e-7 times two', '1.5e-7 * 2'],
     ['the square root of sixteen', 'sqrt(sixteen)'],
     ['square root of one six plus 9', 'sqrt(16) + 9'],
     ['three times the cube root of open 2 plus 6 close squared', '3 * cbrt(2 + 6)^2'],
@@ -112,6 +117,7 @@ describe('fromWords', () => {
 describe('textToWords', () => {
   it('keeps the digits as they are written', () => {
     expect(textToWords('(2.50+3)*-4')).toBe('open two point five zero plus three close times minus four');
+    expect(textToWords('1.5e1% * (2)%')).toBe('one five percent times open two close percent');
     expect(textToWords('007 - .5')).toBe('zero zero seven minus point five');
   });
 
