@@ -5,8 +5,8 @@ import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
 import { checkLimit, type Limits } from './scan.js';
-import { asTyped } from './signs.js';
-import { typed } from './typed.js';
+import { asTyped, withKeys } from './signs.js';
+import { typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** Words that may begin a question. */
@@ -23,8 +23,7 @@ const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
 /**
  * Rewrites a text as predictors read it, in training as in prediction. The meaning stays the same:
  *
- * - Look-alikes become signs of a keyboard, as by `asTyped`, `[ ] { }` become parentheses, `x` between numbers becomes `*`; currency signs and
- *   thousands separators vanish.
+ * - Signs of print become those of a keyboard, as by `asTyped`.
  * - Numbers become digits if one of them is more than digits said one by one: "twenty-three plus two" is `23 plus 2`, "1,000" is
  *   `1000`, and "two plus three" stays.
  * - Letters become lower case, because words in lower case are whole tokens of GPT-2. A question begins with a capital, "How much
@@ -40,7 +39,7 @@ const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = asTyped(withNumerals(typed(text.replace(FULL_STOP, ''), false)).trim());
+  const plain = asTyped(withNumerals(ungrouped(text.replace(FULL_STOP, ''), false)).trim());
   const hasWords = /[a-z]/i.test(plain);
   const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
   const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -60,7 +59,7 @@ export function expressionPart(text: string): string {
 
 /** Whether `text` from index `from` to before `to` has nothing but blanks, `?` and `=`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
-  to <= from || CLOSED.test(asTyped(text.slice(from, to)));
+  to <= from || CLOSED.test(withKeys(text.slice(from, to)));
 
 /**
  * Whether a text is a question: it begins with "What is", "How much is", "Calculate", …, or ends in a question mark.
@@ -68,7 +67,8 @@ export const isClosing = (text: string, from: number, to: number): boolean =>
  * @throws ExprError `bad-option` for what is no string.
  */
 export function isQuestion(text: string): boolean {
-  const keyed = asTyped(text);
+  checkString('A text is', text);
+  const keyed = withKeys(text);
   return OPENING.test(keyed) || /\?\s*$/.test(keyed);
 }
 

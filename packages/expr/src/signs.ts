@@ -1,6 +1,6 @@
 import { checkString } from './arguments.js';
 
-/** The look-alikes of each key: signs of print, of other scripts and widths. Generated texts have the first of `* / - '`. */
+/** The look-alikes of each key: signs of print, of other scripts and widths. */
 const LOOKALIKES: readonly (readonly [key: string, signs: string])[] = [
   ['*', '×·⋅∙∗✕✖＊'],
   ['/', '÷⁄∕➗／'],
@@ -18,14 +18,15 @@ const LOOKALIKES: readonly (readonly [key: string, signs: string])[] = [
   ['?', '？'],
   ['.', '．'],
   [',', '，'],
-  ...Array.from('０１２３４５６７８９', (digit, value) => [String(value), digit] as const),
+  ...[...'０１２３４５６７８９'].map((digit, value) => [String(value), digit] as const),
 ];
 const KEYS: ReadonlyMap<string, string> = new Map(
   LOOKALIKES.flatMap(([key, signs]) => Array.from(signs, (sign) => [sign, key] as const)),
 );
-const PRINTED = new Map(
-  LOOKALIKES.filter(([key]) => "*/-'".includes(key)).map(([key, signs]) => [key, signs[0]!]),
-);
+/** Signs that models are trained on. Of several for one key, generated texts have the first. */
+const PRINT = '×·⋅÷−–’';
+const PRINTED = new Map(Array.from(PRINT, (sign) => [KEYS.get(sign)!, sign] as const).reverse());
+const PRINT_SIGN = new RegExp(`[${PRINT}]`, 'g');
 const ANY_SIGN = new RegExp(`[${[...KEYS.keys()].join('')}]`, 'g');
 
 /** The sign of a keyboard that a sign of print stands for; undefined where it stands for none. */
@@ -35,13 +36,16 @@ export const keyOf = (sign: string): string | undefined => KEYS.get(sign);
 export const printed = (key: string): string => PRINTED.get(key) ?? key;
 
 /**
- * A text with the signs of a keyboard in place of those that look like them: `* / - + ' " %` for × · ⋅ ÷ ⁄ − – — ＋ ’ “ ％, digits
- * for full-width digits, blanks for narrow and no-break spaces. Nothing else changes; the length stays.
+ * A text with the signs of a keyboard in place of those of print: `* / - '` for × · ⋅ ÷ − – ’. Nothing else changes; the
+ * length stays.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asTyped('2 × 3 − 1') // '2 * 3 - 1'
  */
 export function asTyped(text: string): string {
   checkString('A text is', text);
-  return text.replace(ANY_SIGN, (sign) => KEYS.get(sign)!);
+  return text.replace(PRINT_SIGN, (sign) => KEYS.get(sign)!);
 }
+
+/** A text with keys in place of all their look-alikes; the length stays. */
+export const withKeys = (text: string): string => text.replace(ANY_SIGN, (sign) => KEYS.get(sign)!);

@@ -1,4 +1,4 @@
-import { asTyped } from './signs.js';
+import { withKeys } from './signs.js';
 
 /** A number, also with an exponent, that is no part of a name. */
 const NUMBER = '(?<![\\p{L}\\w$.])(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:e[+-]?\\d+)?';
@@ -9,7 +9,7 @@ const TIMES = new RegExp(
   'giu',
 );
 /** Before a number: `$5`, `-€ 5`. `$` begins names as well, such as `$y`. */
-const CURRENCY = /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)|(?<=\d\s?)[€£¥₹](?![\p{L}\w$])/gu;
+const CURRENCY = /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)/gu;
 /** `1 234 567` with spaces that do not break, and `1'234'567`. */
 const GROUPED = /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?![\p{L}\w,'’])/gu;
 const QUOTED = /^(\s*)"([^"]*)"(\s*)$/;
@@ -25,14 +25,17 @@ const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
 export function typed(text: string, inPlace: boolean): string {
   if (ORDINARY.test(text) && !/[\u00A0\u202F\u2009\u2007\u3000]/.test(text)) return text;
   const blank = inPlace ? ' ' : '';
-  const ungrouped = text.replace(GROUPED, (number) => {
-    const digits = number.replace(/\D/g, '');
-    return inPlace ? digits.padEnd(number.length) : digits;
-  });
-  return asTyped(ungrouped)
+  return withKeys(ungrouped(text, inPlace))
     .replace(/[[{]/g, '(')
     .replace(/[\]}]/g, ')')
     .replace(QUOTED, `$1${blank}$2${blank}$3`)
     .replace(CURRENCY, blank)
     .replace(TIMES, '*');
 }
+
+/** A text without the spaces and apostrophes between the thousands of a number. */
+export const ungrouped = (text: string, inPlace: boolean): string =>
+  text.replace(GROUPED, (number) => {
+    const digits = number.replace(/\D/g, '');
+    return inPlace ? digits.padEnd(number.length) : digits;
+  });
