@@ -52,7 +52,7 @@ export function asRead(text: string): string {
  * or equals sign. All positions stay the same.
  */
 export function expressionPart(text: string): string {
-  const keyed = typed(text, true);
+  const keyed = typed(text);
   const end = keyed.search(CLOSING);
   return (end < 0 ? keyed : keyed.slice(0, end)).replace(OPENING, (opening) => ' '.repeat(opening.length));
 }
@@ -98,7 +98,7 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
-  const expression = expressionPart(withNumerals(typed(withoutStop, true), true).replace(/\s/g, ' '));
+  const expression = expressionPart(withNumerals(typed(withoutStop), true).replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
   return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);

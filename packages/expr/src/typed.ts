@@ -18,18 +18,15 @@ const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
 
 /**
  * A text as `parse` wants it, where people type it otherwise: look-alikes become signs of a keyboard, `[ ] { }` parentheses, `x` between
- * numbers `*`; currency signs, thousands separators and quotes around the whole text vanish.
- *
- * @param inPlace Puts blanks in the place of what vanishes, so that the rest of the text keeps its positions.
+ * numbers `*`; currency signs, thousands separators and quotes around the whole text become blanks. All positions stay the same.
  */
-export function typed(text: string, inPlace: boolean): string {
+export function typed(text: string): string {
   if (ORDINARY.test(text) && !/[\u00A0\u202F\u2009\u2007\u3000]/.test(text)) return text;
-  const blank = inPlace ? ' ' : '';
-  return withKeys(ungrouped(text, inPlace))
+  return withKeys(ungrouped(text, true))
     .replace(/[[{]/g, '(')
     .replace(/[\]}]/g, ')')
-    .replace(QUOTED, `$1${blank}$2${blank}$3`)
-    .replace(CURRENCY, blank)
+    .replace(QUOTED, '$1 $2 $3')
+    .replace(CURRENCY, ' ')
     .replace(TIMES, '*');
 }
 
