@@ -40,3 +40,9 @@ export function writePoint({ digits, point }: Positional): string {
   const whole = digits.slice(0, point).padEnd(point, '0');
   return point < digits.length ? `${whole}.${digits.slice(point)}` : whole;
 }
+
+/** The value of a number with a percent sign: the double of its digits with two more decimals. `percentOf('15')` is 0.15. */
+export function percentOf(number: string): number {
+  const [digits, exponent = '0'] = number.toLowerCase().split('e');
+  return Number(`${digits}e${Number(exponent) - 2}`);
+}

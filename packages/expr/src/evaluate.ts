@@ -1,12 +1,14 @@
 import { checkObject } from './arguments.js';
 import { ExprError } from './error.js';
-import type { Expr } from './expr.js';
+import { absArgument, type Expr } from './expr.js';
 import { fold } from './fold.js';
 import { operands } from './operands.js';
+import { power } from './power.js';
 
 /**
  * Computes the value of an expression in IEEE double arithmetic. Chains go from the left: `Sub(a, b, c)` is `(a − b) − c`;
- * `x ^ -1` is `1 / x`. Division by zero and overflow give ±Infinity or NaN.
+ * `x ^ -1` is `1 / x`, `x ^ n` for whole n up to 16 is n factors, and for larger ones the nearest double. The cube root of a
+ * negative number is negative; its other fractional powers are NaN. Division by zero and overflow give ±Infinity or NaN.
  *
  * @param scope The values of variables, by name. Inherited properties do not count.
  * @throws ExprError `unknown-symbol` for a variable that `scope` does not define, `bad-option` where its value is no number,
@@ -24,7 +26,7 @@ export function evaluate(expr: Expr, scope: Readonly<Record<string, number>> = {
       case 'Neg':
         return -values[0]!;
       case 'Pow':
-        return 1 / values[0]!;
+        return absArgument(node) === null ? power(values[0]!, node.exponent) : Math.abs(values[0]!);
       case 'Add':
         return values.reduce((a, b) => a + b);
       case 'Sub':

@@ -11,8 +11,11 @@ export type Expr =
   | { readonly type: 'Neg'; readonly arg: Expr }
   /** `args[0] ∘ args[1] ∘ …`, evaluated from the left; at least two arguments. */
   | { readonly type: 'Add' | 'Sub' | 'Mul' | 'Div'; readonly args: readonly Expr[] }
-  /** `base ^ -1`; `normalize` turns it into a division. */
-  | { readonly type: 'Pow'; readonly base: Expr; readonly exponent: -1 };
+  /**
+   * `base ^ exponent` with a finite exponent: 0.5 is the square root, 1/3 the cube root. The absolute value of x is √(x²),
+   * `Pow(Pow(x, 2), 0.5)`.
+   */
+  | { readonly type: 'Pow'; readonly base: Expr; readonly exponent: number };
 
 /** The types of chains: sums, differences, products and quotients of two or more operands. */
 export type ChainType = 'Add' | 'Sub' | 'Mul' | 'Div';
@@ -20,5 +23,14 @@ export type ChainType = 'Add' | 'Sub' | 'Mul' | 'Div';
 export const Num = (value: number): Expr => ({ type: 'Num', value });
 export const Sym = (name: string): Expr => ({ type: 'Sym', name });
 export const Neg = (arg: Expr): Expr => ({ type: 'Neg', arg });
-export const Pow = (base: Expr): Expr => ({ type: 'Pow', base, exponent: -1 });
+export const Pow = (base: Expr, exponent: number): Expr => ({ type: 'Pow', base, exponent });
+export const Abs = (arg: Expr): Expr => Pow(Pow(arg, 2), 0.5);
 export const Chain = (type: ChainType, args: readonly Expr[]): Expr => ({ type, args });
+
+/** x of `Pow(Pow(x, 2), 0.5)`; null for other nodes. */
+export function absArgument(expr: Expr): Expr | null {
+  if (expr.type !== 'Pow' || expr.exponent !== 0.5) return null;
+  // A caller without types may give anything for a base.
+  const square = expr.base as Expr | null | undefined;
+  return square?.type === 'Pow' && square.exponent === 2 ? square.base : null;
+}

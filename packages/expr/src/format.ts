@@ -1,5 +1,5 @@
 import { ExprError } from './error.js';
-import type { ChainType, Expr } from './expr.js';
+import { absArgument, type ChainType, type Expr } from './expr.js';
 import { fold } from './fold.js';
 import { isSymbolName } from './names.js';
 import { operands } from './operands.js';
@@ -33,7 +33,7 @@ export function format(expr: Expr): string {
         // '-2' would be read as the number −2, so Neg(2) is written '-(2)'.
         return `-${inside(texts[0]!, levelOf(node.arg) < SIGNED || isUnsignedNumber(node.arg))}`;
       case 'Pow':
-        return `${inside(texts[0]!, levelOf(node.base) < ATOM)}^-1`;
+        return formatPower(node, texts[0]!);
       default: {
         const level = LEVELS[node.type];
         // On the left, '(a - b) + c' needs no parentheses; '(a + b) + c' does, because 'a + b + c' is one chain.
@@ -49,6 +49,21 @@ export function format(expr: Expr): string {
   });
 }
 
+type Pow = Extract<Expr, { type: 'Pow' }>;
+
+/** @param text The base, or the argument of an absolute value. */
+function formatPower(node: Pow, text: string): string {
+  const name = functionOf(node);
+  if (name !== null) return `${name}(${text})`;
+  return `${inside(text, levelOf(node.base) < ATOM)}^${formatNumber(node.exponent)}`;
+}
+
+/** The function that a power is written as; null for those that are written with ^. */
+function functionOf(node: Pow): string | null {
+  if (absArgument(node) !== null) return 'abs';
+  return node.exponent === 0.5 ? 'sqrt' : node.exponent === 1 / 3 ? 'cbrt' : null;
+}
+
 const inside = (text: string, parentheses: boolean): string => (parentheses ? `(${text})` : text);
 
 function levelOf(expr: Expr): number {
@@ -60,7 +75,7 @@ function levelOf(expr: Expr): number {
     case 'Neg':
       return SIGNED;
     case 'Pow':
-      return POWER;
+      return functionOf(expr) === null ? POWER : ATOM;
     default:
       return LEVELS[expr.type];
   }

@@ -1,8 +1,9 @@
 import { named } from './arguments.js';
 import { ExprError } from './error.js';
-import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
+import { evaluate } from './evaluate.js';
+import { Abs, Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
 import { checkNodes, fold } from './fold.js';
-import { isSymbolName } from './names.js';
+import { isFunctionName, isSymbolName, type FunctionName } from './names.js';
 
 /** A node of mathjs, as far as `fromMathNode` needs its type; every `MathNode` is one. */
 export interface MathNodeLike {
@@ -19,7 +20,7 @@ export const CHAINS: ReadonlyMap<unknown, ChainType> = new Map<unknown, ChainTyp
 
 /**
  * Converts a node of mathjs, from its `parse` or `simplify`, to an expression. It accepts what `parse` of this package
- * accepts: numbers, symbols, `+ - * /`, signs, parentheses and `^ -1`. A run of one operator without parentheses becomes one
+ * accepts: numbers, symbols, `+ - * /`, signs, parentheses, constant powers, `sqrt`, `cbrt` and `abs`. A run of one operator without parentheses becomes one
  * chain. It does not import mathjs, and reads the nodes as plain objects.
  *
  * @throws ExprError `unsupported` for any other node, `not-finite` for NaN and infinities, `too-long` above 1,000,000 nodes.
@@ -46,7 +47,15 @@ function operation(fn: unknown, args: readonly Expr[], node: unknown): Expr {
   if (chain !== undefined) return Chain(chain, args);
   const arg = args[0]!;
   if (fn === 'unaryPlus') return arg;
-  if (fn === 'pow') return Pow(arg);
+  if (fn === 'pow') return Pow(arg, constantExponent(args[1]!));
+  switch (calledFunction(node)) {
+    case 'sqrt':
+      return Pow(arg, 0.5);
+    case 'cbrt':
+      return Pow(arg, 1 / 3);
+    case 'abs':
+      return Abs(arg);
+  }
   // A minus directly before a literal is part of the number. In '-(2)' and '--2' the outer minus is a Neg.
   const literal = fieldsOf(fieldsOf(node).args[0]).type === 'ConstantNode';
   return literal && arg.type === 'Num' && !(arg.value < 0 || Object.is(arg.value, -0))
@@ -59,14 +68,12 @@ function mathOperands(node: unknown): readonly unknown[] {
   const { type, fn, args, content } = fieldsOf(node);
   if (type === 'ConstantNode' || type === 'SymbolNode') return [];
   if (type === 'ParenthesisNode') return [content];
+  if (calledFunction(node) !== undefined && args.length === 1) return args;
   if (type !== 'OperatorNode')
     throw unsupported(typeof type === 'string' ? type : 'a value that is no mathjs node');
   if (CHAINS.has(fn)) return run(node);
   if ((fn === 'unaryMinus' || fn === 'unaryPlus') && args.length === 1) return args;
-  if (fn === 'pow' && args.length === 2) {
-    if (isMinusOne(args[1])) return [args[0]];
-    throw unsupported('a power other than ^ -1');
-  }
+  if (fn === 'pow' && args.length === 2) return args;
   throw unsupported(`the operation '${named(fn)}' of ${args.length} operands`);
 }
 
@@ -89,16 +96,26 @@ function run(node: unknown): unknown[] {
   return reversed.reverse();
 }
 
-function isMinusOne(exponent: unknown): boolean {
-  let fields = fieldsOf(exponent);
-  for (let count = 1; fields.type === 'ParenthesisNode'; count++) {
-    checkNodes(count);
-    fields = fieldsOf(fields.content);
+/** The function of the language that a node calls; undefined for other nodes. */
+function calledFunction(node: unknown): FunctionName | undefined {
+  const { type, fn } = fieldsOf(node);
+  const { type: kind, name } = fieldsOf(fn);
+  const calls = type === 'FunctionNode' && kind === 'SymbolNode';
+  return calls && typeof name === 'string' && isFunctionName(name) ? name : undefined;
+}
+
+function constantExponent(exponent: Expr): number {
+  let value: number;
+  try {
+    value = evaluate(exponent);
+  } catch (error) {
+    if (error instanceof ExprError && error.code === 'unknown-symbol')
+      throw unsupported('a power whose exponent has a variable');
+    throw error;
   }
-  if (fields.type === 'ConstantNode') return fields.value === -1;
-  if (fields.type !== 'OperatorNode' || fields.fn !== 'unaryMinus' || fields.args.length !== 1) return false;
-  const arg = fieldsOf(fields.args[0]);
-  return arg.type === 'ConstantNode' && arg.value === 1;
+  if (!Number.isFinite(value))
+    throw new ExprError('not-finite', `An exponent is finite, this one is ${value}.`);
+  return value;
 }
 
 function constant(value: unknown): Expr {
@@ -115,7 +132,7 @@ function symbol(name: unknown): Expr {
 const unsupported = (what: string): ExprError =>
   new ExprError(
     'unsupported',
-    `Not part of an expression: ${what}. Allowed are numbers, variables, + - * /, signs, parentheses and ^ -1.`,
+    `Not part of an expression: ${what}. Allowed are numbers, variables, + - * /, signs, parentheses, constant powers, sqrt, cbrt and abs.`,
   );
 
 type Fields = Record<'type' | 'value' | 'name' | 'fn' | 'content' | 'implicit' | 'isPercentage', unknown> & {

@@ -7,6 +7,7 @@ import type { Expr } from './expr.js';
 import { fold } from './fold.js';
 import { format } from './format.js';
 import { CHAINS, fromMathNode, type MathNodeLike } from './from-math-node.js';
+import { isFunctionName } from './names.js';
 
 export { ExprError, type ExprErrorCode } from './error.js';
 export { type ChainType, type Expr } from './expr.js';
@@ -49,10 +50,10 @@ const REFUSED = new Map([
 /**
  * Reads a text of mathjs's whole grammar and reduces it to an expression: products without `*` (`2x`, `3 (x + 1)`),
  * percentages, numbers of other radixes and mathjs's constants (`pi`, `e`) are written out, and functions, powers and factorials
- * of constants are their values. What `parse` reads without naming a constant, this reads as the same expression.
+ * of constants are their values. What else `parse` reads without naming a constant, this reads as the same expression.
  *
- * Variables are allowed in `+ - * /`, signs and `^ -1`. Their other powers and functions (`x^2`, `sqrt(x)`) are refused, and so
- * are units, matrices, complex numbers, assignments, conditions and everything else that is no arithmetic of real numbers.
+ * Variables are allowed in `+ - * /`, signs, constant powers, `sqrt`, `cbrt` and `abs`. Their other functions and powers
+ * (`sin(x)`, `2^x`) are refused, and so are units, matrices, complex numbers, assignments, conditions and everything else that is no arithmetic of real numbers.
  *
  * @param text at most 10,000 characters.
  * @throws ExprError `syntax` at the position that mathjs names; `unsupported` and `not-finite` with the part of the text that is
@@ -160,11 +161,16 @@ function reduceCall(node: OperatorNode | FunctionNode, args: readonly Reduced[],
   const values = args.map(({ value }) => value);
   if (node.type === 'OperatorNode' && node.implicit) refuseUnit(node, values, text);
   const isConstant = values.every((value) => value !== null);
-  const isInverse = fn === 'pow' && values.length === 2 && values[1] === -1;
-  if (isInverse || isArithmetic(fn, values.length)) {
-    const operands = isInverse ? [args[0]!, constant(-1)] : args;
+  const exponent = fn === 'pow' && values.length === 2 ? (values[1] ?? null) : null;
+  const isPower = exponent !== null && (exponent === -1 || !isConstant);
+  if (isPower || isArithmetic(fn, values.length)) {
+    const operands = isPower ? [args[0]!, constant(exponent)] : args;
     const kept = { type: 'OperatorNode', fn, args: operands.map((arg) => arg.node) };
     return { node: kept, value: isConstant ? (call(fn, values) as number) : null };
+  }
+  if (!isConstant && isFunctionName(fn) && values.length === 1) {
+    const kept = { type: 'FunctionNode', fn: { type: 'SymbolNode', name: fn }, args: [args[0]!.node] };
+    return { node: kept, value: null };
   }
   if (!FUNCTIONS.has(fn)) throw refusal(`the ${nameOf(node)}`, node, text);
   if (!isConstant) throw refusal(`the ${nameOf(node)} of a variable`, node, text);
@@ -220,8 +226,8 @@ function refusal(
   const part = node.toString();
   return new ExprError(
     code,
-    `Not part of an expression: ${what}, in '${shorten(part)}'. Variables are allowed in + - * /, signs and ^ -1; ` +
-      `functions and other powers are read where their operands are constants.${hint}`,
+    `Not part of an expression: ${what}, in '${shorten(part)}'. Variables are allowed in + - * /, signs, constant powers, sqrt, cbrt and abs; ` +
+      `other functions and powers are read where their operands are constants.${hint}`,
     positionOf(part, text),
   );
 }

@@ -26,3 +26,11 @@ export const isSymbolName = (text: string): boolean => WHOLE_NAME.test(text) && 
 
 /** Whether all of `text` is a name, reserved ones included. */
 export const isName = (text: string): boolean => WHOLE_NAME.test(text);
+
+/** The functions of the language, each a constant power of its argument. */
+const FUNCTIONS = ['sqrt', 'cbrt', 'abs'] as const;
+export type FunctionName = (typeof FUNCTIONS)[number];
+
+/** Whether a name followed by `(` calls a function of the language; elsewhere it is a variable. */
+export const isFunctionName = (name: string): name is FunctionName =>
+  (FUNCTIONS as readonly string[]).includes(name);

@@ -1,11 +1,12 @@
 import { named } from './arguments.js';
 import { ExprError } from './error.js';
-import type { Expr } from './expr.js';
+import { absArgument, type Expr } from './expr.js';
 
 const NONE: readonly Expr[] = [];
 
 /**
- * The operands of a node, from the left; none for numbers and symbols.
+ * The operands of a node, from the left; none for numbers and symbols. That of an absolute value is its argument, so that the
+ * square under the root is no node of its own.
  *
  * @throws ExprError `bad-expression` for a value that is no node, which a caller without types may give.
  */
@@ -21,8 +22,8 @@ export function operands(expr: Expr): readonly Expr[] {
     case 'Neg':
       return [expr.arg];
     case 'Pow':
-      if (expr.exponent !== -1) throw noNode(`a Pow with exponent ${named(expr.exponent)}`);
-      return [expr.base];
+      if (!Number.isFinite(expr.exponent)) throw noNode(`a Pow with exponent ${named(expr.exponent)}`);
+      return [absArgument(expr) ?? expr.base];
     case 'Add':
     case 'Sub':
     case 'Mul':

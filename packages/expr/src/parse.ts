@@ -1,11 +1,16 @@
 import { ExprError } from './error.js';
-import { Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
+import { evaluate } from './evaluate.js';
+import { Abs, Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
+import type { FunctionName } from './names.js';
+import { refuse } from './refuse.js';
 import { scan, type Limits } from './scan.js';
-import type { Token } from './token.js';
+import type { Token, TokenKind } from './token.js';
+import { percentOf } from './decimal.js';
 
 /**
  * Parses an arithmetic expression: decimal numbers (`2`, `.5`, `2.`, `1e-3`), variables, `+ - * /`, signs,
- * parentheses and `^ -1`, with the precedence of mathjs. A run of one operator is one chain, and parentheses make a node of
+ * parentheses, constant powers (`x^2`, `2 ** 10`, `x^-0.5`), `sqrt(x)`, `cbrt(x)`, `abs(x)`, `|x|` and percentages (`15%` is 0.15, `(2 + 3)%` is `(2 + 3) / 100`), with the precedence of
+ * mathjs: powers bind tighter than signs, and the right one first. An exponent is any expression without variables. A run of one operator is one chain, and parentheses make a node of
  * their own: `a + b + c` is `Add(a, b, c)`, `(a + b) + c` is `Add(Add(a, b), c)`. A minus directly before a literal
  * belongs to the number.
  *
@@ -86,17 +91,43 @@ export function parseTokens(tokens: readonly Token[], count: number): Expr {
 
   function power(): Expr {
     const base = atom();
-    if (next === count || tokens[next]!.kind !== 'inverse') return base;
+    if (next === count || tokens[next]!.kind !== 'power') return base;
     next++;
-    return Pow(base);
+    const first = next;
+    const exponent = signed();
+    const { position } = tokens[first]!;
+    const name = tokens.slice(first, next).find(({ kind }) => kind === 'symbol');
+    if (name !== undefined) throw refuse.exponent(name.text, position);
+    const value = evaluate(exponent);
+    if (!Number.isFinite(value)) throw refuse.infiniteExponent(value, position);
+    return Pow(base, value);
   }
 
   function atom(): Expr {
     const { kind, text } = tokens[next++]!;
-    if (kind === 'number') return Num(Number(text));
-    if (kind === 'symbol') return Sym(text);
+    if (kind === 'number') return Num(takesPercent() ? percentOf(text) : Number(text));
+    const inside = kind === 'symbol' ? Sym(text) : group(kind, text);
+    return takesPercent() ? Chain('Div', [inside, Num(100)]) : inside;
+  }
+
+  function takesPercent(): boolean {
+    if (next === count || tokens[next]!.kind !== 'percent') return false;
+    next++;
+    return true;
+  }
+
+  /** The rest of a group that `text` opens. */
+  function group(kind: TokenKind, text: string): Expr {
     const inside = sum();
     if (next < count) next++;
-    return inside;
+    if (kind !== 'function') return inside;
+    switch (text === '|' ? 'abs' : (text.slice(0, -1).trimEnd() as FunctionName)) {
+      case 'sqrt':
+        return Pow(inside, 0.5);
+      case 'cbrt':
+        return Pow(inside, 1 / 3);
+      case 'abs':
+        return Abs(inside);
+    }
   }
 }

@@ -2,6 +2,7 @@ import { checkString } from './arguments.js';
 import { ExprError } from './error.js';
 import { isWords } from './is-words.js';
 import { expressionPart, isClosing, isOpening } from './question.js';
+import { parse } from './parse.js';
 import { scan, type Scan } from './scan.js';
 import { wordsToText } from './words.js';
 
@@ -25,7 +26,10 @@ export function completePrefix(text: string): string | null {
   try {
     const symbols = isWords(expression) ? wordsToText(expression) : expression;
     const completed = complete(symbols, scan(symbols));
-    return completed === null || completed.length > MAX_LENGTH ? null : completed;
+    if (completed === null || completed.length > MAX_LENGTH) return null;
+    // Whether an exponent is constant and finite is no matter of its tokens.
+    if (/\^|\*\*/.test(completed)) parse(completed);
+    return completed;
   } catch (error) {
     if (error instanceof ExprError) return null;
     throw error;
@@ -34,12 +38,13 @@ export function completePrefix(text: string): string | null {
 
 function complete(text: string, { tokens, unclosed }: Scan): string | null {
   const last = tokens.findLastIndex(
-    ({ kind }) => kind === 'number' || kind === 'symbol' || kind === 'close' || kind === 'inverse',
+    ({ kind }) => kind === 'number' || kind === 'symbol' || kind === 'close' || kind === 'percent',
   );
   if (last < 0) return null;
-  const dropped = tokens.slice(last + 1);
+  const opened = tokens.slice(last + 1).filter(({ kind }) => kind === 'open' || kind === 'function');
   const { position, text: lastText, kind } = tokens[last]!;
   const kept = text.slice(tokens[0]!.position, position + lastText.length);
   const decimal = kind === 'number' && lastText.endsWith('.') ? '0' : '';
-  return kept + decimal + ')'.repeat(unclosed - dropped.filter((token) => token.kind === 'open').length);
+  const closers = unclosed.slice(0, unclosed.length - opened.length).reverse();
+  return kept + decimal + closers.join('');
 }

@@ -5,7 +5,8 @@ import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
 import { checkLimit, type Limits } from './scan.js';
-import { asTyped } from './signs.js';
+import { asTyped, withKeys } from './signs.js';
+import { typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** Words that may begin a question. */
@@ -17,7 +18,7 @@ const OPENING = new RegExp(`^\\s*(?:${OPENINGS.map((words) => words.join('\\s+')
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
 /** The point that ends a sentence, and the blanks after it. */
-const FULL_STOP = /(?<=[\w)])\.\s*$/;
+const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
 
 /**
  * Rewrites a text as predictors read it, in training as in prediction. The meaning stays the same:
@@ -38,7 +39,7 @@ const FULL_STOP = /(?<=[\w)])\.\s*$/;
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = asTyped(withNumerals(text.replace(FULL_STOP, '')).trim());
+  const plain = asTyped(withNumerals(ungrouped(text.replace(FULL_STOP, ''), false)).trim());
   const hasWords = /[a-z]/i.test(plain);
   const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
   const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -47,19 +48,18 @@ export function asRead(text: string): string {
 }
 
 /**
- * The expression of a question. Blanks replace "What is", the text ends before the first question mark or equals sign, and signs
- * are those of a keyboard. All positions stay the same.
+ * The expression of a question, as `parse` wants it. Blanks replace "What is", and the text ends before the first question mark
+ * or equals sign. All positions stay the same.
  */
 export function expressionPart(text: string): string {
-  const end = text.search(CLOSING);
-  return asTyped(end < 0 ? text : text.slice(0, end)).replace(OPENING, (opening) =>
-    ' '.repeat(opening.length),
-  );
+  const keyed = typed(text);
+  const end = keyed.search(CLOSING);
+  return (end < 0 ? keyed : keyed.slice(0, end)).replace(OPENING, (opening) => ' '.repeat(opening.length));
 }
 
 /** Whether `text` from index `from` to before `to` has nothing but blanks, `?` and `=`. */
 export const isClosing = (text: string, from: number, to: number): boolean =>
-  to <= from || CLOSED.test(text.slice(from, to));
+  to <= from || CLOSED.test(withKeys(text.slice(from, to)));
 
 /**
  * Whether a text is a question: it begins with "What is", "How much is", "Calculate", …, or ends in a question mark.
@@ -67,7 +67,9 @@ export const isClosing = (text: string, from: number, to: number): boolean =>
  * @throws ExprError `bad-option` for what is no string.
  */
 export function isQuestion(text: string): boolean {
-  return OPENING.test(asTyped(text)) || /\?\s*$/.test(text);
+  checkString('A text is', text);
+  const keyed = withKeys(text);
+  return OPENING.test(keyed) || /\?\s*$/.test(keyed);
 }
 
 /** Whether a text is a prefix of the first words of a question, with at least the first word whole: "What i". */
@@ -83,8 +85,8 @@ export function isOpening(text: string): boolean {
 
 /**
  * Parses an expression as people ask for it, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
- * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?". It reads everything that models are
- * trained on.
+ * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?", `[2 x 3] – $1 000`. It reads everything
+ * that models are trained on.
  *
  * @param limits `maxLength` (100,000 characters of words, 10,000 of symbols) and `maxDepth` (256 levels).
  * @throws ExprError as `parse` and `fromWords`, with positions in `text`.
@@ -96,7 +98,7 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
-  const expression = expressionPart(withNumerals(withoutStop, true).replace(/\s/g, ' '));
+  const expression = expressionPart(withNumerals(typed(withoutStop), true).replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
   return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);

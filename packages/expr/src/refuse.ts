@@ -4,7 +4,8 @@ import { nameAt, reservedAs } from './names.js';
 import { keyOf } from './signs.js';
 import type { Token } from './token.js';
 
-const ALLOWED = 'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.';
+const ALLOWED =
+  'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs(), |x| and percentages.';
 
 /** What characters and pairs of them mean in other languages. Pairs stand first, so that they are found first. */
 const ELSEWHERE: readonly (readonly [string, string])[] = [
@@ -14,7 +15,7 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['!=', 'comparisons'],
   ['==', 'comparisons'],
   ['!', 'factorials'],
-  ['%', 'percentages and remainders'],
+  ['%', 'remainders'],
   [',', 'commas'],
   ['[', 'matrices'],
   [']', 'matrices'],
@@ -26,7 +27,6 @@ const ELSEWHERE: readonly (readonly [string, string])[] = [
   ['<', 'comparisons'],
   ['>', 'comparisons'],
   ['&', 'bitwise operators'],
-  ['|', 'bitwise operators'],
   ['~', 'bitwise operators'],
   ['?', 'conditions'],
   [':', 'ranges'],
@@ -100,15 +100,33 @@ export const refuse = {
       position,
     ),
 
-  power: (position: number): ExprError =>
-    unsupported('The only power is ^ -1, once: write (x ^ -1) ^ -1 or a product instead.', position),
+  /** For an exponent that depends on `name`. */
+  exponent: (name: string, position: number): ExprError =>
+    unsupported(`An exponent is a constant, this one has the variable ${shorten(name)}.`, position),
+
+  infiniteExponent: (value: number, position: number): ExprError =>
+    new ExprError('not-finite', `An exponent is finite, this one is ${value}.`, position),
+
+  /** @param wanted What closes the innermost open parenthesis; undefined where none is open. */
+  close: (found: string, wanted: string | undefined, position: number): ExprError =>
+    new ExprError(
+      'syntax',
+      wanted === undefined
+        ? `This '${found}' has no '${found === ')' ? '(' : found}' before it.`
+        : `A '${wanted}' is expected before this '${found}'.`,
+      position,
+    ),
 
   tooDeep: (position: number, maxDepth: number): ExprError =>
-    new ExprError('too-deep', `Parentheses and signs are nested deeper than ${maxDepth} levels.`, position),
+    new ExprError(
+      'too-deep',
+      `Parentheses, signs and exponents are nested deeper than ${maxDepth} levels.`,
+      position,
+    ),
 
   /** For a token that the end of the text cuts off. */
   cut({ text, position }: Token): ExprError {
-    const wanted = text.startsWith('^') ? 'the rest of ^ -1' : text === '.' ? 'a digit' : 'the exponent';
+    const wanted = text === '.' ? 'a digit' : 'the exponent';
     return new ExprError(
       'syntax',
       `After '${text}' the text ends where ${wanted} is expected.`,

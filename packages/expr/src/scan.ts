@@ -1,6 +1,6 @@
 import { checkObject, checkString, named } from './arguments.js';
 import { ExprError } from './error.js';
-import { nameAt, reservedAs } from './names.js';
+import { isFunctionName, nameAt, reservedAs } from './names.js';
 import { refuse } from './refuse.js';
 import type { Token, TokenKind } from './token.js';
 
@@ -8,23 +8,21 @@ import type { Token, TokenKind } from './token.js';
 export interface Limits {
   /** Maximum length in characters (UTF-16 code units), from 1; 10,000 by default, for words 100,000. */
   readonly maxLength?: number;
-  /** Maximum depth of nested parentheses and signs, from 1; 256 by default. */
+  /** Maximum depth of nested parentheses, signs and exponents, from 1; 256 by default. */
   readonly maxDepth?: number;
 }
 
 /** The tokens of an expression or of a prefix of one. */
 export interface Scan {
   readonly tokens: readonly Token[];
-  /** Number of parentheses that are open at the end. */
-  readonly unclosed: number;
+  /** What closes each parenthesis that is open at the end, from the outermost. */
+  readonly unclosed: readonly string[];
   /** The error that says what a prefix lacks to be an expression; null for an expression. */
   incomplete(): ExprError | null;
 }
 
 const NUMBER = /(?:\d+(?:\.(?![*/^])\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
 const CUT_EXPONENT = /[eE][+-]?$/y;
-const INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?-[ \t\u00A0]*/y;
-const CUT_INVERSE = /\^[ \t\u00A0]*(?:\([ \t\u00A0]*)?(?:-[ \t\u00A0]*)?$/y;
 
 /** The match of a sticky `pattern` at `position`; '' where there is none. */
 function match(pattern: RegExp, text: string, position: number): string {
@@ -55,10 +53,11 @@ export function scan(text: string, limits: Limits = {}): Scan {
   checkLimits(text, maxLength, maxDepth);
   const end = text.trimEnd().length;
   const tokens: Token[] = [];
-  /** Of each open parenthesis, the levels that it adds: itself and the signs before it. */
-  const levels: number[] = [];
+  /** The open parentheses: what closes each, and the levels that it adds, itself and the signs and exponents before it. */
+  const open: { closer: string; levels: number }[] = [];
   let depth = 0;
-  let signs = 0;
+  /** Signs and exponents since the last binary operator or open parenthesis: each nests the next. */
+  let nesting = 0;
   let operandNext = true;
   let position = text.length - text.trimStart().length;
 
@@ -66,44 +65,68 @@ export function scan(text: string, limits: Limits = {}): Scan {
     tokens.push({ kind, text: text.slice(position, position + length), position });
     position += length;
   };
+  const nest = (kind: TokenKind, length: number): void => {
+    if (depth + nesting >= maxDepth) throw refuse.tooDeep(position, maxDepth);
+    push(kind, length);
+    nesting++;
+  };
+  const enter = (kind: 'open' | 'function', length: number, closer: string): void => {
+    nest(kind, length);
+    open.push({ closer, levels: nesting });
+    depth += nesting;
+    nesting = 0;
+  };
 
   while (position < end) {
     const char = text[position]!;
-    if (char === '(' || ((char === '+' || char === '-') && operandNext)) {
-      if (!operandNext) throw refuse.adjacent(text, position, tokens.at(-1)!);
-      if (depth + signs >= maxDepth) throw refuse.tooDeep(position, maxDepth);
-      push(char === '(' ? 'open' : 'sign', 1);
-      signs++;
-      if (char === '(') {
-        levels.push(signs);
-        depth += signs;
-        signs = 0;
-      }
-    } else if (operandNext) {
-      const number = match(NUMBER, text, position);
-      const name = number === '' ? nameAt(text, position) : '';
-      if (number !== '') readNumber(number);
-      else if (name !== '') readName(name);
-      else if (char === '.' && position + 1 === end) push('cut', 1);
-      else throw refuse.operand(text, position);
-      operandNext = false;
-      signs = 0;
+    if (operandNext) readBeforeOperand(char);
+    else readAfterOperand(char);
+    position = skipBlanks(text, position);
+  }
+  return { tokens, unclosed: open.map(({ closer }) => closer), incomplete };
+
+  function readBeforeOperand(char: string): void {
+    if (char === '(') return enter('open', 1, ')');
+    if (char === '|') return enter('function', 1, '|');
+    if (char === '+' || char === '-') return nest('sign', 1);
+    const number = match(NUMBER, text, position);
+    const name = number === '' ? nameAt(text, position) : '';
+    if (isFunctionName(name)) {
+      const argument = skipBlanks(text, position + name.length);
+      if (text[argument] === '(') return enter('function', argument + 1 - position, ')');
+    }
+    if (number !== '') readNumber(number);
+    else if (name !== '') readName(name);
+    else if (char === '.' && position + 1 === end) push('cut', 1);
+    else throw refuse.operand(text, position);
+    operandNext = false;
+  }
+
+  function readAfterOperand(char: string): void {
+    if (char === '^' || text.startsWith('**', position)) {
+      nest('power', char === '^' ? 1 : 2);
+      operandNext = true;
     } else if (char === '+' || char === '-' || char === '*' || char === '/') {
       push('operator', 1);
+      nesting = 0;
       operandNext = true;
-    } else if (char === ')') {
-      const level = levels.pop();
-      if (level === undefined) throw new ExprError('syntax', `This ')' has no '(' before it.`, position);
-      depth -= level;
-      push('close', 1);
-    } else if (char === '^') {
-      readInverse();
+    } else if (char === ')' || char === '|') {
+      readClose(char);
+    } else if (char === '%' && tokens.at(-1)!.kind !== 'percent') {
+      if (/[\d.(]/.test(text[skipBlanks(text, position + 1)] ?? '')) throw refuse.character(text, position);
+      push('percent', 1);
     } else {
       throw refuse.adjacent(text, position, tokens.at(-1)!);
     }
-    position = skipBlanks(text, position);
   }
-  return { tokens, unclosed: levels.length, incomplete };
+
+  function readClose(closer: string): void {
+    const last = open.pop();
+    if (last?.closer !== closer) throw refuse.close(closer, last?.closer, position);
+    depth -= last.levels;
+    nesting = last.levels - 1;
+    push('close', 1);
+  }
 
   function readNumber(number: string): void {
     const next = text[position + number.length];
@@ -121,24 +144,6 @@ export function scan(text: string, limits: Limits = {}): Scan {
     push('symbol', name.length);
   }
 
-  function readInverse(): void {
-    if (tokens.at(-1)?.kind === 'inverse') throw refuse.power(position);
-    const visible = text.slice(0, end);
-    const cut = match(CUT_INVERSE, visible, position);
-    if (cut !== '') return push('cut', cut.length);
-    const opening = match(INVERSE, visible, position);
-    const number = opening === '' ? '' : match(NUMBER, visible, position + opening.length);
-    if (Number(number || 0) !== 1) throw refuse.power(position);
-    let length = opening.length + number.length;
-    if (opening.includes('(')) {
-      length = skipBlanks(visible, position + length) - position;
-      if (position + length === end) return push('cut', length);
-      if (visible[position + length] !== ')') throw refuse.power(position);
-      length++;
-    }
-    push('inverse', length);
-  }
-
   function incomplete(): ExprError | null {
     if (tokens.length === 0)
       return new ExprError('syntax', 'An expression is expected, such as 2.5 * (3 + x).', end);
@@ -146,7 +151,8 @@ export function scan(text: string, limits: Limits = {}): Scan {
     if (last.kind === 'cut') return refuse.cut(last);
     if (operandNext)
       return new ExprError('syntax', `A number, variable or '(' is expected after '${last.text}'.`, end);
-    return levels.length > 0 ? new ExprError('syntax', `A ')' is missing at the end.`, end) : null;
+    const unclosed = open.at(-1);
+    return unclosed ? new ExprError('syntax', `A '${unclosed.closer}' is missing at the end.`, end) : null;
   }
 }
 

@@ -1,16 +1,32 @@
 import { checkString } from './arguments.js';
 
-/** Signs of print, and the sign of a keyboard that each stands for. Of several for one, generated texts have the first. */
-const KEYS: ReadonlyMap<string, string> = new Map([
-  ['×', '*'],
-  ['·', '*'],
-  ['⋅', '*'],
-  ['÷', '/'],
-  ['−', '-'],
-  ['–', '-'],
-  ['’', "'"],
-]);
-const PRINTED = new Map(Array.from(KEYS, ([sign, key]) => [key, sign] as const).reverse());
+/** The look-alikes of each key: signs of print, of other scripts and widths. */
+const LOOKALIKES: readonly (readonly [key: string, signs: string])[] = [
+  ['*', '×·⋅∙∗✕✖＊'],
+  ['/', '÷⁄∕➗／'],
+  ['-', '−–—‒‐‑➖－﹣'],
+  ['+', '＋➕﹢'],
+  ["'", '’‘'],
+  ['"', '“”„'],
+  [' ', '\u00A0\u202F\u2009\u2007\u3000'],
+  ['(', '（'],
+  [')', '）'],
+  ['|', '｜∣'],
+  ['^', '＾'],
+  ['%', '％'],
+  ['=', '＝'],
+  ['?', '？'],
+  ['.', '．'],
+  [',', '，'],
+  ...[...'０１２３４５６７８９'].map((digit, value) => [String(value), digit] as const),
+];
+const KEYS: ReadonlyMap<string, string> = new Map(
+  LOOKALIKES.flatMap(([key, signs]) => Array.from(signs, (sign) => [sign, key] as const)),
+);
+/** Signs that models are trained on. Of several for one key, generated texts have the first. */
+const PRINT = '×·⋅÷−–’';
+const PRINTED = new Map(Array.from(PRINT, (sign) => [KEYS.get(sign)!, sign] as const).reverse());
+const PRINT_SIGN = new RegExp(`[${PRINT}]`, 'g');
 const ANY_SIGN = new RegExp(`[${[...KEYS.keys()].join('')}]`, 'g');
 
 /** The sign of a keyboard that a sign of print stands for; undefined where it stands for none. */
@@ -28,5 +44,8 @@ export const printed = (key: string): string => PRINTED.get(key) ?? key;
  */
 export function asTyped(text: string): string {
   checkString('A text is', text);
-  return text.replace(ANY_SIGN, (sign) => KEYS.get(sign)!);
+  return text.replace(PRINT_SIGN, (sign) => KEYS.get(sign)!);
 }
+
+/** A text with keys in place of all their look-alikes; the length stays. */
+export const withKeys = (text: string): string => text.replace(ANY_SIGN, (sign) => KEYS.get(sign)!);

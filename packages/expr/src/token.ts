@@ -7,10 +7,14 @@ export type TokenKind =
   /** A unary plus or minus. */
   | 'sign'
   | 'open'
+  /** The beginning of a function's argument: `sqrt(`, and the first `|` of `|x|`. */
+  | 'function'
   | 'close'
-  /** `^ -1` or `^(-1)`, whole. */
-  | 'inverse'
-  /** A token that the end of the text cut off: `^ -`, `1e`, `.`. */
+  /** `%` after a number or group. */
+  | 'percent'
+  /** `^` or `**`. */
+  | 'power'
+  /** A token that the end of the text cut off: `1e`, `.`. */
   | 'cut';
 
 /** A token of an expression. */

@@ -17,6 +17,16 @@ const PHRASES: readonly (readonly [symbol: string, phrase: string])[] = [
   ['/', 'divided by'],
   ['/', 'over'],
   ['^', 'to the power of'],
+  ['^2', 'squared'],
+  ['^3', 'cubed'],
+  ['sqrt(', 'the square root of'],
+  ['sqrt(', 'square root of'],
+  ['cbrt(', 'the cube root of'],
+  ['cbrt(', 'cube root of'],
+  ['abs(', 'the absolute value of'],
+  ['abs(', 'absolute value of'],
+  ['%', 'percent'],
+  ['%', 'per cent'],
   ['(', 'open'],
   ['(', 'open parenthesis'],
   [')', 'close'],
@@ -45,6 +55,9 @@ export function spell(symbols: string): string {
   }
   return words;
 }
+
+/** The words for a symbol of several characters, such as `^2` or `sqrt(`; undefined where it has none. */
+export const phraseOf = (symbol: string): string | undefined => SAID.get(symbol);
 
 /**
  * The symbol that a word says by itself, in any case: '5' for five, '.' for point, '-' for minus and negative, '*' for times;
@@ -79,14 +92,14 @@ export interface Spoken {
 }
 
 /** A number, a symbol, or a word, which ends before the next symbol or blank. */
-const PIECE = /\d+\.?\d*|\.\d+|[()+\-*/^]|[^\s()+\-*/^.\d][^\s()+\-*/^]*|\S/g;
+const PIECE = /(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[()+\-*/^%|]|[^\s()+\-*/^%|.\d][^\s()+\-*/^%|]*|\S/g;
 
 /** Cuts a text in words into words, numbers and symbols. */
 export function piecesOf(text: string): { word: string; position: number; written: boolean }[] {
   return Array.from(text.matchAll(PIECE), (match) => ({
     word: match[0],
     position: match.index,
-    written: /^[\d.()+\-*/^]/.test(match[0]) && match[0] !== '.',
+    written: /^[\d.()+\-*/^%|]/.test(match[0]) && match[0] !== '.',
   }));
 }
 
@@ -144,6 +157,7 @@ const unexpected = (word: string, position: number): ExprError =>
   new ExprError(
     'syntax',
     `The word ${JSON.stringify(shorten(word))} is unexpected. Words are digits (zero … nine), point, ` +
-      'plus, minus, negative, times, multiplied by, divided by, over, open, close, to the power of, and names of variables; numbers and symbols may be written.',
+      'plus, minus, negative, times, multiplied by, divided by, over, open, close, percent, squared, cubed, to the power of, the square root of, ' +
+      'the cube root of, the absolute value of, and names of variables; numbers and symbols may be written.',
     position,
   );

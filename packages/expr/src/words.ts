@@ -3,10 +3,10 @@ import { readExponent, writePoint } from './decimal.js';
 import { ExprError } from './error.js';
 import type { Expr } from './expr.js';
 import { format } from './format.js';
-import { isName } from './names.js';
+import { isFunctionName, isName } from './names.js';
 import { parse } from './parse.js';
 import { checkLimit, scan, type Limits } from './scan.js';
-import { isVocabulary, readPhrases, spell, type Spoken } from './vocabulary.js';
+import { isVocabulary, phraseOf, readPhrases, spell, type Spoken } from './vocabulary.js';
 
 /** The default of `maxLength` for texts in words. */
 export const MAX_WORDS_LENGTH = 100_000;
@@ -41,7 +41,7 @@ export function fromWords(words: string, limits: Limits = {}): Expr {
       `${JSON.stringify(rest)} is no whole word or phrase.`,
       words.trimEnd().length,
     );
-  const { text, offsets } = write(spoken);
+  const { text, offsets } = write(spoken, 'whole');
   try {
     return parse(text, { ...limits, maxLength: Infinity });
   } catch (error) {
@@ -68,7 +68,7 @@ export function wordsToText(words: string): string {
 export function readWords(words: string): { text: string; ends: { words: number; text: number }[] } {
   checkLength(words, Infinity);
   const { spoken } = readPhrases(words, 'prefix');
-  const { text, offsets } = write(spoken);
+  const { text, offsets } = write(spoken, 'prefix');
   const ends = spoken.flatMap(({ symbol, position, end, written }, i) =>
     written
       ? Array.from(symbol, (_, c) => ({ words: position + c + 1, text: offsets[i]! + c + 1 }))
@@ -88,12 +88,26 @@ export function readWords(words: string): { text: string; ends: { words: number;
 export function textToWords(text: string): string {
   const { tokens } = scan(text, { maxLength: Infinity, maxDepth: Infinity });
   const words: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === 'symbol') words.push(sayable(token.text, token.position));
-    else if (token.kind === 'inverse') words.push(spell('^-1'));
-    else words.push(spell(writeOut(token.text, token.position)));
+  for (let i = 0; i < tokens.length; i++) {
+    const { kind, text: written, position } = tokens[i]!;
+    if (kind === 'symbol') words.push(sayable(written, position));
+    else if (kind === 'function') words.push(sayFunction(written));
+    else if (kind === 'close') words.push(spell(')'));
+    else if (kind === 'power') {
+      // 'x^2^3' is no square.
+      const isLast = tokens[i + 2]?.kind !== 'power';
+      const short = isLast ? phraseOf(`^${tokens[i + 1]?.text}`) : undefined;
+      words.push(short ?? spell('^'));
+      if (short !== undefined) i++;
+    } else words.push(spell(writeOut(written, position)));
   }
   return words.filter((word) => word !== '').join(' ');
+}
+
+/** `sqrt(` is "the square root of open". */
+function sayFunction(opening: string): string {
+  const name = opening === '|' ? 'abs' : opening.slice(0, -1).trimEnd();
+  return `${phraseOf(`${name}(`)} ${spell('(')}`;
 }
 
 function sayable(name: string, position: number): string {
@@ -120,30 +134,56 @@ function writeOut(number: string, position: number): string {
   return writePoint(parts);
 }
 
-/** Writes symbols with the spaces of `format`. `offsets[i]` is the position of symbol i in the text. */
-function write(spoken: readonly Spoken[]): { text: string; offsets: number[] } {
+/**
+ * Writes symbols with the spaces of `format`. `offsets[i]` is the position of symbol i in the text. The argument of a function
+ * that is said without parentheses ends before the next operator + - * / or the end of the group around it; in a 'prefix' it may
+ * go on.
+ */
+function write(spoken: readonly Spoken[], as: 'whole' | 'prefix'): { text: string; offsets: number[] } {
   let text = '';
   const offsets: number[] = [];
   let before = '(';
   let numeral = false;
-  for (const { symbol, written } of spoken) {
-    const operand = before === ')' || isName(before) || isDigit(before);
+  let nesting = 0;
+  /** The nesting at which each argument without parentheses began. */
+  const bare: number[] = [];
+  spoken.forEach(({ symbol, written }, i) => {
+    const operand =
+      before === ')' || before === '%' || isName(before) || isDigit(before) || isShortPower(before);
     const binary = operand && '+-*/'.includes(symbol);
-    const apart =
-      operand &&
-      (isName(symbol) || symbol === '(' || isDigit(symbol)) &&
-      // Digits said one by one belong to one number.
-      !(isDigit(before) && isDigit(symbol) && !numeral && !written);
-    if (binary || apart) text += ' ';
-    offsets.push(text.length);
-    text += binary ? `${symbol} ` : symbol;
-    before = symbol;
+    if (binary || symbol === ')') for (; bare.at(-1) === nesting; bare.pop()) text += ')';
+    if (symbol === '(') nesting++;
+    else if (symbol === ')') nesting--;
+    else if (isFunction(symbol) && spoken[i + 1]?.symbol !== '(') bare.push(nesting);
+    if (symbol === '(' && isFunction(before)) {
+      offsets.push(text.length - 1);
+    } else {
+      const apart =
+        operand &&
+        (isName(symbol) || symbol.endsWith('(') || isDigit(symbol)) &&
+        !(symbol === '(' && isFunctionName(before)) &&
+        // Digits said one by one belong to one number.
+        !(isDigit(before) && isDigit(symbol) && !numeral && !written);
+      if (binary || apart) text += ' ';
+      offsets.push(text.length);
+      text += binary ? `${symbol} ` : symbol;
+    }
+    // A bar opens where an operand is expected.
+    before = symbol === '|' ? (operand ? ')' : '(') : symbol;
     numeral = written;
-  }
-  return { text: text.trimEnd(), offsets };
+  });
+  text = text.trimEnd();
+  const isCut = as === 'prefix' || isFunction(before);
+  return { text: isCut ? text : text + ')'.repeat(bare.length), offsets };
 }
 
-const isDigit = (symbol: string): boolean => /^[0-9.]+$/.test(symbol);
+/** `sqrt(`, as "the square root of" says it. */
+const isFunction = (symbol: string): boolean => symbol.length > 1 && symbol.endsWith('(');
+
+/** `^2`, as "squared" says it. */
+const isShortPower = (symbol: string): boolean => symbol.length > 1 && symbol.startsWith('^');
+
+const isDigit = (symbol: string): boolean => /^[0-9.]+(?:[eE][+-]?\d+)?$/.test(symbol);
 
 function checkLength(words: string, maxLength: number): void {
   checkString('Words are', words);

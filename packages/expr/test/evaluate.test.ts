@@ -2,7 +2,22 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { evaluate as mathjsEvaluate } from 'mathjs/number';
 import { evaluate, format, generateText, normalize, parse } from '../src/index.js';
-import { a, add, anyExpression, b, div, inverse, leftNest, mul, neg, num, sub, sym } from './expressions.js';
+import {
+  a,
+  abs,
+  add,
+  anyExpression,
+  b,
+  div,
+  inverse,
+  leftNest,
+  mul,
+  neg,
+  num,
+  pow,
+  sub,
+  sym,
+} from './expressions.js';
 import { failure } from './failure.js';
 
 describe('evaluate', () => {
@@ -28,7 +43,7 @@ describe('evaluate', () => {
 
   it('gives the bits that mathjs gives', () => {
     fc.assert(
-      fc.property(anyExpression({ inverses: false, names: false }), (expr) => {
+      fc.property(anyExpression({ powers: false, names: false }), (expr) => {
         expect(evaluate(expr)).toBe(mathjsEvaluate(format(expr)));
       }),
       { numRuns: 1000 },
@@ -58,6 +73,66 @@ describe('evaluate', () => {
         for (const value of [evaluate(expr), evaluate(normalize(expr))]) {
           expect(Math.abs(value / Number(expected) - 1)).toBeLessThan(1e-15);
         }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it.each([
+    ['2**10', 1024],
+    ['-2^2', -4],
+    ['(-2)^3', -8],
+    ['0.1^2', 0.1 * 0.1],
+    ['(0 - 0)^-1', Infinity],
+    ['(-0)^-3', -Infinity],
+    ['0^0', 1],
+    ['sqrt(2)', Math.SQRT2],
+    ['4^-0.5', 0.5],
+    ['sqrt(-4)', NaN],
+    ['(-4)^0.3', NaN],
+    ['cbrt(64)', 4],
+    ['cbrt(-8)', -2],
+    ['|3 - 5| * abs(-2)', 4],
+    ['abs(1e200) + |-0|', 1e200],
+    ['1e200^2', Infinity],
+    ['1.1^1000', 2.4699329180060256e41],
+    ['(-3)^-41', -2.741754446656653e-20],
+    ['1e-320^17', 0],
+    ['1.0000001^1e20', Infinity],
+  ])('of the power %s is %d', (text, value) => {
+    expect(evaluate(parse(text))).toBe(value);
+  });
+
+  it('rounds whole powers above 16 to the nearest double', () => {
+    /** m·2^e exactly, for |x| in the range that the test draws. */
+    const exact = (x: number, n: number): { num: bigint; den: bigint } => {
+      const m = BigInt(x * 2 ** 60);
+      return { num: m ** BigInt(n), den: (1n << 60n) ** BigInt(n) };
+    };
+    const base = fc.double({ min: 0.5, max: 2, noNaN: true });
+    fc.assert(
+      fc.property(base, fc.integer({ min: 17, max: 300 }), (x, n) => {
+        const value = evaluate(pow(num(x), n));
+        const { num: p, den: q } = exact(x, n);
+        // |value − p/q| ≤ ½ ulp: scaled by 2^400, whole numbers.
+        const scale = 1n << 400n;
+        const ulp = 2 ** (Math.floor(Math.log2(value)) - 53);
+        const big = (y: number): bigint => BigInt(y * 2 ** 360 * 2 ** 0) << 40n;
+        const error = big(value) - (p * scale) / q;
+        expect(error < 0n ? -error : error).toBeLessThanOrEqual(big(ulp) + 1n);
+      }),
+    );
+  });
+
+  it('gives the values that mathjs gives for powers, but for the last bits', () => {
+    const ordinary = fc.double({ min: 0.01, max: 99, noNaN: true }).map(num);
+    const exponent = fc.oneof(fc.integer({ min: -30, max: 30 }), fc.double({ min: -5, max: 5, noNaN: true }));
+    fc.assert(
+      fc.property(ordinary, ordinary, exponent, (x, y, n) => {
+        const expr = div(mul(x, pow(y, n)), pow(abs(neg(add(x, y))), 0.5), pow(x, 1 / 3));
+        const expected = Number(mathjsEvaluate(format(expr)));
+        for (const value of [evaluate(expr), evaluate(normalize(expr))])
+          expect(Math.abs(value / expected - 1)).toBeLessThan(1e-14);
       }),
       { numRuns: 1000 },
     );

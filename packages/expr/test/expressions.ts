@@ -4,7 +4,9 @@ import type { Expr } from '../src/index.js';
 export const num = (value: number): Expr => ({ type: 'Num', value });
 export const sym = (name: string): Expr => ({ type: 'Sym', name });
 export const neg = (arg: Expr): Expr => ({ type: 'Neg', arg });
-export const inverse = (base: Expr): Expr => ({ type: 'Pow', base, exponent: -1 });
+export const pow = (base: Expr, exponent: number): Expr => ({ type: 'Pow', base, exponent });
+export const inverse = (base: Expr): Expr => pow(base, -1);
+export const abs = (arg: Expr): Expr => pow(pow(arg, 2), 0.5);
 export const add = (...args: Expr[]): Expr => ({ type: 'Add', args });
 export const sub = (...args: Expr[]): Expr => ({ type: 'Sub', args });
 export const mul = (...args: Expr[]): Expr => ({ type: 'Mul', args });
@@ -19,8 +21,14 @@ const anyNumber = fc.oneof(
 );
 const anyName = fc.constantFrom('a', 'b', 'x1', '_', '$y', 'π', '𝐀', 'e', 'constructor', '__proto__');
 
-/** Well-formed expressions of every kind of node; `inverses` and `names` may be left out. */
-export function anyExpression({ inverses = true, names = true } = {}): fc.Arbitrary<Expr> {
+const exponents = fc.oneof(
+  fc.constantFrom(2, 3, 0.5, -0.5, 1 / 3, -1 / 3, -2, 0, -0, 1, 10, 17, 1e-7, 1e21),
+  fc.integer({ min: -9, max: 9 }),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+);
+
+/** Well-formed expressions of every kind of node; `powers` and `names` may be left out. */
+export function anyExpression({ powers = true, names = true } = {}): fc.Arbitrary<Expr> {
   return fc.letrec<{ expr: Expr }>((tie) => {
     const chain = fc
       .tuple(fc.constantFrom(add, sub, mul, div), fc.array(tie('expr'), { minLength: 2, maxLength: 4 }))
@@ -32,7 +40,13 @@ export function anyExpression({ inverses = true, names = true } = {}): fc.Arbitr
         chain,
         chain,
         tie('expr').map(neg),
-        inverses ? tie('expr').map(inverse) : tie('expr').map((arg) => mul(num(-1), arg)),
+        powers
+          ? fc.oneof(
+              tie('expr').map(inverse),
+              tie('expr').map(abs),
+              fc.tuple(tie('expr'), exponents).map(([base, exponent]) => pow(base, exponent)),
+            )
+          : tie('expr').map((arg) => mul(num(-1), arg)),
       ),
     };
   }).expr;

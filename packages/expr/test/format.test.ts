@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { format, normalize, parse } from '../src/index.js';
 import {
   a,
+  abs,
   add,
   anyExpression,
   b,
@@ -13,6 +14,7 @@ import {
   mul,
   neg,
   num,
+  pow,
   sub,
   sym,
 } from './expressions.js';
@@ -36,6 +38,15 @@ describe('format', () => {
     [inverse(neg(a)), '(-a)^-1'],
     [inverse(num(-2)), '(-2)^-1'],
     [inverse(inverse(a)), '(a^-1)^-1'],
+    [pow(a, 2), 'a^2'],
+    [pow(a, -1e-7), 'a^-1e-7'],
+    [pow(pow(a, 2), 3), '(a^2)^3'],
+    [pow(pow(a, 0.5), 3), 'sqrt(a)^3'],
+    [pow(a, -0.5), 'a^-0.5'],
+    [pow(num(-8), 1 / 3), 'cbrt(-8)'],
+    [pow(num(-2), 2), '(-2)^2'],
+    [neg(abs(sub(a, b))), '-abs(a - b)'],
+    [pow(abs(a), 2), 'abs(a)^2'],
     [num(-0), '-0'],
     [num(1e21), '1e+21'],
     [num(0.1), '0.1'],

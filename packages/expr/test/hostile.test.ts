@@ -5,6 +5,7 @@ import {
   evaluate,
   ExprError,
   format,
+  fromText,
   fromWords,
   normalize,
   parse,
@@ -75,6 +76,11 @@ describe('hostile input', () => {
   it('meets ExprErrors only in the functions of words and prefixes', () => {
     fc.assert(
       fc.property(anything, (text) => {
+        const read = orExprError(() => fromText(text));
+        if (read instanceof ExprError) {
+          expect(read.position).toBeGreaterThanOrEqual(0);
+          expect(read.position).toBeLessThanOrEqual(text.length);
+        }
         orExprError(() => fromWords(text));
         orExprError(() => wordsToText(text));
         orExprError(() => textToWords(text));
@@ -91,6 +97,9 @@ describe('hostile input', () => {
     ['parentheses', '('.repeat(n) + '1' + ')'.repeat(n)],
     ['signs', '-'.repeat(n) + '1'],
     ['powers', '2' + '^-1'.repeat(n)],
+    ['towers of powers', '2' + '^2'.repeat(n)],
+    ['roots', 'sqrt('.repeat(n)],
+    ['bars', '|'.repeat(n)],
     ['powers of signs', '2' + '^-'.repeat(n)],
     ['signs and parentheses', '-('.repeat(n)],
     ['exponents in parentheses', '2^' + '('.repeat(n) + '-1' + ')'.repeat(n)],
@@ -112,6 +121,7 @@ describe('hostile input', () => {
       }
       orExprError(() => fromWords(text));
       orExprError(() => textToWords(text));
+      orExprError(() => fromText(text));
       readPrefixes(text);
       const completed = completePrefix(text);
       if (completed !== null) parse(completed);

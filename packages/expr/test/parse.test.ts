@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parse as mathjsParse, simplify } from 'mathjs/number';
 import { evaluate, fromMathNode, parse } from '../src/index.js';
-import { add, a, b, c, d, div, inverse, mul, neg, num, sub, sym } from './expressions.js';
+import { abs, add, a, b, c, d, div, inverse, mul, neg, num, pow, sub, sym } from './expressions.js';
 import { codeAndPosition, failure } from './failure.js';
 
 describe('parse', () => {
@@ -59,13 +59,72 @@ describe('parse', () => {
     expect(parse(text)).toEqual(inverse(a));
   });
 
+  it.each([
+    ['a^2', pow(a, 2)],
+    ['2**10', pow(num(2), 10)],
+    ['a ^ -0.5', pow(a, -0.5)],
+    ['a^+2', pow(a, 2)],
+    ['a^1e-7', pow(a, 1e-7)],
+    ['2^3^2', pow(num(2), 9)],
+    ['(2^3)^2', pow(pow(num(2), 3), 2)],
+    ['-2^2', neg(pow(num(2), 2))],
+    ['(-2)^2', pow(num(-2), 2)],
+    ['2^-2^2', pow(num(2), -4)],
+    ['a^(1 / 3)', pow(a, 1 / 3)],
+    ['a^|2 - 5|', pow(a, 3)],
+    ['2 * a^3 / b', div(mul(num(2), pow(a, 3)), b)],
+    ['-a^2', neg(pow(a, 2))],
+    ['sqrt(a)', pow(a, 0.5)],
+    ['sqrt (a + b)^2', pow(pow(add(a, b), 0.5), 2)],
+    ['cbrt(-8)', pow(num(-8), 1 / 3)],
+    ['abs(a)', abs(a)],
+    ['|a|', abs(a)],
+    ['|a| * |-2|', mul(abs(a), abs(num(-2)))],
+    ['||a| - b|', abs(sub(abs(a), b))],
+    ['sqrt(a^2)', abs(a)],
+    ['sqrt + abs', add(sym('sqrt'), sym('abs'))],
+  ])('reads the power %s', (text, expected) => {
+    expect(parse(text)).toEqual(expected);
+  });
+
+  it.each([
+    ['15%', num(0.15)],
+    ['-7 %', num(-0.07)],
+    ['12.5e1%', num(1.25)],
+    ['2.%', num(0.02)],
+    ['(2 + 3)%', div(add(num(2), num(3)), num(100))],
+    ['a%', div(a, num(100))],
+    ['5%^2', pow(num(0.05), 2)],
+    ['4^50%', pow(num(4), 0.5)],
+    ['a + 5%', add(a, num(0.05))],
+    ['|2|% * 3', mul(div(abs(num(2)), num(100)), num(3))],
+  ])('reads the percentage %s', (text, expected) => {
+    expect(parse(text)).toEqual(expected);
+  });
+
   it.each<[string, string, number]>([
+    ['2^a', 'unsupported', 2],
+    ['2^(3 - a)', 'unsupported', 2],
+    ['1 + 2 ^ -sqrt(a)', 'unsupported', 8],
+    ['2^(1 / 0)', 'not-finite', 2],
+    ['2^1e999', 'not-finite', 2],
+    ['2^', 'syntax', 2],
+    ['2 *** 3', 'syntax', 4],
+    ['2^^3', 'syntax', 2],
+    ['1 + sin(4)', 'unsupported', 4],
+    ['sqrt 4', 'unsupported', 5],
+    ['sqrt()', 'syntax', 5],
+    ['sqrt(4', 'syntax', 6],
+    ['|4', 'syntax', 2],
+    ['4|', 'syntax', 1],
+    ['(4|', 'syntax', 2],
+    ['|4)', 'syntax', 2],
+    ['||', 'syntax', 2],
     ['', 'syntax', 0],
     ['  ', 'syntax', 0],
     ['1 +', 'syntax', 3],
     ['2 * ', 'syntax', 3],
     ['* 2', 'syntax', 0],
-    ['2 ** 3', 'syntax', 3],
     ['(1 + 2', 'syntax', 6],
     ['1 + 2)', 'syntax', 5],
     ['()', 'syntax', 1],
@@ -81,10 +140,12 @@ describe('parse', () => {
     ['(2)(3)', 'unsupported', 3],
     ['(2)3', 'unsupported', 3],
     ['a b', 'unsupported', 2],
-    ['1 + sqrt(4)', 'unsupported', 4],
     ['2 cm', 'unsupported', 2],
     ['5!', 'unsupported', 1],
-    ['5%', 'unsupported', 1],
+    ['5%%', 'unsupported', 2],
+    ['%', 'unsupported', 0],
+    ['5 % (3)', 'unsupported', 2],
+    ['5% a', 'unsupported', 3],
     ['5 % 3', 'unsupported', 2],
     ['7 mod 4', 'unsupported', 2],
     ['[1, 2]', 'unsupported', 0],
@@ -97,9 +158,6 @@ describe('parse', () => {
     ['NaN', 'unsupported', 0],
     ['null', 'unsupported', 0],
     ['undefined', 'unsupported', 0],
-    ['2^3', 'unsupported', 1],
-    ['2^-2', 'unsupported', 1],
-    ['2^-1^-1', 'unsupported', 4],
     ['0x10', 'unsupported', 0],
     ['1 + 0b1', 'unsupported', 4],
     ['2 * 0o17', 'unsupported', 4],
@@ -118,10 +176,10 @@ describe('parse', () => {
   });
 
   it('says what is allowed', () => {
-    const { message, name } = failure(() => parse('2^3'));
+    const { message, name } = failure(() => parse('2!'));
     expect(name).toBe('ExprError');
     expect(message).toContain(
-      'Allowed are decimal numbers, variables, + - * /, signs, parentheses and ^ -1.',
+      'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs(), |x| and percentages.',
     );
   });
 
@@ -144,13 +202,14 @@ const anyText = fc.letrec<Record<'sum' | 'signed' | 'atom', string>>((tie) => ({
     .tuple(
       fc.constantFrom('', '', '', '-', '- ', '+', '--', '-+'),
       tie('atom'),
-      fc.constantFrom('', '', '^-1', ' ^ (-1)'),
+      fc.constantFrom('', '', '^-1', ' ^ (-1)', '^2', '^-0.5', ' ^ +3^-2', '^(1 / 4)^2'),
     )
     .map((parts) => parts.join('')),
   atom: fc.oneof(
     { maxDepth: 4, depthSize: 'small' },
     fc.constantFrom('2', '0.5', '.25', '3. ', '0', '1e-3', 'a', 'x1', 'π'),
     tie('sum').map((text) => `(${text})`),
+    fc.tuple(fc.constantFrom('sqrt(', 'cbrt (', 'abs('), tie('sum')).map(([name, text]) => `${name}${text})`),
   ),
 })).sum;
 
@@ -200,6 +259,13 @@ describe('the limits of parse', () => {
     expect(codeAndPosition(() => parse(nested, { maxLength: 1e6, maxDepth: 1e6 }))).toEqual(['too-deep', 0]);
   });
 
+  it('count exponents as levels', () => {
+    expect(parse(`2${'^1'.repeat(256)}`)).toEqual(pow(num(2), 1));
+    expect(codeAndPosition(() => parse(`2${'^1'.repeat(257)}`))).toEqual(['too-deep', 513]);
+    expect(codeAndPosition(() => parse(`${'(2)^'.repeat(300)}2`, { maxDepth: 4 }))).toEqual(['too-deep', 16]);
+    expect(parse(`1${' + 2^2'.repeat(300)}`, { maxDepth: 1 })).toMatchObject({ type: 'Add' });
+  });
+
   it.each([{ maxLength: 0 }, { maxLength: NaN }, { maxDepth: -1 }, { maxDepth: '9' as unknown as number }])(
     'refuse %j',
     (limits) => {
@@ -234,7 +300,12 @@ describe('fromMathNode', () => {
     ['an implicit product', { ...operator('multiply', constant(2), x), implicit: true }],
     ['a percentage', { ...operator('divide', constant(2), constant(100)), isPercentage: true }],
     ['another operator', operator('mod', x, x)],
-    ['another power', operator('pow', x, constant(2))],
+    ['a power whose exponent has a variable', operator('pow', constant(2), x)],
+    [
+      'a root of two numbers',
+      { type: 'FunctionNode', fn: { type: 'SymbolNode', name: 'sqrt' }, args: [x, x] },
+    ],
+    ['a method', { type: 'FunctionNode', fn: { type: 'AccessorNode', name: 'sqrt' }, args: [x] }],
     ['a sum of one term', operator('add', x)],
     ['an inherited name of an operator', operator('constructor', x, x)],
     ['a string', constant('2')],
@@ -246,5 +317,7 @@ describe('fromMathNode', () => {
 
   it('refuses numbers that are not finite', () => {
     expect(failure(() => fromMathNode(constant(Infinity))).code).toBe('not-finite');
+    const exponent = operator('divide', constant(1), constant(0));
+    expect(failure(() => fromMathNode(operator('pow', x, exponent))).code).toBe('not-finite');
   });
 });

@@ -1,10 +1,25 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ExprError, asRead, asTyped, evaluate, fromText, generateText, isQuestion } from '../src/index.js';
+import {
+  ExprError,
+  asRead,
+  asTyped,
+  evaluate,
+  format,
+  formatValue,
+  fromText,
+  generateText,
+  isQuestion,
+  parse,
+  type Expr,
+} from '../src/index.js';
+import { anyExpression } from './expressions.js';
 
-function outcome(text: string): unknown {
+const outcome = (text: string): unknown => outcomeOf(() => fromText(text));
+
+function outcomeOf(read: () => Expr): unknown {
   try {
-    return fromText(text);
+    return read();
   } catch (error) {
     if (error instanceof ExprError) return [error.code, error.position];
     throw error;
@@ -80,13 +95,77 @@ describe('fromText', () => {
     ['What is\n2 +\r\n3', 5],
     ['one hundred and five. ', 105],
     ['1,000.', 1000],
+    ['15% * 200', 30],
+    ['fifteen percent times 200.', 30],
+    ['What is (2 + 3)%?', 0.05],
+    ['[2 + 3] * {4 - 1}', 15],
+    ['1e-7 * 3', 3e-7],
+    ['1e-7 times three', 3e-7],
+    ['１２＋３．５＝', 15.5],
+    ['What is 2 x 3？', 6],
+    ['2x3', 6],
+    ['(1 + 1)X(3)', 6],
+    ['2.5 x -2', -5],
+    ['1e3 x 2', 2000],
+    ['10 – 3 — 2 ➖ 1', 4],
+    ['6 ⁄ 3 ✕ 2 ∙ 2', 8],
+    ['2\u00A0+\u202F3\u2009*\u20094', 14],
+    ['$5 + $1,000.50', 1005.5],
+    ['-€ 5 – £3', -8],
+    ['1\u202F234\u00A0567 + 1', 1234568],
+    ["1'234 + 2", 1236],
+    ['“2 + 3”', 5],
+    ['two squared plus the square root of sixteen', 8],
+    ['What is the absolute value of minus twelve?', 12],
+    ['2 to the power of ten', 1024],
+    ['the cube root of 27 times 2', 6],
+    ['sqrt(207.28) + 6.3411**3.2906', Math.sqrt(207.28) + 6.3411 ** 3.2906],
   ])('reads %j', (text, value) => {
     expect(evaluate(fromText(text))).toBe(value);
   });
 
+  it.each([
+    ['2x', ['unsupported', 1]],
+    ['2x - 3', ['unsupported', 1]],
+    ['0x10', ['unsupported', 0]],
+    ['[2 + 3', ['syntax', 6]],
+    ['1\u202F23 + 1', ['syntax', 2]],
+    ['[1, 2]', ['unsupported', 2]],
+    ['5 % 3', ['unsupported', 2]],
+    ['$1,000 + €5 % 3', ['unsupported', 12]],
+  ])('refuses %j: %j', (text, error) => {
+    expect(outcome(text)).toEqual(error);
+  });
+
+  it('takes x and $ for variables where they are', () => {
+    for (const text of ['x + 2', '2 * x', 'a2x3', '$y + 2', 'x x'])
+      expect(outcome(text)).toEqual(outcomeOf(() => parse(text)));
+  });
+
+  it('reads what format and formatValue print', () => {
+    fc.assert(
+      fc.property(anyExpression(), fc.double({ noNaN: true, noDefaultInfinity: true }), (expr, value) => {
+        expect(fromText(format(expr))).toEqual(expr);
+        expect(fromText(`What is ${format(expr)}?`)).toEqual(expr);
+        expect(fromText(formatValue(value))).toEqual({ type: 'Num', value });
+      }),
+    );
+  });
+
+  it('answers in time linear in the text', () => {
+    for (const text of [
+      'a' + '9'.repeat(90_000) + 'x3',
+      '9x'.repeat(45_000),
+      '$ '.repeat(45_000),
+      ' x'.repeat(45_000),
+      '["{'.repeat(30_000),
+    ])
+      outcome(text);
+  });
+
   it('reads in a text what it reads in the form that predictors are given', () => {
     const words =
-      "What is|What’s|what's|CALCULATE|Two|POINT|Plus|−|×|(|)|7.5|7|.|,|1,000|Negative|over|?|=|twenty|three|hundred|and|a|x|İ|million|e|–";
+      "What is|What’s|what's|CALCULATE|Two|POINT|Plus|−|×|(|)|7.5|7|.|,|1,000|Negative|over|?|=|twenty|three|hundred|and|a|x|İ|million|e|–|%|$|[|}|３|€|squared|percent|2\u202F000";
     const text = fc
       .array(
         fc.tuple(

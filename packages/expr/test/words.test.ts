@@ -20,6 +20,10 @@ describe('toWords', () => {
     ['(x - 1) * 9', 'open x minus one close times nine'],
     ['-(6 + 7)', 'minus open six plus seven close'],
     ['8 * a^-1', 'eight times a to the power of minus one'],
+    ['a^2 + (b + 1)^3', 'a squared plus open b plus one close cubed'],
+    ['a^23', 'a to the power of two three'],
+    ['sqrt(9) - |a|', 'the square root of open nine close minus the absolute value of open a close'],
+    ['cbrt(27)', 'the cube root of open two seven close'],
     ['1e-3', 'zero point zero zero one'],
     [
       '1.5e21',
@@ -53,6 +57,20 @@ describe('fromWords', () => {
   it.each([
     ['negative two multiplied by 3', '-2 * 3'],
     ['1 over negative 4', '1 / -4'],
+    ['fifteen percent', 'fifteen%'],
+    ['15 percent times open 2 plus 3 close per cent', '15% * (2 + 3)%'],
+    ['one five percent squared', '15%^2'],
+    ['|minus 3| plus |2|%', '|-3| + |2|%'],
+    ['1.5e-7 times two', '1.5e-7 * 2'],
+    ['the square root of sixteen', 'sqrt(sixteen)'],
+    ['square root of one six plus 9', 'sqrt(16) + 9'],
+    ['three times the cube root of open 2 plus 6 close squared', '3 * cbrt(2 + 6)^2'],
+    ['the square root of two squared plus one', 'sqrt(2^2) + 1'],
+    ['(1 plus the square root of 9) times 2', '(1 + sqrt(9)) * 2'],
+    ['the absolute value of minus three', 'abs(-3)'],
+    ['the square root of the square root of 16 minus 1', 'sqrt(sqrt(16)) - 1'],
+    ['sqrt(16) plus abs (2)', 'sqrt(16) + abs(2)'],
+    ['one plus two to the power of three', '1 + 2^3'],
     ['negative open 1 plus 2 close', '-(1 + 2)'],
   ])('understands %j', (words, text) => {
     expect(fromWords(words)).toEqual(parse(text));
@@ -79,7 +97,9 @@ describe('fromWords', () => {
     ['two apples', 'unsupported', 4],
     ['two e three', 'unsupported', 4],
     ['one plus sin open one close', 'unsupported', 9],
-    ['one plus two to the power of three', 'unsupported', 13],
+    ['one plus two to the power of a', 'unsupported', 29],
+    ['the square root of', 'syntax', 18],
+    ['the square of two', 'syntax', 0],
     ['one plus Infinity', 'unsupported', 9],
   ])('refuses %j: %s at %i', (words, code, position) => {
     expect(codeAndPosition(() => fromWords(words))).toEqual([code, position]);
@@ -97,6 +117,7 @@ describe('fromWords', () => {
 describe('textToWords', () => {
   it('keeps the digits as they are written', () => {
     expect(textToWords('(2.50+3)*-4')).toBe('open two point five zero plus three close times minus four');
+    expect(textToWords('1.5e1% * (2)%')).toBe('one five percent times open two close percent');
     expect(textToWords('007 - .5')).toBe('zero zero seven minus point five');
   });
 

@@ -8,8 +8,8 @@ const WIDTH = 80;
  * Graph `index` as text, one step a line, wrapped at 80 columns. Nodes and steps that the value does not depend on are left
  * out, and so are identity steps.
  *
- * Any plan can be described, soft ones as well: coefficients and domains that are not whole have three decimals, a step
- * between the domains is the weighted sum of its linear and its log part, and a number with a soft sign s is written
+ * Any plan can be described, soft ones as well: coefficients and domains that are not whole have three decimals (`√` in place of
+ * `^0.500`), a step between the domains is the weighted sum of its linear and its log part, and a number with a soft sign s is written
  * `s·magnitude`. Parts that round to 0.000 are left out; `≈` in place of `=` marks such a step.
  *
  * @example
@@ -100,6 +100,7 @@ function logPieces(
 ): string[] {
   const power = ({ node, coefficient }: Term): string => {
     const size = Math.abs(coefficient);
+    if (size === 0.5) return `√${names[node]}`;
     return size === 1 ? names[node]! : `${names[node]}^${rounded(size)}`;
   };
   const factors = readingOrder(

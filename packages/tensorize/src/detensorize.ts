@@ -11,21 +11,23 @@ const num = (value: number): Expr => ({ type: 'Num', value });
 const chain = (type: 'Add' | 'Sub' | 'Mul' | 'Div', ...args: Expr[]): Expr => ({ type, args });
 
 /**
- * Reads graph `index` back as an expression in normal form. Evaluating that expression gives the bits of executing the plan:
- * operands stand in the order in which the executor takes them. Where every step has two operands and no node is
- * used twice, tensorizing the expression gives the same tensors again.
+ * Reads graph `index` back as an expression in normal form. Evaluating that expression gives the bits of executing the plan, but
+ * for powers with fractions other than ±½, which `Math.pow` of each engine rounds in its own way, and cube roots of negative
+ * results, which are NaN in a plan: operands stand in the order in which the executor takes them. Where every step
+ * has two operands and no node is used twice, tensorizing the expression gives the same tensors again.
  *
- * The plan must be hard in everything that its value depends on: G exactly 0 or 1, whole coefficients, signs exactly ±1.
+ * The plan must be hard in everything that its value depends on: G exactly 0 or 1, whole linear coefficients, signs exactly ±1.
  * Predicted plans may differ from those of `tensorize`: steps that the value does not depend on and identity steps are
  * left out, and a node that several steps use is written out in each of them. A linear coefficient k other than ±1 becomes a
- * factor, `k * x`; a log coefficient k becomes |k| factors or divisors, at most 16. An empty sum is 0, an empty product 1.
+ * factor, `k * x`. A log coefficient k becomes a power, `x^k`, or |k| factors or divisors where only those have the bits of
+ * the plan. An empty sum is 0, an empty product 1.
  *
  * @example
- * format(detensorize(tensorize('(1 + 2) * 3 - 4', { depth: 4 }))) // '(1 + 2) * 3 - 4'
+ * format(detensorize(tensorize('(1 + 2) * 3^2 - 4', { depth: 4 }))) // '(1 + 2) * 3^2 - 4'
  *
  * @throws TensorizeError `soft-plan` naming the step or node; `too-large` where the expression would have more than 10,000
- *   nodes, or a log coefficient is above 16 in size; `bad-tensors` where array lengths are wrong or a magnitude is negative or
- *   not finite; `bad-option` where `index` is outside 0 … N − 1
+ *   nodes; `bad-tensors` where array lengths are wrong or a magnitude is negative or not finite; `bad-option` where `index` is
+ *   outside 0 … N − 1
  */
 export function detensorize(tensors: DagTensors, index = 0): Expr {
   const { initial, steps } = readPlan(tensors, index);
@@ -71,11 +73,13 @@ function readNumber({ depth, V_mag, V_sign }: DagTensors, index: number, node: n
 }
 
 function hardDomain({ index, gate, terms }: PlanStep): 'linear' | 'log' {
-  const soft = terms.find(({ coefficient }) => !Number.isInteger(coefficient));
+  const soft = terms.find(({ coefficient }) =>
+    gate === 0 ? !Number.isFinite(coefficient) : !Number.isInteger(coefficient),
+  );
   if (soft !== undefined) {
     throw new TensorizeError(
       'soft-plan',
-      `step ${index} has coefficient ${soft.coefficient} on node ${soft.node}, expected a whole number: ` +
+      `step ${index} has coefficient ${soft.coefficient} on node ${soft.node}, expected a ${gate === 0 ? 'finite' : 'whole'} number: ` +
         'round the plan, or read it with describe',
     );
   }
@@ -91,15 +95,8 @@ function hardDomain({ index, gate, terms }: PlanStep): 'linear' | 'log' {
 /** An upper bound of the nodes in the step's expression. Throws `too-large` before such an expression is built. */
 function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number[]): number {
   let size = 1;
-  for (const { node, coefficient } of terms) {
-    if (gate === 0 && Math.abs(coefficient) > MAX_POWER) {
-      throw new TensorizeError(
-        'too-large',
-        `step ${index} has coefficient ${coefficient} on node ${node}: a power above ${MAX_POWER} has no expression with the bits of its value`,
-      );
-    }
-    size += gate === 1 ? sizes[node]! + 2 : Math.abs(coefficient) * (sizes[node]! + 1);
-  }
+  for (const { node, coefficient } of terms)
+    size += (sizes[node]! + 2) * (gate === 0 && isRepeated(coefficient) ? Math.abs(coefficient) : 1);
   if (size > MAX_NODES) {
     throw new TensorizeError(
       'too-large',
@@ -110,10 +107,11 @@ function expressionSize({ index, gate, terms }: PlanStep, sizes: readonly number
 }
 
 /**
- * The executor computes whole powers up to this one as products, factor by factor. Larger powers it rounds once, which no
- * product of factors reproduces (@dag/executor, dag/step.ts).
+ * The executor computes whole powers up to 16 as products, factor by factor (@dag/executor, dag/step.ts). Other powers it rounds
+ * once.
  */
-const MAX_POWER = 16;
+const isRepeated = (coefficient: number): boolean =>
+  Number.isInteger(coefficient) && Math.abs(coefficient) <= 16;
 
 function sum([first, ...rest]: readonly Term[], exprs: readonly Expr[]): Expr {
   if (first === undefined) return num(0);
@@ -128,33 +126,62 @@ function sum([first, ...rest]: readonly Term[], exprs: readonly Expr[]): Expr {
 function product(terms: readonly Term[], exprs: readonly Expr[], appearance: readonly number[]): Expr {
   const factors = terms.filter(({ coefficient }) => coefficient > 0);
   const divisors = terms.filter(({ coefficient }) => coefficient < 0);
-  // Exchanging the first two operands keeps the bits only where both are single factors: a·a·b and b·a·a round differently.
-  const [first, second] = factors;
-  const single = first?.coefficient === 1 && second?.coefficient === 1;
-  const numerators = repeated(single ? readingOrder(factors, appearance) : factors, exprs);
-  const dividend =
-    numerators.length === 0 ? num(1) : numerators.reduce((left, factor) => chain('Mul', left, factor));
-  if (numerators.length > 1 && divisors.length > 0 && !isNormal(evaluate(dividend)))
-    return inNodeOrder(terms, exprs);
-  return repeated(divisors, exprs).reduce((left, divisor) => chain('Div', left, divisor), dividend);
+  // Exchanging the first two operands keeps the bits only where both are single: a·a·b and b·a·a round differently.
+  const isSingle = ({ coefficient }: Term): boolean => coefficient === 1 || !isRepeated(coefficient);
+  const ordered = factors.slice(0, 2).every(isSingle) ? readingOrder(factors, appearance) : factors;
+  // The executor multiplies first, but where that leaves the range of doubles.
+  const dividend = chained(ordered.flatMap((term) => repeated(term, exprs)));
+  const isInOrder =
+    factors.reduce((n, { coefficient }) => n + coefficient, 0) >= 2 && !isNormal(evaluate(dividend));
+  const asFactors = chained(
+    (isInOrder ? terms : [...ordered, ...divisors]).flatMap((term) => repeated(term, exprs)),
+  );
+  const withPowers = chained([...ordered, ...divisors].map((term) => asPower(term, exprs)));
+  return Object.is(evaluate(withPowers), evaluate(asFactors)) ? withPowers : asFactors;
 }
 
-/**
- * Factors and divisors in node order: how the executor computes a step whose product of numerators overflows or underflows.
- */
-function inNodeOrder(terms: readonly Term[], exprs: readonly Expr[]): Expr {
-  const [first, ...rest] = terms.flatMap((term) =>
-    repeated([term], exprs).map((expr) => ({ type: term.coefficient > 0 ? 'Mul' : 'Div', expr }) as const),
+interface Factor {
+  readonly type: 'Mul' | 'Div';
+  readonly expr: Expr;
+}
+
+/** A product from the left; 1 where there are no factors. */
+function chained([first, ...rest]: readonly Factor[]): Expr {
+  return rest.reduce(
+    (left, { type, expr }) => chain(type, left, expr),
+    first === undefined ? num(1) : start(first),
   );
-  const start = first!.type === 'Mul' ? first!.expr : chain('Div', num(1), first!.expr);
-  return rest.reduce((left, { type, expr }) => chain(type, left, expr), start);
+}
+
+function start({ type, expr }: Factor): Expr {
+  if (type === 'Mul') return expr;
+  return expr.type === 'Pow' ? { ...expr, exponent: -expr.exponent } : chain('Div', num(1), expr);
+}
+
+const sideOf = ({ coefficient }: Term): Factor['type'] => (coefficient > 0 ? 'Mul' : 'Div');
+
+function asPower(term: Term, exprs: readonly Expr[]): Factor {
+  const expr = exprs[term.node]!;
+  const exponent = Math.abs(term.coefficient);
+  if (exponent === 1) return { type: sideOf(term), expr };
+  const base =
+    exponent === 0.5 && expr.type === 'Pow' && losesDigits(expr) ? chain('Mul', expr.base, expr.base) : expr;
+  return { type: sideOf(term), expr: { type: 'Pow', base, exponent } };
+}
+
+/** Whether the root of a square is not |x|, which √(x²) is as an expression: where x² overflows or underflows. */
+const losesDigits = (square: Extract<Expr, { type: 'Pow' }>): boolean =>
+  square.exponent === 2 && !Object.is(Math.sqrt(evaluate(square)), Math.abs(evaluate(square.base)));
+
+/** A term as the executor computes it: whole powers factor by factor. */
+function repeated(term: Term, exprs: readonly Expr[]): Factor[] {
+  if (!isRepeated(term.coefficient)) return [asPower(term, exprs)];
+  const factor = { type: sideOf(term), expr: exprs[term.node]! };
+  return Array<Factor>(Math.abs(term.coefficient)).fill(factor);
 }
 
 const MIN_NORMAL = 2 ** -1022;
 const isNormal = (value: number): boolean => Math.abs(value) >= MIN_NORMAL && Math.abs(value) < Infinity;
-
-const repeated = (terms: readonly Term[], exprs: readonly Expr[]): Expr[] =>
-  terms.flatMap(({ node, coefficient }) => Array<Expr>(Math.abs(coefficient)).fill(exprs[node]!));
 
 const times = (coefficient: number, expr: Expr): Expr =>
   coefficient === 1 ? expr : chain('Mul', num(coefficient), expr);

@@ -17,7 +17,10 @@ export interface Step {
   readonly domain: Domain;
   /** In the order of the text. An operand that appears twice is listed twice. */
   readonly operands: readonly Operand[];
-  /** `coefficients[i]` belongs to `operands[i]`: −1 after a minus or a division sign, else 1. */
+  /**
+   * `coefficients[i]` belongs to `operands[i]`: −1 after a minus or a division sign, else 1; of a power in a log step times its
+   * exponent.
+   */
   readonly coefficients: readonly number[];
 }
 
@@ -103,18 +106,21 @@ function openStep(expr: Exclude<Expr, Leaf>): OpenStep {
     case 'Neg':
       return { domain: 'linear', parts: [expr.arg], operands: [], coefficients: [-1] };
     case 'Pow':
-      throw new TensorizeError('bad-expression', 'a power is no part of the normal form');
+      return { domain: 'log', parts: [expr.base], operands: [], coefficients: [expr.exponent] };
     default: {
+      const { domain } = OPERATORS[expr.type];
       const chains = leftSpine(expr);
-      const parts = [chains[0]!.args[0]!];
-      const coefficients = [1];
-      for (const { type, args } of chains) {
-        for (let i = 1; i < args.length; i++) {
-          parts.push(args[i]!);
-          coefficients.push(OPERATORS[type].coefficient);
-        }
-      }
-      return { domain: OPERATORS[expr.type].domain, parts, operands: [], coefficients };
+      const parts: Expr[] = [];
+      const coefficients: number[] = [];
+      const add = (part: Expr, coefficient: number): void => {
+        const isPower = domain === 'log' && part.type === 'Pow';
+        parts.push(isPower ? part.base : part);
+        coefficients.push(isPower ? coefficient * part.exponent : coefficient);
+      };
+      add(chains[0]!.args[0]!, 1);
+      for (const { type, args } of chains)
+        for (let i = 1; i < args.length; i++) add(args[i]!, OPERATORS[type].coefficient);
+      return { domain, parts, operands: [], coefficients };
     }
   }
 }

@@ -11,7 +11,8 @@ import { zeroDag } from './zero-dag.js';
  * Converts one expression without variables to DAG tensors of size 1 and depth D.
  *
  * A chain at one precedence level, read from the left, is one step; a group on the right of an operator is a step
- * of its own: `1 - 2 - 3` has one step with coefficients 1, −1, −1, and `1 - (2 - 3)` has two.
+ * of its own: `1 - 2 - 3` has one step with coefficients 1, −1, −1, and `1 - (2 - 3)` has two. A constant power is a log
+ * coefficient: `2 * 3^2 / 5` has one step with coefficients 1, 2, −1, and `sqrt(2)` one with 0.5; `|x|` has two, 2 and 0.5.
  *
  * @example
  * tensorize('2.5 * 3 + 1', { depth: 4 }).V_mag // [2.5, 3, 1, 0, 0, 0, 0, 0]

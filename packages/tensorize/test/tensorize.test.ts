@@ -47,6 +47,35 @@ describe('the steps', () => {
     ['and so is one that begins with a minus', '9 - 8 + 7', [['linear', { 0: 1, 1: -1, 2: 1 }]]],
     ['a mixed log chain is one step', '9 * 8 / 7', [['log', { 0: 1, 1: 1, 2: -1 }]]],
     ['and so is one that begins with a division', '9 / 8 * 7', [['log', { 0: 1, 1: -1, 2: 1 }]]],
+    ['a constant power is a coefficient', '9^2', [['log', { 0: 2 }]]],
+    ['and so is a root', 'sqrt(9)', [['log', { 0: 0.5 }]]],
+    ['of any sign', '9^-0.5', [['log', { 0: -0.5 }]]],
+    ['also in a product', '9 * 8^3 / 7', [['log', { 0: 1, 1: 3, 2: -1 }]]],
+    ['where it may divide', '9^2 / 8^0.5 * 7^-2', [['log', { 0: 2, 1: -0.5, 2: -2 }]]],
+    [
+      'an absolute value is two steps',
+      '|9|',
+      [
+        ['log', { 0: 2 }],
+        ['log', { 4: 0.5 }],
+      ],
+    ],
+    [
+      'a power of a sum is a step of its own',
+      '(9 + 8)^2',
+      [
+        ['linear', { 0: 1, 1: 1 }],
+        ['log', { 4: 2 }],
+      ],
+    ],
+    [
+      'and so is one in a sum',
+      '9 - 8^2',
+      [
+        ['log', { 1: 2 }],
+        ['linear', { 0: 1, 4: -1 }],
+      ],
+    ],
     [
       'a group on the right of a minus is a step of its own',
       '9 - (8 - 7)',

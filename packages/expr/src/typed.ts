@@ -1,0 +1,38 @@
+import { withKeys } from './signs.js';
+
+/** A number, also with an exponent, that is no part of a name. */
+const NUMBER = '(?<![\\p{L}\\w$.])(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:e[+-]?\\d+)?';
+/** `2 x 3`, `(2)x(3)` and `2 x -3`, but not `0x3`, which is hexadecimal, nor `2x - 3`. */
+const TIMES = new RegExp(
+  // Looking back from the x alone: from every character it would take time quadratic in a run of blanks.
+  `x(?<=(?:${NUMBER}|\\))\\s*x)(?<!(?<![\\d.])0x)(?:(?=\\s*[\\d(.])|(?<=\\sx)(?=\\s+-[\\d(.]))`,
+  'giu',
+);
+/** Before a number: `$5`, `-€ 5`. `$` begins names as well, such as `$y`. */
+const CURRENCY = /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)/gu;
+/** `1 234 567` with spaces that do not break, and `1'234'567`. */
+const GROUPED = /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?![\p{L}\w,'’])/gu;
+const QUOTED = /^(\s*)"([^"]*)"(\s*)$/;
+/** A quick answer for most texts. */
+const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
+
+/**
+ * A text as `parse` wants it, where people type it otherwise: look-alikes become signs of a keyboard, `[ ] { }` parentheses, `x` between
+ * numbers `*`; currency signs, thousands separators and quotes around the whole text become blanks. All positions stay the same.
+ */
+export function typed(text: string): string {
+  if (ORDINARY.test(text) && !/[\u00A0\u202F\u2009\u2007\u3000]/.test(text)) return text;
+  return withKeys(ungrouped(text, true))
+    .replace(/[[{]/g, '(')
+    .replace(/[\]}]/g, ')')
+    .replace(QUOTED, '$1 $2 $3')
+    .replace(CURRENCY, ' ')
+    .replace(TIMES, '*');
+}
+
+/** A text without the spaces and apostrophes between the thousands of a number. */
+export const ungrouped = (text: string, inPlace: boolean): string =>
+  text.replace(GROUPED, (number) => {
+    const digits = number.replace(/\D/g, '');
+    return inPlace ? digits.padEnd(number.length) : digits;
+  });
