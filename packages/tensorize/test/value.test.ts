@@ -1,9 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { execute } from '@dag/executor';
-import { evaluate, parse, type Expr } from '@dag/expr';
+import { evaluate, type Expr } from '@dag/expr';
 import { requiredDepth, tensorize } from '../src/index.js';
-import { binaryTree, longChain, num } from './expressions.js';
+import { binaryTree, longChain } from './expressions.js';
 import { runPlan } from './run-plan.js';
 
 const planValue = (expr: Expr): number =>
@@ -57,37 +56,6 @@ describe('the value of a plan', () => {
       }),
       { numRuns: 2000 },
     );
-  });
-
-  it('of a power, a root or an absolute value has the bits of the expression', () => {
-    const exponent = fc.oneof(fc.integer({ min: -40, max: 40 }), fc.constantFrom(0.5, -0.5));
-    fc.assert(
-      fc.property(binaryTree, exponent, fc.constantFrom('Add', 'Mul', 'Div'), (base, exponent, type) => {
-        const pow = (arg: Expr, by: number): Expr => ({ type: 'Pow', base: arg, exponent: by });
-        const values: Expr[] = [pow(base, exponent)];
-        const left = Math.max(-1e300, Math.min(evaluate(base), 1e300)) || 1;
-        if (exponent === 0.5) values.push({ type, args: [num(left), pow(num(3), exponent)] });
-        for (const expr of values)
-          expect(execute(tensorize(expr, { depth: requiredDepth(expr) }))[0]).toBe(evaluate(expr));
-        const size = Math.abs(evaluate(base));
-        if (size > 1e-150 && size < 1e150) {
-          const abs = pow(pow(base, 2), 0.5);
-          expect(execute(tensorize(abs, { depth: requiredDepth(abs) }))[0]).toBe(size);
-        }
-      }),
-      { numRuns: 1000 },
-    );
-  });
-
-  it.each([
-    ['2 * 3^3 / 4 - sqrt(16)', 9.5],
-    ['cbrt(-27) + |3 - 5|^3', 5],
-    ['-2^2 * 2^-1', -2],
-    ['4^0 * 3', 3],
-    ['10^-2', 0.01],
-  ])('of the powers %s is %d when it is executed', (text, expected) => {
-    expect(execute(tensorize(text, { depth: 8 }))[0]).toBeCloseTo(expected, 14);
-    expect(evaluate(parse(text))).toBeCloseTo(expected, 14);
   });
 
   it.each([
