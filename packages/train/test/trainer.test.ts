@@ -495,6 +495,19 @@ describe('a checkpoint', () => {
     );
   });
 
+  it('whose readout is not known says how it is made known', async () => {
+    const config = tiny('run', { maxSteps: 1 });
+    const { files, state } = await readCheckpoint((await train(config)).checkpoint);
+    const model = { ...config.model, readout: 'mine' };
+    const other = { ...Object(state), config: { ...config, model, losses: { mine: 1 } } };
+    const folder = await writeCheckpoint(join(root, 'other'), 1, files, other, { keep: 1 });
+    const checkpoint = await readCheckpoint(folder);
+    expect(() => loadModel(checkpoint)).toThrow(
+      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'linear'; one of your own is known where the module ` +
+        'that adds it is loaded: `NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it',
+    );
+  });
+
   it("without the optimiser's state begins a new run, and says so where it is to go on", async () => {
     const config = tiny('run', { maxSteps: 1 });
     const { files, state } = await readCheckpoint((await train(config)).checkpoint);
