@@ -243,6 +243,15 @@ describe('dag train', () => {
     expect((await readCheckpoint(join(cwd, 'run/checkpoints/step-00000003'))).state).toMatchObject({
       config: { seed: 7, resume: false, maxSteps: 3 },
     });
+    await fails(
+      ['train', '--resume', 'run', '--weights=pretrained'],
+      /--resume goes on with the weights of run; .*--weights=pretrained without --resume/,
+    );
+    await fails(
+      ['train', '--resume', 'run/checkpoints/step-00000002'],
+      /is a checkpoint; .*--resume run, .*--resume=best run, .*--weights=run\/checkpoints\/step-00000002/,
+    );
+    await fails(['train', '--resume=best', 'run', '--seed=8'], /was trained with seed = 7/, { cwd });
     // What the folder means beside a configuration is not said.
     await fails(['train', 'predictor-small', '--resume', 'run'], /given predictor-small and the run run/);
     await fails(['train', '--resume', 'run', '--seed=8'], /was trained with seed = 7/, { cwd, by: start });

@@ -170,6 +170,17 @@ test('a task from outside has the keys of every run, its own model and data, and
   ]);
 });
 
+test('a task from outside has a kind of its own', async () => {
+  expect(await problems(() => parseTaskConfig({}, { kind: '', losses: {} }))).toEqual([
+    "kind of a task is a name, given ''",
+  ]);
+  expect(await problems(() => parseTaskConfig({}, { kind: 'predictor', losses: { squared: 1 } }))).toEqual([
+    "kind 'predictor' is a task of this package; one of your own has a kind of its own",
+  ]);
+  const { losses } = parseConfig({});
+  expect(parseTaskConfig({}, { kind: 'predictor', losses }).kind).toBe('predictor');
+});
+
 test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {
   const off = { enabled: false, weight: 1 };
   const [count, digits] = [
