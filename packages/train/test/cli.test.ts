@@ -162,7 +162,7 @@ it('dag --version prints the version of the package', async () => {
   const { version } = JSON.parse(
     await readFile(new URL('../package.json', import.meta.url), 'utf8'),
   ) as Record<string, string>;
-  expect(await succeeds(['--version'])).toBe(`${version}\n`);
+  for (const option of ['--version', '-V']) expect(await succeeds([option])).toBe(`${version}\n`);
 });
 
 describe('dag train', () => {
@@ -229,6 +229,12 @@ describe('dag train', () => {
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toContain(`going on from runs/predictor/checkpoints/step-`);
     expect(resumed.stderr).toContain(`step ${last}/${last}`);
+  });
+
+  it('trains on WebAssembly', async () => {
+    const args = ['train', ...TINY, '--name=wasm', '--maxSteps=1', '--device=wasm'];
+    expect(await succeeds(args, { by: start })).toContain('checkpoint: runs/wasm/checkpoints/step-00000001');
+    await rm(join(folder, 'runs/wasm'), { recursive: true });
   });
 
   it('takes the value of an option behind a blank too, and goes on with a run by its folder alone', async () => {
@@ -660,6 +666,12 @@ describe('dag', () => {
       ...{ code: 141, stderr: '' },
       stdout: expect.stringMatching(/^\{.*\}\n$/),
     });
+  });
+
+  it('does so too where that is the file that it writes', async () => {
+    expect(
+      await inShell('$DAG report $RUN --examples=4 --out /dev/stdout | head -c 20; exit ${PIPESTATUS[0]}'),
+    ).toMatchObject({ code: 141, stderr: '' });
   });
 
   it('does the same where stderr cannot be written', async () => {
