@@ -50,6 +50,16 @@ test('a loss that reads a target that there is not is refused', () => {
   );
 });
 
+test('a loss that is no object is refused', () => {
+  const losses = { mine: null };
+  expect(() => addReadout({ ...linearReadout, name: 'another', losses } as unknown as Readout)).toThrow(
+    expect.objectContaining({
+      code: 'bad-input',
+      message: expect.stringMatching("the loss 'mine' of 'another'"),
+    }),
+  );
+});
+
 test('a hard readout that names a layer with .weight is told so', () => {
   const parameters = new Map([['plan.up.weight', tensor([[1]])]]);
   const told = /named without \.weight: 'plan\.up', given 'plan\.up\.weight'/;

@@ -36,7 +36,9 @@ export function addReadout(readout: Readout): void {
         `addReadout: ${flag} of '${name}' is true or false, given ${named(readout[flag])}`,
       );
   checkObject(`losses of '${name}' by name`, readout.losses);
-  for (const [loss, { targets, compute }] of Object.entries(readout.losses)) {
+  for (const [loss, part] of Object.entries(readout.losses)) {
+    checkObject(`the loss '${loss}' of '${name}' as { targets, compute }`, part);
+    const { targets, compute } = part;
     checkList(`targets of the loss '${loss}' of '${name}' as an array`, targets);
     const unknown = targets.find((target) => !TARGET_NAMES.includes(target));
     if (unknown !== undefined)
