@@ -6,7 +6,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -191,6 +191,22 @@ test('commands in READMEs are there, with the options that they name', async () 
   expect((await Promise.all(wrong)).flat()).toEqual([]);
   expect(help.size).toBeGreaterThan(4);
 }, 180_000);
+
+test.each([
+  ['model', 'README.md'],
+  ['train', 'README.md'],
+  ['train', 'pretrained/README.md'],
+])('links of @dag/%s, %s, lead to files that its package has', (name, readme) => {
+  const folder = join(root, 'packages', name);
+  const text = readFileSync(join(folder, readme), 'utf8');
+  const { files } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { files: string[] };
+  const links = [...text.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, path]) => path!);
+  const isPacked = (path: string) => {
+    const target = relative(folder, resolve(folder, dirname(readme), path));
+    return target === 'README.md' || files.some((file) => `${target}/`.startsWith(`${file}/`));
+  };
+  expect(links.filter((path) => !isPacked(path))).toEqual([]);
+});
 
 test('links within the repository lead somewhere', () => {
   const anchorsOf = (markdown: string) =>

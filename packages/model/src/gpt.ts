@@ -77,14 +77,18 @@ export class ParameterBuilder {
     this.check = check;
   }
 
-  /** A parameter of normal numbers with mean 0 and standard deviation `std`. */
+  /**
+   * A parameter of normal numbers with mean 0 and standard deviation `std`.
+   *
+   * @throws {ModelError} `bad-config` where there is a parameter of that name already.
+   */
   normal(name: string, shape: Shape, std: number): Tensor {
     if (this.seed === null) return this.constant(name, shape, 0);
     this.check?.(name, shape);
     return this.add(name, randn(shape, { seed: [this.seed, fnv1a(name)], std, ...this.options() }));
   }
 
-  /** A parameter whose elements are all `value`. */
+  /** A parameter whose elements are all `value`. @throws {ModelError} as `normal`. */
   constant(name: string, shape: Shape, value: number): Tensor {
     this.check?.(name, shape);
     return this.add(name, value === 0 ? zeros(shape, this.options()) : full(shape, value, this.options()));
@@ -95,6 +99,11 @@ export class ParameterBuilder {
   }
 
   private add(name: string, tensor: Tensor): Tensor {
+    if (this.parameters.has(name))
+      throw new ModelError(
+        'bad-config',
+        `there is a parameter '${name}' already; each has a name of its own`,
+      );
     this.parameters.set(name, tensor);
     return tensor;
   }

@@ -110,6 +110,16 @@ export function parameterOf(parameters: Parameters, name: string): Tensor {
   throw new ModelError('bad-input', `the model has no weight '${name}'`);
 }
 
+/** The weight of the linear layer `name`. @throws {ModelError} `bad-input` where the model has none. */
+export function weightOf(parameters: Parameters, name: string): Tensor {
+  if (name.endsWith('.weight') && parameters.has(name))
+    throw new ModelError(
+      'bad-input',
+      `a linear layer is named without .weight: '${name.slice(0, -'.weight'.length)}', given '${name}'`,
+    );
+  return parameterOf(parameters, `${name}.weight`);
+}
+
 /** Returns `data`. @throws {ModelError} `not-finite` where a weight is NaN or infinite. */
 export function finiteWeights(name: string, data: Float32Array): Float32Array {
   // Not `findIndex`, whose calls for each weight would take most of the time of loading a small model.

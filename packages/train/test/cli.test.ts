@@ -162,7 +162,7 @@ it('dag --version prints the version of the package', async () => {
   const { version } = JSON.parse(
     await readFile(new URL('../package.json', import.meta.url), 'utf8'),
   ) as Record<string, string>;
-  expect(await succeeds(['--version'])).toBe(`${version}\n`);
+  for (const option of ['--version', '-V']) expect(await succeeds([option])).toBe(`${version}\n`);
 });
 
 describe('dag train', () => {
@@ -231,6 +231,12 @@ describe('dag train', () => {
     expect(resumed.stderr).toContain(`step ${last}/${last}`);
   });
 
+  it('trains on WebAssembly', async () => {
+    const args = ['train', ...TINY, '--name=wasm', '--maxSteps=1', '--device=wasm'];
+    expect(await succeeds(args, { by: start })).toContain('checkpoint: runs/wasm/checkpoints/step-00000001');
+    await rm(join(folder, 'runs/wasm'), { recursive: true });
+  });
+
   it('takes the value of an option behind a blank too, and goes on with a run by its folder alone', async () => {
     const cwd = await mkdtemp(join(folder, 'blank-'));
     const first = await start(['train', ...TINY, '--maxSteps', '2', '--outDir', 'run', '--seed', '7'], {
@@ -243,6 +249,15 @@ describe('dag train', () => {
     expect((await readCheckpoint(join(cwd, 'run/checkpoints/step-00000003'))).state).toMatchObject({
       config: { seed: 7, resume: false, maxSteps: 3 },
     });
+    await fails(
+      ['train', '--resume', 'run', '--weights=pretrained'],
+      /--resume goes on with the weights of run; .*--weights=pretrained without --resume/,
+    );
+    await fails(
+      ['train', '--resume', 'run/checkpoints/step-00000002'],
+      /is a checkpoint; .*--resume run, .*--resume=best run, .*--weights=run\/checkpoints\/step-00000002/,
+    );
+    await fails(['train', '--resume=best', 'run', '--seed=8'], /was trained with seed = 7/, { cwd });
     // What the folder means beside a configuration is not said.
     await fails(['train', 'predictor-small', '--resume', 'run'], /given predictor-small and the run run/);
     await fails(['train', '--resume', 'run', '--seed=8'], /was trained with seed = 7/, { cwd, by: start });
@@ -651,6 +666,12 @@ describe('dag', () => {
       ...{ code: 141, stderr: '' },
       stdout: expect.stringMatching(/^\{.*\}\n$/),
     });
+  });
+
+  it('does so too where that is the file that it writes', async () => {
+    expect(
+      await inShell('$DAG report $RUN --examples=4 --out /dev/stdout | head -c 20; exit ${PIPESTATUS[0]}'),
+    ).toMatchObject({ code: 141, stderr: '' });
   });
 
   it('does the same where stderr cannot be written', async () => {

@@ -100,7 +100,7 @@ describe('parseConfig', () => {
         'unknown key model.nembd; did you mean model.nEmbd?',
         'model.dropout is 1; allowed: a number ≥ 0 and < 1',
         "model.nLayer is '2'; allowed: a whole number ≥ 1 and ≤ 1000",
-        "model.readout is 'mlp'; allowed: 'registers' or 'linear'",
+        "model.readout is 'mlp'; allowed: 'registers' or 'linear'; one of your own is known where the module that adds it is loaded: `NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it",
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
@@ -168,6 +168,17 @@ test('a task from outside has the keys of every run, its own model and data, and
     'maxSteps is 0; allowed: a whole number ≥ 1',
     'unknown loss cubic; there are squared, absolute',
   ]);
+});
+
+test('a task from outside has a kind of its own', async () => {
+  expect(await problems(() => parseTaskConfig({}, { kind: '', losses: {} }))).toEqual([
+    "kind of a task is a name, given ''",
+  ]);
+  expect(await problems(() => parseTaskConfig({}, { kind: 'predictor', losses: { squared: 1 } }))).toEqual([
+    "kind 'predictor' is a task of this package; one of your own has a kind of its own",
+  ]);
+  const { losses } = parseConfig({});
+  expect(parseTaskConfig({}, { kind: 'predictor', losses }).kind).toBe('predictor');
 });
 
 test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {

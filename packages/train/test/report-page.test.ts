@@ -14,7 +14,7 @@ import { answersOf, exampleReport, NAME, RECORDS } from './report.js';
 const lines = ({ series }: Chart) => series.filter(({ role }) => role === 'line');
 
 describe('the charts of a run', () => {
-  const { loss, heldOut, optimiser } = chartsOf(RECORDS, 32);
+  const { loss, heldOut, optimiser } = chartsOf(RECORDS, { count: 32, unit: 'texts' });
 
   it('have the loss and its components on logarithmic scales', () => {
     expect(loss.map(({ title, scale }) => [title, scale])).toEqual([
@@ -32,18 +32,23 @@ describe('the charts of a run', () => {
     // 120 lines: two neighbours on each side, as many on both at the ends.
     expect(line!.values.slice(0, 4)).toEqual([1, 1 / 2, 1 / 3, 1 / 4]);
     const spiked = RECORDS.map((record) => (record.step === 60 ? { ...record, loss: 1e6 } : record));
-    const smooth = lines(chartsOf(spiked, 32).loss[0]!)[0]!.values;
+    const smooth = lines(chartsOf(spiked, { count: 32, unit: 'texts' }).loss[0]!)[0]!.values;
     expect(smooth[59]).toBe(1 / 59);
     expect(loss[0]!.note).toContain('median of 5 logged steps');
   });
 
   it('draw some of very many logged steps, the last among them', () => {
     const many = Array.from({ length: 130_000 }, (_, i) => ({ step: i + 1, loss: 1 / (i + 1) }));
-    const [chart] = chartsOf(many, 32).loss;
+    const [chart] = chartsOf(many, { count: 32, unit: 'texts' }).loss;
     expect(chart!.steps).toHaveLength(5000);
     expect(chart!.steps.slice(-2)).toEqual([129_974, 130_000]);
     expect(
-      tilesOf(many, { maxSteps: 130_000, savedStep: 0, textsPerStep: 32, parameters: null })[0],
+      tilesOf(many, {
+        maxSteps: 130_000,
+        savedStep: 0,
+        perStep: { count: 32, unit: 'texts' },
+        parameters: null,
+      })[0],
     ).toMatchObject({
       value: '130,000',
     });
@@ -57,11 +62,18 @@ describe('the charts of a run', () => {
       { step: 4, loss: 3, stepMs: 0 },
       { step: 5, heldOut: { value: null, byOperations: 'none' } },
     ];
-    expect(chartsOf(strange, 32).loss[0]!.series[0]!.values).toEqual([null, null, 3]);
+    expect(chartsOf(strange, { count: 32, unit: 'texts' }).loss[0]!.series[0]!.values).toEqual([
+      null,
+      null,
+      3,
+    ]);
     expect(
-      tilesOf(strange, { maxSteps: 5, savedStep: 0, textsPerStep: 32, parameters: null }).map(
-        ({ name }) => name,
-      ),
+      tilesOf(strange, {
+        maxSteps: 5,
+        savedStep: 0,
+        perStep: { count: 32, unit: 'texts' },
+        parameters: null,
+      }).map(({ name }) => name),
     ).toEqual(expect.arrayContaining(['Steps', 'Training loss']));
   });
 
@@ -96,7 +108,7 @@ describe('the charts of a run', () => {
       { step: 2, loss: null, 'cross-entropy': 2, auxiliary: -1, lr: 1 },
       { step: 2, heldOut: { textLoss: 2.5, perplexity: 12 } },
     ];
-    const charts = chartsOf(records, 8);
+    const charts = chartsOf(records, { count: 8, unit: 'texts' });
     expect(lines(charts.loss[0]!)[0]!.values).toEqual([4, null]);
     expect(lines(charts.loss[1]!).map(({ name, values }) => [name, values])).toEqual([
       ['cross-entropy', [3, 2]],
@@ -114,7 +126,7 @@ describe('the charts of a run', () => {
         { step: 1, loss: 1 },
         { step: 2, loss: 0 },
       ],
-      8,
+      { count: 8, unit: 'texts' },
     ).loss[0]!;
     expect(chart).toMatchObject({ scale: 'log', series: [{ values: [1, null] }] });
   });
@@ -122,7 +134,14 @@ describe('the charts of a run', () => {
 
 describe('the figures at the top', () => {
   it('are what the run came to', () => {
-    expect(tilesOf(RECORDS, { maxSteps: 1500, savedStep: 0, textsPerStep: 32, parameters: 30026 })).toEqual([
+    expect(
+      tilesOf(RECORDS, {
+        maxSteps: 1500,
+        savedStep: 0,
+        perStep: { count: 32, unit: 'texts' },
+        parameters: 30026,
+      }),
+    ).toEqual([
       { name: 'Steps', value: '120', note: 'of 1,500' },
       { name: 'Best held-out score', value: '75.0 %', note: 'values right, at step 120' },
       { name: 'Training loss', value: '0.00833', note: 'at step 120' },
@@ -132,8 +151,35 @@ describe('the figures at the top', () => {
   });
 
   it('say the step that was saved last, where a run was stopped between two lines', () => {
-    const [steps] = tilesOf(RECORDS, { maxSteps: 1500, savedStep: 132, textsPerStep: 32, parameters: null });
+    const [steps] = tilesOf(RECORDS, {
+      maxSteps: 1500,
+      savedStep: 132,
+      perStep: { count: 32, unit: 'texts' },
+      parameters: null,
+    });
     expect(steps).toEqual({ name: 'Steps', value: '132', note: 'of 1,500' });
+  });
+
+  it('count micro-batches of a task that has no texts', () => {
+    const perStep = { count: 2, unit: 'micro-batches' } as const;
+    expect(tilesOf(RECORDS, { maxSteps: 1500, savedStep: 0, perStep, parameters: null })[3]).toEqual({
+      ...{ name: 'Throughput', value: '100', note: 'micro-batches/s, 20 ms a step' },
+    });
+    expect(chartsOf(RECORDS, perStep).optimiser[2]).toMatchObject({
+      note: expect.stringMatching(/^micro-batches per second/),
+    });
+  });
+
+  it('compare no scores on other held-out data than that which was asked last', () => {
+    const records = [
+      { step: 10, heldOut: { value: 1 }, evaluation: { seed: 1, examples: 4 } },
+      { step: 20, heldOut: { value: 0.5 }, evaluation: { seed: 1, examples: 500 } },
+      { step: 30, heldOut: { value: 0.25 }, evaluation: { seed: 1, examples: 500 } },
+    ];
+    const perStep = { count: 8, unit: 'texts' } as const;
+    expect(tilesOf(records, { maxSteps: 30, savedStep: 0, perStep, parameters: null })[1]).toEqual({
+      ...{ name: 'Best held-out score', value: '50.0 %', note: 'values right, at step 20' },
+    });
   });
 
   it('are those that there are', () => {
@@ -141,7 +187,14 @@ describe('the figures at the top', () => {
       step: 10 * (i + 1),
       heldOut: { textLoss, exact: i / 4 },
     }));
-    expect(tilesOf(records, { maxSteps: 30, savedStep: 0, textsPerStep: 8, parameters: null })).toEqual([
+    expect(
+      tilesOf(records, {
+        maxSteps: 30,
+        savedStep: 0,
+        perStep: { count: 8, unit: 'texts' },
+        parameters: null,
+      }),
+    ).toEqual([
       { name: 'Steps', value: '30', note: 'of 30' },
       { name: 'Best held-out score', value: '50.0 %', note: 'values exact, at step 30' },
       { name: 'Best held-out text loss', value: '2', note: 'at step 20' },

@@ -35,8 +35,13 @@ export async function exampleReport(): Promise<Report> {
   const answers = await answersOf({ '2 * 3 + 1': '2 * 3 - 1', '8 / (5 - 6)': '8 / (5 - 6)' });
   return {
     name: NAME,
-    tiles: tilesOf(RECORDS, { maxSteps: 200, savedStep: 0, textsPerStep: 32, parameters: 1234 }),
-    charts: chartsOf(RECORDS, 32),
+    tiles: tilesOf(RECORDS, {
+      maxSteps: 200,
+      savedStep: 0,
+      perStep: { count: 32, unit: 'texts' },
+      parameters: 1234,
+    }),
+    charts: chartsOf(RECORDS, { count: 32, unit: 'texts' }),
     checkpoint: { folder: 'runs/<b>/checkpoints/step-00000120', step: 120 },
     evaluation: {
       summary: summarize(answers),

@@ -335,6 +335,23 @@ describe('where a run begins', () => {
     expect(await snapshot(config.outDir)).toEqual(before);
   });
 
+  it('names every key that differs, and for the shipped weights their configuration', async () => {
+    await train(tiny('run', { maxSteps: 1 }));
+    const other = tiny('run', { maxSteps: 2, batchSize: 8, seed: 3, resume: true });
+    await expect(train(other)).rejects.toMatchObject({
+      code: 'bad-config',
+      message: expect.stringMatching(
+        /seed = 0, the configuration says 3; with batchSize = 4, the configuration says 8; go on with/,
+      ),
+    });
+    await expect(train(tiny('new', { weights: 'pretrained' }))).rejects.toMatchObject({
+      code: 'bad-config',
+      message: expect.stringMatching(
+        /model\.depth = .* with model\.nEmbd = .*`dag train pretrained --weights=pretrained`/,
+      ),
+    });
+  });
+
   it('is no checkpoint with keys that this version does not know, which are named', async () => {
     const config = tiny('run', { maxSteps: 1 });
     const { files, state } = await readCheckpoint((await train(config)).checkpoint);
@@ -492,6 +509,19 @@ describe('a checkpoint', () => {
     const checkpoint = await readCheckpoint(folder);
     expect(() => loadModel(checkpoint)).toThrow(
       `checkpoint ${folder} is damaged: model.safetensors says nHead is 2, state.json 1`,
+    );
+  });
+
+  it('whose readout is not known says how it is made known', async () => {
+    const config = tiny('run', { maxSteps: 1 });
+    const { files, state } = await readCheckpoint((await train(config)).checkpoint);
+    const model = { ...config.model, readout: 'mine' };
+    const other = { ...Object(state), config: { ...config, model, losses: { mine: 1 } } };
+    const folder = await writeCheckpoint(join(root, 'other'), 1, files, other, { keep: 1 });
+    const checkpoint = await readCheckpoint(folder);
+    expect(() => loadModel(checkpoint)).toThrow(
+      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'linear'; one of your own is known where the module ` +
+        'that adds it is loaded: `NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it',
     );
   });
 

@@ -1,6 +1,6 @@
 import { EMBEDDING, usedRows } from '../embedding-rows.js';
 import type { Parameters, GptConfig } from '../gpt.js';
-import { finiteWeights, parameterOf } from '../weights.js';
+import { finiteWeights, parameterOf, weightOf } from '../weights.js';
 import type { GraphBuilder, Value } from './graph-builder.js';
 
 /** The weights of a model as constants of a graph. */
@@ -27,6 +27,7 @@ export class Weights {
 
   /** x·Wᵀ + b; the weight is stored as (from, to). */
   linear(name: string, x: Value): Value {
+    weightOf(this.#parameters, name);
     const { data, shape } = this.data(`${name}.weight`);
     const [to, from] = shape as [number, number];
     const transposed = new Float32Array(data.length);

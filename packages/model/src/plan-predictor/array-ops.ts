@@ -25,7 +25,7 @@ import {
   type Tensor,
 } from '@dag/executor';
 import type { Parameters } from '../gpt.js';
-import { parameterOf } from '../weights.js';
+import { weightOf } from '../weights.js';
 
 /** Operations on arrays of f64, with NumPy's broadcasting and axes; comparisons give 1 or 0. */
 export interface ArrayOps<T> {
@@ -124,7 +124,7 @@ export class TensorOps implements ReadoutOps<Tensor> {
   unsqueeze = unsqueeze;
 
   linear = (name: string, x: Tensor): Tensor =>
-    linear(x, parameterOf(this.#parameters, `${name}.weight`), this.#parameters.get(`${name}.bias`) ?? null);
+    linear(x, weightOf(this.#parameters, name), this.#parameters.get(`${name}.bias`) ?? null);
 
   double = (x: Tensor): Tensor => {
     this.decisions.push(x);

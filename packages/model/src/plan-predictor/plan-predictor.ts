@@ -1,17 +1,18 @@
 import { noGrad, reshape, type DagTensorFields, type Tensor } from '@dag/executor';
-import { checkObject } from '../arguments.js';
-import { checkFinite } from '../error.js';
+import { checkObject, named } from '../arguments.js';
+import { checkFinite, ModelError } from '../error.js';
 import { checkBuilder, checkConfigObject, type ParameterBuilder, type Parameters } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { TensorOps } from './array-ops.js';
 import { batchOf, checkAt, checkFeatures } from './check-fields.js';
 import { checkPrediction } from './check-prediction.js';
+import { checkReadout } from './check-readout.js';
 import type { HardPlan } from './hard-plan.js';
 import { hardFeatures, type HardFeatures } from './hard-registers.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import type { ReadOptions } from './read-options.js';
 import type { Prediction, Readout } from './readout.js';
-import { readoutOf } from './readouts.js';
+import { isAdded, readoutOf } from './readouts.js';
 import { checkRecords, type TokenFeatures } from './registers.js';
 
 /** Configuration of a `PlanPredictor`: the layout, and the readout that predicts. */
@@ -31,7 +32,8 @@ export class PlanPredictor {
   /**
    * @param width C, the width of the hidden states.
    * @param build Makes the weights of the readout.
-   * @throws {ModelError} `bad-config` for an invalid layout or an unknown readout.
+   * @throws {ModelError} `bad-config` for an invalid layout or an unknown readout; where `addReadout` registered the readout, what
+   *   `checkReadout` finds wrong with it.
    */
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     checkConfigObject(config);
@@ -42,6 +44,17 @@ export class PlanPredictor {
     this.predict = this.readout.make(width, config, build);
     this.parameters = build.parameters;
     this.device = build.device;
+    if (typeof this.predict !== 'function')
+      throw new ModelError(
+        'bad-input',
+        `make of the readout '${config.readout}' returns the function that predicts, given ${named(this.predict)}`,
+      );
+    if (isAdded(config.readout))
+      checkReadout(this.readout, width, config, {
+        predict: this.predict,
+        parameters: this.parameters,
+        device: this.device,
+      });
   }
 
   /**

@@ -18,17 +18,21 @@ export interface Prediction {
   readonly fields: Fields;
 }
 
+/** All `TargetName`s. */
+export const TARGET_NAMES = [
+  ...(['valid', 'counted', 'finite'] as const),
+  // Targets of registers: classes are i32, all others f32.
+  ...(['begun', 'signs', 'operatorClasses', 'operatorsKnown', 'above', 'counts'] as const),
+  // The plan and its value, in f64.
+  ...(['V_mag', 'V_sign', 'O', 'G', 'values'] as const),
+] as const;
+
 /**
  * Names of training targets. Each is a flat tensor of B·T tokens, row-major, which a loss reshapes. `valid`, `counted` and `finite` are
  * weights of a mean: 1/n at each of the n tokens that count (the prefix is an expression; its operators can be counted; its value is
- * finite), else 0.
+ * finite), else 0. `operatorClasses` is of i32; `V_mag`, `V_sign`, `O`, `G` and `values` are of f64; all others of f32.
  */
-export type TargetName =
-  | ('valid' | 'counted' | 'finite')
-  // Targets of registers: classes are i32, all others f32.
-  | ('begun' | 'signs' | 'operatorClasses' | 'operatorsKnown' | 'above' | 'counts')
-  // The plan and its value, in f64.
-  | ('V_mag' | 'V_sign' | 'O' | 'G' | 'values');
+export type TargetName = (typeof TARGET_NAMES)[number];
 /** Training targets by name. */
 export type Targets = Readonly<Record<TargetName, Tensor>>;
 
@@ -71,7 +75,7 @@ export interface Readout<P extends Fields = Fields> {
     layout: RegisterLayout,
     build: ParameterBuilder,
   ): (hidden: Tensor, features: TokenFeatures, options: ReadOptions) => P;
-  /** The plan at every token, differentiable: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). */
+  /** The plan at every token, differentiable, in f32 or f64: V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D). */
   plan(prediction: P, layout: RegisterLayout): DagTensorFields;
   /**
    * The hard plans of the N tokens at which to predict (`ops.asked`), in f64. Exact when executed.

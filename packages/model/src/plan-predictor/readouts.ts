@@ -1,12 +1,14 @@
-import { checkObject, named } from '../arguments.js';
+import { checkList, checkObject, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { linearReadout } from './linear-readout.js';
-import type { Readout } from './readout.js';
+import { TARGET_NAMES, type Readout } from './readout.js';
 import { registersReadout } from './registers-readout.js';
 
-const readouts = new Map<string, Readout>(
-  [registersReadout, linearReadout].map((readout) => [readout.name, readout]),
-);
+const OWN: readonly Readout[] = [registersReadout, linearReadout];
+const readouts = new Map<string, Readout>(OWN.map((readout) => [readout.name, readout]));
+
+/** Whether `addReadout` registered the readout of that name. */
+export const isAdded = (name: string): boolean => !OWN.some((readout) => readout.name === name);
 
 /** Name of the readout where a configuration names none. */
 export const DEFAULT_READOUT = registersReadout.name;
@@ -14,7 +16,7 @@ export const DEFAULT_READOUT = registersReadout.name;
 /**
  * Registers a readout: from then on configurations and model files may name it.
  *
- * @throws {ModelError} `bad-input` where another readout has its name, or a part is missing.
+ * @throws {ModelError} `bad-input` where another readout has its name, a part is missing, or a loss reads a target that there is not.
  */
 export function addReadout(readout: Readout): void {
   checkObject('a readout', readout);
@@ -34,6 +36,22 @@ export function addReadout(readout: Readout): void {
         `addReadout: ${flag} of '${name}' is true or false, given ${named(readout[flag])}`,
       );
   checkObject(`losses of '${name}' by name`, readout.losses);
+  for (const [loss, part] of Object.entries(readout.losses)) {
+    checkObject(`the loss '${loss}' of '${name}' as { targets, compute }`, part);
+    const { targets, compute } = part;
+    checkList(`targets of the loss '${loss}' of '${name}' as an array`, targets);
+    const unknown = targets.find((target) => !TARGET_NAMES.includes(target));
+    if (unknown !== undefined)
+      throw new ModelError(
+        'bad-input',
+        `addReadout: the loss '${loss}' of '${name}' reads the target ${named(unknown)}; there are ${TARGET_NAMES.join(', ')}`,
+      );
+    if (typeof compute !== 'function')
+      throw new ModelError(
+        'bad-input',
+        `addReadout: compute of the loss '${loss}' of '${name}' is a function, given ${named(compute)}`,
+      );
+  }
   checkObject(`weights of losses of '${name}' by name`, readout.weights);
   const known = readouts.get(name);
   if (known !== undefined && known !== readout)
@@ -46,7 +64,10 @@ export function readoutOf(name: string): Readout {
   const readout = readouts.get(name);
   if (readout) return readout;
   const names = readoutNames().map((known) => `'${known}'`);
-  throw new ModelError('bad-config', `readout is ${names.join(' or ')}, given ${named(name)}`);
+  throw new ModelError(
+    'bad-config',
+    `readout is ${names.join(' or ')}, given ${named(name)}; one of your own is known where the module that calls addReadout is loaded`,
+  );
 }
 
 /** Names of all registered readouts, those of this package first. */

@@ -34,6 +34,10 @@ const manifestContents = z.strictObject({
 const manifestSchema = z.strictObject({ ...manifestContents.shape, sha256: z.string() });
 type Manifest = z.infer<typeof manifestContents>;
 
+/** Whether a path is that of a checkpoint within the folder of a run, by its names. */
+export const isCheckpointFolder = (path: string): boolean =>
+  CHECKPOINT.test(basename(path)) && basename(dirname(path)) === 'checkpoints';
+
 export interface Checkpoint {
   readonly folder: string;
   readonly step: number;

@@ -75,6 +75,10 @@ export function checkpointState(checkpoint: Checkpoint): State {
     throw new TrainError('bad-checkpoint', `${checkpoint.folder}: state.json is not that of a training run`);
   const parsed = checkAnyConfig(fromEarlier(state.data.config));
   if ('config' in parsed) return { ...state.data, config: parsed.config };
+  const unknownReadout = parsed.problems.find(({ paths: [path] }) => path === 'model.readout');
+  // Of a readout that is not known neither are the losses.
+  if (unknownReadout)
+    throw new TrainError('bad-checkpoint', `${checkpoint.folder}: ${unknownReadout.message}`);
   const problems = parsed.problems.map(({ message }) => message).join('; ');
   throw new TrainError(
     'bad-checkpoint',

@@ -3,7 +3,8 @@ import { ExprError } from '@dag/expr';
 import { ModelError } from '@dag/model';
 import { TensorizeError } from '@dag/tensorize';
 import { TrainError } from '../error.js';
-import { warn } from './streams.js';
+import { systemCode } from '../files/system-error.js';
+import { BROKEN_PIPE, warn } from './streams.js';
 import { visible } from './visible.js';
 
 /** Errors that say all there is to say; of others the stack is of use. */
@@ -21,11 +22,21 @@ function messageOf(error: unknown): string | null {
   return null;
 }
 
+function isBrokenPipe(error: unknown): boolean {
+  if (!(error instanceof TrainError)) return systemCode(error) === 'EPIPE';
+  return error.code === 'io' && isBrokenPipe(error.cause);
+}
+
 /**
- * Says on stderr what went wrong: one message, and with DAG_DEBUG where. The exit code is 1 from then on.
+ * Says on stderr what went wrong: one message, and with DAG_DEBUG where. The exit code is 1 from then on; without a word that of SIGPIPE
+ * where a file to write was a pipe whose reader has seen enough (`--out /dev/stdout | head`).
  * @param prefix Which process it was, where there are several.
  */
 export function reportError(error: unknown, prefix = ''): void {
+  if (isBrokenPipe(error)) {
+    process.exitCode = BROKEN_PIPE;
+    return;
+  }
   process.exitCode = 1;
   if (process.env['DAG_DEBUG']) console.error(error);
   else

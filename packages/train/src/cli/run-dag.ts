@@ -17,7 +17,7 @@ const { version } = createRequire(import.meta.url)('@dag/train/package.json') as
 export async function runDag([name, ...words]: readonly string[]): Promise<void> {
   const train = trainCommand();
   const program = new Command('dag')
-    .version(version, '--version', 'print the version')
+    .version(version, '-V, --version', 'print the version')
     .description('Models that read an arithmetic expression and write the program that computes it.')
     .addCommand(train)
     .addCommand(evalCommand())

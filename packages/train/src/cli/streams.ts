@@ -1,7 +1,7 @@
 import { visible } from './visible.js';
 
 /** As shells say it of a command that SIGPIPE ended, a signal that Node ignores. */
-const BROKEN_PIPE = 128 + 13;
+export const BROKEN_PIPE = 128 + 13;
 
 /**
  * Ends the process where stdout cannot be written: without a word where its reader has seen enough (`dag eval | head`), with a

@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { Command } from 'commander';
-import { findCheckpoint, newestRun } from '../checkpoints/checkpoint.js';
+import { findCheckpoint, isCheckpointFolder, newestRun } from '../checkpoints/checkpoint.js';
 import { checkpointConfig } from '../checkpoints/state.js';
 import type { TrainConfig } from '../config/config.js';
+import { foldKey } from '../config/fields.js';
 import { describeConfig } from '../config/help.js';
 import { defaultConfig, isConfigName, loadConfig, withOptions } from '../config/load.js';
 import { TrainError } from '../error.js';
@@ -91,6 +93,20 @@ interface TrainArguments {
 
 async function configOf({ path, run, overrides }: TrainArguments): Promise<TrainConfig> {
   if (run === undefined) return loadConfig(path, overrides);
+  const weights = Object.keys(overrides).find((key) => ['weights', 'initfrom'].includes(foldKey(key)));
+  if (weights !== undefined)
+    throw new TrainError(
+      'bad-config',
+      `--resume goes on with the weights of ${run}; a new run begins with others: --${weights}=${overrides[weights]} without --resume`,
+    );
+  if (isCheckpointFolder(run)) {
+    const of = dirname(dirname(run));
+    throw new TrainError(
+      'bad-config',
+      `${run} is a checkpoint; a run goes on from its last one with --resume ${of}, from its best one with --resume=best ${of}, ` +
+        `and a new run begins with the weights of this one with --weights=${run}`,
+    );
+  }
   const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
   const which = overrides['resume'] === 'best' ? 'best' : 'latest';
   // What is damaged is named when the run begins.
@@ -127,12 +143,18 @@ function readArguments(words: readonly string[]): TrainArguments {
     else if (follows) overrides.set(key, words[++i]!);
     else throw new TrainError('bad-config', `${word} has no value; options are written --key=value`);
   }
+  // `--resume=best runs/predictor`: the word after it is the run.
+  const [path = ''] = paths;
+  if (['true', 'best'].includes(overrides.get('resume') ?? '') && !isConfigName(path) && isFolder(path))
+    run ??= paths.shift();
   const configurations = [...paths, ...(run === undefined ? [] : [`the run ${run}`])];
   if (configurations.length > 1)
     throw new TrainError('bad-config', `one configuration expected, given ${configurations.join(' and ')}`);
   // Not by assignment, which loses `--__proto__=1`.
   return { path: paths[0], run, overrides: Object.fromEntries(overrides) };
 }
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Aborted by the first SIGINT, SIGTERM or SIGHUP, with a message; a second one ends the process at once. */
 function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {

@@ -15,7 +15,8 @@ export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig;
 export type TrainConfigInput = PredictorTrainInput | LanguageTrainInput;
 export type Kind = TrainConfig['kind'];
 
-const KINDS = { predictor: PREDICTOR, language: LANGUAGE } as const;
+/** The kinds of this package. */
+export const KINDS = { predictor: PREDICTOR, language: LANGUAGE } as const;
 
 /** Types a config file: `export default defineConfig({ model: { depth: 3 } })`. */
 export function defineConfig<const T extends TrainConfigInput>(input: T): T {

@@ -47,7 +47,12 @@ export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterab
     );
   const readout = read('model', { readout: MODEL.readout })?.readout;
   if (readout !== undefined && !readoutNames().includes(readout))
-    yield notAllowed('model.readout', readout, readoutNames().map(shown).join(' or '));
+    yield notAllowed(
+      'model.readout',
+      readout,
+      `${readoutNames().map(shown).join(' or ')}; one of your own is known where the module that adds it is loaded: ` +
+        '`NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it',
+    );
   yield* checkNumbers(read, read('model', { depth: depthKey })?.depth);
   if (readoutOf(readoutName(read)).holdsDigits)
     yield* checkDigits(read, read('model', { digits: MODEL.digits })?.digits);

@@ -62,9 +62,9 @@ export const RUN = {
     .describe('what a new run begins with: scratch, pretrained, gpt2 (-medium, -large, -xl), or a path'),
   init_from: z.string().min(1).optional().describe('resume, latest or best: as resume; else as weights'),
   device: z
-    .enum(['auto', 'cpu', 'cuda', 'reference'])
+    .enum(['auto', 'cpu', 'cuda', 'wasm', 'reference'])
     .default('auto')
-    .describe('auto, cpu, cuda or reference'),
+    .describe('auto, cpu, cuda, wasm or reference'),
   matmulPrecision: z
     .enum(['auto', 'highest', 'high', 'medium'])
     .default('auto')

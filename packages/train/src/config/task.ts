@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { TrainError } from '../error.js';
-import { checkAnyConfig } from './config.js';
+import { checkAnyConfig, KINDS } from './config.js';
 import { checkLosses, type LossWeights } from './losses.js';
+import { shown } from './problems.js';
 import type { anyRun, RunConfig } from './run.js';
 
 /** The configuration of a task from outside: the keys of every run, and in `model` and `data` what the task reads. */
@@ -15,9 +16,16 @@ export function parseTaskConfig(
   input: TaskConfigInput,
   { kind, losses }: { readonly kind: string; readonly losses: LossWeights },
 ): RunConfig {
+  if (typeof kind !== 'string' || kind === '')
+    throw new TrainError('bad-config', `kind of a task is a name, given ${shown(kind)}`);
   const result = checkAnyConfig({ ...input, kind });
   const problems = [...('problems' in result ? result.problems : []), ...checkLosses(input, losses)];
-  if ('problems' in result || problems.length > 0)
-    throw new TrainError('bad-config', problems.map(({ message }) => message).join('\n'));
+  const messages = problems.map(({ message }) => message);
+  const isOwn = Object.hasOwn(KINDS, kind);
+  const known = isOwn && 'config' in result ? result.config.losses : losses;
+  const isForeign = Object.keys(losses).some((name) => !Object.hasOwn(known, name));
+  if (isOwn && (messages.length > 0 || isForeign))
+    messages.push(`kind '${kind}' is a task of this package; one of your own has a kind of its own`);
+  if ('problems' in result || messages.length > 0) throw new TrainError('bad-config', messages.join('\n'));
   return { ...result.config, losses: { ...losses, ...result.config.losses } };
 }

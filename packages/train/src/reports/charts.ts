@@ -30,6 +30,12 @@ export interface Charts {
   readonly optimiser: readonly Chart[];
 }
 
+/** How much a step takes, by which throughput is counted: texts, or micro-batches of a task that has no texts. */
+export interface PerStep {
+  readonly count: number;
+  readonly unit: 'texts' | 'micro-batches';
+}
+
 /** What a line of a logged step holds besides the components of its loss. */
 const NO_COMPONENTS = new Set(['step', 'loss', 'lr', 'gradNorm', 'stepMs']);
 
@@ -52,7 +58,7 @@ function thinned<T>(records: readonly T[]): readonly T[] {
  * The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs. Of very many logged steps some are
  * drawn, at even distances.
  */
-export function chartsOf(records: readonly MetricsRecord[], textsPerStep: number): Charts {
+export function chartsOf(records: readonly MetricsRecord[], perStep: PerStep): Charts {
   const logged = thinned(records.filter((record) => !('heldOut' in record)));
   const evaluations = records.flatMap(({ step, heldOut }) => {
     const read = evaluation.safeParse(heldOut);
@@ -61,7 +67,7 @@ export function chartsOf(records: readonly MetricsRecord[], textsPerStep: number
   return {
     loss: lossCharts(logged),
     heldOut: heldOutCharts(evaluations),
-    optimiser: optimiserCharts(logged, textsPerStep),
+    optimiser: optimiserCharts(logged, perStep),
   };
 }
 
@@ -76,9 +82,9 @@ function lossCharts(logged: readonly MetricsRecord[]): Chart[] {
   ].filter(hasValues);
 }
 
-function optimiserCharts(logged: readonly MetricsRecord[], textsPerStep: number): Chart[] {
+function optimiserCharts(logged: readonly MetricsRecord[], perStep: PerStep): Chart[] {
   const steps = logged.map(({ step }) => step);
-  const perSecond = column(logged, 'stepMs').map((ms) => ms && (textsPerStep * 1000) / ms);
+  const perSecond = column(logged, 'stepMs').map((ms) => ms && (perStep.count * 1000) / ms);
   return [
     chart('Learning rate', '', steps, [line('lr', column(logged, 'lr'))], 'linear'),
     smoothChart('Gradient norm', 'before clipping', steps, [
@@ -86,9 +92,9 @@ function optimiserCharts(logged: readonly MetricsRecord[], textsPerStep: number)
     ]),
     smoothChart(
       'Throughput',
-      'texts per second, waits for data included',
+      `${perStep.unit} per second, waits for data included`,
       steps,
-      [{ name: 'texts/s', values: perSecond }],
+      [{ name: `${perStep.unit}/s`, values: perSecond }],
       'linear',
     ),
   ].filter(hasValues);

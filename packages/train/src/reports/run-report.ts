@@ -11,7 +11,7 @@ import { heldOutQuestions } from '../evaluation/questions.js';
 import { bySeen, seenInTraining } from '../evaluation/seen-in-training.js';
 import { loadModel, streamConfig } from '../predictor/predictor-task.js';
 import { readMetrics } from '../run/metrics.js';
-import { chartsOf } from './charts.js';
+import { chartsOf, type PerStep } from './charts.js';
 import { chooseExamples } from './examples.js';
 import { reportPage, type Evaluation } from './page.js';
 import { tilesOf } from './tiles.js';
@@ -35,7 +35,12 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
   const { records, damaged } = await metricsOf(folder);
   const checkpoint = await findCheckpoint(folder, 'best', warn);
   const { config, batches } = checkpointState(checkpoint);
-  const textsPerStep = config.batchSize * config.accumulate;
+  // The best checkpoint may be from before the run was resumed with other settings. What is damaged was named above.
+  const { config: last } = checkpointState(await findCheckpoint(folder, 'latest', () => undefined));
+  const perStep: PerStep =
+    config.kind === 'predictor' || config.kind === 'language'
+      ? { count: last.batchSize * last.accumulate, unit: 'texts' }
+      : { count: last.accumulate, unit: 'micro-batches' };
   const predictor =
     config.kind === 'predictor'
       ? { config: configOfKind(checkpoint, 'predictor'), model: loadModel(checkpoint) }
@@ -43,17 +48,17 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
   return reportPage({
     name: config.name,
     tiles: tilesOf(records, {
-      maxSteps: config.maxSteps,
+      maxSteps: last.maxSteps,
       savedStep: await lastStep(folder),
-      textsPerStep,
+      perStep,
       parameters: predictor && sizeOf(predictor.model),
     }),
-    charts: chartsOf(records, textsPerStep),
+    charts: chartsOf(records, perStep),
     checkpoint,
     evaluation: predictor
       ? await evaluate(predictor.model, predictor.config, batches * config.batchSize, examples)
       : { reason: `they are drawn of plan predictors; this run trained a model of kind '${config.kind}'.` },
-    config,
+    config: last,
     damaged,
     written: new Date(),
   });

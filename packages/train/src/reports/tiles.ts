@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { percent } from '../evaluation/table.js';
 import type { MetricsRecord } from '../run/metrics.js';
-import { median } from './charts.js';
+import { median, type PerStep } from './charts.js';
 
 /** A figure of a run that stands at the top of its page. */
 export interface Tile {
@@ -15,7 +15,7 @@ export interface Facts {
   readonly maxSteps: number;
   /** The step of its last checkpoint, which may be later than the last line. */
   readonly savedStep: number;
-  readonly textsPerStep: number;
+  readonly perStep: PerStep;
   /** Weights of the model; null where it was not loaded. */
   readonly parameters: number | null;
 }
@@ -26,6 +26,8 @@ const line = z.looseObject({
   loss: number,
   stepMs: number,
   heldOut: z.looseObject({ value: number, exact: number, textLoss: number }).nullish(),
+  /** What decides which held-out data was asked. */
+  evaluation: z.looseObject({ seed: number, examples: number }).nullish(),
 });
 type Line = z.infer<typeof line>;
 
@@ -38,13 +40,19 @@ export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[]
     { name: 'Steps', value: whole(steps), note: `of ${whole(maxSteps)}` },
     ...heldOutTiles(lines),
     ...lossTile(lines),
-    ...throughputTile(lines, facts.textsPerStep),
+    ...throughputTile(lines, facts.perStep),
     ...(parameters === null ? [] : [{ name: 'Parameters', value: whole(parameters), note: 'weights' }]),
   ];
 }
 
-/** The best of what a model is judged by: right values, or values written exactly, and the loss on text. */
-function heldOutTiles(lines: readonly Line[]): Tile[] {
+/**
+ * The best of what a model is judged by: right values, or values written exactly, and the loss on text; of the evaluations on the
+ * data of the last one.
+ */
+function heldOutTiles(all: readonly Line[]): Tile[] {
+  const asked = ({ evaluation }: Line): string => `${evaluation?.seed} ${evaluation?.examples}`;
+  const last = all.findLast(({ heldOut }) => heldOut);
+  const lines = all.filter((one) => last && asked(one) === asked(last));
   const value = bestOf(lines, ({ heldOut }) => heldOut?.value);
   const exact = value ? null : bestOf(lines, ({ heldOut }) => heldOut?.exact);
   const loss = bestOf(lines, ({ heldOut }) =>
@@ -77,13 +85,13 @@ function lossTile(lines: readonly Line[]): Tile[] {
     : [];
 }
 
-function throughputTile(lines: readonly Line[], textsPerStep: number): Tile[] {
+function throughputTile(lines: readonly Line[], { count, unit }: PerStep): Tile[] {
   const times = lines.flatMap(({ stepMs }) => stepMs ?? []);
   if (times.length === 0) return [];
   const stepMs = median(times);
-  const perSecond = (textsPerStep * 1000) / stepMs;
+  const perSecond = (count * 1000) / stepMs;
   const value = perSecond < 10 ? short(perSecond) : whole(Math.round(perSecond));
-  return [{ name: 'Throughput', value, note: `texts/s, ${short(stepMs)} ms a step` }];
+  return [{ name: 'Throughput', value, note: `${unit}/s, ${short(stepMs)} ms a step` }];
 }
 
 const whole = (n: number): string => n.toLocaleString('en-US');

@@ -1,10 +1,21 @@
 import '@dag/executor/cuda';
-import { affine, cat, reshape, scope, setDefaultDevice, setMatmulPrecision, zeros } from '@dag/executor';
+import {
+  affine,
+  cat,
+  reshape,
+  scope,
+  setDefaultDevice,
+  setMatmulPrecision,
+  Tensor,
+  zeros,
+} from '@dag/executor';
 import { join } from 'node:path';
 import type { LossWeights } from '../config/losses.js';
+import { shown } from '../config/problems.js';
 import { reportedSeed, type RunConfig } from '../config/run.js';
 import { parseTaskConfig, type TaskConfigInput } from '../config/task.js';
 import { TrainError } from '../error.js';
+import type { LossValues } from '../predictor/losses.js';
 import { alone, type Communicator } from '../mpi/communicator.js';
 import { shareCores } from '../mpi/shares.js';
 import { GradientSums, sumByName } from '../mpi/sums.js';
@@ -14,7 +25,7 @@ import { openMetrics } from './metrics.js';
 import { learningRate } from './optimizer.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
 import { checkWeights, learning, NEVER, save, start, withWayOut, type Run } from './run.js';
-import type { Task, Trainable } from './task.js';
+import type { Evaluation, Task, Trainable } from './task.js';
 
 export interface TrainOptions {
   /** Finishes the step, saves and returns when aborted, on whichever rank. */
@@ -125,10 +136,12 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
           metrics.append({ step: run.step, loss, ...parts, lr, gradNorm, stepMs });
         }
         if (isEvaluated) {
-          const { score, line, metrics: heldOut } = await task.evaluate(run.model, config.evaluation.seed);
+          const evaluated = await task.evaluate(run.model, config.evaluation.seed);
+          const { score, line, metrics: heldOut } = checkEvaluation(evaluated, task.kind);
           progress.log(`step ${run.step}: ${line}`);
           lock?.check();
-          metrics.append({ step: run.step, heldOut });
+          const { seed, examples } = config.evaluation;
+          metrics.append({ step: run.step, heldOut, evaluation: { seed, examples } });
           // Of equals the later one, which has learned longer.
           run.isBest = run.best === null || score >= run.best;
           if (run.isBest) run.best = score;
@@ -143,7 +156,7 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
       return {
         model: run.model,
         step: run.step,
-        summary: isDone ? (await task.evaluate(run.model, reportedSeed(config.evaluation))).summary : null,
+        summary: isDone ? await summaryOf(task, run.model, reportedSeed(config.evaluation)) : null,
         checkpoint: run.checkpoint,
         elapsed: performance.now() - started,
         waited: batches.waited,
@@ -169,6 +182,37 @@ function once(log: (message: string) => void): (message: string) => void {
     if (!told.has(message)) log(message);
     told.add(message);
   };
+}
+
+/** Tasks may be JavaScript. @throws {TrainError} `bad-input` unless it is what `learnFrom` gives. */
+function checkLearned(learned: LossValues | undefined, kind: string): LossValues {
+  if (Array.isArray(learned?.names) && learned.values instanceof Tensor) return learned;
+  throw new TrainError(
+    'bad-input',
+    `learn of the task '${kind}' returns { names, values }, as learnFrom does; given ${shown(learned)}`,
+  );
+}
+
+/** @throws {TrainError} `bad-input` unless it has a score by which checkpoints can be compared. */
+function checkEvaluation<S>(evaluated: Evaluation<S> | undefined, kind: string): Evaluation<S> {
+  if (typeof evaluated !== 'object' || evaluated === null)
+    throw new TrainError(
+      'bad-input',
+      `evaluate of the task '${kind}' returns { summary, score, line, metrics }, given ${shown(evaluated)}`,
+    );
+  if (typeof evaluated.score === 'number' && !Number.isNaN(evaluated.score)) return evaluated;
+  throw new TrainError(
+    'bad-input',
+    `score of what evaluate of the task '${kind}' returns is a number, given ${shown(evaluated.score)}`,
+  );
+}
+
+async function summaryOf<M extends Trainable, S>(
+  task: Pick<Task<M, never, object, S>, 'kind' | 'evaluate'>,
+  model: M,
+  seed: number,
+): Promise<S> {
+  return checkEvaluation(await task.evaluate(model, seed), task.kind).summary;
 }
 
 interface StepReport {
@@ -200,7 +244,10 @@ async function trainStep<M extends Trainable, B, N extends object>(
     scope(() => {
       // No two micro-batches have the same masks.
       const dropoutSeed = run.batches + rank * accumulate + i;
-      const { names, values } = task.learn(run.model, batch, { counts, weights, dropoutSeed });
+      const { names, values } = checkLearned(
+        task.learn(run.model, batch, { counts, weights, dropoutSeed }),
+        task.kind,
+      );
       // The next micro-batch overwrites those of a recorded step.
       return { names, values: affine(values, 1) };
     }),

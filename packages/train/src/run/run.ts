@@ -81,8 +81,12 @@ export async function start<M extends Trainable>(
     optimizer.restore(decodeSafetensors(fileOf(checkpoint, OPTIMIZER)).tensors, step);
     warn(`going on from ${folder}`);
     const savedStep = config.resume === 'best' ? NEVER : step;
-    const isBest = checkpoint.best !== null;
-    run = { ...run, step, batches, best, isBest, origin: before.weights, savedStep };
+    const isComparable = comparable(before) === comparable(config);
+    if (!isComparable && best !== null)
+      warn('evaluation.seed or evaluation.examples is another than before: the best score starts anew');
+    const isBest = isComparable && checkpoint.best !== null;
+    const origin = before.weights;
+    run = { ...run, step, batches, best: isComparable ? best : null, isBest, origin, savedStep };
   } else if (checkpoint) warn(`beginning with the weights of ${folder}`);
   await checkSameWeights(learning(model), run.step, communicator);
   const problem = findNonFinite(run);
@@ -90,6 +94,10 @@ export async function start<M extends Trainable>(
     throw new TrainError('bad-checkpoint', `${folder}: ${problem}; no run can go on from it`);
   return run;
 }
+
+/** What decides which held-out data is asked: scores on others are not compared. */
+const comparable = ({ evaluation: { seed, examples } }: Pick<RunConfig, 'evaluation'>): string =>
+  `${seed} ${examples}`;
 
 /** The parameters that are trained. */
 export const learning = ({ parameters }: Trainable): Parameters =>
@@ -132,13 +140,20 @@ const OF_MODEL = /^(?:kind|tokenizer|model\..*)$/;
 /** A run that goes on has the model and the stream that it had; one that begins with weights, their model. */
 function checkSameRun(before: RunConfig, now: RunConfig, folder: string): void {
   const wanted = new Map(settings(now));
-  for (const [key, value] of settings(before))
-    if (value !== wanted.get(key) && (now.resume || OF_MODEL.test(key)))
-      throw new TrainError(
-        'bad-config',
-        `${folder} was trained with ${key} = ${value}, the configuration says ` +
-          `${wanted.get(key)}; go on with the former, or train another model in another --outDir`,
-      );
+  const differing = [...settings(before)].filter(
+    ([key, value]) => value !== wanted.get(key) && (now.resume || OF_MODEL.test(key)),
+  );
+  if (differing.length === 0) return;
+  // Of another kind all keys are others.
+  const named = before.kind === now.kind ? differing : differing.filter(([key]) => key === 'kind');
+  const differences = named.map(
+    ([key, value]) => `${key} = ${value}, the configuration says ${wanted.get(key)}`,
+  );
+  const wayOut =
+    !now.resume && now.weights === 'pretrained'
+      ? '`dag train pretrained --weights=pretrained` has the configuration of these weights'
+      : 'go on with the former, or train another model in another --outDir';
+  throw new TrainError('bad-config', `${folder} was trained with ${differences.join('; with ')}; ${wayOut}`);
 }
 
 /** The settings that are not free, by their dotted keys, as JSON. */

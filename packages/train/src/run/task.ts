@@ -56,6 +56,7 @@ export interface StepOfTask<N> {
   readonly dropoutSeed: number;
 }
 
+/** What a model is like on held-out data. */
 export interface Evaluation<S> {
   readonly summary: S;
   /** By which checkpoints are compared: the better the higher. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { TrainError } from '../error.js';
 import { carriedError } from './carried-error.js';
 
 export interface PrefetcherOptions {
@@ -16,6 +17,14 @@ export interface PrefetcherOptions {
   readonly index: (n: number) => number;
 }
 
+/** Whether something could not be cloned for another thread. Node 20 clones the error that says so, of a thread, to `{}`. */
+function isCloneError(error: unknown): boolean {
+  const { name } = Object(error) as { name?: unknown };
+  const isEmptied = Object.prototype.toString.call(error) === '[object Object]' && isEmpty(error as object);
+  return name === 'DataCloneError' || isEmptied;
+}
+const isEmpty = (object: object): boolean => Object.keys(object).length === 0;
+
 /** The items of a stream, strictly in order, made ahead of need by worker threads. `close` ends the threads. */
 export class Prefetcher<T> {
   /** Milliseconds that `next` has waited for items, all together. */
@@ -30,7 +39,14 @@ export class Prefetcher<T> {
 
   constructor({ worker, workerData, workers, ahead, index }: PrefetcherOptions) {
     // As many threads at the least as at the most: none is ended while idle, to be started again.
-    this.#pool = new Piscina({ filename: worker.href, workerData, minThreads: workers, maxThreads: workers });
+    const [minThreads, maxThreads] = [workers, workers];
+    try {
+      this.#pool = new Piscina({ filename: worker.href, workerData, minThreads, maxThreads });
+    } catch (error) {
+      if (!isCloneError(error)) throw error;
+      const why = `the data of the stream cannot be sent to worker threads: ${(error as Error).message}`;
+      throw new TrainError('bad-input', why, { cause: error });
+    }
     // A worker that dies rejects its items, and with them `next`; the event has nothing to add.
     this.#pool.on('error', () => undefined);
     // The first message of a thread says that it has started. Of one in the place of one that died an event says so.
@@ -45,8 +61,11 @@ export class Prefetcher<T> {
   }
 
   #make(): void {
-    const item = this.#pool.run(this.#index(this.#asked++)).catch((error: unknown) => {
-      throw carriedError(error);
+    const index = this.#index(this.#asked++);
+    const item = this.#pool.run(index).catch((error: unknown) => {
+      if (!isCloneError(error)) throw carriedError(error);
+      const why = 'it holds what cannot be cloned, such as a function, a promise or a tensor';
+      throw new TrainError('bad-input', `batch ${index} cannot be sent from its worker thread: ${why}`);
     });
     // Whoever asks for this item gets its error; until then it is nobody's unhandled rejection.
     item.catch(() => undefined);
