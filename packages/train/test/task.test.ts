@@ -83,7 +83,7 @@ it.each<[string, Partial<Scored>, string]>([
   [
     'a batch that cannot be cloned',
     { stream: { ...shrink.stream, data: { uncloneable: 0, ms: 0 } } },
-    'batch 0 cannot be sent from its worker thread: it holds what cannot be cloned, such as a function, a promise or a tensor',
+    'batch 0 cannot be sent from its worker thread: it holds what cannot be cloned, such as a function or a promise',
   ],
 ])('%s is an error that says so', async (_, parts, message) => {
   const error: unknown = await run(parts).catch((thrown: unknown) => thrown);

@@ -64,7 +64,7 @@ export class Prefetcher<T> {
     const index = this.#index(this.#asked++);
     const item = this.#pool.run(index).catch((error: unknown) => {
       if (!isCloneError(error)) throw carriedError(error);
-      const why = 'it holds what cannot be cloned, such as a function, a promise or a tensor';
+      const why = 'it holds what cannot be cloned, such as a function or a promise';
       throw new TrainError('bad-input', `batch ${index} cannot be sent from its worker thread: ${why}`);
     });
     // Whoever asks for this item gets its error; until then it is nobody's unhandled rejection.
