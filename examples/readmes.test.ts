@@ -193,6 +193,9 @@ test('commands in READMEs are there, with the options that they name', async () 
 }, 180_000);
 
 test.each([
+  ['expr', 'README.md'],
+  ['tensorize', 'README.md'],
+  ['executor', 'README.md'],
   ['model', 'README.md'],
   ['train', 'README.md'],
   ['train', 'pretrained/README.md'],
