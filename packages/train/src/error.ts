@@ -1,3 +1,4 @@
+/** Why training, evaluation or a file of theirs failed. */
 export type TrainErrorCode =
   /** A configuration with wrong keys or values; the message has a line for each. */
   | 'bad-config'

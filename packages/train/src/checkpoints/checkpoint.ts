@@ -38,6 +38,7 @@ type Manifest = z.infer<typeof manifestContents>;
 export const isCheckpointFolder = (path: string): boolean =>
   CHECKPOINT.test(basename(path)) && basename(dirname(path)) === 'checkpoints';
 
+/** A checkpoint that was read: its folder, its files by name, and its state. */
 export interface Checkpoint {
   readonly folder: string;
   readonly step: number;

@@ -52,6 +52,7 @@ export interface Answer {
 /** A share of 1, and its 95 % confidence interval. */
 export type Interval = readonly [low: number, high: number];
 
+/** How many answers are right, and which parts of their plans. */
 export interface Score {
   readonly count: number;
   /** Shares of 1. */
@@ -73,6 +74,7 @@ export interface Score {
 
 type Scores = Readonly<Record<string, Score>>;
 
+/** The score of all answers, and those of groups of them by name. */
 export interface Summary extends Score {
   readonly byOperations: Scores;
   readonly byDigits: Scores;

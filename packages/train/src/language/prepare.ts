@@ -9,6 +9,7 @@ import { WholeFile } from '../files/whole-file.js';
 import { characterStart, encodeFile, type Section } from './encode-file.js';
 import { META_FILE, TOKEN_FILES } from './text-folder.js';
 
+/** Options of `prepareText`. */
 export interface PrepareOptions {
   /** Text files in UTF-8, and folders: every `.txt` and `.md` file in them, at any depth. */
   readonly inputs: readonly string[];

@@ -22,6 +22,7 @@ import { binaryNll, meanOver, readoutOf, type Prediction, type TargetName, type 
 import type { LossWeights, PlanLoss } from '../config/losses.js';
 import type { PrefixBatch } from './stream.js';
 
+/** The losses of a micro-batch, as tensors that carry a tape. */
 export interface Losses {
   /** Weighted sum of the enabled losses, one element. */
   readonly total: Tensor;

@@ -55,6 +55,7 @@ export interface Batch extends TextBatch {
   readonly values: Float64Array;
 }
 
+/** Expressions that are trained on, or those that never are. */
 export type Split = 'train' | 'held-out';
 
 /** One expression in this many is held out: its text in symbols alone decides, so no stream trains on it in any style. */

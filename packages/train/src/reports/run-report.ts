@@ -16,6 +16,7 @@ import { chooseExamples } from './examples.js';
 import { reportPage, type Evaluation } from './page.js';
 import { tilesOf } from './tiles.js';
 
+/** Options of `runReport`. */
 export interface ReportOptions {
   /** How many plans are drawn. */
   readonly examples: number;

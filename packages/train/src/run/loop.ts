@@ -27,6 +27,7 @@ import { createProgress, NO_PROGRESS } from './progress.js';
 import { checkWeights, learning, NEVER, save, start, withWayOut, type Run } from './run.js';
 import type { Evaluation, Task, Trainable } from './task.js';
 
+/** Options of `train`, `trainLanguageModel` and `trainTask`. */
 export interface TrainOptions {
   /** Finishes the step, saves and returns when aborted, on whichever rank. */
   readonly signal?: AbortSignal;
@@ -34,6 +35,7 @@ export interface TrainOptions {
   readonly communicator?: Communicator;
 }
 
+/** What training gives: the model as it is after the last step, and where it is saved. */
 export interface TrainResult<M, S> {
   readonly model: M;
   /** The last step taken. */
