@@ -181,19 +181,20 @@ describe('an answer', () => {
   });
 
   it('has no expression where its plan cannot be written as one, but a value', async () => {
-    class Repeating extends Scripted {
+    class Halving extends Scripted {
       override predictPlans(texts: readonly string[]): DagTensors {
         const plans = super.predictPlans(texts);
-        // Every step is the square of the last but one, to the power 100: too long to write.
-        for (let i = 1; i < 4; i++) {
+        // Half of the value, twice that, and that again: expressions have no half of a step.
+        [0.5, 2, 1].forEach((coefficient, step) => {
+          const i = step + 1;
           plans.O.fill(0, i * 8, (i + 1) * 8);
-          plans.O[i * 8 + 4 + i - 1] = 100;
-          plans.G[i] = 0;
-        }
+          plans.O[i * 8 + 4 + step] = coefficient;
+          plans.G[i] = 1;
+        });
         return plans;
       }
     }
-    const [only] = await answerAll(new Repeating(), [question('1 * 1')]);
+    const [only] = await answerAll(new Halving(), [question('1 * 1')]);
     expect(only).toMatchObject({ expression: '', value: 1, ok: true, planRight: false });
   });
 
