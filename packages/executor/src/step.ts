@@ -4,11 +4,23 @@ import { matmulPrecision } from './precision.js';
 import { backendOf } from './devices.js';
 import { tensor } from './create.js';
 import { ExecutorError } from './error.js';
-import { allocate, emptyPool, release, runScopeFor, withOwnPool, Buffer, type Scope } from './memory.js';
+import {
+  allocate,
+  currentScope,
+  emptyPool,
+  release,
+  runScopeFor,
+  withOwnPool,
+  Buffer,
+  type Scope,
+} from './memory.js';
 import { show } from './shape.js';
 import { isRecordingTape } from './tape.js';
-import { buffersOf, checkTensor, commonBackend, empty, mapTensors, Tensor } from './tensor.js';
+import { buffersOf, checkTensor, commonBackend, mapTensors, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
+
+/** What the caller gives a step: its inputs by name. */
+type Given<K extends string> = Readonly<Record<K, Tensor | number>>;
 
 /** A function that `recordStep` made of a body: takes its inputs by name and returns its result. */
 export interface RecordedStep<K extends string, R> {
@@ -77,7 +89,7 @@ export function recordStep<K extends string, R>(
   const step = new Step<K, R>((inputs) =>
     callSynchronously('recordStep', () => body(inputs), 'what it does later would not be in the step'),
   );
-  return Object.assign((inputs: Readonly<Record<K, Tensor | number>>) => step.call(inputs), {
+  return Object.assign((inputs: Given<K>) => step.call(inputs), {
     release: () => step.release(),
   });
 }
@@ -94,7 +106,7 @@ class Step<K extends string, R> {
     this.#body = body;
   }
 
-  call(inputs: Readonly<Record<K, Tensor | number>>): R {
+  call(inputs: Given<K>): R {
     checkObject('recordStep', 'the input of a step', inputs);
     // A copy: a getter may give another tensor each time.
     const given = { ...inputs };
@@ -147,12 +159,13 @@ class Step<K extends string, R> {
     return found;
   }
 
-  #run(given: Readonly<Record<K, Tensor | number>>, by: Watch, around: (body: () => R) => R): R {
+  #run(given: Given<K>, by: Watch, around: (body: () => R) => R): R {
     const holder: Scope = { buffers: new Set() };
     const result = runScopeFor(
       holder,
       () => {
-        const inputs = copies(given, by.backend, this.#on!.recorder);
+        const inputs = ownInputs(given, by.backend, currentScope());
+        writeInputs(inputs, given, this.#on!.recorder);
         return around(() => watch(by, () => withoutTape(this.#body(inputs))));
       },
       buffersOf,
@@ -164,11 +177,7 @@ class Step<K extends string, R> {
   }
 
   /** A device cannot free memory while it records: where memory runs out, it frees what it can afterwards and records again. */
-  #recordWithRoom(
-    variant: Variant<R>,
-    given: Readonly<Record<K, Tensor | number>>,
-    recorder: Recorder,
-  ): void {
+  #recordWithRoom(variant: Variant<R>, given: Given<K>, recorder: Recorder): void {
     try {
       this.#record(variant, given, recorder);
     } catch (error) {
@@ -178,11 +187,11 @@ class Step<K extends string, R> {
     }
   }
 
-  #record(variant: Variant<R>, given: Readonly<Record<K, Tensor | number>>, recorder: Recorder): void {
+  #record(variant: Variant<R>, given: Given<K>, recorder: Recorder): void {
     const { backend } = variant.watch;
     // The recording can have the memory that the call before worked in.
     emptyPool();
-    const inputs = ownInputs(given, backend);
+    const inputs = ownInputs(given, backend, null);
     const by = new Watch(backend, recorder);
     const holder: Scope = { buffers: new Set() };
     try {
@@ -207,17 +216,9 @@ class Step<K extends string, R> {
     }
   }
 
-  #replay(
-    { recorded, watch: { checks } }: Variant<R>,
-    given: Readonly<Record<K, Tensor | number>>,
-    recorder: Recorder,
-  ): R {
+  #replay({ recorded, watch: { checks } }: Variant<R>, given: Given<K>, recorder: Recorder): R {
     const { recording, inputs, result, holder, changes, after } = recorded!;
-    for (const [name, x] of Object.entries<Tensor | number>(given)) {
-      const { storage, backend } = inputs[name]!;
-      if (typeof x === 'number') backend.write(storage, [x]);
-      else recorder.copy(x.storage, storage);
-    }
+    writeInputs(inputs, given, recorder);
     for (const check of checks) check();
     recording.replay();
     for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
@@ -246,7 +247,7 @@ function free(buffer: Buffer): void {
   buffer.storage = null;
 }
 
-function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
+function backendFor(given: Given<string>): Backend {
   for (const x of Object.values(given)) if (typeof x !== 'number') checkTensor('recordStep', x);
   const tensors = Object.values(given).filter((x) => typeof x !== 'number');
   for (const [name, x] of Object.entries(given))
@@ -259,35 +260,48 @@ function backendFor(given: Readonly<Record<string, Tensor | number>>): Backend {
 }
 
 /** What a recording depends on besides outside tensors, which its Watch compares. */
-function keyOf(given: Readonly<Record<string, Tensor | number>>): string {
+function keyOf(given: Given<string>): string {
   const inputs = Object.entries(given).map(([name, x]) =>
     JSON.stringify(typeof x === 'number' ? [name] : [name, x.dtype, x.shape]),
   );
   return [...inputs.sort(), matmulPrecision(), isRecordingTape()].join(' ');
 }
 
-function asTensors<K extends string>(given: Readonly<Record<K, Tensor | number>>, { device }: Backend) {
-  const entries = Object.entries<Tensor | number>(given).map(([name, x]) => [
-    name,
-    typeof x === 'number' ? tensor([x], [], { dtype: 'f64', device }) : x,
-  ]);
+function mapInputs<K extends string>(
+  given: Given<K>,
+  map: (x: Tensor | number) => Tensor,
+): Record<K, Tensor> {
+  const entries = Object.entries<Tensor | number>(given).map(([name, x]) => [name, map(x)]);
   return Object.fromEntries(entries) as Record<K, Tensor>;
 }
 
-/** Copies of the inputs: the body may change them, and has their values in every call. */
-function copies<K extends string>(
-  given: Readonly<Record<K, Tensor | number>>,
+function asTensors<K extends string>(given: Given<K>, { device }: Backend): Record<K, Tensor> {
+  return mapInputs(given, (x) => (typeof x === 'number' ? tensor([x], [], { dtype: 'f64', device }) : x));
+}
+
+/** Tensors like the inputs, of which `writeInputs` makes copies in every call: the body may change them. */
+function ownInputs<K extends string>(
+  given: Given<K>,
   backend: Backend,
-  recorder: Recorder | null,
-) {
-  const copied = Object.entries<Tensor | number>(given).map(([name, x]) => {
-    if (typeof x === 'number') return [name, tensor([x], [], { dtype: 'f64', device: backend.device })];
-    const own = empty(x.shape, x.dtype, backend);
-    if (recorder) recorder.copy(x.storage, own.storage);
-    else backend.cast(x.storage, { storage: own.storage, accumulate: false });
-    return [name, own];
+  owner: Scope | null,
+): Record<K, Tensor> {
+  return mapInputs(given, (x) => {
+    const { shape, dtype, size } = typeof x === 'number' ? { shape: [], dtype: 'f64' as const, size: 1 } : x;
+    return new Tensor(allocate(backend, dtype, size, owner), shape, dtype);
   });
-  return Object.fromEntries(copied) as Record<K, Tensor>;
+}
+
+function writeInputs(
+  inputs: Readonly<Record<string, Tensor>>,
+  given: Given<string>,
+  recorder: Recorder | null,
+): void {
+  for (const [name, x] of Object.entries(given)) {
+    const { storage, backend } = inputs[name]!;
+    if (typeof x === 'number') backend.write(storage, [x]);
+    else if (recorder) recorder.copy(x.storage, storage);
+    else backend.cast(x.storage, { storage, accumulate: false });
+  }
 }
 
 /**
@@ -321,16 +335,6 @@ function gradientAfter(t: Tensor, before: GradientState): () => void {
     last = new Buffer(backend, serial, storage, null, true);
     t.setGradient(new Tensor(last, made.shape, made.dtype), isZero);
   };
-}
-
-/** Tensors of the shapes and dtypes of the inputs, which every replay writes to. */
-function ownInputs<K extends string>(given: Readonly<Record<K, Tensor | number>>, backend: Backend) {
-  const like = (x: Tensor | number): Tensor => {
-    const { shape, dtype, size } = typeof x === 'number' ? { shape: [], dtype: 'f64' as const, size: 1 } : x;
-    return new Tensor(allocate(backend, dtype, size, null), shape, dtype);
-  };
-  const entries = Object.entries<Tensor | number>(given).map(([name, x]) => [name, like(x)]);
-  return Object.fromEntries(entries) as Record<K, Tensor>;
 }
 
 /** Whether what was recorded still reads and writes the memory of the tensors from outside. */

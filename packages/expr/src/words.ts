@@ -10,7 +10,7 @@ import { isVocabulary, phraseOf, readPhrases, spell, type Spoken } from './vocab
 
 /** The default of `maxLength` for texts in words. */
 export const MAX_WORDS_LENGTH = 100_000;
-/** 1e-300 is said digit by digit, in 301 words. Numbers that take more digits than this are refused. */
+/** Numbers with more digits are an error: 1e-300 is written digit by digit, in 301 words. */
 const MAX_DIGITS = 10_000;
 
 /**
@@ -135,9 +135,8 @@ function writeOut(number: string, position: number): string {
 }
 
 /**
- * Writes symbols with the spaces of `format`. `offsets[i]` is the position of symbol i in the text. The argument of a function
- * that is said without parentheses ends before the next operator + - * / or the end of the group around it; in a 'prefix' it may
- * go on.
+ * Writes symbols with the spaces of `format`. `offsets[i]` is the position of symbol i in the text. Without parentheses, the argument
+ * of a function ends before the next + - * / or at the end of the group around it. In a 'prefix' the last argument may go on.
  */
 function write(spoken: readonly Spoken[], as: 'whole' | 'prefix'): { text: string; offsets: number[] } {
   let text = '';

@@ -20,7 +20,7 @@ import { checkObject, isTensor, isWhole, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { attendCached, KeyValueCache, type BlockCache } from './key-value-cache.js';
 
-/** The sizes of a GPT, under nanoGPT's names. All are whole numbers from 1 where nothing else is said. */
+/** The sizes of a GPT, under nanoGPT's names. Each is a whole number of at least 1, except where its own line says otherwise. */
 export interface GptConfig {
   /** Maximum length of a sequence in tokens. */
   readonly blockSize: number;
