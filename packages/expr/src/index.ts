@@ -1,3 +1,4 @@
+export { asWords } from './as-words.js';
 export { asRead, fromText, isQuestion } from './question.js';
 export { formatValue } from './decimal.js';
 export { ExprError, type ExprErrorCode } from './error.js';

@@ -88,3 +88,9 @@ function digitsOf(said: string): string {
     .map((word) => (word === 'point' ? '.' : DIGIT_WORDS.includes(word) ? DIGIT_WORDS.indexOf(word) : word));
   return digits.join('');
 }
+
+/** `withNumerals`, where digits said one by one become digits, too: "two plus three" is `2 plus 3`. */
+export const inDigits = (text: string): string => withNumerals(text).replace(SAID, digitsOf);
+
+/** A text without the commas between thousands. */
+export const withoutCommas = (text: string): string => text.replace(GROUPED, (number) => number.replaceAll(',', ''));

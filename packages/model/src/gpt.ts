@@ -1,13 +1,16 @@
 import {
   add,
+  cat,
   causalAttention,
   dropout,
   embedding,
   full,
   layerNorm,
   linear,
+  mul,
   narrow,
   randn,
+  select,
   zeros,
   type Activation,
   type Device,
@@ -38,6 +41,11 @@ export interface GptConfig {
   readonly bias: boolean;
   /** Depth D of the predicted plans, from 0; at 0 a GPT predicts none. */
   readonly depth: number;
+  /**
+   * n: blocks begin with a causal depthwise convolution, x_t += Σ w_i ⊙ x_(t−i) over i = 1 … n, and there are no positions, so that no
+   * weight depends on where a token is. 0 by default: positions are learned, as in GPT-2.
+   */
+  readonly convolution?: number;
   /** Activation of the blocks: 'gelu' (exact) by default, or 'geluTanh', with which GPT-2 was trained. */
   readonly activation?: Activation;
 }
@@ -129,7 +137,7 @@ export interface ForwardOptions {
 export class Gpt {
   readonly config: GptConfig;
   private readonly wte: Tensor;
-  private readonly wpe: Tensor;
+  private readonly wpe: Tensor | null;
   private readonly blocks: readonly Block[];
   private readonly lnF: Norm;
 
@@ -138,9 +146,9 @@ export class Gpt {
     checkConfig(config);
     checkBuilder(build);
     this.config = config;
-    const { vocabSize, blockSize, nEmbd, nLayer, bias } = config;
+    const { vocabSize, blockSize, nEmbd, nLayer, bias, convolution = 0 } = config;
     this.wte = build.normal('wte.weight', [vocabSize, nEmbd], 0.02);
-    this.wpe = build.normal('wpe.weight', [blockSize, nEmbd], 0.02);
+    this.wpe = convolution > 0 ? null : build.normal('wpe.weight', [blockSize, nEmbd], 0.02);
     this.blocks = Array.from({ length: nLayer }, (_, i) => new Block(`h.${i}`, config, build, 3 * i + 1));
     this.lnF = new Norm('ln_f', nEmbd, bias, build);
   }
@@ -162,9 +170,9 @@ export class Gpt {
         'shape',
         `Gpt: tokens are a tensor (B, T) with T up to ${longest}, given ${isTensor(tokens) ? `(${shape.join(', ')})` : named(tokens)}`,
       );
-    const places =
-      typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position);
-    let x = add(this.embed(tokens), places);
+    let x = this.embed(tokens);
+    if (this.wpe)
+      x = add(x, typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position));
     x = this.blocks.reduce(
       (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),
@@ -191,6 +199,7 @@ export class Gpt {
 /** A pre-norm transformer block: causal self-attention, then an MLP of four times the width, with residual connections. */
 export class Block {
   private readonly config: GptConfig;
+  private readonly convolution: Convolution | null;
   private readonly ln1: Norm;
   private readonly attention: Linear;
   private readonly attentionOut: Linear;
@@ -201,11 +210,12 @@ export class Block {
   private readonly site: number;
 
   constructor(name: string, config: GptConfig, build: ParameterBuilder, site: number) {
-    const { nEmbd: C, nLayer, bias } = config;
+    const { nEmbd: C, nLayer, bias, convolution = 0 } = config;
     // As in GPT-2, the std of projections into the residual stream is scaled by 1/√(number of these projections).
     const residualStd = 0.02 / Math.sqrt(2 * nLayer);
     this.config = config;
     this.site = site;
+    this.convolution = convolution > 0 ? new Convolution(`${name}.conv`, convolution, C, build) : null;
     this.ln1 = new Norm(`${name}.ln_1`, C, bias, build);
     this.attention = new Linear(`${name}.attn.c_attn`, C, 3 * C, bias, build);
     this.attentionOut = new Linear(`${name}.attn.c_proj`, C, C, bias, build, residualStd);
@@ -216,6 +226,7 @@ export class Block {
 
   forward(x: Tensor, dropoutSeed?: number | Tensor, cache?: BlockCache): Tensor {
     const { nHead: heads, dropout: p, activation = 'gelu' } = this.config;
+    if (this.convolution) x = this.convolution.forward(x);
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
     const qkv = this.attention.forward(this.ln1.forward(x));
     const attended = cache ? attendCached(qkv, heads, cache) : causalAttention(qkv, { heads, ...weights });
@@ -246,6 +257,25 @@ export class Linear {
 
   forward(x: Tensor, options?: LinearOptions): Tensor {
     return linear(x, this.weight, this.bias, options);
+  }
+}
+
+/** A causal depthwise convolution with a residual connection: x_t + Σ w_i ⊙ x_(t−i) over i = 1 … n. Initial weights are normal with std 0.3. */
+class Convolution {
+  private readonly weight: Tensor;
+
+  constructor(name: string, n: number, width: number, build: ParameterBuilder) {
+    this.weight = build.normal(`${name}.weight`, [n, width], 0.3);
+  }
+
+  /** (B, T, C) → (B, T, C). */
+  forward(x: Tensor): Tensor {
+    const [B, T, C] = x.shape as [number, number, number];
+    const n = this.weight.shape[0]!;
+    const padded = cat([zeros([B, n, C], { dtype: x.dtype, device: x.device }), x], 1);
+    let y = x;
+    for (let i = 1; i <= n; i++) y = add(y, mul(narrow(padded, 1, n - i, T), select(this.weight, 0, i - 1)));
+    return y;
   }
 }
 
