@@ -1,11 +1,12 @@
 import { fnv1a, randomStream, type Random } from '@dag/expr';
-import { BEHIND, CLOSINGS, COMMANDS, CONNECTORS, GREETINGS, INFIX, NOUNS, OPENINGS, POWERS, PRODUCTS, QUESTIONS, STARTS, STEPS } from './phrases.js';
+import { ENDS, FOREIGN, PEOPLE, THINGS, VERBS } from './foreign.js';
+import { BEHIND, CLOSINGS, COMMANDS, CONNECTORS, GREETINGS, INFIX, NOUNS, OPENINGS, POWERS, PRODUCTS, QUESTIONS, REQUESTS, STARTS, STEPS } from './phrases.js';
 
 /** A word of a text with what it writes. */
 export interface Word {
   readonly text: string;
-  /** Name of its decision; 'none' where it writes nothing. */
-  readonly decision: string;
+  /** Name of its decision; 'none' where it writes nothing, null where that has no meaning. */
+  readonly decision: string | null;
   /** Change of nesting: an opening one counts from the next word on, a closing one from this word on. */
   readonly nesting: number | 'then';
   /** Whether the text up to here is a whole expression; null where that is left open. */
@@ -21,6 +22,8 @@ export interface FrameOptions {
   readonly maxDecimals: number;
   /** Which phrases: those to train on, those held out, or all. */
   readonly phrases: 'trained' | 'held-out' | 'all';
+  /** Probability of a text to be refused; 0 by default. */
+  readonly foreign?: number;
 }
 
 export interface Frame {
@@ -51,7 +54,7 @@ class Writer {
       nesting = 'then';
       this.#closing = 0;
     }
-    this.words.push({ text, decision, nesting, complete: this.complete() });
+    this.words.push({ text, decision: this.foreign ? null : decision, nesting, complete: this.complete() });
   }
   /** A group ended without a word of its own. */
   close(): void {
@@ -128,6 +131,7 @@ class Generator {
 
   frame(): Frame | null {
     const { random, w, options } = this;
+    if (random.chance(options.foreign ?? 0)) return this.foreignText();
     const asks = random.below(100);
     const greets = random.chance(0.12);
     if (greets) this.say(pick(random, GREETINGS));
@@ -151,7 +155,7 @@ class Generator {
       if (random.chance(0.25)) this.tail();
     } else if (asks < 78) {
       kind = 'commands';
-      if (random.chance(0.15)) this.say(pick(random, ['please', 'can you', 'could you', 'now', 'i want you to', 'you should', 'would you', 'let us', 'try to']));
+      if (random.chance(0.25)) this.say(pick(random, REQUESTS));
       this.left = Math.max(2, this.left);
       this.template(this.phrase(COMMANDS));
     } else if (asks < 90) {
@@ -167,6 +171,96 @@ class Generator {
     if (random.chance(closes)) this.say(pick(random, CLOSINGS));
     if (options.phrases === 'held-out' && !this.hasHeldOut) return null;
     return { words: w.words, kind, readable: true };
+  }
+
+  foreignText(): Frame {
+    const { random, w } = this;
+    const roll = random.below(10);
+    if (random.chance(0.1)) this.say(pick(random, GREETINGS));
+    if (roll < 3) this.corrupted();
+    else if (roll < 5) this.story();
+    else {
+      if (roll === 9 && random.chance(0.5)) this.opening();
+      this.foreignTemplate(chosen(random, pick(random, FOREIGN)));
+    }
+    if (random.chance(0.3)) this.say(pick(random, CLOSINGS));
+    return { words: w.words, kind: 'foreign', readable: false };
+  }
+
+  foreignTemplate(phrase: string): void {
+    const { w, random } = this;
+    for (const part of phrase.split(' ')) {
+      if (part === '!') w.foreign = true;
+      else if (part === 'X') {
+        w.lacking++;
+        this.tree(random.chance(0.6) ? 1 : 1 + random.below(3), 'right', 0, SYMBOLS_DENSE);
+      } else if (part === 'N') {
+        w.lacking++;
+        this.signed();
+      } else if (/^[-+*/=<>,?.:()^;]$/.test(part)) w.word(part, { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' }[part] ?? 'none');
+      else this.say(part);
+    }
+    w.foreign = true;
+  }
+
+  story(): void {
+    const { w, random } = this;
+    w.foreign = true;
+    const words = (phrase: string): void => {
+      const filled = chosen(random, phrase).split(' ').map((word) => (word === 'T' ? pick(random, THINGS) : word === 'P' ? pick(random, PEOPLE) : word));
+      for (const word of filled.join(' ').split(' ')) if (word !== '') this.say(word);
+    };
+    const sentences = 1 + random.below(3);
+    for (let i = 0; i < sentences; i++) {
+      if (i > 0) words(pick(random, ['.', '.', 'and', ', and then', '. if', '. then', 'but', '. after that ,']));
+      words(pick(random, PEOPLE));
+      words(pick(random, VERBS));
+      this.signed();
+      words(pick(random, THINGS));
+      if (random.chance(0.3)) {
+        words(pick(random, ['and', 'for', 'at', 'in', 'with', 'each with', 'that cost', 'from']));
+        this.signed();
+        words(pick(random, THINGS));
+      }
+    }
+    words('.');
+    words(pick(random, ENDS));
+  }
+
+  /** An expression with a fault. */
+  corrupted(): void {
+    const { w, random } = this;
+    if (random.chance(0.4)) this.opening();
+    this.left = Math.max(2, this.left);
+    this.symbols(this.left, 0);
+    const words = [...w.words];
+    const places = (test: (word: Word, i: number) => boolean): number[] => words.flatMap((word, i) => (test(word, i) ? [i] : []));
+    const isNumber = (word: Word | undefined): boolean => word !== undefined && /^\d/.test(word.text);
+    const binary = places(({ decision, text }, i) => ['add', 'sub', 'mul', 'div'].includes(decision!) && /^[-+*/]$/.test(text) && isNumber(words[i - 1]) && isNumber(words[i + 1]));
+    const kind = random.below(5);
+    let at: number;
+    if (kind === 0 && binary.length > 0) {
+      at = pick(random, binary);
+      words.splice(at, 1);
+    } else if (kind === 1 && binary.length > 0) {
+      at = pick(random, binary) + 1;
+      words.splice(at, 0, { ...words[at - 1]!, text: pick(random, ['*', '/', ')', '^', '%']) });
+    } else if (kind === 2) {
+      at = words.length;
+      words.push({ ...words[0]!, text: pick(random, ['+', '-', '*', '/', '^', '( ', 'plus', 'times', ')']).trim() });
+    } else if (kind === 3) {
+      const open = places(({ text }) => text === ')');
+      at = open.length > 0 ? pick(random, open) : words.length;
+      if (open.length > 0) words.splice(at, 1);
+      else words.push({ ...words[0]!, text: ')' });
+    } else {
+      const numbers = places((word) => isNumber(word));
+      at = pick(random, numbers) + 1;
+      words.splice(at, 0, { ...words[at - 1]!, text: this.draw() });
+    }
+    w.words.length = 0;
+    words.forEach((word, i) => w.words.push(i < at ? word : { ...word, decision: null, nesting: 0, complete: false }));
+    w.foreign = true;
   }
 
   /** Words that write nothing. */
@@ -206,16 +300,24 @@ class Generator {
   template(phrase: string): void {
     const { w, random } = this;
     const parts = phrase.split(' ');
-    const slots = parts.filter((part) => /^[A-GINPEF]0?$/.test(part) || part.startsWith('*')).length;
+    const slots = parts.filter((part) => /^[A-GINPEF](>|$)/.test(part) || part.startsWith('*')).length;
     w.lacking += slots;
     let opened = 0;
     let rest = slots;
+    let isFirst = true;
     for (const part of parts) {
-      if (/^[ABG]$/.test(part)) {
+      // "5" is whole, until "less than 9" follows.
+      if (!isFirst && rest === slots - 1 && /^[ABGNPF]/.test(parts[0]!) && part === parts[1]) w.incomplete(null);
+      isFirst = false;
+      if (/^[AB]>/.test(part)) {
+        this.writes = part.slice(2);
+        this.startingOperand();
+        rest--;
+      } else if (/^[ABG]$/.test(part)) {
         const share = rest <= 1 ? this.left : 1 + random.below(Math.max(1, this.left - rest + 1));
         this.operand(Math.max(1, Math.min(share, this.left)), part === 'G' ? 'group' : 'atom');
         rest--;
-      } else if (/^[ABN]0?$/.test(part)) {
+      } else if (part === 'N') {
         this.signed();
         rest--;
       } else if (part === 'E') {
@@ -223,6 +325,7 @@ class Generator {
         rest--;
       } else if (part === 'P') {
         w.number(this.draw());
+        if (part === parts[0]) w.incomplete(null);
         w.lacking++;
         const said = random.chance(0.5) ? '%' : pick(random, ['percent', 'per cent']);
         for (const word of said.split(' ').slice(0, -1)) w.word(word);
@@ -261,6 +364,27 @@ class Generator {
       }
     }
     for (; opened > 0; opened--) { w.close(); this.depth--; }
+  }
+
+  /** What the next word writes besides its text. */
+  writes: string | null = null;
+
+  /** An operand whose first word writes an operator: a number without a minus, a group, or a noun phrase that begins with "the". */
+  startingOperand(): void {
+    const { w, random } = this;
+    const before = w.words.length;
+    const roll = random.below(10);
+    if (roll < 5 || this.left < 2) {
+      w.number(this.draw());
+      this.left--;
+    } else if (roll < 7) this.group(this.left);
+    else {
+      const phrase = this.phrase(NOUNS.filter((noun) => noun.startsWith('[the|]'))).replace(/^the /, '');
+      this.nested(() => this.template(`the ${phrase}`));
+    }
+    const first = w.words[before]!;
+    w.words[before] = { ...first, decision: this.writes };
+    this.writes = null;
   }
 
   /** Operands in a list, at least two. */
@@ -501,9 +625,7 @@ class Generator {
     if (n > 1) this.parenthesized(n, level, { ...style, behind: 0 });
     else this.signed(false);
     w.lacking++;
-    const said = random.chance(style.words) ? pick(random, POWERS) : '^';
-    const words = said.split(' ');
-    words.forEach((word, i) => w.word(word, i === words.length - 1 ? 'pow' : 'none'));
+    this.marked(random.chance(style.words) ? pick(random, POWERS) : '^:pow');
     this.exponent();
   }
 
@@ -515,11 +637,19 @@ class Generator {
     w.lacking += 2;
     if (this.left > 2 && random.chance(0.3)) this.group(this.left - 1);
     else this.signed();
-    const words = said.split(' ');
-    words.forEach((word, i) => w.word(word, i === words.length - 1 ? operator : 'none'));
+    w.incomplete(null);
+    this.marked(said);
     if (this.left > 1 && random.chance(0.5)) this.nested(() => this.noun());
     else if (this.left > 1 && random.chance(0.3)) this.group(this.left);
     else this.signed();
+  }
+
+  /** Words with what they write. */
+  marked(phrase: string): void {
+    for (const part of phrase.split(' ')) {
+      const [text, mark = 'none'] = part.split(':') as [string, string?];
+      this.w.word(text, mark);
+    }
   }
 
   /** After a noun phrase: ", times 5". */
