@@ -21,7 +21,7 @@ interface Reader {
 export function doubtOf(text: string, value: number, model: Reader): string | null {
   const disagreement = disagreementOn(text, value, model.config);
   if (disagreement === null) return null;
-  const unknown = unknownParts(asRead(text), model);
+  const unknown = unknownParts(model.tokenizer.read(text), model);
   return unknown.length > 0
     ? `the text has ${listed(unknown)}, which this model has never seen`
     : disagreement;

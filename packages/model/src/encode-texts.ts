@@ -1,4 +1,3 @@
-import { asRead } from '@dag/expr';
 import { named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -13,7 +12,7 @@ export interface EncodedTexts {
 }
 
 /**
- * Encodes B texts as `asRead` of @dag/expr writes them.
+ * Encodes B texts as the tokenizer reads them.
  *
  * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens.
  */
@@ -42,7 +41,7 @@ export function isReadable(text: string, tokenizer: Tokenizer, blockSize: number
 function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): number[] {
   if (typeof text !== 'string')
     throw new ModelError('bad-input', `predict: a text is a string, given ${named(text)}`);
-  const read = asRead(text);
+  const read = tokenizer.read(text);
   // A cheap check before the text is encoded, which takes far longer than counting characters.
   const longest = blockSize * tokenizer.longestToken;
   if (read.length > longest)
@@ -51,7 +50,7 @@ function encodeText(text: string, tokenizer: Tokenizer, blockSize: number): numb
       `predict: the text has ${read.length} characters, the ${blockSize} tokens that this model reads have at most ${longest}`,
     );
   const ids = tokenizer.encode(read);
-  if (ids.length === 0) throw new ModelError('bad-input', 'predict: the text is empty');
+  if (ids.length === 0 || read.trim() === '') throw new ModelError('bad-input', 'predict: the text is empty');
   if (ids.length > blockSize)
     throw new ModelError(
       'bad-input',

@@ -306,7 +306,7 @@ export function checkConfigObject(config: object): void {
 }
 
 /** @throws {ModelError} `bad-input` for a position out of range, and for a cache with another number of layers. */
-function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig): void {
+function checkForward(options: ForwardOptions, { blockSize, nLayer, convolution = 0 }: GptConfig): void {
   checkObject('options such as { position: 0 }', options);
   const { dropoutSeed, position, cache } = options;
   if (position !== undefined && !isWhole(position, blockSize) && !isTensor(position))
@@ -317,6 +317,8 @@ function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig)
   if (cache === undefined) return;
   if (!(cache instanceof KeyValueCache) || cache.blocks.length !== nLayer)
     throw new ModelError('bad-input', `Gpt: cache is a KeyValueCache of ${nLayer} layers`);
+  if (convolution > 0)
+    throw new ModelError('bad-input', 'Gpt: blocks with a convolution have no cache; read all tokens in one pass');
   if (position !== undefined || dropoutSeed !== undefined)
     throw new ModelError('bad-input', 'Gpt: a cache goes neither with a position nor with dropout');
 }
@@ -326,7 +328,7 @@ const MOST = 2 ** 31 - 1;
 
 function checkConfig(config: GptConfig): void {
   checkConfigObject(config);
-  const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth, activation = 'gelu' } = config;
+  const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth, activation = 'gelu', convolution = 0 } = config;
   for (const [name, value] of Object.entries({ blockSize, vocabSize, nLayer, nHead, nEmbd }))
     if (!Number.isInteger(value) || value < 1 || value > MOST)
       throw new ModelError(
@@ -335,6 +337,11 @@ function checkConfig(config: GptConfig): void {
       );
   if (!Number.isInteger(depth) || depth < 0)
     throw new ModelError('bad-config', `depth is a whole number from 0, given ${named(depth)}`);
+  if (!Number.isInteger(convolution) || convolution < 0 || convolution > blockSize)
+    throw new ModelError(
+      'bad-config',
+      `convolution is a whole number from 0 to blockSize, given ${named(convolution)}`,
+    );
   if (nEmbd % nHead !== 0)
     throw new ModelError('bad-config', `nEmbd is divisible by nHead, given ${nEmbd} and ${nHead}`);
   if (typeof config.bias !== 'boolean')

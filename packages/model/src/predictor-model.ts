@@ -140,7 +140,8 @@ export class PredictorModel {
   private ids(tokens: Int32Array, shape: readonly [B: number, T: number]): Tensor {
     checkList('token ids as an array', tokens);
     checkList('the shape (B, T) of the tokens', shape);
-    return tensor(tokens, shape, { dtype: 'i32', device: this.parameters.get('wte.weight')!.device });
+    const rows = Int32Array.from(tokens, (id) => this.tokenizer.row(id));
+    return tensor(rows, shape, { dtype: 'i32', device: this.parameters.get('wte.weight')!.device });
   }
 
   private records(tokens: Int32Array): TokenRecord[] {
@@ -213,7 +214,7 @@ export class PredictorModel {
     checkList('token ids as an array', tokens);
     // Throws for ids outside the vocabulary.
     for (const id of tokens) this.tokenizer.record(id);
-    const ids = Int32Array.from(tokens);
+    const ids = Int32Array.from(tokens, (id) => this.tokenizer.row(id));
     const rows = scope(() =>
       noGrad(() =>
         embedding(weight, tensor(ids, [1, ids.length], { dtype: 'i32', device: weight.device })).dataSync(),

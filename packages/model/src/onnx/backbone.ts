@@ -44,13 +44,22 @@ export class Weights {
 }
 
 /** tokens (B, T) i64 → hidden states (B, T, C) f32, as `Gpt.forward` without dropout. */
-export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, config: GptConfig): Value {
+export function backbone(
+  g: GraphBuilder,
+  weights: Weights,
+  tokens: Value,
+  config: GptConfig,
+  rowOf: (id: number) => number,
+): Value {
+  const { convolution = 0 } = config;
   const time = g.op('Shape', [tokens], { start: 1, end: 2 });
-  const positions = g.op('Slice', [weights.tensor('wpe.weight'), g.i64([0]), time, g.i64([0])]);
-  let x = g.add(embedding(g, weights, tokens), positions);
+  let x = embedding(g, weights, tokens, rowOf);
+  if (convolution === 0)
+    x = g.add(x, g.op('Slice', [weights.tensor('wpe.weight'), g.i64([0]), time, g.i64([0])]));
   const causal = causalMask(g, time);
   for (let i = 0; i < config.nLayer; i++) {
     const name = `h.${i}`;
+    if (convolution > 0) x = convolved(g, weights, `${name}.conv`, x, convolution, time);
     const attended = attention(
       g,
       weights.linear(`${name}.attn.c_attn`, weights.norm(`${name}.ln_1`, x)),
@@ -66,18 +75,37 @@ export function backbone(g: GraphBuilder, weights: Weights, tokens: Value, confi
 }
 
 /** Embeds tokens; stores one row for all rows of the table that are zero, as the last. */
-function embedding(g: GraphBuilder, weights: Weights, tokens: Value): Value {
+function embedding(
+  g: GraphBuilder,
+  weights: Weights,
+  tokens: Value,
+  rowOf: (id: number) => number,
+): Value {
   const { data, shape } = weights.data(EMBEDDING);
   const [vocabulary, C] = shape as [number, number];
   const used = usedRows(data, C);
-  const rowOf = new Int32Array(vocabulary).fill(used.length);
+  const stored = new Int32Array(vocabulary).fill(used.length);
   const table = new Float32Array((used.length + 1) * C);
   used.forEach((id, row) => {
-    rowOf[id] = row;
+    stored[id] = row;
     table.set(data.subarray(id * C, (id + 1) * C), row * C);
   });
-  const index = g.op('Gather', [g.tensor(rowOf, [vocabulary]), tokens]);
+  const index = g.op('Gather', [g.tensor(stored.map((_, id) => stored[rowOf(id)]!), [vocabulary]), tokens]);
   return g.op('Gather', [g.tensor(table, [used.length + 1, C]), index]);
+}
+
+/** x_t + Σ w_i ⊙ x_(t−i) over i = 1 … n, as the convolution of `Block`. */
+function convolved(g: GraphBuilder, weights: Weights, name: string, x: Value, n: number, time: Value): Value {
+  const w = weights.tensor(`${name}.weight`);
+  // n tokens of zeros before the first one.
+  const padded = g.op('Pad', [x, g.i64([0, n, 0, 0, 0, 0])]);
+  let y = x;
+  for (let i = 1; i <= n; i++) {
+    const from = g.i64([n - i]);
+    const shifted = g.op('Slice', [padded, from, g.op('Add', [time, from]), g.i64([1])]);
+    y = g.add(y, g.mul(shifted, g.select(w, 0, i - 1)));
+  }
+  return y;
 }
 
 /** (T, T): 0 where a token attends, −∞ at later tokens. */

@@ -28,7 +28,8 @@ export function exportOnnx(model: PredictorModel): Uint8Array {
   const g = new GraphOps(model.parameters);
   const { weights } = g;
   const tokens = g.input('tokens', 'i64', ['B', 'T']);
-  const hidden = backbone(g, weights, tokens, { ...config, vocabSize: tokenizer.vocabSize });
+  const gpt = { ...config, vocabSize: tokenizer.vocabSize };
+  const hidden = backbone(g, weights, tokens, gpt, (id) => tokenizer.row(id));
   const plan = readout.harden(g, hidden, featuresOf(g, tokens, tokenizer, config), config);
   const shape = g.op('Shape', [tokens]);
   const shaped = (x: Value, ...dims: number[]): Value =>

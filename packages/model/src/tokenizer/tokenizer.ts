@@ -1,4 +1,4 @@
-import { asTyped, fnv1a, symbolOf } from '@dag/expr';
+import { asRead, asTyped, asWords, fnv1a, symbolOf } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
@@ -14,14 +14,16 @@ export interface TokenRecord {
   readonly digits: readonly number[];
   /** Whether the token has a minus: `-` or a sign of print for it, ` minus` or ` negative`. It may be a sign or an operator. */
   readonly minus: boolean;
-  /** Whether the token has a decimal point: `.` or ` point`. */
+  /** Whether the token has a decimal point: `.` or ` point`; of the tokenizer `words`, a point within a number alone. */
   readonly point: boolean;
+  /** Of the tokenizer `words`: whether a number begins with the token. */
+  readonly begins: boolean;
   /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
 }
 
-/** The names of tokenizers: GPT-2's byte-pair encoding, or single characters. */
-export type TokenizerName = 'gpt2' | 'char';
+/** The names of tokenizers: GPT-2's byte-pair encoding, single characters, or GPT-2's tokens of `asWords`. */
+export type TokenizerName = 'gpt2' | 'char' | 'words';
 
 /** Text to token ids and back. Ids are `0 … vocabSize − 1`. */
 export interface Tokenizer {
@@ -32,6 +34,10 @@ export interface Tokenizer {
   readonly endOfText: number | null;
   /** Length of the longest token in UTF-16 code units, so that n tokens have at most n · longestToken. */
   readonly longestToken: number;
+  /** A text as models with this tokenizer read it, in training as in prediction: the text that they encode. */
+  read(text: string): string;
+  /** The row of the embedding that a token has: its own, except that of `words` all tokens of digits share one. */
+  row(id: number): number;
   /** Encodes a text; every string has ids. @throws ModelError `bad-input` for what is no string */
   encode(text: string): number[];
   /**
@@ -53,6 +59,7 @@ class VocabularyTokenizer implements Tokenizer {
   readonly longestToken: number;
   readonly #vocabulary: Vocabulary;
   readonly #records = new Map<number, TokenRecord>();
+  #zeros: [rest: number, first: number] | null = null;
 
   constructor(name: TokenizerName, vocabulary: Vocabulary) {
     this.name = name;
@@ -60,6 +67,17 @@ class VocabularyTokenizer implements Tokenizer {
     this.endOfText = vocabulary.endOfText;
     this.longestToken = vocabulary.longestToken;
     this.#vocabulary = vocabulary;
+  }
+
+  read(text: string): string {
+    return this.name === 'words' ? ` ${asWords(text)}` : asRead(text);
+  }
+
+  row(id: number): number {
+    const [first] = this.record(id).digits;
+    if (this.name !== 'words' || first === undefined) return id;
+    this.#zeros ??= [this.#vocabulary.encode('0')[0]!, this.#vocabulary.encode(' 0')[0]!];
+    return this.#zeros[Number(this.record(id).begins)]!;
   }
 
   encode(text: string): number[] {
@@ -77,7 +95,8 @@ class VocabularyTokenizer implements Tokenizer {
     let record = this.#records.get(id);
     if (!record) {
       this.#check(id);
-      record = recordOf(this.#vocabulary.decode([id]));
+      const text = this.#vocabulary.decode([id]);
+      record = this.name === 'words' ? wordRecord(text) : recordOf(text);
       this.#records.set(id, record);
     }
     return record;
@@ -100,8 +119,16 @@ function recordOf(text: string): TokenRecord {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     minus: symbols.includes('-'),
     point: symbols.includes('.'),
+    begins: false,
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
+}
+
+/** The record of a token of `asWords`, where a number begins with a blank, and a point without one is within a number. */
+function wordRecord(text: string): TokenRecord {
+  const digits = /^ ?[0-9]+$/.test(text) ? Array.from(text.trim(), Number) : [];
+  const point = text === '.';
+  return { ...recordOf(text), digits, minus: false, point, begins: digits.length > 0 && text.startsWith(' ') };
 }
 
 const made = new Map<TokenizerName, Tokenizer>();
@@ -111,6 +138,7 @@ const made = new Map<TokenizerName, Tokenizer>();
  *
  * - `gpt2`: GPT-2's byte-pair encoding, 50,257 ids.
  * - `char`: one id a character, 100 ids, for small models.
+ * - `words`: GPT-2's ids of texts as `asWords` of @dag/expr writes them. All tokens of digits share an embedding.
  *
  * @throws ModelError `bad-config` for any other name; `no-runtime` for `gpt2` in a page that has not imported
  *   `@dag/model/gpt2-tokens`
@@ -128,13 +156,14 @@ export function tokenizer(name: TokenizerName): Tokenizer {
 function vocabularyOf(name: TokenizerName): Vocabulary {
   switch (name) {
     case 'gpt2':
+    case 'words':
       return gpt2();
     case 'char':
       return characters();
     default:
       throw new ModelError(
         'bad-config',
-        `there is no tokenizer ${named(name satisfies never)}: expected "gpt2" or "char"`,
+        `there is no tokenizer ${named(name satisfies never)}: expected "gpt2", "char" or "words"`,
       );
   }
 }
