@@ -1,5 +1,7 @@
-import { Command } from 'commander';
 import { describe } from '@dag/tensorize';
+import { ModelError, type PredictedValue } from '@dag/model';
+import { Command } from 'commander';
+import { createInterface } from 'node:readline';
 import {
   CHECKPOINT_OPTION,
   openCheckpoint,
@@ -17,23 +19,74 @@ interface PredictOptions extends ModelOptions {
 export function predictCommand(): Command {
   return new Command('predict')
     .description('Read an expression, write its program and run it.')
-    .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
+    .argument('[text]', 'the expression, e.g. "2.5 * 3.0 + 1.0"; left out, each line of the standard input')
     .option(...CHECKPOINT_OPTION)
     .addOption(runtimeOption())
-    .option('--json', 'print { text, value, expression, doubt, tensors, checkpoint } as one line of JSON')
-    .action(async (text: string, options: PredictOptions) => {
+    .option(
+      '--json',
+      'print { text, value, expression, confidence, doubt, tensors, checkpoint } as a line of JSON; ' +
+        'of a text that is refused, { text, value: null, refused, confidence }',
+    )
+    .action(async (text: string | undefined, options: PredictOptions) => {
       const checkpoint = await openCheckpoint(options.checkpoint);
       // One text is too little for threads to share.
       const model = await openModel(checkpoint, options.runtime, { threads: 1 });
-      const { value, expression, tensors, doubt } = await model.predict(text);
-      if (doubt !== null) warn(`this may be wrong: ${doubt}`);
-      if (options.json) {
-        const { depth, V_mag, V_sign, O, G } = tensors;
-        const fields = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
-        return console.log(
-          toJson({ text, value, expression, doubt, tensors: fields, checkpoint: checkpoint.folder }),
+      const answer = async (asked: string): Promise<PredictedValue | null> => {
+        try {
+          return await model.predict(asked);
+        } catch (error) {
+          if (!(error instanceof ModelError) || error.code !== 'unreadable') throw error;
+          const confidence = error.reading?.confidence ?? null;
+          if (options.json)
+            console.log(toJson({ text: asked, value: null, refused: error.message, confidence }));
+          else warn(error.message);
+          return null;
+        }
+      };
+      const inJson = (predicted: PredictedValue): void => {
+        const { value, expression, doubt, confidence } = predicted;
+        const { depth, V_mag, V_sign, O, G } = predicted.tensors;
+        const tensors = { depth, V_mag: [...V_mag], V_sign: [...V_sign], O: [...O], G: [...G] };
+        const { folder } = checkpoint;
+        console.log(
+          toJson({ text: predicted.text, value, expression, confidence, doubt, tensors, checkpoint: folder }),
         );
+      };
+      if (text !== undefined) {
+        const predicted = await answer(text);
+        if (predicted === null) {
+          process.exitCode = 1;
+          return;
+        }
+        if (predicted.doubt !== null) warn(`this may be wrong: ${predicted.doubt}`);
+        if (options.json) return inJson(predicted);
+        return say(`${predicted.expression} = ${predicted.value}\n\n${describe(predicted.tensors)}`);
       }
-      say(`${expression} = ${value}\n\n${describe(tensors)}`);
+      for await (const line of lines()) {
+        if (line.trim() === '') continue;
+        const predicted = await answer(line);
+        if (predicted === null) continue;
+        const { expression, value, confidence } = predicted;
+        if (options.json) inJson(predicted);
+        else say(`${expression} = ${value}${confidence === null ? '' : `   (${sure(confidence)})`}`);
+      }
     });
 }
+
+/** Lines of the standard input; on a terminal with a prompt, and with a history by the arrow keys. */
+function lines(): AsyncIterable<string> {
+  const { stdin, stdout } = process;
+  if (!stdin.isTTY) return createInterface({ input: stdin, crlfDelay: Infinity });
+  const terminal = createInterface({ input: stdin, output: stdout, prompt: '> ' });
+  terminal.prompt();
+  return (async function* () {
+    for await (const line of terminal) {
+      yield line;
+      terminal.prompt();
+    }
+  })();
+}
+
+/** "99.9 % sure". Never 100: no model is. */
+const sure = (confidence: number): string =>
+  `${Math.min(99.9, Math.floor(1000 * confidence) / 10).toFixed(1)} % sure`;

@@ -16,6 +16,12 @@ export const MODEL = {
   nLayer: count.max(MOST_LAYERS).default(2).describe('transformer blocks'),
   nHead: count.default(2).describe('attention heads'),
   nEmbd: count.default(32).describe('width, a multiple of nHead'),
+  convolution: z
+    .int()
+    .min(0)
+    .max(64)
+    .default(0)
+    .describe('tokens before each that blocks convolve, in place of positions; 0: learned positions'),
   dropout: belowOne.default(0).describe('probability of dropping an activation'),
   bias: z.boolean().default(true).describe('biases in linear layers and norms'),
   activation: z

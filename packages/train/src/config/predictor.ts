@@ -9,6 +9,7 @@ import { EVALUATION, LOADER, RUN, share } from './run.js';
 const DATA = {
   ...EXPRESSIONS,
   largest: share.default(0).describe('share of training texts with the most numbers, which are long'),
+  foreign: share.default(0).describe('share of training texts that are to be refused (tokenizer words)'),
   shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
   ...LOADER,
 };
@@ -16,7 +17,10 @@ const DATA = {
 const predictorSchema = z.strictObject({
   kind: z.literal('predictor').default('predictor').describe('predictor, or language'),
   ...RUN,
-  tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
+  tokenizer: z
+    .enum(['gpt2', 'char', 'words'])
+    .default('char')
+    .describe('gpt2, char, or words: texts as people ask, by GPT-2 tokens of words'),
   model: z.strictObject(MODEL).prefault({}),
   data: z.strictObject(DATA).prefault({}),
   evaluation: z.strictObject(EVALUATION).prefault({}),

@@ -60,6 +60,8 @@ const TAKES_PART = {
   valid: () => true,
   /** Those where the counter of numbers is known. */
   counted: ({ registers }, i) => registers.count[i]! >= 0,
+  /** Those where it is known whether the text is whole. */
+  judged: ({ decisions }, i) => (decisions?.completes[i] ?? -1) >= 0,
   /** Those whose value is finite. */
   finite: ({ values }, i) => values !== null && Number.isFinite(values[i]),
 } satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;

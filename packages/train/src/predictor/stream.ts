@@ -1,4 +1,4 @@
-import { asRead, fnv1a, generateTexts } from '@dag/expr';
+import { fnv1a, generateTexts } from '@dag/expr';
 import { execute } from '@dag/executor';
 import {
   createRegisterTargets,
@@ -13,6 +13,7 @@ import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
 import { writePrefixTargets } from './prefix-targets.js';
+import { labelledText, type DecisionTargets } from './words-stream.js';
 
 /** What decides the examples of a stream. */
 export interface StreamConfig extends RegisterLayout {
@@ -26,7 +27,7 @@ export interface StreamConfig extends RegisterLayout {
 }
 
 /** `data` of a predictor's configuration, whose keys `dag train --help` describes: what expressions are drawn, and how they are written. */
-export type StreamData = Expressions & Partial<Pick<PredictorTrainConfig['data'], 'largest' | 'shiftEvery'>>;
+export type StreamData = Expressions & Partial<Pick<PredictorTrainConfig['data'], 'largest' | 'shiftEvery' | 'foreign'>>;
 
 /** Targets of the prefixes of B texts, padded to T tokens. */
 export interface PrefixBatch {
@@ -38,6 +39,8 @@ export interface PrefixBatch {
   /** (B, T) what they execute to. */
   readonly values: Float64Array | null;
   readonly registers: RegisterTargets;
+  /** (B·T) what each token decides, of the tokenizer `words`; else null. */
+  readonly decisions: DecisionTargets | null;
 }
 
 /** Expressions whose prefixes are all trained. */
@@ -77,11 +80,14 @@ export interface Example {
   readonly text: string;
   readonly plain: string;
   readonly ids: readonly number[];
+  /** What its tokens decide, of the tokenizer `words`. */
+  readonly targets?: DecisionTargets;
 }
 
 /** The same, whole. */
 export function streamExample(config: StreamConfig, split: Split, index: number): Example {
   const { seed, blockSize, data } = config;
+  if (config.tokenizer === 'words') return wordsExample(config, split, index);
   const largest = split === 'train' ? (data.largest ?? 0) : 0;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const { text, plain } = generateTexts({
@@ -92,13 +98,36 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
       depth: data.numbers,
     });
     if (isHeldOut(plain, data.heldOutSkeletons) !== (split === 'held-out')) continue;
-    const ids = tokenizer(config.tokenizer).encode(asRead(text));
+    const ids = readTokens(text, config);
     if (ids.length <= blockSize) return { text, plain, ids };
   }
-  throw new TrainError(
+  throw tooLong(blockSize);
+}
+
+const tooLong = (blockSize: number): TrainError =>
+  new TrainError(
     'bad-config',
     `none of ${MAX_DRAWS} expressions fits into model.blockSize ${blockSize}; use a larger one`,
   );
+
+/** One text in so many has up to twice the numbers, so that longer ones are not strange. */
+const LONG_ONE_IN = 40;
+
+function wordsExample(config: StreamConfig, split: Split, index: number): Example {
+  const { seed, blockSize, data } = config;
+  const foreign = split === 'train' ? (data.foreign ?? 0) : 0;
+  const { maxDigits, maxDecimals } = data;
+  for (let draw = 0; draw < MAX_DRAWS; draw++) {
+    const at = index + draw * 2 ** 32;
+    const numbers = split === 'train' && index % LONG_ONE_IN === 0 ? 2 * data.numbers : data.numbers;
+    const { text, ids, targets } = labelledText({
+      ...{ seed, index: at, numbers, maxDigits, maxDecimals, foreign },
+      phrases: 'trained',
+    });
+    if ((hash(text) % HELD_OUT_ONE_IN === 0) === (split === 'held-out') && ids.length <= blockSize)
+      return { text, plain: text, ids, targets };
+  }
+  throw tooLong(blockSize);
 }
 
 /** `plain`: the expression in the style 'compact', whatever the style of its text. */
@@ -150,8 +179,13 @@ function examplesOf(config: StreamConfig, step: number): readonly Example[] {
 
 /** Tokens and targets of every prefix of `texts`. */
 export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
-  const examples = texts.map((text) => ({ text, ids: tokenizer(config.tokenizer).encode(asRead(text)) }));
+  const examples = texts.map((text) => ({ text, ids: readTokens(text, config) }));
   return encodedBatch(examples, config, true) as Batch;
+}
+
+function readTokens(text: string, config: StreamConfig): number[] {
+  const tokens = tokenizer(config.tokenizer);
+  return tokens.encode(tokens.read(text));
 }
 
 /** Lengths are rounded up to a multiple of this, so that batches have few different shapes. */
@@ -166,7 +200,9 @@ function encodedBatch(
   const T = Math.min(config.blockSize, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
   const B = examples.length;
   const tokens = new Int32Array(B * T);
+  if (config.tokenizer === 'words') return wordsBatch(examples, T);
   const targets = {
+    decisions: null,
     valid: new Uint8Array(B * T),
     plan: plans ? zeroDag({ depth: config.depth, size: B * T }) : null,
     registers: createRegisterTargets(B * T, config),
@@ -179,6 +215,25 @@ function encodedBatch(
   const texts = examples.map(({ text }) => text);
   const values = targets.plan && execute(targets.plan);
   return { texts, shape: [B, T], tokens, position: 0, values, ...targets };
+}
+
+/** Targets of texts that were drawn with them; none of others. */
+function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): TextBatch {
+  const B = examples.length;
+  const uncounted = (): Int32Array => new Int32Array(B * T).fill(-1);
+  const tokens = new Int32Array(B * T);
+  const decisions = { classes: uncounted(), nestings: uncounted(), completes: uncounted() };
+  examples.forEach(({ ids, targets }, b) => {
+    tokens.set(ids.slice(0, T), b * T);
+    for (const name of ['classes', 'nestings', 'completes'] as const)
+      if (targets) decisions[name].set(targets[name].subarray(0, T), b * T);
+  });
+  return {
+    ...{ texts: examples.map(({ text }) => text), shape: [B, T], tokens, position: 0, decisions },
+    ...{ plan: null, values: null, registers: createRegisterTargets(0, { depth: 1, digits: 1 }) },
+    // Tokens whose operators are counted.
+    valid: Uint8Array.from(decisions.classes, (c) => Number(c >= 0)),
+  };
 }
 
 const knownTexts = new Map<TokenizerName, Map<number, string>>();

@@ -1,6 +1,6 @@
 /**
- * What asks for nothing that a plan can say, as templates: a capital N is a number, `[a|b]` a choice. All of it is refused, from its first
- * word on or from the word behind `!`. Sentences are our own.
+ * What asks for nothing that a plan can say, as templates: a capital N is a number, U one without a sign, X an expression, `[a|b]` a choice. All of it is refused, from its first
+ * word on or from the word behind `!`; `!!` is an exclamation mark. Sentences are our own.
  */
 export const FOREIGN = [
   // Functions and operations that plans do not have.
@@ -8,8 +8,8 @@ export const FOREIGN = [
   'what is ! the [sine|cosine|tangent|logarithm|natural logarithm|exponential|factorial|floor|ceiling|derivative|integral|log] of X [|?]',
   '[calculate|compute|evaluate|find|] ! [sin|cos|tan|exp|ln|log] ( X ) [+|-|*|/] X',
   'X [+|-|*|/] ! [sin|cos|tan|exp|ln|log] ( X ) [|=]',
-  'N ! !', 'N ! ! [+|-|*] N',
-  'N ! [mod|modulo|choose|div|xor|and|or|percent of|squared times|degrees] ! N',
+  'N ! !!', 'N ! !! [+|-|*] N',
+  'N ! [mod|modulo|choose|div|xor|and|or|percent of|degrees] ! N',
   '[what is|find|calculate|compute|give|] the ! [remainder|rest] [when|if] N is divided by N [|?]',
   '[what is|find|calculate|compute|] the ! [greatest common divisor|greatest common factor|gcd|least common multiple|lcm|maximum|minimum|median|mode|range|larger|smaller|largest|smallest|standard deviation|variance|hypotenuse] of N and N [|?]',
   '[what is|find|calculate] the sum of ! the digits of [the number|] N [|?]',
@@ -28,7 +28,7 @@ export const FOREIGN = [
   'N ! [x|y|z|a|b|n] [+|-] N [|= N]', '! [x|y|n|a] = N [, x + N|, what is x|]', '! f ( [x|N] ) = X',
   'X ! = N', 'X = ! N [+|-|*] N', 'N ! [<|>|≤|≥|≠] N', '! if x = N , what is x [+|-|*] N ?',
   // Numbers that are only there.
-  'N ! N', 'N , ! N , N', '( N , ! N )', 'N : ! N', 'N ! N [+|-|*] N', '! page N of N', '! chapter N , section N', 'N [+|-|*] N ! N', 'N ! / ! / N', 'N + N ! , N + N', 'what is N + N ? ! what is N + N ?',
+  'N ! U', 'N , ! N , N', '( N , ! N )', 'N : ! N', 'N ! U [+|-|*] N', '! page N of N', '! chapter N , section N', 'N [+|-|*] N ! U', 'N ! / ! / N', 'N + N ! , N + N', 'what is N + N ? ! what is N + N ?',
   '! call me at N - N - N', '! the meeting is at N : N on [monday|tuesday|friday|sunday]', '! room N is on floor N', '! my number is N', '! he was born in N and died in N', '! the score was N to N',
   '! [i|we|you|he|she|they] [live|lives|worked|works|stayed] at N [main|park|oak|high] street', '! it costs N dollars', '! [on|since|until] [january|march|may|june|july|october|december] N , N', '! version N of N is out',
   '! the temperature [is|was] N degrees [today|yesterday|outside]', '! see figure N and table N', '! there are N people and N chairs', '! flight N leaves at N', '! order N has been shipped in N boxes', '! add N eggs and N cups of flour',

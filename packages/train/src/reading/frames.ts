@@ -191,12 +191,16 @@ class Generator {
     const { w, random } = this;
     for (const part of phrase.split(' ')) {
       if (part === '!') w.foreign = true;
+      else if (part === '!!') w.word('!');
       else if (part === 'X') {
         w.lacking++;
         this.tree(random.chance(0.6) ? 1 : 1 + random.below(3), 'right', 0, SYMBOLS_DENSE);
       } else if (part === 'N') {
         w.lacking++;
         this.signed();
+      } else if (part === 'U') {
+        w.lacking++;
+        w.number(this.draw());
       } else if (/^[-+*/=<>,?.:()^;]$/.test(part)) w.word(part, { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' }[part] ?? 'none');
       else this.say(part);
     }

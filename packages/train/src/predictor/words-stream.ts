@@ -1,0 +1,59 @@
+import { decisionOf, NESTING, THEN, tokenizer } from '@dag/model';
+import { generateFrame, type Frame, type FrameOptions, type Word } from '../reading/frames.js';
+
+/** What each token of a text decides, by class; −1 where that is not counted. */
+export interface DecisionTargets {
+  /** Classes of `DECISIONS`. */
+  readonly classes: Int32Array;
+  /** Classes of `NESTING`. */
+  readonly nestings: Int32Array;
+  /** 1 where the text up to the token is a whole expression, 0 where it is not. */
+  readonly completes: Int32Array;
+}
+
+/** A text as its tokenizer reads it, with what its tokens decide. */
+export interface Labelled {
+  readonly text: string;
+  readonly ids: readonly number[];
+  readonly targets: DecisionTargets;
+  /** What the text is like: see `Frame`. */
+  readonly kind: string;
+}
+
+/** Text `index` of the stream `seed` of frames, with targets for the tokens of `words`. */
+export function labelledText(options: FrameOptions): Labelled {
+  return labelled(generateFrame(options));
+}
+
+const UNCOUNTED = -1;
+
+function labelled({ words, kind }: Frame): Labelled {
+  const ids: number[] = [];
+  const [classes, nestings, completes]: number[][] = [[], [], []];
+  for (const word of words) {
+    const pieces = piecesOf(word.text);
+    // An operator that a number writes comes before its digits; of other words the last token knows most.
+    const writes = /^\d/.test(word.text) ? 0 : pieces.length - 1;
+    pieces.forEach((id, i) => {
+      ids.push(id);
+      classes!.push(word.decision === null ? UNCOUNTED : i === writes ? decisionOf(word.decision) : 0);
+      nestings!.push(word.decision === null ? UNCOUNTED : i === writes ? nestingOf(word) : 0);
+      completes!.push(i < pieces.length - 1 || word.complete === null ? UNCOUNTED : Number(word.complete));
+    });
+  }
+  const text = words.map((word) => word.text).join(' ');
+  const array = (values: number[] | undefined): Int32Array => Int32Array.from(values!);
+  return { text, ids, kind, targets: { classes: array(classes), nestings: array(nestings), completes: array(completes) } };
+}
+
+const nestingOf = ({ nesting }: Word): number => NESTING.indexOf(nesting === 'then' ? THEN : nesting);
+
+const known = new Map<string, readonly number[]>();
+const MOST_KNOWN = 50_000;
+
+/** The tokens of a word. Words are encoded each by itself, as GPT-2 does it, and there are few different ones. */
+function piecesOf(word: string): readonly number[] {
+  const pieces = known.get(word) ?? tokenizer('words').encode(` ${word}`);
+  if (known.size < MOST_KNOWN) known.set(word, pieces);
+  return pieces;
+}

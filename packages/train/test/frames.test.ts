@@ -1,0 +1,50 @@
+import { asWords, evaluate, fromText } from '@dag/expr';
+import { DECISIONS } from '@dag/model';
+import { allPhrases, generateFrame, type Frame } from '../src/reading/frames.js';
+import * as phrases from '../src/reading/phrases.js';
+
+const options = { seed: 5, numbers: 8, maxDigits: 6, maxDecimals: 6 };
+const frames = (count: number, more: object = {}): Frame[] =>
+  Array.from({ length: count }, (_, index) => generateFrame({ ...options, phrases: 'all', index, ...more }));
+const textOf = ({ words }: Frame): string => words.map(({ text }) => text).join(' ');
+
+describe('generateFrame', () => {
+  test('makes the same text of the same seed and index', () => {
+    expect(frames(20)).toEqual(frames(20));
+    expect(frames(20, { seed: 6 })).not.toEqual(frames(20));
+  });
+
+  test('writes texts as asWords does', () => {
+    for (const frame of frames(1500, { foreign: 0.2 })) expect(asWords(textOf(frame))).toBe(textOf(frame));
+  });
+
+  test('ends readable texts where they are whole, and foreign ones where they are not', () => {
+    for (const frame of frames(1500)) expect(frame.words.at(-1)!.complete).toBe(true);
+    for (const frame of frames(1500, { foreign: 1 })) expect(frame.words.at(-1)!.complete).toBe(false);
+  });
+
+  test('makes no foreign text that fromText reads', () => {
+    for (const frame of frames(1500, { foreign: 1 })) {
+      const read = (): number => evaluate(fromText(textOf(frame)));
+      expect(read).toThrow();
+    }
+  });
+
+  test('names decisions that there are', () => {
+    for (const { words } of frames(1500, { foreign: 0.2 }))
+      for (const { decision } of words) if (decision !== null) expect(DECISIONS).toContain(decision);
+  });
+
+  test('trains no phrase that is held out', () => {
+    // Of the words that only held-out phrases have, training has none.
+    const held = frames(300, { phrases: 'held-out' });
+    const trained = new Set(frames(3000, { phrases: 'trained' }).map(textOf));
+    for (const frame of held) expect(trained.has(textOf(frame))).toBe(false);
+  });
+});
+
+test('there are more than 300 phrases', () => {
+  const { NOUNS, PRODUCTS, BEHIND, COMMANDS, QUESTIONS, STEPS, STARTS, INFIX, POWERS } = phrases;
+  const all = [NOUNS, PRODUCTS, BEHIND, COMMANDS, QUESTIONS, STEPS, STARTS, POWERS, ...Object.values(INFIX)];
+  expect(all.flatMap((templates) => allPhrases(templates)).length).toBeGreaterThan(300);
+});
