@@ -16,6 +16,8 @@ export interface TokenRecord {
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`. */
   readonly point: boolean;
+  /** Whether its text begins with a blank: digits in it are not those of the number before it. */
+  readonly begins: boolean;
   /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
 }
@@ -100,6 +102,7 @@ function recordOf(text: string): TokenRecord {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     minus: symbols.includes('-'),
     point: symbols.includes('.'),
+    begins: /^\s/.test(text),
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
