@@ -66,8 +66,16 @@ export function decidedPlan<T>(
   const besideNext = matrix(K, K, (i, j) => j === i + 1);
   const atNext = (x: T): T => ops.sum(mul(x, besideNext), 2);
   /** x (N, K) of the operator after or before each. */
-  const next = (x: T): T => matmul(x, matrix(K, K, (i, j) => i === j + 1));
-  const previous = (x: T): T => matmul(x, matrix(K, K, (i, j) => i === j - 1));
+  const next = (x: T): T =>
+    matmul(
+      x,
+      matrix(K, K, (i, j) => i === j + 1),
+    );
+  const previous = (x: T): T =>
+    matmul(
+      x,
+      matrix(K, K, (i, j) => i === j - 1),
+    );
   /** x (N, K) at the slot to the right of each operator, and at the one after that. */
   const toRight = matrix(K, S, (k, s) => s === k + 1);
   const toSecond = matrix(K, S, (k, s) => s === k + 2);

@@ -32,7 +32,9 @@ const isChained = ({ left, right }: Decision): boolean => left === 1 && Math.abs
 
 /** (classes, columns). */
 const OPERATOR_TABLE = DECISIONS.flatMap((_, c) =>
-  OPERATOR_COLUMNS.map((name) => (c < FIRST_OPERATOR ? 0 : Number(COLUMNS[name](OPERATORS[c - FIRST_OPERATOR]!)))),
+  OPERATOR_COLUMNS.map((name) =>
+    c < FIRST_OPERATOR ? 0 : Number(COLUMNS[name](OPERATORS[c - FIRST_OPERATOR]!)),
+  ),
 );
 
 /** Columns of a slot's register after those of its R digits and of the R places that have one. */
@@ -79,7 +81,10 @@ export function decidedRegisters<T>(
   // An opening change of nesting counts from the next token on.
   const changes = ops.matmul(
     nestings,
-    ops.f64(NESTING.flatMap((n) => [Math.max(n, 0), n]), [NESTING.length, 2]),
+    ops.f64(
+      NESTING.flatMap((n) => [Math.max(n, 0), n]),
+      [NESTING.length, 2],
+    ),
   );
   const depth = ops.sub(ops.cumsum(ops.select(changes, 2, 1), 1), ops.select(changes, 2, 0));
   const priority = ops.add(

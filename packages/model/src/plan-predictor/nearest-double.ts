@@ -97,7 +97,9 @@ function sign<T>(ops: ArrayOps<T>, x: T): T {
   return ops.sub(ops.atLeast(x, zero), ops.atLeast(zero, x));
 }
 
-function exactArithmetic<T>({ f64, add, sub, mul }: ArrayOps<T>) {
+function exactArithmetic<T>(ops: ArrayOps<T>) {
+  const { add, sub, mul } = ops;
+  const splitter = ops.f64(SPLITTER);
   /** a + b as the rounded sum and its error. */
   const twoSum = (a: T, b: T): [T, T] => {
     const sum = add(a, b);
@@ -105,7 +107,7 @@ function exactArithmetic<T>({ f64, add, sub, mul }: ArrayOps<T>) {
     return [sum, add(sub(a, sub(sum, ofB)), sub(b, ofB))];
   };
   const split = (x: T): [T, T] => {
-    const scaled = mul(x, f64(SPLITTER));
+    const scaled = mul(x, splitter);
     const high = sub(scaled, sub(scaled, x));
     return [high, sub(x, high)];
   };
