@@ -23,6 +23,7 @@ import {
   type ModelOptions,
   type Parameters,
 } from './gpt.js';
+import type { HardPlan } from './plan-predictor/hard-plan.js';
 import { checkDecisions, PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
@@ -44,7 +45,7 @@ export interface PredictorInputs extends TokenFeatures {
   readonly tokens: Tensor;
 }
 
-type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'digits' | 'at', Tensor>>;
+type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>>;
 
 type PredictOptions = ForwardOptions & ReadOptions;
 
@@ -122,7 +123,7 @@ export class PredictorModel {
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
     options: ReadOptions = {},
-  ): DagTensorFields {
+  ): HardPlan<Tensor> {
     return noGrad(() => {
       const hidden = this.gpt.forward(this.ids(tokens, shape));
       return this.predictor.hardPlan(hidden, this.records(tokens), options);
@@ -173,10 +174,10 @@ export class PredictorModel {
     if (texts.length > 1)
       return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
     const { plan, decisions } = scope(() => {
-      const { count, minus, point, digits } = this.predictor.hardFeatures(this.records(tokens), shape);
+      const { most, ...features } = this.predictor.hardFeatures(this.records(tokens), shape);
       const ids = this.ids(tokens, shape);
       const at = tensor(Float64Array.from(last), [1], { device: ids.device });
-      return this.readOne({ tokens: ids, count, minus, point, digits, at });
+      return this.readOne({ tokens: ids, ...features, at });
     });
     checkDecisions(decisions);
     return hostPlan(plan, this.config.depth);

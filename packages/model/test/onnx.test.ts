@@ -17,6 +17,10 @@ const CASES: readonly [string, TokenizerName, Partial<PredictorConfig>][] = [
   ['registers', 'gpt2', { bias: false, nLayer: 1 }],
   ['registers', 'char', { depth: 1, digits: 1 }],
   ['registers', 'char', { depth: 2, digits: 15, nHead: 1 }],
+  ['decisions', 'char', {}],
+  ['decisions', 'gpt2', { nLayer: 1 }],
+  ['decisions', 'char', { depth: 1, digits: 1 }],
+  ['decisions', 'char', { depth: 3, digits: 30 }],
   ['linear', 'char', {}],
   ['linear', 'char', { activation: 'geluTanh' }],
 ];

@@ -13,8 +13,8 @@ import { GraphOps } from './graph-ops.js';
  * Exports a model as an ONNX file (opset 20, standard operators only) for any runtime.
  *
  * Input: `tokens` (B, T) int64, with B and T free. Outputs at every token, float64: the hard plan of the text up to there,
- * `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and its `value` (B, T). The outputs are causal: token t
- * depends on no later one. Metadata: `config` is the configuration as JSON; `wte.rows` lists the ids of the tokens that
+ * `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and its `value` (B, T); of a readout that has them, also `fault` and
+ * `complete` (B, T), see `HardPlan`. The outputs are causal: token t depends on no later one. Metadata: `config` is the configuration as JSON; `wte.rows` lists the ids of the tokens that
  * training has met, unless it has met all.
  *
  * @throws {ModelError} `bad-input` for anything but a `PredictorModel`, `not-finite` for weights that are not finite.
@@ -38,6 +38,8 @@ export function exportOnnx(model: PredictorModel): Uint8Array {
   g.output('V_sign', shaped(plan.V_sign, 2 * D), 'f64', ['B', 'T', 2 * D]);
   g.output('O', shaped(plan.O, D, 2 * D), 'f64', ['B', 'T', D, 2 * D]);
   g.output('G', shaped(plan.G, D), 'f64', ['B', 'T', D]);
+  for (const name of ['fault', 'complete'] as const)
+    if (plan[name]) g.output(name, shaped(plan[name]), 'f64', ['B', 'T']);
   g.output('value', shaped(executePlan(g, plan, D, readout.hasPowers)), 'f64', ['B', 'T']);
   return g.encode('dag', { config: JSON.stringify(config), ...trainedRows(weights) });
 }

@@ -14,17 +14,20 @@ export function featuresOf(
   const records: TokenRecord[] = [];
   const rowOf = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => {
     const record = tokenizer.record(id);
-    const { digits, minus, point } = record;
+    const { digits, minus, point, begins } = record;
     // Digits beyond the layout are counted, but no register holds them.
-    const key = `${digits.length} ${digits.slice(0, layout.digits).join('')} ${minus} ${point}`;
+    const key = `${digits.length} ${digits.slice(0, layout.digits).join('')} ${minus} ${point} ${begins}`;
     const known = rows.get(key);
     if (known !== undefined) return known;
     rows.set(key, records.length);
     return records.push(record) - 1;
   });
-  const { most, digits, count, minus, point } = recordTable(records, layout);
+  const { most, digits, ...rest } = recordTable(records, layout);
   const row = g.op('Gather', [g.tensor(rowOf, [rowOf.length]), tokens]);
   const of = (table: Float64Array, ...dims: number[]): Value =>
     g.op('Gather', [g.tensor(table, [records.length, ...dims]), row]);
-  return { most, digits: of(digits, 2, most), count: of(count), minus: of(minus), point: of(point) };
+  return {
+    ...{ most, digits: of(digits, 2, most), count: of(rest.count) },
+    ...{ minus: of(rest.minus), point: of(rest.point), begins: of(rest.begins) },
+  };
 }

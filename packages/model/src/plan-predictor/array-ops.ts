@@ -4,6 +4,7 @@ import {
   argmax,
   cast,
   cat,
+  clamp,
   cumsum,
   div,
   embedding,
@@ -36,6 +37,8 @@ export interface ArrayOps<T> {
   mul(a: T, b: T): T;
   div(a: T, b: T): T;
   abs(x: T): T;
+  /** min(max(x, least), most). */
+  clamp(x: T, least: number, most: number): T;
   equal(a: T, b: T): T;
   /** 1 where a ≥ b, else 0. */
   atLeast(a: T, b: T): T;
@@ -45,7 +48,7 @@ export interface ArrayOps<T> {
   cumsum(x: T, axis: number): T;
   /** Index of the largest element along the last axis, the first among equals: (…, n) → (…, 1). */
   argmax(x: T): T;
-  /** Elements `from` … `to` − 1 along an axis. */
+  /** Elements `from` … `to` − 1 along an axis; a `to` below 0 counts from its end. */
   slice(x: T, axis: number, from: number, to: number): T;
   /** One element along an axis, which is removed. */
   select(x: T, axis: number, index: number): T;
@@ -102,7 +105,8 @@ export class TensorOps implements ReadoutOps<Tensor> {
     return tensor(list, shape, { dtype: 'f64', ...this.#like });
   };
   argmax = (x: Tensor): Tensor => cast(argmax(x, -1, true), 'f64');
-  slice = (x: Tensor, axis: number, from: number, to: number): Tensor => narrow(x, axis, from, to - from);
+  slice = (x: Tensor, axis: number, from: number, to: number): Tensor =>
+    narrow(x, axis, from, (to < 0 ? x.shape[axis]! + to : to) - from);
   take = (table: Tensor, index: Tensor): Tensor =>
     reshape(embedding(reshape(table, [-1, 1]), cast(index, 'i32')), index.shape);
 
@@ -113,6 +117,7 @@ export class TensorOps implements ReadoutOps<Tensor> {
   equal: Binary = equal;
   atLeast: Binary = greaterEqual;
   abs = abs;
+  clamp = clamp;
   gelu = gelu;
   matmul = matmul;
   sum = sum;

@@ -12,7 +12,7 @@ import { tokenFeatures } from './registers.js';
 
 /** Two tokens, so that a plan of all tokens and one of the token that is asked differ in shape. */
 const RECORDS: readonly TokenRecord[] = [
-  { digits: [1], minus: false, point: false, begins: true, kind: 0 },
+  { digits: [1], minus: false, point: false, begins: false, kind: 0 },
   { digits: [], minus: true, point: true, begins: false, kind: 1 },
 ];
 

@@ -2,12 +2,16 @@ import type { ArrayOps } from './array-ops.js';
 import type { HardRegisters } from './hard-registers.js';
 import { slotCount, type RegisterLayout } from './layout.js';
 
-/** The fields of N hard plans in f64: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D). */
+/** The fields of N hard plans in f64: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D); and where the readout says so, whether to trust them. */
 export interface HardPlan<T> {
   readonly V_mag: T;
   readonly V_sign: T;
   readonly O: T;
   readonly G: T;
+  /** (N) why the text cannot be read, as an index of `FAULTS`; 0 where it can. */
+  readonly fault?: T;
+  /** (N) 1 where the text up to there is a whole expression, else 0. */
+  readonly complete?: T;
 }
 
 /** Powers of ten that a double holds exactly. */

@@ -12,13 +12,15 @@ export interface HardFeatures<T> {
   readonly minus: T;
   /** (B, T) 1 where it holds a decimal point. */
   readonly point: T;
+  /** (B, T) 1 where it begins with a blank. */
+  readonly begins: T;
   /** (B, T, 2, J): [0] holds its first J digits, 0 where it has fewer; [1] holds 1 for each of them, 0 for the rest. */
   readonly digits: T;
   /** J: the most digits of a token, at most `digits` of the layout. */
   readonly most: number;
 }
 
-/** `HardFeatures` of n records as plain arrays: count, minus and point (n), digits (n, 2, J). */
+/** `HardFeatures` of n records as plain arrays: count, minus, point and begins (n), digits (n, 2, J). */
 export function recordTable(records: readonly TokenRecord[], { digits: R }: RegisterLayout) {
   const most = records.reduce((n, { digits }) => Math.max(n, Math.min(digits.length, R)), 1);
   const digits = new Float64Array(records.length * 2 * most);
@@ -35,6 +37,7 @@ export function recordTable(records: readonly TokenRecord[], { digits: R }: Regi
     count: of((r) => r.digits.length),
     minus: of((r) => Number(r.minus)),
     point: of((r) => Number(r.point)),
+    begins: of((r) => Number(r.begins)),
   };
 }
 
@@ -45,7 +48,7 @@ export function hardFeatures(
   layout: RegisterLayout,
   like: { readonly device?: Device },
 ): HardFeatures<Tensor> {
-  const { most, digits, count, minus, point } = recordTable(records, layout);
+  const { most, digits, count, minus, point, begins } = recordTable(records, layout);
   const of = (values: Float64Array): Tensor => tensor(values, [B, T], like);
   return {
     most,
@@ -53,6 +56,7 @@ export function hardFeatures(
     count: of(count),
     minus: of(minus),
     point: of(point),
+    begins: of(begins),
   };
 }
 

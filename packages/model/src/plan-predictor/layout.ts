@@ -12,30 +12,36 @@ import { ModelError } from '../error.js';
 export interface RegisterLayout {
   /** D of the plan: it has room for D numbers and D steps. */
   readonly depth: number;
-  /** R: the most digits of a number, from 1 to 15. */
+  /** R: the most digits of a number, from 1 to 30; the readout `registers` has room for 15. */
   readonly digits: number;
 }
 
 /** Registers take memory proportional to depth², and a file can claim any depth: no weight has its size. */
 export const MOST_DEPTH = 256;
 
-/** @throws {ModelError} `bad-config` unless depth is from 1 to 256 and digits from 1 to 15. */
+/** The most digits of a number: with more of them, pairs of doubles no longer hold its mantissa. */
+const MOST_DIGITS = 30;
+
+/** @throws {ModelError} `bad-config` unless depth is from 1 to 256 and digits from 1 to 30. */
 export function checkLayout(layout: RegisterLayout): void {
   checkObject('a layout such as { depth: 8, digits: 12 }', layout, 'bad-config');
   const { depth, digits } = layout;
   if (!Number.isInteger(depth) || depth < 1 || depth > MOST_DEPTH)
     throw new ModelError('bad-config', `a plan has a depth from 1 to ${MOST_DEPTH}, given ${named(depth)}`);
-  if (!Number.isInteger(digits) || digits < 1 || digits > 15)
-    throw new ModelError(
-      'bad-config',
-      `digits is from 1 to 15, as many as a double holds exactly; given ${named(digits)}`,
-    );
+  if (!Number.isInteger(digits) || digits < 1 || digits > MOST_DIGITS)
+    throw new ModelError('bad-config', `digits is from 1 to ${MOST_DIGITS}, given ${named(digits)}`);
 }
 
 /** K = D, the most operators of an expression. @throws {ModelError} `bad-config` for an invalid layout. */
 export function operatorCount(layout: RegisterLayout): number {
   checkLayout(layout);
-  return layout.depth;
+  const { depth, digits } = layout;
+  if (digits > 15)
+    throw new ModelError(
+      'bad-config',
+      `digits is from 1 to 15, as many as a double holds exactly; given ${digits}`,
+    );
+  return depth;
 }
 
 /** S = D + 1, the number of slots. @throws {ModelError} `bad-config` for an invalid layout. */

@@ -84,7 +84,7 @@ export class PlanPredictor {
    * @param records (B·T) records of the tokens, row-major.
    * @throws {ModelError} `not-finite` where the outputs that decide are not finite; `shape` and `bad-input` as `forward`.
    */
-  hardPlan(hidden: Tensor, records: readonly TokenRecord[], options: ReadOptions = {}): DagTensorFields {
+  hardPlan(hidden: Tensor, records: readonly TokenRecord[], options: ReadOptions = {}): HardPlan<Tensor> {
     checkObject('options such as { at: [3] }', options);
     const { at } = options;
     const [B, T] = batchOf('hidden states', hidden) as [number, number];
@@ -94,8 +94,12 @@ export class PlanPredictor {
     const { plan, decisions } = noGrad(() => this.decide(hidden, this.hardFeatures(records, [B, T]), asked));
     checkDecisions(decisions);
     const shaped = (x: Tensor): Tensor => reshape(x, [B, at ? 1 : T, ...x.shape.slice(1)]);
-    const { V_mag, V_sign, O, G } = plan;
-    return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
+    const { V_mag, V_sign, O, G, fault, complete } = plan;
+    return {
+      ...{ V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) },
+      ...(fault ? { fault: shaped(fault) } : {}),
+      ...(complete ? { complete: shaped(complete) } : {}),
+    };
   }
 
   /** Features of B·T tokens for `decide`. */

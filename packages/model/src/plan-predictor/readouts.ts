@@ -1,10 +1,11 @@
 import { checkList, checkObject, named } from '../arguments.js';
 import { ModelError } from '../error.js';
+import { decisionsReadout } from './decisions-readout.js';
 import { linearReadout } from './linear-readout.js';
 import { TARGET_NAMES, type Readout } from './readout.js';
 import { registersReadout } from './registers-readout.js';
 
-const OWN: readonly Readout[] = [registersReadout, linearReadout];
+const OWN: readonly Readout[] = [registersReadout, decisionsReadout, linearReadout];
 const readouts = new Map<string, Readout>(OWN.map((readout) => [readout.name, readout]));
 
 /** Whether `addReadout` registered the readout of that name. */

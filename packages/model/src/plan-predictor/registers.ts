@@ -86,11 +86,12 @@ export function checkRecords(records: readonly TokenRecord[], shape: readonly [n
         'bad-input',
         `digits of a token record are an array of 0 … 9, given ${named(record.digits)}`,
       );
-    if (typeof record.minus !== 'boolean' || typeof record.point !== 'boolean')
-      throw new ModelError(
-        'bad-input',
-        `minus and point of a token record are true or false, given ${named(record.minus)} and ${named(record.point)}`,
-      );
+    for (const flag of ['minus', 'point', 'begins'] as const)
+      if (typeof record[flag] !== 'boolean')
+        throw new ModelError(
+          'bad-input',
+          `${flag} of a token record is true or false, given ${named(record[flag])}`,
+        );
   }
 }
 

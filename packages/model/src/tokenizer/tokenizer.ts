@@ -16,7 +16,7 @@ export interface TokenRecord {
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`; of the tokenizer `words`, a point within a number alone. */
   readonly point: boolean;
-  /** Of the tokenizer `words`: whether a number begins with the token. */
+  /** Whether its text begins with a blank: digits in it are not those of the number before it. */
   readonly begins: boolean;
   /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
@@ -119,7 +119,7 @@ function recordOf(text: string): TokenRecord {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     minus: symbols.includes('-'),
     point: symbols.includes('.'),
-    begins: false,
+    begins: /^\s/.test(text),
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
@@ -128,7 +128,7 @@ function recordOf(text: string): TokenRecord {
 function wordRecord(text: string): TokenRecord {
   const digits = /^ ?[0-9]+$/.test(text) ? Array.from(text.trim(), Number) : [];
   const point = text === '.';
-  return { ...recordOf(text), digits, minus: false, point, begins: digits.length > 0 && text.startsWith(' ') };
+  return { ...recordOf(text), digits, minus: false, point };
 }
 
 const made = new Map<TokenizerName, Tokenizer>();

@@ -1,0 +1,199 @@
+import type { ArrayOps } from './array-ops.js';
+import {
+  address,
+  decidedOperators,
+  OPERATOR_COLUMNS,
+  SLOT_COLUMNS,
+  type DecidedRegisters,
+  type OperatorColumn,
+} from './decided-registers.js';
+import type { HardPlan } from './hard-plan.js';
+import type { RegisterLayout } from './layout.js';
+import { MOST_PERCENTS, nearestDouble } from './nearest-double.js';
+
+/** Why registers hold no expression, by the code of `fault`: the first of these that there is. */
+export const FAULTS = [
+  'none',
+  'more numbers, digits or operators than there is room for',
+  'no number',
+  'an operator without what it needs on its left',
+  'an operator without what it needs on its right',
+  'an exponent that is no number',
+  'two numbers without an operator between them',
+] as const;
+
+/**
+ * Reads the plans of N registers. Terms are counted and counts clamped: exact where decisions are certain, and differentiable.
+ *
+ * @param isExact Whether numbers are the nearest doubles to the last bit.
+ * @returns the plan, and a function that writes the code of the fault (N), see `FAULTS`, of certain decisions with their count `total`.
+ */
+export function decidedPlan<T>(
+  ops: ArrayOps<T>,
+  { operators, slots }: DecidedRegisters<T>,
+  layout: RegisterLayout,
+  isExact: boolean,
+): { readonly plan: HardPlan<T>; readonly fault: (total: T) => T } {
+  const { depth: D, digits: R } = layout;
+  const K = decidedOperators(layout);
+  const S = K + 1;
+  const { add, sub, mul, matmul } = ops;
+  const [one, two] = [ops.f64(1), ops.f64(2)];
+  const matrix = (rows: number, columns: number, test: (row: number, column: number) => boolean): T =>
+    ops.f64(
+      Array.from({ length: rows * columns }, (_, n) => Number(test(Math.floor(n / columns), n % columns))),
+      [rows, columns],
+    );
+  const not = (x: T): T => sub(one, x);
+  /** max(0, min(1, x)) and max(0, 1 − |x|). */
+  const some = (x: T): T => ops.clamp(x, 0, 1);
+  const isZero = (x: T): T => some(not(ops.abs(x)));
+  const column = (x: T): T => ops.unsqueeze(x, 2);
+  const row = (x: T): T => ops.unsqueeze(x, 1);
+  const pair = (x: T): T => mul(column(x), row(x));
+  const transposed = (x: T): T => ops.transpose(x, [0, 2, 1]);
+  const of = (name: OperatorColumn): T => ops.select(operators, 2, OPERATOR_COLUMNS.indexOf(name));
+  const ofSlot = (name: (typeof SLOT_COLUMNS)[number]): T =>
+    ops.select(slots, 2, 2 * R + SLOT_COLUMNS.indexOf(name));
+
+  const [active, pow, prefix, priority] = [of('active'), of('pow'), of('prefix'), of('priority')];
+  const [upper, lower, upTo] = [
+    matrix(K, K, (i, j) => i < j),
+    matrix(K, K, (i, j) => i > j),
+    matrix(K, K, (i, j) => i <= j),
+  ];
+  /** Of operator k the element [k, k + 1]. */
+  const besideNext = matrix(K, K, (i, j) => j === i + 1);
+  const atNext = (x: T): T => ops.sum(mul(x, besideNext), 2);
+  /** x (N, K) of the operator after or before each. */
+  const next = (x: T): T =>
+    matmul(
+      x,
+      matrix(K, K, (i, j) => i === j + 1),
+    );
+  const previous = (x: T): T =>
+    matmul(
+      x,
+      matrix(K, K, (i, j) => i === j - 1),
+    );
+  /** x (N, K) at the slot to the right of each operator, and at the one after that. */
+  const toRight = matrix(K, S, (k, s) => s === k + 1);
+  const toSecond = matrix(K, S, (k, s) => s === k + 2);
+  /** x (N, S, …) of the slot to the left or right of each operator. */
+  const left = (x: T): T => ops.slice(x, 1, 0, K);
+  const right = (x: T): T => ops.slice(x, 1, 1, S);
+
+  // The numbers of the slots.
+  const [digit, present] = [ops.slice(slots, 2, 0, R), ops.slice(slots, 2, R, 2 * R)];
+  const percents = ofSlot('percents');
+  const hundreds = matmul(of('percentOf'), toRight);
+  const typed = some(ops.select(present, 2, 0));
+  const begun = some(add(typed, hundreds));
+  const number = add(
+    nearestDouble(ops, { digit, present, length: ofSlot('length'), percents }, R, isExact),
+    mul(hundreds, ops.f64(100)),
+  );
+
+  // binds [i, k], i < k: whether operator i binds before k. One of a higher level does, among equals the left one.
+  const isHigher = some(add(sub(column(priority), row(priority)), one));
+  const postfix = column(of('postfix'));
+  const binds = add(postfix, mul(mul(not(postfix), row(not(prefix))), isHigher));
+  // An operator is an ancestor of another one if it binds later than that one and all between them.
+  const leftOf = transposed(some(not(matmul(upTo, mul(not(binds), upper)))));
+  const rightOf = some(not(matmul(mul(binds, upper), upTo)));
+  const ancestor = mul(add(mul(leftOf, lower), mul(rightOf, upper)), pair(active));
+  // The parent is the ancestor that has all the others.
+  const ancestors = ops.sum(ancestor, 1);
+  const parent = mul(ancestor, isZero(sub(sub(row(ancestors), column(ancestors)), one)));
+
+  // Whether an operator takes the number beside it.
+  const bindsNext = atNext(binds);
+  const takesLeft = mul(mul(active, not(prefix)), not(previous(bindsNext)));
+  const takesRight = mul(mul(active, not(of('postfix'))), not(mul(next(active), not(bindsNext))));
+  const hasLeft = mul(takesLeft, left(begun));
+  const hasRight = mul(takesRight, right(begun));
+  // A minus before a number is its sign and no step.
+  const signs = mul(of('neg'), hasRight);
+  // An exponent, a number with or without a sign, is a coefficient and no node.
+  const exponents = mul(pow, hasRight);
+  const negativeExponents = mul(mul(pow, atNext(parent)), next(signs));
+  const exponent = sub(
+    mul(exponents, right(number)),
+    mul(negativeExponents, matmul(number, ops.transpose(toSecond, [1, 0]))),
+  );
+  const constants = add(matmul(exponents, toRight), matmul(negativeExponents, toSecond));
+  const holds = mul(begun, not(constants));
+  const index = matmul(
+    holds,
+    matrix(S, S, (i, j) => i < j),
+  );
+  const nodes = mul(address(ops, column(index), D), column(holds));
+
+  // A left child of the same domain continues in the step of its parent.
+  const merged = mul(mul(parent, add(pair(of('adds')), pair(of('multiplies')))), lower);
+  const merges = ops.sum(merged, 1);
+  const leads = mul(mul(active, not(signs)), not(merges));
+  // Steps in post-order, and the operators that belong to each: those below it with all between merged.
+  const comesBefore = add(mul(not(ancestor), upper), mul(transposed(ancestor), lower));
+  const step = ops.reshape(matmul(row(leads), comesBefore), [-1, K, 1]);
+  const leading = mul(column(leads), address(ops, step, D));
+  const above = sub(sub(ancestors, merges), ops.reshape(matmul(row(merges), ancestor), [-1, K]));
+  const chain = mul(ancestor, isZero(sub(column(above), row(above))));
+  const member = add(leading, matmul(transposed(chain), leading));
+
+  // Operands of each operator (N, K, 2D): the numbers and the steps beside it, times its coefficients.
+  const ofLeft = add(of('left'), mul(pow, sub(exponent, one)));
+  const ofRight = of('right');
+  const children = mul(parent, add(mul(column(ofLeft), lower), mul(column(ofRight), upper)));
+  const signed = mul(column(signs), right(nodes));
+  const beside = add(
+    mul(column(mul(takesLeft, ofLeft)), left(nodes)),
+    mul(column(mul(takesRight, ofRight)), right(nodes)),
+  );
+  const below = matmul(children, ops.concat([signed, leading], 2));
+  const operands = add(ops.concat([beside, mul(beside, ops.f64(0))], 2), below);
+  const unused = some(not(ops.sum(leading, 1)));
+  /** Unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
+  const identity = matrix(D, 2 * D, (i, j) => j === (i === 0 ? 0 : D + i - 1));
+  const O = add(matmul(transposed(member), operands), mul(column(unused), identity));
+  const G = add(ops.sum(mul(column(of('linear')), leading), 1), unused);
+
+  /** x (N, S) of the number at each node, (N, 2D). */
+  const collected = (x: T): T =>
+    matmul(
+      ops.sum(mul(column(x), nodes), 1),
+      matrix(D, 2 * D, (i, j) => i === j),
+    );
+  const V_sign = sub(one, mul(two, collected(matmul(signs, toRight))));
+
+  const fault = (total: T): T => {
+    const count = (x: T): T => ops.sum(x, 1);
+    const beyond = (x: T, most: number): T => some(sub(x, ops.f64(most)));
+    const [wantsLeft, wantsRight] = [mul(active, not(prefix)), mul(active, not(of('postfix')))];
+    const leftOperands = add(hasLeft, ops.sum(mul(parent, lower), 2));
+    const rightOperands = add(hasRight, ops.sum(mul(parent, upper), 2));
+    const lacks = (x: T, wanted: T): T => count(some(sub(wanted, x)));
+    // A tree has one root: an operator without a parent, or a number that no operator takes.
+    const roots = add(
+      sub(count(begun), count(add(hasLeft, hasRight))),
+      count(mul(active, ops.abs(not(ops.sum(parent, 1))))),
+    );
+    const surplus = add(lacks(wantsLeft, leftOperands), lacks(wantsRight, rightOperands));
+    const faults = [
+      add(
+        add(beyond(total, K), add(beyond(count(holds), D), beyond(count(leads), D))),
+        count(add(some(sub(ofSlot('count'), ops.sum(present, 2))), beyond(percents, MOST_PERCENTS))),
+      ),
+      not(some(count(begun))),
+      add(lacks(leftOperands, wantsLeft), count(mul(some(percents), not(typed)))),
+      lacks(rightOperands, wantsRight),
+      sub(count(pow), count(add(exponents, negativeExponents))),
+      add(add(count(add(ofSlot('breaks'), mul(typed, hundreds))), ops.abs(sub(roots, one))), surplus),
+    ].map(some);
+    return faults.reduceRight(
+      (code, is, i) => add(mul(code, not(is)), mul(is, ops.f64(i + 1))),
+      mul(total, ops.f64(0)),
+    );
+  };
+  return { plan: { V_mag: collected(number), V_sign, O, G }, fault };
+}

@@ -1,0 +1,179 @@
+import {
+  affine,
+  cast,
+  clamp,
+  gather,
+  logSoftmax,
+  matmul,
+  mul,
+  narrow,
+  neg,
+  reshape,
+  softmax,
+  type Tensor,
+} from '@dag/executor';
+import { Linear } from '../gpt.js';
+import { DECISIONS, NESTING } from '../reading/decisions.js';
+import { TensorOps, type ReadoutOps } from './array-ops.js';
+import { decidedPlan } from './decided-plan.js';
+import { decidedOperators, decidedRegisters, OPERATOR_COLUMNS, SLOT_COLUMNS } from './decided-registers.js';
+import type { RegisterLayout } from './layout.js';
+import { atTokens, constant } from './ops.js';
+import type { Readout, ReadoutLoss, TargetName } from './readout.js';
+import { meanOver } from './register-losses.js';
+import type { TokenFeatures } from './registers.js';
+
+/** Outputs of the head in order: logits of what a token writes, of how it changes nesting, and of whether the text is complete. */
+const OUTPUTS = { decisions: DECISIONS.length, nestings: NESTING.length, completes: 2 };
+const WIDTH = OUTPUTS.decisions + OUTPUTS.nestings + OUTPUTS.completes;
+const HEAD = 'plan.decide';
+/** Initial bias toward the classes that write nothing. */
+const NONE_BIAS = 3;
+
+type DecisionFields = {
+  /** (B, T, classes) logits. */
+  readonly [K in keyof typeof OUTPUTS]: Tensor;
+} & {
+  /** (B, T, n) registers that the tokens so far have written, flat; made when they are read. */
+  readonly registers: Tensor;
+};
+
+/** Sizes of the registers of operators and of slots. */
+const registerSizes = (layout: RegisterLayout) => {
+  const K = decidedOperators(layout);
+  return {
+    operators: [K, OPERATOR_COLUMNS.length],
+    slots: [K + 1, 2 * layout.digits + SLOT_COLUMNS.length],
+  } as const;
+};
+
+/** Tokens decide what they write. Registers are sums of decisions, and the plan is counted from them. See the package's README. */
+export const decisionsReadout: Readout<DecisionFields> = {
+  name: 'decisions',
+  holdsDigits: true,
+  hasPowers: true,
+  losses: {
+    operators: classLoss('decisions'),
+    nesting: classLoss('nestings'),
+    complete: classLoss('completes'),
+  },
+  weights: { operators: 1, nesting: 1, complete: 0.3 },
+
+  fields(layout) {
+    const { operators, slots } = registerSizes(layout);
+    return {
+      ...{ decisions: [OUTPUTS.decisions], nestings: [OUTPUTS.nestings], completes: [OUTPUTS.completes] },
+      registers: [operators[0] * operators[1] + slots[0] * slots[1]],
+    };
+  },
+
+  make(width, layout, build) {
+    const head = new Linear(HEAD, width, WIDTH, true, build);
+    const bias = new Float32Array(WIDTH);
+    bias[0] = bias[OUTPUTS.decisions] = NONE_BIAS;
+    head.bias!.set(bias);
+    return (hidden, features, { at }) => {
+      const logits = split(new TensorOps(), head.forward(hidden));
+      const asked = (x: Tensor): Tensor => (at ? atTokens(x, at) : x);
+      let registers: Tensor | null = null;
+      return {
+        decisions: asked(logits.decisions),
+        nestings: asked(logits.nestings),
+        completes: asked(logits.completes),
+        get registers() {
+          return (registers ??= softRegisters(logits, features, layout, at));
+        },
+      };
+    };
+  },
+
+  plan({ registers }, layout) {
+    const sizes = registerSizes(layout);
+    const [B, T] = registers.shape as [number, number];
+    const ofOperators = sizes.operators[0] * sizes.operators[1];
+    const ofSlots = sizes.slots[0] * sizes.slots[1];
+    const flat = cast(reshape(registers, [B * T, ofOperators + ofSlots]), 'f64');
+    const operators = reshape(narrow(flat, 1, 0, ofOperators), [B * T, ...sizes.operators]);
+    const slots = reshape(narrow(flat, 1, ofOperators, ofSlots), [B * T, ...sizes.slots]);
+    const { plan } = decidedPlan(new TensorOps(registers.device), { operators, slots }, layout, false);
+    const shaped = (x: Tensor): Tensor => reshape(x, [B, T, ...x.shape.slice(1)]);
+    const { V_mag, V_sign, O, G } = plan;
+    return { V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) };
+  },
+
+  harden(ops, hidden, features, layout) {
+    const logits = split(ops, ops.double(ops.linear(HEAD, hidden)));
+    const chosen = (x: typeof hidden, n: number) =>
+      ops.equal(ops.argmax(x), ops.f64(Array.from({ length: n }, (_, c) => c)));
+    const registers = decidedRegisters(
+      ops,
+      chosen(logits.decisions, OUTPUTS.decisions),
+      chosen(logits.nestings, OUTPUTS.nestings),
+      features,
+      layout,
+    );
+    const { plan, fault } = decidedPlan(ops, registers, layout, true);
+    const complete = ops.reshape(ops.argmax(ops.asked(logits.completes)), [-1]);
+    return { ...plan, fault: fault(registers.total), complete };
+  },
+};
+
+/** The outputs of the head (B, T, n) in parts. */
+function split<T>(ops: Pick<ReadoutOps<T>, 'slice'>, outputs: T): Record<keyof typeof OUTPUTS, T> {
+  const { decisions, nestings } = OUTPUTS;
+  return {
+    decisions: ops.slice(outputs, 2, 0, decisions),
+    nestings: ops.slice(outputs, 2, decisions, decisions + nestings),
+    completes: ops.slice(outputs, 2, decisions + nestings, WIDTH),
+  };
+}
+
+/** Registers of probabilities in place of decisions, (B, T, n) or (B, 1, n) with `at`. */
+function softRegisters(
+  { decisions, nestings }: Record<keyof typeof OUTPUTS, Tensor>,
+  features: TokenFeatures,
+  layout: RegisterLayout,
+  at: readonly number[] | undefined,
+): Tensor {
+  const { device } = decisions;
+  const double = (x: Tensor): Tensor => cast(x, 'f64');
+  const ops = new TensorOps(device, new Map(), at ? new TensorOps(device).f64(at) : null);
+  // (B, T, 2, R): digits, and whether there is one.
+  const digits = constant(
+    Array.from({ length: 20 }, (_, i) => (i < 10 ? i : 1)),
+    [2, 1, 10],
+    { dtype: 'f64', device },
+  );
+  const [B, T, R] = features.digits.shape as [number, number, number];
+  const placed = matmul(reshape(double(features.digits), [B * T, 1, R, 10]), reshape(digits, [1, 2, 10, 1]));
+  const { operators, slots } = decidedRegisters(
+    ops,
+    softmax(double(decisions)),
+    softmax(double(nestings)),
+    {
+      ...{ count: double(features.count), minus: double(features.minus), point: double(features.point) },
+      // Where numbers begin matters to faults alone, which only certain decisions have.
+      ...{ begins: double(affine(features.count, 0)), digits: reshape(placed, [B, T, 2, R]), most: R },
+    },
+    layout,
+  );
+  const asked = at ? 1 : T;
+  return ops.concat(
+    [operators, slots].map((x) => reshape(x, [B, asked, x.size / (B * asked)])),
+    2,
+  );
+}
+
+/** Cross entropy of logits (B, T, classes): the mean over the valid tokens whose target is not −1. */
+function classLoss(name: keyof typeof OUTPUTS & TargetName): ReadoutLoss<DecisionFields> {
+  return {
+    targets: ['valid', name],
+    compute(fields, targets) {
+      const logits = fields[name];
+      const target = reshape(targets[name], logits.shape.slice(0, 2));
+      const counts = clamp(affine(cast(target, 'f32'), 1, 1), 0, 1);
+      const nll = neg(gather(logSoftmax(logits), cast(clamp(cast(target, 'f32'), 0), 'i32')));
+      return meanOver(mul(nll, cast(counts, nll.dtype)), targets.valid);
+    },
+  };
+}

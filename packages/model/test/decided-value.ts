@@ -1,0 +1,81 @@
+import type { TokenRecord } from '../src/index.js';
+import { DEPTH, FIRST_OPERATOR, OPERATORS, THEN, type Decision } from '../src/reading/decisions.js';
+
+/** What a token decides, certain: a class of `DECISIONS`, and a change of nesting. */
+export interface Label {
+  readonly record: TokenRecord;
+  readonly decision: number;
+  readonly nesting: number;
+  readonly complete: boolean;
+}
+
+const HUNDRED = 'percentOf';
+const isPow = ({ name }: Decision): boolean => name === 'pow';
+const isPrefix = ({ left }: Decision): boolean => left === 0;
+const isPostfix = (o: Decision): boolean => o.right === 0 && !isPow(o);
+const root = (x: number, power: number): number => (power === 0.5 ? Math.sqrt(x) : x ** power);
+
+/** The value of decided tokens by recursion from the operator that binds last; null where they are no expression. The oracle of plans. */
+export function decidedValue(labels: readonly Label[]): number | null {
+  const operators: { is: Decision; priority: number }[] = [];
+  const slots = [{ text: '', percents: 0 }];
+  let depth = 0;
+  let isNumber = false;
+  for (const { record, decision, nesting } of labels) {
+    depth += Math.min(nesting, 0);
+    if (decision >= FIRST_OPERATOR) {
+      const is = OPERATORS[decision - FIRST_OPERATOR]!;
+      operators.push({ is, priority: depth * DEPTH + is.level });
+      slots.push({ text: is.name === HUNDRED ? '100' : '', percents: 0 });
+      isNumber = false;
+    } else if (decision === 1) slots.at(-1)!.percents++;
+    depth += Math.max(nesting, 0);
+    const { digits, point, begins } = record;
+    const goesOn: boolean = isNumber && !begins;
+    isNumber = digits.length > 0 || point;
+    if (digits.length > 0) slots.at(-1)!.text += (goesOn ? '' : ' ') + digits.join('');
+    else if (point && goesOn) slots.at(-1)!.text += '.';
+  }
+  const taken = new Set<number>();
+  const number = (slot: number): number => {
+    const { text, percents } = slots[slot]!;
+    taken.add(slot);
+    if (!/^\d+\.?\d*$/.test(text.trim()) || percents > 3 || text.replace(/\D/g, '').length > 30) throw NONE;
+    if (text === '100' && percents > 0) throw NONE;
+    return Number(`${text}e${-2 * percents}`);
+  };
+  const value = (from: number, to: number): number => {
+    if (from === to) return number(from);
+    let last = -1;
+    for (let k = from; k < to; k++) {
+      const { is, priority } = operators[k]!;
+      if ((isPrefix(is) && k !== from) || (isPostfix(is) && k !== to - 1)) continue;
+      if (last < 0 || priority <= operators[last]!.priority) last = k;
+    }
+    if (last < 0) throw NONE;
+    const { is } = operators[last]!;
+    const { left: l, right: r } = is;
+    const left = isPrefix(is) ? 0 : value(from, last);
+    const isConstant = to === last + 1 || (to === last + 2 && operators[last + 1]!.is.name === 'neg');
+    if (isPow(is) && !isConstant) throw NONE;
+    const right = isPostfix(is) ? 0 : value(last + 1, to);
+    if (isPow(is)) return root(left, right);
+    if (is.linear) return isPrefix(is) ? r * right : isPostfix(is) ? l * left : l * left + r * right;
+    if (isPrefix(is)) return root(right, r);
+    if (isPostfix(is)) return root(left, l);
+    return l < 0 ? right / left : r < 0 ? left / right : left * right;
+  };
+  try {
+    const executed = value(0, operators.length);
+    return slots.every(({ text, percents }, s) => taken.has(s) || (text === '' && percents === 0))
+      ? executed
+      : null;
+  } catch (error) {
+    if (error === NONE) return null;
+    throw error;
+  }
+}
+const NONE = new Error('no expression');
+
+/** Changes of nesting, most often none. */
+export const NESTINGS = [0, 0, 0, 0, 0, 1, 1, -1, -1, 2, -2, THEN];
