@@ -6,7 +6,7 @@ import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** The part of a `PredictorModel` that doubts are about. */
-interface Reader {
+export interface Reader {
   readonly config: PlanPredictorConfig;
   readonly tokenizer: Tokenizer;
   /** For each token id, whether training met it. */
@@ -46,7 +46,7 @@ function disagreementOn(text: string, value: number, config: PlanPredictorConfig
 }
 
 /** The characters of a text that the tokenizer loses; where there are none, the parts whose tokens training never met. */
-function unknownParts(read: string, model: Reader): string[] {
+export function unknownParts(read: string, model: Reader): string[] {
   const { tokenizer } = model;
   const lost = [...new Set(read)].filter(
     (character) => tokenizer.decode(tokenizer.encode(character)) !== character,
@@ -68,7 +68,7 @@ function unknownParts(read: string, model: Reader): string[] {
 /** Parts that a sentence lists; further ones are an ellipsis. */
 const MOST_LISTED = 5;
 
-const listed = (parts: readonly string[]): string =>
+export const listed = (parts: readonly string[]): string =>
   parts
     .slice(0, MOST_LISTED)
     .map((part) => `\`${part}\``)

@@ -1,3 +1,5 @@
+import type { PredictedValue } from './predicted-value.js';
+
 /** The kinds of `ModelError`, its `code`. */
 export type ModelErrorCode =
   /** A configuration with a value out of range or an unknown name. */
@@ -14,6 +16,8 @@ export type ModelErrorCode =
   | 'not-finite'
   /** A tensor has another shape or number of elements than expected. */
   | 'shape'
+  /** A text that a model refuses to read: `reading` has what it would have read. */
+  | 'unreadable'
   /** An argument outside its range. */
   | 'bad-input';
 
@@ -21,10 +25,17 @@ export type ModelErrorCode =
 export class ModelError extends Error {
   override readonly name = 'ModelError';
   readonly code: ModelErrorCode;
+  /** Of `unreadable`: the prediction that is refused. */
+  readonly reading: PredictedValue | undefined;
 
-  constructor(code: ModelErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: ModelErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly reading?: PredictedValue },
+  ) {
     super(message, options);
     this.code = code;
+    this.reading = options?.reading;
   }
 }
 

@@ -4,6 +4,7 @@ export { expressionOf } from './expression-of.js';
 export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
 export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
 export { GPT2_NAMES, isGpt2Name, type Gpt2Name } from './gpt2/names.js';
+export { DECISIONS, decisionOf, NESTING, THEN } from './reading/decisions.js';
 export { KeyValueCache } from './key-value-cache.js';
 export {
   absentDigit,
@@ -15,6 +16,7 @@ export {
 export { type ArrayOps, type ReadoutOps } from './plan-predictor/array-ops.js';
 export { type HardPlan } from './plan-predictor/hard-plan.js';
 export { type HardFeatures } from './plan-predictor/hard-registers.js';
+export { decidedTensors, decisionsReadout, type Decided } from './plan-predictor/decisions-readout.js';
 export { linearReadout } from './plan-predictor/linear-readout.js';
 export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 export {
@@ -45,9 +47,9 @@ export {
   type Infix,
   type RegisterTargets,
 } from './plan-predictor/register-targets.js';
+export { type PredictedPlans, type PredictedValue } from './predicted-value.js';
 export {
   PredictorModel,
-  type PredictedValue,
   type PredictorConfig,
   type PredictorInputs,
 } from './predictor-model.js';

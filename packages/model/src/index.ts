@@ -12,5 +12,5 @@ export * from './everywhere.js';
 export { loadGpt2, type Gpt2 } from './gpt2/load-gpt2.js';
 export { type DownloadProgress, type HubOptions } from './gpt2/hub.js';
 export { exportOnnx } from './onnx/export-onnx.js';
-export { OnnxPredictor, type OnnxOptions, type PredictedPlans } from './onnx/onnx-predictor.js';
+export { OnnxPredictor, type OnnxOptions } from './onnx/onnx-predictor.js';
 export { loadSafetensors, saveSafetensors } from './safetensors/file.js';

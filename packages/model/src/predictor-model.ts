@@ -13,6 +13,9 @@ import type { DagTensors } from '@dag/tensorize';
 import { checkList, checkObject, checkText, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { doubtOf } from './doubt.js';
+import type { PredictedPlans, PredictedValue } from './predicted-value.js';
+import { refusalOf, smallest, type Judged } from './refusal.js';
+import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
 import { expressionOf } from './expression-of.js';
 import {
   checkConfigObject,
@@ -49,20 +52,6 @@ type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'begi
 
 type PredictOptions = ForwardOptions & ReadOptions;
 
-/** The result of `PredictorModel.predict`. */
-export interface PredictedValue {
-  /** The text as it was given. */
-  readonly text: string;
-  /** The executed value of the predicted plan. */
-  readonly value: number;
-  /** The plan as an expression; '' where it has none (`expressionOf`). */
-  readonly expression: string;
-  /** The hard plan, one graph. */
-  readonly tensors: DagTensors;
-  /** Why the value may be wrong, in one sentence (see `PredictorModel.doubt`); null where no reason is known. */
-  readonly doubt: string | null;
-}
-
 /**
  * Backbone and plan predictor: reads a text, and predicts at every token the plan that computes the text up to there.
  *
@@ -75,13 +64,8 @@ export class PredictorModel {
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
-  /** The plan of one text. Texts of a length are read without the JavaScript around kernels, from the third one on. */
-  private readonly readOne = recordStep(({ tokens, at, ...features }: TextInputs) =>
-    noGrad(() => {
-      const most = features.digits.shape[3]!;
-      return this.predictor.decide(this.gpt.forward(tokens), { ...features, most }, at);
-    }),
-  );
+  /** Recorded predictions of one text, by layout. Texts of a length are read without the JavaScript around kernels, from the third one on. */
+  private readonly readOne = new Map<string, ReturnType<PredictorModel['recordOne']>>();
 
   /**
    * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
@@ -164,30 +148,95 @@ export class PredictorModel {
   }
 
   /**
-   * Predicts the hard plan of each whole text: N texts give N graphs. Texts are read as `asRead` of @dag/expr writes them.
+   * Predicts the hard plan of each whole text: N texts give N graphs. Texts are read as `Tokenizer.read` writes them. The depth is the
+   * model's, or of a readout that `fitsAnyLayout` what the texts need.
    *
    * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where the weights
    *   are not sound.
    */
   predictPlans(texts: readonly string[]): DagTensors {
-    const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
-    if (texts.length > 1)
-      return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
-    const { plan, decisions } = scope(() => {
-      const { most, ...features } = this.predictor.hardFeatures(this.records(tokens), shape);
-      const ids = this.ids(tokens, shape);
-      const at = tensor(Float64Array.from(last), [1], { device: ids.device });
-      return this.readOne({ tokens: ids, ...features, at });
-    });
-    checkDecisions(decisions);
-    return hostPlan(plan, this.config.depth);
+    return this.read(texts).plan;
   }
 
-  /** Predicts the plan of a text and executes it. @throws {ModelError} as `predictPlans`. */
+  /** Predicts and executes the plans of N texts, and says which of them are refused. @throws {ModelError} as `predictPlans`. */
+  predictTexts(texts: readonly string[]): PredictedPlans {
+    const { plan, judged } = this.read(texts);
+    return {
+      plans: plan,
+      values: execute(plan),
+      confidences: texts.map((_, i) => judged?.[i]!.confidence ?? null),
+      refusals: texts.map((text, i) => (judged ? refusalOf(text, judged[i]!, this) : null)),
+    };
+  }
+
+  /**
+   * Predicts the plan of a text and executes it.
+   *
+   * @throws {ModelError} `unreadable` with the reason where the model refuses the text; as `predictPlans`.
+   */
   predict(text: string): PredictedValue {
-    const tensors = this.predictPlans([text]);
-    const value = execute(tensors)[0]!;
-    return { text, value, expression: expressionOf(tensors), tensors, doubt: this.doubt(text, value) };
+    const { plans, values, confidences, refusals } = this.predictTexts([text]);
+    return predictedValue(text, {
+      ...{ plans, value: values[0]!, confidence: confidences[0]!, refusal: refusals[0]! },
+      doubt: (value) => this.doubt(text, value),
+    });
+  }
+
+  /** The plans of whole texts, and what their readout says of them; null where it says nothing. */
+  private read(texts: readonly string[]): { plan: DagTensors; judged: readonly Judged[] | null } {
+    const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
+    let layout = this.predictor.fitsAnyLayout ? layoutFor(this.records(tokens), shape) : this.config;
+    for (;;) {
+      const hard = scope(() => onHost(this.hardPlans(tokens, shape, last, layout)));
+      const { V_mag, V_sign, O, G, fault, complete, confidence } = hard;
+      // A layout is chosen for the numbers of a text; it may have more operators.
+      const isTight = this.predictor.fitsAnyLayout && fault?.includes(1) && layout.depth < MOST_DEPTH;
+      if (!isTight) {
+        const { depth } = layout;
+        const judged = fault && confidence && complete;
+        return {
+          plan: { depth, size: G.length / depth, V_mag, V_sign, O, G },
+          judged: judged
+            ? Array.from(fault, (code, i) => ({
+                ...{ fault: code, complete: complete[i]!, confidence: confidence[i]! },
+              }))
+            : null,
+        };
+      }
+      layout = { ...layout, depth: Math.min(MOST_DEPTH, 2 * layout.depth) };
+    }
+  }
+
+  private hardPlans(
+    tokens: Int32Array,
+    shape: readonly [number, number],
+    last: readonly number[],
+    layout: RegisterLayout,
+  ): HardPlan<Tensor> {
+    if (last.length > 1)
+      return noGrad(() =>
+        this.predictor.hardPlan(this.gpt.forward(this.ids(tokens, shape)), this.records(tokens), {
+          ...{ at: last, layout },
+        }),
+      );
+    const { most, ...features } = this.predictor.hardFeatures(this.records(tokens), shape, layout);
+    const ids = this.ids(tokens, shape);
+    const at = tensor(Float64Array.from(last), [1], { device: ids.device });
+    const key = `${layout.depth} ${layout.digits}`;
+    const readOne = this.readOne.get(key) ?? this.recordOne(layout);
+    this.readOne.set(key, readOne);
+    const { plan, decisions } = readOne({ tokens: ids, ...features, at });
+    checkDecisions(decisions);
+    return plan;
+  }
+
+  private recordOne(layout: RegisterLayout) {
+    return recordStep(({ tokens, at, ...features }: TextInputs) =>
+      noGrad(() => {
+        const most = features.digits.shape[3]!;
+        return this.predictor.decide(this.gpt.forward(tokens), { ...features, most }, at, layout);
+      }),
+    );
   }
 
   /**
@@ -259,6 +308,59 @@ export class PredictorModel {
       (config: PredictorConfig, check) => new PredictorModel(config, { ...options, seed: null, check }),
     );
   }
+}
+
+/** What `predict` returns, or throws where the text is refused. */
+export function predictedValue(
+  text: string,
+  predicted: {
+    readonly plans: DagTensors;
+    readonly value: number;
+    readonly confidence: number | null;
+    readonly refusal: string | null;
+    readonly doubt: (value: number) => string | null;
+  },
+): PredictedValue {
+  const { plans, value, confidence, refusal } = predicted;
+  const tensors = confidence === null ? plans : smallest(plans);
+  const doubt = refusal ?? predicted.doubt(value);
+  const reading = { text, value, expression: expressionOf(tensors), tensors, confidence, doubt };
+  if (refusal !== null) throw new ModelError('unreadable', refusal, { reading });
+  return reading;
+}
+
+/** Depths and digits of layouts are powers of two, and multiples of this: few of them are ever recorded. */
+const SMALLEST_DEPTH = 4;
+const DIGITS_STEP = 10;
+
+/** A layout with room for the numbers of B·T tokens, row-major. */
+function layoutFor(records: readonly TokenRecord[], [B, T]: readonly [number, number]): RegisterLayout {
+  let [mostNumbers, mostDigits] = [1, 1];
+  for (let b = 0; b < B; b++) {
+    let [numbers, digits] = [0, 0];
+    for (const record of records.slice(b * T, (b + 1) * T)) {
+      if (record.digits.length === 0) continue;
+      if (record.begins) {
+        numbers++;
+        digits = 0;
+      }
+      digits += record.digits.length;
+      mostDigits = Math.max(mostDigits, digits);
+    }
+    mostNumbers = Math.max(mostNumbers, numbers);
+  }
+  let depth = SMALLEST_DEPTH;
+  while (depth < mostNumbers && depth < MOST_DEPTH) depth *= 2;
+  const digits = Math.min(MOST_DIGITS, DIGITS_STEP * Math.ceil(mostDigits / DIGITS_STEP));
+  return { depth, digits };
+}
+
+type OnHost<T> = { readonly [K in keyof T]: Float64Array };
+
+/** Fields read from their device. */
+export function onHost<T extends object>(fields: T): OnHost<T> {
+  const read = Object.entries(fields).map(([name, x]: [string, Tensor]) => [name, Float64Array.from(x.dataSync())]);
+  return Object.fromEntries(read) as OnHost<T>;
 }
 
 /** Reads plans (N, 1, …) from their device, as `DagTensors` of size N. */

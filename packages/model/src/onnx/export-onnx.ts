@@ -4,6 +4,7 @@ import { named } from '../arguments.js';
 import { PredictorModel } from '../predictor-model.js';
 import { backbone, type Weights } from './backbone.js';
 import { executePlan } from './execute.js';
+import { checkLayout, type RegisterLayout } from '../plan-predictor/layout.js';
 import { readoutOf } from '../plan-predictor/readouts.js';
 import { featuresOf } from './features.js';
 import type { Value } from './graph-builder.js';
@@ -13,16 +14,23 @@ import { GraphOps } from './graph-ops.js';
  * Exports a model as an ONNX file (opset 20, standard operators only) for any runtime.
  *
  * Input: `tokens` (B, T) int64, with B and T free. Outputs at every token, float64: the hard plan of the text up to there,
- * `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and its `value` (B, T); of a readout that has them, also `fault` and
- * `complete` (B, T), see `HardPlan`. The outputs are causal: token t depends on no later one. Metadata: `config` is the configuration as JSON; `wte.rows` lists the ids of the tokens that
- * training has met, unless it has met all.
+ * `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and its `value` (B, T); of a readout that has them, also `fault`,
+ * `complete` and `confidence` (B, T), see `HardPlan`. The outputs are causal: token t depends on no later one. Metadata: `config` is the
+ * configuration as JSON; `wte.rows` lists the ids of the tokens that training has met, unless it has met all.
+ *
+ * @param layout Another layout than the model's: more numbers, or longer ones; of a readout that `fitsAnyLayout`.
  *
  * @throws {ModelError} `bad-input` for anything but a `PredictorModel`, `not-finite` for weights that are not finite.
  */
-export function exportOnnx(model: PredictorModel): Uint8Array {
+export function exportOnnx(model: PredictorModel, layout: Partial<RegisterLayout> = {}): Uint8Array {
   if (!(model instanceof PredictorModel))
     throw new ModelError('bad-input', `exportOnnx: expected a PredictorModel, given ${named(model)}`);
-  const { config, tokenizer } = model;
+  const { tokenizer } = model;
+  const config = { ...model.config, ...layout };
+  checkLayout(config);
+  const isOther = config.depth !== model.config.depth || config.digits !== model.config.digits;
+  if (isOther && !readoutOf(config.readout).fitsAnyLayout)
+    throw new ModelError('bad-input', `exportOnnx: the readout '${config.readout}' has the layout of its model`);
   const D = config.depth;
   const readout = readoutOf(config.readout);
   const g = new GraphOps(model.parameters);
@@ -38,7 +46,7 @@ export function exportOnnx(model: PredictorModel): Uint8Array {
   g.output('V_sign', shaped(plan.V_sign, 2 * D), 'f64', ['B', 'T', 2 * D]);
   g.output('O', shaped(plan.O, D, 2 * D), 'f64', ['B', 'T', D, 2 * D]);
   g.output('G', shaped(plan.G, D), 'f64', ['B', 'T', D]);
-  for (const name of ['fault', 'complete'] as const)
+  for (const name of ['fault', 'complete', 'confidence'] as const)
     if (plan[name]) g.output(name, shaped(plan[name]), 'f64', ['B', 'T']);
   g.output('value', shaped(executePlan(g, plan, D, readout.hasPowers)), 'f64', ['B', 'T']);
   return g.encode('dag', { config: JSON.stringify(config), ...trainedRows(weights) });

@@ -14,6 +14,8 @@ export class GraphOps extends GraphBuilder implements ReadoutOps<Value> {
 
   readonly linear = (name: string, x: Value): Value => this.weights.linear(name, x);
   readonly gelu = (x: Value): Value => this.op('Gelu', [x]);
+  readonly softmax = (x: Value): Value => this.op('Softmax', [x], { axis: -1 });
+  readonly max = (x: Value): Value => this.op('ReduceMax', [x, this.i64([-1])], { keepdims: 1 });
   readonly double = (x: Value): Value => this.cast(x, 'f64');
   readonly asked = (x: Value): Value => x;
   readonly sumSoFar = (weights: Value, x: Value, m: number, n: number): Value =>

@@ -1,13 +1,13 @@
-import type { DagTensors } from '@dag/tensorize';
 import type { InferenceSession } from 'onnxruntime-common';
 import { checkList, checkObject, checkText, named } from '../arguments.js';
 import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
 import { ROWS } from '../embedding-rows.js';
 import { checkFinite, ModelError } from '../error.js';
-import { expressionOf } from '../expression-of.js';
 import { configFrom } from '../weights.js';
-import type { PredictedValue, PredictorConfig } from '../predictor-model.js';
+import type { PredictedPlans, PredictedValue } from '../predicted-value.js';
+import { predictedValue, type PredictorConfig } from '../predictor-model.js';
+import { refusalOf } from '../refusal.js';
 import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
 import { readRegularFile } from '../regular-file.js';
 import { decodeMetadata } from './proto.js';
@@ -18,14 +18,6 @@ export interface OnnxOptions {
   readonly executionProviders?: readonly string[];
   /** Number of threads within an operator. Default: one for each core. */
   readonly threads?: number;
-}
-
-/** The predicted plans of some texts, and their values. */
-export interface PredictedPlans {
-  /** Graph i is the hard plan of text i. */
-  readonly plans: DagTensors;
-  /** (N) value i is what plan i executes to. */
-  readonly values: Float64Array;
 }
 
 /** The types that onnxruntime-node re-exports; it is an optional peer and may not be installed. */
@@ -114,14 +106,33 @@ export class OnnxPredictor {
       G: at('G', depth),
     };
     checkFinite(plans.V_mag, 'magnitudes');
-    return { plans, values: at('value', 1) };
+    const [fault, complete, confidence] = ['fault', 'complete', 'confidence'].map((name) =>
+      outputs[name] ? at(name, 1) : null,
+    );
+    const judged = fault && complete && confidence;
+    return {
+      ...{ plans, values: at('value', 1) },
+      confidences: texts.map((_, i) => confidence?.[i] ?? null),
+      refusals: texts.map((text, i) =>
+        judged
+          ? refusalOf(text, { fault: fault[i]!, complete: complete[i]!, confidence: confidence[i]! }, this)
+          : null,
+      ),
+    };
+  }
+
+  /** `predictPlans`, by the name that `PredictorModel` has for it. */
+  predictTexts(texts: readonly string[]): Promise<PredictedPlans> {
+    return this.predictPlans(texts);
   }
 
   /** The plan of one text, its expression, value and doubt. @throws {ModelError} `bad-input`, as `predictPlans`. */
   async predict(text: string): Promise<PredictedValue> {
-    const { plans, values } = await this.predictPlans([text]);
-    const value = values[0]!;
-    return { text, value, expression: expressionOf(plans), tensors: plans, doubt: this.doubt(text, value) };
+    const { plans, values, confidences, refusals } = await this.predictPlans([text]);
+    return predictedValue(text, {
+      ...{ plans, value: values[0]!, confidence: confidences[0]!, refusal: refusals[0]! },
+      doubt: (value) => this.doubt(text, value),
+    });
   }
 
   /** As `PredictorModel.doubt`. */
@@ -137,7 +148,7 @@ export class OnnxPredictor {
     checkList('token ids as an array', tokens);
     // Throws for what is no token.
     for (const id of tokens) this.tokenizer.record(id);
-    return Array.from(tokens, (id) => this.#trained?.has(id) ?? true);
+    return Array.from(tokens, (id) => this.#trained?.has(this.tokenizer.row(id)) ?? true);
   }
 
   /** Frees the memory of the runtime's session. */

@@ -13,11 +13,13 @@ import {
   greaterEqual,
   linear,
   matmul,
+  max,
   mul,
   narrow,
   permute,
   reshape,
   select,
+  softmax,
   sub,
   sum,
   tensor,
@@ -71,6 +73,10 @@ export interface ReadoutOps<T> extends ArrayOps<T> {
   linear(name: string, x: T): T;
   /** x·Φ(x) of f32. */
   gelu(x: T): T;
+  /** Softmax along the last axis. */
+  softmax(x: T): T;
+  /** The largest element along the last axis: (…, n) → (…, 1). */
+  max(x: T): T;
   /** f32 as f64, for decisions: a prediction fails with `not-finite` where x is not finite. */
   double(x: T): T;
   /** x (B, T, n) at the tokens at which to predict: (B, 1, n) with one token per row, or x itself for all tokens. */
@@ -119,6 +125,8 @@ export class TensorOps implements ReadoutOps<Tensor> {
   abs = abs;
   clamp = clamp;
   gelu = gelu;
+  softmax = (x: Tensor): Tensor => softmax(x);
+  max = (x: Tensor): Tensor => max(x, -1, true);
   matmul = matmul;
   sum = sum;
   cumsum = cumsum;

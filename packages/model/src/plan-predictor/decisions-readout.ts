@@ -9,15 +9,20 @@ import {
   narrow,
   neg,
   reshape,
+  scope,
   softmax,
   type Tensor,
 } from '@dag/executor';
+import type { DagTensors } from '@dag/tensorize';
+import { ModelError } from '../error.js';
 import { Linear } from '../gpt.js';
 import { DECISIONS, NESTING } from '../reading/decisions.js';
 import { TensorOps, type ReadoutOps } from './array-ops.js';
-import { decidedPlan } from './decided-plan.js';
+import { decidedPlan, FAULTS } from './decided-plan.js';
 import { decidedOperators, decidedRegisters, OPERATOR_COLUMNS, SLOT_COLUMNS } from './decided-registers.js';
+import { hardFeatures } from './hard-registers.js';
 import type { RegisterLayout } from './layout.js';
+import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { atTokens, constant } from './ops.js';
 import type { Readout, ReadoutLoss, TargetName } from './readout.js';
 import { meanOver } from './register-losses.js';
@@ -52,6 +57,7 @@ export const decisionsReadout: Readout<DecisionFields> = {
   name: 'decisions',
   holdsDigits: true,
   hasPowers: true,
+  fitsAnyLayout: true,
   losses: {
     operators: classLoss('decisions'),
     nesting: classLoss('nestings'),
@@ -113,10 +119,54 @@ export const decisionsReadout: Readout<DecisionFields> = {
       layout,
     );
     const { plan, fault } = decidedPlan(ops, registers, layout, true);
-    const complete = ops.reshape(ops.argmax(ops.asked(logits.completes)), [-1]);
-    return { ...plan, fault: fault(registers.total), complete };
+    const complete = ops.slice(ops.softmax(ops.asked(logits.completes)), 2, 1, 2);
+    // 1 less the probabilities that a decision is wrong is at most the probability that none is.
+    const one = ops.f64(1);
+    const wrong = (x: typeof hidden) => ops.sub(one, ops.max(ops.softmax(x)));
+    const allWrong = ops.asked(ops.cumsum(ops.add(wrong(logits.decisions), wrong(logits.nestings)), 1));
+    const certainty = ops.clamp(ops.sub(one, allWrong), 0, 1);
+    return {
+      ...plan,
+      fault: fault(registers.total),
+      complete: ops.reshape(complete, [-1]),
+      confidence: ops.reshape(ops.mul(certainty, complete), [-1]),
+    };
   },
 };
+
+/** What T tokens decide: classes of `DECISIONS` and of `NESTING`. */
+export interface Decided {
+  readonly records: readonly TokenRecord[];
+  readonly decisions: ArrayLike<number>;
+  readonly nestings: ArrayLike<number>;
+}
+
+/**
+ * The plan that tokens with these decisions write, one graph.
+ *
+ * @throws {ModelError} `bad-input` where they are no expression, or have more numbers or digits than the layout has room for.
+ */
+export function decidedTensors({ records, decisions, nestings }: Decided, layout: RegisterLayout): DagTensors {
+  const T = records.length;
+  return scope(() => {
+    const ops = new TensorOps(undefined, new Map(), new TensorOps().f64([T - 1]));
+    const oneHot = (classes: ArrayLike<number>, n: number): Tensor => {
+      const rows = new Float64Array(T * n);
+      for (let t = 0; t < T; t++) rows[t * n + Math.max(0, classes[t]!)] = 1;
+      return ops.f64(Array.from(rows), [1, T, n]);
+    };
+    const registers = decidedRegisters(
+      ...([ops, oneHot(decisions, OUTPUTS.decisions), oneHot(nestings, OUTPUTS.nestings)] as const),
+      ...([hardFeatures(records, [1, T], layout, {}), layout] as const),
+    );
+    const { plan, fault } = decidedPlan(ops, registers, layout, true);
+    const code = fault(registers.total).item();
+    if (code > 0) throw new ModelError('bad-input', `these decisions are no expression: ${FAULTS[code]}`);
+    const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
+    const { V_mag, V_sign, O, G } = plan;
+    return { depth: layout.depth, size: 1, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
+  });
+}
 
 /** The outputs of the head (B, T, n) in parts. */
 function split<T>(ops: Pick<ReadoutOps<T>, 'slice'>, outputs: T): Record<keyof typeof OUTPUTS, T> {

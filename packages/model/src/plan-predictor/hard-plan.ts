@@ -2,7 +2,7 @@ import type { ArrayOps } from './array-ops.js';
 import type { HardRegisters } from './hard-registers.js';
 import { slotCount, type RegisterLayout } from './layout.js';
 
-/** The fields of N hard plans in f64: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D); and where the readout says so, whether to trust them. */
+/** The fields of N hard plans in f64: V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D); of some readouts also whether to trust them. */
 export interface HardPlan<T> {
   readonly V_mag: T;
   readonly V_sign: T;
@@ -10,8 +10,10 @@ export interface HardPlan<T> {
   readonly G: T;
   /** (N) why the text cannot be read, as an index of `FAULTS`; 0 where it can. */
   readonly fault?: T;
-  /** (N) 1 where the text up to there is a whole expression, else 0. */
+  /** (N) probability that the text up to there is a whole expression. */
   readonly complete?: T;
+  /** (N) probability that all decisions are right, and that the text is a whole expression: a lower bound by the model's own probabilities. */
+  readonly confidence?: T;
 }
 
 /** Powers of ten that a double holds exactly. */

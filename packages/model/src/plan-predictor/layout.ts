@@ -20,7 +20,7 @@ export interface RegisterLayout {
 export const MOST_DEPTH = 256;
 
 /** The most digits of a number: with more of them, pairs of doubles no longer hold its mantissa. */
-const MOST_DIGITS = 30;
+export const MOST_DIGITS = 30;
 
 /** @throws {ModelError} `bad-config` unless depth is from 1 to 256 and digits from 1 to 30. */
 export function checkLayout(layout: RegisterLayout): void {

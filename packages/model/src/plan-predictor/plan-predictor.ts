@@ -82,29 +82,42 @@ export class PlanPredictor {
    * summed, so an uncertain decision does not blur the tokens after it.
    *
    * @param records (B·T) records of the tokens, row-major.
+   * @param options.layout Another layout than the model's, for a readout that `fitsAnyLayout`.
    * @throws {ModelError} `not-finite` where the outputs that decide are not finite; `shape` and `bad-input` as `forward`.
    */
-  hardPlan(hidden: Tensor, records: readonly TokenRecord[], options: ReadOptions = {}): HardPlan<Tensor> {
+  hardPlan(
+    hidden: Tensor,
+    records: readonly TokenRecord[],
+    options: ReadOptions & { readonly layout?: RegisterLayout } = {},
+  ): HardPlan<Tensor> {
     checkObject('options such as { at: [3] }', options);
-    const { at } = options;
+    const { at, layout = this.config } = options;
+    checkLayout(layout);
     const [B, T] = batchOf('hidden states', hidden) as [number, number];
     checkRecords(records, [B, T]);
     if (at !== undefined) checkAt(at, hidden);
     const asked = at ? new TensorOps(this.device).f64(at) : null;
-    const { plan, decisions } = noGrad(() => this.decide(hidden, this.hardFeatures(records, [B, T]), asked));
+    const { plan, decisions } = noGrad(() =>
+      this.decide(hidden, this.hardFeatures(records, [B, T], layout), asked, layout),
+    );
     checkDecisions(decisions);
     const shaped = (x: Tensor): Tensor => reshape(x, [B, at ? 1 : T, ...x.shape.slice(1)]);
-    const { V_mag, V_sign, O, G, fault, complete } = plan;
-    return {
-      ...{ V_mag: shaped(V_mag), V_sign: shaped(V_sign), O: shaped(O), G: shaped(G) },
-      ...(fault ? { fault: shaped(fault) } : {}),
-      ...(complete ? { complete: shaped(complete) } : {}),
-    };
+    const fields = Object.entries(plan).map(([name, x]: [string, Tensor]) => [name, shaped(x)]);
+    return Object.fromEntries(fields) as HardPlan<Tensor>;
+  }
+
+  /** Whether the layout may be another one in each call. */
+  get fitsAnyLayout(): boolean {
+    return this.readout.fitsAnyLayout ?? false;
   }
 
   /** Features of B·T tokens for `decide`. */
-  hardFeatures(records: readonly TokenRecord[], shape: readonly [number, number]): HardFeatures<Tensor> {
-    return hardFeatures(records, shape, this.config, this.device ? { device: this.device } : {});
+  hardFeatures(
+    records: readonly TokenRecord[],
+    shape: readonly [number, number],
+    layout: RegisterLayout = this.config,
+  ): HardFeatures<Tensor> {
+    return hardFeatures(records, shape, layout, this.device ? { device: this.device } : {});
   }
 
   /**
@@ -117,9 +130,10 @@ export class PlanPredictor {
     hidden: Tensor,
     features: HardFeatures<Tensor>,
     at: Tensor | null,
+    layout: RegisterLayout = this.config,
   ): { plan: HardPlan<Tensor>; decisions: readonly Tensor[] } {
     const ops = new TensorOps(this.device, this.parameters, at);
-    return { plan: this.readout.harden(ops, hidden, features, this.config), decisions: ops.decisions };
+    return { plan: this.readout.harden(ops, hidden, features, layout), decisions: ops.decisions };
   }
 }
 

@@ -57,6 +57,8 @@ export interface Readout<P extends Fields = Fields> {
   readonly holdsDigits: boolean;
   /** Whether its hard plans may have coefficients other than −1, 0 and 1. */
   readonly hasPowers: boolean;
+  /** Whether `harden` may be given another layout in each call, as no weight depends on it; false where left out. */
+  readonly fitsAnyLayout?: boolean;
   /** Losses on its predictions, by name. */
   readonly losses: Readonly<Record<string, ReadoutLoss<P>>>;
   /**

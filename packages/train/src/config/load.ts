@@ -7,6 +7,7 @@ import predictorSmall from '../../configs/predictor-small.js';
 import predictor from '../../configs/predictor.js';
 import pretrainedLong from '../../configs/pretrained-long.js';
 import pretrained from '../../configs/pretrained.js';
+import reading from '../../configs/reading.js';
 import { TrainError } from '../error.js';
 import { readText } from '../files/utf8.js';
 import {
@@ -29,6 +30,7 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   'finetune-gpt2': finetuneGpt2,
   pretrained,
   'pretrained-long': pretrainedLong,
+  reading,
 };
 
 const DEFAULT = 'predictor';

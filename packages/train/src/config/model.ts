@@ -32,7 +32,7 @@ export const MODEL = {
     .string()
     .default(DEFAULT_READOUT)
     .describe('registers, linear (the baseline), or one that was added'),
-  digits: z.int().min(1).max(15).default(3).describe('digits a number register holds'),
+  digits: z.int().min(1).max(30).default(3).describe('digits a number register holds'),
 };
 
 /** The readout of a configuration, the default where it names none that there is. */

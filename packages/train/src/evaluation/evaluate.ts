@@ -11,7 +11,7 @@ import type { Question } from './questions.js';
 export interface PlanReader {
   /** Whether a text is neither empty nor too long. */
   reads(text: string): boolean;
-  predictPlans(texts: readonly string[]): DagTensors | Promise<PredictedPlans>;
+  predictTexts(texts: readonly string[]): PredictedPlans | Promise<PredictedPlans>;
 }
 
 /** Whether each field of the plan is right: all numbers and their signs, all coefficients, all gates. */
@@ -27,6 +27,10 @@ export interface Answer {
   readonly text: string;
   readonly expected: number;
   readonly value: number;
+  /** Why the model refused the text; null where it did not. Then `value` is NaN. */
+  readonly refused: string | null;
+  /** See `PredictedValue`; null where the model does not say. */
+  readonly confidence: number | null;
   /** The predicted plan as an expression; empty where it cannot be written as one, or the text is too long. */
   readonly expression: string;
   /** Whether the value is right to a relative error of 1e-6. */
@@ -58,6 +62,8 @@ export interface Score {
   /** Shares of 1. */
   readonly value: number;
   readonly exact: number;
+  /** Those that the model refused. */
+  readonly refused: number;
   /** Of those whose plan is known, as the fields of the plan. */
   readonly plan: number;
   readonly digits: number;
@@ -107,11 +113,17 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
     const some = questions.slice(from, from + BATCH);
     // A text that is too long for the model is read as nothing, which is wrong.
     const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
-    const predicted = await model.predictPlans(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
-    const { plans, values } =
-      'plans' in predicted ? predicted : { plans: predicted, values: execute(predicted) };
-    for (const [i, asked] of some.entries())
-      yield read[i]! ? answerOf(asked, graphOf(plans, i), values[i]!) : answerOf(asked, null, Number.NaN);
+    const predicted = await model.predictTexts(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
+    const { plans, values, refusals, confidences } = predicted;
+    for (const [i, asked] of some.entries()) {
+      const plan = read[i] ? graphOf(plans, i) : null;
+      const [refused, confidence] = read[i] ? [refusals[i]!, confidences[i]!] : [null, null];
+      const value = read[i] && refused === null ? values[i]! : Number.NaN;
+      const judged = answerOf(asked, plan, value);
+      yield refused === null
+        ? { ...judged, refused, confidence }
+        : { ...judged, refused, confidence, ok: false, exact: false };
+    }
   }
 }
 
@@ -175,6 +187,7 @@ export function answerOf({ text, expected, expr }: Question, plan: DagTensors | 
     text,
     expected,
     value,
+    ...{ refused: null, confidence: null },
     expression: plan ? expressionOf(plan) : '',
     ok: isClose(value, expected),
     exact: Object.is(value, expected),
@@ -296,6 +309,7 @@ function score(answers: readonly Answer[]): Score {
     count: answers.length,
     value,
     exact,
+    refused: share(answers, (a) => a.refused !== null),
     plan,
     digits: share(known, (a) => a.fields?.digits),
     signs: share(known, (a) => a.fields?.signs),

@@ -1,6 +1,8 @@
+import { execute } from '@dag/executor';
 import { evaluate, fromText, type Expr } from '@dag/expr';
+import { decidedTensors, tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
-import { streamExample, type StreamConfig } from '../predictor/stream.js';
+import { streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
 import { operatorsOf, skeletonOf } from './skeleton.js';
 
 /** One expression to evaluate on; `expected` is its value where the text is an expression, unless given. */
@@ -57,10 +59,23 @@ function drawQuestions(
 ): HeldOutQuestion[] {
   const questions = new Map<string, HeldOutQuestion>();
   for (let i = 0; questions.size < count && i < DRAWS_EACH * count; i++) {
-    const { text, plain, ids } = streamExample({ ...config, seed }, 'held-out', i);
-    if (wanted(plain) && !questions.has(text)) questions.set(text, { ...question(text), plain, ids });
+    const example = streamExample({ ...config, seed }, 'held-out', i);
+    const { text, plain, ids, targets } = example;
+    if (!wanted(plain) || questions.has(text)) continue;
+    questions.set(text, { ...(targets ? decidedQuestion(example) : question(text)), plain, ids });
   }
   return [...questions.values()];
+}
+
+/** A text of the tokenizer `words`; its value is that of the plan which its decisions write. */
+export function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>): Question {
+  const records = ids.map((id) => tokenizer('words').record(id));
+  const { classes: decisions, nestings } = targets!;
+  const numbers = records.filter(({ digits, begins }) => digits.length > 0 && begins).length;
+  // No more steps than decisions, and no more numbers than are typed or written.
+  const depth = numbers + decisions.filter((decision) => decision > 0).length;
+  const plan = decidedTensors({ records, decisions, nestings }, { depth, digits: 30 });
+  return { text, expected: execute(plan)[0]!, expr: null };
 }
 
 /**

@@ -59,9 +59,7 @@ interface PlanSource {
 const TAKES_PART = {
   valid: () => true,
   /** Those where the counter of numbers is known. */
-  counted: ({ registers }, i) => registers.count[i]! >= 0,
-  /** Those where it is known whether the text is whole. */
-  judged: ({ decisions }, i) => (decisions?.completes[i] ?? -1) >= 0,
+  counted: ({ registers }, i) => (registers.count[i] ?? -1) >= 0,
   /** Those whose value is finite. */
   finite: ({ values }, i) => values !== null && Number.isFinite(values[i]),
 } satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;
@@ -105,6 +103,9 @@ const TARGETS = {
   V_sign: ({ plan }) => constant(plan!.V_sign, 'f64'),
   O: ({ plan }) => constant(plan!.O, 'f64'),
   G: ({ plan }) => constant(plan!.G, 'f64'),
+  decisions: ({ decisions }) => classes(decisions!.classes),
+  nestings: ({ decisions }) => classes(decisions!.nestings),
+  completes: ({ decisions }) => classes(decisions!.completes),
   values: ({ values }) => constant(finiteOrZero(values!), 'f64'),
 } satisfies Record<TargetName, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
 

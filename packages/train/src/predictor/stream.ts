@@ -40,7 +40,7 @@ export interface PrefixBatch {
   readonly values: Float64Array | null;
   readonly registers: RegisterTargets;
   /** (B·T) what each token decides, of the tokenizer `words`; else null. */
-  readonly decisions: DecisionTargets | null;
+  readonly decisions?: DecisionTargets | null;
 }
 
 /** Expressions whose prefixes are all trained. */
@@ -231,8 +231,7 @@ function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): Tex
   return {
     ...{ texts: examples.map(({ text }) => text), shape: [B, T], tokens, position: 0, decisions },
     ...{ plan: null, values: null, registers: createRegisterTargets(0, { depth: 1, digits: 1 }) },
-    // Tokens whose operators are counted.
-    valid: Uint8Array.from(decisions.classes, (c) => Number(c >= 0)),
+    valid: Uint8Array.from({ length: B * T }, (_, i) => Number(i % T < (examples[Math.floor(i / T)]?.ids.length ?? 0))),
   };
 }
 

@@ -100,6 +100,9 @@ export function allPhrases(templates: readonly string[]): string[] {
   return templates.flatMap(expand);
 }
 
+/** The most digits of a number, with its decimals. */
+const MOST_DIGITS = 30;
+
 type Slot = 'atom' | 'sum';
 
 /** Generates text `index` of the stream `seed` word by word. */
@@ -421,7 +424,7 @@ class Generator {
 
   /** An operand of up to `n` numbers. */
   operand(n: number, slot: Slot | 'group'): void {
-    const { w, random } = this;
+    const { random } = this;
     if (n <= 1 || this.depth >= 5) {
       if (this.depth < 4 && slot !== 'group' && random.chance(0.06)) {
         const unary = NOUNS.filter((t) => !t.includes('*') && !t.includes('B'));
@@ -511,7 +514,7 @@ class Generator {
     const digits = long ? 6 + random.below(15) : 1 + random.below(most);
     let text = String(digits > 1 ? 1 + random.below(9) : random.below(10));
     for (let i = 1; i < digits; i++) text += random.below(10);
-    const decimals = this.wholeNumbers ? 0 : random.chance(0.5) ? 0 : 1 + random.below(long ? 15 : options.maxDecimals);
+    const decimals = this.wholeNumbers || options.maxDecimals === 0 ? 0 : random.chance(0.5) ? 0 : 1 + random.below(long ? Math.min(15, MOST_DIGITS - digits) : options.maxDecimals);
     if (decimals > 0) text += '.';
     for (let i = 0; i < decimals; i++) text += random.below(10);
     return text;
@@ -545,7 +548,7 @@ class Generator {
 
   /** One operand is lacking: writes it with n numbers. `binds` is the loosest operator that needs no parentheses. */
   tree(n: number, binds: 'sum' | 'product' | 'right' | 'power' | 'atom', level: number, style: SymbolStyle): void {
-    const { w, random } = this;
+    const { random } = this;
     if (n <= 1) {
       const roll = random.below(200);
       if (roll < 4 && style.functions > 0) return this.call(1, level, style);

@@ -1,0 +1,49 @@
+import type { DagTensors } from '@dag/tensorize';
+import { unknownParts, listed, type Reader } from './doubt.js';
+import { FAULTS } from './plan-predictor/decided-plan.js';
+
+/** What a readout says of the texts that it read: see `HardPlan`. */
+export interface Judged {
+  readonly fault: number;
+  readonly complete: number;
+  readonly confidence: number;
+}
+
+/** Texts of a lower confidence are refused. */
+export const LEAST_CONFIDENCE = 0.5;
+
+/** Why a text is refused, in one sentence; null where it is not. */
+export function refusalOf(text: string, { fault, complete, confidence }: Judged, model: Reader): string | null {
+  const unknown = unknownParts(model.tokenizer.read(text), model);
+  if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
+  if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
+  if (complete < 0.5) return 'the text is not a whole expression, or asks for something else';
+  if (confidence < LEAST_CONFIDENCE)
+    return `it is not clear how to read the text (confidence ${confidence.toFixed(2)})`;
+  return null;
+}
+
+/** One graph with the smallest depth that it fits into. */
+export function smallest(plan: DagTensors): DagTensors {
+  const { depth: from, V_mag, V_sign, O, G } = plan;
+  /** Whether step i passes on the result of the step before it, or node 0 where it is the first. */
+  const isUnused = (i: number): boolean => {
+    const row = O.subarray(2 * from * i, 2 * from * (i + 1));
+    const passed = i === 0 ? 0 : from + i - 1;
+    return G[i] === 1 && row.every((c, j) => c === (j === passed ? 1 : 0));
+  };
+  const isNumber = (j: number): boolean =>
+    V_mag[j] !== 0 || V_sign[j] !== 1 || Array.from({ length: from }, (_, i) => O[2 * from * i + j]).some((c) => c !== 0);
+  let steps = from;
+  while (steps > 0 && isUnused(steps - 1)) steps--;
+  let numbers = from;
+  while (numbers > 0 && !isNumber(numbers - 1)) numbers--;
+  const depth = Math.max(1, steps, numbers);
+  const nodes = [...Array(depth).keys(), ...Array.from({ length: depth }, (_, i) => from + i)];
+  const pick = (x: Float64Array, row: number): number[] => nodes.map((node) => x[2 * from * row + node]!);
+  return {
+    ...{ depth, size: 1, V_mag: Float64Array.from(pick(V_mag, 0)), V_sign: Float64Array.from(pick(V_sign, 0)) },
+    O: Float64Array.from(Array.from({ length: depth }, (_, i) => pick(O, i)).flat()),
+    G: G.slice(0, depth),
+  };
+}
