@@ -12,7 +12,7 @@ import {
   type PredictorConfig,
 } from '../src/index.js';
 
-const READOUTS: readonly string[] = ['registers', 'linear'];
+const READOUTS: readonly string[] = ['registers', 'decisions', 'linear'];
 const configOf = (readout: string): PredictorConfig => ({
   tokenizer: 'char',
   blockSize: 16,
@@ -348,7 +348,7 @@ describe('a file that is none of this model', () => {
       'its configuration names no readout',
       encodeSafetensors(tensors, { config: JSON.stringify({ ...configOf('registers'), readout: 'mlp' }) }),
       'bad-config',
-      /readout is 'registers' or 'linear', given 'mlp'/,
+      /readout is 'registers' or 'decisions' or 'linear', given 'mlp'/,
     ],
     ['its configuration is empty', encodeSafetensors(tensors, { config: '{}' }), 'bad-config', /./],
     [
