@@ -45,7 +45,9 @@ export interface PredictorInputs extends TokenFeatures {
   readonly tokens: Tensor;
 }
 
-type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>>;
+type TextInputs = Readonly<
+  Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>
+>;
 
 type PredictOptions = ForwardOptions & ReadOptions;
 
@@ -174,10 +176,11 @@ export class PredictorModel {
     if (texts.length > 1)
       return scope(() => hostPlan(this.hardPlan(tokens, shape, { at: last }), this.config.depth));
     const { plan, decisions } = scope(() => {
-      const { most, ...features } = this.predictor.hardFeatures(this.records(tokens), shape);
+      const features = this.predictor.hardFeatures(this.records(tokens), shape);
+      const { count, minus, point, begins, digits } = features;
       const ids = this.ids(tokens, shape);
       const at = tensor(Float64Array.from(last), [1], { device: ids.device });
-      return this.readOne({ tokens: ids, ...features, at });
+      return this.readOne({ tokens: ids, count, minus, point, begins, digits, at });
     });
     checkDecisions(decisions);
     return hostPlan(plan, this.config.depth);
