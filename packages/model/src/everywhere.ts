@@ -14,6 +14,8 @@ export {
   type RegisterLayout,
 } from './plan-predictor/layout.js';
 export { type ArrayOps, type ReadoutOps } from './plan-predictor/array-ops.js';
+export { FAULTS } from './plan-predictor/decided-plan.js';
+export { decisionsReadout } from './plan-predictor/decisions-readout.js';
 export { type HardPlan } from './plan-predictor/hard-plan.js';
 export { type HardFeatures } from './plan-predictor/hard-registers.js';
 export { decidedTensors, decisionsReadout, type Decided } from './plan-predictor/decisions-readout.js';

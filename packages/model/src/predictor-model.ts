@@ -48,7 +48,9 @@ export interface PredictorInputs extends TokenFeatures {
   readonly tokens: Tensor;
 }
 
-type TextInputs = Readonly<Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>>;
+type TextInputs = Readonly<
+  Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>
+>;
 
 type PredictOptions = ForwardOptions & ReadOptions;
 

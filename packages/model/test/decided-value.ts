@@ -1,5 +1,5 @@
 import type { TokenRecord } from '../src/index.js';
-import { DEPTH, FIRST_OPERATOR, OPERATORS, THEN, type Decision } from '../src/reading/decisions.js';
+import { DEPTH, FIRST_OPERATOR, OPERATORS, type Decision } from '../src/reading/decisions.js';
 
 /** What a token decides, certain: a class of `DECISIONS`, and a change of nesting. */
 export interface Label {
@@ -21,6 +21,7 @@ export function decidedValue(labels: readonly Label[]): number | null {
   const slots = [{ text: '', percents: 0 }];
   let depth = 0;
   let isNumber = false;
+  let first = '';
   for (const { record, decision, nesting } of labels) {
     depth += Math.min(nesting, 0);
     if (decision >= FIRST_OPERATOR) {
@@ -33,14 +34,18 @@ export function decidedValue(labels: readonly Label[]): number | null {
     const { digits, point, begins } = record;
     const goesOn: boolean = isNumber && !begins;
     isNumber = digits.length > 0 || point;
-    if (digits.length > 0) slots.at(-1)!.text += (goesOn ? '' : ' ') + digits.join('');
-    else if (point && goesOn) slots.at(-1)!.text += '.';
+    const slot = slots.at(-1)!;
+    if (digits.length > 0) slot.text += (goesOn ? first : ' ') + digits.join('');
+    else if (point && goesOn && slot.text !== '') slot.text += '.';
+    // A point that begins a number: `.5`.
+    first = point && !goesOn ? '.' : '';
   }
   const taken = new Set<number>();
   const number = (slot: number): number => {
     const { text, percents } = slots[slot]!;
     taken.add(slot);
-    if (!/^\d+\.?\d*$/.test(text.trim()) || percents > 3 || text.replace(/\D/g, '').length > 30) throw NONE;
+    if (!/^(\d+\.?\d*|\.\d+)$/.test(text.trim()) || percents > 3 || text.replace(/\D/g, '').length > 30)
+      throw NONE;
     if (text === '100' && percents > 0) throw NONE;
     return Number(`${text}e${-2 * percents}`);
   };
@@ -76,6 +81,3 @@ export function decidedValue(labels: readonly Label[]): number | null {
   }
 }
 const NONE = new Error('no expression');
-
-/** Changes of nesting, most often none. */
-export const NESTINGS = [0, 0, 0, 0, 0, 1, 1, -1, -1, 2, -2, THEN];

@@ -131,7 +131,8 @@ const made =
     new make(...args);
 
 type Constants =
-  'GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'linearReadout' | 'registersReadout';
+  | ('GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'FAULTS')
+  | ('linearReadout' | 'registersReadout' | 'decisionsReadout');
 
 /** Of this package, and of those that it passes its arguments on to. */
 const TYPED = ['ModelError', 'ExecutorError', 'ExprError', 'TensorizeError'];

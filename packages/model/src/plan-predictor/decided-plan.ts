@@ -66,16 +66,8 @@ export function decidedPlan<T>(
   const besideNext = matrix(K, K, (i, j) => j === i + 1);
   const atNext = (x: T): T => ops.sum(mul(x, besideNext), 2);
   /** x (N, K) of the operator after or before each. */
-  const next = (x: T): T =>
-    matmul(
-      x,
-      matrix(K, K, (i, j) => i === j + 1),
-    );
-  const previous = (x: T): T =>
-    matmul(
-      x,
-      matrix(K, K, (i, j) => i === j - 1),
-    );
+  const next = (x: T): T => matmul(x, ops.transpose(besideNext, [1, 0]));
+  const previous = (x: T): T => matmul(x, besideNext);
   /** x (N, K) at the slot to the right of each operator, and at the one after that. */
   const toRight = matrix(K, S, (k, s) => s === k + 1);
   const toSecond = matrix(K, S, (k, s) => s === k + 2);
@@ -123,10 +115,8 @@ export function decidedPlan<T>(
   );
   const constants = add(matmul(exponents, toRight), matmul(negativeExponents, toSecond));
   const holds = mul(begun, not(constants));
-  const index = matmul(
-    holds,
-    matrix(S, S, (i, j) => i < j),
-  );
+  const earlier = matrix(S, S, (i, j) => i < j);
+  const index = matmul(holds, earlier);
   const nodes = mul(address(ops, column(index), D), column(holds));
 
   // A left child of the same domain continues in the step of its parent.
@@ -151,20 +141,17 @@ export function decidedPlan<T>(
     mul(column(mul(takesRight, ofRight)), right(nodes)),
   );
   const below = matmul(children, ops.concat([signed, leading], 2));
-  const operands = add(ops.concat([beside, mul(beside, ops.f64(0))], 2), below);
+  const initial = matrix(D, 2 * D, (i, j) => i === j);
+  const operands = add(matmul(beside, initial), below);
   const unused = some(not(ops.sum(leading, 1)));
   /** Unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
   const identity = matrix(D, 2 * D, (i, j) => j === (i === 0 ? 0 : D + i - 1));
   const O = add(matmul(transposed(member), operands), mul(column(unused), identity));
-  const G = add(ops.sum(mul(column(of('linear')), leading), 1), unused);
+  const G = some(add(ops.sum(mul(column(of('linear')), leading), 1), unused));
 
   /** x (N, S) of the number at each node, (N, 2D). */
-  const collected = (x: T): T =>
-    matmul(
-      ops.sum(mul(column(x), nodes), 1),
-      matrix(D, 2 * D, (i, j) => i === j),
-    );
-  const V_sign = sub(one, mul(two, collected(matmul(signs, toRight))));
+  const collected = (x: T): T => matmul(ops.sum(mul(column(x), nodes), 1), initial);
+  const V_sign = sub(one, mul(two, some(collected(matmul(signs, toRight)))));
 
   const fault = (total: T): T => {
     const count = (x: T): T => ops.sum(x, 1);

@@ -93,18 +93,20 @@ export function decidedRegisters<T>(
   );
   const ofOperator = ops.concat([ops.slice(written, 2, 0, P - 1), priority], 2);
 
-  // A run is a row of tokens with digits and a point among them; a point that begins one counts where digits follow it.
-  const previous = (x: T): T =>
-    ops.concat([ops.mul(ops.slice(x, 1, 0, 1), ops.f64(0)), ops.slice(x, 1, 0, -1)], 1);
-  const isNumeric = atMostOne(ops.add(count, point));
-  const goesOn = ops.mul(isNumeric, atMostOne(ops.sub(previous(isNumeric), begins)));
-  const begun = ops.mul(previous(ops.mul(point, ops.sub(one, goesOn))), atMostOne(count));
-  const pointed = ops.mul(goesOn, ops.add(point, begun));
-
   const slots = address(ops, column(total), K + 1);
   /** x (B, T) summed over the tokens so far that write to the slot of each token: (B, T). */
   const inOwnSlot = (x: T): T => ops.sum(ops.mul(slots, ops.cumsum(ops.mul(slots, column(x)), 1)), 2);
   const already = ops.sub(inOwnSlot(count), ops.mul(count, ops.sum(ops.mul(slots, slots), 2)));
+  const [hasDigits, isBehindDigits] = [atMostOne(count), atMostOne(already)];
+
+  // A run is a row of tokens with digits or a point. A point counts behind digits, or directly before them where it begins their run.
+  const previous = (x: T): T =>
+    ops.concat([ops.mul(ops.slice(x, 1, 0, 1), ops.f64(0)), ops.slice(x, 1, 0, -1)], 1);
+  const isNumeric = atMostOne(ops.add(count, point));
+  const isNew = ops.add(begins, writes);
+  const goesOn = ops.mul(isNumeric, atMostOne(ops.sub(previous(isNumeric), isNew)));
+  const isAfterFirst = ops.mul(previous(ops.mul(point, ops.sub(one, goesOn))), hasDigits);
+  const pointed = ops.mul(goesOn, ops.add(ops.mul(point, isBehindDigits), isAfterFirst));
   const points = inOwnSlot(pointed);
   const places = ops.add(column(already), ops.f64(Array.from({ length: most }, (_, j) => j)));
   const placed = ops.matmul(digits, address(ops, ops.unsqueeze(places, 3), R));
@@ -112,9 +114,9 @@ export function decidedRegisters<T>(
   const before = ops.mul(count, ops.sub(one, atMostOne(points)));
   const percents = ops.select(decisions, 2, 1);
   // A second number in the slot: digits in another run than those before them, or behind a second point.
-  const laterRuns = ops.mul(ops.sub(isNumeric, goesOn), atMostOne(already));
+  const laterRuns = ops.mul(ops.sub(isNumeric, goesOn), isBehindDigits);
   const isSecond = ops.add(inOwnSlot(laterRuns), ops.clamp(ops.sub(points, one), 0, 1));
-  const breaks = ops.mul(atMostOne(count), atMostOne(isSecond));
+  const breaks = ops.mul(hasDigits, atMostOne(isSecond));
 
   const parts = [before, percents, breaks, count].map(column);
   const ofSlot = ops.concat([ops.select(placed, 2, 0), ops.select(placed, 2, 1), ...parts], 2);

@@ -8,6 +8,7 @@ import {
   mul,
   narrow,
   neg,
+  permute,
   reshape,
   scope,
   softmax,
@@ -23,7 +24,7 @@ import { decidedOperators, decidedRegisters, OPERATOR_COLUMNS, SLOT_COLUMNS } fr
 import { hardFeatures } from './hard-registers.js';
 import type { RegisterLayout } from './layout.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
-import { atTokens, constant } from './ops.js';
+import { atTokens } from './ops.js';
 import type { Readout, ReadoutLoss, TargetName } from './readout.js';
 import { meanOver } from './register-losses.js';
 import type { TokenFeatures } from './registers.js';
@@ -179,7 +180,7 @@ function split<T>(ops: Pick<ReadoutOps<T>, 'slice'>, outputs: T): Record<keyof t
 }
 
 /** Registers of probabilities in place of decisions, (B, T, n) or (B, 1, n) with `at`. */
-function softRegisters(
+export function softRegisters(
   { decisions, nestings }: Record<keyof typeof OUTPUTS, Tensor>,
   features: TokenFeatures,
   layout: RegisterLayout,
@@ -188,14 +189,13 @@ function softRegisters(
   const { device } = decisions;
   const double = (x: Tensor): Tensor => cast(x, 'f64');
   const ops = new TensorOps(device, new Map(), at ? new TensorOps(device).f64(at) : null);
-  // (B, T, 2, R): digits, and whether there is one.
-  const digits = constant(
-    Array.from({ length: 20 }, (_, i) => (i < 10 ? i : 1)),
-    [2, 1, 10],
-    { dtype: 'f64', device },
-  );
   const [B, T, R] = features.digits.shape as [number, number, number];
-  const placed = matmul(reshape(double(features.digits), [B * T, 1, R, 10]), reshape(digits, [1, 2, 10, 1]));
+  // Columns: the digit, and whether there is one.
+  const columns = ops.f64(
+    Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? i / 2 : 1)),
+    [10, 2],
+  );
+  const digits = permute(matmul(double(features.digits), columns), [0, 1, 3, 2]);
   const { operators, slots } = decidedRegisters(
     ops,
     softmax(double(decisions)),
@@ -203,7 +203,7 @@ function softRegisters(
     {
       ...{ count: double(features.count), minus: double(features.minus), point: double(features.point) },
       // Where numbers begin matters to faults alone, which only certain decisions have.
-      ...{ begins: double(affine(features.count, 0)), digits: reshape(placed, [B, T, 2, R]), most: R },
+      ...{ begins: double(affine(features.count, 0)), digits, most: R },
     },
     layout,
   );

@@ -129,6 +129,8 @@ export class RegisterWriter {
   private readonly head: Linear;
 
   constructor(name: string, width: number, layout: RegisterLayout, build: ParameterBuilder) {
+    // Of more than 15 digits, doubles do not hold the mantissa.
+    operatorCount(layout);
     this.layout = layout;
     this.head = new Linear(name, width, OUTPUTS, true, build);
     const bias = new Float32Array(OUTPUTS);
