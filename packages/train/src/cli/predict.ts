@@ -16,14 +16,14 @@ interface PredictOptions extends ModelOptions {
 
 export function predictCommand(): Command {
   return new Command('predict')
-    .description('Read an expression, write its program and run it.')
+    .description('Read one expression, predict its plan and execute it.')
     .argument('<text>', 'the expression, e.g. "2.5 * 3.0 + 1.0"')
     .option(...CHECKPOINT_OPTION)
     .addOption(runtimeOption())
     .option('--json', 'print { text, value, expression, doubt, tensors, checkpoint } as one line of JSON')
     .action(async (text: string, options: PredictOptions) => {
       const checkpoint = await openCheckpoint(options.checkpoint);
-      // One text is too little for threads to share.
+      // A single text is too little work for several threads.
       const model = await openModel(checkpoint, options.runtime, { threads: 1 });
       const { value, expression, tensors, doubt } = await model.predict(text);
       if (doubt !== null) warn(`this may be wrong: ${doubt}`);

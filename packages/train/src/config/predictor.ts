@@ -8,8 +8,12 @@ import { EVALUATION, LOADER, RUN, share } from './run.js';
 
 const DATA = {
   ...EXPRESSIONS,
-  largest: share.default(0).describe('share of training texts with the most numbers, which are long'),
-  shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
+  largest: share.default(0).describe('share of training texts with the most numbers, many of full length'),
+  shiftEvery: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('texts start at a random position, whose maximum grows by 1 every this many steps; 0: at 0'),
   ...LOADER,
 };
 
