@@ -74,7 +74,7 @@ export class PredictorModel {
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
-  /** The plan of one text. Texts of a length are read without the JavaScript around kernels, from the third one on. */
+  /** The plan of one text, as a recorded step: from the third text of the same length on, only kernels run, without the JavaScript around them. */
   private readonly readOne = recordStep(({ tokens, at, ...features }: TextInputs) =>
     noGrad(() => {
       const most = features.digits.shape[3]!;
@@ -164,8 +164,8 @@ export class PredictorModel {
   /**
    * Predicts the hard plan of each whole text: N texts give N graphs. Texts are read as `asRead` of @dag/expr writes them.
    *
-   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where the weights
-   *   are not sound.
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` if the weights
+   *   give no finite numbers.
    */
   predictPlans(texts: readonly string[]): DagTensors {
     const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
@@ -190,8 +190,8 @@ export class PredictorModel {
 
   /**
    * Why a value that this model predicted for a text may be wrong, in one sentence: `fromText` of `@dag/expr` refuses the text or
-   * reads another value, or the text has more numbers or digits than the registers hold. Where it also has a character or token
-   * that training never met, the sentence names that instead. null where `fromText` reads the same value.
+   * reads another value, or the text has more numbers or digits than the registers have room for. If it also has a character or token
+   * that training never met, the sentence names that instead. null if no reason is known.
    *
    * @throws {ModelError} `bad-input` where an argument has the wrong type.
    */
@@ -203,8 +203,8 @@ export class PredictorModel {
   }
 
   /**
-   * For each token id, whether training met it: whether its embedding has an element other than 0. Only files with tokens cleared,
-   * such as the shipped model, have embeddings of zeros.
+   * For each token id, whether training met it: whether its embedding has an element other than 0. Only files whose unused embeddings were
+   * set to zero, such as the shipped model, have such embeddings.
    *
    * @throws {ModelError} `bad-token` for ids outside the vocabulary.
    */

@@ -135,7 +135,7 @@ export class OnnxPredictor {
   /** As `PredictorModel.wereTrained`. */
   wereTrained(tokens: readonly number[]): boolean[] {
     checkList('token ids as an array', tokens);
-    // Throws for what is no token.
+    // Throws for ids outside the vocabulary.
     for (const id of tokens) this.tokenizer.record(id);
     return Array.from(tokens, (id) => this.#trained?.has(id) ?? true);
   }

@@ -10,13 +10,13 @@ const readouts = new Map<string, Readout>(OWN.map((readout) => [readout.name, re
 /** Whether `addReadout` registered the readout of that name. */
 export const isAdded = (name: string): boolean => !OWN.some((readout) => readout.name === name);
 
-/** Name of the readout where a configuration names none. */
+/** Name of the default readout. */
 export const DEFAULT_READOUT = registersReadout.name;
 
 /**
  * Registers a readout: from then on configurations and model files may name it.
  *
- * @throws {ModelError} `bad-input` where another readout has its name, a part is missing, or a loss reads a target that there is not.
+ * @throws {ModelError} `bad-input` if another readout has its name, a part is missing, or a loss reads an unknown target.
  */
 export function addReadout(readout: Readout): void {
   checkObject('a readout', readout);

@@ -28,7 +28,7 @@ export function encodeSafetensors(
 /**
  * Decodes a safetensors file. Tensors are views of `bytes` where their data is aligned, and copies elsewhere.
  * @param bytes the file, or its pieces in order where it is larger than one array can be
- * @throws ModelError `bad-file` for bytes that are no whole, valid file, and for unknown dtypes; `bad-input` for what is no bytes
+ * @throws ModelError `bad-file` for an incomplete or invalid file and for unknown dtypes; `bad-input` unless given bytes
  */
 export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';

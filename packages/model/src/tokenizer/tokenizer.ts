@@ -12,7 +12,7 @@ export const TOKEN_KINDS = 4091;
 export interface TokenRecord {
   /** The digits in the token, 0 … 9, in order. A digit word (` five`) has one. */
   readonly digits: readonly number[];
-  /** Whether the token has a minus: `-` or a sign of print for it, ` minus` or ` negative`. It may be a sign or an operator. */
+  /** Whether the token has a minus: `-` or a typographic one, ` minus` or ` negative`. It may be a sign or an operator. */
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`. */
   readonly point: boolean;
@@ -32,7 +32,7 @@ export interface Tokenizer {
   readonly endOfText: number | null;
   /** Length of the longest token in UTF-16 code units, so that n tokens have at most n · longestToken. */
   readonly longestToken: number;
-  /** Encodes a text; every string has ids. @throws ModelError `bad-input` for what is no string */
+  /** Encodes a text; every string has ids. @throws ModelError `bad-input` unless it is a string */
   encode(text: string): number[];
   /**
    * Decodes ids. Bytes that are not whole characters become U+FFFD.
