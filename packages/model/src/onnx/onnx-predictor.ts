@@ -174,7 +174,7 @@ function metadataOf(bytes: Uint8Array): ModelMetadata {
   try {
     metadata = decodeMetadata(bytes);
   } catch (error) {
-    throw new ModelError('bad-file', 'the file is no ONNX model', { cause: error });
+    throw new ModelError('bad-file', 'the file is not an ONNX model', { cause: error });
   }
   const rows = metadata.get(ROWS);
   return {

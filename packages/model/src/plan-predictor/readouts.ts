@@ -66,7 +66,7 @@ export function readoutOf(name: string): Readout {
   const names = readoutNames().map((known) => `'${known}'`);
   throw new ModelError(
     'bad-config',
-    `readout is ${names.join(' or ')}, given ${named(name)}; one of your own is known where the module that calls addReadout is loaded`,
+    `readout is ${names.join(' or ')}, given ${named(name)}; for a readout of your own load the module that calls addReadout`,
   );
 }
 

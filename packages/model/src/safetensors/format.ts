@@ -75,7 +75,7 @@ export function* safetensorsPieces(
     if (name === METADATA)
       throw new ModelError('bad-input', `no tensor can be called "${METADATA}": the format keeps that name`);
     if (!isSizes(shape))
-      throw new ModelError('shape', `tensor "${name}": shape ${named(shape)} is no list of sizes`);
+      throw new ModelError('shape', `tensor "${name}": shape ${named(shape)} is not a list of sizes`);
     const data_offsets = [offset, (offset += elementsOf(shape) * ARRAYS[dtype].bytes)];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets })}`);
   }

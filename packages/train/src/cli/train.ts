@@ -44,14 +44,14 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
   const isFirst = communicator.rank === 0;
   const config = await shareValue(() => configOf(readArguments(words)), communicator);
   const resume = resumeCommand(config.outDir, json, communicator.size);
-  const told: NodeJS.Signals[] = [];
+  const received: NodeJS.Signals[] = [];
   const callOff =
     isFirst && communicator.size > 1
       ? leaveLastWords(`dag: the run was ended; resume it from its last checkpoint with: ${resume}`)
       : () => undefined;
   try {
     const signal = stopOnSignals((name) => {
-      told.push(name);
+      received.push(name);
       if (!isFirst || communicator.size === 1) return;
       // If a rank has died, the step never ends, and the launcher that sent the signal soon kills this process.
       warn(`${name}: all ranks finish their step; if they are killed before, resume with: ${resume}`);
@@ -69,7 +69,7 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
     say(`checkpoint: ${checkpoint}`);
     if (!summary) say(stopped);
   } catch (error) {
-    const [name] = told;
+    const [name] = received;
     // While weights are downloaded, or this run waits for another host's lock, there is no step to finish and nothing to save.
     if (
       name === undefined ||
