@@ -3,9 +3,9 @@
 // same order without factors of 1, and the sign of a node is in its value. Lanes that need more (overflow, NaN, …) are detected
 // and computed again by dag_step.h.
 //
-// All lanes execute the same operations: a term is a condition on an operation, not a turn of a loop, and nodes that no lane
-// reads are skipped. The including file also defines overlapping(words, words), true where they have a common bit, lowestBit,
-// xorOf, xorWhere and logOfMagnitude, for numbers from 0; on CUDA also DAG_UNROLL, and DAG_APART for long, rarely used functions.
+// All lanes execute the same operations: whether a term takes part is a condition on an operation, not a loop iteration, and nodes
+// that no lane reads are skipped. The including file also defines overlapping(words, words) (true where they have a common bit),
+// lowestBit, xorOf, xorWhere and logOfMagnitude (for numbers ≥ 0); on CUDA also DAG_UNROLL, and DAG_APART for long, rarely used functions.
 #pragma once
 #include "dag_step.h"
 
@@ -16,26 +16,26 @@
 
 namespace {
 
-/** Which gradients are wanted besides that of V_mag. */
+/** Which gradients to compute besides that of V_mag. */
 struct Wanted {
   bool V_sign, O, G;
 };
 
 /**
- * A graph in each lane of L; its terms are bits of W. DEPTH: depth of the graphs, 0 if only known at run time. EACH: loops visit
- * all nodes of a step, so that their indices are constants.
+ * Graphs, one in each lane of L; the terms of a step are bits of a word W. DEPTH: depth of the graphs, 0 if only known at run time.
+ * EACH: loops visit all nodes of a step, so that their indices are compile-time constants.
  */
 template <typename L, typename W, int DEPTH, bool EACH>
 struct HardGraphs {
   using S = SetOf<L>;
-  /** Limited by the bits of a word, one for each coefficient of a step. */
+  /** A word has one bit for each coefficient of a step, which limits the depth. */
   static constexpr int MAX_DEPTH = DEPTH ? DEPTH : 32;
   /** Padded: arrays whose length is a power of two would compete for the same cache lines. */
   static constexpr int NODES = DEPTH ? 2 * DEPTH : 2 * MAX_DEPTH + 4, STEPS = MAX_DEPTH;
 
-  // For each node: its value and, if a product reads it, ln |value|, or 0 where the value is 0.
+  // For each node: its value and, if a product reads it, ln |value| (0 where the value is 0).
   L value[NODES], log[NODES];
-  // For each step: the coefficients that are 1, and -1, in each lane; those that are not 0 in any lane.
+  // For each step: bits of the coefficients that are 1 (`up`) and -1 (`down`) in each lane; of those that are not 0 in any lane.
   W up[STEPS], down[STEPS];
   uint64_t any[STEPS];
   S isLinear[STEPS];
@@ -43,13 +43,13 @@ struct HardGraphs {
   L toMagnitude[NODES], toSign[NODES], outG[NODES];
   /** Common factor of the gradients with respect to the coefficients of a step. */
   L scale[STEPS];
-  /** Lanes that this path cannot compute. */
+  /** Lanes that this path cannot compute; dag_step.h computes them again. */
   S redo;
 
-  /** `column`: with EACH, memory for 2·depth values that are read by variable indices; else `value` serves. */
+  /** `column`: with EACH, memory for 2·depth values that are read by variable indices; without EACH `value` is used. */
   DAG_DEVICE HardGraphs(int depth, L* column) : redo{}, runtimeDepth(depth), column(EACH ? column : value) {}
 
-  /** Computes all nodes from the initial ones; → the last node. With GRADIENTS also what `backward` needs. */
+  /** Computes all nodes from the initial ones; returns the last node. With GRADIENTS also saves what `backward` needs. */
   template <bool GRADIENTS>
   DAG_DEVICE L forward(double limit) {
     DAG_UNROLL
@@ -65,7 +65,7 @@ struct HardGraphs {
     DAG_UNROLL
     for (int j = 0; j < depth(); j++) bySign[j] = L{};
     byLinear[width - 1] = upstream;
-    // Sums of sizes: an upper bound of all gradients, and NaN where a gradient is.
+    // Sums of absolute values: an upper bound of all gradients, and NaN if a gradient is NaN.
     probe = L{};
     L scales = L{}, sizes = all<L>(746);
     DAG_UNROLL
@@ -87,7 +87,7 @@ struct HardGraphs {
     DAG_UNROLL
     for (int j = 0; j < width - 1; j++) sizes = sizes + magnitudeOf(value[j]);
     if (wanted.O) probe = probe + scales * sizes;
-    // Gradients of a NaN value are NaN: left to dag_step.h.
+    // Gradients of a NaN value are NaN: dag_step.h computes them.
     redo = redo | inverse(atMost(probe, all<L>(most))) | differ(value[width - 1], value[width - 1]);
   }
 
@@ -110,20 +110,20 @@ struct HardGraphs {
  private:
   const int runtimeDepth;
   L* const column;
-  // Gradients with respect to each node as a term of sums, and of products; with respect to its sign in products, over its sign.
+  // Gradients with respect to each node as a term of sums, and of products; with respect to its sign in products, divided by its sign.
   L byLinear[NODES], byProduct[NODES], bySign[NODES];
-  // For each step: the linear part minus the log part; its only denominator, or 1; the exclusive or of its numerators (and of 1 if
-  // there is only one), which gives the other numerator by another exclusive or.
+  // For each step: the linear part minus the log part; its only denominator, or 1; the XOR of its numerators (and of 1 if there is
+  // only one): another XOR with one numerator gives the other.
   L difference[STEPS], denominator[STEPS], numerators[STEPS];
   S clamped[STEPS];
   L probe;
 
   static DAG_DEVICE W bitOf(int j) { return (W{} + 1) << j; }
-  /** Lanes whose word has any bit, and more than one. */
+  /** Lanes whose word has any bit (`some`), and more than one (`several`). */
   static DAG_DEVICE S some(W words) { return overlapping(words, words); }
   static DAG_DEVICE S several(W words) { return overlapping(words, words - 1); }
 
-  /** body(j, lanes where node j is a numerator of step i, lanes where it is a denominator) in node order. */
+  /** Calls body(j, lanes where node j is a numerator of step i, lanes where it is a denominator) in node order. */
   template <typename Body>
   DAG_DEVICE void forTerms(int i, const Body& body) const {
     if constexpr (EACH) {
@@ -173,7 +173,7 @@ struct HardGraphs {
     return atLeast(magnitudeOf(x), all<L>(MIN_NORMAL)) & atMost(magnitudeOf(x), all<L>(LARGEST));
   }
 
-  /** body(value, lanes where its node is in a set) for nodes of step i. */
+  /** Calls body(value, lanes where its node is in the set `nodes`) for nodes of step i. */
   template <typename Body>
   DAG_DEVICE void forSome(int i, W nodes, const Body& body) const {
     if constexpr (EACH) {

@@ -1,4 +1,4 @@
-// The arithmetic of one step, forward and backward, in IEEE double, over a type of lanes L: a vector with a graph in each lane
+// The arithmetic of one step, forward and backward, in IEEE double, over a lane type L: a vector with one graph per lane
 // (kernels/cpu), or a double, the graph of one CUDA thread. It is the counterpart of src/dag/step.ts, which has the mathematics.
 //
 // The including file first defines, for each type of lanes and the sets of lanes that its comparisons return (those for double
@@ -22,7 +22,7 @@ namespace {
 constexpr double LARGEST = 0x1.fffffffffffffp1023;
 /** Smallest normal double: below it a product has lost digits. */
 constexpr double MIN_NORMAL = 0x1p-1022;
-/** Whole coefficients up to this size are repeated factors; larger ones are computed as one power. */
+/** Whole coefficients up to this size are computed by repeated multiplication; larger ones as one power. */
 constexpr double MAX_REPEATED = 16;
 constexpr double PI = 0x1.921fb54442d18p1;
 constexpr int NONE = -1;
@@ -62,7 +62,7 @@ DAG_DEVICE double xorOf(double a, double b) { return bitsOf(wordOf(a) ^ wordOf(b
 template <typename F>
 DAG_DEVICE double eachLane(bool, double a, double b, const F& f) { return f(a, b); }
 
-// For any type of lanes.
+// For any lane type.
 
 template <typename L>
 using SetOf = decltype(equal(L{}, L{}));
@@ -77,7 +77,7 @@ DAG_DEVICE SetOf<L> isFinite(L x) { return atMost(magnitudeOf(x), all<L>(LARGEST
 template <typename L>
 DAG_DEVICE L signOf(L value) { return chosen(equal(value, value), flipped(all<L>(1), value), all<L>(1)); }
 
-/** By adding 2^52, which leaves no bits for a fraction: a GPU is slow to convert to integers and back. */
+/** Tests by adding 2^52, which leaves no bits for a fraction; conversion to integers and back is slow on a GPU. */
 template <typename L>
 DAG_DEVICE SetOf<L> isWhole(L x) {
   const L size = magnitudeOf(x), most = all<L>(0x1p52);
@@ -89,7 +89,7 @@ template <typename L>
 DAG_CALLED L limited(L x, double limit) {
   return chosen(above(x, all<L>(limit)), all<L>(limit), chosen(above(all<L>(-limit), x), all<L>(-limit), x));
 }
-/** `x` clamped to ±`limit`; NaN stays NaN. An infinite gradient times 0, or plus its opposite, would be NaN. */
+/** `x` clamped to ±`limit`; NaN stays NaN. Without clamping, an infinite gradient times 0, or plus its opposite, would be NaN. */
 template <bool CAREFUL, typename L>
 DAG_DEVICE L held(L x, double limit = LARGEST) {
   return CAREFUL && anyOf(above(magnitudeOf(x), all<L>(limit))) ? limited(x, limit) : x;
@@ -117,19 +117,19 @@ DAG_DEVICE double scaled(double x, double exponent) {
   return x * bitsOf(static_cast<uint64_t>(half + 1023) << 52) * bitsOf(static_cast<uint64_t>(rest + 1023) << 52);
 }
 
-/** A number near 1 in two doubles, times 2^exponent. */
+/** (high + low)·2^exponent: a number near 1 as the sum of two doubles, scaled. */
 struct Scaled {
   double high, low, exponent;
 };
 
-/** A finite number above 0, its high part in [1, 2). */
+/** A finite number above 0 as `Scaled`, with `high` in [1, 2). */
 DAG_DEVICE Scaled normalized(double size) {
   const double normal = size < MIN_NORMAL ? size * 0x1p54 : size;
   const double exponent = static_cast<double>(static_cast<int64_t>(wordOf(normal) >> 52)) - (size < MIN_NORMAL ? 1077 : 1023);
   return {bitsOf((wordOf(normal) & 0x000fffffffffffff) | 0x3ff0000000000000), 0, exponent};
 }
 
-/** The product, by Dekker (Numerische Mathematik 18, 1971), with its high part in [1, 2]. */
+/** The product, by Dekker (Numerische Mathematik 18, 1971), with `high` in [1, 2]. */
 DAG_DEVICE Scaled times(const Scaled& a, const Scaled& b) {
   constexpr double SPLIT = 0x1p27 + 1;
   const double a1 = a.high * SPLIT - (a.high * SPLIT - a.high), a2 = a.high - a1;
@@ -201,7 +201,7 @@ DAG_CALLED double power(double m, double x) {
 template <typename L>
 DAG_DEVICE SetOf<L> isHardCoefficient(L c) { return isWhole(c) | equal(magnitudeOf(c), all<L>(0.5)); }
 
-/** product · m^c in a set of lanes, factor by factor; divides by m^|c| where c is a hard coefficient below 0. */
+/** product · m^c in the lanes `where`, factor by factor; divides by m^|c| if c is a negative hard coefficient. */
 template <typename L, typename S>
 DAG_DEVICE L timesPower(L product, S where, L m, L c) {
   const L count = magnitudeOf(c);
@@ -237,17 +237,17 @@ DAG_DEVICE auto sinCosPi(L x) {
   return turn;
 }
 
-// Steps. `nodes` gives value(j), magnitude(j), sign(j), reciprocal(j) = 1/m and, after takeLogs(count) with count > j, log(j).
-// `O` gives coefficient [j], and next(j, count) and previous(j): the node after, or before, j whose coefficient may not be 0.
+// Steps. `nodes` has value(j), magnitude(j), sign(j), reciprocal(j) = 1/m and, after takeLogs(count) with count > j, log(j).
+// `O` has coefficient [j], and next(j, count) and previous(j): the next and previous node whose coefficient may be nonzero.
 
 /** Settings of all steps of a kernel; `limit` is e^maxLog. */
 struct StepRules {
   double limit;
-  /** Inference: steps with gate 0 have the powers of IEEE; fractional ones are exact too, and NaN for negative numbers. */
+  /** Inference: steps with gate 0 use IEEE powers: also fractional powers are exact, and NaN for negative bases. */
   bool inference;
 };
 
-/** For each term of a step: q, sine and cosine of π·O, and for backward the product of q over the terms before. */
+/** For each term of a step: q, sine and cosine of π·O, and for backward the product of q over earlier terms. */
 template <typename A>
 struct Turns {
   A q, sin, cos, before;
@@ -274,7 +274,7 @@ DAG_DEVICE L linearPart(const N& nodes, const C& O, int count) {
   return only(some, sum);
 }
 
-/** E over all terms but `except`, factor by factor. */
+/** E over all terms except `except`, factor by factor. */
 template <typename L, typename N, typename C>
 DAG_DEVICE L exactPart(const N& nodes, const C& O, int count, int except, SetOf<L> where) {
   L numerators = all<L>(1), sum = L{};
@@ -295,7 +295,7 @@ DAG_DEVICE L exactPart(const N& nodes, const C& O, int count, int except, SetOf<
   return product;
 }
 
-/** E over all terms but `except`, by the logarithms of takeLogs. */
+/** E over all terms except `except`, from the logarithms of takeLogs. */
 template <typename L, typename N, typename C>
 DAG_DEVICE L logPart(const N& nodes, const C& O, int count, int except) {
   L sum = L{};
@@ -316,7 +316,7 @@ DAG_DEVICE L signPart(const N& nodes, const C& O, int count, SetOf<L> ofIeee, co
     if (anyOf((BACKWARD ? takesPart : turned) & differ(magnitudeOf(c), one))) turn = sinCosPi(c);
     L q = chosen(turned, (1 + s) / 2 + (1 - s) / 2 * turn.cos, one);
     if (anyOf(ofIeee)) {
-      // The square root of −0 is −0, any other power of it that of 0.
+      // The square root of −0 is −0; any other power of −0 is that of 0.
       const L ofZero = chosen(equal(magnitudeOf(c), all<L>(0.5)), -one, one);
       const L ofNegative = chosen(equal(nodes.magnitude(j), L{}), ofZero, all<L>(__builtin_nan("")));
       q = chosen(without(ofIeee & equal(s, -one) & takesPart, isWhole(c)), ofNegative, q);
@@ -327,7 +327,7 @@ DAG_DEVICE L signPart(const N& nodes, const C& O, int count, SetOf<L> ofIeee, co
   return product;
 }
 
-/** The parts of a step with gate `g`; without BACKWARD only those that its value needs. */
+/** The parts of a step with gate `g`; without BACKWARD only the parts that its value needs. */
 template <bool BACKWARD, typename L, typename N, typename C, typename A>
 DAG_DEVICE Parts<L> partsOf(N& nodes, const C& O, int count, L g, const StepRules& rules, const Turns<A>& turns) {
   Parts<L> parts{linearPart<L>(nodes, O, count), all<L>(1), all<L>(1), SetOf<L>{}};
@@ -359,7 +359,7 @@ DAG_DEVICE L valueOf(const Parts<L>& parts, L g, double limit) {
   return chosen(equal(g, one), parts.linear, chosen(equal(g, L{}), product, mixed));
 }
 
-/** The upstream gradient of a value: NaN where the value is NaN, unless `upstream` is 0. */
+/** The upstream gradient of a value: NaN if the value is NaN, unless `upstream` is 0. */
 template <typename L>
 DAG_DEVICE L upstreamOf(L upstream, L value) {
   return chosen(equal(upstream, L{}) | equal(value, value), upstream, value);
@@ -372,9 +372,9 @@ struct NodeGradients {
 };
 
 /**
- * Adds the gradients of one step with respect to nodes to `out` and writes those of its coefficients to `outO`; returns that of its
- * gate. `total` is the gradient with respect to its value. Adds the sizes of `outO` to `probe`: without CAREFUL the results are right
- * only if `probe` is finite at the end.
+ * Backward pass of one step. `total` is the gradient with respect to its value. Adds the gradients with respect to nodes to `out`,
+ * writes those of its coefficients to `outO`, and returns that of its gate. Adds the absolute values of `outO` to `probe`: without
+ * CAREFUL the results are valid only if `probe` is finite at the end.
  */
 template <bool CAREFUL, typename L, typename N, typename C, typename A, typename B>
 DAG_DEVICE L stepBackward(N& nodes, const C& O, int count, int initial, L g, const StepRules& rules, L total,

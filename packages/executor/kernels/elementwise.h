@@ -1,5 +1,5 @@
-// The ops of src/elementwise.ts as formulas over lanes: a number on CUDA, a vector in C++ and WebAssembly. The including file
-// defines the functions of lanes that the formulas use (absOf, expOf, …), and DAG_LANES for functions that are always inlined.
+// The ops of src/elementwise.ts as formulas over a lane type: a number on CUDA, a vector in C++ and WebAssembly. The including
+// file defines the lane functions that the formulas use (absOf, expOf, …), and DAG_LANES for functions that are always inlined.
 // The build generates kinds.h from src/elementwise.ts; an op there without a formula here does not compile.
 #pragma once
 #include <cstdint>

@@ -89,7 +89,7 @@ export class DagGpt {
   readonly tokenizer: Tokenizer;
   /** All parameters by name. */
   readonly parameters: Parameters;
-  /** The same parameters, apart: those of the GPT and those of the calculating branch. */
+  /** The same parameters in two groups: those of the GPT and those of the calculating branch. */
   readonly parts: readonly [backbone: Parameters, branch: Parameters];
   private readonly gpt: Gpt;
   private readonly branch: Branch | null;
@@ -262,7 +262,7 @@ export class DagGpt {
     return this.calculating().planner.forward(read, features, options);
   }
 
-  /** What the planner reads: the hidden states, or what the blocks of the branch make of them. */
+  /** The input of the plan predictor: the backbone's hidden states, or the outputs of the branch's blocks. */
   private readBranch(
     ids: Int32Array,
     hidden: Tensor,
@@ -284,10 +284,10 @@ export class DagGpt {
 
   /**
    * Continues a text: the language model writes, and where the gate opens, the executor's value of the last expression is
-   * written as its shortest decimal. Signs of print in the prompt are read as those of a keyboard (`asTyped` of @dag/expr).
+   * written as its shortest decimal. Typographic signs in the prompt are read as keyboard characters (`asTyped` of @dag/expr).
    *
-   * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges, `not-finite` where the weights are
-   *   not sound.
+   * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges, `not-finite` if the weights give no
+   *   finite numbers.
    * @example model.generate('12.5 * 4 = ', { maxNewTokens: 20, temperature: 0 }).text
    */
   generate(prompt: string, options?: GenerateTextOptions): Generated {

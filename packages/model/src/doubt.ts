@@ -5,7 +5,7 @@ import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
-/** The part of a `PredictorModel` that doubts are about. */
+/** The part of a `PredictorModel` that `doubtOf` needs. */
 export interface Reader {
   readonly config: PlanPredictorConfig;
   readonly tokenizer: Tokenizer;

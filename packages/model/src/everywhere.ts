@@ -18,7 +18,7 @@ export { FAULTS } from './plan-predictor/decided-plan.js';
 export { decisionsReadout } from './plan-predictor/decisions-readout.js';
 export { type HardPlan } from './plan-predictor/hard-plan.js';
 export { type HardFeatures } from './plan-predictor/hard-registers.js';
-export { decidedTensors, decisionsReadout, type Decided } from './plan-predictor/decisions-readout.js';
+export { decidedTensors, type Decided } from './plan-predictor/decisions-readout.js';
 export { linearReadout } from './plan-predictor/linear-readout.js';
 export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 export {

@@ -81,7 +81,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   const calculations: Calculation[] = [];
   let text = '';
   let draws = 0;
-  /** The text after a value, as long as a digit next would be read as part of that number; else null. */
+  /** The text since the last value, while a following digit would still extend that number; else null. */
   let afterValue: string | null = null;
   try {
     reader.read(ids);
@@ -114,7 +114,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   }
 }
 
-/** Whether a token after a value would be read as more of its digits. */
+/** Whether a token after a value would extend its digits. */
 const goesOn = (afterValue: string | null, token: string): boolean =>
   afterValue !== null && /^\.?\d/.test(afterValue + token);
 

@@ -153,8 +153,8 @@ export class PredictorModel {
    * Predicts the hard plan of each whole text: N texts give N graphs. Texts are read as `Tokenizer.read` writes them. The depth is the
    * model's, or of a readout that `fitsAnyLayout` what the texts need.
    *
-   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` where the weights
-   *   are not sound.
+   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` if the weights
+   *   give no finite numbers.
    */
   predictPlans(texts: readonly string[]): DagTensors {
     return this.read(texts).plan;
@@ -243,8 +243,8 @@ export class PredictorModel {
 
   /**
    * Why a value that this model predicted for a text may be wrong, in one sentence: `fromText` of `@dag/expr` refuses the text or
-   * reads another value, or the text has more numbers or digits than the registers hold. Where it also has a character or token
-   * that training never met, the sentence names that instead. null where `fromText` reads the same value.
+   * reads another value, or the text has more numbers or digits than the registers have room for. If it also has a character or token
+   * that training never met, the sentence names that instead. null if no reason is known.
    *
    * @throws {ModelError} `bad-input` where an argument has the wrong type.
    */
@@ -256,8 +256,8 @@ export class PredictorModel {
   }
 
   /**
-   * For each token id, whether training met it: whether its embedding has an element other than 0. Only files with tokens cleared,
-   * such as the shipped model, have embeddings of zeros.
+   * For each token id, whether training met it: whether its embedding has an element other than 0. Only files whose unused embeddings were
+   * set to zero, such as the shipped model, have such embeddings.
    *
    * @throws {ModelError} `bad-token` for ids outside the vocabulary.
    */

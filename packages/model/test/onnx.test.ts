@@ -108,7 +108,7 @@ onnxDescribe('an exported model', () => {
 
   it.each<[string, Uint8Array | string, RegExp]>([
     ['a file that is not there', '/nowhere/model.onnx', /\/nowhere\/model\.onnx cannot be read: ENOENT/],
-    ['no protobuf', new Uint8Array([255, 255, 255]), /no ONNX model/],
+    ['no protobuf', new Uint8Array([255, 255, 255]), /not an ONNX model/],
     ['a folder', '/', /\/ cannot be read: it is a folder, no file/],
     ['another model', new Uint8Array(), /holds no model configuration; it was not written by exportOnnx/],
   ])('is not %s', async (_, file, message) => {

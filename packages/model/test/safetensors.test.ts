@@ -171,7 +171,7 @@ describe('round trip', () => {
   test('what no file can hold is refused', () => {
     const encode = (name: string, tensor: SafeTensor) => () => encodeSafetensors(new Map([[name, tensor]]));
     const holes = { dtype: 'F32', shape: new Array<number>(2), data: Float32Array.of(1) } as const;
-    expect(encode('a', holes)).toThrow(/is no list of sizes/);
+    expect(encode('a', holes)).toThrow(/is not a list of sizes/);
     const data = Float32Array.of(1, 2);
     expect(encode('w', { dtype: 'F32', shape: [3], data })).toThrow(
       '"w": shape [3] does not fit its 2 elements',

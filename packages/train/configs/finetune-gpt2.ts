@@ -1,6 +1,6 @@
 import { defineConfig } from '../src/config/config.js';
 
-/** GPT-2 with a branch that calculates: its published weights are constants, and only the branch learns. */
+/** GPT-2 with a calculating branch. GPT-2's published weights are frozen; only the branch is trained. */
 export default defineConfig({
   kind: 'language',
   name: 'finetune-gpt2',

@@ -1,6 +1,6 @@
 import { defineConfig } from '../src/config/config.js';
 
-/** A GPT of characters that calculates while it writes: up to three short numbers in symbols, between pieces of text. */
+/** A character-level GPT that calculates while it writes: expressions of up to three short numbers in symbols, between pieces of text. */
 export default defineConfig({
   kind: 'language',
   name: 'language-small',

@@ -1,6 +1,6 @@
 import { defineConfig } from '../src/config/config.js';
 
-/** Up to three numbers of up to two digits and a decimal, read by characters: minutes on one CPU core. */
+/** Up to three numbers of up to two digits and one decimal, by characters. Trains in minutes on one CPU core. */
 export default defineConfig({
   name: 'predictor-small',
   tokenizer: 'char',

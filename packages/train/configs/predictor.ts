@@ -1,6 +1,6 @@
 import { defineConfig } from '../src/config/config.js';
 
-/** Up to four numbers of up to four digits and four decimals, read by GPT-2's tokens: minutes on two CPU cores. */
+/** Up to four numbers of up to four digits and four decimals, in GPT-2's tokens. Trains in minutes on two CPU cores. */
 export default defineConfig({
   name: 'predictor',
   tokenizer: 'gpt2',

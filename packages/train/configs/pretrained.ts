@@ -1,8 +1,8 @@
 import { defineConfig } from '../src/config/config.js';
 
 /**
- * The shipped checkpoint: up to eight numbers of up to six digits and six decimals in symbols, words and questions, read by
- * GPT-2's tokens. Its registers have room for one number and one digit a side more than it is trained on.
+ * The shipped checkpoint: up to eight numbers of up to six digits and six decimals in symbols, words and questions, in
+ * GPT-2's tokens. Its registers have room for one more number, and one more digit on each side, than it is trained on.
  */
 export default defineConfig({
   name: 'pretrained',
@@ -21,7 +21,7 @@ export default defineConfig({
   },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 1000 },
-  // `pretrained-long` begins with the one before the last two.
+  // Three, because `pretrained-long` begins with the third last (step 7,000).
   checkpoint: { every: 500, keep: 3 },
   logEvery: 25,
 });

@@ -1,23 +1,23 @@
-/** Why training, evaluation or a file of theirs failed. */
+/** The `code` of a `TrainError`. */
 export type TrainErrorCode =
-  /** A configuration with wrong keys or values; the message has a line for each. */
+  /** A configuration has wrong keys or values; the message has a line for each. */
   | 'bad-config'
-  /** A checkpoint that is damaged, or not of the kind that is needed. */
+  /** A checkpoint is damaged, or of the wrong kind. */
   | 'bad-checkpoint'
-  /** No checkpoint where one was looked for. */
+  /** No checkpoint was found. */
   | 'no-checkpoint'
-  /** The folder holds another run, or other token files, already; or another process writes to it. */
+  /** The folder already holds another run or other token files, or another process writes to it. */
   | 'busy-directory'
   /** The file system refused: disk full, no permission, no such folder. */
   | 'io'
-  /** This machine has no memory left for the model or a step. */
+  /** There is not enough memory for the model or a step. */
   | 'memory'
-  /** MPI that cannot be loaded, does not belong to the launcher, or failed. */
+  /** MPI cannot be loaded, does not belong to the launcher, or failed; or ranks have different weights. */
   | 'mpi'
-  /** An argument or an input text outside what is accepted. */
+  /** An argument or an input text is not accepted, or a loss or gradient is no longer finite. */
   | 'bad-input';
 
-/** What every function of this package throws for reasons that its caller can act on. */
+/** Thrown by all functions of this package for errors that the caller can act on. */
 export class TrainError extends Error {
   override readonly name = 'TrainError';
   readonly code: TrainErrorCode;

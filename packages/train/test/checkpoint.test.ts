@@ -103,9 +103,9 @@ describe('a checkpoint', () => {
     const before = await write(1);
     const sound = await write(2);
     const damages: [RegExp, (path: string) => Promise<void>][] = [
-      [/is not what was written|is no JSON|does not have the fields/, (path) => flipByte(path, 10)],
-      [/bytes instead of|is no JSON/, (path) => truncate(path, 9)],
-      [/bytes instead of|is no JSON/, (path) => truncate(path, 0)],
+      [/has the wrong checksum|is not JSON|does not have the fields/, (path) => flipByte(path, 10)],
+      [/bytes instead of|is not JSON/, (path) => truncate(path, 9)],
+      [/bytes instead of|is not JSON/, (path) => truncate(path, 0)],
       [/is missing/, (path) => rm(path)],
       [/cannot be read/, (path) => rm(path).then(() => mkdir(path))],
     ];
@@ -167,7 +167,7 @@ describe('a checkpoint that was forged', () => {
     await writeFile(join(folder, 'state.json'), text);
     const digest = { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex') };
     await forgeManifest(folder, ({ files }) => (files['state.json'] = digest));
-    await refused(folder, /state\.json is no JSON/);
+    await refused(folder, /state\.json is not JSON/);
   });
 
   test('that claims more bytes than memory has is refused before any are allocated', async () => {
@@ -193,7 +193,7 @@ describe('a checkpoint that was forged', () => {
         await rm(path);
         const [command, ...args] = make(path);
         spawnSync(command!, args);
-        await refused(folder, new RegExp(`${name} cannot be read: it is no regular file`));
+        await refused(folder, new RegExp(`${name} cannot be read: it is not a regular file`));
       }
     },
   );
@@ -207,7 +207,7 @@ describe('a checkpoint that cannot be read', () => {
     expect(warnings).toEqual([expect.stringMatching(/^skipped: .*step-00000003 is damaged: manifest\.json/)]);
     await writeCheckpoint(outDir, 4, filesOf(4), {}, { keep: 1, warn });
     expect(await folders()).toEqual(['step-00000003', 'step-00000004']);
-    expect(warnings[1]).toMatch(/^kept: .*step-00000003 is damaged: manifest\.json/);
+    expect(warnings[1]).toMatch(/^not deleted: .*step-00000003 is damaged: manifest\.json/);
     await flipByte(join(folderOf(3), 'manifest.json'), 10);
     expect((await readCheckpoint(folderOf(3))).step).toBe(3);
   });
@@ -274,7 +274,7 @@ describe('findCheckpoint', () => {
   test('says so where none is sound', async () => {
     await rm(join(await write(1), 'state.json'));
     await expect(findCheckpoint(outDir, 'latest', warn)).rejects.toThrow(
-      /no sound checkpoint .* with another --outDir/,
+      /no intact checkpoint .* with another --outDir/,
     );
     expect(warnings).toHaveLength(1);
   });
@@ -392,7 +392,7 @@ describe('writeCheckpoint', () => {
         const folder = await writeCheckpoint(outDir, 2, filesOf(2), {}, { keep: 1, warn });
         expect((await readCheckpoint(folder)).step).toBe(2);
         expect(warnings).toEqual([
-          expect.stringMatching(/old checkpoint in .* cannot be deleted \(EBUSY\); the run goes on/),
+          expect.stringMatching(/old checkpoint in .* cannot be deleted \(EBUSY\); the run continues/),
         ]);
       } finally {
         spawnSync('umount', [bound]);

@@ -219,7 +219,7 @@ describe('dag train', () => {
     const { code, stdout, stderr } = await start(args, { cwd, interruptAt: 'step 4/' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const [, step, command] =
-      /^stopped at step (\d+) of 1000000; go on with: (?:npx )?dag (.*)$/m.exec(stdout) ?? [];
+      /^stopped at step (\d+) of 1000000; resume with: (?:npx )?dag (.*)$/m.exec(stdout) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(4);
     expect(stdout).toContain(`step-${step!.padStart(8, '0')}`);
     expect(command).toBe('train --resume runs/predictor');
@@ -227,7 +227,7 @@ describe('dag train', () => {
     const last = Number(step) + 2;
     const resumed = await start([...command!.split(' '), `--maxSteps=${last}`], { cwd });
     expect(resumed.code).toBe(0);
-    expect(resumed.stderr).toContain(`going on from runs/predictor/checkpoints/step-`);
+    expect(resumed.stderr).toContain(`resuming from runs/predictor/checkpoints/step-`);
     expect(resumed.stderr).toContain(`step ${last}/${last}`);
   });
 
@@ -244,18 +244,18 @@ describe('dag train', () => {
     });
     expect(first.stdout).toContain('run/checkpoints/step-00000002');
     const resumed = await start(['train', '--resume', 'run', '--maxSteps', '3'], { cwd });
-    expect(resumed.stderr).toContain('going on from run/checkpoints/step-00000002');
+    expect(resumed.stderr).toContain('resuming from run/checkpoints/step-00000002');
     expect(resumed.stdout).toContain('run/checkpoints/step-00000003');
     expect((await readCheckpoint(join(cwd, 'run/checkpoints/step-00000003'))).state).toMatchObject({
       config: { seed: 7, resume: false, maxSteps: 3 },
     });
     await fails(
       ['train', '--resume', 'run', '--weights=pretrained'],
-      /--resume goes on with the weights of run; .*--weights=pretrained without --resume/,
+      /--resume continues with the weights of run; .*--weights=pretrained, leave out --resume/,
     );
     await fails(
       ['train', '--resume', 'run/checkpoints/step-00000002'],
-      /is a checkpoint; .*--resume run, .*--resume=best run, .*--weights=run\/checkpoints\/step-00000002/,
+      /is a checkpoint, .*--resume run .*--resume=best run .*--weights=run\/checkpoints\/step-00000002/,
     );
     await fails(['train', '--resume=best', 'run', '--seed=8'], /was trained with seed = 7/, { cwd });
     // What the folder means beside a configuration is not said.
@@ -275,7 +275,7 @@ describe('dag train', () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ['a folder that is used', ['--name=tiny'], /runs\/tiny already holds a run .*--resume goes on/],
+    ['a folder that is used', ['--name=tiny'], /runs\/tiny already holds a run .*--resume continues it/],
     ['nothing to go on from', ['--name=none', '--resume'], /no checkpoint in .*runs\/none/],
     [
       'no room for any expression',
@@ -319,7 +319,7 @@ describe('dag eval', () => {
     expect(prefixes!.right).toBeLessThan(prefixes!.count);
     const table = await succeeds(['eval', '--checkpoint', run]);
     expect(table).toMatch(/^prefixes that are expressions: \d+ of \d+ values right$/m);
-    expect(table).toMatch(/^seen in training, in \d+ of its \d+ texts:$/m);
+    expect(table).toMatch(/^by overlap with \d+ of the \d+ training texts:$/m);
   });
 
   it('asks the expressions of a file', async () => {
@@ -357,9 +357,9 @@ describe('dag eval', () => {
 
   it.each<[string, string | null, RegExp]>([
     ['a file that is not there', null, /expressions cannot be read: ENOENT/],
-    ['a line that is no expression', '1 + 2\n2 +\n', /, line 2: '2 \+' is no expression/],
+    ['a line that is no expression', '1 + 2\n2 +\n', /, line 2: '2 \+' is not an expression/],
     ['an expected value that is no number', '2 + 3\tfive\n', /, line 1: the expected value 'five'/],
-    ['an empty file', '\n', /holds no expression/],
+    ['an empty file', '\n', /contains no expression/],
   ])('refuses %s', async (_, text, message) => {
     const file = join(folder, 'expressions');
     if (text !== null) await writeFile(file, text);
@@ -493,7 +493,7 @@ describe('dag report', () => {
     await appendFile(join(cut, 'metrics.jsonl'), '{"step":13,"lo');
     await succeeds(['report', cut, '--examples=0']);
     const page = await readFile(join(cut, 'report.html'), 'utf8');
-    expect(page).toContain('One line of metrics.jsonl was damaged and is left out.');
+    expect(page).toContain('One line of metrics.jsonl is damaged and was skipped.');
     expect(page).not.toContain('class="plan"');
   });
 
@@ -510,7 +510,7 @@ describe('dag report', () => {
     await succeeds(['report', other]);
     const page = await readFile(join(other, 'report.html'), 'utf8');
     expect(page).toContain('<h1>a-gpt</h1>');
-    expect(page).toContain('No plans are shown: they are drawn of plan predictors; this run trained');
+    expect(page).toContain('No plans are shown: only plan predictors have plans to draw; this run trained');
     expect(page).toContain('Held-out text loss');
   });
 
@@ -518,9 +518,9 @@ describe('dag report', () => {
     await fails(['report', 'nowhere'], /nowhere does not exist/);
     const empty = join(folder, 'nothing');
     await mkdir(empty);
-    await fails(['report', empty], /nothing has no metrics\.jsonl; the folder of a run is expected/);
+    await fails(['report', empty], /nothing has no metrics\.jsonl; expected the folder of a run/);
     await writeFile(join(empty, 'metrics.jsonl'), '{"st');
-    await fails(['report', empty], /metrics\.jsonl has no sound line yet/);
+    await fails(['report', empty], /metrics\.jsonl has no valid line yet/);
     await writeFile(join(empty, 'metrics.jsonl'), '{"step":1,"loss":2}\n');
     await fails(['report', empty], /no checkpoint in .*nothing/);
     await fails(['report', 'runs/tiny', '--examples=-1'], /a whole number from 0 is expected/);
@@ -566,7 +566,7 @@ describe('dag prepare', () => {
       `${join(texts, 'data')}: 5 tokens in train.bin, 2 in val.bin, of 1 file\n`,
     );
     const again = ['prepare', texts, '--out', join(texts, 'data'), '--tokenizer=char', '--val=0.5'];
-    await fails(again, /data\/train\.bin is there already/);
+    await fails(again, /data\/train\.bin exists already/);
     const { files, sha256, ...rest } = z
       .looseObject({
         sha256: z.strictObject({ train: z.string().length(64), val: z.string().length(64) }),
@@ -609,7 +609,7 @@ describe('dag', () => {
     [
       'one unlike any',
       ['predict', '--five'],
-      /option '--five'; a text that begins like one stands behind --/,
+      /option '--five'; write a text that looks like an option after --/,
     ],
     ['an option without its value', ['predict', '1', '--checkpoint'], /'--checkpoint <dir>' has no value/],
     ['an option in the place of a value', ['predict', '1', '--checkpoint', '--json'], /has no value/],
@@ -619,7 +619,7 @@ describe('dag', () => {
     [
       'a text without quotes',
       ['predict', '2', '+', '3'],
-      /given '2', '\+', '3'; a text with blanks takes quotes/,
+      /given '2', '\+', '3'; put a text with spaces in quotes/,
     ],
     ['an argument where none is', ['eval', 'runs'], /no argument is expected, given 'runs'/],
     ['a file as checkpoint', ['predict', '1', '--checkpoint', DAG], /dag\.js is a file; the folder of/],

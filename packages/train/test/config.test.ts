@@ -100,7 +100,7 @@ describe('parseConfig', () => {
         'unknown key model.nembd; did you mean model.nEmbd?',
         'model.dropout is 1; allowed: a number ≥ 0 and < 1',
         "model.nLayer is '2'; allowed: a whole number ≥ 1 and ≤ 1000",
-        "model.readout is 'mlp'; allowed: 'registers' or 'linear'; one of your own is known where the module that adds it is loaded: `NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it",
+        "model.readout is 'mlp'; allowed: 'registers' or 'linear'; for a readout of your own load the module that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js",
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
@@ -109,7 +109,7 @@ describe('parseConfig', () => {
         'unknown key dropout; did you mean model.dropout?',
         'unknown key qqqq',
         'logEvery is NaN; allowed: a whole number ≥ 1',
-        "init_from is ''; allowed: a text that is not empty",
+        "init_from is ''; allowed: a nonempty text",
       ].toSorted(),
     );
   });
@@ -145,7 +145,7 @@ describe('parseConfig', () => {
     ]);
     const none = { negative: 0, operators: 0, precedence: 0, count: 0 };
     expect(await problems(() => parseConfig({ losses: none }))).toEqual([
-      'losses: all weights are 0, so there is nothing to train',
+      'losses: all weights are 0, so nothing would be trained',
     ]);
   });
 
@@ -172,10 +172,10 @@ test('a task from outside has the keys of every run, its own model and data, and
 
 test('a task from outside has a kind of its own', async () => {
   expect(await problems(() => parseTaskConfig({}, { kind: '', losses: {} }))).toEqual([
-    "kind of a task is a name, given ''",
+    "kind of a task must be a nonempty text, given ''",
   ]);
   expect(await problems(() => parseTaskConfig({}, { kind: 'predictor', losses: { squared: 1 } }))).toEqual([
-    "kind 'predictor' is a task of this package; one of your own has a kind of its own",
+    "kind 'predictor' is a task of @dag/train; give your own task another kind",
   ]);
   const { losses } = parseConfig({});
   expect(parseTaskConfig({}, { kind: 'predictor', losses }).kind).toBe('predictor');
@@ -293,7 +293,7 @@ describe('loadConfig', () => {
     const path = join(folder, 'endless.json');
     await symlink('/dev/zero', path);
     await expect(problems(() => loadConfig(path, {}))).resolves.toEqual([
-      `${path}: has more than the 1048576 bytes that it may have`,
+      `${path}: has more than 1048576 bytes, which is the limit`,
     ]);
   });
 

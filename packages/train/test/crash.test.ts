@@ -167,7 +167,7 @@ async function refused(args: readonly string[], message: RegExp, steps: string[]
     name: 'TrainError',
     message: expect.stringMatching(message),
   });
-  const lines = error!.told.split('\n').filter((line) => line !== '' && !line.startsWith('going on'));
+  const lines = error!.told.split('\n').filter((line) => line !== '' && !line.startsWith('resuming'));
   expect(lines.map((line) => /^step \d+\//.exec(line)?.[0])).toEqual(steps);
 }
 
@@ -312,7 +312,7 @@ describe('a run that gets a signal', () => {
         running.atStep(2, () => running.kill(signal));
         const { code, stdout, stderr } = await running.ended;
         expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) });
-        const [, step, words] = /^stopped at step (\d+) of 1000000; go on with: (.*)$/m.exec(stdout) ?? [];
+        const [, step, words] = /^stopped at step (\d+) of 1000000; resume with: (.*)$/m.exec(stdout) ?? [];
         return { step: Number(step), words: words!, stderr };
       };
       const first = await stopped(dag(args, root));
@@ -406,7 +406,7 @@ describe('two runs in one folder', () => {
     expect({ code, last: stderr.trimEnd().split('\n').at(-1) }).toEqual({
       code: 1,
       last: expect.stringMatching(
-        /^dag: run is no longer this run's: .*run\.lock is gone; this process stops/,
+        /^dag: this run no longer owns run: .*run\.lock is gone; this process stops/,
       ),
     });
     expect(await readdir(join(root, 'run'))).toEqual(['metrics.jsonl']);
@@ -453,7 +453,7 @@ describe('a second signal', () => {
     const { code, stdout, stderr } = await running.ended;
     expect({ code, result: JSON.parse(stdout) }).toMatchObject({ code: 0, result: { summary: null } });
     expect(stderr).toMatch(
-      /\nstopped at step \d+ of 1000000; go on with: npx dag train --resume runs\/predictor --json\n$/,
+      /\nstopped at step \d+ of 1000000; resume with: npx dag train --resume runs\/predictor --json\n$/,
     );
   });
 });
@@ -511,7 +511,7 @@ describe('where the system refuses', () => {
       await fill(24 * 1024);
       await refused(
         [...args, resume],
-        /^checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: (Error: )?ENOSPC: .*; step 6 is saved: .*--resume goes on/,
+        /^checkpoint disk\/run\/checkpoints\/step-00000009 cannot be written: (Error: )?ENOSPC: .*; step 6 is saved: .*continue from it with --resume/,
         ['step 7/', 'step 8/', 'step 9/'],
       );
       expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
@@ -532,7 +532,7 @@ describe('where the system refuses', () => {
     expect(code).toBe(1);
     const told = stderr.trimEnd().split('\n');
     expect(told.at(-1)).toMatch(
-      /^dag: metrics disk\/run\/metrics\.jsonl: ENOSPC: .*; step 6 is saved: .*--resume goes on/,
+      /^dag: metrics disk\/run\/metrics\.jsonl: ENOSPC: .*; step 6 is saved: .*continue from it with --resume/,
     );
     expect(await checkpoints(join(root, 'disk/run'))).toEqual(before);
     // The disk took a part of the last line; the step it was of is the last that was taken.
@@ -548,7 +548,7 @@ describe('where the system refuses', () => {
     await fill(0);
     await refused(
       args,
-      /^.*run\.lock, .* cannot be written: (Error: )?ENOSPC: .*; nothing was changed: .*another --outDir/,
+      /^.*run\.lock cannot be written: (Error: )?ENOSPC: .*; nothing was changed: .*another --outDir/,
     );
   });
 
@@ -569,11 +569,11 @@ describe('where the system refuses', () => {
     try {
       await refused(
         [...args, '--outDir=disk/new'],
-        /^disk\/new\/run\.lock, .* cannot be written: (Error: )?(EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
+        /^the lock file disk\/new\/run\.lock cannot be written: (Error: )?(EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
       );
       await refused(
         [...args, resume],
-        /^disk\/run\/run\.lock, .* cannot be written: (Error: )?(EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
+        /^the lock file disk\/run\/run\.lock cannot be written: (Error: )?(EROFS|EACCES): .*; nothing was changed: .*another --outDir/,
       );
     } finally {
       await readOnly(false);
@@ -595,12 +595,12 @@ describe('a checkpoint that is not what is needed', () => {
       await truncate(join(root, last, file), 9);
       const before = await checkpoints(join(root, 'run'));
       const named = new RegExp(
-        `^checkpoint ${last} is damaged: ${file} (has 9 bytes|is no JSON).*; the path run takes`,
+        `^checkpoint ${last} is damaged: ${file} (has 9 bytes|is not JSON).*; use run instead`,
       );
       await refused([...args, `--weights=${last}`, '--outDir=other'], named);
       expect(await checkpoints(join(root, 'run'))).toEqual(before);
       const stderr = await trains([...args, '--init_from=resume']);
-      expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
+      expect(stderr).toContain('resuming from run/checkpoints/step-00000007\n');
       expect(stderr).toMatch(new RegExp(`^skipped: .*${last} is damaged: ${file}`));
       expect(await result(join(root, 'run'))).toEqual(expected);
     }
@@ -612,7 +612,7 @@ describe('a checkpoint that is not what is needed', () => {
     for (const [words, found] of [
       [
         [...args, '--tokenizer=gpt2'],
-        'tokenizer = "char", the configuration says "gpt2"; go on with the former, or ',
+        'tokenizer = "char", the configuration says "gpt2"; use the settings of the checkpoint, or ',
       ],
       [[...args, '--nEmbd=16'], 'model.nEmbd = 8, the configuration says 16'],
       [[...args, '--style=words'], 'data.style = "spaced", the configuration says "words"'],
@@ -639,12 +639,12 @@ describe('a checkpoint that is not what is needed', () => {
     await trains([...args, '--maxSteps=1']);
     await truncate(join(root, 'run/checkpoints/step-00000001/model.safetensors'), 9);
     const before = await snapshot(join(root, 'run'));
-    await refused(args, /^run already holds a run .*another --outDir starts afresh/);
+    await refused(args, /^run already holds a run .*another --outDir starts a new run/);
     const { code, stderr } = await dag([...args, '--resume=true'], root).ended;
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        /^skipped: .*model\.safetensors has 9 bytes.*\ndag: no sound checkpoint in run\/checkpoints; .*another --outDir starts afresh\n$/,
+        /^skipped: .*model\.safetensors has 9 bytes.*\ndag: no intact checkpoint in run\/checkpoints; .*another --outDir starts a new run\n$/,
       ),
     });
     expect(await snapshot(join(root, 'run'))).toEqual(before);
@@ -677,7 +677,7 @@ describe.each(KINDS)('where a run begins: %s', (kind) => {
     expect([(await last('run')).step, (await best('run')).best]).toEqual([7, before.best]);
     expect((await last('run')).files).toEqual(before.files);
     const stderr = await trains([...args, '--outDir=run', '--init_from=resume']);
-    expect(stderr).toContain('going on from run/checkpoints/step-00000007\n');
+    expect(stderr).toContain('resuming from run/checkpoints/step-00000007\n');
     expect({ ...(await result(join(root, 'run'))), state: null }).toEqual({ ...whole, state: null });
   });
 

@@ -16,7 +16,7 @@ it.each([
     '--examples=1000001',
     /--examples <n>' argument '1000001' is invalid\. a whole number from 1 to 1000000 is/,
   ],
-  ['--expressions=lines.txt', /^dag: lines\.txt has more than 1000000 lines; ask them in parts\n$/],
+  ['--expressions=lines.txt', /^dag: lines\.txt has more than 1000000 lines; split it\n$/],
 ])('dag eval asks no more texts than memory holds: %s', (option, message) => {
   writeFileSync(join(folder, 'lines.txt'), '1\n'.repeat(1_000_001));
   const { status, stderr } = spawnSync(process.execPath, [DAG, 'eval', option], {

@@ -51,7 +51,7 @@ it('a text in place of a question is an error that says how to make one', async 
   const texts = ['2 + 3'] as unknown as Parameters<typeof answerAll>[1];
   await expect(answerAll(new Scripted(), texts)).rejects.toMatchObject({
     code: 'bad-input',
-    message: "element 0 is no question; make one of a text with question('2 + 3')",
+    message: "element 0 is not a question; make one from a text with question('2 + 3')",
   });
 });
 
@@ -81,15 +81,15 @@ describe('a question', () => {
   });
 
   it.each([
-    ['2 +', /'2 \+' is no expression/],
-    ['', /'' is no expression/],
-    ['hello', /'hello' is no expression/],
-    ['x + 1', /'x \+ 1' is no expression without variables.* needs a tab and its expected value/],
-    ['2 + 3\tfive', /the expected value 'five' of '2 \+ 3' is no number/],
-    ['2 + 3\t', /the expected value '' of '2 \+ 3' is no number/],
+    ['2 +', /'2 \+' is not an expression/],
+    ['', /'' is not an expression/],
+    ['hello', /'hello' is not an expression/],
+    ['x + 1', /'x \+ 1' is not an expression without variables.* needs a tab and its expected value/],
+    ['2 + 3\tfive', /the expected value 'five' of '2 \+ 3' is not a number/],
+    ['2 + 3\t', /the expected value '' of '2 \+ 3' is not a number/],
     ['\t5', /the text before the tab is empty/],
     ['2 + 3\t5\t6', /'2 \+ 3\t5\t6' has more than one tab/],
-    [`2${'+'.repeat(100_000)}`, /^'2\+{59}…' is no expression/],
+    [`2${'+'.repeat(100_000)}`, /^'2\+{59}…' is not an expression/],
   ])('is refused on the line %j', (line, message) => {
     expect(() => question(line)).toThrow(
       expect.objectContaining({ code: 'bad-input', message: expect.stringMatching(message) }),

@@ -114,7 +114,7 @@ describe('a language model that calculates', () => {
     expect(answers[2]).toMatchObject({ count: 2, textLoss: null });
     await expect(dag('predict', '1 + 2', '--checkpoint', checkpoint)).rejects.toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('holds a language model, a plan predictor is asked for'),
+      stderr: expect.stringContaining('holds a language model, expected a plan predictor'),
     });
   }, 240_000);
 
@@ -177,9 +177,9 @@ describe('a language model that calculates', () => {
     );
     const read = (folder: string) => readCheckpoint(folder);
     const wrong = await read(language.checkpoint);
-    expect(() => loadModel(wrong)).toThrow('holds a language model, a plan predictor is asked for');
+    expect(() => loadModel(wrong)).toThrow('holds a language model, expected a plan predictor');
     const other = await read(predictor.checkpoint);
-    expect(() => loadLanguageModel(other)).toThrow('holds a plan predictor, a language model is asked for');
+    expect(() => loadLanguageModel(other)).toThrow('holds a plan predictor, expected a language model');
     const config = tiny('mixed-up', { weights: predictor.checkpoint });
     await expect(trainLanguageModel(config)).rejects.toMatchObject({ code: 'bad-config' });
   });
@@ -309,7 +309,7 @@ describe('its configuration', () => {
     ],
     [
       { kind: 'language', data: { text: 'x' }, freezeBackbone: true, model: { depth: 0 } },
-      'freezeBackbone is true; allowed: false, as model.depth 0 leaves nothing else to train',
+      'freezeBackbone is true; allowed: false, as a model of depth 0 has no calculating branch',
     ],
   ] as const)('refuses %j', (input, message) => {
     expect(() => parseConfig(input as LanguageTrainInput)).toThrow(message);

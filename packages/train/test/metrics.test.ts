@@ -131,7 +131,7 @@ test('a pipe or folder in the place of the file is refused; a pipe is not waited
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);
   for (const other of [pipe, folder]) {
-    const refusal = { code: 'io', message: `metrics ${other}: it is no regular file` };
+    const refusal = { code: 'io', message: `metrics ${other}: it is not a regular file` };
     expect(() => openMetrics(other)).toThrow(expect.objectContaining(refusal));
     await expect(readMetrics(other)).rejects.toMatchObject(refusal);
   }

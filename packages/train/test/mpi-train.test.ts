@@ -94,7 +94,7 @@ mpiDescribe((mpirun: Mpirun) => {
     });
     expect(stopped).toMatchObject({ code: 0 });
     expect(stopped.stdout).toMatch(
-      /stopped at step \d+ of 100000; go on with: mpirun -np 2 npx dag train --resume /,
+      /stopped at step \d+ of 100000; resume with: mpirun -np 2 npx dag train --resume /,
     );
     const { step, state } = await latest(of('stopped'));
     expect(step).toBeGreaterThanOrEqual(3);
@@ -145,7 +145,9 @@ mpiDescribe((mpirun: Mpirun) => {
         ...signalRank(rank, 'SIGKILL', 'step 12/'),
       });
       expect(code).not.toBe(0);
-      expect(stderr).toMatch(/go(es)? on with: mpirun -np 2 npx dag train --resume /);
+      expect(stderr).toMatch(
+        /resume (it from its last checkpoint )?with: mpirun -np 2 npx dag train --resume /,
+      );
       const { step } = await latest(of(name));
       expect(step).toBeGreaterThanOrEqual(10);
       expect(step % 5).toBe(0);

@@ -377,7 +377,7 @@ describe('the page of a run', () => {
       damaged: 1,
       evaluation: { reason: 'the checkpoint holds <another> model.' },
     });
-    expect(page).toContain('One line of metrics.jsonl was damaged and is left out.');
+    expect(page).toContain('One line of metrics.jsonl is damaged and was skipped.');
     expect(page).toContain('No plans are shown: the checkpoint holds &#60;another&#62; model.');
     expect(page).not.toContain('class="plan"');
   });

@@ -18,12 +18,14 @@ it('no terminal obeys the name of a folder, and the command that resumes a run h
   const args = [DAG, 'train', ...TINY, '--maxSteps=1000000', '--evaluation.examples=2', `--outDir=${NAME}`];
   const stopped = await ended(process.execPath, args, { cwd: folder, interruptAt: 'step 1/' });
   expect(stopped.code).toBe(0);
-  const [, step, resume] = /\nstopped at step (\d+) of .*; go on with: npx dag (.*)\n$/.exec(stopped.stdout)!;
+  const [, step, resume] = /\nstopped at step (\d+) of .*; resume with: npx dag (.*)\n$/.exec(
+    stopped.stdout,
+  )!;
   const last = `--maxSteps=${Number(step) + 1}`;
   const resumed = await ended('bash', ['-c', `"$0" "$1" ${resume} ${last}`, process.execPath, DAG], {
     cwd: folder,
   });
-  expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining('going on from a \\u001b[31m') });
+  expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining('resuming from a \\u001b[31m') });
   // eslint-disable-next-line no-control-regex
   for (const { stdout, stderr } of [stopped, resumed]) expect(stdout + stderr).not.toMatch(/[\x1b\u202e]/);
 });

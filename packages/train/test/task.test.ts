@@ -58,22 +58,22 @@ it.each<[string, Partial<Scored>, string]>([
   [
     'learn that returns nothing',
     { learn: () => undefined as never },
-    "learn of the task 'shrink' returns { names, values }, as learnFrom does; given undefined",
+    "learn of the task 'shrink' must return { names, values }, as learnFrom does; it returned undefined",
   ],
   [
     'evaluate that returns nothing',
     { evaluate: () => undefined as never },
-    "evaluate of the task 'shrink' returns { summary, score, line, metrics }, given undefined",
+    "evaluate of the task 'shrink' must return { summary, score, line, metrics }; it returned undefined",
   ],
   [
     'an evaluation without a score',
     { evaluate: () => ({ summary: null, line: '', metrics: {} }) as never },
-    "score of what evaluate of the task 'shrink' returns is a number, given undefined",
+    "evaluate of the task 'shrink' must return a number as score; it returned undefined",
   ],
   [
     'a score that is NaN',
     { evaluate: () => ({ summary: null, score: NaN, line: '', metrics: {} }) },
-    "score of what evaluate of the task 'shrink' returns is a number, given NaN",
+    "evaluate of the task 'shrink' must return a number as score; it returned NaN",
   ],
   [
     'data of the stream that cannot be cloned',

@@ -34,14 +34,19 @@ describe('a token file', () => {
   it('reads any piece of it, and nothing beyond its end', () => {
     const all = Uint16Array.from({ length: 5000 }, (_, i) => (i * 7919) % 50_257);
     const file = new TokenFile(written('any.bin', new Uint8Array(all.buffer)), 50_257);
-    expect(() => file.read(4999, 2)).toThrow(fails('bad-input', /has 5000 tokens; 2 from token 4999 on/));
+    expect(() => file.read(4999, 2)).toThrow(
+      fails('bad-input', /has 5000 tokens; cannot read 2 tokens from token 4999 on/),
+    );
     fc.assert(
       fc.property(fc.nat(5200), fc.nat(300), (offset, count) => {
         if (offset + count <= all.length)
           expect(file.read(offset, count)).toEqual(all.slice(offset, offset + count));
         else
           expect(() => file.read(offset, count)).toThrow(
-            fails('bad-input', new RegExp(`any\\.bin has 5000 tokens; ${count} from token ${offset} on`)),
+            fails(
+              'bad-input',
+              new RegExp(`any\\.bin has 5000 tokens; cannot read ${count} tokens from token ${offset} on`),
+            ),
           );
       }),
     );
@@ -52,14 +57,14 @@ describe('a token file', () => {
   it('is refused where it is a pipe, which is not waited for', () => {
     const pipe = join(folder, 'pipe.bin');
     execFileSync('mkfifo', [pipe]);
-    expect(() => new TokenFile(pipe, 10)).toThrow(fails('bad-input', /pipe\.bin is no file/));
+    expect(() => new TokenFile(pipe, 10)).toThrow(fails('bad-input', /pipe\.bin is not a file/));
   });
 
   it('is refused where it is missing, a folder, empty or odd', () => {
     expect(() => new TokenFile(join(folder, 'none.bin'), 10)).toThrow(
       fails('io', /none\.bin cannot be read: ENOENT/),
     );
-    expect(() => new TokenFile(folder, 10)).toThrow(fails('bad-input', /is no file/));
+    expect(() => new TokenFile(folder, 10)).toThrow(fails('bad-input', /is not a file/));
     expect(() => new TokenFile(written('empty.bin', Uint8Array.of()), 10)).toThrow(
       fails('bad-input', /empty\.bin is empty/),
     );
@@ -116,12 +121,12 @@ describe('a folder of prepared text', () => {
       fails('bad-input', /meta\.pkl.*dag prepare/s),
     );
     expect(() => openTokens(prepared('bad', { 'meta.json': '{}' }), 'train', 'char')).toThrow(
-      fails('bad-input', /meta\.json is not what dag prepare writes/),
+      fails('bad-input', /meta\.json is not a meta\.json of dag prepare/),
     );
     const pipe = prepared('pipe', {});
     execFileSync('mkfifo', [join(pipe, 'meta.json')]);
     expect(() => openTokens(pipe, 'train', 'char')).toThrow(
-      fails('bad-input', /meta\.json is not what dag prepare writes/),
+      fails('bad-input', /meta\.json is not a meta\.json of dag prepare/),
     );
   });
 
@@ -160,7 +165,7 @@ describe('a folder of prepared text', () => {
       const path = folderOf(train, val, { train: [1, 2], val });
       for (let i = 0; i < 2; i++)
         expect(() => openTokens(path, 'train', 'char')).toThrow(
-          fails('bad-input', /train\.bin has 2 tokens, meta\.json says 4: it was cut, replaced or renamed/),
+          fails('bad-input', /train\.bin has 2 tokens, meta\.json says 4: it was truncated or replaced/),
         );
     });
 
@@ -171,7 +176,9 @@ describe('a folder of prepared text', () => {
 
     it('is refused where a file of the same size is another', () => {
       const path = folderOf(train, val, { train: [1, 2, 3, 5], val });
-      expect(() => verifyTokens(path, 'char')).toThrow(fails('bad-input', /train\.bin has another checksum/));
+      expect(() => verifyTokens(path, 'char')).toThrow(
+        fails('bad-input', /train\.bin does not have the checksum/),
+      );
     });
   });
 });

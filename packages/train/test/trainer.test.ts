@@ -341,7 +341,7 @@ describe('where a run begins', () => {
     await expect(train(other)).rejects.toMatchObject({
       code: 'bad-config',
       message: expect.stringMatching(
-        /seed = 0, the configuration says 3; with batchSize = 4, the configuration says 8; go on with/,
+        /seed = 0, the configuration says 3; with batchSize = 4, the configuration says 8; use the settings of the checkpoint/,
       ),
     });
     await expect(train(tiny('new', { weights: 'pretrained' }))).rejects.toMatchObject({
@@ -421,7 +421,7 @@ describe('a run that cannot go on', () => {
     });
     await expect(train(config)).rejects.toMatchObject({
       code: 'bad-input',
-      message: expect.stringMatching(/loss is NaN at step 2, .* a lower optimizer\.lr may help/),
+      message: expect.stringMatching(/loss is NaN at step 2, .* try a lower optimizer\.lr/),
     });
     expect(await readdir(join(config.outDir, 'checkpoints'))).toEqual(['step-00000001']);
   });
@@ -469,7 +469,7 @@ describe('a run that cannot go on', () => {
     await expect(train(config)).rejects.toMatchObject({
       name: 'TrainError',
       code: 'memory',
-      message: expect.stringMatching(/not enough memory .*; step 2 is saved; a smaller batchSize/),
+      message: expect.stringMatching(/not enough memory .*; step 2 is saved; use a smaller batchSize/),
       cause: error,
     });
   });
@@ -520,8 +520,8 @@ describe('a checkpoint', () => {
     const folder = await writeCheckpoint(join(root, 'other'), 1, files, other, { keep: 1 });
     const checkpoint = await readCheckpoint(folder);
     expect(() => loadModel(checkpoint)).toThrow(
-      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'linear'; one of your own is known where the module ` +
-        'that adds it is loaded: `NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it',
+      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'linear'; for a readout of your own load the module ` +
+        'that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js',
     );
   });
 

@@ -22,7 +22,7 @@ it('reads no more than it may, also of what has no end', async () => {
   const path = join(folder, 'text');
   writeFileSync(path, '\uFEFF1 + é');
   expect(await readText(path, 9)).toBe('1 + é');
-  const tooLong = 'has more than the 8 bytes that it may have';
+  const tooLong = 'has more than 8 bytes, which is the limit';
   await expect(readText(path, 8)).rejects.toThrow(fails('bad-input', `${path} ${tooLong}`));
   await expect(readText('/dev/zero', 8)).rejects.toThrow(fails('bad-input', `/dev/zero ${tooLong}`));
 });

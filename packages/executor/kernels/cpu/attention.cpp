@@ -1,13 +1,13 @@
 // Causal attention by blocks, after Dao et al., "FlashAttention" (2022) and "FlashAttention-2" (2023): probabilities are
-// made block by block from queries and keys, used, and never written to memory; the backward pass makes them again from
-// the logarithm of each row's sum.
+// computed block by block from queries and keys and never written to memory. The backward pass recomputes them from the
+// saved log-sum-exp of each row.
 #include "math32.h"
 #include "philox.h"
 #include "runtime/pool.h"
 
 namespace {
 
-/** Queries, and keys, of a block. */
+/** Number of queries, and of keys, per block. */
 constexpr i64 BLOCK = 32;
 constexpr i64 L = LANES<f32>;
 /** Rows of a register tile. */
@@ -20,7 +20,7 @@ struct Rows {
   i64 step;
 };
 
-/** How A lies in memory: element (r, p) at r·step + p, or, transposed, at r + p·step. */
+/** Layout of A in memory: element (r, p) at r·step + p or, transposed, at r + p·step. */
 enum class Lies { ROWS_ALONG, TRANSPOSED };
 
 template <Lies A, i64 V>
@@ -56,16 +56,16 @@ inline void multiply(i64 columns, i64 k, Rows a, Rows b, f32* c, i64 step, bool 
 
 i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
 
-/** What is common to all heads. */
+/** Sizes and settings common to all heads. */
 struct Spec {
   i64 time, channels, heads, width;
-  /** Width of a head in whole vectors. */
+  /** Width of a head, rounded up to whole vectors. */
   i64 wide;
   f32 scale;
   Dropout dropout;
 };
 
-/** A block of rows of one head, `wide` columns: in place where it fills whole vectors, else copied with zeros beyond. */
+/** A block of rows of one head, `wide` columns: in place if it fills whole vectors, else a zero-padded copy. */
 Rows blockOf(const Spec& spec, const f32* from, i64 step, i64 count, f32* copy) {
   if (spec.width == spec.wide && count == BLOCK) return {from, step};
   std::memset(copy, 0, BLOCK * spec.wide * sizeof(f32));
@@ -101,13 +101,13 @@ void put(const Spec& spec, const f32* block, i64 count, f32* to, i64 step, bool 
 struct Pair {
   i64 query, queries, key, keys;
   bool diagonal() const { return query == key; }
-  /** Keys that query row r of the block may see. */
+  /** Number of keys of the block that query row r may attend to. */
   i64 seen(i64 r) const { return diagonal() && r + 1 < keys ? r + 1 : keys; }
-  /** Keys that any of the rows r … r + ROWS − 1 may see. */
+  /** Number of keys that any of the rows r … r + ROWS − 1 may attend to. */
   i64 seenByTile(i64 r) const { return seen(r + ROWS - 1 < queries ? r + ROWS - 1 : queries - 1); }
 };
 
-/** scores (BLOCK × BLOCK) = scale·Q·Kᵀ, masked beyond what a row may see; rows past the queries are not to be read. */
+/** scores (BLOCK × BLOCK) = scale·Q·Kᵀ with the causal mask; rows past the queries are undefined. */
 void scoresOf(const Spec& spec, const Pair& pair, Rows q, const f32* keysTransposed, f32* scores) {
   for (i64 r = 0; r < pair.queries; r += ROWS) {
     const i64 columns = roundUp(pair.seenByTile(r), L);
@@ -121,7 +121,7 @@ void scoresOf(const Spec& spec, const Pair& pair, Rows q, const f32* keysTranspo
   }
 }
 
-/** factors (BLOCK × BLOCK): what dropout multiplies each probability with. */
+/** factors (BLOCK × BLOCK): the dropout factor of each probability, 0 or the scale. */
 void dropoutFactors(const Spec& spec, const Pair& pair, i64 head, f32* factors) {
   f32 row[BLOCK + RANDOM_BLOCK + 4];
   for (i64 r = 0; r < pair.queries; r++) {
@@ -138,13 +138,13 @@ void scaleBy(const Pair& pair, f32* a, const f32* b) {
   for (i64 i = 0; i < pair.queries * BLOCK; i += L) store(a + i, load(a + i) * load(b + i));
 }
 
-/** c (+)= P·B, where P is (queries × keys) and rows read only what they may see. */
+/** c (+)= P·B, where P is (queries × keys); rows read only unmasked keys. */
 void multiplySeen(const Spec& spec, const Pair& pair, const f32* p, Rows b, f32* c, bool add) {
   for (i64 r = 0; r < pair.queries; r += ROWS)
     multiply<Lies::ROWS_ALONG>(spec.wide, pair.seenByTile(r), {p + r * BLOCK, BLOCK}, b, c + r * spec.wide, spec.wide, add);
 }
 
-/** c (+)= Pᵀ·B: for each key the queries that see it. */
+/** c (+)= Pᵀ·B: for each key only the queries that attend to it. */
 void multiplyTransposed(const Spec& spec, const Pair& pair, const f32* p, Rows b, f32* c, bool add) {
   for (i64 r = 0; r < pair.keys; r += ROWS) {
     const i64 first = pair.diagonal() ? r : 0;
@@ -235,7 +235,7 @@ void backwardHead(const Spec& spec, i64 head, const Head& at, bool accumulate) {
       for (i64 r = 0; r < pair.queries; r += ROWS)
         multiply<Lies::ROWS_ALONG>(roundUp(pair.seenByTile(r), L), spec.wide, {blockG.data + r * blockG.step, blockG.step},
                                    {values, BLOCK}, gradP + r * BLOCK, BLOCK, false);
-      // What the values were multiplied with, which is p itself without dropout.
+      // The weights of the values: p after dropout, p itself without.
       f32* weights = p;
       if (spec.dropout.active()) {
         dropoutFactors(spec, pair, head, factors);
@@ -259,7 +259,7 @@ void backwardHead(const Spec& spec, i64 head, const Head& at, bool accumulate) {
         for (i64 i = 0; i < BLOCK; i += L) {
           f32* g = gradP + r * BLOCK + i;
           const Vec<f32> score = load(p + r * BLOCK + i) * (load(g) - dot) * spec.scale;
-          // Beyond what the rows of a tile may see d p was not made.
+          // d p was not computed for keys that no row of the tile attends to.
           store(g, i < columns ? score : Vec<f32>{});
         }
       }
@@ -278,10 +278,10 @@ Spec specOf(i64 time, i64 channels, i64 heads, f64 p, f64 low, f64 high) {
   return {time, channels, heads, width, roundUp(width, L), static_cast<f32>(scale), Dropout(p, low, high)};
 }
 
-/** Multiplications that are worth a thread. */
+/** Number of multiplications from which another thread pays off. */
 constexpr i64 WORTH_HEADS = 1 << 20;
 
-/** body(head, row, column) for each head of each sequence, by the place of its first query. */
+/** Calls body(head, row, column) for each head of each sequence; (row, column) is the position of its first query. */
 template <typename Body>
 void forHeads(const Spec& spec, i64 batch, const Body& body) {
   const i64 grain = 1 + WORTH_HEADS / (spec.time * spec.time * spec.wide + 1);

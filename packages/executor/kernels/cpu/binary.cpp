@@ -1,4 +1,4 @@
-// Functions of two operands that broadcast, and sums over the dimensions along which an operand was repeated.
+// Functions of two operands with broadcasting, and for their gradients sums over the broadcast dimensions.
 #include "vector_math.h"
 #include "walk.h"
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-/** A row of an operand: consecutive elements, or one that is repeated. */
+/** A row of an operand: consecutive elements, or (REPEATED) one broadcast element. */
 template <typename T, bool REPEATED>
 struct Row {
   const T* p;
@@ -63,7 +63,7 @@ void binary(i64 kind, const f64* walk, const BinaryPass<T>& pass) {
             [&](const Piece<3>& piece) { binaryPiece(kind, piece, pass); });
 }
 
-/** Operands of the walk: self, other, g, and the gradient that receives the shares. */
+/** Operands of the walk: the operand whose gradient is computed, the other operand, the upstream gradient, and the result. */
 enum Operand : int { SELF, OTHER, G, INTO };
 
 template <typename T>
@@ -78,7 +78,7 @@ struct SharePass {
 /** Vectors of columns whose sums stay in registers. */
 constexpr i64 COLUMNS = 4;
 
-/** into[columns] += Σ over the rows; `add`: false where it overwrites. */
+/** into[columns] += Σ over the rows; overwrites if `add` is false. */
 template <i64 COUNT, bool REPEAT_OTHER, typename T, typename F>
 inline DAG_INLINE void sumRows(const Piece<4>& piece, Row<T, false> self, Row<T, REPEAT_OTHER> other, Row<T, false> g,
                                T* into, i64 lanes, bool add, const F& f) {
@@ -97,7 +97,7 @@ inline DAG_INLINE void sumRows(const Piece<4>& piece, Row<T, false> self, Row<T,
   for (i64 c = 0; c < COUNT; c++) put(into + c * LANES<T>, sums[c], lanes, add);
 }
 
-/** Columns are elements of the gradient: what is summed are rows, where `into` stands still along them. */
+/** Columns are elements of the gradient; sums over rows if `into` has stride 0 along them. */
 template <bool REPEAT_OTHER, typename T, typename F>
 void shareColumns(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool add, const F& f) {
   constexpr i64 L = LANES<T>;
@@ -128,7 +128,7 @@ void shareColumns(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool
   });
 }
 
-/** The sum of a row: by vectors, but one by one where it is short. */
+/** The sum of a row: by vectors, or element by element if it is short. */
 template <typename T, typename F>
 inline DAG_INLINE T sumRow(Row<T, true> self, Row<T, false> other, Row<T, false> g, i64 n, const F& f) {
   constexpr i64 L = LANES<T>;
@@ -146,7 +146,7 @@ inline DAG_INLINE T sumRow(Row<T, true> self, Row<T, false> other, Row<T, false>
   return sum;
 }
 
-/** Rows are elements of the gradient, or what is summed too. */
+/** Rows are elements of the gradient, or are summed as well. */
 template <typename T, typename F>
 void shareRows(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool add, const F& f) {
   const i64 columns = piece.columns();
@@ -194,7 +194,7 @@ void sharePiece(const Piece<4>& piece, const SharePass<T>& pass, T* into, bool a
   dagUnknownKind("share", pass.kind);
 }
 
-/** A gradient of at most so many elements may be summed by pieces that have one of their own each. */
+/** A gradient of at most this many elements may be summed by pieces that each have their own partial sum. */
 constexpr i64 SMALL = 4096;
 
 template <typename T>
@@ -202,7 +202,7 @@ void share(const Walk<4>& walk, const SharePass<T>& pass, T* into, bool accumula
   const i64 size = walk.size();
   const auto kept = [&](i64 d) { return walk.strides[INTO][d] != 0 || walk.shape[d] == 1; };
   i64 elements = 1;
-  // Sums over outer dimensions come back to elements that were written before.
+  // Sums over outer dimensions return to elements that were already written.
   bool revisits = false;
   for (i64 d = 0; d < walk.rank; d++) {
     if (kept(d)) elements *= walk.shape[d];
@@ -214,7 +214,7 @@ void share(const Walk<4>& walk, const SharePass<T>& pass, T* into, bool accumula
   if (kept(d) || size <= GRAIN || elements > SMALL)
     return forPieces(walk, kept,
                      [&](const Piece<4>& piece) { sharePiece(piece, pass, into, accumulate || revisits); });
-  // One sum of its own for each piece, added up in the order of the pieces.
+  // Each piece has its own sum; these are added in the order of the pieces.
   const i64 grain = most(grainOf(walk, d), (8 * elements * walk.shape[d] + size - 1) / size);
   const i64 pieces = (walk.shape[d] + grain - 1) / grain;
   Scratch<T> sums(pieces * elements);
@@ -237,7 +237,7 @@ Walk<4> shareWalk(const f64* packed) {
   return walk;
 }
 
-/** A sum is a share without other operands: they are never read. */
+/** A sum is a share whose other operands are never read. */
 Walk<4> sumWalk(const f64* packed) {
   const Walk<2> given = readWalk<2>(packed, 2);
   Walk<4> walk;
@@ -269,7 +269,7 @@ DAG_SCRATCH_KERNEL(share_f64)(i64 kind, f64 factor, const f64* walk, const f64* 
   return lacksMemory([&] { share<f64>(shareWalk(walk), {kind, factor, self, other, g}, into, accumulate != 0); });
 }
 
-/** The packed walk is that of x, with innermost stride 1, and of y, contiguous where it does not stand still. */
+/** The packed walk is that of x, with innermost stride 1, and of y, which is contiguous except for strides of 0. */
 DAG_SCRATCH_KERNEL(sum_f32)(const f64* walk, const f32* x, f32* y, i64 accumulate) {
   return lacksMemory([&] { share<f32>(sumWalk(walk), {static_cast<i64>(Share::scaled), 1, x, x, x}, y, accumulate != 0); });
 }

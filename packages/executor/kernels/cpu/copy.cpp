@@ -28,7 +28,7 @@ inline DAG_INLINE void copyPlane(const Piece<2>& piece, const T* x, T* y, const 
   const i64 rows = piece.rows(), columns = piece.columns();
   const i64 rowX = piece.rowStride(0), rowY = piece.rowStride(1);
   const i64 columnX = piece.columnStride(0), columnY = piece.columnStride(1);
-  // A transposed plane by tiles, so that a cache line is used whole while it is there.
+  // A transposed plane is copied by tiles, so that all of a cache line is used while it is in the cache.
   const i64 tile = columnX > 1 && columnX > rowX ? TILE : columns;
   for (i64 from = 0; from < columns; from += tile) {
     const i64 to = least(from + tile, columns);
@@ -37,7 +37,7 @@ inline DAG_INLINE void copyPlane(const Piece<2>& piece, const T* x, T* y, const 
   }
 }
 
-/** Planes whose columns lie one after another in y, and in x or repeat one element of it. */
+/** Planes whose columns are contiguous in y, and in x contiguous or (REPEATED) one repeated element. */
 template <bool REPEATED, typename T>
 inline DAG_INLINE void copyRows(const Piece<2>& piece, const T* x, T* y, bool accumulate) {
   const i64 columns = piece.columns();
@@ -50,10 +50,10 @@ inline DAG_INLINE void copyRows(const Piece<2>& piece, const T* x, T* y, bool ac
   }
 }
 
-/** Each element of y is met once. */
+/** Requires that the walk visits each element of y once. */
 template <typename T>
 void copyStrided(const Walk<2>& walk, const T* x, T* y, bool accumulate) {
-  // A large transposed plane is cut along its columns, so that each piece has rows to make tiles of.
+  // A large transposed plane is cut along its columns, so that each piece has enough rows for tiles.
   const i64 inner = walk.rank - 1;
   const bool tiles = walk.strides[0][inner] > walk.strides[0][inner - 1] && walk.shape[inner] >= ENOUGH * TILE;
   forPieces(walk, [=](i64 d) { return !tiles || d == inner; }, [&](const Piece<2>& piece) {

@@ -1,6 +1,6 @@
-// Steps of graphs, forward and backward, a vector of graphs at a time. The rows of a block are transposed into lanes; graphs
-// with hard plans take the path of dag_hard.h, the others that of dag_step.h. Which one a graph takes never depends on
-// those beside it, so that its bits do not either.
+// Executes graphs, forward and backward, one vector of graphs at a time. The rows of a block are transposed into lanes; graphs
+// with hard plans take the path of dag_hard.h, the others that of dag_step.h. The path of a graph never depends on the graphs
+// beside it, so its bits do not either.
 #include <new>
 #include <type_traits>
 
@@ -12,7 +12,7 @@ namespace {
 
 /** Graphs that one thread takes at a time: a multiple of ROWS. */
 constexpr i64 GRAIN = 512;
-/** Rows whose gradients of a shared plan are summed side by side: the same for all variants, so that sums keep their bits. */
+/** Number of partial sums of a shared plan's gradients, by row modulo ROWS: the same for all variants, so that sums have the same bits. */
 constexpr i64 ROWS = 8;
 
 template <typename T>
@@ -29,7 +29,7 @@ struct Spec {
   StepRules rules;
 };
 
-/** Rows of a field on their way to the lanes: those of a part of a block are followed by the first row again. */
+/** Reads rows of a field into lanes. If a block is incomplete, its remaining lanes get the first row again. */
 template <typename T>
 class Reader {
  public:
@@ -38,10 +38,10 @@ class Reader {
   Reader(const T* field, i64 rows, i64 stride, T* buffer) : field(field), rows(rows), stride(stride), buffer(buffer) {}
 
   void read(i64 row, i64 columns, V* to) const {
-    // Whole tiles are read, also beyond the last row.
+    // Reads whole tiles, also beyond the last row.
     if ((row + L) * stride + TILE - 1 <= rows * stride || (stride % TILE == 0 && row + L <= rows))
       return toLanes(field + row * stride, stride, columns, to);
-    // The last row alone: it is its own successor.
+    // Only the last row: with stride 0 it fills all lanes.
     if (stride % TILE == 0 && row + 1 == rows) return toLanes(field + row * stride, 0, columns, to);
     for (i64 l = 0; l < L; l++)
       std::memcpy(buffer + l * stride, field + (row + l < rows ? row + l : row) * stride, stride * sizeof(T));
@@ -53,13 +53,13 @@ class Reader {
   T* buffer;
 };
 
-/** Of coefficients, one bit each: which are not 0, which are negative; `hard` where all are -1, 0 or 1. */
+/** One bit per coefficient: which are nonzero, which are negative. `hard`: all are -1, 0 or 1. */
 struct CoefficientBits {
   u64 nonzero, negative;
   bool hard;
 };
 
-/** Of the first n coefficients, at most a vector. */
+/** The bits of the first n coefficients, at most a vector. */
 template <typename T>
 inline CoefficientBits coefficientBits(const T* p, i64 n) {
   using U = std::conditional_t<sizeof(T) == sizeof(f32), u32, u64>;
@@ -71,7 +71,7 @@ inline CoefficientBits coefficientBits(const T* p, i64 n) {
   return {nonzero, signBits<U>(word), nonzero == ones};
 }
 
-/** The graphs of one vector: their fields in lanes, their values and gradients. */
+/** A block of graphs, one per lane: their fields, values and gradients. */
 template <int DEPTH, bool SHARED, typename T>
 class Block {
   using Hard = HardGraphs<V, Vec<u64>, DEPTH, false>;
@@ -118,7 +118,7 @@ class Block {
     isHard = isHard & lanesOfWord(hards);
   }
 
-  /** The values; with GRADIENTS also the gradients that are wanted. */
+  /** Computes the values; with GRADIENTS also the wanted gradients. */
   template <bool GRADIENTS>
   V run(V upstream, const Wanted& wanted) {
     V values = V{};
@@ -133,7 +133,7 @@ class Block {
     return anyOf(isGeneral) ? chosen(isGeneral, runGeneral<GRADIENTS>(upstream), values) : values;
   }
 
-  /** gradient (+)= that of V_mag, V_sign, O or G. */
+  /** Writes (or adds) the gradient of V_mag, V_sign, O or G. */
   void putV_mag(T* gradient, bool accumulate) {
     put(gradient, width(), accumulate, general.byNode.magnitude, general.bounded,
         [&](auto* to) { writeNodes(hard.toMagnitude, to); });
@@ -149,7 +149,7 @@ class Block {
         [&](auto* to) { toRows<std::remove_pointer_t<decltype(to)>, false>(hard.outG, depth(), to); });
   }
 
-  /** Gradients in lanes, 0 where there is no graph. */
+  /** Gradients by lane, 0 in lanes without a graph. */
   V byCoefficient(i64 i, i64 j) const {
     return only(inUse, byPath([&] { return hard.byCoefficient(i, j); }, general.outO[i * width() + j]));
   }
@@ -160,7 +160,7 @@ class Block {
   const f64 limit;
   GeneralBlock general;
   Hard& hard;
-  /** Of each lane bits of the coefficients that are 1, then of those that are -1; those of any lane, in `used`. */
+  /** For each lane the bits of the coefficients that are 1, then of those that are -1. `used`: the bits of any lane. */
   u64* const words;
   u64 used[Hard::MAX_DEPTH]{};
   /** Room for the rows of any field. */
@@ -168,7 +168,7 @@ class Block {
   const Reader<T> V_mag, V_sign, O, G;
   const i64 size;
   i64 row = 0, rows = 0;
-  /** Lanes that hold graphs; those that each path takes. */
+  /** Lanes that have graphs; of these, the lanes of each path. */
   Lanes inUse{}, isHard{}, isGeneral{};
   /** Whether the coefficients of a shared plan are hard. */
   bool hasHardPlans = false;
@@ -177,7 +177,7 @@ class Block {
   i64 width() const { return 2 * depth(); }
   i64 plan() const { return depth() * width(); }
 
-  /** A power of two, so that no step lies in two words. */
+  /** Bits per step: a power of two, so that no step spans two words. */
   static i64 bitsOfStep(i64 depth) {
     i64 n = 2;
     while (n < 2 * depth) n *= 2;
@@ -185,13 +185,13 @@ class Block {
   }
   static i64 wordsOf(i64 depth) { return (depth * bitsOfStep(depth) + 63) / 64; }
 
-  /** Takes the coefficients of graph `lane`; false where they are not hard. */
+  /** Sets the coefficients of graph `lane`; false if they are not hard. */
   bool setCoefficients(i64 lane, const T* coefficients) {
     const i64 step = bitsOfStep(depth());
     u64* const ups = words + lane;
     u64* const downs = ups + wordsOf(depth()) * L;
     for (i64 w = 0; w < wordsOf(depth()); w++) ups[w * L] = downs[w * L] = 0;
-    // Steps that fill their bits lie in the words as in memory.
+    // Steps that fill their bits have the same layout in the words as in memory, so the whole plan is one run.
     const i64 run = step == width() ? plan() : width();
     bool isHard = true;
     for (i64 begin = 0, bit = 0; begin < plan(); begin += run, bit += step)
@@ -206,7 +206,7 @@ class Block {
     return isHard;
   }
 
-  /** Those of the lanes whose gates and nodes are hard. */
+  /** The subset of `lanes` whose gates and nodes are hard. */
   Lanes hardAmong(Lanes lanes) const {
     const V one = splat(1.0);
     for (i64 i = 0; i < depth(); i++) lanes = lanes & (equal(general.G[i], V{}) | equal(general.G[i], one));
@@ -245,7 +245,7 @@ class Block {
     return anyOf(isHard) ? chosen(isGeneral, generalPath, hardPath()) : generalPath;
   }
 
-  /** As rows: what `columns` has for each initial node, and 0 for the others. */
+  /** Writes rows: `columns` for each initial node, and 0 for the others. */
   template <typename To>
   void writeNodes(const V* columns, To* out) const {
     if (depth() % TILE != 0) return toRows<To, false>(columns, width(), out);
@@ -253,7 +253,7 @@ class Block {
     for (i64 lane = 0; lane < L; lane++) std::memset(out + lane * width() + depth(), 0, depth() * sizeof(To));
   }
 
-  /** The gradients by the coefficients as rows. */
+  /** Writes the gradients with respect to the coefficients as rows. */
   template <typename To>
   void writeO(To* out) const {
     constexpr i64 STRIDE = (Hard::NODES + TILE - 1) / TILE * TILE;
@@ -277,12 +277,12 @@ class Block {
       }
   }
 
-  /** `columns`: what the general path made, `bounded` where T has room for it; writeHard(rows) writes what the hard one made. */
+  /** `columns`: results of the general path; `bounded`: they fit into T. writeHard(rows) writes the results of the hard path. */
   template <typename WriteHard>
   DAG_INLINE void put(T* field, i64 stride, bool accumulate, const V* columns, bool bounded,
                       const WriteHard& writeHard) {
     T* const gradient = field + row * stride;
-    // Has the caches fetch what is written two blocks later: each line is written by several instructions.
+    // Prefetch the lines that are written two blocks later: each line is written by several instructions.
     if (row + 3 * L <= size)
       for (const T* line = gradient + 2 * L * stride; line < gradient + 3 * L * stride; line += 64 / sizeof(T))
         __builtin_prefetch(line, 1);
@@ -310,7 +310,7 @@ class Block {
   }
 };
 
-/** body(block, row, rows) for each block, its inputs read, the pieces in parallel. */
+/** Calls body(block, row, rows) for each block after reading its inputs; pieces of blocks run in parallel. */
 template <bool GRADIENTS, int DEPTH, bool SHARED, typename T, typename Body>
 void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body) {
   using B = Block<DEPTH, SHARED, T>;
@@ -327,7 +327,7 @@ void forBlocks(const Spec& spec, const Fields<const T>& fields, const Body& body
   });
 }
 
-/** body(depth, whether all have one plan), as constants where that makes the loops over nodes faster. */
+/** Calls body(depth, shared plan?), with compile-time constants where these make the loops over nodes faster. */
 template <typename Body>
 void specialized(const Spec& spec, const Body& body) {
   using std::integral_constant;
@@ -345,7 +345,7 @@ void dag(const Spec& spec, const Fields<const T>& fields, f64* values) {
   });
 }
 
-/** `sums` (null: none) receives for each piece the sums of outO and outG over its rows, ROWS of each, see below. */
+/** `sums` (null: none) receives for each piece ROWS partial sums of outO and outG over its rows; see sharedBackward. */
 template <typename T>
 void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* upstream, f64* values,
                  const Fields<T>& gradients, i64 accumulate, f64* sums) {
@@ -373,7 +373,7 @@ void dagBackward(const Spec& spec, const Fields<const T>& fields, const f64* ups
   });
 }
 
-/** The gradients of a shared plan: rows 0, ROWS, 2·ROWS, … of a piece are summed apart from 1, ROWS + 1, …; then all pieces. */
+/** The gradients of a shared plan. Rows 0, ROWS, 2·ROWS, … of a piece form one partial sum, rows 1, ROWS + 1, … the next; then all are added. */
 template <typename T>
 void sharedBackward(const Spec& spec, const Fields<const T>& fields, const f64* upstream, f64* values,
                     const Fields<T>& gradients, i64 accumulate) {
@@ -397,7 +397,7 @@ void sharedBackward(const Spec& spec, const Fields<const T>& fields, const f64* 
 
 }  // namespace
 
-// `accumulate`: bit 0 … 3 where the gradient of V_mag, V_sign, O, G is added to. `limit` is e^maxLog; `inference`: see StepRules.
+// `accumulate`: bits 0 … 3 say whether the gradients of V_mag, V_sign, O, G are added. `limit` is e^maxLog; `inference`: see StepRules.
 #define DAG_KERNELS(T)                                                                                               \
   DAG_SCRATCH_KERNEL(dag_##T)                                                                                        \
   (const T* V_mag, const T* V_sign, const T* O, const T* G, f64* values, i64 depth, i64 size, i64 shared,            \

@@ -8,7 +8,7 @@ namespace {
 
 constexpr i64 paddedToTiles(i64 count) { return (count + TILE - 1) / TILE * TILE; }
 
-/** Allocates vectors from a block of memory, in whole tiles. */
+/** Bump allocator of vectors from a block of memory, in whole tiles. */
 struct Arena {
   V* next;
   V* take(i64 count) {
@@ -42,7 +42,7 @@ struct LaneNodes {
   }
 };
 
-/** The coefficients of a step. Finding those that are 0 in all lanes would cost more than it saves. */
+/** The coefficients of a step. Skipping those that are 0 in all lanes would cost more than it saves. */
 struct LaneRow {
   const V* first;
   V operator[](int j) const { return first[j]; }
@@ -79,7 +79,7 @@ class GeneralBlock {
   /** Whether all gradients but outG are within the range of f32. */
   bool bounded = false;
 
-  /** Computes the nodes; → the last one. With GRADIENTS also what `backward` needs. */
+  /** Computes the nodes; returns the last one. With GRADIENTS also saves what `backward` needs. */
   template <bool GRADIENTS>
   V forward() {
     nodes.known = 0;
@@ -98,7 +98,7 @@ class GeneralBlock {
   void backward(V upstream, Lanes inUse) {
     const V probe = differentiate<false>(upstream);
     bounded = !anyOf(without(inUse, atMost(probe, splat<f64>(__FLT_MAX__))));
-    // Lanes whose results were right get the same bits again.
+    // Lanes whose results were valid get the same bits again.
     if (!bounded && anyOf(without(inUse, isFinite(probe)))) differentiate<true>(upstream);
   }
 
@@ -113,7 +113,7 @@ class GeneralBlock {
     return {turns.q + i * width, turns.sin + i * width, turns.cos + i * width, turns.before + i * width};
   }
 
-  /** → an upper bound of all gradients; NaN where a gradient may be NaN. */
+  /** Returns an upper bound of all gradients; NaN if a gradient may be NaN. */
   template <bool CAREFUL>
   __attribute__((noinline)) V differentiate(V upstream) {
     V probe = V{};
@@ -127,7 +127,7 @@ class GeneralBlock {
       // 0 + x: a gradient that is zero is never −0.
       outG[i] = 0 + stepBackward<CAREFUL>(nodes, LaneRow{O + i * width}, k, depth, G[i], rules, total, parts[i], turnsOf(i),
                                           byNode, outO + i * width, probe);
-      // The bound only has to be finite: gradients are clamped to T where they are written.
+      // Only finiteness matters here: gradients are clamped to the range of T when they are written.
       probe += outG[i] * 0;
     }
     const Lanes some = differ(upstream, V{});

@@ -10,8 +10,8 @@ namespace {
 using V = Vec<f64>;
 constexpr i64 L = LANES<f64>;
 
-// The operations on lanes that kernels/dag_step.h requires, here for vectors. AVX-512 has mask registers for sets of lanes; the
-// compiler would not use them for sets that are written as vectors.
+// The lane operations that kernels/dag_step.h requires, here for vectors. On AVX-512 sets of lanes are mask registers; the compiler
+// would not use these for sets written as vectors.
 
 #if defined(__AVX512F__)
 
@@ -160,7 +160,7 @@ inline V widened(Elements<f32, L> x) {
 
 #if DAG_VECTOR_BYTES > 16
 
-/** Place p of what interleaves the first, or second, halves of the groups of four of a and b, in pieces of SIZE. */
+/** Index p of the permutation that interleaves the first (HALF 0) or second halves of groups of four of a and b, in pieces of SIZE. */
 template <int SIZE, int HALF>
 constexpr int interleaved(int p) {
   const int piece = p % TILE / SIZE;
@@ -170,7 +170,7 @@ template <int SIZE, int HALF, typename X, int... P>
 inline DAG_INLINE X interleave(X a, X b, std::integer_sequence<int, P...>) {
   return __builtin_shufflevector(a, b, interleaved<SIZE, HALF>(P)...);
 }
-/** Transposes each group of four by four: x[r] holds row r of each group before, column r after, and the other way round. */
+/** Transposes each group of four by four: x[r] holds row r of each group before and column r after, or the reverse. */
 template <typename X>
 inline DAG_INLINE void transpose(X (&x)[TILE]) {
   constexpr auto all = std::make_integer_sequence<int, L>{};
@@ -180,7 +180,7 @@ inline DAG_INLINE void transpose(X (&x)[TILE]) {
   x[2] = interleave<2, 0>(ab2, cd2, all), x[3] = interleave<2, 1>(ab2, cd2, all);
 }
 
-/** Reads four columns of L rows; row r + 4 is beside row r. */
+/** Reads four columns of L rows; in a vector, row r + 4 is next to row r. */
 template <typename T>
 inline DAG_INLINE void tileToLanes(const T* rows, i64 stride, V* columns) {
   Elements<T, L> x[TILE];
@@ -245,7 +245,7 @@ inline void toRows(const V* columns, i64 stride, T* rows) {
   }
 }
 
-/** A bit for each lane of a comparison that is true: the signs of its integers. */
+/** One bit per lane: the sign bits of x, which are set where a comparison is true. */
 template <typename T, typename X>
 inline u64 signBits(X x) {
 #if defined(__AVX512F__)

@@ -24,7 +24,7 @@ void unary(i64 kind, const T* x, T* y, i64 n, T p, T q) {
   dagUnknownKind("unary", kind);
 }
 
-/** What a derivative is made from; kinds that need neither read neither. */
+/** The arguments of a derivative. Kinds that do not need x or y do not read them. */
 template <typename T>
 struct UnaryPass {
   const T* x;

@@ -4,7 +4,7 @@
 
 namespace {
 
-/** Rows whose shares of the gradients of weight and bias are added up before they are added to those. */
+/** Rows per piece: contributions to the gradients of weight and bias are summed per piece, then over pieces. */
 constexpr i64 ROWS = 64;
 
 template <typename T>
@@ -43,7 +43,7 @@ void layerNorm(const LayerNorm<T>& layer, const T* bias, T* y, T* stats, T eps) 
   });
 }
 
-/** Where gradients go; null where they are not wanted. */
+/** Destinations of gradients; null if not wanted. */
 template <typename T>
 struct LayerNormGradients {
   T* x;
@@ -52,7 +52,7 @@ struct LayerNormGradients {
   bool addX, addWeight, addBias;
 };
 
-/** One row: its gradient, and its shares of those of weight and bias. */
+/** One row: its gradient, and its contributions to the gradients of weight and bias. */
 template <typename T>
 inline void backwardRow(const LayerNorm<T>& layer, i64 r, T mean, T rstd, const T* g, const LayerNormGradients<T>& to,
                         T* weightSum, T* biasSum) {

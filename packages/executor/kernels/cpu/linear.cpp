@@ -1,5 +1,5 @@
-// A linear layer with what follows it in a transformer block: y = residual + dropout(activation(x·Wᵀ + b)). The product
-// is finished rows by rows while they are in the cache.
+// A linear layer with the operations that follow it in a transformer block, as the epilogue of the product:
+// y = residual + dropout(activation(x·Wᵀ + b)). The epilogue runs on parts of the result while they are in the cache.
 #include "matmul.h"
 #include "philox.h"
 #include "vector_math.h"
@@ -9,9 +9,9 @@
 namespace {
 
 constexpr i64 L = LANES<f32>;
-/** Rows whose gradients are added up before they are added to the gradient of the bias. */
+/** Rows per piece: the gradient of the bias is summed per piece, then over pieces. */
 constexpr i64 ROWS = 64;
-/** Elements whose dropout factors are made at a time. */
+/** Elements whose dropout factors are computed at a time. */
 constexpr i64 STRIP = RANDOM_BLOCK;
 
 Activation activationOf(i64 kind) {
@@ -31,7 +31,7 @@ Vec<f32> activated(Activation activation, Vec<f32> x) {
   return x;
 }
 
-/** Derivatives of activations are made from x alone. */
+/** The derivative of an activation at x. */
 Vec<f32> slopeOf(Activation activation, Vec<f32> x) {
   switch (activation) {
 #define DAG_CASE(name) \
@@ -47,7 +47,7 @@ Vec<f32> slopeOf(Activation activation, Vec<f32> x) {
 struct Layer {
   i64 columns;
   const f32* bias;
-  /** Receives x·Wᵀ + b where it is wanted for the gradient of the activation. */
+  /** Receives x·Wᵀ + b, if the gradient of the activation needs it; else null. */
   f32* preactivation;
   Activation activation;
   Dropout dropout;
@@ -80,7 +80,7 @@ struct LayerGradient {
   const f32* preactivation;
   Activation activation;
   Dropout dropout;
-  /** Receives the gradient of x·Wᵀ + b where it is not gradY itself. */
+  /** Receives the gradient of x·Wᵀ + b; null if that equals gradY. */
   f32* gradSum;
 };
 
@@ -114,7 +114,7 @@ DAG_SCRATCH_KERNEL(linear_f32)(i64 m, i64 n, i64 k, const f32* x, const f32* wei
   return lacksMemory([&] { oneProduct<f32>({m, n, k, false, true, false, x, weight, y}, {finish, &layer}); });
 }
 
-/** Of the gradient of y: that of x·Wᵀ + b (null: it is gradY itself), and its sum over the rows, that of b. */
+/** From the gradient of y computes that of x·Wᵀ + b (gradSum null: it equals gradY), and its sum over the rows, the gradient of b. */
 DAG_SCRATCH_KERNEL(linear_backward_f32)(i64 m, i64 n, const f32* gradY, const f32* preactivation, i64 activation, f64 p,
                                 f64 seedLow, f64 seedHigh, f32* gradSum, f32* gradBias, i64 accumulate) {
   const LayerGradient layer{n, gradY, preactivation, activationOf(activation), Dropout(p, seedLow, seedHigh), gradSum};

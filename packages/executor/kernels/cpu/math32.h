@@ -14,14 +14,14 @@ inline __attribute__((always_inline)) Vec<f32> magnitude32(Vec<f32> x) {
   return bits<Vec<f32>>(bits<Vec<u32>>(x) & 0x7fffffffu);
 }
 
-/** `x` with the sign of `sign`, where x has none. */
+/** `x` ≥ 0 with the sign of `sign`. */
 inline __attribute__((always_inline)) Vec<f32> withSign32(Vec<f32> x, Vec<f32> sign) {
   return bits<Vec<f32>>(bits<Vec<u32>>(x) | (bits<Vec<u32>>(sign) & 0x80000000u));
 }
 
 /** e^x, to 1 ulp; subnormal results too. */
 inline __attribute__((always_inline)) Vec<f32> exp32(Vec<f32> x) {
-  // Beyond these the result is ∞ or 0 in any case. NaN stays NaN.
+  // Beyond these limits the result is ∞ or 0 anyway. NaN stays NaN.
   x = x > 89.f ? splat(89.f) : x;
   // A product that underflows takes a hundred cycles; −∞, which is frequent in masks, avoids it.
   const auto vanishes = x < -104.f;
@@ -118,13 +118,13 @@ inline __attribute__((always_inline)) Vec<f32> logit32(Vec<f32> x) {
 }
 inline __attribute__((always_inline)) Vec<f32> logistic32(Vec<f32> u) { return 1.f / (exp32(-u) + 1.f); }
 
-/** GELU with that Φ. */
+/** GELU with the tanh approximation of Φ. */
 inline __attribute__((always_inline)) Vec<f32> geluTanh32(Vec<f32> x) { return x * logistic32(logit32(x)); }
 
 /** σ(u) + x·u'·σ(u)·σ(-u). */
 inline __attribute__((always_inline)) Vec<f32> geluTanhDerivative32(Vec<f32> x) {
   const Vec<f32> u = logit32(x), slope = logistic32(u) * logistic32(-u);
-  // 0 where x² might overflow.
+  // The slope is 0 where x² might overflow.
   const Vec<f32> change = slope > 0.f ? x * (x * x * 0.214064449f + 1.59576912f) * slope : slope;
   return logistic32(u) + change;
 }

@@ -1,5 +1,5 @@
-// exp, log, sin(πx) and cos(πx) in f64, for numbers and vectors. The library links only libc, whose functions would have to be
-// called for each element of a vector. Each is within about 1 ulp, with or without fused multiply-add.
+// exp, log, sin(πx) and cos(πx) in f64, for numbers and vectors. The C library's functions would have to be called for each
+// element of a vector. Results are within about 1 ulp, with or without fused multiply-add.
 #pragma once
 #include "simd.h"
 
@@ -47,7 +47,7 @@ inline __attribute__((always_inline)) V powerOfTwo(V rounded) {
  */
 template <typename V>
 inline __attribute__((always_inline)) V exp64(V x) {
-  // Beyond these the result is ∞ or 0 in any case. NaN stays NaN.
+  // Beyond these limits the result is ∞ or 0 anyway. NaN stays NaN.
   x = x > 710 ? V{} + 710 : x;
   x = x < -746 ? V{} - 746 : x;
   const V rounded = fused(x, 0x1.71547652b82fep0, ROUND);

@@ -2,7 +2,7 @@
 
 namespace {
 
-/** Products of `batch` matrices that lie `stride…` elements apart. */
+/** Products of `batch` matrices, whose starts are `stride…` elements apart. */
 template <typename T>
 void batchedProduct(Matrices<T> x, i64 batch, i64 strideA, i64 strideB, i64 strideC) {
   const Finish nothing{};
@@ -11,11 +11,11 @@ void batchedProduct(Matrices<T> x, i64 batch, i64 strideA, i64 strideB, i64 stri
     y.a += i * strideA;
     y.b += i * strideB;
     y.c += i * strideC;
-    // A product that all of them share is the sum of theirs.
+    // With strideC 0 all matrices share one result, the sum of their products.
     y.accumulate = x.accumulate || (strideC == 0 && i > 0);
     oneProduct(y, nothing);
   };
-  // As many matrices at a time as make a piece of work worth a thread.
+  // Enough matrices per piece that it is worth a thread.
   const i64 grain = 1 + (1 << 16) / (x.m * x.n * x.k + 1);
   if (strideC == 0 || batch < 4)
     for (i64 i = 0; i < batch; i++) one(i);

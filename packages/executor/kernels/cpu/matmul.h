@@ -1,9 +1,9 @@
 // Matrix products C (+)= A·B, f32 and f64, after Goto & van de Geijn, "Anatomy of High-Performance Matrix
 // Multiplication" (2008): B is packed into panels of NR columns, and a kernel keeps an MR×NR tile of C in registers while
-// it walks along k. Rows of A that lie along memory are read in place, others are packed into panels of MR rows.
+// it walks along k. Rows of A that are contiguous are read in place, others are packed into panels of MR rows.
 //
-// An element of C is the sum over blocks of KC terms in order, each block summed in order: its bits depend on its row of A
-// and its column of B alone, not on the number of threads nor on the rows and columns beside it.
+// An element of C is the sum over blocks of KC terms in order, each block summed in order. So its bits depend only on its row
+// of A and its column of B, not on the number of threads or on other rows and columns.
 #pragma once
 #include "runtime/pool.h"
 #include "shuffle.h"
@@ -20,7 +20,7 @@ struct Matrices {
   T* c;
 };
 
-/** The epilogue: called for each part of C when it is complete, while it is in the cache. */
+/** The epilogue, called for each part of C when it is complete, while it is in the cache. */
 struct Finish {
   void (*body)(const void* context, i64 row, i64 rowEnd, i64 column, i64 columnEnd) = nullptr;
   const void* context = nullptr;
@@ -30,17 +30,17 @@ struct Finish {
 };
 
 /**
- * Rows of a register tile and vectors in a row. A step along k takes MR + NV loads for MR·NV multiply-adds; 6×4 leaves room
- * for a row of B among 32 registers. 14×2 has as many accumulators and, on processors that share their load units with
- * another thread, ran at 0.78 of the peak where 6×4 ran at 0.85.
+ * Rows of a register tile (MR), and vectors per row (NV). A step along k takes MR + NV loads for MR·NV multiply-adds; 6×4 leaves
+ * room for a row of B among 32 registers. 14×2 has as many accumulators, but ran at 0.78 of the peak where 6×4 ran at 0.85, on
+ * processors that share their load units with another thread.
  */
 constexpr i64 MR = 6;
 constexpr i64 NV = DAG_VECTOR_BYTES == 64 ? 4 : 2;
 template <typename T>
 constexpr i64 NR = NV * LANES<T>;
-/** Terms of a block: a panel of B of KC rows stays in the nearest caches while rows of A pass by. */
+/** Terms per block: a panel of B of KC rows stays in the L1 and L2 caches while rows of A stream through. */
 constexpr i64 KC = 256;
-/** Most register tiles in a block of A: it stays in the L2 cache while panels of B pass by. */
+/** Most register tiles in a block of A: it stays in the L2 cache while panels of B stream through. */
 constexpr i64 MAX_TILES = 48;
 /** Most columns of B that are packed at a time: KC lines of them stay in the L2 cache beside a block of A. */
 constexpr i64 MAX_COLUMNS = 512;
@@ -55,7 +55,7 @@ struct Tile {
   Vec<T> at[MR][NV];
 };
 
-/** Σ_p A[·, p]·b[p], a tile of C; A's rows beyond the last valid one are not read, it is read again instead. */
+/** Σ_p A[·, p]·b[p], a tile of C. Rows of A beyond the last valid one are not read; the last valid one is read again instead. */
 template <bool PACKED, typename T>
 inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 valid, const T* b, i64 k) {
   const T* rows[MR];
@@ -73,11 +73,11 @@ inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 v
   return tile;
 }
 
-/** One block: rows of A times packed B (k × columns) into C. Calls `done(j, end)` when these columns of all rows are written. */
+/** One block: rows of A times packed B (k × columns) into C. Calls `done(j, end)` when columns j … end − 1 of all rows are written. */
 template <bool PACKED, typename T, typename Done>
 __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc,
                                      bool add, const Done& done) {
-  // Each tile fetches its share of the next panel of B, which may lie as far away as the L3 cache.
+  // Each tile prefetches its share of the next panel of B, which may be in the L3 cache.
   constexpr i64 LINE = 64 / sizeof(T);
   const i64 share = roundUp(k * NR<T> / LINE * MR, rows) / rows * LINE;
   for (i64 j = 0; j < columns; j += NR<T>) {
@@ -90,7 +90,7 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
         for (i64 r = 0; r < MR; r++)
           for (i64 v = 0; v < NV; v++) __builtin_prefetch(corner + r * ldc + v * LANES<T>, 1, 2);
         const Tile<T> tile = product<PACKED>(from, rowStep, MR, b + j * k, k);
-        // The rows are unrolled like the registers they lie in.
+        // Unrolled, because each row is in its own registers.
 #pragma GCC unroll 8
         for (i64 r = 0; r < MR; r++)
 #pragma GCC unroll 4
@@ -115,8 +115,8 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
 template <typename T, i64 PANEL>
 void packAcross(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   constexpr i64 L = LANES<T>;
-  // Squares in registers. One that reaches past the panel writes into the next line, which is written after it: squares
-  // go down the lines, and from the last columns to the first.
+  // Transposes squares in registers. A square that reaches past the panel also writes into the next line; that line is written
+  // later, since squares are processed from the last columns to the first and down the lines.
   for (i64 i = (PANEL - 1) / L * L; i >= 0; i -= L) {
     i64 p = 0;
     for (; p + L < depth; p += L) {
@@ -130,7 +130,7 @@ void packAcross(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   }
 }
 
-/** Lines that are prefetched: with a stride of whole pages the processor's own prefetcher does not follow. */
+/** Lines to prefetch: the hardware prefetcher does not follow a stride of whole pages. */
 constexpr i64 AHEAD = 8;
 
 /** Packs all panels of a matrix whose lines are contiguous: line by line, which reads memory fastest. */
@@ -149,7 +149,7 @@ void packAlong(const T* from, i64 step, i64 depth, i64 valid, T* to) {
   }
 }
 
-/** Packs `valid` rows (or columns) of depth `depth` into panels; `along`: a line of a panel lies along memory. */
+/** Packs `valid` rows (or columns) of depth `depth` into panels; `along`: the lines of a panel are contiguous in memory. */
 template <typename T, i64 PANEL>
 void pack(const T* from, i64 step, bool along, i64 depth, i64 valid, T* to) {
   if (along) return packAlong<T, PANEL>(from, step, depth, valid, to);
@@ -159,7 +159,7 @@ void pack(const T* from, i64 step, bool along, i64 depth, i64 valid, T* to) {
 /** Panels of B that a thread packs at a time. */
 constexpr i64 PACK_PANELS = 8;
 
-/** Packs columns `from … from + columns − 1` of B: for each block of KC rows its panels one after another. */
+/** Packs columns `from … from + columns − 1` of B: for each block of KC rows its panels in order. */
 template <typename T>
 void packB(const Matrices<T>& x, i64 from, i64 columns, T* packed) {
   const i64 blocks = (x.k + KC - 1) / KC, wide = PACK_PANELS * NR<T>, groups = (columns + wide - 1) / wide;
@@ -214,7 +214,7 @@ void packedProduct(const Matrices<T>& x, const Finish& finish) {
   }
 }
 
-/** a·b + c rounded as in the tiles: fused where the processor can. A compiler that vectorises a sum would split it. */
+/** a·b + c with the same rounding as in the tiles: fused if the processor has FMA. Explicit, because a compiler that vectorises a sum would split it. */
 template <typename T>
 inline T multiplyAdd(T a, T b, T c) {
 #if defined(__FMA__) || defined(__aarch64__)
@@ -226,8 +226,8 @@ inline T multiplyAdd(T a, T b, T c) {
 }
 
 /**
- * A product of fewer than SMALL multiplications. Terms are added as packed ones are, so that a row of C has the same bits
- * however many rows are multiplied at once.
+ * A product of fewer than SMALL multiplications. Terms are added in the order of packed products, so that a row of C has the same
+ * bits however many rows are multiplied at once.
  */
 template <typename T>
 void smallProduct(const Matrices<T>& x) {
@@ -262,9 +262,9 @@ void smallProduct(const Matrices<T>& x) {
     }
 }
 
-/** With at most this many rows, reading B again for each vector of rows takes less time than packing it. */
+/** Up to this many rows, reading B again for each vector of rows is faster than packing it. */
 constexpr i64 FEW_ROWS = 64;
-/** Most vectors of rows that a tile of `fewRows` has, and the registers of its sums. */
+/** Most vectors of rows in a tile of `fewRows`, and registers for its sums. */
 constexpr i64 ROW_VECTORS = 4;
 constexpr i64 SUMS = DAG_VECTOR_BYTES == 64 ? 20 : 12;
 /** Columns that a thread computes at a time. */
@@ -273,8 +273,8 @@ constexpr i64 STRIP_COLUMNS = 64;
 constexpr i64 WORTH_A_THREAD = 1 << 21;
 
 /**
- * A tile of a product of few rows: lanes are V vectors of rows, of A packed in panels of LANES rows, times columns j … jEnd − 1, whose
- * terms lie along memory (B is stored n×k). Written to C from `row` on.
+ * A tile of a product of few rows: V vectors of rows of A (packed in panels of LANES rows, one row per lane), times columns j … jEnd − 1
+ * of B, whose terms are contiguous (B is stored n×k). Written to C from `row` on.
  */
 template <typename T, i64 V>
 __attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels, i64 row, i64 j, i64 jEnd) {
@@ -282,7 +282,7 @@ __attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels
   const i64 rows = least(V * L, x.m - row), columns = jEnd - j;
   const T* b[COLUMNS];
   for (i64 c = 0; c < COLUMNS; c++) b[c] = x.b + (j + least(c, columns - 1)) * x.k;
-  // Those of the next tile, which may lie as far away as the L3 cache.
+  // Columns of the next tile, to prefetch: they may be in the L3 cache.
   const T* next = b[0] + COLUMNS * x.k;
   T total[COLUMNS][V * L];
   if (x.accumulate)

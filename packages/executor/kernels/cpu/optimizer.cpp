@@ -1,17 +1,17 @@
-// The optimiser's passes over parameters and gradients, bound by memory.
+// The optimiser's passes over parameters and gradients; they are memory-bound.
 #include "vector_math.h"
 #include "stream.h"
 
 namespace {
 
-/** From this size on the sum of squares would overflow, and is made of numbers that are smaller by SHRINK. */
+/** Squares of larger numbers might overflow in a sum, so these are scaled by SHRINK and summed separately. */
 constexpr f64 LARGE = 0x1p480, SHRINK = 0x1p-600;
 
-/** x² of a small number, and 0; or 0, and (x·SHRINK)² of a large one. NaN counts as large. */
+/** The contributions of x to both sums: x² and 0 if x is small, 0 and (x·SHRINK)² if it is large. NaN counts as large. */
 inline f64 smallSquare(f64 x) { return x < LARGE && x > -LARGE ? x * x : 0; }
 inline f64 largeSquare(f64 x) { return x < LARGE && x > -LARGE ? 0 : (x * SHRINK) * (x * SHRINK); }
 
-/** total += Σ smallSquare, Σ largeSquare, in double; one sum for each piece, added up in their order. */
+/** total += Σ smallSquare, Σ largeSquare, in double; one sum per piece, added in order. */
 template <typename T>
 void sumOfSquares(const T* x, i64 n, f64* total) {
   const i64 pieces = (n + GRAIN - 1) / GRAIN;
@@ -45,14 +45,14 @@ void sumOfSquares(const T* x, i64 n, f64* total) {
   }
 }
 
-/** x *= first, x *= second: a factor that is too small for T comes in two. */
+/** x *= first, x *= second: a factor too small for T is split into two. */
 template <typename T>
 void scale(T* x, i64 n, f64 first, f64 second) {
   const T a = static_cast<T>(first), b = static_cast<T>(second);
   stream<T>(n, [=](i64 i, i64 lanes) DAG_INLINE { storeUpTo(x + i, loadUpTo(x + i, lanes) * a * b, lanes); });
 }
 
-/** Loshchilov & Hutter (2019), algorithm 2, as PyTorch orders it; the coefficients come from src/backends/cpp/optimizer.ts. */
+/** AdamW: Loshchilov & Hutter (2019), algorithm 2, in PyTorch's order of operations; src/backends/cpp/optimizer.ts computes the coefficients. */
 template <typename T>
 void adamW(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coefficients) {
   const auto at = [&](int i) { return static_cast<T>(coefficients[i]); };

@@ -15,10 +15,10 @@ struct Seed {
 
 using Words = Vec<u32>;
 
-/** Products of 32-bit numbers in 64 bits: of the even lanes, and of the odd ones moved to even lanes. */
+/** 64-bit products of the 32-bit numbers in even lanes; for odd lanes, shift them to even lanes first. */
 inline __attribute__((always_inline)) Vec<u64> multiplyEven(Vec<u64> a, u32 by) {
 #if DAG_VECTOR_BYTES == 64
-  // Not _mm512_mul_epu32: GCC 12 warns of the undefined lanes in its own header.
+  // Not _mm512_mul_epu32: GCC 12 warns about undefined lanes in its own header.
   return bits<Vec<u64>>(_mm512_maskz_mul_epu32(0xff, bits<__m512i>(a), _mm512_set1_epi64(by)));
 #elif DAG_VECTOR_BYTES == 32
   return bits<Vec<u64>>(_mm256_mul_epu32(bits<__m256i>(a), _mm256_set1_epi64x(by)));
@@ -43,7 +43,7 @@ inline void philox(Seed seed, u64 counter, Words (&out)[4]) {
   for (i64 i = 0; i < LANES<u32>; i++) lane[i] = static_cast<u32>(i);
   const u32 low = static_cast<u32>(counter);
   Words c0 = lane + low;
-  // The upper half is one more where the lower one has passed 2³².
+  // Carry: the upper half is one more where the lower half has wrapped around.
   Words c1 = static_cast<u32>(counter >> 32) - bits<Words>(c0 < low);
   Words c2 = {}, c3 = {};
   u32 k0 = seed.low, k1 = seed.high;
@@ -64,7 +64,7 @@ inline void philox(Seed seed, u64 counter, Words (&out)[4]) {
   out[3] = c3;
 }
 
-/** Words that `randomWords` makes at a time. */
+/** Words that `randomBlock` makes at a time. */
 constexpr i64 RANDOM_BLOCK = 4 * LANES<u32>;
 
 /** Words first … first + RANDOM_BLOCK − 1 of the stream; `first` is a multiple of 4. */
@@ -79,13 +79,13 @@ inline void randomBlock(Seed seed, u64 first, u32* out) {
   store(out + 3 * LANES<u32>, zipHigh(even1, odd1));
 }
 
-/** p·2³² in whole numbers; the largest word is kept at any p. */
+/** p·2³² rounded to a 32-bit number; an element with the largest word is kept at any p. */
 inline u32 dropoutThreshold(f64 p) {
   const f64 threshold = p * 4294967296.0 + 0.5;
   return threshold < 4294967295.0 ? static_cast<u32>(threshold) : 4294967295u;
 }
 
-/** Elements of a stream that are kept: those whose word is at least p·2³². */
+/** Dropout by a random stream: keeps the elements whose word is at least p·2³². */
 struct Dropout {
   Seed seed;
   u32 threshold;

@@ -26,7 +26,7 @@ inline __attribute__((always_inline)) V zipHigh(V a, V b) {
     return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/** Row i of the square becomes column i: zipping the halves of the rows log₂(LANES) times. */
+/** Transposes a square of LANES × LANES, by interleaving halves of rows log₂(LANES) times. */
 template <typename T>
 inline __attribute__((always_inline)) void transpose(Vec<T> (&rows)[LANES<T>]) {
   constexpr i64 L = LANES<T>;
@@ -46,7 +46,7 @@ inline __attribute__((always_inline)) void transpose(Vec<T> (&rows)[LANES<T>]) {
 /** Combines all elements in pairs, lower half with upper half, always in the same order; `combine` takes two vectors. */
 template <typename T, typename Combine>
 inline __attribute__((always_inline)) T folded(Vec<T> v, const Combine& combine) {
-  // Each round leaves every combined element twice, side by side.
+  // After each round every combined element occurs twice, in neighbouring lanes.
 #pragma GCC unroll 4
   for (i64 lanes = LANES<T>; lanes > 1; lanes /= 2) v = combine(zipLow(v, v), zipHigh(v, v));
   return v[0];

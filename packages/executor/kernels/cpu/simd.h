@@ -1,4 +1,4 @@
-// Vectors of the widest registers that the variant being compiled may use, by the vector extensions of GCC and Clang.
+// Vectors of the widest registers of the variant being compiled, by the vector extensions of GCC and Clang.
 //
 // Every kernel source is compiled once for each variant (see scripts/build-native.js). What headers define for kernels
 // is in an anonymous namespace, so that the linker never takes a function of the same name from another variant.
@@ -18,9 +18,9 @@
 #define DAG_VECTOR_BYTES 16
 #endif
 
-/** For loop bodies: inlined even where they are used twice, for whole vectors and for the rest. */
+/** For loop bodies: inlined even if they are used twice, for whole vectors and for the remainder. */
 #define DAG_INLINE __attribute__((always_inline))
-/** For functions of lanes, see kernels/elementwise.h. */
+/** For lane functions, see kernels/elementwise.h. */
 #define DAG_LANES inline DAG_INLINE
 
 // A kernel's symbol is dag_<name>_<variant>; the loader binds those of one variant.

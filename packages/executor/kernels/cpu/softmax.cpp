@@ -1,5 +1,4 @@
-// Softmax, its logarithm and cross-entropy over rows that lie one after another. A row stays in the cache between its
-// passes.
+// Softmax, log-softmax and cross-entropy over contiguous rows. A row stays in the cache between its passes.
 #include "vector_math.h"
 #include "stream.h"
 
@@ -11,7 +10,7 @@ i64 rowGrain(i64 n) { return most(1, GRAIN / most(1, n)); }
 template <typename T>
 constexpr T INFINITE = static_cast<T>(__builtin_huge_val());
 
-/** Lanes from `lanes` on become `rest`. */
+/** Replaces the lanes from `lanes` on by `rest`. */
 template <typename T>
 inline DAG_INLINE Vec<T> orElse(Vec<T> v, i64 lanes, T rest) {
   return lanes >= LANES<T> ? v : firstLanes<T>(lanes) ? v : splat(rest);
@@ -23,7 +22,7 @@ T largestOf(const T* x, i64 n) {
   Vec<T> most[4];
   for (Vec<T>& m : most) m = splat(-INFINITE<T>);
   i64 i = 0;
-  // Four at a time, so that comparisons need not wait for each other.
+  // Four vectors at a time, so that comparisons need not wait for each other.
   for (; i + 4 * L <= n; i += 4 * L)
 #pragma GCC unroll 4
     for (i64 k = 0; k < 4; k++) most[k] = larger(load(x + i + k * L), most[k]);
@@ -33,7 +32,7 @@ T largestOf(const T* x, i64 n) {
   return maxOf<T>(larger(larger(most[0], most[1]), larger(most[2], most[3])));
 }
 
-/** Σ e^(x − shift); y receives the terms where it is given. */
+/** Σ e^(x − shift); y, if given, receives the terms. */
 template <typename T>
 inline DAG_INLINE T sumOfExp(const T* x, T* y, i64 n, T shift) {
   Vec<T> sum{};
@@ -67,7 +66,7 @@ void softmax(const T* x, T* y, i64 rows, i64 n, bool log) {
   });
 }
 
-/** softmax: dx = y·(dy − Σ y·dy); its logarithm: dx = dy − e^y·Σ dy. */
+/** softmax: dx = y·(dy − Σ y·dy); log-softmax: dx = dy − e^y·Σ dy. */
 template <typename T>
 void softmaxBackward(const T* y, const T* gradY, T* gradX, i64 rows, i64 n, bool log, bool accumulate) {
   parallelRanges(rows, rowGrain(n), [&](i64 begin, i64 end) {

@@ -5,7 +5,7 @@
 
 namespace {
 
-/** Elements that one thread takes at a time where a kernel is bound by memory. */
+/** Elements that one thread takes at a time in memory-bound kernels. */
 constexpr i64 GRAIN = 1 << 15;
 
 /** Calls body(i, LANES) for each whole vector of begin … end − 1, and body(i, rest) for the rest. */

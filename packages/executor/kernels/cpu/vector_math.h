@@ -17,7 +17,7 @@ inline __attribute__((always_inline)) Vec<f64> absOf(Vec<f64> x) {
   return bits<Vec<f64>>(bits<Vec<u64>>(x) & 0x7fffffffffffffffu);
 }
 
-/** Without a call to libm, as the library is compiled with -fno-math-errno. */
+/** Compiles to an instruction, not a call of libm, because of -fno-math-errno. */
 inline __attribute__((always_inline)) f32 sqrtOf(f32 x) { return __builtin_sqrtf(x); }
 inline __attribute__((always_inline)) f64 sqrtOf(f64 x) { return __builtin_sqrt(x); }
 
@@ -34,7 +34,7 @@ inline __attribute__((always_inline)) V eachLane(V a, V b, const F& f) {
   return a;
 }
 
-/** The square root in both, which is one instruction. */
+/** The square root; the compiler makes one instruction of it. */
 inline __attribute__((always_inline)) Vec<f32> sqrtOf(Vec<f32> x) { return eachLane(x, [](f32 v) { return sqrtOf(v); }); }
 inline __attribute__((always_inline)) Vec<f64> sqrtOf(Vec<f64> x) { return eachLane(x, [](f64 v) { return sqrtOf(v); }); }
 
@@ -57,12 +57,12 @@ inline __attribute__((always_inline)) V softplusOf(V x) {
 inline __attribute__((always_inline)) Vec<f32> tanhOf(Vec<f32> x) { return tanh32(x); }
 inline __attribute__((always_inline)) Vec<f64> tanhOf(Vec<f64> x) { return eachLane(x, [](f64 v) { return std::tanh(v); }); }
 
-// Not inlined in every loop: the C library is called for each lane anyway.
+// Not inlined into every loop: the C library is called for each lane anyway.
 template <typename V>
 __attribute__((noinline)) V sinOf(V x) { return eachLane(x, [](auto v) { return std::sin(v); }); }
 template <typename V>
 __attribute__((noinline)) V cosOf(V x) { return eachLane(x, [](auto v) { return std::cos(v); }); }
-// Also for single numbers, which are at the ends of rows of a sum.
+// Also for single numbers, needed at the ends of rows of a sum.
 inline f32 powOf(f32 x, f32 y) { return std::pow(x, y); }
 inline f64 powOf(f64 x, f64 y) { return std::pow(x, y); }
 inline f32 powTimesLogOf(f32 x, f32 y) { return std::pow(x, y) * std::log(x); }
@@ -79,7 +79,7 @@ inline __attribute__((always_inline)) Vec<f32> geluDerivativeOf(Vec<f32> x) { re
 inline __attribute__((always_inline)) Vec<f32> geluTanhOf(Vec<f32> x) { return geluTanh32(x); }
 inline __attribute__((always_inline)) Vec<f32> geluTanhDerivativeOf(Vec<f32> x) { return geluTanhDerivative32(x); }
 
-/** Those of doubles are as in src/elementwise.ts. Φ(x) and, for its derivative, its density. */
+/** Φ(x) and, for its derivative, its density. For doubles the formulas are those of src/elementwise.ts. */
 inline __attribute__((always_inline)) Vec<f64> normal64(Vec<f64> x) {
   return eachLane(x, [](f64 v) { return 0.5 * std::erfc(v * -0x1.6a09e667f3bcdp-1); });
 }
@@ -95,7 +95,7 @@ inline __attribute__((always_inline)) Vec<f64> logit64(Vec<f64> x) {
 inline __attribute__((always_inline)) Vec<f64> geluTanhOf(Vec<f64> x) { return x * sigmoidOf(logit64(x)); }
 inline __attribute__((always_inline)) Vec<f64> geluTanhDerivativeOf(Vec<f64> x) {
   const Vec<f64> u = logit64(x), slope = sigmoidOf(u) * sigmoidOf(-u);
-  // 0 where x² might overflow.
+  // The slope is 0 where x² might overflow.
   const Vec<f64> change = slope > 0 ? x * (x * x * (3 * 0x1.2444f2a4d8b4bp-4) + 0x1.9884533d43651p0) * slope : slope;
   return sigmoidOf(u) + change;
 }

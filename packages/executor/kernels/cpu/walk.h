@@ -1,5 +1,5 @@
-// Strided walks over several operands, cut into pieces for the threads. Each innermost row or plane is one call, which steps by
-// additions; no index is computed from the number of an element.
+// Strided walks over several operands, cut into pieces for the threads. Each innermost row or plane is one call, which advances by
+// adding strides; no offset is computed from an element index.
 #pragma once
 #include "stream.h"
 
@@ -10,7 +10,7 @@ constexpr i64 MAX_RANK = 12;
 
 template <int N>
 struct Walk {
-  /** At least 2, since the loops end in planes. */
+  /** At least 2, because the innermost loops are over planes. */
   i64 rank;
   i64 shape[MAX_RANK];
   i64 strides[N][MAX_RANK];
@@ -83,10 +83,10 @@ struct Piece {
   i64 columnStride(int o) const { return walk.strides[o][walk.rank - 1]; }
 };
 
-/** A dimension of fewer indices gives too few pieces for the threads. */
+/** A dimension with fewer indices gives too few pieces for the threads. */
 constexpr i64 ENOUGH = 8;
 
-/** The dimension to cut, among those for which `may` is true: the first that has enough indices, else the largest. */
+/** The dimension to cut, among those for which `may` is true: the first with enough indices, else the largest. */
 template <int N, typename May>
 inline i64 dimensionToCut(const Walk<N>& walk, const May& may) {
   i64 largest = -1;

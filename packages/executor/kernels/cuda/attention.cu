@@ -1,10 +1,10 @@
-// Causal multi-head attention, forward and backward, by tiles: scores live in registers and shared memory alone. Dao et
-// al., "FlashAttention" (2022), with the sums of each row kept for the backward pass.
+// Causal multi-head attention, forward and backward, by tiles: scores exist only in registers and shared memory. After Dao et
+// al., "FlashAttention" (2022); the log-sum-exp of each row is saved for the backward pass.
 //
-// A tile is TILE rows of one head. The scores of a tile of Q and one of K are TILE × TILE, of which every thread makes
-// ROWS × 4 in its registers. Sequences of one tile, `attentionShort`, have their whole backward pass in one block. Of
-// longer ones a block takes a tile and walks over those of the other side: the gradient of Q by itself, that of K and V
-// by itself.
+// A tile is TILE rows of one head. A tile of Q and one of K give TILE × TILE scores; every thread computes ROWS × 4 of them in
+// registers. Sequences of one tile (`attentionShort`) have their whole backward pass in one block. For longer ones there are two
+// kernels, one for the gradient of Q and one for those of K and V; a block takes a tile of its side and walks over the tiles of the
+// other.
 #include "fours.h"
 #include "random.h"
 
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int TILE = 32;
 
-/** batch sequences of `time` positions, `channels` over `heads`; numbers of 8 bytes, as the host packs them. */
+/** `batch` sequences of `time` positions, with `channels` divided among `heads`; all fields have 8 bytes, as the host packs them. */
 struct Attention {
   int64_t batch, time, channels, heads;
   double dropout, low, high;
@@ -28,9 +28,9 @@ __device__ Four<T>& fourAt(T* from) { return *reinterpret_cast<Four<T>*>(from); 
 struct Head {
   int64_t index, time;
   int width;
-  /** Numbers from row to row of a tile in shared memory: an odd number of fours, so that rows lie in different banks. */
+  /** Row stride of a tile in shared memory, in numbers: an odd number of fours, so that rows start in different banks. */
   int row;
-  /** Begin of q, k, v in (time, 3·channels), and of the head in (time, channels). */
+  /** Offsets of q, k, v in (time, 3·channels), and of the head in (time, channels); their row strides. */
   int64_t q, k, v, out, step, outStep;
 
   __device__ Head(const Attention& spec)
@@ -45,7 +45,7 @@ struct Head {
     out = sequence * time * outStep + within;
   }
 
-  /** Of a row, the last one perhaps filled up with zeros. */
+  /** Number of fours in a row; the last one may be padded with zeros. */
   __device__ int fours() const { return (width + 3) / 4; }
 };
 
@@ -55,14 +55,14 @@ struct Lines {
   T* begin;
   int64_t step, time;
   int width;
-  /** Whether four that lie together can be read at once. */
+  /** Whether four contiguous numbers can be read at once. */
   bool byFour;
 
   __device__ Lines(T* begin, int64_t step, const Head& head)
       : begin(begin), step(step), time(head.time), width(head.width),
         byFour(width % 4 == 0 && step % 4 == 0 && reinterpret_cast<uintptr_t>(begin) % sizeof(Four<T>) == 0) {}
 
-  /** Writes or adds four of row t from column c on, where there are such. */
+  /** Writes or adds four numbers of row t from column c on, except beyond the end. */
   __device__ void put(int64_t t, int c, const Four<T>& value, bool accumulate) const {
     if (t >= time || c >= width) return;
     T* const to = begin + t * step + c;
@@ -80,9 +80,9 @@ struct Lines {
 };
 
 /**
- * Which of a tile this thread makes: rows row + i·STEP, of scores the columns column + 8·j, of other rows the fours
- * column + 8·p. The lanes of a warp have four rows and eight columns, their bits mixed such that neighbours read the
- * same four in shared memory, which then takes half the time.
+ * The part of a tile that this thread computes: rows row + i·STEP; of scores the columns column + 8·j, of other matrices the fours
+ * column + 8·p. The lanes of a warp have four rows and eight columns. Their bits are mixed so that neighbouring lanes read the same
+ * four in shared memory, which halves the time of these reads.
  */
 template <int ROWS>
 struct Place {
@@ -92,10 +92,10 @@ struct Place {
   __device__ Place()
       : row(warpOf() * 4 + (laneOf() >> 1 & 1) + (laneOf() >> 3 & 2)), column((laneOf() & 1) + (laneOf() >> 1 & 6)) {}
 
-  /** The lane of the same row whose column is `column` in a four of columns. */
+  /** The lane with the same row whose column within its four is `column`. */
   __device__ static int laneInFour(int column) { return (laneOf() & ~5) + (column & 1) + (column >> 1) * 4; }
 
-  /** The values of all columns of a row combined. */
+  /** Combines the values of all columns of a row. */
   template <typename Op, typename T>
   __device__ static T combine(T x) {
     x = Op::of(x, __shfl_xor_sync(ALL_LANES, x, 1));
@@ -104,7 +104,7 @@ struct Place {
   }
 };
 
-/** Rows of a head on their way to shared memory; zeros beyond the last one and beyond the width. */
+/** Rows of a head, loaded into registers and then stored to shared memory; zeros beyond the last row and the width. */
 template <typename T, int ROWS, int PER>
 struct Rows {
   Four<T> x[ROWS][PER];
@@ -141,7 +141,7 @@ struct Rows {
   }
 };
 
-/** Two tiles at once: the second is on its way while the first one is waited for. */
+/** Loads two tiles at once, so that both loads overlap. */
 template <typename T, int ROWS, int PER>
 __device__ void loadRows(T* tileA, const Lines<const T>& a, T* tileB, const Lines<const T>& b, int64_t first,
                          const Head& head) {
@@ -151,12 +151,12 @@ __device__ void loadRows(T* tileA, const Lines<const T>& a, T* tileB, const Line
 }
 
 /**
- * Whether rows i·STEP … (i + 1)·STEP − 1 and the eight columns from 8·j on have a number at or below the diagonal.
- * Where a sequence has more than one tile, all are taken.
+ * Whether rows i·STEP … (i + 1)·STEP − 1 and the eight columns from 8·j on have an element at or below the diagonal, where scores are
+ * not masked. Always true for sequences of more than one tile.
  */
 template <bool SHORT, int ROWS>
 __device__ constexpr bool sees(int i, int j) { return !SHORT || j * 8 < Place<ROWS>::STEP * (i + 1); }
-/** The same at or above the diagonal. */
+/** The same for the transposed tile: an element at or above the diagonal. */
 template <bool SHORT, int ROWS>
 __device__ constexpr bool isSeen(int i, int j) { return !SHORT || j * 8 + 7 >= Place<ROWS>::STEP * i; }
 
@@ -188,9 +188,8 @@ __device__ void dots(T (&out)[ROWS][4], const T* a, const T* b, const Place<ROWS
 }
 
 /**
- * Where weight (row, column) of a tile lies in shared memory: the fours of a row change places, so that a warp finds
- * different banks when it writes its rows and columns or, transposed, its columns and rows, and when it reads a four of
- * several rows.
+ * The index of weight (row, column) of a tile in shared memory. The fours of a row are swizzled to avoid bank conflicts when a warp
+ * writes its rows and columns, when it writes them transposed, and when it reads a four of several rows.
  */
 __device__ inline int weightAt(int row, int column) {
   return row * TILE + (column / 4 ^ ((row & 3) * 2 + (row >> 2 & 1))) * 4 + column % 4;
@@ -208,14 +207,14 @@ __device__ void storeWeights(T* weights, const T (&own)[ROWS][4], const Place<RO
     }
 }
 
-/** sums[i][p] += Σ over k of weights[row i][k]·other[k], of a short sequence where `storeWeights` has put any. */
+/** sums[i][p] += Σ over k of weights[row i][k]·other[k]; in a short sequence only over the weights that `storeWeights` has written. */
 template <bool SHORT, bool TRANSPOSED, typename T, int ROWS, int PER>
 __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const T* other, const Place<ROWS>& place,
                             const Head& head) {
   const T* columns[PER];
 #pragma unroll
   for (int p = 0; p < PER; p++) {
-    // A four beyond the width is never written, so the first one is read in its place.
+    // The results of fours beyond the width are never written, so the first four is read instead.
     const int four = place.column + p * 8;
     columns[p] = other + (four < head.fours() ? four : 0) * 4;
   }
@@ -255,11 +254,11 @@ __device__ void putRows(const Lines<T>& to, int64_t first, const Four<T> (&sums)
       to.put(first + place.row + i * place.STEP, (place.column + p * 8) * 4, sums[i][p], accumulate);
 }
 
-/** A bit for each of elements i … i + 3: whether it is kept. */
+/** One bit for each of elements i … i + 3: whether dropout keeps it. */
 template <typename T>
 __device__ uint32_t keptOfFour(const Dropout<T>& mask, int64_t i) {
   const auto kept = [&](int64_t block) {
-    // Inlined: a call would save what this thread has in registers.
+    // Inlined, because a call would spill this thread's registers.
     const Words words = philox(mask.k0, mask.k1, static_cast<uint64_t>(block));
     uint32_t bits = 0;
 #pragma unroll
@@ -272,10 +271,10 @@ __device__ uint32_t keptOfFour(const Dropout<T>& mask, int64_t i) {
   return bits & 15;
 }
 
-/** Dropout of this thread's scores. Four lanes have four columns of ROWS rows, of which each asks the generator once. */
+/** Dropout of this thread's scores. Four lanes share four columns of ROWS rows, and divide the calls of the generator among them. */
 template <typename T, int ROWS>
 struct Kept {
-  /** Of those that each of the four lanes has asked for: bit 4·j + column of score (i, j). */
+  /** The bits that each of the four lanes has computed: bit 4·j + column belongs to score (i, j). */
   uint32_t bits[4];
   int column;
   T scale;
@@ -294,13 +293,13 @@ struct Kept {
     for (int n = 0; n < 4; n++) bits[n] = __shfl_sync(ALL_LANES, own, place.laneInFour(n));
   }
 
-  /** What score (i, j) is multiplied by. */
+  /** The dropout factor of score (i, j). */
   __device__ T factor(int i, int j) const {
     return bits[i + j % (4 / ROWS) * ROWS] >> (4 * j + column) & 1 ? scale : T(0);
   }
 };
 
-/** y = softmax(Q·Kᵀ/√width)·V over no later position (Vaswani et al. 2017, equation 1), and ln Σ exp of each row. */
+/** y = softmax(Q·Kᵀ/√width)·V with a causal mask (Vaswani et al. 2017, equation 1), and the log-sum-exp of each row. */
 template <bool SHORT, typename T, int ROWS, int PER>
 __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums) {
   DAG_DYNAMIC_SHARED(T, shared);
@@ -309,13 +308,13 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   T* const tileQ = shared;
   T* const tileV = tileQ + TILE * head.row;
   T* const tileK = tileV + TILE * head.row;
-  // Where K was.
+  // Reuses the memory of K.
   T* const weights = tileK;
   const Lines<const T> q(qkv + head.q, head.step, head), k(qkv + head.k, head.step, head),
       v(qkv + head.v, head.step, head);
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
-  // The last tiles have the most to do: they begin first.
+  // The last tiles have the most work, so they start first.
   const int64_t first = SHORT ? 0 : static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE;
 
   Four<T> sums[ROWS][PER] = {};
@@ -376,7 +375,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   putRows(Lines<T>(y + head.out, head.outStep, head), first, sums, false, place);
 }
 
-/** What backward kernels keep in shared memory: tiles of Q, K, the gradient of y and V, and what follows them. */
+/** Shared memory of the backward kernels: tiles of Q, K, the gradient of y, and V; more may follow. */
 template <typename T>
 struct BackwardTiles {
   T *q, *k, *g, *v, *rest;
@@ -386,8 +385,8 @@ struct BackwardTiles {
 };
 
 /**
- * Of a tile of Q and one of K: the weights of the forward pass, dropped as they were there, and gradients by scores. A
- * short sequence has its deltas (see attentionGradQ) here, as Σ p·dp.
+ * For a tile of Q and one of K: the weights of the forward pass with the same dropout, and the gradients with respect to scores. In
+ * short sequences the deltas (see attentionGradQ) are computed here, as Σ p·dp.
  */
 template <bool SHORT, typename T, int ROWS>
 struct Weights {
@@ -400,7 +399,7 @@ struct Weights {
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
       const int64_t t = first + place.row + i * place.STEP, line = head.index * head.time + t;
-      // Beyond the last row Q and the gradient are zeros: nothing is added.
+      // Beyond the last row Q and the gradient are zeros, so that nothing is added.
       logSum[i] = t < head.time ? logSums[line] : T(0);
       delta[i] = SHORT || t >= head.time ? T(0) : deltas[line];
     }
@@ -429,7 +428,7 @@ struct Weights {
   }
 };
 
-/** Rows of a gradient in (time, 3·channels): the weights of a short sequence times `other`. */
+/** Writes rows of a gradient in (time, 3·channels): the weights of a short sequence times `other`. */
 template <bool TRANSPOSED, int PER, typename T, int ROWS>
 __device__ void putWeighted(T* to, const T* weights, const T* other, bool accumulate, const Place<ROWS>& place,
                             const Head& head) {
@@ -446,7 +445,7 @@ __device__ void attentionShortBackward(const Attention& spec, const T* qkv, cons
   const Head head(spec);
   const Place<ROWS> place;
   const BackwardTiles<T> tiles(shared, head);
-  // Where V was.
+  // Reuses the memory of V.
   T* const weights = tiles.v;
   T* const gradients = weights + TILE * TILE;
   loadRows<T, ROWS, PER>(tiles.q, Lines<const T>(qkv + head.q, head.step, head),  //
@@ -470,8 +469,8 @@ __device__ void attentionShortBackward(const Attention& spec, const T* qkv, cons
 }
 
 /**
- * The gradient of Q: a block has rows of Q and walks over K and V. It also makes the deltas (heads, time), y·dy: Σ p·dp
- * over a row, as y is Σ p·v (Dao et al. 2022, appendix B.2).
+ * The gradient of Q: a block has rows of Q and walks over K and V. It also computes the deltas (heads, time), y·dy, which equals Σ p·dp
+ * over a row because y is Σ p·v (Dao et al. 2022, appendix B.2).
  */
 template <typename T, int ROWS, int PER>
 __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, const T* logSums, T* deltas,
@@ -480,7 +479,7 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
   const Head head(spec);
   const Place<ROWS> place;
   const BackwardTiles<T> tiles(shared, head);
-  // Where V was.
+  // Reuses the memory of V.
   T* const gradients = tiles.v;
   const Lines<const T> k(qkv + head.k, head.step, head), v(qkv + head.v, head.step, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
@@ -517,7 +516,7 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
   putRows(Lines<T>(gradQkv + head.q, head.step, head), first, sums, accumulate, place);
 }
 
-/** The gradients of K and V: a block has rows of both and walks over Q from there on. */
+/** The gradients of K and V: a block has rows of both and walks over the rows of Q from its own position on. */
 template <typename T, int ROWS, int PER>
 __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY,
                                 T* gradQkv, int64_t accumulate) {
@@ -552,14 +551,14 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
 
 }  // namespace
 
-/** Threads of a block, and blocks of a multiprocessor that registers must do for. */
+/** Launch bounds: threads per block, and blocks per multiprocessor. */
 #ifdef DAG_EMULATED
 #define DAG_BLOCKS(threads, blocks) threads
 #else
 #define DAG_BLOCKS(threads, blocks) threads, blocks
 #endif
 
-/** Kernels for heads of up to 32·PER; a thread has ROWS rows of a tile. BLOCKS have place in shared memory. */
+/** Kernels for heads of width up to 32·PER; a thread has ROWS rows of a tile. BLOCKS blocks per multiprocessor fit into shared memory. */
 #define DAG_ATTENTION(dtype, T, PER, ROWS, BLOCKS)                                                                     \
   DAG_EXPORT(attentionShort##PER##_##dtype, Place<ROWS>::THREADS,                                                      \
              (Attention spec, const T* qkv, T* y, T* logSums),                                                         \

@@ -1,15 +1,15 @@
-// What the CUDA kernels share. They are compiled by nvcc to machine code, or, as emulator/cuda.h describes, by a C++
-// compiler to run on the CPU for tests.
+// Shared by all CUDA kernels. They are compiled by nvcc to machine code or, for tests, by a C++ compiler to run on the CPU (see
+// emulator/cuda.h).
 //
-// Arguments of kernels are pointers, int64_t, double and structures of those alone, each a multiple of 8 bytes: the host packs them
-// without a description of each kernel. Names end in the dtype of the storage, `_f32` or `_f64`.
+// Kernel arguments are pointers, int64_t, double, and structures of only these, each a multiple of 8 bytes: so the host can pack them
+// without knowing each kernel's signature. Names end in the dtype of the storage, `_f32` or `_f64`.
 #pragma once
 #ifdef DAG_EMULATED
 #include "emulator/cuda.h"
 #else
 #define DAG_EXPORT(name, threads, parameters, call) \
   extern "C" __global__ void __launch_bounds__(threads) name parameters { call; }
-/** Shared memory of a size that the host gives, from a multiple of 1024 bytes on. */
+/** Dynamic shared memory, aligned to 1024 bytes; the host sets its size. */
 #define DAG_DYNAMIC_SHARED(type, name)                          \
   extern __shared__ __align__(1024) double dag_dynamic_shared[]; \
   type* const name = reinterpret_cast<type*>(dag_dynamic_shared)
@@ -17,7 +17,7 @@
 
 #include <cstdint>
 
-/** A kernel of the template `name` in both precisions; `T` in the parameters is that of the storage. */
+/** Instantiates the kernel template `name` in both precisions; `T` in the parameters is the storage type. */
 #define DAG_KERNELS(name, threads, parameters, arguments) \
   DAG_KERNEL(name, f32, float, threads, parameters, arguments) \
   DAG_KERNEL(name, f64, double, threads, parameters, arguments)
@@ -27,17 +27,17 @@
   DAG_EXPORT(name##_##dtype, threads, parameters, name<T> arguments)  \
   }
 
-/** Of functions of lanes, see kernels/elementwise.h. */
+/** For lane functions, see kernels/elementwise.h. */
 #define DAG_LANES __device__ inline
 
 namespace {
 
 constexpr int WARP = 32;
 constexpr unsigned ALL_LANES = 0xffffffffu;
-/** Threads of a block of kernels that need no other number. */
+/** Default number of threads per block. */
 constexpr int THREADS = 256;
 
-/** Index of this thread among all, and how many there are: for loops that take every such element. */
+/** For grid-stride loops: the index of this thread in the grid, and the number of threads. */
 __device__ inline int64_t firstIndex() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ inline int64_t indexStep() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
 
@@ -52,19 +52,19 @@ struct Sum {
   __device__ static T of(T a, T b) { return a + b; }
 };
 struct Max {
-  /** A NaN stays. */
+  /** NaN if either is NaN. */
   template <typename T>
   __device__ static T of(T a, T b) { return a > b || a != a ? a : b; }
 };
 
-/** The values of all lanes combined, in every lane, in an order that does not depend on the lane. */
+/** Combines the values of all lanes of a warp, in the same order for every lane; returns the result in every lane. */
 template <typename Op, typename T>
 __device__ T combineWarp(T x) {
   for (int step = WARP / 2; step > 0; step /= 2) x = Op::of(x, __shfl_xor_sync(ALL_LANES, x, step));
   return x;
 }
 
-/** The values of all threads of a block combined, in every thread. `shared`: WARP values, free again after the call. */
+/** Combines the values of all threads of a block; returns the result in every thread. `shared`: WARP values, reusable after the call. */
 template <typename Op, typename T>
 __device__ T combineBlock(T x, T* shared) {
   x = combineWarp<Op>(x);
@@ -77,7 +77,7 @@ __device__ T combineBlock(T x, T* shared) {
   return all;
 }
 
-/** Has L2 read a line of 128 bytes of global memory. */
+/** Prefetches a line of 128 bytes of global memory into L2. */
 #ifdef DAG_EMULATED
 inline void prefetch(const void*) {}
 #else
@@ -86,13 +86,13 @@ __device__ inline void prefetch(const void* line) {
 }
 #endif
 
-/** y = value, or what is there + value. */
+/** y[i] = value, or y[i] += value. */
 template <typename T>
 __device__ void put(T* y, int64_t i, T value, bool accumulate) {
   y[i] = accumulate ? y[i] + value : value;
 }
 
-// Those of doubles are long: they are called, not inlined. What is fast is f32.
+// The functions of doubles are long, so they are not inlined; only f32 has to be fast.
 __device__ inline float expOf(float x) { return expf(x); }
 [[maybe_unused]] __device__ __noinline__ double expOf(double x) { return exp(x); }
 __device__ inline float logOf(float x) { return logf(x); }
@@ -137,7 +137,7 @@ __device__ T logistic(T u) {
   return 1 / (1 + expOf(-u));
 }
 
-/** GELU with that Φ. */
+/** GELU with the tanh approximation of Φ. */
 template <typename T>
 __device__ T geluTanhOf(T x) {
   return x * logistic(logit(x));
@@ -146,7 +146,7 @@ __device__ T geluTanhOf(T x) {
 template <typename T>
 __device__ T geluTanhDerivativeOf(T x) {
   const T u = logit(x), slope = logistic(u) * logistic(-u);
-  // 0 where x² might overflow.
+  // The slope is 0 where x² might overflow.
   const T change = slope > 0 ? x * (T(1.5957691216057307117) + T(0.21406444881780074633) * x * x) * slope : slope;
   return logistic(u) + change;
 }

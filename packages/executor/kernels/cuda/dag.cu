@@ -1,21 +1,19 @@
-// Values of graphs and their gradients: one thread a graph, in double, with the arithmetic of kernels/dag_step.h.
+// Executes graphs and computes their gradients: one thread per graph, in double, with the arithmetic of kernels/dag_step.h.
 //
-// At D = 4 a warp of hard plans goes a shorter way, that of kernels/dag_hard.h, if gradients are not added to others and each graph
-// has a plan of its own. What follows is the way of all else. At D = 8 there are five times as many pairs of a step and a
-// node: code for each of them would not fit the cache of instructions, nor nodes and gradients the registers.
+// Fast path: at D = 4, a warp whose graphs all have hard plans uses kernels/dag_hard.h, if gradients are not accumulated and each graph has
+// its own plan. There is no such path at D = 8: with five times as many pairs of a step and a node, unrolled code would not fit the
+// instruction cache, nor nodes and gradients the registers. The rest of this comment describes the general path.
 //
-// A block is one warp with 32 graphs at a time: its barriers are those of a warp, and no warp waits for another. It reads
-// rows as they lie in memory, neighbours by neighbouring threads, into shared memory: of a plan the coefficients of one
-// step at a time, which backward has come again from L2. Gradients go back the same way, a step at a time. A block needs
-// 12 KB so, for backward at D = 4 in f32, which leaves a multiprocessor of an H100 room for 19 of them; registers do for 12,
-// with 16 more of what hard plans need would be spilled. With D = 8 (24 KB) it has 9.
+// A block is one warp with 32 graphs at a time, so its barriers are warp barriers and no warp waits for another. It reads rows into shared
+// memory with coalesced loads, and of a plan the coefficients of one step at a time, which backward reads again from L2. Gradients
+// are written the same way, one step at a time. For backward at D = 4 in f32 a block needs 12 KB, so that a multiprocessor of an H100 has
+// shared memory for 19 blocks, and registers for 12; with 16 blocks, the hard path would spill registers. At D = 8 (24 KB) it has 9.
 //
-// Steps go from term to term: of a hard plan two or three of the nodes are one, others in each thread. Registers cannot be
-// chosen so, and local memory would be read from as many lines as there are nodes. Nodes and their gradients are in shared
-// memory, therefore, each thread's in a column that is one bank, whichever node it takes. All threads go through the
-// logarithms together: those are in local memory. Rows of coefficients and of their gradients have an odd length, so that
-// the same number of all graphs lies in all banks (coefficients of different terms may meet in one); threads that bring
-// neighbouring numbers of several rows meet in twos at most.
+// A step loops over its terms. In a hard plan these are two or three of the nodes, different ones in each thread. Registers cannot be
+// indexed, and local memory would read as many lines as there are nodes. So nodes and their gradients are in shared memory, each thread's in
+// a column within one bank, whichever node it accesses. All threads use the logarithms in the same order, so these are in local memory.
+// Rows of coefficients and of their gradients have an odd length, so that the same coefficient of all graphs is spread over all banks
+// (coefficients of different terms may conflict); threads that load neighbouring numbers of several rows have at most two-way conflicts.
 #include "common.h"
 
 #ifdef DAG_EMULATED
@@ -25,13 +23,13 @@
 #define DAG_CALLED __noinline__ __device__
 #define DAG_APART DAG_DEVICE
 #define DAG_UNROLL _Pragma("unroll")
-/** Threads of a block, and blocks of a multiprocessor that registers must do for. */
+/** Launch bounds: threads per block, and blocks per multiprocessor. */
 #define DAG_BOUNDS WARP, 12
 #endif
 
 namespace {
 
-// Called, not inlined: the arithmetic of a step has them in many places.
+// Not inlined, because the arithmetic of a step uses them in many places.
 __device__ __noinline__ double exp64(double x) { return exp(x); }
 __device__ __noinline__ double log64(double x);
 __device__ double logOfMagnitude(double x);
@@ -59,11 +57,11 @@ __device__ inline int highestBit(uint32_t word) { return 31 - __clz(word); }
 namespace {
 
 /**
- * ln x of a normal number above 0, half as long as the function for all: x = 2^k·(1 + f) with 1 + f about 1, and of that
- * 2·artanh(f/(2 + f)), as FreeBSD's e_log.c (Sun Microsystems, 1993) has it, to within one unit in the last place.
+ * ln x of a positive normal number, in half the code of the general function: x = 2^k·(1 + f) with 1 + f near 1, and
+ * ln(1 + f) = 2·artanh(f/(2 + f)), as in FreeBSD's e_log.c (Sun Microsystems, 1993). Within 1 ulp.
  */
 __device__ inline double logNormal(double x) {
-  // From √½ on.
+  // 1 + f is at least √½.
   constexpr uint32_t ONE = 0x3ff00000, ROOT = 0x3fe6a09e;
   const uint64_t word = wordOf(x);
   const uint32_t high = static_cast<uint32_t>(word >> 32) + (ONE - ROOT);
@@ -82,7 +80,7 @@ __device__ __noinline__ double logOfAny(double x) { return log(x); }
 __device__ double logOfMagnitude(double x) { return x >= MIN_NORMAL && x <= LARGEST ? logNormal(x) : logOfAny(x); }
 __device__ double log64(double x) { return logOfMagnitude(x); }
 
-/** Numbers `step` apart, as those of one graph lie among those of others. */
+/** Strided numbers: those of one graph, interleaved with those of others. */
 struct Numbers {
   double* first;
   int step;
@@ -95,24 +93,24 @@ struct KernelRules {
   int64_t inference;
 };
 
-/** Graphs of the DAG tensor format; numbers of 8 bytes, as the host packs them. Null: not wanted. */
+/** Graphs of the DAG tensor format; all fields have 8 bytes, as the host packs them. Gradients whose pointer is null are not wanted. */
 template <typename T>
 struct Graphs {
   const T *V_mag, *V_sign, *O, *G;
   const double* upstream;
   double* values;
   T *gradMag, *gradSign, *gradO, *gradG;
-  /** A bit each for V_mag, V_sign, O and G: whether their gradient is added to what is there. */
+  /** One bit each for V_mag, V_sign, O and G: whether their gradient is accumulated. */
   int64_t accumulate;
   int64_t depth, size;
   /**
-   * Whether one plan is that of all graphs; its gradients go to `partial` (blocks, 2·depth² + depth), not to gradO and
+   * Whether all graphs share one plan. Its gradients then go to `partial` (blocks, 2·depth² + depth), not to gradO and
    * gradG.
    */
   int64_t shared;
   KernelRules rules;
   double* partial;
-  /** Memory of `scratchBytes` for each block instead of shared memory, where that is too small; else null. */
+  /** If shared memory is too small: global memory of `scratchBytes` for each block in place of it; else null. */
   char* scratch;
   int64_t scratchBytes;
 };
@@ -120,34 +118,34 @@ struct Graphs {
 __device__ inline float largest(float) { return 0x1.fffffep127f; }
 __device__ inline double largest(double) { return LARGEST; }
 
-/** x (+)= a gradient that is held, within what T can hold. */
+/** x (+)= gradient, clamped to the range of T. */
 template <typename T>
 __device__ T heldSum(T x, double gradient, bool accumulate) {
   const T sum = static_cast<T>(accumulate ? x + gradient : gradient), most = largest(T());
   return sum < -most ? -most : sum > most ? most : sum;
 }
 
-/** A sum that stays finite. */
+/** A clamped sum, which stays finite. */
 struct HeldSum {
   __device__ static double of(double a, double b) { return held<true>(a + b); }
 };
 
-/** Numbers that are read and written as one. */
+/** N numbers that are read and written by one instruction. */
 template <typename T, int N>
 struct alignas(N * sizeof(T)) Piece {
   T of[N];
 };
-/** How many those are in rows of that many: 16 bytes where all begin at a multiple of them. */
+/** Numbers per Piece in rows of COLUMNS: 16 bytes if all rows are aligned to that, else one number. */
 template <typename T, int COLUMNS>
 constexpr int PIECE = COLUMNS > 0 && COLUMNS * sizeof(T) % 16 == 0 ? 16 / sizeof(T) : 1;
 
-/** Pieces that a thread has on their way at a time. */
+/** Loads in flight per thread. */
 constexpr int BATCH = 4;
 
-/** use(row, i, read(row, i)) for i in 0 … columns − 1 of all rows, neighbours by neighbouring threads. */
+/** Calls use(row, i, read(row, i)) for i in 0 … columns − 1 of all rows; neighbouring threads take neighbouring elements. */
 template <typename Read, typename Use>
 __device__ void forRows(int rows, int columns, const Read& read, const Use& use) {
-  // 32 further on, without a division.
+  // Advances by 32 elements without a division.
   const int down = WARP / columns, along = WARP % columns;
   int row = laneOf() / columns, column = laneOf() % columns;
   while (row < rows) {
@@ -166,7 +164,7 @@ __device__ void forRows(int rows, int columns, const Read& read, const Use& use)
   }
 }
 
-/** to[row·toStride + i] = from[row·stride + i], i < columns. COLUMNS: that many, 0 where it is known only at run time. */
+/** to[row·toStride + i] = from[row·stride + i], i < columns. COLUMNS: the number of columns, 0 if known only at run time. */
 template <int COLUMNS, typename T>
 __device__ void readRows(const T* from, int64_t stride, int rows, int columns, T* to, int toStride) {
   constexpr int N = PIECE<T, COLUMNS>;
@@ -180,7 +178,7 @@ __device__ void readRows(const T* from, int64_t stride, int rows, int columns, T
       });
 }
 
-/** to[row·stride + i] (+)= gradient(row, i), i < columns; `to` null: not wanted. */
+/** to[row·stride + i] (+)= gradient(row, i), i < columns; does nothing if `to` is null. */
 template <int COLUMNS, typename T, typename Gradient>
 __device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool accumulate, const Gradient& gradient) {
   constexpr int N = PIECE<T, COLUMNS>;
@@ -196,7 +194,7 @@ __device__ void writeRows(T* to, int64_t stride, int rows, int columns, bool acc
       });
 }
 
-/** Has L2 read the plans of a warp as they lie: the steps come from there one by one, each a part of every line. */
+/** Prefetches the plans of a warp into L2 in memory order: later each step reads a part of every line. */
 template <typename T>
 __device__ void prefetchPlans(const T* O, int64_t length) {
   constexpr int LINE = 128 / sizeof(T);
@@ -204,8 +202,8 @@ __device__ void prefetchPlans(const T* O, int64_t length) {
 }
 
 /**
- * The nodes of one graph: initial ones by magnitude and sign, the others by value; logarithms once they were asked for. A
- * negative magnitude, −0 too, counts as the positive one with the opposite sign.
+ * The nodes of one graph: initial ones by magnitude and sign, the others by value; logarithms after takeLogs. A negative
+ * magnitude (also −0) counts as the positive one with the opposite sign.
  */
 struct GraphNodes {
   int depth;
@@ -223,11 +221,11 @@ struct GraphNodes {
   }
 };
 
-/** The coefficients of one step, those of up to 32 nodes where FEW. */
+/** The coefficients of one step; FEW: at most 32, so that the nonzero ones are found by bits. */
 template <typename T, bool FEW>
 struct Row {
   const T* first;
-  /** Of FEW: a bit for each term. */
+  /** With FEW: one bit for each term. */
   uint32_t terms = 0;
 
   __device__ Row(const T* first, int count) : first(first) {
@@ -258,7 +256,7 @@ struct Row {
   }
 };
 
-/** Numbers of a row, pieces of 16 bytes. */
+/** Reads numbers of a row in pieces of 16 bytes. */
 template <int COUNT, typename T>
 __device__ void readPieces(const T* from, T (&to)[COUNT]) {
   constexpr int N = 16 / sizeof(T);
@@ -271,14 +269,14 @@ __device__ void readPieces(const T* from, T (&to)[COUNT]) {
 }
 
 /**
- * Up to 32 graphs with hard plans, nodes in registers; their memory as the host counts it in backends/cuda/dag.ts. Plans are
- * read and their gradients written as they lie in memory, 16 bytes a thread; in shared memory, where each thread has one plan,
- * piece p of plan r lies at p ⊕ (r mod 8), in eight times four banks that are others for neighbours in both.
+ * The fast path: up to 32 graphs with hard plans, nodes in registers. backends/cuda/dag.ts computes the size of their memory. Plans are
+ * read and their gradients written in memory order, 16 bytes per thread. In shared memory, where each thread has one plan, piece p of
+ * plan r is at p ⊕ (r mod 8): this swizzle avoids bank conflicts both along a plan and across plans.
  */
 template <typename T, bool BACKWARD, int DEPTH>
 struct HardTile {
   static constexpr int WIDTH = 2 * DEPTH;
-  /** Numbers of a piece, and pieces of a plan, of a row of nodes and of half of it. */
+  /** Numbers per piece; pieces per plan, per row of nodes, and per half row. */
   static constexpr int N = 16 / sizeof(T), PIECES = WIDTH * DEPTH / N, ROW = WIDTH / N, HALF = DEPTH / N;
   static_assert(PIECES % 8 == 0 && HALF > 0);
   using P = Piece<T, N>;
@@ -315,7 +313,7 @@ struct HardTile {
     }
   }
 
-  /** Rows of `initial` and as many zeros, which are the gradients of intermediate nodes. */
+  /** Writes rows of `initial` followed by as many zeros, the gradients of intermediate nodes. */
   __device__ void writeRows(T* to, const double* initial) const {
     if (!to) return;
     __syncwarp();
@@ -330,7 +328,7 @@ struct HardTile {
     }
   }
 
-  /** Whether all graphs are hard and need no more than dag_hard.h does; if not, nothing has been written. */
+  /** Runs the graphs. Returns false, having written nothing, if any of them is not hard or dag_hard.h cannot compute it. */
   __device__ bool run() const {
     const bool active = lane < count;
     const int64_t graph = first + lane;
@@ -420,10 +418,10 @@ struct HardTile {
   }
 };
 
-/** Of an array of its own for each thread: a column of WARP threads each, or a little more. */
+/** Column stride of arrays that each thread has its own copy of; padded by one to avoid bank conflicts. */
 constexpr int PADDED = WARP + 1;
 
-/** DEPTH: that of the graphs, 0 for any. */
+/** DEPTH: depth of the graphs, 0 if known only at run time. */
 template <typename T, bool BACKWARD, int DEPTH>
 __device__ void runGraphs(const Graphs<T>& graphs) {
   constexpr bool FEW = DEPTH > 0;
@@ -431,7 +429,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
   const int width = 2 * depth, most = width - 1, lane = laneOf();
   const int64_t coefficients = static_cast<int64_t>(width) * depth, plan = coefficients + depth;
 
-  // As the host counts it, in backends/cuda/dag.ts.
+  // backends/cuda/dag.ts computes its size.
   DAG_DYNAMIC_SHARED(double, sharedMemory);
   double* memory = sharedMemory;
   if (!FEW && graphs.scratch) memory = reinterpret_cast<double*>(graphs.scratch + blockIdx.x * graphs.scratchBytes);
@@ -486,7 +484,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
 
     GraphNodes nodes{depth, numbers, initialSigns, logs};
     double last = 0;
-    // Steps are long: unrolled they would not fit the cache of instructions.
+    // Not unrolled: steps are long and would not fit the instruction cache.
 #pragma unroll 1
     for (int i = 0; i < depth; i++) {
       readStep(i);
@@ -498,13 +496,13 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
         if (i < depth - 1) numbers[depth + i] = value;
         else if (graphs.values) graphs.values[first + lane] = value;
       }
-      // The next coefficients take the place of these.
+      // The next step's coefficients overwrite these.
       __syncwarp();
     }
     if (!BACKWARD) continue;
 
     const double upstream = !active ? 0 : upstreamOf(graphs.upstream ? graphs.upstream[first + lane] : 1.0, last);
-    // All at once, where the lanes are together; each would come to its first product at another step.
+    // Compute all logarithms here, while the lanes are converged: each lane would reach its first product at a different step.
     bool hasProducts = false;
     for (int i = 0; i < depth; i++) hasProducts |= active && gates[planOf + i] != 1;
     if (hasProducts && upstream != 0) nodes.takeLogs(most);
@@ -528,7 +526,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
       } else {
         for (int j = 0; j < k; j++) outO[j] = 0;
       }
-      // In the place of what was read just now.
+      // Overwrites the element that was read just before.
       out.value[k] = gate;
       __syncwarp();
       if (shared) {
@@ -570,7 +568,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
   }
 }
 
-/** The gradients of a shared plan: those of all blocks, in an order that does not change. A warp for each. */
+/** The gradients of a shared plan: sums over all blocks in a fixed order, one warp per element. */
 template <typename T>
 __device__ void sumPlans(const double* partial, int64_t blocks, int64_t depth, T* gradO, T* gradG, int64_t accumulate) {
   const int64_t coefficients = 2 * depth * depth, plan = coefficients + depth;

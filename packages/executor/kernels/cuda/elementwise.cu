@@ -1,4 +1,4 @@
-// Functions of one element, dropout, conversions and constants.
+// Elementwise functions of one operand, dropout, casts and fills.
 #include "random.h"
 #include "sums.h"
 
@@ -69,7 +69,7 @@ __device__ void unaryBackward(int64_t kind, const T* x, const T* y, const T* gra
     put(gradX, i, gradY[i] * derivative(kind, x[i], y[i], static_cast<T>(p), static_cast<T>(q)), accumulate);
 }
 
-/** What elements i … i + 3 are multiplied by; `aligned`: i is a multiple of 4. */
+/** Dropout factors of elements i … i + 3; `aligned`: i is a multiple of 4. */
 template <typename T>
 __device__ Four<T> factorsOf(const Dropout<T>& mask, int64_t i, bool aligned) {
   Four<T> four = {{mask.scale, mask.scale, mask.scale, mask.scale}};
@@ -84,7 +84,7 @@ template <typename T>
 __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, double high, const double* lowAt,
                         int64_t accumulate) {
   const Dropout<T> mask(p, low, high, lowAt);
-  // A thread takes the four elements of a block of random words.
+  // A thread takes four elements, which share one call of the generator.
   for (int64_t i = 4 * firstIndex(); i < n; i += 4 * indexStep()) {
     Four<T> own = fourOf(x, i, n, true), before = {};
     if (accumulate) before = fourOf(y, i, n, true);
@@ -118,8 +118,8 @@ __device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T
 }
 
 /**
- * gradSum (rows, n) = the gradient of what an activation (1: GELU, 2: GELU by tanh; 0: none) and dropout were applied to;
- * `partial` as in sumColumns.
+ * gradSum (rows, n) = the gradient before dropout and activation (1: GELU, 2: GELU by tanh; 0: none); `partial` receives its sums over
+ * rows, as in sumColumns.
  */
 template <typename T>
 __device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, double* partial, int64_t rows, int64_t n,
@@ -137,7 +137,7 @@ __device__ void fill(T* y, int64_t n, double value) {
   for (int64_t i = firstIndex(); i < n; i += indexStep()) y[i] = static_cast<T>(value);
 }
 
-/** As JavaScript converts to 32 bits: the whole part modulo 2³². */
+/** Converts to 32 bits as JavaScript does: the whole part modulo 2³². */
 __device__ inline int32_t toWord(double x) {
   if (!(x - x == 0)) return 0;
   const double rest = fmod(trunc(x), 4294967296.0);
@@ -153,7 +153,7 @@ __device__ inline int32_t convert<int32_t>(double x) {
   return toWord(x);
 }
 
-/** What is added is added in double, which holds every number of the three exactly. */
+/** Accumulates in double, which represents all numbers of the three dtypes exactly. */
 template <typename From, typename To>
 __device__ void cast(const From* x, To* y, int64_t n, int64_t accumulate) {
   for (int64_t i = firstIndex(); i < n; i += indexStep())

@@ -1,10 +1,10 @@
-// Reads and writes of four numbers at once: 16 bytes of f32, twice that of f64.
+// Reads and writes of four numbers at once: 16 bytes of f32, 32 bytes of f64.
 #pragma once
 #include "common.h"
 
 namespace {
 
-/** Numbers that are neighbours in memory, up to 16 bytes of which are read at once: they begin at a multiple of those. */
+/** N contiguous numbers, aligned so that up to 16 bytes are read at once. */
 template <typename T, int N>
 struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Neighbours {
   T at[N];
@@ -12,7 +12,7 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Neighbours {
 template <typename T>
 using Four = Neighbours<T, 4>;
 
-/** to[0] … to[3] = four, by 16 bytes, which a compiler may else write one by one. Nothing in a kernel may read them after it. */
+/** to[0] … to[3] = four, by stores of 16 bytes, which a compiler might otherwise split. The kernel must not read them afterwards. */
 #ifdef DAG_EMULATED
 template <typename T>
 void storeFour(T* to, const Four<T>& four) {
@@ -34,7 +34,7 @@ __device__ inline void storeFour(double* to, const Four<double>& four) {
 }
 #endif
 
-/** x[i] … x[i + 3]; 0 from x[n] on. `aligned`: x begins, and i is, at a multiple of four numbers. */
+/** x[i] … x[i + 3], with 0 from x[n] on. `aligned`: x is aligned to four numbers and i is a multiple of four. */
 template <typename T>
 __device__ Four<T> fourOf(const T* x, int64_t i, int64_t n, bool aligned) {
   if (aligned && i + 4 <= n) return *reinterpret_cast<const Four<T>*>(x + i);
@@ -44,7 +44,7 @@ __device__ Four<T> fourOf(const T* x, int64_t i, int64_t n, bool aligned) {
   return four;
 }
 
-/** y[i] … y[i + 3] = four, as far as they lie before y[n]. */
+/** y[i] … y[i + 3] = four, except from y[n] on. */
 template <typename T>
 __device__ void putFour(T* y, int64_t i, int64_t n, bool aligned, const Four<T>& four) {
   if (aligned && i + 4 <= n) {

@@ -1,12 +1,12 @@
-// Elements and rows by index, running sums and products, and indices of largest numbers. What an index outside of a table gives is NaN, and no gradient: the
-// ops refuse such indices where they can see them without waiting for the device.
+// Gather, embedding, cumulative sums and products, and argmax. An index outside of a table gives NaN, and no gradient. The ops refuse
+// such indices if they can check them without waiting for the device.
 #include "fours.h"
 
 namespace {
 
 __device__ inline bool isWithin(int64_t index, int64_t below) { return 0 <= index && index < below; }
 
-/** The row of positions whose index is outside of the table. */
+/** Marks positions whose index is outside of the table. */
 constexpr int64_t NO_ROW = -1;
 
 /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
@@ -16,7 +16,7 @@ __device__ void gather(const T* x, const int32_t* index, T* y, int64_t rows, int
     y[i] = index[i] == -1 ? T(0) : isWithin(index[i], n) ? x[i * n + index[i]] : T(NAN);
 }
 
-/** Every element of gradX by a thread of its own where it is overwritten; else one thread a row. */
+/** One thread per element of gradX if it is overwritten; one thread per row if gradients are accumulated. */
 template <typename T>
 __device__ void gatherBackward(const int32_t* index, const T* gradY, T* gradX, int64_t rows, int64_t n,
                                int64_t accumulate) {
@@ -31,7 +31,7 @@ __device__ void gatherBackward(const int32_t* index, const T* gradY, T* gradX, i
   }
 }
 
-/** y[i] = table[index[i]] for rows of n; one warp a row. */
+/** y[i] = table[index[i]] for rows of n; one warp per row. */
 template <typename T>
 __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows) {
   const int64_t warps = indexStep() / WARP;
@@ -48,17 +48,17 @@ __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t ro
 }
 
 // The gradient of a table is a sum over the positions of each of its rows, always in the order of the positions:
-//   1. Every chunk of positions adds up those of one row, at the first of them, its leader (embeddingChunks).
-//   2. Leaders are counted for each row (there, too), and each row is given room for its list (placeLists).
-//   3. Leaders go to the list of their row (placeLeaders), in any order.
-//   4. One warp a row, or one block where that is long, sorts its list and adds up the sums of its leaders (embeddingRows).
-// Atomic additions are of whole numbers alone, so that nothing depends on their order.
+//   1. In every chunk of positions, those of the same row are summed, at the first of them, its leader (embeddingChunks).
+//   2. Leaders are counted for each row (also by embeddingChunks), and each row is assigned room for its list (placeLists).
+//   3. Leaders are written to the list of their row (placeLeaders), in any order.
+//   4. One warp per row, or one block if its list is long, sorts the list and adds up the sums of its leaders (embeddingRows).
+// Atomic additions are only of integers, so that nothing depends on their order.
 
-/** Positions of a chunk. */
+/** Positions per chunk. */
 constexpr int CHUNK = 64;
 
 /**
- * sums (positions, n): at each leader the sum of its row's positions in the chunk. leader (positions): first of them.
+ * sums (positions, n): at each leader the sum over its row's positions in the chunk. leaders (positions): the leader of each position.
  */
 template <typename T>
 __device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts,
@@ -87,8 +87,8 @@ __device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, i
 }
 
 /**
- * begins[row] … ends[row] − 1 is where the list of a row lies, of as many as counts[row]; taken[0], 0 before, counts what is
- * given away. Which of the blocks is first does not matter: all that is read of a list is what is in it.
+ * begins[row] … ends[row] − 1 is the range of a row's list, which has counts[row] entries. taken[0], initially 0, is the room assigned so
+ * far. The order of the blocks does not matter, because only the contents of a list are used, not its position.
  */
 __device__ inline void placeLists(const int32_t* counts, int32_t* begins, int32_t* ends, int32_t* taken, int64_t tableRows) {
   __shared__ int32_t totals[WARP];
@@ -117,7 +117,7 @@ __device__ inline void placeLists(const int32_t* counts, int32_t* begins, int32_
   ends[row] = totals[warpOf()] + sum;
 }
 
-/** lists: the leaders of each row from begins[row] on; counts go back to 0. */
+/** lists: the leaders of each row from begins[row] on. Resets counts to 0. */
 __device__ inline void placeLeaders(const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins,
                                     int32_t* lists, int64_t positions, int64_t tableRows) {
   for (int64_t i = firstIndex(); i < positions; i += indexStep()) {
@@ -127,10 +127,10 @@ __device__ inline void placeLeaders(const int32_t* index, const int32_t* leaders
   }
 }
 
-/** Leaders of a row from which on it is work for a whole block. */
+/** From this number of leaders on, a row is processed by a whole block. */
 constexpr int32_t LONG = 64;
 
-/** Threads that make the gradient of a row together: this one's number, and how many there are. */
+/** Teams of threads that compute the gradient of a row together: `me` is this thread's index, `size` the number of threads. */
 struct Warp {
   __device__ static int me() { return laneOf(); }
   __device__ static int size() { return WARP; }
@@ -145,7 +145,7 @@ struct Block {
 template <typename Team, typename T>
 __device__ void embeddingRow(const T* sums, int32_t begin, int32_t end, const int32_t* lists, int32_t* sorted, T* to,
                              int64_t n, int64_t accumulate) {
-  // The place of a leader is how many come before it.
+  // The sorted index of a leader is the number of smaller ones.
   for (int32_t i = begin + Team::me(); i < end; i += Team::size()) {
     const int32_t leader = lists[i];
     int32_t place = begin;
@@ -169,7 +169,7 @@ __device__ void embeddingRow(const T* sums, int32_t begin, int32_t end, const in
   }
 }
 
-/** `sorted` has room for as many as `lists`. */
+/** `sorted` is as large as `lists`. */
 template <typename T>
 __device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_t* ends, const int32_t* lists,
                               int32_t* sorted, T* gradTable, int64_t tableRows, int64_t n, int64_t accumulate) {
@@ -190,7 +190,7 @@ __device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_
   }
 }
 
-/** Running sums over the middle of (outer, n, inner): one thread for each of outer × inner. */
+/** Cumulative sums over the middle dimension of (outer, n, inner): one thread for each of outer × inner. */
 template <typename T>
 __device__ void cumsum(const T* x, T* y, int64_t outer, int64_t n, int64_t inner, int64_t reverse, int64_t accumulate) {
   for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
@@ -204,7 +204,7 @@ __device__ void cumsum(const T* x, T* y, int64_t outer, int64_t n, int64_t inner
   }
 }
 
-/** The same for inner = 1, whose elements are neighbours: one warp for each of outer. */
+/** The same for inner = 1, contiguous rows: one warp for each of outer. */
 template <typename T>
 __device__ void cumsumRows(const T* x, T* y, int64_t outer, int64_t n, int64_t reverse, int64_t accumulate) {
   const int64_t warps = indexStep() / WARP;
@@ -225,7 +225,7 @@ __device__ void cumsumRows(const T* x, T* y, int64_t outer, int64_t n, int64_t r
   }
 }
 
-/** Running products in the middle of (outer, n, inner). */
+/** Cumulative products over the middle dimension of (outer, n, inner). */
 template <typename T>
 __device__ void cumprod(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) {
   for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
@@ -254,13 +254,13 @@ __device__ void cumprodBackward(const T* x, const T* y, const T* gradY, T* gradX
   }
 }
 
-/** Whether `x` takes the place of the largest number so far; a NaN is larger than all. */
+/** Whether `x` replaces the largest number so far; NaN is larger than all numbers. */
 template <typename T>
 __device__ bool isLarger(T x, T largest) {
   return x > largest || (x != x && largest == largest);
 }
 
-/** index (outer, inner): where the largest of the middle of (outer, n, inner) stands, the first of equals. */
+/** index (outer, inner): index of the largest element along the middle dimension of (outer, n, inner), the first of equals. */
 template <typename T>
 __device__ void argmax(const T* x, int32_t* index, int64_t outer, int64_t n, int64_t inner) {
   for (int64_t i = firstIndex(); i < outer * inner; i += indexStep()) {
@@ -276,7 +276,7 @@ struct First {
   __device__ static int64_t of(int64_t a, int64_t b) { return a < b ? a : b; }
 };
 
-/** The same of rows, one block each. */
+/** The same for contiguous rows, one block each. */
 template <typename T>
 __device__ void argmaxRows(const T* x, int32_t* index, int64_t rows, int64_t n) {
   __shared__ T values[WARP];

@@ -1,20 +1,20 @@
 // Matrix products in the precision of their storage: tiles of A and B in shared memory, a block of results in the
-// registers of every thread. While a tile is multiplied the next one is on its way from global memory to registers.
+// registers of every thread. While a tile is multiplied, the next one is loaded from global memory into registers.
 #include "matmul.h"
 
 namespace {
 
-/** A tile of DEPTH × SIZE numbers, one row for each k, from a matrix whose rows or columns are the SIZE. */
+/** A tile of DEPTH × SIZE numbers with one row for each k, from a matrix with SIZE along its rows or columns. */
 template <typename T, int SIZE, int DEPTH>
 struct Tile {
-  /** Rows begin four banks apart. */
+  /** Row stride: rows start four banks apart. */
   static constexpr int ROW = SIZE + 4, FOURS = SIZE * DEPTH / THREADS / 4;
   Four<T> next[FOURS];
 
-  /** Four columns of a row. */
+  /** Row and first column of this thread's f-th four, if the four are columns of a row. */
   __device__ static int row(int f) { return (threadIdx.x + f * THREADS) / (SIZE / 4); }
   __device__ static int column() { return threadIdx.x % (SIZE / 4) * 4; }
-  /** Where k is inner, four rows of a column: a warp takes 16 columns of eight rows, which it stores to 32 banks. */
+  /** If k is inner, a four is four rows of a column: a warp takes 16 columns of eight rows, which it stores to 32 banks. */
   __device__ static int rowInner(int f) {
     return (threadIdx.x + f * THREADS) / WARP / (SIZE / 16) * 8 + threadIdx.x / 16 % 2 * 4;
   }
@@ -22,7 +22,7 @@ struct Tile {
     return (threadIdx.x + f * THREADS) / WARP % (SIZE / 16) * 16 + threadIdx.x % 16;
   }
 
-  /** Numbers (k0 …, first …) of a matrix of `size` × k (k inner) or, `inner`, k × size. */
+  /** Loads numbers (k0 …, first …) of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
   __device__ void load(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
     const Part<T> from(numbers, size, k, inner, first, k0);
 #pragma unroll
@@ -43,8 +43,8 @@ struct Tile {
 };
 
 /**
- * SIZE × SIZE results by THREADS threads, as 16 × 16: each has PARTS × PARTS blocks of 4 × 4, which lie SIZE / PARTS
- * apart, so that a warp reads its numbers from different banks.
+ * SIZE × SIZE results by 16 × 16 threads. Each has PARTS × PARTS blocks of 4 × 4, which are SIZE / PARTS apart, so that a warp reads
+ * its numbers from different banks.
  */
 template <typename T, int SIZE, int DEPTH>
 __device__ void matmul(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {
@@ -102,7 +102,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
     }
 }
 
-/** Adds up the slices of every element, in their order. */
+/** Adds up the slices of every element, in order. */
 template <typename T>
 __device__ void matmulSlices(const Product& product, T* y, const Epilogue<T>& epilogue, const T* partial) {
   auto mask = epilogue.mask();

@@ -1,9 +1,9 @@
-// What matrix products share: which part of a product a block makes, and what is done with it.
+// Shared by the matrix products: the tile scheduler (which part of a product a block computes) and the epilogue.
 #pragma once
 #include "fours.h"
 #include "random.h"
 
-/** Threads of a block, and blocks of a multiprocessor that registers must do for: one loads while the other multiplies. */
+/** Launch bounds: threads per block, and two blocks per multiprocessor, so that one loads while the other multiplies. */
 #ifdef DAG_EMULATED
 #define DAG_TWO_BLOCKS THREADS
 #else
@@ -12,23 +12,23 @@
 
 namespace {
 
-/** C (m×n) = A·B for `batch` matrices, see MatmulSpec in src/backend.ts; numbers of 8 bytes, as the host packs them. */
+/** C (m×n) = A·B for `batch` matrices, see MatmulSpec in src/backend.ts; all fields have 8 bytes, as the host packs them. */
 struct Product {
   int64_t batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC;
-  /** Parts of the sums that blocks of their own make; with more than one they go to `partial` (slices, batch, m, n). */
+  /** Split-k: parts of each sum that separate blocks compute. If more than one, they go to `partial` (slices, batch, m, n). */
   int64_t slices;
 };
 
-/** A part of a matrix, from one of its numbers on; what is beyond the matrix is 0. */
+/** A part of a matrix from a given element on; elements beyond the matrix are 0. */
 template <typename T>
 struct Part {
   const T* from;
-  /** Numbers from one line to the next, and what is left of both. */
+  /** Distance of lines in numbers; the remaining lines, and the remaining numbers of each line. */
   int64_t length, lines, left;
-  /** Whether four that lie together can be read at once. */
+  /** Whether four contiguous numbers can be read at once. */
   bool byFour;
 
-  /** Of a matrix of `size` × k (k inner) or, `inner`, k × size: from row `first` and column k0 on. */
+  /** The part from row `first` and column k0 on of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
   __device__ Part(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
       : length(inner ? size : k), lines(inner ? k - k0 : size - first), left(inner ? size - first : k - k0),
         byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<T>) == 0) {
@@ -37,25 +37,25 @@ struct Part {
 
   __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T(0); }
 
-  /** Whether all of so many lines can be read by fours without a look at where the matrix ends. */
+  /** Whether `count` lines of `numbers` can be read by fours without bounds checks. */
   __device__ bool hasWhole(int count, int numbers) const { return byFour && count <= lines && numbers <= left; }
   __device__ Four<T> wholeFour(int line, int i) const {
     return *reinterpret_cast<const Four<T>*>(from + line * length + i);
   }
 
-  /** Four of a line, from a multiple of four on. */
+  /** Four numbers of a line from i on, a multiple of four. */
   __device__ Four<T> four(int line, int i) const {
     if (!byFour) return {{at(line, i), at(line, i + 1), at(line, i + 2), at(line, i + 3)}};
     return line < lines && i < left ? wholeFour(line, i) : Four<T>{};
   }
 };
 
-/** What follows the sum: y = residual + dropout(activation(sum + bias)), or y += sum. Null pointers: not wanted. */
+/** The epilogue of a product: y = residual + dropout(activation(sum + bias)), or y += sum. Parts whose pointer is null are left out. */
 template <typename T>
 struct Epilogue {
   const T *bias, *residual;
   T* preactivation;
-  /** 0: none, 1: GELU, 2: GELU by tanh. */
+  /** activation: 0 none, 1 GELU, 2 GELU by tanh. */
   double activation, dropout, low, high;
   const double* lowAt;
   int64_t accumulate;
@@ -63,12 +63,12 @@ struct Epilogue {
   __device__ Dropout<T> dropoutOf() const { return Dropout<T>(dropout, low, high, lowAt); }
   __device__ DropoutInOrder<T> mask() const { return DropoutInOrder<T>(dropoutOf()); }
 
-  /** Element `i` of the result, of column `column`. */
+  /** Writes element `i` of the result, in column `column`. */
   __device__ void write(T* y, int64_t i, int64_t column, T sum, DropoutInOrder<T>& mask) const {
     writeOne(y, i, column, sum, mask.factor(i));
   }
 
-  /** The four of `columns` from there on, or as many as there are. Nothing is called: not every kernel can. */
+  /** Writes four elements from `column` on, or fewer at the end of `columns`. All is inlined, because not every kernel can make calls. */
   __device__ void writeFour(T* y, int64_t i, int64_t column, int64_t columns, Four<T> sums, const Dropout<T>& mask) const {
     const auto factor = [&](const Words& words, int64_t i) { return mask.threshold == 0 ? mask.scale : mask.factor(words, i); };
     const auto wordsAt = [&](int64_t i) {
@@ -117,17 +117,16 @@ struct Epilogue {
 };
 
 /**
- * What a block makes: rows and columns from where on, of which matrix, and the tiles along k that it adds up, of one
- * matrix or of all where they share their result. The grid has one dimension, the only one that is long enough for any
- * product: (matrices with a result of their own) × slices × tiles of results. Blocks that run at the same time take tiles
- * that are near each other, GROUP of them below each other before the next column, so that they find most of what they
- * read in the cache.
+ * The tile scheduler: the rows, columns and matrix of a block's result, and the tiles along k that it adds up (over all matrices, if
+ * these share one result). The grid has one dimension, because only the first can be long enough for any product:
+ * (matrices with their own result) × slices × tiles of the result. Consecutive blocks take nearby tiles, GROUP of them below each
+ * other before the next column, so that blocks that run at the same time share most of their reads in the cache.
  */
 struct Tiles {
   static constexpr int64_t GROUP = 16;
   int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;
 
-  /** A tile along k: of which matrix, and which of it. */
+  /** A tile along k: its matrix, and its index there. */
   struct Along {
     int64_t matrix, tile, perMatrix;
 
@@ -137,12 +136,12 @@ struct Tiles {
       matrix++;
     }
   };
-  /** The one at `begin`, where there are any. */
+  /** The tile at `begin`, if there is any. */
   __device__ Along first() const {
     return begin < end ? Along{matrix + begin / perMatrix, begin % perMatrix, perMatrix} : Along{};
   }
 
-  /** Those of block `index`: `height` × `width` results, `depth` along k. */
+  /** The work of block `index`, with result tiles of `height` × `width` and tiles of `depth` along k. */
   __device__ Tiles(const Product& p, int height, int width, int depth, int64_t index) {
     const bool shared = p.strideC == 0;
     const int64_t rowTiles = (p.m + height - 1) / height, columnTiles = (p.n + width - 1) / width;

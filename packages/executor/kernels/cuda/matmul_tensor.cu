@@ -1,15 +1,15 @@
-// Matrix products of f32 storage on tensor cores: inputs are rounded to bf16 or TF32 on their way to shared memory,
-// sums are f32. For compute capability 8.0 and later.
+// Matrix products of f32 storage on tensor cores, for compute capability 8.0 and later: inputs are rounded to bf16 or TF32 when they are
+// stored to shared memory; sums are f32.
 #include "matmul.h"
 #include "tensor_core.h"
 
 namespace {
 
-/** Results of a block: 128 × 128, by 8 warps of 64 × 32 each. */
+/** Result tile of a block: 128 × 128, by 8 warps of 64 × 32 each. */
 constexpr int SIZE = 128, WARP_ROWS = 64, WARP_COLUMNS = 32;
-/** Words of a row of a tile; rows begin 20 banks apart, so that eight of them lie in different banks. */
+/** Words per row of a tile, and row stride: rows start 20 banks apart, so that eight of them are in different banks. */
 constexpr int WORDS = 16, ROW = WORDS + 4;
-/** Words of a tile that a thread brings. */
+/** Words of a tile that a thread loads. */
 constexpr int COUNT = SIZE * WORDS / THREADS;
 
 struct Bf16 {
@@ -28,20 +28,20 @@ struct Tf32 {
   }
 };
 
-/** What a thread brings of a tile of SIZE rows with WORDS words along k each. */
+/** The part that a thread loads of a tile of SIZE rows with WORDS words along k each. */
 template <typename Number>
 struct Next {
   static constexpr int PER_WORD = Number::PER_WORD;
   float x[COUNT][PER_WORD];
 
-  /** k inner: four words in a row. */
+  /** If k is inner, a thread takes units of four words of a row. */
   __device__ static int unitRow(int unit) { return (threadIdx.x + unit * THREADS) / (WORDS / 4); }
   __device__ static int unitWord(int unit) { return (threadIdx.x + unit * THREADS) % (WORDS / 4) * 4; }
-  /** Else a warp takes eight rows, which lie together, of four words, so that it stores to 32 banks. */
+  /** Else a warp takes four words of eight contiguous rows, so that it stores to 32 banks. */
   __device__ static int row(int e) { return (threadIdx.x + e * THREADS) / WARP % (SIZE / 8) * 8 + threadIdx.x % 8; }
   __device__ static int word(int e) { return (threadIdx.x + e * THREADS) / WARP / (SIZE / 8) * 4 + threadIdx.x / 8 % 4; }
 
-  /** Rows `first` … of a matrix of `size` × k (k inner) or, `inner`, k × size; numbers from k0 on. */
+  /** Loads rows `first` …, from number k0 on, of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
   __device__ void load(const float* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
     const Part<float> from(numbers, size, k, inner, first, k0);
     if (inner) {
@@ -77,7 +77,7 @@ struct Next {
 template <typename Number>
 __device__ void matmulTensor(const Product& product, const float* a, const float* b, float* y,
                              const Epilogue<float>& epilogue, float* partial) {
-  // Two of each: while one is multiplied the next one is stored, with one barrier a tile.
+  // Double buffering: while one tile is multiplied, the next one is stored, with one barrier per tile.
   alignas(16) __shared__ uint32_t tileA[2][SIZE * ROW];
   alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
   constexpr int DEPTH = WORDS * Number::PER_WORD;
@@ -113,7 +113,7 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
 #pragma unroll
     for (int word = 0; word < WORDS; word += 8) {
       uint32_t fragmentsA[ROW_BLOCKS][4], fragmentsB[COLUMN_BLOCKS / 2][4];
-      // Of 16 × 8 words: rows 0 … 7 and 8 … 15 with the first four words, then both with the other four.
+      // A fragment of 16 × 8 words: rows 0 … 7 and 8 … 15 with the first four words, then both with the other four.
 #pragma unroll
       for (int i = 0; i < ROW_BLOCKS; i++)
         loadMatrices(fragmentsA[i], tileA[now] + (warpRow + i * 16 + lane % 16) * ROW + word + lane / 16 * 4);

@@ -1,6 +1,7 @@
-// Matrix products of f32 storage by the warpgroups of compute capability 9.0: inputs are rounded to bf16 or TF32, sums are
-// f32. Large ones of bf16 are laid out in global memory first as the tensor cores read them, and come by bulk copies, a
-// quarter of the traffic; else a warpgroup of its own reads them, rounds them and writes them to shared memory so.
+// Matrix products of f32 storage by the warpgroups of compute capability 9.0: inputs are rounded to bf16 or TF32, sums are f32. The block
+// is a pipeline: a producer fills stages in shared memory, consumer warpgroups multiply them and run the epilogue. For large products in
+// bf16, a kernel first packs the inputs in global memory in the layout that tensor cores read, and the producer uses bulk copies, with a
+// quarter of the traffic. Otherwise a producer warpgroup reads the inputs, rounds them and writes them to shared memory.
 #include "matmul.h"
 #include "tensor_core.h"
 #include "warpgroup.h"
@@ -9,9 +10,9 @@
 
 namespace {
 
-/** Numbers along k of a panel, words of its rows, and pieces of 16 bytes of them. */
+/** A panel: numbers along k, words per row, and pieces of 16 bytes per row. */
 constexpr int DEPTH = 64, WORDS = DEPTH / 2, PIECES = 8;
-/** Rows that a block lays out. */
+/** Rows that a block packs. */
 constexpr int PACKED_ROWS = THREADS / PIECES;
 
 struct Bf16 {
@@ -25,16 +26,16 @@ struct Bf16 {
 };
 
 /**
- * Panels of bf16 from `matrices` of rows × k (k inner) or, `inner`, k × rows: of each panel all rows, up to `padded` ones, of
- * 64 numbers, whose pieces are exchanged as `descriptorOf` says. Numbers beyond the matrix are 0.
+ * Packs `matrices` of rows × k (k inner) or, with `inner`, k × rows into panels of bf16. Each panel has all rows, padded to `padded`, of
+ * 64 numbers, whose pieces are swizzled as `descriptorOf` describes. Numbers beyond the matrix are 0.
  */
 __device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, int64_t matrices, int64_t stride,
                      int64_t rows, int64_t padded, int64_t k, int64_t inner) {
-  // Neighbouring threads read neighbours, and the pieces of two of them make 32 bytes, the least that memory takes.
+  // Neighbouring threads read neighbouring numbers; the pieces of two threads make 32 bytes, a memory sector.
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % PIECES;
   const int within = inner ? threadIdx.x / 128 * 16 + threadIdx.x % 16 : threadIdx.x / PIECES;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * PACKED_ROWS, row = first + within;
-  // Fewer than 2³²: each takes 16 KB at least.
+  // Fewer than 2³² panels, because each takes at least 16 KB.
   const auto perMatrix = static_cast<uint32_t>((k + DEPTH - 1) / DEPTH);
   const auto panels = static_cast<uint32_t>(matrices) * perMatrix;
 #pragma unroll 1
@@ -62,24 +63,24 @@ __device__ void pack(const float* __restrict__ from, uint32_t* __restrict__ to, 
   }
 }
 
-/** Results of a block at a time: of two warpgroups below each other. Other warps bring what they multiply. */
+/** Result tile of a block: that of two consumer warpgroups below each other. A third warpgroup is the producer. */
 constexpr int GROUPS = 2, ROWS = GROUPS * WARPGROUP_ROWS, COLUMNS = WARPGROUP_COLUMNS;
 constexpr int MULTIPLIERS = GROUPS * WARPGROUP, ALL = MULTIPLIERS + WARPGROUP;
-/** Panels that are on their way or being multiplied. */
+/** Stages of the pipeline: panels being loaded or multiplied. */
 constexpr int STAGES = 4;
-/** Columns of results that a warp writes at a time; their rows begin eight banks apart. */
+/** Columns of results that a warp writes at a time, and their row stride in shared memory: rows start eight banks apart. */
 constexpr int WRITTEN = 32, WRITTEN_ROW = WRITTEN + 8;
 
-/** Shared memory of a block; a multiple of 1024 bytes first. */
+/** Shared memory of a block; the tiles come first, because they need alignment to 1024 bytes. */
 struct alignas(1024) Shared {
   uint32_t a[STAGES][ROWS * WORDS], b[STAGES][COLUMNS * WORDS];
   float results[MULTIPLIERS / WARP][16 * WRITTEN_ROW];
-  /** A stage is full; it is free again. */
+  /** Barriers that signal that a stage is full, and that it is empty again. */
   Barrier full[STAGES], free[STAGES];
 };
 static_assert(sizeof(Shared) == 218112, "the host says so in products.ts");
 
-/** `fillers`: arrivals that make a stage full. */
+/** `fillers`: number of arrivals that make a stage full. */
 __device__ void initBarriers(Shared* shared, int fillers) {
   if (threadIdx.x == 0) {
     for (int i = 0; i < STAGES; i++) {
@@ -91,7 +92,7 @@ __device__ void initBarriers(Shared* shared, int fillers) {
   __syncthreads();
 }
 
-/** The stages in their order, time and again. */
+/** Iterates over the stages in a ring; `parity` is that of the current round. */
 struct Stage {
   int index = 0;
   uint32_t parity = 0;
@@ -103,7 +104,7 @@ struct Stage {
   }
 };
 
-/** How many results of ROWS × COLUMNS there are, or of their slices. */
+/** Number of work items: result tiles of ROWS × COLUMNS times slices. */
 __device__ int64_t worksOf(const Product& p) {
   return ((p.m + ROWS - 1) / ROWS) * ((p.n + COLUMNS - 1) / COLUMNS) * p.slices * (p.strideC == 0 ? 1 : p.batch);
 }
@@ -119,14 +120,14 @@ struct Tf32 {
 };
 
 /**
- * Registers that a launch gives each thread, and those of one that multiplies where each of the last warpgroup keeps OTHERS:
- * more than were given no warpgroup can take, it would wait for ever. All of a multiprocessor's, for three warpgroups.
+ * Registers per thread at launch (all of a multiprocessor's, divided among three warpgroups), and registers per consumer thread if each
+ * producer thread keeps OTHERS. Requesting more than the producer released would wait forever.
  */
 constexpr int GIVEN = 65536 / ALL / 8 * 8;
 template <int OTHERS>
 constexpr int REGISTERS_BESIDE = (ALL / WARPGROUP * GIVEN - OTHERS) / GROUPS / 8 * 8;
 
-/** What the first GROUPS warpgroups do: they multiply what is brought, and write results, or those of slices. */
+/** The consumer, run by the first GROUPS warpgroups: multiplies the stages, and writes results or partial sums of slices. */
 template <typename Number>
 __device__ void multiplyStages(Shared* shared, const Product& product, float* y, const Epilogue<float>& epilogue,
                                float* partial) {
@@ -146,7 +147,7 @@ __device__ void multiplyStages(Shared* shared, const Product& product, float* y,
         Number::multiply(sums, shared->a[stage.index] + group * WARPGROUP_ROWS * WORDS + word,
                          shared->b[stage.index] + word);
       commitProducts();
-      // While these are made those before are done: what they read is free.
+      // While these products run, the previous ones are complete, so the stage that they read is free.
       if (t > tiles.begin) {
         waitProducts<1>();
         if (lane == 0) arrive(&shared->free[before]);
@@ -162,7 +163,7 @@ __device__ void multiplyStages(Shared* shared, const Product& product, float* y,
                                               : tiles.matrix * product.strideC;
 #pragma unroll
     for (int from = 0; from < COLUMNS; from += WRITTEN) {
-      // By way of shared memory, so that a warp writes four neighbours of a row at once.
+      // Through shared memory, so that a warp writes four neighbours of a row at once.
       __syncwarp();
 #pragma unroll
       for (int s = 0; s < WRITTEN / 2; s += 2)
@@ -179,12 +180,12 @@ __device__ void multiplyStages(Shared* shared, const Product& product, float* y,
         else epilogue.writeFour(y, i, c, n, four, mask);
       }
     }
-    // Products are begun by whole warps.
+    // Whole warps must start products.
     __syncwarp();
   }
 }
 
-/** Panels of A and B, with rows up to multiples of ROWS and COLUMNS; one result, or one of each slice. */
+/** Product of packed panels of A and B, whose rows are padded to multiples of ROWS and COLUMNS. */
 __device__ void matmulPanels(const Product& product, const uint32_t* a, const uint32_t* b, float* y,
                              const Epilogue<float>& epilogue, float* partial) {
   DAG_DYNAMIC_SHARED(Shared, shared);
@@ -204,7 +205,7 @@ __device__ void matmulPanels(const Product& product, const uint32_t* a, const ui
     const Tiles tiles(product, ROWS, COLUMNS, DEPTH, work);
     for (int64_t t = tiles.begin; t < tiles.end; t++, stage.next()) {
       Barrier* const full = &shared->full[stage.index];
-      // The first time it is free: the phase before the first one counts as ended.
+      // In the first round the stage is free: waiting for the phase before the first one returns at once.
       waitFor(&shared->free[stage.index], stage.parity ^ 1);
       constexpr uint32_t bytesA = sizeof shared->a[0], bytesB = sizeof shared->b[0];
       arriveExpecting(full, bytesA + bytesB);
@@ -215,23 +216,23 @@ __device__ void matmulPanels(const Product& product, const uint32_t* a, const ui
 }
 
 /**
- * A part of the rows of A or B in a stage, on its way through the registers of a warpgroup: of each thread eight fours of
- * a matrix of rows × k or, INNER, k × rows, which make pieces of 16 bytes in shared memory.
+ * A part of the rows of A or B for a stage, in the registers of the producer warpgroup: each thread has eight fours of a matrix of
+ * rows × k or, with INNER, k × rows, which become pieces of 16 bytes in shared memory.
  */
 template <typename Number, bool INNER>
 struct Passing {
   static constexpr int PER_WORD = Number::PER_WORD, PART_ROWS = 128 / PER_WORD;
-  /** Numbers of a piece. */
+  /** Numbers per piece. */
   static constexpr int PIECE = 4 * PER_WORD;
 
   Four<float> fours[8];
-  /** A bit for each of them that lies beyond the matrix. */
+  /** One bit for each four: whether it is beyond the matrix. */
   uint32_t missing;
 
   /**
-   * Row and piece of a thread's unit i. k inner: of rows that are 16 apart, neighbours the next ones of the row. INNER: of
-   * four rows from there on, whose numbers lie together; eight threads that write at a time have four pieces of two such
-   * fours, which lie in different banks.
+   * Row and piece of a thread's unit i. If k is inner, units are in rows 16 apart, and neighbouring threads have neighbouring pieces of a
+   * row. With INNER, a unit is four rows, whose numbers are contiguous; eight threads that write at the same time have four pieces
+   * of two such fours, which are in different banks.
    */
   __device__ static int block(int i) { return warpOf() % 4 * (2 / PER_WORD) + i; }
   __device__ static int row(int i) {
@@ -240,9 +241,9 @@ struct Passing {
   __device__ static int piece(int i) { return INNER ? block(i) % 2 * 4 + laneOf() % 4 : threadIdx.x % 8; }
 
   /**
-   * So many rows and numbers of them, from `from` on, of a matrix whose lines have `length` numbers; WHOLE: all that there may
-   * be. What is not there is 0: instead of it the begin of the matrix is read, without a branch, so that nothing waits
-   * before all has been asked for.
+   * Loads `rows` rows of `numbers` numbers, from `from` on, of a matrix whose lines have `length` numbers. WHOLE: the part is complete.
+   * Missing numbers become 0: the beginning of the matrix (`begin`) is read instead, without a branch, so that all loads are
+   * issued before any is waited for.
    */
   template <bool WHOLE>
   __device__ void load(const float* begin, const float* from, int64_t length, int rows, int numbers) {
@@ -282,10 +283,10 @@ struct Passing {
   }
 };
 
-/** Tiles along k that L2 reads ahead. */
+/** Tiles along k to prefetch into L2. */
 constexpr int AHEAD = 2;
 
-/** Has L2 read so many rows, up to MOST, of so many numbers along k, up to TILE: a thread a line of 128 bytes. */
+/** Prefetches `rows` (up to MOST) rows of `numbers` (up to TILE) numbers along k into L2: each thread one line of 128 bytes. */
 template <bool INNER, int MOST, int TILE>
 __device__ void prefetchLines(const float* from, int64_t length, int rows, int numbers) {
   constexpr int LINE = 128 / sizeof(float), PER_LINE = (INNER ? MOST : TILE) / LINE, LINES = INNER ? TILE : MOST;
@@ -296,14 +297,14 @@ __device__ void prefetchLines(const float* from, int64_t length, int rows, int n
   }
 }
 
-/** What the last warpgroup does: it fills the stages with what it reads and rounds. */
+/** The producer, run by the last warpgroup: reads and rounds the inputs and fills the stages. */
 template <typename Number, bool INNER_A, bool INNER_B>
 __device__ void fillStages(Shared* shared, const Product& product, const float* a, const float* b) {
   using OfA = Passing<Number, INNER_A>;
   using OfB = Passing<Number, INNER_B>;
   constexpr int PART = OfA::PART_ROWS, PARTS_A = ROWS / PART, PARTS_B = COLUMNS / PART, TILE = WORDS * Number::PER_WORD;
   const int64_t works = worksOf(product), m = product.m, n = product.n, k = product.k;
-  /** Numbers of a line, and from a row to the next one, and from a number of a row to the next one. */
+  /** Numbers per line; stride from row to row; stride along k. */
   const int64_t lengthA = INNER_A ? m : k, downA = INNER_A ? 1 : k, alongA = INNER_A ? m : 1;
   const int64_t lengthB = INNER_B ? n : k, downB = INNER_B ? 1 : k, alongB = INNER_B ? n : 1;
   const auto atMost = [](int64_t count, int most) { return static_cast<int>(count < most ? count : most); };
@@ -323,7 +324,7 @@ __device__ void fillStages(Shared* shared, const Product& product, const float* 
         prefetchLines<INNER_A, ROWS, TILE>(fromA + AHEAD * TILE * alongA, lengthA, rowsA, ahead);
         prefetchLines<INNER_B, COLUMNS, TILE>(fromB + AHEAD * TILE * alongB, lengthB, rowsB, ahead);
       }
-      // As many parts are on their way as there are registers for.
+      // One part at a time: there are no registers for more.
 #pragma unroll 1
       for (int part = 0; part < PARTS_A; part++) {
         OfA ofA;
@@ -339,7 +340,7 @@ __device__ void fillStages(Shared* shared, const Product& product, const float* 
         };
         if (isWhole) load(std::true_type());
         else load(std::false_type());
-        // The first time it is free: the phase before the first one counts as ended.
+        // In the first round the stage is free: waiting for the phase before the first one returns at once.
         if (part == 0) waitFor(&shared->free[stage.index], stage.parity ^ 1);
         ofA.store(shared->a[stage.index] + part * PART * WORDS);
 #pragma unroll
@@ -353,7 +354,7 @@ __device__ void fillStages(Shared* shared, const Product& product, const float* 
   }
 }
 
-/** Registers of a thread that fills stages. */
+/** Registers per producer thread. */
 constexpr int PASSING = 152;
 
 template <typename Number>
@@ -377,7 +378,7 @@ __device__ void matmulWarpgroup(const Product& product, const float* a, const fl
 #ifdef DAG_EMULATED
 #define DAG_ONE_BLOCK ALL
 #else
-/** Threads of the only block of a multiprocessor. */
+/** Launch bounds: all threads, one block per multiprocessor. */
 #define DAG_ONE_BLOCK ALL, 1
 #endif
 

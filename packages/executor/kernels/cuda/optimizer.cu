@@ -3,10 +3,10 @@
 
 namespace {
 
-/** Most tensors of a launch, and elements of a block; as in src/backends/cuda/optimizer.ts. */
+/** Most tensors per launch, and elements per block; same as in src/backends/cuda/optimizer.ts. */
 constexpr int TABLE = 64, CHUNK = 16384;
 
-/** Tensors that one launch passes over: each has `length` elements at each of POINTERS places, and blocks from `first` on. */
+/** The tensors of one launch: each has POINTERS arrays of `length` elements, and blocks from `first` on. */
 template <typename T, int POINTERS>
 struct Table {
   int64_t count;
@@ -16,7 +16,7 @@ struct Table {
   } tensor[TABLE];
 };
 
-/** What a block does: elements begin … end − 1 of a tensor. */
+/** The work of a block: elements begin … end − 1 of a tensor. */
 struct Part {
   int tensor;
   int64_t begin, end;
@@ -34,10 +34,10 @@ __device__ Part partOf(const Table<T, POINTERS>& table) {
   return {tensor, begin, begin + CHUNK < length ? begin + CHUNK : length};
 }
 
-/** From this size on the sum of squares would overflow, and is made of numbers that are smaller by SHRINK. */
+/** Squares of larger numbers might overflow in a sum, so these are scaled by SHRINK and summed separately. */
 constexpr double LARGE = 0x1p480, SHRINK = 0x1p-600;
 
-/** Two numbers a block, of its part: Σ x² of small numbers, Σ (x·SHRINK)² of large ones. NaN counts as large. */
+/** Two sums per block over its part: Σ x² of small numbers, Σ (x·SHRINK)² of large ones. NaN counts as large. */
 template <typename T>
 __device__ void sumOfSquares(const Table<T, 1>& table, double* partial) {
   __shared__ double shared[WARP];
@@ -62,7 +62,7 @@ __device__ void sumOfSquares(const Table<T, 1>& table, double* partial) {
   }
 }
 
-/** The norm as a quotient whose parts do not overflow. */
+/** The norm as root / unit, neither of which overflows. */
 struct Root {
   double root, unit;
 };
@@ -72,7 +72,7 @@ __device__ inline Root rootOf(const double* total) {
   return {sqrt(large + small * SHRINK * SHRINK), SHRINK};
 }
 
-/** total += all of the `n` pairs of `partial`, by one block; norm[0] is that of `total`. */
+/** Adds the `n` pairs of `partial` to `total`, in one block; norm[0] becomes the norm of `total`. */
 __device__ inline void addToTotal(const double* partial, int64_t n, double* total, double* norm) {
   __shared__ double shared[WARP];
   double small = 0, large = 0;
@@ -90,15 +90,15 @@ __device__ inline void addToTotal(const double* partial, int64_t n, double* tota
   }
 }
 
-/** Pascanu, Mikolov & Bengio (2013): scales the gradient to a largest norm, as src/backends/reference/optimizer.ts does. */
+/** Gradient clipping (Pascanu, Mikolov & Bengio 2013): scales the gradient to a norm of at most maxNorm; see src/backends/reference/optimizer.ts. */
 template <typename T>
 __device__ void scaleToNorm(const Table<T, 1>& table, const double* total, double maxNorm) {
   constexpr double LIFT = 0x1p64;
   const Root root = rootOf(total);
   const double lifted = maxNorm * LIFT * root.unit / (root.root + 1e-6 * root.unit);
-  // Nothing where a NaN or an infinity is in it: whoever reads the norm finds it there.
+  // Do nothing if the gradient has a NaN or an infinity: the caller sees it in the norm.
   if (!(lifted < LIFT) || root.root - root.root != 0) return;
-  // A factor that is too small for T comes in two.
+  // A factor too small for T is split into two.
   const bool split = lifted < 0x1p-36;
   const T first = static_cast<T>(split ? 1 / LIFT : 1), second = static_cast<T>(split ? lifted : lifted / LIFT);
   const Part part = partOf(table);
@@ -113,8 +113,9 @@ __device__ void scaleToNorm(const Table<T, 1>& table, const double* total, doubl
 }
 
 /**
- * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, as PyTorch orders it, of tensors that are
- * parameter, gradient, m and v. The learning rate is `*lrAt` and t `*stepAt` where those are given: numbers that a recorded step changes.
+ * AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, in PyTorch's order of operations. The arrays of
+ * each tensor are parameter, gradient, m and v. If given, `*lrAt` and `*stepAt` replace lr and step: a recorded step changes them from run
+ * to run.
  */
 template <typename T>
 __device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, double decay, double lr, double step, double eps,

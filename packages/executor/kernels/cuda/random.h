@@ -24,52 +24,52 @@ __device__ inline Words philox(uint32_t k0, uint32_t k1, uint64_t counter) {
   return {{c0, c1, c2, c3}};
 }
 
-/** Words 4·block … 4·block + 3 of a stream. Called, not inlined: it is long. */
+/** Words 4·block … 4·block + 3 of a stream. Not inlined, because it is long. */
 [[maybe_unused]] __device__ __noinline__ Words wordsOf(uint32_t k0, uint32_t k1, int64_t block) {
   return philox(k0, k1, static_cast<uint64_t>(block));
 }
 
-/** Word i of four; chosen, as an array that is indexed would lie in memory. */
+/** Word i of four. By selection: an array with a variable index would be placed in local memory. */
 __device__ inline uint32_t wordOf(const Words& words, int64_t i) {
   const uint32_t even = i & 2 ? words.word[2] : words.word[0], odd = i & 2 ? words.word[3] : words.word[1];
   return i & 1 ? odd : even;
 }
 
-/** As seedOf in src/backends/host.ts: the whole part modulo 2³²; 0 of what is no number or from 2⁶³ on. */
+/** Same as seedOf in src/backends/host.ts: the whole part modulo 2³²; 0 for NaN and for |x| ≥ 2⁶³. */
 __device__ inline uint32_t seedWord(double x) {
   return x > -0x1p63 && x < 0x1p63 ? static_cast<uint32_t>(static_cast<int64_t>(x)) : 0;
 }
 
-/** p·2³² in whole numbers; the largest word is kept at any p. */
+/** p·2³² rounded to a 32-bit number; an element with the largest word is kept at any p. */
 __device__ inline uint32_t dropoutThreshold(double p) {
   const double threshold = p * 4294967296.0 + 0.5;
   return threshold < 4294967295.0 ? static_cast<uint32_t>(threshold) : 4294967295u;
 }
 
 /**
- * Elements of a stream that are kept: those whose word is at least p·2³² (Srivastava et al. 2014, scaled in training).
+ * Dropout by a random stream: keeps the elements whose word is at least p·2³² (Srivastava et al. 2014, scaled in training).
  */
 template <typename T>
 struct Dropout {
   uint32_t k0, k1, threshold;
   T scale;
 
-  /** The low word of the seed is `*lowAt` where that is given: a number that a recorded step changes. */
+  /** If `lowAt` is given, the low word of the seed is read from it: a recorded step changes it from run to run. */
   __device__ Dropout(double p, double low, double high, const double* lowAt)
       : k0(seedWord(lowAt ? *lowAt : low)),
         k1(seedWord(high)),
         threshold(dropoutThreshold(p)),
         scale(static_cast<T>(1 / (1 - p))) {}
 
-  /** What element i is multiplied by. */
+  /** The factor of element i. */
   __device__ T factor(int64_t i) const {
     return threshold == 0 ? scale : factor(wordsOf(k0, k1, i / 4), i);
   }
-  /** The same, from the words that have its own. */
+  /** The same, given the four words that contain that of element i. */
   __device__ T factor(const Words& words, int64_t i) const { return wordOf(words, i) >= threshold ? scale : T(0); }
 };
 
-/** The same for elements that are asked in their order: four of them in a row take one call of the generator. */
+/** Dropout for elements visited in order: four consecutive elements share one call of the generator. */
 template <typename T>
 struct DropoutInOrder {
   const Dropout<T> mask;

@@ -1,18 +1,18 @@
-// Softmax and what is made of it, and layer normalisation: one warp a row, or one block where rows are long.
+// Softmax, log-softmax, cross-entropy and layer normalisation: one warp per row, or one block if rows are long.
 #include "sums.h"
 
 namespace {
 
-/** The threads that share a row. `shared` is used by blocks alone. */
+/** The threads that share a row. Only blocks use `shared`. */
 template <typename T>
 struct Team {
-  /** Whether a team is a block; otherwise a warp. */
+  /** Whether a team is a block; else it is a warp. */
   bool block;
   T* shared;
 
   __device__ int index() const { return block ? threadIdx.x : laneOf(); }
   __device__ int size() const { return block ? blockDim.x : WARP; }
-  /** First row, and how far the next one is. */
+  /** First row of this team, and the distance to its next row. */
   __device__ int64_t first() const {
     return block ? blockIdx.x : static_cast<int64_t>(blockIdx.x) * (blockDim.x / WARP) + warpOf();
   }
@@ -29,7 +29,7 @@ struct Team {
   __shared__ T teamShared[WARP];         \
   const Team<T> team{wide != 0, teamShared}
 
-/** max + ln Σ exp(x − max) is made of these. */
+/** The parts of log-sum-exp: max + ln Σ exp(x − max). */
 template <typename T>
 struct LogSum {
   T max, sum;
@@ -60,7 +60,7 @@ __device__ void softmax(const T* x, T* y, int64_t rows, int64_t n, int64_t log, 
   }
 }
 
-/** softmax: dx = y·(dy − Σ y·dy); its logarithm: dx = dy − exp(y)·Σ dy. */
+/** softmax: dx = y·(dy − Σ y·dy); log-softmax: dx = dy − exp(y)·Σ dy. */
 template <typename T>
 __device__ void softmaxBackward(const T* y, const T* gradY, T* gradX, int64_t rows, int64_t n, int64_t log,
                                 int64_t accumulate, int64_t wide) {
@@ -88,12 +88,12 @@ __device__ void crossEntropy(const T* x, const int32_t* targets, T* losses, T* l
     if (team.index() != 0) continue;
     const int64_t target = targets[row];
     logSums[row] = logSum;
-    // A target outside is refused where the host can see it; elsewhere its loss is NaN.
+    // The host refuses targets out of range if it can see them; otherwise their loss is NaN.
     losses[row] = target == -1 ? T(0) : 0 <= target && target < n ? logSum - x[row * n + target] : T(NAN);
   }
 }
 
-/** dx = (softmax(x) − onehot(target))·dloss; a target that is no class gives 0. */
+/** dx = (softmax(x) − onehot(target))·dloss; 0 for a target out of range. */
 template <typename T>
 __device__ void crossEntropyBackward(const T* x, const int32_t* targets, const T* logSums, const T* gradLosses, T* gradX,
                                      int64_t rows, int64_t n, int64_t accumulate, int64_t wide) {
@@ -109,10 +109,10 @@ __device__ void crossEntropyBackward(const T* x, const int32_t* targets, const T
   }
 }
 
-/** Fours of a row that each thread of a team holds in registers; the threads have fours that lie one after another. */
+/** Fours of a row that each thread of a team keeps in registers; consecutive threads have consecutive fours. */
 constexpr int HELD = 2, HELD_BY_WARP = 4 * HELD * WARP;
 
-/** Those of `x` that thread `index` of a team of `size` has; 0 beyond n. */
+/** Loads the fours of `x` that thread `index` of a team of `size` keeps; 0 beyond n. */
 template <bool ALIGNED, typename T>
 __device__ void hold(const T* x, int n, int index, int size, Four<T> (&held)[HELD]) {
 #pragma unroll
@@ -158,7 +158,7 @@ __device__ void layerNormOf(const Team<T>& team, const T* x, const T* weight, co
   }
 }
 
-/** Rows of up to HELD fours of each thread of a team. */
+/** Rows that fit into HELD fours per thread of a team. */
 template <typename T>
 __device__ void layerNorm(const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps,
                           int64_t wide) {
@@ -203,7 +203,7 @@ __device__ void layerNormBackwardOf(const Team<T>& team, const T* x, const T* we
     Four<T> g[HELD], normal[HELD], before[HELD] = {};
     hold<ALIGNED>(gradY + row * n, n, index, size, g);
     hold<ALIGNED>(x + row * n, n, index, size, normal);
-    // All that is read is on its way before the first of it is needed.
+    // Issue all loads before the first result is needed.
     if (accumulate) hold<ALIGNED>(gradX + row * n, n, index, size, before);
     const T mean = stats[2 * row], rstd = stats[2 * row + 1];
     T sum = 0, sumNormal = 0;
@@ -258,8 +258,8 @@ __device__ void layerNormBackwardOf(const Team<T>& team, const T* x, const T* we
 }
 
 /**
- * Rows as of layerNorm. gradX may be null; partial[0][block] and partial[1][block], where wanted, receive the sums of the
- * gradients of weight and bias over the rows of a block. There are few of those, so they are sums of T.
+ * For rows as in layerNorm. gradX may be null; partial[0][block] and partial[1][block], if wanted, receive the sums of the
+ * gradients of weight and bias over the rows of a block. These have few terms, so they are summed in T.
  */
 template <typename T>
 __device__ void layerNormBackward(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, double* partial,
@@ -315,7 +315,7 @@ __device__ void sumRows(const T* g, const T* x, const T* stats, double* partial,
   });
 }
 
-/** y (+)= the sums of the slices. */
+/** y (+)= the sums over the slices. */
 template <typename T>
 __device__ void addSlices(const double* partial, int64_t slices, T* y, int64_t n, int64_t accumulate) {
   sumSlices(partial, slices, n, [=](int64_t i, double sum) { put(y, i, static_cast<T>(sum), accumulate); });

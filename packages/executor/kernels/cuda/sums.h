@@ -1,16 +1,16 @@
-// Sums that many blocks make together: each writes one of a slice of the terms, and the slices are added up after that.
+// Sums by many blocks: each block sums a slice of the terms, then the slices are added up.
 #pragma once
 #include "fours.h"
 
 namespace {
 
-/** Columns of a block of sumColumns, four of each lane; each of its warps takes every LINES-th row. */
+/** Columns per block of sumColumns, four per lane; each warp takes every LINES-th row. */
 constexpr int COLUMNS = 4 * WARP, LINES = THREADS / WARP;
 using ColumnSums = double[LINES][COLUMNS];
 
 /**
- * partial[slice][column] = Σ of what `fourAt(row, column)` gives for four columns, over the rows of a slice (grid y); a block in
- * x has COLUMNS of the n columns. Without `partial`, rows are passed over all the same. `shared` is of the block.
+ * partial[slice][column] = Σ over the rows of a slice (grid y) of `fourAt(row, column)`, which returns four columns. A block in x has
+ * COLUMNS of the n columns. If `partial` is null, `fourAt` is still called for all rows. `shared` is shared memory of the block.
  */
 template <typename FourAt>
 __device__ void sumColumns(int64_t rows, int64_t n, double* partial, ColumnSums& shared, FourAt fourAt) {
@@ -35,10 +35,10 @@ __device__ void sumColumns(int64_t rows, int64_t n, double* partial, ColumnSums&
   partial[blockIdx.y * n + first + mine] = sum;
 }
 
-/** Most threads of a block of sumSlices. */
+/** Most threads per block of sumSlices. */
 constexpr int SLICE_THREADS = 1024;
 
-/** `use(i, sum)` for each of n sums over the slices: a warp adds up every so many-th slice of WARP sums. */
+/** Calls `use(i, sum)` for each of n sums over the slices. The warps of a block divide the slices of WARP sums. */
 template <typename Use>
 __device__ void sumSlices(const double* partial, int64_t slices, int64_t n, Use use) {
   __shared__ double shared[SLICE_THREADS / WARP][WARP];

@@ -1,13 +1,13 @@
-// The instructions of tensor cores that are used, for a warp. A fragment is named by the words of a row of its matrix:
-// a word is one number in TF32, or two neighbours in bf16, and the layouts are the same in words (PTX ISA, "Matrix
-// Fragments for mma.m16n8k16" with .bf16 and "mma.m16n8k8" with .tf32). The emulator has functions of the same names.
+// Tensor core instructions for a warp. Matrices are measured in 32-bit words: a word is one number in TF32 or two neighbours in
+// bf16; in words, the fragment layouts of both are the same (PTX ISA, "Matrix Fragments for mma.m16n8k16" with .bf16 and
+// "mma.m16n8k8" with .tf32). The emulator has functions of the same names.
 #pragma once
 #include "common.h"
 
 #ifndef DAG_EMULATED
 namespace {
 
-/** Four 8 × 4 matrices of words, whose rows begin where lanes 0 … 7, 8 … 15, … say: each lane gets a word of each. */
+/** ldmatrix: loads four 8 × 4 matrices of words. Lanes 0 … 7, 8 … 15, … pass the addresses of their rows; each lane gets one word of each. */
 __device__ inline void loadMatrices(uint32_t (&out)[4], const uint32_t* row) {
 #if __CUDA_ARCH__ >= 800
   const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
@@ -36,7 +36,7 @@ __device__ inline void multiplyTf32(float (&sums)[4], const uint32_t (&a)[4], ui
 #endif
 }
 
-/** x with the 10 bits of TF32 after the point, to nearest. */
+/** x rounded to TF32 (10 fraction bits), to nearest. */
 __device__ inline uint32_t roundTf32(float x) {
 #if __CUDA_ARCH__ >= 800
   uint32_t word;
@@ -47,7 +47,7 @@ __device__ inline uint32_t roundTf32(float x) {
 #endif
 }
 
-/** Two numbers as bf16, to nearest, ties to even, the first one in the low half. */
+/** Two numbers rounded to bf16 (to nearest, ties to even), the first in the low half of the word. */
 __device__ inline uint32_t roundBf16(float low, float high) {
 #if __CUDA_ARCH__ >= 800
   uint32_t word;

@@ -1,4 +1,4 @@
-// Functions of two tensors, copies and sums, each over strided operands.
+// Functions of two tensors, copies and sums, over strided operands.
 #include "sums.h"
 #include "walk.h"
 
@@ -40,7 +40,7 @@ __device__ void binary(int64_t kind, const Walk& walk, const T* a, const T* b, T
   else binaryOf<1>(kind, walk, a, b, y, n);
 }
 
-/** Shares that are of one operand, number `operand`, times a factor; it stands still along the neighbours, or goes on. */
+/** Shares (gradients of an op) that are one operand, number `operand`, times a factor. STILL: its stride along the neighbours is 0. */
 template <int N, bool STILL, typename T>
 struct Single {
   static constexpr int AT_ONCE = 4;
@@ -56,7 +56,7 @@ struct Single {
   }
 };
 
-/** The others. */
+/** Shares that need several operands. */
 template <int N, typename T, typename Rule>
 struct Several {
   static constexpr int AT_ONCE = 1;
@@ -102,12 +102,12 @@ __device__ void withOperands(int64_t share, double factor, const T* self, const 
   unknownKind();
 }
 
-/** `use(place)` for every `step`-th term from `begin` to `end` of the summed dimensions; AT_ONCE are read before the first is used. */
+/** Calls `use(place)` for every `step`-th term from `begin` to `end` of the summed dimensions; AT_ONCE terms are loaded before the first is used. */
 template <int AT_ONCE, typename Use>
 __device__ void eachTerm(const Walk& walk, int kept, int rank, const Place& start, int64_t begin, int64_t end, int64_t step,
                          Use use) {
   if (rank - kept == 1) {
-    // Most often it is one dimension.
+    // The common case: one summed dimension.
 #pragma unroll AT_ONCE
     for (int64_t r = begin; r < end; r += step) {
       Place place;
@@ -157,8 +157,8 @@ __device__ void sumByThreadOf(const Operands& operands, const Walk& walk, T* to,
 }
 
 /**
- * to[kept] (+)= the value at each place of the walk, summed over its summed dimensions by one thread an element, or four with
- * `fours`. With several slices (grid y) each sums a part and writes it to partial[slice][element].
+ * to[kept] (+)= the sum of the values over the summed dimensions of the walk. One thread per element, or per four with `fours`. With
+ * several slices (grid y) each sums a part and writes it to partial[slice][element].
  */
 template <typename T>
 __device__ void sumByThread(int64_t share, double factor, const Walk& walk, const T* self, const T* other,
@@ -197,7 +197,7 @@ __device__ void sumByBlockOf(const Operands& operands, const Walk& walk, T* to, 
   }
 }
 
-/** The same with one block an element: for few elements that lie apart, and sums over neighbours. `fours`: of terms. */
+/** The same with one block per element: for few, scattered elements, and for sums over contiguous terms. `fours`: terms are read by fours. */
 template <typename T>
 __device__ void sumByBlock(int64_t share, double factor, const Walk& walk, const T* self, const T* other,
                            const T* gradient, T* to, int64_t target, double* partial, int64_t n, int64_t accumulate,
@@ -213,7 +213,7 @@ __device__ void sumByBlock(int64_t share, double factor, const Walk& walk, const
     });
 }
 
-/** Sums of the slices. */
+/** Adds up the slices. */
 template <typename T>
 __device__ void addWalkSlices(const Walk& walk, const double* partial, int64_t slices, T* to, int64_t target, int64_t n,
                               int64_t accumulate) {
@@ -224,7 +224,7 @@ __device__ void addWalkSlices(const Walk& walk, const double* partial, int64_t s
   });
 }
 
-/** Copies of whole numbers, where a walk meets no element twice. */
+/** Copies integers; the walk must visit no element twice. */
 __device__ inline void copyWords(const Walk& walk, const int32_t* x, int32_t* y, int64_t n, int64_t accumulate) {
   for (int64_t i = firstIndex(); i < n; i += indexStep()) {
     Place place = {};

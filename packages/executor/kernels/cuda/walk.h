@@ -1,32 +1,32 @@
-// Walks over elements that several operands step through with strides of their own; see src/backends/cuda/walk.ts.
+// Walks over the elements of several operands, each with its own strides; see src/backends/cuda/walk.ts.
 #pragma once
 #include "fours.h"
 
 namespace {
 
-/** Dimensions that a walk may have once neighbours are collapsed. */
+/** Most dimensions of a walk after neighbours are collapsed. */
 constexpr int MAX_RANK = 12;
 constexpr int OPERANDS = 3;
 
-/** Kept dimensions first, then those that are summed up. */
+/** Kept dimensions come first, then summed dimensions. */
 struct Walk {
   int64_t kept, summed;
   int64_t size[MAX_RANK];
   int64_t stride[OPERANDS][MAX_RANK];
 };
 
-/** Where the operands of a walk stand. */
+/** The current offset of each operand of a walk. */
 struct Place {
   int64_t at[OPERANDS];
 };
 
 template <typename Index>
 __device__ void stepTo(const Walk& walk, int first, int last, Index index, Place& place) {
-  // Unrolled it is several times as long and no faster: most walks have one or two dimensions.
+  // Not unrolled: that would be several times as long and no faster, as most walks have one or two dimensions.
 #pragma unroll 1
   for (int d = last - 1; d >= first; d--) {
     const Index size = static_cast<Index>(walk.size[d]);
-    // The outermost dimension is what is left: most walks have one dimension, and so no division.
+    // The outermost dimension needs no division; so most walks, which have one dimension, need none.
     const Index i = d == first ? index : index % size;
     index /= d == first ? 1 : size;
 #pragma unroll
@@ -36,7 +36,7 @@ __device__ void stepTo(const Walk& walk, int first, int last, Index index, Place
 
 /** Adds the offsets of element `index` of the dimensions first … last − 1, row-major. */
 __device__ inline void moveTo(const Walk& walk, int first, int last, int64_t index, Place& place) {
-  // Division of 64-bit numbers takes several times as long.
+  // 32-bit division if possible: 64-bit division takes several times as long.
   if (index <= 0xffffffffll) stepTo(walk, first, last, static_cast<uint32_t>(index), place);
   else stepTo(walk, first, last, index, place);
 }
@@ -48,8 +48,8 @@ __device__ inline int64_t sizeOf(const Walk& walk, int first, int last) {
 }
 
 /**
- * x[at] and the N − 1 elements after it along a dimension of this stride, which is 0 or 1 where N is more than 1. Four of them
- * lie at a multiple of 16 bytes.
+ * x[at] and the N − 1 elements after it along a dimension of the given stride, which is 0 or 1 if N > 1. Groups of four are aligned
+ * to 16 bytes.
  */
 template <int N, typename T>
 __device__ Neighbours<T, N> neighboursAt(const T* x, int64_t at, int64_t stride) {
@@ -61,7 +61,7 @@ __device__ Neighbours<T, N> neighboursAt(const T* x, int64_t at, int64_t stride)
   return all;
 }
 
-/** The same elements of y = value, or what is there + value. */
+/** Writes (or adds) `value` to y[at] and the N − 1 elements after it. */
 template <int N, typename T>
 __device__ void putNeighbours(T* y, int64_t at, Neighbours<T, N> value, bool accumulate) {
   if (accumulate) {

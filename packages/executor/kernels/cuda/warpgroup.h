@@ -1,12 +1,12 @@
-// The instructions of compute capability 9.0 that products by warpgroups are made of (PTX ISA, "Parallel Synchronization
-// and Communication Instructions: mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions"). The
-// emulator has functions of the same names.
+// The instructions of compute capability 9.0 for products by warpgroups (PTX ISA, "Parallel Synchronization and Communication
+// Instructions: mbarrier", "cp.async.bulk", "Asynchronous Warpgroup Level Matrix Instructions"). The emulator has functions of the
+// same names.
 #pragma once
 #include "fours.h"
 
 namespace {
 
-/** Warps that multiply together, and results of theirs: ROWS × COLUMNS, of which each thread has SUMS. */
+/** Threads of a warpgroup, its result tile of ROWS × COLUMNS, and the SUMS of it that each thread holds. */
 constexpr int WARPGROUP = 4 * WARP, WARPGROUP_ROWS = 64, WARPGROUP_COLUMNS = 256;
 constexpr int WARPGROUP_SUMS = WARPGROUP_ROWS * WARPGROUP_COLUMNS / WARPGROUP;
 
@@ -21,7 +21,7 @@ inline Four<float> loadGlobal(const float* from) { return *reinterpret_cast<cons
 
 }  // namespace
 #else
-// What else than 9.0 has no such instructions; the host starts no kernel with them there.
+// Other architectures lack these instructions; the host never launches kernels with them there.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define DAG_WARPGROUP_ASM(...) asm volatile(__VA_ARGS__)
 #else
@@ -30,7 +30,7 @@ inline Four<float> loadGlobal(const float* from) { return *reinterpret_cast<cons
 
 namespace {
 
-/** In shared memory: its phase ends when all have arrived and all bytes that are expected in it are there. */
+/** An mbarrier in shared memory. Its phase completes when all threads have arrived and all expected bytes have been copied. */
 struct alignas(8) Barrier {
   uint64_t word;
 };
@@ -40,19 +40,19 @@ __device__ inline uint32_t sharedAddress(const void* at) { return static_cast<ui
 __device__ inline void initBarrier(Barrier* barrier, int arrivals) {
   DAG_WARPGROUP_ASM("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(sharedAddress(barrier)), "r"(arrivals) : "memory");
 }
-/** Shows barriers that this thread has set up to copies; the other threads see them after the next __syncthreads. */
+/** Fence: makes barriers that this thread initialised visible to bulk copies; other threads see them after the next __syncthreads. */
 __device__ inline void showBarriers() {
   DAG_WARPGROUP_ASM("fence.mbarrier_init.release.cluster;\n\tfence.proxy.async.shared::cta;" ::: "memory");
 }
 __device__ inline void arrive(Barrier* barrier) {
   DAG_WARPGROUP_ASM("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(sharedAddress(barrier)) : "memory");
 }
-/** Arrives; the phase does not end before so many bytes more have been copied. */
+/** Arrives, and adds `bytes` to the bytes that must be copied before the phase completes. */
 __device__ inline void arriveExpecting(Barrier* barrier, uint32_t bytes) {
   DAG_WARPGROUP_ASM("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(sharedAddress(barrier)), "r"(bytes)
                     : "memory");
 }
-/** Waits for the end of the phase of that parity: of the first one it is 0. */
+/** Waits until the phase of the given parity has completed; the first phase has parity 0. */
 __device__ inline void waitFor(Barrier* barrier, uint32_t parity) {
   uint32_t done = 1;
   do {
@@ -66,10 +66,10 @@ __device__ inline void waitFor(Barrier* barrier, uint32_t parity) {
   } while (!done);
 }
 
-/** Shows tensor cores what this thread has written to shared memory; before it tells a barrier. */
+/** Proxy fence: makes this thread's writes to shared memory visible to tensor cores. Call it before arriving at the barrier. */
 __device__ inline void showWrites() { DAG_WARPGROUP_ASM("fence.proxy.async.shared::cta;" ::: "memory"); }
 
-/** So many registers a thread of this warpgroup from here on: more than before, once others have given theirs, or fewer. */
+/** setmaxnreg: from here on each thread of this warpgroup has REGISTERS registers, fewer, or more once other warpgroups have released theirs. */
 template <int REGISTERS>
 __device__ inline void takeRegisters() {
   DAG_WARPGROUP_ASM("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
@@ -79,10 +79,10 @@ __device__ inline void giveRegisters() {
   DAG_WARPGROUP_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
-/** Keeps a compiler from working out all addresses before the first read: there are no registers for them. */
+/** Prevents the compiler from computing all addresses before the first read, for which there are not enough registers. */
 __device__ inline void stepByStep(const float*& address) { asm volatile("" : "+l"(address)); }
 
-/** Reads 16 bytes of global memory, of which nothing else may be known after `stepByStep`. */
+/** Loads 16 bytes of global memory from an address hidden by `stepByStep`. */
 __device__ inline Four<float> loadGlobal(const float* from) {
   Four<float> four;
   asm volatile("ld.global.v4.f32 {%0, %1, %2, %3}, [%4];"
@@ -91,13 +91,13 @@ __device__ inline Four<float> loadGlobal(const float* from) {
   return four;
 }
 
-/** Writes 16 bytes, which a compiler may else make word by word. */
+/** Stores 16 bytes at once, which a compiler might otherwise split into words. */
 __device__ inline void storeShared(uint32_t* to, const Four<uint32_t>& four) {
   asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(sharedAddress(to)), "r"(four.at[0]), "r"(four.at[1]),
                "r"(four.at[2]), "r"(four.at[3]));
 }
 
-/** From global to shared memory, both at multiples of 16 bytes; it tells the barrier when it is there. */
+/** Starts a bulk copy from global to shared memory, both aligned to 16 bytes; its completion is signalled to the barrier. */
 __device__ inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
   DAG_WARPGROUP_ASM("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                         sharedAddress(to)),
@@ -105,20 +105,20 @@ __device__ inline void copyBulk(void* to, const void* from, uint32_t bytes, Barr
                     : "memory");
 }
 
-/** Before the first product, and after the registers of sums were written by anything else. */
+/** wgmma.fence: needed before the first product, and after anything else has written the registers of sums. */
 __device__ inline void beginProducts() { DAG_WARPGROUP_ASM("wgmma.fence.sync.aligned;" ::: "memory"); }
-/** Makes a group of the products since the last one. */
+/** Commits the products since the last commit as a group. */
 __device__ inline void commitProducts() { DAG_WARPGROUP_ASM("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-/** Waits until all groups but the last `LEFT` are done. */
+/** Waits until at most the last `LEFT` groups are still running. */
 template <int LEFT>
 __device__ inline void waitProducts() {
   DAG_WARPGROUP_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
 }
 
 /**
- * What a warpgroup needs to find rows of 128 bytes that lie one after another, from a multiple of 1024 bytes on, and whose
- * pieces of 16 bytes are exchanged: piece p of row r is at p ^ r % 8 (PTX ISA, "Matrix Descriptor Format": K-major, swizzled
- * by 128 bytes, groups of eight rows 1024 bytes apart).
+ * The matrix descriptor of a tile in shared memory: contiguous rows of 128 bytes, aligned to 1024 bytes, whose pieces of 16 bytes are
+ * swizzled: piece p of row r is at p ^ r % 8 (PTX ISA, "Matrix Descriptor Format": K-major, 128-byte swizzle, groups of eight rows 1024
+ * bytes apart).
  */
 __device__ inline uint64_t descriptorOf(const uint32_t* tile) {
   constexpr uint64_t UNUSED = 1, GROUP = 1024 >> 4, SWIZZLE_128 = 1;
@@ -146,9 +146,9 @@ __device__ inline uint64_t descriptorOf(const uint32_t* tile) {
       : "l"(descriptorOf(a)), "l"(descriptorOf(b)))
 
 /**
- * sums (64 × 256) += a (64 × 8 words) · b (256 × 8 words)ᵀ, begun and not waited for. Tiles as `descriptorOf` says, from one
- * of their first four pairs of pieces on. Of thread t of the warpgroup sums 4j + 2h + e are those of row t / 32 · 16 +
- * t % 32 / 4 + 8h and column 8j + t % 4 · 2 + e.
+ * Starts sums (64 × 256) += a (64 × 8 words) · b (256 × 8 words)ᵀ, asynchronously. The tiles are laid out as for `descriptorOf`; a and b
+ * point to one of their first four pairs of pieces. In thread t of the warpgroup, sum 4j + 2h + e is that of row
+ * t / 32 · 16 + t % 32 / 4 + 8h and column 8j + t % 4 · 2 + e.
  */
 __device__ inline void multiplyTilesBf16(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
   DAG_MULTIPLY("m64n256k16.f32.bf16.bf16", "1, 1, 1, 0, 0");

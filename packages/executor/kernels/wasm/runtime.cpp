@@ -1,5 +1,5 @@
-// What stands for kernels/cpu/runtime in WebAssembly: one thread, memory that grows, and faults that JavaScript reads the
-// reason of after the trap; see src/backends/wasm/instance.ts.
+// Replaces kernels/cpu/runtime in WebAssembly: one thread, growing memory, and faults, whose reason JavaScript reads after the
+// trap; see src/backends/wasm/instance.ts.
 #include <cstdint>
 #include <cstdlib>
 
@@ -45,7 +45,7 @@ void dagScratchReturn(void* memory) { free(memory); }
 
 void dagUnknownKind(const char*, int64_t) { stop(UNKNOWN_KIND); }
 
-/** Memory for a tensor, at a cache line; null where there is no room for it. */
+/** Memory for a tensor, aligned to a cache line; null if out of memory. */
 DAG_EXPORT void* dag_allocate(double bytes) { return allocate(static_cast<uint64_t>(bytes)); }
 DAG_EXPORT void dag_free(void* memory) { free(memory); }
 

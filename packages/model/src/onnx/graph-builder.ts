@@ -10,7 +10,7 @@ type Data = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Arra
 interface Port {
   readonly name: string;
   readonly type: DataType;
-  /** A number, or the name of a dimension that each run has its own size of. */
+  /** A number, or the name of a dynamic dimension, whose size may differ in each run. */
   readonly shape: readonly (number | string)[];
 }
 
@@ -18,7 +18,7 @@ interface Port {
 const OPSET = 20;
 const IR_VERSION = 9;
 
-/** Writes a graph of standard ONNX operators, node by node. Names are made up; constants that are equal are one. */
+/** Builds a graph of standard ONNX operators, node by node. Names of values are generated; equal constants are shared. */
 export class GraphBuilder implements ArrayOps<Value> {
   readonly #nodes: object[] = [];
   readonly #initializers: object[] = [];
@@ -123,7 +123,7 @@ export class GraphBuilder implements ArrayOps<Value> {
     return `${kind}${this.#count++}` as Value;
   }
 
-  /** The model as a file. */
+  /** The bytes of the model file. */
   encode(name: string, metadata: Readonly<Record<string, string>>): Uint8Array {
     return encodeModel({
       irVersion: IR_VERSION,

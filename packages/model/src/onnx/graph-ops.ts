@@ -3,7 +3,7 @@ import type { ReadoutOps } from '../plan-predictor/array-ops.js';
 import { Weights } from './backbone.js';
 import { GraphBuilder, type Value } from './graph-builder.js';
 
-/** A graph with the weights of a model, in which hard readouts are written for every token. */
+/** A graph with the weights of a model; writes hard readouts as its nodes, for every token. */
 export class GraphOps extends GraphBuilder implements ReadoutOps<Value> {
   readonly weights: Weights;
 

@@ -146,7 +146,7 @@ export class OnnxPredictor {
   /** As `PredictorModel.wereTrained`. */
   wereTrained(tokens: readonly number[]): boolean[] {
     checkList('token ids as an array', tokens);
-    // Throws for what is no token.
+    // Throws for ids outside the vocabulary.
     for (const id of tokens) this.tokenizer.record(id);
     return Array.from(tokens, (id) => this.#trained?.has(this.tokenizer.row(id)) ?? true);
   }
@@ -185,7 +185,7 @@ function metadataOf(bytes: Uint8Array): ModelMetadata {
   try {
     metadata = decodeMetadata(bytes);
   } catch (error) {
-    throw new ModelError('bad-file', 'the file is no ONNX model', { cause: error });
+    throw new ModelError('bad-file', 'the file is not an ONNX model', { cause: error });
   }
   const rows = metadata.get(ROWS);
   return {

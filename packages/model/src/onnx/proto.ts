@@ -90,7 +90,7 @@ export function encodeModel(message: Record<string, unknown>): Uint8Array {
   return model.encode(model.create(message)).finish();
 }
 
-/** The metadata of a ModelProto. @throws where the bytes are none. */
+/** The metadata of a ModelProto. @throws if the bytes are not a ModelProto. */
 export function decodeMetadata(bytes: Uint8Array): Map<string, string> {
   const model = modelProto();
   const { metadataProps } = model.toObject(model.decode(bytes), { arrays: true }) as {

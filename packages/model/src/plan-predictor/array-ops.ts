@@ -77,7 +77,7 @@ export interface ReadoutOps<T> extends ArrayOps<T> {
   softmax(x: T): T;
   /** The largest element along the last axis: (…, n) → (…, 1). */
   max(x: T): T;
-  /** f32 as f64, for decisions: a prediction fails with `not-finite` where x is not finite. */
+  /** Casts f32 to f64, for values that decide: a prediction fails with `not-finite` if x is not finite. */
   double(x: T): T;
   /** x (B, T, n) at the tokens at which to predict: (B, 1, n) with one token per row, or x itself for all tokens. */
   asked(x: T): T;
@@ -89,7 +89,7 @@ type Binary = (a: Tensor, b: Tensor) => Tensor;
 
 /** Runs hard readouts on tensors. */
 export class TensorOps implements ReadoutOps<Tensor> {
-  /** The tensors that decided, see `double`; to be checked once they can be read. */
+  /** The tensors that decisions were made from (see `double`), to be checked once they can be read. */
   readonly decisions: Tensor[] = [];
   readonly #like: { readonly device?: Device };
   readonly #parameters: Parameters;

@@ -10,13 +10,13 @@ import type { RegisterLayout } from './layout.js';
 import type { Readout } from './readout.js';
 import { tokenFeatures } from './registers.js';
 
-/** Two tokens, so that a plan of all tokens and one of the token that is asked differ in shape. */
+/** Two tokens, so that the plans at all tokens and at one token per row differ in shape. */
 const RECORDS: readonly TokenRecord[] = [
   { digits: [1], minus: false, point: false, begins: false, kind: 0 },
   { digits: [], minus: true, point: true, begins: false, kind: 1 },
 ];
 
-/** What the dry run of a readout is made of: the function that `make` returned, and the weights. */
+/** The function that `make` of a readout returned, and the weights that it made. */
 interface Made {
   readonly predict: ReturnType<Readout['make']>;
   readonly parameters: Parameters;
@@ -27,8 +27,8 @@ interface Made {
  * Runs a readout once on two tokens, so that a mistake in it is found where the model is made.
  *
  * @param width C, the width of the hidden states.
- * @throws {ModelError} that names the readout and its part: `shape` where what `make`, `plan` or `harden` gives does not have the shapes
- *   of `fields`, of a plan or of a hard plan; else as that part throws, or `bad-input`.
+ * @throws {ModelError} that names the readout and its part: `shape` if the results of `make`, `plan` or `harden` do not have the shapes of
+ *   `fields`, of a plan or of a hard plan; else as that part throws, or `bad-input`.
  */
 export function checkReadout(readout: Readout, width: number, layout: RegisterLayout, made: Made): void {
   const { parameters, device } = made;

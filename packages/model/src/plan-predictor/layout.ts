@@ -2,7 +2,7 @@ import { checkObject, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 
 /**
- * What the registers hold. An expression is read as numbers and operators in turn:
+ * The size of the registers. An expression alternates numbers and operators:
  *
  *     slot 0, operator 0, slot 1, operator 1, …, slot K
  *
@@ -56,7 +56,7 @@ export function registerFields(layout: RegisterLayout) {
   };
 }
 
-/** Classes of an operator register, in this order; class 0, absent, is that no token wrote it. */
+/** Classes of an operator register, in this order; class 0, absent, means that no token wrote it. */
 export const operatorClasses = ['absent', '+', '-', '*', '/', 'negate'] as const;
 export type OperatorClass = 1 | 2 | 3 | 4 | 5;
 

@@ -3,9 +3,9 @@ import { operatorCount, type RegisterLayout } from './layout.js';
 import { not, unsqueeze } from './ops.js';
 import { distribution } from './registers.js';
 
-/** What each operator is, (N, K) probabilities each. */
+/** Properties of each operator, as probabilities (N, K). */
 export interface Operators {
-  /** That it is there and a number follows it. */
+  /** The operator exists and a number follows it. */
   readonly active: Tensor;
   /** + or −. */
   readonly linear: Tensor;
@@ -17,7 +17,7 @@ export interface Operators {
   readonly right: Tensor;
 }
 
-/** @param classes (N, K, 5). @param begun (N, S) that a slot has a digit. */
+/** @param classes (N, K, 5) probabilities. @param begun (N, S) probability that a slot has a digit. */
 export function readOperators(classes: Tensor, begun: Tensor, layout: RegisterLayout): Operators {
   const K = operatorCount(layout);
   // An operator takes part where any slot after it holds a number.

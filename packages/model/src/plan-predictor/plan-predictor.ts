@@ -32,8 +32,8 @@ export class PlanPredictor {
   /**
    * @param width C, the width of the hidden states.
    * @param build Makes the weights of the readout.
-   * @throws {ModelError} `bad-config` for an invalid layout or an unknown readout; where `addReadout` registered the readout, what
-   *   `checkReadout` finds wrong with it.
+   * @throws {ModelError} `bad-config` for an invalid layout or an unknown readout; the errors of `checkReadout` for a readout of
+   *   `addReadout`.
    */
   constructor(config: PlanPredictorConfig, width: number, build: ParameterBuilder) {
     checkConfigObject(config);
@@ -61,7 +61,7 @@ export class PlanPredictor {
    * Predicts the fields of the readout, (B, T, …) or (B, 1, …) with `at`. Differentiable.
    *
    * @param hidden (B, T, C) hidden states of the tokens that `features` describes.
-   * @throws {ModelError} `shape` where features and hidden states do not go together; `bad-input` for an `at` outside of the tokens.
+   * @throws {ModelError} `shape` if features and hidden states differ in (B, T); `bad-input` for an `at` outside of the tokens.
    */
   forward(hidden: Tensor, features: TokenFeatures, options: ReadOptions = {}): Prediction {
     checkObject('options such as { at: [3] }', options);
@@ -121,8 +121,8 @@ export class PlanPredictor {
   }
 
   /**
-   * The hard plans of N tokens, V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D), and the tensors that decided them, for `checkDecisions`
-   * once they can be read.
+   * The hard plans of N tokens, V_mag, V_sign (N, 2D), O (N, D, 2D), G (N, D), and the tensors from which decisions were made. Pass those
+   * to `checkDecisions` once they can be read.
    *
    * @param at (B) of f64: token index per row at which to predict, N = B; null: at all tokens, N = B·T.
    */
@@ -137,7 +137,7 @@ export class PlanPredictor {
   }
 }
 
-/** @throws {ModelError} `not-finite` where a tensor that decided has NaN or infinite elements. */
+/** @throws {ModelError} `not-finite` if a tensor that decisions were made from has NaN or infinite elements. */
 export function checkDecisions(decisions: readonly Tensor[]): void {
   for (const x of decisions) checkFinite(x.dataSync(), 'decisions of the plan predictor');
 }

@@ -10,7 +10,7 @@ import type { TokenFeatures } from './registers.js';
 /** Named tensors (B, T, …) that a readout predicts. */
 export type Fields = Readonly<Record<string, Tensor>>;
 
-/** What a plan predictor predicts at every token, before a plan is read from it. */
+/** The prediction of a plan predictor at every token, from which `plan` computes plans. */
 export interface Prediction {
   /** Name of the readout that predicted it. */
   readonly readout: string;

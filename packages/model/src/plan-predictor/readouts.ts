@@ -11,13 +11,13 @@ const readouts = new Map<string, Readout>(OWN.map((readout) => [readout.name, re
 /** Whether `addReadout` registered the readout of that name. */
 export const isAdded = (name: string): boolean => !OWN.some((readout) => readout.name === name);
 
-/** Name of the readout where a configuration names none. */
+/** Name of the default readout. */
 export const DEFAULT_READOUT = registersReadout.name;
 
 /**
  * Registers a readout: from then on configurations and model files may name it.
  *
- * @throws {ModelError} `bad-input` where another readout has its name, a part is missing, or a loss reads a target that there is not.
+ * @throws {ModelError} `bad-input` if another readout has its name, a part is missing, or a loss reads an unknown target.
  */
 export function addReadout(readout: Readout): void {
   checkObject('a readout', readout);
@@ -67,7 +67,7 @@ export function readoutOf(name: string): Readout {
   const names = readoutNames().map((known) => `'${known}'`);
   throw new ModelError(
     'bad-config',
-    `readout is ${names.join(' or ')}, given ${named(name)}; one of your own is known where the module that calls addReadout is loaded`,
+    `readout is ${names.join(' or ')}, given ${named(name)}; for a readout of your own load the module that calls addReadout`,
   );
 }
 

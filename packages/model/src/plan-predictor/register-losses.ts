@@ -58,7 +58,7 @@ export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = 
   },
 };
 
-/** NLL of classes; x (…, C) are written probabilities, and class C is that nothing was written. → (…). */
+/** NLL of classes. x (…, C) are written probabilities; class C means that nothing was written. → (…). */
 function classNll(x: Tensor, target: Tensor): Tensor {
   const written = distribution(x);
   const probabilities = cat([written, affine(sum(written, -1, true), -1, 1)], -1);

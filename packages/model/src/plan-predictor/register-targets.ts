@@ -25,7 +25,7 @@ export interface RegisterTargets {
   readonly operators: Int8Array;
   /** (N, K, K) [k, j]: 1 where operator k is an ancestor of operator j. */
   readonly above: Uint8Array;
-  /** (N) number of operators so far; −1, unknown, where the text ends in one that may turn out to be a sign. */
+  /** (N) number of operators so far; −1 (unknown) if the text ends in one that may turn out to be a sign. */
   readonly count: Int8Array;
 }
 
@@ -86,7 +86,7 @@ function checkArray(name: string, array: Uint8Array | Int8Array, type: string, l
  * @param text The prefix as it was typed, in symbols; its digits are those of the tokens.
  * @param expr The completed prefix as `parse` gives it. Not its normal form: that turns `-(1` into the number −1 and
  *   `-(1 + 2` into a minus of a group, and running sums cannot move a number from one slot to another.
- * @returns false where registers cannot hold it (exponents, variables, too many digits or operators); the row then stays empty.
+ * @returns false if it does not fit into the registers (exponents, variables, too many digits or operators); the row then stays empty.
  */
 export function writeRegisterTargets(
   targets: RegisterTargets,
@@ -113,9 +113,9 @@ export interface Infix {
 }
 
 /**
- * An expression as registers hold it; null where they cannot, as it has variables or powers.
+ * An expression as an alternation of numbers and operators, as registers have it; null for variables and powers, which they do not have.
  *
- * @throws {ModelError} `bad-input` for what is no expression.
+ * @throws {ModelError} `bad-input` unless it is an expression.
  */
 export function readInfix(expr: Expr): Infix | null {
   const numbers: { slot: number; negative: boolean }[] = [];
@@ -167,7 +167,7 @@ const CLASS = { Add: 1, Sub: 2, Mul: 3, Div: 4 } as const;
  *
  * @param literals The digits of each number that the tokens have written, with the decimal point and without signs.
  * @param open Whether the prefix ends in an operator, a sign or an open parenthesis.
- * @returns false where registers cannot hold it (too many digits or operators); the row then stays empty.
+ * @returns false if it does not fit into the registers (too many digits or operators); the row then stays empty.
  */
 export function writeInfixTargets(
   targets: RegisterTargets,
@@ -213,7 +213,7 @@ export function writeInfixTargets(
   return true;
 }
 
-/** @throws {ModelError} `bad-input` for what `readInfix` does not return, and literals that are no digits. */
+/** @throws {ModelError} `bad-input` unless `infix` is a result of `readInfix` and the literals are digits. */
 function checkInfix(infix: Infix, literals: readonly string[]): void {
   checkObject('an infix, as readInfix returns it,', infix);
   const { numbers, operators } = infix;

@@ -8,7 +8,7 @@ import { RegisterWriter, type Registers } from './registers.js';
 
 const HEAD = 'plan.decide';
 
-/** Tokens write registers by running sums, and the plan is read from the registers. See the package's README for the formulas. */
+/** The readout `registers`: tokens write registers by running sums, and the plan is computed from the registers. The package's README has the formulas. */
 export const registersReadout: Readout<Registers> = {
   name: 'registers',
   holdsDigits: true,

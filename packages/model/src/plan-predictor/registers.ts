@@ -112,7 +112,7 @@ export type Registers = {
 };
 
 export const CLASSES = operatorClasses.length;
-/** Outputs of the head after those of the classes: whether a minus is a sign, level of the operator, change of nesting. */
+/** Indices of the head's outputs after the classes: whether a minus is a sign, level of the operator, nesting change. */
 export const OUTPUT = { sign: CLASSES, level: CLASSES + 1, nesting: CLASSES + 2 };
 const OUTPUTS = CLASSES + 3;
 /** Initial bias toward the class `none`, so that an untrained token writes no operator. */

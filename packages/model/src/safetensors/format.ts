@@ -28,7 +28,7 @@ export function encodeSafetensors(
 /**
  * Decodes a safetensors file. Tensors are views of `bytes` where their data is aligned, and copies elsewhere.
  * @param bytes the file, or its pieces in order where it is larger than one array can be
- * @throws ModelError `bad-file` for bytes that are no whole, valid file, and for unknown dtypes; `bad-input` for what is no bytes
+ * @throws ModelError `bad-file` for an incomplete or invalid file and for unknown dtypes; `bad-input` unless given bytes
  */
 export function decodeSafetensors(bytes: FileBytes): Safetensors {
   const source = 'safetensors data';
@@ -75,7 +75,7 @@ export function* safetensorsPieces(
     if (name === METADATA)
       throw new ModelError('bad-input', `no tensor can be called "${METADATA}": the format keeps that name`);
     if (!isSizes(shape))
-      throw new ModelError('shape', `tensor "${name}": shape ${named(shape)} is no list of sizes`);
+      throw new ModelError('shape', `tensor "${name}": shape ${named(shape)} is not a list of sizes`);
     const data_offsets = [offset, (offset += elementsOf(shape) * ARRAYS[dtype].bytes)];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets })}`);
   }

@@ -12,7 +12,7 @@ export const TOKEN_KINDS = 4091;
 export interface TokenRecord {
   /** The digits in the token, 0 … 9, in order. A digit word (` five`) has one. */
   readonly digits: readonly number[];
-  /** Whether the token has a minus: `-` or a sign of print for it, ` minus` or ` negative`. It may be a sign or an operator. */
+  /** Whether the token has a minus: `-` or a typographic one, ` minus` or ` negative`. It may be a sign or an operator. */
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`; of the tokenizer `words`, a point within a number alone. */
   readonly point: boolean;

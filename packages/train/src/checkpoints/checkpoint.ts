@@ -8,33 +8,33 @@ import { isAbsent, systemCode, systemError } from '../files/system-error.js';
 import { damaged, readStored, readStoredText, writeStored } from './stored-file.js';
 
 /*
- * <outDir>/checkpoints/step-00001234/   the files given, state.json and manifest.json
- *                     /replaced-00001234   what step-00001234 was, for the moment in which it is written again
- *                     /.unfinished-…    being written or deleted; of no use to anyone
+ * <outDir>/checkpoints/step-00001234/   the given files, state.json and manifest.json
+ *                     /replaced-00001234   the previous step-00001234, while it is being replaced
+ *                     /.unfinished-…    being written or deleted; never read
  *
- * The manifest is the last file written and the folder is renamed when all of it is on the disk. That the checkpoint
- * was the best one is part of the manifest, so that no moment exists in which the two could disagree.
+ * The manifest is written last, and the folder is renamed into place once everything is on disk. The manifest also says
+ * whether the checkpoint is the best one, so that this can never disagree with the files.
  */
 const STATE = 'state.json';
 const MANIFEST = 'manifest.json';
 const UNFINISHED = '.unfinished-';
 const CHECKPOINT = /^(?:step|replaced)-\d{8,}$/;
 const FILE_NAME = /^\w[\w.-]*$/;
-/** A manifest has a line for each of a handful of files. */
+/** Largest size of a manifest, which has a few lines per file. */
 const MAX_MANIFEST_BYTES = 2 ** 20;
 
 const manifestContents = z.strictObject({
   step: z.int().min(0),
-  /** When, in ISO 8601; grows from one checkpoint of a run to the next even where the clock does not. */
+  /** Time of writing in ISO 8601. Increases from one checkpoint of a run to the next, even if the clock does not. */
   written: z.iso.datetime(),
-  /** Its score, where it was the best of the run when it was written. */
+  /** Its score, if it was the best of the run when it was written; else null. */
   best: z.number().nullable(),
   files: z.record(z.string().regex(FILE_NAME), z.strictObject({ bytes: z.int().min(0), sha256: z.string() })),
 });
 const manifestSchema = z.strictObject({ ...manifestContents.shape, sha256: z.string() });
 type Manifest = z.infer<typeof manifestContents>;
 
-/** Whether a path is that of a checkpoint within the folder of a run, by its names. */
+/** Whether a path is, by its name, a checkpoint in the folder of a run. */
 export const isCheckpointFolder = (path: string): boolean =>
   CHECKPOINT.test(basename(path)) && basename(dirname(path)) === 'checkpoints';
 
@@ -42,32 +42,32 @@ export const isCheckpointFolder = (path: string): boolean =>
 export interface Checkpoint {
   readonly folder: string;
   readonly step: number;
-  /** Its score, where it was the best of the run when it was written. */
+  /** Its score, if it was the best of the run when it was written; else null. */
   readonly best: number | null;
-  /** By name, with their bytes: one array, or from 1 GiB on pieces of a file in order. */
+  /** Bytes by file name: one array, or for files above 1 GiB several pieces in order. */
   readonly files: ReadonlyMap<string, FileBytes>;
-  /** What `writeCheckpoint` was given, as JSON keeps it: not yet checked for what it should hold. */
+  /** The `state` given to `writeCheckpoint`, after a round trip through JSON; its contents are not checked. */
   readonly state: unknown;
 }
 
 export interface WriteOptions {
-  /** How many of the last checkpoints stay, this one included. The best one stays besides. */
+  /** How many of the latest checkpoints are kept, including this one. The best one is always kept. */
   readonly keep: number;
-  /** Where this is the best checkpoint of the run so far: its score. */
+  /** The score of this checkpoint, if it is the best of the run so far. */
   readonly best?: number | undefined;
-  /** Called with what failed and does no harm, such as deleting an old checkpoint. */
+  /** Called with failures that do no harm, such as an old checkpoint that cannot be deleted. */
   readonly warn?: (message: string) => void;
-  /** Called when all is written, before the checkpoint takes its place; what it throws leaves all as it was. */
+  /** Called when everything is written, before the rename. If it throws, nothing changes. */
   readonly beforeRename?: () => void;
 }
 
 /**
- * Writes `<outDir>/checkpoints/step-00001234` and returns its path. It is there as a whole or not at all, and only
- * then are older ones deleted: all but the last `keep`, the best, and those whose manifest cannot be read. One process
- * at a time may write to an `outDir`.
- * @param files by name, with their bytes or pieces of them in order, which are taken one after another
- * @param state plain JSON; JSON has no NaN and no Infinity (they become null)
- * @throws TrainError `io` where the system refuses; the checkpoints that were there are as they were.
+ * Writes `<outDir>/checkpoints/step-00001234` and returns its path. The write is atomic: the checkpoint is complete or
+ * absent. After that, older checkpoints are deleted, except the last `keep`, the best, and those whose manifest cannot be
+ * read. Only one process at a time may write to an `outDir`.
+ * @param files bytes by file name, or pieces of them in order, which are consumed one at a time
+ * @param state plain JSON; NaN and Infinity become null
+ * @throws TrainError `io` if the system refuses; existing checkpoints are then unchanged.
  */
 export async function writeCheckpoint(
   outDir: string,
@@ -83,7 +83,7 @@ export async function writeCheckpoint(
   const unfinished = join(parent, `${UNFINISHED}${randomUUID()}`);
   for (const file of files.keys()) {
     if (FILE_NAME.test(file) && file !== STATE && file !== MANIFEST) continue;
-    throw new TrainError('bad-input', `a checkpoint cannot hold a file of the name ${JSON.stringify(file)}`);
+    throw new TrainError('bad-input', `a checkpoint cannot have a file named ${JSON.stringify(file)}`);
   }
   try {
     await mkdir(parent, { recursive: true });
@@ -120,7 +120,7 @@ function piecesOf(contents: Uint8Array | Iterable<Uint8Array>): Iterable<Uint8Ar
 
 /**
  * Reads the checkpoint in a folder and verifies the checksum of every file.
- * @throws TrainError `bad-checkpoint` that names the file that is damaged and how, `io` where the system refuses to read.
+ * @throws TrainError `bad-checkpoint` with the damaged file and the damage, `io` if the system refuses to read.
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   const manifest = await readManifest(folder);
@@ -138,14 +138,14 @@ function parseState(path: string, bytes: FileBytes): unknown {
   try {
     return JSON.parse(Buffer.concat([...piecesOf(bytes)]).toString());
   } catch {
-    throw damaged(path, 'is no JSON');
+    throw damaged(path, 'is not JSON');
   }
 }
 
 /**
- * The checkpoint of a run that was written last, or the one with the best score (the last where none has one).
- * A damaged one is named through `warn`, and the next newest is taken.
- * @throws TrainError `no-checkpoint` where no sound one is left, `io` where the system refuses to read one.
+ * Reads the newest checkpoint of a run, or the one with the best score (the newest if none has a score). Damaged
+ * checkpoints are reported through `warn` and skipped in favour of the next newest.
+ * @throws TrainError `no-checkpoint` if none is intact, `io` if the system refuses to read one.
  */
 export async function findCheckpoint(
   outDir: string,
@@ -167,11 +167,11 @@ export async function findCheckpoint(
     'no-checkpoint',
     entries.length + unreadable.length === 0
       ? `no checkpoint in ${parent}; \`dag train --outDir=${outDir}\` makes one`
-      : `no sound checkpoint in ${parent}; \`dag train\` with another --outDir starts afresh`,
+      : `no intact checkpoint in ${parent}; \`dag train\` with another --outDir starts a new run`,
   );
 }
 
-/** Warns of a damaged checkpoint. Throws where the system could not read one: it may be sound, and the newest. */
+/** Warns of a damaged checkpoint. Throws if the system could not read it: it may be intact, and the newest. */
 function skip(error: unknown, warn: (message: string) => void): void {
   if (!(error instanceof TrainError)) throw error;
   if (error.code === 'io')
@@ -183,20 +183,21 @@ function skip(error: unknown, warn: (message: string) => void): void {
   warn(`skipped: ${error.message}`);
 }
 
-/** The folders of a run's checkpoints, sound or damaged, the one of the last step first. */
+/** The folders of a run's checkpoints, intact or damaged, latest step first. */
 export async function checkpointFolders(outDir: string): Promise<string[]> {
   const parent = join(outDir, 'checkpoints');
   return (await checkpointNames(parent)).map((name) => join(parent, name)).toReversed();
 }
 
-/** The step of the last checkpoint of a run, by its name; 0 where there is none. */
+/** The step of the last checkpoint of a run, by folder name; 0 if there is none. */
 export async function lastStep(outDir: string): Promise<number> {
   const names = await checkpointNames(join(outDir, 'checkpoints'));
   return Math.max(0, ...names.map((name) => Number(name.slice(name.indexOf('-') + 1))));
 }
 
 /**
- * The checkpoint that a path means: a checkpoint folder itself, or the best (else the latest) of a run folder.
+ * Reads the checkpoint at a path: a checkpoint folder, or a run folder, of which it takes the best checkpoint (the newest if
+ * none has a score).
  * @throws TrainError `bad-checkpoint`, `no-checkpoint` or `io`
  */
 export async function resolveCheckpoint(
@@ -210,12 +211,12 @@ export async function resolveCheckpoint(
   return readCheckpoint(pathOrOutDir).catch((error: unknown) => {
     const parent = dirname(pathOrOutDir);
     if (!(error instanceof TrainError) || basename(parent) !== 'checkpoints') throw error;
-    const wayOut = `the path ${dirname(parent)} takes its best sound one`;
+    const wayOut = `use ${dirname(parent)} instead, to take the best intact checkpoint of the run`;
     throw new TrainError(error.code, `${error.message}; ${wayOut}`, { cause: error });
   });
 }
 
-/** One of a checkpoint's files. @throws {TrainError} `bad-checkpoint` where it has none of that name. */
+/** A file of a checkpoint by name. @throws {TrainError} `bad-checkpoint` if there is none. */
 export function fileOf(checkpoint: Checkpoint, name: string): FileBytes {
   const file = checkpoint.files.get(name);
   if (!file) throw new TrainError('bad-checkpoint', `${checkpoint.folder} has no ${name}`);
@@ -223,9 +224,9 @@ export function fileOf(checkpoint: Checkpoint, name: string): FileBytes {
 }
 
 /**
- * The run folder under `root` whose sound checkpoint was written last.
- * @param warn Called with each checkpoint of other runs that cannot be read: it may be newer.
- * @throws TrainError `no-checkpoint` where there is none.
+ * The run folder under `root` that has the newest intact checkpoint.
+ * @param warn Called for each checkpoint of another run that cannot be read, because it may be newer.
+ * @throws TrainError `no-checkpoint` if there is none.
  */
 export async function newestRun(
   root = 'runs',
@@ -256,24 +257,24 @@ export async function newestRun(
 
 interface Entry {
   readonly folder: string;
-  /** In milliseconds. */
+  /** Time of writing, in milliseconds. */
   readonly time: number;
   readonly best: number | null;
 }
 
 const byNewest = (a: Entry, b: Entry): number => b.time - a.time || (a.folder < b.folder ? 1 : -1);
 
-/** `entries` are newest first: the last to have been the best is the best. */
+/** The best checkpoint of `entries` (newest first): the newest one that was the best when it was written. */
 const bestOf = (entries: readonly Entry[]): Entry | undefined => entries.find(({ best }) => best !== null);
 
 /**
- * The checkpoints of a folder, newest first, and why the manifests of others cannot be read: when those were written is
- * not known. None where there is no such folder.
+ * The checkpoints in a folder, newest first, and the errors of those whose manifest cannot be read, so that their age is
+ * unknown. Empty if there is no such folder.
  */
 async function listCheckpoints(parent: string): Promise<{ entries: Entry[]; unreadable: TrainError[] }> {
   const entries: Entry[] = [];
   const unreadable: TrainError[] = [];
-  // One after another: all at once are more files than a process may open.
+  // Sequentially: all at once could exceed the limit on open files.
   for (const name of await checkpointNames(parent)) {
     const folder = join(parent, name);
     try {
@@ -281,7 +282,7 @@ async function listCheckpoints(parent: string): Promise<{ entries: Entry[]; unre
       entries.push({ folder, time: Date.parse(written), best });
     } catch (error) {
       if (!(error instanceof TrainError)) throw error;
-      // One that is gone was deleted by its run meanwhile.
+      // If it no longer exists, its run has deleted it meanwhile.
       if (await exists(folder)) unreadable.push(error);
     }
   }
@@ -306,23 +307,22 @@ async function readManifest(folder: string): Promise<Manifest> {
   try {
     json = JSON.parse(text);
   } catch {
-    throw damaged(path, 'is no JSON');
+    throw damaged(path, 'is not JSON');
   }
   const { success, data } = manifestSchema.safeParse(json);
   if (!success) throw damaged(path, 'does not have the fields of a manifest');
   const { sha256, ...manifest } = data;
-  if (sealed(manifest).sha256 !== sha256)
-    throw damaged(path, 'is not what was written: its checksum differs');
+  if (sealed(manifest).sha256 !== sha256) throw damaged(path, 'has the wrong checksum');
   return manifest;
 }
 
-/** A manifest vouches for the other files, and its checksum for itself. */
+/** A manifest with its own checksum; it has the checksums of all other files. */
 const sealed = (manifest: Manifest): z.infer<typeof manifestSchema> => ({
   ...manifest,
   sha256: createHash('sha256').update(JSON.stringify(manifest)).digest('hex'),
 });
 
-/** What a killed process was writing, deleting or replacing. */
+/** Cleans up after a process that was killed while writing, deleting or replacing a checkpoint. */
 async function clearLeftovers(parent: string, warn: (message: string) => void): Promise<void> {
   for (const name of await readdir(parent)) {
     const path = join(parent, name);
@@ -333,11 +333,11 @@ async function clearLeftovers(parent: string, warn: (message: string) => void): 
   }
 }
 
-/** Deletes old checkpoints, but none that cannot be read: it may be the newest, or the best. */
+/** Deletes old checkpoints, but none whose manifest cannot be read: it may be the newest, or the best. */
 async function prune(parent: string, keep: number, warn: (message: string) => void): Promise<void> {
   try {
     const { entries, unreadable } = await listCheckpoints(parent);
-    for (const { message } of unreadable) warn(`kept: ${message}`);
+    for (const { message } of unreadable) warn(`not deleted: ${message}`);
     const kept = new Set([...entries.slice(0, keep), bestOf(entries)]);
     for (const entry of entries) {
       if (!kept.has(entry)) await discard(entry.folder, warn);
@@ -347,7 +347,7 @@ async function prune(parent: string, keep: number, warn: (message: string) => vo
   }
 }
 
-/** Renamed before it is deleted: a folder that is half deleted would be taken for a damaged checkpoint. */
+/** Renames a checkpoint, then deletes it: a half deleted folder would look like a damaged checkpoint. */
 async function discard(folder: string, warn: (message: string) => void): Promise<void> {
   const unfinished = join(dirname(folder), `${UNFINISHED}${randomUUID()}`);
   try {
@@ -359,16 +359,16 @@ async function discard(folder: string, warn: (message: string) => void): Promise
   await remove(unfinished, warn);
 }
 
-/** What cannot be deleted now is tried again with the next checkpoint; the run needs none of it. */
+/** Deletes a folder. A failure is only a warning: deleting is tried again at the next checkpoint. */
 async function remove(folder: string, warn: (message: string) => void): Promise<void> {
   await rm(folder, { recursive: true, force: true }).catch((error: unknown) =>
     warn(cannotBeDeleted(dirname(folder), error)),
   );
 }
 
-/** The same words at each try, so that a run warns once. */
+/** The same message at each try, so that a run warns only once. */
 const cannotBeDeleted = (parent: string, error: unknown): string =>
-  `an old checkpoint in ${parent} cannot be deleted (${systemCode(error) || String(error)}); the run goes on`;
+  `an old checkpoint in ${parent} cannot be deleted (${systemCode(error) || String(error)}); the run continues`;
 
 async function exists(path: string): Promise<boolean> {
   try {
@@ -376,11 +376,11 @@ async function exists(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isAbsent(error)) return false;
-    throw systemError(`${path} cannot be looked at`, error);
+    throw systemError(`${path} cannot be accessed`, error);
   }
 }
 
-/** Makes the names in a folder durable. */
+/** Syncs a folder, so that renames in it are durable. */
 async function sync(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { TrainError } from '../error.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 
-/** The shipped checkpoint, beside this package's `dist` and `src`. */
+/** Reads the checkpoint that this package ships, in the folder `pretrained` beside `dist` and `src`. */
 export async function pretrainedCheckpoint(): Promise<Checkpoint> {
   const folder = ['../pretrained', '../../pretrained']
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))

@@ -12,7 +12,7 @@ const stateSchema = z.object({
   config: z.unknown(),
 });
 
-/** The configuration that a checkpoint was trained with. @throws {TrainError} `bad-checkpoint`, also for a task from outside. */
+/** The configuration that a checkpoint was trained with. @throws {TrainError} `bad-checkpoint`, also if a task of your own trained it. */
 export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
   const { config } = checkpointState(checkpoint);
   if (isOwnKind(config)) return config;
@@ -22,7 +22,7 @@ export function checkpointConfig(checkpoint: Checkpoint): TrainConfig {
   );
 }
 
-/** The configuration of a checkpoint of one kind. @throws {TrainError} `bad-checkpoint` where it holds a model of another. */
+/** The configuration of a checkpoint of the `wanted` kind. @throws {TrainError} `bad-checkpoint` if it is of another kind. */
 export function configOfKind<K extends Kind>(
   checkpoint: Checkpoint,
   wanted: K,
@@ -30,14 +30,14 @@ export function configOfKind<K extends Kind>(
   if (typeof checkpoint !== 'object')
     throw new TrainError(
       'bad-input',
-      `expected a checkpoint, as await resolveCheckpoint(path) returns it, got ${String(checkpoint)}`,
+      `expected a checkpoint, as await resolveCheckpoint(path) returns it, given ${String(checkpoint)}`,
     );
   const config = checkpointConfig(checkpoint);
   if (isOfKind(config, wanted)) return config;
   const names = { predictor: 'plan predictor', language: 'language model' };
   throw new TrainError(
     'bad-checkpoint',
-    `${checkpoint.folder} holds a ${names[config.kind]}, a ${names[wanted]} is asked for`,
+    `${checkpoint.folder} holds a ${names[config.kind]}, expected a ${names[wanted]}`,
   );
 }
 
@@ -50,9 +50,9 @@ const isOfKind = <K extends Kind>(
 ): config is Extract<TrainConfig, { kind: K }> => config.kind === kind;
 
 /**
- * Checks that the configuration in a checkpoint's weights is the one beside them: of another, weights may fit and mean
- * something else.
- * @throws {TrainError} `bad-checkpoint` that names the key.
+ * Checks that model.safetensors and state.json of a checkpoint have the same model configuration. With another one the
+ * weights might still fit but mean something else.
+ * @throws {TrainError} `bad-checkpoint` with the key that differs.
  */
 export function requireSameModel(checkpoint: Checkpoint, inWeights: object): void {
   const { model, tokenizer } = checkpointConfig(checkpoint);
@@ -68,20 +68,23 @@ export function requireSameModel(checkpoint: Checkpoint, inWeights: object): voi
 
 type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: RunConfig };
 
-/** What `state.json` says of the run. */
+/** The parsed `state.json` of a checkpoint. @throws {TrainError} `bad-checkpoint` */
 export function checkpointState(checkpoint: Checkpoint): State {
   const state = stateSchema.safeParse(checkpoint.state);
   if (!state.success)
-    throw new TrainError('bad-checkpoint', `${checkpoint.folder}: state.json is not that of a training run`);
+    throw new TrainError(
+      'bad-checkpoint',
+      `${checkpoint.folder}: state.json does not have the fields of a training run`,
+    );
   const parsed = checkAnyConfig(fromEarlier(state.data.config));
   if ('config' in parsed) return { ...state.data, config: parsed.config };
   const unknownReadout = parsed.problems.find(({ paths: [path] }) => path === 'model.readout');
-  // Of a readout that is not known neither are the losses.
+  // With an unknown readout its losses are unknown too: report only the readout.
   if (unknownReadout)
     throw new TrainError('bad-checkpoint', `${checkpoint.folder}: ${unknownReadout.message}`);
   const problems = parsed.problems.map(({ message }) => message).join('; ');
   throw new TrainError(
     'bad-checkpoint',
-    `${checkpoint.folder}: state.json is not that of this version of @dag/train: ${problems}`,
+    `${checkpoint.folder}: state.json does not fit this version of @dag/train: ${problems}`,
   );
 }

@@ -6,18 +6,18 @@ import type { FileBytes } from '@dag/model';
 import { TrainError } from '../error.js';
 import { isAbsent, systemCode, systemError } from '../files/system-error.js';
 
-/** Node hashes, reads and writes less than 2 GiB at a time. */
+/** Bytes per call: Node can hash, read and write less than 2 GiB at a time. */
 const CHUNK = 2 ** 28;
-/** A larger file is read in pieces of this size: one array holds 4 GiB at the most. */
+/** Larger files are read in pieces of this size: an array has at most 4 GiB. */
 const PIECE = 2 ** 30;
 
-/** What a manifest says of a file. */
+/** The entry of a file in a manifest. */
 export interface Digest {
   readonly bytes: number;
   readonly sha256: string;
 }
 
-/** Writes a new file, of any size, piece by piece; it is on the disk when the call returns. */
+/** Writes a new file of any size, piece by piece. It is synced to disk when the promise resolves. */
 export async function writeStored(path: string, pieces: Iterable<Uint8Array>): Promise<Digest> {
   const sha256 = createHash('sha256');
   let bytes = 0;
@@ -37,10 +37,10 @@ export async function writeStored(path: string, pieces: Iterable<Uint8Array>): P
 }
 
 /**
- * The bytes of a file of a checkpoint, each piece at the start of a buffer of its own, so that typed arrays may be laid
- * over them.
- * @param pieceSize a larger file is given in pieces of so many bytes
- * @throws {TrainError} `bad-checkpoint` where they are not those that `expected` describes, `io` where the system refuses
+ * Reads a file of a checkpoint and verifies its size and checksum. Each piece starts its own buffer, so that typed array
+ * views are aligned.
+ * @param pieceSize Larger files are returned in pieces of this many bytes.
+ * @throws {TrainError} `bad-checkpoint` if the file does not match `expected`, `io` if the system refuses
  */
 export function readStored(path: string, expected: Digest, pieceSize = PIECE): Promise<FileBytes> {
   return withStored(path, async (file, size) => {
@@ -55,40 +55,39 @@ export function readStored(path: string, expected: Digest, pieceSize = PIECE): P
       pieces.push(piece);
       rest -= piece.length;
     } while (rest > 0);
-    if (sha256.digest('hex') !== expected.sha256)
-      throw damaged(path, 'is not what was written: its checksum differs');
+    if (sha256.digest('hex') !== expected.sha256) throw damaged(path, 'has the wrong checksum');
     return pieces.length === 1 ? pieces[0]! : pieces;
   });
 }
 
-/** The text of a small file of a checkpoint. @throws {TrainError} as `readStored` */
+/** Reads a small text file of a checkpoint. @throws {TrainError} as `readStored` */
 export function readStoredText(path: string, maxBytes: number): Promise<string> {
   return withStored(path, async (file, size) => {
-    if (size > maxBytes) throw damaged(path, `has ${size} bytes, more than the ${maxBytes} that it may have`);
+    if (size > maxBytes) throw damaged(path, `has ${size} bytes, more than the limit of ${maxBytes}`);
     const bytes = new Uint8Array(size);
     await fill(file, bytes, path);
     return Buffer.from(bytes).toString();
   });
 }
 
-/** A checkpoint of which one file is not as it was written. */
+/** The error for a checkpoint with a damaged file. */
 export const damaged = (path: string, problem: string): TrainError =>
   new TrainError('bad-checkpoint', `checkpoint ${dirname(path)} is damaged: ${basename(path)} ${problem}`);
 
 async function withStored<T>(path: string, read: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   try {
-    // To open a FIFO would otherwise wait until someone writes to it.
+    // Without O_NONBLOCK, opening a FIFO blocks until another process opens it for writing.
     const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const stat = await file.stat();
-      if (!stat.isFile()) throw damaged(path, 'cannot be read: it is no regular file');
+      if (!stat.isFile()) throw damaged(path, 'cannot be read: it is not a regular file');
       return await read(file, stat.size);
     } finally {
       await file.close();
     }
   } catch (error) {
     if (isAbsent(error)) throw damaged(path, 'is missing');
-    if (systemCode(error) === 'ENXIO') throw damaged(path, 'cannot be read: it is no regular file');
+    if (systemCode(error) === 'ENXIO') throw damaged(path, 'cannot be read: it is not a regular file');
     throw systemError(`${path} cannot be read`, error);
   }
 }

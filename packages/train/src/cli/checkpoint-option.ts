@@ -9,10 +9,10 @@ import { warn } from './streams.js';
 
 export const CHECKPOINT_OPTION = [
   '--checkpoint <dir>',
-  'a checkpoint or the folder of a run, or latest: the newest run in ./runs; left out, the shipped one',
+  'a checkpoint or the folder of a run, or latest: the newest run in ./runs (default: the shipped model)',
 ] as const;
 
-/** What says which model a command asks, and what runs it. */
+/** Which model a command uses, and the runtime for it. */
 export interface ModelOptions {
   readonly checkpoint?: string;
   readonly runtime: 'native' | 'onnx';
@@ -23,7 +23,7 @@ export const runtimeOption = (): Option =>
     .choices(['native', 'onnx'])
     .default('native');
 
-/** The checkpoint that a command was given, or the shipped one. */
+/** The checkpoint at `path`; the shipped one if undefined. */
 export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
   if (path === undefined) return pretrainedCheckpoint();
   const folder = path === 'latest' ? await newestRun(undefined, warn) : path;
@@ -35,7 +35,7 @@ export async function openCheckpoint(path: string | undefined): Promise<Checkpoi
   return resolveCheckpoint(folder, warn);
 }
 
-/** The model of a checkpoint, on what is to run it. */
+/** Loads the model of a checkpoint for a runtime. */
 export async function openModel(
   checkpoint: Checkpoint,
   runtime: ModelOptions['runtime'],

@@ -1,7 +1,7 @@
 import type { SingleBar } from 'cli-progress';
 import { cliProgress } from '../run/cli-progress.js';
 
-/** How much of something is done: a bar on stderr where that is a terminal, else nothing. */
+/** A progress bar on stderr; shows nothing if stderr is not a terminal. */
 export interface CountBar {
   update(done: number, total: number): void;
   /** Clears the bar. */
@@ -9,8 +9,8 @@ export interface CountBar {
 }
 
 /**
- * @param show An amount as the bar shows it, with its unit.
- * @param options quiet: No bar, whatever stderr is.
+ * @param show Formats an amount with its unit.
+ * @param options quiet: never show a bar.
  */
 export function countBar(show: (amount: number) => string, { quiet = false } = {}): CountBar {
   let bar: SingleBar | null = null;
@@ -36,7 +36,7 @@ function createBar(): SingleBar {
     barCompleteChar: '━',
     barIncompleteChar: '─',
     clearOnComplete: true,
-    // Else a terminal would not wrap lines any more once a signal has ended the command.
+    // Without this, a signal that ends the command leaves the terminal with line wrapping off.
     linewrap: true,
     format: '{bar} {percentage}%  {shown}  eta {eta_formatted}',
   });

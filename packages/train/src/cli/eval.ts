@@ -50,29 +50,29 @@ interface EvalOptions extends ModelOptions {
   readonly json?: boolean;
 }
 
-/** So many are read within an hour, and their answers are held in memory. */
+/** All answers are kept in memory; this many texts take about an hour. */
 const MOST_TEXTS = 1_000_000;
 
 export function evalCommand(): Command {
   return new Command('eval')
-    .description('Measure a checkpoint on held-out expressions, or on those of a file.')
+    .description('Measure a checkpoint on held-out expressions, or on the texts of a file.')
     .option(...CHECKPOINT_OPTION)
-    .option('--expressions <file>', 'an expression a line, or a text, a tab and its expected value')
+    .option('--expressions <file>', 'one per line: an expression, or a text, a tab and its expected value')
     .option(
       '--examples <n>',
-      "held-out expressions; left out, as many as the run's configuration says",
+      "number of held-out expressions (default: evaluation.examples of the run's configuration)",
       atLeast(1, MOST_TEXTS),
     )
     .option(
       '--seed <n>',
-      'seed of the held-out expressions; left out, one that has chosen no checkpoint',
+      'seed of the held-out expressions (default: one on which no checkpoint was selected)',
       atLeast(0, 2 ** 32 - 1),
     )
     .option('--failures <n>', 'show this many wrong answers, with both plans', atLeast(0), 10)
     .addOption(runtimeOption())
     .option(
       '--json',
-      'print { text, expected, value, expression, ok, doubt } a line for each, and last the summary',
+      'print { text, expected, value, expression, ok, doubt }, one line per text, then the summary',
     )
     .action(async (options: EvalOptions) => {
       const { json } = options;
@@ -99,9 +99,11 @@ export function evalCommand(): Command {
       if (prefixes)
         say(`\nprefixes that are expressions: ${prefixes.right} of ${prefixes.count} values right`);
       if (seen)
-        say(`\nseen in training, in ${seen.texts} of its ${seen.of} texts:\n${formatScores(seen.groups)}`);
+        say(
+          `\nby overlap with ${seen.texts} of the ${seen.of} training texts:\n${formatScores(seen.groups)}`,
+        );
       if (textLoss !== null) say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
-      if (Object.keys(beyond).length) say(`\nbeyond what it was trained on:\n${formatScores(beyond)}`);
+      if (Object.keys(beyond).length) say(`\nbeyond the training stream:\n${formatScores(beyond)}`);
       if (wrong.length) say(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
       for (const a of wrong.slice(0, options.failures)) say(`\n${failure(a)}`);
     });
@@ -109,9 +111,9 @@ export function evalCommand(): Command {
 
 interface Measured {
   readonly answers: readonly Answer[];
-  /** By what the texts are more than the model was trained on. */
+  /** Scores on texts beyond the training stream, by how they exceed it. */
   readonly beyond: Readonly<Record<string, Summary>>;
-  /** Held-out texts by what training has seen of them in the first `texts` of its texts. */
+  /** Held-out texts grouped by their overlap with the first `texts` of `of` training texts. */
   readonly seen: {
     readonly texts: number;
     readonly of: number;
@@ -123,7 +125,7 @@ interface Measured {
 
 const NOTHING_MORE = { beyond: {}, seen: null, prefixes: null, textLoss: null } as const;
 
-/** What shows answers as they come, and how many have come. */
+/** Shows each answer as it arrives, and how many have arrived. */
 interface Telling {
   readonly print: (a: Answer, more?: { readonly doubt: string | null }) => void;
   readonly bar: CountBar;
@@ -190,14 +192,14 @@ async function measureLanguageModel(
     answers.push(a);
     print(a);
     bar.update(answers.length, prompts.length);
-    // A closed output is noticed only between two turns of the event loop.
+    // Node reports a closed stdout only between two turns of the event loop.
     await setImmediate();
   }
   const textLoss = expressions === undefined ? heldOutTextLoss(model, config, seed) : null;
   return { ...NOTHING_MORE, answers, textLoss };
 }
 
-/** A question as a text that ends right before its value: a blank after `=` and `?`, which are put where they are not. */
+/** Turns a question into a prompt that ends right before the value: appends ` ` after `=` or `?`, else ` = `. */
 function promptOf({ text, expected }: Question): WorkedPrompt {
   const asked = text.trimEnd();
   const prompt = /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
@@ -206,7 +208,7 @@ function promptOf({ text, expected }: Question): WorkedPrompt {
 
 const BEYOND = { 'an operation more': moreOperations, 'a digit more': longerNumbers };
 
-/** A wrong answer with its plan and the right one; null where there is none, or none that fits into the model. */
+/** A wrong answer with its plan and the right plan; each is null if there is none or it does not fit into the model. */
 function bothPlans({ text, expected, value, expression, plan, expr }: Answer) {
   return {
     ...{ text, expected, value, expression },
@@ -237,7 +239,7 @@ function failure(a: Answer): string {
 async function readQuestions(file: string): Promise<Question[]> {
   const lines = (await readText(file)).split(/\r?\n/);
   if (lines.length > MOST_TEXTS)
-    throw new TrainError('bad-input', `${file} has more than ${MOST_TEXTS} lines; ask them in parts`);
+    throw new TrainError('bad-input', `${file} has more than ${MOST_TEXTS} lines; split it`);
   const questions = lines.flatMap((line, i) => {
     if (line.trim() === '') return [];
     try {
@@ -247,6 +249,6 @@ async function readQuestions(file: string): Promise<Question[]> {
       throw new TrainError('bad-input', `${file}, line ${i + 1}: ${error.message}`, { cause: error });
     }
   });
-  if (questions.length === 0) throw new TrainError('bad-input', `${file} holds no expression`);
+  if (questions.length === 0) throw new TrainError('bad-input', `${file} contains no expression`);
   return questions;
 }

@@ -7,7 +7,7 @@ import { say } from './streams.js';
 
 export function exportCommand(): Command {
   return new Command('export')
-    .description('Write a checkpoint as an ONNX model, from tokens to the executed value.')
+    .description('Write a plan predictor as an ONNX model, from tokens to the executed value.')
     .argument('<file>', 'the file to write, e.g. model.onnx')
     .option(...CHECKPOINT_OPTION)
     .action(async (file: string, { checkpoint: path }: { checkpoint?: string }) => {

@@ -15,22 +15,22 @@ interface GenerateOptions {
 
 export function generateCommand(): Command {
   return new Command('generate')
-    .description('Go on with a text; values are computed, not guessed.')
+    .description('Continue a text with a language model; values are computed by the executor.')
     .argument('<prompt>', 'the text, e.g. "12.5 * 4 = "')
     .option(
       '--checkpoint <dir>',
       'a checkpoint or the folder of a run, or latest: the newest run in ./runs',
       'latest',
     )
-    .option('--max-new-tokens <n>', 'most tokens that are written', number, 100)
-    .option('--temperature <t>', '0: always the likeliest token', number, 0)
-    .option('--top-k <k>', 'draw from this many of the likeliest tokens; left out, all', number)
-    .option('--seed <seed>', 'of the draws', number, 0)
+    .option('--max-new-tokens <n>', 'largest number of tokens to write', number, 100)
+    .option('--temperature <t>', 'sampling temperature; 0: always the likeliest token', number, 0)
+    .option('--top-k <k>', 'sample from the k likeliest tokens (default: all)', number)
+    .option('--seed <seed>', 'seed of the sampling', number, 0)
     .option('--json', 'print { prompt, text, calculations: [{ at, value, expression }], checkpoint }')
     .action(async (prompt: string, { checkpoint: path, json, ...options }: GenerateOptions) => {
       const checkpoint = await openCheckpoint(path);
       const { text, calculations } = loadLanguageModel(checkpoint).generate(prompt, options);
-      // A file or another program gets the text as it is, a terminal what is safe to show.
+      // Escape control characters only for a terminal; files and pipes get the exact text.
       if (!json) return (process.stdout.isTTY ? say : console.log)(prompt + text);
       const computed = calculations.map(({ at, value, expression }) => ({ at, value, expression }));
       console.log(toJson({ prompt, text, calculations: computed, checkpoint: checkpoint.folder }));

@@ -18,7 +18,7 @@ interface PredictOptions extends ModelOptions {
 
 export function predictCommand(): Command {
   return new Command('predict')
-    .description('Read an expression, write its program and run it.')
+    .description('Read one expression, predict its plan and execute it.')
     .argument('[text]', 'the expression, e.g. "2.5 * 3.0 + 1.0"; left out, each line of the standard input')
     .option(...CHECKPOINT_OPTION)
     .addOption(runtimeOption())
@@ -29,7 +29,7 @@ export function predictCommand(): Command {
     )
     .action(async (text: string | undefined, options: PredictOptions) => {
       const checkpoint = await openCheckpoint(options.checkpoint);
-      // One text is too little for threads to share.
+      // A single text is too little work for several threads.
       const model = await openModel(checkpoint, options.runtime, { threads: 1 });
       const answer = async (asked: string): Promise<PredictedValue | null> => {
         try {

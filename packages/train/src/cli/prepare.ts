@@ -15,14 +15,16 @@ interface Options {
 
 export function prepareCommand(): Command {
   return new Command('prepare')
-    .description('Turn text files into token files for the training of language models.')
+    .description('Turn text files into token files for training language models.')
     .argument('<paths...>', 'text files in UTF-8, and folders of .txt and .md files')
     .requiredOption('--out <dir>', 'the folder for train.bin, val.bin and meta.json')
     .addOption(
-      new Option('--tokenizer <name>', 'what ids stand for').choices(['gpt2', 'char']).default('gpt2'),
+      new Option('--tokenizer <name>', "GPT-2's tokens, or characters")
+        .choices(['gpt2', 'char'])
+        .default('gpt2'),
     )
-    .option('--val <share>', 'share of the text, its end, that is held out in val.bin', shareOf, 0.1)
-    .option('--force', 'replace token files that the folder has')
+    .option('--val <share>', 'share of the text, from its end, that is held out in val.bin', shareOf, 0.1)
+    .option('--force', 'replace existing token files in the folder')
     .option('--json', 'print { out, tokenizer, vocabSize, tokens, sha256, unknown, files } as JSON')
     .action(async (inputs: string[], { out, tokenizer, val, force = false, json }: Options) => {
       const bar = countBar((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
@@ -36,7 +38,7 @@ export function prepareCommand(): Command {
         `${out}: ${grouped(tokens.train)} tokens in train.bin, ${grouped(tokens.val)} in val.bin, of ` +
           (files.length === 1 ? '1 file' : `${grouped(files.length)} files`),
       );
-      if (unknown > 0) say(`${grouped(unknown)} characters are not among the tokenizer's`);
+      if (unknown > 0) say(`${grouped(unknown)} characters are not in the tokenizer's vocabulary`);
     });
 }
 

@@ -6,8 +6,8 @@ import { reportError } from './report-error.js';
 import { visible } from './visible.js';
 
 /**
- * Does `work` on all ranks that a launcher started, else on this process alone. An error of one rank ends all, once it
- * is told.
+ * Runs `work` on every rank that an MPI launcher started; without a launcher on this process alone. An error on one rank is
+ * reported and then ends all ranks.
  */
 export async function onAllRanks(work: (communicator: Communicator) => Promise<void>): Promise<void> {
   const communicator = await openCommunicator();
@@ -17,26 +17,26 @@ export async function onAllRanks(work: (communicator: Communicator) => Promise<v
     await communicator.close();
   } catch (error) {
     if (size === 1) throw error;
-    // Of an error that all ranks meet alike rank 0 tells, and ends the others; Open MPI takes two seconds for it, or more on a
-    // busy machine.
+    // If all ranks meet the same error, rank 0 reports it and ends the others. Open MPI takes two seconds for that, more on a
+    // busy machine; until then the others wait.
     if (rank > 0) await setTimeout(10_000);
     reportError(error, `rank ${rank} of ${size}: `);
-    // What a launcher has not passed on when ranks are ended is lost.
+    // Output that the launcher has not forwarded yet is lost when ranks are aborted.
     await setTimeout(1000);
     communicator.abort();
   }
 }
 
 /**
- * Has `message` said on stderr should this process end, in whatever way, before the function that is returned is called:
- * a launcher kills all ranks where one has died. A shell waits for that; it is no process of the launcher's.
+ * Prints `message` on stderr if this process ends in any way before the returned function is called. A launcher kills
+ * all ranks once one has died, so a detached shell, which the launcher does not know, waits and prints.
  */
 export function leaveLastWords(message: string): () => void {
   const shell = spawn('sh', ['-c', 'read -r done || printf "%s\\n" "$0" >&2', visible(message)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'inherit'],
   });
-  // Without a shell there are no last words; the run is none the worse for it.
+  // Without a shell the message is not printed; the run itself is not affected.
   shell.on('error', () => undefined);
   shell.stdin.on('error', () => undefined);
   shell.unref();

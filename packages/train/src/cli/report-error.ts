@@ -7,18 +7,18 @@ import { systemCode } from '../files/system-error.js';
 import { BROKEN_PIPE, warn } from './streams.js';
 import { visible } from './visible.js';
 
-/** Errors that say all there is to say; of others the stack is of use. */
+/** Errors whose message is enough for the user; others are bugs, for which the stack is needed. */
 const expected = [TrainError, ModelError, ExprError, TensorizeError, ExecutorError];
 
-/** What V8 and threads say where memory runs out. */
+/** Messages of V8 and worker threads when memory runs out. */
 const OUT_OF_MEMORY =
   /allocation failed|Invalid (?:typed )?array (?:buffer )?length|Invalid string length|reaching memory limit/i;
 
-/** The message of an error that a user can act on; null for others. */
+/** The message to show for an error that a user can act on; null for others. */
 function messageOf(error: unknown): string | null {
   if (expected.some((kind) => error instanceof kind)) return visible((error as Error).message);
   if (error instanceof Error && OUT_OF_MEMORY.test(error.message))
-    return `out of memory (${error.message}); a smaller model, batch or file takes less`;
+    return `out of memory (${error.message}); use a smaller model, batch or file`;
   return null;
 }
 
@@ -28,9 +28,9 @@ function isBrokenPipe(error: unknown): boolean {
 }
 
 /**
- * Says on stderr what went wrong: one message, and with DAG_DEBUG where. The exit code is 1 from then on; without a word that of SIGPIPE
- * where a file to write was a pipe whose reader has seen enough (`--out /dev/stdout | head`).
- * @param prefix Which process it was, where there are several.
+ * Prints an error on stderr (with its stack if DAG_DEBUG is set) and sets the exit code to 1. If the output was a pipe that its reader
+ * closed (`--out /dev/stdout | head`), prints nothing and sets the exit code of SIGPIPE.
+ * @param prefix Names the process if there are several.
  */
 export function reportError(error: unknown, prefix = ''): void {
   if (isBrokenPipe(error)) {
@@ -42,6 +42,6 @@ export function reportError(error: unknown, prefix = ''): void {
   else
     warn(
       prefix +
-        (messageOf(error) ?? `${String(error)}; this was not foreseen, DAG_DEBUG=1 prints where it happened`),
+        (messageOf(error) ?? `${String(error)}; this is an unexpected error, DAG_DEBUG=1 prints its stack`),
     );
 }

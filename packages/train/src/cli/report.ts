@@ -14,10 +14,10 @@ interface ReportCommandOptions {
 
 export function reportCommand(): Command {
   return new Command('report')
-    .description('Write a run as a page of HTML: charts, accuracy and example plans.')
+    .description('Write an HTML page about a run: charts, accuracy and example plans.')
     .argument('<run>', 'the folder of a run, or latest: the newest run in ./runs')
-    .option('--out <file>', 'the file to write; left out, report.html in the folder')
-    .option('--examples <n>', 'plans to draw, wrong ones first', atLeast(0), 8)
+    .option('--out <file>', 'the file to write (default: report.html in the folder)')
+    .option('--examples <n>', 'number of plans to draw, wrong ones first', atLeast(0), 8)
     .action(async (run: string, { out, examples }: ReportCommandOptions) => {
       const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
       const page = await runReport(folder, { examples, warn });

@@ -18,7 +18,9 @@ export async function runDag([name, ...words]: readonly string[]): Promise<void>
   const train = trainCommand();
   const program = new Command('dag')
     .version(version, '-V, --version', 'print the version')
-    .description('Models that read an arithmetic expression and write the program that computes it.')
+    .description(
+      'Train and use models that read an arithmetic expression and write the program that computes it.',
+    )
     .addCommand(train)
     .addCommand(evalCommand())
     .addCommand(predictCommand())
@@ -35,13 +37,13 @@ export async function runDag([name, ...words]: readonly string[]): Promise<void>
   try {
     if (command === train) refuseMisspelt(train, words);
     const sorted = !command || command === train ? words : sortWords(command, words);
-    // Commander's own `help` says nothing of a command that it does not know.
+    // Commander's own `help` prints nothing for an unknown command.
     const [topic = 'help'] = words;
     const isKnown = ['help', ...program.commands.map((one) => one.name())].includes(topic);
     const asked = name === 'help' && !isKnown ? [topic] : [name, ...sorted];
     await program.parseAsync(name === undefined ? [] : asked, { from: 'user' });
   } catch (error) {
-    // Of what Commander refuses, or shows as help, it has told all there is.
+    // Commander has already printed its own errors and help.
     if (error instanceof CommanderError) process.exitCode = error.exitCode;
     else reportError(error);
   }

@@ -1,15 +1,15 @@
 import { visible } from './visible.js';
 
-/** As shells say it of a command that SIGPIPE ended, a signal that Node ignores. */
+/** The exit code that shells give a command ended by SIGPIPE. Node ignores that signal, so commands set the code themselves. */
 export const BROKEN_PIPE = 128 + 13;
 
 /**
- * Ends the process where stdout cannot be written: without a word where its reader has seen enough (`dag eval | head`), with a
- * message where the disk is full. Without stderr a command does the same as with it.
+ * Ends the process if stdout cannot be written: silently if its reader closed the pipe (`dag eval | head`), with a
+ * message if the disk is full. Errors of stderr are ignored.
  */
 export function guardStreams(): void {
   process.stdout.on('error', (error) => process.exit(codeOf(error)));
-  // Where the process ends right after a write, as with --help, that event does not come any more.
+  // If the process ends right after a write, as with --help, the error event no longer fires.
   process.on('exit', (code) => {
     const error = process.stdout.errored;
     if (code === 0 && error) process.exitCode = codeOf(error);

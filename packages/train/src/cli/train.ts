@@ -24,13 +24,13 @@ export function trainCommand(): Command {
     .description('Train a plan predictor, or a language model that calculates.')
     .argument(
       '[config]',
-      'a .ts, .js, .mjs or .json file, or a built-in one by its name; left out, predictor',
+      'a .ts, .js, .mjs or .json file, or the name of a built-in one (default: predictor)',
     )
     .option('--json', 'print the result as one line of JSON')
     .usage('[config] [--key=value …]\n       dag train --resume <run> [--key=value …]')
     .addHelpText(
       'after',
-      `\nKeys, in brackets their values where no configuration is named:\n${describeConfig(defaultConfig())}\n`,
+      `\nKeys, with the values of the default configuration in brackets:\n${describeConfig(defaultConfig())}\n`,
     )
     .allowUnknownOption()
     .allowExcessArguments()
@@ -39,28 +39,28 @@ export function trainCommand(): Command {
     );
 }
 
-/** The part of one rank: rank 0 alone reads the configuration, and prints. */
+/** What each rank runs; only rank 0 reads the configuration and prints. */
 async function trainOn(communicator: Communicator, words: readonly string[], json: boolean): Promise<void> {
   const isFirst = communicator.rank === 0;
   const config = await shareValue(() => configOf(readArguments(words)), communicator);
   const resume = resumeCommand(config.outDir, json, communicator.size);
-  const told: NodeJS.Signals[] = [];
+  const received: NodeJS.Signals[] = [];
   const callOff =
     isFirst && communicator.size > 1
-      ? leaveLastWords(`dag: the run was ended; from its last checkpoint it goes on with: ${resume}`)
+      ? leaveLastWords(`dag: the run was ended; resume it from its last checkpoint with: ${resume}`)
       : () => undefined;
   try {
     const signal = stopOnSignals((name) => {
-      told.push(name);
+      received.push(name);
       if (!isFirst || communicator.size === 1) return;
-      // Where a rank has died the step has no end, and the launcher that sent the signal ends this process soon.
-      warn(`${name}: all ranks finish their step; if they are ended before, go on with: ${resume}`);
+      // If a rank has died, the step never ends, and the launcher that sent the signal soon kills this process.
+      warn(`${name}: all ranks finish their step; if they are killed before, resume with: ${resume}`);
     });
     const { step, summary, checkpoint, elapsed, waited } = await (config.kind === 'language'
       ? trainLanguageModel(config, { signal, communicator })
       : train(config, { signal, communicator }));
     if (!isFirst) return;
-    const stopped = `stopped at step ${step} of ${config.maxSteps}; go on with: ${resume}`;
+    const stopped = `stopped at step ${step} of ${config.maxSteps}; resume with: ${resume}`;
     if (json) {
       if (!summary) console.error(visible(stopped));
       return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
@@ -69,8 +69,8 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
     say(`checkpoint: ${checkpoint}`);
     if (!summary) say(stopped);
   } catch (error) {
-    const [name] = told;
-    // While weights arrive, or the folder of another host's run is waited for, there is no step to finish and nothing to save.
+    const [name] = received;
+    // While weights are downloaded, or this run waits for another host's lock, there is no step to finish and nothing to save.
     if (
       name === undefined ||
       communicator.size > 1 ||
@@ -86,7 +86,7 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
 
 interface TrainArguments {
   readonly path: string | undefined;
-  /** The folder of a run to go on with, by the configuration that it was saved with. */
+  /** The folder of a run to resume with its saved configuration. */
   readonly run: string | undefined;
   readonly overrides: Readonly<Record<string, string>>;
 }
@@ -97,19 +97,19 @@ async function configOf({ path, run, overrides }: TrainArguments): Promise<Train
   if (weights !== undefined)
     throw new TrainError(
       'bad-config',
-      `--resume goes on with the weights of ${run}; a new run begins with others: --${weights}=${overrides[weights]} without --resume`,
+      `--resume continues with the weights of ${run}; to begin a new run with --${weights}=${overrides[weights]}, leave out --resume`,
     );
   if (isCheckpointFolder(run)) {
     const of = dirname(dirname(run));
     throw new TrainError(
       'bad-config',
-      `${run} is a checkpoint; a run goes on from its last one with --resume ${of}, from its best one with --resume=best ${of}, ` +
-        `and a new run begins with the weights of this one with --weights=${run}`,
+      `${run} is a checkpoint, --resume takes a run: --resume ${of} continues from its last checkpoint, --resume=best ${of} from its best; ` +
+        `--weights=${run} begins a new run with the weights of this checkpoint`,
     );
   }
   const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
   const which = overrides['resume'] === 'best' ? 'best' : 'latest';
-  // What is damaged is named when the run begins.
+  // Damaged checkpoints are reported when the run starts, so not here.
   const checkpoint = await findCheckpoint(folder, which, () => undefined);
   const input = { ...checkpointConfig(checkpoint), outDir: folder, resume: true };
   return withOptions(input, overrides, checkpoint.folder);
@@ -136,7 +136,7 @@ function readArguments(words: readonly string[]): TrainArguments {
     const next = words[i + 1];
     const follows = next !== undefined && !next.startsWith('--');
     if (key === 'resume') {
-      // Without a value it goes on with the run of the configuration, which may be the next word.
+      // `--resume` without a value resumes the run of the configuration, which may be the next word.
       const value = given ?? (follows && !isConfigName(next) ? words[++i]! : 'true');
       resume(value);
     } else if (given !== undefined) overrides.set(key, given);
@@ -150,13 +150,13 @@ function readArguments(words: readonly string[]): TrainArguments {
   const configurations = [...paths, ...(run === undefined ? [] : [`the run ${run}`])];
   if (configurations.length > 1)
     throw new TrainError('bad-config', `one configuration expected, given ${configurations.join(' and ')}`);
-  // Not by assignment, which loses `--__proto__=1`.
+  // Not `object[key] = value`, which would drop the key of `--__proto__=1`.
   return { path: paths[0], run, overrides: Object.fromEntries(overrides) };
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** Aborted by the first SIGINT, SIGTERM or SIGHUP, with a message; a second one ends the process at once. */
+/** A signal that the first SIGINT, SIGTERM or SIGHUP aborts, after calling `tell`; a second one ends the process at once. */
 function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {
   const controller = new AbortController();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -165,7 +165,7 @@ function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {
       tell(name);
       return controller.abort();
     }
-    // Not left to the system, which delivered it to this process when both came in the midst of a step.
+    // If both signals arrived during one step, the system has already delivered the second: end the process here.
     for (const signal of signals) process.off(signal, stop);
     process.kill(process.pid, name);
   };
@@ -173,14 +173,14 @@ function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortSignal {
   return controller.signal;
 }
 
-/** The command that goes on with a run, as a shell takes it from this folder. */
+/** The shell command that resumes a run from the current folder. */
 function resumeCommand(outDir: string, json: boolean, ranks: number): string {
   const launcher = ranks > 1 ? ['mpirun', '-np', ranks] : [];
   const words = [...launcher, ...program(), 'train', '--resume', quoted(outDir), ...(json ? ['--json'] : [])];
   return words.join(' ');
 }
 
-/** By which this command can be called again: its name where a shell finds that, else npx, which finds it in this folder. */
+/** How to call this program again: `dag` if it is on the path, else `npx dag`. */
 function program(): string[] {
   const [, script = ''] = process.argv;
   const isOnPath = basename(script) === 'dag' && basename(dirname(script)) !== '.bin';
@@ -189,7 +189,7 @@ function program(): string[] {
 
 function quoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  // Control characters as the numbers of their bytes, which bash and zsh take in any locale.
+  // Control characters as byte escapes in $'…', which bash and zsh read in any locale.
   const bytes = (c: string): string => Buffer.from(c).toString('hex').replaceAll(/../g, '\\x$&');
   const shown = (c: string): string => (visible(c) === c ? c.replace(/[\\']/, '\\$&') : bytes(c));
   if (visible(word) !== word) return `$'${[...word].map(shown).join('')}'`;

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Reads an option's whole number from `least` on, up to `most`. */
+/** A parser for options whose value is a whole number from `least` to `most`. */
 export const atLeast =
   (least: number, most = Infinity) =>
   (text: string): number => {

@@ -2,12 +2,12 @@ import type { Command, Option } from 'commander';
 import leven from 'leven';
 
 const OPTION = /^(--?[a-z][\w-]*)(?:=.*)?$/is;
-/** Swapped letters are two edits. */
+/** Edit distance at which a word counts as a misspelt option; swapped letters are two edits. */
 const MOST_EDITS = 2;
 
 /**
- * The words of a command with its options first and its arguments behind `--`, so that a text that begins with a minus is
- * none of the former. A word is an option if it is `--name` or `-n`. Ends the process where an option is wrong.
+ * Reorders the words of a command: options first, then `--`, then arguments, so that a text that begins with a minus is
+ * not read as an option. A word is an option if it is `--name` or `-n`. Ends the process if an option is wrong.
  */
 export function sortWords(command: Command, words: readonly string[]): string[] {
   const known = optionsOf(command);
@@ -42,12 +42,12 @@ export function sortWords(command: Command, words: readonly string[]): string[] 
   if (all.length > most)
     command.error(
       `error: ${most === 0 ? 'no argument is' : 'one argument is'} expected, given ` +
-        `${all.map((word) => `'${word}'`).join(', ')}${most === 0 ? '' : '; a text with blanks takes quotes'}`,
+        `${all.map((word) => `'${word}'`).join(', ')}${most === 0 ? '' : '; put a text with spaces in quotes'}`,
     );
   return [...options, '--', ...all];
 }
 
-/** Refuses words such as `--josn` and `--json=1`, which are no `--key=value` of a configuration. */
+/** For `dag train`, whose other options are configuration keys: refuses misspelt flags (`--josn`) and flags with a value (`--json=1`). */
 export function refuseMisspelt(command: Command, words: readonly string[]): void {
   const known = optionsOf(command);
   words.forEach((word, i) => {
@@ -69,7 +69,7 @@ function optionsOf(command: Command): Options {
   return new Map(options.flatMap((o) => [o.short, o.long].flatMap((name) => (name ? [[name, o]] : []))));
 }
 
-/** `-two` is a text, but where a dash more makes it an option. */
+/** `-two` is a text, unless `--two` is an option. */
 const isOption = (name: string, known: Options): boolean =>
   name.startsWith('--') || name.length === 2 || known.has(`-${name}`);
 
@@ -83,6 +83,6 @@ function nearest(word: string, known: Options): string | undefined {
 
 function refuse(command: Command, word: string, known: Options): never {
   const near = nearest(word, known);
-  const hint = near ? `did you mean ${near}?` : 'a text that begins like one stands behind --';
+  const hint = near ? `did you mean ${near}?` : 'write a text that looks like an option after --';
   return command.error(`error: unknown option '${word}'; ${hint}`);
 }

@@ -9,22 +9,22 @@ import { PREDICTOR, type PredictorTrainConfig, type PredictorTrainInput } from '
 import { readKeys, valueAt, type ConfigProblem, type ReadKeys } from './problems.js';
 import { anyRun, completeRun, type RunConfig } from './run.js';
 
-/** The configuration of a run, every key filled in; `kind` says of what. */
+/** The configuration of a run with every key filled in; `kind` discriminates. */
 export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig;
-/** What a config file may say: everything but `kind: 'language'` is optional. */
+/** The contents of a configuration file; everything but `kind: 'language'` is optional. */
 export type TrainConfigInput = PredictorTrainInput | LanguageTrainInput;
 export type Kind = TrainConfig['kind'];
 
-/** The kinds of this package. */
+/** The kinds of configurations that this package trains itself. */
 export const KINDS = { predictor: PREDICTOR, language: LANGUAGE } as const;
 
-/** Types a config file: `export default defineConfig({ model: { depth: 3 } })`. */
+/** Returns its argument; gives a configuration file types: `export default defineConfig({ model: { depth: 3 } })`. */
 export function defineConfig<const T extends TrainConfigInput>(input: T): T {
   return input;
 }
 
 /**
- * Checks a configuration and fills in what it leaves out.
+ * Checks a configuration and fills in defaults.
  * @throws TrainError `bad-config` with a line for each wrong key and each wrong value.
  */
 export function parseConfig(input: PredictorTrainInput): PredictorTrainConfig;
@@ -36,7 +36,10 @@ export function parseConfig(input: unknown): TrainConfig {
   throw new TrainError('bad-config', result.problems.map((problem) => problem.message).join('\n'));
 }
 
-/** @throws {TrainError} `bad-config` for what `parseConfig` has not filled in, as code without types may give it, and for another kind. */
+/**
+ * Checks that a configuration went through `parseConfig` (callers may be untyped JavaScript) and is of a kind.
+ * @throws {TrainError} `bad-config` if not.
+ */
 export function requireParsed<K extends Kind>(
   config: TrainConfig,
   kind: K,
@@ -45,23 +48,20 @@ export function requireParsed<K extends Kind>(
   if (given.outDir === undefined || given.model?.depth === undefined || given.data?.numbers === undefined)
     throw new TrainError(
       'bad-config',
-      'the configuration lacks keys that parseConfig fills in; give what parseConfig({ … }) or loadConfig(path) returns',
+      'the configuration lacks keys that parseConfig fills in; pass the result of parseConfig({ … }) or loadConfig(path)',
     );
   if (given.kind !== kind)
-    throw new TrainError(
-      'bad-config',
-      `kind is '${given.kind}'; allowed: '${kind}', which this function trains`,
-    );
+    throw new TrainError('bad-config', `kind is '${given.kind}'; this function trains '${kind}'`);
 }
 
-/** `parseConfig` for callers that know where each value came from. */
+/** `parseConfig` that returns problems with their keys instead of throwing. */
 export function checkConfig(input: unknown): { config: TrainConfig } | { problems: ConfigProblem[] } {
   return kindOf(input) === 'language'
     ? checkKind({ ...LANGUAGE, complete }, input)
     : checkKind({ ...PREDICTOR, complete }, input);
 }
 
-/** A run of a task from outside: its own settings are for the task to check. */
+/** The configuration of a task from outside this package; the task itself checks its settings. */
 const ANY = {
   schema: anyRun,
   losses: () => ({}),
@@ -69,7 +69,7 @@ const ANY = {
   complete: (parsed: z.output<typeof anyRun>) => completeRun(parsed),
 };
 
-/** `checkConfig` for runs of any kind: one that is not of this package is checked as far as every run goes. */
+/** `checkConfig` for runs of any kind. For a kind that is not of this package only the keys common to all runs are checked. */
 export function checkAnyConfig(input: unknown): { config: RunConfig } | { problems: ConfigProblem[] } {
   const kind = valueAt(input, ['kind']);
   const isOwn = typeof kind !== 'string' || Object.hasOwn(KINDS, kind);
@@ -98,10 +98,10 @@ function checkKind<S extends z.ZodType, C>(
   return { config: complete(parsed.data, { ...losses(read), ...given }) };
 }
 
-/** The kind that a configuration says; a predictor where it says none, or one that there is not. */
+/** The kind of a configuration; 'predictor' if it has none or an unknown one. */
 const kindOf = (input: unknown): Kind => (valueAt(input, ['kind']) === 'language' ? 'language' : 'predictor');
 
-/** Every key that a configuration of this kind and readout may have, and marked as such those of the other kind alone. */
+/** Every key of configurations of this kind and readout, then the keys that only the other kind has, marked by `only`. */
 export function fieldsFor(input: unknown): readonly ConfigField[] {
   const kind = kindOf(input);
   const of = ({ schema, losses }: (typeof KINDS)[Kind]): readonly ConfigField[] =>

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { nearestKey, onlyIn, type ConfigField } from './fields.js';
 import { shown, valueAt, type ConfigProblem } from './problems.js';
 
-/** What a schema found wrong, as messages say it. */
+/** Converts a zod issue into messages for the user. */
 export function describeIssue(
   issue: z.core.$ZodIssue,
   input: unknown,
@@ -28,7 +28,7 @@ function allowedValues(schema: z.core.JSONSchema.BaseSchema): string {
   if (schema.enum) return schema.enum.map((value) => shown(value)).join(' or ');
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'string')
-    return schema.pattern ? `a text that matches ${schema.pattern}` : 'a text that is not empty';
+    return schema.pattern ? `a text that matches ${schema.pattern}` : 'a nonempty text';
   const bounds = [
     schema.minimum !== undefined && `≥ ${schema.minimum}`,
     schema.exclusiveMinimum !== undefined && `> ${schema.exclusiveMinimum}`,

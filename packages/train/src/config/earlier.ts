@@ -2,8 +2,8 @@ import { fieldsFor } from './config.js';
 import { isSection } from './problems.js';
 
 /**
- * A configuration that an earlier version wrote into a checkpoint, in today's spelling: keys that now only the other kind has are
- * left out, and a loss `{ enabled, weight }` is its weight. The loss `digits`, which reached no weight of a model, is gone.
+ * Converts a configuration that an earlier version wrote into a checkpoint: drops keys that now belong to the other kind only,
+ * replaces a loss `{ enabled, weight }` by its weight, and drops the removed loss `digits`, whose gradient reached no weight.
  */
 export function fromEarlier(config: unknown): unknown {
   if (!isSection(config) || !isSection(config['losses'])) return config;

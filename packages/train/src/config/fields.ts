@@ -2,18 +2,18 @@ import leven from 'leven';
 import { z } from 'zod';
 import type { LossWeights } from './losses.js';
 
-/** A key that holds a value. */
+/** A configuration key that has a value (not a section). */
 export interface ConfigField {
   /** The dotted key. */
   readonly path: string;
   readonly schema: z.core.JSONSchema.BaseSchema;
-  /** The kind of configuration that alone has this key, where it is another one than that which is asked about. */
+  /** If the key belongs only to another kind of configuration: that kind. */
   readonly only?: string;
 }
 
 export const onlyIn = (kind: string): string => `only a configuration of kind '${kind}' has this key`;
 
-/** What each loss is on, for the help. */
+/** What each loss measures, for the help. */
 const ON: Readonly<Record<string, string>> = {
   next: 'the next token',
   gate: 'when a value is written',
@@ -30,7 +30,7 @@ const ON: Readonly<Record<string, string>> = {
   execution: 'the executed value',
 };
 
-/** The keys of a schema in its order, with a key for the weight of each loss. */
+/** The keys of a schema in order, then a key for the weight of each loss. */
 export function fieldsOf(schema: z.ZodType, losses: LossWeights): readonly ConfigField[] {
   return [
     ...leaves(z.toJSONSchema(schema, { io: 'input' }), ''),
@@ -50,17 +50,17 @@ function* leaves(section: z.core.JSONSchema.BaseSchema, prefix: string): Iterabl
   for (const [key, schema] of Object.entries(section.properties ?? {})) {
     if (typeof schema === 'boolean') continue;
     if (schema.properties) yield* leaves(schema, `${prefix}${key}.`);
-    // Of a record, as the losses are, the schema does not know the keys.
+    // A record such as `losses` has no fixed keys.
     else if (schema.type !== 'object') yield { path: prefix + key, schema };
   }
 }
 
-/** How keys are compared on the command line: `--out-dir`, `--outDir` and `--out_dir` are one. */
+/** Normalises a key for comparison: `--out-dir`, `--outDir` and `--out_dir` are the same. */
 export const foldKey = (key: string): string => key.toLowerCase().replaceAll(/[-_]/g, '');
 
 const lastPart = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
-/** The right key that a wrong one is likely to mean: nearly the same, or nearly the same name in another section. */
+/** The valid key nearest to a wrong one by edit distance, as a whole or by its last part; null if none is near. */
 export function nearestKey(wrong: string, fields: readonly ConfigField[]): string | null {
   const full = foldKey(wrong);
   const name = lastPart(full);
@@ -79,7 +79,7 @@ export function nearestKey(wrong: string, fields: readonly ConfigField[]): strin
 const inGroup = (group: string, fields: readonly ConfigField[]): readonly ConfigField[] =>
   fields.filter(({ path }) => `.${foldKey(path)}`.includes(`.${group}.`));
 
-/** The field that an option means, by its whole key or its last part, or what is wrong with its name. */
+/** Finds the field of an option by its full key or its last part. Returns an error message if there is none or several. */
 export function findField(key: string, fields: readonly ConfigField[]): ConfigField | string {
   const folded = foldKey(key);
   const exact = fields.find(({ path }) => foldKey(path) === folded);
@@ -87,7 +87,7 @@ export function findField(key: string, fields: readonly ConfigField[]): ConfigFi
   const own = fields.filter(({ only }) => only === undefined);
   const isNamed = ({ path }: ConfigField): boolean => foldKey(path).endsWith(`.${folded}`);
   const named = own.filter(isNamed);
-  // `digits` is that of the model before the loss of this name.
+  // If a loss and another key end in the same name, the other key is meant.
   const others = named.filter(({ path }) => !path.startsWith('losses.'));
   const candidates = others.length === 1 ? others : named;
   if (candidates.length === 1) return candidates[0]!;

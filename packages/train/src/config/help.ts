@@ -3,9 +3,8 @@ import type { ConfigField } from './fields.js';
 import { valueAt } from './problems.js';
 
 /**
- * Every key with its description, a line each of at most 80 columns, for `dag train --help`: those of predictors, in brackets the
- * value in `preset`, and that of a configuration which leaves it out where that is another one; then those that only language
- * models have.
+ * The key list of `dag train --help`, at most 80 columns wide: first the keys of predictors, in brackets their value in `preset`
+ * and, if different, the default of other configurations; then the keys that only language models have.
  */
 export function describeConfig(preset: TrainConfig = parseConfig({})): string {
   const all = fieldsFor(preset);

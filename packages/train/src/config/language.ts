@@ -5,30 +5,23 @@ import { checkModel, type complete, layers, MODEL, readoutName } from './model.j
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { count, EVALUATION, LOADER, RUN, share } from './run.js';
 
-/** Default weights of the losses that language models have besides those on plans. */
+/** Default weights of the losses of language models, besides those on plans. */
 export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1 };
 
 const LANGUAGE_MODEL = {
   ...MODEL,
-  depth: z
-    .int()
-    .min(0)
-    .default(3)
-    .describe('numbers, and operations, an expression may have; 0: a plain GPT'),
-  branchLayers: layers.default(0).describe('blocks that read expressions alone'),
+  depth: z.int().min(0).default(3).describe('most numbers, and operations, in an expression; 0: a plain GPT'),
+  branchLayers: layers.default(0).describe('transformer blocks that read only the expressions'),
 };
 
 const DATA = {
-  text: z.string().default('').describe('folder of prepared text; empty: none'),
+  text: z.string().default('').describe('folder of prepared text (dag prepare); empty: no text'),
   arithmetic: share.default(0.5).describe('share of rows with worked arithmetic, 12.5 * 4 = 50'),
   ...EXPRESSIONS,
   ...LOADER,
 };
 
-const freezeBackbone = z
-  .boolean()
-  .default(false)
-  .describe("train the calculating branch alone, not the language model's GPT");
+const freezeBackbone = z.boolean().default(false).describe('train only the calculating branch, not the GPT');
 
 const languageSchema = z.strictObject({
   kind: z.literal('language').describe('language: a GPT that writes text and calculates'),
@@ -47,7 +40,7 @@ export type LanguageTrainInput = z.input<typeof languageSchema>;
 const losses = (read: ReadKeys): LossWeights => ({
   ...LANGUAGE_LOSSES,
   ...readoutLosses(readoutName(read)),
-  // The executor is a part of a language model, and is trained through.
+  // Language models also train through the executor.
   execution: 0.1,
 });
 
@@ -61,7 +54,7 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
     yield notAllowed(
       'freezeBackbone',
       true,
-      'false, as model.depth 0 leaves nothing else to train',
+      'false, as a model of depth 0 has no calculating branch',
       'model.depth',
     );
   const data = read('data', { text: DATA.text, arithmetic: DATA.arithmetic });

@@ -21,7 +21,7 @@ import {
 import { findField, foldKey, type ConfigField } from './fields.js';
 import { isSection } from './problems.js';
 
-/** Configurations that need no file: `dag train predictor-small`. */
+/** Built-in configurations, by name: `dag train predictor-small`. */
 const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   predictor,
   'predictor-small': predictorSmall,
@@ -35,18 +35,18 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
 
 const DEFAULT = 'predictor';
 
-/** What `loadConfig` gives without a path and options. */
+/** The configuration that `loadConfig` returns without a path and options. */
 export const defaultConfig = (): TrainConfig => parseConfig(predictor);
 const EXTENSIONS = ['.ts', '.js', '.mjs', '.json'];
-/** A configuration is a page of text. */
+/** Largest size of a configuration file. */
 const MOST_BYTES = 2 ** 20;
-/** A name of a built-in configuration that differs by more letters is none that was misspelt; swapped letters are two. */
+/** Largest edit distance at which a name is suggested as a misspelt built-in one; swapped letters are two edits. */
 const MOST_EDITS = 2;
 
 /**
- * The configuration of a run: what the file says, then the options of the command line, then the defaults.
- * @param path a .ts, .js, .mjs or .json file, or a built-in name; left out, `predictor`
- * @param overrides options by name (`model.nEmbd`, or `nEmbd` where no other key ends so) with their text
+ * The configuration of a run. Options of the command line take precedence over the file, and both over the defaults.
+ * @param path a .ts, .js, .mjs or .json file, or a built-in name; default: `predictor`
+ * @param overrides values as text by option name (`model.nEmbd`, or `nEmbd` if no other key ends in that name)
  * @throws TrainError `bad-config` with a line for each problem, which starts with the file or option it is in.
  */
 export async function loadConfig(
@@ -56,13 +56,13 @@ export async function loadConfig(
   return withOptions(await loadInput(path ?? DEFAULT), overrides, path ?? 'configuration');
 }
 
-/** Whether a word of the command line names a configuration: a built-in one, or a file. */
+/** Whether a command line word is the name of a built-in configuration or a configuration file. */
 export const isConfigName = (word: string): boolean =>
   Object.hasOwn(BUILT_IN, word) || EXTENSIONS.includes(extname(word));
 
 /**
- * A configuration with options of the command line.
- * @param source What messages call the configuration.
+ * Applies options of the command line to a configuration and checks the result.
+ * @param source The name of the configuration in messages.
  * @throws TrainError `bad-config` with a line for each problem, which starts with `source` or the option it is in.
  */
 export function withOptions(
@@ -72,7 +72,7 @@ export function withOptions(
 ): TrainConfig {
   const problems: string[] = [];
   const options = new Map<string, string>();
-  // What keys there are is decided by two of them.
+  // `kind` and `model.readout` come first: they determine which other keys exist.
   const first = (key: string): number =>
     ['kind', 'readout', 'model.readout'].includes(foldKey(key)) ? 0 : 1;
   for (const [key, text] of Object.entries(overrides).sort(([a], [b]) => first(a) - first(b))) {
@@ -112,9 +112,9 @@ async function loadInput(path: string): Promise<unknown> {
   let module: { default?: unknown };
   try {
     if (extname(path) === '.json') return JSON.parse(text);
-    // Loaded here alone: it takes as long as all else that a command loads.
+    // Loaded only here: jiti takes as long to load as everything else together.
     const { createJiti } = await import('jiti');
-    // The package lends itself to the file, which so needs no installation of its own to import `defineConfig` from.
+    // The file can import `defineConfig` even if @dag/train is not installed beside it.
     const virtualModules = { '@dag/train': { defineConfig } };
     const jiti = createJiti(import.meta.url, { fsCache: false, interopDefault: false, virtualModules });
     module = await jiti.import(resolve(path));
@@ -125,7 +125,7 @@ async function loadInput(path: string): Promise<unknown> {
   return module.default;
 }
 
-/** Text stays text where the field holds text; elsewhere it is JSON, or text that the check will refuse. */
+/** Parses an option's value: text for a text field, else JSON. If that is invalid the text is kept, and the check refuses it. */
 function valueOf(field: ConfigField, text: string): unknown {
   if (field.schema.type === 'string') return text;
   try {
@@ -135,7 +135,7 @@ function valueOf(field: ConfigField, text: string): unknown {
   }
 }
 
-/** A copy of `input` with one value replaced. Where a section is no object the check reports that instead. */
+/** A copy of `input` with one value replaced. If a section is not an object, returns it unchanged; the check reports it. */
 function withValue(input: unknown, path: readonly string[], value: unknown): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return value;

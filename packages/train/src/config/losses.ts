@@ -4,18 +4,18 @@ import { isSection, valueAt, type ConfigProblem } from './problems.js';
 /** Weights of losses by name; 0 is off. */
 export type LossWeights = Readonly<Record<string, number>>;
 
-/** Losses on the plan, which any readout may be trained by. */
+/** Losses on the plan, available for every readout. */
 export const PLAN_LOSSES = ['magnitude', 'sign', 'operand', 'domain', 'execution'] as const;
 export type PlanLoss = (typeof PLAN_LOSSES)[number];
 
-/** All losses that a readout may be trained by, with their weights where a configuration says nothing. */
+/** All losses of a readout with their default weights. */
 export function readoutLosses(readout: string): LossWeights {
   const { losses, weights } = readoutOf(readout);
   const names = [...Object.keys(losses), ...PLAN_LOSSES];
   return Object.fromEntries(names.map((name) => [name, weights[name] ?? 0]));
 }
 
-/** What is wrong with the losses of a configuration where `known` are those there are, with their default weights. */
+/** Checks the losses of a configuration against the `known` losses and their default weights. */
 export function* checkLosses(input: unknown, known: LossWeights): Iterable<ConfigProblem> {
   const given = valueAt(input, ['losses']) ?? {};
   if (!isSection(given)) return;
@@ -28,6 +28,6 @@ export function* checkLosses(input: unknown, known: LossWeights): Iterable<Confi
   if (weights.every(([, weight]) => weight === 0))
     yield {
       paths: weights.map(([name]) => `losses.${name}`),
-      message: 'losses: all weights are 0, so there is nothing to train',
+      message: 'losses: all weights are 0, so nothing would be trained',
     };
 }

@@ -5,14 +5,14 @@ import type { LossWeights } from './losses.js';
 import { notAllowed, shown, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, type ParsedRun } from './run.js';
 
-/** Far beyond any use; more would keep a run busy for hours before its first step. */
+/** Upper limit, far beyond any use: more would keep a run busy for hours before its first step. */
 const MOST_LAYERS = 1000;
 export const layers = z.int().min(0).max(MOST_LAYERS);
 
 /** The keys of `model` that predictors and language models share. */
 export const MODEL = {
-  depth: z.int().min(1).default(3).describe('numbers, and operations, an expression may have'),
-  blockSize: count.default(32).describe('tokens the model sees at once'),
+  depth: z.int().min(1).default(3).describe('most numbers, and operations, in an expression'),
+  blockSize: count.default(32).describe('context length in tokens'),
   nLayer: count.max(MOST_LAYERS).default(2).describe('transformer blocks'),
   nHead: count.default(2).describe('attention heads'),
   nEmbd: count.default(32).describe('width, a multiple of nHead'),
@@ -27,21 +27,24 @@ export const MODEL = {
   activation: z
     .enum(['gelu', 'geluTanh'])
     .default('gelu')
-    .describe("gelu, or geluTanh: that of GPT-2's published weights"),
+    .describe("gelu, or geluTanh, as GPT-2's published weights need"),
   readout: z
     .string()
     .default(DEFAULT_READOUT)
-    .describe('registers, linear (the baseline), or one that was added'),
-  digits: z.int().min(1).max(30).default(3).describe('digits a number register holds'),
+    .describe('registers, decisions, linear (the baseline), or one added by addReadout'),
+  digits: z.int().min(1).max(30).default(3).describe('digits that a number register has room for'),
 };
 
-/** The readout of a configuration, the default where it names none that there is. */
+/** The readout of a configuration; the default if it names none or an unknown one. */
 export function readoutName(read: ReadKeys): string {
   const name = read('model', { readout: MODEL.readout })?.readout ?? '';
   return readoutNames().includes(name) ? name : DEFAULT_READOUT;
 }
 
-/** A width that the heads divide, and room for the expressions; `depthKey` declares `model.depth`. */
+/**
+ * Checks that `nHead` divides `nEmbd`, that the readout exists, and that the model has room for the expressions.
+ * @param depthKey The schema of `model.depth`.
+ */
 export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterable<ConfigProblem> {
   const width = read('model', { nEmbd: MODEL.nEmbd, nHead: MODEL.nHead });
   if (width && width.nEmbd % width.nHead !== 0)
@@ -56,20 +59,20 @@ export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterab
     yield notAllowed(
       'model.readout',
       readout,
-      `${readoutNames().map(shown).join(' or ')}; one of your own is known where the module that adds it is loaded: ` +
-        '`NODE_OPTIONS=--import=./readout.js dag …`, or a configuration in .ts or .js that imports it',
+      `${readoutNames().map(shown).join(' or ')}; for a readout of your own load the module that adds it: ` +
+        '`NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js',
     );
   yield* checkNumbers(read, read('model', { depth: depthKey })?.depth);
   if (readoutOf(readoutName(read)).holdsDigits)
     yield* checkDigits(read, read('model', { digits: MODEL.digits })?.digits);
 }
 
-/** Numbers of an expression where the model has no depth to say it. */
+/** Default of `data.numbers` if `model.depth` is 0. */
 const NUMBERS = 3;
 
 type Parsed = ParsedRun & { data: { numbers?: number | undefined }; model: { depth: number } };
 
-/** A configuration with what follows from other keys. */
+/** Fills in the keys whose defaults depend on other keys. */
 export function complete<T extends Parsed>(parsed: T, losses: LossWeights) {
   const run = completeRun(parsed);
   const data: T['data'] & { numbers: number } = {

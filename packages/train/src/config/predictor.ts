@@ -8,9 +8,13 @@ import { EVALUATION, LOADER, RUN, share } from './run.js';
 
 const DATA = {
   ...EXPRESSIONS,
-  largest: share.default(0).describe('share of training texts with the most numbers, which are long'),
+  largest: share.default(0).describe('share of training texts with the most numbers, many of full length'),
   foreign: share.default(0).describe('share of training texts that are to be refused (tokenizer words)'),
-  shiftEvery: z.int().min(0).default(0).describe('steps until texts may begin a position later; 0: never'),
+  shiftEvery: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('texts start at a random position, whose maximum grows by 1 every this many steps; 0: at 0'),
   ...LOADER,
 };
 

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** `paths` are the dotted keys that are to blame. */
+/** A problem of a configuration; `paths` are the dotted keys that cause it. */
 export interface ConfigProblem {
   readonly paths: readonly string[];
   readonly message: string;
 }
 
 /**
- * Reads some keys of a section, or of the top (`''`), with their defaults; undefined where one of them is wrong. Checks so read no
- * more than they are about, and a fault elsewhere hides nothing.
+ * Reads some keys of a section, or of the top level (`''`), with their defaults; undefined if one of them is invalid. So each check
+ * reads only the keys it needs, and also runs if other keys are invalid.
  */
 export type ReadKeys = <T extends z.ZodRawShape>(
   section: string,
@@ -20,7 +20,7 @@ export const readKeys =
   (section, shape) =>
     z.object(shape).safeParse(valueAt(input, section === '' ? [] : [section]) ?? {}).data;
 
-/** What is wrong with the value of the key `path`, on its own or beside that of the keys `others`. */
+/** The problem that key `path` has a value that is not allowed, by itself or together with the keys `others`. */
 export const notAllowed = (
   path: string,
   value: unknown,
@@ -31,14 +31,14 @@ export const notAllowed = (
   message: `${path} is ${shown(value)}; allowed: ${allowed}`,
 });
 
-/** A value as messages show it. */
+/** Formats a value for a message. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-/** An object of keys and values. Not by zod, whose records leave a key `__proto__` out: the check is to name it. */
+/** Whether a value is an object of keys. Not a zod record, which drops a key `__proto__` that the check should report. */
 export const isSection = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

@@ -7,14 +7,14 @@ import { TrainError } from '../error.js';
 import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
 import type { Question } from './questions.js';
 
-/** What reads texts: a PredictorModel, or an OnnxPredictor, which has executed the plans itself. */
+/** A model that reads texts: a PredictorModel, or an OnnxPredictor, which also executes the plans. */
 export interface PlanReader {
-  /** Whether a text is neither empty nor too long. */
+  /** Whether the model can read a text: it is neither empty nor too long. */
   reads(text: string): boolean;
   predictTexts(texts: readonly string[]): PredictedPlans | Promise<PredictedPlans>;
 }
 
-/** Whether each field of the plan is right: all numbers and their signs, all coefficients, all gates. */
+/** Which fields of a predicted plan are right: all digits (V_mag), signs (V_sign), operand coefficients (O), domains (G). */
 export interface FieldsRight {
   readonly digits: boolean;
   readonly signs: boolean;
@@ -22,7 +22,7 @@ export interface FieldsRight {
   readonly domains: boolean;
 }
 
-/** What the model answered. */
+/** The answer of a model to a question. */
 export interface Answer {
   readonly text: string;
   readonly expected: number;
@@ -31,40 +31,38 @@ export interface Answer {
   readonly refused: string | null;
   /** See `PredictedValue`; null where the model does not say. */
   readonly confidence: number | null;
-  /** The predicted plan as an expression; empty where it cannot be written as one, or the text is too long. */
+  /** The predicted plan as an expression; empty if it cannot be written as one, or the text is too long. */
   readonly expression: string;
   /** Whether the value is right to a relative error of 1e-6. */
   readonly ok: boolean;
-  /** Whether it is the same double. */
+  /** Whether the value is the same double. */
   readonly exact: boolean;
-  /** Whether the whole plan is that of the text; null where the text's own plan is not known. */
+  /** Whether the whole plan is right; null if the text is not an expression, so that the right plan is unknown. */
   readonly planRight: boolean | null;
   readonly fields: FieldsRight | null;
-  /** What the text says, where it can be parsed. */
+  /** The parsed text; null if it is not an expression. */
   readonly expr: Expr | null;
-  /** The predicted plan, one graph; null where the text is too long. */
+  /** The predicted plan, one graph; null if the text is too long. */
   readonly plan: DagTensors | null;
-  /** Operations of the text; null where it is not known, as the three that follow. */
+  /** Operations of the text; like `digits` and `nesting`, null if the text is not an expression. */
   readonly operations: number | null;
-  /** Most digits of a number of the text. */
+  /** Digits of the longest number in the text. */
   readonly digits: number | null;
-  /** Levels of parentheses within one another. */
+  /** Depth of nested parentheses. */
   readonly nesting: number | null;
   readonly style: 'symbols' | 'words' | 'question';
 }
 
-/** A share of 1, and its 95 % confidence interval. */
+/** A 95 % confidence interval of a share in [0, 1]. */
 export type Interval = readonly [low: number, high: number];
 
-/** How many answers are right, and which parts of their plans. */
+/** Shares of right answers, in [0, 1]. `plan` and its fields are over the answers whose right plan is known. */
 export interface Score {
   readonly count: number;
-  /** Shares of 1. */
   readonly value: number;
   readonly exact: number;
-  /** Those that the model refused. */
+  /** Share of refused texts. */
   readonly refused: number;
-  /** Of those whose plan is known, as the fields of the plan. */
   readonly plan: number;
   readonly digits: number;
   readonly signs: number;
@@ -80,7 +78,7 @@ export interface Score {
 
 type Scores = Readonly<Record<string, Score>>;
 
-/** The score of all answers, and those of groups of them by name. */
+/** The score of all answers, and of groups of answers. */
 export interface Summary extends Score {
   readonly byOperations: Scores;
   readonly byDigits: Scores;
@@ -91,27 +89,27 @@ export interface Summary extends Score {
 const TOLERANCE = 1e-6;
 const BATCH = 64;
 const UNREADABLE = '0';
-/** No model reads longer texts, and to encode one may take minutes: the time grows with the square of a run of signs. */
+/** No model reads longer texts, and encoding one may take minutes: BPE takes quadratic time for a run of punctuation. */
 const MOST_CHARACTERS = 10_000;
 
 /**
- * Asks the model every question; each text is read as a whole.
+ * Yields the model's answer to each question, in order. Only the plan at the end of each text is used.
  *
- * @throws {TrainError} `bad-input` where an element is no question, such as a text.
+ * @throws {TrainError} `bad-input` if an element is not a `Question`, for example a string.
  */
 export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
   const wrong = questions.findIndex((asked) => typeof (Object(asked) as Partial<Question>).text !== 'string');
   if (wrong >= 0)
     throw new TrainError(
       'bad-input',
-      `element ${wrong} is no question; make one of a text with question('2 + 3')`,
+      `element ${wrong} is not a question; make one from a text with question('2 + 3')`,
     );
   for (let from = 0; from < questions.length; from += BATCH) {
-    // A closed output and signals are noticed only between two turns of the event loop: a second signal ends a training also
-    // while it is evaluated.
+    // Node handles signals and a closed stdout only between two turns of the event loop; so a second signal can end an
+    // evaluation during training.
     await setImmediate();
     const some = questions.slice(from, from + BATCH);
-    // A text that is too long for the model is read as nothing, which is wrong.
+    // A text that the model cannot read is replaced; its answer is NaN, which counts as wrong.
     const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
     const predicted = await model.predictTexts(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
     const { plans, values, refusals, confidences } = predicted;
@@ -127,27 +125,27 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
   }
 }
 
-/** All the answers of `answer`, each told as it comes. */
+/** All answers of `answer`. @param onAnswer Called with each answer as it arrives. */
 export async function answerAll(
   model: PlanReader,
   questions: readonly Question[],
-  tell: (a: Answer) => void = () => undefined,
+  onAnswer: (a: Answer) => void = () => undefined,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
   for await (const a of answer(model, questions)) {
     answers.push(a);
-    tell(a);
+    onAnswer(a);
   }
   return answers;
 }
 
-/** Right values at the prefixes of texts that can be completed to an expression, of so many. */
+/** Of `count` prefixes that can be completed to an expression, how many have the `right` value. */
 export interface PrefixScore {
   readonly count: number;
   readonly right: number;
 }
 
-/** Asks the model for the value at every token of the texts whose prefix is an expression: what one pass over a text gives. */
+/** Scores the value at every token whose prefix can be completed to an expression, in one pass over each text. */
 export async function prefixScore(
   model: PredictorModel,
   stream: StreamConfig,
@@ -167,7 +165,7 @@ export async function prefixScore(
   return { count, right };
 }
 
-/** The plan at every token of a batch, B·T graphs. */
+/** The hard plans at every token of a batch, B·T graphs. */
 function plansOf(model: PredictorModel, { tokens, shape }: TextBatch): DagTensors {
   const { depth } = model.config;
   const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
@@ -180,7 +178,7 @@ function plansOf(model: PredictorModel, { tokens, shape }: TextBatch): DagTensor
   );
 }
 
-/** What was answered: a plan, where there is one, and a value. */
+/** Makes the `Answer` to a question from a predicted plan (null if there is none) and a value. */
 export function answerOf({ text, expected, expr }: Question, plan: DagTensors | null, value: number): Answer {
   const fields = expr && fieldsRight(plan, expr);
   return {
@@ -216,7 +214,7 @@ function graphOf({ depth, V_mag, V_sign, O, G }: DagTensors, index: number): Dag
 
 function isClose(value: number, expected: number): boolean {
   if (Object.is(value, expected)) return true;
-  // Of an infinity every number would be within a share.
+  // Any number would be within a relative tolerance of an infinite value.
   return Number.isFinite(expected) && Math.abs(value - expected) <= TOLERANCE * Math.abs(expected);
 }
 
@@ -228,7 +226,7 @@ function fieldsRight(plan: DagTensors | null, expr: Expr): FieldsRight {
   try {
     right = tensorize(expr, { depth: plan.depth });
   } catch {
-    // It does not fit into the depth at all.
+    // The expression does not fit into this depth.
     return NOTHING_RIGHT;
   }
   const same = (a: Float64Array, b: Float64Array): boolean => b.every((x, i) => a[i] === x);
@@ -254,7 +252,7 @@ function countOperations(expr: Expr): number {
   }
 }
 
-/** A text with symbols for the words that say them: "two point five" is `2.5`. */
+/** Replaces number and operator words by symbols: "two point five" is `2.5`. */
 const inSymbols = (text: string): string =>
   text.replace(/[a-z]+/gi, (word) => symbolOf(word) ?? word).replace(/(?<=[\d.])\s+(?=[\d.])/g, '');
 
@@ -279,7 +277,7 @@ function styleOf(text: string): Answer['style'] {
   return /[a-z]/i.test(text) ? 'words' : 'symbols';
 }
 
-/** Shares of right answers, in all and by what the texts are like. */
+/** Shares of right answers, in total and by properties of the texts. */
 export function summarize(answers: readonly Answer[]): Summary {
   const by = (key: (a: Answer) => number | string | null): Scores => {
     const keys = [...new Set(answers.map(key))].sort((a, b) =>
@@ -323,14 +321,14 @@ function score(answers: readonly Answer[]): Score {
   };
 }
 
-/** Two-sided 95 % of the normal distribution. */
+/** Quantile of the normal distribution for a two-sided 95 % interval. */
 const Z = 1.959964;
 
-/** The Wilson score interval of a share p of n. */
+/** The Wilson score interval of a share `p` of `n` answers. */
 export function interval(p: number, n: number): Interval {
   if (n === 0) return [0, 1];
   const center = (p + (Z * Z) / (2 * n)) / (1 + (Z * Z) / n);
   const reach = (Z / (1 + (Z * Z) / n)) * Math.sqrt((p * (1 - p)) / n + (Z * Z) / (4 * n * n));
-  // Rounding must not take all or none out of the interval of itself.
+  // Rounding must not exclude p = 0 or p = 1 from its own interval.
   return [p === 0 ? 0 : Math.max(0, center - reach), p === 1 ? 1 : Math.min(1, center + reach)];
 }

@@ -5,29 +5,29 @@ import { TrainError } from '../error.js';
 import { streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
 import { operatorsOf, skeletonOf } from './skeleton.js';
 
-/** One expression to evaluate on; `expected` is its value where the text is an expression, unless given. */
+/** A text for the model, with its expected value. */
 export interface Question {
   readonly text: string;
   readonly expected: number;
-  /** What the text says, where it can be parsed. */
+  /** The parsed text; null if it is not an expression. */
   readonly expr: Expr | null;
 }
 
-/** A question of a stream, with its tokens, and its expression in the style 'compact'. */
+/** A question drawn from a stream: `plain` is its expression in the style 'compact', `ids` are its tokens. */
 export interface HeldOutQuestion extends Question {
   readonly plain: string;
   readonly ids: readonly number[];
 }
 
-/** Draws for each different expression that is wanted, before a stream counts as having no more. */
+/** After this many draws per requested question, a stream counts as exhausted. */
 const DRAWS_EACH = 20;
 
-/** Up to `count` different expressions that no training stream contains; fewer where there are no more of them. */
+/** Up to `count` different held-out expressions, which no training stream contains; fewer if the stream has no more. */
 export function heldOutQuestions(config: StreamConfig, count: number, seed: number): HeldOutQuestion[] {
   return drawQuestions(config, count, seed, () => true);
 }
 
-/** What a model was not trained on: expressions with an operation more than its stream has. */
+/** Held-out expressions beyond the training stream: with one operation more. */
 export function moreOperations(config: StreamConfig, count: number, seed: number): Question[] {
   const { numbers } = config.data;
   const data = { ...config.data, numbers: numbers + 1, negatedGroups: 0 };
@@ -39,7 +39,7 @@ export function moreOperations(config: StreamConfig, count: number, seed: number
   );
 }
 
-/** What a model was not trained on: expressions in which a number has a digit more on one side or both. */
+/** Held-out expressions beyond the training stream: a number has one more digit before or after the point, or both. */
 export function longerNumbers(config: StreamConfig, count: number, seed: number): Question[] {
   const { maxDigits, maxDecimals } = config.data;
   const data = { ...config.data, maxDigits: maxDigits + 1, maxDecimals: maxDecimals + 1 };
@@ -50,7 +50,7 @@ export function longerNumbers(config: StreamConfig, count: number, seed: number)
   return drawQuestions({ ...config, data }, count, seed, (plain) => plain.match(/[\d.]+/g)!.some(isLonger));
 }
 
-/** `wanted` is asked of the expression in the style 'compact'. */
+/** @param wanted Filters by the expression in the style 'compact'. */
 function drawQuestions(
   config: StreamConfig,
   count: number,
@@ -79,9 +79,9 @@ export function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>):
 }
 
 /**
- * A question from a line of a file: an expression in symbols or words, or a text, a tab and its expected value.
+ * Parses a question: an expression in symbols or words, or any text, a tab and its expected value.
  *
- * @throws {TrainError} `bad-input` where the expected value is no number, or there is none and the text is no
+ * @throws {TrainError} `bad-input` if the expected value is not a number, or if there is none and the text is not an
  * expression without variables.
  */
 export function question(line: string): Question {
@@ -89,27 +89,30 @@ export function question(line: string): Question {
   if (more.length > 0)
     throw new TrainError(
       'bad-input',
-      `${shown(line)} has more than one tab; a text, a tab and its value are expected`,
+      `${shown(line)} has more than one tab; expected a text, a tab and its value`,
     );
   const expr = readExpression(text);
   if (given !== undefined) {
     if (text.trim() === '') throw new TrainError('bad-input', 'the text before the tab is empty');
     const expected = given.trim() === '' ? Number.NaN : Number(given);
     if (Number.isNaN(expected) && given.trim() !== 'NaN')
-      throw new TrainError('bad-input', `the expected value ${shown(given)} of ${shown(text)} is no number`);
+      throw new TrainError(
+        'bad-input',
+        `the expected value ${shown(given)} of ${shown(text)} is not a number`,
+      );
     return { text, expected, expr };
   }
   if (!expr)
     throw new TrainError(
       'bad-input',
-      `${shown(text)} is no expression without variables; a text of another kind needs a tab and its expected value`,
+      `${shown(text)} is not an expression without variables; any other text needs a tab and its expected value`,
     );
   return { text, expected: evaluate(expr), expr };
 }
 
 const LONGEST_SHOWN = 60;
 
-/** A text as messages show it: its beginning, where it is long. */
+/** A text for a message, cut if it is long. */
 function shown(text: string): string {
   return text.length <= LONGEST_SHOWN ? `'${text}'` : `'${text.slice(0, LONGEST_SHOWN)}…'`;
 }
@@ -117,7 +120,7 @@ function shown(text: string): string {
 function readExpression(text: string): Expr | null {
   try {
     const expr = fromText(text);
-    // One with variables has no value of its own.
+    // Throws if the expression has variables, and so no value.
     evaluate(expr);
     return expr;
   } catch {

@@ -3,30 +3,31 @@ import { summarize, type Answer, type Summary } from './evaluate.js';
 import type { HeldOutQuestion } from './questions.js';
 import { skeletonOf } from './skeleton.js';
 
-/** More training texts are not made again: these take some seconds. */
+/** How many training texts are generated again at most; these take a few seconds. */
 const MOST_TEXTS = 200_000;
 
-/** Parts of held-out texts that training has seen: the texts as prefixes of longer ones, and the skeletons of their expressions. */
+/** Which held-out texts overlap with training texts. */
 export interface SeenInTraining {
-  /** Training texts that were looked at, the first ones, of so many that the run took. */
+  /** The number of training texts that were generated again: the first ones. */
   readonly texts: number;
+  /** The number of training texts that the run took. */
   readonly of: number;
-  /** Held-out texts with which a training text begins, so that they were trained as one of its prefixes. */
+  /** Held-out texts that are a prefix of a training text, so that they were trained as a prefix. */
   readonly beginnings: ReadonlySet<string>;
-  /** Held-out texts whose expression has the skeleton of a training text. */
+  /** Held-out texts that have the same skeleton as a training text. */
   readonly skeletons: ReadonlySet<string>;
 }
 
-/** A node of the tree of token ids. */
+/** A node of a trie over token ids; `text` is the held-out text that ends here. */
 interface Trie {
   readonly next: Map<number, Trie>;
   text: string | null;
 }
 
 /**
- * Makes the training texts of a run again (the first 200,000 where there are more), and finds the held-out texts that they begin with or share a
- * skeleton with.
- * @param taken How many the run took: `state.json` has its micro-batches, each of `batchSize`.
+ * Generates the training texts of a run again (at most the first 200,000), and finds the held-out texts that are a prefix of one or share
+ * a skeleton with one.
+ * @param taken How many texts the run took: `batches` of `state.json` times `batchSize`.
  */
 export function seenInTraining(
   config: StreamConfig,
@@ -60,7 +61,7 @@ export function seenInTraining(
   return { texts, of: taken, beginnings, skeletons };
 }
 
-/** Answers apart by what training has seen of their texts; no group that is empty. */
+/** Summaries of answers, grouped by overlap with training texts; empty groups are left out. */
 export function bySeen(answers: readonly Answer[], seen: SeenInTraining): Record<string, Summary> {
   const groups = {
     'beginning seen': answers.filter(({ text }) => seen.beginnings.has(text)),

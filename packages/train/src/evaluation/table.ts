@@ -1,6 +1,6 @@
 import type { Score, Summary } from './evaluate.js';
 
-/** The summary of an evaluation as a table of at most 80 columns; shares in percent. */
+/** Formats the summary of an evaluation as a table of at most 80 columns, with shares in percent. */
 export function formatSummary(summary: Summary): string {
   return table([
     ...rows('operations', summary.byOperations),
@@ -11,14 +11,14 @@ export function formatSummary(summary: Summary): string {
   ]);
 }
 
-/** Scores under names of their own, as the same table. */
+/** Formats named scores as the same table. */
 export function formatScores(scores: Readonly<Record<string, Score>>): string {
   return table(Object.entries(scores));
 }
 
 const rows = (name: string, scores: Readonly<Record<string, Score>>): [string, Score][] => {
   const entries = Object.entries(scores);
-  // One group alone says what the last line says.
+  // A single group equals the last line, `all`.
   return entries.length < 2 ? [] : entries.map(([key, score]) => [`${name} ${key}`.trim(), score]);
 };
 
@@ -47,12 +47,12 @@ function cellsOf(score: Score): string[] {
   ];
 }
 
-/** Whether a text was an expression, so that its plan is known: the interval of a share of nothing is all from 0 to 1. */
+/** Whether any answer had a known plan. If none had, the interval is [0, 1]. */
 function hasPlans({ intervals: { plan } }: Score): boolean {
   return plan[1] - plan[0] < 1;
 }
 
-/** Two decimals near 100, where they are what matters. */
+/** Percent with one decimal; two above 99, where differences are small. */
 function number(share: number): string {
   return (100 * share).toFixed(share > 0.99 && share < 1 ? 2 : 1);
 }

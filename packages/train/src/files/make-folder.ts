@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { systemCode } from './system-error.js';
 
 /**
- * Makes a folder and those above it; returns the uppermost one that was missing, null where all are there. Not
- * `recursive`, with which Node says ENOENT where a file system is read-only.
+ * Makes a folder and its missing parents. Returns the topmost folder that was missing, or null if none was. Does not use
+ * the option `recursive`: with it Node reports ENOENT if the file system is read-only.
  */
 export function makeFolder(path: string): string | null {
   if (existsSync(path)) return null;
@@ -12,7 +12,7 @@ export function makeFolder(path: string): string | null {
   try {
     mkdirSync(path);
   } catch (error) {
-    // Another process was faster.
+    // Another process has made it meanwhile.
     if (systemCode(error) !== 'EEXIST') throw error;
     return above;
   }

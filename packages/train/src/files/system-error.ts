@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { TrainError } from '../error.js';
 
-/** What the system refused as a TrainError `io`; a TrainError as it is. */
+/** Wraps an error of the system in a TrainError `io`; returns a TrainError unchanged. */
 export function systemError(what: string, error: unknown): TrainError {
   if (error instanceof TrainError) return error;
   return new TrainError('io', `${what}: ${error instanceof Error ? error.message : String(error)}`, {
@@ -9,9 +9,9 @@ export function systemError(what: string, error: unknown): TrainError {
   });
 }
 
-/** The `code` of what the system refused, as ENOENT; empty for other errors. */
+/** The `code` of an error of the system, such as ENOENT; empty for other errors. */
 export const systemCode = (error: unknown): string =>
   z.object({ code: z.string() }).safeParse(error).data?.code ?? '';
 
-/** Whether there is nothing of that name, also as what should be its folder is none. */
+/** Whether an error says that a path does not exist, or that its parent is not a folder. */
 export const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(systemCode(error));

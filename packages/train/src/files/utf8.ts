@@ -1,20 +1,19 @@
 import { createReadStream } from 'node:fs';
 import { TrainError } from '../error.js';
 
-/** A file that is read as a whole is shorter; a string has 512 MiB at the most. */
+/** Largest file that is read as a whole; a string has at most 512 MiB. */
 const MOST_BYTES = 2 ** 28;
 
 /**
- * The text of a file in UTF-8, without a byte order mark at its beginning. Also of a pipe, which is read to its end.
- * @throws {TrainError} `io` where it cannot be read, `bad-input` where it is not UTF-8, with the line, or has more than
- * `mostBytes`, as /dev/zero has
+ * Reads a UTF-8 file (or a pipe to its end), without a byte order mark.
+ * @throws {TrainError} `io` if it cannot be read, `bad-input` if it is not UTF-8 (with the line) or has more than `mostBytes`
  */
 export async function readText(path: string, mostBytes = MOST_BYTES): Promise<string> {
   const bytes = await readBytes(path, mostBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    // A text may also be longer than any string.
+    // Decoding also fails if the text exceeds the largest string.
     if (isNotUtf8(error)) throw await notUtf8(path, [bytes], error);
     throw error;
   }
@@ -28,7 +27,7 @@ async function readBytes(path: string, mostBytes: number): Promise<Buffer> {
       chunks.push(chunk as Buffer);
       size += (chunk as Buffer).length;
       if (size > mostBytes)
-        throw new TrainError('bad-input', `${path} has more than the ${mostBytes} bytes that it may have`);
+        throw new TrainError('bad-input', `${path} has more than ${mostBytes} bytes, which is the limit`);
     }
     return Buffer.concat(chunks);
   } catch (error) {
@@ -42,11 +41,11 @@ export function unreadable(path: string, error: unknown): TrainError {
   return new TrainError('io', `${path} cannot be read: ${reason}`, { cause: error });
 }
 
-/** Whether that is what a `TextDecoder` throws that is `fatal`. */
+/** Whether an error is that of a `fatal` TextDecoder for invalid bytes. */
 export const isNotUtf8 = (error: unknown): boolean =>
   (error as NodeJS.ErrnoException).code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
 
-/** Says in which line the bytes of a file are not UTF-8. */
+/** The error for a file that is not UTF-8, with the line of the first invalid bytes. */
 export async function notUtf8(
   path: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,

@@ -16,22 +16,22 @@ import { TrainError } from '../error.js';
 import { isRunning, thisMachine } from '../run/lock/processes.js';
 
 /*
- * <folder>/.unfinished-<machine>.<process>.<random>   being written; left by a process that was killed until another file is
- *                                                     written to the folder
+ * <folder>/.unfinished-<machine>.<process>.<random>   a file being written. If its process is killed it stays until the next
+ *                                                     file is written to the folder
  */
 const UNFINISHED = /^\.unfinished-([0-9a-f]{8})\.(\d+)\.[0-9a-f-]{36}$/;
 const machine = (): string => createHash('sha256').update(thisMachine()).digest('hex').slice(0, 8);
-/** What another machine, or this one before it was started again, has not written to for so long is left, in milliseconds. */
+/** An unfinished file of another machine (or of this one before a reboot) counts as abandoned after this many milliseconds. */
 const LEFT_AFTER = 24 * 3600 * 1000;
 
 /**
- * A file that is there as a whole or not at all: it is written beside its place and renamed into it. What it replaces stays as it
- * is until then, also where the disk is full or the process is ended.
+ * A file that is written atomically: to a temporary file in the same folder, then renamed into place. An existing file stays unchanged
+ * until then, also if the disk is full or the process ends.
  */
 export class WholeFile {
   readonly #path: string;
   readonly #place: string;
-  /** Where it is written meanwhile; the place itself where that is a device or a pipe, which nothing can replace. */
+  /** Path of the temporary file; equal to `#place` for a device or pipe, which cannot be replaced. */
   readonly #written: string;
   readonly #file: FileHandle;
 
@@ -43,10 +43,10 @@ export class WholeFile {
     if (written !== place) unfinished.add(written);
   }
 
-  /** @throws {TrainError} `io` where the system refuses */
+  /** @throws {TrainError} `io` if the system refuses */
   static async create(path: string): Promise<WholeFile> {
     return guarded(path, async () => {
-      // A link stays one, to a new file.
+      // Resolve a symbolic link, so that the link stays and its target is replaced.
       const place = await realpath(path).catch(() => path);
       const existing = await stat(place).catch(() => null);
       if (existing?.isDirectory()) throw new Error('it is a folder');
@@ -60,12 +60,12 @@ export class WholeFile {
     });
   }
 
-  /** Writes on. @throws {TrainError} `io` where the system refuses */
+  /** Appends data. @throws {TrainError} `io` if the system refuses */
   async append(data: string | Uint8Array): Promise<void> {
     await guarded(this.#path, () => this.#file.appendFile(data));
   }
 
-  /** Puts the file into its place, once it is on the disk. @throws {TrainError} `io` where the system refuses */
+  /** Syncs the file to disk and renames it into place. @throws {TrainError} `io` if the system refuses */
   async finish(): Promise<void> {
     await guarded(this.#path, async () => {
       if (this.#written === this.#place) return this.#file.close();
@@ -76,7 +76,7 @@ export class WholeFile {
     });
   }
 
-  /** Deletes what is not finished. */
+  /** Closes the file, and deletes it if it is not finished. */
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     if (!unfinished.has(this.#written)) return;
@@ -85,7 +85,7 @@ export class WholeFile {
   }
 }
 
-/** Writes a file that is there as a whole or not at all. @throws {TrainError} `io` where the system refuses */
+/** Writes a file atomically. @throws {TrainError} `io` if the system refuses */
 export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
   const file = await WholeFile.create(path);
   try {
@@ -101,13 +101,13 @@ async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    // Node names the file that is written meanwhile, of which nobody knows.
+    // Node's message names the temporary file; leave that out.
     const reason = (error as Error).message.replace(/, \w+( '.*)?$/s, '');
     throw new TrainError('io', `${path} cannot be written: ${reason}`, { cause: error });
   }
 }
 
-/** Deletes what processes that are no more were writing in a folder. */
+/** Deletes the unfinished files of ended processes in a folder. */
 async function clearLeft(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const [, of, pid] = UNFINISHED.exec(name) ?? [];
@@ -121,7 +121,7 @@ async function clearLeft(folder: string): Promise<void> {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** What is being written; deleted where the process ends before. Signals are listened to only while there is such a file. */
+/** Temporary files of this process, deleted if it ends. Signal handlers are installed only while there are any. */
 const unfinished = new (class extends Set<string> {
   override add(path: string): this {
     if (this.size === 0) {
@@ -148,7 +148,7 @@ function deleteAll(): void {
   }
 }
 
-/** Ends the process as the signal would have ended it, unless others listen to it too. */
+/** Ends the process as the signal would have, unless there are other handlers for it. */
 function endBy(signal: NodeJS.Signals): void {
   deleteAll();
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);

@@ -3,12 +3,12 @@ import type { DagGpt } from '@dag/model';
 import { answerOf, type Answer } from '../evaluation/evaluate.js';
 import type { WorkedPrompt } from './worked-line.js';
 
-/** Values and what may stand around them are shorter, in tokens. */
+/** Longest completion in tokens; longer than any value. */
 const MOST_TOKENS = 32;
 
 /**
- * Goes on with each prompt by the likeliest tokens, up to the end of the line. What is written there is the value of the
- * answer, and NaN where that is no number; the plan is that of the first value which the executor wrote, if it did.
+ * Completes each prompt greedily up to the end of the line. The written text is the value of the answer, NaN if it is not a
+ * number. The plan of the answer is that of the first value that the executor wrote, null if it wrote none.
  */
 export function* answerPrompts(model: DagGpt, prompts: readonly WorkedPrompt[]): Generator<Answer> {
   for (const { prompt, text, value: expected } of prompts) {

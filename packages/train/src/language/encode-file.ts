@@ -4,21 +4,21 @@ import type { Tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
 import { isNotUtf8, notUtf8, unreadable } from '../files/utf8.js';
 
-/** Bytes `start` … `end` − 1 of a text file, which begin and end with whole characters. */
+/** Bytes `start` … `end` − 1 of a text file. Both ends are at character boundaries. */
 export interface Section {
   readonly path: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** Bytes that are read at once. */
+/** Bytes per read. */
 const CHUNK = 2 ** 20;
 
 /**
- * The ids of a section in pieces, each with the bytes that were read for it: those of encoding the text as a whole, but for
- * runs of more than MAX_RUN letters, digits, signs or blanks, and for megabytes without a blank.
+ * Encodes a section in pieces; yields their ids and the number of bytes read. The ids are those of the text encoded as a
+ * whole, except that runs of more than MAX_RUN letters, digits, signs or spaces are cut, and so are megabytes without a space.
  *
- * @throws {TrainError} `bad-input` where it is not UTF-8, `io` where it cannot be read
+ * @throws {TrainError} `bad-input` if it is not UTF-8, `io` if it cannot be read
  */
 export async function* encodeFile(
   section: Section,
@@ -44,7 +44,7 @@ async function* decoded({ path, start, end }: Section): AsyncGenerator<{ read: s
       position += chunk.length;
     }
     if (position !== end)
-      throw new TrainError('io', `${path} ends at byte ${position}: it was cut short while it was read`);
+      throw new TrainError('io', `${path} ends at byte ${position}: it was truncated while it was read`);
     yield { read: decoder.decode(), bytes: 0 };
   } catch (error) {
     if (isNotUtf8(error)) throw await notUtf8(path, createReadStream(path), error);
@@ -52,12 +52,12 @@ async function* decoded({ path, start, end }: Section): AsyncGenerator<{ read: s
   }
 }
 
-/** Text without a blank is held back up to this length. */
+/** Text without a space is buffered up to this length, then cut. */
 const MAX_HELD = CHUNK;
 
 /**
- * How much of a text can be encoded before what follows it is known: up to its last blank with something after it. There
- * no token spans: of several blanks the last belongs to the word after it.
+ * How much of a text can be encoded before the following text is known: up to the last space before a word. No token spans that
+ * point, because of several spaces the last belongs to the word after it.
  */
 function lastCut(text: string): number {
   for (let i = text.length - 2; i > 0; i--) {
@@ -68,13 +68,13 @@ function lastCut(text: string): number {
 
 const isBlank = (text: string, i: number): boolean => /\s/.test(text[i]!);
 
-/** The time that byte pairs take to merge grows with the square of such a run, and nothing that people write has one. */
+/** Longer runs are cut: merging byte pairs takes time quadratic in the length of a run, and ordinary text has no such runs. */
 const MAX_RUN = 256;
 const RUN = [String.raw`\p{L}`, String.raw`\p{N}`, String.raw`[^\s\p{L}\p{N}]`, String.raw`\s`]
   .map((kind) => `${kind}{${MAX_RUN}}`)
   .join('|');
 const UP_TO_RUN = new RegExp(`[^]*?(?:${RUN})|[^]+`, 'gu');
-/** Nearly no text has one, and this is found a dozen times faster. */
+/** A necessary condition for such a run, a dozen times faster to test. */
 const MAY_HAVE_RUN = new RegExp(String.raw`(?:^|\s)\S{${MAX_RUN}}|\s{${MAX_RUN}}`);
 
 function encode(text: string, tokens: Tokenizer): number[] {
@@ -82,12 +82,12 @@ function encode(text: string, tokens: Tokenizer): number[] {
   return text.match(UP_TO_RUN)!.flatMap((part) => tokens.encode(part));
 }
 
-/** Where the first character begins that begins at a byte or after it. */
+/** The offset of the first character that begins at or after `byte`. */
 export async function characterStart(path: string, byte: number): Promise<number> {
   try {
     const file = await open(path);
     try {
-      // In UTF-8 bytes that go on with a character are 10xxxxxx; there are three at the most.
+      // UTF-8 continuation bytes are 10xxxxxx; a character has at most three.
       const { buffer, bytesRead } = await file.read(new Uint8Array(4), 0, 4, byte);
       const at = buffer.subarray(0, bytesRead).findIndex((one) => (one & 0xc0) !== 0x80);
       return byte + (at < 0 ? bytesRead : at);

@@ -16,11 +16,11 @@ import {
 } from '../predictor/losses.js';
 import type { LanguageBatch, WorkedExpressions } from './language-stream.js';
 
-/** How many tokens take part in the losses of a language model, beside those of the prefixes of its expressions. */
+/** Token counts by which the losses of a language model are divided; `LossTokens` count prefixes of expressions. */
 export interface LanguageTokens extends LossTokens {
-  /** Tokens whose next one is text. */
+  /** Tokens with a next-token target. */
   readonly next: number;
-  /** Tokens at which the gate is asked. */
+  /** Tokens with a target of the gate. */
   readonly asked: number;
   /** Values that the executor writes. */
   readonly written: number;
@@ -36,7 +36,10 @@ export function languageTokens({ targets, gate, gateKnown, expressions }: Langua
   };
 }
 
-/** The enabled losses of a batch, each a mean over the tokens of the whole step that take part in it. */
+/**
+ * The enabled losses of a batch.
+ * @param tokens Counts over the whole step, so that the losses of its micro-batches add up to those of the step.
+ */
 export function languageLosses(
   model: DagGpt,
   batch: LanguageBatch,
@@ -75,12 +78,12 @@ export function languageLosses(
   return weigh(functions, weights);
 }
 
-/** −ln of the probability of what is right, by the logit of 1: ln(1 + eˣ) − x·target. */
+/** Binary cross-entropy from logits: ln(1 + eˣ) − x·target. */
 function binaryCrossEntropy(logit: Tensor, target: Uint8Array): Tensor {
   return sub(softplus(logit), mul(logit, reshape(constant(target), logit.shape)));
 }
 
-/** The values that are written, one of each expression, and their shares in the mean; rows that are none take no part. */
+/** The written values, one per expression, and their weights in the mean over `written`. Padding rows have weight 0. */
 function valuesAt({ last, written: values }: WorkedExpressions, written: number) {
   return {
     last: Array.from(last, (l) => Math.max(l, 0)),

@@ -11,71 +11,71 @@ import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
 
-/** What decides the batches of a language model's stream: B = `batchSize` rows of T = `blockSize` tokens. */
+/** The settings that determine the batches of a language model's stream: B = `batchSize` rows of T = `blockSize` tokens. */
 export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 'data'> {
   readonly data: LanguageData;
-  /** For a GPT that does not calculate: values are text like any other, and there are no targets of expressions. */
+  /** For a GPT without calculating branch: values are ordinary text, and there are no targets of expressions. */
   readonly plain?: boolean;
 }
 
 /**
- * `data` of a language model's configuration, whose keys `dag train --help` describes. `text` is a folder with `train.bin` and `val.bin`, as
- * `dag prepare` or nanoGPT makes it; where it is empty there is worked arithmetic alone.
+ * `data` of a language model's configuration (see `dag train --help`). `text` is a folder with `train.bin` and `val.bin`, as `dag prepare`
+ * or nanoGPT makes it; empty for worked arithmetic only.
  */
 export type LanguageData = Expressions & Pick<LanguageTrainConfig['data'], 'text' | 'arithmetic'>;
 
-/** Rows of text, and of text with worked arithmetic, `12.5 * 4 = 50`, whose values the executor writes. */
+/** Rows of text, with or without worked arithmetic (`12.5 * 4 = 50`), whose values the executor writes. */
 export interface LanguageBatch {
   readonly shape: readonly [B: number, T: number];
-  /** (B, T) ids; after the end of a row: 0. */
+  /** (B, T) token ids; 0 after the end of a row. */
   readonly tokens: Int32Array;
   /**
-   * (B, T) the next token; −1 where it takes no part: it belongs to a value, which the executor writes, it is inside one of
-   * the expressions that are only read, or there is none.
+   * (B, T) the next token; −1 (masked) where the next token belongs to a value, which the executor writes, or is inside an
+   * expression that the model does not learn to write, and at the end of a row.
    */
   readonly targets: Int32Array;
-  /** (B, T) 1 where what is written next is the executor's value. */
+  /** (B, T) 1 where the executor's value is written next. */
   readonly gate: Uint8Array;
-  /** (B, T) 0 where the gate is not asked: inside a value (on all of its tokens but the last), and after the end of a row. */
+  /** (B, T) mask of `gate` and `starts`: 0 inside a value (all of its tokens but the last) and after the end of a row. */
   readonly gateKnown: Uint8Array;
-  /** (B, T) 1 at the first token of each worked expression; it is asked where the gate is. */
+  /** (B, T) 1 at the first token of each worked expression. */
   readonly starts: Uint8Array;
-  /** The worked expressions, a row each; null where the batch has none. */
+  /** The worked expressions, one per row; null if the batch has none. */
   readonly expressions: WorkedExpressions | null;
 }
 
-/** M worked expressions of up to L tokens, from the first of each to the one before its value. */
+/** M worked expressions of up to L tokens each, from the first token to the one before the value. M and L include padding. */
 export interface WorkedExpressions {
   readonly shape: readonly [M: number, L: number];
-  /** (M, L) which of the B·T tokens; after the end of an expression its last token again. */
+  /** (M, L) index of each token among the B·T tokens; after the end of an expression its last token is repeated. */
   readonly index: Int32Array;
-  /** (M) column of the token at which the gate is 1; −1 where the row is none. */
+  /** (M) column of the last token, where the gate is 1; −1 for padding rows. */
   readonly last: Int32Array;
-  /** (M, L) 1 where the text up to this token can be completed to an expression, which the targets describe. */
+  /** (M, L) 1 where the text up to this token can be completed to an expression, to which the targets belong. */
   readonly valid: Uint8Array;
-  /** M·L graphs; the zero DAG where not valid. Null where no loss reads plans. */
+  /** M·L graphs; the zero DAG where not valid. Null if no loss reads plans. */
   readonly plan: DagTensors | null;
-  /** (M, L) what they execute to. */
+  /** (M, L) executed values of the plans; null if `plan` is. */
   readonly values: Float64Array | null;
-  /** (M) the value of the whole expression, which is written; NaN where the row is none. */
+  /** (M) the value that is written, that of the whole expression; NaN for padding rows. */
   readonly written: Float64Array;
   readonly registers: RegisterTargets;
 }
 
-/** Rows draw from streams of random numbers of their own, apart from those that examples are drawn from. */
+/** First index of the random streams of rows; the streams of examples have smaller indices. */
 const FIRST_ROW = { train: 2 ** 52, 'held-out': 2 ** 52 + 2 ** 51 } as const satisfies Record<Split, number>;
 
 /**
- * Batch `index` of a split: a pure function of the configuration and the index. Held out are `val.bin`, and the
- * expressions that are held out of every stream.
+ * Batch `index` of a split: a pure function of the configuration, the split and the index. The held-out split has the text of
+ * `val.bin` and the expressions that are held out of every stream.
  *
- * A row is a window of the text at a random offset or, with probability `arithmetic`, lines of worked arithmetic and
- * pieces of text in turn. A line that the end of the row would cut is left out: text fills its place, or padding where
- * there is none.
+ * A row is a window of the text at a random offset or, with probability `arithmetic`, alternates lines of worked
+ * arithmetic and pieces of text. A line that does not fit into the rest of the row is replaced by text, or by padding if
+ * there is no text.
  *
- * @param plans Whether expressions have the plans of their prefixes, and the values of these.
- * @throws {TrainError} `io` or `bad-input` where the text cannot be read, is shorter than a row, or was prepared with
- * another tokenizer; `bad-config` where a row has no room for a line, or registers none for an expression
+ * @param plans Whether to make the plans of the expressions' prefixes and their values.
+ * @throws {TrainError} `io` or `bad-input` if the text cannot be read, is shorter than a row, or was prepared with another
+ * tokenizer; `bad-config` if a row has no room for a line, or the registers for an expression
  */
 export function languageBatch(
   config: LanguageStreamConfig,
@@ -88,8 +88,8 @@ export function languageBatch(
   if (text !== null && text.length <= T) {
     throw new TrainError(
       'bad-input',
-      `${text.path} has ${text.length} tokens, a row takes model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
-        'use a smaller block',
+      `${text.path} has ${text.length} tokens, but a row needs model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
+        'use a smaller model.blockSize',
     );
   }
   const batch = {
@@ -114,13 +114,13 @@ export function languageBatch(
 }
 
 interface PlacedLine extends WorkedLine {
-  /** Index of its first token. */
+  /** Index of its first token in the row; in the batch once all rows are made. */
   readonly start: number;
-  /** Whether the language model learns to write its expression, too. */
+  /** Whether its expression is a next-token target too. */
   readonly isWritten: boolean;
 }
 
-/** The tokens of a row, as many as `size`: one more than the model reads, as each is the target of the one before. */
+/** The tokens of a row, up to `size`: one more than the model reads, because each token is the target of the one before. */
 class Row {
   readonly ids: number[] = [];
   readonly lines: PlacedLine[] = [];
@@ -143,7 +143,7 @@ class Row {
     for (const ids of [line.promptIds, line.valueIds, [newline]]) this.put(ids);
   }
 
-  /** Writes all but the last of `size` tokens, from token `first` of the batch on. */
+  /** Writes the row into a batch from token `first` on; the last of `size` tokens is only a target. */
   write(batch: Omit<LanguageBatch, 'expressions'>, first: number, plain: boolean): void {
     const { tokens, targets, gate, gateKnown, starts } = batch;
     const length = Math.min(this.ids.length, this.#size - 1);
@@ -163,13 +163,13 @@ class Row {
   }
 }
 
-/** Pieces of text and lines between them are as short as this, so that a row has several of each. */
+/** Lengths of a piece of text in tokens, and most lines between two pieces: short, so that a row has several of each. */
 const [SHORTEST_PIECE, LONGEST_PIECE] = [8, 64];
 const MOST_LINES = 8;
 const MOST_DRAWS = 8;
-/** Of lines whose expression is learned as text, too: random digits teach little there, and cost as much as words. */
+/** Share of lines whose expression is a next-token target too. Few, because random digits teach little and cost as much as words. */
 const WRITTEN_SHARE = 1 / 8;
-/** Of expressions after a piece of text that ends in a letter or a mark: those that stand in its line. */
+/** Share of expressions that continue the line of the text before them, if it ends in a letter or one of `,.:;)`. */
 const INLINE_SHARE = 1 / 4;
 
 function fillMixed(
@@ -184,7 +184,7 @@ function fillMixed(
   const putText = (count: number): void => {
     if (text !== null) row.put(drawText(text, count, random));
   };
-  // Text fills what a line leaves; without it another line may, which is better than padding.
+  // If a line does not fit, text fills the rest of the row. Without text, try other lines before padding.
   const drawFitting = (before: '' | ' '): WorkedLine | null => {
     for (let draw = 0; draw < (text === null ? MOST_DRAWS : 1); draw++) {
       const line = drawWorkedLine(config, split, random, before);
@@ -210,14 +210,14 @@ function fillMixed(
 const drawPiece = (random: Random): number =>
   SHORTEST_PIECE + random.below(LONGEST_PIECE - SHORTEST_PIECE + 1);
 
-/** A window of the text, each as likely. */
+/** A window of the text at a uniformly random offset. */
 function drawText(text: TokenFile, count: number, random: Random): Uint16Array {
   const offsets = Math.max(1, text.length - count + 1);
-  // Two draws: a text may have more tokens than one of 32 bits can tell apart.
+  // Two draws: a text may have more than 2³² tokens.
   return text.read((random.below(2 ** 20) * 2 ** 32 + random.below(2 ** 32)) % offsets, count);
 }
 
-/** M and L are rounded up to multiples of this, so that batches have few different shapes. */
+/** M and L are rounded up to multiples of this, to have few different batch shapes. */
 const SIZE_STEP = 8;
 const roundUp = (size: number): number => Math.ceil(size / SIZE_STEP) * SIZE_STEP;
 
@@ -244,8 +244,8 @@ function expressionTargets(
     if (targets.valid[m * L + last[m]!] === 1) return;
     throw new TrainError(
       'bad-config',
-      `'${text}' does not fit into registers of model.depth ${config.depth} and model.digits ${config.digits}; ` +
-        'use larger ones, or smaller data.numbers, data.maxDigits and data.maxDecimals',
+      `'${text}' does not fit into the registers of model.depth ${config.depth} and model.digits ${config.digits}; ` +
+        'use larger values, or smaller data.numbers, data.maxDigits and data.maxDecimals',
     );
   });
   const values = targets.plan && execute(targets.plan);

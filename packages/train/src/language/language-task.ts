@@ -23,12 +23,12 @@ import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './
 import { verifyTokens } from './text-folder.js';
 import { workedPrompts } from './worked-line.js';
 
-/** The model's part of a training configuration. */
+/** The configuration of the model in a training configuration. */
 export function languageModelConfig(config: LanguageTrainConfig): DagGptConfig {
   return { ...config.model, tokenizer: config.tokenizer };
 }
 
-/** The stream's part of a training configuration. */
+/** The configuration of the stream in a training configuration. */
 export function languageStreamConfig(config: LanguageTrainConfig): LanguageStreamConfig {
   const { seed, batchSize, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
@@ -42,26 +42,26 @@ export function languageStreamConfig(config: LanguageTrainConfig): LanguageStrea
     data,
     plain: isPlain,
     depth: isPlain ? data.numbers : depth,
-    // What has no registers reads numbers of any length.
+    // A readout without digit registers has no limit on the length of numbers.
     digits: hasRegisters ? model.digits : data.maxDigits + data.maxDecimals,
   };
 }
 
-/** What a language model is like: answers to worked prompts, and its loss on text. */
+/** The evaluation of a language model: its answers to worked prompts and its loss on text. */
 export interface LanguageSummary extends Summary {
-  /** Mean −ln p of the next token of held-out text; null where there is none. */
+  /** Mean −ln p of the next token of held-out text; null without text. */
   readonly textLoss: number | null;
 }
 
 /**
- * Language models on text and worked arithmetic.
- * @param initial The model to begin with, where it is neither new nor that of a checkpoint.
+ * The task of training a language model on text and worked arithmetic.
+ * @param initial A model to begin with, such as one with GPT-2's weights; null for a new one or that of a checkpoint.
  */
 export function languageTask(
   config: LanguageTrainConfig,
   initial: DagGpt | null = null,
 ): Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
-  // The value that is written, which the execution loss is on, is no part of the plans of prefixes.
+  // Here the execution loss is on the written values only, so it does not need the plans of all prefixes.
   const plans = readsPlans(config.model.readout, { ...config.losses, execution: 0 });
   return {
     kind: 'language',
@@ -84,7 +84,7 @@ export function languageTask(
     async evaluate(model, seed) {
       const parts = evaluation(model, config, seed);
       let part = parts.next();
-      // Signals come in between.
+      // Lets Node handle signals between parts.
       for (; !part.done; part = parts.next()) await setImmediate();
       const summary = part.value;
       const { textLoss, count, exact, plan, byOperations } = summary;
@@ -106,10 +106,10 @@ export function languageTask(
 }
 
 /**
- * Trains a language model that calculates: `train` for configurations of kind 'language'. The best checkpoint is the one
- * with the least sum of its loss on text and its share of wrong values.
+ * Trains a language model that calculates: `train` for configurations of kind 'language'. The best checkpoint has the least
+ * sum of loss on text and share of wrong values.
  *
- * @throws {TrainError} as `train`; `io` and `bad-input` where the text cannot be read.
+ * @throws {TrainError} as `train`; `io` and `bad-input` if the text cannot be read.
  */
 export async function trainLanguageModel(
   config: TrainConfig,
@@ -119,17 +119,17 @@ export async function trainLanguageModel(
   requireMemory(config);
   const { text } = config.data;
   if (text !== '') verifyTokens(text, config.tokenizer);
-  // What cannot be streamed is refused before anything is written; a few rows show it.
+  // Throws, before anything is written, if the stream cannot make batches; a few rows suffice to find out.
   const rows = { ...languageStreamConfig(config), batchSize: Math.min(config.batchSize, 16) };
   for (const split of ['train', 'held-out'] as const) languageBatch(rows, split, 0);
   const initial = !config.resume && isGpt2(config.weights) ? await modelOfGpt2(config, options.signal) : null;
   return runTask(languageTask(config, initial), config, options);
 }
 
-/** One of the published names, or a folder in the layout of their repositories. */
+/** Whether `source` is a published GPT-2 name, or a folder in the layout of its repository. */
 const isGpt2 = (source: string): boolean => isGpt2Name(source) || existsSync(join(source, 'config.json'));
 
-/** A model of the configuration with GPT-2's weights; those of the calculating branch are as from scratch. */
+/** A new model of the configuration with GPT-2's weights in its backbone. */
 async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | undefined): Promise<DagGpt> {
   const bar = downloadBar();
   const gpt2 = await loadGpt2(config.weights, {
@@ -137,7 +137,7 @@ async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | un
     ...(signal ? { signal } : {}),
   }).finally(bar.stop);
   const { nLayer, nHead, nEmbd, bias, activation = 'gelu' } = gpt2.config;
-  // What the run is resumed with must say so too: the weights cannot be read without.
+  // The configuration itself must have GPT-2's sizes: a resumed run reads its weights by the configuration alone.
   const wanted = { nLayer, nHead, nEmbd, bias, activation };
   for (const [key, value] of Object.entries(wanted) as [keyof typeof wanted, unknown][])
     if (config.model[key] !== value)
@@ -155,7 +155,7 @@ async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | un
   return model;
 }
 
-/** The language model in a checkpoint. */
+/** Loads the language model in a checkpoint. @throws {TrainError} `bad-checkpoint` */
 export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
   configOfKind(checkpoint, 'language');
   const model = DagGpt.load(fileOf(checkpoint, 'model.safetensors'));
@@ -163,7 +163,7 @@ export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
   return model;
 }
 
-/** What a model makes of held-out text and expressions; where `seed` is left out, others than those by which checkpoints are compared. */
+/** Measures a model on held-out text and expressions; by default on those of a seed that selected no checkpoint. */
 export function evaluateLanguageModel(
   model: DagGpt,
   config: LanguageTrainConfig,
@@ -172,7 +172,7 @@ export function evaluateLanguageModel(
   return ended(evaluation(model, config, seed));
 }
 
-/** Mean −ln p of the next token of held-out text; null where the configuration names none. */
+/** Mean −ln p of the next token of held-out text; null if the configuration has no text. */
 export function heldOutTextLoss(
   model: DagGpt,
   config: LanguageTrainConfig,
@@ -181,7 +181,7 @@ export function heldOutTextLoss(
   return ended(textLoss(model, config, seed));
 }
 
-/** `evaluateLanguageModel` prompt by prompt and batch by batch. */
+/** `evaluateLanguageModel` as a generator that yields after each prompt and batch. */
 function* evaluation(
   model: DagGpt,
   config: LanguageTrainConfig,

@@ -13,18 +13,18 @@ import { META_FILE, TOKEN_FILES } from './text-folder.js';
 export interface PrepareOptions {
   /** Text files in UTF-8, and folders: every `.txt` and `.md` file in them, at any depth. */
   readonly inputs: readonly string[];
-  /** Folder for `train.bin`, `val.bin` and `meta.json`; made where there is none. */
+  /** Folder for `train.bin`, `val.bin` and `meta.json`; created if missing. */
   readonly out: string;
   readonly tokenizer: TokenizerName;
-  /** Share of the text, its end, that goes to `val.bin`: above 0 and below 1. */
+  /** Share of the text, from its end, that goes to `val.bin`: above 0 and below 1. */
   readonly val: number;
-  /** Replace what `out` holds of these files; otherwise that is an error. */
+  /** Replace these files if `out` has them; default: throw. */
   readonly force?: boolean;
-  /** Called with the bytes that are read so far, and those of all files. */
+  /** Called with the bytes read so far and the bytes of all files. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** What was prepared, as `meta.json` says it. */
+/** The contents of `meta.json`. */
 export interface PreparedText {
   readonly tokenizer: TokenizerName;
   readonly vocabSize: number;
@@ -32,34 +32,37 @@ export interface PreparedText {
   readonly tokens: { readonly train: number; readonly val: number };
   /** SHA-256 of each file, in hexadecimal. */
   readonly sha256: { readonly train: string; readonly val: string };
-  /** Characters that the tokenizer does not have; its ids say nothing of them. */
+  /** Number of characters that are not in the vocabulary of the tokenizer `char`. */
   readonly unknown: number;
-  /** The texts in their order, and their bytes. */
+  /** The text files in order, with their sizes. */
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
 }
 
 /**
- * Prepares text for training: token ids as uint16, as nanoGPT does. Files follow one another as they are given, those of
- * a folder in the order of their paths. Each is a document: GPT-2's `<|endoftext|>` follows it, and with characters a
- * newline, unless it ends in one. `val.bin` is the last share of all bytes, in whichever document it begins. Texts may be
- * larger than memory. The files appear when all of them are written.
+ * Tokenizes text for training into files of uint16 ids, as nanoGPT does. Files are concatenated in the given order, those of
+ * a folder sorted by path. Each is a document, followed by `<|endoftext|>` with GPT-2's tokens, or by a newline with
+ * characters (unless it ends in one). `val.bin` has the last share of all bytes, in whichever document that begins. Texts
+ * may be larger than memory. The files appear when all of them are written.
  *
  * @throws {TrainError} `bad-input` for a share outside its range, text that is not UTF-8, and too little or no text;
- * `busy-directory` where `out` has such files already; `io` where the system refuses
+ * `busy-directory` if `out` has such files already; `io` if the system refuses
  */
 export async function prepareText(options: PrepareOptions): Promise<PreparedText> {
   const { inputs, out, val, force = false } = options;
   const tokens = tokenizer(options.tokenizer);
   if (!(val > 0 && val < 1))
-    throw new TrainError('bad-input', `the share of val.bin is ${val}; above 0 and below 1 is expected`);
+    throw new TrainError(
+      'bad-input',
+      `the share of val.bin is ${val}; expected a number above 0 and below 1`,
+    );
   const files = await findFiles(inputs);
   const parts = await split(files, val);
-  const held = [TOKEN_FILES.train, TOKEN_FILES['held-out'], META_FILE].map((name) => join(out, name));
-  const existing = held.find((path) => existsSync(path));
+  const targets = [TOKEN_FILES.train, TOKEN_FILES['held-out'], META_FILE].map((name) => join(out, name));
+  const existing = targets.find((path) => existsSync(path));
   if (existing !== undefined && !force) {
     throw new TrainError(
       'busy-directory',
-      `${existing} is there already; give another folder, or --force to replace it`,
+      `${existing} exists already; use another folder, or --force to replace it`,
     );
   }
   const open: WholeFile[] = [];
@@ -67,7 +70,7 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
     await mkdir(out, { recursive: true }).catch((error: unknown) => {
       throw new TrainError('io', `${out} cannot be written: ${(error as Error).message}`, { cause: error });
     });
-    for (const path of held) open.push(await WholeFile.create(path));
+    for (const path of targets) open.push(await WholeFile.create(path));
     const [trainFile, valFile, metaFile] = open as [WholeFile, WholeFile, WholeFile];
     const report = progress(files, options.onProgress);
     const train = await writeTokens(trainFile, parts.train, tokens, report);
@@ -81,7 +84,7 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
       files,
     };
     await metaFile.append(`${JSON.stringify(prepared, null, 2)}\n`);
-    // meta.json last: should the process end between these, it does not fit the token files, and they are refused.
+    // meta.json comes last: if the process ends between these, meta.json does not match the token files, and training refuses them.
     for (const file of open) await file.finish();
     return prepared;
   } catch (error) {
@@ -95,16 +98,16 @@ type SourceFile = PreparedText['files'][number];
 async function findFiles(inputs: readonly string[]): Promise<SourceFile[]> {
   const paths = (await Promise.all(inputs.map(filesOf))).flat();
   const files = await Promise.all(paths.map(async (path) => ({ path, bytes: (await status(path)).size })));
-  // An empty file is no document.
+  // Empty files are skipped.
   const texts = files.filter(({ bytes }) => bytes > 0);
   if (texts.length > 0) return texts;
   throw new TrainError(
     'bad-input',
-    `${inputs.join(', ') || 'nothing'}: no text in it; files in UTF-8 are expected, or folders of .txt and .md files`,
+    `${inputs.join(', ') || 'nothing'}: contains no text; expected files in UTF-8, or folders of .txt and .md files`,
   );
 }
 
-/** A file itself, or the .txt and .md files of a folder in the order of their paths. */
+/** The path of a file itself, or of the .txt and .md files in a folder, sorted. */
 async function filesOf(input: string): Promise<string[]> {
   const found = await status(input);
   if (found.isDirectory()) return (await filesIn(input)).sort();
@@ -112,7 +115,7 @@ async function filesOf(input: string): Promise<string[]> {
   throw notAText(input);
 }
 
-/** Links to folders are not followed: they may lead in a circle, or out of the folder. */
+/** The .txt and .md files in a folder, at any depth. Links to folders are not followed: they may form a cycle or leave the folder. */
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     throw unreadable(folder, error);
@@ -130,25 +133,25 @@ async function filesIn(folder: string): Promise<string[]> {
   return paths;
 }
 
-/** A pipe has no size, and what is read from it is gone. */
+/** Pipes are refused because they have no size and can be read only once. */
 const notAText = (path: string): TrainError =>
-  new TrainError('bad-input', `${path} is a pipe or a device; a file is expected, so write the text to one`);
+  new TrainError('bad-input', `${path} is a pipe or a device; write the text to a file first`);
 
 const status = (path: string) =>
   stat(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
 
-/** A part of a document; its end is marked where it has it. */
+/** A part of a document. `ends`: it includes the end of the document, where an end mark is written. */
 interface Part extends Section {
   readonly ends: boolean;
 }
 
-/** The first bytes of all files and the last share of them, at a whole character. */
+/** Splits the bytes of all files, in order, into train and the last share `val`, at a character boundary. */
 async function split(files: readonly SourceFile[], val: number): Promise<{ train: Part[]; val: Part[] }> {
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const parts: { train: Part[]; val: Part[] } = { train: [], val: [] };
-  // As nanoGPT has it: int(n * 0.9).
+  // As nanoGPT: int(n * 0.9).
   let rest = Math.floor(total * (1 - val));
   for (const { path, bytes } of files) {
     const at = rest <= 0 ? 0 : rest >= bytes ? bytes : await characterStart(path, rest);
@@ -159,7 +162,7 @@ async function split(files: readonly SourceFile[], val: number): Promise<{ train
   if (parts.train.length > 0 && parts.val.length > 0) return parts;
   throw new TrainError(
     'bad-input',
-    `a text of this length (bytes: ${total}) is too short to be split into train.bin and, of ${val} of it, val.bin`,
+    `a text of ${total} bytes is too short to be split into train.bin and val.bin (a share of ${val})`,
   );
 }
 

@@ -7,31 +7,31 @@ import { requireRegular } from '../files/regular-file.js';
 import type { Split } from '../predictor/stream.js';
 import { TokenFile } from './token-file.js';
 
-/** What a folder of prepared text holds: token files of two splits, and what they were made of. */
+/** The files in a folder of prepared text: token files of two splits, and `meta.json`. */
 export const TOKEN_FILES = { train: 'train.bin', 'held-out': 'val.bin' } as const satisfies Record<
   Split,
   string
 >;
 export const META_FILE = 'meta.json';
-/** nanoGPT's own characters and their ids, in Python's format. */
+/** nanoGPT's file of character ids (a Python pickle). Such folders cannot be used. */
 const NANOGPT_META_FILE = 'meta.pkl';
 
-/** What `dag prepare` writes, so far as it is compared with the token files. */
+/** The fields of `meta.json` that are compared with the token files. */
 const metaSchema = z.looseObject({
   tokenizer: z.enum(['gpt2', 'char']),
   tokens: z.looseObject({ train: z.number(), val: z.number() }).optional(),
   sha256: z.looseObject({ train: z.string(), val: z.string() }).optional(),
 });
 type Meta = z.infer<typeof metaSchema>;
-/** The fields of a split in it. */
+/** The name of each split in `meta.json`. */
 const META_FIELD = { train: 'train', 'held-out': 'val' } as const satisfies Record<Split, string>;
 
 const opened = new Map<string, TokenFile>();
 
 /**
- * The tokens of one split of a folder that `dag prepare` or nanoGPT has prepared. A file stays open for the next call.
+ * Opens the tokens of one split of a folder that `dag prepare` or nanoGPT has prepared. Files stay open for later calls.
  *
- * @throws {TrainError} `bad-input` where the folder was prepared with another tokenizer; else as `TokenFile`
+ * @throws {TrainError} `bad-input` if the folder was prepared with another tokenizer; else as `TokenFile`
  */
 export function openTokens(folder: string, split: Split, name: TokenizerName): TokenFile {
   const path = join(folder, TOKEN_FILES[split]);
@@ -50,13 +50,13 @@ export function openTokens(folder: string, split: Split, name: TokenizerName): T
   return file;
 }
 
-/** Larger files are compared by their size alone: reading them takes seconds, and their disk may be slow. */
+/** Checksums of larger files are not verified, only their number of tokens: reading them takes seconds or more. */
 const LARGEST_HASHED = 2 ** 30;
 
 /**
- * Compares the token files of a folder with the checksums that `dag prepare` wrote, where there are any.
+ * Verifies the token files of a folder by the checksums that `dag prepare` wrote, if there are any.
  *
- * @throws {TrainError} `bad-input` where one of them is not what was written; else as `openTokens`
+ * @throws {TrainError} `bad-input` if a file differs; else as `openTokens`
  */
 export function verifyTokens(folder: string, name: TokenizerName): void {
   for (const split of ['train', 'held-out'] as const) {
@@ -64,16 +64,16 @@ export function verifyTokens(folder: string, name: TokenizerName): void {
     const sha256 = readMeta(folder, name)?.sha256?.[META_FIELD[split]];
     if (sha256 === undefined || statSync(file.path).size > LARGEST_HASHED) continue;
     if (file.sha256() !== sha256)
-      throw notAsPrepared(file.path, `has another checksum than ${META_FILE} says`);
+      throw notAsPrepared(file.path, `does not have the checksum that ${META_FILE} says`);
   }
 }
 
 const notAsPrepared = (path: string, problem: string): TrainError =>
-  new TrainError('bad-input', `${path} ${problem}: it was cut, replaced or renamed; prepare the text again`);
+  new TrainError('bad-input', `${path} ${problem}: it was truncated or replaced; prepare the text again`);
 
 /**
- * What a folder says of its tokens; null for nanoGPT's folders of GPT-2 tokens, which say nothing and are taken as they are.
- * @throws {TrainError} `bad-input` where it was prepared with another tokenizer
+ * Reads `meta.json` of a folder; null if there is none, as in nanoGPT's folders of GPT-2 tokens.
+ * @throws {TrainError} `bad-input` if it was prepared with another tokenizer
  */
 function readMeta(folder: string, name: TokenizerName): Meta | null {
   const path = join(folder, META_FILE);
@@ -81,7 +81,7 @@ function readMeta(folder: string, name: TokenizerName): Meta | null {
     if (!existsSync(join(folder, NANOGPT_META_FILE))) return null;
     throw new TrainError(
       'bad-input',
-      `${folder} has ids of its own for characters (${NANOGPT_META_FILE}); prepare its text with ` +
+      `${folder} has nanoGPT's character ids (${NANOGPT_META_FILE}), which no tokenizer here has; prepare its text with ` +
         `dag prepare <files> --tokenizer ${name}`,
     );
   }
@@ -97,12 +97,12 @@ function readMeta(folder: string, name: TokenizerName): Meta | null {
 function parseMeta(path: string): Meta {
   try {
     requireRegular(path);
-    // An editor may have put a byte order mark before it.
+    // An editor may have added a byte order mark.
     return metaSchema.parse(JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, '')));
   } catch (error) {
     throw new TrainError(
       'bad-input',
-      `${path} is not what dag prepare writes; delete it, or prepare the text again`,
+      `${path} is not a meta.json of dag prepare; delete it, or prepare the text again`,
       { cause: error },
     );
   }

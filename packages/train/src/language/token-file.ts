@@ -4,34 +4,34 @@ import { TrainError } from '../error.js';
 import { unreadable } from '../files/utf8.js';
 
 const BYTES_EACH = 2;
-/** Bytes that are read at once where the whole file is. */
+/** Bytes per read when hashing the whole file. */
 const CHUNK = 2 ** 22;
 
 /**
- * A file of token ids, uint16 little-endian and nothing else, as nanoGPT's prepare.py writes them. It is read in pieces,
- * never whole: Node cannot map files into memory, and the system keeps in memory what is read often all the same.
+ * A file of token ids as nanoGPT's prepare.py writes it: uint16 little-endian and nothing else. It is read in pieces, never as
+ * a whole: Node cannot map files into memory, but the system's page cache serves repeated reads.
  */
 export class TokenFile {
   readonly path: string;
-  /** In tokens. */
+  /** Number of tokens. */
   readonly length: number;
   readonly #vocabSize: number;
   readonly #file: number;
 
   /**
-   * @param vocabSize Ids are below it.
-   * @throws {TrainError} `io` where the file cannot be opened, `bad-input` where it is empty or no whole number of ids
+   * @param vocabSize All ids must be below it.
+   * @throws {TrainError} `io` if the file cannot be opened, `bad-input` if it is empty or has an odd number of bytes
    */
   constructor(path: string, vocabSize: number) {
     this.path = path;
     this.#vocabSize = vocabSize;
-    // To open a FIFO would otherwise wait until someone writes to it.
+    // Without O_NONBLOCK, opening a FIFO blocks until another process opens it for writing.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
     this.#file = system(path, () => openSync(path, flags));
     const stats = system(path, () => fstatSync(this.#file));
     this.length = stats.size / BYTES_EACH;
     const problem = !stats.isFile()
-      ? 'is no file'
+      ? 'is not a file'
       : stats.size === 0
         ? 'is empty'
         : Number.isInteger(this.length)
@@ -39,20 +39,20 @@ export class TokenFile {
           : `has ${stats.size} bytes, an odd number`;
     if (problem === null) return;
     this.close();
-    throw new TrainError('bad-input', `${path} ${problem}; token ids of 2 bytes each are expected`);
+    throw new TrainError('bad-input', `${path} ${problem}; expected token ids of 2 bytes each`);
   }
 
   /**
-   * The ids of tokens offset … offset + count − 1.
+   * Reads the ids of tokens offset … offset + count − 1.
    *
-   * @throws {TrainError} `bad-input` where the file has no such tokens, or one of them is not in the vocabulary; `io`
-   * where it cannot be read
+   * @throws {TrainError} `bad-input` if the file does not have these tokens, or an id is not in the vocabulary; `io` if it
+   * cannot be read
    */
   read(offset: number, count: number): Uint16Array {
     if (offset < 0 || offset + count > this.length) {
       throw new TrainError(
         'bad-input',
-        `${this.path} has ${this.length} tokens; ${count} from token ${offset} on were asked for`,
+        `${this.path} has ${this.length} tokens; cannot read ${count} tokens from token ${offset} on`,
       );
     }
     const ids = new Uint16Array(count);
@@ -70,12 +70,12 @@ export class TokenFile {
       const at = position + done;
       const read = system(this.path, () => readSync(this.#file, bytes, done, bytes.length - done, at));
       if (read === 0)
-        throw new TrainError('io', `${this.path} ends at byte ${at}: it was cut short while it was open`);
+        throw new TrainError('io', `${this.path} ends at byte ${at}: it was truncated while it was open`);
       done += read;
     }
   }
 
-  /** The SHA-256 of the whole file, in hexadecimal; some 2 ms a megabyte. @throws {TrainError} `io` where it cannot be read */
+  /** The SHA-256 of the whole file, in hexadecimal; takes about 2 ms per megabyte. @throws {TrainError} `io` if it cannot be read */
   sha256(): string {
     const hash = createHash('sha256');
     const size = this.length * BYTES_EACH;
@@ -87,7 +87,7 @@ export class TokenFile {
     return hash.digest('hex');
   }
 
-  /** Closes the file; `read` throws from then on. */
+  /** Closes the file; `read` throws afterwards. */
   close(): void {
     closeSync(this.#file);
   }

@@ -9,25 +9,26 @@ import { streamExample, type Split, type StreamConfig } from '../predictor/strea
 export interface WorkedLine {
   /** The expression. */
   readonly text: string;
-  /** All that stands before the value: `12.5 * 4 = `. */
+  /** Everything before the value: `12.5 * 4 = `. */
   readonly prompt: string;
   readonly value: number;
   readonly promptIds: readonly number[];
-  /** The tokens of `formatValue(value)`, encoded by itself: it is written after the prompt is read. */
+  /** The tokens of `formatValue(value)`, encoded separately from the prompt. */
   readonly valueIds: readonly number[];
 }
 
 const MAX_DRAWS = 1000;
-/** Longer values are noise to a reader: an overflow that just did not happen, or a quotient close to zero. */
+/** Lines with longer values are drawn again; such values are near overflow or close to zero, and useless to a reader. */
 const MAX_VALUE_LENGTH = 24;
-/** Examples of a stream are 2³² before it draws again in place of one. */
+/** Number of example indices: from 2³² on, indices are used to draw rejected examples again. */
 const EXAMPLES = 2 ** 32;
 
 /**
- * A random worked line of at most blockSize tokens; the end of the line is one more. Its value is what the plan of its
- * expression executes to, and finite. `before`: a blank where it does not begin a line.
+ * A random worked line of at most blockSize tokens, not counting the newline. Its value is the executed plan of its
+ * expression, and finite.
  *
- * @throws {TrainError} `bad-config` where there is no room for such lines
+ * @param before A space if the line continues a line of text.
+ * @throws {TrainError} `bad-config` if such lines do not fit
  */
 export function drawWorkedLine(
   config: StreamConfig,
@@ -49,11 +50,11 @@ export function drawWorkedLine(
   }
   throw new TrainError(
     'bad-config',
-    `none of ${MAX_DRAWS} expressions fits with its value into model.blockSize ${blockSize}; use a larger one`,
+    `none of ${MAX_DRAWS} expressions fits with its value into model.blockSize ${blockSize}; use a larger block`,
   );
 }
 
-/** What stands between an expression and its value. */
+/** Draws the text between an expression and its value. */
 function drawEquals(text: string, random: Random): string {
   const pick = (of: readonly string[]): string => of[random.below(of.length)]!;
   if (text.endsWith('?')) return ' ';
@@ -62,21 +63,20 @@ function drawEquals(text: string, random: Random): string {
   return pick(text.includes(' ') ? [' = ', ' = ', ' = ', '= '] : ['=', '=', ' = ', '= ']);
 }
 
-/** An expression to complete: all that stands before its value, the value, and the expression by itself. */
+/** An expression for the model to complete: `prompt` ends right before the value; `text` is the expression. */
 export interface WorkedPrompt {
   readonly prompt: string;
   readonly value: number;
   readonly text: string;
 }
 
-/** Draws for each different prompt that is wanted, before a stream counts as having no more. */
+/** After this many draws per requested prompt, a stream counts as exhausted. */
 const DRAWS_EACH = 20;
 
 /**
- * Up to `count` different expressions that no stream trains on, ready to be completed; fewer where there are no more of
- * them.
+ * Prompts of up to `count` different held-out expressions, which no stream trains on; fewer if the stream has no more.
  *
- * @throws {TrainError} `bad-config` where there is no room for such lines
+ * @throws {TrainError} `bad-config` if such lines do not fit
  */
 export function workedPrompts(config: StreamConfig, count: number, seed: number): WorkedPrompt[] {
   const prompts = new Map<string, WorkedPrompt>();

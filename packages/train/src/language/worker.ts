@@ -4,5 +4,5 @@ import { languageBatch, type LanguageStreamConfig } from './language-stream.js';
 
 const { stream, plans } = workerData as { readonly stream: LanguageStreamConfig; readonly plans: boolean };
 
-/** One thread of a language model's stream: micro-batch `index` of the configuration that the pool was made with. */
+/** Worker thread: makes micro-batch `index` of the language model's stream in `workerData`. */
 export default carryingErrors((index) => languageBatch(stream, 'train', index, plans));

@@ -4,28 +4,28 @@ import { findLauncher } from './launcher.js';
 import { joinMpi, type Mpi } from './library.js';
 
 /**
- * The processes of a run, which share nothing but what goes through here. Every rank makes the same calls in the same
- * order; each call waits for all ranks, and the event loop goes on meanwhile.
+ * The processes (ranks) of a run; all their communication goes through this interface. Every rank must make the same calls in
+ * the same order. Each call waits for all ranks without blocking the event loop.
  */
 export interface Communicator {
-  /** This process, from 0. */
+  /** Rank of this process, from 0. */
   readonly rank: number;
   readonly size: number;
-  /** For logs: '2 processes by Open MPI v4.1.4'; '1 process' where there is no MPI. */
+  /** For logs: '2 processes by Open MPI v4.1.4'; '1 process' without MPI. */
   readonly description: string;
-  /** Processes of the run on this machine; null where the launcher does not say. */
+  /** Number of processes of the run on this machine; null if the launcher does not say. */
   readonly localSize: number | null;
   /** Replaces each value by its sum over all ranks: the same bits on every rank. */
   sumInPlace(values: Float32Array | Float64Array): Promise<void>;
-  /** The bytes that rank 0 gives, on every rank; what others give is not looked at. */
+  /** Returns rank 0's bytes on every rank; the argument of other ranks is ignored. */
   broadcast(bytes: Uint8Array): Promise<Uint8Array>;
   /** Ends all ranks at once, this one too, with exit code 1. */
   abort(): void;
-  /** Leaves, once all ranks do. */
+  /** Leaves MPI, once all ranks do. */
   close(): Promise<void>;
 }
 
-/** A process that is a run by itself. */
+/** The communicator of a single process, without MPI. */
 export const alone: Communicator = {
   rank: 0,
   size: 1,
@@ -38,10 +38,10 @@ export const alone: Communicator = {
 };
 
 /**
- * The processes that `mpirun` started with this one; `alone` without a launcher, and MPI is not loaded then.
- * To be called once in a process.
+ * Joins the processes that `mpirun` started. Without a launcher returns `alone`, and loads nothing of MPI. Call it once per
+ * process.
  *
- * @throws {TrainError} `mpi` where koffi or the launcher's library is missing, or another MPI was found than the launcher's.
+ * @throws {TrainError} `mpi` if koffi or the launcher's library is missing, or the library found is not that of the launcher.
  */
 export async function openCommunicator(): Promise<Communicator> {
   const launcher = findLauncher(process.env);
@@ -50,21 +50,21 @@ export async function openCommunicator(): Promise<Communicator> {
   if (launcher.size !== null && mpi.size !== launcher.size)
     throw new TrainError(
       'mpi',
-      `${launcher.description} as one of ${launcher.size}, but for ${mpi.version} there are ${mpi.size}: ` +
-        'the library is not the one of the launcher; DAG_MPI_LIBRARY=<path of libmpi.so> says which to take',
+      `${launcher.description} as one of ${launcher.size}, but ${mpi.version} counts ${mpi.size}: ` +
+        'the library is not that of the launcher; set DAG_MPI_LIBRARY=<path of libmpi.so>',
     );
   return communicator(mpi, launcher.localSize);
 }
 
 function communicator(mpi: Mpi, localSize: number | null): Communicator {
-  // Out of the heap of V8, where an array so small may be moved meanwhile. Sums are made one after the other.
+  // Buffers outside V8's heap: V8 may move a small array while MPI uses it. Shared, because sums are made one at a time.
   const few = [new Float32Array(FEW), new Float64Array(FEW)] as const;
   const sumInPlace = async (values: Float32Array | Float64Array): Promise<void> => {
     if (values.length <= FEW) {
-      const held = few[values instanceof Float32Array ? 0 : 1].subarray(0, values.length);
-      held.set(values);
-      await until(mpi.beginAllreduce(held));
-      values.set(held);
+      const buffer = few[values instanceof Float32Array ? 0 : 1].subarray(0, values.length);
+      buffer.set(values);
+      await until(mpi.beginAllreduce(buffer));
+      values.set(buffer);
     } else {
       await until(mpi.beginBarrier());
       await soon(mpi.beginAllreduce(values));
@@ -77,7 +77,7 @@ function communicator(mpi: Mpi, localSize: number | null): Communicator {
     localSize,
     sumInPlace,
     broadcast: async (bytes) => {
-      // Those that do not give it do not know its length.
+      // First send the length, which only rank 0 knows.
       const length = Float64Array.of(mpi.rank === 0 ? bytes.length : 0);
       await sumInPlace(length);
       const all = mpi.rank === 0 ? bytes : new Uint8Array(length[0]!);
@@ -92,21 +92,21 @@ function communicator(mpi: Mpi, localSize: number | null): Communicator {
   };
 }
 
-/** So many values are summed while this process waits for others; more of them once all are there. */
+/** Up to this many values are summed at once; larger sums start with a barrier, after which they are polled busily. */
 const FEW = 1024;
-/** As long as a wait is short, it is not slept through. In milliseconds. */
+/** Milliseconds to poll without sleeping. */
 const AWAKE = 2;
 
 /**
- * Waits for all ranks. A function of MPI that waits itself would keep a core busy and signals from this process, for as
- * long as rank 0 evaluates, or for ever where a rank has died.
+ * Waits for all ranks by polling. A blocking MPI function would occupy a core and block signals of this process while rank
+ * 0 evaluates, or forever if a rank has died.
  */
 async function until(isDone: () => boolean): Promise<void> {
   const begun = performance.now();
   while (!isDone()) await (performance.now() - begun < AWAKE ? setImmediate() : setTimeout(1));
 }
 
-/** The same for what all ranks are at: it goes on as often as it is asked. A rank may yet die at it, and signals come. */
+/** The same for an operation that all ranks have entered: MPI progresses only when polled, so poll often; yield in between for signals. */
 async function soon(isDone: () => boolean): Promise<void> {
   for (;;) {
     const begun = performance.now();

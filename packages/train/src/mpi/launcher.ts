@@ -1,24 +1,24 @@
 import { TrainError } from '../error.js';
 
-/** What started this process beside others. */
+/** The MPI launcher that started this process. */
 export interface Launcher {
   /** For messages: "mpirun of Open MPI started this process". */
   readonly description: string;
-  /** How many processes it says it started; null where it does not say. */
+  /** Number of processes it started; null if it does not say. */
   readonly size: number | null;
-  /** How many of them on this machine; null where it does not say. */
+  /** Number of processes it started on this machine; null if it does not say. */
   readonly localSize: number | null;
-  /** Where its library may be, the likeliest first. */
+  /** Candidate names of its library, most likely first. */
   readonly libraries: readonly string[];
 }
 
 const OPEN_MPI = ['libmpi.so.40', 'libmpi.so'];
-/** Debian's name, then that of MPICH itself, Intel MPI and others of its ABI. */
+/** Debian's name, then that of MPICH itself, Intel MPI and others with its ABI. */
 const MPICH = ['libmpich.so.12', 'libmpi.so.12', 'libmpi.so'];
 
 /**
- * The launcher that an environment tells of, null where this process is alone. `DAG_MPI_LIBRARY` is the library to take.
- * @throws {TrainError} `mpi` where it tells of a number of processes that is none.
+ * Finds the launcher from environment variables; null if this process is alone. `DAG_MPI_LIBRARY` overrides the library.
+ * @throws {TrainError} `mpi` if a variable with a number of processes is invalid.
  */
 export function findLauncher(environment: Readonly<Record<string, string | undefined>>): Launcher | null {
   const found = knownLauncher(environment);
@@ -32,7 +32,7 @@ function knownLauncher(environment: Readonly<Record<string, string | undefined>>
     const text = environment[name];
     if (!text) return null;
     if (/^[1-9]\d*$/.test(text)) return Number(text);
-    throw new TrainError('mpi', `the environment has ${name}=${text}; a whole number from 1 was expected`);
+    throw new TrainError('mpi', `the environment has ${name}=${text}; expected a whole number from 1`);
   };
   const ofOpenMpi = count('OMPI_COMM_WORLD_SIZE');
   if (ofOpenMpi !== null)

@@ -2,26 +2,26 @@ import type { LibraryHandle } from 'koffi';
 import { TrainError } from '../error.js';
 import type { Launcher } from './launcher.js';
 
-/** The few functions of MPI that training uses, on all processes of a launcher. Each throws `mpi` where MPI reports an error. */
+/** The functions of MPI that training uses, on the world communicator. Each throws `mpi` if MPI reports an error. */
 export interface Mpi {
-  /** As the library calls itself: 'Open MPI v4.1.4', 'MPICH 4.0.2'. */
+  /** The library's name and version: 'Open MPI v4.1.4', 'MPICH 4.0.2'. */
   readonly version: string;
   readonly rank: number;
   readonly size: number;
-  /** Sums of all ranks in place of the values; → whether they are there by now. Until then the values must not be touched. */
+  /** Starts an in-place sum over all ranks. Returns a function that polls for completion; until it returns true, do not touch the values. */
   beginAllreduce(values: Float32Array | Float64Array): () => boolean;
-  /** The bytes of rank 0 in place of those of the others, of which there are as many. */
+  /** Overwrites the bytes with those of rank 0; all ranks must pass the same length. */
   broadcast(bytes: Uint8Array): void;
-  /** Says that this rank has come here; → whether all have by now. */
+  /** Starts a barrier. Returns a function that polls whether all ranks have reached it. */
   beginBarrier(): () => boolean;
   /** Ends all ranks. */
   abort(exitCode: number): void;
   finalize(): void;
 }
 
-/** What the two families of libraries have agreed on by name only: types, numbers and addresses of the C headers. */
+/** The constants of the C headers, which differ between the ABIs of Open MPI and MPICH. */
 interface Abi {
-  /** Of MPI_Comm, MPI_Datatype, MPI_Op, MPI_Errhandler and MPI_Request. */
+  /** The C type of MPI_Comm, MPI_Datatype, MPI_Op, MPI_Errhandler and MPI_Request. */
   readonly handle: 'void *' | 'int';
   readonly world: unknown;
   readonly byte: unknown;
@@ -34,7 +34,7 @@ interface Abi {
   readonly ignoredStatus: bigint;
 }
 
-/** Handles of Open MPI are addresses of its variables. */
+/** In Open MPI, handles are the addresses of variables in the library. */
 function openMpiAbi(library: LibraryHandle): Abi {
   const handle = (name: string): unknown => library.symbol(`ompi_${name}`);
   return {
@@ -67,33 +67,33 @@ function abiOf(library: LibraryHandle): Abi {
   try {
     return openMpiAbi(library);
   } catch {
-    // A library without these variables.
+    // A library without these variables has MPICH's ABI.
     return MPICH_ABI;
   }
 }
 
 const SUCCESS = 0;
-/** MPI_THREAD_FUNNELED: there are other threads, and only this one calls MPI. */
+/** MPI_THREAD_FUNNELED: the process has several threads, but only this one calls MPI. */
 const FUNNELED = 1;
 const LONGEST_TEXT = 8192;
-/** MPI counts in 32 bits. */
+/** Counts in MPI have 32 bits. */
 const LARGEST_COUNT = 2 ** 30;
 
 /**
- * Loads the launcher's MPI and joins its processes; to be called once in a process.
- * @throws {TrainError} `mpi` where koffi or the library is missing, or belongs to another launcher.
+ * Loads the launcher's MPI library and joins its processes. Call it once per process.
+ * @throws {TrainError} `mpi` if koffi or the library is missing, or the library belongs to another launcher.
  */
 export async function joinMpi(launcher: Launcher): Promise<Mpi> {
   const koffi = await import('koffi').catch((error: Error) => {
     throw new TrainError(
       'mpi',
-      `${launcher.description}, but koffi, which MPI is called through, cannot be loaded ` +
+      `${launcher.description}, but koffi, which is needed to call MPI, cannot be loaded ` +
         `(${error.message.split('\n')[0]}); npm install koffi`,
       { cause: error },
     );
   });
-  // UCX, which MPICH and Open MPI may stand on, tries its hooks on memory by moving the end of the heap there and back. Another
-  // thread of Node that has taken memory in between loses it, and the process ends by SIGSEGV: 3 of 80 short runs did.
+  // UCX, which MPICH and Open MPI may use, tests its memory hooks by moving the end of the heap forth and back. If another
+  // thread of Node allocates in between, its memory is lost, and the process ends with SIGSEGV: 3 of 80 short runs did.
   process.env['UCX_MEM_EVENTS'] ??= 'no';
   const { library, path } = openLibrary(koffi.default, launcher);
   const { handle, ...abi } = abiOf(library);
@@ -145,7 +145,7 @@ export async function joinMpi(launcher: Launcher): Promise<Mpi> {
     const type = values instanceof Float32Array ? abi.float : abi.double;
     return [abi.inPlace, values, values.length, type, abi.sum, abi.world];
   };
-  // A handle is an address or a number of 32 bits: either has room.
+  // A request handle is an address or a 32-bit number; 64 bits hold either.
   const newRequest = (): BigInt64Array => new BigInt64Array(1);
   const isDone = (request: BigInt64Array): boolean => {
     const done: [number] = [0];
@@ -185,7 +185,7 @@ function openLibrary(
   const problems: string[] = [];
   for (const path of libraries)
     try {
-      // Open MPI's plugins look for its functions among those that are visible to all.
+      // `global`: Open MPI's plugins look up its functions among the global symbols.
       return { library: koffi.load(path, { global: true, lazy: true }), path };
     } catch (error) {
       problems.push(`${path}: ${(error as Error).message.split('\n')[0]}`);
@@ -193,6 +193,6 @@ function openLibrary(
   throw new TrainError(
     'mpi',
     `${description}, but its library cannot be loaded (${problems.join('; ')}); ` +
-      'DAG_MPI_LIBRARY=<path of libmpi.so> says where it is',
+      'set DAG_MPI_LIBRARY=<path of libmpi.so>',
   );
 }

@@ -6,14 +6,14 @@ import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import { TrainError } from '../error.js';
 import type { Communicator } from './communicator.js';
 
-/** What `make` gives on rank 0, on every rank; it has to be plain JSON. Other ranks do not call it. */
+/** Calls `make` on rank 0 only, and returns its result, which must be plain JSON, on every rank. */
 export async function shareValue<T>(make: () => T | Promise<T>, communicator: Communicator): Promise<T> {
   if (communicator.size === 1) return make();
   const text = communicator.rank === 0 ? JSON.stringify(await make()) : '';
   return JSON.parse(Buffer.from(await communicator.broadcast(Buffer.from(text))).toString()) as T;
 }
 
-/** The checkpoint that rank 0 has read, on every rank: others may be on hosts that do not have its folder. */
+/** Sends the checkpoint that rank 0 has read to every rank: other hosts may not have its folder. */
 export async function shareCheckpoint(
   checkpoint: Checkpoint | null,
   communicator: Communicator,
@@ -40,7 +40,7 @@ export async function shareCheckpoint(
 
 /**
  * Checks that all ranks have the same weights, to the bit.
- * @throws {TrainError} `mpi` on every rank where one has others than rank 0.
+ * @throws {TrainError} `mpi`, on every rank, if the weights of any rank differ from those of rank 0.
  */
 export async function checkSameWeights(
   parameters: Parameters,
@@ -54,18 +54,18 @@ export async function checkSameWeights(
   const own = hash.digest();
   const differs = new Float64Array(size);
   differs[rank] = own.equals(await communicator.broadcast(own)) ? 0 : 1;
-  // Rank 0 learns of it too: it would save the step.
+  // Every rank must know, in particular rank 0, which would save the step.
   await communicator.sumInPlace(differs);
   const others = [...differs.keys()].filter((rank) => differs[rank] !== 0);
   if (others.length === 0) return;
   throw new TrainError(
     'mpi',
     `rank ${others.join(', ')} has other weights than rank 0 after step ${step}, which is not saved; processors of ` +
-      'different kinds round differently, unless DAG_CPU_VARIANT is one that all have, as baseline',
+      'different kinds may round differently: set DAG_CPU_VARIANT to one that all have, such as baseline',
   );
 }
 
-/** Ranks of one machine share its cores, unless the launcher or `DAG_NUM_THREADS` has given each its own. */
+/** Divides the cores of a machine among its ranks, unless the launcher binds each to its own cores or `DAG_NUM_THREADS` is set. */
 export function shareCores({ localSize, size }: Communicator): void {
   if (size === 1 || process.env['DAG_NUM_THREADS']) return;
   const { device, threads } = backendInfo();

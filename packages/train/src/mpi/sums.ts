@@ -1,23 +1,23 @@
 import { affine, embedding, scope, tensor, type Tensor } from '@dag/executor';
 import type { Communicator } from './communicator.js';
 
-/** Numbers by name, each the sum over all ranks, which have the same names in the same order. */
+/** Sums numbers by name over all ranks. All ranks must have the same names in the same order. */
 export async function sumByName<N extends object>(numbers: N, communicator: Communicator): Promise<N> {
   const sums = Float64Array.from(Object.values(numbers) as number[]);
   await communicator.sumInPlace(sums);
   return Object.fromEntries(Object.keys(numbers).map((name, i) => [name, sums[i]])) as N;
 }
 
-/** Gradients are summed by as many numbers at a time, 32 MiB: few waits, and little memory beside the model's. */
+/** Numbers per sum (32 MiB): few waits, and little memory beside the model's. */
 const BUCKET = 2 ** 23;
 
-/** A parameter (R, C) of whose gradient all rows are zero but those that some rank names, ascending. */
+/** A parameter (R, C) whose gradient is zero on all ranks except in `rows` (ascending). */
 export interface SparseGradient {
   readonly parameter: Tensor;
   readonly rows: Int32Array;
 }
 
-/** Numbers that are summed over all ranks where they are. */
+/** Numbers to sum over all ranks: `read` copies them into a buffer, `write` copies the sums back. */
 interface Part {
   readonly size: number;
   read(into: Float32Array): void;
@@ -25,8 +25,8 @@ interface Part {
 }
 
 /**
- * Sums over all ranks. What it needs in each step is kept from one to the next: memory that the collector has to come for makes all
- * ranks wait for the one where it does.
+ * Sums gradients over all ranks. Buffers are reused from step to step: garbage collection on one rank would make all others
+ * wait.
  */
 export class GradientSums {
   readonly #communicator: Communicator;
@@ -38,8 +38,9 @@ export class GradientSums {
   }
 
   /**
-   * The gradient of an embedding whose rows `own` this rank's texts read, in any order and any number of times: of fifty
-   * thousand tokens a step reads some hundred, and the others need not be sent.
+   * Finds the rows of an embedding that any rank's texts read, so that only their gradients are sent: a step reads a few
+   * hundred of fifty thousand tokens.
+   * @param own The rows that this rank's texts read, in any order, with repetitions.
    */
   async sparse(parameter: Tensor, own: Iterable<number>): Promise<SparseGradient> {
     const count = parameter.shape[0]!;
@@ -53,8 +54,8 @@ export class GradientSums {
   }
 
   /**
-   * Makes each gradient its sum over all ranks, of which every parameter has one, and so the numbers of `others`, in f32. It
-   * begins when the backward pass is through: the cores are busy until then.
+   * Replaces the gradient of each parameter, and each number of `others`, by its sum over all ranks, in f32. Call it after the
+   * backward pass; overlapping the two would not help, as the cores are busy until then.
    */
   async add(
     parameters: Iterable<Tensor>,
@@ -65,7 +66,7 @@ export class GradientSums {
     const parts = [...(sparse ? [rowsOf(sparse)] : []), ...dense, numbersOf(others)];
     for (const bucket of buckets(parts)) {
       const size = bucket.reduce((sum, part) => sum + part.size, 0);
-      // The rows of an embedding are more in one step than in another.
+      // With some slack, as the number of embedding rows varies from step to step.
       if (this.#sums.length < size) this.#sums = new Float32Array(Math.ceil(1.25 * size));
       const sums = this.#sums.subarray(0, size);
       let begin = 0;
@@ -102,7 +103,7 @@ function rowsOf({ parameter, rows }: SparseGradient): Part {
     read: (into) => own.dataSync(into),
     write: (sums) => {
       scope(() => {
-        // To zero, and from there to the sums: adding what is missing would round, on each rank otherwise.
+        // Set the rows to zero, then add the sums. Adding the differences would round differently on each rank.
         embedding(parameter, index).backward(affine(own, -1));
         embedding(parameter, index).backward(tensor(sums, shape, { device }));
       });

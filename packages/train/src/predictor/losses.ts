@@ -30,14 +30,14 @@ export interface Losses {
   readonly parts: ReadonlyMap<string, Tensor>;
 }
 
-/** What a micro-batch costs: `loss`, the total, and the enabled losses by name. */
+/** The values of the losses of a micro-batch: the total under the name `loss`, then each enabled loss. */
 export interface LossValues {
   readonly names: readonly string[];
-  /** (n) of f64, in the order of the names. */
+  /** (n) f64, in the order of `names`. */
   readonly values: Tensor;
 }
 
-/** Adds the gradients of the total to those of what it was made from. */
+/** Runs the backward pass from the total, which adds to the gradients of all parameters, and returns the loss values. */
 export function learnFrom({ total, parts }: Losses): LossValues {
   total.backward();
   const values = stack(
@@ -47,24 +47,24 @@ export function learnFrom({ total, parts }: Losses): LossValues {
   return { names: ['loss', ...parts.keys()], values: cast(values, 'f64') };
 }
 
-/** Log sums of a step are clamped here in training, as the executor's `maxLog`. */
+/** The executor's `maxLog` in training: log sums of a step are clamped to it. */
 const MAX_LOG = 100;
 
-/** What reads the plan from a prediction. */
+/** A model that computes the plan of a prediction. */
 interface PlanSource {
   plan(prediction: Prediction): DagTensorFields;
 }
 
-/** Of the tokens whose prefix is an expression, which take part in a loss. */
+/** Masks of the losses: which of the tokens whose prefix is an expression (`valid`) take part in a loss. */
 const TAKES_PART = {
   valid: () => true,
-  /** Those where the counter of numbers is known. */
+  /** Tokens where the number of operators is known. */
   counted: ({ registers }, i) => (registers.count[i] ?? -1) >= 0,
-  /** Those whose value is finite. */
+  /** Tokens whose value is finite. */
   finite: ({ values }, i) => values !== null && Number.isFinite(values[i]),
 } satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;
 
-/** How many tokens take part in the losses. */
+/** The number of tokens in each mask. */
 export type LossTokens = Readonly<Record<keyof typeof TAKES_PART, number>>;
 
 export function lossTokens(batch: PrefixBatch): LossTokens {
@@ -73,19 +73,19 @@ export function lossTokens(batch: PrefixBatch): LossTokens {
   return { valid: count('valid'), counted: count('counted'), finite: count('finite') };
 }
 
-/** (B, T) 1 where a token takes part. */
+/** (B, T) the mask: 1 where a token takes part. */
 function takingPart(batch: PrefixBatch, which: keyof LossTokens): Uint8Array {
   return batch.valid.map((valid, i) => (valid && TAKES_PART[which](batch, i) ? 1 : 0));
 }
 
-/** What each token counts in a mean over the `tokens` of a step that take part: 1 by their number, or 0. */
+/** The weight of each token in a mean over the `tokens` of a step that take part: 1 / tokens, or 0. */
 export function shares(takesPart: Uint8Array, tokens: number): Float64Array {
   return Float64Array.from(takesPart, (part) => part / Math.max(1, tokens));
 }
 
 /**
- * What losses know of a batch, each as one row of numbers: the shares of tokens in the means, and what is right. A recorded step
- * takes them as inputs, so whatever depends on a batch is made here.
+ * The inputs of the losses that depend on the batch, each as a 1-D tensor: the weights of tokens in means, and the targets. They are
+ * computed outside the losses because a recorded step takes them as inputs.
  */
 const TARGETS = {
   valid: (batch, tokens) => constant(shares(takingPart(batch, 'valid'), tokens.valid)),
@@ -93,9 +93,9 @@ const TARGETS = {
   finite: (batch, tokens) => constant(shares(takingPart(batch, 'finite'), tokens.finite), 'f64'),
   begun: ({ registers }) => constant(registers.begun),
   signs: ({ registers }) => constant(registers.negative),
-  // Class 0 of a target is absent, which comes last among the probabilities.
+  // Class 0 of a target means absent, which is the last class among the probabilities.
   operatorClasses: ({ registers }) => classes(registers.operators.map((c) => (c <= 0 ? 5 : c - 1))),
-  // Those that were typed and have no operand yet are not.
+  // −1: an operator at the end that has no operand yet is masked.
   operatorsKnown: ({ registers }) => constant(registers.operators.map((c) => (c < 0 ? 0 : 1))),
   above: ({ registers }) => constant(registers.above),
   counts: ({ registers }) => constant(registers.count),
@@ -118,7 +118,7 @@ const PLAN_TARGETS: Readonly<Record<PlanLoss, readonly TargetName[]>> = {
   execution: ['finite', 'values'],
 };
 
-/** What the losses that have a weight read, of a readout of this name. */
+/** The targets that the losses with a nonzero weight read, for a readout. */
 function targetsRead(readout: string, weights: LossWeights): Set<TargetName> {
   const own = Object.entries(readoutOf(readout).losses).map(
     ([name, { targets }]) => [name, targets] as const,
@@ -127,16 +127,16 @@ function targetsRead(readout: string, weights: LossWeights): Set<TargetName> {
   return new Set(all.flatMap(([name, targets]) => (weights[name] ? targets : [])));
 }
 
-/** Targets that a batch has only where it has plans. */
+/** Targets that exist only in batches with plans. */
 const OF_PLANS: readonly TargetName[] = ['V_mag', 'V_sign', 'O', 'G', 'values'];
 
-/** Whether a loss that has a weight reads plans or their values. */
+/** Whether any loss with a nonzero weight reads plans or their values. */
 export function readsPlans(readout: string, weights: LossWeights): boolean {
   const read = targetsRead(readout, weights);
   return OF_PLANS.some((target) => read.has(target));
 }
 
-/** The targets that the enabled losses of a readout ask for; of the others there is none. */
+/** The targets that the enabled losses of a readout read; others are absent. */
 export function lossTargets(
   batch: PrefixBatch,
   readout: string,
@@ -148,11 +148,11 @@ export function lossTargets(
 }
 
 /**
- * The enabled losses of a prediction: each a mean over the tokens whose prefix is an expression; other tokens take
- * no part. See the package's README for the formulas.
+ * The enabled losses of a prediction, each a mean over the tokens whose prefix is an expression. The package's README has
+ * the formulas.
  *
- * @param tokens Where the batch is part of a step: the tokens of the whole step. The losses of its parts then add up to
- * its own.
+ * @param tokens Token counts to divide by. If the batch is one of several micro-batches of a step, pass the counts of the
+ *   whole step: the losses of the micro-batches then add up to the loss of the step.
  */
 export function computeLosses(
   model: PlanSource,
@@ -165,10 +165,10 @@ export function computeLosses(
   return weigh(predictionLosses(model, prediction, targets), weights);
 }
 
-/** Each loss by its name, as one element: the part of a micro-batch in the mean over its step. Computed where it has a weight. */
+/** Functions by loss name; each returns one element: the micro-batch's part of the mean over its step. Called only if the weight is not 0. */
 export type LossFunctions = Readonly<Record<string, () => Tensor>>;
 
-/** All losses of a prediction: those of its readout, and those on the plan. */
+/** All losses of a prediction: those of its readout and those on the plan. */
 export function predictionLosses(model: PlanSource, prediction: Prediction, targets: Targets): LossFunctions {
   const plan = lazy(() => inDouble(model.plan(prediction)));
   const own = Object.entries(readoutOf(prediction.readout).losses).map(
@@ -177,7 +177,7 @@ export function predictionLosses(model: PlanSource, prediction: Prediction, targ
   return { ...Object.fromEntries(own), ...planLosses(plan, targets) };
 }
 
-/** The weighted sum of the losses that have a weight. */
+/** Computes the losses with a nonzero weight, and their weighted sum. */
 export function weigh(functions: LossFunctions, weights: LossWeights): Losses {
   const parts = new Map<string, Tensor>();
   for (const [name, compute] of Object.entries(functions))
@@ -186,7 +186,7 @@ export function weigh(functions: LossFunctions, weights: LossWeights): Losses {
   return { total: terms.reduce(add), parts };
 }
 
-/** Losses on the plan itself and on what it executes to. */
+/** Losses on the plan itself and on its executed value. */
 function planLosses(plan: () => DagTensorFields, targets: Targets): Readonly<Record<PlanLoss, () => Tensor>> {
   const tokenMean = (x: Tensor): Tensor => meanOver(perToken(x), cast(targets.valid, 'f64'));
   const target = (field: keyof DagTensorFields): Tensor => reshape(targets[field], plan()[field].shape);
@@ -201,28 +201,28 @@ function planLosses(plan: () => DagTensorFields, targets: Targets): Readonly<Rec
 }
 
 /**
- * Huber of the difference between executed values and those that are right, on a signed logarithmic scale: the mean over
- * the tokens of a step that are valid and whose value is finite, by their shares. A predicted 0/0 takes no part.
+ * Huber loss of the difference between executed and expected values, on a signed logarithmic scale: the mean over the
+ * tokens whose expected value is finite (weights in `finite`). Tokens whose predicted value is NaN take no part.
  */
 export function executionLoss(
   plan: DagTensorFields,
   { values, finite }: Pick<Targets, 'values' | 'finite'>,
 ): Tensor {
   const { V_mag, ...rest } = inDouble(plan);
-  // The slope of mᵖ at 0 is infinite for 0 < p < 1, which soft coefficients are: a number that nobody wrote stays away from 0.
+  // The slope of mᵖ at 0 is infinite for 0 < p < 1, and soft coefficients are such p: keep magnitudes away from 0.
   const value = executeDag({ V_mag: clamp(V_mag, SMALLEST), ...rest }, { maxLog: MAX_LOG });
   const isNumber = greaterEqual(value.detach(), value.detach());
-  // Chosen, not multiplied by 0, which a NaN would survive.
+  // Select with `gather`: 0 · NaN would still be NaN.
   const chosen = gather(stack([affine(isNumber, 0), value], 2), cast(isNumber, 'i32'));
   const expected = reshape(values, value.shape);
   const difference = sub(signedLog(clamp(chosen, -LARGEST, LARGEST)), signedLog(expected));
   return meanOver(huber(difference), mul(finite, reshape(isNumber, finite.shape)));
 }
 
-/** Smaller magnitudes count as this in the execution loss. */
+/** Lower clamp of magnitudes in the execution loss. */
 const SMALLEST = 1e-6;
 
-/** Executed values beyond this count as this in the execution loss. */
+/** Clamp of executed values (±) in the execution loss. */
 const LARGEST = 1e100;
 
 const log1p = (x: Tensor): Tensor => log(affine(x, 1, 1));
@@ -254,7 +254,7 @@ function inDouble({ V_mag, V_sign, O, G }: DagTensorFields): DagTensorFields {
   return { V_mag: cast(V_mag, 'f64'), V_sign: cast(V_sign, 'f64'), O: cast(O, 'f64'), G: cast(G, 'f64') };
 }
 
-/** Computed once, and only where it is asked for. */
+/** Computes a value on first use and keeps it. */
 function lazy<T>(make: () => T): () => T {
   let made: { value: T } | null = null;
   return () => (made ??= { value: make() }).value;

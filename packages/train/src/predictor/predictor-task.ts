@@ -32,24 +32,24 @@ import {
 } from './losses.js';
 import { streamText, type TextBatch, type StreamConfig } from './stream.js';
 
-/** The model's part of a training configuration. */
+/** The configuration of the model in a training configuration. */
 export function modelConfig(config: PredictorTrainConfig): PredictorConfig {
   return { ...config.model, tokenizer: config.tokenizer };
 }
 
-/** The stream's part of a training configuration. */
+/** The configuration of the stream in a training configuration. */
 export function streamConfig(config: PredictorTrainConfig): StreamConfig {
   const { seed, batchSize, accumulate, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
-  // What has no registers reads numbers of any length.
+  // A readout without digit registers has no limit on the length of numbers.
   const digits = readoutOf(readout).holdsDigits ? model.digits : data.maxDigits + data.maxDecimals;
   return { seed, batchSize, accumulate, tokenizer, depth, digits, blockSize, data };
 }
 
-/** All that changes from one micro-batch to the next. */
+/** The inputs of a recorded step: everything that changes from one micro-batch to the next. */
 type Inputs = Readonly<PredictorInputs & Targets & Record<'positions' | 'dropoutSeed', Tensor>>;
 
-/** Plan predictors on streamed expressions. */
+/** The task of training a plan predictor on streamed expressions. */
 export function predictorTask(
   config: PredictorTrainConfig,
 ): Task<PredictorModel, TextBatch, LossTokens, Summary> {
@@ -103,11 +103,11 @@ export function predictorTask(
 }
 
 /**
- * Trains a plan predictor: streams expressions, and writes `metrics.jsonl` and checkpoints to `config.outDir`. The
- * same configuration gives the same bits, also where the run was stopped and resumed.
+ * Trains a plan predictor on streamed expressions; writes `metrics.jsonl` and checkpoints to `config.outDir`. The same
+ * configuration gives the same bits, also if the run was stopped and resumed.
  *
- * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, and `bad-input` where
- *   the loss or its gradient is no longer finite.
+ * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, `memory`, `mpi`, and
+ *   `bad-input` if the loss or its gradient is no longer finite.
  */
 export async function train(
   config: TrainConfig,
@@ -115,12 +115,12 @@ export async function train(
 ): Promise<TrainResult<PredictorModel, Summary>> {
   requireParsed(config, 'predictor');
   requireMemory(config);
-  // What cannot be streamed is refused before anything is written.
+  // Throws, before anything is written, if no expression fits into the model.
   for (const split of ['train', 'held-out'] as const) streamText(streamConfig(config), split, 0);
   return runTask(predictorTask(config), config, options);
 }
 
-/** Answers on held-out expressions; where `seed` is left out, others than those by which checkpoints are compared. */
+/** Measures a model on held-out expressions; by default on those of a seed that selected no checkpoint. */
 export async function evaluateModel(
   model: PredictorModel,
   config: PredictorTrainConfig,
@@ -131,7 +131,7 @@ export async function evaluateModel(
   return summarize(answers);
 }
 
-/** The model in a checkpoint. */
+/** Loads the plan predictor in a checkpoint. @throws {TrainError} `bad-checkpoint` */
 export function loadModel(checkpoint: Checkpoint): PredictorModel {
   configOfKind(checkpoint, 'predictor');
   const model = PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
@@ -139,7 +139,7 @@ export function loadModel(checkpoint: Checkpoint): PredictorModel {
   return model;
 }
 
-/** The shipped model: expressions of up to eight numbers in symbols, words and questions. See pretrained/README.md. */
+/** Loads the shipped model, which reads up to eight numbers in symbols, words and questions. See pretrained/README.md. */
 export async function loadPretrained(): Promise<PredictorModel> {
   return loadModel(await pretrainedCheckpoint());
 }

@@ -8,17 +8,17 @@ import {
 } from '@dag/model';
 import { compile, writeGraph, type DagTensors, type Program } from '@dag/tensorize';
 
-/** Targets of many prefixes, a row each; at first those of no expression. */
+/** Targets of many prefixes, one row each. Rows that are not written (`valid` 0) are no expression. */
 export interface PrefixTargets {
   readonly valid: Uint8Array;
-  /** Null where no loss reads plans. */
+  /** Null if no loss reads plans. */
   readonly plan: DagTensors | null;
   readonly registers: RegisterTargets;
 }
 
 /**
- * Writes the targets of the prefixes of one text: the first token is row `first`, the first two are the row after it.
- * Prefixes that registers cannot hold are left as they are.
+ * Writes the targets of all prefixes of one text: the prefix of the first token to row `first`, that of the first two tokens
+ * to the next row, and so on. Rows of prefixes that do not fit into the registers are not written.
  *
  * @param pieces The texts of the tokens.
  */
@@ -49,7 +49,7 @@ export function writePrefixTargets(
   }
 }
 
-/** What the prefixes have in common that have begun the same numbers. They differ in the digits of the last, which are written over. */
+/** The structure shared by prefixes with the same number of numbers. They differ only in the last number, which is overwritten. */
 interface Shape {
   readonly infix: Infix | null;
   readonly literals: string[];
@@ -58,7 +58,7 @@ interface Shape {
 
 interface ShapePlan {
   readonly program: Program & { readonly numbers: number[] };
-  /** Sign of the last number in the plan, whose minuses may be those of groups: `-(-(2` is 2. */
+  /** Sign of the last number in the plan, which minuses before groups may affect: `-(-(2` is 2. */
   readonly sign: number;
 }
 

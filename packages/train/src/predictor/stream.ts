@@ -15,67 +15,67 @@ import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
 import { writePrefixTargets } from './prefix-targets.js';
 import { labelledText, type DecisionTargets } from './words-stream.js';
 
-/** What decides the examples of a stream. */
+/** The settings that determine the examples of a stream. */
 export interface StreamConfig extends RegisterLayout {
   readonly seed: number;
   readonly tokenizer: TokenizerName;
   readonly blockSize: number;
   readonly batchSize: number;
-  /** Batches of a step, which deal out its texts by length, so that little of each is padding; 1 where left out. */
+  /** Batches per step; the texts of a step are sorted by length into these, so that little is padding. Default 1. */
   readonly accumulate?: number;
   readonly data: StreamData;
 }
 
-/** `data` of a predictor's configuration, whose keys `dag train --help` describes: what expressions are drawn, and how they are written. */
+/** `data` of a predictor's configuration (see `dag train --help`): which expressions are drawn, and how they are written. */
 export type StreamData = Expressions & Partial<Pick<PredictorTrainConfig['data'], 'largest' | 'shiftEvery' | 'foreign'>>;
 
 /** Targets of the prefixes of B texts, padded to T tokens. */
 export interface PrefixBatch {
   readonly shape: readonly [B: number, T: number];
-  /** (B, T) 1 where the text up to this token can be completed to an expression, which the targets describe. */
+  /** (B, T) 1 where the text up to this token can be completed to an expression, to which the targets belong. */
   readonly valid: Uint8Array;
-  /** B·T graphs; the zero DAG where not valid. Null where no loss reads plans. */
+  /** B·T graphs; the zero DAG where not valid. Null if no loss reads plans. */
   readonly plan: DagTensors | null;
-  /** (B, T) what they execute to. */
+  /** (B, T) executed values of the plans; null if `plan` is. */
   readonly values: Float64Array | null;
   readonly registers: RegisterTargets;
   /** (B·T) what each token decides, of the tokenizer `words`; else null. */
   readonly decisions?: DecisionTargets | null;
 }
 
-/** Expressions whose prefixes are all trained. */
+/** Texts with the targets of all their prefixes. */
 export interface TextBatch extends PrefixBatch {
   readonly texts: readonly string[];
-  /** (B, T) ids; after the end of a text: 0. */
+  /** (B, T) token ids; 0 after the end of a text. */
   readonly tokens: Int32Array;
-  /** Position of the first token of each text, up to blockSize − T. */
+  /** Position of the first token of every text, 0 … blockSize − T. */
   readonly position: number;
 }
 
-/** The same with the targets of plans. */
+/** A batch with plans and their values. */
 export interface Batch extends TextBatch {
   readonly plan: DagTensors;
   readonly values: Float64Array;
 }
 
-/** Expressions that are trained on, or those that never are. */
+/** Expressions for training, or those that no stream trains on. */
 export type Split = 'train' | 'held-out';
 
-/** One expression in this many is held out: its text in symbols alone decides, so no stream trains on it in any style. */
+/** One expression in this many is held out. Only its text in symbols decides, so no stream trains on it in any style. */
 const HELD_OUT_ONE_IN = 16;
 const MAX_DRAWS = 1000;
 
 /**
- * Text `index` of the stream: a pure function of the configuration's seed and the index. Texts of the other split,
- * or longer than the block size, are drawn again.
+ * Text `index` of the stream: a pure function of the configuration and the index. Texts of the other split or longer
+ * than the block size are drawn again.
  *
- * @throws {TrainError} `bad-config` where the block size has no room for such expressions.
+ * @throws {TrainError} `bad-config` if such expressions do not fit into the block size.
  */
 export function streamText(config: StreamConfig, split: Split, index: number): string {
   return streamExample(config, split, index).text;
 }
 
-/** A text with its tokens, and in the style 'compact', which decides the split. */
+/** A text with its token ids; `plain` is its expression in the style 'compact', which decides the split. */
 export interface Example {
   readonly text: string;
   readonly plain: string;
@@ -84,7 +84,7 @@ export interface Example {
   readonly targets?: DecisionTargets;
 }
 
-/** The same, whole. */
+/** Example `index` of the stream; see `streamText`. */
 export function streamExample(config: StreamConfig, split: Split, index: number): Example {
   const { seed, blockSize, data } = config;
   if (config.tokenizer === 'words') return wordsExample(config, split, index);
@@ -130,7 +130,7 @@ function wordsExample(config: StreamConfig, split: Split, index: number): Exampl
   throw tooLong(blockSize);
 }
 
-/** `plain`: the expression in the style 'compact', whatever the style of its text. */
+/** @param plain The expression in the style 'compact', whatever the style of its text. */
 function isHeldOut(plain: string, heldOutSkeletons = 0): boolean {
   if (hash(plain) % HELD_OUT_ONE_IN === 0) return true;
   if (heldOutSkeletons === 0) return false;
@@ -138,7 +138,7 @@ function isHeldOut(plain: string, heldOutSkeletons = 0): boolean {
   return operatorsOf(skeleton) >= 2 && hash(skeleton) < heldOutSkeletons * 2 ** 32;
 }
 
-/** 32 bits, mixed so that all of them count. */
+/** A 32-bit hash: FNV-1a with a finalizer, so that all bits are well mixed. */
 function hash(text: string): number {
   let h = fnv1a(text);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -146,11 +146,11 @@ function hash(text: string): number {
 }
 
 /**
- * Batch `index` of the training stream with the targets of all prefixes. With `accumulate` of n, the batches i·n …
- * i·n + n − 1 are the texts i·n·B … (i + 1)·n·B − 1 from the shortest to the longest.
+ * Batch `index` of the training stream with the targets of all prefixes. With `accumulate` n and `batchSize` B, batches
+ * i·n … i·n + n − 1 contain the texts i·n·B … (i + 1)·n·B − 1, sorted from the shortest to the longest.
  */
 export function trainingBatch(config: StreamConfig, index: number): Batch;
-/** @param plans Whether it has plans and their values, which are most of its size and of the time that it takes. */
+/** @param plans Whether to make plans and their values, which take most of the memory and time. */
 export function trainingBatch(config: StreamConfig, index: number, plans: boolean): TextBatch;
 export function trainingBatch(config: StreamConfig, index: number, plans = true): TextBatch {
   const { accumulate = 1, batchSize, blockSize, seed } = config;
@@ -165,7 +165,7 @@ export function trainingBatch(config: StreamConfig, index: number, plans = true)
 
 const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly Example[] }>();
 
-/** The texts of a step. Of each configuration those of the last one are kept: the next batch is of the same step. */
+/** The texts of a step, sorted by length. Those of the last step are cached per configuration: the next batch is usually of the same step. */
 function examplesOf(config: StreamConfig, step: number): readonly Example[] {
   const last = lastSteps.get(config);
   if (last?.step === step) return last.examples;
@@ -177,7 +177,7 @@ function examplesOf(config: StreamConfig, step: number): readonly Example[] {
   return examples;
 }
 
-/** Tokens and targets of every prefix of `texts`. */
+/** A batch of your own texts, with the targets of all their prefixes. */
 export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
   const examples = texts.map((text) => ({ text, ids: readTokens(text, config) }));
   return encodedBatch(examples, config, true) as Batch;
@@ -188,7 +188,7 @@ function readTokens(text: string, config: StreamConfig): number[] {
   return tokens.encode(tokens.read(text));
 }
 
-/** Lengths are rounded up to a multiple of this, so that batches have few different shapes. */
+/** Lengths are rounded up to a multiple of this, to have few different batch shapes. */
 const LENGTH_STEP = 8;
 
 function encodedBatch(
@@ -238,9 +238,9 @@ function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): Tex
 const knownTexts = new Map<TokenizerName, Map<number, string>>();
 const REPLACEMENT = '\uFFFD';
 
-/** The text of each token. A character that takes several tokens belongs to the last of them. */
+/** The text of each token. A character that is split over several tokens belongs to the last of them. */
 export function tokenTexts(ids: readonly number[], name: TokenizerName): string[] {
-  // Decoding is slow, and a stream has few different tokens.
+  // Cached: decoding is slow, and a stream has few different tokens.
   const known = knownTexts.get(name) ?? new Map<number, string>();
   knownTexts.set(name, known);
   const texts = ids.map((id) => {

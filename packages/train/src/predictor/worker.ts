@@ -5,7 +5,7 @@ import { trainingBatch, type StreamConfig, type TextBatch } from './stream.js';
 
 const { stream, plans } = workerData as { readonly stream: StreamConfig; readonly plans: boolean };
 
-/** One thread of the stream: batch `index` of the configuration that the pool was made with; moved, not copied. */
+/** Worker thread: makes batch `index` of the stream in `workerData`. Its buffers are moved to the main thread, not copied. */
 export default carryingErrors((index): unknown => {
   const batch = trainingBatch(stream, index, plans);
   return move({ [valueSymbol]: batch, [transferableSymbol]: buffersOf(batch) });

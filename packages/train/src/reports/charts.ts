@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { interval } from '../evaluation/evaluate.js';
 import type { MetricsRecord } from '../run/metrics.js';
 
-/** Values over steps; the page's script draws them. */
+/** A chart of values over steps, drawn by the page's script. */
 export interface Chart {
   readonly title: string;
   readonly note: string;
-  /** A share is drawn in percent, from 0 to 100. */
+  /** `share`: drawn in percent, from 0 to 100. */
   readonly scale: 'log' | 'linear' | 'share';
-  /** Whether the series are in an order (numbers of operations) that their colours should show. */
+  /** Whether the series have an order (such as the number of operations) that their colours should show. */
   readonly ordered: boolean;
   readonly steps: readonly number[];
   readonly series: readonly Series[];
@@ -16,11 +16,11 @@ export interface Chart {
 
 export interface Series {
   readonly name: string;
-  /** Series of one group have one colour. */
+  /** Series of the same group have the same colour. */
   readonly group: number;
   /** `faint`: the single values behind a smoothed line; `high` and `low`, in this order: a band. */
   readonly role: 'line' | 'faint' | 'high' | 'low';
-  /** One for each step; null where there is none. */
+  /** One value per step; null if missing. */
   readonly values: readonly (number | null)[];
 }
 
@@ -30,33 +30,33 @@ export interface Charts {
   readonly optimiser: readonly Chart[];
 }
 
-/** How much a step takes, by which throughput is counted: texts, or micro-batches of a task that has no texts. */
+/** What one step processes, for throughput: texts, or micro-batches for a task of your own. */
 export interface PerStep {
   readonly count: number;
   readonly unit: 'texts' | 'micro-batches';
 }
 
-/** What a line of a logged step holds besides the components of its loss. */
+/** Keys of a logged step that are not components of the loss. */
 const NO_COMPONENTS = new Set(['step', 'loss', 'lr', 'gradNorm', 'stepMs']);
 
-/** Shares of held-out answers; any other number of an evaluation has a chart of its own. */
+/** Metrics of an evaluation that are shares and drawn in one chart; any other number has its own chart. */
 const SHARES = ['value', 'exact', 'plan'];
 
 const scores = z.record(z.string(), z.looseObject({ count: z.number(), value: z.number() }));
 const evaluation = z.looseObject({ byOperations: scores.optional() });
 
-/** More points are more than a screen shows, megabytes of a page, and minutes of medians. */
+/** Most points per chart: more would exceed the screen's resolution, and take megabytes of page and minutes for medians. */
 const MOST_POINTS = 5000;
 
-/** Some of the records at even distances, the last one among them. */
+/** At most `MOST_POINTS` evenly spaced records, including the last. */
 function thinned<T>(records: readonly T[]): readonly T[] {
   const every = Math.ceil(records.length / MOST_POINTS);
   return records.filter((_, i) => (records.length - 1 - i) % every === 0);
 }
 
 /**
- * The charts of a run: whatever numbers its lines hold, so that runs of any model have theirs. Of very many logged steps some are
- * drawn, at even distances.
+ * The charts of a run: one for each number that its metrics have, so it works for any task. Of more than `MOST_POINTS` logged steps an
+ * evenly spaced selection is drawn.
  */
 export function chartsOf(records: readonly MetricsRecord[], perStep: PerStep): Charts {
   const logged = thinned(records.filter((record) => !('heldOut' in record)));
@@ -78,7 +78,7 @@ function lossCharts(logged: readonly MetricsRecord[]): Chart[] {
   const parts = components.map((name) => ({ name, values: column(logged, name) }));
   return [
     smoothChart('Total loss', 'of single training steps', steps, [loss]),
-    smoothChart('Loss by component', 'each before its weight', steps, parts),
+    smoothChart('Loss by component', 'unweighted', steps, parts),
   ].filter(hasValues);
 }
 
@@ -92,7 +92,7 @@ function optimiserCharts(logged: readonly MetricsRecord[], perStep: PerStep): Ch
     ]),
     smoothChart(
       'Throughput',
-      `${perStep.unit} per second, waits for data included`,
+      `${perStep.unit} per second, including waits for data`,
       steps,
       [{ name: `${perStep.unit}/s`, values: perSecond }],
       'linear',
@@ -136,7 +136,7 @@ function heldOutCharts(evaluations: readonly Evaluated[]): Chart[] {
   ].filter(hasValues);
 }
 
-/** The confidence interval of the share of right values; none where an evaluation does not say how many there were. */
+/** The confidence band of the share of right values; empty if an evaluation does not have the number of answers. */
 function valueBand(fields: readonly Evaluated['heldOut'][]): Series[] {
   const bounds = fields.map(({ value, byOperations }) => {
     if (!byOperations || typeof value !== 'number') return null;
@@ -177,14 +177,14 @@ function chart(
   scale: Chart['scale'] = 'log',
 ): Chart {
   const values = series.flatMap((s) => s.values).filter((v) => v !== null);
-  // A logarithm needs positive values: a zero is left out as a gap, but below zero the scale is linear.
+  // A logarithmic scale needs positive values: zeros become gaps; with negative values the scale is linear.
   if (scale !== 'log' || values.some((v) => v < 0) || values.every((v) => v === 0))
     return { title, note, scale: scale === 'log' ? 'linear' : scale, ordered: false, steps, series };
   const positive = series.map((s) => ({ ...s, values: s.values.map((v) => (v === 0 ? null : v)) }));
   return { title, note, scale, ordered: false, steps, series: positive };
 }
 
-/** Single steps differ much from one to the next: what was logged stands faintly behind the median of neighbours. */
+/** A chart of noisy series: logged values are drawn faintly behind their running median. */
 function smoothChart(
   title: string,
   note: string,
@@ -201,7 +201,7 @@ function smoothChart(
   return chart(title, [note, median].filter(Boolean).join('; '), steps, [...faint, ...lines], scale);
 }
 
-/** The median of each value and up to `reach` neighbours on each side, of as many on both. */
+/** The running median over each value and up to `reach` neighbours on each side (the same number on both). */
 function smooth(values: readonly (number | null)[], reach: number): (number | null)[] {
   return values.map((value, i) => {
     const side = Math.min(reach, i, values.length - 1 - i);
@@ -218,7 +218,7 @@ export function median(values: readonly number[]): number {
 
 const hasValues = ({ series }: Chart): boolean => series.some(({ values }) => values.some((v) => v !== null));
 
-/** The names under which any of the records has a number, in the order in which they appear. */
+/** The names of all numeric fields of the records, in order of appearance. */
 function namesIn(records: readonly Readonly<Record<string, unknown>>[]): string[] {
   const numbers = records.flatMap((record) =>
     Object.keys(record).filter((name) => typeof record[name] === 'number'),

@@ -4,8 +4,8 @@ import type uPlot from 'uplot';
 import type { Chart, Series } from './charts.js';
 
 /**
- * Draws the charts into the page's elements `[data-chart]`, by their index. The page holds the text of this function:
- * it runs in the browser, and may use what is inside it and its arguments, nothing else of this module.
+ * Draws the charts into the page's elements `[data-chart]`, by their index. The page contains the source of this function
+ * and runs it in the browser, so it may use only its arguments and what it defines itself.
  */
 export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void {
   const HEIGHT = 260;
@@ -41,17 +41,17 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
         dash: !chart.ordered && s.group >= 8 ? [6, 4] : [],
         points: { show: chart.steps.length < 20, size: 6, fill: stroke },
       };
-    // The legend leaves out what has this class: its line is there already.
+    // The legend hides series of this class: their line has an entry already.
     const behind = { ...shared, class: 'behind', points: { show: false } };
     return s.role === 'faint' ? { ...behind, stroke, width: 1, alpha: 0.28 } : { ...behind, width: 0 };
   };
 
-  /** The numbers of one digit around a positive one, as a logarithmic axis has them for lines. */
+  /** The nearest numbers with one significant digit below and above a positive number: the ends of a logarithmic axis. */
   const digitBelow = (x: number): number => Math.floor(x / magnitude(x)) * magnitude(x);
   const digitAbove = (x: number): number => Math.ceil(x / magnitude(x)) * magnitude(x);
   const magnitude = (x: number): number => 10 ** Math.floor(Math.log10(x));
 
-  /** Powers of ten, where there are few of them twice and five times these too. */
+  /** Axis ticks at powers of ten; if there are few, also at 2 and 5 times these. */
   const logSplits = (_: uPlot, __: number, low: number, high: number): number[] => {
     const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
     const factors = last - first > 3 ? [1] : [1, 2, 5];
@@ -70,7 +70,7 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
       return UPlot.rangeNum(Math.min(0, low), high, 0.1, true);
     };
 
-  /** While no cursor is over the charts, their legends show the last values. */
+  /** Shows the last values in the legend while no cursor is over the charts. */
   const showLast = (plot: uPlot): void => {
     if (plot.cursor.idx === null || plot.cursor.idx === undefined)
       plot.setLegend({ idx: plot.data[0].length - 1 });
@@ -127,7 +127,7 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
   };
 
   drawAll();
-  // Canvases hold colours and sizes of the moment in which they were drawn.
+  // A canvas keeps the colours and size it was drawn with: redraw when these change.
   for (const query of ['(prefers-color-scheme: dark)', 'print'])
     matchMedia(query).addEventListener('change', drawAll);
   const resized = new ResizeObserver((entries) => {

@@ -3,13 +3,13 @@ import { html, type Html } from './html.js';
 import { differences, planGraph, type Differences, type PlanGraph } from './plan-graph.js';
 import { planSvg, shortNumber } from './plan-svg.js';
 
-/** A text with the plan that was predicted for it and its own, both of size 1. */
+/** A text with its predicted plan and its true plan, both of size 1. */
 export interface Example {
   readonly text: string;
   readonly verdict: 'right' | 'value right, plan wrong' | 'wrong';
   readonly predicted: DagTensors;
   readonly value: number;
-  /** The predicted plan as an expression; empty where none can say it. */
+  /** The predicted plan as an expression; empty if it cannot be written as one. */
   readonly expression: string;
   readonly true: DagTensors;
   readonly expected: number;
@@ -17,7 +17,7 @@ export interface Example {
   readonly trueExpression: string;
 }
 
-/** An example with both plans as graphs side by side. */
+/** The card of an example, with both plans as graphs side by side. */
 export function exampleCard(example: Example): Html {
   const { text, verdict, predicted, value, expression, expected, trueExpression } = example;
   const graph = planGraph(predicted);

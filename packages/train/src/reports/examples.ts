@@ -4,8 +4,8 @@ import type { Answer } from '../evaluation/evaluate.js';
 import type { Example } from './example-card.js';
 
 /**
- * Up to `count` answers to show, those that went wrong first: up to half of them, more where there are too few right
- * ones. Of either, different numbers of operations. Only of texts that fit into the model and are expressions.
+ * Chooses up to `count` answers to show, wrong ones first: up to half are wrong, more if there are too few right ones. Both
+ * groups are spread over numbers of operations. Only texts that are expressions and fit into the model are chosen.
  */
 export function chooseExamples(answers: readonly Answer[], count: number): Example[] {
   const comparable = answers.filter(({ plan, expr }) => plan !== null && expr !== null);
@@ -31,7 +31,7 @@ function exampleOf(answer: Answer): Example {
   };
 }
 
-/** `count` of the answers, in turn one of each number of operations, from the most on. */
+/** `count` of the answers: in each round one per number of operations, largest first. */
 function spread(answers: readonly Answer[], count: number): Answer[] {
   const seen = new Map<number, number>();
   const turns = answers.map((answer) => {

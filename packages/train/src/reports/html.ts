@@ -1,4 +1,4 @@
-/** A piece of HTML that stands in a page as it is. */
+/** A piece of HTML that is inserted without escaping. */
 export class Html {
   readonly text: string;
 
@@ -13,7 +13,7 @@ export class Html {
 
 export type Content = string | number | Html | null | readonly Content[];
 
-/** HTML (and SVG) in which every value is text and therefore escaped, unless it is `Html` itself; null is nothing. */
+/** Template tag for HTML and SVG. Escapes every value except `Html`; null is empty. */
 export function html(parts: TemplateStringsArray, ...values: readonly Content[]): Html {
   return new Html(parts.map((part, i) => (i === 0 ? '' : escaped(values[i - 1]!)) + part).join(''));
 }

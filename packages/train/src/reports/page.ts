@@ -9,27 +9,27 @@ import { scoresSection, type Scored } from './scores.js';
 import { STYLE } from './style.js';
 import type { Tile } from './tiles.js';
 
-/** What a page tells of a run. */
+/** The contents of a report page. */
 export interface Report {
   readonly name: string;
   readonly tiles: readonly Tile[];
   readonly charts: Charts;
   readonly checkpoint: { readonly folder: string; readonly step: number };
-  /** What the checkpoint's model answered on held-out expressions, or why nothing was asked. */
+  /** The evaluation of the checkpoint on held-out expressions, or the reason why there is none. */
   readonly evaluation: Evaluation | { readonly reason: string };
-  /** Of the run, as JSON keeps it. */
+  /** The configuration of the run. */
   readonly config: unknown;
-  /** Lines of the metrics that could not be read. */
+  /** The number of damaged lines in the metrics. */
   readonly damaged: number;
   readonly written: Date;
 }
 
 export interface Evaluation extends Scored {
-  /** Those whose plans are drawn. */
+  /** The examples whose plans are drawn. */
   readonly examples: readonly Example[];
 }
 
-/** The page: HTML with everything in it, which asks for nothing from anywhere. */
+/** Renders a report as one self-contained HTML page, which loads nothing else. */
 export async function reportPage(report: Report): Promise<string> {
   const { name, tiles, charts, checkpoint, evaluation, config } = report;
   const all: Chart[] = [];
@@ -67,8 +67,8 @@ export async function reportPage(report: Report): Promise<string> {
 
 const damagedLines = (n: number): string =>
   n === 1
-    ? 'One line of metrics.jsonl was damaged and is left out.'
-    : `${n} lines of metrics.jsonl were damaged and are left out.`;
+    ? 'One line of metrics.jsonl is damaged and was skipped.'
+    : `${n} lines of metrics.jsonl are damaged and were skipped.`;
 
 async function wholePage(
   name: string,
@@ -77,10 +77,10 @@ async function wholePage(
   charts: readonly Chart[],
 ): Promise<string> {
   const style = (await asset('uplot/dist/uPlot.min.css')) + STYLE;
-  // Whatever a run's files hold, the page loads nothing and runs no other script than this one.
+  // Whatever the files of a run contain, the page loads nothing and runs only this script.
   const hash = createHash('sha256').update(script).digest('base64');
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'`;
-  // In a script element text is not escaped; JSON may write any character as its number.
+  // The contents of a script element cannot be HTML-escaped, so `<` is escaped as JSON does.
   const data = JSON.stringify(charts).replaceAll('<', '\\u003c');
   return html`<!doctype html>
     <html lang="en">
@@ -103,7 +103,7 @@ async function wholePage(
     </html> `.text;
 }
 
-/** uPlot with its licence, and what draws the page's charts by it. */
+/** The page's script: uPlot with its licence, and the call of `drawCharts`. */
 async function chartsScript(): Promise<string> {
   const [licence, uPlot] = await Promise.all([asset('uplot/LICENSE'), asset('uplot/dist/uPlot.iife.min.js')]);
   const draw = `(${drawCharts.toString()})(uPlot, JSON.parse(document.getElementById('charts').textContent));`;
@@ -134,13 +134,13 @@ function plansSection(evaluation: Report['evaluation']): Html | null {
       <p class="lead">No plans are shown: ${evaluation.reason}</p>`;
   const { examples } = evaluation;
   if (examples.length === 0) return null;
-  const order = examples[0]!.verdict === 'right' ? '' : ', those that went wrong first';
+  const order = examples[0]!.verdict === 'right' ? '' : ', wrong ones first';
   return html`<h2>Plans</h2>
     <p class="lead">
-      Held-out expressions${order}. Round boxes are the numbers that were read, square ones steps: a linear
-      step adds its operands times their coefficients, a log step multiplies them raised to their
-      coefficients. Every node shows its value; the one with the thick border is the result. Dashed is where
-      the predicted plan and the true one differ.
+      Held-out expressions${order}. Round boxes are the numbers of the text, square ones steps: a linear step
+      sums its operands times their coefficients, a log step multiplies its operands raised to their
+      coefficients. Every node shows its value; the thick border marks the result. Dashed lines mark where the
+      predicted and the true plan differ.
     </p>
     ${examples.map(exampleCard)}`;
 }

@@ -1,24 +1,24 @@
 import { execute } from '@dag/executor';
 import { isIdentity, readPlan, type DagTensors } from '@dag/tensorize';
 
-/** A plan as a graph of what its value depends on; steps that only hand on a value are left out. */
+/** A plan as a graph of the nodes its value depends on; identity steps are left out. */
 export interface PlanGraph {
   readonly nodes: readonly PlanNode[];
   readonly edges: readonly PlanEdge[];
-  /** The name of the node that is the value. */
+  /** The name of the result node. */
   readonly result: string;
 }
 
 export interface PlanNode {
   /** `n0`, `n1`, … for initial nodes, `s0`, `s1`, … for the results of steps, as `describe` calls them. */
   readonly name: string;
-  /** A step's G, 1 linear and 0 log; null for an initial node. */
+  /** G of a step: 1 linear, 0 log; null for an initial node. */
   readonly gate: number | null;
   readonly value: number;
 }
 
 export interface PlanEdge {
-  /** The operand's node in O. Two of them may be one node here, where a step hands on the other. */
+  /** The operand's column in O. Two columns may be the same node here, because identity steps are left out. */
   readonly operand: number;
   readonly from: string;
   readonly to: string;
@@ -52,7 +52,7 @@ export function planGraph(tensors: DagTensors): PlanGraph {
 
 /** (2D) The value at each node. */
 function nodeValues({ depth, V_mag, V_sign, O, G }: DagTensors): Float64Array {
-  // The executor tells the last node alone. In graph i the steps after step i hand its result on to there.
+  // The executor returns only the last node. In graph i, identity steps after step i pass its result on to the last node.
   const upTo = Array.from({ length: depth }, (_, i) => {
     const o = O.slice();
     const g = G.slice();
@@ -85,13 +85,13 @@ function concat(parts: readonly Float64Array[]): Float64Array {
   return all;
 }
 
-/** What of a graph is not so in another one. */
+/** Where a graph differs from another one. */
 export interface Differences {
-  /** Initial nodes of another number, steps of another domain, and nodes that the other has not. */
+  /** Initial nodes with a different number, steps with a different domain, and nodes that the other graph lacks. */
   readonly nodes: ReadonlySet<PlanNode>;
-  /** Coefficients. */
+  /** Edges with a different coefficient, or that the other graph lacks. */
   readonly edges: ReadonlySet<PlanEdge>;
-  /** Steps with another result, which may be for what stands before them. */
+  /** Steps with a different result, possibly caused by an earlier step. */
   readonly results: ReadonlySet<PlanNode>;
 }
 

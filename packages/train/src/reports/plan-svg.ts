@@ -2,17 +2,17 @@ import { Graph, layout, type EdgeLabel, type GraphLabel, type NodeLabel, type Po
 import { html, type Html } from './html.js';
 import type { Differences, PlanEdge, PlanGraph, PlanNode } from './plan-graph.js';
 
-/** Widths are guesses, as nothing here knows fonts: those of a wide digit, so that text stays inside its box. */
+/** Estimated widths of a wide digit and letter in pixels, since fonts are not known here; text must stay inside its box. */
 const VALUE_DIGIT = 8.4;
 const LABEL_LETTER = 6.4;
 const NODE_HEIGHT = 44;
 const EDGE_LABEL_HEIGHT = 18;
 
 /**
- * A plan drawn as SVG: initial nodes and steps as boxes with their value, operands as arrows with their coefficient.
- * Its colours are those of the page's style.
+ * Draws a plan as SVG: initial nodes and steps as boxes with their value, operands as arrows with their coefficient. Colours
+ * come from the page's style.
  *
- * @param label What it shows, for those who cannot see it.
+ * @param label Text alternative for screen readers.
  */
 export function planSvg(graph: PlanGraph, marked: Differences, label: string): Html {
   const laidOut = layOut(graph);
@@ -31,7 +31,7 @@ export function planSvg(graph: PlanGraph, marked: Differences, label: string): H
     return drawNode(node, laidOut.node(node.name), classes.filter(Boolean).join(' '));
   });
   const size = `${number(width)} ${number(height)}`;
-  // Not so small that its numbers cannot be read: then it scrolls.
+  // A minimum width keeps the numbers readable; a wide drawing scrolls instead of shrinking.
   const style = `min-width:${Math.min(width, Math.round(0.75 * width))}px`;
   return html`<svg
     class="plan"
@@ -49,7 +49,7 @@ export function planSvg(graph: PlanGraph, marked: Differences, label: string): H
 type LaidOut = Graph<GraphLabel, NodeLabel, EdgeLabel>;
 
 function layOut(graph: PlanGraph): LaidOut {
-  // Two operands of a step may be one node.
+  // A multigraph: two operands of a step may be the same node.
   const g: LaidOut = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ multigraph: true });
   g.setGraph({ rankdir: 'TB', nodesep: 20, edgesep: 14, ranksep: 34, marginx: 6, marginy: 6 });
   for (const node of graph.nodes) {
@@ -60,7 +60,7 @@ function layOut(graph: PlanGraph): LaidOut {
     const width = LABEL_LETTER * coefficientText(edge).length + 12;
     g.setEdge(edge.from, edge.to, { width, height: EDGE_LABEL_HEIGHT, labelpos: 'c' }, edgeName(edge));
   }
-  // As in the text, the numbers stand in their order from left to right where they stand beside one another.
+  // Keep the numbers in the order of the text from left to right.
   const initial = graph.nodes.filter(({ gate }) => gate === null);
   layout(g, {
     constraints: initial.slice(1).map(({ name }, i) => ({ left: initial[i]!.name, right: name })),
@@ -110,7 +110,7 @@ function drawEdge(edge: PlanEdge, points: readonly Point[], at: Point, isMarked:
   </g>`;
 }
 
-/** A smooth line: straight to the middle of the first stretch, quadratic curves from middle to middle, straight to the end. */
+/** A smooth path: straight to the middle of the first segment, quadratic curves from middle to middle, straight to the end. */
 function curve(points: readonly Point[]): string {
   const middle = (a: Point, b: Point): string => `${number((a.x + b.x) / 2)} ${number((a.y + b.y) / 2)}`;
   const at = ({ x, y }: Point): string => `${number(x)} ${number(y)}`;
@@ -136,7 +136,7 @@ function coefficientText({ coefficient }: PlanEdge): string {
 
 const valueText = ({ value }: PlanNode): string => shortNumber(value);
 
-/** Eight digits, with a minus sign; the whole double is in the title of its node. */
+/** Formats a number with eight significant digits; the node's title has the full double. */
 export function shortNumber(value: number): string {
   if (Object.is(value, -0)) return '−0';
   return String(Number(value.toPrecision(8)))

@@ -18,25 +18,25 @@ import { tilesOf } from './tiles.js';
 
 /** Options of `runReport`. */
 export interface ReportOptions {
-  /** How many plans are drawn. */
+  /** The number of plans to draw. */
   readonly examples: number;
-  /** Is told of damaged checkpoints that are skipped. */
+  /** Called with a message for each damaged checkpoint that is skipped. */
   readonly warn: (message: string) => void;
 }
 
 /**
- * A run as one page of HTML with all that it needs: its metrics as charts, what its best checkpoint gets right of the
- * configuration's held-out expressions, and example plans as graphs, wrong ones first.
+ * Renders a run as one self-contained HTML page: its metrics as charts, the scores of its best checkpoint on held-out
+ * expressions, and example plans as graphs, wrong ones first.
  *
- * @param folder The run's, with metrics.jsonl and checkpoints.
- * @throws {TrainError} `bad-input` where the folder is no run's or nothing is logged yet, `no-checkpoint`, `bad-checkpoint`,
- *   `io`.
+ * @param folder The folder of the run, with metrics.jsonl and checkpoints.
+ * @throws {TrainError} `bad-input` if the folder is not that of a run or nothing is logged yet, `no-checkpoint`,
+ *   `bad-checkpoint`, `io`.
  */
 export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
   const { records, damaged } = await metricsOf(folder);
   const checkpoint = await findCheckpoint(folder, 'best', warn);
   const { config, batches } = checkpointState(checkpoint);
-  // The best checkpoint may be from before the run was resumed with other settings. What is damaged was named above.
+  // The best checkpoint may be older than a resume with other settings. Damaged checkpoints were reported above.
   const { config: last } = checkpointState(await findCheckpoint(folder, 'latest', () => undefined));
   const perStep: PerStep =
     config.kind === 'predictor' || config.kind === 'language'
@@ -58,7 +58,9 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
     checkpoint,
     evaluation: predictor
       ? await evaluate(predictor.model, predictor.config, batches * config.batchSize, examples)
-      : { reason: `they are drawn of plan predictors; this run trained a model of kind '${config.kind}'.` },
+      : {
+          reason: `only plan predictors have plans to draw; this run trained a model of kind '${config.kind}'.`,
+        },
     config: last,
     damaged,
     written: new Date(),
@@ -71,13 +73,13 @@ async function metricsOf(folder: string) {
   if (!existsSync(path))
     throw new TrainError(
       'bad-input',
-      `${folder} has no metrics.jsonl; the folder of a run is expected, as \`dag train --outDir=${folder}\` makes it`,
+      `${folder} has no metrics.jsonl; expected the folder of a run, which \`dag train --outDir=${folder}\` makes`,
     );
   const metrics = await readMetrics(path);
   if (metrics.records.length === 0)
     throw new TrainError(
       'bad-input',
-      `${path} has no sound line yet; a run writes one every \`logEvery\` steps`,
+      `${path} has no valid line yet; a run writes one every \`logEvery\` steps`,
     );
   return metrics;
 }

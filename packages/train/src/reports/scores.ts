@@ -2,10 +2,10 @@ import type { PrefixScore, Score, Summary } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { html, type Html } from './html.js';
 
-/** What is shown of held-out texts. */
+/** Scores on held-out texts that the page shows. */
 export interface Scored {
   readonly summary: Summary;
-  /** By what training has seen of the texts: their beginnings, and their skeletons. */
+  /** Scores by overlap with training texts: prefixes and skeletons. */
   readonly seen: Readonly<Record<string, Summary>>;
   /** Right values at every prefix of the texts. */
   readonly prefixes: PrefixScore;
@@ -13,21 +13,20 @@ export interface Scored {
 
 const whole = (n: number): string => n.toLocaleString('en-US');
 
-/** What a checkpoint got right: by operations, and under headings that open, by what else the texts are like. */
+/** The score table by operations, and collapsed tables by other properties of the texts. */
 export function scoresSection({ summary, seen, prefixes }: Scored, step: number): Html {
   const groups = [
     ['by digits of the longest number', summary.byDigits, 'digits'],
     ['by levels of parentheses', summary.byNesting, 'levels'],
     ['by style', summary.byStyle, ''],
-    ['by what training has seen of the texts', seen, ''],
+    ['by overlap with training texts', seen, ''],
   ] as const;
   const others = groups.filter(([, scores]) => Object.keys(scores).length > 1);
   return html`<h2>Accuracy of the best checkpoint</h2>
     <p class="lead">
-      Step ${whole(step)}, asked ${whole(summary.count)} expressions that were held out, others than those by
-      which checkpoints were compared. With 95 % confidence intervals (Wilson). Of the
-      ${whole(prefixes.count)} prefixes of these texts that are expressions, ${whole(prefixes.right)} have the
-      right value.
+      Step ${whole(step)}, on ${whole(summary.count)} held-out expressions that selected no checkpoint, with
+      95 % confidence intervals (Wilson). Of the ${whole(prefixes.count)} prefixes of these texts that are
+      expressions, ${whole(prefixes.right)} have the right value.
     </p>
     <div class="card">${scoreTable(summary.byOperations, 'operations', summary)}</div>
     ${others.map(

@@ -18,7 +18,7 @@ const DARK = `
   --series-4: #dfbd4e; --series-5: #5cc3dc; --series-6: #ff8592; --series-7: #a3adb9;
   --ordered-lightness: 68%;`;
 
-/** The style of the page; that of uPlot comes before it. */
+/** The style sheet of the page; comes after that of uPlot. */
 export const STYLE = `
 :root {${LIGHT} }
 @media (prefers-color-scheme: dark) { :root {${DARK} } }
@@ -153,7 +153,7 @@ footer { margin-top: 40px; color: var(--muted); font-size: 13px; overflow-wrap: 
   .tile dd { font-size: 19px; }
   h2 { margin-top: 28px; }
   h2, h2 + .lead { break-after: avoid; }
-  /* A canvas cannot be drawn anew for the page's width, but scaled to it. */
+  /* For printing a canvas cannot be redrawn, only scaled to the page's width. */
   .plot { min-height: 0; }
   .uplot, .u-wrap { width: 100% !important; height: auto !important; }
   .u-wrap canvas { width: 100% !important; height: auto !important; }

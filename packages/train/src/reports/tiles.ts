@@ -3,20 +3,20 @@ import { percent } from '../evaluation/table.js';
 import type { MetricsRecord } from '../run/metrics.js';
 import { median, type PerStep } from './charts.js';
 
-/** A figure of a run that stands at the top of its page. */
+/** A key figure at the top of the page. */
 export interface Tile {
   readonly name: string;
   readonly value: string;
   readonly note: string;
 }
 
-/** What is known beside the metrics. */
+/** Facts about a run that are not in its metrics. */
 export interface Facts {
   readonly maxSteps: number;
-  /** The step of its last checkpoint, which may be later than the last line. */
+  /** The step of its last checkpoint, which may be later than the last line of the metrics. */
   readonly savedStep: number;
   readonly perStep: PerStep;
-  /** Weights of the model; null where it was not loaded. */
+  /** The number of weights of the model; null if it was not loaded. */
   readonly parameters: number | null;
 }
 
@@ -26,12 +26,12 @@ const line = z.looseObject({
   loss: number,
   stepMs: number,
   heldOut: z.looseObject({ value: number, exact: number, textLoss: number }).nullish(),
-  /** What decides which held-out data was asked. */
+  /** The settings that select the held-out data. */
   evaluation: z.looseObject({ seed: number, examples: number }).nullish(),
 });
 type Line = z.infer<typeof line>;
 
-/** The figures that the lines of a run have: of none that it does not hold. */
+/** The tiles of a run, for each figure that its metrics have. */
 export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[] {
   const lines = records.flatMap((record) => line.safeParse(record).data ?? []);
   const { maxSteps, savedStep, parameters } = facts;
@@ -46,13 +46,13 @@ export function tilesOf(records: readonly MetricsRecord[], facts: Facts): Tile[]
 }
 
 /**
- * The best of what a model is judged by: right values, or values written exactly, and the loss on text; of the evaluations on the
- * data of the last one.
+ * The best held-out scores: right values (or values written exactly) and loss on text. Only evaluations on the same data as the last
+ * one are compared.
  */
 function heldOutTiles(all: readonly Line[]): Tile[] {
-  const asked = ({ evaluation }: Line): string => `${evaluation?.seed} ${evaluation?.examples}`;
+  const dataOf = ({ evaluation }: Line): string => `${evaluation?.seed} ${evaluation?.examples}`;
   const last = all.findLast(({ heldOut }) => heldOut);
-  const lines = all.filter((one) => last && asked(one) === asked(last));
+  const lines = all.filter((one) => last && dataOf(one) === dataOf(last));
   const value = bestOf(lines, ({ heldOut }) => heldOut?.value);
   const exact = value ? null : bestOf(lines, ({ heldOut }) => heldOut?.exact);
   const loss = bestOf(lines, ({ heldOut }) =>
@@ -68,7 +68,7 @@ function heldOutTiles(all: readonly Line[]): Tile[] {
   ];
 }
 
-/** The line of the highest score, of equals the later one, as with checkpoints. */
+/** The line with the highest score; of equal scores the later one, as for checkpoints. */
 function bestOf(lines: readonly Line[], scoreOf: (line: Line) => number | null | undefined) {
   let best: { line: Line; score: number } | null = null;
   for (const line of lines) {

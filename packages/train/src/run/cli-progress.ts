@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
 
-/** The package, loaded where a terminal shows a bar: all else starts sooner without it. */
+/** Loads the package only when a terminal shows a bar, so that commands start faster. */
 export const cliProgress = (): typeof import('cli-progress') =>
   createRequire(import.meta.url)('cli-progress') as typeof import('cli-progress');

@@ -29,35 +29,36 @@ import type { Evaluation, Task, Trainable } from './task.js';
 
 /** Options of `train`, `trainLanguageModel` and `trainTask`. */
 export interface TrainOptions {
-  /** Finishes the step, saves and returns when aborted, on whichever rank. */
+  /** Aborting it, on any rank, makes all ranks finish the step, save and return. */
   readonly signal?: AbortSignal;
-  /** The processes that train together, each of which makes this call with the same configuration; left out, this one. */
+  /** The processes that train together; each makes this call with the same configuration. Default: this process alone. */
   readonly communicator?: Communicator;
 }
 
-/** What training gives: the model as it is after the last step, and where it is saved. */
+/** The model after the last step, and where it is saved. */
 export interface TrainResult<M, S> {
   readonly model: M;
   /** The last step taken. */
   readonly step: number;
   /**
-   * On held-out data other than that by which checkpoints are compared, after the last step; null where the run was stopped before,
-   * and on ranks other than 0.
+   * Evaluation after the last step, on held-out data that selected no checkpoint. Null if the run was stopped before, and on
+   * ranks other than 0.
    */
   readonly summary: S | null;
-  /** The folder of the last checkpoint; on ranks other than 0 of the one that the run began with. */
+  /** The folder of the last checkpoint; on ranks other than 0 that of the checkpoint that the run began with. */
   readonly checkpoint: string;
-  /** Milliseconds of this call, and how many of them it waited for data. */
+  /** Milliseconds that the call took. */
   readonly elapsed: number;
+  /** Milliseconds that the loop waited for data. */
   readonly waited: number;
 }
 
 /**
- * Trains what a task describes, with checkpoints, resuming, reports, and as many ranks as the communicator has: writes `metrics.jsonl`
- * and checkpoints to `outDir`. The same configuration gives the same bits, also where the run was stopped and resumed.
+ * Trains a task, with checkpoints, resuming and any number of ranks; writes `metrics.jsonl` and checkpoints to `outDir`. The same
+ * configuration gives the same bits, also if the run was stopped and resumed.
  *
- * @param config The keys of every run (`dag train --help` has them); what `model` and `data` hold is the task's, and a run that is
- *   resumed has to have the same again.
+ * @param config The keys of every run (see `dag train --help`). `model` and `data` hold settings of the task, which a resumed run must
+ *   not change.
  * @throws {TrainError} as `train`
  * @example await trainTask(myTask, { name: 'mine', maxSteps: 500, batchSize: 16 })
  */
@@ -70,11 +71,11 @@ export async function trainTask<M extends Trainable, B, N extends object, S>(
 }
 
 /**
- * `trainTask` with a configuration that is checked. Ranks of a communicator each take micro-batches of their own, and the sum of their
- * gradients; only rank 0 reads and writes files of the run, evaluates and logs.
+ * `trainTask` with a configuration that is already checked. Each rank takes its own micro-batches; gradients are summed over ranks. Only
+ * rank 0 reads and writes the files of the run, evaluates and logs.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`, `mpi`, and `bad-input`
- *   where the loss or its gradient is no longer finite. Other ranks wait for one that throws: end them by `abort`.
+ *   if the loss or its gradient is no longer finite. If one rank throws, the others wait for it: end them with `abort`.
  */
 export async function runTask<M extends Trainable, B, N extends object, S>(
   task: Task<M, B, N, S>,
@@ -95,7 +96,7 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
     if (isFirst) lock = await lockRun(config.outDir, { log: warn, signal });
     run = await start(task, config, communicator, lock, warn);
     const metrics = isFirst ? openMetrics(join(config.outDir, 'metrics.jsonl')) : null;
-    // Else `resume` would go on from elsewhere, or find nothing, where this process is killed before it saves.
+    // Save the initial state: if this process is killed before its first save, `resume` would find nothing, or another state.
     if (isFirst && run.checkpoint !== '' && run.savedStep === NEVER) await save(run, config);
     metrics?.truncateAfter(run.step, warn);
     if (run.step >= config.maxSteps) progress.log(`nothing to do: step ${run.step} of ${config.maxSteps}`);
@@ -105,11 +106,11 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
       let stopped = false;
       while (run.step < config.maxSteps) {
         const begun = performance.now();
-        // Ranks stop together, which takes the micro-batches of all.
+        // With several ranks the signal does not interrupt the wait: ranks stop together, after each has its micro-batches.
         const micro = await takeStep(batches, config.accumulate, communicator.size > 1 ? undefined : signal);
-        const own = total(micro.map((batch) => task.counts(batch)));
-        // Where one rank is to stop all do, at the same step.
-        const counts = await sumByName({ ...own, aborted: signal?.aborted ? 1 : 0 }, communicator);
+        const ownCounts = total(micro.map((batch) => task.counts(batch)));
+        // If one rank is to stop, all stop at the same step.
+        const counts = await sumByName({ ...ownCounts, aborted: signal?.aborted ? 1 : 0 }, communicator);
         stopped = counts.aborted > 0;
         if (stopped) break;
         const { loss, parts, lr, gradNorm } = await trainStep(
@@ -125,7 +126,7 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
           throw new TrainError(
             'bad-input',
             `the loss is ${loss} at step ${run.step}, the norm of the gradient ${gradNorm}; ` +
-              'this step is not saved, a lower optimizer.lr may help',
+              'this step is not saved; try a lower optimizer.lr',
           );
         const isLast = run.step === config.maxSteps;
         const isDue = run.step % config.checkpoint.every === 0 || isLast;
@@ -144,7 +145,7 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
           lock?.check();
           const { seed, examples } = config.evaluation;
           metrics.append({ step: run.step, heldOut, evaluation: { seed, examples } });
-          // Of equals the later one, which has learned longer.
+          // Of equal scores the later one is best: it was trained longer.
           run.isBest = run.best === null || score >= run.best;
           if (run.isBest) run.best = score;
         }
@@ -177,35 +178,35 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
   }
 }
 
-/** Tells each message once: what cannot be deleted or read is met again with every checkpoint. */
+/** Logs each message once: a file that cannot be deleted or read causes the same message at every checkpoint. */
 function once(log: (message: string) => void): (message: string) => void {
-  const told = new Set<string>();
+  const logged = new Set<string>();
   return (message) => {
-    if (!told.has(message)) log(message);
-    told.add(message);
+    if (!logged.has(message)) log(message);
+    logged.add(message);
   };
 }
 
-/** Tasks may be JavaScript. @throws {TrainError} `bad-input` unless it is what `learnFrom` gives. */
+/** Tasks may be written in JavaScript. @throws {TrainError} `bad-input` unless `learned` has the form that `learnFrom` returns. */
 function checkLearned(learned: LossValues | undefined, kind: string): LossValues {
   if (Array.isArray(learned?.names) && learned.values instanceof Tensor) return learned;
   throw new TrainError(
     'bad-input',
-    `learn of the task '${kind}' returns { names, values }, as learnFrom does; given ${shown(learned)}`,
+    `learn of the task '${kind}' must return { names, values }, as learnFrom does; it returned ${shown(learned)}`,
   );
 }
 
-/** @throws {TrainError} `bad-input` unless it has a score by which checkpoints can be compared. */
+/** @throws {TrainError} `bad-input` unless `evaluated` has a score by which checkpoints can be compared. */
 function checkEvaluation<S>(evaluated: Evaluation<S> | undefined, kind: string): Evaluation<S> {
   if (typeof evaluated !== 'object' || evaluated === null)
     throw new TrainError(
       'bad-input',
-      `evaluate of the task '${kind}' returns { summary, score, line, metrics }, given ${shown(evaluated)}`,
+      `evaluate of the task '${kind}' must return { summary, score, line, metrics }; it returned ${shown(evaluated)}`,
     );
   if (typeof evaluated.score === 'number' && !Number.isNaN(evaluated.score)) return evaluated;
   throw new TrainError(
     'bad-input',
-    `score of what evaluate of the task '${kind}' returns is a number, given ${shown(evaluated.score)}`,
+    `evaluate of the task '${kind}' must return a number as score; it returned ${shown(evaluated.score)}`,
   );
 }
 
@@ -224,7 +225,7 @@ interface StepReport {
   readonly gradNorm: number;
 }
 
-/** One step: the gradients of all its micro-batches, summed over ranks, clipped, and AdamW. */
+/** One step: gradients of all its micro-batches, summed over ranks and clipped, then AdamW. */
 async function trainStep<M extends Trainable, B, N extends object>(
   task: Task<M, B, N>,
   run: Run<M>,
@@ -235,34 +236,36 @@ async function trainStep<M extends Trainable, B, N extends object>(
 ): Promise<StepReport> {
   const parameters = learning(run.model);
   for (const p of parameters.values()) {
-    // What no text of a step makes use of has a gradient of zero, in a resumed run as in one that was never stopped.
+    // A parameter that no text of this step uses needs a gradient of zero, or a resumed run would differ from an uninterrupted one.
     p.grad ??= zeros(p.shape, { device: p.device });
     p.zeroGrad();
   }
   const { sparse: rows } = task;
   const reads = (): number[] => micro.flatMap((batch) => [...rows!.reads(batch)]);
   const sparse = sums && rows ? await sums.sparse(rows.embedding(run.model), reads()) : null;
-  const told = micro.map((batch, i) =>
+  const learned = micro.map((batch, i) =>
     scope(() => {
-      // No two micro-batches have the same masks.
+      // Each micro-batch has its own dropout masks.
       const dropoutSeed = run.batches + rank * accumulate + i;
       const { names, values } = checkLearned(
         task.learn(run.model, batch, { counts, weights, dropoutSeed }),
         task.kind,
       );
-      // The next micro-batch overwrites those of a recorded step.
+      // A copy: the next call of a recorded step overwrites its outputs.
       return { names, values: affine(values, 1) };
     }),
   );
-  const losses = told.map(({ values }) => values);
+  const losses = learned.map(({ values }) => values);
   const named = (numbers: ArrayLike<number>): Record<string, number> => {
-    const own: Record<string, number> = { loss: 0, ...(size > 1 ? zeroOfEach(weights) : {}) };
-    told.flatMap(({ names }) => names).forEach((name, i) => (own[name] = (own[name] ?? 0) + numbers[i]!));
-    return own;
+    const byName: Record<string, number> = { loss: 0, ...(size > 1 ? zeroOfEach(weights) : {}) };
+    learned
+      .flatMap(({ names }) => names)
+      .forEach((name, i) => (byName[name] = (byName[name] ?? 0) + numbers[i]!));
+    return byName;
   };
   let shared: Record<string, number> | null = null;
   if (sums) {
-    // Other ranks are waited for once: what the losses are goes with the gradients.
+    // The losses are sent with the gradients, so that ranks wait for each other only once.
     shared = named(scope(() => cat(losses, 0).dataSync()));
     await sums.add(parameters.values(), sparse, shared);
   }
@@ -270,21 +273,21 @@ async function trainStep<M extends Trainable, B, N extends object>(
   run.step++;
   run.isBest = false;
   const lr = learningRate(run.step, maxSteps, optimizer);
-  // Read at once: each read waits for the device.
-  const [gradNorm, ...own] = scope(() => {
+  // One read for all values: each read waits for the device.
+  const [gradNorm, ...ownLosses] = scope(() => {
     const norm = reshape(run.optimizer.update(lr), [1]);
     return Array.from(cat([norm, ...(shared ? [] : losses)], 0).dataSync());
   });
   for (const values of losses) values.dispose();
-  const { loss, ...parts } = shared ?? named(own);
+  const { loss, ...parts } = shared ?? named(ownLosses);
   return { loss: loss!, parts, lr, gradNorm: gradNorm! };
 }
 
-/** 0 for each loss that has a weight: a rank may have no batch that one of them is of. */
+/** 0 for each loss that has a weight: all ranks need the same names, but some losses may not occur in a rank's batches. */
 const zeroOfEach = (weights: LossWeights): Record<string, number> =>
   Object.fromEntries(Object.entries(weights).flatMap(([name, weight]) => (weight > 0 ? [[name, 0]] : [])));
 
-/** The sums of what has the same name. */
+/** Sums counts by name. */
 function total<N extends object>(counts: readonly N[]): N {
   const sums: Record<string, number> = {};
   for (const count of counts)

@@ -8,13 +8,13 @@ const F32 = 4;
 const F64 = 8;
 const GIB = 2 ** 30;
 
-/** What the system lets this process have, in bytes: a container may have less than its machine. */
+/** Memory available to this process, in bytes; a container may have less than its machine. */
 const memoryHere = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity);
 
 /**
- * Refuses a run that needs more memory than there is, whatever its texts are. Without this check the system ends the process
- * without a word, minutes later, when the memory has filled up.
- * @param available In bytes; left out, that of this machine.
+ * Refuses a run whose lower bound on memory exceeds what is available. Without this check the system kills the process
+ * without a message, minutes later, when the memory is full.
+ * @param available In bytes; default: the memory of this machine or container.
  * @throws {TrainError} `memory` that names the keys to make smaller
  */
 export function requireMemory(config: TrainConfig, available = memoryHere()): void {
@@ -24,12 +24,12 @@ export function requireMemory(config: TrainConfig, available = memoryHere()): vo
   const gib = (of: number): string => Math.ceil(of / GIB).toLocaleString('en-US');
   throw new TrainError(
     'memory',
-    `this run needs at least ${gib(bytes)} GiB of memory, of ${gib(available)} GiB that this machine has; ` +
+    `this run needs at least ${gib(bytes)} GiB of memory, this machine has ${gib(available)} GiB; ` +
       `make ${parts[0]![0]} smaller`,
   );
 }
 
-/** Bytes that a run needs at the very least, by the keys that decide how many. */
+/** A lower bound on the bytes that a run needs, by the configuration keys that determine each part. */
 function leastBytes(config: TrainConfig): Record<string, number> {
   const { kind, tokenizer: name, model, batchSize, accumulate, device } = config;
   const { depth, nEmbd, nLayer, blockSize } = model;
@@ -38,7 +38,7 @@ function leastBytes(config: TrainConfig): Record<string, number> {
   const freezeBackbone = !isPredictor && config.freezeBackbone;
   const weights =
     nEmbd * (tokenizer(name).vocabSize + blockSize) + 12 * (nLayer + branchLayers) * nEmbd * nEmbd;
-  // Each with its gradient and the two moments of AdamW. On a GPU they take its memory.
+  // Each weight with its gradient and the two moments of AdamW. With cuda they are in the GPU's memory instead.
   const copies = device === 'cuda' ? 0 : freezeBackbone ? 1 : 4;
   // Batches of expressions are padded to a multiple of 8 tokens, rows of text are full.
   const tokens = batchSize * (isPredictor ? Math.min(8, blockSize) : blockSize);
@@ -48,7 +48,7 @@ function leastBytes(config: TrainConfig): Record<string, number> {
     'model.nLayer, model.nEmbd or model.blockSize': F32 * copies * weights,
     'batchSize, accumulate, data.prefetch or model.depth':
       tokens * (F32 + planOfToken) * (accumulate + config.data.prefetch),
-    // Every layer keeps several activations of each token for its backward pass.
+    // Each layer keeps several activations per token for the backward pass; this counts one per copy.
     'batchSize (with more accumulate) or the model': F32 * copies * tokens * nEmbd * nLayer,
     'evaluation.examples or model.depth': config.evaluation.examples * plan,
   };

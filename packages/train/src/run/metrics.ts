@@ -23,11 +23,11 @@ export interface MetricsRecord {
 }
 
 export interface Metrics {
-  /** Writes a line; it is with the system when the call returns, whatever becomes of this process. */
+  /** Writes a line. When the call returns, the line survives a crash of this process. */
   append(record: MetricsRecord): void;
   /**
-   * Drops the lines of later steps, and a last line that was torn: what a run that resumes at `step` writes anew. Other
-   * damaged lines stay as they are, with a warning.
+   * Drops the lines of steps after `step`, which a resumed run writes again, and an incomplete last line. Other damaged
+   * lines stay, with a warning.
    */
   truncateAfter(step: number, warn: (message: string) => void): void;
   close(): void;
@@ -36,8 +36,8 @@ export interface Metrics {
 const record = z.looseObject({ step: z.number() });
 
 /**
- * A file of JSON lines `{ step, … }`, opened to append; made where it is missing, with its folder.
- * @throws TrainError `io` where the system refuses, from the methods too.
+ * Opens a file of JSON lines `{ step, … }` for appending; creates it and its folder if missing.
+ * @throws TrainError `io` if the system refuses; the methods throw the same.
  */
 export function openMetrics(path: string): Metrics {
   const guarded = <T>(work: () => T): T => {
@@ -60,14 +60,14 @@ export function openMetrics(path: string): Metrics {
     });
   guarded(() => makeFolder(dirname(path)));
   let file = openToAppend();
-  /** Whether nobody would find what is written, as the file was deleted or renamed. Where its folder is gone, its run will say so. */
+  /** Whether the file at `path` is no longer the open one: it was deleted or renamed. If its folder is gone, the run reports that elsewhere. */
   const isReplaced = (): boolean =>
     guarded(
       () =>
         statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(file).ino && existsSync(dirname(path)),
     );
   return {
-    // Not `writeSync`, which on a disk that is nearly full writes a part of the line and throws nothing.
+    // Not `writeSync`: on a nearly full disk it writes part of the line without an error.
     append: (record) => {
       if (isReplaced()) {
         guarded(() => closeSync(file));
@@ -77,7 +77,7 @@ export function openMetrics(path: string): Metrics {
     },
     truncateAfter: (step, warn) =>
       guarded(() => {
-        // A character for each byte: damaged lines may be no UTF-8.
+        // latin1 keeps one character per byte; damaged lines may not be UTF-8.
         const text = readFileSync(path, 'latin1');
         const lines = text.split(/(?<=\n)/);
         const records = lines.map((line) => readLine(Buffer.from(line, 'latin1').toString()));
@@ -93,7 +93,7 @@ export function openMetrics(path: string): Metrics {
           );
         const whole = kept.join('');
         if (text.startsWith(whole)) return ftruncateSync(file, whole.length);
-        // Where a line in the middle goes, all is written anew, beside first.
+        // A line in the middle is dropped: write the rest to a new file and rename it into place.
         const beside = `${path}.unfinished`;
         writeFileSync(beside, whole, 'latin1');
         renameSync(beside, path);
@@ -105,9 +105,9 @@ export function openMetrics(path: string): Metrics {
 }
 
 /**
- * The lines of a metrics file in their order, and how many are left out because they are damaged, as the last one is
- * where a process was killed while it wrote.
- * @throws TrainError `io` where the file cannot be read.
+ * Reads a metrics file: its records in order, and the number of damaged lines that were skipped. The last line is damaged
+ * if a process was killed while writing it.
+ * @throws TrainError `io` if the file cannot be read.
  */
 export async function readMetrics(path: string): Promise<{ records: MetricsRecord[]; damaged: number }> {
   const read = async (): Promise<string> => {
@@ -122,7 +122,7 @@ export async function readMetrics(path: string): Promise<{ records: MetricsRecor
   return { records, damaged: lines.length - records.length };
 }
 
-/** A line of the file; null where it is damaged. */
+/** Parses a line of the file; null if it is damaged. */
 function readLine(text: string): MetricsRecord | null {
   try {
     return record.parse(JSON.parse(text));

@@ -8,7 +8,7 @@ interface Moments {
   readonly v: Tensor;
 }
 
-/** AdamW over all parameters of a model; only matrices decay, not biases nor the weights of norms. */
+/** AdamW over all parameters of a model. Weight decay applies to matrices only, not to biases and norm weights. */
 export class AdamW {
   /** Steps taken. */
   step = 0;
@@ -18,7 +18,7 @@ export class AdamW {
   private readonly moments = new Map<string, Moments>();
   private readonly recorded = recordStep((inputs: Record<'lr' | 'step', Tensor>) => this.clipAndMove(inputs));
 
-  /** @param parts The parameters in parts whose gradients are clipped each by itself; all of them where left out. */
+  /** @param parts Groups of parameters whose gradient norms are clipped separately; default: one group of all. */
   constructor(
     parameters: Parameters,
     config: TrainConfig['optimizer'],
@@ -34,8 +34,8 @@ export class AdamW {
   }
 
   /**
-   * Clips the gradients of each part to the norm `clip` and moves every parameter along its own; → the norm of all before, one f64
-   * element, which is there until the next call.
+   * Clips the gradients of each group to the norm `clip`, then updates every parameter. Returns the norm of all gradients before
+   * clipping: one f64 element, valid until the next call.
    */
   update(lr: number): Tensor {
     return this.recorded({ lr, step: ++this.step });
@@ -53,7 +53,7 @@ export class AdamW {
     return norms.reduce((a, b) => sqrt(add(square(a), square(b))));
   }
 
-  /** Frees what `update` keeps for its next call. */
+  /** Frees the recorded step of `update`. */
   release(): void {
     this.recorded.release();
   }
@@ -65,7 +65,7 @@ export class AdamW {
     );
   }
 
-  /** As `state`, with `data` that is read when it is asked for: a large state is not there twice while it is written. */
+  /** Like `state`, but each `data` is read on access, so that writing a large state needs no second copy of all of it. */
   liveState(): Map<string, SafeTensor> {
     const tensors = new Map<string, SafeTensor>();
     for (const [name, moments] of this.moments)
@@ -80,7 +80,7 @@ export class AdamW {
     return tensors;
   }
 
-  /** Goes on from what `state` gave after `step` steps. @throws {TrainError} `bad-checkpoint` where a moment is missing. */
+  /** Restores what `state` returned after `step` steps. @throws {TrainError} `bad-checkpoint` if a moment is missing. */
   restore(tensors: ReadonlyMap<string, SafeTensor>, step: number): void {
     for (const [name, moments] of this.moments)
       for (const which of ['m', 'v'] as const) {
@@ -88,7 +88,7 @@ export class AdamW {
         if (!given || !(given.data instanceof Float32Array) || given.data.length !== moments[which].size)
           throw new TrainError(
             'bad-checkpoint',
-            `the optimiser state '${which}.${name}' is missing or of another size`,
+            `the optimiser state '${which}.${name}' is missing or has the wrong size`,
           );
         moments[which].set(given.data);
       }
@@ -96,7 +96,7 @@ export class AdamW {
   }
 }
 
-/** Learning rate of a step counted from 1: a linear warm-up to `lr`, then a cosine to `minLrRatio·lr` at the last step. */
+/** Learning rate of `step` (counted from 1): linear warm-up to `lr`, then a cosine to `minLrRatio·lr` at the last step. */
 export function learningRate(
   step: number,
   maxSteps: number,

@@ -7,27 +7,27 @@ export interface ProgressStats {
   readonly loss: number;
   /** Milliseconds of the last step. */
   readonly stepMs: number;
-  /** Further numbers (`lr`), shown by their names after these, as far as the width allows. */
+  /** Further numbers (such as `lr`), shown by name after the others if the width allows. */
   readonly [name: string]: number;
 }
 
 export interface Progress {
-  /** Steps done so far. Where the stream is no terminal every call writes a line. */
+  /** Shows the number of steps done. If the stream is not a terminal, every call writes a line. */
   update(step: number, stats: ProgressStats): void;
-  /** Writes a line above the bar, with its control characters as numbers. */
+  /** Writes a line above the bar, with control characters escaped. */
   log(line: string): void;
-  /** Ends the bar and gives the terminal back. */
+  /** Ends the bar and restores the terminal. */
   stop(): void;
 }
 
-/** Of a process that another one speaks for. */
+/** Shows nothing: for ranks other than 0. */
 export const NO_PROGRESS: Progress = { update: () => undefined, log: () => undefined, stop: () => undefined };
 
 type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 /**
- * The progress of `total` steps: a bar with loss, step time and the time left on a terminal, else plain lines such as
- * `step 100/2000  loss 1.2345  120 ms/step  eta 3m 48s`. What the stream does not take is lost; no error of it is thrown.
+ * Shows the progress of `total` steps: on a terminal a bar with loss, step time and remaining time, else plain lines such as
+ * `step 100/2000  loss 1.2345  120 ms/step  eta 3m 48s`. Errors of the stream are ignored.
  */
 export function createProgress({
   total,
@@ -36,7 +36,7 @@ export function createProgress({
   total: number;
   stream?: ProgressStream;
 }): Progress {
-  outlive(stream);
+  ignoreErrors(stream);
   const average = movingAverage();
   const describe = (step: number, { loss, stepMs, ...others }: ProgressStats): string[] => [
     `step ${step}/${total}`,
@@ -48,8 +48,8 @@ export function createProgress({
   return stream.isTTY ? bar(total, stream, describe) : lines(stream, describe);
 }
 
-/** Ignores errors of a stream: training goes on where its terminal is gone, its reader has left or the disk is full. */
-function outlive(stream: ProgressStream): void {
+/** Ignores errors of a stream: training continues if the terminal is gone, the pipe is closed or the disk is full. */
+function ignoreErrors(stream: ProgressStream): void {
   if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
 }
 const ignore = (): void => undefined;
@@ -62,21 +62,21 @@ function lines(stream: ProgressStream, describe: Describe): Progress {
 }
 
 function bar(total: number, stream: ProgressStream, describe: Describe): Progress {
-  // One column less than there are: terminals differ in what they do after the last one.
+  // One column less than the width: terminals differ in what they do after the last column.
   const width = Math.min(stream.columns || 80, 80) - 1;
-  // A MultiBar for its `log`, which a single bar lacks; it clears the line, so that the bar must be drawn again.
+  // MultiBar, because SingleBar has no `log`. `log` clears the bar's line, so the bar must be drawn again.
   const { MultiBar } = cliProgress();
   const bars = new MultiBar({
     stream,
     forceRedraw: true,
-    // Else a terminal would not wrap lines any more once a signal has ended the process.
+    // Without this, a signal that ends the process leaves the terminal with line wrapping off.
     linewrap: true,
     format: (_options, { progress }, { parts }: { parts: string[] }) => barLine(progress, parts, width),
   });
-  const only = bars.create(total, 0, { parts: [] });
+  const single = bars.create(total, 0, { parts: [] });
   let stopped = false;
   return {
-    update: (step, stats) => only.update(step, { parts: describe(step, stats) }),
+    update: (step, stats) => single.update(step, { parts: describe(step, stats) }),
     log(line) {
       if (stopped) return void stream.write(`${visible(line)}\n`);
       bars.log(`${visible(line)}\n`);
@@ -89,7 +89,7 @@ function bar(total: number, stream: ProgressStream, describe: Describe): Progres
   };
 }
 
-/** As many of the parts as fit into `width` beside a bar of 8 columns at least; the bar takes what is left, up to 24. */
+/** As many of the parts as fit into `width` beside a bar of at least 8 columns; the bar takes the rest, up to 24 columns. */
 function barLine(progress: number, parts: readonly string[], width: number): string {
   const percent = `${Math.floor(100 * progress)}%`.padStart(4);
   let text = percent;
@@ -102,7 +102,7 @@ function barLine(progress: number, parts: readonly string[], width: number): str
   return `${'━'.repeat(done)}${'─'.repeat(columns - done)} ${text}`.slice(0, width);
 }
 
-/** Steps differ in time; their exponential average over some twenty is what the rest is expected to take. */
+/** Exponential moving average over about twenty steps, which predicts the remaining time. */
 function movingAverage(): (value: number) => number {
   let average = Number.NaN;
   return (value) => (average = Number.isNaN(average) ? value : 0.95 * average + 0.05 * value);
@@ -119,12 +119,12 @@ function formatDuration(ms: number): string {
   return m > 0 ? `${m}m ${two(s)}s` : `${s}s`;
 }
 
-/** The progress of downloads: a bar for each file on a terminal, else nothing. It begins with the first bytes. */
+/** Shows the progress of downloads: on a terminal a bar per file, from its first bytes on; else nothing. */
 export function downloadBar(stream: ProgressStream = process.stderr): {
   update(progress: DownloadProgress): void;
   stop(): void;
 } {
-  outlive(stream);
+  ignoreErrors(stream);
   let current: { file: string; bar: SingleBar } | null = null;
   const stop = (): void => {
     current?.bar.stop();

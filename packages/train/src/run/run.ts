@@ -21,38 +21,37 @@ import type { RunLock } from './lock/run-lock.js';
 import { AdamW } from './optimizer.js';
 import type { Task, Trainable } from './task.js';
 
-/** Where a run stands. */
+/** The state of a run. */
 export interface Run<M extends Trainable = Trainable> {
   readonly model: M;
   readonly optimizer: AdamW;
-  /** By which this process owns the folder; null on ranks that write nothing. */
+  /** The lock of the folder; null on ranks other than 0, which write nothing. */
   readonly lock: RunLock | null;
-  /** Tells of what failed and does no harm. */
+  /** Logs failures that do not stop the run. */
   readonly warn: (message: string) => void;
-  /** The `weights` that it began with, before it was ever resumed. */
+  /** `weights` of the configuration with which the run was first started. */
   readonly origin: string;
   /** Steps taken. */
   step: number;
-  /** Micro-batches that all ranks have taken: the next one is of this index. */
+  /** Micro-batches that all ranks together have taken; also the index of the next one. */
   batches: number;
-  /** The best score so far; null before the first. */
+  /** The best score so far; null before the first evaluation. */
   best: number | null;
-  /** Whether that is the score of the weights as they are. */
+  /** Whether `best` is the score of the current weights. */
   isBest: boolean;
-  /** The folder that it saved to last, or that it began with; empty where there is none. */
+  /** The folder of the last saved checkpoint, or of the one that the run began with; empty if there is none. */
   checkpoint: string;
   savedStep: number;
 }
 
-/** The file of the optimiser's state. */
 const OPTIMIZER = 'optimizer.safetensors';
 
-/** `savedStep` of a run that has saved nothing yet to its own folder. */
+/** `savedStep` of a run that has not saved anything to its own folder yet. */
 export const NEVER = -1;
 
 /**
- * The run as it begins: where a checkpoint of its folder stands, or anew at step 0, with the weights that the configuration names or
- * new ones. Rank 0 alone reads, and shares what it read.
+ * Starts a run: with `resume` from a checkpoint of its folder, else at step 0 with the weights that the configuration names. Only rank 0
+ * reads files; it shares what it read.
  *
  * @throws {TrainError} `busy-directory`, `no-checkpoint`, `bad-checkpoint`, `bad-config`, `io`.
  */
@@ -75,15 +74,15 @@ export async function start<M extends Trainable>(
     if (!checkpoint.files.has(OPTIMIZER))
       throw new TrainError(
         'bad-checkpoint',
-        `${folder} has no ${OPTIMIZER}, without which no run goes on; --weights=${folder} with another --outDir begins a ` +
-          'new one with its weights',
+        `${folder} has no ${OPTIMIZER}, so the run cannot be resumed; --weights=${folder} with another --outDir begins a ` +
+          'new run with its weights',
       );
     optimizer.restore(decodeSafetensors(fileOf(checkpoint, OPTIMIZER)).tensors, step);
-    warn(`going on from ${folder}`);
+    warn(`resuming from ${folder}`);
     const savedStep = config.resume === 'best' ? NEVER : step;
     const isComparable = comparable(before) === comparable(config);
     if (!isComparable && best !== null)
-      warn('evaluation.seed or evaluation.examples is another than before: the best score starts anew');
+      warn('evaluation.seed or evaluation.examples changed: the best score starts anew');
     const isBest = isComparable && checkpoint.best !== null;
     const origin = before.weights;
     run = { ...run, step, batches, best: isComparable ? best : null, isBest, origin, savedStep };
@@ -91,19 +90,19 @@ export async function start<M extends Trainable>(
   await checkSameWeights(learning(model), run.step, communicator);
   const problem = findNonFinite(run);
   if (problem !== null)
-    throw new TrainError('bad-checkpoint', `${folder}: ${problem}; no run can go on from it`);
+    throw new TrainError('bad-checkpoint', `${folder}: ${problem}; no run can continue from it`);
   return run;
 }
 
-/** What decides which held-out data is asked: scores on others are not compared. */
+/** The settings that select the held-out data. Scores are compared only if they are the same. */
 const comparable = ({ evaluation: { seed, examples } }: Pick<RunConfig, 'evaluation'>): string =>
   `${seed} ${examples}`;
 
-/** The parameters that are trained. */
+/** The parameters that have a gradient. */
 export const learning = ({ parameters }: Trainable): Parameters =>
   new Map([...parameters].filter(([, p]) => p.requiresGrad));
 
-/** The checkpoint that the run begins with, null where it is of none. */
+/** The checkpoint that the run begins with; null if it begins from scratch or the task reads its weights itself. */
 async function readInitial(
   { readsWeights = false }: Pick<Task, 'readsWeights'>,
   config: RunConfig,
@@ -119,32 +118,32 @@ async function readInitial(
   return checkpoint;
 }
 
-/** Also where all of its checkpoints are damaged: a new run would delete them, one after the other. */
+/** Refuses a folder with checkpoints, even if all are damaged: a new run would delete them one by one. */
 async function refuseUsedFolder(outDir: string): Promise<void> {
   const [found] = await checkpointFolders(outDir);
   if (found !== undefined)
     throw new TrainError(
       'busy-directory',
-      `${outDir} already holds a run (${found}); --resume goes on with it, another --outDir starts afresh`,
+      `${outDir} already holds a run (${found}); --resume continues it, another --outDir starts a new run`,
     );
 }
 
-/** Keys that may be others when a run goes on: they change neither the model nor the examples. */
+/** Keys that a resumed run may change: they affect neither the model nor the examples. */
 const FREE = new Set([
   ...['name', 'outDir', 'resume', 'weights', 'device', 'matmulPrecision', 'maxSteps', 'logEvery'],
   ...['losses', 'optimizer', 'evaluation', 'checkpoint', 'data.workers', 'data.prefetch'],
 ]);
-/** What decides how the model reads its weights. */
+/** Keys that determine the architecture, and so what weights fit. */
 const OF_MODEL = /^(?:kind|tokenizer|model\..*)$/;
 
-/** A run that goes on has the model and the stream that it had; one that begins with weights, their model. */
+/** A resumed run must have the same model and stream; a new run that begins with existing weights, the same model. */
 function checkSameRun(before: RunConfig, now: RunConfig, folder: string): void {
   const wanted = new Map(settings(now));
   const differing = [...settings(before)].filter(
     ([key, value]) => value !== wanted.get(key) && (now.resume || OF_MODEL.test(key)),
   );
   if (differing.length === 0) return;
-  // Of another kind all keys are others.
+  // If the kind differs, all keys differ: name only `kind`.
   const named = before.kind === now.kind ? differing : differing.filter(([key]) => key === 'kind');
   const differences = named.map(
     ([key, value]) => `${key} = ${value}, the configuration says ${wanted.get(key)}`,
@@ -152,11 +151,11 @@ function checkSameRun(before: RunConfig, now: RunConfig, folder: string): void {
   const wayOut =
     !now.resume && now.weights === 'pretrained'
       ? '`dag train pretrained --weights=pretrained` has the configuration of these weights'
-      : 'go on with the former, or train another model in another --outDir';
+      : 'use the settings of the checkpoint, or train another model in another --outDir';
   throw new TrainError('bad-config', `${folder} was trained with ${differences.join('; with ')}; ${wayOut}`);
 }
 
-/** The settings that are not free, by their dotted keys, as JSON. */
+/** All settings except those in `FREE`: dotted key and value as JSON. */
 function* settings(config: object, prefix = ''): Iterable<[key: string, json: string]> {
   for (const [name, value] of Object.entries(config) as [string, unknown][]) {
     const key = prefix + name;
@@ -167,19 +166,19 @@ function* settings(config: object, prefix = ''): Iterable<[key: string, json: st
 }
 
 /**
- * Checks on every rank that all have the same weights and that these, and the moments of the optimiser, are finite: what
- * is saved can be gone on with.
+ * Checks on every rank that all ranks have the same weights, and that weights and optimiser moments are finite, so that
+ * a run can continue from what is saved.
  * @throws {TrainError} `mpi`, and `bad-input` that names a tensor that is not finite.
  */
 export async function checkWeights(run: Run, communicator: Communicator): Promise<void> {
   await checkSameWeights(learning(run.model), run.step, communicator);
   const problem = findNonFinite(run);
   if (problem === null) return;
-  const wayOut = 'this step is not saved, a lower optimizer.lr may help';
+  const wayOut = 'this step is not saved; try a lower optimizer.lr';
   throw new TrainError('bad-input', `${problem} after step ${run.step}; ${wayOut}`);
 }
 
-/** What of a run is NaN or infinite; null where nothing is. */
+/** Describes the first weight or moment that is NaN or infinite; null if all are finite. */
 function findNonFinite({ model, optimizer }: Pick<Run, 'model' | 'optimizer'>): string | null {
   for (const [name, p] of model.parameters) {
     const found = p.dataSync().find((value) => !Number.isFinite(value));
@@ -192,7 +191,7 @@ function findNonFinite({ model, optimizer }: Pick<Run, 'model' | 'optimizer'>): 
   return null;
 }
 
-/** Writes a checkpoint of the run as it is. @throws {TrainError} `io`, `busy-directory` where the folder was taken over. */
+/** Writes a checkpoint of the run. @throws {TrainError} `io`; `busy-directory` if another process took over the folder. */
 export async function save(run: Run, config: RunConfig): Promise<void> {
   const { model, step, batches, best, isBest, origin, optimizer, lock, warn } = run;
   const files = new Map([
@@ -209,7 +208,7 @@ export async function save(run: Run, config: RunConfig): Promise<void> {
       beforeRename: () => lock?.check(),
     });
   } catch (error) {
-    // Whoever took the folder over may have deleted what was being written.
+    // A process that took over the folder may have deleted the unfinished checkpoint; report that instead.
     lock?.check();
     throw error;
   }
@@ -217,8 +216,8 @@ export async function save(run: Run, config: RunConfig): Promise<void> {
 }
 
 /**
- * Whether the executor found no room for a tensor, a worker thread for a batch, or V8 for an array; V8 has no class of its own
- * for that.
+ * Whether the executor could not allocate a tensor, a worker thread a batch, or V8 an array. V8 has no error class for that, so
+ * its messages are matched.
  */
 const isOutOfMemory = (error: unknown): boolean =>
   (error instanceof ExecutorError && error.code === 'memory') ||
@@ -226,15 +225,15 @@ const isOutOfMemory = (error: unknown): boolean =>
   systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY' ||
   (error instanceof RangeError && /allocation failed|array length|array buffer/i.test(error.message));
 
-/** What the system refused, with what is safe and how the run goes on. */
+/** Adds to an out-of-memory or `io` error which step is saved and how to continue. */
 export function withWayOut(error: unknown, run: Run | null): unknown {
   const savedStep = run?.savedStep ?? NEVER;
   if (isOutOfMemory(error)) {
     const saved = savedStep === NEVER ? 'nothing of this run was saved yet' : `step ${savedStep} is saved`;
     return new TrainError(
       'memory',
-      `there is not enough memory to train this model (${String(error)}); ${saved}; a smaller batchSize ` +
-        '(with more accumulate), model.blockSize or model needs less',
+      `there is not enough memory to train this model (${String(error)}); ${saved}; use a smaller batchSize ` +
+        '(with more accumulate), model.blockSize or model',
       { cause: error },
     );
   }
@@ -242,7 +241,7 @@ export function withWayOut(error: unknown, run: Run | null): unknown {
   if (!(error instanceof TrainError && error.code === 'io')) return error;
   const wayOut =
     savedStep === NEVER
-      ? 'nothing of this run was saved yet: with room and permission there, or in another --outDir, it can start'
-      : `step ${savedStep} is saved: with room and permission there, --resume goes on from it`;
+      ? 'nothing of this run was saved yet: free space or fix permissions there, or use another --outDir, then start it again'
+      : `step ${savedStep} is saved: free space or fix permissions there, then continue from it with --resume`;
   return new TrainError('io', `${error.message}; ${wayOut}`, { cause: error });
 }

@@ -4,12 +4,12 @@ import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import type { LossWeights } from '../config/losses.js';
 import type { LossValues } from '../predictor/losses.js';
 
-/** What the loop needs of a model. */
+/** The interface that a model must have to be trained. */
 export interface Trainable {
   readonly parameters: Parameters;
-  /** The same in parts whose gradients are clipped each by itself; one part where left out. */
+  /** Groups of the parameters whose gradient norms are clipped separately; default: one group of all. */
   readonly parts?: readonly Parameters[];
-  /** The file of its weights, one tensor after another: `model.safetensors` of a checkpoint. */
+  /** The bytes of `model.safetensors` of a checkpoint, in pieces. */
   savePieces(): Iterable<Uint8Array>;
 }
 
@@ -18,51 +18,51 @@ export interface Trainable {
  *
  * @typeParam M The model.
  * @typeParam B A micro-batch.
- * @typeParam N How many tokens, or examples, take part in the losses of a micro-batch: counts by name.
- * @typeParam S What the model is like on data that was held out.
+ * @typeParam N Counts by name: how many tokens or examples of a micro-batch take part in its losses.
+ * @typeParam S The summary of an evaluation on held-out data.
  */
 export interface Task<M extends Trainable = Trainable, B = unknown, N extends object = object, S = unknown> {
-  /** What it trains, as `kind` of a configuration: a run goes on only with checkpoints of the same kind. */
+  /** Names the task; stored as `kind` in checkpoints. A run can only be resumed from checkpoints of the same kind. */
   readonly kind: string;
-  /** The losses that there are, with their default weights; 0 is off. */
+  /** The losses of the task with their default weights; 0 is off. */
   readonly losses: LossWeights;
-  /** A module whose default export makes micro-batch `index`, in worker threads that find `data` as their `workerData`. */
+  /** `worker`: a module whose default export `(index) => batch` runs in worker threads, with `data` as their `workerData`. */
   readonly stream: { readonly worker: URL; readonly data: unknown };
-  /** The model of a checkpoint, or a new one; called once, before the first step. */
+  /** Loads the model of a checkpoint, or makes a new one for null. Called once, before the first step. */
   model(checkpoint: Checkpoint | null): M;
-  /** How many tokens of a micro-batch take part in its losses. */
+  /** How many tokens or examples of a micro-batch take part in its losses. */
   counts(batch: B): N;
   /**
-   * Adds the gradients of the losses of a micro-batch to those of the model, as `learnFrom` does, whose result it gives: that has to be
-   * there until the next call.
+   * Adds the gradients of the losses of a micro-batch to those of the model, and returns the losses, as `learnFrom` does. The returned
+   * tensor must stay valid until the next call.
    */
   learn(model: M, batch: B, step: StepOfTask<N>): LossValues;
-  /** Measures the model on held-out data, which `seed` draws. */
+  /** Measures the model on held-out data drawn with `seed`. */
   evaluate(model: M, seed: number): Evaluation<S> | Promise<Evaluation<S>>;
-  /** An embedding of which only the rows that a batch reads have a gradient: ranks send each other no more than those. */
+  /** An embedding that has gradients only in the rows that a batch `reads`: ranks send each other only those rows. */
   readonly sparse?: { embedding(model: M): Tensor; reads(batch: B): Iterable<number> };
-  /** Whether `model(null)` reads the weights that the configuration names, which are in no checkpoint. */
+  /** Whether `model(null)` itself loads the weights that the configuration names, because they are not in a checkpoint. */
   readonly readsWeights?: boolean;
-  /** Frees what `learn` keeps for its next calls. */
+  /** Frees what `learn` keeps between calls. */
   release?(): void;
 }
 
-/** What `learn` is given besides a micro-batch. */
+/** The arguments of `learn` besides a micro-batch. */
 export interface StepOfTask<N> {
-  /** Sums of `counts` over all micro-batches of the step: losses are means over these, so that those of the step are their sum. */
+  /** Sums of `counts` over all micro-batches of the step. Divide losses by these, so that the micro-batches' losses sum to the step's loss. */
   readonly counts: N;
   readonly weights: LossWeights;
-  /** No two micro-batches of a run have the same. */
+  /** Different for each micro-batch of a run. */
   readonly dropoutSeed: number;
 }
 
-/** What a model is like on held-out data. */
+/** The result of an evaluation on held-out data. */
 export interface Evaluation<S> {
   readonly summary: S;
-  /** By which checkpoints are compared: the better the higher. */
+  /** Used to compare checkpoints; higher is better. */
   readonly score: number;
-  /** For the log. */
+  /** One line for the log. */
   readonly line: string;
-  /** For `metrics.jsonl`. */
+  /** Written to `metrics.jsonl` under `heldOut`. */
   readonly metrics: Readonly<Record<string, unknown>>;
 }

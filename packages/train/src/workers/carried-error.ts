@@ -8,7 +8,7 @@ const carriedSchema = z.object({
   fields: z.record(z.string(), z.unknown()),
 });
 
-/** The error that a worker threw by `carryingErrors`, with its class; any other is as it came. */
+/** Restores an error that `carryingErrors` sent from a worker thread, with its class; returns any other error unchanged. */
 export function carriedError(error: unknown): unknown {
   const { success, data } = carriedSchema.safeParse(error);
   if (!success) return error;

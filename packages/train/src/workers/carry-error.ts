@@ -4,12 +4,12 @@ import { ModelError } from '@dag/model';
 import { TensorizeError } from '@dag/tensorize';
 import { TrainError } from '../error.js';
 
-/** The classes of errors that are carried from one thread to another. */
+/** The error classes that are preserved between threads. */
 export const CARRIED = { TrainError, ModelError, ExprError, TensorizeError, ExecutorError };
 
 /**
- * Does what a worker thread is for, and throws what can be sent to another thread with all that it says: of an error itself the
- * class and the `code` would be lost.
+ * Wraps the function of a worker thread, so that it throws errors as plain objects. Structured cloning would drop the class and the
+ * `code` of an error; `carriedError` restores both.
  */
 export function carryingErrors<T>(work: (index: number) => T): (index: number) => T {
   return (index) => {
@@ -19,7 +19,7 @@ export function carryingErrors<T>(work: (index: number) => T): (index: number) =
       const carried = Object.entries(CARRIED).find(([, kind]) => error instanceof kind)?.[0];
       if (carried === undefined) throw error;
       const { message, stack, ...fields } = error as Error;
-      // A cause may hold what cannot be sent.
+      // `cause` may contain values that cannot be cloned.
       const sent = { carried, message, stack, fields: { ...fields, cause: undefined } };
       throw sent;
     }

@@ -7,17 +7,17 @@ import { carriedError } from './carried-error.js';
 export interface PrefetcherOptions {
   /** A module whose default export makes an item from its index. */
   readonly worker: URL;
-  /** What the module finds as `workerData` (of `node:worker_threads`). */
+  /** `workerData` (of `node:worker_threads`) in the module. */
   readonly workerData: unknown;
   /** Threads, ≥ 1. */
   readonly workers: number;
-  /** Items made before they are asked for, ≥ 1. */
+  /** Number of items made ahead, ≥ 1. */
   readonly ahead: number;
   /** Index of the n-th item, from 0. */
   readonly index: (n: number) => number;
 }
 
-/** Whether something could not be cloned for another thread. Node 20 clones the error that says so, of a thread, to `{}`. */
+/** Whether a value could not be cloned for another thread. Node 20 itself clones that error, thrown in a worker thread, to `{}`. */
 function isCloneError(error: unknown): boolean {
   const { name } = Object(error) as { name?: unknown };
   const isEmptied = Object.prototype.toString.call(error) === '[object Object]' && isEmpty(error as object);
@@ -25,20 +25,20 @@ function isCloneError(error: unknown): boolean {
 }
 const isEmpty = (object: object): boolean => Object.keys(object).length === 0;
 
-/** The items of a stream, strictly in order, made ahead of need by worker threads. `close` ends the threads. */
+/** The items of a stream, in order, made ahead by worker threads. `close` ends the threads. */
 export class Prefetcher<T> {
-  /** Milliseconds that `next` has waited for items, all together. */
+  /** Total milliseconds that `next` has waited for items. */
   waited = 0;
   readonly #pool: Piscina<number, T>;
   readonly #made: Promise<T>[] = [];
   readonly #index: (n: number) => number;
   /** Threads that have loaded their module. */
   readonly #started = new WeakSet<Worker>();
-  /** Items asked of the workers. */
+  /** Number of items requested from the workers. */
   #asked = 0;
 
   constructor({ worker, workerData, workers, ahead, index }: PrefetcherOptions) {
-    // As many threads at the least as at the most: none is ended while idle, to be started again.
+    // Minimum equals maximum, so that Piscina does not end idle threads and start them again.
     const [minThreads, maxThreads] = [workers, workers];
     try {
       this.#pool = new Piscina({ filename: worker.href, workerData, minThreads, maxThreads });
@@ -47,9 +47,9 @@ export class Prefetcher<T> {
       const why = `the data of the stream cannot be sent to worker threads: ${(error as Error).message}`;
       throw new TrainError('bad-input', why, { cause: error });
     }
-    // A worker that dies rejects its items, and with them `next`; the event has nothing to add.
+    // A worker that dies rejects its items, and so `next`; the event itself can be ignored.
     this.#pool.on('error', () => undefined);
-    // The first message of a thread says that it has started. Of one in the place of one that died an event says so.
+    // The first message of a thread says that it has started. For a thread that replaces a dead one, `workerCreate` does.
     const first = new Set(this.#pool.threads);
     for (const thread of first) thread.once('message', () => this.#started.add(thread));
     this.#pool.on('workerCreate', ({ id }: { id: number }) => {
@@ -67,14 +67,14 @@ export class Prefetcher<T> {
       const why = 'it holds what cannot be cloned, such as a function or a promise';
       throw new TrainError('bad-input', `batch ${index} cannot be sent from its worker thread: ${why}`);
     });
-    // Whoever asks for this item gets its error; until then it is nobody's unhandled rejection.
+    // `next` rethrows the error of this item; until then it must not count as an unhandled rejection.
     item.catch(() => undefined);
     this.#made.push(item);
   }
 
   /**
-   * The next item; it may be called again before the last call is through.
-   * @throws what the worker threw while it made this item; the reason of `signal` where that is aborted before the item is there
+   * The next item. May be called again before earlier calls have resolved.
+   * @throws The error that the worker threw for this item, or the reason of `signal` if that is aborted first.
    */
   async next(signal?: AbortSignal): Promise<T> {
     const start = performance.now();
@@ -95,9 +95,10 @@ export class Prefetcher<T> {
     }
   }
 
-  /** Ends all threads; items that were not taken are lost, and a `next` that waits is rejected. */
+  /** Ends all threads. Items that were not taken are lost, and pending `next` calls are rejected. */
   async close(): Promise<void> {
-    // A thread that is ended while it loads a module takes the whole process with it (Node 20.20: an assertion fails).
+    // Wait for threads that are still starting: ending a thread while it loads a module aborts the whole process (Node 20.20: a
+    // failed assertion).
     const starting = this.#pool.threads.filter((thread) => !this.#started.has(thread));
     for (const thread of starting) thread.ref();
     await Promise.allSettled(

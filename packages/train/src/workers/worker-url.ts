@@ -1,3 +1,3 @@
-/** A module of the built package, by its path in `dist`: worker threads run it also where this one runs from its source. */
+/** The URL of a module in `dist`. Worker threads always run the built module, even if this one runs from source. */
 export const workerUrl = (path: string): URL =>
   new URL((import.meta.url.endsWith('.ts') ? '../../dist/' : './') + path, import.meta.url);

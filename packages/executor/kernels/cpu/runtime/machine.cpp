@@ -1,4 +1,4 @@
-// What the processor is, asked once when the library is loaded.
+// Properties of the processor, queried once when the library is loaded.
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,7 @@ DAG_EXPORT int32_t dag_physical_cores(void) {
   int cores = 0;
   for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
     if (!CPU_ISSET(cpu, &allowed)) continue;
-    // A core counts at the first of its threads.
+    // Count each core once, at its first hardware thread.
     char path[96];
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
     int first = cpu;
@@ -48,7 +48,7 @@ DAG_EXPORT int32_t dag_physical_cores(void) {
 #elif defined(__APPLE__)
   int32_t cores = 1;
   size_t size = sizeof cores;
-  // Performance cores: work that is cut evenly waits for the slowest.
+  // Performance cores only: work is divided evenly and would wait for slower cores.
   if (sysctlbyname("hw.perflevel0.physicalcpu", &cores, &size, nullptr, 0) != 0)
     sysctlbyname("hw.physicalcpu", &cores, &size, nullptr, 0);
   return cores;
@@ -58,8 +58,8 @@ DAG_EXPORT int32_t dag_physical_cores(void) {
 }
 
 /**
- * Bytes from `memory` to the next cache line, where an array of `bytes` begins; one cache line more than that is there.
- * Asks for huge pages where it is large enough to gain from them.
+ * Bytes from `memory` to the next cache line, where an array of `bytes` begins. The memory has one cache line more than `bytes`.
+ * Requests huge pages if the array is large enough to benefit.
  */
 DAG_EXPORT int32_t dag_place(void* memory, double bytes) {
   constexpr uintptr_t CACHE_LINE = 64;
@@ -71,7 +71,7 @@ DAG_EXPORT int32_t dag_place(void* memory, double bytes) {
   const uintptr_t last = (address + static_cast<uintptr_t>(bytes)) & ~(HUGE_PAGE - 1);
   if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #endif
-  // The rest of the cache line, before the array and behind it.
+  // The unused parts of that extra cache line, before and after the array.
   forbid(memory, begin);
   forbid(static_cast<char*>(memory) + begin + static_cast<size_t>(bytes), CACHE_LINE - begin);
   return static_cast<int32_t>(begin);

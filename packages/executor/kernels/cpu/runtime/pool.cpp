@@ -14,9 +14,9 @@
 
 namespace {
 
-/** Turns to look for work before a thread sleeps: some tens of microseconds, the gap between two kernels of a step. */
+/** Polls for work before a thread sleeps: tens of microseconds, the gap between two kernels of a step. */
 constexpr int SPINS = 4000;
-/** As MAX_THREADS in src/devices.ts. */
+/** Same as MAX_THREADS in src/devices.ts. */
 constexpr int MAX_THREADS = 1024;
 
 inline void pause() {
@@ -28,16 +28,16 @@ inline void pause() {
 }
 
 /**
- * One job at a time. A job is open from the moment its number is published until its caller closes it; workers that
- * find it open count themselves in, take indices until none is left, and count themselves out. All of it is static and
- * never destroyed: workers that sleep when the process exits just end with it.
+ * The pool runs one job at a time. A job is open from the moment its number is published until its caller closes it. Workers
+ * that find it open increment a counter, take indices until none is left, and decrement it. All data is static and never
+ * destroyed, so that workers which sleep when the process exits simply end with it.
  */
 struct Pool {
-  /** Held by the thread that runs a job; a second thread (another Node worker) does its work alone meanwhile. */
+  /** Set while a thread runs a job. Another thread (of another Node worker) then runs its job alone, without the pool. */
   std::atomic<bool> taken{false};
-  /** Threads that may work on a job, its caller included. */
+  /** Maximum number of threads that work on a job, including its caller. */
   std::atomic<int> limit{1};
-  /** Whether anyone has said how many. */
+  /** Whether dag_set_threads was called. */
   std::atomic<bool> limited{false};
   int started = 1;
 
@@ -102,7 +102,7 @@ void awaitWorkers() {
   pthread_mutex_unlock(&pool.mutex);
 }
 
-/** Workers run the library's code until the process ends. Elsewhere the linker's `nodelete` keeps it loaded. */
+/** Keeps the library loaded, because workers run its code until the process ends. On other systems the linker's `nodelete` does. */
 void keepLoaded() {
 #if defined(__APPLE__)
   Dl_info library;
@@ -114,7 +114,7 @@ void startWorkers(int threads) {
   if (threads > pool.started) keepLoaded();
   sigset_t all, before;
   sigfillset(&all);
-  // Signals are for the threads of JavaScript.
+  // Workers block all signals: JavaScript's threads handle them.
   pthread_sigmask(SIG_SETMASK, &all, &before);
   for (; pool.started < threads; pool.started++) {
     pthread_t thread;
@@ -151,10 +151,10 @@ void dagPoolRun(int64_t count, void (*task)(void*, int64_t), void* context) {
 
 int64_t dagPoolThreads() { return pool.limit.load(); }
 
-/** How many threads run a kernel; 0 before dag_set_threads was called. */
+/** Number of threads per kernel; 0 before dag_set_threads was called. */
 DAG_EXPORT int32_t dag_threads(void) { return pool.limited.load() ? pool.limit.load() : 0; }
 
-/** Sets how many threads run a kernel, this one included; → how many there are. */
+/** Sets the number of threads per kernel, including the caller; returns the actual number. */
 DAG_EXPORT int32_t dag_set_threads(int32_t threads) {
   while (pool.taken.exchange(true)) sched_yield();
   const int wanted = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;

@@ -8,7 +8,7 @@ void dagPoolRun(int64_t count, void (*task)(void* context, int64_t index), void*
 /** Number of threads of a kernel. It may decide how work is cut, but results must not depend on it. */
 int64_t dagPoolThreads();
 
-/** Memory of at least `bytes`, aligned to a cache line, with unspecified contents; null, which is counted, where there is no room. */
+/** Memory of at least `bytes`, aligned to a cache line, with unspecified contents; null if out of memory (such failures are counted). */
 void* dagScratchTake(int64_t bytes);
 void dagScratchReturn(void* memory);
 int64_t dagScratchFailures();
@@ -38,7 +38,7 @@ void parallelRanges(int64_t n, int64_t grain, const Body& body) {
   });
 }
 
-/** Return value of kernels that take scratch memory: whether it was lacking, so that there are no results. */
+/** Return value of kernels that take scratch memory: 1 if there was not enough, so that there are no results. */
 template <typename Body>
 int32_t lacksMemory(const Body& body) {
   const int64_t before = dagScratchFailures();
@@ -46,7 +46,7 @@ int32_t lacksMemory(const Body& body) {
   return dagScratchFailures() != before;
 }
 
-/** `count` elements of scratch memory for the lifetime of this object; null where there is no room. */
+/** `count` elements of scratch memory for the lifetime of this object; null if out of memory. */
 template <typename T>
 class Scratch {
  public:

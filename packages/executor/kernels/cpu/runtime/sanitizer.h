@@ -1,4 +1,4 @@
-// Memory that is there and that no kernel may touch: AddressSanitizer is told of it where it is compiled in.
+// Marks allocated memory that no kernel may touch, for AddressSanitizer if it is compiled in.
 #pragma once
 #include <stddef.h>
 

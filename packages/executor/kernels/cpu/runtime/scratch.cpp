@@ -15,12 +15,12 @@
 namespace {
 
 constexpr int64_t CACHE_LINE = 64;
-/** Blocks from this size on are of huge pages, where the system has them. */
+/** Blocks of at least this size use huge pages, if the system has them. */
 constexpr int64_t HUGE_PAGE = int64_t{1} << 21;
 
 constexpr int64_t MOST = int64_t{1} << 48;
 
-/** What stands before the memory that is handed out: one cache line. */
+/** The header before each block of memory: one cache line. */
 struct alignas(64) Block {
   int64_t bytes;
   Block* next;
@@ -99,7 +99,7 @@ void dagUnknownKind(const char* kernel, int64_t kind) {
   abort();
 }
 
-/** stats[0]: blocks ever allocated, stats[1]: blocks that a kernel holds now. */
+/** stats[0]: blocks ever allocated, stats[1]: blocks in use by kernels now. */
 DAG_EXPORT void dag_scratch_stats(double* stats) {
   pthread_mutex_lock(&mutex);
   stats[0] = static_cast<double>(allocated);

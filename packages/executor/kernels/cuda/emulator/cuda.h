@@ -1,11 +1,10 @@
-// CUDA on the CPU, for tests: what the kernels use of the language, so that a C++ compiler takes the very same sources.
+// Emulates CUDA on the CPU, for tests: the parts of the language that the kernels use, so that a C++ compiler accepts the same sources.
 //
-// The threads of a block are fibers of one thread of the system, and blocks run one after another (see fibers.cpp). A
-// fiber runs until it waits: for its block in __syncthreads, for its warp in shuffles, __syncwarp and the instructions
-// of tensor cores. In which order fibers run is an option, so that a result that depends on it shows. A barrier that
-// some threads of a block or warp never reach ends the launch with an error, as does anything that AddressSanitizer
-// finds. Copies and products that a kernel begins and waits for later are done at the latest moment that a device may do
-// them, copies also at the earliest: what is read or written over too early shows.
+// The threads of a block are fibers of one system thread, and blocks run one after another (see fibers.cpp). A fiber runs until it
+// waits: for its block in __syncthreads, for its warp in shuffles, __syncwarp and tensor core instructions. The order in which fibers
+// run is an option, to reveal results that depend on it. A barrier that some threads of a block or warp never reach ends the launch
+// with an error, as does anything that AddressSanitizer finds. Asynchronous copies and products are executed at the latest moment that a
+// device may do so, copies also at the earliest, to reveal memory that is read or overwritten too early.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -21,7 +20,7 @@
 #define __host__
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
-/** Of one block at a time. Their section is filled with NaN before every block: nothing is left of the block before. */
+/** Shared variables of the current block. Their section is filled with NaN before every block, so that no data of the previous one remains. */
 #define __shared__ static __attribute__((section("dag_shared")))
 
 namespace emulator {
@@ -30,7 +29,7 @@ struct Dim {
   unsigned x = 1, y = 1, z = 1;
 };
 
-/** Bounds of the section of `__shared__` variables, and the dynamic one of a launch. */
+/** The dynamic shared memory of a launch. */
 void* dynamicShared();
 
 /** Waits for all threads of the block. */
@@ -38,15 +37,15 @@ void syncBlock();
 /** Waits for all threads of the warp. */
 void syncWarp();
 
-/** Memory that the lanes of a warp exchange through: `bytes` of each lane. */
+/** The memory through which the lanes of a warp exchange data: EXCHANGE_BYTES per lane. */
 void* exchange(int lane);
 constexpr int EXCHANGE_BYTES = 64;
 
 int lane();
 
-/** A kernel with its parameters, which it keeps; called by every thread. */
+/** A kernel bound to its parameters; called by every thread. */
 using Call = std::function<void()>;
-/** Takes the parameters from where the driver was told they lie. */
+/** Reads the parameters from the addresses given to the driver. */
 using Kernel = Call (*)(void** parameters);
 
 struct Registered {
@@ -67,7 +66,7 @@ struct Binder {
 template <typename... A>
 Binder<A...> binderOf(void (*)(A...));
 
-/** Gives `own` to the other lanes; → what `source` gave. */
+/** Publishes `own` to the other lanes; returns the value of lane `source`. */
 template <typename T>
 T shuffle(T own, int source) {
   static_assert(sizeof(T) <= EXCHANGE_BYTES);
@@ -75,7 +74,7 @@ T shuffle(T own, int source) {
   syncWarp();
   T other;
   std::memcpy(&other, exchange(source), sizeof other);
-  // Not before all have read.
+  // Do not continue before all lanes have read.
   syncWarp();
   return other;
 }
@@ -96,13 +95,13 @@ template <typename T>
 T __shfl_xor_sync(unsigned, T x, int mask) {
   return emulator::shuffle(x, emulator::lane() ^ mask);
 }
-/** Lanes below `by` get their own. */
+/** Lanes below `by` get their own value. */
 template <typename T>
 T __shfl_up_sync(unsigned, T x, int by) {
   return emulator::shuffle(x, emulator::lane() < by ? emulator::lane() : emulator::lane() - by);
 }
 
-/** Whether it holds in all lanes. */
+/** Whether the predicate holds in all lanes. */
 inline bool __all_sync(unsigned, bool holds) {
   std::memcpy(emulator::exchange(emulator::lane()), &holds, sizeof holds);
   emulator::syncWarp();
@@ -133,14 +132,14 @@ inline float __uint_as_float(uint32_t bits) {
   return x;
 }
 
-/** A device would be lost to the process. */
+/** Ends the process: on a device the context would be lost. */
 inline void __trap() {
   std::fprintf(stderr, "a kernel called __trap\n");
   std::abort();
 }
 
 inline void sincospi(double x, double* sine, double* cosine) {
-  // From −1/4 to 1/4 beside the nearest multiple of a half, where no digit is lost.
+  // Reduce to −1/4 … 1/4 around the nearest multiple of a half, which is exact.
   const double halves = std::nearbyint(2 * x);
   const double rest = (x - halves / 2) * 3.14159265358979323846;
   const double s = std::sin(rest), c = std::cos(rest);
@@ -158,10 +157,10 @@ inline void sincospi(double x, double* sine, double* cosine) {
 
 // Tensor cores; see tensor_core.h.
 
-/** Word (row, column) of four 8 × 4 matrices: lane l has row l / 4 and column l % 4 of each. */
+/** ldmatrix: of four 8 × 4 matrices of words, lane l gets row l / 4 and column l % 4 of each. */
 inline void loadMatrices(uint32_t (&out)[4], const uint32_t* row) {
   for (int i = 0; i < 4; i++) {
-    // Matrix i has its rows where lanes 8·i … 8·i + 7 say.
+    // Lanes 8·i … 8·i + 7 have the addresses of the rows of matrix i.
     const uint32_t* const from = emulator::shuffle(row, i * 8 + emulator::lane() / 4);
     out[i] = from[emulator::lane() % 4];
   }
@@ -173,13 +172,13 @@ struct Fragments {
   uint32_t a[4], b[2];
 };
 
-/** sums += a·b in the layouts of mma.sync m16n8: `number(word, i)` is the i-th number of a word. */
+/** sums += a·b in the fragment layouts of mma.sync m16n8; `number(word, i)` is the i-th number of a word. */
 template <int PER_WORD, typename Number>
 void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1, Number number) {
   const Fragments own{{a[0], a[1], a[2], a[3]}, {b0, b1}};
   std::memcpy(exchange(lane()), &own, sizeof own);
   syncWarp();
-  // Two rows and two columns.
+  // Each lane has the sums of two rows and two columns.
   float left[2][8 * PER_WORD], right[2][8 * PER_WORD];
   for (int half = 0; half < 2; half++)
     for (int word = 0; word < 8; word++) {
@@ -235,12 +234,12 @@ void initBarrier(Barrier* barrier, int arrivals);
 void arrive(Barrier* barrier, uint32_t bytes);
 void waitFor(const Barrier* barrier, uint32_t parity);
 void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier);
-/** Begins `product`, which is done when this thread waits for it. */
+/** Queues `product`, which is executed when this thread waits for it. */
 void beginProduct(std::function<void()> product);
 void commitProducts();
 void waitProducts(size_t left);
 
-/** Number `column` of row `row` of a tile with bytes exchanged as a device that swizzles by 128 bytes does; of TF32, or bf16. */
+/** Number `column` of row `row` of a tile of TF32 or bf16 with 128-byte swizzle. */
 template <int PER_WORD>
 float swizzled(const uint32_t* tile, int row, int column) {
   uintptr_t at = reinterpret_cast<uintptr_t>(tile) + row / 8 * 1024 + row % 8 * 128 + column * (4 / PER_WORD);
@@ -268,7 +267,7 @@ inline void beginProducts() { emulator::syncWarp(); }
 inline void commitProducts() { emulator::commitProducts(); }
 template <int LEFT>
 void waitProducts() {
-  // The other warps go on before they are done.
+  // Let the other warps continue before the products are executed.
   emulator::syncWarp();
   emulator::waitProducts(LEFT);
 }

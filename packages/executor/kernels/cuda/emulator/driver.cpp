@@ -1,10 +1,9 @@
 // The functions of CUDA's driver API that the backend calls (CUDA Driver API reference manual), on the memory of this
-// process and with the fibers of fibers.cpp for a device. Work is done when something waits for it, the latest that a device
-// may be: memory that is used again too early shows. An event is not yet there the first time it is asked for.
+// process, with the fibers of fibers.cpp as the device. Queued work is executed when something waits for it, the latest moment
+// allowed, to reveal memory that is reused too early. An event is not ready the first time it is queried.
 //
-// DAG_CUDA_EMULATOR_MEMORY: bytes of the device, 4 GiB where left out. DAG_CUDA_EMULATOR_FAIL=function:code[:calls]:
-// that function gives that error, after so many calls that it does not. An error that loses a real device's context
-// stays.
+// DAG_CUDA_EMULATOR_MEMORY: bytes of device memory, default 4 GiB. DAG_CUDA_EMULATOR_FAIL=function:code[:calls]: that function
+// returns that error after `calls` successful calls. Errors that would lose a real device's context persist.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -70,13 +69,13 @@ const Named* named(int code) {
   return nullptr;
 }
 
-/** Errors after which a context is of no use. */
+/** Whether a context is unusable after an error. */
 bool losesContext(int code) { return code == ECC_UNCORRECTABLE || code == ILLEGAL_ADDRESS || code == LAUNCH_FAILED; }
 
 int lost = SUCCESS;
 bool initialized = false;
 
-/** The fault that was asked for. */
+/** The fault to inject. */
 struct Fault {
   std::string function;
   int code = SUCCESS;
@@ -94,7 +93,7 @@ struct Fault {
 };
 Fault fault;
 
-/** What a function gives before it does anything. */
+/** The error that an API function returns at its start: not initialised, a lost context, or an injected fault. */
 int begin(const char* function) {
   if (!initialized && std::strcmp(function, "cuInit") != 0 && std::strcmp(function, "cuDriverGetVersion") != 0)
     return NOT_INITIALIZED;
@@ -117,7 +116,7 @@ size_t capacity() {
 std::map<char*, size_t> blocks, hostBlocks;
 size_t used = 0;
 
-/** Whether `bytes` from `address` on lie in one block of the device. */
+/** Whether `bytes` from `address` on are within one block of device memory. */
 bool isDevice(unsigned long long address, size_t bytes) {
   char* const at = reinterpret_cast<char*>(address);
   auto after = blocks.upper_bound(at);
@@ -126,17 +125,17 @@ bool isDevice(unsigned long long address, size_t bytes) {
   return at + bytes <= first + size;
 }
 
-/** What is said of a fault that a device would only give a number for. */
+/** Prints the reason of a fault, for which a device would only return a code. */
 int fail(int code, const char* why) {
   std::fprintf(stderr, "CUDA emulator: %s\n", why);
   if (losesContext(code)) lost = code;
   return code;
 }
 
-/** Work that was asked for and not done yet, in order. */
+/** Queued work that has not been executed, in order. */
 std::vector<std::function<int()>> queue;
 
-/** Does it; → the first error. */
+/** Executes the queue; returns the first error. */
 int finish() {
   std::vector<std::function<int()>> work;
   work.swap(queue);
@@ -148,7 +147,7 @@ int finish() {
 struct Graph {
   std::vector<std::function<int()>> work;
 };
-/** An executable one. */
+/** An executable graph. */
 struct Executable {
   std::vector<std::function<int()>> work;
 };
@@ -161,13 +160,13 @@ struct Stream {
 /** The stream that is being captured. */
 Stream* captured = nullptr;
 
-/** What may not be called while work is captured ends the capture with an error. */
+/** For functions that are not allowed during capture: invalidates the capture and returns the error. */
 int refuseCapture() {
   if (!captured) return SUCCESS;
   captured->invalidated = true;
   return STREAM_CAPTURE_UNSUPPORTED;
 }
-/** What may be called only while it is captured in the relaxed mode. */
+/** For functions that are allowed during capture only in relaxed mode. */
 int refuseStrictCapture() { return captured && captured->mode != RELAXED ? refuseCapture() : SUCCESS; }
 #define NOT_CAPTURED                                  \
   if (const int code = refuseCapture(); code != SUCCESS) \
@@ -176,7 +175,7 @@ int refuseStrictCapture() { return captured && captured->mode != RELAXED ? refus
   if (const int code = refuseStrictCapture(); code != SUCCESS) \
   return code
 
-/** Kernels that were launched by themselves, launches of graphs, and graphs that are not destroyed yet. */
+/** Numbers of kernel launches outside graphs, of graph launches, and of graphs not destroyed yet. */
 long kernelLaunches = 0, graphLaunches = 0, graphs = 0;
 struct Event {
   bool asked = false;
@@ -198,14 +197,14 @@ int submit(void* stream, std::function<int()> work) {
 
 }  // namespace
 
-// For tests: bytes that are allocated on the device, the fault that comes next, and the order of threads.
+// For tests: allocated device bytes, the fault to inject, and the order of threads.
 extern "C" __attribute__((visibility("default"))) double dagEmulatorUsed() { return static_cast<double>(used); }
 extern "C" __attribute__((visibility("default"))) void dagEmulatorFail(const char* given) {
   lost = SUCCESS;
   fault.set(given);
 }
 
-// Counts: 0 kernels that were launched by themselves, 1 launches of graphs, 2 graphs and executable ones that are there.
+// Counts: 0 kernel launches outside graphs, 1 graph launches, 2 existing graphs and executable graphs.
 extern "C" __attribute__((visibility("default"))) double dagEmulatorCount(int which) {
   return static_cast<double>(which == 0 ? kernelLaunches : which == 1 ? graphLaunches : graphs);
 }
@@ -260,7 +259,7 @@ API cuDeviceGetAttribute(int* value, int attribute, int) {
     case 16: *value = 2; return SUCCESS;          // multiprocessors
     case 75: *value = 9; return SUCCESS;          // compute capability
     case 76: *value = 0; return SUCCESS;
-    case 97: *value = 227 << 10; return SUCCESS;  // shared memory of a block, where it is asked for
+    case 97: *value = 227 << 10; return SUCCESS;  // opt-in maximum of shared memory per block
     default: return INVALID_VALUE;
   }
 }
@@ -276,7 +275,7 @@ API cuCtxSetCurrent(void* context) {
 
 API cuModuleLoadData(void** module, const void* image) {
   BEGIN;
-  // What the build of the emulator writes in place of machine code.
+  // The build of the emulator writes this text in place of machine code.
   static const char MAGIC[] = "dag emulated module ";
   const char* const text = static_cast<const char*>(image);
   if (std::memcmp(text, MAGIC, sizeof MAGIC - 1) != 0) return INVALID_IMAGE;
@@ -290,7 +289,7 @@ API cuModuleGetFunction(void** function, void*, const char* name) {
   *function = const_cast<emulator::Entry*>(entry);
   return SUCCESS;
 }
-/** Dynamic shared memory that a kernel may have beyond what all may. */
+/** Opt-in limit of dynamic shared memory per kernel. */
 static std::map<void*, int> sharedAllowed;
 API cuFuncSetAttribute(void* function, int attribute, int value) {
   BEGIN;
@@ -306,7 +305,7 @@ API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
   if (used + bytes > capacity()) return OUT_OF_MEMORY;
   char* const block = static_cast<char*>(std::malloc(bytes));
   if (!block) return OUT_OF_MEMORY;
-  // NaN, in both precisions: what was never written shows.
+  // NaN in both precisions, to reveal reads of memory that was never written.
   std::memset(block, 0xff, bytes);
   blocks[block] = bytes;
   used += bytes;
@@ -389,7 +388,7 @@ API cuStreamEndCapture(void* stream, void** graph) {
   Stream* const s = static_cast<Stream*>(stream);
   Graph* const made = s->capturing;
   if (!made) return INVALID_VALUE;
-  // It ends also where it gives an error.
+  // Capture ends even if this returns an error.
   const int fault = begin(__func__);
   const int code = fault != SUCCESS ? fault : s->invalidated ? STREAM_CAPTURE_INVALIDATED : SUCCESS;
   *s = Stream();

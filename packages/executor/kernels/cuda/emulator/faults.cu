@@ -1,16 +1,16 @@
-// Kernels that are wrong on purpose: test/cuda.test.ts sees that the emulator shows it.
+// Faulty kernels: test/cuda.test.ts checks that the emulator reports their faults.
 #include "../warpgroup.h"
 
 namespace {
 
-/** y[i] = x[n − 1 − i], by way of shared memory, without a barrier between writing and reading. */
+/** y[i] = x[n − 1 − i] through shared memory, without a barrier between writing and reading. */
 __device__ inline void missingBarrier(const int32_t* x, int32_t* y) {
   __shared__ int32_t shared[THREADS];
   shared[threadIdx.x] = x[threadIdx.x];
   y[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
 }
 
-/** A barrier that half of the threads do not come to. */
+/** A barrier that half of the threads never reach. */
 __device__ inline void unevenBarrier(int32_t* y) {
   if (threadIdx.x % 2 == 0) __syncthreads();
   y[threadIdx.x] = 1;
@@ -21,7 +21,7 @@ __device__ inline void unevenShuffle(int32_t* y) {
   if (laneOf() < WARP / 2) y[threadIdx.x] = __shfl_xor_sync(ALL_LANES, y[threadIdx.x], 1);
 }
 
-/** y = x by way of shared memory, without waiting for the copy to it before it is read. */
+/** y = x through shared memory, without waiting for the copy before reading. */
 __device__ inline void earlyRead(const int32_t* x, int32_t* y) {
   alignas(16) __shared__ int32_t shared[2 * WARP];
   __shared__ Barrier there;
@@ -36,7 +36,7 @@ __device__ inline void earlyRead(const int32_t* x, int32_t* y) {
   waitFor(&there, 0);
 }
 
-/** A copy that nothing waits for. */
+/** An asynchronous copy that nothing waits for. */
 __device__ inline void lostCopy(const int32_t* x) {
   alignas(16) __shared__ int32_t shared[2 * WARP];
   __shared__ Barrier there;
@@ -46,7 +46,7 @@ __device__ inline void lostCopy(const int32_t* x) {
   copyBulk(shared, x, sizeof shared, &there);
 }
 
-/** Waits for the end of a phase in which nothing arrives. */
+/** Waits for a phase in which nothing arrives. */
 __device__ inline void endlessPhase() {
   __shared__ Barrier never;
   if (threadIdx.x == 0) initBarrier(&never, 1);

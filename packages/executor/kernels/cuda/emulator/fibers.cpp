@@ -19,7 +19,7 @@
 
 emulator::Dim threadIdx, blockIdx, blockDim, gridDim;
 
-// Bounds of the section that __shared__ variables are in; made by the linker.
+// Bounds of the section of __shared__ variables, defined by the linker.
 extern char __start_dag_shared[] __attribute__((weak));
 extern char __stop_dag_shared[] __attribute__((weak));
 
@@ -30,7 +30,7 @@ constexpr size_t STACK = 256 << 10;
 constexpr int WARP_SIZE = 32;
 
 #if defined(__x86_64__)
-/** The stack pointer of what does not run; the registers that a call preserves are on its stack. */
+/** The stack pointer of a suspended fiber; its callee-saved registers are on its stack. */
 struct Context {
   void* stack = nullptr;
 };
@@ -62,7 +62,7 @@ void switchTo(Context& from, Context& to) { dag_emulator_switch(&from.stack, to.
 
 void prepare(Context& context, char* stack, void (*entry)()) {
   void** top = reinterpret_cast<void**>(stack + STACK);
-  // A function begins with its return address on the stack, which is a multiple of 16 bytes above that.
+  // At function entry the stack has the return address, and is aligned to 16 bytes above it.
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(entry);
   for (int i = 0; i < 6; i++) *--top = nullptr;
@@ -91,16 +91,16 @@ struct Fiber {
   Context context;
   Dim thread;
   State state = State::ready;
-  /** What it waits for in `atBarrier`. */
+  /** The barrier and parity that it waits for in state `atBarrier`. */
   const Barrier* barrier = nullptr;
   uint32_t parity = 0;
-  /** Products that it has begun, in groups; the last one is not committed. */
+  /** Products that it has started, in groups; the last group is not committed yet. */
   std::deque<std::vector<std::function<void()>>> products = {{}};
-  /** Where AddressSanitizer keeps the frames of a fiber that does not run. */
+  /** AddressSanitizer's fake stack of a suspended fiber. */
   void* fake = nullptr;
 };
 
-// A fiber that waits knows where it lies: it must not move as others are added.
+// A deque: addresses of suspended fibers are in use, so they must not move when others are added.
 std::deque<Fiber> fibers;
 Context scheduler;
 #if defined(__SANITIZE_ADDRESS__)
@@ -110,7 +110,7 @@ size_t schedulerSize = 0;
 #endif
 Fiber* current = nullptr;
 const Launch* launched = nullptr;
-/** Dynamic shared memory, from a multiple of 1024 bytes on and of the very size: what is beyond it is not the kernel's. */
+/** Dynamic shared memory, aligned to 1024 bytes and of the exact size, so that accesses beyond it are detected. */
 struct Dynamic {
   char* data = nullptr;
   size_t size = 0;
@@ -123,7 +123,7 @@ struct Dynamic {
     size = bytes;
   }
 } dynamic;
-/** A copy that was begun. */
+/** A copy that was started. */
 struct Copy {
   void* to;
   const void* from;
@@ -150,7 +150,7 @@ void leave(State state) {
   Fiber& fiber = *current;
   fiber.state = state;
 #if defined(__SANITIZE_ADDRESS__)
-  // Of one that is done nothing is kept.
+  // A finished fiber's fake stack is released.
   __sanitizer_start_switch_fiber(state == State::done ? nullptr : &fiber.fake, schedulerStack, schedulerSize);
 #endif
   switchTo(fiber.context, scheduler);
@@ -171,10 +171,10 @@ void body() {
 
 unsigned threadsOf(const Dim& d) { return d.x * d.y * d.z; }
 
-/** What was asked for, by `DAG_CUDA_EMULATOR_ORDER` or by setOrder. */
+/** The order of threads set by `DAG_CUDA_EMULATOR_ORDER` or by setOrder. */
 std::string asked = std::getenv("DAG_CUDA_EMULATOR_ORDER") ? std::getenv("DAG_CUDA_EMULATOR_ORDER") : "";
 
-/** In which order ready fibers run: `forward`, `reverse`, or drawn anew each time from the number after `shuffle`. */
+/** The order in which ready fibers run: `forward`, `reverse`, or random each time, with the number after `shuffle` as seed. */
 class Order {
  public:
   Order() {
@@ -202,7 +202,7 @@ class Order {
 };
 
 __attribute__((no_sanitize("address"))) void forgetShared() {
-  // By hand: the bytes between the variables may not be touched by what the sanitizer watches.
+  // Not memset, which AddressSanitizer would check: this also writes the bytes between variables.
   for (volatile char* at = __start_dag_shared; at < __stop_dag_shared; at++) *at = static_cast<char>(0xff);
   if (dynamic.size > 0) std::memset(dynamic.data, 0xff, dynamic.size);
 }
@@ -221,7 +221,7 @@ void finish(const Copy& copy) {
   endPhase(*copy.barrier);
 }
 
-/** Does the copy that was begun first; → whether there was any. */
+/** Executes the oldest started copy; returns whether there was one. */
 bool finishCopy() {
   if (copies.empty()) return false;
   finish(copies.front());
@@ -229,7 +229,7 @@ bool finishCopy() {
   return true;
 }
 
-/** Lets those go on that all have come to their barrier, or whose phase has ended; → whether there are any. */
+/** Makes fibers ready whose barrier all have reached, or whose phase has completed; returns whether there are any. */
 bool release(unsigned threads) {
   bool any = false;
   unsigned atBlock = 0;
@@ -365,7 +365,7 @@ const char* run(const Launch& launch) {
   for (const unsigned b : blockOrder) {
     blockIdx = {b % launch.grid.x, b / launch.grid.x % launch.grid.y, b / launch.grid.x / launch.grid.y};
     if (!runBlock(threads, order, indices)) {
-      // Fibers in the middle of a kernel are given up.
+      // Discard fibers in the middle of a kernel.
       for (Fiber& fiber : fibers) fiber = Fiber();
       copies.clear();
       return problem.c_str();

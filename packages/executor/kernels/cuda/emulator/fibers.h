@@ -10,13 +10,13 @@ struct Launch {
   unsigned sharedBytes;
 };
 
-/** In which order threads run, from now on: `forward`, `reverse`, or `shuffle` with a number. */
+/** Sets the order in which threads run: `forward`, `reverse`, or `shuffle` with a number. */
 void setOrder(const char* given);
 
-/** → null, or what went wrong. */
+/** Runs a launch; returns null, or an error message. */
 const char* run(const Launch& launch);
 
-/** Kernel `name`, or null; `maxThreads` of its blocks. */
+/** A kernel by name, with the most threads that its blocks may have. */
 struct Entry {
   const char* name;
   unsigned maxThreads;

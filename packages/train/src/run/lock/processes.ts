@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import { systemCode } from '../../files/system-error.js';
 
 /**
- * A boot of a machine, with one numbering of its processes: host names are not unique, and containers share a machine but
- * not its numbers.
+ * Identifies this boot of the machine and its PID namespace. The host name alone is not enough: it need not be unique, and
+ * containers on one machine have separate process ids.
  */
 export function thisMachine(): string {
   try {
@@ -15,7 +15,7 @@ export function thisMachine(): string {
   }
 }
 
-/** Whether there is such a process; one that was killed and not yet waited for does nothing more. */
+/** Whether a process runs. A zombie (killed, but not yet waited for) does not. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -25,10 +25,10 @@ export function isRunning(pid: number): boolean {
   return !['Z', 'X'].includes(statOf(pid)?.[0] ?? '');
 }
 
-/** When a process began, in ticks since the machine did; null where the system does not say. */
+/** Start time of a process in clock ticks since boot; null if the system does not say. */
 export const beginningOf = (pid: number): string | null => statOf(pid)?.[19] ?? null;
 
-/** The fields of /proc/<pid>/stat from the state on: before them stands the name, which may hold blanks. */
+/** The fields of /proc/<pid>/stat from the state on. The name before them may contain spaces. */
 function statOf(pid: number): string[] | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

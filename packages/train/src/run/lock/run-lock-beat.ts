@@ -1,7 +1,7 @@
 import { futimesSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** The thread that renews a run's lock while the main thread is at a step: sets the time of the open file. */
+/** The thread that renews a run's lock while the main thread is busy with a step: it sets the open file's modification time. */
 const { fd, beat } = workerData as { fd: number; beat: number };
 
 const timer = setInterval(() => {
@@ -9,7 +9,7 @@ const timer = setInterval(() => {
   try {
     futimesSync(fd, now, now);
   } catch {
-    // A network file system may fail for a while; a lock that was taken over is noticed by the run itself.
+    // A network file system may fail temporarily. The run itself checks whether its lock was taken over.
   }
 }, beat);
 

@@ -13,51 +13,51 @@ import { workerUrl } from '../../workers/worker-url.js';
 import { beginningOf, isRunning, thisMachine } from './processes.js';
 
 /*
- * <outDir>/run.lock says which process owns a run's folder. A file, so that it also holds between hosts that share a
- * file system, where no lock of the kernel is sure to.
+ * <outDir>/run.lock names the process that owns a run's folder. It is a file, because kernel locks do not work reliably
+ * between hosts that share a file system.
  *
- * Whether its owner is alive is seen from its process where that runs on the same machine. Elsewhere a thread of the owner
- * sets the file's time every few seconds: a lock whose time has not changed while this process watched it, by its own
- * clock, is that of a process that is gone.
+ * On the same machine, the owner is alive if its process runs. For owners on other machines, a thread of the owner sets
+ * the file's modification time every few seconds (the heartbeat). If that time does not change while this process watches
+ * for EXPIRY milliseconds by its own clock, the owner counts as dead.
  */
 const LOCK = 'run.lock';
 /** Milliseconds from one renewal to the next. */
 const BEAT = 5_000;
-/** Milliseconds without a renewal after which an owner on another machine is taken for dead. */
+/** Milliseconds without a renewal after which an owner on another machine counts as dead. */
 const EXPIRY = 60_000;
-/** Milliseconds after which, of two processes that take over a dead owner's lock at once, each sees which one has it. */
+/** Milliseconds to wait after taking over a lock: if two processes do so at once, both then see which one has it. */
 const SETTLE = 100;
 
 const ownerSchema = z.object({
   id: z.string(),
   pid: z.int(),
   host: z.string(),
-  /** The machine and its process ids: a pid means nothing elsewhere. */
+  /** `thisMachine()` of the owner: its pid is only valid there. */
   machine: z.string(),
-  /** When its process began, as the system counts; null where that is not known. */
+  /** Start time of its process (`beginningOf`); null if unknown. */
   began: z.string().nullable(),
   since: z.string(),
 });
 type Owner = z.infer<typeof ownerSchema>;
 
 export interface RunLock {
-  /** @throws {TrainError} `busy-directory` where another process has taken the folder over, as from one that was suspended. */
+  /** @throws {TrainError} `busy-directory` if another process has taken over the folder, for example while this one was suspended. */
   check(): void;
-  /** Deletes the lock. One that cannot be deleted is logged; it counts as free once this process has ended. */
+  /** Deletes the lock. If that fails it is logged; the lock counts as free once this process has ended. */
   release(): Promise<void>;
 }
 
 export interface LockOptions {
   readonly log?: (line: string) => void;
-  /** Ends the wait for an owner on another machine, with an `AbortError`. */
+  /** Aborts the wait for an owner on another machine, with an `AbortError`. */
   readonly signal?: AbortSignal | undefined;
   readonly beat?: number;
   readonly expiry?: number;
 }
 
 /**
- * Makes this process the one that writes to a run's folder, which is made where it is missing.
- * @throws {TrainError} `busy-directory` that names the process that does so already, `io` where the system refuses.
+ * Makes this process the owner of a run's folder: the only one that writes to it. Creates the folder if missing.
+ * @throws {TrainError} `busy-directory` if another process owns it (the message names that process), `io` if the system refuses.
  */
 export async function lockRun(
   outDir: string,
@@ -82,7 +82,7 @@ export async function lockRun(
       const found = await look(path);
       if (!found) continue;
       if (!(await isDead(found, path, { log, signal, expiry }))) throw inUse(outDir, path, found.owner);
-      // Another process may have taken it over meanwhile.
+      // Delete it only if no other process has taken it over meanwhile.
       if ((await look(path))?.text === found.text) await rm(path, { force: true });
       isTakenOver = true;
     }
@@ -103,7 +103,7 @@ export async function lockRun(
           await rm(path, { force: true });
           await removeEmpty(outDir, made);
         } catch (error) {
-          // The run itself is done, and the lock of a process that has ended holds no one up for long.
+          // Not an error: the run is done, and the lock of an ended process can be taken over.
           log(systemError(`${path} cannot be deleted`, error).message);
         }
       },
@@ -113,14 +113,14 @@ export async function lockRun(
     await removeEmpty(outDir, made);
     if (systemCode(error) === 'ABORT_ERR') throw error;
     if (error instanceof TrainError) throw error;
-    const { message } = systemError(`${path}, by which a run owns its folder, cannot be written`, error);
+    const { message } = systemError(`the lock file ${path} cannot be written`, error);
     const wayOut =
-      'nothing was changed: with room and permission there, or in another --outDir, the run can start';
+      'nothing was changed: free space or fix permissions there, or use another --outDir, then start the run again';
     throw new TrainError('io', `${message}; ${wayOut}`, { cause: error });
   }
 }
 
-/** Makes the lock; null where there is one. */
+/** Creates the lock file; null if it exists. */
 async function create(path: string, text: string): Promise<FileHandle | null> {
   let file: FileHandle;
   try {
@@ -141,18 +141,18 @@ async function create(path: string, text: string): Promise<FileHandle | null> {
 
 interface Found {
   readonly text: string;
-  /** Null where the file does not say. */
+  /** Null if the file cannot be parsed. */
   readonly owner: Owner | null;
-  /** Milliseconds, as the file system counts. */
+  /** Modification time in milliseconds, by the file system's clock. */
   readonly renewed: number;
 }
 
-/** The lock as it is; null where there is none. */
+/** Reads the lock file; null if there is none. */
 async function look(path: string): Promise<Found | null> {
   try {
     const found = await stat(path);
-    // To read a FIFO would wait for ever.
-    if (!found.isFile()) throw new Error('it is no regular file');
+    // Reading a FIFO would block forever.
+    if (!found.isFile()) throw new Error('it is not a regular file');
     const text = await readFile(path, 'utf8');
     return { text, owner: parseOwner(text), renewed: found.mtimeMs };
   } catch (error) {
@@ -178,7 +178,7 @@ async function isDead(
   if (owner?.machine === thisMachine()) {
     if (!isRunning(owner.pid)) return true;
     const began = beginningOf(owner.pid);
-    // Another process may have got the number of one that is gone.
+    // The pid may have been reused by another process.
     if (owner.began !== null && began !== null) return owner.began !== began;
   }
   log(`${path} names ${describe(owner)}: waiting up to ${expiry / 1000} s to see whether that still runs`);
@@ -202,7 +202,7 @@ function checkOwner(outDir: string, path: string, id: string): void {
   if (owner?.id === id) return;
   throw new TrainError(
     'busy-directory',
-    `${outDir} is no longer this run's: ${path} ${owner ? `names ${describe(owner)}` : 'is gone'}; ` +
+    `this run no longer owns ${outDir}: ${path} ${owner ? `names ${describe(owner)}` : 'is gone'}; ` +
       'this process stops and writes nothing more there',
   );
 }
@@ -211,24 +211,22 @@ function inUse(outDir: string, path: string, owner: Owner | null): TrainError {
   return new TrainError(
     'busy-directory',
     `${outDir} is in use by ${describe(owner)}; wait for that run, stop it, or take another --outDir ` +
-      `(if it is certain that no such process runs, delete ${path})`,
+      `(if you are certain that no such process runs, delete ${path})`,
   );
 }
 
 const describe = (owner: Owner | null): string =>
-  owner
-    ? `process ${owner.pid} on host ${owner.host}, since ${owner.since}`
-    : 'a process that it does not name';
+  owner ? `process ${owner.pid} on host ${owner.host}, since ${owner.since}` : 'an unknown process';
 
 /**
- * Has a thread renew the lock until the function that is returned is called: this one may be at a step for minutes. It
- * sets the time of the open file, and so never renews the lock of a process that took over.
+ * Starts a thread that renews the lock until the returned function is called; the main thread may be busy with a step for
+ * minutes. It sets the time of the open file, so it never renews the lock of a process that took over.
  */
 function renew({ fd }: FileHandle, beat: number, log: (line: string) => void): () => Promise<void> {
   const thread = new Worker(workerUrl('run/lock/run-lock-beat.js'), { workerData: { fd, beat } });
   thread.unref();
   const ended = new Promise((resolve) => thread.once('exit', resolve));
-  thread.on('error', ({ message }) => log(`the lock of the run is not renewed: ${message}`));
+  thread.on('error', ({ message }) => log(`the run's lock can no longer be renewed: ${message}`));
   return async () => {
     thread.ref();
     thread.postMessage('stop');
@@ -236,7 +234,7 @@ function renew({ fd }: FileHandle, beat: number, log: (line: string) => void): (
   };
 }
 
-/** Takes back the folders that were made for a run that did not begin. */
+/** Deletes the empty folders that were created for a run that did not start. */
 async function removeEmpty(outDir: string, made: string | null): Promise<void> {
   if (made === null) return;
   for (let folder = resolve(outDir); ; folder = dirname(folder)) {
