@@ -2,6 +2,8 @@ import { execute } from '@dag/executor';
 import { evaluate, fromText, type Expr } from '@dag/expr';
 import { decidedTensors, tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
+import { labelledText } from '../predictor/words-stream.js';
+import type { FrameOptions } from '../reading/frames.js';
 import { streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
 import { operatorsOf, skeletonOf } from './skeleton.js';
 
@@ -68,7 +70,7 @@ function drawQuestions(
 }
 
 /** A text of the tokenizer `words`; its value is that of the plan which its decisions write. */
-export function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>): Question {
+function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>): Question {
   const records = ids.map((id) => tokenizer('words').record(id));
   const { classes: decisions, nestings } = targets!;
   const numbers = records.filter(({ digits, begins }) => digits.length > 0 && begins).length;

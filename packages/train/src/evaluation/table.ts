@@ -22,11 +22,16 @@ const rows = (name: string, scores: Readonly<Record<string, Score>>): [string, S
   return entries.length < 2 ? [] : entries.map(([key, score]) => [`${name} ${key}`.trim(), score]);
 };
 
-const HEADER = ['', 'texts', 'value', '(95 %)', 'exact', 'plan', 'V_mag', 'V_sign', 'O', 'G'];
+const HEADER = ['', 'texts', 'value', '(95 %)', 'exact'];
+const OF_PLANS = ['plan', 'V_mag', 'V_sign', 'O', 'G'];
+/** Of models that refuse texts, whose own plans are not known. */
+const OF_REFUSALS = ['wrong', 'refused'];
 
 function table(lines: readonly [string, Score][]): string {
-  const cells = [HEADER, ...lines.map(([name, score]) => [name, ...cellsOf(score)])];
-  const widths = HEADER.map((_, c) => cells.reduce((most, row) => Math.max(most, row[c]!.length), 0));
+  const refuses = lines.some(([, score]) => score.refused > 0) && !lines.some(([, score]) => hasPlans(score));
+  const header = [...HEADER, ...(refuses ? OF_REFUSALS : OF_PLANS)];
+  const cells = [header, ...lines.map(([name, score]) => [name, ...cellsOf(score, refuses)])];
+  const widths = header.map((_, c) => cells.reduce((most, row) => Math.max(most, row[c]!.length), 0));
   return cells
     .map((row) =>
       row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join(' '),
@@ -34,8 +39,8 @@ function table(lines: readonly [string, Score][]): string {
     .join('\n');
 }
 
-function cellsOf(score: Score): string[] {
-  const { count, value, exact, plan, digits, signs, operands, domains, intervals } = score;
+function cellsOf(score: Score, refuses: boolean): string[] {
+  const { count, value, refused, exact, plan, digits, signs, operands, domains, intervals } = score;
   const [low, high] = intervals.value;
   const ofPlans = [plan, digits, signs, operands, domains];
   return [
@@ -43,7 +48,9 @@ function cellsOf(score: Score): string[] {
     number(value),
     `${number(low)}–${number(high)}`,
     number(exact),
-    ...ofPlans.map(hasPlans(score) ? number : () => '–'),
+    ...(refuses
+      ? [number(Math.max(0, 1 - value - refused)), number(refused)]
+      : ofPlans.map(hasPlans(score) ? number : () => '–')),
   ];
 }
 

@@ -16,8 +16,10 @@ export interface Word {
 export interface FrameOptions {
   readonly seed: number;
   readonly index: number;
-  /** Most numbers. */
+  /** Most numbers, about: a phrase may have one more. */
   readonly numbers: number;
+  /** Fewest numbers to be asked for; 1 by default. */
+  readonly fewest?: number;
   readonly maxDigits: number;
   readonly maxDecimals: number;
   /** Which phrases: those to train on, those held out, or all. */
@@ -127,7 +129,8 @@ class Generator {
   constructor(random: Random, options: FrameOptions) {
     this.random = random;
     this.options = options;
-    this.left = 1 + random.below(options.numbers);
+    const { numbers, fewest = 1 } = options;
+    this.left = fewest + random.below(numbers - fewest + 1);
     this.wholeNumbers = random.chance(0.4);
     this.small = random.chance(0.5);
   }
