@@ -80,6 +80,28 @@ function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>): Questi
   return { text, expected: execute(plan)[0]!, expr: null };
 }
 
+/** Texts of the tokenizer `words` that a model was not trained on, by what is new to it. Those to be refused have NaN as their value. */
+export function beyondWords(config: StreamConfig, count: number, seed: number): Record<string, Question[]> {
+  const { maxDigits, maxDecimals, numbers } = config.data;
+  const drawn = (many: number, options: Partial<FrameOptions>): Question[] =>
+    Array.from({ length: many }, (_, index) =>
+      labelledText({
+        ...{ seed, index, numbers, maxDigits, maxDecimals, phrases: 'trained' },
+        ...options,
+      }),
+    )
+      .filter(({ ids }) => ids.length <= config.blockSize)
+      .map((text) =>
+        options.foreign ? { text: text.text, expected: Number.NaN, expr: null } : decidedQuestion(text),
+      );
+  const long = (n: number): Question[] => drawn(Math.ceil(count / 4), { numbers: n, fewest: n });
+  return {
+    'phrases held out': drawn(count, { phrases: 'held-out' }),
+    ...{ '16 numbers': long(16), '32 numbers': long(32), '64 numbers': long(64) },
+    'to be refused': drawn(count, { foreign: 1, phrases: 'all' }),
+  };
+}
+
 /**
  * Parses a question: an expression in symbols or words, or any text, a tab and its expected value.
  *
