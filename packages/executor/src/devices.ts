@@ -6,7 +6,7 @@ import { ExecutorError, firstLine } from './error.js';
 /** What a backend runs on: result of `backendInfo`. */
 export interface BackendInfo {
   readonly device: Device;
-  /** Threads that a kernel runs on; `cuda`: multiprocessors. */
+  /** Threads that a kernel runs on, of `wasm` at most; `cuda`: multiprocessors. */
   readonly threads: number;
   /** `cpu`: the instruction set of its kernels, `avx512`, `avx2` or `baseline`. */
   readonly variant?: string;
@@ -175,8 +175,8 @@ export const isThreadCount = (count: number): boolean =>
   Number.isInteger(count) && count >= 1 && count <= MAX_THREADS;
 
 /**
- * Sets the number of threads of the `cpu` kernels. Default: `DAG_NUM_THREADS`, else the number of physical cores. Results do not depend
- * on it.
+ * Sets the number of threads of the kernels of `cpu` and `wasm`. Default: `DAG_NUM_THREADS`, else one for each physical core (`cpu`) or
+ * each processor, at most 8 (`wasm`). Results do not depend on it. `wasm` keeps its one thread where a page cannot share memory.
  *
  * @throws {ExecutorError} `value` unless a whole number from 1 to 1024.
  */

@@ -3,12 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { browserDescribe, openBrowser } from '../../train/test/browser.js';
 import type { Storage } from '../src/backend.js';
 import { backendOf } from '../src/devices.js';
-import { wasmFile } from '../src/backends/wasm/file.js';
+import { dataOf } from '../src/backends/host.js';
+import { oneThreadFile, wasmFile } from '../src/backends/wasm/file.js';
+import { wasm as wasmBackend } from '../src/backends/wasm/index.js';
 import { WasmKernels } from '../src/backends/wasm/instance.js';
 import {
   backendInfo,
@@ -16,7 +19,6 @@ import {
   executeWithGradients,
   ExecutorError,
   matmul,
-  ones,
   randn,
   scope,
   sum,
@@ -41,25 +43,32 @@ function products(size: number): DagTensors {
   };
 }
 
-wasmDescribe(`memory of wasm${skipped}`, () => {
-  const kernels = wasmIsMissing === null ? new WasmKernels(wasmFile()) : (null as never);
+const bufferOf = (storage: Storage): ArrayBufferLike => dataOf(storage).buffer;
+const modules = [
+  ['with threads', wasmFile],
+  ['of one thread', oneThreadFile],
+] as const;
+
+const memoryDescribe = wasmIsMissing === null ? describe.each(modules) : describe.skip.each(modules);
+memoryDescribe(`memory of wasm %s${skipped}`, (_, instantiate) => {
+  const kernels = wasmIsMissing === null ? new WasmKernels(instantiate()) : (null as never);
+  const wasm = wasmIsMissing === null ? wasmBackend(instantiate).load().backend : (null as never);
 
   it('keeps the values of tensors when it grows', () => {
-    const first = randn([1000], { seed: [1, 2], device: backend });
-    const before = first.dataSync();
-    const { buffer } = (backendOf(backend).allocate('f32', 1) as unknown as { data: Float32Array }).data;
-    const grown = ones([buffer.byteLength / 4], { device: backend });
-    expect((buffer as ArrayBuffer).byteLength).toBe(0);
-    expect(first.dataSync()).toEqual(before);
-    expect(sum(first).item()).toBeCloseTo(
-      [...before].reduce((a, b) => a + b, 0),
-      3,
-    );
-    grown.dispose();
+    const first = wasm.allocate('f64', 1000);
+    const values = Float64Array.from({ length: 1000 }, (_, i) => i);
+    wasm.write(first, values);
+    const before = bufferOf(first);
+    wasm.free(wasm.allocate('f32', before.byteLength / 4));
+    expect(bufferOf(first)).not.toBe(before);
+    expect(before.byteLength).toBe(instantiate === wasmFile ? 64 * 65536 : 0);
+    expect(wasm.readSync(first)).toEqual(values);
+    const copy = wasm.allocate('f64', 1000);
+    wasm.cast(first, { storage: copy, accumulate: false });
+    expect(wasm.readSync(copy)).toEqual(values);
   });
 
   it('reads its operands where the memory has grown between two kernels of an operation', () => {
-    const wasm = backendOf(backend);
     const [size, repeated] = [39_000, 600];
     const filled = (length: number, value: number) => {
       const storage = wasm.allocate('f32', length);
@@ -68,7 +77,7 @@ wasmDescribe(`memory of wasm${skipped}`, () => {
     };
     const [a, b, gradY] = [filled(repeated, 2), filled(size, 0.5), filled(size, 1)];
     const [gradA, gradB] = [filled(repeated, 0), filled(size, 0)];
-    const memoryOf = () => (gradA as unknown as { data: Float32Array }).data.buffer;
+    const memoryOf = () => bufferOf(gradA);
     const block = () => void wasm.allocate('f32', 240);
     const blocksUntilItGrows = (): number => {
       const before = memoryOf();
@@ -90,28 +99,16 @@ wasmDescribe(`memory of wasm${skipped}`, () => {
     ];
     const target = (storage: Storage) => ({ storage, accumulate: false });
     wasm.binaryBackward('mul', { shape, strides }, a, b, gradY, target(gradA), target(gradB));
-    expect(before).toHaveProperty('byteLength', 0);
+    expect(memoryOf()).not.toBe(before);
     expect(new Set(wasm.readSync(gradA))).toEqual(new Set([32.5]));
     expect(new Set(wasm.readSync(gradB))).toEqual(new Set([2]));
   });
 
-  it('gives what calls worked in back at once, without waiting for the collector', () => {
-    const graphs = products(50_000);
-    const out = { values: new Float64Array(graphs.size) };
-    // 100 times 4 MB in and out are more than the 64 MiB that are looked at.
-    const begin = memoryOfWasm();
-    for (let i = 0; i < 100; i++) {
-      execute(graphs, { backend });
-      executeWithGradients(graphs, { backend, out });
-    }
-    expect(memoryOfWasm() - begin).toBeLessThan(64 * MIB);
-  });
-
   it('says so where there is no room, and goes on', () => {
     const full = expect.objectContaining({ name: 'ExecutorError', code: 'memory' });
-    expect(() => ones([2 ** 30 + 1], { device: backend })).toThrow(full);
+    expect(() => wasm.allocate('f32', 2 ** 30 + 1)).toThrow(full);
     expect(() => kernels.allocate(2 ** 33)).toThrow(full);
-    expect(sum(ones([3], { device: backend })).item()).toBe(3);
+    wasm.free(wasm.allocate('f32', 3));
   });
 
   it('says so where there is none for a kernel to work in, and goes on', () => {
@@ -145,11 +142,25 @@ wasmDescribe(`memory of wasm${skipped}`, () => {
     expect(() => unary(0, new Float32Array(2000), address, 4, 0, 0)).toThrow(ExecutorError);
     expect(() => kernels.kernel('nothing_f32', 'p')).toThrow(/has no dag_nothing_f32_wasm/);
   });
+});
+
+wasmDescribe(`memory of calls on wasm${skipped}`, () => {
+  it('gives what calls worked in back at once, without waiting for the collector', () => {
+    const graphs = products(50_000);
+    const out = { values: new Float64Array(graphs.size) };
+    // 100 times 4 MB in and out are more than the 64 MiB that are looked at.
+    const begin = memoryOfWasm();
+    for (let i = 0; i < 100; i++) {
+      execute(graphs, { backend });
+      executeWithGradients(graphs, { backend, out });
+    }
+    expect(memoryOfWasm() - begin).toBeLessThan(64 * MIB);
+  });
 
   function memoryOfWasm(): number {
-    const storage = backendOf(backend).allocate('f32', 1) as unknown as { data: Float32Array };
-    const { byteLength } = storage.data.buffer;
-    backendOf(backend).free(storage as never);
+    const storage = backendOf(backend).allocate('f32', 1);
+    const { byteLength } = bufferOf(storage);
+    backendOf(backend).free(storage);
     return byteLength;
   }
 });
@@ -165,7 +176,12 @@ const TYPES: Readonly<Record<string, string>> = {
 function serve(): Server {
   return createServer(({ url }, response) => {
     const { pathname, search } = new URL(url!, 'http://host');
-    if (pathname === '/') return void response.setHeader('content-type', 'text/html').end('<!doctype html>');
+    if (pathname === '/isolated') {
+      response.setHeader('cross-origin-opener-policy', 'same-origin');
+      response.setHeader('cross-origin-embedder-policy', 'require-corp');
+    }
+    if (pathname === '/' || pathname === '/isolated')
+      return void response.setHeader('content-type', 'text/html').end('<!doctype html>');
     const type = TYPES[Object.keys(TYPES).find((ending) => pathname.endsWith(ending)) ?? ''];
     if (type && search !== '?plain') response.setHeader('content-type', type);
     createReadStream(root + pathname)
@@ -217,6 +233,7 @@ wasmDescribe(`loadWasm${skipped}`, () => {
   it.each([
     ['/nowhere.wasm', 'the server answered 404'],
     ['/package.json', ''],
+    ['/native/wasm/dag_executor_threads.wasm', 'this page is not cross-origin isolated'],
   ])('says why %s cannot be used', async (path, why) => {
     const program = `
       await loadWasm({ url: ${JSON.stringify(origin + path)} }).catch(({ name, code, message }) =>
@@ -234,11 +251,15 @@ wasmDescribe(`loadWasm${skipped}`, () => {
   });
 
   browserDescribe('in a page', () => {
-    it('computes what it computes here', async () => {
+    const threads = Math.min(8, availableParallelism());
+    it.each([
+      ['', 'on one thread', 1],
+      ['/isolated', 'and is cross-origin isolated, on all threads', threads],
+    ])('%s computes what it computes here, %s', async (path, _, threads) => {
       const browser = await openBrowser();
       try {
         const page = await browser.newPage();
-        await page.goto(origin);
+        await page.goto(origin + path);
         const here = work({ backend, matmul, randn, executeWithGradients, scope, sum }, products(1000));
         const there = await page.evaluate(
           async (source: string, graphs: string) => {
@@ -257,7 +278,7 @@ wasmDescribe(`loadWasm${skipped}`, () => {
             const tensors = { depth, size, ...Object.fromEntries(arrays) } as DagTensors;
             return {
               before,
-              after: executor.backendInfo().device,
+              after: executor.backendInfo(),
               numbers: run({ ...executor, backend: 'wasm' }, tensors),
             };
           },
@@ -266,13 +287,29 @@ wasmDescribe(`loadWasm${skipped}`, () => {
             value instanceof Float64Array ? [...value] : value,
           ),
         );
-        expect(there).toEqual({ before: 'reference', after: 'wasm', numbers: here });
+        expect(there).toEqual({ before: 'reference', after: { device: 'wasm', threads }, numbers: here });
+        const product = await page.evaluate(productBits, origin);
+        for (let i = 0; i < 500 && page.workers().length < threads - 1; i++)
+          expect(await page.evaluate(productBits, origin)).toBe(product);
+        expect(page.workers()).toHaveLength(threads - 1);
+        for (let i = 0; i < 10; i++) expect(await page.evaluate(productBits, origin)).toBe(product);
       } finally {
         await browser.close();
       }
     });
   });
 });
+
+/** A number of the bits of a product that is work for all threads. Runs in a page. */
+async function productBits(origin: string): Promise<number> {
+  const { matmul, randn, scope } = (await import(
+    `${origin}/dist/portable.js`
+  )) as typeof import('../src/index.js');
+  const product = scope(() =>
+    matmul(randn([400, 300], { seed: [1, 2] }), randn([300, 200], { seed: [3, 4] })).dataSync(),
+  );
+  return new Uint32Array(product.buffer).reduce((hash, word) => (Math.imul(hash, 31) + word) | 0, 0);
+}
 
 /** Values, gradients and a small training, in numbers. Runs in a page as well: it names nothing from outside. */
 function work(
@@ -305,7 +342,7 @@ function work(
 
 wasmDescribe(`in Node${skipped}`, () => {
   it('is there by itself, and taken where the native kernels are not', () => {
-    expect(backendInfo(backend)).toEqual({ device: 'wasm', threads: 1 });
+    expect(backendInfo(backend)).toMatchObject({ device: 'wasm' });
     const program = `
       const { backendInfo } = await import(${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)});
       console.log(backendInfo().device);`;

@@ -32,9 +32,14 @@ struct Finish {
 /**
  * Rows of a register tile (MR), and vectors per row (NV). A step along k takes MR + NV loads for MR·NV multiply-adds; 6×4 leaves
  * room for a row of B among 32 registers. 14×2 has as many accumulators, but ran at 0.78 of the peak where 6×4 ran at 0.85, on
- * processors that share their load units with another thread.
+ * processors that share their load units with another thread. V8 has 15 registers for WebAssembly on x86: 6×2 spilled in every
+ * step, 4×2 took 0.53 of its time.
  */
+#ifdef __wasm__
+constexpr i64 MR = 4;
+#else
 constexpr i64 MR = 6;
+#endif
 constexpr i64 NV = DAG_VECTOR_BYTES == 64 ? 4 : 2;
 template <typename T>
 constexpr i64 NR = NV * LANES<T>;
@@ -48,7 +53,7 @@ constexpr i64 MAX_COLUMNS = 512;
 constexpr i64 SMALL = 4096;
 
 inline i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
-inline i64 least(i64 a, i64 b) { return a < b ? a : b; }
+constexpr i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
 template <typename T>
 struct Tile {
@@ -264,9 +269,14 @@ void smallProduct(const Matrices<T>& x) {
 
 /** Up to this many rows, reading B again for each vector of rows is faster than packing it. */
 constexpr i64 FEW_ROWS = 64;
-/** Most vectors of rows in a tile of `fewRows`, and registers for its sums. */
+/** Most vectors of rows in a tile of `fewRows`, registers for its sums, and most columns: their addresses need registers, too. */
 constexpr i64 ROW_VECTORS = 4;
-constexpr i64 SUMS = DAG_VECTOR_BYTES == 64 ? 20 : 12;
+#ifdef __wasm__
+constexpr i64 SUMS = 8, MOST_COLUMNS = 4;
+#else
+constexpr i64 SUMS = DAG_VECTOR_BYTES == 64 ? 20 : 12, MOST_COLUMNS = SUMS;
+#endif
+constexpr i64 columnsOf(i64 vectors) { return least(SUMS / vectors, MOST_COLUMNS); }
 /** Columns that a thread computes at a time. */
 constexpr i64 STRIP_COLUMNS = 64;
 /** Number of multiplications from which another thread pays off. */
@@ -278,7 +288,7 @@ constexpr i64 WORTH_A_THREAD = 1 << 21;
  */
 template <typename T, i64 V>
 __attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels, i64 row, i64 j, i64 jEnd) {
-  constexpr i64 COLUMNS = SUMS / V, L = LANES<T>;
+  constexpr i64 COLUMNS = columnsOf(V), L = LANES<T>;
   const i64 rows = least(V * L, x.m - row), columns = jEnd - j;
   const T* b[COLUMNS];
   for (i64 c = 0; c < COLUMNS; c++) b[c] = x.b + (j + least(c, columns - 1)) * x.k;
@@ -316,7 +326,7 @@ __attribute__((noinline)) void fewRowsTile(const Matrices<T>& x, const T* panels
 /** Columns j … jEnd − 1 of V vectors of rows, tile by tile. */
 template <typename T, i64 V>
 void fewRowsColumns(const Matrices<T>& x, const T* panels, i64 row, i64 j, i64 jEnd) {
-  constexpr i64 COLUMNS = SUMS / V;
+  constexpr i64 COLUMNS = columnsOf(V);
   for (; j < jEnd; j += COLUMNS) fewRowsTile<T, V>(x, panels, row, j, least(j + COLUMNS, jEnd));
 }
 

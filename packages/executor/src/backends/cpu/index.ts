@@ -1,9 +1,8 @@
 import type { Backend } from '../../backend.js';
-import { isThreadCount, MAX_THREADS, type BackendEntry } from '../../devices.js';
-import { ExecutorError } from '../../error.js';
+import type { BackendEntry } from '../../devices.js';
 import { recordable } from '../call-recorder.js';
 import { cppKernels } from '../cpp/index.js';
-import { environment } from '../native.js';
+import { threadsSetting } from '../threads.js';
 import { loadLibrary, type Library } from './library.js';
 import { memory } from './memory.js';
 
@@ -38,14 +37,3 @@ export const cpu: BackendEntry = {
     library?.setThreads(count);
   },
 };
-
-function threadsSetting(): number | undefined {
-  const given = environment('DAG_NUM_THREADS');
-  if (given === undefined) return undefined;
-  const count = Number(given);
-  if (isThreadCount(count)) return count;
-  throw new ExecutorError(
-    'value',
-    `DAG_NUM_THREADS is a whole number from 1 to ${MAX_THREADS}, given '${given}'`,
-  );
-}
