@@ -114,6 +114,7 @@ describe('fromText', () => {
     ['-€ 5 – £3', -8],
     ['1\u202F234\u00A0567 + 1', 1234568],
     ["1'234 + 2", 1236],
+    ["1\u202F234.5 + 1'000.", 2234.5],
     ['“2 + 3”', 5],
     ['two squared plus the square root of sixteen', 8],
     ['What is the absolute value of minus twelve?', 12],
@@ -184,7 +185,14 @@ describe('fromText', () => {
       }),
       {
         numRuns: 2000,
-        examples: [['Plus1,000three'], ['1,000x'], ['1,000.twenty'], ['twenty.7'], ['twenty.Plus e']],
+        examples: [
+          ['Plus1,000three'],
+          ['1,000x'],
+          ['1,000.twenty'],
+          ['twenty.7'],
+          ['twenty.Plus e'],
+          ['2\u202F000.–x'],
+        ],
       },
     );
   });
