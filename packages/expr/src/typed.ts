@@ -8,8 +8,10 @@ const TIMES = new RegExp(
   `x(?<=(?:${NUMBER}|\\))\\s*x)(?<!(?<![\\d.])0x)(?:(?=\\s*[\\d(.])|(?<=\\sx)(?=\\s+-[\\d(.]))`,
   'giu',
 );
-/** Before a number: `$5`, `-€ 5`. `$` begins names as well, such as `$y`. */
-const CURRENCY = /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)/gu;
+/** Before a number or after one: `$5`, `-€ 5`, `5 €`. `$` begins names as well, such as `$y`. */
+const CURRENCY =
+  // Looking back from the sign alone, as for TIMES.
+  /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)|[$€£¥₹](?<=[\d.]\s*.)(?![\p{L}\w$])/gu;
 /** `1 234 567.8` with spaces that do not break, and `1'234'567.8`. */
 const GROUPED =
   /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?:\.\d*)?(?![\p{L}\w.,'’])/gu;
