@@ -2,8 +2,8 @@
  * The ways to ask for an operation around its operands, and the expression that each stands for. In a pattern, `word?` may be left out,
  * `this/that` are alternatives, and the operands are
  *
- * - `A`, `B`: an expression; `N`: one that is no percentage, because "add 5% to 80" is not 80.05 to most people;
- * - `X`: one operand, which ends at the next + - * /; `Y`: one that is no percentage;
+ * - `A`, `B`: an expression; `N`: one that is no percentage or fraction, because "add 5% to 80" is not 80.05 to most people;
+ * - `X`: one operand, which ends at the next + - * /; `Y`: one that is no percentage or fraction;
  * - `LIST`: "3 and 4", "3, 4 and 5", of which the expression says what is made of it.
  */
 const PREFIX: readonly (readonly [pattern: string, expression: string])[] = [

@@ -13,8 +13,9 @@ import {
   STEP_FRAMES,
   type Frame,
 } from './frames.js';
-import { isSymbolName, nameAt } from './names.js';
+import { isSymbolName } from './names.js';
 import { parseTokens } from './parse.js';
+import { cut, fromSuperscript, type Piece } from './pieces.js';
 import { refuse } from './refuse.js';
 import { scan, type Limits } from './scan.js';
 import type { Token, TokenKind } from './token.js';
@@ -25,23 +26,15 @@ const MAX_PIECES = 250;
 /** How many readings of parts of a text are followed: more are as good as ambiguous. */
 const MAX_READINGS = 1_000;
 
-/** A word, a number or a sign of the text. */
-interface Piece {
-  readonly text: string;
-  /** The same in lower case. */
-  readonly word: string;
-  readonly position: number;
-}
-
 /** One way to read some pieces, up to the piece `end`, as tokens of an expression. */
 interface Reading {
   readonly tokens: readonly Token[];
   readonly end: number;
   /**
-   * What the last operand is: a number, name or group; a frame, whose own last operand an operator may belong to as well; or one that
-   * has taken the powers after it.
+   * What the last operand is: a number, name or group; a percentage or fraction, which may be one of the other operand; a frame, whose
+   * own last operand an operator may belong to as well; or an operand that has taken the powers after it.
    */
-  readonly last: 'atom' | 'frame' | 'closed';
+  readonly last: 'atom' | 'share' | 'frame' | 'closed';
   /** Whether a group that follows is a factor, as in `2 (3)`: not after a division, 6 / 2 (3), nor after words. */
   readonly multiplies?: boolean;
 }
@@ -120,7 +113,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
           }),
         );
       // In "the sum of 1/2 and 1/3", 3 belongs to 1 and not to the sum.
-      if (left.last === 'atom' || !touches(left.end))
+      if (left.last === 'atom' || left.last === 'share' || !touches(left.end))
         for (const { symbol, end } of symbolsAt(left.end)) if ('+-*/'.includes(symbol)) join(symbol, end);
       if (left.multiplies === true && GROUPS.has(wordAt(left.end))) join('*', left.end);
       after(left, INFIX_FRAMES).forEach(found.add);
@@ -166,7 +159,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
             raise(exponent.tokens, exponent.end, { last: exponent.last, multiplies: false });
         if (symbol === '%' && tokens.at(-1)!.kind !== 'percent') {
           const percent = [...tokens, token('percent', '%', end)];
-          found.add({ tokens: percent, end: next, last: 'atom' });
+          found.add({ tokens: percent, end: next, last: 'share' });
           shareOf(next, 'P * X', { P: percent }).forEach(found.add);
         }
       }
@@ -200,7 +193,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
     }
     const part = fraction(at);
     if (part === null) return found;
-    add(`(${part.of} / ${part.by})`, part.end);
+    found.push({ tokens: inside(`(${part.of} / ${part.by})`, at), end: part.end, last: 'share' });
     const times = part.of === '1' ? '' : `${part.of} * `;
     return [...found, ...shareOf(part.end, `${times}X / ${part.by}`, {})];
   }
@@ -442,48 +435,8 @@ const TOLERANCE = 1e-9;
 const isSame = (a: number, b: number): boolean =>
   Object.is(a, b) || a === b || Math.abs(a - b) <= TOLERANCE * Math.abs(b);
 
-/** Whether a reading can be the operand of this name: for N, no percentage. */
-const takes = (operand: string, { tokens }: Reading): boolean =>
-  !'NY'.includes(operand) || tokens.at(-1)!.kind !== 'percent';
-
-const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\p{L}\w.])/uy;
-const SUPERSCRIPT = /[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+/y;
-/** A comma in a list, before a blank; others may be decimal commas. */
-const SIGN = /\*\*|,(?=\s)|,\S?|[^]/uy;
-
-/** Cuts a text into words, numbers and signs. */
-function cut(text: string): Piece[] {
-  const pieces: Piece[] = [];
-  for (let position = 0; position < text.length;) {
-    if (/\s/.test(text[position]!)) {
-      position++;
-      continue;
-    }
-    const piece =
-      matchAt(NUMBER, text, position) ||
-      nameAt(text, position) ||
-      matchAt(SUPERSCRIPT, text, position) ||
-      matchAt(SIGN, text, position);
-    pieces.push({ text: piece, word: piece.toLowerCase(), position });
-    position += piece.length;
-  }
-  return pieces;
-}
-
-function matchAt(pattern: RegExp, text: string, position: number): string {
-  pattern.lastIndex = position;
-  return pattern.exec(text)?.[0] ?? '';
-}
-
-const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
-
-/** '-2' for ⁻²; null for what is no superscript. */
-function fromSuperscript(word: string): string | null {
-  if (!/^[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]/.test(word)) return null;
-  return Array.from(word, (sign) =>
-    sign === '⁺' ? '' : sign === '⁻' ? '-' : SUPERSCRIPTS.indexOf(sign),
-  ).join('');
-}
+/** Whether a reading can be the operand of this name: a third less than 12 is not 12 − 1/3 to most people. */
+const takes = (operand: string, { last }: Reading): boolean => !'NY'.includes(operand) || last !== 'share';
 
 /** Values for the variables, by which readings are compared. */
 function scopeOf(pieces: readonly Piece[]): Record<string, number> {

@@ -81,6 +81,8 @@ describe('fromText', () => {
     ['√9(4)', 'syntax', 0],
     ['add 15% to 80', 'syntax', 11],
     ['15% more than 80', 'syntax', 4],
+    ['a third less than 12', 'syntax', 8],
+    ['half more than 10', 'syntax', 5],
     ['the sum of 3,5 and 2,5', 'syntax', 12],
     ['the sum of the digits of 12', 'syntax', 15],
     ['the sum of 3 and', 'syntax', 16],
