@@ -4,6 +4,8 @@ export type ExprErrorCode =
   | 'syntax'
   /** Something that other languages have and this one does not: functions, units, `2^3`, … */
   | 'unsupported'
+  /** A text in words that can be read in two ways, with different values. */
+  | 'ambiguous'
   /** A number that is too large for an IEEE double, or not finite. */
   | 'not-finite'
   /** A text of more than `maxLength` characters, or an expression of more than 1,000,000 nodes, such as one that contains itself. */

@@ -1,3 +1,5 @@
+import type { FunctionName } from './names.js';
+
 /**
  * An arithmetic expression: a tree of plain objects. No function of this package changes a node, so parts may be shared. Trees
  * may have any depth and up to 1,000,000 nodes.
@@ -26,6 +28,18 @@ export const Neg = (arg: Expr): Expr => ({ type: 'Neg', arg });
 export const Pow = (base: Expr, exponent: number): Expr => ({ type: 'Pow', base, exponent });
 export const Abs = (arg: Expr): Expr => Pow(Pow(arg, 2), 0.5);
 export const Chain = (type: ChainType, args: readonly Expr[]): Expr => ({ type, args });
+
+/** sqrt, cbrt or abs of an expression. */
+export function applied(name: FunctionName, arg: Expr): Expr {
+  switch (name) {
+    case 'sqrt':
+      return Pow(arg, 0.5);
+    case 'cbrt':
+      return Pow(arg, 1 / 3);
+    case 'abs':
+      return Abs(arg);
+  }
+}
 
 /** x of `Pow(Pow(x, 2), 0.5)`; null for other nodes. */
 export function absArgument(expr: Expr): Expr | null {

@@ -1,7 +1,8 @@
 import { checkObject, checkWhole, named } from './arguments.js';
+import { percentOf } from './decimal.js';
 import { draw, type Drawn } from './draw.js';
 import { ExprError } from './error.js';
-import { Neg, Num, type Expr } from './expr.js';
+import { applied, Chain, Neg, Num, Pow, type Expr } from './expr.js';
 import { randomStream, type Random } from './random.js';
 import { TEXT_STYLES, write, type TextStyle } from './write.js';
 
@@ -11,7 +12,10 @@ export interface GenerateOptions {
   readonly seed: number;
   /** Index of the example in the stream; a whole number from 0. */
   readonly index: number;
-  /** Maximum of numbers, and of binary operations and minuses of groups together; 1 … 256. */
+  /**
+   * Maximum of numbers, and of operations: binary ones, minuses and percentages of groups, powers and functions; 1 … 256. A plan of
+   * this depth holds the expression.
+   */
   readonly depth: number;
   /** Maximum of digits before the decimal point, 1 … 15. */
   readonly maxDigits: number;
@@ -33,6 +37,12 @@ export interface GenerateOptions {
   readonly synonyms?: number;
   /** Probability of a minus before a group, where one is allowed: at the beginning and after an open parenthesis; 0 by default. */
   readonly negatedGroups?: number;
+  /** Probability that a number or group is a percentage, `15%`, `(2 + 3)%`; 0 by default. */
+  readonly percentages?: number;
+  /** Probability of `sqrt`, `cbrt` or `abs` of a number or group; 0 by default. */
+  readonly functions?: number;
+  /** Probability of a constant exponent of a number or group, `(2 + 3)^-0.5`: whole numbers from −3 to 10, halves and quarters; 0 by default. */
+  readonly powers?: number;
 }
 
 /**
@@ -78,6 +88,7 @@ function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random }
   checkObject('Options are', options);
   const { seed, index, depth, maxDigits, maxDecimals, style = 'spaced' } = options;
   const { negatedGroups = 0, wholeNumbers = 0, largest = 0, synonyms = 0 } = options;
+  const { percentages = 0, functions = 0, powers = 0 } = options;
   checkWhole('depth', depth, 1, 256);
   checkWhole('maxDigits', maxDigits, 1, 15);
   checkWhole('maxDecimals', maxDecimals, 0, 15);
@@ -85,11 +96,17 @@ function drawExample(options: GenerateOptions): { drawn: Drawn; random: Random }
   checkProbability('wholeNumbers', wholeNumbers);
   checkProbability('largest', largest);
   checkProbability('synonyms', synonyms);
+  checkProbability('percentages', percentages);
+  checkProbability('functions', functions);
+  checkProbability('powers', powers);
   if (!TEXT_STYLES.includes(style)) {
     throw new ExprError('bad-option', `style must be one of ${TEXT_STYLES.join(', ')}, not ${named(style)}.`);
   }
   const random = randomStream(seed, index);
-  const shape = { depth, maxDigits, maxDecimals, negatedGroups, wholeNumbers, largest };
+  const shape = {
+    ...{ depth, maxDigits, maxDecimals, negatedGroups, wholeNumbers, largest },
+    ...{ percentages, functions, powers },
+  };
   return { drawn: draw(random, shape), random };
 }
 
@@ -99,12 +116,25 @@ function checkProbability(name: string, value: number): void {
 }
 
 function expressionOf(drawn: Drawn): Expr {
-  if (drawn.kind === 'number') return Num(Number(drawn.text));
-  const { operator, left, right, negated } = drawn;
-  const first = expressionOf(left);
-  const second = expressionOf(right);
-  // 'a + b + c' is one chain; a negated group is a Neg, which no chain continues.
-  const continues = first.type === operator;
-  const chain: Expr = { type: operator, args: continues ? [...first.args, second] : [first, second] };
-  return negated ? Neg(chain) : chain;
+  switch (drawn.kind) {
+    case 'number':
+      return Num(Number(drawn.text));
+    case 'percent':
+      return drawn.of.kind === 'number'
+        ? Num(percentOf(drawn.of.text))
+        : Chain('Div', [expressionOf(drawn.of), Num(100)]);
+    case 'function':
+      return applied(drawn.name, expressionOf(drawn.of));
+    case 'power':
+      return Pow(expressionOf(drawn.of), Number(drawn.exponent));
+    case 'operation': {
+      const { operator, left, right, negated } = drawn;
+      const first = expressionOf(left);
+      const second = expressionOf(right);
+      // 'a + b + c' is one chain; a group in parentheses is a node that no chain continues.
+      const continues = left.kind === 'operation' && !left.negated && first.type === operator;
+      const chain = Chain(operator, continues ? [...first.args, second] : [first, second]);
+      return negated ? Neg(chain) : chain;
+    }
+  }
 }

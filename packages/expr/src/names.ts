@@ -28,7 +28,7 @@ export const isSymbolName = (text: string): boolean => WHOLE_NAME.test(text) && 
 export const isName = (text: string): boolean => WHOLE_NAME.test(text);
 
 /** The functions of the language, each a constant power of its argument. */
-const FUNCTIONS = ['sqrt', 'cbrt', 'abs'] as const;
+export const FUNCTIONS = ['sqrt', 'cbrt', 'abs'] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 /** Whether a name followed by `(` calls a function of the language; elsewhere it is a variable. */

@@ -47,7 +47,7 @@ export function normalize(expr: Expr): Expr {
       case 'Mul':
         return product(node.args, args);
       case 'Div':
-        return args.reduce(divide);
+        return minusOneAsSign(args.reduce(divide));
     }
   });
 }
@@ -73,7 +73,7 @@ function power(base: Draft, exponent: number): Draft {
 function divide(left: Draft, right: Draft): Draft {
   return right.type === 'Pow' && right.exponent < 0
     ? append(left, 'Mul', power(right.base, -right.exponent))
-    : append(left, 'Div', right);
+    : append(minusOneAsSign(left), 'Div', right);
 }
 
 function sum(type: 'Add' | 'Sub', args: readonly Draft[]): Draft {

@@ -1,3 +1,4 @@
+import { formatValue } from './decimal.js';
 import { DIGIT_WORDS } from './vocabulary.js';
 
 const TEENS = [
@@ -27,14 +28,19 @@ const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
 const DIGIT = anyOf(DIGIT_WORDS);
 const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
 const AND = '\\s+(?:and\\s+)?';
-const BELOW_THOUSAND = `(?:(?:a|${DIGIT})\\s+hundred(?:${AND}${BELOW_HUNDRED})?|${BELOW_HUNDRED})`;
+/** Also "twelve hundred". In "two hundred and three hundred", three begins another number. */
+const BELOW_THOUSAND = `(?:(?:a|${BELOW_HUNDRED})\\s+hundred(?:${AND}${BELOW_HUNDRED}(?!\\s+hundred))?|${BELOW_HUNDRED})`;
 const CARDINAL = wholeNumber(
-  `(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)}(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?|${BELOW_THOUSAND}`,
+  `(?<!point\\s+)(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)}(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?|${BELOW_THOUSAND}`,
 );
 /** A word of a number other than the digits zero … nine. */
 const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'), 'i');
 /** A number in digits or said digit by digit, perhaps with decimals that are said digit by digit. */
 const SAID = wholeNumber(`(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?`);
+/** A number in digits or with decimals that are said, and a scale: "1.5 million", "one point five million". */
+const SCALED = wholeNumber(
+  `(?:(\\d+)(?:\\.(\\d+))?|(${BELOW_THOUSAND})\\s+point\\s+(${DIGIT}(?:\\s+${DIGIT})*))\\s+(hundred|${SCALES.join('|')})`,
+);
 /** A number with commas between thousands. */
 const GROUPED = wholeNumber('\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?');
 
@@ -45,16 +51,33 @@ const GROUPED = wholeNumber('\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?');
  * @param inPlace Pads the digits with blanks to the length of the words, so that the rest of the text keeps its positions.
  */
 export function withNumerals(text: string, inPlace = false): string {
-  const filled = (digits: string, phrase: string): string =>
-    inPlace ? digits.padEnd(phrase.length) : digits;
+  // "a billion" has fewer characters than its digits.
+  const filled = (digits: string, phrase: string): string => {
+    if (!inPlace) return digits;
+    const short = digits.length > phrase.length ? Number(digits).toExponential().replace('+', '') : digits;
+    return short.padEnd(phrase.length);
+  };
   const ungrouped = text.replace(GROUPED, (number) => filled(number.replaceAll(',', ''), number));
   if (!OWN_WORD.test(ungrouped)) return ungrouped;
   let found = false;
-  const cardinals = ungrouped.replace(CARDINAL, (phrase) => {
-    const value = valueOf(phrase);
-    if (value === null) return phrase;
+  const scaled = ungrouped.replace(SCALED, (phrase: string, ...parts: string[]) => {
+    const [digits, decimals, words = '', said = '', scale = ''] = parts;
     found = true;
-    return filled(String(value), phrase);
+    const whole = digits ?? digitsOf(String(valueOf(words) ?? words));
+    const number = `${whole}.${decimals ?? digitsOf(said)}`;
+    return filled(formatValue(Number(`${number}e${Math.log10(VALUES.get(scale.toLowerCase())!)}`)), phrase);
+  });
+  const cardinal = (phrase: string): string => {
+    const value = valueOf(phrase);
+    found ||= value !== null;
+    return value === null ? phrase : filled(String(value), phrase);
+  };
+  const cardinals = scaled.replace(CARDINAL, (phrase) => {
+    if (valueOf(phrase) !== null) return cardinal(phrase);
+    // Two numbers of a list: "two thousand and three thousand".
+    const [first = '', and = '', second] = phrase.split(/(\s+and\s+)/i);
+    const isPair = second !== undefined && first.length + and.length + second.length === phrase.length;
+    return isPair ? cardinal(first) + and + cardinal(second) : phrase;
   });
   return found ? cardinals.replace(SAID, (said) => filled(digitsOf(said), said)) : ungrouped;
 }

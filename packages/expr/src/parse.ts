@@ -1,6 +1,6 @@
 import { ExprError } from './error.js';
 import { evaluate } from './evaluate.js';
-import { Abs, Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
+import { applied, Chain, Neg, Num, Pow, Sym, type ChainType, type Expr } from './expr.js';
 import type { FunctionName } from './names.js';
 import { refuse } from './refuse.js';
 import { scan, type Limits } from './scan.js';
@@ -121,13 +121,6 @@ export function parseTokens(tokens: readonly Token[], count: number): Expr {
     const inside = sum();
     if (next < count) next++;
     if (kind !== 'function') return inside;
-    switch (text === '|' ? 'abs' : (text.slice(0, -1).trimEnd() as FunctionName)) {
-      case 'sqrt':
-        return Pow(inside, 0.5);
-      case 'cbrt':
-        return Pow(inside, 1 / 3);
-      case 'abs':
-        return Abs(inside);
-    }
+    return applied(text === '|' ? 'abs' : (text.slice(0, -1).trimEnd() as FunctionName), inside);
   }
 }

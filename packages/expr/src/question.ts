@@ -4,16 +4,32 @@ import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
+import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
 import { asTyped, withKeys } from './signs.js';
 import { typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
-/** Words that may begin a question. */
-const OPENINGS = ['what is', "what's", 'how much is', 'calculate', 'compute', 'evaluate'].map((words) =>
-  words.split(' '),
+/** Words that may begin a question, also several of them: "Please calculate the value of". */
+const OPENINGS = [
+  ...[
+    'what is',
+    "what's",
+    'how much is',
+    'calculate',
+    'compute',
+    'evaluate',
+    'work out',
+    'find',
+    'determine',
+  ],
+  ...['solve', 'please', 'can you', 'could you', 'tell me', 'give the answer in decimals'],
+  ...['the value of', 'the result of', 'the answer to'],
+].map((words) => words.split(' '));
+const OPENING = new RegExp(
+  `^\\s*(?:(?:${OPENINGS.map((words) => words.join('\\s+')).join('|')})(?:[,:.]?\\s+|\\s*$))+`,
+  'i',
 );
-const OPENING = new RegExp(`^\\s*(?:${OPENINGS.map((words) => words.join('\\s+')).join('|')})(?=\\s|$)`, 'i');
 /** What ends the expression of a question, and all that may follow it. */
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
@@ -101,5 +117,12 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   const expression = expressionPart(withNumerals(typed(withoutStop), true).replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
-  return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);
+  try {
+    return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);
+  } catch (error) {
+    if (!(error instanceof ExprError) || !['syntax', 'unsupported'].includes(error.code)) throw error;
+    const read = readFrames(expression, limits);
+    if (read === null) throw error;
+    return read;
+  }
 }

@@ -8,10 +8,13 @@ const TIMES = new RegExp(
   `x(?<=(?:${NUMBER}|\\))\\s*x)(?<!(?<![\\d.])0x)(?:(?=\\s*[\\d(.])|(?<=\\sx)(?=\\s+-[\\d(.]))`,
   'giu',
 );
-/** Before a number: `$5`, `-€ 5`. `$` begins names as well, such as `$y`. */
-const CURRENCY = /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)/gu;
-/** `1 234 567` with spaces that do not break, and `1'234'567`. */
-const GROUPED = /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?![\p{L}\w,'’])/gu;
+/** Before a number or after one: `$5`, `-€ 5`, `5 €`. `$` begins names as well, such as `$y`. */
+const CURRENCY =
+  // Looking back from the sign alone, as for TIMES.
+  /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)|[$€£¥₹](?<=[\d.]\s*.)(?![\p{L}\w$])/gu;
+/** `1 234 567.8` with spaces that do not break, and `1'234'567.8`. */
+const GROUPED =
+  /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?:\.\d*)?(?![\p{L}\w.,'’])/gu;
 const QUOTED = /^(\s*)"([^"]*)"(\s*)$/;
 /** A quick answer for most texts. */
 const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
@@ -33,6 +36,6 @@ export function typed(text: string): string {
 /** A text without the spaces and apostrophes between the thousands of a number. */
 export const ungrouped = (text: string, inPlace: boolean): string =>
   text.replace(GROUPED, (number) => {
-    const digits = number.replace(/\D/g, '');
+    const digits = number.replace(/[^\d.]/g, '');
     return inPlace ? digits.padEnd(number.length) : digits;
   });

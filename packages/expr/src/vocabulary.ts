@@ -77,6 +77,9 @@ export const waysToSay = (symbol: string, isSign: boolean): string[] =>
     ([, phrase]) => phrase,
   );
 
+/** The phrases for a symbol, signs included. */
+export const phrasesOf = (symbol: string): string[] => waysToSay(symbol, true);
+
 /** Whether a word, in upper or lower case, is part of a phrase. */
 export const isVocabulary = (word: string): boolean => VOCABULARY.has(word.toLowerCase());
 

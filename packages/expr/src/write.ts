@@ -1,4 +1,4 @@
-import { needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } from './draw.js';
+import { literalOf, needsParenthesesOnLeft, needsParenthesesOnRight, type Drawn } from './draw.js';
 import type { ChainType } from './expr.js';
 import type { Random } from './random.js';
 import { printed } from './signs.js';
@@ -23,7 +23,7 @@ const OPERATORS: Record<ChainType, string> = { Add: '+', Sub: '-', Mul: '*', Div
 
 interface Token {
   readonly text: string;
-  readonly kind: 'number' | 'sign' | 'operator' | 'open' | 'close';
+  readonly kind: 'number' | 'sign' | 'operator' | 'open' | 'function' | 'close' | 'power' | 'percent';
 }
 const OPEN: Token = { text: '(', kind: 'open' };
 const CLOSE: Token = { text: ')', kind: 'close' };
@@ -58,9 +58,13 @@ type Say = (token: Token) => string;
 
 /** Decides for one text whether its words are drawn from all synonyms or are the first for each symbol. */
 function speaker(random: Random, synonyms: number): Say {
-  if (synonyms === 0 || !random.chance(synonyms)) return ({ text }) => spell(text);
-  return ({ text, kind }) =>
-    kind === 'number' ? spell(text) : pick(random, waysToSay(text, kind === 'sign'));
+  const all = synonyms > 0 && random.chance(synonyms);
+  return ({ text, kind }) => {
+    if (kind === 'number') return spell(text);
+    const ways = waysToSay(text, kind === 'sign');
+    const said = all ? pick(random, ways) : ways[0]!;
+    return kind === 'function' ? `${said} ${spell('(')}` : said;
+  };
 }
 
 const words = (tokens: readonly Token[], say: Say): string => tokens.map(say).join(' ');
@@ -77,7 +81,7 @@ function loose(drawn: Drawn, random: Random): string {
     tokensOf(drawn, () => random.chance(WRAPPED)),
     ({ text, kind }) => {
       if (kind === 'operator') return blank() + symbol(text) + blank();
-      if (kind === 'open') return text + (random.below(4) === 0 ? blank() : '');
+      if (kind === 'open' || kind === 'function') return text + (random.below(4) === 0 ? blank() : '');
       if (kind === 'close') return (random.below(4) === 0 ? blank() : '') + text;
       return symbol(text);
     },
@@ -106,7 +110,9 @@ function questioned(drawn: Drawn, random: Random, say: Say): string {
         const { text, kind } = token;
         if (kind === 'operator') return ` ${say(token)} `;
         if (!saysAll) return text;
-        return kind === 'open' ? `${say(token)} ` : kind === 'close' ? ` ${say(token)}` : text;
+        if (kind === 'open' || kind === 'function') return `${say(token)} `;
+        if (kind === 'power' && text === '^') return ` ${say(token)} `;
+        return kind === 'number' || kind === 'sign' ? text : ` ${say(token)}`;
       }).replace(/-(?=open)/g, 'minus ');
     }
   }
@@ -121,21 +127,46 @@ function tokensOf(drawn: Drawn, wraps: () => boolean = () => false): Token[] {
     write();
     if (opens) tokens.push(CLOSE);
   };
+  const number = (text: string): void => {
+    const negative = text.startsWith('-');
+    if (negative) tokens.push(MINUS);
+    tokens.push({ text: negative ? text.slice(1) : text, kind: 'number' });
+  };
   const visit = (node: Drawn): void => {
-    if (node.kind === 'number') {
-      const { text } = node;
-      const negative = text.startsWith('-');
-      if (negative) tokens.push(MINUS);
-      tokens.push({ text: negative ? text.slice(1) : text, kind: 'number' });
-      return;
+    switch (node.kind) {
+      case 'number':
+        return number(node.text);
+      case 'percent':
+        if (node.of.kind === 'number') number(node.of.text);
+        else enclosed(true, () => visit(node.of));
+        tokens.push({ text: '%', kind: 'percent' });
+        return;
+      case 'function':
+        tokens.push({ text: `${node.name}(`, kind: 'function' });
+        visit(node.of);
+        tokens.push(CLOSE);
+        return;
+      case 'power': {
+        const { of: base, exponent } = node;
+        const isSigned = literalOf(base)?.text.startsWith('-') === true;
+        enclosed(isSigned || isGroup(base), () => visit(base));
+        if (exponent === '2' || exponent === '3') {
+          tokens.push({ text: `^${exponent}`, kind: 'power' });
+          return;
+        }
+        tokens.push({ text: '^', kind: 'power' });
+        return number(exponent);
+      }
+      case 'operation': {
+        const { operator, left, right, negated } = node;
+        if (negated) tokens.push(MINUS);
+        if (negated) tokens.push(OPEN);
+        enclosed(isGroup(left) && needsParenthesesOnLeft(left.operator, operator), () => visit(left));
+        tokens.push({ text: OPERATORS[operator], kind: 'operator' });
+        enclosed(isGroup(right) && needsParenthesesOnRight(right.operator, operator), () => visit(right));
+        if (negated) tokens.push(CLOSE);
+      }
     }
-    const { operator, left, right, negated } = node;
-    if (negated) tokens.push(MINUS);
-    if (negated) tokens.push(OPEN);
-    enclosed(isGroup(left) && needsParenthesesOnLeft(left.operator, operator), () => visit(left));
-    tokens.push({ text: OPERATORS[operator], kind: 'operator' });
-    enclosed(isGroup(right) && needsParenthesesOnRight(right.operator, operator), () => visit(right));
-    if (negated) tokens.push(CLOSE);
   };
   visit(drawn);
   return tokens;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { evaluate as mathjsEvaluate } from 'mathjs/number';
 import {
   completePrefix,
   evaluate,
@@ -7,8 +8,10 @@ import {
   fromWords,
   generateExpression,
   generateText,
+  generateTexts,
   normalize,
   parse,
+  toWords,
   type Expr,
   type GenerateOptions,
 } from '../src/index.js';
@@ -139,6 +142,96 @@ describe('generateExpression', () => {
     }
   });
 });
+
+/** Everything that the language has. */
+const ALL: GenerateOptions = {
+  ...{ ...SIX, depth: 8, negatedGroups: 0.2 },
+  ...{ percentages: 0.15, functions: 0.2, powers: 0.25 },
+};
+
+describe('powers, functions and percentages', () => {
+  const options = Array.from({ length: 3000 }, (_, index) => ({ ...ALL, index }));
+
+  it('are drawn of numbers and of groups, each as often as asked', () => {
+    const texts = options.map(generateText);
+    for (const shape of [
+      ...[/\d\^2/, /\)\^3/, /\(-[\d.]+\)\^/, /\^-0\.5/, /\^10/, /\d%/, /\)%/, /%\^/],
+      ...[/sqrt\(/, /cbrt\(/, /abs\(/, /\)\^-1/],
+    ])
+      expect(texts.filter((text) => shape.test(text)).length).toBeGreaterThan(5);
+    const single = { ...SIX, depth: 2, maxDecimals: 0 };
+    const share = (more: Partial<GenerateOptions>, shape: RegExp): number => {
+      const drawn = indices.map((index) => generateText({ ...single, ...more, index }));
+      const numbers = drawn.filter((text) => !/ [-+*/] /.test(text));
+      return numbers.filter((text) => shape.test(text)).length / numbers.length;
+    };
+    expect(share({ percentages: 0.3 }, /%/)).toBeCloseTo(0.3, 1);
+    expect(share({ functions: 0.3 }, /[a-z]/)).toBeCloseTo(0.3, 1);
+    expect(share({ powers: 0.3 }, /\^/)).toBeCloseTo(0.3, 1);
+  });
+
+  it('leave the streams as they are where they are off', () => {
+    for (const index of indices.slice(0, 300))
+      expect(generateTexts({ ...SIX, index, percentages: 0, functions: 0, powers: 0 })).toEqual(
+        generateTexts({ ...SIX, index }),
+      );
+  });
+
+  it('are read back from every style', () => {
+    for (const each of options.slice(0, 1000)) {
+      const expr = generateExpression(each);
+      expect(parse(generateText(each))).toEqual(expr);
+      expect(parse(generateText({ ...each, style: 'compact' }))).toEqual(expr);
+      expect(fromWords(generateText({ ...each, style: 'words', synonyms: 0.5 }))).toEqual(expr);
+      expect(fromText(generateText({ ...each, style: 'question', synonyms: 0.5 }))).toEqual(expr);
+      expect(evaluate(fromText(generateText({ ...each, style: 'loose' })))).toBe(evaluate(expr));
+      expect(parse(format(expr))).toEqual(expr);
+      expect(fromWords(toWords(expr))).toEqual(expr);
+    }
+  });
+
+  it('have one normal form', () => {
+    for (const each of options.slice(0, 1000)) {
+      const normal = normalize(generateExpression(each));
+      expect(normalize(normal)).toEqual(normal);
+      expect(parse(format(normal))).toEqual(normal);
+    }
+  });
+
+  it('have the values that mathjs gives, but for the last bits', () => {
+    for (const each of options) {
+      const expr = generateExpression(each);
+      const text = format(expr);
+      // mathjs makes complex numbers of roots of negative ones; here they are NaN.
+      const expected: unknown = mathjsEvaluate(text);
+      const value = evaluate(expr);
+      if (typeof expected !== 'number' || !Number.isFinite(expected))
+        expect([text, Number.isFinite(value)]).toEqual([text, false]);
+      else if (!isClose(value, expected, expr)) expect([text, value]).toEqual([text, expected]);
+    }
+  });
+});
+
+/** Whether two values differ by roundings alone: as much as the value changes where each number changes in its last bits. */
+function isClose(value: number, expected: number, expr: Expr): boolean {
+  const spread = Math.abs(evaluate(nudged(expr)) - value);
+  return Math.abs(value - expected) <= 1e-13 * Math.abs(value) + spread * 100;
+}
+
+function nudged(expr: Expr): Expr {
+  switch (expr.type) {
+    case 'Num':
+      return { ...expr, value: expr.value * (1 + 2 ** -50) };
+    case 'Sym':
+      return expr;
+    case 'Neg':
+      return { ...expr, arg: nudged(expr.arg) };
+    case 'Pow':
+      return { ...expr, base: nudged(expr.base) };
+    default:
+      return { ...expr, args: expr.args.map((arg, i) => (i % 2 === 0 ? nudged(arg) : arg)) };
+  }
+}
 
 function numbers(expr: Expr): number[] {
   switch (expr.type) {
@@ -278,6 +371,9 @@ describe('generateText', () => {
     { negatedGroups: 1.5 },
     { negatedGroups: NaN },
     { synonyms: 2 },
+    { percentages: -1 },
+    { functions: '1' },
+    { powers: 2 },
     { style: 'loud' },
   ])('refuses %j', (wrong) => {
     const options = { ...SIX, ...wrong } as GenerateOptions;

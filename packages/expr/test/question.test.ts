@@ -114,6 +114,15 @@ describe('fromText', () => {
     ['-€ 5 – £3', -8],
     ['1\u202F234\u00A0567 + 1', 1234568],
     ["1'234 + 2", 1236],
+    ['5 € - 2€ + 3 $', 6],
+    ['Give the answer in decimals. 3 / 4 =', 0.75],
+    ['Please work out the value of 2 + 3.', 5],
+    ['twelve hundred plus thirty-two hundred', 4400],
+    ['minus one point five million', -1.5e6],
+    ['1.5 million + 2 billion', 2_001_500_000],
+    ['a billion', 1e9],
+    ['twenty-two point five thousand', 22_500],
+    ["1\u202F234.5 + 1'000.", 2234.5],
     ['“2 + 3”', 5],
     ['two squared plus the square root of sixteen', 8],
     ['What is the absolute value of minus twelve?', 12],
@@ -165,7 +174,7 @@ describe('fromText', () => {
 
   it('reads in a text what it reads in the form that predictors are given', () => {
     const words =
-      "What is|What’s|what's|CALCULATE|Two|POINT|Plus|−|×|(|)|7.5|7|.|,|1,000|Negative|over|?|=|twenty|three|hundred|and|a|x|İ|million|e|–|%|$|[|}|３|€|squared|percent|2\u202F000";
+      "What is|What’s|what's|CALCULATE|Two|POINT|Plus|−|×|(|)|7.5|7|.|,|1,000|Negative|over|?|=|twenty|three|hundred|and|a|x|İ|million|e|–|%|$|[|}|３|€|squared|percent|2\u202F000|the sum of|and|half|third|of|,|to|add|²";
     const text = fc
       .array(
         fc.tuple(
@@ -184,7 +193,14 @@ describe('fromText', () => {
       }),
       {
         numRuns: 2000,
-        examples: [['Plus1,000three'], ['1,000x'], ['1,000.twenty'], ['twenty.7'], ['twenty.Plus e']],
+        examples: [
+          ['Plus1,000three'],
+          ['1,000x'],
+          ['1,000.twenty'],
+          ['twenty.7'],
+          ['twenty.Plus e'],
+          ['2\u202F000.–x'],
+        ],
       },
     );
   });

@@ -143,19 +143,32 @@ function product(terms: readonly Term[], exprs: readonly Expr[], appearance: rea
 interface Factor {
   readonly type: 'Mul' | 'Div';
   readonly expr: Expr;
+  /** Whether `expr` is a power that the coefficient makes; a power that is the operand itself was rounded before. */
+  readonly isPower: boolean;
 }
 
 /** A product from the left; 1 where there are no factors. */
 function chained([first, ...rest]: readonly Factor[]): Expr {
   return rest.reduce(
-    (left, { type, expr }) => chain(type, left, expr),
+    (left, { type, expr }) => chain(type, left, asQuotient(expr)),
     first === undefined ? num(1) : start(first),
   );
 }
 
-function start({ type, expr }: Factor): Expr {
+function start({ type, expr, isPower }: Factor): Expr {
   if (type === 'Mul') return expr;
-  return expr.type === 'Pow' ? { ...expr, exponent: -expr.exponent } : chain('Div', num(1), expr);
+  return isPower && expr.type === 'Pow'
+    ? { ...expr, exponent: -expr.exponent }
+    : chain('Div', num(1), asQuotient(expr));
+}
+
+/** A negative power as the quotient that the executor computes: as a factor, the normal form would move it to the other side. */
+function asQuotient(expr: Expr): Expr {
+  if (expr.type !== 'Pow' || expr.exponent >= 0) return expr;
+  const { base, exponent } = expr;
+  return isRepeated(exponent)
+    ? chain('Div', num(1), ...Array<Expr>(-exponent).fill(base))
+    : chain('Div', num(1), { type: 'Pow', base, exponent: -exponent });
 }
 
 const sideOf = ({ coefficient }: Term): Factor['type'] => (coefficient > 0 ? 'Mul' : 'Div');
@@ -163,10 +176,10 @@ const sideOf = ({ coefficient }: Term): Factor['type'] => (coefficient > 0 ? 'Mu
 function asPower(term: Term, exprs: readonly Expr[]): Factor {
   const expr = exprs[term.node]!;
   const exponent = Math.abs(term.coefficient);
-  if (exponent === 1) return { type: sideOf(term), expr };
+  if (exponent === 1) return { type: sideOf(term), expr, isPower: false };
   const base =
     exponent === 0.5 && expr.type === 'Pow' && losesDigits(expr) ? chain('Mul', expr.base, expr.base) : expr;
-  return { type: sideOf(term), expr: { type: 'Pow', base, exponent } };
+  return { type: sideOf(term), expr: { type: 'Pow', base, exponent }, isPower: true };
 }
 
 /** Whether the root of a square is not |x|, which √(x²) is as an expression: where x² overflows or underflows. */
@@ -176,7 +189,7 @@ const losesDigits = (square: Extract<Expr, { type: 'Pow' }>): boolean =>
 /** A term as the executor computes it: whole powers factor by factor. */
 function repeated(term: Term, exprs: readonly Expr[]): Factor[] {
   if (!isRepeated(term.coefficient)) return [asPower(term, exprs)];
-  const factor = { type: sideOf(term), expr: exprs[term.node]! };
+  const factor: Factor = { type: sideOf(term), expr: exprs[term.node]!, isPower: false };
   return Array<Factor>(Math.abs(term.coefficient)).fill(factor);
 }
 
@@ -184,6 +197,6 @@ const MIN_NORMAL = 2 ** -1022;
 const isNormal = (value: number): boolean => Math.abs(value) >= MIN_NORMAL && Math.abs(value) < Infinity;
 
 const times = (coefficient: number, expr: Expr): Expr =>
-  coefficient === 1 ? expr : chain('Mul', num(coefficient), expr);
+  coefficient === 1 ? expr : chain('Mul', num(coefficient), asQuotient(expr));
 
 const negated = (expr: Expr): Expr => (expr.type === 'Num' ? num(-expr.value) : { type: 'Neg', arg: expr });

@@ -258,6 +258,31 @@ describe('a hard plan that a model predicted', () => {
       ),
       '1 / 7 / 5',
     ],
+    [
+      'divides by a power that was rounded before, at the edge of overflow',
+      graph(
+        2,
+        [-1.7718548704178432e-103],
+        [
+          ['log', { 0: 3 }],
+          ['log', { 2: -1 }],
+        ],
+      ),
+      '1 / (-1.7718548704178432e-103)^3',
+    ],
+    [
+      'keeps a negative power that is a factor on its side',
+      graph(
+        3,
+        [3, 7],
+        [
+          ['log', { 1: -2 }],
+          ['linear', { 3: -3 }],
+          ['log', { 0: 1, 3: 1, 4: -1 }],
+        ],
+      ),
+      '3 * (1 / 7 / 7) / (-3 * (1 / 7 / 7))',
+    ],
     ['takes a sum of nothing for 0', graph(1, [7], [['linear', {}]]), '0'],
     ['takes a product of nothing for 1', graph(1, [7], [['log', {}]]), '1'],
     ['ignores coefficients that are not causal', graph(1, [7], [['linear', { 0: 1, 1: 5 }]]), '7'],

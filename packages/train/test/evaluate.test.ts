@@ -76,7 +76,7 @@ describe('a question', () => {
   it('knows what its text says where that is an expression with a value', () => {
     expect(question('2 + 3').expr).not.toBeNull();
     expect(question('two plus three\t5').expr).toEqual(question('2 + 3').expr);
-    for (const line of ['the sum of two and three\t5', 'x + 1\t5', 'hello\t1'])
+    for (const line of ['the digits of two and three\t5', 'x + 1\t5', 'hello\t1'])
       expect(question(line).expr).toBeNull();
   });
 
