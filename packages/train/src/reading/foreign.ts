@@ -4,12 +4,12 @@
  */
 export const FOREIGN = [
   // Functions and operations that plans do not have.
-  '! [sin|cos|tan|exp|ln|log|log10|log2|arcsin|arccos|arctan|sinh|cosh|tanh|floor|ceil|round|factorial|gamma|sec|cot|csc|sign|trunc] ( X ) [|=|?]',
+  '! [sin|cos|tan|exp|ln|log|arcsin|arccos|arctan|sinh|cosh|tanh|floor|ceil|round|factorial|gamma|sec|cot|csc|sign|trunc] ( X ) [|=|?]',
   'what is ! the [sine|cosine|tangent|logarithm|natural logarithm|exponential|factorial|floor|ceiling|derivative|integral|log] of X [|?]',
   '[calculate|compute|evaluate|find|] ! [sin|cos|tan|exp|ln|log] ( X ) [+|-|*|/] X',
   'X [+|-|*|/] ! [sin|cos|tan|exp|ln|log] ( X ) [|=]',
   'N ! !!', 'N ! !! [+|-|*] N',
-  'N ! [mod|modulo|choose|div|xor|and|or|percent of|degrees] ! N',
+  'N ! [mod|modulo|choose|div|xor|and|or|degrees] ! N',
   '[what is|find|calculate|compute|give|] the ! [remainder|rest] [when|if] N is divided by N [|?]',
   '[what is|find|calculate|compute|] the ! [greatest common divisor|greatest common factor|gcd|least common multiple|lcm|maximum|minimum|median|mode|range|larger|smaller|largest|smallest|standard deviation|variance|hypotenuse] of N and N [|?]',
   '[what is|find|calculate] the sum of ! the digits of [the number|] N [|?]',
@@ -22,6 +22,8 @@ export const FOREIGN = [
   '! sort N , N and N',
   '! [convert|change] N [meters|feet|miles|pounds|inches|degrees|dollars] to [feet|meters|kilometers|kilograms|centimeters|celsius|euros] [|?]',
   'how many ! [meters|feet|minutes|hours|seconds|days|weeks|inches|cents|grams] are [in|there in] N [kilometers|miles|hours|days|years|feet|dollars|kilograms] [|?]',
+  // Of what the percentage is, is not said.
+  '[add|subtract|take] U % ! [to|from|off] N', '[increase|decrease|reduce|raise|lower] N by U ! [%|percent]', '[what is|] U % ! [more|less] than N [|?]', 'N [+|-] ! U % off',
   // Variables and equations.
   '[solve|find|what is|] ! [x|y|z|n|a|t] [+|-|*|/] X [=|] N',
   '[solve|] X [+|-|*|/] ! [x|y|z|n|a] = X', 'solve ! for [x|y] : X + [x|y] = N',

@@ -328,7 +328,7 @@ class Generator {
         this.operand(Math.max(1, Math.min(share, this.left)), part === 'G' ? 'group' : 'atom');
         rest--;
       } else if (part === 'N') {
-        this.signed();
+        this.signed(false);
         rest--;
       } else if (part === 'E') {
         this.exponent();
@@ -434,7 +434,8 @@ class Generator {
         return this.nested(() => this.template(this.phrase(unary)));
       }
       if (slot !== 'group' && random.chance(0.02)) return this.behind();
-      return this.signed();
+      // "Add 15 % to 80" may mean 15 % of 80.
+      return this.signed(false);
     }
     const roll = random.below(10);
     if (slot !== 'group' && roll < 6) {
@@ -453,7 +454,7 @@ class Generator {
 
   behind(): void {
     const { w } = this;
-    this.signed();
+    this.signed(false);
     const [word, decision] = pick(this.random, [['squared', 'squared'], ['cubed', 'cubed'], ['doubled', 'doubled'], ['halved', 'halved']] as const);
     w.word(word, decision);
   }
@@ -470,8 +471,8 @@ class Generator {
   chain(n: number): void {
     const { w, random } = this;
     const size = Math.min(3, Math.max(2, n));
-    w.lacking += size;
     for (let i = 0; i < size; i++) {
+      w.lacking++;
       if (i > 0) random.chance(0.7) ? w.word('*', 'mul') : w.word('/', 'div');
       this.signed();
     }
@@ -495,8 +496,10 @@ class Generator {
     w.lacking++;
     const d = 2 + random.below(9);
     w.number(String(random.chance(0.6) ? 1 : 1 + random.below(d)));
+    w.incomplete(null);
     w.word('/', 'div');
     w.number(String(d));
+    w.incomplete(null);
   }
 
   /** A number, perhaps with a minus. */
@@ -572,9 +575,10 @@ class Generator {
   binary(n: number, isSum: boolean, level: number, style: SymbolStyle): void {
     const { w, random } = this;
     const left = 1 + random.below(n - 1);
-    w.lacking++;
     this.tree(left, isSum ? 'sum' : 'product', level, style);
     const operator = isSum ? (random.chance(0.5) ? 'add' : 'sub') : random.chance(0.5) ? 'mul' : 'div';
+    // "3" is whole, until an operator follows.
+    w.lacking++;
     this.operator(operator, style);
     this.tree(n - left, isSum ? 'product' : 'right', level, style);
   }
@@ -646,12 +650,12 @@ class Generator {
     const said = this.phrase(INFIX[operator]!);
     w.lacking += 2;
     if (this.left > 2 && random.chance(0.3)) this.group(this.left - 1);
-    else this.signed();
+    else this.signed(false);
     w.incomplete(null);
     this.marked(said);
     if (this.left > 1 && random.chance(0.5)) this.nested(() => this.noun());
     else if (this.left > 1 && random.chance(0.3)) this.group(this.left);
-    else this.signed();
+    else this.signed(false);
   }
 
   /** Words with what they write. */
@@ -670,10 +674,7 @@ class Generator {
     w.incomplete(null);
     w.lacking++;
     w.word(random.chance(0.7) ? { add: 'plus', sub: 'minus', mul: 'times', div: 'over' }[operator] : { add: '+', sub: '-', mul: '*', div: '/' }[operator], operator);
-    // What stands before it binds first, also where it is a sum.
-    const last = w.words.at(-1)!;
-    w.words[w.words.length - 1] = { ...last, nesting: last.nesting };
-    this.signed();
+    this.signed(false);
   }
 
   sequence(): void {
