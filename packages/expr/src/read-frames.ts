@@ -209,7 +209,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
   /** A number in digits, or digits said one by one, with a scale such as "million". */
   function numeral(at: number): { text: string; end: number } | null {
     let end = at;
-    let text = /\d/.test(wordAt(at)) ? wordAt(end++) : said();
+    let text = /^\.?\d/.test(wordAt(at)) ? wordAt(end++) : said();
     if (wordAt(end) === 'point' && /^\d*$/.test(text) && DIGIT_WORDS.includes(wordAt(end + 1))) {
       end++;
       text += `.${said()}`;
