@@ -116,4 +116,5 @@ function digitsOf(said: string): string {
 export const inDigits = (text: string): string => withNumerals(text).replace(SAID, digitsOf);
 
 /** A text without the commas between thousands. */
-export const withoutCommas = (text: string): string => text.replace(GROUPED, (number) => number.replaceAll(',', ''));
+export const withoutCommas = (text: string): string =>
+  text.replace(GROUPED, (number) => number.replaceAll(',', ''));

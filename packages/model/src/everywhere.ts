@@ -50,11 +50,7 @@ export {
   type RegisterTargets,
 } from './plan-predictor/register-targets.js';
 export { type PredictedPlans, type PredictedValue } from './predicted-value.js';
-export {
-  PredictorModel,
-  type PredictorConfig,
-  type PredictorInputs,
-} from './predictor-model.js';
+export { PredictorModel, type PredictorConfig, type PredictorInputs } from './predictor-model.js';
 export { decodeSafetensors, encodeSafetensors, safetensorsPieces } from './safetensors/format.js';
 export {
   toFloat16,

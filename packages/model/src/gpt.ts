@@ -172,7 +172,10 @@ export class Gpt {
       );
     let x = this.embed(tokens);
     if (this.wpe)
-      x = add(x, typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position));
+      x = add(
+        x,
+        typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position),
+      );
     x = this.blocks.reduce(
       (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),
@@ -318,7 +321,10 @@ function checkForward(options: ForwardOptions, { blockSize, nLayer, convolution 
   if (!(cache instanceof KeyValueCache) || cache.blocks.length !== nLayer)
     throw new ModelError('bad-input', `Gpt: cache is a KeyValueCache of ${nLayer} layers`);
   if (convolution > 0)
-    throw new ModelError('bad-input', 'Gpt: blocks with a convolution have no cache; read all tokens in one pass');
+    throw new ModelError(
+      'bad-input',
+      'Gpt: blocks with a convolution have no cache; read all tokens in one pass',
+    );
   if (position !== undefined || dropoutSeed !== undefined)
     throw new ModelError('bad-input', 'Gpt: a cache goes neither with a position nor with dropout');
 }
@@ -328,7 +334,17 @@ const MOST = 2 ** 31 - 1;
 
 function checkConfig(config: GptConfig): void {
   checkConfigObject(config);
-  const { blockSize, vocabSize, nLayer, nHead, nEmbd, dropout: p, depth, activation = 'gelu', convolution = 0 } = config;
+  const {
+    blockSize,
+    vocabSize,
+    nLayer,
+    nHead,
+    nEmbd,
+    dropout: p,
+    depth,
+    activation = 'gelu',
+    convolution = 0,
+  } = config;
   for (const [name, value] of Object.entries({ blockSize, vocabSize, nLayer, nHead, nEmbd }))
     if (!Number.isInteger(value) || value < 1 || value > MOST)
       throw new ModelError(

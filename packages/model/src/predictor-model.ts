@@ -221,13 +221,17 @@ export class PredictorModel {
           ...{ at: last, layout },
         }),
       );
-    const { most, ...features } = this.predictor.hardFeatures(this.records(tokens), shape, layout);
+    const { count, minus, point, begins, digits } = this.predictor.hardFeatures(
+      this.records(tokens),
+      shape,
+      layout,
+    );
     const ids = this.ids(tokens, shape);
     const at = tensor(Float64Array.from(last), [1], { device: ids.device });
     const key = `${layout.depth} ${layout.digits}`;
     const readOne = this.readOne.get(key) ?? this.recordOne(layout);
     this.readOne.set(key, readOne);
-    const { plan, decisions } = readOne({ tokens: ids, ...features, at });
+    const { plan, decisions } = readOne({ tokens: ids, count, minus, point, begins, digits, at });
     checkDecisions(decisions);
     return plan;
   }
@@ -361,7 +365,10 @@ type OnHost<T> = { readonly [K in keyof T]: Float64Array };
 
 /** Fields read from their device. */
 export function onHost<T extends object>(fields: T): OnHost<T> {
-  const read = Object.entries(fields).map(([name, x]: [string, Tensor]) => [name, Float64Array.from(x.dataSync())]);
+  const read = Object.entries(fields).map(([name, x]: [string, Tensor]) => [
+    name,
+    Float64Array.from(x.dataSync()),
+  ]);
   return Object.fromEntries(read) as OnHost<T>;
 }
 

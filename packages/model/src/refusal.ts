@@ -13,7 +13,11 @@ export interface Judged {
 export const LEAST_CONFIDENCE = 0.5;
 
 /** Why a text is refused, in one sentence; null where it is not. */
-export function refusalOf(text: string, { fault, complete, confidence }: Judged, model: Reader): string | null {
+export function refusalOf(
+  text: string,
+  { fault, complete, confidence }: Judged,
+  model: Reader,
+): string | null {
   const unknown = unknownParts(model.tokenizer.read(text), model);
   if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
@@ -33,7 +37,9 @@ export function smallest(plan: DagTensors): DagTensors {
     return G[i] === 1 && row.every((c, j) => c === (j === passed ? 1 : 0));
   };
   const isNumber = (j: number): boolean =>
-    V_mag[j] !== 0 || V_sign[j] !== 1 || Array.from({ length: from }, (_, i) => O[2 * from * i + j]).some((c) => c !== 0);
+    V_mag[j] !== 0 ||
+    V_sign[j] !== 1 ||
+    Array.from({ length: from }, (_, i) => O[2 * from * i + j]).some((c) => c !== 0);
   let steps = from;
   while (steps > 0 && isUnused(steps - 1)) steps--;
   let numbers = from;
@@ -42,7 +48,12 @@ export function smallest(plan: DagTensors): DagTensors {
   const nodes = [...Array(depth).keys(), ...Array.from({ length: depth }, (_, i) => from + i)];
   const pick = (x: Float64Array, row: number): number[] => nodes.map((node) => x[2 * from * row + node]!);
   return {
-    ...{ depth, size: 1, V_mag: Float64Array.from(pick(V_mag, 0)), V_sign: Float64Array.from(pick(V_sign, 0)) },
+    ...{
+      depth,
+      size: 1,
+      V_mag: Float64Array.from(pick(V_mag, 0)),
+      V_sign: Float64Array.from(pick(V_sign, 0)),
+    },
     O: Float64Array.from(Array.from({ length: depth }, (_, i) => pick(O, i)).flat()),
     G: G.slice(0, depth),
   };

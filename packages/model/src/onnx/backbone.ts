@@ -75,12 +75,7 @@ export function backbone(
 }
 
 /** Embeds tokens; stores one row for all rows of the table that are zero, as the last. */
-function embedding(
-  g: GraphBuilder,
-  weights: Weights,
-  tokens: Value,
-  rowOf: (id: number) => number,
-): Value {
+function embedding(g: GraphBuilder, weights: Weights, tokens: Value, rowOf: (id: number) => number): Value {
   const { data, shape } = weights.data(EMBEDDING);
   const [vocabulary, C] = shape as [number, number];
   const used = usedRows(data, C);
@@ -90,7 +85,13 @@ function embedding(
     stored[id] = row;
     table.set(data.subarray(id * C, (id + 1) * C), row * C);
   });
-  const index = g.op('Gather', [g.tensor(stored.map((_, id) => stored[rowOf(id)]!), [vocabulary]), tokens]);
+  const index = g.op('Gather', [
+    g.tensor(
+      stored.map((_, id) => stored[rowOf(id)]!),
+      [vocabulary],
+    ),
+    tokens,
+  ]);
   return g.op('Gather', [g.tensor(table, [used.length + 1, C]), index]);
 }
 

@@ -30,7 +30,10 @@ export function exportOnnx(model: PredictorModel, layout: Partial<RegisterLayout
   checkLayout(config);
   const isOther = config.depth !== model.config.depth || config.digits !== model.config.digits;
   if (isOther && !readoutOf(config.readout).fitsAnyLayout)
-    throw new ModelError('bad-input', `exportOnnx: the readout '${config.readout}' has the layout of its model`);
+    throw new ModelError(
+      'bad-input',
+      `exportOnnx: the readout '${config.readout}' has the layout of its model`,
+    );
   const D = config.depth;
   const readout = readoutOf(config.readout);
   const g = new GraphOps(model.parameters);

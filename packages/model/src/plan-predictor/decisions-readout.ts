@@ -147,7 +147,10 @@ export interface Decided {
  *
  * @throws {ModelError} `bad-input` where they are no expression, or have more numbers or digits than the layout has room for.
  */
-export function decidedTensors({ records, decisions, nestings }: Decided, layout: RegisterLayout): DagTensors {
+export function decidedTensors(
+  { records, decisions, nestings }: Decided,
+  layout: RegisterLayout,
+): DagTensors {
   const T = records.length;
   return scope(() => {
     const ops = new TensorOps(undefined, new Map(), new TensorOps().f64([T - 1]));

@@ -27,7 +27,8 @@ export interface StreamConfig extends RegisterLayout {
 }
 
 /** `data` of a predictor's configuration (see `dag train --help`): which expressions are drawn, and how they are written. */
-export type StreamData = Expressions & Partial<Pick<PredictorTrainConfig['data'], 'largest' | 'shiftEvery' | 'foreign'>>;
+export type StreamData = Expressions &
+  Partial<Pick<PredictorTrainConfig['data'], 'largest' | 'shiftEvery' | 'foreign'>>;
 
 /** Targets of the prefixes of B texts, padded to T tokens. */
 export interface PrefixBatch {
@@ -231,7 +232,9 @@ function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): Tex
   return {
     ...{ texts: examples.map(({ text }) => text), shape: [B, T], tokens, position: 0, decisions },
     ...{ plan: null, values: null, registers: createRegisterTargets(0, { depth: 1, digits: 1 }) },
-    valid: Uint8Array.from({ length: B * T }, (_, i) => Number(i % T < (examples[Math.floor(i / T)]?.ids.length ?? 0))),
+    valid: Uint8Array.from({ length: B * T }, (_, i) =>
+      Number(i % T < (examples[Math.floor(i / T)]?.ids.length ?? 0)),
+    ),
   };
 }
 

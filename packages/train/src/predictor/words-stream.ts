@@ -43,7 +43,12 @@ function labelled({ words, kind }: Frame): Labelled {
   }
   const text = words.map((word) => word.text).join(' ');
   const array = (values: number[] | undefined): Int32Array => Int32Array.from(values!);
-  return { text, ids, kind, targets: { classes: array(classes), nestings: array(nestings), completes: array(completes) } };
+  return {
+    text,
+    ids,
+    kind,
+    targets: { classes: array(classes), nestings: array(nestings), completes: array(completes) },
+  };
 }
 
 const nestingOf = ({ nesting }: Word): number => NESTING.indexOf(nesting === 'then' ? THEN : nesting);

@@ -1,6 +1,21 @@
 import { fnv1a, randomStream, type Random } from '@dag/expr';
 import { ENDS, FOREIGN, PEOPLE, THINGS, VERBS } from './foreign.js';
-import { BEHIND, CLOSINGS, COMMANDS, CONNECTORS, GREETINGS, INFIX, NOUNS, OPENINGS, POWERS, PRODUCTS, QUESTIONS, REQUESTS, STARTS, STEPS } from './phrases.js';
+import {
+  BEHIND,
+  CLOSINGS,
+  COMMANDS,
+  CONNECTORS,
+  GREETINGS,
+  INFIX,
+  NOUNS,
+  OPENINGS,
+  POWERS,
+  PRODUCTS,
+  QUESTIONS,
+  REQUESTS,
+  STARTS,
+  STEPS,
+} from './phrases.js';
 
 /** A word of a text with what it writes. */
 export interface Word {
@@ -82,7 +97,10 @@ const pick = <T>(random: Random, from: readonly T[]): T => from[random.below(fro
 const CHOICE = /\[([^\]]*)\]/g;
 /** A template with its choices made. */
 const chosen = (random: Random, template: string): string =>
-  template.replace(CHOICE, (_, choices: string) => pick(random, choices.split('|'))).replace(/\s+/g, ' ').trim();
+  template
+    .replace(CHOICE, (_, choices: string) => pick(random, choices.split('|')))
+    .replace(/\s+/g, ' ')
+    .trim();
 
 /** One phrase in so many is held out. */
 const HELD_OUT = 12;
@@ -112,7 +130,8 @@ export function generateFrame(options: FrameOptions): Frame {
   const random = randomStream(options.seed, options.index);
   for (;;) {
     const frame = new Generator(random, options).frame();
-    if (frame && frame.words.every(({ nesting }) => nesting === 'then' || Math.abs(nesting) <= 6)) return frame;
+    if (frame && frame.words.every(({ nesting }) => nesting === 'then' || Math.abs(nesting) <= 6))
+      return frame;
   }
 }
 
@@ -207,7 +226,8 @@ class Generator {
       } else if (part === 'U') {
         w.lacking++;
         w.number(this.draw());
-      } else if (/^[-+*/=<>,?.:()^;]$/.test(part)) w.word(part, { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' }[part] ?? 'none');
+      } else if (/^[-+*/=<>,?.:()^;]$/.test(part))
+        w.word(part, { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' }[part] ?? 'none');
       else this.say(part);
     }
     w.foreign = true;
@@ -217,12 +237,15 @@ class Generator {
     const { w, random } = this;
     w.foreign = true;
     const words = (phrase: string): void => {
-      const filled = chosen(random, phrase).split(' ').map((word) => (word === 'T' ? pick(random, THINGS) : word === 'P' ? pick(random, PEOPLE) : word));
+      const filled = chosen(random, phrase)
+        .split(' ')
+        .map((word) => (word === 'T' ? pick(random, THINGS) : word === 'P' ? pick(random, PEOPLE) : word));
       for (const word of filled.join(' ').split(' ')) if (word !== '') this.say(word);
     };
     const sentences = 1 + random.below(3);
     for (let i = 0; i < sentences; i++) {
-      if (i > 0) words(pick(random, ['.', '.', 'and', ', and then', '. if', '. then', 'but', '. after that ,']));
+      if (i > 0)
+        words(pick(random, ['.', '.', 'and', ', and then', '. if', '. then', 'but', '. after that ,']));
       words(pick(random, PEOPLE));
       words(pick(random, VERBS));
       this.signed();
@@ -244,9 +267,16 @@ class Generator {
     this.left = Math.max(2, this.left);
     this.symbols(this.left, 0);
     const words = [...w.words];
-    const places = (test: (word: Word, i: number) => boolean): number[] => words.flatMap((word, i) => (test(word, i) ? [i] : []));
+    const places = (test: (word: Word, i: number) => boolean): number[] =>
+      words.flatMap((word, i) => (test(word, i) ? [i] : []));
     const isNumber = (word: Word | undefined): boolean => word !== undefined && /^\d/.test(word.text);
-    const binary = places(({ decision, text }, i) => ['add', 'sub', 'mul', 'div'].includes(decision!) && /^[-+*/]$/.test(text) && isNumber(words[i - 1]) && isNumber(words[i + 1]));
+    const binary = places(
+      ({ decision, text }, i) =>
+        ['add', 'sub', 'mul', 'div'].includes(decision!) &&
+        /^[-+*/]$/.test(text) &&
+        isNumber(words[i - 1]) &&
+        isNumber(words[i + 1]),
+    );
     const kind = random.below(5);
     let at: number;
     if (kind === 0 && binary.length > 0) {
@@ -257,7 +287,10 @@ class Generator {
       words.splice(at, 0, { ...words[at - 1]!, text: pick(random, ['*', '/', ')', '^', '%']) });
     } else if (kind === 2) {
       at = words.length;
-      words.push({ ...words[0]!, text: pick(random, ['+', '-', '*', '/', '^', '( ', 'plus', 'times', ')']).trim() });
+      words.push({
+        ...words[0]!,
+        text: pick(random, ['+', '-', '*', '/', '^', '( ', 'plus', 'times', ')']).trim(),
+      });
     } else if (kind === 3) {
       const open = places(({ text }) => text === ')');
       at = open.length > 0 ? pick(random, open) : words.length;
@@ -269,7 +302,9 @@ class Generator {
       words.splice(at, 0, { ...words[at - 1]!, text: this.draw() });
     }
     w.words.length = 0;
-    words.forEach((word, i) => w.words.push(i < at ? word : { ...word, decision: null, nesting: 0, complete: false }));
+    words.forEach((word, i) =>
+      w.words.push(i < at ? word : { ...word, decision: null, nesting: 0, complete: false }),
+    );
     w.foreign = true;
   }
 
@@ -317,7 +352,8 @@ class Generator {
     let isFirst = true;
     for (const part of parts) {
       // "5" is whole, until "less than 9" follows.
-      if (!isFirst && rest === slots - 1 && /^[ABGNPF]/.test(parts[0]!) && part === parts[1]) w.incomplete(null);
+      if (!isFirst && rest === slots - 1 && /^[ABGNPF]/.test(parts[0]!) && part === parts[1])
+        w.incomplete(null);
       isFirst = false;
       if (/^[AB]>/.test(part)) {
         this.writes = part.slice(2);
@@ -358,8 +394,14 @@ class Generator {
         rest--;
       } else {
         const [text, mark = ''] = part.split(':') as [string, string?];
-        if (text === '' ) { w.word(':'); continue; }
-        if (mark === '') { this.say(text); continue; }
+        if (text === '') {
+          w.word(':');
+          continue;
+        }
+        if (mark === '') {
+          this.say(text);
+          continue;
+        }
         if (mark === 'then') {
           w.lacking++;
           w.word(text, 'none', 0, true);
@@ -370,10 +412,16 @@ class Generator {
         const opens = mark.endsWith('(');
         const decision = mark.replace('(', '') || 'none';
         w.word(text, decision, opens ? 1 : 0);
-        if (opens) { opened++; this.depth++; }
+        if (opens) {
+          opened++;
+          this.depth++;
+        }
       }
     }
-    for (; opened > 0; opened--) { w.close(); this.depth--; }
+    for (; opened > 0; opened--) {
+      w.close();
+      this.depth--;
+    }
   }
 
   /** What the next word writes besides its text. */
@@ -401,7 +449,10 @@ class Generator {
   list(operator: string): void {
     const { w, random } = this;
     const most = operator === 'mean' ? 5 : 6;
-    const n = Math.min(most, Math.max(2, 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)))));
+    const n = Math.min(
+      most,
+      Math.max(2, 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)))),
+    );
     w.lacking += n - 1;
     const style = random.below(10);
     for (let i = 0; i < n; i++) {
@@ -442,7 +493,8 @@ class Generator {
       this.left = Math.max(this.left, 1);
       return this.nested(() => this.noun());
     }
-    if (slot === 'sum' && roll < 8) return this.nested(() => (random.chance(0.5) ? this.product() : this.chain(n)));
+    if (slot === 'sum' && roll < 8)
+      return this.nested(() => (random.chance(0.5) ? this.product() : this.chain(n)));
     this.group(n);
   }
 
@@ -455,7 +507,12 @@ class Generator {
   behind(): void {
     const { w } = this;
     this.signed(false);
-    const [word, decision] = pick(this.random, [['squared', 'squared'], ['cubed', 'cubed'], ['doubled', 'doubled'], ['halved', 'halved']] as const);
+    const [word, decision] = pick(this.random, [
+      ['squared', 'squared'],
+      ['cubed', 'cubed'],
+      ['doubled', 'doubled'],
+      ['halved', 'halved'],
+    ] as const);
     w.word(word, decision);
   }
 
@@ -473,7 +530,8 @@ class Generator {
     const size = Math.min(3, Math.max(2, n));
     for (let i = 0; i < size; i++) {
       w.lacking++;
-      if (i > 0) random.chance(0.7) ? w.word('*', 'mul') : w.word('/', 'div');
+      const [sign, operator] = random.chance(0.7) ? ['*', 'mul'] : ['/', 'div'];
+      if (i > 0) w.word(sign!, operator);
       this.signed();
     }
   }
@@ -520,7 +578,12 @@ class Generator {
     const digits = long ? 6 + random.below(15) : 1 + random.below(most);
     let text = String(digits > 1 ? 1 + random.below(9) : random.below(10));
     for (let i = 1; i < digits; i++) text += random.below(10);
-    const decimals = this.wholeNumbers || options.maxDecimals === 0 ? 0 : random.chance(0.5) ? 0 : 1 + random.below(long ? Math.min(15, MOST_DIGITS - digits) : options.maxDecimals);
+    const decimals =
+      this.wholeNumbers || options.maxDecimals === 0
+        ? 0
+        : random.chance(0.5)
+          ? 0
+          : 1 + random.below(long ? Math.min(15, MOST_DIGITS - digits) : options.maxDecimals);
     if (decimals > 0) text += '.';
     for (let i = 0; i < decimals; i++) text += random.below(10);
     return text;
@@ -529,7 +592,13 @@ class Generator {
   exponent(): void {
     const { w, random } = this;
     if (random.chance(0.15)) w.word('-', 'neg');
-    w.number(random.chance(0.6) ? String(2 + random.below(4)) : random.chance(0.5) ? pick(random, ['0.5', '1.5', '0.25', '2.5']) : this.draw());
+    w.number(
+      random.chance(0.6)
+        ? String(2 + random.below(4))
+        : random.chance(0.5)
+          ? pick(random, ['0.5', '1.5', '0.25', '2.5'])
+          : this.draw(),
+    );
   }
 
   /** An expression in symbols of about n numbers. `lacking` operands are counted here. */
@@ -553,17 +622,23 @@ class Generator {
   }
 
   /** One operand is lacking: writes it with n numbers. `binds` is the loosest operator that needs no parentheses. */
-  tree(n: number, binds: 'sum' | 'product' | 'right' | 'power' | 'atom', level: number, style: SymbolStyle): void {
+  tree(
+    n: number,
+    binds: 'sum' | 'product' | 'right' | 'power' | 'atom',
+    level: number,
+    style: SymbolStyle,
+  ): void {
     const { random } = this;
     if (n <= 1) {
       const roll = random.below(200);
       if (roll < 4 && style.functions > 0) return this.call(1, level, style);
-      if (roll < 8 && style.powers > 0 && binds !== 'power' && binds !== 'atom') return this.power(1, level, style);
+      if (roll < 8 && style.powers > 0 && binds !== 'power' && binds !== 'atom')
+        return this.power(1, level, style);
       if (roll < 10) return this.parenthesized(1, level, style);
       return this.signed();
     }
     if (level < 6 && random.chance(style.functions)) return this.call(n, level, style);
-    if (level < 6 && (random.chance(0.12) || (binds === 'atom'))) return this.parenthesized(n, level, style);
+    if (level < 6 && (random.chance(0.12) || binds === 'atom')) return this.parenthesized(n, level, style);
     if (random.chance(style.powers) && binds !== 'power') return this.power(n, level, style);
     const isSum = random.chance(style.sums);
     // A group of another operator than its place allows is in parentheses.
@@ -587,7 +662,9 @@ class Generator {
     const { w, random } = this;
     const symbol = { add: '+', sub: '-', mul: '*', div: '/' }[operator];
     if (!random.chance(style.words)) return w.word(symbol, operator);
-    const said = random.chance(0.6) ? { add: 'plus', sub: 'minus', mul: 'times', div: 'divided by' }[operator] : pick(random, WORDED[operator]!);
+    const said = random.chance(0.6)
+      ? { add: 'plus', sub: 'minus', mul: 'times', div: 'divided by' }[operator]
+      : pick(random, WORDED[operator]!);
     const words = said.split(' ');
     words.forEach((word, i) => w.word(word, i === words.length - 1 ? operator : 'none'));
   }
@@ -607,7 +684,10 @@ class Generator {
     });
     if (random.chance(style.behind / 2)) w.word('%', 'percentOf');
     else if (random.chance(style.behind)) {
-      const [word, decision] = pick(random, [['squared', 'squared'], ['cubed', 'cubed']] as const);
+      const [word, decision] = pick(random, [
+        ['squared', 'squared'],
+        ['cubed', 'cubed'],
+      ] as const);
       w.word(word, decision);
     }
   }
@@ -673,7 +753,12 @@ class Generator {
     w.word(',');
     w.incomplete(null);
     w.lacking++;
-    w.word(random.chance(0.7) ? { add: 'plus', sub: 'minus', mul: 'times', div: 'over' }[operator] : { add: '+', sub: '-', mul: '*', div: '/' }[operator], operator);
+    w.word(
+      random.chance(0.7)
+        ? { add: 'plus', sub: 'minus', mul: 'times', div: 'over' }[operator]
+        : { add: '+', sub: '-', mul: '*', div: '/' }[operator],
+      operator,
+    );
     this.signed(false);
   }
 
@@ -713,5 +798,13 @@ interface SymbolStyle {
   /** … of a word behind a group. */
   readonly behind: number;
 }
-const SYMBOLS: SymbolStyle = { words: 0, open: '(', close: ')', functions: 0.05, powers: 0.06, sums: 0.5, behind: 0.03 };
+const SYMBOLS: SymbolStyle = {
+  words: 0,
+  open: '(',
+  close: ')',
+  functions: 0.05,
+  powers: 0.06,
+  sums: 0.5,
+  behind: 0.03,
+};
 const SYMBOLS_DENSE: SymbolStyle = { ...SYMBOLS, functions: 0, powers: 0, behind: 0 };
