@@ -15,11 +15,12 @@ export interface Reader {
 
 /**
  * Why the value that a model predicted for a text may be wrong, in one sentence; null where `fromText` reads the same value and
- * the registers hold all digits. Where the text has characters that the tokenizer loses, or tokens that training never met,
+ * the registers hold all digits. A model that refuses texts itself is doubted only where `fromText` reads another value. Where the text has characters that the tokenizer loses, or tokens that training never met,
  * the sentence names them, because they best explain the difference.
  */
 export function doubtOf(text: string, value: number, model: Reader): string | null {
-  const disagreement = disagreementOn(text, value, model.config);
+  if (readoutOf(model.config.readout).fitsAnyLayout) return disagreementOn(text, value);
+  const disagreement = disagreementWithin(text, value, model.config);
   if (disagreement === null) return null;
   const unknown = unknownParts(model.tokenizer.read(text), model);
   return unknown.length > 0
@@ -27,8 +28,22 @@ export function doubtOf(text: string, value: number, model: Reader): string | nu
     : disagreement;
 }
 
-/** How the value that `fromText` reads differs from the predicted one; null where it does not. */
-function disagreementOn(text: string, value: number, config: PlanPredictorConfig): string | null {
+/** How the value that `fromText` reads differs from the predicted one; null where it does not, or reads none. */
+function disagreementOn(text: string, value: number): string | null {
+  try {
+    const meant = evaluate(fromText(text));
+    return isSame(value, meant) ? null : another(meant, value);
+  } catch (error) {
+    if (error instanceof ExprError) return null;
+    throw error;
+  }
+}
+
+const another = (meant: number, value: number): string =>
+  `the text means ${meant}, this model reads ${value}`;
+
+/** The same within the layout of the model, or why `fromText` reads none. */
+function disagreementWithin(text: string, value: number, config: PlanPredictorConfig): string | null {
   try {
     const expr = fromText(text);
     // Throws for variables, which have no value.
@@ -37,7 +52,7 @@ function disagreementOn(text: string, value: number, config: PlanPredictorConfig
     if (readoutOf(config.readout).holdsDigits && longest > config.digits)
       return `the text has a number of ${longest} digits, this model reads up to ${config.digits}`;
     const meant = execute(tensorize(expr, { depth: config.depth }))[0]!;
-    return isSame(value, meant) ? null : `the text means ${meant}, this model reads ${value}`;
+    return isSame(value, meant) ? null : another(meant, value);
   } catch (error) {
     if (error instanceof ExprError) return `the text is not understood as an expression: ${error.message}`;
     if (error instanceof TensorizeError) return `the text does not fit into this model: ${error.message}`;
