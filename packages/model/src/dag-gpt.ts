@@ -284,7 +284,8 @@ export class DagGpt {
 
   /**
    * Continues a text: the language model writes, and where the gate opens, the executor's value of the last expression is
-   * written as its shortest decimal. Typographic signs in the prompt are read as keyboard characters (`asTyped` of @dag/expr).
+   * written as its shortest decimal. Expressions in symbols within the prompt are read as `asRead` of @dag/expr writes them,
+   * `2 × 3` as `2 * 3`; other text stays as it is.
    *
    * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges, `not-finite` if the weights give no
    *   finite numbers.

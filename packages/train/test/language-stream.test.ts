@@ -13,7 +13,8 @@ import {
   type LanguageBatch,
   type LanguageStreamConfig,
 } from '../src/language/language-stream.js';
-import { workedPrompts } from '../src/language/worked-line.js';
+import { question } from '../src/evaluation/questions.js';
+import { promptOf, workedPrompts } from '../src/language/worked-line.js';
 
 const config: LanguageStreamConfig = {
   ...{ seed: 3, tokenizer: 'gpt2', blockSize: 128, batchSize: 16, depth: 4, digits: 6 },
@@ -348,5 +349,12 @@ describe('prompts for evaluation', () => {
       expect(prompt).toMatch(/[?=] ?$/);
       expect(execute(tensorize(normalize(fromText(prompt)), { depth: 4 }))[0]).toBe(value);
     }
+  });
+
+  it('of other texts end right before the value, their expressions as training has them', () => {
+    const prompts = ['2 × 3', ' TWO plus 3. ', 'What is 1,000 ÷ 4?', '2*3=', 'Tom has 2 × 3 \t6'];
+    expect(prompts.map((line) => promptOf(question(line)).prompt)).toEqual([
+      ...['2 * 3 = ', 'two plus 3 = ', 'What is 1000 / 4? ', '2*3= ', 'Tom has 2 × 3 = '],
+    ]);
   });
 });

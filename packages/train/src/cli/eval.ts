@@ -28,7 +28,7 @@ import { formatScores, formatSummary } from '../evaluation/table.js';
 import { readText } from '../files/utf8.js';
 import { answerPrompts } from '../language/answer-prompts.js';
 import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-task.js';
-import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
+import { promptOf, workedPrompts } from '../language/worked-line.js';
 import { streamConfig } from '../predictor/predictor-task.js';
 import {
   CHECKPOINT_OPTION,
@@ -197,13 +197,6 @@ async function measureLanguageModel(
   }
   const textLoss = expressions === undefined ? heldOutTextLoss(model, config, seed) : null;
   return { ...NOTHING_MORE, answers, textLoss };
-}
-
-/** Turns a question into a prompt that ends right before the value: appends ` ` after `=` or `?`, else ` = `. */
-function promptOf({ text, expected }: Question): WorkedPrompt {
-  const asked = text.trimEnd();
-  const prompt = /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
-  return { prompt, text, value: expected };
 }
 
 const BEYOND = { 'an operation more': moreOperations, 'a digit more': longerNumbers };

@@ -3,6 +3,7 @@ import { execute } from '@dag/executor';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
 import { TrainError } from '../error.js';
+import type { Question } from '../evaluation/questions.js';
 import { streamExample, type Split, type StreamConfig } from '../predictor/stream.js';
 
 /** An expression with its value, `12.5 * 4 = 50`. */
@@ -68,6 +69,16 @@ export interface WorkedPrompt {
   readonly prompt: string;
   readonly value: number;
   readonly text: string;
+}
+
+/**
+ * A question as a text that ends right before its value: an expression as worked lines have it, and a blank after `=` and `?`, which are
+ * put where they are not.
+ */
+export function promptOf({ text, expected, expr }: Question): WorkedPrompt {
+  const asked = expr ? asRead(text) : text.trimEnd();
+  const prompt = /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
+  return { prompt, text, value: expected };
 }
 
 /** After this many draws per requested prompt, a stream counts as exhausted. */
