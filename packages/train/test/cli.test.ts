@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -235,6 +236,18 @@ describe('dag train', () => {
     const args = ['train', ...TINY, '--name=wasm', '--maxSteps=1', '--device=wasm'];
     expect(await succeeds(args, { by: start })).toContain('checkpoint: runs/wasm/checkpoints/step-00000001');
     await rm(join(folder, 'runs/wasm'), { recursive: true });
+  });
+
+  it('writes the same state.json where it was stopped and resumed by its folder as where it never stopped', async () => {
+    const [whole, parts] = [await mkdtemp(join(folder, 'whole-')), await mkdtemp(join(folder, 'parts-'))];
+    const words = ['train', ...TINY, '--name=run', '--evaluation.every=1'];
+    await succeeds([...words, '--maxSteps=3'], { cwd: whole, by: start });
+    await succeeds([...words, '--maxSteps=2'], { cwd: parts, by: start });
+    await succeeds(['train', '--resume', 'runs/run', '--maxSteps=3'], { cwd: parts, by: start });
+    const [one, other] = [whole, parts].map((cwd) =>
+      readFileSync(join(cwd, 'runs/run/checkpoints/step-00000003/state.json'), 'utf8'),
+    );
+    expect(other).toBe(one);
   });
 
   it('takes the value of an option behind a blank too, and goes on with a run by its folder alone', async () => {
