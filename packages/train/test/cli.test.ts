@@ -510,20 +510,22 @@ describe('dag report', () => {
     expect(page).not.toContain('class="plan"');
   });
 
-  it('shows no plans where the checkpoint holds a model of another kind, but all else', async () => {
+  it('shows no plans of a model of a task from outside, but all else', async () => {
     const other = join(folder, 'other');
     await mkdir(other);
     await writeFile(
       join(other, 'metrics.jsonl'),
       '{"step":1,"loss":2}\n{"step":1,"heldOut":{"textLoss":3}}\n',
     );
-    const config = { kind: 'language', name: 'a-gpt', data: { arithmetic: 1 } };
+    const config = { kind: 'gpt-of-mine', name: 'a-gpt' };
     const state = { step: 1, batches: 1, best: null, config };
     await writeCheckpoint(other, 1, new Map(), state, { keep: 1 });
     await succeeds(['report', other]);
     const page = await readFile(join(other, 'report.html'), 'utf8');
     expect(page).toContain('<h1>a-gpt</h1>');
-    expect(page).toContain('No plans are shown: only plan predictors have plans to draw; this run trained');
+    expect(page).toContain(
+      'No plans are shown: only models of this package have plans to draw; this run trained',
+    );
     expect(page).toContain('Held-out text loss');
   });
 

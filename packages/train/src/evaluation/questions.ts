@@ -55,10 +55,18 @@ function drawQuestions(
   seed: number,
   wanted: (plain: string) => boolean,
 ): HeldOutQuestion[] {
-  const questions = new Map<string, HeldOutQuestion>();
-  for (let i = 0; questions.size < count && i < DRAWS_EACH * count; i++) {
+  return drawDistinct(count, (i) => {
     const { text, plain, ids } = streamExample({ ...config, seed }, 'held-out', i);
-    if (wanted(plain) && !questions.has(text)) questions.set(text, { ...question(text), plain, ids });
+    return wanted(plain) ? { ...question(text), plain, ids } : null;
+  });
+}
+
+/** Up to `count` questions with different texts, of 20 draws for each. `draw` gives null where draw i is not wanted. */
+export function drawDistinct<Q extends Question>(count: number, draw: (i: number) => Q | null): Q[] {
+  const questions = new Map<string, Q>();
+  for (let i = 0; questions.size < count && i < DRAWS_EACH * count; i++) {
+    const drawn = draw(i);
+    if (drawn && !questions.has(drawn.text)) questions.set(drawn.text, drawn);
   }
   return [...questions.values()];
 }

@@ -83,15 +83,7 @@ export function languageBatch(
   index: number,
   plans = true,
 ): LanguageBatch {
-  const { batchSize: B, blockSize: T, seed, data } = config;
-  const text = data.text === '' ? null : openTokens(data.text, split, config.tokenizer);
-  if (text !== null && text.length <= T) {
-    throw new TrainError(
-      'bad-input',
-      `${text.path} has ${text.length} tokens, but a row needs model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
-        'use a smaller model.blockSize',
-    );
-  }
+  const { batchSize: B, blockSize: T } = config;
   const batch = {
     shape: [B, T] as const,
     tokens: new Int32Array(B * T),
@@ -101,16 +93,35 @@ export function languageBatch(
     starts: new Uint8Array(B * T),
   };
   const worked: PlacedLine[] = [];
-  for (let b = 0; b < B; b++) {
+  drawRows(config, split, index).forEach((row, b) => {
+    row.write(batch, b * T, config.plain ?? false);
+    for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
+  });
+  const isRead = config.plain || worked.length === 0;
+  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config, plans) };
+}
+
+/** The worked lines of training batch `index`. @throws {TrainError} as `languageBatch`. */
+export const trainedLines = (config: LanguageStreamConfig, index: number): readonly WorkedLine[] =>
+  drawRows(config, 'train', index).flatMap(({ lines }) => lines);
+
+function drawRows(config: LanguageStreamConfig, split: Split, index: number): Row[] {
+  const { batchSize: B, blockSize: T, seed, data } = config;
+  const text = data.text === '' ? null : openTokens(data.text, split, config.tokenizer);
+  if (text !== null && text.length <= T) {
+    throw new TrainError(
+      'bad-input',
+      `${text.path} has ${text.length} tokens, but a row needs model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
+        'use a smaller model.blockSize',
+    );
+  }
+  return Array.from({ length: B }, (_, b) => {
     const random = randomStream(seed, FIRST_ROW[split] + index * B + b);
     const row = new Row(T + 1);
     if (text !== null && !random.chance(data.arithmetic)) row.put(drawText(text, T + 1, random));
     else fillMixed(row, text, config, split, random);
-    row.write(batch, b * T, config.plain ?? false);
-    for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
-  }
-  const isRead = config.plain || worked.length === 0;
-  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config, plans) };
+    return row;
+  });
 }
 
 interface PlacedLine extends WorkedLine {

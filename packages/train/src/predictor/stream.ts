@@ -134,6 +134,12 @@ export function trainingBatch(config: StreamConfig, index: number, plans = true)
   return { ...batch, position: hash(`${seed} ${index}`) % (last + 1) };
 }
 
+/** The texts of micro-batch `index` of the training stream; with `accumulate`, of all those of a step together. */
+export function trainedTexts(config: StreamConfig, index: number): Example[] {
+  const { batchSize } = config;
+  return Array.from({ length: batchSize }, (_, b) => streamExample(config, 'train', index * batchSize + b));
+}
+
 const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly Example[] }>();
 
 /** The texts of a step, sorted by length. Those of the last step are cached per configuration: the next batch is usually of the same step. */

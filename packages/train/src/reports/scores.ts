@@ -7,8 +7,8 @@ export interface Scored {
   readonly summary: Summary;
   /** Scores by overlap with training texts: prefixes and skeletons. */
   readonly seen: Readonly<Record<string, Summary>>;
-  /** Right values at every prefix of the texts. */
-  readonly prefixes: PrefixScore;
+  /** Right values at every prefix of the texts; null of a model that predicts none. */
+  readonly prefixes: PrefixScore | null;
 }
 
 const whole = (n: number): string => n.toLocaleString('en-US');
@@ -25,8 +25,12 @@ export function scoresSection({ summary, seen, prefixes }: Scored, step: number)
   return html`<h2>Accuracy of the best checkpoint</h2>
     <p class="lead">
       Step ${whole(step)}, on ${whole(summary.count)} held-out expressions that selected no checkpoint, with
-      95 % confidence intervals (Wilson). Of the ${whole(prefixes.count)} prefixes of these texts that are
-      expressions, ${whole(prefixes.right)} have the right value.
+      95 % confidence intervals (Wilson).
+      ${
+        prefixes &&
+        html`Of the ${whole(prefixes.count)} prefixes of these texts that are expressions,
+        ${whole(prefixes.right)} have the right value.`
+      }
     </p>
     <div class="card">${scoreTable(summary.byOperations, 'operations', summary)}</div>
     ${others.map(
