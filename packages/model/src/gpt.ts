@@ -164,18 +164,13 @@ export class Gpt {
       );
     const places =
       typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position);
-    let x = add(this.embed(tokens), places);
+    let x = add(embedding(this.wte, tokens), places);
     x = this.blocks.reduce(
       (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),
     );
     if (cache) cache.length += time;
     return this.lnF.forward(x);
-  }
-
-  /** tokens (…) of dtype i32 → embeddings (…, C). */
-  private embed(tokens: Tensor): Tensor {
-    return embedding(this.wte, tokens);
   }
 
   /**

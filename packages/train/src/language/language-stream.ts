@@ -1,12 +1,11 @@
 import { randomStream, type Random } from '@dag/expr';
 import { execute } from '@dag/executor';
-import { createRegisterTargets, tokenizer, type RegisterTargets } from '@dag/model';
-import { zeroDag, type DagTensors } from '@dag/tensorize';
+import { tokenizer } from '@dag/model';
 import type { Expressions } from '../config/expressions.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import { TrainError } from '../error.js';
-import { writePrefixTargets } from '../predictor/prefix-targets.js';
-import { tokenTexts, type Split, type StreamConfig } from '../predictor/stream.js';
+import { prefixTargets, writePrefixTargets } from '../predictor/prefix-targets.js';
+import { tokenTexts, type PrefixBatch, type Split, type StreamConfig } from '../predictor/stream.js';
 import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
@@ -44,22 +43,17 @@ export interface LanguageBatch {
   readonly expressions: WorkedExpressions | null;
 }
 
-/** M worked expressions of up to L tokens each, from the first token to the one before the value. M and L include padding. */
-export interface WorkedExpressions {
-  readonly shape: readonly [M: number, L: number];
+/**
+ * M worked expressions of up to L tokens each, from the first token to the one before the value, as a batch (M, L) of prefixes. M and L
+ * include padding.
+ */
+export interface WorkedExpressions extends PrefixBatch {
   /** (M, L) index of each token among the B·T tokens; after the end of an expression its last token is repeated. */
   readonly index: Int32Array;
   /** (M) column of the last token, where the gate is 1; −1 for padding rows. */
   readonly last: Int32Array;
-  /** (M, L) 1 where the text up to this token can be completed to an expression, to which the targets belong. */
-  readonly valid: Uint8Array;
-  /** M·L graphs; the zero DAG where not valid. Null if no loss reads plans. */
-  readonly plan: DagTensors | null;
-  /** (M, L) executed values of the plans; null if `plan` is. */
-  readonly values: Float64Array | null;
   /** (M) the value that is written, that of the whole expression; NaN for padding rows. */
   readonly written: Float64Array;
-  readonly registers: RegisterTargets;
 }
 
 /** First index of the random streams of rows; the streams of examples have smaller indices. */
@@ -242,11 +236,7 @@ function expressionTargets(
   const index = new Int32Array(M * L);
   const last = new Int32Array(M).fill(-1);
   const written = new Float64Array(M).fill(Number.NaN);
-  const targets = {
-    valid: new Uint8Array(M * L),
-    plan: plans ? zeroDag({ depth: config.depth, size: M * L }) : null,
-    registers: createRegisterTargets(M * L, config),
-  };
+  const targets = prefixTargets(M * L, config, plans);
   lines.forEach(({ start, promptIds, text, value }, m) => {
     written[m] = value;
     last[m] = promptIds.length - 1;

@@ -1,18 +1,12 @@
 import { asRead, fnv1a, generateTexts } from '@dag/expr';
 import { execute } from '@dag/executor';
-import {
-  createRegisterTargets,
-  tokenizer,
-  type RegisterLayout,
-  type RegisterTargets,
-  type TokenizerName,
-} from '@dag/model';
-import { zeroDag, type DagTensors } from '@dag/tensorize';
+import { tokenizer, type RegisterLayout, type RegisterTargets, type TokenizerName } from '@dag/model';
+import type { DagTensors } from '@dag/tensorize';
 import type { Expressions } from '../config/expressions.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
-import { writePrefixTargets } from './prefix-targets.js';
+import { prefixTargets, writePrefixTargets } from './prefix-targets.js';
 
 /** The settings that determine the examples of a stream. */
 export interface StreamConfig extends RegisterLayout {
@@ -146,9 +140,9 @@ const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly E
 function examplesOf(config: StreamConfig, step: number): readonly Example[] {
   const last = lastSteps.get(config);
   if (last?.step === step) return last.examples;
-  const { accumulate = 1, batchSize } = config;
-  const size = accumulate * batchSize;
-  const examples = Array.from({ length: size }, (_, i) => streamExample(config, 'train', step * size + i));
+  const { accumulate = 1 } = config;
+  const batches = Array.from({ length: accumulate }, (_, i) => trainedTexts(config, step * accumulate + i));
+  const examples = batches.flat();
   if (accumulate > 1) examples.sort((a, b) => a.ids.length - b.ids.length);
   lastSteps.set(config, { step, examples });
   return examples;
@@ -172,11 +166,7 @@ function encodedBatch(
   const T = Math.min(config.blockSize, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
   const B = examples.length;
   const tokens = new Int32Array(B * T);
-  const targets = {
-    valid: new Uint8Array(B * T),
-    plan: plans ? zeroDag({ depth: config.depth, size: B * T }) : null,
-    registers: createRegisterTargets(B * T, config),
-  };
+  const targets = prefixTargets(B * T, config, plans);
   examples.forEach(({ ids }, b) => {
     const row = ids.slice(0, T);
     tokens.set(row, b * T);

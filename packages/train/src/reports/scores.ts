@@ -1,6 +1,7 @@
 import type { PrefixScore, Score, Summary } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { html, type Html } from './html.js';
+import { whole } from './tiles.js';
 
 /** Scores on held-out texts that the page shows. */
 export interface Scored {
@@ -10,8 +11,6 @@ export interface Scored {
   /** Right values at every prefix of the texts; null of a model that predicts none. */
   readonly prefixes: PrefixScore | null;
 }
-
-const whole = (n: number): string => n.toLocaleString('en-US');
 
 /** The score table by operations, and collapsed tables by other properties of the texts. */
 export function scoresSection({ summary, seen, prefixes }: Scored, step: number): Html {
@@ -60,7 +59,7 @@ function scoreRow(name: string, { count, value, plan, intervals }: Score, kind =
   const [low, high] = intervals.value;
   return html`<div role="row" class="${kind}">
     <span role="cell" class="name">${name}</span>
-    <span role="cell" class="amount texts">${count.toLocaleString('en-US')}</span>
+    <span role="cell" class="amount texts">${whole(count)}</span>
     <span role="cell">
       <span class="bar">
         <i style="width:${share(value)}"></i>
