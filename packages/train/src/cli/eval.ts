@@ -113,9 +113,10 @@ async function measureCheckpoint(
     });
   };
   const print = (a: Answer): void => {
+    if (!json) return;
     const { text, expected, value, expression, ok } = a;
     const doubt = subject.doubt && { doubt: subject.doubt(a) };
-    if (json) console.log(toJson({ text, expected, value, expression, ok, ...doubt }));
+    console.log(toJson({ text, expected, value, expression, ok, ...doubt }));
   };
   const isPredictor = config.kind === 'predictor';
   if (expressions !== undefined) {

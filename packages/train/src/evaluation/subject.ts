@@ -46,12 +46,6 @@ export async function scoreOfPrefixes(
   { stream, prefixes }: Subject,
   questions: readonly HeldOutQuestion[],
 ): Promise<PrefixScore | null> {
-  return (
-    prefixes &&
-    prefixScore(
-      prefixes,
-      stream,
-      questions.map(({ text }) => text),
-    )
-  );
+  const texts = questions.map(({ text }) => text);
+  return prefixes && prefixScore(prefixes, stream, texts);
 }
