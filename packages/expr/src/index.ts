@@ -14,7 +14,6 @@ export { completePrefix } from './prefix.js';
 export { readPrefixes, type Prefix, type Prefixes } from './prefixes.js';
 export { randomStream, type Random } from './random.js';
 export { type Limits } from './scan.js';
-export { asTyped } from './signs.js';
 export { symbolOf } from './vocabulary.js';
 export { fromWords, textToWords, toWords, wordsToText } from './words.js';
 export { type TextStyle } from './write.js';

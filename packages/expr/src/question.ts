@@ -6,7 +6,7 @@ import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
 import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
-import { asTyped, withKeys } from './signs.js';
+import { withKeys, withoutPrint } from './signs.js';
 import { typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
@@ -37,9 +37,9 @@ const CLOSED = /^[\s?=]*$/;
 const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
 
 /**
- * Rewrites a text as predictors read it, in training as in prediction. The meaning stays the same:
+ * Rewrites the text of an expression as models read it, in training as in prediction. The meaning stays the same:
  *
- * - Signs of print become those of a keyboard, as by `asTyped`.
+ * - Signs of print become those of a keyboard: `* / - '` for × · ⋅ ÷ − – ’.
  * - Numbers become digits if one of them is more than digits said one by one: "twenty-three plus two" is `23 plus 2`, "1,000" is
  *   `1000`, and "two plus three" stays.
  * - Letters become lower case, because words in lower case are whole tokens of GPT-2. A question begins with a capital, "How much
@@ -55,7 +55,7 @@ const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = asTyped(withNumerals(ungrouped(text.replace(FULL_STOP, ''), false)).trim());
+  const plain = withoutPrint(withNumerals(ungrouped(text.replace(FULL_STOP, ''), false)).trim());
   const hasWords = /[a-z]/i.test(plain);
   const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
   const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());

@@ -1,5 +1,3 @@
-import { checkString } from './arguments.js';
-
 /** The look-alikes of each key: signs of print, of other scripts and widths. */
 const LOOKALIKES: readonly (readonly [key: string, signs: string])[] = [
   ['*', '×·⋅∙∗✕✖＊'],
@@ -35,17 +33,8 @@ export const keyOf = (sign: string): string | undefined => KEYS.get(sign);
 /** The sign of print for a sign of a keyboard, or itself where there is none. */
 export const printed = (key: string): string => PRINTED.get(key) ?? key;
 
-/**
- * A text with the signs of a keyboard in place of those of print: `* / - '` for × · ⋅ ÷ − – ’. Nothing else changes; the
- * length stays.
- *
- * @throws ExprError `bad-option` for what is no string.
- * @example asTyped('2 × 3 − 1') // '2 * 3 - 1'
- */
-export function asTyped(text: string): string {
-  checkString('A text is', text);
-  return text.replace(PRINT_SIGN, (sign) => KEYS.get(sign)!);
-}
+/** A text with keys in place of the signs of print that models are trained on; the length stays. */
+export const withoutPrint = (text: string): string => text.replace(PRINT_SIGN, (sign) => KEYS.get(sign)!);
 
 /** A text with keys in place of all their look-alikes; the length stays. */
 export const withKeys = (text: string): string => text.replace(ANY_SIGN, (sign) => KEYS.get(sign)!);

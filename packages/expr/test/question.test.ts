@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import {
   ExprError,
   asRead,
-  asTyped,
   evaluate,
   format,
   formatValue,
@@ -30,14 +29,13 @@ const piece = fc.constantFrom(
   ...'What is|HOW MUCH IS|Two|POINT|Plus|−|×|(|)|7.5|Negative|over|?|=|İ|'.split('|'),
 );
 
-describe('asTyped', () => {
-  it('writes signs of print as those of a keyboard, where they stand', () => {
-    expect(asTyped('2 × 3 · 4 ⋅ 5 ÷ 6 − 7 – 8’')).toBe("2 * 3 * 4 * 5 / 6 - 7 - 8'");
-  });
-});
+/** A text with the keys of the signs of print in generated texts. */
+const withKeys = (text: string): string =>
+  text.replaceAll('×', '*').replaceAll('÷', '/').replaceAll('−', '-');
 
 describe('asRead', () => {
   it.each([
+    ['2 × 3 · 4 ⋅ 5 ÷ 6 − 7 – 8’', "2 * 3 * 4 * 5 / 6 - 7 - 8'"],
     ['Minus FIVE Times two', 'minus five times two'],
     ['WHAT IS 2 × Three?', 'What is 2 * three?'],
     ['  What’s Two – 3', "What's two - 3"],
@@ -64,7 +62,7 @@ describe('asRead', () => {
         const given = pieces.join(blank);
         const read = asRead(given);
         expect(asRead(read)).toBe(read);
-        expect(read.replaceAll('  ', ' ').toLowerCase()).toBe(asTyped(text).toLowerCase());
+        expect(read.replaceAll('  ', ' ').toLowerCase()).toBe(withKeys(text).toLowerCase());
         expect(isQuestion(read)).toBe(isQuestion(given));
         expect(outcome(read.replaceAll('  ', ' '))).toEqual(outcome(text));
       }),
@@ -80,7 +78,7 @@ describe('asRead', () => {
           ...{ seed: 5, index, depth: 6, maxDigits: 4, maxDecimals: 3 },
           ...{ style, synonyms: 0.5, negatedGroups: 0.3 },
         });
-        expect(asRead(text)).toBe(asTyped(text));
+        expect(asRead(text)).toBe(withKeys(text));
         for (const [blanks] of text.matchAll(/ +|^what is/g)) spaces.add(blanks);
       }
     expect(spaces).toEqual(new Set([' ', '  ', 'what is']));

@@ -29,8 +29,7 @@ import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures } from './plan-predictor/registers.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
-import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
-import { joined } from './safetensors/format.js';
+import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
 /** The configuration of a `DagGpt`: that of the backbone, of the plan predictor, and the tokenizer. */
@@ -84,10 +83,9 @@ const [HEAD_ROWS_STEP, MOST_HEAD_ROWS] = [128, 512];
  * decides what comes next: the value of the expression that began last, for which its plan is executed, or a token of the
  * language model, whose head is tied to the token embedding. At depth 0 it is a plain GPT.
  */
-export class DagGpt {
+export class DagGpt extends SavedModel {
   readonly config: DagGptConfig;
   readonly tokenizer: Tokenizer;
-  /** All parameters by name. */
   readonly parameters: Parameters;
   /** The same parameters in two groups: those of the GPT and those of the calculating branch. */
   readonly parts: readonly [backbone: Parameters, branch: Parameters];
@@ -102,6 +100,7 @@ export class DagGpt {
    * @throws {ModelError} `bad-config` where a value is out of range.
    */
   constructor(config: DagGptConfig, options: ModelOptions = {}) {
+    super();
     checkConfigObject(config);
     checkObject('options such as { seed: 1 }', options);
     const { seed = 0, device, check } = options;
@@ -284,7 +283,8 @@ export class DagGpt {
 
   /**
    * Continues a text: the language model writes, and where the gate opens, the executor's value of the last expression is
-   * written as its shortest decimal. Typographic signs in the prompt are read as keyboard characters (`asTyped` of @dag/expr).
+   * written as its shortest decimal. Expressions in symbols within the prompt are read as `asRead` of @dag/expr writes them,
+   * `2 × 3` as `2 * 3`; other text stays as it is.
    *
    * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges, `not-finite` if the weights give no
    *   finite numbers.
@@ -292,16 +292,6 @@ export class DagGpt {
    */
   generate(prompt: string, options?: GenerateTextOptions): Generated {
     return noGrad(() => generate(this, prompt, options));
-  }
-
-  /** The bytes of a safetensors file with weights and configuration. */
-  save(options?: SaveOptions): Uint8Array {
-    return joined([...this.savePieces(options)]);
-  }
-
-  /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
-  savePieces(options?: SaveOptions): Iterable<Uint8Array> {
-    return weightPieces(this.parameters, this.config, options);
   }
 
   /** Reads a file of `save`. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */

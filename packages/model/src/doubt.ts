@@ -1,6 +1,8 @@
 import { execute } from '@dag/executor';
 import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
+import { checkText, named } from './arguments.js';
+import { ModelError } from './error.js';
 import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -17,8 +19,13 @@ export interface Reader {
  * Why the value that a model predicted for a text may be wrong, in one sentence; null where `fromText` reads the same value and
  * the registers hold all digits. A model that refuses texts itself is doubted only where `fromText` reads another value. Where the text has characters that the tokenizer loses, or tokens that training never met,
  * the sentence names them, because they best explain the difference.
+ *
+ * @throws {ModelError} `bad-input` where an argument has the wrong type.
  */
 export function doubtOf(text: string, value: number, model: Reader): string | null {
+  checkText('a text', text);
+  if (typeof value !== 'number')
+    throw new ModelError('bad-input', `doubt: a value is a number, given ${named(value)}`);
   if (readoutOf(model.config.readout).fitsAnyLayout) return disagreementOn(text, value);
   const disagreement = disagreementWithin(text, value, model.config);
   if (disagreement === null) return null;

@@ -8,7 +8,7 @@ import {
   type Device,
   type Tensor,
 } from '@dag/executor';
-import { asTyped, formatValue, randomStream } from '@dag/expr';
+import { asRead, formatValue, randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
 import { checkObject, checkText, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
@@ -66,6 +66,10 @@ interface WritingModel {
   hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions): DagTensorFields;
 }
 
+const OPERAND = '(?:[-−–(] *){0,16}(?<![\\d.,])\\d+(?:[.,]\\d+)*(?: *\\))*';
+/** An expression in symbols within a prompt, with one operator at least. The bound keeps the search linear. */
+const EXPRESSION = new RegExp(`(?:\\bwhat['’]s +)?${OPERAND}(?: *[-+*/×·⋅÷−–] *${OPERAND})+`, 'gi');
+
 /** See `DagGpt.generate`. */
 export function generate(model: WritingModel, prompt: string, options: GenerateTextOptions = {}): Generated {
   checkObject('options such as { temperature: 0 }', options);
@@ -74,7 +78,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   if (stop !== undefined) checkText('a text to stop at', stop);
   const { tokenizer } = model;
   checkText('a prompt', prompt);
-  const ids = tokenizer.encode(asTyped(prompt));
+  const ids = tokenizer.encode(prompt.replace(EXPRESSION, asRead));
   if (ids.length === 0) throw new ModelError('bad-input', 'generate: the prompt is empty');
   const reader = new Reader(model);
   const written: number[] = [];

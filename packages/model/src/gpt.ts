@@ -170,7 +170,7 @@ export class Gpt {
         'shape',
         `Gpt: tokens are a tensor (B, T) with T up to ${longest}, given ${isTensor(tokens) ? `(${shape.join(', ')})` : named(tokens)}`,
       );
-    let x = this.embed(tokens);
+    let x = embedding(this.wte, tokens);
     if (this.wpe)
       x = add(
         x,
@@ -182,11 +182,6 @@ export class Gpt {
     );
     if (cache) cache.length += time;
     return this.lnF.forward(x);
-  }
-
-  /** tokens (…) of dtype i32 → embeddings (…, C). */
-  private embed(tokens: Tensor): Tensor {
-    return embedding(this.wte, tokens);
   }
 
   /**

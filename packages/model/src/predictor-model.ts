@@ -10,9 +10,9 @@ import {
   type Tensor,
 } from '@dag/executor';
 import type { DagTensors } from '@dag/tensorize';
-import { checkList, checkObject, checkText, named } from './arguments.js';
-import { ModelError } from './error.js';
+import { checkList, checkObject } from './arguments.js';
 import { doubtOf } from './doubt.js';
+import { ModelError } from './error.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
 import { refusalOf, smallest, type Judged } from './refusal.js';
 import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
@@ -33,8 +33,7 @@ import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
 import { encodeTexts, isReadable } from './encode-texts.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
-import { decodeWeights, weightPieces, type SaveOptions } from './weights.js';
-import { joined } from './safetensors/format.js';
+import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
 /** The configuration of a `PredictorModel`: that of the backbone, of the plan predictor, and the tokenizer. */
@@ -59,10 +58,9 @@ type PredictOptions = ForwardOptions & ReadOptions;
  *
  * @example (await loadPretrained()).predict('two plus three').value // 5; loadPretrained is of @dag/train
  */
-export class PredictorModel {
+export class PredictorModel extends SavedModel {
   readonly config: PredictorConfig;
   readonly tokenizer: Tokenizer;
-  /** All parameters by name. */
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
@@ -75,6 +73,7 @@ export class PredictorModel {
    * @throws {ModelError} `bad-config` where a value is out of range.
    */
   constructor(config: PredictorConfig, options: ModelOptions = {}) {
+    super();
     checkConfigObject(config);
     checkObject('options such as { seed: 1 }', options);
     const { seed = 0, device, check } = options;
@@ -253,9 +252,6 @@ export class PredictorModel {
    * @throws {ModelError} `bad-input` where an argument has the wrong type.
    */
   doubt(text: string, value: number): string | null {
-    checkText('a text', text);
-    if (typeof value !== 'number')
-      throw new ModelError('bad-input', `doubt: a value is a number, given ${named(value)}`);
     return doubtOf(text, value, this);
   }
 
@@ -283,21 +279,6 @@ export class PredictorModel {
   /** Whether `predict` accepts a text: it is a string of 1 … `blockSize` tokens. */
   reads(text: string): boolean {
     return isReadable(text, this.tokenizer, this.config.blockSize);
-  }
-
-  /**
-   * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero are left out; `wte.rows` then
-   * has the token ids of the others.
-   *
-   * @throws {ModelError} `not-finite` for a weight beyond F16's range with dtype 'F16', `bad-input` for another dtype.
-   */
-  save(options?: SaveOptions): Uint8Array {
-    return joined([...this.savePieces(options)]);
-  }
-
-  /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
-  savePieces(options?: SaveOptions): Iterable<Uint8Array> {
-    return weightPieces(this.parameters, this.config, options);
   }
 
   /**

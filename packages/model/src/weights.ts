@@ -3,7 +3,7 @@ import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { checkObject, named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { ParameterCheck, Parameters } from './gpt.js';
-import { decodeSafetensors, safetensorsPieces } from './safetensors/format.js';
+import { decodeSafetensors, joined, safetensorsPieces } from './safetensors/format.js';
 import { toFloat16, toFloat32, type FileBytes, type SafeTensor } from './safetensors/tensor.js';
 
 /** Options of `save` and `savePieces`. */
@@ -16,7 +16,7 @@ export interface SaveOptions {
  * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of the embedding that are all
  * zero are left out.
  */
-export function weightPieces(
+function weightPieces(
   parameters: Parameters,
   config: object,
   options: SaveOptions = {},
@@ -52,6 +52,28 @@ export function weightPieces(
     });
   }
   return safetensorsPieces(tensors, { config: JSON.stringify(config) });
+}
+
+/** A model that is saved as one file. */
+export abstract class SavedModel {
+  /** All parameters by name. */
+  abstract readonly parameters: Parameters;
+  abstract readonly config: object;
+
+  /**
+   * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero are left out; `wte.rows` then
+   * has the token ids of the others.
+   *
+   * @throws {ModelError} `not-finite` for a weight beyond F16's range with dtype 'F16', `bad-input` for another dtype.
+   */
+  save(options?: SaveOptions): Uint8Array {
+    return joined([...this.savePieces(options)]);
+  }
+
+  /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
+  savePieces(options?: SaveOptions): Iterable<Uint8Array> {
+    return weightPieces(this.parameters, this.config, options);
+  }
 }
 
 /** Weights as F16. @throws {ModelError} `not-finite` for a finite weight that rounds to infinity. */

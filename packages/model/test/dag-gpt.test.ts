@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { crossEntropy, executeDag, narrow, scope, sum, tensor, type Tensor } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import {
@@ -339,6 +339,20 @@ describe('generate', () => {
     const { text, calculations } = shut.generate(TEXT, { maxNewTokens: 60, temperature: 0 });
     expect(text).toBe(slowly(shut, TEXT, 60));
     expect(calculations).toEqual([]);
+  });
+
+  it.each([
+    ['It is 2 × 3 ÷ (−4 – 5) = ', 'It is 2 * 3 / (-4 - 5) = '],
+    ['(1,000 · −2.5)⋅3', '(1000 * -2.5)*3'],
+    ['2 × 3 = 6\n4   × 5. What’s 6 × 7?\n', "2 * 3 = 6\n4 * 5. What's 6 * 7?\n"],
+    ['Some −, × or ÷, 1, 2, B 3 at 1,000 and FIVE.', 'Some −, × or ÷, 1, 2, B 3 at 1,000 and FIVE.'],
+    ['- '.repeat(20_000) + '('.repeat(20_000), ''],
+  ])('reads the expressions in symbols of %j as training has them', (prompt, read) => {
+    const forward = jest.spyOn(shut, 'forward');
+    shut.generate(prompt, { maxNewTokens: 1, temperature: 0 });
+    const [tokens] = forward.mock.calls[0]!;
+    forward.mockRestore();
+    expect(shut.tokenizer.decode([...tokens])).toBe(read || prompt.slice(-config.blockSize));
   });
 
   it('goes on beyond the block with the last tokens that it holds', () => {

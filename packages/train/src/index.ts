@@ -15,6 +15,7 @@ export { type PredictorTrainConfig } from './config/predictor.js';
 export {
   batchOf,
   streamText,
+  trainedTexts,
   trainingBatch,
   type Batch,
   type Split,
@@ -32,12 +33,14 @@ export {
   type FieldsRight,
   type Interval,
   type PlanReader,
+  type PrefixReader,
   type PrefixScore,
   type Score,
   type Summary,
 } from './evaluation/evaluate.js';
 export {
   languageBatch,
+  trainedLines,
   type LanguageBatch,
   type LanguageStreamConfig,
   type WorkedExpressions,
@@ -83,7 +86,12 @@ export {
   type HeldOutQuestion,
   type Question,
 } from './evaluation/questions.js';
-export { bySeen, seenInTraining, type SeenInTraining } from './evaluation/seen-in-training.js';
+export {
+  bySeen,
+  seenInTraining,
+  type SeenInTraining,
+  type TrainedText,
+} from './evaluation/seen-in-training.js';
 export { formatScores, formatSummary } from './evaluation/table.js';
 export { runReport, type ReportOptions } from './reports/run-report.js';
 export { checkpointConfig } from './checkpoints/state.js';

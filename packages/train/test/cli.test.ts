@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -235,6 +236,18 @@ describe('dag train', () => {
     const args = ['train', ...TINY, '--name=wasm', '--maxSteps=1', '--device=wasm'];
     expect(await succeeds(args, { by: start })).toContain('checkpoint: runs/wasm/checkpoints/step-00000001');
     await rm(join(folder, 'runs/wasm'), { recursive: true });
+  });
+
+  it('writes the same state.json where it was stopped and resumed by its folder as where it never stopped', async () => {
+    const [whole, parts] = [await mkdtemp(join(folder, 'whole-')), await mkdtemp(join(folder, 'parts-'))];
+    const words = ['train', ...TINY, '--name=run', '--evaluation.every=1'];
+    await succeeds([...words, '--maxSteps=3'], { cwd: whole, by: start });
+    await succeeds([...words, '--maxSteps=2'], { cwd: parts, by: start });
+    await succeeds(['train', '--resume', 'runs/run', '--maxSteps=3'], { cwd: parts, by: start });
+    const [one, other] = [whole, parts].map((cwd) =>
+      readFileSync(join(cwd, 'runs/run/checkpoints/step-00000003/state.json'), 'utf8'),
+    );
+    expect(other).toBe(one);
   });
 
   it('takes the value of an option behind a blank too, and goes on with a run by its folder alone', async () => {
@@ -497,20 +510,22 @@ describe('dag report', () => {
     expect(page).not.toContain('class="plan"');
   });
 
-  it('shows no plans where the checkpoint holds a model of another kind, but all else', async () => {
+  it('shows no plans of a model of a task from outside, but all else', async () => {
     const other = join(folder, 'other');
     await mkdir(other);
     await writeFile(
       join(other, 'metrics.jsonl'),
       '{"step":1,"loss":2}\n{"step":1,"heldOut":{"textLoss":3}}\n',
     );
-    const config = { kind: 'language', name: 'a-gpt', data: { arithmetic: 1 } };
+    const config = { kind: 'gpt-of-mine', name: 'a-gpt' };
     const state = { step: 1, batches: 1, best: null, config };
     await writeCheckpoint(other, 1, new Map(), state, { keep: 1 });
     await succeeds(['report', other]);
     const page = await readFile(join(other, 'report.html'), 'utf8');
     expect(page).toContain('<h1>a-gpt</h1>');
-    expect(page).toContain('No plans are shown: only plan predictors have plans to draw; this run trained');
+    expect(page).toContain(
+      'No plans are shown: only models of this package have plans to draw; this run trained',
+    );
     expect(page).toContain('Held-out text loss');
   });
 

@@ -34,6 +34,14 @@ async function problems(make: () => unknown): Promise<string[]> {
 }
 
 describe('parseConfig', () => {
+  test.each<TrainConfigInput>([{}, { outDir: 'x' }, { kind: 'language', data: { arithmetic: 1 } }])(
+    'of what it gave for %j has the same bytes as JSON',
+    (input) => {
+      const json = JSON.stringify(parse(input));
+      expect(JSON.stringify(parseConfig(JSON.parse(json)))).toBe(json);
+    },
+  );
+
   test('fills in every field', () => {
     const config = parseConfig({});
     for (const { path } of FIELDS.filter(({ path }) => path !== 'init_from')) {

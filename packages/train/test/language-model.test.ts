@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,8 @@ import { readCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { parseConfig } from '../src/config/config.js';
 import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/language.js';
 import { LANGUAGE_LOSSES } from '../src/config/language.js';
+import type { PrefixScore } from '../src/evaluation/evaluate.js';
+import type { SeenScores } from '../src/evaluation/subject.js';
 import { languageLosses, languageTokens } from '../src/language/language-losses.js';
 import {
   heldOutTextLoss,
@@ -63,6 +65,13 @@ async function weights(config: LanguageTrainConfig): Promise<FileBytes> {
   return (await readCheckpoint(checkpoint)).files.get('model.safetensors')!;
 }
 
+/** What `dag eval --json` prints last. */
+interface Measured {
+  readonly count: number;
+  readonly prefixes: PrefixScore;
+  readonly seen: SeenScores;
+}
+
 const modelOf = (config: LanguageTrainConfig): DagGpt =>
   new DagGpt(languageModelConfig(config), { seed: config.seed });
 const dag = async (...args: string[]): Promise<string> => {
@@ -88,7 +97,7 @@ describe('a language model that calculates', () => {
     expect(summary!.textLoss).toBeLessThan(1.5);
 
     const model = loadLanguageModel(await readCheckpoint(checkpoint));
-    const { prompt, value } = workedPrompts(languageStreamConfig(config), 20, 7).find(
+    const { prompt, expected } = workedPrompts(languageStreamConfig(config), 20, 7).find(
       ({ prompt }) => model.generate(prompt, { maxNewTokens: 1 }).calculations.length > 0,
     )!;
     const { text: written, calculations } = model.generate(prompt, { temperature: 0, stop: '\n' });
@@ -102,7 +111,7 @@ describe('a language model that calculates', () => {
     expect(json.calculations[0]!.value).toBe(calculations[0]!.value);
     expect(json.text.startsWith(formatValue(calculations[0]!.value))).toBe(true);
     const file = join(root, 'mine.txt');
-    await writeFile(file, `${prompt.replace(/=?\s*$/, '')}\n${prompt}\t${value}\n`);
+    await writeFile(file, `${prompt.replace(/=?\s*$/, '')}\n${prompt}\t${expected}\n`);
     const lines = (await dag('eval', '--checkpoint', checkpoint, '--expressions', file, '--json'))
       .trim()
       .split('\n');
@@ -111,7 +120,32 @@ describe('a language model that calculates', () => {
       calculations[0]!.value,
       calculations[0]!.value,
     ]);
-    expect(answers[2]).toMatchObject({ count: 2, textLoss: null });
+    expect(answers[2]).toMatchObject({ count: 2, textLoss: null, seen: null, prefixes: null });
+    const evaluated = (await dag('eval', '--checkpoint', checkpoint, '--examples=20', '--json')).trim();
+    const measured = JSON.parse(evaluated.split('\n').at(-1)!) as Measured;
+    expect(measured.count).toBe(20);
+    expect(measured.prefixes.count).toBeGreaterThan(40);
+    expect(measured.prefixes.right / measured.prefixes.count).toBeGreaterThan(0.8);
+    expect(measured.seen.texts).toBe(measured.seen.of);
+    const counts = Object.values(measured.seen.groups).map(({ count }) => count);
+    // Each text is in a group by its beginning, and in one by its skeleton.
+    expect(counts.reduce((a, b) => a + b)).toBe(40);
+    expect(await dag('eval', '--checkpoint', checkpoint, '--examples=2')).toMatch(
+      /^prefixes that are .* values right\n\nby overlap with \d+ of the \d+ training texts:$/m,
+    );
+
+    const page = async (): Promise<string> => {
+      await dag('report', config.outDir, '--examples=2');
+      return readFile(join(config.outDir, 'report.html'), 'utf8');
+    };
+    const whole = await page();
+    expect(whole).toMatch(
+      /on 50 held-out expressions[^]*Of the\s+\d+ prefixes[^]*By overlap with training texts/,
+    );
+    expect(whole).toContain('class="plan"');
+    await rename(text, `${text}-gone`);
+    expect(await page()).not.toContain('By overlap with training texts');
+    await rename(`${text}-gone`, text);
     await expect(dag('predict', '1 + 2', '--checkpoint', checkpoint)).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('holds a language model, expected a plan predictor'),
@@ -276,10 +310,10 @@ describe('its losses', () => {
     },
   );
 
-  it('of text is ln of the vocabulary before anything is learned', () => {
+  it('of text is ln of the vocabulary before anything is learned', async () => {
     const model = modelOf(config());
-    expect(heldOutTextLoss(model, config())).toBeCloseTo(Math.log(100), 1);
-    expect(heldOutTextLoss(model, config({ data: { text: '', arithmetic: 1 } }))).toBeNull();
+    expect(await heldOutTextLoss(model, config())).toBeCloseTo(Math.log(100), 1);
+    expect(await heldOutTextLoss(model, config({ data: { text: '', arithmetic: 1 } }))).toBeNull();
   });
 });
 

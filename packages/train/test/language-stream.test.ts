@@ -10,10 +10,12 @@ import { tensorize } from '@dag/tensorize';
 import { batchOf } from '../src/predictor/stream.js';
 import {
   languageBatch,
+  trainedLines,
   type LanguageBatch,
   type LanguageStreamConfig,
 } from '../src/language/language-stream.js';
-import { workedPrompts } from '../src/language/worked-line.js';
+import { question } from '../src/evaluation/questions.js';
+import { promptOf, workedPrompts } from '../src/language/worked-line.js';
 
 const config: LanguageStreamConfig = {
   ...{ seed: 3, tokenizer: 'gpt2', blockSize: 128, batchSize: 16, depth: 4, digits: 6 },
@@ -338,15 +340,34 @@ describe('the stream of language models', () => {
   });
 });
 
+it('the lines that a batch was trained on are those that it has the values of', () => {
+  for (const index of [0, 7]) {
+    const values = trainedLines(config, index).map(({ value }) => value);
+    const written = [...languageBatch(config, 'train', index, false).expressions!.written];
+    expect(values).toEqual(written.filter((value) => !Number.isNaN(value)));
+    for (const { text, plain, ids } of trainedLines(config, index)) {
+      expect(format(fromText(text))).toBe(format(fromText(plain)));
+      expect(ids).toEqual(tokenizer(config.tokenizer).encode(text));
+    }
+  }
+});
+
 describe('prompts for evaluation', () => {
   it('are held-out expressions up to their value, each once', () => {
     const prompts = workedPrompts(config, 100, 7);
     expect(prompts).toEqual(workedPrompts(config, 100, 7));
     expect(new Set(prompts.map(({ text }) => text)).size).toBe(100);
-    for (const { prompt, value, text } of prompts) {
+    for (const { prompt, expected, text } of prompts) {
       expect(prompt.startsWith(text)).toBe(true);
       expect(prompt).toMatch(/[?=] ?$/);
-      expect(execute(tensorize(normalize(fromText(prompt)), { depth: 4 }))[0]).toBe(value);
+      expect(execute(tensorize(normalize(fromText(prompt)), { depth: 4 }))[0]).toBe(expected);
     }
+  });
+
+  it('of other texts end right before the value, their expressions as training has them', () => {
+    const prompts = ['2 × 3', ' TWO plus 3. ', 'What is 1,000 ÷ 4?', '2*3=', 'Tom has 2 × 3 \t6'];
+    expect(prompts.map((line) => promptOf(question(line)))).toEqual([
+      ...['2 * 3 = ', 'two plus 3 = ', 'What is 1000 / 4? ', '2*3= ', 'Tom has 2 × 3 = '],
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { streamExample, type StreamConfig } from '../src/predictor/stream.js';
+import { streamExample, trainedTexts, type StreamConfig } from '../src/predictor/stream.js';
 import { answerOf } from '../src/evaluation/evaluate.js';
 import { heldOutQuestions } from '../src/evaluation/questions.js';
 import { bySeen, seenInTraining } from '../src/evaluation/seen-in-training.js';
@@ -19,7 +19,7 @@ test('a skeleton is the operators, signs and parentheses of an expression', () =
 
 test('held-out texts with which a training text begins are found, and those whose skeleton one has', () => {
   const questions = heldOutQuestions(config, 200, 1);
-  const seen = seenInTraining(config, 400, questions);
+  const seen = seenInTraining(25, (index) => trainedTexts(config, index), questions);
   const texts = training(config, 400);
   const beginnings = questions.filter(({ text }) => texts.some((made) => made.text.startsWith(text)));
   expect([...seen.beginnings].toSorted()).toEqual(beginnings.map(({ text }) => text).toSorted());
@@ -41,7 +41,8 @@ test('a beginning is one of tokens: no token of the training text is cut', () =>
   const example = streamExample(gpt2, 'train', 0);
   const [first] = example.ids;
   const question = { text: 'asked', plain: '1', expected: 1, expr: null };
-  const found = (ids: number[]) => seenInTraining(gpt2, 1, [{ ...question, ids }]).beginnings.size;
+  const found = (ids: number[]) =>
+    seenInTraining(1, () => [streamExample(gpt2, 'train', 0)], [{ ...question, ids }]).beginnings.size;
   expect(found([first!])).toBe(1);
   expect(found([first! + 1])).toBe(0);
 });

@@ -54,7 +54,7 @@ export async function hubFolder(
     }
     try {
       client = await HubClient.open(hubUrl, signal);
-      return await download(client, cache, { repository, files, hubUrl, options });
+      return await download(client, cache, repository, files, { ...options, hubUrl });
     } catch (error) {
       // Files without a known hash are used unchecked where the hub, which knows it, cannot be reached.
       if (found && error instanceof Unreachable) return found.folder;
@@ -76,13 +76,11 @@ class Offline extends Error {}
 async function download(
   client: HubClient,
   cache: CachedRepository,
-  {
-    repository,
-    files,
-    hubUrl,
-    options,
-  }: { repository: string; files: readonly string[]; hubUrl: string; options: HubOptions },
+  repository: string,
+  files: readonly string[],
+  options: HubOptions & { readonly hubUrl: string },
 ): Promise<string> {
+  const { hubUrl } = options;
   const api = `/api/models/${repository}`;
   const { sha: commit } = asObject(await client.json(`${api}/revision/main`));
   if (!isCommit(commit)) throw new Error(`${hubUrl} names no commit of ${repository}`);

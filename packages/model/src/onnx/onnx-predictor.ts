@@ -1,5 +1,5 @@
 import type { InferenceSession } from 'onnxruntime-common';
-import { checkList, checkObject, checkText, named } from '../arguments.js';
+import { checkList, checkObject } from '../arguments.js';
 import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
 import { ROWS } from '../embedding-rows.js';
@@ -137,9 +137,6 @@ export class OnnxPredictor {
 
   /** As `PredictorModel.doubt`. */
   doubt(text: string, value: number): string | null {
-    checkText('a text', text);
-    if (typeof value !== 'number')
-      throw new ModelError('bad-input', `doubt: a value is a number, given ${named(value)}`);
     return doubtOf(text, value, this);
   }
 

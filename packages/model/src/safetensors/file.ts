@@ -20,7 +20,7 @@ export async function saveSafetensors(
   try {
     const file = await open(beside, 'wx');
     try {
-      for (const piece of safetensorsPieces(tensors, metadata)) await writeAll(file, piece);
+      for (const piece of safetensorsPieces(tensors, metadata)) await file.writeFile(piece);
       await file.sync();
     } finally {
       await file.close();
@@ -81,7 +81,7 @@ export async function withSafetensors<T>(
   }
 }
 
-/** A single read or write moves less than 2 GiB. */
+/** A single read moves less than 2 GiB. */
 const MAX_CHUNK = 1 << 30;
 
 async function readExactly(
@@ -99,14 +99,6 @@ async function readExactly(
     offset += bytesRead;
   }
   return bytes;
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, MAX_CHUNK));
-    offset += bytesWritten;
-  }
 }
 
 /** Flushes a folder, without which a rename may not survive a power cut. Windows cannot open folders and need not flush them. */

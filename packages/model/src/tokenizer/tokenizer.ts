@@ -1,4 +1,4 @@
-import { asRead, asTyped, asWords, fnv1a, symbolOf } from '@dag/expr';
+import { asRead, asWords, fnv1a, symbolOf } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
@@ -12,7 +12,7 @@ export const TOKEN_KINDS = 4091;
 export interface TokenRecord {
   /** The digits in the token, 0 … 9, in order. A digit word (` five`) has one. */
   readonly digits: readonly number[];
-  /** Whether the token has a minus: `-` or a typographic one, ` minus` or ` negative`. It may be a sign or an operator. */
+  /** Whether the token has a minus: `-`, ` minus` or ` negative`. It may be a sign or an operator. */
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`; of the tokenizer `words`, a point within a number alone. */
   readonly point: boolean;
@@ -114,7 +114,7 @@ class VocabularyTokenizer implements Tokenizer {
 
 function recordOf(text: string): TokenRecord {
   const said = symbolOf(text.trim()) ?? '';
-  const symbols = /^[\d.-]$/.test(said) ? said : asTyped(text);
+  const symbols = /^[\d.-]$/.test(said) ? said : text;
   return {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     minus: symbols.includes('-'),

@@ -131,12 +131,13 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
   if (!state) throw damaged(join(folder, MANIFEST), `does not list ${STATE}`);
   files.delete(STATE);
   const { step, best } = manifest;
-  return { folder, step, best, files, state: parseState(join(folder, STATE), state) };
+  const text = Buffer.concat([...piecesOf(state)]).toString();
+  return { folder, step, best, files, state: parseJson(join(folder, STATE), text) };
 }
 
-function parseState(path: string, bytes: FileBytes): unknown {
+function parseJson(path: string, text: string): unknown {
   try {
-    return JSON.parse(Buffer.concat([...piecesOf(bytes)]).toString());
+    return JSON.parse(text);
   } catch {
     throw damaged(path, 'is not JSON');
   }
@@ -302,13 +303,7 @@ async function namesIn(folder: string): Promise<string[]> {
 
 async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST);
-  const text = await readStoredText(path, MAX_MANIFEST_BYTES);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw damaged(path, 'is not JSON');
-  }
+  const json = parseJson(path, await readStoredText(path, MAX_MANIFEST_BYTES));
   const { success, data } = manifestSchema.safeParse(json);
   if (!success) throw damaged(path, 'does not have the fields of a manifest');
   const { sha256, ...manifest } = data;

@@ -1,35 +1,15 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
-import { PredictorModel } from '@dag/model';
 import { Command } from 'commander';
-import { setImmediate } from 'node:timers/promises';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
-import type { LanguageTrainConfig } from '../config/language.js';
-import type { PredictorTrainConfig } from '../config/predictor.js';
 import { reportedSeed } from '../config/run.js';
 import { TrainError } from '../error.js';
-import {
-  answerAll,
-  prefixScore,
-  summarize,
-  type Answer,
-  type PrefixScore,
-  type Summary,
-} from '../evaluation/evaluate.js';
-import {
-  heldOutQuestions,
-  longerNumbers,
-  moreOperations,
-  question,
-  type Question,
-} from '../evaluation/questions.js';
-import { bySeen, seenInTraining } from '../evaluation/seen-in-training.js';
+import { collect, summarize, type Answer, type PrefixScore, type Summary } from '../evaluation/evaluate.js';
+import { longerNumbers, moreOperations, question, type Question } from '../evaluation/questions.js';
+import { scoreOfPrefixes, scoresBySeen, type SeenScores } from '../evaluation/subject.js';
+import { subjectOf } from '../evaluation/subject-of.js';
 import { formatScores, formatSummary } from '../evaluation/table.js';
 import { readText } from '../files/utf8.js';
-import { answerPrompts } from '../language/answer-prompts.js';
-import { heldOutTextLoss, languageStreamConfig, loadLanguageModel } from '../language/language-task.js';
-import { workedPrompts, type WorkedPrompt } from '../language/worked-line.js';
-import { streamConfig } from '../predictor/predictor-task.js';
 import {
   CHECKPOINT_OPTION,
   openCheckpoint,
@@ -77,24 +57,18 @@ export function evalCommand(): Command {
     .action(async (options: EvalOptions) => {
       const { json } = options;
       const checkpoint = await openCheckpoint(options.checkpoint);
-      const config = checkpointConfig(checkpoint);
-      const print = (a: Answer, more: { readonly doubt?: string | null } = {}): void => {
-        const { text, expected, value, expression, ok } = a;
-        if (json) console.log(toJson({ text, expected, value, expression, ok, ...more }));
-      };
       const bar = countBar((texts) => String(texts), { quiet: json === true });
-      const { answers, beyond, seen, prefixes, textLoss } = await (
-        config.kind === 'language'
-          ? measureLanguageModel(checkpoint, config, options, { print, bar })
-          : measurePredictor(checkpoint, config, options, { print, bar })
+      const { answers, beyond, seen, prefixes, textLoss } = await measureCheckpoint(
+        checkpoint,
+        options,
+        bar,
       ).finally(bar.stop);
       const summary = summarize(answers);
       const wrong = answers.filter((a) => !a.ok);
-      const rest = {
-        ...(config.kind === 'language' ? { textLoss } : { beyond, seen, prefixes }),
-        failures: wrong.map(bothPlans),
-      };
-      if (json) return console.log(toJson({ ...summary, ...rest }));
+      if (json) {
+        const rest = { beyond, textLoss, seen, prefixes, failures: wrong.map(bothPlans) };
+        return console.log(toJson({ ...summary, ...rest }));
+      }
       say(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
       if (prefixes)
         say(`\nprefixes that are expressions: ${prefixes.right} of ${prefixes.count} values right`);
@@ -102,108 +76,65 @@ export function evalCommand(): Command {
         say(
           `\nby overlap with ${seen.texts} of the ${seen.of} training texts:\n${formatScores(seen.groups)}`,
         );
-      if (textLoss !== null) say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
-      if (Object.keys(beyond).length) say(`\nbeyond the training stream:\n${formatScores(beyond)}`);
+      if (typeof textLoss === 'number') say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
+      if (beyond && Object.keys(beyond).length) say(`\nbeyond the training stream:\n${formatScores(beyond)}`);
       if (wrong.length) say(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
       for (const a of wrong.slice(0, options.failures)) say(`\n${failure(a)}`);
     });
 }
 
-interface Measured {
+/** What is measured of a checkpoint; `beyond` of plan predictors alone, `textLoss` of language models. */
+interface Results {
   readonly answers: readonly Answer[];
   /** Scores on texts beyond the training stream, by how they exceed it. */
-  readonly beyond: Readonly<Record<string, Summary>>;
-  /** Held-out texts grouped by their overlap with the first `texts` of `of` training texts. */
-  readonly seen: {
-    readonly texts: number;
-    readonly of: number;
-    readonly groups: Readonly<Record<string, Summary>>;
-  } | null;
+  readonly beyond?: Readonly<Record<string, Summary>>;
+  readonly textLoss?: number | null;
+  readonly seen: SeenScores | null;
   readonly prefixes: PrefixScore | null;
-  readonly textLoss: number | null;
 }
 
-const NOTHING_MORE = { beyond: {}, seen: null, prefixes: null, textLoss: null } as const;
-
-/** Shows each answer as it arrives, and how many have arrived. */
-interface Telling {
-  readonly print: (a: Answer, more?: { readonly doubt: string | null }) => void;
-  readonly bar: CountBar;
-}
-
-async function measurePredictor(
+/** Measures held-out expressions, or those of a file; with --json prints each answer as it arrives. */
+async function measureCheckpoint(
   checkpoint: Checkpoint,
-  config: PredictorTrainConfig,
-  { expressions, runtime, examples = config.evaluation.examples, ...options }: EvalOptions,
-  { print, bar }: Telling,
-): Promise<Measured> {
-  const stream = streamConfig(config);
-  const { seed = reportedSeed(config.evaluation) } = options;
-  const model = await openModel(checkpoint, runtime);
-  const heldOut = expressions === undefined ? heldOutQuestions(stream, examples, seed) : [];
-  const questions = expressions === undefined ? heldOut : await readQuestions(expressions);
-  const ask = (asked: readonly Question[], tell: (a: Answer) => void): Promise<Answer[]> => {
+  { expressions, runtime, json, ...options }: EvalOptions,
+  bar: CountBar,
+): Promise<Results> {
+  const config = checkpointConfig(checkpoint);
+  const { examples = config.evaluation.examples, seed = reportedSeed(config.evaluation) } = options;
+  if (config.kind === 'language' && runtime !== 'native')
+    throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
+  const subject = await subjectOf(checkpoint, () => openModel(checkpoint, runtime));
+  const ask = (questions: readonly Question[], tell: (a: Answer) => void): Promise<Answer[]> => {
     let done = 0;
-    bar.update(done, asked.length);
-    return answerAll(model, asked, (a) => {
+    bar.update(done, questions.length);
+    return collect(subject.answers(questions), (a) => {
       tell(a);
-      bar.update(++done, asked.length);
+      bar.update(++done, questions.length);
     });
   };
-  const answers = await ask(questions, (a) => print(a, { doubt: doubtOf(a, model) }));
-  if (expressions !== undefined) return { ...NOTHING_MORE, answers };
+  const print = (a: Answer): void => {
+    if (!json) return;
+    const { text, expected, value, expression, ok } = a;
+    const doubt = subject.doubt && { doubt: subject.doubt(a) };
+    console.log(toJson({ text, expected, value, expression, ok, ...doubt }));
+  };
+  const isPredictor = config.kind === 'predictor';
+  if (expressions !== undefined) {
+    const answers = await ask(await readQuestions(expressions), print);
+    const more = isPredictor ? { beyond: {} } : { textLoss: null };
+    return { answers, ...more, seen: null, prefixes: null };
+  }
+  const questions = subject.questions(examples, seed);
+  const answers = await ask(questions, print);
   const beyond: Record<string, Summary> = {};
-  for (const [name, draw] of Object.entries(BEYOND)) {
-    const drawn = draw(stream, examples, seed);
+  for (const [name, draw] of Object.entries(isPredictor ? BEYOND : {})) {
+    const drawn = draw(subject.stream, examples, seed);
     if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
   }
-  const taken = checkpointState(checkpoint).batches * config.batchSize;
-  const seen = seenInTraining(stream, taken, heldOut);
-  const texts = heldOut.map(({ text }) => text);
-  return {
-    ...{ answers, beyond, textLoss: null },
-    seen: { texts: seen.texts, of: seen.of, groups: bySeen(answers, seen) },
-    prefixes: model instanceof PredictorModel ? await prefixScore(model, stream, texts) : null,
-  };
-}
-
-/** Why an answer may be wrong; see `PredictorModel.doubt`. */
-function doubtOf({ text, value, plan }: Answer, model: Pick<PredictorModel, 'doubt'>): string | null {
-  return plan === null ? 'the text is empty or too long for this model' : model.doubt(text, value);
-}
-
-async function measureLanguageModel(
-  checkpoint: Checkpoint,
-  config: LanguageTrainConfig,
-  { expressions, runtime, examples = config.evaluation.examples, ...options }: EvalOptions,
-  { print, bar }: Telling,
-): Promise<Measured> {
-  if (runtime !== 'native')
-    throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
-  const model = loadLanguageModel(checkpoint);
-  const { seed = reportedSeed(config.evaluation) } = options;
-  const prompts =
-    expressions === undefined
-      ? workedPrompts(languageStreamConfig(config), examples, seed)
-      : (await readQuestions(expressions)).map(promptOf);
-  const answers: Answer[] = [];
-  bar.update(0, prompts.length);
-  for (const a of answerPrompts(model, prompts)) {
-    answers.push(a);
-    print(a);
-    bar.update(answers.length, prompts.length);
-    // Node reports a closed stdout only between two turns of the event loop.
-    await setImmediate();
-  }
-  const textLoss = expressions === undefined ? heldOutTextLoss(model, config, seed) : null;
-  return { ...NOTHING_MORE, answers, textLoss };
-}
-
-/** Turns a question into a prompt that ends right before the value: appends ` ` after `=` or `?`, else ` = `. */
-function promptOf({ text, expected }: Question): WorkedPrompt {
-  const asked = text.trimEnd();
-  const prompt = /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
-  return { prompt, text, value: expected };
+  const more = subject.textLoss ? { textLoss: await subject.textLoss(seed) } : { beyond };
+  const { batches } = checkpointState(checkpoint);
+  const seen = scoresBySeen(subject, questions, answers, batches);
+  return { answers, ...more, seen, prefixes: await scoreOfPrefixes(subject, questions) };
 }
 
 const BEYOND = { 'an operation more': moreOperations, 'a digit more': longerNumbers };

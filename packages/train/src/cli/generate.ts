@@ -1,15 +1,12 @@
+import type { GenerateTextOptions } from '@dag/model';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadLanguageModel } from '../language/language-task.js';
 import { openCheckpoint } from './checkpoint-option.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';
 
-interface GenerateOptions {
+interface GenerateOptions extends GenerateTextOptions {
   readonly checkpoint: string;
-  readonly maxNewTokens: number;
-  readonly temperature: number;
-  readonly topK?: number;
-  readonly seed: number;
   readonly json?: boolean;
 }
 

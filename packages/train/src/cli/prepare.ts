@@ -1,17 +1,10 @@
-import type { TokenizerName } from '@dag/model';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { prepareText } from '../language/prepare.js';
+import { prepareText, type PrepareOptions } from '../language/prepare.js';
 import { countBar } from './count-bar.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';
 
-interface Options {
-  readonly out: string;
-  readonly tokenizer: TokenizerName;
-  readonly val: number;
-  readonly force?: boolean;
-  readonly json?: boolean;
-}
+type Options = Omit<PrepareOptions, 'inputs' | 'onProgress'> & { readonly json?: boolean };
 
 export function prepareCommand(): Command {
   return new Command('prepare')
@@ -26,12 +19,10 @@ export function prepareCommand(): Command {
     .option('--val <share>', 'share of the text, from its end, that is held out in val.bin', shareOf, 0.1)
     .option('--force', 'replace existing token files in the folder')
     .option('--json', 'print { out, tokenizer, vocabSize, tokens, sha256, unknown, files } as JSON')
-    .action(async (inputs: string[], { out, tokenizer, val, force = false, json }: Options) => {
+    .action(async (inputs: string[], { json, ...options }: Options) => {
+      const { out } = options;
       const bar = countBar((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
-      const prepared = await prepareText({
-        ...{ inputs, out, tokenizer, val, force },
-        onProgress: bar.update,
-      }).finally(bar.stop);
+      const prepared = await prepareText({ ...options, inputs, onProgress: bar.update }).finally(bar.stop);
       if (json) return console.log(toJson({ out, ...prepared }));
       const { tokens, unknown, files } = prepared;
       say(

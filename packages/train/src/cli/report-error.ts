@@ -1,14 +1,8 @@
-import { ExecutorError } from '@dag/executor';
-import { ExprError } from '@dag/expr';
-import { ModelError } from '@dag/model';
-import { TensorizeError } from '@dag/tensorize';
 import { TrainError } from '../error.js';
 import { systemCode } from '../files/system-error.js';
+import { CARRIED } from '../workers/carry-error.js';
 import { BROKEN_PIPE, warn } from './streams.js';
 import { visible } from './visible.js';
-
-/** Errors whose message is enough for the user; others are bugs, for which the stack is needed. */
-const expected = [TrainError, ModelError, ExprError, TensorizeError, ExecutorError];
 
 /** Messages of V8 and worker threads when memory runs out. */
 const OUT_OF_MEMORY =
@@ -16,7 +10,7 @@ const OUT_OF_MEMORY =
 
 /** The message to show for an error that a user can act on; null for others. */
 function messageOf(error: unknown): string | null {
-  if (expected.some((kind) => error instanceof kind)) return visible((error as Error).message);
+  if (Object.values(CARRIED).some((kind) => error instanceof kind)) return visible((error as Error).message);
   if (error instanceof Error && OUT_OF_MEMORY.test(error.message))
     return `out of memory (${error.message}); use a smaller model, batch or file`;
   return null;

@@ -7,18 +7,13 @@ import { runReport } from '../reports/run-report.js';
 import { say, warn } from './streams.js';
 import { atLeast } from './whole-number.js';
 
-interface ReportCommandOptions {
-  readonly out?: string;
-  readonly examples: number;
-}
-
 export function reportCommand(): Command {
   return new Command('report')
     .description('Write an HTML page about a run: charts, accuracy and example plans.')
     .argument('<run>', 'the folder of a run, or latest: the newest run in ./runs')
     .option('--out <file>', 'the file to write (default: report.html in the folder)')
     .option('--examples <n>', 'number of plans to draw, wrong ones first', atLeast(0), 8)
-    .action(async (run: string, { out, examples }: ReportCommandOptions) => {
+    .action(async (run: string, { out, examples }: { out?: string; examples: number }) => {
       const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
       const page = await runReport(folder, { examples, warn });
       const file = out ?? join(folder, 'report.html');

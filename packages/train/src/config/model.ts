@@ -75,9 +75,7 @@ type Parsed = ParsedRun & { data: { numbers?: number | undefined }; model: { dep
 /** Fills in the keys whose defaults depend on other keys. */
 export function complete<T extends Parsed>(parsed: T, losses: LossWeights) {
   const run = completeRun(parsed);
-  const data: T['data'] & { numbers: number } = {
-    ...parsed.data,
-    numbers: parsed.data.numbers ?? (parsed.model.depth || NUMBERS),
-  };
-  return { ...run, data, losses };
+  // The last key, given or not: see `completeRun`.
+  const { numbers = parsed.model.depth || NUMBERS, ...rest } = parsed.data;
+  return { ...run, data: { ...rest, numbers }, losses };
 }

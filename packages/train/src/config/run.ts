@@ -95,12 +95,19 @@ const GOES_ON = new Map<string, true | 'best'>([
   ['best', 'best'],
 ]);
 
-/** Fills in `outDir`, and replaces `init_from` by `resume` or `weights`. */
-export function completeRun<T extends ParsedRun>({ init_from: from = '', ...parsed }: T) {
-  const outDir = parsed.outDir ?? `runs/${parsed.name}`;
+/**
+ * Fills in `outDir`, and replaces `init_from` by `resume` or `weights`. The order of the keys does not depend on whether `outDir` was given,
+ * so that a resumed run writes the same bytes.
+ */
+export function completeRun<T extends ParsedRun>({ init_from: from = '', outDir, ...parsed }: T) {
   const goesOn = GOES_ON.get(from);
   const weights = from === '' || goesOn ? parsed.weights : from;
-  return { ...parsed, outDir, resume: goesOn ?? parsed.resume, weights };
+  return {
+    ...parsed,
+    outDir: outDir ?? `runs/${parsed.name}`,
+    resume: goesOn ?? parsed.resume,
+    weights,
+  };
 }
 
 /** The configuration of a run of any kind; `model` and `data` may have any keys that its task reads. */

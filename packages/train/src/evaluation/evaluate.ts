@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { execute, noGrad, scope, type Tensor } from '@dag/executor';
+import { execute, noGrad, scope, type DagTensorFields, type Tensor } from '@dag/executor';
 import { isQuestion, symbolOf, type Expr } from '@dag/expr';
-import { expressionOf, type PredictedPlans, type PredictorModel } from '@dag/model';
+import { expressionOf, type PredictedPlans } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { TrainError } from '../error.js';
 import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
@@ -125,14 +125,17 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
   }
 }
 
-/** All answers of `answer`. @param onAnswer Called with each answer as it arrives. */
-export async function answerAll(
-  model: PlanReader,
-  questions: readonly Question[],
+/** All answers of `answer`. */
+export const answerAll = (model: PlanReader, questions: readonly Question[]): Promise<Answer[]> =>
+  collect(answer(model, questions));
+
+/** All answers. @param onAnswer Called with each answer as it arrives. */
+export async function collect(
+  arriving: AsyncIterable<Answer>,
   onAnswer: (a: Answer) => void = () => undefined,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  for await (const a of answer(model, questions)) {
+  for await (const a of arriving) {
     answers.push(a);
     onAnswer(a);
   }
@@ -145,9 +148,15 @@ export interface PrefixScore {
   readonly right: number;
 }
 
+/** Predicts a hard plan at every token: a `PredictorModel`, or a `DagGpt` with its own hidden states. */
+export interface PrefixReader {
+  /** @param tokens (B, T) ids, row-major. @returns B·T plans with the depth of the stream. */
+  hardPlan(tokens: Int32Array, shape: readonly [B: number, T: number]): DagTensorFields;
+}
+
 /** Scores the value at every token whose prefix can be completed to an expression, in one pass over each text. */
 export async function prefixScore(
-  model: PredictorModel,
+  model: PrefixReader,
   stream: StreamConfig,
   texts: readonly string[],
 ): Promise<PrefixScore> {
@@ -155,7 +164,7 @@ export async function prefixScore(
   for (let from = 0; from < texts.length; from += BATCH) {
     await setImmediate();
     const batch = batchOf(texts.slice(from, from + BATCH), stream);
-    const values = execute(plansOf(model, batch));
+    const values = execute(plansOf(model, batch, stream.depth));
     batch.valid.forEach((valid, i) => {
       if (!valid) return;
       count++;
@@ -166,8 +175,7 @@ export async function prefixScore(
 }
 
 /** The hard plans at every token of a batch, B·T graphs. */
-function plansOf(model: PredictorModel, { tokens, shape }: TextBatch): DagTensors {
-  const { depth } = model.config;
+function plansOf(model: PrefixReader, { tokens, shape }: TextBatch, depth: number): DagTensors {
   const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
   return scope(() =>
     noGrad(() => {

@@ -59,12 +59,20 @@ function drawQuestions(
   seed: number,
   wanted: (plain: string) => boolean,
 ): HeldOutQuestion[] {
-  const questions = new Map<string, HeldOutQuestion>();
-  for (let i = 0; questions.size < count && i < DRAWS_EACH * count; i++) {
+  return drawDistinct(count, (i) => {
     const example = streamExample({ ...config, seed }, 'held-out', i);
     const { text, plain, ids, targets } = example;
-    if (!wanted(plain) || questions.has(text)) continue;
-    questions.set(text, { ...(targets ? decidedQuestion(example) : question(text)), plain, ids });
+    if (!wanted(plain)) return null;
+    return { ...(targets ? decidedQuestion(example) : question(text)), plain, ids };
+  });
+}
+
+/** Up to `count` questions with different texts, of 20 draws for each. `draw` gives null where draw i is not wanted. */
+export function drawDistinct<Q extends Question>(count: number, draw: (i: number) => Q | null): Q[] {
+  const questions = new Map<string, Q>();
+  for (let i = 0; questions.size < count && i < DRAWS_EACH * count; i++) {
+    const drawn = draw(i);
+    if (drawn && !questions.has(drawn.text)) questions.set(drawn.text, drawn);
   }
   return [...questions.values()];
 }

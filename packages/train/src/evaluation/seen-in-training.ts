@@ -1,4 +1,3 @@
-import { streamExample, type StreamConfig } from '../predictor/stream.js';
 import { summarize, type Answer, type Summary } from './evaluate.js';
 import type { HeldOutQuestion } from './questions.js';
 import { skeletonOf } from './skeleton.js';
@@ -10,13 +9,16 @@ const MOST_TEXTS = 200_000;
 export interface SeenInTraining {
   /** The number of training texts that were generated again: the first ones. */
   readonly texts: number;
-  /** The number of training texts that the run took. */
+  /** The number of training texts that the run took; an estimate for language models if not all batches were generated again. */
   readonly of: number;
   /** Held-out texts that are a prefix of a training text, so that they were trained as a prefix. */
   readonly beginnings: ReadonlySet<string>;
   /** Held-out texts that have the same skeleton as a training text. */
   readonly skeletons: ReadonlySet<string>;
 }
+
+/** An expression of a training text: its tokens, and its text in the style 'compact'. */
+export type TrainedText = Pick<HeldOutQuestion, 'plain' | 'ids'>;
 
 /** A node of a trie over token ids; `text` is the held-out text that ends here. */
 interface Trie {
@@ -25,13 +27,14 @@ interface Trie {
 }
 
 /**
- * Generates the training texts of a run again (at most the first 200,000), and finds the held-out texts that are a prefix of one or share
- * a skeleton with one.
- * @param taken How many texts the run took: `batches` of `state.json` times `batchSize`.
+ * Generates the training texts of a run again (at most about the first 200,000), and finds the held-out texts that are a prefix of one or
+ * share a skeleton with one.
+ * @param batches How many micro-batches the run took: `batches` of `state.json`.
+ * @param textsOf The texts of micro-batch `index`: by `trainedTexts` for plan predictors, by `trainedLines` for language models.
  */
 export function seenInTraining(
-  config: StreamConfig,
-  taken: number,
+  batches: number,
+  textsOf: (index: number) => readonly TrainedText[],
   questions: readonly HeldOutQuestion[],
 ): SeenInTraining {
   const root: Trie = { next: new Map(), text: null };
@@ -48,17 +51,18 @@ export function seenInTraining(
   }
   const beginnings = new Set<string>();
   const skeletons = new Set<string>();
-  const texts = Math.min(taken, MOST_TEXTS);
-  for (let i = 0; i < texts; i++) {
-    const { plain, ids } = streamExample(config, 'train', i);
-    for (const text of bySkeleton.get(skeletonOf(plain)) ?? []) skeletons.add(text);
-    let node: Trie | undefined = root;
-    for (let t = 0; node && t < ids.length; t++) {
-      node = node.next.get(ids[t]!);
-      if (node && node.text !== null) beginnings.add(node.text);
+  let [made, texts] = [0, 0];
+  for (; made < batches && texts < MOST_TEXTS; made++)
+    for (const { plain, ids } of textsOf(made)) {
+      texts++;
+      for (const text of bySkeleton.get(skeletonOf(plain)) ?? []) skeletons.add(text);
+      let node: Trie | undefined = root;
+      for (let t = 0; node && t < ids.length; t++) {
+        node = node.next.get(ids[t]!);
+        if (node && node.text !== null) beginnings.add(node.text);
+      }
     }
-  }
-  return { texts, of: taken, beginnings, skeletons };
+  return { texts, of: Math.round((texts * batches) / Math.max(1, made)), beginnings, skeletons };
 }
 
 /** Summaries of answers, grouped by overlap with training texts; empty groups are left out. */

@@ -1,12 +1,11 @@
 import { randomStream, type Random } from '@dag/expr';
 import { execute } from '@dag/executor';
-import { createRegisterTargets, tokenizer, type RegisterTargets } from '@dag/model';
-import { zeroDag, type DagTensors } from '@dag/tensorize';
+import { tokenizer } from '@dag/model';
 import type { Expressions } from '../config/expressions.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import { TrainError } from '../error.js';
-import { writePrefixTargets } from '../predictor/prefix-targets.js';
-import { tokenTexts, type Split, type StreamConfig } from '../predictor/stream.js';
+import { prefixTargets, writePrefixTargets } from '../predictor/prefix-targets.js';
+import { tokenTexts, type PrefixBatch, type Split, type StreamConfig } from '../predictor/stream.js';
 import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
@@ -44,22 +43,17 @@ export interface LanguageBatch {
   readonly expressions: WorkedExpressions | null;
 }
 
-/** M worked expressions of up to L tokens each, from the first token to the one before the value. M and L include padding. */
-export interface WorkedExpressions {
-  readonly shape: readonly [M: number, L: number];
+/**
+ * M worked expressions of up to L tokens each, from the first token to the one before the value, as a batch (M, L) of prefixes. M and L
+ * include padding.
+ */
+export interface WorkedExpressions extends PrefixBatch {
   /** (M, L) index of each token among the B·T tokens; after the end of an expression its last token is repeated. */
   readonly index: Int32Array;
   /** (M) column of the last token, where the gate is 1; −1 for padding rows. */
   readonly last: Int32Array;
-  /** (M, L) 1 where the text up to this token can be completed to an expression, to which the targets belong. */
-  readonly valid: Uint8Array;
-  /** M·L graphs; the zero DAG where not valid. Null if no loss reads plans. */
-  readonly plan: DagTensors | null;
-  /** (M, L) executed values of the plans; null if `plan` is. */
-  readonly values: Float64Array | null;
   /** (M) the value that is written, that of the whole expression; NaN for padding rows. */
   readonly written: Float64Array;
-  readonly registers: RegisterTargets;
 }
 
 /** First index of the random streams of rows; the streams of examples have smaller indices. */
@@ -83,15 +77,7 @@ export function languageBatch(
   index: number,
   plans = true,
 ): LanguageBatch {
-  const { batchSize: B, blockSize: T, seed, data } = config;
-  const text = data.text === '' ? null : openTokens(data.text, split, config.tokenizer);
-  if (text !== null && text.length <= T) {
-    throw new TrainError(
-      'bad-input',
-      `${text.path} has ${text.length} tokens, but a row needs model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
-        'use a smaller model.blockSize',
-    );
-  }
+  const { batchSize: B, blockSize: T } = config;
   const batch = {
     shape: [B, T] as const,
     tokens: new Int32Array(B * T),
@@ -101,16 +87,35 @@ export function languageBatch(
     starts: new Uint8Array(B * T),
   };
   const worked: PlacedLine[] = [];
-  for (let b = 0; b < B; b++) {
+  drawRows(config, split, index).forEach((row, b) => {
+    row.write(batch, b * T, config.plain ?? false);
+    for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
+  });
+  const isRead = config.plain || worked.length === 0;
+  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config, plans) };
+}
+
+/** The worked lines of training batch `index`. @throws {TrainError} as `languageBatch`. */
+export const trainedLines = (config: LanguageStreamConfig, index: number): readonly WorkedLine[] =>
+  drawRows(config, 'train', index).flatMap(({ lines }) => lines);
+
+function drawRows(config: LanguageStreamConfig, split: Split, index: number): Row[] {
+  const { batchSize: B, blockSize: T, seed, data } = config;
+  const text = data.text === '' ? null : openTokens(data.text, split, config.tokenizer);
+  if (text !== null && text.length <= T) {
+    throw new TrainError(
+      'bad-input',
+      `${text.path} has ${text.length} tokens, but a row needs model.blockSize + 1, which is ${T + 1}; prepare more text, or ` +
+        'use a smaller model.blockSize',
+    );
+  }
+  return Array.from({ length: B }, (_, b) => {
     const random = randomStream(seed, FIRST_ROW[split] + index * B + b);
     const row = new Row(T + 1);
     if (text !== null && !random.chance(data.arithmetic)) row.put(drawText(text, T + 1, random));
     else fillMixed(row, text, config, split, random);
-    row.write(batch, b * T, config.plain ?? false);
-    for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
-  }
-  const isRead = config.plain || worked.length === 0;
-  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config, plans) };
+    return row;
+  });
 }
 
 interface PlacedLine extends WorkedLine {
@@ -231,11 +236,7 @@ function expressionTargets(
   const index = new Int32Array(M * L);
   const last = new Int32Array(M).fill(-1);
   const written = new Float64Array(M).fill(Number.NaN);
-  const targets = {
-    valid: new Uint8Array(M * L),
-    plan: plans ? zeroDag({ depth: config.depth, size: M * L }) : null,
-    registers: createRegisterTargets(M * L, config),
-  };
+  const targets = prefixTargets(M * L, config, plans);
   lines.forEach(({ start, promptIds, text, value }, m) => {
     written[m] = value;
     last[m] = promptIds.length - 1;

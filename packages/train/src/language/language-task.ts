@@ -9,7 +9,8 @@ import { requireParsed, type TrainConfig } from '../config/config.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import { reportedSeed } from '../config/run.js';
 import { TrainError } from '../error.js';
-import { summarize, type Answer, type Summary } from '../evaluation/evaluate.js';
+import { collect, summarize, type Summary } from '../evaluation/evaluate.js';
+import type { Subject } from '../evaluation/subject.js';
 import { percent } from '../evaluation/table.js';
 import { learnFrom, readsPlans } from '../predictor/losses.js';
 import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
@@ -19,7 +20,12 @@ import type { Task } from '../run/task.js';
 import { workerUrl } from '../workers/worker-url.js';
 import { answerPrompts } from './answer-prompts.js';
 import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
-import { languageBatch, type LanguageBatch, type LanguageStreamConfig } from './language-stream.js';
+import {
+  languageBatch,
+  trainedLines,
+  type LanguageBatch,
+  type LanguageStreamConfig,
+} from './language-stream.js';
 import { verifyTokens } from './text-folder.js';
 import { workedPrompts } from './worked-line.js';
 
@@ -82,11 +88,7 @@ export function languageTask(
     learn: (model, batch, { counts, weights, dropoutSeed }) =>
       learnFrom(languageLosses(model, batch, weights, counts, dropoutSeed)),
     async evaluate(model, seed) {
-      const parts = evaluation(model, config, seed);
-      let part = parts.next();
-      // Lets Node handle signals between parts.
-      for (; !part.done; part = parts.next()) await setImmediate();
-      const summary = part.value;
+      const summary = await evaluateLanguageModel(model, config, seed);
       const { textLoss, count, exact, plan, byOperations } = summary;
       const lines = [
         ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
@@ -164,41 +166,22 @@ export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
 }
 
 /** Measures a model on held-out text and expressions; by default on those of a seed that selected no checkpoint. */
-export function evaluateLanguageModel(
+export async function evaluateLanguageModel(
   model: DagGpt,
   config: LanguageTrainConfig,
   seed = reportedSeed(config.evaluation),
-): LanguageSummary {
-  return ended(evaluation(model, config, seed));
+): Promise<LanguageSummary> {
+  const { questions, answers } = languageSubject(model, config);
+  const answered = await collect(answers(questions(config.evaluation.examples, seed)));
+  return { ...summarize(answered), textLoss: await heldOutTextLoss(model, config, seed) };
 }
 
 /** Mean −ln p of the next token of held-out text; null if the configuration has no text. */
-export function heldOutTextLoss(
+export async function heldOutTextLoss(
   model: DagGpt,
   config: LanguageTrainConfig,
   seed = reportedSeed(config.evaluation),
-): number | null {
-  return ended(textLoss(model, config, seed));
-}
-
-/** `evaluateLanguageModel` as a generator that yields after each prompt and batch. */
-function* evaluation(
-  model: DagGpt,
-  config: LanguageTrainConfig,
-  seed: number,
-): Generator<void, LanguageSummary> {
-  const stream = languageStreamConfig(config);
-  const { examples } = config.evaluation;
-  const prompts = stream.data.arithmetic > 0 ? workedPrompts(stream, examples, seed) : [];
-  const answers: Answer[] = [];
-  for (const answer of answerPrompts(model, prompts)) {
-    answers.push(answer);
-    yield;
-  }
-  return { ...summarize(answers), textLoss: yield* textLoss(model, config, seed) };
-}
-
-function* textLoss(model: DagGpt, config: LanguageTrainConfig, seed: number): Generator<void, number | null> {
+): Promise<number | null> {
   const { batches } = config.evaluation;
   const { data, ...rest } = languageStreamConfig(config);
   if (data.text === '') return null;
@@ -207,13 +190,26 @@ function* textLoss(model: DagGpt, config: LanguageTrainConfig, seed: number): Ge
   for (let i = 0; i < batches; i++) {
     const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
     sum += scope(() => noGrad(() => model.textLoss(model.forward(tokens, shape).hidden, targets).item()));
-    yield;
+    // Lets Node handle signals between batches.
+    await setImmediate();
   }
   return sum / batches;
 }
 
-function ended<T>(parts: Generator<void, T>): T {
-  let part = parts.next();
-  while (!part.done) part = parts.next();
-  return part.value;
+/** A language model as what is evaluated. */
+export function languageSubject(model: DagGpt, config: LanguageTrainConfig): Subject {
+  const stream = languageStreamConfig(config);
+  return {
+    stream,
+    parameters: model.parameters,
+    // A model of text alone is asked nothing.
+    questions: (count, seed) => (stream.data.arithmetic > 0 ? workedPrompts(stream, count, seed) : []),
+    answers: (questions) => answerPrompts(model, questions),
+    prefixes:
+      config.model.depth === 0
+        ? null
+        : { hardPlan: (tokens, shape) => model.hardPlan(tokens, model.forward(tokens, shape).hidden) },
+    trained: (index) => trainedLines(stream, index),
+    textLoss: (seed) => heldOutTextLoss(model, config, seed),
+  };
 }

@@ -3,12 +3,11 @@ import { execute } from '@dag/executor';
 import { tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
 import { TrainError } from '../error.js';
-import { streamExample, type Split, type StreamConfig } from '../predictor/stream.js';
+import { drawDistinct, type HeldOutQuestion, type Question } from '../evaluation/questions.js';
+import { streamExample, type Example, type Split, type StreamConfig } from '../predictor/stream.js';
 
 /** An expression with its value, `12.5 * 4 = 50`. */
-export interface WorkedLine {
-  /** The expression. */
-  readonly text: string;
+export interface WorkedLine extends Example {
   /** Everything before the value: `12.5 * 4 = `. */
   readonly prompt: string;
   readonly value: number;
@@ -39,14 +38,15 @@ export function drawWorkedLine(
   const { depth, blockSize } = config;
   const tokens = tokenizer(config.tokenizer);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const text = asRead(streamExample(config, split, random.below(EXAMPLES)).text);
+    const example = streamExample(config, split, random.below(EXAMPLES));
+    const text = asRead(example.text);
     const prompt = before + text + drawEquals(text, random);
     const value = execute(tensorize(fromText(text), { depth }))[0]!;
     const written = formatValue(value);
     if (!Number.isFinite(value) || written.length > MAX_VALUE_LENGTH) continue;
     const [promptIds, valueIds] = [tokens.encode(prompt), tokens.encode(written)];
     if (promptIds.length + valueIds.length > blockSize) continue;
-    return { text, prompt, value, promptIds, valueIds };
+    return { ...example, text, prompt, value, promptIds, valueIds };
   }
   throw new TrainError(
     'bad-config',
@@ -63,15 +63,20 @@ function drawEquals(text: string, random: Random): string {
   return pick(text.includes(' ') ? [' = ', ' = ', ' = ', '= '] : ['=', '=', ' = ', '= ']);
 }
 
-/** An expression for the model to complete: `prompt` ends right before the value; `text` is the expression. */
-export interface WorkedPrompt {
+/** A held-out expression for the model to complete. */
+export interface WorkedPrompt extends HeldOutQuestion {
+  /** Everything before the value. */
   readonly prompt: string;
-  readonly value: number;
-  readonly text: string;
 }
 
-/** After this many draws per requested prompt, a stream counts as exhausted. */
-const DRAWS_EACH = 20;
+/**
+ * The prompt of a question, which ends right before its value: an expression as worked lines have it, and a blank after `=` and `?`, which
+ * are put where they are not.
+ */
+export function promptOf({ text, expr }: Question): string {
+  const asked = expr ? asRead(text) : text.trimEnd();
+  return /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
+}
 
 /**
  * Prompts of up to `count` different held-out expressions, which no stream trains on; fewer if the stream has no more.
@@ -79,10 +84,9 @@ const DRAWS_EACH = 20;
  * @throws {TrainError} `bad-config` if such lines do not fit
  */
 export function workedPrompts(config: StreamConfig, count: number, seed: number): WorkedPrompt[] {
-  const prompts = new Map<string, WorkedPrompt>();
-  for (let i = 0; prompts.size < count && i < DRAWS_EACH * count; i++) {
-    const { prompt, value, text } = drawWorkedLine({ ...config, seed }, 'held-out', randomStream(seed, i));
-    if (!prompts.has(text)) prompts.set(text, { prompt, value, text });
-  }
-  return [...prompts.values()];
+  return drawDistinct(count, (i) => {
+    const line = drawWorkedLine({ ...config, seed }, 'held-out', randomStream(seed, i));
+    const { text, plain, ids, prompt, value: expected } = line;
+    return { text, plain, ids, prompt, expected, expr: fromText(text) };
+  });
 }

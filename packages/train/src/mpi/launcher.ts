@@ -15,6 +15,14 @@ export interface Launcher {
 const OPEN_MPI = ['libmpi.so.40', 'libmpi.so'];
 /** Debian's name, then that of MPICH itself, Intel MPI and others with its ABI. */
 const MPICH = ['libmpich.so.12', 'libmpi.so.12', 'libmpi.so'];
+/** Launchers by the variables in which they say how many processes there are, in all and on this machine. */
+const KNOWN = [
+  {
+    ...{ name: 'Open MPI', libraries: OPEN_MPI },
+    ...{ ofAll: 'OMPI_COMM_WORLD_SIZE', ofMachine: 'OMPI_COMM_WORLD_LOCAL_SIZE' },
+  },
+  { name: 'MPICH', libraries: MPICH, ofAll: 'PMI_SIZE', ofMachine: 'MPI_LOCALNRANKS' },
+];
 
 /**
  * Finds the launcher from environment variables; null if this process is alone. `DAG_MPI_LIBRARY` overrides the library.
@@ -34,22 +42,11 @@ function knownLauncher(environment: Readonly<Record<string, string | undefined>>
     if (/^[1-9]\d*$/.test(text)) return Number(text);
     throw new TrainError('mpi', `the environment has ${name}=${text}; expected a whole number from 1`);
   };
-  const ofOpenMpi = count('OMPI_COMM_WORLD_SIZE');
-  if (ofOpenMpi !== null)
-    return {
-      description: 'mpirun of Open MPI started this process',
-      size: ofOpenMpi,
-      localSize: count('OMPI_COMM_WORLD_LOCAL_SIZE'),
-      libraries: OPEN_MPI,
-    };
-  const ofMpich = count('PMI_SIZE');
-  if (ofMpich !== null)
-    return {
-      description: 'mpirun of MPICH started this process',
-      size: ofMpich,
-      localSize: count('MPI_LOCALNRANKS'),
-      libraries: MPICH,
-    };
+  for (const { name, ofAll, ofMachine, libraries } of KNOWN) {
+    const size = count(ofAll);
+    const description = `mpirun of ${name} started this process`;
+    if (size !== null) return { description, size, localSize: count(ofMachine), libraries };
+  }
   if (environment['PMIX_RANK'] === undefined) return null;
   return {
     description: 'a launcher of MPI (PMIx) started this process',

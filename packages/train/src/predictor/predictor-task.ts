@@ -1,5 +1,6 @@
 import { recordStep, tensor, type RecordedStep, type Tensor } from '@dag/executor';
 import {
+  type OnnxPredictor,
   type PredictorConfig,
   type PredictorInputs,
   PredictorModel,
@@ -13,8 +14,9 @@ import { requireParsed, type TrainConfig } from '../config/config.js';
 import { readoutLosses, type LossWeights } from '../config/losses.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { reportedSeed } from '../config/run.js';
-import { answerAll, summarize, type Summary } from '../evaluation/evaluate.js';
+import { answer, collect, summarize, type Summary } from '../evaluation/evaluate.js';
 import { heldOutQuestions } from '../evaluation/questions.js';
+import type { Subject } from '../evaluation/subject.js';
 import { percent } from '../evaluation/table.js';
 import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
 import { requireMemory } from '../run/memory.js';
@@ -30,7 +32,7 @@ import {
   type LossTokens,
   type LossValues,
 } from './losses.js';
-import { streamText, type TextBatch, type StreamConfig } from './stream.js';
+import { streamText, trainedTexts, type TextBatch, type StreamConfig } from './stream.js';
 
 /** The configuration of the model in a training configuration. */
 export function modelConfig(config: PredictorTrainConfig): PredictorConfig {
@@ -126,9 +128,26 @@ export async function evaluateModel(
   config: PredictorTrainConfig,
   seed = reportedSeed(config.evaluation),
 ): Promise<Summary> {
-  const { examples } = config.evaluation;
-  const answers = await answerAll(model, heldOutQuestions(streamConfig(config), examples, seed));
-  return summarize(answers);
+  const { questions, answers } = predictorSubject(model, config);
+  return summarize(await collect(answers(questions(config.evaluation.examples, seed))));
+}
+
+/** A plan predictor, on any runtime, as what is evaluated. */
+export function predictorSubject(
+  model: PredictorModel | OnnxPredictor,
+  config: PredictorTrainConfig,
+): Subject {
+  const stream = streamConfig(config);
+  return {
+    stream,
+    parameters: model instanceof PredictorModel ? model.parameters : null,
+    questions: (count, seed) => heldOutQuestions(stream, count, seed),
+    answers: (questions) => answer(model, questions),
+    prefixes: model instanceof PredictorModel ? model : null,
+    trained: (index) => trainedTexts(stream, index),
+    doubt: ({ text, value, plan }) =>
+      plan === null ? 'the text is empty or too long for this model' : model.doubt(text, value),
+  };
 }
 
 /** Loads the plan predictor in a checkpoint. @throws {TrainError} `bad-checkpoint` */

@@ -1,12 +1,13 @@
 import { readPrefixes, type Expr, type Prefixes } from '@dag/expr';
 import {
+  createRegisterTargets,
   readInfix,
   writeInfixTargets,
   type Infix,
   type RegisterLayout,
   type RegisterTargets,
 } from '@dag/model';
-import { compile, writeGraph, type DagTensors, type Program } from '@dag/tensorize';
+import { compile, writeGraph, zeroDag, type DagTensors, type Program } from '@dag/tensorize';
 
 /** Targets of many prefixes, one row each. Rows that are not written (`valid` 0) are no expression. */
 export interface PrefixTargets {
@@ -15,6 +16,13 @@ export interface PrefixTargets {
   readonly plan: DagTensors | null;
   readonly registers: RegisterTargets;
 }
+
+/** Targets of `size` prefixes. @param plans Whether they have plans. */
+export const prefixTargets = (size: number, layout: RegisterLayout, plans: boolean): PrefixTargets => ({
+  valid: new Uint8Array(size),
+  plan: plans ? zeroDag({ depth: layout.depth, size }) : null,
+  registers: createRegisterTargets(size, layout),
+});
 
 /**
  * Writes the targets of all prefixes of one text: the prefix of the first token to row `first`, that of the first two tokens

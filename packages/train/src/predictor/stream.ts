@@ -7,12 +7,12 @@ import {
   type RegisterTargets,
   type TokenizerName,
 } from '@dag/model';
-import { zeroDag, type DagTensors } from '@dag/tensorize';
+import type { DagTensors } from '@dag/tensorize';
 import type { Expressions } from '../config/expressions.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
-import { writePrefixTargets } from './prefix-targets.js';
+import { prefixTargets, writePrefixTargets } from './prefix-targets.js';
 import { labelledText, type DecisionTargets } from './words-stream.js';
 
 /** The settings that determine the examples of a stream. */
@@ -164,15 +164,21 @@ export function trainingBatch(config: StreamConfig, index: number, plans = true)
   return { ...batch, position: hash(`${seed} ${index}`) % (last + 1) };
 }
 
+/** The texts of micro-batch `index` of the training stream; with `accumulate`, of all those of a step together. */
+export function trainedTexts(config: StreamConfig, index: number): Example[] {
+  const { batchSize } = config;
+  return Array.from({ length: batchSize }, (_, b) => streamExample(config, 'train', index * batchSize + b));
+}
+
 const lastSteps = new WeakMap<StreamConfig, { step: number; examples: readonly Example[] }>();
 
 /** The texts of a step, sorted by length. Those of the last step are cached per configuration: the next batch is usually of the same step. */
 function examplesOf(config: StreamConfig, step: number): readonly Example[] {
   const last = lastSteps.get(config);
   if (last?.step === step) return last.examples;
-  const { accumulate = 1, batchSize } = config;
-  const size = accumulate * batchSize;
-  const examples = Array.from({ length: size }, (_, i) => streamExample(config, 'train', step * size + i));
+  const { accumulate = 1 } = config;
+  const batches = Array.from({ length: accumulate }, (_, i) => trainedTexts(config, step * accumulate + i));
+  const examples = batches.flat();
   if (accumulate > 1) examples.sort((a, b) => a.ids.length - b.ids.length);
   lastSteps.set(config, { step, examples });
   return examples;
@@ -202,12 +208,7 @@ function encodedBatch(
   const B = examples.length;
   const tokens = new Int32Array(B * T);
   if (config.tokenizer === 'words') return wordsBatch(examples, T);
-  const targets = {
-    decisions: null,
-    valid: new Uint8Array(B * T),
-    plan: plans ? zeroDag({ depth: config.depth, size: B * T }) : null,
-    registers: createRegisterTargets(B * T, config),
-  };
+  const targets = prefixTargets(B * T, config, plans);
   examples.forEach(({ ids }, b) => {
     const row = ids.slice(0, T);
     tokens.set(row, b * T);

@@ -75,15 +75,8 @@ function nodeValues({ depth, V_mag, V_sign, O, G }: DagTensors): Float64Array {
   return concat([numbers, results]);
 }
 
-function concat(parts: readonly Float64Array[]): Float64Array {
-  const all = new Float64Array(parts.reduce((n, part) => n + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
+const concat = (parts: readonly Float64Array[]): Float64Array =>
+  Float64Array.from(parts.flatMap((part) => [...part]));
 
 /** Where a graph differs from another one. */
 export interface Differences {

@@ -1,19 +1,18 @@
-import type { PredictorModel } from '@dag/model';
+import type { Parameters } from '@dag/model';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findCheckpoint, lastStep } from '../checkpoints/checkpoint.js';
-import { checkpointState, configOfKind } from '../checkpoints/state.js';
-import type { PredictorTrainConfig } from '../config/predictor.js';
-import { reportedSeed } from '../config/run.js';
+import { checkpointState } from '../checkpoints/state.js';
+import { KINDS } from '../config/config.js';
+import { reportedSeed, type RunConfig } from '../config/run.js';
 import { TrainError } from '../error.js';
-import { answerAll, prefixScore, summarize } from '../evaluation/evaluate.js';
-import { heldOutQuestions } from '../evaluation/questions.js';
-import { bySeen, seenInTraining } from '../evaluation/seen-in-training.js';
-import { loadModel, streamConfig } from '../predictor/predictor-task.js';
+import { collect, summarize } from '../evaluation/evaluate.js';
+import { subjectOf } from '../evaluation/subject-of.js';
+import { scoreOfPrefixes, scoresBySeen, type SeenScores, type Subject } from '../evaluation/subject.js';
 import { readMetrics } from '../run/metrics.js';
 import { chartsOf, type PerStep } from './charts.js';
 import { chooseExamples } from './examples.js';
-import { reportPage, type Evaluation } from './page.js';
+import { reportPage, type Report } from './page.js';
 import { tilesOf } from './tiles.js';
 
 /** Options of `runReport`. */
@@ -38,28 +37,25 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
   const { config, batches } = checkpointState(checkpoint);
   // The best checkpoint may be older than a resume with other settings. Damaged checkpoints were reported above.
   const { config: last } = checkpointState(await findCheckpoint(folder, 'latest', () => undefined));
-  const perStep: PerStep =
-    config.kind === 'predictor' || config.kind === 'language'
-      ? { count: last.batchSize * last.accumulate, unit: 'texts' }
-      : { count: last.accumulate, unit: 'micro-batches' };
-  const predictor =
-    config.kind === 'predictor'
-      ? { config: configOfKind(checkpoint, 'predictor'), model: loadModel(checkpoint) }
-      : null;
+  const isOwn = Object.hasOwn(KINDS, config.kind);
+  const perStep: PerStep = isOwn
+    ? { count: last.batchSize * last.accumulate, unit: 'texts' }
+    : { count: last.accumulate, unit: 'micro-batches' };
+  const subject = isOwn ? await subjectOf(checkpoint) : null;
   return reportPage({
     name: config.name,
     tiles: tilesOf(records, {
       maxSteps: last.maxSteps,
       savedStep: await lastStep(folder),
       perStep,
-      parameters: predictor && sizeOf(predictor.model),
+      parameters: subject?.parameters ? sizeOf(subject.parameters) : null,
     }),
     charts: chartsOf(records, perStep),
     checkpoint,
-    evaluation: predictor
-      ? await evaluate(predictor.model, predictor.config, batches * config.batchSize, examples)
+    evaluation: subject
+      ? await evaluate(subject, config, batches, { examples, warn })
       : {
-          reason: `only plan predictors have plans to draw; this run trained a model of kind '${config.kind}'.`,
+          reason: `only models of this package have plans to draw; this run trained a model of kind '${config.kind}'.`,
         },
     config: last,
     damaged,
@@ -84,27 +80,31 @@ async function metricsOf(folder: string) {
   return metrics;
 }
 
-const sizeOf = ({ parameters }: PredictorModel): number =>
+const sizeOf = (parameters: Parameters): number =>
   [...parameters.values()].reduce((n, { size }) => n + size, 0);
 
+/** What the model answers on held-out expressions, or why it is asked nothing. */
 async function evaluate(
-  model: PredictorModel,
-  config: PredictorTrainConfig,
-  trainedTexts: number,
-  examples: number,
-): Promise<Evaluation> {
-  const stream = streamConfig(config);
-  const questions = heldOutQuestions(stream, config.evaluation.examples, reportedSeed(config.evaluation));
-  const answers = await answerAll(model, questions);
-  const seen = seenInTraining(stream, trainedTexts, questions);
+  subject: Subject,
+  { evaluation }: RunConfig,
+  batches: number,
+  { examples, warn }: ReportOptions,
+): Promise<Report['evaluation']> {
+  const questions = subject.questions(evaluation.examples, reportedSeed(evaluation));
+  if (questions.length === 0) return { reason: 'this run trained a model of text alone.' };
+  const answers = await collect(subject.answers(questions));
+  let seen: SeenScores | null = null;
+  try {
+    seen = scoresBySeen(subject, questions, answers, batches);
+  } catch (error) {
+    // The text that a language model was trained on may be gone.
+    if (!(error instanceof TrainError)) throw error;
+    warn(`the page leaves out what training has seen of held-out texts: ${error.message}`);
+  }
   return {
     summary: summarize(answers),
-    seen: bySeen(answers, seen),
-    prefixes: await prefixScore(
-      model,
-      stream,
-      questions.map(({ text }) => text),
-    ),
+    seen: seen?.groups ?? {},
+    prefixes: await scoreOfPrefixes(subject, questions),
     examples: chooseExamples(answers, examples),
   };
 }

@@ -1,17 +1,16 @@
 import type { PrefixScore, Score, Summary } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { html, type Html } from './html.js';
+import { whole } from './tiles.js';
 
 /** Scores on held-out texts that the page shows. */
 export interface Scored {
   readonly summary: Summary;
   /** Scores by overlap with training texts: prefixes and skeletons. */
   readonly seen: Readonly<Record<string, Summary>>;
-  /** Right values at every prefix of the texts. */
-  readonly prefixes: PrefixScore;
+  /** Right values at every prefix of the texts; null of a model that predicts none. */
+  readonly prefixes: PrefixScore | null;
 }
-
-const whole = (n: number): string => n.toLocaleString('en-US');
 
 /** The score table by operations, and collapsed tables by other properties of the texts. */
 export function scoresSection({ summary, seen, prefixes }: Scored, step: number): Html {
@@ -25,8 +24,12 @@ export function scoresSection({ summary, seen, prefixes }: Scored, step: number)
   return html`<h2>Accuracy of the best checkpoint</h2>
     <p class="lead">
       Step ${whole(step)}, on ${whole(summary.count)} held-out expressions that selected no checkpoint, with
-      95 % confidence intervals (Wilson). Of the ${whole(prefixes.count)} prefixes of these texts that are
-      expressions, ${whole(prefixes.right)} have the right value.
+      95 % confidence intervals (Wilson).
+      ${
+        prefixes &&
+        html`Of the ${whole(prefixes.count)} prefixes of these texts that are expressions,
+        ${whole(prefixes.right)} have the right value.`
+      }
     </p>
     <div class="card">${scoreTable(summary.byOperations, 'operations', summary)}</div>
     ${others.map(
@@ -56,7 +59,7 @@ function scoreRow(name: string, { count, value, plan, intervals }: Score, kind =
   const [low, high] = intervals.value;
   return html`<div role="row" class="${kind}">
     <span role="cell" class="name">${name}</span>
-    <span role="cell" class="amount texts">${count.toLocaleString('en-US')}</span>
+    <span role="cell" class="amount texts">${whole(count)}</span>
     <span role="cell">
       <span class="bar">
         <i style="width:${share(value)}"></i>

@@ -94,5 +94,5 @@ function throughputTile(lines: readonly Line[], { count, unit }: PerStep): Tile[
   return [{ name: 'Throughput', value, note: `${unit}/s, ${short(stepMs)} ms a step` }];
 }
 
-const whole = (n: number): string => n.toLocaleString('en-US');
+export const whole = (n: number): string => n.toLocaleString('en-US');
 const short = (x: number): string => String(Number(x.toPrecision(3)));

@@ -155,11 +155,15 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
         await checkWeights(run, communicator);
         if (isFirst && run.savedStep !== run.step) await save(run, config);
       }
-      const isDone = isFirst && !stopped;
+      let summary: S | null = null;
+      if (isFirst && !stopped) {
+        const evaluated = await task.evaluate(run.model, reportedSeed(config.evaluation));
+        summary = checkEvaluation(evaluated, task.kind).summary;
+      }
       return {
         model: run.model,
         step: run.step,
-        summary: isDone ? await summaryOf(task, run.model, reportedSeed(config.evaluation)) : null,
+        summary,
         checkpoint: run.checkpoint,
         elapsed: performance.now() - started,
         waited: batches.waited,
@@ -210,21 +214,6 @@ function checkEvaluation<S>(evaluated: Evaluation<S> | undefined, kind: string):
   );
 }
 
-async function summaryOf<M extends Trainable, S>(
-  task: Pick<Task<M, never, object, S>, 'kind' | 'evaluate'>,
-  model: M,
-  seed: number,
-): Promise<S> {
-  return checkEvaluation(await task.evaluate(model, seed), task.kind).summary;
-}
-
-interface StepReport {
-  readonly loss: number;
-  readonly parts: Readonly<Record<string, number>>;
-  readonly lr: number;
-  readonly gradNorm: number;
-}
-
 /** One step: gradients of all its micro-batches, summed over ranks and clipped, then AdamW. */
 async function trainStep<M extends Trainable, B, N extends object>(
   task: Task<M, B, N>,
@@ -233,7 +222,7 @@ async function trainStep<M extends Trainable, B, N extends object>(
   { micro, counts }: { readonly micro: readonly B[]; readonly counts: N },
   { rank, size }: Communicator,
   sums: GradientSums | null,
-): Promise<StepReport> {
+): Promise<{ loss: number; parts: Record<string, number>; lr: number; gradNorm: number }> {
   const parameters = learning(run.model);
   for (const p of parameters.values()) {
     // A parameter that no text of this step uses needs a gradient of zero, or a resumed run would differ from an uninterrupted one.

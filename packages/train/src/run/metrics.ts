@@ -12,9 +12,9 @@ import {
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { TrainError } from '../error.js';
 import { makeFolder } from '../files/make-folder.js';
 import { requireRegular } from '../files/regular-file.js';
+import { systemError } from '../files/system-error.js';
 
 /** A line of the metrics file. A number that is not finite is written as null. */
 export interface MetricsRecord {
@@ -44,13 +44,7 @@ export function openMetrics(path: string): Metrics {
     try {
       return work();
     } catch (error) {
-      throw new TrainError(
-        'io',
-        `metrics ${path}: ${error instanceof Error ? error.message : String(error)}`,
-        {
-          cause: error,
-        },
-      );
+      throw systemError(`metrics ${path}`, error);
     }
   };
   const openToAppend = (): number =>
@@ -115,7 +109,7 @@ export async function readMetrics(path: string): Promise<{ records: MetricsRecor
     return readFile(path, 'utf8');
   };
   const text = await read().catch((error: unknown) => {
-    throw new TrainError('io', `metrics ${path}: ${(error as Error).message}`, { cause: error });
+    throw systemError(`metrics ${path}`, error);
   });
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   const records = lines.map(readLine).filter((line) => line !== null);

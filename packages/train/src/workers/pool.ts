@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { TrainError } from '../error.js';
-import { carriedError } from './carried-error.js';
+import { carriedError } from './carry-error.js';
 
 export interface PrefetcherOptions {
   /** A module whose default export makes an item from its index. */
