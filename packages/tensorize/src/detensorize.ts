@@ -16,7 +16,7 @@ const chain = (type: 'Add' | 'Sub' | 'Mul' | 'Div', ...args: Expr[]): Expr => ({
  * results, which are NaN in a plan: operands stand in the order in which the executor takes them. Where every step
  * has two operands and no node is used twice, tensorizing the expression gives the same tensors again.
  *
- * The plan must be hard in everything that its value depends on: G exactly 0 or 1, whole linear coefficients, signs exactly ±1.
+ * The plan must be hard in everything that its value depends on: G exactly 0 or 1, signs exactly ±1.
  * Predicted plans may differ from those of `tensorize`: steps that the value does not depend on and identity steps are
  * left out, and a node that several steps use is written out in each of them. A linear coefficient k other than ±1 becomes a
  * factor, `k * x`. A log coefficient k becomes a power, `x^k`, or |k| factors or divisors where only those have the bits of
@@ -73,13 +73,11 @@ function readNumber({ depth, V_mag, V_sign }: DagTensors, index: number, node: n
 }
 
 function hardDomain({ index, gate, terms }: PlanStep): 'linear' | 'log' {
-  const soft = terms.find(({ coefficient }) =>
-    gate === 0 ? !Number.isFinite(coefficient) : !Number.isInteger(coefficient),
-  );
+  const soft = terms.find(({ coefficient }) => !Number.isFinite(coefficient));
   if (soft !== undefined) {
     throw new TensorizeError(
       'soft-plan',
-      `step ${index} has coefficient ${soft.coefficient} on node ${soft.node}, expected a ${gate === 0 ? 'finite' : 'whole'} number: ` +
+      `step ${index} has coefficient ${soft.coefficient} on node ${soft.node}, expected a finite number: ` +
         'round the plan, or read it with describe',
     );
   }

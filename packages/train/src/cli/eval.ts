@@ -5,10 +5,11 @@ import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
 import { reportedSeed } from '../config/run.js';
 import { TrainError } from '../error.js';
 import { collect, summarize, type Answer, type PrefixScore, type Summary } from '../evaluation/evaluate.js';
-import { longerNumbers, moreOperations, question, type Question } from '../evaluation/questions.js';
+import { beyondWords, longerNumbers, moreOperations, question, type Question } from '../evaluation/questions.js';
 import { scoreOfPrefixes, scoresBySeen, type SeenScores } from '../evaluation/subject.js';
 import { subjectOf } from '../evaluation/subject-of.js';
 import { formatScores, formatSummary } from '../evaluation/table.js';
+import type { StreamConfig } from '../predictor/stream.js';
 import { readText } from '../files/utf8.js';
 import {
   CHECKPOINT_OPTION,
@@ -52,7 +53,8 @@ export function evalCommand(): Command {
     .addOption(runtimeOption())
     .option(
       '--json',
-      'print { text, expected, value, expression, ok, doubt }, one line per text, then the summary',
+      'print { text, expected, value, expression, ok, doubt }, one line per text, then the summary; ' +
+        'of models that refuse texts also confidence, and refused with value null',
     )
     .action(async (options: EvalOptions) => {
       const { json } = options;
@@ -114,9 +116,11 @@ async function measureCheckpoint(
   };
   const print = (a: Answer): void => {
     if (!json) return;
-    const { text, expected, value, expression, ok } = a;
+    const { text, expected, expression, ok, refused, confidence } = a;
+    const value = refused === null ? a.value : null;
     const doubt = subject.doubt && { doubt: subject.doubt(a) };
-    console.log(toJson({ text, expected, value, expression, ok, ...doubt }));
+    const judged = { ...(confidence === null ? {} : { confidence }), ...(refused === null ? {} : { refused }) };
+    console.log(toJson({ text, expected, value, expression, ok, ...judged, ...doubt }));
   };
   const isPredictor = config.kind === 'predictor';
   if (expressions !== undefined) {
@@ -127,17 +131,22 @@ async function measureCheckpoint(
   const questions = subject.questions(examples, seed);
   const answers = await ask(questions, print);
   const beyond: Record<string, Summary> = {};
-  for (const [name, draw] of Object.entries(isPredictor ? BEYOND : {})) {
-    const drawn = draw(subject.stream, examples, seed);
+  for (const [name, drawn] of isPredictor ? beyondTraining(subject.stream, examples, seed) : [])
     if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
-  }
   const more = subject.textLoss ? { textLoss: await subject.textLoss(seed) } : { beyond };
   const { batches } = checkpointState(checkpoint);
   const seen = scoresBySeen(subject, questions, answers, batches);
   return { answers, ...more, seen, prefixes: await scoreOfPrefixes(subject, questions) };
 }
 
-const BEYOND = { 'an operation more': moreOperations, 'a digit more': longerNumbers };
+/** Questions beyond the training stream, by how they exceed it. */
+function beyondTraining(stream: StreamConfig, examples: number, seed: number): [string, Question[]][] {
+  if (stream.tokenizer === 'words') return Object.entries(beyondWords(stream, examples, seed));
+  return [
+    ['an operation more', moreOperations(stream, examples, seed)],
+    ['a digit more', longerNumbers(stream, examples, seed)],
+  ];
+}
 
 /** A wrong answer with its plan and the right plan; each is null if there is none or it does not fit into the model. */
 function bothPlans({ text, expected, value, expression, plan, expr }: Answer) {
