@@ -52,6 +52,7 @@ const calls: Record<keyof typeof expr, fc.Arbitrary<{ result: () => unknown; che
     () => true,
   ),
   asRead: call(expr.asRead, [text], isText),
+  asWords: call(expr.asWords, [text], isText),
   fnv1a: call(expr.fnv1a, [text], isNumber),
   symbolOf: call(expr.symbolOf, [text], (symbol) => symbol === undefined || isText(symbol)),
   isQuestion: call(expr.isQuestion, [text], isBoolean),

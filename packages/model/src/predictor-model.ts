@@ -161,12 +161,14 @@ export class PredictorModel extends SavedModel {
 
   /** Predicts and executes the plans of N texts, and says which of them are refused. @throws {ModelError} as `predictPlans`. */
   predictTexts(texts: readonly string[]): PredictedPlans {
+    if (!this.predictor.fitsAnyLayout) return unjudged(this.predictPlans(texts));
     const { plan, judged } = this.read(texts);
+    if (!judged) return unjudged(plan);
     return {
       plans: plan,
       values: execute(plan),
-      confidences: texts.map((_, i) => judged?.[i]!.confidence ?? null),
-      refusals: texts.map((text, i) => (judged ? refusalOf(text, judged[i]!, this) : null)),
+      confidences: judged.map(({ confidence }) => confidence),
+      refusals: texts.map((text, i) => refusalOf(text, judged[i]!, this)),
     };
   }
 
@@ -295,6 +297,12 @@ export class PredictorModel extends SavedModel {
       (config: PredictorConfig, check) => new PredictorModel(config, { ...options, seed: null, check }),
     );
   }
+}
+
+/** Plans of a readout that says nothing of how sure it is: no text is refused. */
+export function unjudged(plans: DagTensors): PredictedPlans {
+  const nothing = Array<null>(plans.size).fill(null);
+  return { plans, values: execute(plans), confidences: nothing, refusals: nothing };
 }
 
 /** What `predict` returns, or throws where the text is refused. */

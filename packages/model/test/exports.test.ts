@@ -132,6 +132,7 @@ const made =
 
 type Constants =
   | ('GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'FAULTS')
+  | ('DECISIONS' | 'NESTING' | 'THEN')
   | ('linearReadout' | 'registersReadout' | 'decisionsReadout');
 
 /** Of this package, and of those that it passes its arguments on to. */
@@ -168,7 +169,20 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   ],
   isGpt2Name: [model.isGpt2Name, text],
   loadGpt2: [model.loadGpt2, path, withJunk(() => ({ cacheFolder: folder }))],
-  exportOnnx: [model.exportOnnx, orJunk(fc.constantFrom(predictor, linear))],
+  exportOnnx: [
+    model.exportOnnx,
+    orJunk(fc.constantFrom(predictor, linear)),
+    orJunk(fc.constantFrom({}, { depth: 3 })),
+  ],
+  decisionOf: [model.decisionOf, text],
+  decidedTensors: [
+    model.decidedTensors,
+    withJunk(() => ({
+      records: [{ digits: [1], minus: false, point: false, begins: true, kind: 0 }],
+      ...{ decisions: [0], nestings: [0] },
+    })),
+    layout,
+  ],
   expressionOf: [model.expressionOf, plan],
   distribution: [model.distribution, x],
   meanOver: [model.meanOver, x, x],

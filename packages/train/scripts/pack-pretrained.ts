@@ -1,6 +1,6 @@
 /**
  * Makes packages/train/pretrained of the best checkpoint of a run: weights in half precision, without the optimiser's
- * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/pretrained-long`
+ * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/reading`
  */
 import { decodeSafetensors } from '@dag/model';
 import { checkpointConfig, findCheckpoint, loadModel, writeCheckpoint } from '@dag/train';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const target = fileURLToPath(new URL('../pretrained', import.meta.url));
 const CARD = 'README.md';
 
-const [run = 'runs/pretrained-long'] = process.argv.slice(2);
+const [run = 'runs/reading'] = process.argv.slice(2);
 const checkpoint = await findCheckpoint(run, 'best', console.error);
 const model = loadModel(checkpoint);
 
@@ -27,7 +27,7 @@ const kept = embedding.dataSync().map((w, i) => {
 });
 embedding.set(kept);
 
-const config = { ...checkpointConfig(checkpoint), weights: 'scratch', outDir: 'runs/pretrained' };
+const config = { ...checkpointConfig(checkpoint), weights: 'scratch', outDir: 'runs/reading' };
 const folder = await mkdtemp(`${target}-`);
 try {
   const files = new Map([['model.safetensors', model.save({ dtype: 'F16' })]]);

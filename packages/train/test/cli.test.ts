@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -415,18 +415,36 @@ describe('dag predict', () => {
       });
   });
 
+  it('says of a text that the model refuses why, on stderr or in JSON, and exits with 1', async () => {
+    const why = 'the text has `wombat`, which this model has never seen';
+    const text = 'what is 2 times wombat';
+    expect(await dag(['predict', text])).toMatchObject({ code: 1, stdout: '', stderr: `dag: ${why}\n` });
+    const { code, stdout, stderr } = await dag(['predict', text, '--json', '--checkpoint', 'reading']);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ text, value: null, refused: why });
+  });
+
   it('says on stderr and in JSON why a value may be wrong, and nothing where nothing speaks against it', async () => {
-    const why = 'the text has `^`, which this model has never seen';
-    for (const options of [[], ['--json']]) {
-      const { code, stdout, stderr } = await dag(['predict', '2^3', ...options]);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: `dag: this may be wrong: ${why}\n` });
-      if (options.length)
-        expect(predicted.parse(JSON.parse(stdout))).toMatchObject({ value: 23, doubt: why });
-      else expect(stdout).toMatch(/^23 = 23\n/);
-    }
-    const { stdout, stderr } = await dag(['predict', '2 + 3', '--json']);
-    expect(stderr).toBe('');
-    expect(predicted.parse(JSON.parse(stdout))).toMatchObject({ value: 5, doubt: null });
+    const latest = ['--checkpoint=latest'];
+    const { code, stdout, stderr } = await dag(['predict', '2^3', '--json', ...latest]);
+    expect(code).toBe(0);
+    const { doubt } = predicted.parse(JSON.parse(stdout));
+    expect(stderr).toBe(`dag: this may be wrong: ${doubt}\n`);
+    const sure = await dag(['predict', '2 + 3', '--json']);
+    expect(sure.stderr).toBe('');
+    expect(predicted.parse(JSON.parse(sure.stdout))).toMatchObject({ value: 5, doubt: null });
+  });
+
+  it('answers the lines of the standard input, one by one', async () => {
+    const asked = spawnSync(process.execPath, [DAG, 'predict'], {
+      input: '3 plus 4\n\nhello world\nhalf of 15% of 80\n',
+      encoding: 'utf8',
+    });
+    expect(asked.status).toBe(0);
+    expect(asked.stdout).toMatch(
+      /^3 \+ 4 = 7 {3}\(\d+\.\d % sure\)\n0\.5 \* 0\.15 \* 80 = 6 {3}\(\d+\.\d % sure\)\n$/,
+    );
+    expect(asked.stderr).toBe('dag: the text cannot be read: no number\n');
   });
 
   it.each([
@@ -611,7 +629,7 @@ describe('dag', () => {
   it('knows no other command', async () => {
     await fails(['trian'], /unknown command 'trian'/, { by: start });
     await fails(['help', 'trian'], /unknown command 'trian'/);
-    await fails(['predict'], /missing required argument 'text'/);
+    await fails(['export'], /missing required argument 'file'/);
   });
 
   it.each<[string, string[], RegExp]>([

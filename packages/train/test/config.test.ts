@@ -108,7 +108,7 @@ describe('parseConfig', () => {
         'unknown key model.nembd; did you mean model.nEmbd?',
         'model.dropout is 1; allowed: a number ≥ 0 and < 1',
         "model.nLayer is '2'; allowed: a whole number ≥ 1 and ≤ 1000",
-        "model.readout is 'mlp'; allowed: 'registers' or 'linear'; for a readout of your own load the module that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js",
+        "model.readout is 'mlp'; allowed: 'registers' or 'decisions' or 'linear'; for a readout of your own load the module that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js",
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
@@ -275,7 +275,7 @@ describe('loadConfig', () => {
     [
       'config.yaml',
       'a: 1',
-      'is no built-in configuration (predictor, predictor-small, language-small, language, finetune-gpt2, pretrained, pretrained-long) and no .ts, .js, .mjs, .json file',
+      'is no built-in configuration (predictor, predictor-small, language-small, language, finetune-gpt2, reading) and no .ts, .js, .mjs, .json file',
     ],
     ['toString', null, 'is no built-in configuration'],
   ])('says why %s is not to be had', async (name, text, message) => {

@@ -276,6 +276,7 @@ describe('a summary', () => {
     text: '',
     expected: 0,
     value: 0,
+    ...{ refused: null, confidence: null },
     expression: '',
     ok,
     exact,

@@ -1,3 +1,4 @@
+import { describe, expect, test } from '@jest/globals';
 import { asWords, evaluate, fromText } from '@dag/expr';
 import { DECISIONS } from '@dag/model';
 import { allPhrases, generateFrame, type Frame } from '../src/reading/frames.js';

@@ -52,7 +52,7 @@ describe('a run that needs more memory than there is', () => {
   });
 
   it('is none of the built-in configurations, in 2 GiB', async () => {
-    for (const name of ['predictor', 'predictor-small', 'pretrained', 'pretrained-long'])
+    for (const name of ['predictor', 'predictor-small', 'reading'])
       requireMemory(await loadConfig(name, {}), 2 ** 31);
     requireMemory(await loadConfig('language-small', { 'data.text': 'text' }), 2 ** 31);
   });

@@ -1,3 +1,5 @@
+import { execute } from '@dag/executor';
+import type { PredictedPlans } from '@dag/model';
 import { tensorizeAll } from '@dag/tensorize';
 import { answerAll, summarize, type Answer } from '../src/evaluation/evaluate.js';
 import type { MetricsRecord } from '../src/run/metrics.js';
@@ -22,12 +24,15 @@ export const RECORDS: MetricsRecord[] = Array.from({ length: 120 }, (_, i) => i 
 
 /** What a model answers that reads the texts on the right where it is asked those on the left. */
 export function answersOf(read: Readonly<Record<string, string>>, depth = 4): Promise<Answer[]> {
-  const predictPlans = (texts: readonly string[]) =>
-    tensorizeAll(
+  const predictTexts = (texts: readonly string[]): PredictedPlans => {
+    const plans = tensorizeAll(
       texts.map((text) => read[text]!),
       { depth },
     );
-  return answerAll({ reads: () => true, predictPlans }, Object.keys(read).map(question));
+    const nothing = texts.map(() => null);
+    return { plans, values: execute(plans), confidences: nothing, refusals: nothing };
+  };
+  return answerAll({ reads: () => true, predictTexts }, Object.keys(read).map(question));
 }
 
 /** A report with a wrong and a right example. */

@@ -347,7 +347,7 @@ describe('where a run begins', () => {
     await expect(train(tiny('new', { weights: 'pretrained' }))).rejects.toMatchObject({
       code: 'bad-config',
       message: expect.stringMatching(
-        /model\.depth = .* with model\.nEmbd = .*`dag train pretrained --weights=pretrained`/,
+        /model\.depth = .* with model\.nEmbd = .*`dag train reading --weights=pretrained`/,
       ),
     });
   });

@@ -1,6 +1,6 @@
 import { EMBEDDING, ROWS, usedRows } from '../embedding-rows.js';
 import { ModelError } from '../error.js';
-import { named } from '../arguments.js';
+import { checkObject, named } from '../arguments.js';
 import { PredictorModel } from '../predictor-model.js';
 import { backbone, type Weights } from './backbone.js';
 import { executePlan } from './execute.js';
@@ -25,10 +25,12 @@ import { GraphOps } from './graph-ops.js';
 export function exportOnnx(model: PredictorModel, layout: Partial<RegisterLayout> = {}): Uint8Array {
   if (!(model instanceof PredictorModel))
     throw new ModelError('bad-input', `exportOnnx: expected a PredictorModel, given ${named(model)}`);
+  checkObject('a layout such as { depth: 16 }', layout);
   const { tokenizer } = model;
-  const config = { ...model.config, ...layout };
+  const { depth = model.config.depth, digits = model.config.digits } = layout;
+  const config = { ...model.config, depth, digits };
   checkLayout(config);
-  const isOther = config.depth !== model.config.depth || config.digits !== model.config.digits;
+  const isOther = depth !== model.config.depth || digits !== model.config.digits;
   if (isOther && !readoutOf(config.readout).fitsAnyLayout)
     throw new ModelError(
       'bad-input',

@@ -15,6 +15,7 @@ import {
   type Tensor,
 } from '@dag/executor';
 import type { DagTensors } from '@dag/tensorize';
+import { checkList, checkObject, isWhole, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { Linear } from '../gpt.js';
 import { DECISIONS, NESTING } from '../reading/decisions.js';
@@ -22,12 +23,12 @@ import { TensorOps, type ReadoutOps } from './array-ops.js';
 import { decidedPlan, FAULTS } from './decided-plan.js';
 import { decidedOperators, decidedRegisters, OPERATOR_COLUMNS, SLOT_COLUMNS } from './decided-registers.js';
 import { hardFeatures } from './hard-registers.js';
-import type { RegisterLayout } from './layout.js';
+import { checkLayout, type RegisterLayout } from './layout.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { atTokens } from './ops.js';
 import type { Readout, ReadoutLoss, TargetName } from './readout.js';
 import { meanOver } from './register-losses.js';
-import type { TokenFeatures } from './registers.js';
+import { checkRecords, type TokenFeatures } from './registers.js';
 
 /** Outputs of the head in order: logits of what a token writes, of how it changes nesting, and of whether the text is complete. */
 const OUTPUTS = { decisions: DECISIONS.length, nestings: NESTING.length, completes: 2 };
@@ -147,11 +148,16 @@ export interface Decided {
  *
  * @throws {ModelError} `bad-input` where they are no expression, or have more numbers or digits than the layout has room for.
  */
-export function decidedTensors(
-  { records, decisions, nestings }: Decided,
-  layout: RegisterLayout,
-): DagTensors {
+export function decidedTensors(decided: Decided, layout: RegisterLayout): DagTensors {
+  checkObject('what tokens decide, { records, decisions, nestings },', decided);
+  checkLayout(layout);
+  const { records, decisions, nestings } = decided;
+  checkList('token records as an array', records);
   const T = records.length;
+  if (T === 0) throw new ModelError('bad-input', 'these decisions are no expression: there is no token');
+  checkRecords(records, [1, T]);
+  checkClasses('decisions', decisions, T, OUTPUTS.decisions);
+  checkClasses('nestings', nestings, T, OUTPUTS.nestings);
   return scope(() => {
     const ops = new TensorOps(undefined, new Map(), new TensorOps().f64([T - 1]));
     const oneHot = (classes: ArrayLike<number>, n: number): Tensor => {
@@ -170,6 +176,17 @@ export function decidedTensors(
     const { V_mag, V_sign, O, G } = plan;
     return { depth: layout.depth, size: 1, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
   });
+}
+
+/** @throws {ModelError} `bad-input` unless there is a class from 0, or −1 for none, for each of T tokens. */
+function checkClasses(name: string, classes: ArrayLike<number>, T: number, count: number): void {
+  const isList = Array.isArray(classes) || ArrayBuffer.isView(classes);
+  if (isList && classes.length === T && Array.from(classes).every((c) => c === -1 || isWhole(c, count)))
+    return;
+  throw new ModelError(
+    'bad-input',
+    `${name} are ${T} classes from -1 to ${count - 1}, given ${named(classes)}`,
+  );
 }
 
 /** The outputs of the head (B, T, n) in parts. */

@@ -1,3 +1,6 @@
+import { named } from '../arguments.js';
+import { ModelError } from '../error.js';
+
 /**
  * What a token may write: nothing, a mark of the number before it, or an operator. An operator has a coefficient for each operand (0: it
  * has none on that side), a domain, and a level: of two operators at one depth of nesting the one of the higher level binds first.
@@ -61,16 +64,17 @@ export const OPERATORS: readonly Decision[] = [
 export const DECISIONS = ['none', 'percent', ...OPERATORS.map(({ name }) => name)] as const;
 export const FIRST_OPERATOR = 2;
 
-/** The class of that name. */
+/** The class of that name, an index of `DECISIONS`. @throws {ModelError} `bad-input` where there is none. */
 export const decisionOf = (name: string): number => {
   const index = DECISIONS.indexOf(name);
-  if (index < 0) throw new RangeError(`there is no decision '${name}'`);
+  if (index < 0) throw new ModelError('bad-input', `there is no decision ${named(name)}`);
   return index;
 };
 
-/** Nesting changes in the order of their classes. `THEN` ends a part of a sequence: all before it binds before all after it. */
 const MOST_NESTING = 6;
+/** The change of nesting that ends a part of a sequence, as "then" does: all before it binds before all after it. */
 export const THEN = -1024;
+/** Changes of nesting in the order of their classes: none, 1 … 6, −1 … −6, and `THEN`. */
 export const NESTING: readonly number[] = [
   0,
   ...Array.from({ length: MOST_NESTING }, (_, i) => i + 1),

@@ -7,9 +7,12 @@ import { TrainError } from '../error.js';
 import { loadModel } from '../predictor/predictor-task.js';
 import { warn } from './streams.js';
 
+/** The name of the shipped checkpoint; a folder of that name is `./reading`. */
+const SHIPPED = 'reading';
+
 export const CHECKPOINT_OPTION = [
   '--checkpoint <dir>',
-  'a checkpoint or the folder of a run, or latest: the newest run in ./runs (default: the shipped model)',
+  'a checkpoint or the folder of a run, or latest: the newest run in ./runs (default: reading, the shipped model)',
 ] as const;
 
 /** Which model a command uses, and the runtime for it. */
@@ -25,7 +28,7 @@ export const runtimeOption = (): Option =>
 
 /** The checkpoint at `path`; the shipped one if undefined. */
 export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
-  if (path === undefined) return pretrainedCheckpoint();
+  if (path === undefined || path === SHIPPED) return pretrainedCheckpoint();
   const folder = path === 'latest' ? await newestRun(undefined, warn) : path;
   if ((await stat(folder).catch(() => null))?.isFile())
     throw new TrainError(

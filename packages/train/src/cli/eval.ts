@@ -5,7 +5,13 @@ import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
 import { reportedSeed } from '../config/run.js';
 import { TrainError } from '../error.js';
 import { collect, summarize, type Answer, type PrefixScore, type Summary } from '../evaluation/evaluate.js';
-import { beyondWords, longerNumbers, moreOperations, question, type Question } from '../evaluation/questions.js';
+import {
+  beyondWords,
+  longerNumbers,
+  moreOperations,
+  question,
+  type Question,
+} from '../evaluation/questions.js';
 import { scoreOfPrefixes, scoresBySeen, type SeenScores } from '../evaluation/subject.js';
 import { subjectOf } from '../evaluation/subject-of.js';
 import { formatScores, formatSummary } from '../evaluation/table.js';
@@ -119,7 +125,10 @@ async function measureCheckpoint(
     const { text, expected, expression, ok, refused, confidence } = a;
     const value = refused === null ? a.value : null;
     const doubt = subject.doubt && { doubt: subject.doubt(a) };
-    const judged = { ...(confidence === null ? {} : { confidence }), ...(refused === null ? {} : { refused }) };
+    const judged = {
+      ...(confidence === null ? {} : { confidence }),
+      ...(refused === null ? {} : { refused }),
+    };
     console.log(toJson({ text, expected, value, expression, ok, ...judged, ...doubt }));
   };
   const isPredictor = config.kind === 'predictor';

@@ -5,8 +5,6 @@ import languageSmall from '../../configs/language-small.js';
 import language from '../../configs/language.js';
 import predictorSmall from '../../configs/predictor-small.js';
 import predictor from '../../configs/predictor.js';
-import pretrainedLong from '../../configs/pretrained-long.js';
-import pretrained from '../../configs/pretrained.js';
 import reading from '../../configs/reading.js';
 import { TrainError } from '../error.js';
 import { readText } from '../files/utf8.js';
@@ -28,8 +26,6 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   'language-small': languageSmall,
   language,
   'finetune-gpt2': finetuneGpt2,
-  pretrained,
-  'pretrained-long': pretrainedLong,
   reading,
 };
 

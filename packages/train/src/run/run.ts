@@ -150,7 +150,7 @@ function checkSameRun(before: RunConfig, now: RunConfig, folder: string): void {
   );
   const wayOut =
     !now.resume && now.weights === 'pretrained'
-      ? '`dag train pretrained --weights=pretrained` has the configuration of these weights'
+      ? '`dag train reading --weights=pretrained` has the configuration of these weights'
       : 'use the settings of the checkpoint, or train another model in another --outDir';
   throw new TrainError('bad-config', `${folder} was trained with ${differences.join('; with ')}; ${wayOut}`);
 }
