@@ -333,14 +333,15 @@ function layoutFor(records: readonly TokenRecord[], [B, T]: readonly [number, nu
   let [mostNumbers, mostDigits] = [1, 1];
   for (let b = 0; b < B; b++) {
     let [numbers, digits] = [0, 0];
+    let goesOn = false;
     for (const record of records.slice(b * T, (b + 1) * T)) {
-      if (record.digits.length === 0) continue;
-      if (record.begins) {
-        numbers++;
-        digits = 0;
+      const isDigits = record.digits.length > 0;
+      if (isDigits) {
+        if (!goesOn || record.begins) [numbers, digits] = [numbers + 1, 0];
+        digits += record.digits.length;
+        mostDigits = Math.max(mostDigits, digits);
       }
-      digits += record.digits.length;
-      mostDigits = Math.max(mostDigits, digits);
+      goesOn = isDigits || (goesOn && record.point);
     }
     mostNumbers = Math.max(mostNumbers, numbers);
   }

@@ -163,12 +163,12 @@ describe('the hard plan of decisions', () => {
         const prefix = labels.slice(0, t + 1);
         const meant = decidedValue(prefix);
         const what = `${shown(prefix)} = ${values[t]} (${FAULTS[faults[t]!]}), meant is ${meant}`;
-        if (faults[t] === 1 ? t < 10 : faults[t] === 0 ? meant === null : meant !== null)
+        if (faults[t] === 1 || faults[t] === 2 ? t < 10 : faults[t] === 0 ? meant === null : meant !== null)
           throw new Error(what);
         // At inference, a negative number has no cube root.
         if (faults[t] === 0 && !Number.isNaN(values[t]) && !isNear(values[t]!, meant!)) throw new Error(what);
-        expect(completes[t]).toBe(Number(isComplete));
-        if (isComplete && faults[t] !== 1) expect([what, faults[t]]).toEqual([what, 0]);
+        expect(completes[t]).toBeCloseTo(Number(isComplete), 12);
+        if (isComplete && faults[t] !== 1 && faults[t] !== 2) expect([what, faults[t]]).toEqual([what, 0]);
         complete += Number(isComplete);
       });
     }
@@ -210,8 +210,8 @@ describe('the hard plan of decisions', () => {
       if (fault === 0 && (meant === null || !isNear(value, meant))) throw new Error(what);
       counts[fault]!++;
     }
-    // The most common one is that nothing is wrong, and each fault was met.
-    expect(Math.min(...counts)).toBeGreaterThan(10);
+    // The most common one is that nothing is wrong, and each fault was met but that of digits: these numbers are short.
+    expect(Math.min(...counts.filter((_, code) => code !== 2))).toBeGreaterThan(10);
     expect(counts.indexOf(Math.max(...counts))).toBe(0);
   });
 
@@ -228,12 +228,12 @@ describe('the hard plan of decisions', () => {
     ['3 +', 'an operator without what it needs on its right'],
     ['3 * - sqrt', 'an operator without what it needs on its right'],
     ['2 ^ ( 3 + 4 )', 'an exponent that is no number'],
-    ['12345', 'more numbers, digits or operators than there is room for'],
-    ['1.2345', 'more numbers, digits or operators than there is room for'],
-    ['1 + 1 + 1 + 1', 'more numbers, digits or operators than there is room for'],
-    ['- - - - - - - 1', 'more numbers, digits or operators than there is room for'],
-    ['1 - - - - - 1', 'more numbers, digits or operators than there is room for'],
-    ['2 % % % %', 'more numbers, digits or operators than there is room for'],
+    ['12345', 'a number of more digits, or percent signs, than there is room for'],
+    ['1.2345', 'a number of more digits, or percent signs, than there is room for'],
+    ['1 + 1 + 1 + 1', 'more numbers or operators than there is room for'],
+    ['- - - - - - - 1', 'more numbers or operators than there is room for'],
+    ['1 - - - - - 1', 'more numbers or operators than there is room for'],
+    ['2 % % % %', 'a number of more digits, or percent signs, than there is room for'],
     ['1 + 2', 'none'],
     ['1.234 + - 0 %', 'none'],
   ])('of %j has the fault: %s', (text, fault) => {

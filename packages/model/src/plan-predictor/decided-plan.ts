@@ -14,7 +14,8 @@ import { MOST_PERCENTS, nearestDouble } from './nearest-double.js';
 /** Why registers hold no expression, by the code of `fault`: the first of these that there is. */
 export const FAULTS = [
   'none',
-  'more numbers, digits or operators than there is room for',
+  'more numbers or operators than there is room for',
+  'a number of more digits, or percent signs, than there is room for',
   'no number',
   'an operator without what it needs on its left',
   'an operator without what it needs on its right',
@@ -167,10 +168,8 @@ export function decidedPlan<T>(
     );
     const surplus = add(lacks(wantsLeft, leftOperands), lacks(wantsRight, rightOperands));
     const faults = [
-      add(
-        add(beyond(total, K), add(beyond(count(holds), D), beyond(count(leads), D))),
-        count(add(some(sub(ofSlot('count'), ops.sum(present, 2))), beyond(percents, MOST_PERCENTS))),
-      ),
+      add(beyond(total, K), add(beyond(count(holds), D), beyond(count(leads), D))),
+      count(add(some(sub(ofSlot('count'), ops.sum(present, 2))), beyond(percents, MOST_PERCENTS))),
       not(some(count(begun))),
       add(lacks(leftOperands, wantsLeft), count(mul(some(percents), not(typed)))),
       lacks(rightOperands, wantsRight),
