@@ -117,6 +117,20 @@ export interface DagFields<S> {
   readonly G: S;
 }
 
+/** `dag` and `dagBackward` of few graphs on arrays of JavaScript, without storage. */
+export interface FewGraphs {
+  /** Whether there is room for `size` graphs with these fields; never for none. */
+  holds(size: number, fields: DagFields<Float64Array>): boolean;
+  dag(spec: DagSpec, fields: DagFields<Float64Array>, values: Float64Array): void;
+  /** Overwrites the outputs that are there. */
+  dagBackward(
+    spec: DagSpec,
+    fields: DagFields<Float64Array>,
+    upstream: Float64Array | null,
+    outputs: Readonly<Record<'values' | keyof DagFields<unknown>, Float64Array | undefined>>,
+  ): void;
+}
+
 /**
  * Records the kernel calls of a function, so that they can be replayed without running the function; see step.ts. The recorder
  * owns the memory that its recordings work in until it is released; all its recordings share that memory.
@@ -325,4 +339,6 @@ export interface Backend {
     values: Storage | null,
     gradients: DagFields<Target | null>,
   ): void;
+  /** Left out where few graphs take no less time without storage. */
+  readonly few?: FewGraphs | undefined;
 }

@@ -48,16 +48,22 @@ export function plainArray(value: unknown): TypedArray | null {
 
 /** `plainArray` of a Float64Array, in half the time; null for everything else. */
 export function plainDoubles(value: unknown): Float64Array | null {
-  return typeOf(value) === 'Float64Array' ? plain(value as Float64Array, Float64Array) : null;
+  if (typeOf(value) !== 'Float64Array') return null;
+  const array = value as Float64Array;
+  return isPlain(array, Float64Array.prototype) ? array : plain(array, Float64Array);
 }
 
 function plain<T extends TypedArray>(
   array: T,
   kind: new (buffer: ArrayBufferLike, offset: number, length: number) => T,
 ): T {
-  if (Object.getPrototypeOf(array) === kind.prototype && !Object.hasOwn(array, 'length')) return array;
+  if (isPlain(array, kind.prototype as T)) return array;
   return new kind(readBuffer.call(array), readOffset.call(array), readLength.call(array));
 }
+
+/** Whether `length` is that of the memory. */
+const isPlain = <T extends TypedArray>(array: T, prototype: T): boolean =>
+  Object.getPrototypeOf(array) === prototype && !Object.hasOwn(array, 'length');
 
 const isKind = (type: string): type is Kind => Object.hasOwn(KINDS, type);
 

@@ -326,6 +326,32 @@ describe.each(native)('on %s', (device) => {
     }
   });
 
+  it('few graphs of arrays have the bits of tensors, whichever gradients are wanted', () => {
+    const wanted = fc.subarray(['values', ...FIELDS] as const);
+    const few = fc.record({
+      depth: fc.integer({ min: 1, max: 9 }),
+      size: fc.integer({ min: 1, max: 12 }),
+      shared: fc.boolean(),
+      seed: fc.nat(),
+    });
+    fc.assert(
+      fc.property(few, wanted, ({ depth, size, shared, seed }, names) => {
+        const g = graphs(depth, size, shared, seed, hardAtTheEdges);
+        const { values, gradients } = run(device, g, 'f64');
+        const expected: Record<keyof DagGradients, ArrayLike<number>> = { values, ...gradients };
+        const upstream = upstreamOf(size);
+        const all = executeWithGradients(g, { backend: device, upstream });
+        for (const name of ['values', ...FIELDS] as const) expectSameBits(all[name], expected[name]);
+        const out: Partial<Record<keyof DagGradients, Float64Array>> = {};
+        for (const name of names) out[name] = new Float64Array(expected[name].length).fill(NaN);
+        executeWithGradients(g, { backend: device, upstream, out });
+        for (const name of names) expectSameBits(out[name]!, expected[name]);
+        expectSameBits(execute(g, { backend: device }), values);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('every hard plan has one value on all devices, alone and with gradients', () => {
     fc.assert(
       fc.property(cases, ({ depth, size, shared, seed, maxLog }) => {

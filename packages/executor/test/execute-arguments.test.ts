@@ -126,6 +126,19 @@ describe.each(devices)('on %s', (backend) => {
     }
   });
 
+  it('results share no memory with those of other calls', () => {
+    const [g, other] = [7, 8].map((x) => graph(4, [x, 3], [log({ 0: 1, 1: 1 })]));
+    const expected = executeWithGradients(g!, { backend });
+    const [first, second, third] = [g!, g!, other!].map((g) => executeWithGradients(g, { backend }));
+    for (const array of Object.values(first!)) (array as Float64Array).fill(NaN);
+    expect(second).toEqual(expected);
+    for (const { buffer } of Object.values(third!) as Float64Array[])
+      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    expect(second).toEqual(expected);
+    expect(executeWithGradients(g!, { backend })).toEqual(expected);
+    expect([...execute(g!, { backend })]).toEqual([...expected.values]);
+  });
+
   it('each argument is read once', () => {
     const g = graphs();
     let reads = 0;

@@ -14,6 +14,7 @@ const NOT_REPLAYED: readonly string[] = [
   'read',
   'readSync',
   'rangeOf',
+  'few',
 ] satisfies (keyof Backend)[];
 
 /**

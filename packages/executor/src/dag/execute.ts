@@ -57,6 +57,10 @@ export function execute(
   const out = given === undefined ? undefined : arrayOfLength(op, 'out', given, spec.size, spec);
   if (out) checkApart(op, { values: out }, fields, null);
   const values = out ?? newArray(backend, spec.size);
+  if (backend.few?.holds(spec.size, fields)) {
+    backend.few.dag(spec, fields, values);
+    return given ?? values;
+  }
   const storage = outputOf(backend, values);
   const inputs = inputsOf(backend, fields);
   backend.dag(spec, inputs, storage);
@@ -102,6 +106,10 @@ export function executeWithGradients<Out extends Partial<DagGradients>>(
   const up = rows && arrayOfLength(op, 'upstream', rows, spec.size, spec);
   const out = arrays ? checkedOut(op, arrays, spec, fields) : newGradients(backend, spec, fields);
   if (arrays) checkApart(op, out, fields, up);
+  if (backend.few?.holds(spec.size, fields)) {
+    backend.few.dagBackward(spec, fields, up, out);
+    return (given ?? out) as Out;
+  }
   const { values, V_mag, V_sign, O, G } = out;
   const stored = (array: Float64Array | undefined) => (array ? outputOf(backend, array) : null);
   const target = (array: Float64Array | undefined): Target | null =>
@@ -129,7 +137,7 @@ const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 
 /** V8 allocates arrays of more elements outside of its heap, which takes ten times as long. */
 const ON_HEAP = 8;
-/** Results of up to this many elements in total share one buffer, except for those on V8's heap. */
+/** The gradients of one call share a buffer where they have up to this many elements and more than O is outside V8's heap. */
 const SMALL = 1024;
 
 function newGradients(
@@ -137,26 +145,24 @@ function newGradients(
   { size }: DagSpec,
   { V_mag, V_sign, O, G }: DagFields<Float64Array>,
 ): DagGradients {
-  let left = size + V_mag.length + V_sign.length + O.length + G.length;
-  let buffer: ArrayBuffer | null = null;
-  let begin = 0;
-  const isSmall = left <= SMALL;
-  const take = (length: number): Float64Array => {
-    left -= length;
-    if (length <= ON_HEAP) return new Float64Array(length);
-    if (!isSmall) return newArray(backend, length);
-    buffer ??= new ArrayBuffer((left + length) * Float64Array.BYTES_PER_ELEMENT);
-    const array = new Float64Array(buffer, begin, length);
-    begin += length * Float64Array.BYTES_PER_ELEMENT;
+  const values = newArray(backend, size);
+  const length = V_mag.length + V_sign.length + O.length + G.length;
+  if (V_mag.length <= ON_HEAP || length > SMALL)
+    return {
+      values,
+      V_mag: newArray(backend, V_mag.length),
+      V_sign: newArray(backend, V_sign.length),
+      O: newArray(backend, O.length),
+      G: newArray(backend, G.length),
+    };
+  const buffer = new ArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT);
+  let end = 0;
+  const take = ({ length }: Float64Array): Float64Array => {
+    const array = new Float64Array(buffer, end, length);
+    end += array.byteLength;
     return array;
   };
-  return {
-    values: take(size),
-    V_mag: take(V_mag.length),
-    V_sign: take(V_sign.length),
-    G: take(G.length),
-    O: take(O.length),
-  };
+  return { values, V_mag: take(V_mag), V_sign: take(V_sign), O: take(O), G: take(G) };
 }
 
 /** A new array; a large one in memory that the backend allocates (`cpu`: huge pages), where JavaScript can read it. */

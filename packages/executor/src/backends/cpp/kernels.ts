@@ -1,20 +1,14 @@
 import type { HostArray } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
-import type { Fixed } from './fixed.js';
+import type { FixedMemory } from './few.js';
 
 /** An argument of a kernel: memory (null where it is left out) or a number; whole numbers have up to 53 bits. */
 export type Argument = HostArray | null | number;
 export type Kernel = (...args: Argument[]) => void;
 
-export interface FixedMemory {
-  readonly memory: Fixed;
-  /** Kernel `name` of `scratchKernel`, with addresses (a) in `memory`; it returns whether scratch memory was lacking. */
-  kernel(name: string, types: string): (...args: number[]) => number;
-}
-
 /** The kernels of kernels/cpu, as a shared library or as WebAssembly. */
 export interface KernelLibrary {
-  /** For small calls of kernels with scratch memory; left out where memory has no address. */
+  /** For calls on few graphs; left out where memory has no address. */
   readonly fixed?: FixedMemory;
   /** Kernel `name`; `types` has a letter for each argument, p: memory, i: int64_t, d: double. */
   kernel(name: string, types: string): Kernel;

@@ -1,7 +1,6 @@
 import { ExecutorError, firstLine } from '../../error.js';
 import { builtFile, environment, loadKoffi, requireHere, type Bind } from '../native.js';
 import { throwing, type Kernel, type KernelLibrary } from '../cpp/kernels.js';
-import { Fixed } from '../cpp/fixed.js';
 import { checkComplete } from './elf.js';
 
 /** The shared library with the kernels of one variant of the instruction set. */
@@ -52,7 +51,8 @@ export function loadLibrary(variant = environment('DAG_CPU_VARIANT')): Library {
     path,
     variant: chosen,
     fixed: {
-      memory: new Fixed(numbers, Number(loadKoffi().address(numbers))),
+      numbers,
+      address: Number(loadKoffi().address(numbers)),
       kernel: (name, types) =>
         func(`dag_${name}_${chosen}`, 'int32_t', typesOf(types)) as (...args: number[]) => number,
     },
