@@ -1,13 +1,5 @@
 import type { DagFields, FewGraphs } from '../../backend.js';
-import { noScratch } from './kernels.js';
-
-/** Memory at a fixed address, and the kernels of dag.cpp that take addresses in it and return whether scratch memory was lacking. */
-export interface FixedMemory {
-  readonly numbers: Float64Array;
-  readonly address: number;
-  /** Kernel `name` of `scratchKernel`; `types` has a for an address. */
-  kernel(name: string, types: string): (...args: number[]) => number;
-}
+import { noScratch, type FixedMemory } from './kernels.js';
 
 /**
  * Copies the arrays of a call to memory at a fixed address and back. Copying a few dozen numbers takes less time than passing an array of

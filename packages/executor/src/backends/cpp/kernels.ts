@@ -1,6 +1,5 @@
 import type { HostArray } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
-import type { FixedMemory } from './few.js';
 
 /** An argument of a kernel: memory (null where it is left out) or a number; whole numbers have up to 53 bits. */
 export type Argument = HostArray | null | number;
@@ -14,6 +13,14 @@ export interface KernelLibrary {
   kernel(name: string, types: string): Kernel;
   /** A kernel that takes scratch memory; throws an ExecutorError `memory` where there is no room for it. */
   scratchKernel(name: string, types: string): Kernel;
+}
+
+/** Memory at a fixed address, and the kernels of dag.cpp that take addresses in it and return whether scratch memory was lacking. */
+export interface FixedMemory {
+  readonly numbers: Float64Array;
+  readonly address: number;
+  /** Kernel `name` of `scratchKernel`; `types` has a for an address. */
+  kernel(name: string, types: string): (...args: number[]) => number;
 }
 
 /** Wraps a kernel that returns whether scratch memory was lacking into one that throws. */
