@@ -35,7 +35,7 @@ export const FOREIGN = [
   'N ! [x|y|z|a|b|n] [+|-] N [|= N]',
   '! [x|y|n|a] = N [, x + N|, what is x|]',
   '! f ( [x|N] ) = X',
-  'X ! = N',
+  'X = ! N',
   'X = ! N [+|-|*] N',
   'N ! [<|>|≤|≥|≠] N',
   '! if x = N , what is x [+|-|*] N ?',

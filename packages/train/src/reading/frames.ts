@@ -104,8 +104,10 @@ const chosen = (random: Random, template: string): string =>
 
 /** One phrase in so many is held out. */
 const HELD_OUT = 12;
+/** With this salt of the hash all common phrases are trained, such as "the sum of". */
+const SALT = 'held out 294';
 const isHeldOut = (phrase: string): boolean => {
-  let h = fnv1a(`phrase ${phrase}`);
+  let h = fnv1a(`${SALT} ${phrase}`);
   h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
   return (h >>> 8) % HELD_OUT === 0;
 };
@@ -360,7 +362,8 @@ class Generator {
         this.startingOperand();
         rest--;
       } else if (/^[ABG]$/.test(part)) {
-        const share = rest <= 1 ? this.left : 1 + random.below(Math.max(1, this.left - rest + 1));
+        const share =
+          rest > 1 ? 1 + random.below(Math.max(1, this.left - rest + 1)) : random.chance(0.4) ? 1 : this.left;
         this.operand(Math.max(1, Math.min(share, this.left)), part === 'G' ? 'group' : 'atom');
         rest--;
       } else if (part === 'N') {
@@ -400,13 +403,6 @@ class Generator {
         }
         if (mark === '') {
           this.say(text);
-          continue;
-        }
-        if (mark === 'then') {
-          w.lacking++;
-          w.word(text, 'none', 0, true);
-          w.lacking--;
-          w.incomplete(text === ',' || text === 'and' ? null : false);
           continue;
         }
         const opens = mark.endsWith('(');
@@ -762,6 +758,16 @@ class Generator {
     this.signed(false);
   }
 
+  /** ", and then": the text before it is whole, and may be after a point; a comma or "and" may begin anything. */
+  connect(phrase: string): void {
+    const { w } = this;
+    for (const part of phrase.split(' ')) {
+      const [text, mark] = part.split(':') as [string, string?];
+      w.word(text, 'none', 0, mark === 'then');
+      if (!/^[.;]$/.test(text)) w.incomplete(/^(,|and)$/.test(text) ? null : false);
+    }
+  }
+
   sequence(): void {
     const { random } = this;
     const roll = random.below(10);
@@ -774,7 +780,8 @@ class Generator {
     const steps = 1 + random.below(4);
     for (let i = 0; i < steps; i++) {
       const step = this.phrase(STEPS);
-      this.template(`${pick(random, CONNECTORS)} ${step}`);
+      this.connect(pick(random, CONNECTORS));
+      this.template(step);
     }
   }
 }

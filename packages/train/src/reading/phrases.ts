@@ -565,7 +565,7 @@ export const GREETINGS = [
 ] as const;
 /** After everything. */
 export const CLOSINGS = [
-  ...['?', '=', '= ?', '.', '!', '? ?', '?', '=', '.', ';'],
+  ...['?', '=', '= ?', '.', '? ?', '?', '=', '.', ';'],
   ...[
     'please',
     'please ?',
