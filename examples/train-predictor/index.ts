@@ -16,10 +16,11 @@ import {
 } from '@dag/train';
 
 const SHOWN = [
-  '2.5 * 3.0 + 1.0',
   'What is 98765 times 43210?',
-  'minus one two point five divided by open three minus seven close',
+  'Take 7 from twice 12, then divide by 5.',
+  'How much is half of 15% of 80?',
 ];
+const REFUSED = 'Tom has 3 apples and buys 4 more. How many apples does he have?';
 
 const words = process.argv.slice(2);
 const options = words.filter((word) => word.startsWith('--')).map((word) => word.slice(2).split('='));
@@ -34,7 +35,7 @@ if (earlier && !given.resume)
 const config = { ...given, resume: given.resume || earlier !== null };
 
 console.log(
-  'The model that is shipped reads symbols, words and questions, and its programs execute exactly:\n',
+  'The model that is shipped reads arithmetic as people write it, and its programs execute exactly:\n',
 );
 const shipped = await loadPretrained();
 for (const text of SHOWN) {
@@ -42,6 +43,9 @@ for (const text of SHOWN) {
   console.log(`${text}\n  ${expression} = ${value}`);
   console.log(`${describe(tensors).replaceAll(/^/gm, '    ')}\n`);
 }
+console.log(
+  `What it cannot read it refuses:\n\n${REFUSED}\n  ${shipped.predictTexts([REFUSED]).refusals[0]}\n`,
+);
 
 const { depth, nLayer, nEmbd } = config.model;
 const { maxDigits, maxDecimals } = config.data;

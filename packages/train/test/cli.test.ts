@@ -75,7 +75,7 @@ const answerLine = z.strictObject({
 const share = z.number().min(0).max(1);
 const score = {
   count: z.int(),
-  ...{ value: share, exact: share, plan: share },
+  ...{ value: share, exact: share, refused: share, plan: share },
   ...{ digits: share, signs: share, operands: share, domains: share },
   intervals: z.record(z.enum(['value', 'exact', 'plan']), z.tuple([share, share])),
 };
