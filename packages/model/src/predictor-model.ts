@@ -300,7 +300,7 @@ export class PredictorModel extends SavedModel {
 }
 
 /** Plans of a readout that says nothing of how sure it is: no text is refused. */
-export function unjudged(plans: DagTensors): PredictedPlans {
+function unjudged(plans: DagTensors): PredictedPlans {
   const nothing = Array<null>(plans.size).fill(null);
   return { plans, values: execute(plans), confidences: nothing, refusals: nothing };
 }
@@ -354,7 +354,7 @@ function layoutFor(records: readonly TokenRecord[], [B, T]: readonly [number, nu
 type OnHost<T> = { readonly [K in keyof T]: Float64Array };
 
 /** Fields read from their device. */
-export function onHost<T extends object>(fields: T): OnHost<T> {
+function onHost<T extends object>(fields: T): OnHost<T> {
   const read = Object.entries(fields).map(([name, x]: [string, Tensor]) => [
     name,
     Float64Array.from(x.dataSync()),

@@ -10,7 +10,7 @@ export interface Judged {
 }
 
 /** Texts of a lower confidence are refused. */
-export const LEAST_CONFIDENCE = 0.5;
+const LEAST_CONFIDENCE = 0.5;
 
 /** Why a text is refused, in one sentence; null where it is not. */
 export function refusalOf(
