@@ -520,7 +520,7 @@ describe('a checkpoint', () => {
     const folder = await writeCheckpoint(join(root, 'other'), 1, files, other, { keep: 1 });
     const checkpoint = await readCheckpoint(folder);
     expect(() => loadModel(checkpoint)).toThrow(
-      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'linear'; for a readout of your own load the module ` +
+      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'decisions' or 'linear'; for a readout of your own load the module ` +
         'that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js',
     );
   });
