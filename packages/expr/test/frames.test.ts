@@ -4,9 +4,12 @@ import { asRead, evaluate, ExprError, fromText, normalize, parse } from '../src/
 import { codeAndPosition, failure } from './failure.js';
 
 describe('fromText', () => {
-  it.each(['log10(3267.14)', 'f2(3)', 'what is x2(3) ?'])('takes no name with digits for a number: %s', (text) => {
-    expect(() => evaluate(fromText(text))).toThrow(ExprError);
-  });
+  it.each(['log10(3267.14)', 'f2(3)', 'what is x2(3) ?'])(
+    'takes no name with digits for a number: %s',
+    (text) => {
+      expect(() => evaluate(fromText(text))).toThrow(ExprError);
+    },
+  );
 
   it.each([
     ['5² + 2⁻¹', 25.5],
