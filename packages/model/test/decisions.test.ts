@@ -13,7 +13,8 @@ import {
 } from '@dag/executor';
 import { evaluate, fromText, generateText, parse, randomStream } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
-import { generateFrame, type Word } from '../../train/src/reading/frames.js';
+import { generateFrame } from '../../train/src/reading/frames.js';
+import type { Word } from '../../train/src/reading/writer.js';
 import { tokenFeatures, tokenizer, type Targets } from '../src/index.js';
 import { ParameterBuilder } from '../src/gpt.js';
 import { FAULTS } from '../src/plan-predictor/decided-plan.js';
@@ -154,7 +155,7 @@ describe('the hard plan of decisions', () => {
     let complete = 0;
     for (let index = 0; index < 40; index++) {
       const labels = labelsOf(
-        generateFrame({ seed: 1, index, numbers: 8, maxDigits: 6, maxDecimals: 6, phrases: 'all' }).words,
+        generateFrame({ seed: 1, index, numbers: 8, maxDigits: 6, maxDecimals: 6, phrases: 'all' }),
       );
       const plan = planner.hardPlan(hiddenOf(labels), recordsOf(labels));
       const values = execute(graphs(plan, 16));

@@ -122,7 +122,7 @@ describe('a model of words', () => {
       maxDecimals: 2,
       phrases: 'all',
     });
-    const ids = words.encode(` ${frame.words.map(({ text }) => text).join(' ')}`);
+    const ids = words.encode(` ${frame.map(({ text }) => text).join(' ')}`);
     const half = ids.length >> 1;
     const plans = (tokens: readonly number[]): number[][] =>
       Object.values(model.hardPlan(Int32Array.from(tokens), [1, tokens.length])).map((field) => {

@@ -1,13 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { asWords, evaluate, fromText } from '@dag/expr';
 import { DECISIONS } from '@dag/model';
-import { allPhrases, generateFrame, type Frame } from '../src/reading/frames.js';
+import { allPhrases } from '../src/reading/choose.js';
+import { generateFrame } from '../src/reading/frames.js';
+import type { Word } from '../src/reading/writer.js';
 import * as phrases from '../src/reading/phrases.js';
 
 const options = { seed: 5, numbers: 8, maxDigits: 6, maxDecimals: 6 };
-const frames = (count: number, more: object = {}): Frame[] =>
+const frames = (count: number, more: object = {}): (readonly Word[])[] =>
   Array.from({ length: count }, (_, index) => generateFrame({ ...options, phrases: 'all', index, ...more }));
-const textOf = ({ words }: Frame): string => words.map(({ text }) => text).join(' ');
+const textOf = (words: readonly Word[]): string => words.map(({ text }) => text).join(' ');
 
 describe('generateFrame', () => {
   test('makes the same text of the same seed and index', () => {
@@ -20,8 +22,8 @@ describe('generateFrame', () => {
   });
 
   test('ends readable texts where they are whole, and foreign ones where they are not', () => {
-    for (const frame of frames(1500)) expect(frame.words.at(-1)!.complete).toBe(true);
-    for (const frame of frames(1500, { foreign: 1 })) expect(frame.words.at(-1)!.complete).toBe(false);
+    for (const frame of frames(1500)) expect(frame.at(-1)!.complete).toBe(true);
+    for (const frame of frames(1500, { foreign: 1 })) expect(frame.at(-1)!.complete).toBe(false);
   });
 
   test('makes no foreign text that fromText reads', () => {
@@ -32,7 +34,7 @@ describe('generateFrame', () => {
   });
 
   test('names decisions that there are', () => {
-    for (const { words } of frames(1500, { foreign: 0.2 }))
+    for (const words of frames(1500, { foreign: 0.2 }))
       for (const { decision } of words) if (decision !== null) expect(DECISIONS).toContain(decision);
   });
 

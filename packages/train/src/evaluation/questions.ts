@@ -3,7 +3,7 @@ import { evaluate, fromText, type Expr } from '@dag/expr';
 import { decidedTensors, tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
 import { labelledText } from '../predictor/words-stream.js';
-import type { FrameOptions } from '../reading/frames.js';
+import type { FrameOptions } from '../reading/symbols.js';
 import { streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
 import { operatorsOf, skeletonOf } from './skeleton.js';
 

@@ -1,5 +1,7 @@
 import { decisionOf, NESTING, THEN, tokenizer } from '@dag/model';
-import { generateFrame, type Frame, type FrameOptions, type Word } from '../reading/frames.js';
+import { generateFrame } from '../reading/frames.js';
+import type { FrameOptions } from '../reading/symbols.js';
+import type { Word } from '../reading/writer.js';
 
 /** What each token of a text decides, by class; −1 where that is not counted. */
 export interface DecisionTargets {
@@ -16,18 +18,13 @@ export interface Labelled {
   readonly text: string;
   readonly ids: readonly number[];
   readonly targets: DecisionTargets;
-  /** What the text is like: see `Frame`. */
-  readonly kind: string;
-}
-
-/** Text `index` of the stream `seed` of frames, with targets for the tokens of `words`. */
-export function labelledText(options: FrameOptions): Labelled {
-  return labelled(generateFrame(options));
 }
 
 const UNCOUNTED = -1;
 
-function labelled({ words, kind }: Frame): Labelled {
+/** Text `index` of the stream `seed` of frames, with targets for the tokens of `words`. */
+export function labelledText(options: FrameOptions): Labelled {
+  const words = generateFrame(options);
   const ids: number[] = [];
   const [classes, nestings, completes]: number[][] = [[], [], []];
   for (const word of words) {
@@ -46,7 +43,6 @@ function labelled({ words, kind }: Frame): Labelled {
   return {
     text,
     ids,
-    kind,
     targets: { classes: array(classes), nestings: array(nestings), completes: array(completes) },
   };
 }
