@@ -16,7 +16,7 @@ import { expressionOf } from './expression-of.js';
 import type { ForwardOptions, GptConfig } from './gpt.js';
 import { KeyValueCache } from './key-value-cache.js';
 import type { ReadOptions } from './plan-predictor/read-options.js';
-import { hostPlan } from './predictor-model.js';
+import { hostPlan } from './host-plan.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** Options of `DagGpt.generate`. */

@@ -12,6 +12,7 @@ import {
 import type { DagTensors } from '@dag/tensorize';
 import { checkList, checkObject } from './arguments.js';
 import { doubtOf } from './doubt.js';
+import { onHost } from './host-plan.js';
 import { ModelError } from './error.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
 import { refusalOf, smallest, type Judged } from './refusal.js';
@@ -349,21 +350,4 @@ function layoutFor(records: readonly TokenRecord[], [B, T]: readonly [number, nu
   while (depth < mostNumbers && depth < MOST_DEPTH) depth *= 2;
   const digits = Math.min(MOST_DIGITS, DIGITS_STEP * Math.ceil(mostDigits / DIGITS_STEP));
   return { depth, digits };
-}
-
-type OnHost<T> = { readonly [K in keyof T]: Float64Array };
-
-/** Fields read from their device. */
-function onHost<T extends object>(fields: T): OnHost<T> {
-  const read = Object.entries(fields).map(([name, x]: [string, Tensor]) => [
-    name,
-    Float64Array.from(x.dataSync()),
-  ]);
-  return Object.fromEntries(read) as OnHost<T>;
-}
-
-/** Reads plans (N, 1, …) from their device, as `DagTensors` of size N. */
-export function hostPlan({ V_mag, V_sign, O, G }: DagTensorFields, depth: number): DagTensors {
-  const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
-  return { depth, size: G.size / depth, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
 }

@@ -17,6 +17,7 @@ import {
 import type { DagTensors } from '@dag/tensorize';
 import { checkList, checkObject, isWhole, named } from '../arguments.js';
 import { ModelError } from '../error.js';
+import { hostPlan } from '../host-plan.js';
 import { Linear } from '../gpt.js';
 import { DECISIONS, NESTING } from '../reading/decisions.js';
 import { TensorOps, type ReadoutOps } from './array-ops.js';
@@ -172,9 +173,7 @@ export function decidedTensors(decided: Decided, layout: RegisterLayout): DagTen
     const { plan, fault } = decidedPlan(ops, registers, layout, true);
     const code = fault(registers.total).item();
     if (code > 0) throw new ModelError('bad-input', `these decisions are no expression: ${FAULTS[code]}`);
-    const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
-    const { V_mag, V_sign, O, G } = plan;
-    return { depth: layout.depth, size: 1, V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
+    return hostPlan(plan, layout.depth);
   });
 }
 
