@@ -1,6 +1,7 @@
 import { checkString } from './arguments.js';
 import { readExponent, writePoint } from './decimal.js';
 import { inDigits, withoutCommas } from './numerals.js';
+import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻';
@@ -12,7 +13,8 @@ const MOST_DIGITS = 40;
 /**
  * Rewrites a text as models read it, in training as in prediction: words in lower case, numbers in digits, and signs, each of them apart
  * from the next by one blank. Look-alikes become signs of a keyboard; brackets are `( )`, powers `^`, `2 x 3` is `2 * 3`. Numbers in words
- * or with an exponent become digits, "twenty-three" `23` and `1e-3` `0.001`. Rewriting a text twice changes nothing more.
+ * or with an exponent become digits, "twenty-three" `23` and `1e-3` `0.001`, and so do fractions, "three quarters" `( 3 / 4 )`, and powers, "to
+ * the fourth power" `to the power of 4`. Rewriting a text twice changes nothing more.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asWords('What is 2.5×(Three plus 4)?') // 'what is 2.5 * ( 3 plus 4 ) ?'
@@ -27,7 +29,7 @@ export function asWords(text: string): string {
     .replace(/∛/g, ' cbrt ')
     .replace(/(?<=\p{L})-(?=\p{L})/gu, ' ');
   const words = withoutCommas(plain).match(WORD) ?? [];
-  return inDigits(words.map(written).join(' '));
+  return withFractions(inDigits(words.map(written).join(' ')));
 }
 
 /** `²` is `^2`. */

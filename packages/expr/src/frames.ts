@@ -24,7 +24,10 @@ const PREFIX: readonly (readonly [pattern: string, expression: string])[] = [
   ['the? negative/opposite of X', '-X'],
   ['twice/double X', '2*X'],
   ['triple/thrice X', '3*X'],
-  ['half X', 'X/2'],
+  ['half/halve X', 'X/2'],
+  ['square X', 'X^2'],
+  ['cube X', 'X^3'],
+  ['raise X to the power of? Y', 'X^Y'],
   ['the? sum/total of LIST', '+'],
   ['add/sum LIST', '+'],
   ['add/put together LIST', '+'],
@@ -59,7 +62,7 @@ const INFIX: typeof PREFIX = [
 ];
 
 /** What follows a whole text: "add 2 and 3, then multiply by 4", "the sum of 2 and 3, divided by 4". */
-const STEPS: typeof PREFIX = ['A , and? then?', 'A and? then'].flatMap((before) => [
+const STEPS: typeof PREFIX = ['A , and? then?', 'A and? then', 'A and'].flatMap((before) => [
   [`${before} add/plus Y`, 'A+Y'],
   [`${before} subtract/minus Y`, 'A-Y'],
   [`${before} times X`, 'A*X'],
@@ -74,6 +77,7 @@ export const OPERATOR_PHRASES: readonly (readonly [symbol: string, phrase: strin
   ['^', 'to the power'],
   ['^', 'raised to'],
   ['^', 'raised to the power of'],
+  ['^', 'raised to the power'],
 ];
 
 /** The denominators of "a third", "three quarters". */

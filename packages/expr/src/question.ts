@@ -7,6 +7,7 @@ import { parse } from './parse.js';
 import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
 import { withKeys, withoutPrint } from './signs.js';
+import { withOrdinalPowers } from './spoken-fractions.js';
 import { typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
@@ -114,7 +115,8 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
-  const expression = expressionPart(withNumerals(typed(withoutStop), true).replace(/\s/g, ' '));
+  const spoken = withOrdinalPowers(withNumerals(typed(withoutStop), true));
+  const expression = expressionPart(spoken.replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
   try {

@@ -1,0 +1,55 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { asWords, evaluate, fromText } from '../src/index.js';
+
+describe('asWords', () => {
+  test.each([
+    ['What is 2.5×(Three plus 4)?', 'what is 2.5 * ( 3 plus 4 ) ?'],
+    ['three quarters of 80', '( 3 / 4 ) of 80'],
+    ['a half plus a third', '( 1 / 2 ) plus ( 1 / 3 )'],
+    ['three-quarters of 12', '( 3 / 4 ) of 12'],
+    ['two and a half times 4', '( 2 + 1 / 2 ) times 4'],
+    ['two and a half million', '2500000'],
+    ['a quarter million', '250000'],
+    ['the product of two and a half', 'the product of 2 and ( 1 / 2 )'],
+    ['half of 90', 'half of 90'],
+    ['the third number', 'the third number'],
+    ['the third power of 3', 'the third power of 3'],
+    ['3 to the fourth power', '3 to the power of 4'],
+    ['2 raised to the 10th power', '2 raised to the power of 10'],
+    ['raise 2 to the 5th', 'raise 2 to the power of 5'],
+    ['9 to the power of one half', '9 to the power of 0.5'],
+    ['8 to the power of a third', '8 to the power of a third'],
+  ])('writes %p as %p', (text, written) => {
+    expect(asWords(text)).toBe(written);
+  });
+
+  const denominators = { halves: 2, thirds: 3, quarters: 4, fifths: 5, sixths: 6, eighths: 8, tenths: 10 };
+  const fraction = fc
+    .tuple(fc.integer({ min: 2, max: 99 }), fc.constantFrom(...Object.keys(denominators)))
+    .map(([n, word]) => `${n} ${word}`);
+  const words = fc.array(
+    fc.oneof(
+      fraction,
+      fc.constantFrom('a third', '2', 'of', 'and', 'to the', 'power', 'plus', '(', 'million', '?'),
+    ),
+    { maxLength: 8 },
+  );
+  test('changes nothing more when it rewrites a text twice', () => {
+    fc.assert(
+      fc.property(words, (parts) => {
+        const once = asWords(parts.join(' '));
+        expect(asWords(once)).toBe(once);
+      }),
+    );
+  });
+
+  test('gives fractions the value that fromText reads', () => {
+    const texts = fc.array(fraction, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(' plus '));
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(evaluate(fromText(asWords(text)))).toBeCloseTo(evaluate(fromText(text)), 9);
+      }),
+    );
+  });
+});
