@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const packages = ['expr', 'tensorize', 'executor', 'model', 'train'].map(
   (name) => `packages/${name}/README.md`,
 );
-const readmes = ['README.md', ...packages, 'packages/train/pretrained/README.md', 'bench/README.md'];
+const readmes = ['README.md', ...packages, 'packages/model/weights/reading/README.md', 'bench/README.md'];
 
 interface Block {
   /** README and line, for messages. */
@@ -198,7 +198,7 @@ test.each([
   ['executor', 'README.md'],
   ['model', 'README.md'],
   ['train', 'README.md'],
-  ['train', 'pretrained/README.md'],
+  ['model', 'weights/reading/README.md'],
 ])('links of @dag/%s, %s, lead to files that its package has', (name, readme) => {
   const folder = join(root, 'packages', name);
   const text = readFileSync(join(folder, readme), 'utf8');

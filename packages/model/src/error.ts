@@ -10,6 +10,8 @@ export type ModelErrorCode =
   | 'bad-file'
   /** Weights that could not be downloaded or written to the cache. */
   | 'download'
+  /** A download whose signal was aborted. */
+  | 'aborted'
   /** The function needs onnxruntime-node, which is not installed, files, which a page does not have, or a module that was not imported. */
   | 'no-runtime'
   /** Weights, or the numbers that a model computes with them, are NaN or infinite. */

@@ -14,6 +14,7 @@ import { checkList, checkObject } from './arguments.js';
 import { doubtOf } from './doubt.js';
 import { onHost } from './host-plan.js';
 import { ModelError } from './error.js';
+import { fetchModel } from './fetch-weights.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
 import { refusalOf, smallest, type Judged } from './refusal.js';
 import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
@@ -297,6 +298,24 @@ export class PredictorModel extends SavedModel {
       'PredictorModel.save',
       (config: PredictorConfig, check) => new PredictorModel(config, { ...options, seed: null, check }),
     );
+  }
+
+  /**
+   * Fetches a file of `save` and reads it.
+   *
+   * @throws {ModelError} `download` where the server cannot be reached or answers with an error status, `aborted` where `signal` was
+   *   aborted, `bad-file` for an HTML page, and as `load`.
+   * @example
+   * import url from '@dag/model/weights/reading/model.safetensors?url'; // Vite; the README has other bundlers
+   * const model = await PredictorModel.fetch(url);
+   */
+  static async fetch(
+    url: string | URL,
+    options: { device?: Device; signal?: AbortSignal } = {},
+  ): Promise<PredictorModel> {
+    checkObject('options such as { signal }', options);
+    const { signal, ...rest } = options;
+    return fetchModel(url, signal, (bytes) => PredictorModel.load(bytes, rest));
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Makes packages/train/pretrained of the best checkpoint of a run: weights in half precision, without the optimiser's
+ * Makes packages/model/weights/reading of the best checkpoint of a run: weights in half precision, without the optimiser's
  * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/reading`
  */
 import { decodeSafetensors } from '@dag/model';
@@ -8,7 +8,7 @@ import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const target = fileURLToPath(new URL('../pretrained', import.meta.url));
+const target = fileURLToPath(new URL('../../model/weights/reading', import.meta.url));
 const CARD = 'README.md';
 
 const [run = 'runs/reading'] = process.argv.slice(2);

@@ -411,7 +411,7 @@ describe('dag predict', () => {
     for (const text of asked)
       expect(predicted.parse(JSON.parse(await succeeds(['predict', text, '--json'])))).toMatchObject({
         ...{ text, value: 7.5, expression: '2.5 * 3' },
-        checkpoint: expect.stringMatching(/pretrained$/),
+        checkpoint: expect.stringMatching(/weights\/reading$/),
       });
   });
 

@@ -13,7 +13,7 @@ type Executor = Pick<typeof import('../../executor/src/wasm.js'), 'loadWasm'> &
   Pick<typeof import('@dag/executor'), 'backendInfo'>;
 type Program = typeof import('./page-program.js') & Executor;
 
-const WEIGHTS = fileURLToPath(new URL('../pretrained/model.safetensors', import.meta.url));
+const WEIGHTS = fileURLToPath(new URL('../../model/weights/reading/model.safetensors', import.meta.url));
 const WASM = fileURLToPath(new URL('../../executor/native/wasm/dag_executor.wasm', import.meta.url));
 const TEXTS = ['2.5 * 3.0 + 1.0', 'twelve minus (three - 4.5)', 'What is -7 divided by 8?'];
 const STEPS = 3;

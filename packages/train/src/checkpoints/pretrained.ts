@@ -1,14 +1,9 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { TrainError } from '../error.js';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 
-/** Reads the checkpoint that this package ships, in the folder `pretrained` beside `dist` and `src`. */
+/** Reads the checkpoint `reading`, which @dag/model ships. */
 export async function pretrainedCheckpoint(): Promise<Checkpoint> {
-  const folder = ['../pretrained', '../../pretrained']
-    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
-    .find((path) => existsSync(path));
-  if (folder === undefined)
-    throw new TrainError('no-checkpoint', 'this copy of @dag/train has no shipped checkpoint');
-  return readCheckpoint(folder);
+  const manifest = createRequire(import.meta.url).resolve('@dag/model/weights/reading/manifest.json');
+  return readCheckpoint(dirname(manifest));
 }

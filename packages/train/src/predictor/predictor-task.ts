@@ -159,7 +159,7 @@ export function loadModel(checkpoint: Checkpoint): PredictorModel {
   return model;
 }
 
-/** Loads the shipped model, which reads up to eight numbers in symbols, words and questions. See pretrained/README.md. */
+/** Loads the shipped model, which reads up to eight numbers in symbols, words and questions. See weights/reading/README.md of @dag/model. */
 export async function loadPretrained(): Promise<PredictorModel> {
   return loadModel(await pretrainedCheckpoint());
 }

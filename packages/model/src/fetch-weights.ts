@@ -1,0 +1,42 @@
+import { messageOf } from './safetensors/header.js';
+import { ModelError } from './error.js';
+
+/**
+ * The bytes at an address.
+ *
+ * @throws {ModelError} `download` where the server cannot be reached or answers with an error status, `bad-file` where it answers with an
+ *   HTML page, `aborted` where `signal` was aborted.
+ */
+async function fetchWeights(url: string | URL, signal?: AbortSignal): Promise<Uint8Array> {
+  const address = String(url);
+  try {
+    const response = await fetch(url, { signal: signal ?? null });
+    if (!response.ok) throw new ModelError('download', `${address}: the server answered ${response.status}`);
+    // Servers of single-page applications answer so for every file that they do not have.
+    if (response.headers.get('content-type')?.startsWith('text/html'))
+      throw new ModelError(
+        'bad-file',
+        `${address}: the server answered with an HTML page in place of a file of weights`,
+      );
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
+    if (signal?.aborted) throw new ModelError('aborted', `${address}: the download was aborted`, { cause });
+    throw new ModelError('download', `${address} cannot be fetched: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** `read(bytes)` of the file at an address, which its errors name. @throws {ModelError} as `fetchWeights`, and of `read`. */
+export async function fetchModel<M>(
+  url: string | URL,
+  signal: AbortSignal | undefined,
+  read: (bytes: Uint8Array) => M,
+): Promise<M> {
+  const bytes = await fetchWeights(url, signal);
+  try {
+    return read(bytes);
+  } catch (cause) {
+    if (!(cause instanceof ModelError)) throw cause;
+    throw new ModelError(cause.code, `${String(url)}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,59 @@
+/** `PredictorModel.fetch` against a server. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { PredictorModel } from '../src/index.js';
+
+const MODEL = new PredictorModel({
+  ...{ tokenizer: 'char', blockSize: 16, nLayer: 1, nHead: 1, nEmbd: 4, dropout: 0, bias: true },
+  ...{ readout: 'registers', depth: 2, digits: 2 },
+});
+
+let server: Server;
+const at = (path: string): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
+beforeAll(async () => {
+  server = createServer(({ url }, response) => {
+    if (url === '/model') response.end(MODEL.save());
+    else if (url === '/cut') response.end(MODEL.save().subarray(0, 100));
+    else if (url === '/page')
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html>');
+    else if (url === '/begun') response.write('a');
+    else if (url === '/broken')
+      response.writeHead(200, { 'content-length': 9 }).write('a', () => response.destroy());
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+it('reads the model at an address', async () => {
+  const model = await PredictorModel.fetch(new URL(at('/model')));
+  expect(model.save()).toEqual(MODEL.save());
+});
+
+it.each([
+  ['/none', 'download', /none: the server answered 404$/],
+  ['/page', 'bad-file', /page: the server answered with an HTML page in place of a file of weights$/],
+  ['/cut', 'bad-file', /cut: safetensors data: /],
+  ['/broken', 'download', /broken cannot be fetched: /],
+])('%s is an error with the code %s', async (path, code, message) => {
+  await expect(PredictorModel.fetch(at(path))).rejects.toMatchObject({
+    ...{ name: 'ModelError', code, message: expect.stringMatching(message) },
+  });
+});
+
+it('refuses what is no address, and a server that is not there', async () => {
+  await expect(PredictorModel.fetch('no address')).rejects.toMatchObject({ code: 'download' });
+  await expect(PredictorModel.fetch('http://127.0.0.1:1/model')).rejects.toMatchObject({ code: 'download' });
+});
+
+it('stops when its signal is aborted, before and while it reads', async () => {
+  const reason = new Error('enough');
+  const before = PredictorModel.fetch(at('/model'), { signal: AbortSignal.abort(reason) });
+  await expect(before).rejects.toMatchObject({ code: 'aborted', cause: reason });
+  const during = PredictorModel.fetch(at('/begun'), { signal: AbortSignal.timeout(50) });
+  await expect(during).rejects.toMatchObject({ code: 'aborted' });
+});
