@@ -143,7 +143,7 @@ test('blocks of shell sessions print what they show', async () => {
     .filter(({ language, isFragment }) => language === 'console' && !isFragment)
     .map(async ({ where, code }) => {
       const commands = code.split('\n').filter((line) => line.startsWith('$ '));
-      const script = `dag() { node ${dag} "$@"; }\n${commands.map((line) => line.slice(2)).join('\n')}`;
+      const script = `npx() { node ${dag} "\${@:2}"; }\n${commands.map((line) => line.slice(2)).join('\n')}`;
       const printed = await outputOf('bash', ['-c', `exec 2>&1\n${script}`], folder);
       const shown = code
         .split('\n')
@@ -178,7 +178,7 @@ test('commands in READMEs are there, with the options that they name', async () 
     return code.map(async (line) => {
       const [, npmScript] = /\bnpm run ([\w:]+)/.exec(line) ?? [];
       if (npmScript !== undefined && !(npmScript in npmScripts)) return [`${readme}: no script ${npmScript}`];
-      const [, command, rest] = /(?:^|[\s;])dag ([a-z]+)\b([^|;#\n]*)/.exec(line) ?? [];
+      const [, command, rest] = /(?:^|[\s;])(?:npx @dag\/train|dag) ([a-z]+)\b([^|;#\n]*)/.exec(line) ?? [];
       if (command === undefined) return [];
       const options = [...rest!.matchAll(/\s--([A-Za-z][\w.-]*)/g)].map(([, option]) => option!);
       const known = await helpOf(command);

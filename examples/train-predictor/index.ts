@@ -35,7 +35,8 @@ if (earlier && !given.resume)
 const config = { ...given, resume: given.resume || earlier !== null };
 
 console.log(
-  'The model that is shipped reads arithmetic as people write it, and its programs execute exactly:\n',
+  'The shipped model reads arithmetic as people write it, and writes a program for it, which is executed.\n' +
+    'n0, n1, … are the numbers of the text; s0, s1, … the results of the steps of the program.\n',
 );
 const shipped = await loadPretrained();
 for (const text of SHOWN) {
@@ -64,11 +65,20 @@ if (!summary) {
 }
 
 console.log(
-  `\nOn ${summary.count} held-out expressions that chose nothing, after ${step} steps (${Math.round(elapsed / 1000)} s):\n`,
+  `\nAfter ${step} steps (${Math.round(elapsed / 1000)} s), on ${summary.count} new expressions, the percentage that is right:\n`,
 );
 console.log(formatSummary(summary));
+console.log(`
+A row is a group of these expressions: by number of operations, by digits of the largest number, by
+depth of parentheses. The columns say of how many this is right:
+  value          the value, within a millionth of it; (95 %) is the confidence interval
+  exact          the value, to the last bit
+  plan           the whole program, of which the other columns are parts:
+  V_mag, V_sign  the numbers, their signs
+  O              which operands each step reads, with which coefficients
+  G              whether each step is a sum or a product`);
 
-console.log('\nPredicted plans beside the true ones:');
+console.log('\nPredicted programs beside the true ones:');
 const questions = heldOutQuestions(streamConfig(config), 100, config.evaluation.seed + 1);
 const longest = questions.toSorted((a, b) => b.text.length - a.text.length).slice(0, 3);
 for await (const { text, value, expected, ok } of answer(model, longest)) {
@@ -76,7 +86,7 @@ for await (const { text, value, expected, ok } of answer(model, longest)) {
   console.log(sideBySide(describe(model.predictPlans([text])), describe(tensorize(text, { depth }))));
   console.log(`  executed: ${value}   true: ${expected}   ${ok ? 'right' : 'WRONG'}`);
 }
-console.log(`\nTry it: npx dag predict --checkpoint ${config.outDir} "${longest[0]!.text}"`);
+console.log(`\nTry it: npx @dag/train predict --checkpoint ${config.outDir} "${longest[0]!.text}"`);
 
 /** Two plans in 80 columns: two numbers a line, as long as they are. */
 function sideBySide(left: string, right: string): string {

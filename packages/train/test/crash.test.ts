@@ -318,11 +318,11 @@ describe('a run that gets a signal', () => {
       const first = await stopped(dag(args, root));
       const { folder } = await findCheckpoint(join(root, "runs/it's $HOME"), 'latest', () => undefined);
       expect(folder).toMatch(new RegExp(`step-0*${first.step}$`));
-      expect(first.words).toMatch(/^npx dag train /);
+      expect(first.words).toMatch(/^npx @dag\/train train /);
       // The signal goes to the command, not to npx.
       const onPath = `${bin}:${process.env['PATH']}`;
       const second = await stopped(
-        launch('sh', ['-c', first.words.replace('npx', 'exec')], root, { PATH: onPath }),
+        launch('sh', ['-c', first.words.replace('npx @dag/train', 'exec dag')], root, { PATH: onPath }),
       );
       expect(second.stderr).toContain(`\nstep ${first.step + 1}/1000000 `);
       expect(second.step).toBeGreaterThan(first.step);
@@ -453,7 +453,7 @@ describe('a second signal', () => {
     const { code, stdout, stderr } = await running.ended;
     expect({ code, result: JSON.parse(stdout) }).toMatchObject({ code: 0, result: { summary: null } });
     expect(stderr).toMatch(
-      /\nstopped at step \d+ of 1000000; resume with: npx dag train --resume runs\/predictor --json\n$/,
+      /\nstopped at step \d+ of 1000000; resume with: npx @dag\/train train --resume runs\/predictor --json\n$/,
     );
   });
 });

@@ -94,7 +94,7 @@ mpiDescribe((mpirun: Mpirun) => {
     });
     expect(stopped).toMatchObject({ code: 0 });
     expect(stopped.stdout).toMatch(
-      /stopped at step \d+ of 100000; resume with: mpirun -np 2 npx dag train --resume /,
+      /stopped at step \d+ of 100000; resume with: mpirun -np 2 npx @dag\/train train --resume /,
     );
     const { step, state } = await latest(of('stopped'));
     expect(step).toBeGreaterThanOrEqual(3);
@@ -146,7 +146,7 @@ mpiDescribe((mpirun: Mpirun) => {
       });
       expect(code).not.toBe(0);
       expect(stderr).toMatch(
-        /resume (it from its last checkpoint )?with: mpirun -np 2 npx dag train --resume /,
+        /resume (it from its last checkpoint )?with: mpirun -np 2 npx @dag\/train train --resume /,
       );
       const { step } = await latest(of(name));
       expect(step).toBeGreaterThanOrEqual(10);

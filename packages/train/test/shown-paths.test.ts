@@ -18,7 +18,7 @@ it('no terminal obeys the name of a folder, and the command that resumes a run h
   const args = [DAG, 'train', ...TINY, '--maxSteps=1000000', '--evaluation.examples=2', `--outDir=${NAME}`];
   const stopped = await ended(process.execPath, args, { cwd: folder, interruptAt: 'step 1/' });
   expect(stopped.code).toBe(0);
-  const [, step, resume] = /\nstopped at step (\d+) of .*; resume with: npx dag (.*)\n$/.exec(
+  const [, step, resume] = /\nstopped at step (\d+) of .*; resume with: npx @dag\/train (.*)\n$/.exec(
     stopped.stdout,
   )!;
   const last = `--maxSteps=${Number(step) + 1}`;

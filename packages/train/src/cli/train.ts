@@ -180,11 +180,11 @@ function resumeCommand(outDir: string, json: boolean, ranks: number): string {
   return words.join(' ');
 }
 
-/** How to call this program again: `dag` if it is on the path, else `npx dag`. */
+/** How to call this program again: `dag` if it is on the path, else `npx @dag/train`: `dag` on npm is another package. */
 function program(): string[] {
   const [, script = ''] = process.argv;
   const isOnPath = basename(script) === 'dag' && basename(dirname(script)) !== '.bin';
-  return isOnPath ? ['dag'] : ['npx', 'dag'];
+  return isOnPath ? ['dag'] : ['npx', '@dag/train'];
 }
 
 function quoted(word: string): string {
