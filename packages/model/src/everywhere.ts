@@ -49,6 +49,7 @@ export {
   type Infix,
   type RegisterTargets,
 } from './plan-predictor/register-targets.js';
+export { type PrefixPrediction, type PrefixPredictions, type TokenDecision } from './prefixes.js';
 export { type PredictedPlans, type PredictedValue } from './predicted-value.js';
 export { PredictorModel, type PredictorConfig, type PredictorInputs } from './predictor-model.js';
 export { decodeSafetensors, encodeSafetensors, safetensorsPieces } from './safetensors/format.js';

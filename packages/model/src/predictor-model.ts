@@ -33,7 +33,9 @@ import { checkDecisions, PlanPredictor, type PlanPredictorConfig } from './plan-
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
-import { encodeTexts, isReadable } from './encode-texts.js';
+import { encodeTexts, isReadable, type EncodedTexts } from './encode-texts.js';
+import { prefixPredictions, type PrefixPredictions } from './prefixes.js';
+import { decisionsReadout, sureDecisions, type SureDecisions } from './plan-predictor/decisions-readout.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
@@ -187,9 +189,40 @@ export class PredictorModel extends SavedModel {
     });
   }
 
+  /**
+   * Predicts the plan at every token of a text: that of the text up to there. Plans are made when they are asked for.
+   *
+   * @throws {ModelError} as `predictPlans`.
+   */
+  predictPrefixes(text: string): PrefixPredictions {
+    const { tokens, shape } = encodeTexts([text], this.tokenizer, this.config.blockSize);
+    const ids = [...tokens];
+    const decided = this.config.readout === decisionsReadout.name ? this.decided(tokens) : null;
+    return prefixPredictions(ids, decided, this, (t) => {
+      const { plan, judged } = this.readTokens({ tokens, shape, last: [t] });
+      return { plan, judged: judged && judged[0]! };
+    });
+  }
+
+  /** What the tokens of a text decide, and how surely. */
+  private decided(tokens: Int32Array): SureDecisions {
+    return scope(() =>
+      noGrad(() => {
+        const { fields } = this.forward(tokens, [1, tokens.length]);
+        return sureDecisions(fields, this.records(tokens));
+      }),
+    );
+  }
+
   /** The plans of whole texts, and what their readout says of them; null where it says nothing. */
   private read(texts: readonly string[]): { plan: DagTensors; judged: readonly Judged[] | null } {
-    const { tokens, shape, last } = encodeTexts(texts, this.tokenizer, this.config.blockSize);
+    return this.readTokens(encodeTexts(texts, this.tokenizer, this.config.blockSize));
+  }
+
+  private readTokens({ tokens, shape, last }: EncodedTexts): {
+    plan: DagTensors;
+    judged: readonly Judged[] | null;
+  } {
     let layout = this.predictor.fitsAnyLayout ? layoutFor(this.records(tokens), shape) : this.config;
     for (;;) {
       const hard = scope(() => onHost(this.hardPlans(tokens, shape, last, layout)));

@@ -13,12 +13,17 @@ export interface Judged {
 const LEAST_CONFIDENCE = 0.5;
 
 /** Why a text is refused, in one sentence; null where it is not. */
-export function refusalOf(
-  text: string,
+export function refusalOf(text: string, judged: Judged, model: Reader): string | null {
+  return refusalOfRead(model.tokenizer.read(text), judged, model);
+}
+
+/** `refusalOf` for a text as the tokenizer reads it. */
+export function refusalOfRead(
+  read: string,
   { fault, complete, confidence }: Judged,
   model: Reader,
 ): string | null {
-  const unknown = unknownParts(model.tokenizer.read(text), model);
+  const unknown = unknownParts(read, model);
   if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
   if (complete < 0.5) return 'the text is not a whole expression, or asks for something else';

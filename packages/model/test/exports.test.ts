@@ -262,6 +262,11 @@ const methods: Record<string, Case> = {
   'Gpt.logits': [(...args) => gpt.logits(...(args as [never])), x, x],
   'PredictorModel.inputs': [(...args) => predictor.inputs(...(args as [never, never])), ids, shape],
   'PredictorModel.predict': [(t: never) => predictor.predict(t), text],
+  'PredictorModel.predictPrefixes': [
+    (t: never, token: never) => predictor.predictPrefixes(t).at(token),
+    text,
+    index,
+  ],
   'PredictorModel.predictPlans': [(t: never) => predictor.predictPlans(t), texts],
   'PredictorModel.doubt': [(t: never, value: never) => predictor.doubt(t, value), text, index],
   'PredictorModel.reads': [(t: never) => predictor.reads(t), text],

@@ -23,6 +23,42 @@ beforeAll(async () => {
   questions = heldOutQuestions(streamConfig(config), 300, 77);
 });
 
+describe('the plan at every token', () => {
+  it('is that of the text up to there, refused where that text is', () => {
+    const { tokens, confidences, at } = model.predictPrefixes('3 times (4 minus 1) squared');
+    expect(tokens).toEqual([' 3', ' times', ' (', ' 4', ' minus', ' 1', ' )', ' squared']);
+    expect(tokens.map((_, t) => (at(t).refusal === null ? at(t).value : null))).toEqual([
+      ...[3, null, null, null, null, null, 9, 27],
+    ]);
+    tokens.forEach((_, t) => {
+      const prefix = tokens.slice(0, t + 1).join('').trim();
+      const alone = model.predictTexts([prefix]);
+      expect([at(t).value, at(t).refusal]).toEqual([alone.values[0], alone.refusals[0]]);
+      expect(at(t).confidence).toBeCloseTo(alone.confidences[0]!, 5);
+      expect(confidences![t]).toBeCloseTo(alone.confidences[0]!, 5);
+    });
+  });
+
+  it('says what each token decides, and which node it writes', () => {
+    const { decisions, at } = model.predictPrefixes('half of -2.5 ^ 3 + 15%');
+    expect(decisions!.map(({ writes }) => writes)).toEqual([
+      ...['half', 'none', 'neg', 'none', 'none', 'none', 'pow', 'none', 'add', 'none', 'percent'],
+    ]);
+    const { tensors, nodes } = at(decisions!.length - 1);
+    const { depth, O } = tensors;
+    const [power, half, sum] = [depth, depth + 1, depth + 2].map((node) => nodes!.indexOf(node));
+    expect(nodes!.filter((node) => node === 0)).toHaveLength(3);
+    expect([power, half, sum].every((token) => token! >= 0)).toBe(true);
+    // The exponent is a coefficient of the step of its power.
+    expect(nodes![7]).toBe(nodes![6]);
+    expect(O[2 * depth * (nodes![6]! - depth)]).toBe(3);
+  });
+
+  it('refuses a token that the text does not have', () => {
+    expect(() => model.predictPrefixes('1 + 2').at(3)).toThrow('0 … 2, given 3');
+  });
+});
+
 describe('the shipped model', () => {
   it.each([
     ['2.5 * 3.0 + 1.0', 8.5],

@@ -27,14 +27,19 @@ export const FAULTS = [
  * Reads the plans of N registers. Terms are counted and counts clamped: exact where decisions are certain, and differentiable.
  *
  * @param isExact Whether numbers are the nearest doubles to the last bit.
- * @returns the plan, and a function that writes the code of the fault (N), see `FAULTS`, of certain decisions with their count `total`.
+ * @returns the plan, and functions: `fault` writes the code of the fault (N), see `FAULTS`, of certain decisions with their count `total`;
+ *   `nodes` writes the node that each slot (N, K + 1) and each operator (N, K) is or belongs to, from 1; 0 where there is none.
  */
 export function decidedPlan<T>(
   ops: ArrayOps<T>,
   { operators, slots }: DecidedRegisters<T>,
   layout: RegisterLayout,
   isExact: boolean,
-): { readonly plan: HardPlan<T>; readonly fault: (total: T) => T } {
+): {
+  readonly plan: HardPlan<T>;
+  readonly fault: (total: T) => T;
+  readonly nodes: () => { readonly ofSlots: T; readonly ofOperators: T };
+} {
   const { depth: D, digits: R } = layout;
   const K = decidedOperators(layout);
   const S = K + 1;
@@ -181,5 +186,10 @@ export function decidedPlan<T>(
       mul(total, ops.f64(0)),
     );
   };
-  return { plan: { V_mag: collected(number), V_sign, O, G }, fault };
+  const nodesOf = () => {
+    const from = (first: number): T => ops.f64(Array.from({ length: D }, (_, i) => first + i));
+    const indices = (oneHot: T, first: number): T => ops.sum(mul(oneHot, from(first)), 2);
+    return { ofSlots: indices(nodes, 1), ofOperators: add(indices(member, D + 1), indices(signed, 1)) };
+  };
+  return { plan: { V_mag: collected(number), V_sign, O, G }, fault, nodes: nodesOf };
 }

@@ -19,7 +19,7 @@ import { checkList, checkObject, isWhole, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { hostPlan } from '../host-plan.js';
 import { Linear } from '../gpt.js';
-import { DECISIONS, NESTING } from '../reading/decisions.js';
+import { DECISIONS, FIRST_OPERATOR, NESTING } from '../reading/decisions.js';
 import { TensorOps, type ReadoutOps } from './array-ops.js';
 import { decidedPlan, FAULTS } from './decided-plan.js';
 import { decidedOperators, decidedRegisters, OPERATOR_COLUMNS, SLOT_COLUMNS } from './decided-registers.js';
@@ -144,12 +144,73 @@ export interface Decided {
   readonly nestings: ArrayLike<number>;
 }
 
+/** What T tokens decide, with the probabilities of it. */
+export interface SureDecisions extends Decided {
+  /** (T) probability that a token's own decisions are right. */
+  readonly certainties: readonly number[];
+  /** (T) `confidence` of the text up to each token, see `HardPlan`. */
+  readonly confidences: readonly number[];
+}
+
+/** Reads the decisions of T tokens from the fields of a prediction (1, T, …). */
+export function sureDecisions(
+  fields: Readonly<Record<string, Tensor>>,
+  records: readonly TokenRecord[],
+): SureDecisions {
+  const T = records.length;
+  const rows = (name: keyof typeof OUTPUTS): number[][] => {
+    const flat = softmax(cast(fields[name]!, 'f64')).dataSync();
+    const n = flat.length / T;
+    return records.map((_, t) => Array.from(flat.subarray(t * n, (t + 1) * n)));
+  };
+  const [decisions, nestings, completes] = [rows('decisions'), rows('nestings'), rows('completes')];
+  const classes = (probabilities: readonly number[][]): number[] =>
+    probabilities.map((row) => row.indexOf(Math.max(...row)));
+  const doubts = records.map((_, t) => 2 - Math.max(...decisions[t]!) - Math.max(...nestings[t]!));
+  let doubt = 0;
+  return {
+    ...{ records, decisions: classes(decisions), nestings: classes(nestings) },
+    certainties: doubts.map((x) => Math.max(0, 1 - x)),
+    confidences: doubts.map((x, t) => Math.max(0, 1 - (doubt += x)) * completes[t]![1]!),
+  };
+}
+
 /**
  * The plan that tokens with these decisions write, one graph.
  *
  * @throws {ModelError} `bad-input` where they are no expression, or have more numbers or digits than the layout has room for.
  */
 export function decidedTensors(decided: Decided, layout: RegisterLayout): DagTensors {
+  return withDecided(decided, layout, ({ plan, fault, total }) => {
+    const code = fault(total).item();
+    if (code > 0) throw new ModelError('bad-input', `these decisions are no expression: ${FAULTS[code]}`);
+    return hostPlan(plan, layout.depth);
+  });
+}
+
+/**
+ * (T) the node of the plan that each token writes: that of its number, or the result of its operator's step; −1 where it writes none. An
+ * exponent writes to the step of its power.
+ */
+export function decidedNodes(decided: Decided, layout: RegisterLayout): number[] {
+  return withDecided(decided, layout, ({ nodes }) => {
+    const { ofSlots, ofOperators } = nodes();
+    const [slots, operators] = [ofSlots.dataSync(), ofOperators.dataSync()];
+    let operator = -1;
+    return decided.records.map((record, t) => {
+      const decision = decided.decisions[t]!;
+      if (decision >= FIRST_OPERATOR) return (operators[++operator] ?? 0) - 1;
+      if (record.digits.length === 0 && !record.point && decision <= 0) return -1;
+      return (slots[operator + 1] || (operators[operator] ?? 0)) - 1;
+    });
+  });
+}
+
+function withDecided<R>(
+  decided: Decided,
+  layout: RegisterLayout,
+  read: (made: ReturnType<typeof decidedPlan<Tensor>> & { readonly total: Tensor }) => R,
+): R {
   checkObject('what tokens decide, { records, decisions, nestings },', decided);
   checkLayout(layout);
   const { records, decisions, nestings } = decided;
@@ -170,10 +231,7 @@ export function decidedTensors(decided: Decided, layout: RegisterLayout): DagTen
       ...([ops, oneHot(decisions, OUTPUTS.decisions), oneHot(nestings, OUTPUTS.nestings)] as const),
       ...([hardFeatures(records, [1, T], layout, {}), layout] as const),
     );
-    const { plan, fault } = decidedPlan(ops, registers, layout, true);
-    const code = fault(registers.total).item();
-    if (code > 0) throw new ModelError('bad-input', `these decisions are no expression: ${FAULTS[code]}`);
-    return hostPlan(plan, layout.depth);
+    return read({ ...decidedPlan(ops, registers, layout, true), total: registers.total });
   });
 }
 
