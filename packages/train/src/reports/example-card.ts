@@ -1,7 +1,15 @@
+import { execute } from '@dag/executor';
 import { describe, type DagTensors } from '@dag/tensorize';
-import { html, type Html } from './html.js';
-import { differences, planGraph, type Differences, type PlanGraph } from './plan-graph.js';
-import { planSvg, shortNumber } from './plan-svg.js';
+import {
+  differences,
+  html,
+  planGraph,
+  planSvg,
+  shortNumber,
+  type Differences,
+  type Html,
+  type PlanGraph,
+} from '@dag/tensorize/draw';
 
 /** A text with its predicted plan and its true plan, both of size 1. */
 export interface Example {
@@ -20,8 +28,8 @@ export interface Example {
 /** The card of an example, with both plans as graphs side by side. */
 export function exampleCard(example: Example): Html {
   const { text, verdict, predicted, value, expression, expected, trueExpression } = example;
-  const graph = planGraph(predicted);
-  const trueGraph = planGraph(example.true);
+  const graph = planGraph(predicted, execute);
+  const trueGraph = planGraph(example.true, execute);
   return html`<article class="card example">
     <header>
       <h3>${text}</h3>
@@ -47,6 +55,6 @@ function drawing(
       <b>${kind === 'predicted' ? 'Predicted' : 'True'}</b> <code>${expression}</code> =
       <b>${shortNumber(value)}</b>
     </figcaption>
-    <div class="drawing">${planSvg(graph, marked, `${kind} plan: ${describe(plan)}`)}</div>
+    <div class="drawing">${planSvg(graph, { marked, label: `${kind} plan: ${describe(plan)}` })}</div>
   </figure>`;
 }

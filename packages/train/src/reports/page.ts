@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { Chart, Charts } from './charts.js';
 import { drawCharts } from './draw-charts.js';
 import { exampleCard, type Example } from './example-card.js';
-import { html, Html } from './html.js';
+import { html, Html } from '@dag/tensorize/draw';
 import { scoresSection, type Scored } from './scores.js';
 import { STYLE } from './style.js';
 import type { Tile } from './tiles.js';

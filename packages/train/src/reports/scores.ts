@@ -1,6 +1,6 @@
 import type { PrefixScore, Score, Summary } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
-import { html, type Html } from './html.js';
+import { html, type Html } from '@dag/tensorize/draw';
 import { whole } from './tiles.js';
 
 /** Scores on held-out texts that the page shows. */

@@ -1,3 +1,5 @@
+import { PLAN_STYLE } from '@dag/tensorize/draw';
+
 const LIGHT = `
   color-scheme: light;
   --page: #f6f6f3; --card: #ffffff; --text: #1b1d21; --muted: #666c75; --line: #e5e5e0;
@@ -98,23 +100,7 @@ figcaption p { font-size: 13px; }
 .pair figcaption b { color: var(--text); }
 .pair code { font-size: 12.5px; }
 .drawing { overflow-x: auto; margin-top: 10px; flex: 1; display: grid; align-items: center; justify-items: center; }
-svg.plan { display: block; max-width: 100%; height: auto; }
-svg.plan text { text-anchor: middle; fill: var(--text); font: 14px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-svg.plan .value { font-weight: 600; }
-svg.plan .label { font-size: 11px; fill: var(--muted); }
-.node rect { fill: var(--number-fill); stroke: transparent; stroke-width: 1.2; }
-.node.linear rect { fill: var(--linear-fill); stroke: var(--linear); }
-.node.log rect { fill: var(--log-fill); stroke: var(--log); }
-.node.mixed rect { stroke: var(--muted); stroke-dasharray: 2 3; }
-svg.plan .linear .label { fill: var(--linear); }
-svg.plan .log .label { fill: var(--log); }
-.node.result rect { stroke-width: 3; }
-.node.initial.result rect { stroke: var(--muted); }
-.edge path { fill: none; stroke: var(--muted); stroke-width: 1.3; }
-.edge path.tip { fill: var(--muted); stroke: none; }
-.edge rect { fill: var(--card); }
-svg.plan .edge text { font-size: 11.5px; fill: var(--muted); }
-.predicted { --mark: var(--bad); --mark-fill: var(--bad-fill); }
+${PLAN_STYLE}.predicted { --mark: var(--bad); --mark-fill: var(--bad-fill); }
 .true { --mark: var(--good); --mark-fill: var(--good-fill); }
 .node.marked rect { stroke: var(--mark); fill: var(--mark-fill); stroke-width: 2.2; stroke-dasharray: 5 3; }
 .node.result.marked rect { stroke-width: 3.4; }

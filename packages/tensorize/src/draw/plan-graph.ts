@@ -1,5 +1,8 @@
-import { execute } from '@dag/executor';
-import { isIdentity, readPlan, type DagTensors } from '@dag/tensorize';
+import type { DagTensors } from '../dag-tensors.js';
+import { isIdentity, readPlan } from '../plan.js';
+
+/** The executor that `planGraph` calls; `execute` of @dag/executor is one. */
+export type Execute = (tensors: DagTensors) => ArrayLike<number>;
 
 /** A plan as a graph of the nodes its value depends on; identity steps are left out. */
 export interface PlanGraph {
@@ -25,11 +28,16 @@ export interface PlanEdge {
   readonly coefficient: number;
 }
 
-/** The graph of a plan of size 1. */
-export function planGraph(tensors: DagTensors): PlanGraph {
+/**
+ * The graph of a plan of size 1, with the value at each node.
+ *
+ * @param execute `execute` of @dag/executor
+ * @throws TensorizeError `bad-tensors` where array lengths are wrong
+ */
+export function planGraph(tensors: DagTensors, execute: Execute): PlanGraph {
   const { depth } = tensors;
   const plan = readPlan(tensors);
-  const values = nodeValues(tensors);
+  const values = nodeValues(tensors, execute);
   const names: string[] = [];
   const nodes: PlanNode[] = plan.initial.map((node) => {
     names[node] = `n${node}`;
@@ -50,33 +58,22 @@ export function planGraph(tensors: DagTensors): PlanGraph {
   return { nodes, edges, result: names[2 * depth - 1]! };
 }
 
-/** (2D) The value at each node. */
-function nodeValues({ depth, V_mag, V_sign, O, G }: DagTensors): Float64Array {
-  // The executor returns only the last node. In graph i, identity steps after step i pass its result on to the last node.
-  const upTo = Array.from({ length: depth }, (_, i) => {
-    const o = O.slice();
-    const g = G.slice();
-    for (let k = i + 1; k < depth; k++) {
-      o.fill(0, 2 * depth * k, 2 * depth * (k + 1));
-      o[2 * depth * k + depth + k - 1] = 1;
-      g[k] = 1;
+/** (2D) The value at each node that the value of a plan of size 1 depends on; 0 at others. */
+export function nodeValues(tensors: DagTensors, execute: Execute): Float64Array {
+  const { depth, V_mag, V_sign } = tensors;
+  const values = new Float64Array(2 * depth);
+  for (let j = 0; j < depth; j++) values[j] = V_sign[j]! * V_mag[j]!;
+  // The executor returns only the last node. From the last step on, each is made an identity that passes on the step before it.
+  const [O, G] = [tensors.O.slice(), tensors.G.slice()];
+  for (const { index } of [...readPlan(tensors).steps].reverse()) {
+    for (let i = depth - 1; i > index; i--) {
+      O.fill(0, 2 * depth * i, 2 * depth * (i + 1));
+      O[2 * depth * i + depth + i - 1] = G[i] = 1;
     }
-    return { o, g };
-  });
-  const results = execute({
-    depth,
-    size: depth,
-    V_mag: concat(upTo.map(() => V_mag)),
-    V_sign: concat(upTo.map(() => V_sign)),
-    O: concat(upTo.map(({ o }) => o)),
-    G: concat(upTo.map(({ g }) => g)),
-  });
-  const numbers = V_mag.slice(0, depth).map((magnitude, j) => V_sign[j]! * magnitude);
-  return concat([numbers, results]);
+    values[depth + index] = execute({ ...tensors, O, G })[0]!;
+  }
+  return values;
 }
-
-const concat = (parts: readonly Float64Array[]): Float64Array =>
-  Float64Array.from(parts.flatMap((part) => [...part]));
 
 /** Where a graph differs from another one. */
 export interface Differences {
@@ -88,6 +85,7 @@ export interface Differences {
   readonly results: ReadonlySet<PlanNode>;
 }
 
+/** The differences of `graph` from `other`. */
 export function differences(graph: PlanGraph, other: PlanGraph): Differences {
   const others = new Map(other.nodes.map((node) => [node.name, node]));
   const edgeKey = ({ operand, to, coefficient }: PlanEdge): string => `${operand} ${to} ${coefficient}`;

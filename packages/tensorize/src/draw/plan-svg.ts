@@ -7,19 +7,32 @@ const VALUE_DIGIT = 8.4;
 const LABEL_LETTER = 6.4;
 const NODE_HEIGHT = 44;
 const EDGE_LABEL_HEIGHT = 18;
+const NOTE_HEIGHT = 14;
+
+const noteHeight = (note: string): number => (note === '' ? 0 : NOTE_HEIGHT);
+
+/** Options of `planSvg`. */
+export interface PlanSvgOptions {
+  /** Text alternative for screen readers. */
+  readonly label: string;
+  /** What to mark as different from another plan. Default: nothing. */
+  readonly marked?: Differences;
+  /** A second line for an edge or a node, such as its gradient; '' for none. Default: none. */
+  readonly note?: (of: PlanEdge | PlanNode) => string;
+}
 
 /**
  * Draws a plan as SVG: initial nodes and steps as boxes with their value, operands as arrows with their coefficient. Colours
- * come from the page's style.
- *
- * @param label Text alternative for screen readers.
+ * come from the page's style (`PLAN_STYLE`). Nodes have `data-node`, their name; edges have `data-edge`, `s1:0` for the operand of
+ * column 0 in step 1.
  */
-export function planSvg(graph: PlanGraph, marked: Differences, label: string): Html {
-  const laidOut = layOut(graph);
+export function planSvg(graph: PlanGraph, options: PlanSvgOptions): Html {
+  const { label, marked = NOTHING, note = () => '' } = options;
+  const laidOut = layOut(graph, note);
   const { width = 0, height = 0 } = laidOut.graph();
   const edges = graph.edges.map((edge) => {
     const { points = [], x = 0, y = 0 } = laidOut.edge(edge.from, edge.to, edgeName(edge))!;
-    return drawEdge(edge, points, { x, y }, marked.edges.has(edge));
+    return drawEdge(edge, points, { x, y }, marked.edges.has(edge), note(edge));
   });
   const nodes = graph.nodes.map((node) => {
     const classes = [
@@ -28,7 +41,7 @@ export function planSvg(graph: PlanGraph, marked: Differences, label: string): H
       marked.nodes.has(node) && 'marked',
       marked.results.has(node) && 'differs',
     ];
-    return drawNode(node, laidOut.node(node.name), classes.filter(Boolean).join(' '));
+    return drawNode(node, laidOut.node(node.name), classes.filter(Boolean).join(' '), note(node));
   });
   const size = `${number(width)} ${number(height)}`;
   // A minimum width keeps the numbers readable; a wide drawing scrolls instead of shrinking.
@@ -46,19 +59,28 @@ export function planSvg(graph: PlanGraph, marked: Differences, label: string): H
   </svg>`;
 }
 
+const NOTHING: Differences = { nodes: new Set(), edges: new Set(), results: new Set() };
+
 type LaidOut = Graph<GraphLabel, NodeLabel, EdgeLabel>;
 
-function layOut(graph: PlanGraph): LaidOut {
+function layOut(graph: PlanGraph, note: (of: PlanEdge | PlanNode) => string): LaidOut {
   // A multigraph: two operands of a step may be the same node.
   const g: LaidOut = new Graph<GraphLabel, NodeLabel, EdgeLabel>({ multigraph: true });
   g.setGraph({ rankdir: 'TB', nodesep: 20, edgesep: 14, ranksep: 34, marginx: 6, marginy: 6 });
   for (const node of graph.nodes) {
-    const text = Math.max(VALUE_DIGIT * valueText(node).length, LABEL_LETTER * labelText(node).length);
-    g.setNode(node.name, { width: Math.max(54, text + 22), height: NODE_HEIGHT });
+    const text = Math.max(
+      VALUE_DIGIT * valueText(node).length,
+      LABEL_LETTER * Math.max(labelText(node).length, note(node).length),
+    );
+    g.setNode(node.name, {
+      width: Math.max(54, text + 22),
+      height: NODE_HEIGHT + noteHeight(note(node)),
+    });
   }
   for (const edge of graph.edges) {
-    const width = LABEL_LETTER * coefficientText(edge).length + 12;
-    g.setEdge(edge.from, edge.to, { width, height: EDGE_LABEL_HEIGHT, labelpos: 'c' }, edgeName(edge));
+    const width = LABEL_LETTER * Math.max(coefficientText(edge).length, note(edge).length) + 12;
+    const height = EDGE_LABEL_HEIGHT + noteHeight(note(edge));
+    g.setEdge(edge.from, edge.to, { width, height, labelpos: 'c' }, edgeName(edge));
   }
   // Keep the numbers in the order of the text from left to right.
   const initial = graph.nodes.filter(({ gate }) => gate === null);
@@ -70,29 +92,38 @@ function layOut(graph: PlanGraph): LaidOut {
 
 const edgeName = ({ operand }: PlanEdge): string => String(operand);
 
-function drawNode(node: PlanNode, { x = 0, y = 0, width, height }: NodeLabel, classes: string): Html {
-  const radius = node.gate === null ? height / 2 : 8;
-  return html`<g class="node ${classes}">
+function drawNode(
+  node: PlanNode,
+  { x = 0, y = 0, width, height }: NodeLabel,
+  classes: string,
+  note: string,
+): Html {
+  const radius = node.gate === null ? NODE_HEIGHT / 2 : 8;
+  const top = y - height / 2;
+  return html`<g class="node ${classes}" data-node="${node.name}">
     <title>${labelText(node)} = ${String(node.value)}</title>
     <rect
       x="${number(x - width / 2)}"
-      y="${number(y - height / 2)}"
+      y="${number(top)}"
       width="${number(width)}"
       height="${height}"
       rx="${radius}"
     />
-    <text class="label" x="${number(x)}" y="${number(y - 7)}">${labelText(node)}</text>
-    <text class="value" x="${number(x)}" y="${number(y + 12)}">${valueText(node)}</text>
+    <text class="label" x="${number(x)}" y="${number(top + 15)}">${labelText(node)}</text>
+    <text class="value" x="${number(x)}" y="${number(top + 34)}">${valueText(node)}</text>
+    ${note === '' ? null : html`<text class="note" x="${number(x)}" y="${number(top + 50)}">${note}</text>`}
   </g>`;
 }
 
-function drawEdge(edge: PlanEdge, points: readonly Point[], at: Point, isMarked: boolean): Html {
+function drawEdge(edge: PlanEdge, points: readonly Point[], at: Point, isMarked: boolean, note: string): Html {
   const text = coefficientText(edge);
-  const width = LABEL_LETTER * text.length + 10;
+  const width = LABEL_LETTER * Math.max(text.length, note.length) + 10;
+  const height = EDGE_LABEL_HEIGHT + noteHeight(note);
+  const top = at.y - height / 2;
   const end = points.at(-1)!;
   const before = points.at(-2) ?? end;
   const angle = (Math.atan2(end.y - before.y, end.x - before.x) * 180) / Math.PI;
-  return html`<g class="edge ${isMarked ? 'marked' : ''}">
+  return html`<g class="edge ${isMarked ? 'marked' : ''}" data-edge="${edge.to}:${edge.operand}">
     <path d="${curve(points)}" />
     <path
       class="tip"
@@ -101,12 +132,13 @@ function drawEdge(edge: PlanEdge, points: readonly Point[], at: Point, isMarked:
     />
     <rect
       x="${number(at.x - width / 2)}"
-      y="${number(at.y - EDGE_LABEL_HEIGHT / 2)}"
+      y="${number(top)}"
       width="${number(width)}"
-      height="${EDGE_LABEL_HEIGHT}"
+      height="${height}"
       rx="${EDGE_LABEL_HEIGHT / 2}"
     />
-    <text x="${number(at.x)}" y="${number(at.y + 4)}">${text}</text>
+    <text x="${number(at.x)}" y="${number(top + 13)}">${text}</text>
+    ${note === '' ? null : html`<text class="note" x="${number(at.x)}" y="${number(top + 27)}">${note}</text>`}
   </g>`;
 }
 
