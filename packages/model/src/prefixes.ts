@@ -60,11 +60,14 @@ export function prefixPredictions(
   const predict = (t: number): PrefixPrediction => {
     const { plan, judged } = read(t);
     const tensors = judged ? smallest(plan) : plan;
+    let nodes: readonly number[] | null = null;
     return {
       ...{ tensors, value: execute(plan)[0]! },
       confidence: judged && judged.confidence,
       refusal: judged && refusalOfRead(tokenizer.decode(ids.slice(0, t + 1)), judged, model),
-      nodes: decided && nodesOf(decided, t, plan.depth, tensors.depth, model),
+      get nodes() {
+        return (nodes ??= decided && nodesOf(decided, t, plan.depth, tensors.depth, model));
+      },
     };
   };
   return {

@@ -1,0 +1,46 @@
+import { execute, executeWithGradients, type DagGradients } from '@dag/executor';
+import { expressionOf, type PredictorModel, type PrefixPrediction } from '@dag/model';
+import { planGraph, type PlanGraph } from '@dag/tensorize/draw';
+import type { DagTensors } from '@dag/tensorize';
+import { problemOf, read, type Reading } from './reading.js';
+import type { State } from './state.js';
+
+/** What follows from the state: the plan that is shown, with its values and gradients. */
+export interface Shown {
+  readonly reading: Reading;
+  /** Of the token that is shown; null where there is no plan. */
+  readonly plan: ShownPlan | null;
+}
+
+export interface ShownPlan {
+  readonly token: number;
+  readonly isLast: boolean;
+  readonly prediction: PrefixPrediction;
+  /** As predicted or as edited. */
+  readonly tensors: DagTensors;
+  readonly value: number;
+  readonly graph: PlanGraph;
+  readonly gradients: DagGradients;
+  /** '' where the plan is between expressions. */
+  readonly expression: string;
+}
+
+export function shownOf(model: PredictorModel, state: State): Shown {
+  const reading = read(model, state.text);
+  if (!reading.prefixes) return { reading, plan: null };
+  const last = reading.prefixes.tokens.length - 1;
+  const token = Math.min(state.pointed ?? state.token ?? last, last);
+  try {
+    const prediction = reading.prefixes.at(token);
+    const tensors = state.edited ?? prediction.tensors;
+    const gradients = executeWithGradients(tensors);
+    const [graph, expression] = [planGraph(tensors, execute), expressionOf(tensors)];
+    const value = gradients.values[0]!;
+    return {
+      reading,
+      plan: { token, isLast: token === last, prediction, tensors, value, graph, gradients, expression },
+    };
+  } catch (error) {
+    return { reading: { prefixes: null, problem: problemOf(error) }, plan: null };
+  }
+}

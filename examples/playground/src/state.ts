@@ -1,0 +1,68 @@
+import type { DagTensors } from '@dag/tensorize';
+
+/** What the page shows, apart from what follows from it. */
+export interface State {
+  readonly text: string;
+  /** The token up to which the text is read; null: the last one. */
+  readonly token: number | null;
+  /** The token that is pointed at, which is shown in place of `token`. */
+  readonly pointed: number | null;
+  /** The plan as edited; null: as predicted. */
+  readonly edited: DagTensors | null;
+  /** The part that is edited: `n0`, `s1`, or `s1:3` for the coefficient of column 3 in step 1. */
+  readonly selected: string | null;
+  /** How many steps are executed; null: all. */
+  readonly executed: number | null;
+  readonly gradients: boolean;
+}
+
+/** What begins anew when the plan that is shown changes. */
+const OF_PLAN = { edited: null, selected: null, executed: null } as const;
+
+type Listener = (state: State) => void;
+
+let state: State = { ...fromAddress(), pointed: null, gradients: false, ...OF_PLAN };
+const listeners: Listener[] = [];
+
+export const current = (): State => state;
+export const subscribe = (listener: Listener): number => listeners.push(listener);
+
+/** Changes the state and tells all listeners. */
+export function update(change: Partial<State>): void {
+  const isOther = (['text', 'token', 'pointed'] as const).some(
+    (key) => key in change && change[key] !== state[key],
+  );
+  const isNewText = change.text !== undefined && change.text !== state.text;
+  state = {
+    ...state,
+    ...(isOther ? OF_PLAN : {}),
+    ...(isNewText ? { token: null, pointed: null } : {}),
+    ...change,
+  };
+  for (const listener of listeners) listener(state);
+  toAddress();
+}
+
+/** What is typed, and the token, are in the address, so that a link shows the same. */
+function fromAddress(): Pick<State, 'text' | 'token'> {
+  const hash = new URLSearchParams(location.hash.slice(1));
+  const token = Number(hash.get('token') ?? NaN);
+  return {
+    text: hash.get('text') ?? 'Take 7 from twice 12, then divide by 5.',
+    token: Number.isInteger(token) && token >= 0 ? token : null,
+  };
+}
+
+/** Browsers refuse addresses that change too often, and very long ones. */
+const LONGEST = 2000;
+let pending: ReturnType<typeof setTimeout> | undefined;
+function toAddress(): void {
+  clearTimeout(pending);
+  pending = setTimeout(() => {
+    const hash = new URLSearchParams({ text: state.text.slice(0, LONGEST) });
+    if (state.token !== null) hash.set('token', String(state.token));
+    if (location.hash !== `#${hash}`) history.replaceState(null, '', `#${hash}`);
+  }, 200);
+}
+
+addEventListener('hashchange', () => update(fromAddress()));

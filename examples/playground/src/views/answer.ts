@@ -1,0 +1,55 @@
+import { html, shortNumber, type Html } from '@dag/tensorize/draw';
+import { element, percent, show } from '../page.js';
+import { readByRules, type Reading } from '../reading.js';
+import type { State } from '../state.js';
+
+const answer = element('answer');
+
+/** The value of the whole text or why it is refused, and what rules make of the same text. */
+export function showAnswer({ text }: State, reading: Reading): void {
+  if (!reading.prefixes) {
+    const why =
+      reading.problem === '' ? 'Type some arithmetic, or choose an example.' : `Refused: ${reading.problem}.`;
+    show(answer, html`<p class="reason">${why}</p>`);
+    return;
+  }
+  const { at, tokens } = reading.prefixes;
+  const { value, refusal, confidence } = at(tokens.length - 1);
+  const sure = confidence === null ? null : `${percent(confidence)} sure`;
+  show(
+    answer,
+    html`${
+      refusal === null
+        ? html`<p class="value"><span class="equals">=</span> <output>${shortNumber(value)}</output></p>
+            <p class="muted">
+              ${sure}
+              <span class="meter" aria-hidden="true"><i style="width:${100 * (confidence ?? 0)}%"></i></span>
+            </p>`
+        : html`<p class="reason"><b>Refused:</b> ${refusal}.</p>
+            <p class="muted">It would have read <b>${shortNumber(value)}</b>, ${sure}.</p>`
+    }
+    ${byRules(text, value, refusal !== null)}`,
+  );
+}
+
+/** The same steps in another order round differently. */
+const isSame = (a: number, b: number): boolean =>
+  a === b || Object.is(a, b) || (Number.isFinite(a) && Math.abs(a - b) <= 1e-9 * Math.abs(b));
+
+function byRules(text: string, value: number, isRefused: boolean): Html {
+  const rules = readByRules(text);
+  const verdict =
+    'problem' in rules
+      ? html`cannot read it: ${rules.problem}`
+      : html`<b>${shortNumber(rules.value)}</b>, as <code>${rules.expression}</code>.
+          ${
+            isSame(value, rules.value)
+              ? isRefused
+                ? 'The plan is right, but the model was not sure enough.'
+                : 'They agree.'
+              : 'Wrong plan: arithmetic is exact here, so the model has read something else.'
+          }`;
+  return html`<p class="rules">
+    <span title="fromText of @dag/expr, a parser without a model">By rules</span> ${verdict}
+  </p>`;
+}

@@ -1,0 +1,50 @@
+import { html } from '@dag/tensorize/draw';
+import { element, show } from '../page.js';
+import type { Shown } from '../shown.js';
+import type { State } from '../state.js';
+
+const panel = element('code');
+const button = element('copy-code');
+let code = '';
+
+button.addEventListener('click', () => {
+  panel.hidden = !panel.hidden;
+  button.setAttribute('aria-expanded', String(!panel.hidden));
+  if (!panel.hidden) void copy();
+});
+
+async function copy(): Promise<void> {
+  const said = panel.querySelector('.copied');
+  try {
+    await navigator.clipboard.writeText(code);
+    if (said) said.textContent = 'Copied.';
+  } catch {
+    // Pages that are not served over https have no clipboard.
+    if (said) said.textContent = 'Select it to copy.';
+  }
+}
+
+export function showCode(state: State, shown: Shown): void {
+  code = codeOf(state, shown);
+  show(
+    panel,
+    html`<p class="muted">The same in Node. <span class="copied" role="status"></span></p>
+      <pre tabindex="0">${code}</pre>`,
+  );
+}
+
+function codeOf({ text, edited }: State, { plan }: Shown): string {
+  const lines = ['// npm install @dag/train', `import { loadPretrained } from '@dag/train';`];
+  if (edited) lines.push(`import { execute } from '@dag/executor';`);
+  lines.push('', 'const model = await loadPretrained();');
+  const said = JSON.stringify(text);
+  if (!plan || plan.isLast) lines.push(`const { value, tensors } = model.predict(${said});`);
+  else lines.push(`const { value, tensors } = model.predictPrefixes(${said}).at(${plan.token});`);
+  if (!edited || !plan) return [...lines, 'console.log(value);', ''].join('\n');
+  const before = plan.prediction.tensors;
+  for (const field of ['V_mag', 'V_sign', 'O', 'G'] as const)
+    edited[field].forEach((x, i) => {
+      if (!Object.is(x, before[field][i])) lines.push(`tensors.${field}[${i}] = ${x};`);
+    });
+  return [...lines, 'console.log(execute(tensors)[0]);', ''].join('\n');
+}
