@@ -68,15 +68,8 @@ export {
 } from './predictor/losses.js';
 export { openCommunicator, type Communicator } from './mpi/communicator.js';
 export { AdamW, learningRate } from './run/optimizer.js';
-export {
-  evaluateModel,
-  loadModel,
-  loadPretrained,
-  modelConfig,
-  predictorTask,
-  streamConfig,
-  train,
-} from './predictor/predictor-task.js';
+export { evaluateModel, modelConfig, streamConfig } from './predictor/objective.js';
+export { loadModel, loadPretrained, predictorTask, train } from './predictor/predictor-task.js';
 export { pretrainedCheckpoint } from './checkpoints/pretrained.js';
 export {
   heldOutQuestions,
@@ -95,6 +88,6 @@ export {
 export { formatScores, formatSummary } from './evaluation/table.js';
 export { runReport, type ReportOptions } from './reports/run-report.js';
 export { checkpointConfig } from './checkpoints/state.js';
-export { type Evaluation, type StepOfTask, type Task, type Trainable } from './run/task.js';
+export { type Evaluation, type Objective, type StepOfTask, type Task, type Trainable } from './run/task.js';
 export { trainTask, type TrainOptions, type TrainResult } from './run/loop.js';
 export { type TaskConfigInput } from './config/task.js';

@@ -12,7 +12,8 @@ import type { PredictorTrainConfig, PredictorTrainInput } from '../src/config/pr
 import { trainingBatch } from '../src/predictor/stream.js';
 import { computeLosses, lossTokens } from '../src/predictor/losses.js';
 import { learningRate } from '../src/run/optimizer.js';
-import { modelConfig, streamConfig, train } from '../src/predictor/predictor-task.js';
+import { modelConfig, streamConfig } from '../src/predictor/objective.js';
+import { train } from '../src/predictor/predictor-task.js';
 import { overlay } from './overlay.js';
 
 const cudaIsMissing = prepareCuda();

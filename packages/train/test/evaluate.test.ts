@@ -14,7 +14,7 @@ import {
 } from '../src/evaluation/evaluate.js';
 import { heldOutQuestions, longerNumbers, moreOperations, question } from '../src/evaluation/questions.js';
 import { formatSummary, percent } from '../src/evaluation/table.js';
-import { modelConfig, streamConfig } from '../src/predictor/predictor-task.js';
+import { modelConfig, streamConfig } from '../src/predictor/objective.js';
 
 const config = parseConfig({ model: { depth: 4, nLayer: 1, nEmbd: 8, blockSize: 24 } });
 

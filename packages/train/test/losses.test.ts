@@ -6,7 +6,8 @@ import type { LossWeights } from '../src/config/losses.js';
 import { PLAN_LOSSES, readoutLosses } from '../src/config/losses.js';
 import { batchOf, type Batch } from '../src/predictor/stream.js';
 import { computeLosses } from '../src/predictor/losses.js';
-import { modelConfig, predictorTask, streamConfig } from '../src/predictor/predictor-task.js';
+import { modelConfig, streamConfig } from '../src/predictor/objective.js';
+import { predictorTask } from '../src/predictor/predictor-task.js';
 
 const NAMES = Object.keys(readoutLosses('registers'));
 const shapes = { depth: 3, digits: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 };

@@ -50,7 +50,7 @@ browserDescribe('in a page', () => {
 
   it('the shipped model answers and a small one learns, to the bits of Node', async () => {
     setDefaultDevice('wasm');
-    const expected = { values: predictAll(await readFile(WEIGHTS), TEXTS), losses: trainSmall(STEPS) };
+    const expected = { values: predictAll(await readFile(WEIGHTS), TEXTS), losses: await trainSmall(STEPS) };
     setDefaultDevice(undefined);
     expect(expected.values).toEqual([8.5, 13.5, -0.875]);
     const browser = await openBrowser();
@@ -66,7 +66,7 @@ browserDescribe('in a page', () => {
           return {
             device: program.backendInfo().device,
             values: program.predictAll(weights, texts),
-            losses: program.trainSmall(steps),
+            losses: await program.trainSmall(steps),
           };
         },
         TEXTS,

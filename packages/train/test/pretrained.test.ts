@@ -11,7 +11,8 @@ import { parseConfig } from '../src/config/config.js';
 import { answer, collect, summarize } from '../src/evaluation/evaluate.js';
 import { pretrainedCheckpoint } from '../src/checkpoints/pretrained.js';
 import { heldOutQuestions, type Question } from '../src/evaluation/questions.js';
-import { loadPretrained, streamConfig, train } from '../src/predictor/predictor-task.js';
+import { streamConfig } from '../src/predictor/objective.js';
+import { loadPretrained, train } from '../src/predictor/predictor-task.js';
 import { configOfKind } from '../src/checkpoints/state.js';
 
 let model: PredictorModel;

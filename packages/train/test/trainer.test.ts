@@ -12,13 +12,8 @@ import { trainingBatch } from '../src/predictor/stream.js';
 import { computeLosses } from '../src/predictor/losses.js';
 import { alone, type Communicator } from '../src/mpi/communicator.js';
 import { learningRate } from '../src/run/optimizer.js';
-import {
-  evaluateModel,
-  loadModel,
-  modelConfig,
-  streamConfig,
-  train,
-} from '../src/predictor/predictor-task.js';
+import { evaluateModel, modelConfig, streamConfig } from '../src/predictor/objective.js';
+import { loadModel, train } from '../src/predictor/predictor-task.js';
 import { checkpointConfig } from '../src/checkpoints/state.js';
 import { overlay } from './overlay.js';
 

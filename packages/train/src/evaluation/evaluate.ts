@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises';
 import { execute, noGrad, scope, type DagTensorFields, type Tensor } from '@dag/executor';
 import { isQuestion, symbolOf, type Expr } from '@dag/expr';
 import { expressionOf, type PredictedPlans } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { TrainError } from '../error.js';
+import { nextTurn } from '../next-turn.js';
 import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
 import type { Question } from './questions.js';
 
@@ -105,9 +105,9 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
       `element ${wrong} is not a question; make one from a text with question('2 + 3')`,
     );
   for (let from = 0; from < questions.length; from += BATCH) {
-    // Node handles signals and a closed stdout only between two turns of the event loop; so a second signal can end an
-    // evaluation during training.
-    await setImmediate();
+    // Node handles signals and a closed stdout, and a worker of a page its messages, only between two turns of the event loop; so a
+    // second signal can end an evaluation during training.
+    await nextTurn();
     const some = questions.slice(from, from + BATCH);
     // A text that the model cannot read is replaced; its answer is NaN, which counts as wrong.
     const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
@@ -162,7 +162,7 @@ export async function prefixScore(
 ): Promise<PrefixScore> {
   let [count, right] = [0, 0];
   for (let from = 0; from < texts.length; from += BATCH) {
-    await setImmediate();
+    await nextTurn();
     const batch = batchOf(texts.slice(from, from + BATCH), stream);
     const values = execute(plansOf(model, batch, stream.depth));
     batch.valid.forEach((valid, i) => {

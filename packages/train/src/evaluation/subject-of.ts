@@ -2,7 +2,8 @@ import type { OnnxPredictor, PredictorModel } from '@dag/model';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import { checkpointConfig } from '../checkpoints/state.js';
 import { languageSubject, loadLanguageModel } from '../language/language-task.js';
-import { loadModel, predictorSubject } from '../predictor/predictor-task.js';
+import { predictorSubject } from '../predictor/objective.js';
+import { loadModel } from '../predictor/predictor-task.js';
 import type { Subject } from './subject.js';
 
 /** The model of a checkpoint as what is evaluated. @param load Loads a plan predictor. */

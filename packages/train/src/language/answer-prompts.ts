@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
 import type { DagGpt } from '@dag/model';
 import { answerOf, type Answer } from '../evaluation/evaluate.js';
 import type { Question } from '../evaluation/questions.js';
+import { nextTurn } from '../next-turn.js';
 import { promptOf, type WorkedPrompt } from './worked-line.js';
 
 /** Longest completion in tokens; longer than any value. */
@@ -17,7 +17,7 @@ export async function* answerPrompts(
 ): AsyncGenerator<Answer> {
   for (const question of questions) {
     // A closed output and signals are noticed only between two turns of the event loop.
-    await setImmediate();
+    await nextTurn();
     const prompt = 'prompt' in question ? question.prompt : promptOf(question);
     const options = { maxNewTokens: MOST_TOKENS, temperature: 0, stop: '\n' };
     const { text: written, calculations } = model.generate(prompt, options);

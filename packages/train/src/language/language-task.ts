@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { noGrad, scope } from '@dag/executor';
 import { DagGpt, isGpt2Name, loadGpt2, readoutOf, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
@@ -12,6 +11,7 @@ import { TrainError } from '../error.js';
 import { collect, summarize, type Summary } from '../evaluation/evaluate.js';
 import type { Subject } from '../evaluation/subject.js';
 import { percent } from '../evaluation/table.js';
+import { nextTurn } from '../next-turn.js';
 import { learnFrom, readsPlans } from '../predictor/losses.js';
 import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
 import { requireMemory } from '../run/memory.js';
@@ -191,7 +191,7 @@ export async function heldOutTextLoss(
     const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
     sum += scope(() => noGrad(() => model.textLoss(model.forward(tokens, shape).hidden, targets).item()));
     // Lets Node handle signals between batches.
-    await setImmediate();
+    await nextTurn();
   }
   return sum / batches;
 }

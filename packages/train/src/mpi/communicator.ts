@@ -2,21 +2,17 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { TrainError } from '../error.js';
 import { findLauncher } from './launcher.js';
 import { joinMpi, type Mpi } from './library.js';
+import { ONE_RANK, type Ranks } from './ranks.js';
 
 /**
  * The processes (ranks) of a run; all their communication goes through this interface. Every rank must make the same calls in
  * the same order. Each call waits for all ranks without blocking the event loop.
  */
-export interface Communicator {
-  /** Rank of this process, from 0. */
-  readonly rank: number;
-  readonly size: number;
+export interface Communicator extends Ranks {
   /** For logs: '2 processes by Open MPI v4.1.4'; '1 process' without MPI. */
   readonly description: string;
   /** Number of processes of the run on this machine; null if the launcher does not say. */
   readonly localSize: number | null;
-  /** Replaces each value by its sum over all ranks: the same bits on every rank. */
-  sumInPlace(values: Float32Array | Float64Array): Promise<void>;
   /** Returns rank 0's bytes on every rank; the argument of other ranks is ignored. */
   broadcast(bytes: Uint8Array): Promise<Uint8Array>;
   /** Ends all ranks at once, this one too, with exit code 1. */
@@ -27,11 +23,9 @@ export interface Communicator {
 
 /** The communicator of a single process, without MPI. */
 export const alone: Communicator = {
-  rank: 0,
-  size: 1,
+  ...ONE_RANK,
   description: '1 process',
   localSize: 1,
-  sumInPlace: () => Promise.resolve(),
   broadcast: (bytes) => Promise.resolve(bytes),
   abort: () => process.exit(1),
   close: () => Promise.resolve(),

@@ -1,10 +1,10 @@
 import { affine, embedding, scope, tensor, type Tensor } from '@dag/executor';
-import type { Communicator } from './communicator.js';
+import type { Ranks } from './ranks.js';
 
 /** Sums numbers by name over all ranks. All ranks must have the same names in the same order. */
-export async function sumByName<N extends object>(numbers: N, communicator: Communicator): Promise<N> {
+export async function sumByName<N extends object>(numbers: N, ranks: Ranks): Promise<N> {
   const sums = Float64Array.from(Object.values(numbers) as number[]);
-  await communicator.sumInPlace(sums);
+  await ranks.sumInPlace(sums);
   return Object.fromEntries(Object.keys(numbers).map((name, i) => [name, sums[i]])) as N;
 }
 
@@ -29,12 +29,12 @@ interface Part {
  * wait.
  */
 export class GradientSums {
-  readonly #communicator: Communicator;
+  readonly #ranks: Ranks;
   #ranksWith = new Float32Array(0);
   #sums = new Float32Array(0);
 
-  constructor(communicator: Communicator) {
-    this.#communicator = communicator;
+  constructor(ranks: Ranks) {
+    this.#ranks = ranks;
   }
 
   /**
@@ -47,7 +47,7 @@ export class GradientSums {
     if (this.#ranksWith.length !== count) this.#ranksWith = new Float32Array(count);
     const ranksWith = this.#ranksWith.fill(0);
     for (const row of own) ranksWith[row] = 1;
-    await this.#communicator.sumInPlace(ranksWith);
+    await this.#ranks.sumInPlace(ranksWith);
     const rows: number[] = [];
     for (let row = 0; row < count; row++) if (ranksWith[row]! > 0) rows.push(row);
     return { parameter, rows: Int32Array.from(rows) };
@@ -71,7 +71,7 @@ export class GradientSums {
       const sums = this.#sums.subarray(0, size);
       let begin = 0;
       for (const part of bucket) part.read(sums.subarray(begin, (begin += part.size)));
-      await this.#communicator.sumInPlace(sums);
+      await this.#ranks.sumInPlace(sums);
       begin = 0;
       for (const part of bucket) part.write(sums.subarray(begin, (begin += part.size)));
     }

@@ -1,5 +1,5 @@
 import { ExecutorError } from '@dag/executor';
-import { decodeSafetensors, safetensorsPieces, type Parameters } from '@dag/model';
+import { decodeSafetensors, safetensorsPieces } from '@dag/model';
 import { TensorizeError } from '@dag/tensorize';
 import {
   checkpointFolders,
@@ -19,26 +19,17 @@ import type { Communicator } from '../mpi/communicator.js';
 import { checkSameWeights, shareCheckpoint } from '../mpi/shares.js';
 import type { RunLock } from './lock/run-lock.js';
 import { AdamW } from './optimizer.js';
+import { findNonFinite, learning, requireFinite, type Taken } from './steps.js';
 import type { Task, Trainable } from './task.js';
 
 /** The state of a run. */
-export interface Run<M extends Trainable = Trainable> {
-  readonly model: M;
-  readonly optimizer: AdamW;
+export interface Run<M extends Trainable = Trainable> extends Taken<M> {
   /** The lock of the folder; null on ranks other than 0, which write nothing. */
   readonly lock: RunLock | null;
   /** Logs failures that do not stop the run. */
   readonly warn: (message: string) => void;
   /** `weights` of the configuration with which the run was first started. */
   readonly origin: string;
-  /** Steps taken. */
-  step: number;
-  /** Micro-batches that all ranks together have taken; also the index of the next one. */
-  batches: number;
-  /** The best score so far; null before the first evaluation. */
-  best: number | null;
-  /** Whether `best` is the score of the current weights. */
-  isBest: boolean;
   /** The folder of the last saved checkpoint, or of the one that the run began with; empty if there is none. */
   checkpoint: string;
   savedStep: number;
@@ -97,10 +88,6 @@ export async function start<M extends Trainable>(
 /** The settings that select the held-out data. Scores are compared only if they are the same. */
 const comparable = ({ evaluation: { seed, examples } }: Pick<RunConfig, 'evaluation'>): string =>
   `${seed} ${examples}`;
-
-/** The parameters that have a gradient. */
-export const learning = ({ parameters }: Trainable): Parameters =>
-  new Map([...parameters].filter(([, p]) => p.requiresGrad));
 
 /** The checkpoint that the run begins with; null if it begins from scratch or the task reads its weights itself. */
 async function readInitial(
@@ -172,23 +159,7 @@ function* settings(config: object, prefix = ''): Iterable<[key: string, json: st
  */
 export async function checkWeights(run: Run, communicator: Communicator): Promise<void> {
   await checkSameWeights(learning(run.model), run.step, communicator);
-  const problem = findNonFinite(run);
-  if (problem === null) return;
-  const wayOut = 'this step is not saved; try a lower optimizer.lr';
-  throw new TrainError('bad-input', `${problem} after step ${run.step}; ${wayOut}`);
-}
-
-/** Describes the first weight or moment that is NaN or infinite; null if all are finite. */
-function findNonFinite({ model, optimizer }: Pick<Run, 'model' | 'optimizer'>): string | null {
-  for (const [name, p] of model.parameters) {
-    const found = p.dataSync().find((value) => !Number.isFinite(value));
-    if (found !== undefined) return `the weight ${name} holds ${found}`;
-  }
-  for (const [name, { data }] of optimizer.liveState()) {
-    const found = Array.prototype.find.call(data, (value: number) => !Number.isFinite(value));
-    if (found !== undefined) return `the optimiser's ${name} holds ${found}`;
-  }
-  return null;
+  requireFinite(run);
 }
 
 /** Writes a checkpoint of the run. @throws {TrainError} `io`; `busy-directory` if another process took over the folder. */

@@ -14,22 +14,23 @@ export interface Trainable {
 }
 
 /**
- * What a run trains: a model, a stream of micro-batches, the losses, and how the model is measured. `trainTask` runs it.
+ * What a model learns from micro-batches, and how it is measured.
  *
  * @typeParam M The model.
  * @typeParam B A micro-batch.
  * @typeParam N Counts by name: how many tokens or examples of a micro-batch take part in its losses.
  * @typeParam S The summary of an evaluation on held-out data.
  */
-export interface Task<M extends Trainable = Trainable, B = unknown, N extends object = object, S = unknown> {
+export interface Objective<
+  M extends Trainable = Trainable,
+  B = unknown,
+  N extends object = object,
+  S = unknown,
+> {
   /** Names the task; stored as `kind` in checkpoints. A run can only be resumed from checkpoints of the same kind. */
   readonly kind: string;
   /** The losses of the task with their default weights; 0 is off. */
   readonly losses: LossWeights;
-  /** `worker`: a module whose default export `(index) => batch` runs in worker threads, with `data` as their `workerData`. */
-  readonly stream: { readonly worker: URL; readonly data: unknown };
-  /** Loads the model of a checkpoint, or makes a new one for null. Called once, before the first step. */
-  model(checkpoint: Checkpoint | null): M;
   /** How many tokens or examples of a micro-batch take part in its losses. */
   counts(batch: B): N;
   /**
@@ -41,10 +42,23 @@ export interface Task<M extends Trainable = Trainable, B = unknown, N extends ob
   evaluate(model: M, seed: number): Evaluation<S> | Promise<Evaluation<S>>;
   /** An embedding that has gradients only in the rows that a batch `reads`: ranks send each other only those rows. */
   readonly sparse?: { embedding(model: M): Tensor; reads(batch: B): Iterable<number> };
-  /** Whether `model(null)` itself loads the weights that the configuration names, because they are not in a checkpoint. */
-  readonly readsWeights?: boolean;
   /** Frees what `learn` keeps between calls. */
   release?(): void;
+}
+
+/** What a run trains: a model, a stream of micro-batches, and what is learned from them. `trainTask` runs it. */
+export interface Task<
+  M extends Trainable = Trainable,
+  B = unknown,
+  N extends object = object,
+  S = unknown,
+> extends Objective<M, B, N, S> {
+  /** `worker`: a module whose default export `(index) => batch` runs in worker threads, with `data` as their `workerData`. */
+  readonly stream: { readonly worker: URL; readonly data: unknown };
+  /** Loads the model of a checkpoint, or makes a new one for null. Called once, before the first step. */
+  model(checkpoint: Checkpoint | null): M;
+  /** Whether `model(null)` itself loads the weights that the configuration names, because they are not in a checkpoint. */
+  readonly readsWeights?: boolean;
 }
 
 /** The arguments of `learn` besides a micro-batch. */
