@@ -4,7 +4,15 @@
  * reader may not have (a GPU, a network, hours): it is checked against types and options, and not run.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,10 +21,16 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const packages = ['expr', 'tensorize', 'executor', 'model', 'train'].map(
-  (name) => `packages/${name}/README.md`,
+/** The pages that a package publishes, by their paths in it. */
+const pagesOf = (name: string): string[] => {
+  const docs = join(root, 'packages', name, 'docs');
+  const pages = existsSync(docs) ? readdirSync(docs).map((page) => `docs/${page}`) : [];
+  return ['README.md', ...pages, ...(name === 'model' ? ['weights/reading/README.md'] : [])];
+};
+const pages = ['expr', 'tensorize', 'executor', 'model', 'train'].flatMap((name) =>
+  pagesOf(name).map((page) => [name, page] as const),
 );
-const readmes = ['README.md', ...packages, 'packages/model/weights/reading/README.md', 'bench/README.md'];
+const readmes = ['README.md', ...pages.map(([name, page]) => `packages/${name}/${page}`), 'bench/README.md'];
 
 interface Block {
   /** README and line, for messages. */
@@ -192,14 +206,7 @@ test('commands in READMEs are there, with the options that they name', async () 
   expect(help.size).toBeGreaterThan(4);
 }, 180_000);
 
-test.each([
-  ['expr', 'README.md'],
-  ['tensorize', 'README.md'],
-  ['executor', 'README.md'],
-  ['model', 'README.md'],
-  ['train', 'README.md'],
-  ['model', 'weights/reading/README.md'],
-])('links of @dag/%s, %s, lead to files that its package has', (name, readme) => {
+test.each(pages)('links of @dag/%s, %s, lead to files that its package has', (name, readme) => {
   const folder = join(root, 'packages', name);
   const text = readFileSync(join(folder, readme), 'utf8');
   const { files } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { files: string[] };
