@@ -6,6 +6,10 @@ import { typed } from './typed.js';
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻';
 const RAISED = new RegExp(`[${SUPERSCRIPTS}]+`, 'g');
+const FRACTIONS = new Map(
+  Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
+);
+const VULGAR = new RegExp(`(\\d+)?\\s*([${[...FRACTIONS.keys()].join('')}])`, 'g');
 const WORD = /(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?|\p{L}+(?:'\p{L}+)*|\S/gu;
 /** A number is written without its exponent where that takes no more digits than this. */
 const MOST_DIGITS = 40;
@@ -21,15 +25,24 @@ const MOST_DIGITS = 40;
  */
 export function asWords(text: string): string {
   checkString('A text is', text);
-  const plain = typed(text)
+  const plain = typed(text.replace(VULGAR, fraction))
     .toLowerCase()
+    .replace(/\bnought\b/g, 'zero')
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
     .replace(/√/g, ' sqrt ')
     .replace(/∛/g, ' cbrt ')
     .replace(/(?<=\p{L})-(?=\p{L})/gu, ' ');
   const words = withoutCommas(plain).match(WORD) ?? [];
-  return withFractions(inDigits(words.map(written).join(' ')));
+  const digits = withFractions(inDigits(words.map(written).join(' ')));
+  // "2 x four".
+  return digits.replace(/(?<=[\d)]) x (?=[\d(])/g, ' * ');
+}
+
+/** `½` is `(1/2)` and `2½` is `(2+1/2)`. */
+function fraction(_: string, whole: string | undefined, sign: string): string {
+  const [n, d] = FRACTIONS.get(sign)!;
+  return ` (${whole === undefined ? '' : `${whole}+`}${n}/${d}) `;
 }
 
 /** `²` is `^2`. */

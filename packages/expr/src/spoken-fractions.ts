@@ -11,6 +11,7 @@ const FRACTION = new RegExp(
 const LISTS =
   /(?<!\S)(?:sum|total|product|average|mean|difference|distance|gap|quotient|ratio|between|add|adding|combine|multiply|multiplying|put|join|do)(?!\S)/;
 
+const DOZEN = /(?<!\S)(an?|\d+) dozen(?!\S)/g;
 const ORDINALS = new Map([['first', 1], ['second', 2], ...DENOMINATORS]);
 const TO_THE = new RegExp(
   `(?<=(?<!\\S)to the )(?:(${anyOf(ORDINALS.keys())})|(\\d+) (?:st|nd|rd|th))(?: power(?!\\S)|(?= (?:[-+*/=?!.,;)]|plus|minus|times|divided)(?!\\S)|$))`,
@@ -18,7 +19,7 @@ const TO_THE = new RegExp(
 );
 
 /**
- * Writes spoken fractions and powers of a text of `asWords` in digits: "3 quarters" is `( 3 / 4 )`, "2 and a half" `( 2 + 1 / 2 )`, "to the 4 th
+ * Writes spoken fractions, dozens and powers of a text of `asWords` in digits: "3 quarters" is `( 3 / 4 )`, "2 and a half" `( 2 + 1 / 2 )`, "to the 4 th
  * power" and "to the fourth" `to the power of 4`. With a scale they are one number, "2 and a half
  * million" `2500000`. In a list, as in "the product of 2 and a half", both are numbers of their own. An exponent is one
  * number: "to the power of 1 half" is `to the power of 0.5`; one without a short decimal, such as a third, stays.
@@ -27,12 +28,13 @@ export function withFractions(text: string): string {
   const powers = text.replace(TO_THE, (_, word: string | undefined, digits: string) => {
     return `power of ${word === undefined ? digits : ORDINALS.get(word)}`;
   });
-  return powers.replace(
+  const counted = powers.replace(DOZEN, (_, n: string) => String(12 * (/^a/.test(n) ? 1 : Number(n))));
+  return counted.replace(
     FRACTION,
     (all, whole: string | undefined, count: string, word: string, scale: string | undefined, at: number) => {
       const n = /^a/.test(count) ? '1' : count;
       const d = DENOMINATORS.get(word)!;
-      const before = powers.slice(0, at);
+      const before = counted.slice(0, at);
       if (/(?:power(?: of)?|\^) (?:- )?$/.test(before)) {
         const decimal = String((Number(n) + Number(whole ?? 0) * d) / d);
         return decimal.length <= 8 && !decimal.includes('e') ? decimal : all;
