@@ -211,7 +211,7 @@ export const UNARY_KINDS = Object.keys(UNARY) as UnaryKind[];
 export const BINARY_KINDS = Object.keys(BINARY) as BinaryKind[];
 export const SHARE_KINDS = Object.keys(SHARES) as (keyof typeof SHARES)[];
 
+/** Activation function of `linear`: GELU, exact or by tanh. */
+export type Activation = 'gelu' | 'geluTanh';
 /** Activations of a linear layer; kernels take the index in this list, counted from 1. */
-export const ACTIVATIONS = ['gelu', 'geluTanh'] as const satisfies readonly UnaryKind[];
-/** Activation function of `linear`: `gelu` or `geluTanh`. */
-export type Activation = (typeof ACTIVATIONS)[number];
+export const ACTIVATIONS = ['gelu', 'geluTanh'] as const satisfies readonly (Activation & UnaryKind)[];

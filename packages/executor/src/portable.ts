@@ -40,7 +40,14 @@ export { crossEntropy } from './ops/loss.js';
 export { linear, type LinearOptions } from './ops/linear.js';
 export { matmul } from './ops/matmul.js';
 export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
-export { adamW, adamWAll, clipGradNorm, type AdamWOptions } from './ops/optimizer.js';
+export {
+  adamW,
+  adamWAll,
+  clipGradNorm,
+  type AdamWOptions,
+  type ParameterWithMoments,
+} from './ops/optimizer.js';
+export { type SeedOption } from './ops/scalar.js';
 export {
   AdamW,
   SGD,
@@ -65,5 +72,6 @@ export {
   unsqueeze,
 } from './ops/shape.js';
 export { type Shape } from './shape.js';
+export { type NestedNumbers } from './values.js';
 export { recordStep, type RecordedStep } from './step.js';
 export { noGrad, scope, Tensor } from './tensor.js';

@@ -1,31 +1,41 @@
 export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
 export { expressionOf } from './expression-of.js';
-export { Gpt, ParameterBuilder, type ForwardOptions, type GptConfig, type Parameters } from './gpt.js';
+export {
+  Gpt,
+  ParameterBuilder,
+  type ForwardOptions,
+  type GptConfig,
+  type ModelOptions,
+  type ParameterCheck,
+  type Parameters,
+} from './gpt.js';
 export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
 export { GPT2_NAMES, isGpt2Name, type Gpt2Name } from './gpt2/names.js';
 export { DECISIONS, decisionOf, NESTING, THEN } from './reading/decisions.js';
-export { KeyValueCache } from './key-value-cache.js';
+export { KeyValueCache, type BlockCache } from './key-value-cache.js';
 export {
   absentDigit,
   operatorClasses,
   operatorCount,
   slotCount,
+  type OperatorClass,
   type RegisterLayout,
 } from './plan-predictor/layout.js';
 export { type ArrayOps, type ReadoutOps } from './plan-predictor/array-ops.js';
 export { FAULTS } from './plan-predictor/decided-plan.js';
-export { decisionsReadout } from './plan-predictor/decisions-readout.js';
+export { decisionsReadout, type DecisionFields } from './plan-predictor/decisions-readout.js';
 export { type HardPlan } from './plan-predictor/hard-plan.js';
 export { type HardFeatures } from './plan-predictor/hard-registers.js';
 export { decidedTensors, type Decided } from './plan-predictor/decisions-readout.js';
-export { linearReadout } from './plan-predictor/linear-readout.js';
+export { linearReadout, type LinearFields } from './plan-predictor/linear-readout.js';
 export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 export {
   type Fields,
   type Prediction,
   type Readout,
   type ReadoutLoss,
+  TARGET_NAMES,
   type TargetName,
   type Targets,
 } from './plan-predictor/readout.js';
@@ -51,7 +61,12 @@ export {
 } from './plan-predictor/register-targets.js';
 export { type PrefixPrediction, type PrefixPredictions, type TokenDecision } from './prefixes.js';
 export { type PredictedPlans, type PredictedValue } from './predicted-value.js';
-export { PredictorModel, type PredictorConfig, type PredictorInputs } from './predictor-model.js';
+export {
+  PredictorModel,
+  type PredictOptions,
+  type PredictorConfig,
+  type PredictorInputs,
+} from './predictor-model.js';
 export { decodeSafetensors, encodeSafetensors, safetensorsPieces } from './safetensors/format.js';
 export {
   toFloat16,
@@ -62,3 +77,4 @@ export {
   type SafeTensor,
 } from './safetensors/tensor.js';
 export { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
+export { type SaveOptions } from './weights.js';

@@ -55,7 +55,8 @@ type TextInputs = Readonly<
   Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>
 >;
 
-type PredictOptions = ForwardOptions & ReadOptions;
+/** Options of `PredictorModel.forward`: those of the backbone and those of the readout. */
+export type PredictOptions = ForwardOptions & ReadOptions;
 
 /**
  * Backbone and plan predictor: reads a text, and predicts at every token the plan that computes the text up to there.

@@ -131,7 +131,7 @@ const made =
     new make(...args);
 
 type Constants =
-  | ('GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'FAULTS')
+  | ('GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'FAULTS' | 'TARGET_NAMES')
   | ('DECISIONS' | 'NESTING' | 'THEN')
   | ('linearReadout' | 'registersReadout' | 'decisionsReadout');
 

@@ -14,13 +14,15 @@ import { zeros } from './zero-dag.js';
 export type ExecuteWithGradients = (
   tensors: DagTensors,
   options: {
-    /** `values` (N) and `V_mag` (N, 2D), the derivatives by the magnitudes. */
-    readonly out: Results;
+    readonly out: ColumnResults;
   },
-) => Results;
+) => ColumnResults;
 
-interface Results {
+/** What an executor writes for N rows. */
+export interface ColumnResults {
+  /** (N) values. */
   readonly values: Float64Array;
+  /** (N, 2D) derivatives of the values by the magnitudes. */
   readonly V_mag: Float64Array;
 }
 
@@ -83,8 +85,8 @@ export function columnGradients(
 }
 
 /** Catches an `execute` that ignores `out`: the results would be zeros. */
-function checkWritten(result: unknown, out: Results): void {
-  const { values, V_mag } = Object(result) as Partial<Results>;
+function checkWritten(result: unknown, out: ColumnResults): void {
+  const { values, V_mag } = Object(result) as Partial<ColumnResults>;
   if (values !== out.values || V_mag !== out.V_mag)
     throw new TensorizeError(
       'bad-option',

@@ -1,6 +1,11 @@
 export { bind, type Values } from './bind.js';
 export { checkTensors } from './check-tensors.js';
-export { columnGradients, type ColumnGradients, type ExecuteWithGradients } from './column-gradients.js';
+export {
+  columnGradients,
+  type ColumnGradients,
+  type ColumnResults,
+  type ExecuteWithGradients,
+} from './column-gradients.js';
 export { type DagTensors } from './dag-tensors.js';
 export { describe } from './describe.js';
 export { detensorize } from './detensorize.js';

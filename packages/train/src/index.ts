@@ -5,23 +5,29 @@ export {
   resolveCheckpoint,
   writeCheckpoint,
   type Checkpoint,
+  type WriteOptions,
 } from './checkpoints/checkpoint.js';
 export { loadConfig } from './config/load.js';
 export { defineConfig, parseConfig, type TrainConfig, type TrainConfigInput } from './config/config.js';
 export { type Expressions } from './config/expressions.js';
-export { type LanguageTrainConfig } from './config/language.js';
+export { type LanguageTrainConfig, type LanguageTrainInput } from './config/language.js';
 export { type LossWeights } from './config/losses.js';
-export { type PredictorTrainConfig } from './config/predictor.js';
+export { type PredictorTrainConfig, type PredictorTrainInput } from './config/predictor.js';
 export {
   batchOf,
   streamText,
   trainedTexts,
   trainingBatch,
   type Batch,
+  type Example,
+  type PrefixBatch,
   type Split,
   type StreamConfig,
+  type StreamData,
+  type TextBatch,
 } from './predictor/stream.js';
-export { Prefetcher } from './workers/pool.js';
+export { type DecisionTargets } from './predictor/words-stream.js';
+export { Prefetcher, type PrefetcherOptions } from './workers/pool.js';
 export { TrainError, type TrainErrorCode } from './error.js';
 export {
   answer,
@@ -36,12 +42,14 @@ export {
   type PrefixReader,
   type PrefixScore,
   type Score,
+  type Scores,
   type Summary,
 } from './evaluation/evaluate.js';
 export {
   languageBatch,
   trainedLines,
   type LanguageBatch,
+  type LanguageData,
   type LanguageStreamConfig,
   type WorkedExpressions,
 } from './language/language-stream.js';
@@ -57,15 +65,18 @@ export {
 export { answerPrompts } from './language/answer-prompts.js';
 export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
-export { workedPrompts, type WorkedPrompt } from './language/worked-line.js';
+export { workedPrompts, type WorkedLine, type WorkedPrompt } from './language/worked-line.js';
 export {
   computeLosses,
   learnFrom,
   weigh,
   type LossFunctions,
   type Losses,
+  type LossTokens,
   type LossValues,
+  type PlanSource,
 } from './predictor/losses.js';
+export { type LanguageTokens } from './language/language-losses.js';
 export { openCommunicator, type Communicator } from './mpi/communicator.js';
 export { AdamW, learningRate } from './run/optimizer.js';
 export { evaluateModel, modelConfig, streamConfig } from './predictor/objective.js';

@@ -34,19 +34,27 @@ import { weightOf } from '../weights.js';
 export interface ArrayOps<T> {
   /** A constant of shape `dims`. Default: () for a number, (n) for a list. */
   f64(values: number | readonly number[], dims?: readonly number[]): T;
+  /** a + b. */
   add(a: T, b: T): T;
+  /** a − b. */
   sub(a: T, b: T): T;
+  /** a · b, element by element. */
   mul(a: T, b: T): T;
+  /** a / b. */
   div(a: T, b: T): T;
+  /** |x|. */
   abs(x: T): T;
   /** min(max(x, least), most). */
   clamp(x: T, least: number, most: number): T;
+  /** 1 where a = b, else 0. */
   equal(a: T, b: T): T;
   /** 1 where a ≥ b, else 0. */
   atLeast(a: T, b: T): T;
   /** (…, m, k) · (…, k, n); the leading dimensions are equal, or one side has none. */
   matmul(a: T, b: T): T;
+  /** Sum along an axis, which is removed unless `keepdims` is true. */
   sum(x: T, axis: number, keepdims?: boolean): T;
+  /** Running sum along an axis, the element itself included. */
   cumsum(x: T, axis: number): T;
   /** Index of the largest element along the last axis, the first among equals: (…, n) → (…, 1). */
   argmax(x: T): T;
@@ -54,7 +62,9 @@ export interface ArrayOps<T> {
   slice(x: T, axis: number, from: number, to: number): T;
   /** One element along an axis, which is removed. */
   select(x: T, axis: number, index: number): T;
+  /** Arrays one after another along an axis; their other sizes are equal. */
   concat(values: readonly T[], axis: number): T;
+  /** Dimension i of the result is dimension `perm[i]` of x. */
   transpose(x: T, perm: readonly number[]): T;
   /** One size may be −1. */
   reshape(x: T, dims: readonly number[]): T;

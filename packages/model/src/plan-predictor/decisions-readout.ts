@@ -38,7 +38,8 @@ const HEAD = 'plan.decide';
 /** Initial bias toward the classes that write nothing. */
 const NONE_BIAS = 3;
 
-type DecisionFields = {
+/** What the readout `decisions` predicts for each token. */
+export type DecisionFields = {
   /** (B, T, classes) logits. */
   readonly [K in keyof typeof OUTPUTS]: Tensor;
 } & {

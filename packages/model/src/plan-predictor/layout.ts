@@ -58,6 +58,7 @@ export function registerFields(layout: RegisterLayout) {
 
 /** Classes of an operator register, in this order; class 0, absent, means that no token wrote it. */
 export const operatorClasses = ['absent', '+', '-', '*', '/', 'negate'] as const;
+/** Index into `operatorClasses` of an operator that a token wrote. */
 export type OperatorClass = 1 | 2 | 3 | 4 | 5;
 
 /** The class of a digit register that no token wrote; classes 0 … 9 are the digits. */

@@ -3,7 +3,8 @@ import { Linear } from '../gpt.js';
 import { atTokens, constant } from './ops.js';
 import type { Readout } from './readout.js';
 
-type LinearFields = { readonly [K in keyof DagTensorFields]: Tensor };
+/** What the readout `linear` predicts: the fields of a plan, one matrix each. */
+export type LinearFields = { readonly [K in keyof DagTensorFields]: Tensor };
 
 /** The baseline of nanoGPT-DAG: one linear layer each for V_mag, V_sign, O and G, regressed from the hidden state. */
 export const linearReadout: Readout<LinearFields> = {

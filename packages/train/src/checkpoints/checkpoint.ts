@@ -50,6 +50,7 @@ export interface Checkpoint {
   readonly state: unknown;
 }
 
+/** Options of `writeCheckpoint`. */
 export interface WriteOptions {
   /** How many of the latest checkpoints are kept, including this one. The best one is always kept. */
   readonly keep: number;

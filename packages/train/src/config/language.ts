@@ -35,6 +35,7 @@ const languageSchema = z.strictObject({
     .prefault({}),
 });
 
+/** The contents of a configuration file of kind `language`. */
 export type LanguageTrainInput = z.input<typeof languageSchema>;
 
 const losses = (read: ReadKeys): LossWeights => ({

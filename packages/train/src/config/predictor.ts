@@ -30,6 +30,7 @@ const predictorSchema = z.strictObject({
   evaluation: z.strictObject(EVALUATION).prefault({}),
 });
 
+/** The contents of a configuration file of kind `predictor`, the default. */
 export type PredictorTrainInput = z.input<typeof predictorSchema>;
 
 const losses = (read: ReadKeys): LossWeights => readoutLosses(readoutName(read));

@@ -11,6 +11,7 @@ import type { Question } from './questions.js';
 export interface PlanReader {
   /** Whether the model can read a text: it is neither empty nor too long. */
   reads(text: string): boolean;
+  /** The plans of many texts at once, in their order. */
   predictTexts(texts: readonly string[]): PredictedPlans | Promise<PredictedPlans>;
 }
 
@@ -76,7 +77,8 @@ export interface Score {
   };
 }
 
-type Scores = Readonly<Record<string, Score>>;
+/** The score of each group of answers, by the name of the group. */
+export type Scores = Readonly<Record<string, Score>>;
 
 /** The score of all answers, and of groups of answers. */
 export interface Summary extends Score {

@@ -51,7 +51,8 @@ export function learnFrom({ total, parts }: Losses): LossValues {
 const MAX_LOG = 100;
 
 /** A model that computes the plan of a prediction. */
-interface PlanSource {
+export interface PlanSource {
+  /** `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D) and `G` (B, T, D) of every token. */
   plan(prediction: Prediction): DagTensorFields;
 }
 

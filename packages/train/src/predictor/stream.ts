@@ -151,7 +151,11 @@ function hash(text: string): number {
  * i·n … i·n + n − 1 contain the texts i·n·B … (i + 1)·n·B − 1, sorted from the shortest to the longest.
  */
 export function trainingBatch(config: StreamConfig, index: number): Batch;
-/** @param plans Whether to make plans and their values, which take most of the memory and time. */
+/**
+ * The same, without the plans and their values where `plans` is false: these take most of the memory and time.
+ *
+ * @param plans Whether to make plans and their values.
+ */
 export function trainingBatch(config: StreamConfig, index: number, plans: boolean): TextBatch;
 export function trainingBatch(config: StreamConfig, index: number, plans = true): TextBatch {
   const { accumulate = 1, batchSize, blockSize, seed } = config;

@@ -41,7 +41,12 @@ export interface Objective<
   /** Measures the model on held-out data drawn with `seed`. */
   evaluate(model: M, seed: number): Evaluation<S> | Promise<Evaluation<S>>;
   /** An embedding that has gradients only in the rows that a batch `reads`: ranks send each other only those rows. */
-  readonly sparse?: { embedding(model: M): Tensor; reads(batch: B): Iterable<number> };
+  readonly sparse?: {
+    /** The embedding, (rows, width). */
+    embedding(model: M): Tensor;
+    /** The rows that a batch reads; each may be named several times. */
+    reads(batch: B): Iterable<number>;
+  };
   /** Frees what `learn` keeps between calls. */
   release?(): void;
 }

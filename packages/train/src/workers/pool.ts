@@ -4,6 +4,7 @@ import { Piscina } from 'piscina';
 import { TrainError } from '../error.js';
 import { carriedError } from './carry-error.js';
 
+/** Options of a `Prefetcher`. */
 export interface PrefetcherOptions {
   /** A module whose default export makes an item from its index. */
   readonly worker: URL;
