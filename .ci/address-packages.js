@@ -3,30 +3,15 @@
  * each package.json, and makes the relative links of its README absolute, which lead nowhere on npm's pages. The
  * repository is that of the GitHub workflow, or else git's `origin`; where there is neither, nothing is changed.
  */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { repositoryAddress } from './repository-address.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const address = repositoryAddress();
 if (address === null) console.error('No repository is known: packages are published without its address.');
 else for (const folder of process.argv.slice(2)) addressPackage(folder);
-
-/** `https://host/owner/name`, or null. */
-function repositoryAddress() {
-  const { GITHUB_REPOSITORY: repository, GITHUB_SERVER_URL: server = 'https://github.com' } = process.env;
-  if (repository) return `${server}/${repository}`;
-  try {
-    const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
-    const origin = execFileSync('git', ['remote', 'get-url', 'origin'], options).trim();
-    // git@host:owner/name.git, ssh://git@host/owner/name and https://user:token@host/owner/name.
-    const [, host, path] = /^(?:\w+:\/\/)?(?:[^@/]*@)?([\w.-]+)[:/](.+?)(?:\.git)?\/?$/.exec(origin) ?? [];
-    return host?.includes('.') ? `https://${host}/${path}` : null;
-  } catch {
-    return null;
-  }
-}
 
 function addressPackage(folder) {
   const manifestFile = join(folder, 'package.json');
