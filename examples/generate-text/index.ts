@@ -1,5 +1,5 @@
 /**
- * A small GPT of characters that calculates while it writes, trained in minutes on the READMEs of these packages and worked
+ * A small GPT of characters that calculates while it writes, trained in minutes on the pages about these packages and worked
  * arithmetic between their lines; then it goes on with prompts. Arguments are those of `dag train`, e.g. `--maxSteps=500`.
  */
 import { existsSync, readdirSync } from 'node:fs';
@@ -15,7 +15,9 @@ const given = Object.fromEntries(options) as Record<string, string>;
 const { outDir = 'runs/generate-text' } = given;
 const text = join(outDir, 'text');
 if (!existsSync(text)) {
-  const inputs = readdirSync(packages).map((name) => join(packages, name, 'README.md'));
+  const inputs = readdirSync(packages)
+    .flatMap((name) => [join(packages, name, 'README.md'), join(packages, name, 'docs')])
+    .filter(existsSync);
   const { tokens } = await prepareText({ inputs, out: text, tokenizer: 'char', val: 0.1 });
   console.log(`text: ${tokens.train} characters to train on, ${tokens.val} held out`);
 }

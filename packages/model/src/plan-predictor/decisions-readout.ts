@@ -56,7 +56,7 @@ const registerSizes = (layout: RegisterLayout) => {
   } as const;
 };
 
-/** Tokens decide what they write. Registers are sums of decisions, and the plan is counted from them. See the package's README. */
+/** Tokens decide what they write. Registers are sums of decisions, and the plan is counted from them: docs/readouts.md of the package. */
 export const decisionsReadout: Readout<DecisionFields> = {
   name: 'decisions',
   holdsDigits: true,

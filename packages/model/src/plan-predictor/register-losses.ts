@@ -22,7 +22,7 @@ import { distribution, type Registers } from './registers.js';
 /** Probabilities are clamped to at least this before the logarithm. */
 const EPSILON = 1e-6;
 
-/** Losses on registers. See the README of `@dag/train` for the formulas. */
+/** Losses on registers. The formulas are in docs/reference.md of `@dag/train`. */
 export const registerLosses: Readonly<Record<string, ReadoutLoss<Registers>>> = {
   /** NLL of the sign of every number that has a digit; a minus that several tokens wrote is one minus. */
   negative: {

@@ -8,7 +8,7 @@ import { RegisterWriter, type Registers } from './registers.js';
 
 const HEAD = 'plan.decide';
 
-/** The readout `registers`: tokens write registers by running sums, and the plan is computed from the registers. The package's README has the formulas. */
+/** The readout `registers`: tokens write registers by running sums, and the plan is computed from the registers. The formulas are in docs/readouts.md of the package. */
 export const registersReadout: Readout<Registers> = {
   name: 'registers',
   holdsDigits: true,

@@ -122,7 +122,7 @@ export const TIE = 0.1;
 
 /**
  * Writes registers from hidden states: each token makes small local decisions, and running sums over the tokens are the registers. See
- * the package's README for the formulas.
+ * docs/readouts.md of the package for the formulas.
  */
 export class RegisterWriter {
   private readonly layout: RegisterLayout;

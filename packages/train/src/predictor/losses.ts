@@ -149,8 +149,8 @@ export function lossTargets(
 }
 
 /**
- * The enabled losses of a prediction, each a mean over the tokens whose prefix is an expression. The package's README has
- * the formulas.
+ * The enabled losses of a prediction, each a mean over the tokens whose prefix is an expression. The formulas
+ * are in docs/reference.md of the package.
  *
  * @param tokens Token counts to divide by. If the batch is one of several micro-batches of a step, pass the counts of the
  *   whole step: the losses of the micro-batches then add up to the loss of the step.
