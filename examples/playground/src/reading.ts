@@ -14,7 +14,12 @@ export async function loadModel(): Promise<PredictorModel> {
 
 /** What the model makes of a text, or why it cannot be given to it. */
 export type Reading =
-  | { readonly prefixes: PrefixPredictions; readonly problem: null }
+  | {
+      readonly prefixes: PrefixPredictions;
+      /** For each token whether training met it. */
+      readonly wereTrained: readonly boolean[];
+      readonly problem: null;
+    }
   | { readonly prefixes: null; readonly problem: string };
 
 let last: { text: string; reading: Reading } | null = null;
@@ -31,7 +36,12 @@ function readNew(model: PredictorModel, text: string): Reading {
     const prefixes = model.predictPrefixes(text);
     // Plans are made when they are asked for; that of the whole text may be larger than memory.
     prefixes.at(prefixes.tokens.length - 1);
-    return { prefixes, problem: null };
+    const { tokenizer } = model;
+    return {
+      prefixes,
+      wereTrained: model.wereTrained(tokenizer.encode(tokenizer.read(text))),
+      problem: null,
+    };
   } catch (error) {
     return { prefixes: null, problem: problemOf(error) };
   }

@@ -63,7 +63,9 @@ export function showGraph(state: State, { plan }: Shown): void {
     part.dataset['key'] = part.dataset['refs'] = key;
     part.setAttribute('tabindex', '0');
     part.setAttribute('role', 'button');
-    part.setAttribute('aria-label', of ? `${key} = ${of.value}, edit` : `coefficient ${key}, edit`);
+    // What is written in it, so that speech input finds it by what one sees.
+    const written = [...part.querySelectorAll('text')].map(({ textContent }) => textContent).join(' ');
+    part.setAttribute('aria-label', of ? written : `${written}, coefficient ${key}`);
     part.classList.toggle('waits', !isDone);
     part.classList.toggle('now', key === now);
     part.classList.toggle('selected', key === current().selected);

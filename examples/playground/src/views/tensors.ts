@@ -77,7 +77,8 @@ export function showTensors({ selected }: State, { plan }: Shown): void {
     tensors,
     html`<table>
       <caption class="muted">
-        ${whole ? `Depth ${depth}: room for ${depth} numbers and ${depth} steps.` : `Depth ${depth}; only what the value depends on is shown.`}
+        ${`Depth D = ${depth}: D numbers n0 …, then the results s0 … of D steps; the last is the value.`}
+        ${whole ? null : 'Only what the value depends on is shown.'}
       </caption>
       <thead>
         <tr>

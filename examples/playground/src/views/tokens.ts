@@ -59,7 +59,12 @@ export function showTokens(_: State, { reading, plan }: Shown): void {
   slider.disabled = last === 0;
   name.textContent = prefixes ? `${at + 1} of ${last + 1}` : '–';
   slider.setAttribute('aria-valuetext', prefixes ? `${at + 1}, ${prefixes.tokens[at]}` : 'none');
-  show(tokens, prefixes ? html`${prefixes.tokens.map((_, t) => chip(prefixes, t))}` : '');
+  show(
+    tokens,
+    reading.prefixes
+      ? html`${reading.prefixes.tokens.map((_, t) => chip(reading.prefixes, t, reading.wereTrained[t]!))}`
+      : '',
+  );
   // What depends on the token that is shown is set apart from the markup: the chip with the focus stays where it is.
   [...tokens.querySelectorAll<HTMLElement>('[data-key]')].forEach((part, t) => {
     const node = plan && t <= plan.token ? (plan.prediction.nodes?.[t] ?? -1) : -1;
@@ -75,23 +80,27 @@ export function showTokens(_: State, { reading, plan }: Shown): void {
   refused.textContent = why === null ? '' : `Up to here the model would refuse: ${why}.`;
 }
 
-function chip({ tokens, decisions, confidences }: PrefixPredictions, t: number): Html {
+function chip({ tokens, decisions, confidences }: PrefixPredictions, t: number, wasTrained: boolean): Html {
   const decision = decisions?.[t];
   const doubt = decision ? 1 - decision.certainty : 0;
   // From a ten-thousandth to a half.
   const shade = Math.round(100 * Math.min(1, Math.max(0, (Math.log10(doubt + 1e-9) + 4) / 3.7)));
   const piece = tokens[t]!.trim() || '␣';
-  const said = decision ? `${piece}: ${meaning(decision)}, ${percent(decision.certainty)} sure` : piece;
+  const said = !wasTrained
+    ? `${piece}: never seen in training`
+    : decision
+      ? `${piece}: ${meaning(decision)}, ${percent(decision.certainty)} sure`
+      : piece;
   return html`<li>
     <button
       type="button"
       class="chip"
-      style="--doubt:${shade}%"
+      style="--doubt:${wasTrained ? shade : 100}%"
       data-key="${t}"
       aria-label="${said}"
       title="${said}"
     >
-      <span class="piece">${piece}</span>
+      <span class="piece ${wasTrained ? '' : 'unseen'}">${piece}</span>
       <span class="writes">${decision ? signs(decision) : ''}</span>
       <span class="meter"><i style="width:${Math.round(100 * (confidences?.[t] ?? 0))}%"></i></span>
     </button>
