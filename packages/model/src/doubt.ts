@@ -3,13 +3,14 @@ import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
 import { checkText, named } from './arguments.js';
 import { ModelError } from './error.js';
+import type { Calibration } from './calibration.js';
 import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** The part of a `PredictorModel` that `doubtOf` needs. */
 export interface Reader {
-  readonly config: PlanPredictorConfig;
+  readonly config: PlanPredictorConfig & { readonly calibration?: Calibration };
   readonly tokenizer: Tokenizer;
   /** For each token id, whether training met it. */
   wereTrained(tokens: readonly number[]): readonly boolean[];

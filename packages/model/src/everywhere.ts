@@ -1,3 +1,4 @@
+export { type Calibration } from './calibration.js';
 export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
 export { expressionOf } from './expression-of.js';

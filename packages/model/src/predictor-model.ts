@@ -11,12 +11,13 @@ import {
 } from '@dag/executor';
 import type { DagTensors } from '@dag/tensorize';
 import { checkList, checkObject } from './arguments.js';
+import { checkCalibration, type Calibration } from './calibration.js';
 import { doubtOf } from './doubt.js';
 import { onHost } from './host-plan.js';
 import { ModelError } from './error.js';
 import { fetchModel } from './fetch-weights.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
-import { refusalOf, smallest, type Judged } from './refusal.js';
+import { judge, smallest, type Judged } from './refusal.js';
 import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
 import { expressionOf } from './expression-of.js';
 import {
@@ -40,9 +41,11 @@ import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from 
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
-/** The configuration of a `PredictorModel`: that of the backbone, of the plan predictor, and the tokenizer. */
+/** The configuration of a `PredictorModel`: that of the backbone, of the plan predictor, the tokenizer, and the calibration. */
 export interface PredictorConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredictorConfig {
   readonly tokenizer: TokenizerName;
+  /** Calibration of the confidence, for readouts that have one; confidences stay as they are where left out. */
+  readonly calibration?: Calibration;
 }
 
 /** The input tensors of a `PredictorModel`: token ids, and the features of the tokens' records. */
@@ -80,6 +83,7 @@ export class PredictorModel extends SavedModel {
   constructor(config: PredictorConfig, options: ModelOptions = {}) {
     super();
     checkConfigObject(config);
+    checkCalibration(config.calibration);
     checkObject('options such as { seed: 1 }', options);
     const { seed = 0, device, check } = options;
     const build = new ParameterBuilder(seed, device, check);
@@ -169,12 +173,7 @@ export class PredictorModel extends SavedModel {
     if (!this.predictor.fitsAnyLayout) return unjudged(this.predictPlans(texts));
     const { plan, judged } = this.read(texts);
     if (!judged) return unjudged(plan);
-    return {
-      plans: plan,
-      values: execute(plan),
-      confidences: judged.map(({ confidence }) => confidence),
-      refusals: texts.map((text, i) => refusalOf(text, judged[i]!, this)),
-    };
+    return { plans: plan, values: execute(plan), ...judge(texts.map(this.tokenizer.read), judged, this) };
   }
 
   /**
@@ -353,10 +352,15 @@ export class PredictorModel extends SavedModel {
   }
 }
 
+/** What is said of N texts by a readout that does not say how sure it is. */
+export function unsaid(size: number): Pick<PredictedPlans, 'confidences' | 'refusals' | 'unsure'> {
+  const nothing = Array<null>(size).fill(null);
+  return { confidences: nothing, refusals: nothing, unsure: Array<boolean>(size).fill(false) };
+}
+
 /** Plans of a readout that says nothing of how sure it is: no text is refused. */
 function unjudged(plans: DagTensors): PredictedPlans {
-  const nothing = Array<null>(plans.size).fill(null);
-  return { plans, values: execute(plans), confidences: nothing, refusals: nothing };
+  return { plans, values: execute(plans), ...unsaid(plans.size) };
 }
 
 /** What `predict` returns, or throws where the text is refused. */

@@ -1,11 +1,12 @@
 import { execute } from '@dag/executor';
 import type { DagTensors } from '@dag/tensorize';
 import { isWhole, named } from './arguments.js';
+import { calibrated } from './calibration.js';
 import type { Reader } from './doubt.js';
 import { ModelError } from './error.js';
 import { decidedNodes, type SureDecisions } from './plan-predictor/decisions-readout.js';
 import { DECISIONS, NESTING } from './reading/decisions.js';
-import { refusalOfRead, smallest, type Judged } from './refusal.js';
+import { judge, smallest, type Judged } from './refusal.js';
 
 /** What a model makes of a text at every token. T is the number of tokens. */
 export interface PrefixPredictions {
@@ -60,11 +61,11 @@ export function prefixPredictions(
   const predict = (t: number): PrefixPrediction => {
     const { plan, judged } = read(t);
     const tensors = judged ? smallest(plan) : plan;
+    const said = judged && judge([tokenizer.decode(ids.slice(0, t + 1))], [judged], model);
     let nodes: readonly number[] | null = null;
     return {
       ...{ tensors, value: execute(plan)[0]! },
-      confidence: judged && judged.confidence,
-      refusal: judged && refusalOfRead(tokenizer.decode(ids.slice(0, t + 1)), judged, model),
+      ...{ confidence: said && said.confidences[0]!, refusal: said && said.refusals[0]! },
       get nodes() {
         return (nodes ??= decided && nodesOf(decided, t, plan.depth, tensors.depth, model));
       },
@@ -79,7 +80,8 @@ export function prefixPredictions(
         nesting: NESTING[decided.nestings[t]!]!,
         certainty,
       })),
-    confidences: decided && decided.confidences,
+    confidences:
+      decided && decided.confidences.map((confidence) => calibrated(confidence, model.config.calibration)),
     at(t) {
       if (!isWhole(t, ids.length))
         throw new ModelError('bad-input', `a token of this text is 0 … ${ids.length - 1}, given ${named(t)}`);

@@ -1,34 +1,45 @@
 import type { DagTensors } from '@dag/tensorize';
+import { calibrated } from './calibration.js';
 import { unknownParts, listed, type Reader } from './doubt.js';
 import { FAULTS } from './plan-predictor/decided-plan.js';
+import type { PredictedPlans } from './predicted-value.js';
 
 /** What a readout says of the texts that it read: see `HardPlan`. */
 export interface Judged {
   readonly fault: number;
   readonly complete: number;
+  /** Before calibration. */
   readonly confidence: number;
 }
 
 /** Texts of a lower confidence are refused. */
 const LEAST_CONFIDENCE = 0.5;
 
-/** Why a text is refused, in one sentence; null where it is not. */
-export function refusalOf(text: string, judged: Judged, model: Reader): string | null {
-  return refusalOfRead(model.tokenizer.read(text), judged, model);
+/**
+ * Calibrates the confidences of N texts, and says which of them are refused.
+ *
+ * @param texts The texts as the tokenizer reads them.
+ */
+export function judge(
+  texts: readonly string[],
+  judged: readonly Judged[],
+  model: Reader,
+): Pick<PredictedPlans, 'confidences' | 'refusals' | 'unsure'> {
+  const confidences = judged.map(({ confidence }) => calibrated(confidence, model.config.calibration));
+  const unreadable = texts.map((text, i) => whyUnreadable(text, judged[i]!, model));
+  const unsure = unreadable.map((why, i) => why === null && confidences[i]! < LEAST_CONFIDENCE);
+  const refusals = unreadable.map((why, i) =>
+    unsure[i] ? `it is not clear how to read the text (confidence ${confidences[i]!.toFixed(2)})` : why,
+  );
+  return { confidences, refusals, unsure };
 }
 
-/** `refusalOf` for a text as the tokenizer reads it. */
-export function refusalOfRead(
-  read: string,
-  { fault, complete, confidence }: Judged,
-  model: Reader,
-): string | null {
-  const unknown = unknownParts(read, model);
+/** Why a text is refused whatever the confidence, in one sentence; null where it is not. */
+function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader): string | null {
+  const unknown = unknownParts(text, model);
   if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
   if (complete < 0.5) return 'the text is not a whole expression, or asks for something else';
-  if (confidence < LEAST_CONFIDENCE)
-    return `it is not clear how to read the text (confidence ${confidence.toFixed(2)})`;
   return null;
 }
 

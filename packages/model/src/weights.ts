@@ -159,7 +159,10 @@ export function finiteWeights(name: string, data: Float32Array): Float32Array {
 export function configFrom<C>(json: string | undefined, writer: string): C {
   try {
     const config: unknown = JSON.parse(json ?? '');
-    const isFlat = typeof config === 'object' && config !== null && Object.values(config).every(isScalar);
+    const isFlat =
+      typeof config === 'object' &&
+      config !== null &&
+      Object.entries(config).every(([key, value]) => key === 'calibration' || isScalar(value));
     if (isFlat) return config as C;
   } catch {
     // Reported below, like a missing configuration.

@@ -30,7 +30,8 @@ export function answersOf(read: Readonly<Record<string, string>>, depth = 4): Pr
       { depth },
     );
     const nothing = texts.map(() => null);
-    return { plans, values: execute(plans), confidences: nothing, refusals: nothing };
+    const unsure = texts.map(() => false);
+    return { plans, values: execute(plans), confidences: nothing, refusals: nothing, unsure };
   };
   return answerAll({ reads: () => true, predictTexts }, Object.keys(read).map(question));
 }

@@ -16,7 +16,7 @@ import { GraphOps } from './graph-ops.js';
  * Input: `tokens` (B, T) int64, with B and T free. Outputs at every token, float64: the hard plan of the text up to there,
  * `V_mag` and `V_sign` (B, T, 2D), `O` (B, T, D, 2D), `G` (B, T, D), and its `value` (B, T); of a readout that has them, also `fault`,
  * `complete` and `confidence` (B, T), see `HardPlan`. The outputs are causal: token t depends on no later one. Metadata: `config` is the
- * configuration as JSON; `wte.rows` lists the ids of the tokens that training has met, unless it has met all.
+ * configuration as JSON, by whose `calibration` `OnnxPredictor` calibrates confidences; `wte.rows` lists the ids of the tokens that training has met, unless it has met all.
  *
  * @param layout Another layout than the model's: more numbers, or longer ones; of a readout that `fitsAnyLayout`.
  *

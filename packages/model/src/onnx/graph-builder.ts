@@ -96,6 +96,8 @@ export class GraphBuilder implements ArrayOps<Value> {
   readonly div = (a: Value, b: Value): Value => this.op('Div', [a, b]);
   readonly matmul = (a: Value, b: Value): Value => this.op('MatMul', [a, b]);
   readonly abs = (x: Value): Value => this.op('Abs', [x]);
+  readonly exp = (x: Value): Value => this.op('Exp', [x]);
+  readonly log = (x: Value): Value => this.op('Log', [x]);
   readonly clamp = (x: Value, least: number, most: number): Value =>
     this.op('Clip', [x, this.f64(least), this.f64(most)]);
   readonly equal = (a: Value, b: Value): Value => this.cast(this.op('Equal', [a, b]), 'f64');

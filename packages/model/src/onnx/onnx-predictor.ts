@@ -1,13 +1,14 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import { checkList, checkObject } from '../arguments.js';
+import { checkCalibration } from '../calibration.js';
 import { doubtOf } from '../doubt.js';
 import { encodeTexts, isReadable } from '../encode-texts.js';
 import { ROWS } from '../embedding-rows.js';
 import { checkFinite, ModelError } from '../error.js';
 import { configFrom } from '../weights.js';
 import type { PredictedPlans, PredictedValue } from '../predicted-value.js';
-import { predictedValue, type PredictorConfig } from '../predictor-model.js';
-import { refusalOf } from '../refusal.js';
+import { predictedValue, unsaid, type PredictorConfig } from '../predictor-model.js';
+import { judge } from '../refusal.js';
 import { tokenizer, type Tokenizer } from '../tokenizer/tokenizer.js';
 import { readRegularFile } from '../regular-file.js';
 import { decodeMetadata } from './proto.js';
@@ -34,6 +35,7 @@ export class OnnxPredictor {
   readonly #trained: ReadonlySet<number> | null;
 
   private constructor({ config, trained }: ModelMetadata, runtime: Runtime, session: InferenceSession) {
+    checkCalibration(config.calibration);
     this.config = config;
     this.#trained = trained;
     this.tokenizer = tokenizer(config.tokenizer);
@@ -109,16 +111,12 @@ export class OnnxPredictor {
     const [fault, complete, confidence] = ['fault', 'complete', 'confidence'].map((name) =>
       outputs[name] ? at(name, 1) : null,
     );
-    const judged = fault && complete && confidence;
-    return {
-      ...{ plans, values: at('value', 1) },
-      confidences: texts.map((_, i) => confidence?.[i] ?? null),
-      refusals: texts.map((text, i) =>
-        judged
-          ? refusalOf(text, { fault: fault[i]!, complete: complete[i]!, confidence: confidence[i]! }, this)
-          : null,
-      ),
-    };
+    const values = at('value', 1);
+    if (!fault || !complete || !confidence) return { plans, values, ...unsaid(texts.length) };
+    const judged = texts.map((_, i) => ({
+      ...{ fault: fault[i]!, complete: complete[i]!, confidence: confidence[i]! },
+    }));
+    return { plans, values, ...judge(texts.map(this.tokenizer.read), judged, this) };
   }
 
   /** `predictPlans`, by the name that `PredictorModel` has for it. */

@@ -9,9 +9,11 @@ import {
   div,
   embedding,
   equal,
+  exp,
   gelu,
   greaterEqual,
   linear,
+  log,
   matmul,
   max,
   mul,
@@ -44,6 +46,8 @@ export interface ArrayOps<T> {
   div(a: T, b: T): T;
   /** |x|. */
   abs(x: T): T;
+  exp(x: T): T;
+  log(x: T): T;
   /** min(max(x, least), most). */
   clamp(x: T, least: number, most: number): T;
   /** 1 where a = b, else 0. */
@@ -133,6 +137,8 @@ export class TensorOps implements ReadoutOps<Tensor> {
   equal: Binary = equal;
   atLeast: Binary = greaterEqual;
   abs = abs;
+  exp = exp;
+  log = log;
   clamp = clamp;
   gelu = gelu;
   softmax = (x: Tensor): Tensor => softmax(x);

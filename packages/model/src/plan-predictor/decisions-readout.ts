@@ -124,11 +124,10 @@ export const decisionsReadout: Readout<DecisionFields> = {
     );
     const { plan, fault } = decidedPlan(ops, registers, layout, true);
     const complete = ops.slice(ops.softmax(ops.asked(logits.completes)), 2, 1, 2);
-    // 1 less the probabilities that a decision is wrong is at most the probability that none is.
-    const one = ops.f64(1);
-    const wrong = (x: typeof hidden) => ops.sub(one, ops.max(ops.softmax(x)));
-    const allWrong = ops.asked(ops.cumsum(ops.add(wrong(logits.decisions), wrong(logits.nestings)), 1));
-    const certainty = ops.clamp(ops.sub(one, allWrong), 0, 1);
+    // The product of the probabilities of all that was chosen so far.
+    const logChosen = (x: typeof hidden) => ops.log(ops.max(ops.softmax(x)));
+    const logAll = ops.cumsum(ops.add(logChosen(logits.decisions), logChosen(logits.nestings)), 1);
+    const certainty = ops.exp(ops.asked(logAll));
     return {
       ...plan,
       fault: fault(registers.total),
@@ -167,12 +166,12 @@ export function sureDecisions(
   const [decisions, nestings, completes] = [rows('decisions'), rows('nestings'), rows('completes')];
   const classes = (probabilities: readonly number[][]): number[] =>
     probabilities.map((row) => row.indexOf(Math.max(...row)));
-  const doubts = records.map((_, t) => 2 - Math.max(...decisions[t]!) - Math.max(...nestings[t]!));
-  let doubt = 0;
+  const certainties = records.map((_, t) => Math.max(...decisions[t]!) * Math.max(...nestings[t]!));
+  let product = 1;
   return {
     ...{ records, decisions: classes(decisions), nestings: classes(nestings) },
-    certainties: doubts.map((x) => Math.max(0, 1 - x)),
-    confidences: doubts.map((x, t) => Math.max(0, 1 - (doubt += x)) * completes[t]![1]!),
+    certainties,
+    confidences: certainties.map((certainty, t) => (product *= certainty) * completes[t]![1]!),
   };
 }
 

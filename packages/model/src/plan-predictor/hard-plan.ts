@@ -12,7 +12,7 @@ export interface HardPlan<T> {
   readonly fault?: T;
   /** (N) probability that the text up to there is a whole expression. */
   readonly complete?: T;
-  /** (N) probability that all decisions are right, and that the text is a whole expression: a lower bound by the model's own probabilities. */
+  /** (N) product of the probabilities of all decisions up to there and of `complete`, before calibration (`PredictorConfig.calibration`). */
   readonly confidence?: T;
 }
 
