@@ -1,9 +1,9 @@
 /**
  * Makes packages/model/weights/reading of the best checkpoint of a run: weights in half precision, without the optimiser's
- * state and without the embeddings of tokens that no text of the stream has. `jiti pack-pretrained.ts runs/reading`
+ * state and without the embeddings of tokens that no text of the stream has, and with a calibrated confidence. `jiti pack-pretrained.ts runs/reading`
  */
-import { decodeSafetensors } from '@dag/model';
-import { checkpointConfig, findCheckpoint, loadModel, writeCheckpoint } from '@dag/train';
+import { decodeSafetensors, PredictorModel } from '@dag/model';
+import { calibrate, checkpointConfig, findCheckpoint, loadModel, writeCheckpoint } from '@dag/train';
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,10 +27,14 @@ const kept = embedding.dataSync().map((w, i) => {
 });
 embedding.set(kept);
 
-const config = { ...checkpointConfig(checkpoint), weights: 'scratch', outDir: 'runs/reading' };
+const trained = checkpointConfig(checkpoint);
+if (trained.kind !== 'predictor') throw new Error(`${run} is no run of a plan predictor`);
+const config = { ...trained, weights: 'scratch', outDir: 'runs/reading' };
+// What is calibrated are the weights as they are shipped.
+const packed = await calibrate(PredictorModel.load(model.save({ dtype: 'F16' })), trained);
 const folder = await mkdtemp(`${target}-`);
 try {
-  const files = new Map([['model.safetensors', model.save({ dtype: 'F16' })]]);
+  const files = new Map([['model.safetensors', packed.save({ dtype: 'F16' })]]);
   const { step } = checkpoint;
   const { batches, best } = checkpoint.state as { batches: number; best: number };
   const written = await writeCheckpoint(

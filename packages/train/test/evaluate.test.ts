@@ -274,6 +274,7 @@ describe('a summary', () => {
     ...{ refused: null, confidence: null },
     expression: '',
     ok,
+    readRight: ok,
     exact,
     planRight,
     fields:

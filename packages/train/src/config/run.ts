@@ -44,6 +44,9 @@ export const LOADER = {
 /** Seed of the held-out examples for reports. It differs from the seed of those on which checkpoints are selected. */
 export const reportedSeed = ({ seed }: { readonly seed: number }): number => (seed + 1) % 2 ** 32;
 
+/** Seed of the held-out examples that calibrate a model's confidence: neither those that select a checkpoint nor those of reports. */
+export const calibrationSeed = ({ seed }: { readonly seed: number }): number => (seed + 2) % 2 ** 32;
+
 /** The keys that configurations of every kind have. */
 export const RUN = {
   name: z

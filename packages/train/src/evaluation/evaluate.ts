@@ -36,6 +36,11 @@ export interface Answer {
   readonly expression: string;
   /** Whether the value is right to a relative error of 1e-6. */
   readonly ok: boolean;
+  /**
+   * Whether the value that the model read is right, also where it refused the text for its low confidence alone (`value` is then NaN);
+   * null where it read none.
+   */
+  readonly readRight: boolean | null;
   /** Whether the value is the same double. */
   readonly exact: boolean;
   /** Whether the whole plan is right; null if the text is not an expression, so that the right plan is unknown. */
@@ -114,15 +119,17 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
     // A text that the model cannot read is replaced; its answer is NaN, which counts as wrong.
     const read = some.map(({ text }) => text.length <= MOST_CHARACTERS && model.reads(text));
     const predicted = await model.predictTexts(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
-    const { plans, values, refusals, confidences } = predicted;
+    const { plans, values, refusals, confidences, unsure } = predicted;
     for (const [i, asked] of some.entries()) {
       const plan = read[i] ? graphOf(plans, i) : null;
       const [refused, confidence] = read[i] ? [refusals[i]!, confidences[i]!] : [null, null];
       const value = read[i] && refused === null ? values[i]! : Number.NaN;
       const judged = answerOf(asked, plan, value);
+      const readRight =
+        read[i] && (refused === null || unsure[i]) ? isClose(values[i]!, asked.expected) : null;
       yield refused === null
-        ? { ...judged, refused, confidence }
-        : { ...judged, refused, confidence, ok: false, exact: false };
+        ? { ...judged, refused, confidence, readRight }
+        : { ...judged, refused, confidence, readRight, ok: false, exact: false };
     }
   }
 }
@@ -198,6 +205,7 @@ export function answerOf({ text, expected, expr }: Question, plan: DagTensors | 
     ...{ refused: null, confidence: null },
     expression: plan ? expressionOf(plan) : '',
     ok: isClose(value, expected),
+    readRight: isClose(value, expected),
     exact: Object.is(value, expected),
     planRight: fields && Object.values(fields).every((right) => right),
     fields,

@@ -4,7 +4,7 @@ import { decidedTensors, tokenizer } from '@dag/model';
 import { TrainError } from '../error.js';
 import { labelledText } from '../predictor/words-stream.js';
 import type { FrameOptions } from '../reading/symbols.js';
-import { streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
+import { foreignExample, streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
 import { operatorsOf, skeletonOf } from './skeleton.js';
 
 /** A text for the model, with its expected value. */
@@ -27,6 +27,14 @@ const DRAWS_EACH = 20;
 /** Up to `count` different held-out expressions, which no training stream contains; fewer if the stream has no more. */
 export function heldOutQuestions(config: StreamConfig, count: number, seed: number): HeldOutQuestion[] {
   return drawQuestions(config, count, seed, () => true);
+}
+
+/** Up to `count` different held-out texts that are to be refused, of the tokenizer `words`. Their value is NaN. */
+export function foreignQuestions(config: StreamConfig, count: number, seed: number): Question[] {
+  return drawDistinct(count, (i) => {
+    const { text } = foreignExample({ ...config, seed }, i);
+    return { text, expected: Number.NaN, expr: null };
+  });
 }
 
 /** Held-out expressions beyond the training stream: with one operation more. */

@@ -9,6 +9,7 @@ import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
 import { requireMemory } from '../run/memory.js';
 import type { Task } from '../run/task.js';
 import { workerUrl } from '../workers/worker-url.js';
+import { withCalibration } from './calibrate.js';
 import type { LossTokens } from './losses.js';
 import { batchesConfig, newModel, predictorObjective, requireTexts } from './objective.js';
 import type { TextBatch } from './stream.js';
@@ -20,7 +21,9 @@ export function predictorTask(
   return {
     ...predictorObjective(config),
     stream: { worker: workerUrl('predictor/worker.js'), data: batchesConfig(config) },
-    model: (checkpoint) => (checkpoint ? loadModel(checkpoint) : newModel(config)),
+    // A calibration holds for the weights for which it was fitted, not for those that training makes of them.
+    model: (checkpoint) =>
+      checkpoint ? withCalibration(loadModel(checkpoint), undefined) : newModel(config),
   };
 }
 

@@ -88,7 +88,8 @@ export interface Example {
 /** Example `index` of the stream; see `streamText`. */
 export function streamExample(config: StreamConfig, split: Split, index: number): Example {
   const { seed, blockSize, data } = config;
-  if (config.tokenizer === 'words') return wordsExample(config, split, index);
+  if (config.tokenizer === 'words')
+    return wordsExample(config, split, index, split === 'train' ? (data.foreign ?? 0) : 0);
   const largest = split === 'train' ? (data.largest ?? 0) : 0;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const { text, plain } = generateTexts({
@@ -105,6 +106,10 @@ export function streamExample(config: StreamConfig, split: Split, index: number)
   throw tooLong(blockSize);
 }
 
+/** Held-out text `index` that is to be refused, of the tokenizer `words`. */
+export const foreignExample = (config: StreamConfig, index: number): Example =>
+  wordsExample(config, 'held-out', index, 1);
+
 const tooLong = (blockSize: number): TrainError =>
   new TrainError(
     'bad-config',
@@ -114,9 +119,9 @@ const tooLong = (blockSize: number): TrainError =>
 /** One text in so many has up to twice the numbers, so that longer ones are not strange. */
 const LONG_ONE_IN = 40;
 
-function wordsExample(config: StreamConfig, split: Split, index: number): Example {
+/** @param foreign Probability of a text that is to be refused. */
+function wordsExample(config: StreamConfig, split: Split, index: number, foreign: number): Example {
   const { seed, blockSize, data } = config;
-  const foreign = split === 'train' ? (data.foreign ?? 0) : 0;
   const { maxDigits, maxDecimals } = data;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const at = index + draw * 2 ** 32;
