@@ -68,23 +68,26 @@ function disagreementWithin(text: string, value: number, config: PlanPredictorCo
   }
 }
 
-/** The characters of a text that the tokenizer loses; where there are none, the parts whose tokens training never met. */
+/** The characters of a text that the tokenizer loses; where there are none, the words with a token that training never met. */
 export function unknownParts(read: string, model: Reader): string[] {
   const { tokenizer } = model;
   const lost = [...new Set(read)].filter(
     (character) => tokenizer.decode(tokenizer.encode(character)) !== character,
   );
   if (lost.length > 0) return lost;
-  const tokens = tokenizer.encode(read);
+  const pieces = tokenizer.pieces(read).map((text) => ({ text, tokens: tokenizer.encode(text) }));
+  const trained = model.wereTrained(pieces.flatMap(({ tokens }) => tokens));
   const parts: string[] = [];
-  let run: number[] = [];
-  model.wereTrained(tokens).forEach((trained, i) => {
-    if (!trained) run.push(tokens[i]!);
-    if (run.length === 0 || (!trained && i + 1 < tokens.length)) return;
-    const part = tokenizer.decode(run);
-    parts.push(part.trim() || part);
-    run = [];
-  });
+  let part = '';
+  let at = 0;
+  for (const { text, tokens } of [...pieces, { text: '', tokens: [] }]) {
+    const isKnown = trained.slice(at, (at += tokens.length)).every(Boolean);
+    if (!isKnown) part += text;
+    else if (part !== '') {
+      parts.push(part.trim() || part);
+      part = '';
+    }
+  }
   return [...new Set(parts)];
 }
 

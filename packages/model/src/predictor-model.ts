@@ -37,7 +37,14 @@ import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js
 import { encodeTexts, isReadable, type EncodedTexts } from './encode-texts.js';
 import { prefixPredictions, type PrefixPredictions } from './prefixes.js';
 import { decisionsReadout, sureDecisions, type SureDecisions } from './plan-predictor/decisions-readout.js';
-import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
+import {
+  tokenizerWith,
+  tokenTableFor,
+  type Tokenizer,
+  type TokenizerName,
+  type TokenRecord,
+} from './tokenizer/tokenizer.js';
+import type { TokenTable } from './tokenizer/vocabulary.js';
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
@@ -76,19 +83,20 @@ export class PredictorModel extends SavedModel {
   private readonly readOne = new Map<string, ReturnType<PredictorModel['recordOne']>>();
 
   /**
-   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
+   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros. `tokens` are those that
+   * `load` found in a file.
    *
    * @throws {ModelError} `bad-config` where a value is out of range.
    */
-  constructor(config: PredictorConfig, options: ModelOptions = {}) {
+  constructor(config: PredictorConfig, options: ModelOptions & { readonly tokens?: TokenTable | null } = {}) {
     super();
     checkConfigObject(config);
     checkCalibration(config.calibration);
     checkObject('options such as { seed: 1 }', options);
-    const { seed = 0, device, check } = options;
+    const { seed = 0, device, check, tokens = null } = options;
     const build = new ParameterBuilder(seed, device, check);
     this.config = config;
-    this.tokenizer = tokenizer(config.tokenizer);
+    this.tokenizer = tokenizerWith(config.tokenizer, tokens);
     this.gpt = new Gpt({ ...config, vocabSize: this.tokenizer.vocabSize }, build);
     this.predictor = new PlanPredictor(config, config.nEmbd, build);
     this.parameters = build.parameters;
@@ -313,6 +321,10 @@ export class PredictorModel extends SavedModel {
     return tokens.map((_, i) => rows.subarray(i * width, (i + 1) * width).some((w) => w !== 0));
   }
 
+  protected override tokensFor(rows: readonly number[]): TokenTable | null {
+    return tokenTableFor(this.tokenizer, rows);
+  }
+
   /** Whether `predict` accepts a text: it is a string of 1 … `blockSize` tokens. */
   reads(text: string): boolean {
     return isReadable(text, this.tokenizer, this.config.blockSize);
@@ -329,7 +341,8 @@ export class PredictorModel extends SavedModel {
     return decodeWeights(
       file,
       'PredictorModel.save',
-      (config: PredictorConfig, check) => new PredictorModel(config, { ...options, seed: null, check }),
+      (config: PredictorConfig, check, tokens) =>
+        new PredictorModel(config, { ...options, seed: null, check, tokens }),
     );
   }
 

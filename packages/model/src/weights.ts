@@ -4,6 +4,8 @@ import { checkObject, named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { ParameterCheck, Parameters } from './gpt.js';
 import { decodeSafetensors, joined, safetensorsPieces } from './safetensors/format.js';
+import { takeTokenTable, tokenTensors } from './token-table.js';
+import type { TokenTable } from './tokenizer/vocabulary.js';
 import { toFloat16, toFloat32, type FileBytes, type SafeTensor } from './safetensors/tensor.js';
 
 /** Options of `save` and `savePieces`. */
@@ -14,12 +16,13 @@ export interface SaveOptions {
 
 /**
  * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of the embedding that are all
- * zero are left out.
+ * zero are left out; `tableFor` the others is then in the file too.
  */
 function weightPieces(
   parameters: Parameters,
   config: object,
   options: SaveOptions = {},
+  tableFor: (rows: readonly number[]) => TokenTable | null,
 ): Generator<Uint8Array> {
   checkObject("options such as { dtype: 'F16' }", options);
   const { dtype = 'F32' } = options;
@@ -44,6 +47,8 @@ function weightPieces(
       continue;
     }
     tensors.set(ROWS, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
+    const table = tableFor(rows);
+    if (table) for (const [name, tensor] of tokenTensors(table)) tensors.set(name, tensor);
     put(name, [rows.length, width], () => {
       const data = read();
       const kept = new Float32Array(rows.length * width);
@@ -62,7 +67,8 @@ export abstract class SavedModel {
 
   /**
    * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero are left out; `wte.rows` then
-   * has the token ids of the others.
+   * has the token ids of the others, and of a `PredictorModel` `tokens.*` the tokens by which a page reads texts without GPT-2's whole
+   * vocabulary.
    *
    * @throws {ModelError} `not-finite` for a weight beyond F16's range with dtype 'F16', `bad-input` for another dtype.
    */
@@ -72,7 +78,12 @@ export abstract class SavedModel {
 
   /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
   savePieces(options?: SaveOptions): Iterable<Uint8Array> {
-    return weightPieces(this.parameters, this.config, options);
+    return weightPieces(this.parameters, this.config, options, (rows) => this.tokensFor(rows));
+  }
+
+  /** The tokens that a file has beside these rows of the embedding; null where it has none. */
+  protected tokensFor(_rows: readonly number[]): TokenTable | null {
+    return null;
   }
 }
 
@@ -99,23 +110,31 @@ const HALF_OVERFLOW = 65_520;
 export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
   file: FileBytes,
   writer: string,
-  make: (config: C, check: ParameterCheck) => M,
+  make: (config: C, check: ParameterCheck, tokens: TokenTable | null) => M,
 ): M {
   const { tensors, metadata } = decodeSafetensors(file);
-  const model = make(configFrom<C>(metadata['config'], writer), (name, shape) => {
-    const given = tensors.get(name);
-    if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
-    // The number of rows differs where rows of zeros were left out; `withAllRows` checks it.
-    const isCut = name === EMBEDDING && tensors.has(ROWS);
-    const [rows, needed] = isCut ? [given.shape.slice(1), shape.slice(1)] : [given.shape, shape];
-    if (rows.join() !== needed.join())
-      throw new ModelError(
-        'bad-file',
-        `the weight '${name}' has shape (${given.shape.join(', ')}), this model needs (${shape.join(', ')})`,
-      );
-    if (!given.dtype.includes('F'))
-      throw new ModelError('bad-file', `the weight '${name}' has the dtype ${given.dtype}, expected floats`);
-  });
+  const tokens = takeTokenTable(tensors);
+  const model = make(
+    configFrom<C>(metadata['config'], writer),
+    (name, shape) => {
+      const given = tensors.get(name);
+      if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
+      // The number of rows differs where rows of zeros were left out; `withAllRows` checks it.
+      const isCut = name === EMBEDDING && tensors.has(ROWS);
+      const [rows, needed] = isCut ? [given.shape.slice(1), shape.slice(1)] : [given.shape, shape];
+      if (rows.join() !== needed.join())
+        throw new ModelError(
+          'bad-file',
+          `the weight '${name}' has shape (${given.shape.join(', ')}), this model needs (${shape.join(', ')})`,
+        );
+      if (!given.dtype.includes('F'))
+        throw new ModelError(
+          'bad-file',
+          `the weight '${name}' has the dtype ${given.dtype}, expected floats`,
+        );
+    },
+    tokens,
+  );
   const embedding = model.parameters.get(EMBEDDING)!;
   const all = withAllRows(tensors, embedding.shape[0]!);
   for (const name of all.keys())

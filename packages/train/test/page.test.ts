@@ -22,8 +22,7 @@ browserDescribe('in a page', () => {
   let server: Server;
   beforeAll(async () => {
     const here = fileURLToPath(new URL('.', import.meta.url));
-    const contents = `import '@dag/model/gpt2-tokens';
-      export * from './page-program.js'; export { loadWasm } from '@dag/executor/wasm';
+    const contents = `export * from './page-program.js'; export { loadWasm } from '@dag/executor/wasm';
       export { backendInfo } from '@dag/executor';`;
     const { outputFiles } = await build({
       stdin: { contents, resolveDir: here },

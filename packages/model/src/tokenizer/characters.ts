@@ -16,7 +16,9 @@ export function characters(): Vocabulary {
     size: CHARACTERS.length,
     endOfText: null,
     longestToken: 2,
+    pieces: (text) => Array.from(text),
     encode: (text) => Array.from(text, (character) => ids.get(character) ?? UNKNOWN),
     decode: (tokens) => tokens.map((id) => CHARACTERS[id]!).join(''),
+    tokensFor: () => null,
   };
 }

@@ -1,5 +1,5 @@
 /** Token ids by the key of their bytes. */
-export type Ranks = ReadonlyMap<string, number>;
+export type Ranks = Pick<ReadonlyMap<string, number>, 'get'>;
 
 /** The key of bytes in `Ranks`: a string with one character a byte. */
 export function keyOf(bytes: Uint8Array): string {

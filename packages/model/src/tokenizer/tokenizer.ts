@@ -2,8 +2,8 @@ import { asRead, asWords, fnv1a, symbolOf } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
-import { gpt2 } from './gpt2.js';
-import type { Vocabulary } from './vocabulary.js';
+import { gpt2, hasRanks, someOfGpt2 } from './gpt2.js';
+import type { TokenTable, Vocabulary } from './vocabulary.js';
 
 /** Number of hash buckets for token kinds. With this prime no two tokens used in expressions collide. */
 export const TOKEN_KINDS = 4091;
@@ -38,6 +38,11 @@ export interface Tokenizer {
   read(text: string): string;
   /** The row of the embedding that a token has: its own, except that of `words` all tokens of digits share one. */
   row(id: number): number;
+  /**
+   * The pieces of a text, in order, that are encoded each by itself: words and numbers with the blank before them, punctuation, blanks; of
+   * `char` its characters. @throws ModelError `bad-input` for what is no string
+   */
+  pieces(text: string): string[];
   /** Encodes a text; every string has ids. @throws ModelError `bad-input` for what is no string */
   encode(text: string): number[];
   /**
@@ -80,6 +85,11 @@ class VocabularyTokenizer implements Tokenizer {
     return this.#zeros[Number(this.record(id).begins)]!;
   }
 
+  pieces(text: string): string[] {
+    checkText('a text', text);
+    return this.#vocabulary.pieces(text);
+  }
+
   encode(text: string): number[] {
     checkText('a text', text);
     return this.#vocabulary.encode(text);
@@ -100,6 +110,13 @@ class VocabularyTokenizer implements Tokenizer {
       this.#records.set(id, record);
     }
     return record;
+  }
+
+  /** What a file needs, so that a page without the whole vocabulary can read texts whose tokens have these rows of the embedding. */
+  tokensFor(rows: readonly number[]): TokenTable | null {
+    const used = new Set(rows);
+    const ids = Array.from({ length: this.vocabSize }, (_, id) => id);
+    return this.#vocabulary.tokensFor(ids.filter((id) => id !== this.endOfText && used.has(this.row(id))));
   }
 
   #check(id: number): void {
@@ -151,6 +168,17 @@ export function tokenizer(name: TokenizerName): Tokenizer {
     made.set(name, found);
   }
   return found;
+}
+
+/** The tokenizer of a model whose file has a table of tokens: that of all tokens where they are here, else that of the table. */
+export function tokenizerWith(name: TokenizerName, table: TokenTable | null): Tokenizer {
+  if (table === null || hasRanks() || name === 'char') return tokenizer(name);
+  return new VocabularyTokenizer(name, someOfGpt2(table));
+}
+
+/** The table of tokens for a file that has these rows of the embedding; null where the tokenizer needs none. */
+export function tokenTableFor(of: Tokenizer, rows: readonly number[]): TokenTable | null {
+  return of instanceof VocabularyTokenizer ? of.tokensFor(rows) : null;
 }
 
 function vocabularyOf(name: TokenizerName): Vocabulary {
