@@ -86,12 +86,14 @@ browserDescribe('the playground', () => {
   };
   const lit = (): Promise<string[]> =>
     page.$$eval('.lit', (parts) => [...new Set(parts.map((part) => part.closest('[id]')!.id))]);
+  /** The bytes of a file that the page has saved. */
   const saved = async (name: string): Promise<Buffer> => {
-    for (;;) {
+    for (let i = 0; i < 600; i++) {
       const bytes = await readFile(join(folder, name)).catch(() => null);
       if (bytes) return bytes;
       await new Promise((done) => setTimeout(done, 50));
     }
+    throw new Error(`${name} was not saved`);
   };
 
   it('answers at once, with less than 3 MB', async () => {

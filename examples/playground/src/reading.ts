@@ -1,6 +1,7 @@
 import { loadWasm } from '@dag/executor/wasm';
 import { evaluate, format, fromText } from '@dag/expr';
 import { PredictorModel, type PrefixPredictions } from '@dag/model';
+import { problemOf } from './problem.js';
 import weights from '@dag/model/weights/reading/model.safetensors?url';
 
 /** Fetches the kernels and the weights at the same time. */
@@ -49,9 +50,6 @@ function readNew(model: PredictorModel, text: string): Reading {
 
 /** Whether a text is read already. */
 export const isRead = (text: string): boolean => last?.text === text;
-
-export const problemOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/^predict: /, '');
 
 /** What the rules of `fromText` make of a text: no model is asked. */
 export function readByRules(text: string): { value: number; expression: string } | { problem: string } {

@@ -2,7 +2,8 @@ import { execute, executeWithGradients, type DagGradients } from '@dag/executor'
 import { expressionOf, type PredictorModel, type PrefixPrediction } from '@dag/model';
 import { planGraph, type PlanGraph } from '@dag/tensorize/draw';
 import type { DagTensors } from '@dag/tensorize';
-import { problemOf, read, type Reading } from './reading.js';
+import { read, type Reading } from './reading.js';
+import { problemOf } from './problem.js';
 import type { State } from './state.js';
 
 /** What follows from the state: the plan that is shown, with its values and gradients. */

@@ -11,12 +11,13 @@ export type FromTraining =
   | { readonly kind: 'held-out'; readonly step: number; readonly right: number; readonly of: number }
   | {
       readonly kind: 'answer';
-      readonly text: string;
       readonly value: number;
       readonly expression: string;
       /** Why the value may be wrong; null where no reason is known. */
       readonly doubt: string | null;
     }
+  /** Why the text cannot be given to the model. */
+  | { readonly kind: 'no-answer'; readonly problem: string }
   | { readonly kind: 'weights'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'stopped'; readonly isDone: boolean }
   | { readonly kind: 'problem'; readonly problem: string };

@@ -1,6 +1,7 @@
 /** Trains predictor-small in a worker, and answers a text with what it has learned so far. */
 import { loadWasm } from '@dag/executor/wasm';
 import { parseConfig, predictorSmall, PredictorTraining } from '@dag/train/browser';
+import { problemOf } from './problem.js';
 import type { FromTraining, ToTraining } from './training-messages.js';
 
 const config = parseConfig({
@@ -29,7 +30,7 @@ addEventListener('message', ({ data }: MessageEvent<ToTraining>) => {
       break;
     case 'weights':
       if (training) {
-        const bytes = training.model.save();
+        const bytes = new Uint8Array(training.model.save());
         post({ kind: 'weights', bytes }, [bytes.buffer]);
       }
       break;
@@ -55,7 +56,7 @@ async function run(): Promise<void> {
         post({ kind: 'held-out', step, right: summary.value, of: summary.count }),
     });
   } catch (error) {
-    post({ kind: 'problem', problem: error instanceof Error ? error.message : String(error) });
+    post({ kind: 'problem', problem: problemOf(error) });
   }
   running = null;
   post({ kind: 'stopped', isDone: training?.step === config.maxSteps });
@@ -65,14 +66,8 @@ function answer(): void {
   if (!training) return;
   try {
     const { value, expression, doubt } = training.model.predict(text);
-    post({ kind: 'answer', text, value, expression, doubt });
+    post({ kind: 'answer', value, expression, doubt });
   } catch (error) {
-    post({
-      kind: 'answer',
-      text,
-      value: NaN,
-      expression: '',
-      doubt: error instanceof Error ? error.message : '',
-    });
+    post({ kind: 'no-answer', problem: problemOf(error) });
   }
 }

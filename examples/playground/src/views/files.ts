@@ -1,7 +1,7 @@
 import { ModelError, type PredictorModel } from '@dag/model';
 import { html, shortNumber } from '@dag/tensorize/draw';
 import { breathe, download, element, percent, show } from '../page.js';
-import { problemOf } from '../reading.js';
+import { problemOf } from '../problem.js';
 import { update } from '../state.js';
 
 /** A line of the table. */

@@ -1,4 +1,4 @@
-import { html, shortNumber } from '@dag/tensorize/draw';
+import { html, shortNumber, type Html } from '@dag/tensorize/draw';
 import { download, element, show } from '../page.js';
 import { current, subscribe } from '../state.js';
 import type { FromTraining, ToTraining } from '../training-messages.js';
@@ -9,7 +9,7 @@ interface Run {
   readonly worker: Worker;
   readonly losses: Point[];
   readonly heldOut: Point[];
-  answer: Extract<FromTraining, { kind: 'answer' }> | null;
+  answer: Extract<FromTraining, { kind: 'answer' | 'no-answer' }> | null;
   step: number;
   of: number;
   texts: number;
@@ -105,6 +105,7 @@ function receive(run: Run, message: FromTraining): void {
       if (message.right >= GOAL) run.untilGoal ??= elapsed(run);
       break;
     case 'answer':
+    case 'no-answer':
       run.answer = message;
       break;
     case 'weights':
@@ -150,16 +151,17 @@ function showRun(): void {
           ...{ goal: [GOAL, '90 %'], text: (y) => `${Math.round(100 * y)} %` },
         })}
       </div>
-      ${
-        answer
-          ? html`<p class="half">
-              It reads your text as <b>${shortNumber(answer.value)}</b>
-              ${answer.expression === '' ? null : html`, <code>${answer.expression}</code>`}.
-              <span class="muted">${answer.doubt === null ? 'That is right.' : `${answer.doubt}.`}</span>
-            </p>`
-          : null
-      }`,
+      ${answer === null ? null : html`<p class="half">${answered(answer)}</p>`}`,
   );
+}
+
+function answered(answer: NonNullable<Run['answer']>): Html {
+  if (answer.kind === 'no-answer')
+    return html`It cannot read your text: ${answer.problem}. Try “12 + 3.5 * 2”.`;
+  const { value, expression, doubt } = answer;
+  const as = expression === '' ? null : html`, <code>${expression}</code>`;
+  return html`It reads your text as <b>${shortNumber(value)}</b>${as}.
+    <span class="muted">${doubt === null ? 'That is right.' : `${doubt}.`}</span>`;
 }
 
 /** Each point is the mean of the last few. */
