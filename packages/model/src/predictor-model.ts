@@ -181,7 +181,15 @@ export class PredictorModel extends SavedModel {
     if (!this.predictor.fitsAnyLayout) return unjudged(this.predictPlans(texts));
     const { plan, judged } = this.read(texts);
     if (!judged) return unjudged(plan);
-    return { plans: plan, values: execute(plan), ...judge(texts.map(this.tokenizer.read), judged, this) };
+    return {
+      plans: plan,
+      values: execute(plan),
+      ...judge(
+        texts.map((text) => this.tokenizer.read(text)),
+        judged,
+        this,
+      ),
+    };
   }
 
   /**

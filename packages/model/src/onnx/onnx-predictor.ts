@@ -116,7 +116,15 @@ export class OnnxPredictor {
     const judged = texts.map((_, i) => ({
       ...{ fault: fault[i]!, complete: complete[i]!, confidence: confidence[i]! },
     }));
-    return { plans, values, ...judge(texts.map(this.tokenizer.read), judged, this) };
+    return {
+      plans,
+      values,
+      ...judge(
+        texts.map((text) => this.tokenizer.read(text)),
+        judged,
+        this,
+      ),
+    };
   }
 
   /** `predictPlans`, by the name that `PredictorModel` has for it. */
