@@ -11,7 +11,7 @@ export { fnv1a } from './hash.js';
 export { normalize } from './normalize.js';
 export { parse } from './parse.js';
 export { completePrefix } from './prefix.js';
-export { readPrefixes, type Prefix, type Prefixes } from './prefixes.js';
+export { readPrefixes, type Mark, type Prefix, type Prefixes } from './prefixes.js';
 export { randomStream, type Random } from './random.js';
 export { type Limits } from './scan.js';
 export { symbolOf } from './vocabulary.js';

@@ -18,8 +18,19 @@ export interface Prefix {
   readonly open: boolean;
 }
 
+/** A part of a text that says something: a number without its sign, an operator, a sign or a parenthesis. */
+export interface Mark {
+  readonly kind: 'number' | 'operator' | 'sign' | 'open' | 'close';
+  /** In symbols: `*`, also where the text has "times". */
+  readonly text: string;
+  /** Index after it in the text; of a phrase, "divided by", after its first word, which says it already. */
+  readonly end: number;
+}
+
 /** All prefixes of one text. */
 export interface Prefixes {
+  /** What the text says, in its order. */
+  readonly marks: readonly Mark[];
   /** The numbers of the text as they are written, without their signs. */
   readonly literals: readonly string[];
   /**
@@ -66,7 +77,20 @@ export function readPrefixes(text: string): Prefixes {
     return words.result.ends.findLast((phrase) => phrase.words <= end)?.text ?? 0;
   };
 
+  /** The index in the text after a symbol or number. */
+  const endOf = ({ kind, text: symbol, position }: Token): number => {
+    if (words === null) return position + symbol.length;
+    const { ends } = words.result;
+    if (kind === 'number') return ends.find(({ text }) => text === position + symbol.length)!.words;
+    return ends.find(({ text }) => text === position + 1)!.first;
+  };
+
   return {
+    marks: tokens
+      .filter(({ position }) => position < readable)
+      .flatMap((token) =>
+        isMark(token.kind) ? { kind: token.kind, text: token.text, end: endOf(token) } : [],
+      ),
     literals: numbers.map(({ literal }) => literal),
     complete(last) {
       checkWhole('The index of a number', last, 0, numbers.length - 1);
@@ -84,6 +108,9 @@ export function readPrefixes(text: string): Prefixes {
     },
   };
 }
+
+const isMark = (kind: Token['kind']): kind is Mark['kind'] =>
+  ['number', 'operator', 'sign', 'open', 'close'].includes(kind);
 
 interface NumberInText {
   readonly literal: string;

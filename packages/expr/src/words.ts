@@ -64,16 +64,26 @@ export function wordsToText(words: string): string {
   return readWords(words).text;
 }
 
-/** The text of `wordsToText`, and the ends of each phrase and each written character, in the words and in the text. */
-export function readWords(words: string): { text: string; ends: { words: number; text: number }[] } {
+/** The ends of a phrase, or of a written character, in the words and in symbols, and that of its first word. */
+interface Ends {
+  readonly words: number;
+  readonly first: number;
+  readonly text: number;
+}
+
+/** The text of `wordsToText`, and where each phrase and each written character ends. */
+export function readWords(words: string): { text: string; ends: Ends[] } {
   checkLength(words, Infinity);
   const { spoken } = readPhrases(words, 'prefix');
   const { text, offsets } = write(spoken, 'prefix');
-  const ends = spoken.flatMap(({ symbol, position, end, written }, i) =>
-    written
-      ? Array.from(symbol, (_, c) => ({ words: position + c + 1, text: offsets[i]! + c + 1 }))
-      : [{ words: end, text: offsets[i]! + symbol.length }],
-  );
+  const ends = spoken.flatMap(({ symbol, position, end, written }, i): Ends[] => {
+    const first = position + words.slice(position, end).search(/\s|$/);
+    if (!written) return [{ words: end, first, text: offsets[i]! + symbol.length }];
+    return Array.from(symbol, (_, c) => {
+      const at = position + c + 1;
+      return { words: at, first: at, text: offsets[i]! + c + 1 };
+    });
+  });
   return { text, ends };
 }
 

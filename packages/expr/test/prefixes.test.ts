@@ -53,6 +53,37 @@ describe('readPrefixes', () => {
     ]);
   });
 
+  it.each([
+    [
+      '-2.50*(+3',
+      [
+        '- sign -',
+        '2.50 number -2.50',
+        '* operator -2.50*',
+        '( open -2.50*(',
+        '+ sign -2.50*(+',
+        '3 number -2.50*(+3',
+      ],
+    ],
+    [
+      'What is two point five divided by open three close?',
+      [
+        '2.5 number What is two point five',
+        // "divided" says it already.
+        '/ operator What is two point five divided',
+        '( open What is two point five divided by open',
+        '3 number What is two point five divided by open three',
+        ') close What is two point five divided by open three close',
+      ],
+    ],
+    ['2 + x * 3', ['2 number 2', '+ operator 2 +']],
+  ])('of %j has the marks in their order', (text, expected) => {
+    const marks = readPrefixes(text).marks.map((mark) =>
+      [mark.text, mark.kind, text.slice(0, mark.end)].join(' '),
+    );
+    expect(marks).toEqual(expected);
+  });
+
   it.each<[text: string, end: number, prefix: { last: number; literal: string; open: boolean } | null]>([
     ['12.5 * 3', 0, null],
     ['12.5 * 3', 1, { last: 0, literal: '1', open: false }],

@@ -8,7 +8,7 @@ import {
   type Device,
   type Tensor,
 } from '@dag/executor';
-import { asRead, formatValue, randomStream } from '@dag/expr';
+import { formatValue, randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
 import { checkObject, checkText, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
@@ -78,7 +78,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   if (stop !== undefined) checkText('a text to stop at', stop);
   const { tokenizer } = model;
   checkText('a prompt', prompt);
-  const ids = tokenizer.encode(prompt.replace(EXPRESSION, asRead));
+  const ids = tokenizer.encode(prompt.replace(EXPRESSION, (expression) => tokenizer.read(expression)));
   if (ids.length === 0) throw new ModelError('bad-input', 'generate: the prompt is empty');
   const reader = new Reader(model);
   const written: number[] = [];

@@ -345,14 +345,14 @@ describe('the losses of decisions', () => {
       completes: [1, -1, 0, 1, -1, 1],
     };
     const i32 = (values: readonly number[]) => tensor(Int32Array.from(values), [6]);
-    const valid = [0.25, 0.25, 0.25, 0, 0.25, 0];
+    const decided = [0.25, 0.25, 0.25, 0, 0.25, 0];
     const targets = {
       ...{
         decisions: i32(classes.decisions),
         nestings: i32(classes.nestings),
         completes: i32(classes.completes),
       },
-      valid: tensor(Float32Array.from(valid), [6]),
+      decided: tensor(Float32Array.from(decided), [6]),
     } as unknown as Targets;
     const parts = [
       ['operators', 'decisions', 0],
@@ -362,7 +362,7 @@ describe('the losses of decisions', () => {
     for (const [loss, name, from] of parts) {
       const size = fields(logits)[name].shape[2]!;
       const rows = logits.dataSync();
-      const expected = valid.reduce((total, share, t) => {
+      const expected = decided.reduce((total, share, t) => {
         const target = classes[name][t]!;
         const row = Array.from(rows.slice(t * WIDTH + from, t * WIDTH + from + size));
         const nll = Math.log(row.reduce((n, y) => n + Math.exp(y), 0)) - (row[target] ?? 0);

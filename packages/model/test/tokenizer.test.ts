@@ -148,6 +148,26 @@ describe('gpt2', () => {
     ]);
   });
 
+  test('texts are read with symbols apart, each of them a token of its own', () => {
+    for (const [text, read] of [
+      ['-(-2.5)*(.5 + 3)', '- ( -2.5) * ( .5 + 3)'],
+      ['What is 2 times (-3 plus 4)?', 'What is 2 times ( -3 plus 4)?'],
+      ['2 * (3 + 4)', '2 * (3 + 4)'],
+    ] as const) {
+      expect(gpt2.read(text)).toBe(read);
+      expect(gpt2.read(read)).toBe(read);
+    }
+    for (const symbol of gpt2
+      .encode(gpt2.read('((1+2)*(-3)--(-4*-(5)))/((6))'))
+      .map((id) => gpt2.decode([id])))
+      expect(symbol).toMatch(/^ ?(\d+|[-+*/()])$/);
+  });
+
+  test('a digit or point in words begins no number of its own', () => {
+    const begins = (text: string) => gpt2.encode(text).map((id) => gpt2.record(id).begins);
+    expect(begins('two point five 2 .')).toEqual([false, false, false, true, true]);
+  });
+
   test('tokens that differ in digits or case alone are of one kind, those of expressions of kinds of their own', () => {
     const kinds = (text: string) => gpt2.encode(text).map((id) => gpt2.record(id).kind);
     expect(kinds('100 45 plus')).toEqual(kinds('200 11 Plus'));

@@ -56,7 +56,7 @@ describe('parseConfig', () => {
       resume: false,
       weights: 'scratch',
       accumulate: 1,
-      model: { depth: 3, blockSize: 32, nLayer: 2, nHead: 2, nEmbd: 32, readout: 'registers' },
+      model: { depth: 3, blockSize: 32, nLayer: 2, nHead: 2, nEmbd: 32, readout: 'decisions' },
       optimizer: { lr: 3e-3, minLrRatio: 0.05, beta1: 0.9, beta2: 0.98, weightDecay: 0.01, clip: 1 },
       checkpoint: { keep: 2 },
     });

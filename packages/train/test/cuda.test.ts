@@ -71,7 +71,12 @@ function writtenOut(config: PredictorTrainConfig): { told: Told[]; weights: Uint
     for (const p of parameters) p.zeroGrad();
     const counts = batches.map(lossTokens);
     const total = (name: keyof (typeof counts)[number]) => counts.reduce((n, count) => n + count[name], 0);
-    const tokens = { valid: total('valid'), counted: total('counted'), finite: total('finite') };
+    const tokens = {
+      valid: total('valid'),
+      counted: total('counted'),
+      finite: total('finite'),
+      decided: total('decided'),
+    };
     const parts = batches.map((batch, i) =>
       scope(() => {
         const options = { dropoutSeed: done * accumulate + i, position: batch.position };

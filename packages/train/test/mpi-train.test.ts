@@ -122,6 +122,7 @@ mpiDescribe((mpirun: Mpirun) => {
       valid: a.valid + b.valid,
       counted: a.counted + b.counted,
       finite: a.finite + b.finite,
+      decided: a.decided + b.decided,
     }));
     const expected = batches.map((batch) => {
       const prediction = model.forward(batch.tokens, batch.shape);

@@ -1,6 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { asRead, completePrefix, normalize, parse, wordsToText } from '@dag/expr';
-import { createRegisterTargets, tokenizer, writeRegisterTargets } from '@dag/model';
+import { execute } from '@dag/executor';
+import { completePrefix, evaluate, ExprError, fromText, normalize, parse, wordsToText } from '@dag/expr';
+import {
+  createRegisterTargets,
+  DECISIONS,
+  decidedTensors,
+  NESTING,
+  tokenizer,
+  writeRegisterTargets,
+} from '@dag/model';
 import { tensorizeInto, zeroDag } from '@dag/tensorize';
 import { batchOf, trainingBatch, type Batch, type StreamConfig } from '../src/predictor/stream.js';
 
@@ -14,7 +22,7 @@ function targetsOfEach(
   const registers = createRegisterTargets(B * T, config);
   const valid = new Uint8Array(B * T);
   for (const [b, text] of texts.entries()) {
-    const ids = tokens.encode(asRead(text)).slice(0, T);
+    const ids = tokens.encode(tokens.read(text)).slice(0, T);
     for (const t of ids.keys()) {
       // A character that is not whole yet says nothing.
       const typed = tokens.decode(ids.slice(0, t + 1)).replace(/\uFFFD+$/, '');
@@ -192,5 +200,96 @@ describe('the targets of prefixes', () => {
     ['2 + x * 3', [1, 1, 1, 1, 0, 0, 0, 0, 0]],
   ])('of %j are masked from what registers cannot hold on, and at a point without a digit', (text, valid) => {
     expect(Array.from(batchOf([text], config).valid.slice(0, text.length))).toEqual(valid);
+  });
+});
+
+/** Whether a text is a whole expression. */
+function isWhole(text: string): boolean {
+  try {
+    // Throws for variables.
+    evaluate(fromText(text));
+    return true;
+  } catch (error) {
+    if (error instanceof ExprError) return false;
+    throw error;
+  }
+}
+
+describe('the decisions of tokens', () => {
+  it.each(
+    (['gpt2', 'char'] as const).flatMap((name) =>
+      (name === 'char' ? (['spaced', 'compact', 'loose'] as const) : STYLES).map(
+        (style) => [name, style] as const,
+      ),
+    ),
+  )('%s, %s: make the value of every prefix, and say whether it is whole', (name, style) => {
+    const batch = trainingBatch(
+      {
+        ...{ seed: 5, tokenizer: name, blockSize: 512, batchSize: 60, depth: 5, digits: 6 },
+        data: {
+          ...{ numbers: 5, maxDigits: 3, maxDecimals: 3, style, synonyms: 0.5 },
+          ...{ negatedGroups: 0.3, wholeNumbers: 0 },
+        },
+      },
+      0,
+    );
+    const tokens = tokenizer(name);
+    const T = batch.shape[1];
+    const { classes, nestings, completes } = batch.decisions;
+    let [compared, whole] = [0, 0];
+    batch.texts.forEach((text, b) => {
+      const ids = tokens.encode(tokens.read(text));
+      const [from, to] = [b * T, b * T + ids.length];
+      expect(Array.from(batch.decided.subarray(from, from + T), Number)).toEqual(
+        Array.from({ length: T }, (_, t) => Number(t < ids.length)),
+      );
+      expect(completes[to - 1]).toBe(1);
+      for (let row = from; row < to; row++) {
+        const prefix = tokens.decode(ids.slice(0, row - from + 1));
+        // "open" may go on with "parenthesis".
+        if (completes[row] !== -1 && !/\bclose parent$/.test(prefix))
+          expect([prefix, completes[row] === 1]).toEqual([prefix, isWhole(prefix)]);
+        if (completes[row] !== 1) continue;
+        whole++;
+        const records = ids.slice(0, row - from + 1).map((id) => tokens.record(id));
+        const decided = {
+          ...{ records, decisions: classes.slice(from, row + 1), nestings: nestings.slice(from, row + 1) },
+        };
+        const value = execute(decidedTensors(decided, { depth: 5, digits: 6 }))[0]!;
+        expect([prefix, value]).toEqual([prefix, batch.values[row]]);
+        compared++;
+      }
+      expect(batch.values[to - 1]).toBeCloseTo(evaluate(fromText(text)), 6);
+    });
+    expect([compared, whole]).toEqual([whole, compared]);
+    expect(compared).toBeGreaterThan(100);
+  });
+
+  it('are those that one expects', () => {
+    const texts = ['-2.5*(3 - -4)', 'What is 12 divided by (-3 plus 4)?'];
+    const { shape, decisions } = batchOf(texts, {
+      ...{ seed: 0, tokenizer: 'gpt2', blockSize: 64, batchSize: 2, depth: 4, digits: 4 },
+      data: { numbers: 4, maxDigits: 2, maxDecimals: 1, style: 'spaced', negatedGroups: 0, wholeNumbers: 0 },
+    });
+    const named = texts.map((text, b) => {
+      const gpt2 = tokenizer('gpt2');
+      return gpt2.encode(gpt2.read(text)).map((id, t) => {
+        const row = b * shape[1] + t;
+        return [
+          ...[gpt2.decode([id]), DECISIONS[decisions.classes[row]!]],
+          ...[NESTING[decisions.nestings[row]!], decisions.completes[row]],
+        ].join(' ');
+      });
+    });
+    expect(named).toEqual([
+      [
+        ...['- neg 0 0', '2 none 0 -1', '. none 0 -1', '5 none 0 1', '* mul 0 0', ' ( none 1 0'],
+        ...['3 none 0 0', ' - sub 0 0', ' - neg 0 0', '4 none 0 0', ') none -1 1'],
+      ],
+      [
+        ...['What none 0 0', ' is none 0 0', ' 12 none 0 1', ' divided div 0 0', ' by none 0 0'],
+        ...[' ( none 1 0', ' - neg 0 0', '3 none 0 0', ' plus add 0 0', ' 4 none 0 0', ')? none -1 1'],
+      ],
+    ]);
   });
 });

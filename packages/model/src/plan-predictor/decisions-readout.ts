@@ -291,16 +291,16 @@ export function softRegisters(
   );
 }
 
-/** Cross entropy of logits (B, T, classes): the mean over the valid tokens whose target is not −1. */
+/** Cross entropy of logits (B, T, classes): the mean over the decided tokens whose target is not −1. */
 function classLoss(name: keyof typeof OUTPUTS & TargetName): ReadoutLoss<DecisionFields> {
   return {
-    targets: ['valid', name],
+    targets: ['decided', name],
     compute(fields, targets) {
       const logits = fields[name];
       const target = reshape(targets[name], logits.shape.slice(0, 2));
       const counts = clamp(affine(cast(target, 'f32'), 1, 1), 0, 1);
       const nll = neg(gather(logSoftmax(logits), cast(clamp(cast(target, 'f32'), 0), 'i32')));
-      return meanOver(mul(nll, cast(counts, nll.dtype)), targets.valid);
+      return meanOver(mul(nll, cast(counts, nll.dtype)), targets.decided);
     },
   };
 }

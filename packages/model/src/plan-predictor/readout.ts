@@ -20,7 +20,7 @@ export interface Prediction {
 
 /** All `TargetName`s. */
 export const TARGET_NAMES = [
-  ...(['valid', 'counted', 'finite'] as const),
+  ...(['valid', 'counted', 'finite', 'decided'] as const),
   // Targets of registers: classes are i32, all others f32.
   ...(['begun', 'signs', 'operatorClasses', 'operatorsKnown', 'above', 'counts'] as const),
   // Targets of decisions: classes in i32, −1 where a token does not count.
@@ -30,9 +30,9 @@ export const TARGET_NAMES = [
 ] as const;
 
 /**
- * Names of training targets. Each is a flat tensor of B·T tokens, row-major, which a loss reshapes. `valid`, `counted` and `finite` are
- * weights of a mean: 1/n at each of the n tokens that count (the prefix is an expression; its operators can be counted; its value is
- * finite), else 0. `operatorClasses`, `decisions`, `nestings` and `completes` are of i32; `V_mag`, `V_sign`, `O`, `G` and `values` are of f64; all others of f32.
+ * Names of training targets. Each is a flat tensor of B·T tokens, row-major, which a loss reshapes. `valid`, `counted`, `finite` and
+ * `decided` are weights of a mean: 1/n at each of the n tokens that count (the prefix is an expression; its operators can be counted; its
+ * value is finite; what the token decides is known), else 0. `operatorClasses`, `decisions`, `nestings` and `completes` are of i32; `V_mag`, `V_sign`, `O`, `G` and `values` are of f64; all others of f32.
  */
 export type TargetName = (typeof TARGET_NAMES)[number];
 /** Training targets by name. */

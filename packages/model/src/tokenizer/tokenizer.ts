@@ -16,7 +16,7 @@ export interface TokenRecord {
   readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`; of the tokenizer `words`, a point within a number alone. */
   readonly point: boolean;
-  /** Whether its text begins with a blank: digits in it are not those of the number before it. */
+  /** Whether its text begins with a blank, and is no digit or point in words: digits in it are not those of the number before it. */
   readonly begins: boolean;
   /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
@@ -57,6 +57,9 @@ export interface Tokenizer {
   record(id: number): TokenRecord;
 }
 
+/** GPT-2 has tokens such as `*(-`, of which each symbol decides something: a blank keeps them apart. */
+const BETWEEN_SYMBOLS = /(?<=[-+*/^%()])(?=[-+*/^%().])/g;
+
 class VocabularyTokenizer implements Tokenizer {
   readonly name: TokenizerName;
   readonly vocabSize: number;
@@ -75,7 +78,8 @@ class VocabularyTokenizer implements Tokenizer {
   }
 
   read(text: string): string {
-    return this.name === 'words' ? ` ${asWords(text)}` : asRead(text);
+    if (this.name === 'words') return ` ${asWords(text)}`;
+    return this.name === 'gpt2' ? asRead(text).replace(BETWEEN_SYMBOLS, ' ') : asRead(text);
   }
 
   row(id: number): number {
@@ -136,7 +140,7 @@ function recordOf(text: string): TokenRecord {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     minus: symbols.includes('-'),
     point: symbols.includes('.'),
-    begins: /^\s/.test(text),
+    begins: /^\s/.test(text) && !/^[\d.]$/.test(said),
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }

@@ -39,7 +39,7 @@ export function drawWorkedLine(
   const tokens = tokenizer(config.tokenizer);
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const example = streamExample(config, split, random.below(EXAMPLES));
-    const text = asRead(example.text);
+    const text = tokens.read(example.text);
     const prompt = before + text + drawEquals(text, random);
     const value = execute(tensorize(fromText(text), { depth }))[0]!;
     const written = formatValue(value);

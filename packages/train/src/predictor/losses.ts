@@ -56,13 +56,16 @@ export interface PlanSource {
   plan(prediction: Prediction): DagTensorFields;
 }
 
-/** Masks of the losses: which of the tokens whose prefix is an expression (`valid`) take part in a loss. */
+/** Masks of the losses: which tokens take part in a loss. */
 const TAKES_PART = {
-  valid: () => true,
+  /** Tokens whose prefix is an expression. */
+  valid: ({ valid }, i) => valid[i] === 1,
   /** Tokens where the number of operators is known. */
-  counted: ({ registers }, i) => (registers.count[i] ?? -1) >= 0,
-  /** Tokens whose value is finite. */
-  finite: ({ values }, i) => values !== null && Number.isFinite(values[i]),
+  counted: ({ valid, registers }, i) => valid[i] === 1 && (registers.count[i] ?? -1) >= 0,
+  /** Tokens whose prefix is an expression of finite value. */
+  finite: ({ valid, values }, i) => valid[i] === 1 && values !== null && Number.isFinite(values[i]),
+  /** Tokens whose decisions count. */
+  decided: ({ decided }, i) => decided[i] === 1,
 } satisfies Record<string, (batch: PrefixBatch, i: number) => boolean>;
 
 /** The number of tokens in each mask. */
@@ -71,12 +74,15 @@ export type LossTokens = Readonly<Record<keyof typeof TAKES_PART, number>>;
 export function lossTokens(batch: PrefixBatch): LossTokens {
   const count = (which: keyof LossTokens): number =>
     takingPart(batch, which).reduce((n, part) => n + part, 0);
-  return { valid: count('valid'), counted: count('counted'), finite: count('finite') };
+  return {
+    ...{ valid: count('valid'), counted: count('counted'), finite: count('finite') },
+    decided: count('decided'),
+  };
 }
 
 /** (B, T) the mask: 1 where a token takes part. */
 function takingPart(batch: PrefixBatch, which: keyof LossTokens): Uint8Array {
-  return batch.valid.map((valid, i) => (valid && TAKES_PART[which](batch, i) ? 1 : 0));
+  return batch.valid.map((_, i) => Number(TAKES_PART[which](batch, i)));
 }
 
 /** The weight of each token in a mean over the `tokens` of a step that take part: 1 / tokens, or 0. */
@@ -104,9 +110,10 @@ const TARGETS = {
   V_sign: ({ plan }) => constant(plan!.V_sign, 'f64'),
   O: ({ plan }) => constant(plan!.O, 'f64'),
   G: ({ plan }) => constant(plan!.G, 'f64'),
-  decisions: ({ decisions }) => classes(decisions!.classes),
-  nestings: ({ decisions }) => classes(decisions!.nestings),
-  completes: ({ decisions }) => classes(decisions!.completes),
+  decided: (batch, tokens) => constant(shares(takingPart(batch, 'decided'), tokens.decided)),
+  decisions: ({ decisions }) => classes(decisions.classes),
+  nestings: ({ decisions }) => classes(decisions.nestings),
+  completes: ({ decisions }) => classes(decisions.completes),
   values: ({ values }) => constant(finiteOrZero(values!), 'f64'),
 } satisfies Record<TargetName, (batch: PrefixBatch, tokens: LossTokens) => Tensor>;
 

@@ -1,6 +1,8 @@
-import { readPrefixes, type Expr, type Prefixes } from '@dag/expr';
+import { readPrefixes, type Expr, type Mark, type Prefixes } from '@dag/expr';
 import {
   createRegisterTargets,
+  decisionOf,
+  NESTING,
   readInfix,
   writeInfixTargets,
   type Infix,
@@ -9,9 +11,30 @@ import {
 } from '@dag/model';
 import { compile, writeGraph, zeroDag, type DagTensors, type Program } from '@dag/tensorize';
 
+/** What each token of a text decides, by class; −1 where that is not counted. */
+export interface DecisionTargets {
+  /** Classes of `DECISIONS`. */
+  readonly classes: Int32Array;
+  /** Classes of `NESTING`. */
+  readonly nestings: Int32Array;
+  /** 1 where the text up to the token is a whole expression, 0 where it is not. */
+  readonly completes: Int32Array;
+}
+
+/** Decisions of `size` tokens, none of them counted. */
+export function decisionTargets(size: number): DecisionTargets {
+  const uncounted = (): Int32Array => new Int32Array(size).fill(UNCOUNTED);
+  return { classes: uncounted(), nestings: uncounted(), completes: uncounted() };
+}
+
+const UNCOUNTED = -1;
+
 /** Targets of many prefixes, one row each. Rows that are not written (`valid` 0) are no expression. */
 export interface PrefixTargets {
   readonly valid: Uint8Array;
+  /** 1 for the tokens whose decisions count: those of a text up to a mistake in it. */
+  readonly decided: Uint8Array;
+  readonly decisions: DecisionTargets;
   /** Null if no loss reads plans. */
   readonly plan: DagTensors | null;
   readonly registers: RegisterTargets;
@@ -20,6 +43,8 @@ export interface PrefixTargets {
 /** Targets of `size` prefixes. @param plans Whether they have plans. */
 export const prefixTargets = (size: number, layout: RegisterLayout, plans: boolean): PrefixTargets => ({
   valid: new Uint8Array(size),
+  decided: new Uint8Array(size),
+  decisions: decisionTargets(size),
   plan: plans ? zeroDag({ depth: layout.depth, size }) : null,
   registers: createRegisterTargets(size, layout),
 });
@@ -37,12 +62,15 @@ export function writePrefixTargets(
   layout: RegisterLayout,
 ): void {
   const prefixes = readPrefixes(pieces.join(''));
+  const decisions = new Decisions(prefixes);
   let shape: Shape | null = null;
-  let end = 0;
+  let [end, read] = [0, 0];
   for (let t = 0; t < pieces.length; t++) {
     end += pieces[t]!.length;
     const prefix = prefixes.at(end);
+    decisions.write(targets.decisions, first + t, end, prefix?.last ?? -1);
     if (prefix === null) continue;
+    read = t + 1;
     const { last, literal, open } = prefix;
     if (shape?.literals.length !== last + 1) shape = shapeOf(prefixes, last, targets.plan !== null);
     const { infix, literals, plan } = shape;
@@ -54,6 +82,47 @@ export function writePrefixTargets(
     if (infix === null || !writeInfixTargets(targets.registers, row, infix, literals, open, layout)) continue;
     if (plan && targets.plan) writeGraph(plan.program, targets.plan, row);
     targets.valid[row] = 1;
+  }
+  targets.decided.fill(1, first, first + read);
+}
+
+const OPERATORS: Readonly<Record<string, string>> = { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' };
+
+/** What the tokens of a text decide, one after another. */
+class Decisions {
+  private readonly marks: readonly Mark[];
+  private next = 0;
+  private numbers = 0;
+  private depth = 0;
+  private hasOperand = false;
+
+  constructor({ marks }: Prefixes) {
+    this.marks = marks;
+  }
+
+  /**
+   * Writes what a token decides as row `row`.
+   *
+   * @param end Index in the text after the token.
+   * @param last Index of the last number that begins in the text up to there; −1 where none does.
+   */
+  write(targets: DecisionTargets, row: number, end: number, last: number): void {
+    let [decision, nesting] = ['none', 0];
+    for (; this.next < this.marks.length && this.marks[this.next]!.end <= end; this.next++) {
+      const { kind, text } = this.marks[this.next]!;
+      this.hasOperand = kind === 'number' || kind === 'close';
+      if (kind === 'number') this.numbers++;
+      if (kind === 'open') nesting++;
+      if (kind === 'close') nesting--;
+      if (kind === 'operator') decision = OPERATORS[text]!;
+      if (kind === 'sign' && text === '-') decision = 'neg';
+    }
+    this.depth += nesting;
+    targets.classes[row] = decisionOf(decision);
+    targets.nestings[row] = NESTING.indexOf(nesting);
+    // Within a number it is open whether it ends.
+    const isWithin = last >= this.numbers;
+    targets.completes[row] = isWithin ? UNCOUNTED : Number(this.hasOperand && this.depth === 0);
   }
 }
 

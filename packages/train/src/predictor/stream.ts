@@ -12,8 +12,13 @@ import type { Expressions } from '../config/expressions.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
-import { prefixTargets, writePrefixTargets } from './prefix-targets.js';
-import { labelledText, type DecisionTargets } from './words-stream.js';
+import {
+  decisionTargets,
+  prefixTargets,
+  writePrefixTargets,
+  type DecisionTargets,
+} from './prefix-targets.js';
+import { labelledText } from './words-stream.js';
 
 /** The settings that determine the examples of a stream. */
 export interface StreamConfig extends RegisterLayout {
@@ -40,8 +45,10 @@ export interface PrefixBatch {
   /** (B, T) executed values of the plans; null if `plan` is. */
   readonly values: Float64Array | null;
   readonly registers: RegisterTargets;
-  /** (B·T) what each token decides, of the tokenizer `words`; else null. */
-  readonly decisions?: DecisionTargets | null;
+  /** (B, T) 1 for the tokens whose decisions count: those of a text up to a mistake in it. */
+  readonly decided: Uint8Array;
+  /** (B·T) what each token decides. */
+  readonly decisions: DecisionTargets;
 }
 
 /** Texts with the targets of all their prefixes. */
@@ -231,20 +238,19 @@ function encodedBatch(
 /** Targets of texts that were drawn with them; none of others. */
 function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): TextBatch {
   const B = examples.length;
-  const uncounted = (): Int32Array => new Int32Array(B * T).fill(-1);
   const tokens = new Int32Array(B * T);
-  const decisions = { classes: uncounted(), nestings: uncounted(), completes: uncounted() };
+  const decided = new Uint8Array(B * T);
+  const decisions = decisionTargets(B * T);
   examples.forEach(({ ids, targets }, b) => {
     tokens.set(ids.slice(0, T), b * T);
+    decided.fill(1, b * T, b * T + ids.length);
     for (const name of ['classes', 'nestings', 'completes'] as const)
       if (targets) decisions[name].set(targets[name].subarray(0, T), b * T);
   });
   return {
     ...{ texts: examples.map(({ text }) => text), shape: [B, T], tokens, position: 0, decisions },
     ...{ plan: null, values: null, registers: createRegisterTargets(0, { depth: 1, digits: 1 }) },
-    valid: Uint8Array.from({ length: B * T }, (_, i) =>
-      Number(i % T < (examples[Math.floor(i / T)]?.ids.length ?? 0)),
-    ),
+    ...{ valid: new Uint8Array(B * T), decided },
   };
 }
 

@@ -2,16 +2,7 @@ import { decisionOf, NESTING, THEN, tokenizer } from '@dag/model';
 import { generateFrame } from '../reading/frames.js';
 import type { FrameOptions } from '../reading/symbols.js';
 import type { Word } from '../reading/writer.js';
-
-/** What each token of a text decides, by class; −1 where that is not counted. */
-export interface DecisionTargets {
-  /** Classes of `DECISIONS`. */
-  readonly classes: Int32Array;
-  /** Classes of `NESTING`. */
-  readonly nestings: Int32Array;
-  /** 1 where the text up to the token is a whole expression, 0 where it is not. */
-  readonly completes: Int32Array;
-}
+import type { DecisionTargets } from './prefix-targets.js';
 
 /** A text as its tokenizer reads it, with what its tokens decide. */
 export interface Labelled {

@@ -11,8 +11,23 @@ export default carryingErrors((index): unknown => {
   return move({ [valueSymbol]: batch, [transferableSymbol]: buffersOf(batch) });
 });
 
-function buffersOf({ tokens, valid, plan, values, registers, decisions }: TextBatch): ArrayBufferLike[] {
+function buffersOf({
+  tokens,
+  valid,
+  decided,
+  plan,
+  values,
+  registers,
+  decisions,
+}: TextBatch): ArrayBufferLike[] {
   const ofPlans = plan && values ? [values, plan.V_mag, plan.V_sign, plan.O, plan.G] : [];
-  const arrays = [tokens, valid, ...ofPlans, ...Object.values(registers), ...Object.values(decisions ?? {})];
+  const arrays = [
+    tokens,
+    valid,
+    decided,
+    ...ofPlans,
+    ...Object.values(registers),
+    ...Object.values(decisions),
+  ];
   return arrays.map((array: ArrayBufferView) => array.buffer);
 }
