@@ -33,7 +33,7 @@ const targets = {
 };
 /** The linear readout reads hidden states alone. */
 const none = zeros([B, T]);
-const features: TokenFeatures = { count: none, digits: zeros([B, T, DIGITS, 10]), minus: none, point: none };
+const features: TokenFeatures = { count: none, point: none, begins: none, digits: zeros([B, T, 2, 1]) };
 
 function step(n: number): number {
   return scope(() => {

@@ -27,7 +27,7 @@ import {
 import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
-import { tokenFeatures } from './plan-predictor/registers.js';
+import { tokenFeatures } from './plan-predictor/token-features.js';
 import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';

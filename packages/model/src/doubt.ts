@@ -1,5 +1,5 @@
 import { execute } from '@dag/executor';
-import { asRead, evaluate, ExprError, fromText, readPrefixes } from '@dag/expr';
+import { evaluate, ExprError, fromText } from '@dag/expr';
 import { tensorize, TensorizeError } from '@dag/tensorize';
 import { checkText, named } from './arguments.js';
 import { ModelError } from './error.js';
@@ -17,8 +17,7 @@ export interface Reader {
 }
 
 /**
- * Why the value that a model predicted for a text may be wrong, in one sentence; null where `fromText` reads the same value and
- * the registers hold all digits. A model that refuses texts itself is doubted only where `fromText` reads another value. Where the text has characters that the tokenizer loses, or tokens that training never met,
+ * Why the value that a model predicted for a text may be wrong, in one sentence; null where `fromText` reads the same value. A model that refuses texts itself is doubted only where `fromText` reads another value. Where the text has characters that the tokenizer loses, or tokens that training never met,
  * the sentence names them, because they best explain the difference.
  *
  * @throws {ModelError} `bad-input` where an argument has the wrong type.
@@ -56,9 +55,6 @@ function disagreementWithin(text: string, value: number, config: PlanPredictorCo
     const expr = fromText(text);
     // Throws for variables, which have no value.
     evaluate(expr);
-    const longest = mostDigits(text);
-    if (readoutOf(config.readout).holdsDigits && longest > config.digits)
-      return `the text has a number of ${longest} digits, this model reads up to ${config.digits}`;
     const meant = execute(tensorize(expr, { depth: config.depth }))[0]!;
     return isSame(value, meant) ? null : another(meant, value);
   } catch (error) {
@@ -99,13 +95,6 @@ export const listed = (parts: readonly string[]): string =>
     .slice(0, MOST_LISTED)
     .map((part) => `\`${part}\``)
     .join(', ') + (parts.length > MOST_LISTED ? ', …' : '');
-
-/** Number of digits of the longest number in a text. */
-const mostDigits = (text: string): number =>
-  readPrefixes(asRead(text)).literals.reduce(
-    (most, literal) => Math.max(most, literal.replace('.', '').length),
-    0,
-  );
 
 /** Relative tolerance: the same operations in another order round differently. */
 const TOLERANCE = 1e-9;

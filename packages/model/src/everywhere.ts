@@ -15,19 +15,11 @@ export { type Calculation, type Generated, type GenerateTextOptions } from './ge
 export { GPT2_NAMES, isGpt2Name, type Gpt2Name } from './gpt2/names.js';
 export { DECISIONS, decisionOf, NESTING, THEN } from './reading/decisions.js';
 export { KeyValueCache, type BlockCache } from './key-value-cache.js';
-export {
-  absentDigit,
-  operatorClasses,
-  operatorCount,
-  slotCount,
-  type OperatorClass,
-  type RegisterLayout,
-} from './plan-predictor/layout.js';
+export { type RegisterLayout } from './plan-predictor/layout.js';
 export { type ArrayOps, type ReadoutOps } from './plan-predictor/array-ops.js';
 export { FAULTS } from './plan-predictor/decided-plan.js';
 export { decisionsReadout, type DecisionFields } from './plan-predictor/decisions-readout.js';
 export { type HardPlan } from './plan-predictor/hard-plan.js';
-export { type HardFeatures } from './plan-predictor/hard-registers.js';
 export { decidedTensors, type Decided } from './plan-predictor/decisions-readout.js';
 export { linearReadout, type LinearFields } from './plan-predictor/linear-readout.js';
 export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
@@ -42,24 +34,9 @@ export {
 } from './plan-predictor/readout.js';
 export { type ReadOptions } from './plan-predictor/read-options.js';
 export { addReadout, DEFAULT_READOUT, readoutNames, readoutOf } from './plan-predictor/readouts.js';
-export { binaryNll, meanOver } from './plan-predictor/register-losses.js';
-export { registersReadout } from './plan-predictor/registers-readout.js';
-export {
-  distribution,
-  tokenFeatures,
-  type Registers,
-  type TokenFeatures,
-} from './plan-predictor/registers.js';
+export { binaryNll, meanOver } from './plan-predictor/losses.js';
+export { tokenFeatures, type TokenFeatures } from './plan-predictor/token-features.js';
 export { predictionAt } from './plan-predictor/prediction-at.js';
-export { readPlan } from './plan-predictor/read-plan.js';
-export {
-  createRegisterTargets,
-  readInfix,
-  writeInfixTargets,
-  writeRegisterTargets,
-  type Infix,
-  type RegisterTargets,
-} from './plan-predictor/register-targets.js';
 export { type PrefixPrediction, type PrefixPredictions, type TokenDecision } from './prefixes.js';
 export { type PredictedPlans, type PredictedValue } from './predicted-value.js';
 export {

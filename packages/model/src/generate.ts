@@ -67,8 +67,11 @@ interface WritingModel {
 }
 
 const OPERAND = '(?:[-−–(] *){0,16}(?<![\\d.,])\\d+(?:[.,]\\d+)*(?: *\\))*';
-/** An expression in symbols within a prompt, with one operator at least. The bound keeps the search linear. */
-const EXPRESSION = new RegExp(`(?:\\bwhat['’]s +)?${OPERAND}(?: *[-+*/×·⋅÷−–] *${OPERAND})+`, 'gi');
+/** An expression in symbols within a prompt, with one operator at least, or what opens a number. The bound keeps the search linear. */
+const EXPRESSION = new RegExp(
+  `(?:\\bwhat['’]s +)?${OPERAND}(?: *[-+*/×·⋅÷−–] *${OPERAND})+|[-+*/(]{2,16}(?=\\.?\\d)`,
+  'gi',
+);
 
 /** See `DagGpt.generate`. */
 export function generate(model: WritingModel, prompt: string, options: GenerateTextOptions = {}): Generated {

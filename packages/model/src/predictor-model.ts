@@ -33,7 +33,7 @@ import type { HardPlan } from './plan-predictor/hard-plan.js';
 import { checkDecisions, PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
-import { tokenFeatures, type TokenFeatures } from './plan-predictor/registers.js';
+import { tokenFeatures, type TokenFeatures } from './plan-predictor/token-features.js';
 import { encodeTexts, isReadable, type EncodedTexts } from './encode-texts.js';
 import { prefixPredictions, type PrefixPredictions } from './prefixes.js';
 import { decisionsReadout, sureDecisions, type SureDecisions } from './plan-predictor/decisions-readout.js';
@@ -61,9 +61,7 @@ export interface PredictorInputs extends TokenFeatures {
   readonly tokens: Tensor;
 }
 
-type TextInputs = Readonly<
-  Record<'tokens' | 'count' | 'minus' | 'point' | 'begins' | 'digits' | 'at', Tensor>
->;
+type TextInputs = PredictorInputs & { readonly at: Tensor };
 
 /** Options of `PredictorModel.forward`: those of the backbone and those of the readout. */
 export type PredictOptions = ForwardOptions & ReadOptions;
@@ -273,33 +271,26 @@ export class PredictorModel extends SavedModel {
           ...{ at: last, layout },
         }),
       );
-    const { count, minus, point, begins, digits } = this.predictor.hardFeatures(
-      this.records(tokens),
-      shape,
-      layout,
-    );
+    const features = this.predictor.features(this.records(tokens), shape, layout);
     const ids = this.ids(tokens, shape);
     const at = tensor(Float64Array.from(last), [1], { device: ids.device });
     const key = `${layout.depth} ${layout.digits}`;
     const readOne = this.readOne.get(key) ?? this.recordOne(layout);
     this.readOne.set(key, readOne);
-    const { plan, decisions } = readOne({ tokens: ids, count, minus, point, begins, digits, at });
+    const { plan, decisions } = readOne({ tokens: ids, ...features, at });
     checkDecisions(decisions);
     return plan;
   }
 
   private recordOne(layout: RegisterLayout) {
     return recordStep(({ tokens, at, ...features }: TextInputs) =>
-      noGrad(() => {
-        const most = features.digits.shape[3]!;
-        return this.predictor.decide(this.gpt.forward(tokens), { ...features, most }, at, layout);
-      }),
+      noGrad(() => this.predictor.decide(this.gpt.forward(tokens), features, at, layout)),
     );
   }
 
   /**
    * Why a value that this model predicted for a text may be wrong, in one sentence: `fromText` of `@dag/expr` refuses the text or
-   * reads another value, or the text has more numbers or digits than the registers have room for. If it also has a character or token
+   * reads another value, or the text has more numbers than the layout has room for. If it also has a character or token
    * that training never met, the sentence names that instead. null if no reason is known.
    *
    * @throws {ModelError} `bad-input` where an argument has the wrong type.

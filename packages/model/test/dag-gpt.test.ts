@@ -20,7 +20,7 @@ const config: DagGptConfig = {
   tokenizer: 'char',
   depth: 3,
   digits: 4,
-  readout: 'registers',
+  readout: 'decisions',
   blockSize: 160,
   nLayer: 2,
   nHead: 2,

@@ -304,7 +304,7 @@ describe('the plan of probabilities', () => {
       i % WIDTH === DECISIONS.length + NESTING.indexOf(THEN) ? -20 : x + uniform(),
     );
     const x = tensor(logits, [...shape, WIDTH], { requiresGrad: true });
-    const features = tokenFeatures(recordsOf(labels), shape, layout, x);
+    const features = tokenFeatures(recordsOf(labels), shape, layout);
     const soft = (): DagTensorFields => {
       const [decisions, nestings, completes] = split(x, [DECISIONS.length, NESTING.length, 2], 2);
       const all = { decisions: decisions!, nestings: nestings!, completes: completes! };

@@ -1,7 +1,6 @@
 /** Every export, called with whatever a caller from JavaScript may give: a result, or a typed error. */
 import { afterAll, describe, it } from '@jest/globals';
 import { zeros, type Tensor } from '@dag/executor';
-import { parse } from '@dag/expr';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import fc from 'fast-check';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -30,7 +29,7 @@ function withJunk<T extends object>(right: () => T): fc.Arbitrary<T> {
 
 const CONFIG: model.PredictorConfig = {
   ...{ tokenizer: 'char', blockSize: 8, nLayer: 1, nHead: 2, nEmbd: 4, dropout: 0 },
-  ...{ bias: true, depth: 2, digits: 2, readout: 'registers' },
+  ...{ bias: true, depth: 2, digits: 2, readout: 'decisions' },
 };
 const LINEAR = { ...CONFIG, readout: 'linear' } as const;
 const predictor = new model.PredictorModel(CONFIG);
@@ -75,13 +74,7 @@ const reading = fc.oneof(
 );
 const plan = withJunk<DagTensors>(() => tensorize('1 + 2', { depth: 2 }));
 const layout = withJunk<model.RegisterLayout>(() => ({ depth: 2, digits: 2 }));
-const infix = withJunk(() => model.readInfix(parse('1 + 2'))!);
-const literals = orJunk(fc.constantFrom(['1', '2'], ['1'], ['1', 'x'], ['1', '123'], new Array<string>(2)));
-const expr = orJunk(fc.constantFrom('1 + 2', '-(2 - 3)', 'x', '1 + 2 * 3 / 4').map((of) => parse(of)));
-const targets = fc
-  .constantFrom(0, 1, 2)
-  .chain((size) => withJunk(() => model.createRegisterTargets(size, { depth: 2, digits: 2 })));
-const { fields: registers } = predictor.forward(Int32Array.of(1, 2), [1, 2]);
+const { fields: decided } = predictor.forward(Int32Array.of(1, 2), [1, 2]);
 const { fields: soft } = linear.forward(Int32Array.of(1, 2), [1, 2]);
 const wrongTensor = fc.oneof(
   fc.constant(new Proxy(zeros([1, 2]), {})),
@@ -95,11 +88,10 @@ const withTensors = <T extends object>(right: T): fc.Arbitrary<T> =>
       .dictionary(fc.constantFrom(...Object.keys(right)), wrongTensor, { maxKeys: 1 })
       .map((wrong) => ({ ...right, ...wrong })),
   );
-const ofRegisters = withTensors(registers);
 const prediction = fc.oneof(
-  ofRegisters.map((fields) => ({ readout: 'registers', fields })),
+  withTensors(decided).map((fields) => ({ readout: 'decisions', fields })),
   withTensors(soft).map((fields) => ({ readout: 'linear', fields })),
-  withJunk(() => ({ readout: 'registers', fields: registers })),
+  withJunk(() => ({ readout: 'decisions', fields: decided })),
 );
 const records = orJunk(
   fc.array(
@@ -131,9 +123,9 @@ const made =
     new make(...args);
 
 type Constants =
-  | ('GPT2_NAMES' | 'absentDigit' | 'operatorClasses' | 'DEFAULT_READOUT' | 'FAULTS' | 'TARGET_NAMES')
+  | ('GPT2_NAMES' | 'DEFAULT_READOUT' | 'FAULTS' | 'TARGET_NAMES')
   | ('DECISIONS' | 'NESTING' | 'THEN')
-  | ('linearReadout' | 'registersReadout' | 'decisionsReadout');
+  | ('linearReadout' | 'decisionsReadout');
 
 /** Of this package, and of those that it passes its arguments on to. */
 const TYPED = ['ModelError', 'ExecutorError', 'ExprError', 'TensorizeError'];
@@ -178,13 +170,12 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   decidedTensors: [
     model.decidedTensors,
     withJunk(() => ({
-      records: [{ digits: [1], minus: false, point: false, begins: true, kind: 0 }],
+      records: [{ digits: [1], point: false, begins: true, kind: 0 }],
       ...{ decisions: [0], nestings: [0] },
     })),
     layout,
   ],
   expressionOf: [model.expressionOf, plan],
-  distribution: [model.distribution, x],
   meanOver: [model.meanOver, x, x],
   binaryNll: [model.binaryNll, x, x],
   addReadout: [model.addReadout, withJunk(() => model.linearReadout)],
@@ -201,18 +192,8 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   ],
   toFloat16: [model.toFloat16, orJunk(fc.constant(Float32Array.of(1, NaN)))],
   toFloat32: [model.toFloat32, safeTensor],
-  operatorCount: [model.operatorCount, layout],
-  slotCount: [model.slotCount, layout],
-  readPlan: [model.readPlan, ofRegisters, layout],
   predictionAt: [model.predictionAt, prediction, at],
   tokenFeatures: [model.tokenFeatures, records, shape, layout, orJunk(fc.constant(zeros([1])))],
-  readInfix: [model.readInfix, expr],
-  createRegisterTargets: [model.createRegisterTargets, index, layout],
-  writeInfixTargets: [
-    model.writeInfixTargets,
-    ...[targets, index, infix, literals, orJunk(fc.boolean()), layout],
-  ],
-  writeRegisterTargets: [model.writeRegisterTargets, targets, index, text, expr, layout],
   tokenizer: [model.tokenizer, orJunk(fc.constantFrom('char', 'gpt2'))],
 };
 

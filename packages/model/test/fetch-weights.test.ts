@@ -6,7 +6,7 @@ import { PredictorModel } from '../src/index.js';
 
 const MODEL = new PredictorModel({
   ...{ tokenizer: 'char', blockSize: 16, nLayer: 1, nHead: 1, nEmbd: 4, dropout: 0, bias: true },
-  ...{ readout: 'registers', depth: 2, digits: 2 },
+  ...{ readout: 'decisions', depth: 2, digits: 2 },
 });
 
 let server: Server;

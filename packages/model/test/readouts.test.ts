@@ -46,7 +46,7 @@ test('two parameters of one name are an error that names it', () => {
 test('a loss that reads a target that there is not is refused', () => {
   const losses = { mine: { targets: ['valids'], compute: () => tensor([0]) } };
   expect(() => addReadout({ ...linearReadout, name: 'another', losses } as unknown as Readout)).toThrow(
-    /'mine' of 'another' reads the target 'valids'; there are valid, counted/,
+    /'mine' of 'another' reads the target 'valids'; there are valid, finite/,
   );
 });
 

@@ -26,7 +26,7 @@ export {
   type StreamData,
   type TextBatch,
 } from './predictor/stream.js';
-export { type DecisionTargets } from './predictor/words-stream.js';
+export { type DecisionTargets } from './predictor/prefix-targets.js';
 export { Prefetcher, type PrefetcherOptions } from './workers/pool.js';
 export { TrainError, type TrainErrorCode } from './error.js';
 export {

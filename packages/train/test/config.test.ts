@@ -81,14 +81,14 @@ describe('parseConfig', () => {
     expect(config).not.toHaveProperty('init_from');
   });
 
-  test('trains registers on the register losses and linear heads on the plan losses', () => {
+  test('trains decisions on their own losses and linear heads on the plan losses', () => {
     const enabled = (config: unknown): string[] =>
       Object.entries(parseConfig(config).losses).flatMap(([name, weight]) => (weight > 0 ? [name] : []));
-    const registers = ['negative', 'operators', 'precedence', 'count'];
+    const decisions = ['operators', 'nesting', 'complete'];
     const plan = ['magnitude', 'sign', 'operand', 'domain', 'execution'];
-    expect(enabled({})).toEqual(registers);
+    expect(enabled({})).toEqual(decisions);
     expect(enabled({ model: { readout: 'linear' } })).toEqual(plan);
-    expect(enabled({ losses: { execution: 0.1 } })).toEqual([...registers, 'execution']);
+    expect(enabled({ losses: { execution: 0.1 } })).toEqual([...decisions, 'execution']);
     expect(enabled({ model: { readout: 'linear' }, losses: { execution: 0 } })).not.toContain('execution');
   });
 
@@ -108,11 +108,11 @@ describe('parseConfig', () => {
         'unknown key model.nembd; did you mean model.nEmbd?',
         'model.dropout is 1; allowed: a number ≥ 0 and < 1',
         "model.nLayer is '2'; allowed: a whole number ≥ 1 and ≤ 1000",
-        "model.readout is 'mlp'; allowed: 'registers' or 'decisions' or 'linear'; for a readout of your own load the module that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js",
+        "model.readout is 'mlp'; allowed: 'decisions' or 'linear'; for a readout of your own load the module that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js",
         'data.workers is 0; allowed: a whole number ≥ 1',
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
-        'unknown loss digit; there are negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
+        'unknown loss digit; there are operators, nesting, complete, magnitude, sign, operand, domain, execution',
         'losses.execution is an object; allowed: a number ≥ 0',
         'unknown key dropout; did you mean model.dropout?',
         'unknown key qqqq',
@@ -138,7 +138,7 @@ describe('parseConfig', () => {
     ]);
   });
 
-  test('wants registers that hold the numbers of the data', async () => {
+  test('wants a layout that holds the numbers of the data', async () => {
     const config = { model: { digits: 4 }, data: { maxDigits: 3, maxDecimals: 2 } };
     expect(await problems(() => parseConfig(config))).toEqual([
       'model.digits is 4; allowed: at least 5, as data.maxDigits is 3 and data.maxDecimals 2',
@@ -146,12 +146,12 @@ describe('parseConfig', () => {
     expect(parseConfig({ ...config, model: { digits: 4, readout: 'linear' } }).data.maxDigits).toBe(3);
   });
 
-  test('refuses register losses without registers, and no loss at all', async () => {
-    const count = { model: { readout: 'linear' }, losses: { count: 1 } };
-    expect(await problems(() => parseConfig(count))).toEqual([
-      'unknown loss count; there are magnitude, sign, operand, domain, execution',
+  test('refuses losses on decisions of a readout without them, and no loss at all', async () => {
+    const nesting = { model: { readout: 'linear' }, losses: { nesting: 1 } };
+    expect(await problems(() => parseConfig(nesting))).toEqual([
+      'unknown loss nesting; there are magnitude, sign, operand, domain, execution',
     ]);
-    const none = { negative: 0, operators: 0, precedence: 0, count: 0 };
+    const none = { operators: 0, nesting: 0, complete: 0 };
     expect(await problems(() => parseConfig({ losses: none }))).toEqual([
       'losses: all weights are 0, so nothing would be trained',
     ]);

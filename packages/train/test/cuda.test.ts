@@ -71,12 +71,7 @@ function writtenOut(config: PredictorTrainConfig): { told: Told[]; weights: Uint
     for (const p of parameters) p.zeroGrad();
     const counts = batches.map(lossTokens);
     const total = (name: keyof (typeof counts)[number]) => counts.reduce((n, count) => n + count[name], 0);
-    const tokens = {
-      valid: total('valid'),
-      counted: total('counted'),
-      finite: total('finite'),
-      decided: total('decided'),
-    };
+    const tokens = { valid: total('valid'), finite: total('finite'), decided: total('decided') };
     const parts = batches.map((batch, i) =>
       scope(() => {
         const options = { dropoutSeed: done * accumulate + i, position: batch.position };
@@ -133,7 +128,7 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
 
   it.each<[string, PredictorTrainInput]>([
     [
-      'registers, with dropout, two micro-batches and positions that change',
+      'decisions, with dropout, two micro-batches and positions that change',
       { model: { blockSize: 32 }, data: { shiftEvery: 1 } },
     ],
     ['the linear readout, through the executor', { accumulate: 1, model: { readout: 'linear' } }],

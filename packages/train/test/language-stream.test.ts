@@ -198,9 +198,10 @@ describe('the stream of language models', () => {
         [worked!.values!, single.values],
         [worked!.plan!.O, single.plan.O],
         [worked!.plan!.V_mag, single.plan.V_mag],
-        [worked!.registers.digits, single.registers.digits],
-        [worked!.registers.operators, single.registers.operators],
-        [worked!.registers.count, single.registers.count],
+        [worked!.decided, single.decided],
+        [worked!.decisions.classes, single.decisions.classes],
+        [worked!.decisions.nestings, single.decisions.nestings],
+        [worked!.decisions.completes, single.decisions.completes],
       ] as const;
       for (const [one, other] of pairs)
         expect(rows(one, m, L, worked!.shape[0])).toEqual(rows(other, i, T, lines.length));
@@ -324,7 +325,7 @@ describe('the stream of language models', () => {
     expect(expressions('train', 2).filter((text) => heldOut.has(text))).toEqual([]);
   });
 
-  it('says so where a row has no room, registers are too small, or the text is too short', () => {
+  it('says so where a row has no room, the layout is too small, or the text is too short', () => {
     expect(() => languageBatch({ ...config, blockSize: 2 }, 'train', 0)).toThrow(
       expect.objectContaining({ code: 'bad-config', message: expect.stringMatching(/model\.blockSize 2/) }),
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { noGrad, randn, scope, tensor, type DagTensorFields, type Tensor } from '@dag/executor';
-import { operatorCount, PredictorModel, slotCount, type Prediction, type Registers } from '@dag/model';
+import { DECISIONS, NESTING, PredictorModel, type Fields, type Prediction } from '@dag/model';
 import { parseConfig } from '../src/config/config.js';
 import type { LossWeights } from '../src/config/losses.js';
 import { PLAN_LOSSES, readoutLosses } from '../src/config/losses.js';
@@ -9,7 +9,7 @@ import { computeLosses } from '../src/predictor/losses.js';
 import { modelConfig, streamConfig } from '../src/predictor/objective.js';
 import { predictorTask } from '../src/predictor/predictor-task.js';
 
-const NAMES = Object.keys(readoutLosses('registers'));
+const NAMES = Object.keys(readoutLosses('decisions'));
 const shapes = { depth: 3, digits: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 8 };
 const config = parseConfig({
   model: shapes,
@@ -28,32 +28,19 @@ const lossesOf = (prediction: Prediction, of: Batch, losses = config.losses): Re
   return Object.fromEntries([...parts].map(([name, part]) => [name, part.item()]));
 };
 
-/** What the registers hold where every token wrote what the targets say. */
-function perfectRegisters({ shape, registers: target }: Batch): Registers {
-  const N = shape[0] * shape[1];
-  const { digits: R } = shapes;
-  const [K, S] = [operatorCount(shapes), slotCount(shapes)];
-  const f32 = (at: (i: number) => number, size: number, rest: number[]): Tensor =>
+/** Logits that are as certain as can be of what the targets say; 0 where they say nothing. */
+function perfectLogits({ shape, decisions: target }: Batch): Fields {
+  const logits = (classes: Int32Array, count: number): Tensor =>
     tensor(
-      Float32Array.from({ length: N * size }, (_, i) => at(i)),
-      [...shape, ...rest],
+      Float32Array.from({ length: classes.length * count }, (_, i) =>
+        classes[Math.floor(i / count)] === i % count ? 40 : 0,
+      ),
+      [...shape, count],
     );
-  const oneHot = (classes: ArrayLike<number>, first: number, count: number) => (i: number) =>
-    classes[Math.floor(i / count)] === first + (i % count) ? 1 : 0;
-  // An operator is as urgent as many stand above it; among equals the left one is.
-  const priority = (i: number): number => {
-    const [n, j] = [Math.floor(i / K), i % K];
-    let above = 0;
-    for (let k = 0; k < K; k++) above += target.above[(n * K + k) * K + j]!;
-    return 10 * above - j;
-  };
   return {
-    digits: f32(oneHot(target.digits, 0, 10), S * R * 10, [S, R, 10]),
-    length: f32((i) => target.length[i]!, S, [S]),
-    negative: f32((i) => target.negative[i]!, S, [S]),
-    operators: f32(oneHot(target.operators, 1, 5), K * 5, [K, 5]),
-    priority: f32(priority, K, [K]),
-    count: f32((i) => target.count[i]!, 1, []),
+    decisions: logits(target.classes, DECISIONS.length),
+    nestings: logits(target.nestings, NESTING.length),
+    completes: logits(target.completes, 2),
   };
 }
 
@@ -71,9 +58,9 @@ function perfectPlan({ shape, plan }: Batch): DagTensorFields {
 
 const changed = (x: Tensor, change: (value: number, i: number) => number): Tensor =>
   tensor(x.dataSync().map(change), x.shape, { dtype: x.dtype, requiresGrad: x.requiresGrad });
-const written = (registers: Partial<Registers>): Prediction => ({
-  readout: 'registers',
-  fields: { ...perfectRegisters(batch), ...registers },
+const decided = (fields: Fields): Prediction => ({
+  readout: 'decisions',
+  fields: { ...perfectLogits(batch), ...fields },
 });
 const planned = (plan: Partial<DagTensorFields>): Prediction => ({
   readout: 'linear',
@@ -81,12 +68,10 @@ const planned = (plan: Partial<DagTensorFields>): Prediction => ({
 });
 
 describe('a perfect prediction', () => {
-  it('has no loss: not on registers, nor on the soft plan that is read from them, nor on its value', () => {
-    // Without `-(4`, which is the number −4 to its plan and a minus of a group to registers.
-    const plain = batchOf([...texts.slice(0, 2), '4 / (5 * 6)'], streamConfig(config));
-    const losses = lossesOf({ readout: 'registers', fields: perfectRegisters(plain) }, plain);
-    expect(Object.keys(losses).toSorted()).toEqual([...NAMES].toSorted());
-    for (const name of NAMES) expect([name, losses[name]! < 1e-6]).toEqual([name, true]);
+  it('has no loss where it decides what the text says', () => {
+    const losses = lossesOf(decided({}), batch, only('operators', 'nesting', 'complete'));
+    expect(Object.keys(losses)).toEqual(['operators', 'nesting', 'complete']);
+    for (const [name, loss] of Object.entries(losses)) expect([name, loss < 1e-6]).toEqual([name, true]);
   });
 
   it('has no loss where it is a plan', () => {
@@ -97,18 +82,12 @@ describe('a perfect prediction', () => {
 });
 
 describe('a wrong prediction', () => {
-  const r = perfectRegisters(batch);
+  const d = perfectLogits(batch);
   const p = perfectPlan(batch);
   it.each<[string, string, Prediction]>([
-    ['negative', 'the other sign', written({ negative: changed(r.negative, (v) => 1 - v) })],
-    ['operators', 'no operator', written({ operators: changed(r.operators, () => 0) })],
-    [
-      'operators',
-      'a plus too many',
-      written({ operators: changed(r.operators, (v, i) => (i % 5 === 0 ? 1 : v)) }),
-    ],
-    ['precedence', 'the other order', written({ priority: changed(r.priority, (v) => -v) })],
-    ['count', 'one operator too many', written({ count: changed(r.count, (v) => v + 1) })],
+    ['operators', 'no operator', decided({ decisions: changed(d['decisions']!, () => 0) })],
+    ['nesting', 'no nesting', decided({ nestings: changed(d['nestings']!, () => 0) })],
+    ['complete', 'the contrary', decided({ completes: changed(d['completes']!, (v) => -v) })],
     ['magnitude', 'larger numbers', planned({ V_mag: changed(p.V_mag, (v) => 2 * v) })],
     ['sign', 'the other signs', planned({ V_sign: changed(p.V_sign, (v) => -v) })],
     ['operand', 'other operands', planned({ O: changed(p.O, (v) => v - 1) })],
@@ -118,60 +97,68 @@ describe('a wrong prediction', () => {
     expect(lossesOf(prediction, batch)[name]!).toBeGreaterThan(0.01);
   });
 
-  it('costs the formula: squared errors, and −ln p of what was right', () => {
-    const off = written({ count: changed(r.count, (v) => v + 3) });
-    const { valid, registers } = batch;
-    const tokens = valid.reduce((n, v) => n + v, 0);
-    // A mean over the tokens where the count is known.
-    expect(lossesOf(off, batch)['count']).toBeCloseTo(9, 4);
-    const doubtful = written({ operators: changed(r.operators, (v) => v / 4) });
-    const present = registers.operators.reduce(
-      (n, c, i) => n + (valid[Math.floor(i / operatorCount(shapes))] && c > 0 ? 1 : 0),
-      0,
+  it('costs −ln p of what was right, a mean over the tokens of the texts', () => {
+    const open = batch.decisions.completes.filter((complete) => complete === -1).length;
+    const tokens = batch.decided.reduce((n, one) => n + one, 0);
+    const losses = lossesOf(
+      decided(Object.fromEntries(Object.entries(d).map(([name, x]) => [name, changed(x, () => 0)]))),
+      batch,
+      only('operators', 'nesting', 'complete'),
     );
-    expect(lossesOf(doubtful, batch)['operators']).toBeCloseTo((present * Math.log(4)) / tokens, 4);
+    expect(tokens).toBe(texts.join('').length);
+    expect(losses['operators']).toBeCloseTo(Math.log(DECISIONS.length), 5);
+    expect(losses['nesting']).toBeCloseTo(Math.log(NESTING.length), 5);
+    const padding = batch.decided.length - tokens;
+    expect(losses['complete']).toBeCloseTo((Math.log(2) * (tokens - (open - padding))) / tokens, 5);
   });
 });
 
 describe('what takes no part', () => {
-  const invalid = (n: number): boolean => !batch.valid[n];
-  const noise = (x: Tensor): Tensor => {
-    const size = x.size / batch.valid.length;
-    return changed(x, (v, i) => (invalid(Math.floor(i / size)) ? Math.abs(v + Math.sin(i)) : v));
-  };
-  const filled = <T extends Uint8Array | Int8Array | Float64Array>(array: T, value: number): T => {
+  const filled = <T extends Int32Array | Float64Array>(array: T, mask: Uint8Array, value: number): T => {
     const copy = array.slice() as T;
-    const size = copy.length / batch.valid.length;
-    for (let i = 0; i < copy.length; i++) if (invalid(Math.floor(i / size))) copy[i] = value;
+    const size = copy.length / mask.length;
+    for (let i = 0; i < copy.length; i++) if (!mask[Math.floor(i / size)]) copy[i] = value;
     return copy;
   };
+  const noisy = (prediction: Prediction, mask: Uint8Array): Prediction => ({
+    ...prediction,
+    fields: Object.fromEntries(
+      Object.entries(prediction.fields).map(([name, x]) => {
+        const size = x.size / mask.length;
+        return [name, changed(x, (v, i) => (mask[Math.floor(i / size)] ? v : Math.abs(v + Math.sin(i))))];
+      }),
+    ),
+  });
 
-  it('is a token whose prefix is no expression, whatever is predicted and asked for there', () => {
-    expect(batch.valid).toContain(0);
-    const { registers: t, plan } = batch;
+  it('is a token whose prefix is no expression, in losses on the plan', () => {
+    const { valid, plan } = batch;
+    expect(valid).toContain(0);
+    const { V_mag } = perfectPlan(batch);
+    const rough = planned({ V_mag: changed(V_mag, (v) => 1.1 * v + 0.1) });
     const other: Batch = {
       ...batch,
-      tokens: batch.tokens.map((id, n) => (invalid(n) ? (id + 40) % 90 : id)),
-      plan: { ...plan, V_mag: filled(plan.V_mag, 9), O: filled(plan.O, 5), G: filled(plan.G, 0) },
-      values: filled(batch.values, Number.NaN),
-      registers: {
-        digits: filled(t.digits, 7),
-        begun: filled(t.begun, 1),
-        length: filled(t.length, 3),
-        negative: filled(t.negative, 1),
-        operators: filled(t.operators, 4),
-        above: filled(t.above, 1),
-        count: filled(t.count, 1),
+      plan: { ...plan, V_mag: filled(plan.V_mag, valid, 9), O: filled(plan.O, valid, 5) },
+      values: filled(batch.values, valid, Number.NaN),
+    };
+    const losses = only(...PLAN_LOSSES);
+    expect(lossesOf(rough, batch, losses)['magnitude']).toBeGreaterThan(0.01);
+    expect(lossesOf(noisy(rough, valid), other, losses)).toEqual(lossesOf(rough, batch, losses));
+  });
+
+  it('is a token after the end of a text, in losses on decisions', () => {
+    const of = batch.decisions;
+    const rough = decided({ decisions: changed(perfectLogits(batch)['decisions']!, (v) => v / 20) });
+    const other: Batch = {
+      ...batch,
+      decisions: {
+        classes: filled(of.classes, batch.decided, 3),
+        nestings: filled(of.nestings, batch.decided, 1),
+        completes: filled(of.completes, batch.decided, 1),
       },
     };
-    const registers = perfectRegisters(batch);
-    const rough = written({ operators: changed(registers.operators, (v) => 0.9 * v) });
-    const noisy: Prediction = {
-      readout: 'registers',
-      fields: Object.fromEntries(Object.entries(rough.fields).map(([name, x]) => [name, noise(x)])),
-    };
-    expect(lossesOf(rough, batch)['operators']).toBeGreaterThan(0.01);
-    expect(lossesOf(noisy, other)).toEqual(lossesOf(rough, batch));
+    const losses = only('operators', 'nesting', 'complete');
+    expect(lossesOf(rough, batch, losses)['operators']).toBeGreaterThan(0.01);
+    expect(lossesOf(noisy(rough, batch.decided), other, losses)).toEqual(lossesOf(rough, batch, losses));
   });
 
   it('is a token after the end of a text, for the model too', () => {
@@ -183,34 +170,11 @@ describe('what takes no part', () => {
       computeLosses(model, model.forward(tokens, batch.shape), batch, config.losses).total.item();
     expect(total(padded)).toBe(total(batch.tokens));
   });
-
-  it('is the sign of a number that has not begun', () => {
-    const registers = perfectRegisters(batch);
-    const { begun } = batch.registers;
-    const where = (x: Tensor): Tensor => changed(x, (v, i) => (begun[i] ? v : 0.7));
-    expect(lossesOf(written({ negative: where(registers.negative) }), batch)['negative']).toBe(0);
-  });
-
-  it('is the class of an operator that has no operand yet', () => {
-    const one = batchOf(['2 + 3 *'], streamConfig(config));
-    const K = operatorCount(shapes);
-    const last = '2 + 3 *'.length - 1;
-    const { operators } = perfectRegisters(one);
-    const plus = (k: number): Tensor => changed(operators, (v, i) => (i === (last * K + k) * 5 ? 1 : v));
-    const lossOf = (register: Tensor): number =>
-      lossesOf({ readout: 'registers', fields: { ...perfectRegisters(one), operators: register } }, one)[
-        'operators'
-      ]!;
-    expect(lossOf(plus(1))).toBe(0);
-    expect(lossOf(changed(operators, (v, i) => (Math.floor(i / 5) === last * K ? 0 : v)))).toBeGreaterThan(
-      0.1,
-    );
-  });
 });
 
 it.each([
-  ['registers', {}, false],
-  ['registers that are trained on the value', { losses: { execution: 0.1 } }, true],
+  ['decisions', {}, false],
+  ['decisions that are trained on the value', { losses: { execution: 0.1 } }, true],
   ['linear heads', { model: { readout: 'linear' } }, true],
   [
     'linear heads that are trained on nothing of the plan but the value',
@@ -225,10 +189,10 @@ describe('the total', () => {
   const prediction = model.forward(batch.tokens, batch.shape);
 
   it('is the weighted sum of the losses that are enabled, and of no other', () => {
-    const weights = { operators: 12, count: 0.5, domain: 3 };
+    const weights = { operators: 12, nesting: 0.5, domain: 3 };
     const losses = { ...only(), ...weights };
     const { total, parts } = computeLosses(model, prediction, batch, losses);
-    expect([...parts.keys()].toSorted()).toEqual(['count', 'domain', 'operators']);
+    expect([...parts.keys()].toSorted()).toEqual(['domain', 'nesting', 'operators']);
     const sum = Object.entries(weights).reduce(
       (s, [name, weight]) => s + weight * parts.get(name as string)!.item(),
       0,
@@ -272,20 +236,15 @@ function derivatives(
   made: PredictorModel,
   name: string,
   losses: LossWeights,
-  rows?: readonly [from: number, to: number],
 ): { analytic: number; numeric: number } {
   const p = made.parameters.get(name)!;
   const total = (): Tensor =>
     computeLosses(made, made.forward(batch.tokens, batch.shape), batch, losses).total;
   for (const parameter of made.parameters.values()) parameter.zeroGrad();
   scope(() => total().backward());
-  const width = p.size / p.shape[0]!;
-  const inside = (i: number): boolean => !rows || (i >= rows[0] * width && i < rows[1] * width);
-  const gradient = Array.from(p.grad!.dataSync(), (g, i) => (inside(i) ? g : 0));
+  const gradient = Array.from(p.grad!.dataSync());
   const norm = Math.sqrt(dot(gradient, gradient));
-  const random = Array.from(randn([p.size], { seed: [7, 7] }).dataSync(), (x, i) =>
-    inside(i) ? x / Math.sqrt(p.size) : 0,
-  );
+  const random = Array.from(randn([p.size], { seed: [7, 7] }).dataSync(), (x) => x / Math.sqrt(p.size));
   const direction = gradient.map((g, i) => g / norm + random[i]!);
   const values = p.dataSync();
   const at = (step: number): number => {
@@ -330,38 +289,14 @@ describe('the gradient of the total', () => {
     expect(found.filter((d) => d > 0.05).length).toBeGreaterThan(0.8 * found.length);
   });
 
-  it('goes through the executor and the soft plan to what the tokens write', () => {
+  it('goes through the executor and the soft plan to what the tokens decide', () => {
     const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
-    // Rows 0 … 5 write operators and so move the counter, through which gradients are stopped on purpose.
-    const others: readonly [number, number] = [6, 9];
     for (const losses of [ALL, only('execution'), only(...PLAN_LOSSES)])
       for (const name of ['plan.decide.weight', 'plan.decide.bias']) {
-        const both = derivatives(made, name, losses, others);
+        const both = derivatives(made, name, losses);
         agree(name, both);
         expect(Math.abs(both.analytic)).toBeGreaterThan(0.01);
       }
-  });
-
-  it('trains the counter by its own loss, for every parameter', () => {
-    const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
-    for (const name of made.parameters.keys()) agree(name, derivatives(made, name, only('count')));
-  });
-
-  it('reaches the counter from no other loss: they take it for an address that is right', () => {
-    const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
-    /** The largest derivative of a loss by what decides on operators, and so on the counter: rows 0 … 5. */
-    const slope = (name: string): number => {
-      const decide = made.parameters.get('plan.decide.weight')!;
-      for (const p of made.parameters.values()) p.zeroGrad();
-      const prediction = made.forward(batch.tokens, batch.shape);
-      const { total } = computeLosses(made, prediction, batch, only(name));
-      total.backward();
-      const rows = Array.from(decide.grad?.dataSync() ?? []).slice(0, 6 * shapes.nEmbd);
-      return rows.reduce((most, g) => Math.max(most, Math.abs(g)), 0);
-    };
-    // They reach registers through the addresses alone.
-    for (const name of ['negative', 'precedence'] as const) expect([name, slope(name)]).toEqual([name, 0]);
-    expect(slope('count')).toBeGreaterThan(0.01);
   });
 });
 

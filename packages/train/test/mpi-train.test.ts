@@ -120,7 +120,6 @@ mpiDescribe((mpirun: Mpirun) => {
     const batches = Array.from({ length: 4 }, (_, i) => trainingBatch(stream, 8 * STEPS + i));
     const tokens = batches.map(lossTokens).reduce((a, b) => ({
       valid: a.valid + b.valid,
-      counted: a.counted + b.counted,
       finite: a.finite + b.finite,
       decided: a.decided + b.decided,
     }));

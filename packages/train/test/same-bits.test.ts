@@ -58,7 +58,7 @@ function hashOf(parameters: Parameters): string {
 
 it.each<[string, TrainConfigInput, Recorded]>([
   [
-    'registers',
+    'decisions',
     { data: { largest: 0.25, shiftEvery: 1 } },
     {
       losses: [132.33527028560638, 95.48952579498291, 34.617119550704956, 9.459585189819336],
@@ -66,7 +66,7 @@ it.each<[string, TrainConfigInput, Recorded]>([
     },
   ],
   [
-    'registers with an execution loss',
+    'decisions with an execution loss',
     { losses: { execution: 0.1 } },
     {
       losses: [177.8938729763031, 87.59267938137054, 100.74067449569702, 19.59791874885559],

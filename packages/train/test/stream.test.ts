@@ -112,24 +112,7 @@ describe('the stream', () => {
     expect(checked).toBeGreaterThan(100);
   });
 
-  it('says in registers what the text says', () => {
-    const { registers } = batchOf(['-12.50 * (3 - 4'], config);
-    const last = '-12.50 * (3 - 4'.length - 1;
-    const slots = 5;
-    const digitsOf = (slot: number) =>
-      Array.from(registers.digits.slice((last * slots + slot) * 6, (last * slots + slot + 1) * 6));
-    expect(digitsOf(0)).toEqual([1, 2, 5, 0, 10, 10]);
-    expect(digitsOf(1)).toEqual([3, 10, 10, 10, 10, 10]);
-    expect(digitsOf(2)).toEqual([4, 10, 10, 10, 10, 10]);
-    expect(Array.from(registers.length.slice(last * slots, last * slots + 3))).toEqual([2, 1, 1]);
-    expect(Array.from(registers.negative.slice(last * slots, last * slots + 3))).toEqual([1, 0, 0]);
-    expect(Array.from(registers.operators.slice(last * 4, last * 4 + 4))).toEqual([3, 2, 0, 0]);
-    // × stands above −, which is in the group.
-    expect(Array.from(registers.above.slice(last * 16, last * 16 + 8))).toEqual([0, 1, 0, 0, 0, 0, 0, 0]);
-    expect(registers.count[last]).toBe(2);
-  });
-
-  it('gives the same targets for words', () => {
+  it('gives the same plan for words', () => {
     const words = withData({ style: 'words' }, { ...config, tokenizer: 'gpt2' });
     const text = '2.50 * (3 - 41)';
     const spoken = batchOf([textToWords(text)], words);
@@ -137,7 +120,7 @@ describe('the stream', () => {
     const lastOf = (batch: typeof spoken) => batch.valid.lastIndexOf(1);
     const at = (batch: typeof spoken, size: number, array: ArrayLike<number>) =>
       Array.from(array).slice(lastOf(batch) * size, (lastOf(batch) + 1) * size);
-    expect(at(spoken, 30, spoken.registers.digits)).toEqual(at(written, 30, written.registers.digits));
+    expect(at(spoken, 8, spoken.plan.V_mag)).toEqual(at(written, 8, written.plan.V_mag));
     expect(at(spoken, 32, spoken.plan.O)).toEqual(at(written, 32, written.plan.O));
   });
 
@@ -152,59 +135,7 @@ describe('the stream', () => {
       expect(texts('train', 2, style).filter((text) => heldOut.has(symbols(text)))).toEqual([]);
   });
 
-  it('asks registers for nothing that a later token of the same text would have to change', () => {
-    const groups = withData({ negatedGroups: 0.5 }, { ...config, batchSize: 64 });
-    const batch = trainingBatch(groups, 0);
-    const [B, T] = batch.shape;
-    const { digits, begun, negative, operators, above, count } = batch.registers;
-    const ABSENT = 10;
-    const row = (array: ArrayLike<number>, n: number): number[] => {
-      const size = array.length / (B * T);
-      return Array.from({ length: size }, (_, i) => array[n * size + i]!);
-    };
-    // Each says of a register of the earlier and of the later prefix whether the one can become the other.
-    const grows: [name: string, array: ArrayLike<number>, ok: (now: number, then: number) => boolean][] = [
-      ['digit', digits, (now, then) => now === ABSENT || now === then],
-      ['begun', begun, (now, then) => now <= then],
-      ['negative', negative, (now, then) => now <= then],
-      ['operator', operators, (now, then) => now <= 0 || now === then || then === -1],
-      ['above', above, (now, then) => now <= then],
-      ['count', count, (now, then) => then === -1 || now <= then],
-    ];
-    const problems: string[] = [];
-    let pairs = 0;
-    for (let b = 0; b < B; b++) {
-      let earlier = -1;
-      for (let n = b * T; n < (b + 1) * T; n++) {
-        if (!batch.valid[n]) continue;
-        if (earlier >= 0)
-          for (const [name, array, ok] of grows) {
-            const then = row(array, n);
-            if (!row(array, earlier).every((now, i) => ok(now, then[i]!)))
-              problems.push(`${name} of '${batch.texts[b]!.slice(0, n - b * T + 1)}'`);
-          }
-        earlier = n;
-        pairs++;
-      }
-    }
-    expect(problems).toEqual([]);
-    expect(pairs).toBeGreaterThan(500);
-    expect(batch.texts.some((text) => /^-\(/.test(text))).toBe(true);
-  });
-
-  it('takes the minus of a group for an operator from the first number of the group on', () => {
-    for (const text of ['-(2', '-(2 +', '-(2 + 3', '-(-(2', '4 * -(2']) {
-      const { valid, registers } = batchOf([text], config);
-      const last = text.length - 1;
-      const NEGATE = 5;
-      const before = text.startsWith('4') ? 1 : 0;
-      expect([text, valid[last]]).toEqual([text, 1]);
-      expect([text, registers.operators[last * 4 + before]]).toEqual([text, NEGATE]);
-      expect([text, registers.begun[last * 5 + before]]).toEqual([text, 0]);
-    }
-  });
-
-  it('masks what registers cannot hold: a number of too many digits', () => {
+  it('masks what the layout cannot hold: a number of too many digits', () => {
     const { valid } = batchOf(['1234567 + 1'], config);
     // Six digits fit; from the seventh on the number is too long, to the end of the text.
     expect(Array.from(valid.slice(0, 11))).toEqual([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);

@@ -163,18 +163,14 @@ describe('a run', () => {
     const micro = [0, 1].map((index) => {
       const batch = trainingBatch(streamConfig(config), index);
       const { parts } = computeLosses(model, model.forward(batch.tokens, batch.shape), batch, config.losses);
-      const isCounted = batch.registers.count.map((c) => (c >= 0 ? 1 : 0));
-      const valid = batch.valid.reduce((n, v) => n + v, 0);
-      return { parts, valid, counted: batch.valid.reduce((n, v, i) => n + v * isCounted[i]!, 0) };
+      return { parts, decided: batch.decided.reduce((n, v) => n + v, 0) };
     });
     const sum = (of: (part: (typeof micro)[number]) => number): number =>
       micro.reduce((n, m) => n + of(m), 0);
     const [line] = await metricsOf(config);
     let total = 0;
     for (const name of micro[0]!.parts.keys()) {
-      // The counter is asked only where it is known, which is not the same share of every micro-batch.
-      const tokens = name === 'count' ? 'counted' : 'valid';
-      const mean = sum((m) => m.parts.get(name)!.item() * m[tokens]) / sum((m) => m[tokens]);
+      const mean = sum((m) => m.parts.get(name)!.item() * m.decided) / sum((m) => m.decided);
       expect(line![name]).toBeCloseTo(mean, 5);
       total += config.losses[name]! * mean;
     }
@@ -515,7 +511,7 @@ describe('a checkpoint', () => {
     const folder = await writeCheckpoint(join(root, 'other'), 1, files, other, { keep: 1 });
     const checkpoint = await readCheckpoint(folder);
     expect(() => loadModel(checkpoint)).toThrow(
-      `${folder}: model.readout is 'mine'; allowed: 'registers' or 'decisions' or 'linear'; for a readout of your own load the module ` +
+      `${folder}: model.readout is 'mine'; allowed: 'decisions' or 'linear'; for a readout of your own load the module ` +
         'that adds it: `NODE_OPTIONS=--import=./readout.js dag …`, or import it in a configuration in .ts or .js',
     );
   });

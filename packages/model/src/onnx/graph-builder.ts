@@ -103,7 +103,6 @@ export class GraphBuilder implements ArrayOps<Value> {
   readonly equal = (a: Value, b: Value): Value => this.cast(this.op('Equal', [a, b]), 'f64');
   readonly atLeast = (a: Value, b: Value): Value => this.cast(this.op('GreaterOrEqual', [a, b]), 'f64');
   readonly argmax = (x: Value): Value => this.cast(this.op('ArgMax', [x], { axis: -1, keepdims: 1 }), 'f64');
-  readonly take = (table: Value, index: Value): Value => this.op('Gather', [table, this.cast(index, 'i64')]);
   readonly where = (condition: Value, yes: Value, no: Value): Value => this.op('Where', [condition, yes, no]);
   readonly concat = (values: readonly Value[], axis: number): Value => this.op('Concat', values, { axis });
   readonly cast = (x: Value, to: DataType): Value => this.op('Cast', [x], { to: DataType[to] });

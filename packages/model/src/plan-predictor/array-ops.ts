@@ -74,8 +74,6 @@ export interface ArrayOps<T> {
   reshape(x: T, dims: readonly number[]): T;
   /** A new axis of size 1. */
   unsqueeze(x: T, axis: number): T;
-  /** table[index], for a table (n) and whole indices of any shape. */
-  take(table: T, index: T): T;
 }
 
 /**
@@ -127,8 +125,6 @@ export class TensorOps implements ReadoutOps<Tensor> {
   argmax = (x: Tensor): Tensor => cast(argmax(x, -1, true), 'f64');
   slice = (x: Tensor, axis: number, from: number, to: number): Tensor =>
     narrow(x, axis, from, (to < 0 ? x.shape[axis]! + to : to) - from);
-  take = (table: Tensor, index: Tensor): Tensor =>
-    reshape(embedding(reshape(table, [-1, 1]), cast(index, 'i32')), index.shape);
 
   add: Binary = add;
   sub: Binary = sub;

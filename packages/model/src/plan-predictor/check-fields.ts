@@ -1,8 +1,7 @@
 import type { Tensor } from '@dag/executor';
 import { areWhole, checkObject, isTensor, named } from '../arguments.js';
 import { ModelError } from '../error.js';
-import { registerFields, type RegisterLayout } from './layout.js';
-import type { Registers, TokenFeatures } from './registers.js';
+import type { TokenFeatures } from './token-features.js';
 
 /** Checks of predictions: mismatched sizes would otherwise be broadcast to a wrong plan. */
 
@@ -31,18 +30,14 @@ export function checkFields(
   }
 }
 
-/** @throws {ModelError} `shape` unless the features are of the layout, and of the (B, T) of the hidden states. */
-export function checkFeatures(features: TokenFeatures, hidden: Tensor, { digits }: RegisterLayout): void {
+/** @throws {ModelError} `shape` unless the features are of the (B, T) of the hidden states. */
+export function checkFeatures(features: TokenFeatures, hidden: Tensor): void {
   checkObject('features, as tokenFeatures makes them,', features);
+  const { digits } = features;
+  const most = isTensor(digits) ? (digits.shape[3] ?? 1) : 1;
   checkFields('token features', features, batchOf('hidden states', hidden), {
-    ...{ count: [], digits: [digits, 10], minus: [], point: [] },
+    ...{ count: [], point: [], begins: [], digits: [2, most] },
   });
-}
-
-/** @throws {ModelError} `shape` unless registers have the fields of the layout. */
-export function checkRegisters(registers: Registers, layout: RegisterLayout): void {
-  checkObject('registers, as a model predicts them,', registers);
-  checkFields('registers', registers, batchOf('count of registers', registers.count), registerFields(layout));
 }
 
 /** @throws {ModelError} `bad-input` unless `at` holds one of the tokens 0 … T−1 for each of the B rows of `x` (B, T, …). */

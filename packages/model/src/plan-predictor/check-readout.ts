@@ -5,15 +5,14 @@ import type { Parameters } from '../gpt.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { TensorOps } from './array-ops.js';
 import { checkFields } from './check-fields.js';
-import { hardFeatures } from './hard-registers.js';
 import type { RegisterLayout } from './layout.js';
 import type { Readout } from './readout.js';
-import { tokenFeatures } from './registers.js';
+import { tokenFeatures } from './token-features.js';
 
 /** Two tokens, so that the plans at all tokens and at one token per row differ in shape. */
 const RECORDS: readonly TokenRecord[] = [
-  { digits: [1], minus: false, point: false, begins: false, kind: 0 },
-  { digits: [], minus: true, point: true, begins: false, kind: 1 },
+  { digits: [1], point: false, begins: false, kind: 0 },
+  { digits: [], point: true, begins: false, kind: 1 },
 ];
 
 /** The function that `make` of a readout returned, and the weights that it made. */
@@ -47,7 +46,6 @@ export function checkReadout(readout: Readout, width: number, layout: RegisterLa
     noGrad(() => {
       const hidden = zeros([1, 2, width], like);
       const features = tokenFeatures(RECORDS, [1, 2], layout, hidden);
-      const hard = hardFeatures(RECORDS, [1, 2], layout, like);
       const sizes = part('fields', () => readout.fields(layout));
       for (const [name, size] of Object.entries(sizes))
         if (!Array.isArray(size))
@@ -69,7 +67,7 @@ export function checkReadout(readout: Readout, width: number, layout: RegisterLa
         requireOneDtype(what('plan'), soft);
 
         const ops = new TensorOps(device, parameters, at ? new TensorOps(device).f64(at) : null);
-        const decided = part('harden', () => readout.harden(ops, hidden, hard, layout));
+        const decided = part('harden', () => readout.harden(ops, hidden, features, layout));
         requireObject(what('harden'), decided);
         const asked = at ? 'harden with one token that is asked (`ops.asked`, `ops.sumSoFar`)' : 'harden';
         checkFields(what(asked), decided, batch.slice(1), plan);

@@ -1,6 +1,6 @@
 import { DECISIONS, DEPTH, FIRST_OPERATOR, NESTING, OPERATORS, type Decision } from '../reading/decisions.js';
 import type { ArrayOps, ReadoutOps } from './array-ops.js';
-import type { HardFeatures } from './hard-registers.js';
+import type { TokenFeatures } from './token-features.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 
 /** K, the most operators of an expression: twice its numbers, since operators before or behind an operand come in addition. */
@@ -65,7 +65,7 @@ export function decidedRegisters<T>(
   ops: ReadoutOps<T>,
   decisions: T,
   nestings: T,
-  { count, point, begins, digits, most }: HardFeatures<T>,
+  { count, point, begins, digits }: TokenFeatures<T>,
   layout: RegisterLayout,
 ): DecidedRegisters<T> & { readonly total: T } {
   const { digits: R } = layout;
@@ -108,7 +108,8 @@ export function decidedRegisters<T>(
   const isAfterFirst = ops.mul(previous(ops.mul(point, ops.sub(one, goesOn))), hasDigits);
   const pointed = ops.mul(goesOn, ops.add(ops.mul(point, isBehindDigits), isAfterFirst));
   const points = inOwnSlot(pointed);
-  const places = ops.add(column(already), ops.f64(Array.from({ length: most }, (_, j) => j)));
+  const there = ops.select(digits, 2, 1);
+  const places = ops.add(column(already), ops.sub(ops.cumsum(there, 2), there));
   const placed = ops.matmul(digits, address(ops, ops.unsqueeze(places, 3), R));
   // Digits count as before the point until their number has one.
   const before = ops.mul(count, ops.sub(one, atMostOne(points)));

@@ -4,11 +4,9 @@ import {
   clamp,
   gather,
   logSoftmax,
-  matmul,
   mul,
   narrow,
   neg,
-  permute,
   reshape,
   scope,
   softmax,
@@ -23,13 +21,12 @@ import { DECISIONS, FIRST_OPERATOR, NESTING } from '../reading/decisions.js';
 import { TensorOps, type ReadoutOps } from './array-ops.js';
 import { decidedPlan, FAULTS } from './decided-plan.js';
 import { decidedOperators, decidedRegisters, OPERATOR_COLUMNS, SLOT_COLUMNS } from './decided-registers.js';
-import { hardFeatures } from './hard-registers.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import type { TokenRecord } from '../tokenizer/tokenizer.js';
 import { atTokens } from './ops.js';
 import type { Readout, ReadoutLoss, TargetName } from './readout.js';
-import { meanOver } from './register-losses.js';
-import { checkRecords, type TokenFeatures } from './registers.js';
+import { meanOver } from './losses.js';
+import { checkRecords, tokenFeatures, type TokenFeatures } from './token-features.js';
 
 /** Outputs of the head in order: logits of what a token writes, of how it changes nesting, and of whether the text is complete. */
 const OUTPUTS = { decisions: DECISIONS.length, nestings: NESTING.length, completes: 2 };
@@ -229,7 +226,7 @@ function withDecided<R>(
     };
     const registers = decidedRegisters(
       ...([ops, oneHot(decisions, OUTPUTS.decisions), oneHot(nestings, OUTPUTS.nestings)] as const),
-      ...([hardFeatures(records, [1, T], layout, {}), layout] as const),
+      ...([tokenFeatures(records, [1, T], layout), layout] as const),
     );
     return read({ ...decidedPlan(ops, registers, layout, true), total: registers.total });
   });
@@ -266,22 +263,12 @@ export function softRegisters(
   const { device } = decisions;
   const double = (x: Tensor): Tensor => cast(x, 'f64');
   const ops = new TensorOps(device, new Map(), at ? new TensorOps(device).f64(at) : null);
-  const [B, T, R] = features.digits.shape as [number, number, number];
-  // Columns: the digit, and whether there is one.
-  const columns = ops.f64(
-    Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? i / 2 : 1)),
-    [10, 2],
-  );
-  const digits = permute(matmul(double(features.digits), columns), [0, 1, 3, 2]);
+  const [B, T] = features.count.shape as [number, number];
   const { operators, slots } = decidedRegisters(
     ops,
     softmax(double(decisions)),
     softmax(double(nestings)),
-    {
-      ...{ count: double(features.count), minus: double(features.minus), point: double(features.point) },
-      // Where numbers begin matters to faults alone, which only certain decisions have.
-      ...{ begins: double(affine(features.count, 0)), digits, most: R },
-    },
+    features,
     layout,
   );
   const asked = at ? 1 : T;

@@ -12,7 +12,7 @@ import { ModelError } from '../error.js';
 export interface RegisterLayout {
   /** D of the plan: it has room for D numbers and D steps. */
   readonly depth: number;
-  /** R: the most digits of a number, from 1 to 30; the readout `registers` has room for 15. */
+  /** R: the most digits of a number, from 1 to 30. */
   readonly digits: number;
 }
 
@@ -31,35 +31,3 @@ export function checkLayout(layout: RegisterLayout): void {
   if (!Number.isInteger(digits) || digits < 1 || digits > MOST_DIGITS)
     throw new ModelError('bad-config', `digits is from 1 to ${MOST_DIGITS}, given ${named(digits)}`);
 }
-
-/** K = D, the most operators of an expression. @throws {ModelError} `bad-config` for an invalid layout. */
-export function operatorCount(layout: RegisterLayout): number {
-  checkLayout(layout);
-  const { depth, digits } = layout;
-  if (digits > 15)
-    throw new ModelError(
-      'bad-config',
-      `digits is from 1 to 15, as many as a double holds exactly; given ${digits}`,
-    );
-  return depth;
-}
-
-/** S = D + 1, the number of slots. @throws {ModelError} `bad-config` for an invalid layout. */
-export const slotCount = (layout: RegisterLayout): number => operatorCount(layout) + 1;
-
-/** The shape of each field of `Registers` after (B, T). */
-export function registerFields(layout: RegisterLayout) {
-  const [K, S] = [operatorCount(layout), slotCount(layout)];
-  return {
-    ...{ digits: [S, layout.digits, 10], length: [S], negative: [S] },
-    ...{ operators: [K, 5], priority: [K], count: [] },
-  };
-}
-
-/** Classes of an operator register, in this order; class 0, absent, means that no token wrote it. */
-export const operatorClasses = ['absent', '+', '-', '*', '/', 'negate'] as const;
-/** Index into `operatorClasses` of an operator that a token wrote. */
-export type OperatorClass = 1 | 2 | 3 | 4 | 5;
-
-/** The class of a digit register that no token wrote; classes 0 … 9 are the digits. */
-export const absentDigit = 10;

@@ -8,16 +8,15 @@ import { batchOf, checkAt, checkFeatures } from './check-fields.js';
 import { checkPrediction } from './check-prediction.js';
 import { checkReadout } from './check-readout.js';
 import type { HardPlan } from './hard-plan.js';
-import { hardFeatures, type HardFeatures } from './hard-registers.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
 import type { ReadOptions } from './read-options.js';
 import type { Prediction, Readout } from './readout.js';
 import { isAdded, readoutOf } from './readouts.js';
-import { checkRecords, type TokenFeatures } from './registers.js';
+import { tokenFeatures, type TokenFeatures } from './token-features.js';
 
 /** Configuration of a `PlanPredictor`: the layout, and the readout that predicts. */
 export interface PlanPredictorConfig extends RegisterLayout {
-  /** Name of a `Readout`: `registers`, `linear`, or one registered by `addReadout`. */
+  /** Name of a `Readout`: `decisions`, `linear`, or one registered by `addReadout`. */
   readonly readout: string;
 }
 
@@ -67,7 +66,7 @@ export class PlanPredictor {
     checkObject('options such as { at: [3] }', options);
     const { at } = options;
     if (at !== undefined) checkAt(at, hidden);
-    checkFeatures(features, hidden, this.config);
+    checkFeatures(features, hidden);
     return { readout: this.readout.name, fields: this.predict(hidden, features, { at }) };
   }
 
@@ -94,11 +93,10 @@ export class PlanPredictor {
     const { at, layout = this.config } = options;
     checkLayout(layout);
     const [B, T] = batchOf('hidden states', hidden) as [number, number];
-    checkRecords(records, [B, T]);
     if (at !== undefined) checkAt(at, hidden);
     const asked = at ? new TensorOps(this.device).f64(at) : null;
     const { plan, decisions } = noGrad(() =>
-      this.decide(hidden, this.hardFeatures(records, [B, T], layout), asked, layout),
+      this.decide(hidden, this.features(records, [B, T], layout), asked, layout),
     );
     checkDecisions(decisions);
     const shaped = (x: Tensor): Tensor => reshape(x, [B, at ? 1 : T, ...x.shape.slice(1)]);
@@ -112,12 +110,12 @@ export class PlanPredictor {
   }
 
   /** Features of B·T tokens for `decide`. */
-  hardFeatures(
+  features(
     records: readonly TokenRecord[],
     shape: readonly [number, number],
     layout: RegisterLayout = this.config,
-  ): HardFeatures<Tensor> {
-    return hardFeatures(records, shape, layout, this.device ? { device: this.device } : {});
+  ): TokenFeatures {
+    return tokenFeatures(records, shape, layout, { device: this.device });
   }
 
   /**
@@ -128,7 +126,7 @@ export class PlanPredictor {
    */
   decide(
     hidden: Tensor,
-    features: HardFeatures<Tensor>,
+    features: TokenFeatures,
     at: Tensor | null,
     layout: RegisterLayout = this.config,
   ): { plan: HardPlan<Tensor>; decisions: readonly Tensor[] } {

@@ -2,10 +2,9 @@ import type { DagTensorFields, Tensor } from '@dag/executor';
 import type { ParameterBuilder } from '../gpt.js';
 import type { ReadoutOps } from './array-ops.js';
 import type { HardPlan } from './hard-plan.js';
-import type { HardFeatures } from './hard-registers.js';
 import type { RegisterLayout } from './layout.js';
 import type { ReadOptions } from './read-options.js';
-import type { TokenFeatures } from './registers.js';
+import type { TokenFeatures } from './token-features.js';
 
 /** Named tensors (B, T, …) that a readout predicts. */
 export type Fields = Readonly<Record<string, Tensor>>;
@@ -20,9 +19,7 @@ export interface Prediction {
 
 /** All `TargetName`s. */
 export const TARGET_NAMES = [
-  ...(['valid', 'counted', 'finite', 'decided'] as const),
-  // Targets of registers: classes are i32, all others f32.
-  ...(['begun', 'signs', 'operatorClasses', 'operatorsKnown', 'above', 'counts'] as const),
+  ...(['valid', 'finite', 'decided'] as const),
   // Targets of decisions: classes in i32, −1 where a token does not count.
   ...(['decisions', 'nestings', 'completes'] as const),
   // The plan and its value, in f64.
@@ -30,9 +27,10 @@ export const TARGET_NAMES = [
 ] as const;
 
 /**
- * Names of training targets. Each is a flat tensor of B·T tokens, row-major, which a loss reshapes. `valid`, `counted`, `finite` and
- * `decided` are weights of a mean: 1/n at each of the n tokens that count (the prefix is an expression; its operators can be counted; its
- * value is finite; what the token decides is known), else 0. `operatorClasses`, `decisions`, `nestings` and `completes` are of i32; `V_mag`, `V_sign`, `O`, `G` and `values` are of f64; all others of f32.
+ * Names of training targets. Each is a flat tensor of B·T tokens, row-major, which a loss reshapes. `valid`, `finite` and
+ * `decided` are weights of a mean: 1/n at each of the n tokens that count (the prefix is an expression; its value is finite; what the
+ * token decides is known), else 0. `decisions`, `nestings` and `completes` are of i32; `finite`, `V_mag`, `V_sign`, `O`, `G` and `values`
+ * are of f64; `valid` and `decided` of f32.
  */
 export type TargetName = (typeof TARGET_NAMES)[number];
 /** Training targets by name. */
@@ -42,7 +40,7 @@ export type Targets = Readonly<Record<TargetName, Tensor>>;
 export interface ReadoutLoss<P> {
   /** The targets that it reads; others may be missing. */
   readonly targets: readonly TargetName[];
-  /** The loss as a tensor of one element: a mean over tokens, weighted by `valid`, `counted` or `finite`. */
+  /** The loss as a tensor of one element: a mean over tokens, weighted by `valid`, `finite` or `decided`. */
   compute(prediction: P, targets: Targets): Tensor;
 }
 
@@ -86,5 +84,5 @@ export interface Readout<P extends Fields = Fields> {
    *
    * @param hidden (B, T, C) in f32.
    */
-  harden<T>(ops: ReadoutOps<T>, hidden: T, features: HardFeatures<T>, layout: RegisterLayout): HardPlan<T>;
+  harden<T>(ops: ReadoutOps<T>, hidden: T, features: TokenFeatures<T>, layout: RegisterLayout): HardPlan<T>;
 }

@@ -3,16 +3,15 @@ import { ModelError } from '../error.js';
 import { decisionsReadout } from './decisions-readout.js';
 import { linearReadout } from './linear-readout.js';
 import { TARGET_NAMES, type Readout } from './readout.js';
-import { registersReadout } from './registers-readout.js';
 
-const OWN: readonly Readout[] = [registersReadout, decisionsReadout, linearReadout];
+const OWN: readonly Readout[] = [decisionsReadout, linearReadout];
 const readouts = new Map<string, Readout>(OWN.map((readout) => [readout.name, readout]));
 
 /** Whether `addReadout` registered the readout of that name. */
 export const isAdded = (name: string): boolean => !OWN.some((readout) => readout.name === name);
 
 /** Name of the default readout. */
-export const DEFAULT_READOUT = registersReadout.name;
+export const DEFAULT_READOUT = decisionsReadout.name;
 
 /**
  * Registers a readout: from then on configurations and model files may name it.

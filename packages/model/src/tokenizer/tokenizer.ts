@@ -12,8 +12,6 @@ export const TOKEN_KINDS = 4091;
 export interface TokenRecord {
   /** The digits in the token, 0 … 9, in order. A digit word (` five`) has one. */
   readonly digits: readonly number[];
-  /** Whether the token has a minus: `-`, ` minus` or ` negative`. It may be a sign or an operator. */
-  readonly minus: boolean;
   /** Whether the token has a decimal point: `.` or ` point`; of the tokenizer `words`, a point within a number alone. */
   readonly point: boolean;
   /** Whether its text begins with a blank, and is no digit or point in words: digits in it are not those of the number before it. */
@@ -135,12 +133,12 @@ class VocabularyTokenizer implements Tokenizer {
 
 function recordOf(text: string): TokenRecord {
   const said = symbolOf(text.trim()) ?? '';
-  const symbols = /^[\d.-]$/.test(said) ? said : text;
+  const isSpoken = /^[\d.]$/.test(said);
+  const symbols = isSpoken ? said : text;
   return {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
-    minus: symbols.includes('-'),
     point: symbols.includes('.'),
-    begins: /^\s/.test(text) && !/^[\d.]$/.test(said),
+    begins: /^\s/.test(text) && !isSpoken,
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
@@ -149,7 +147,7 @@ function recordOf(text: string): TokenRecord {
 function wordRecord(text: string): TokenRecord {
   const digits = /^ ?[0-9]+$/.test(text) ? Array.from(text.trim(), Number) : [];
   const point = text === '.';
-  return { ...recordOf(text), digits, minus: false, point };
+  return { ...recordOf(text), digits, point };
 }
 
 const made = new Map<TokenizerName, Tokenizer>();

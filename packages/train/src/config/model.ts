@@ -31,8 +31,8 @@ export const MODEL = {
   readout: z
     .string()
     .default(DEFAULT_READOUT)
-    .describe('registers, decisions, linear (the baseline), or one added by addReadout'),
-  digits: z.int().min(1).max(30).default(3).describe('digits that a number register has room for'),
+    .describe('decisions, linear (the baseline), or one added by addReadout'),
+  digits: z.int().min(1).max(30).default(3).describe('most digits of a number'),
 };
 
 /** The readout of a configuration; the default if it names none or an unknown one. */

@@ -27,7 +27,7 @@ export interface LanguageTokens extends LossTokens {
 }
 
 export function languageTokens({ targets, gate, gateKnown, expressions }: LanguageBatch): LanguageTokens {
-  const none = { valid: 0, counted: 0, finite: 0, decided: 0 };
+  const none = { valid: 0, finite: 0, decided: 0 };
   return {
     next: targets.reduce((n, id) => n + (id >= 0 ? 1 : 0), 0),
     asked: gateKnown.reduce((n, known) => n + known, 0),

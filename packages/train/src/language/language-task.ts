@@ -39,7 +39,7 @@ export function languageStreamConfig(config: LanguageTrainConfig): LanguageStrea
   const { seed, batchSize, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
   const isPlain = depth === 0;
-  const hasRegisters = !isPlain && readoutOf(readout).holdsDigits;
+  const holdsDigits = !isPlain && readoutOf(readout).holdsDigits;
   return {
     seed,
     batchSize,
@@ -49,7 +49,7 @@ export function languageStreamConfig(config: LanguageTrainConfig): LanguageStrea
     plain: isPlain,
     depth: isPlain ? data.numbers : depth,
     // A readout without digit registers has no limit on the length of numbers.
-    digits: hasRegisters ? model.digits : data.maxDigits + data.maxDecimals,
+    digits: holdsDigits ? model.digits : data.maxDigits + data.maxDecimals,
   };
 }
 

@@ -60,8 +60,6 @@ export interface PlanSource {
 const TAKES_PART = {
   /** Tokens whose prefix is an expression. */
   valid: ({ valid }, i) => valid[i] === 1,
-  /** Tokens where the number of operators is known. */
-  counted: ({ valid, registers }, i) => valid[i] === 1 && (registers.count[i] ?? -1) >= 0,
   /** Tokens whose prefix is an expression of finite value. */
   finite: ({ valid, values }, i) => valid[i] === 1 && values !== null && Number.isFinite(values[i]),
   /** Tokens whose decisions count. */
@@ -74,10 +72,7 @@ export type LossTokens = Readonly<Record<keyof typeof TAKES_PART, number>>;
 export function lossTokens(batch: PrefixBatch): LossTokens {
   const count = (which: keyof LossTokens): number =>
     takingPart(batch, which).reduce((n, part) => n + part, 0);
-  return {
-    ...{ valid: count('valid'), counted: count('counted'), finite: count('finite') },
-    decided: count('decided'),
-  };
+  return { valid: count('valid'), finite: count('finite'), decided: count('decided') };
 }
 
 /** (B, T) the mask: 1 where a token takes part. */
@@ -96,16 +91,7 @@ export function shares(takesPart: Uint8Array, tokens: number): Float64Array {
  */
 const TARGETS = {
   valid: (batch, tokens) => constant(shares(takingPart(batch, 'valid'), tokens.valid)),
-  counted: (batch, tokens) => constant(shares(takingPart(batch, 'counted'), tokens.counted)),
   finite: (batch, tokens) => constant(shares(takingPart(batch, 'finite'), tokens.finite), 'f64'),
-  begun: ({ registers }) => constant(registers.begun),
-  signs: ({ registers }) => constant(registers.negative),
-  // Class 0 of a target means absent, which is the last class among the probabilities.
-  operatorClasses: ({ registers }) => classes(registers.operators.map((c) => (c <= 0 ? 5 : c - 1))),
-  // −1: an operator at the end that has no operand yet is masked.
-  operatorsKnown: ({ registers }) => constant(registers.operators.map((c) => (c < 0 ? 0 : 1))),
-  above: ({ registers }) => constant(registers.above),
-  counts: ({ registers }) => constant(registers.count),
   V_mag: ({ plan }) => constant(plan!.V_mag, 'f64'),
   V_sign: ({ plan }) => constant(plan!.V_sign, 'f64'),
   O: ({ plan }) => constant(plan!.O, 'f64'),

@@ -1,14 +1,5 @@
-import { readPrefixes, type Expr, type Mark, type Prefixes } from '@dag/expr';
-import {
-  createRegisterTargets,
-  decisionOf,
-  NESTING,
-  readInfix,
-  writeInfixTargets,
-  type Infix,
-  type RegisterLayout,
-  type RegisterTargets,
-} from '@dag/model';
+import { readPrefixes, type Mark, type Prefixes } from '@dag/expr';
+import { decisionOf, NESTING, type RegisterLayout } from '@dag/model';
 import { compile, writeGraph, zeroDag, type DagTensors, type Program } from '@dag/tensorize';
 
 /** What each token of a text decides, by class; −1 where that is not counted. */
@@ -37,7 +28,6 @@ export interface PrefixTargets {
   readonly decisions: DecisionTargets;
   /** Null if no loss reads plans. */
   readonly plan: DagTensors | null;
-  readonly registers: RegisterTargets;
 }
 
 /** Targets of `size` prefixes. @param plans Whether they have plans. */
@@ -46,12 +36,11 @@ export const prefixTargets = (size: number, layout: RegisterLayout, plans: boole
   decided: new Uint8Array(size),
   decisions: decisionTargets(size),
   plan: plans ? zeroDag({ depth: layout.depth, size }) : null,
-  registers: createRegisterTargets(size, layout),
 });
 
 /**
  * Writes the targets of all prefixes of one text: the prefix of the first token to row `first`, that of the first two tokens
- * to the next row, and so on. Rows of prefixes that do not fit into the registers are not written.
+ * to the next row, and so on. Plans of prefixes that do not fit into the layout are not written.
  *
  * @param pieces The texts of the tokens.
  */
@@ -71,17 +60,16 @@ export function writePrefixTargets(
     decisions.write(targets.decisions, first + t, end, prefix?.last ?? -1);
     if (prefix === null) continue;
     read = t + 1;
-    const { last, literal, open } = prefix;
-    if (shape?.literals.length !== last + 1) shape = shapeOf(prefixes, last, targets.plan !== null);
-    const { infix, literals, plan } = shape;
+    const { last, literal } = prefix;
+    if (shape?.literals.length !== last + 1) shape = shapeOf(prefixes, last);
+    const { literals, program, sign } = shape;
     if (literals[last] !== literal) {
       literals[last] = literal;
-      if (plan) plan.program.numbers[plan.program.numbers.length - 1] = plan.sign * Number(literal);
+      program.numbers[program.numbers.length - 1] = sign * Number(literal);
     }
-    const row = first + t;
-    if (infix === null || !writeInfixTargets(targets.registers, row, infix, literals, open, layout)) continue;
-    if (plan && targets.plan) writeGraph(plan.program, targets.plan, row);
-    targets.valid[row] = 1;
+    if (!fits(shape, layout)) continue;
+    if (targets.plan) writeGraph(program, targets.plan, first + t);
+    targets.valid[first + t] = 1;
   }
   targets.decided.fill(1, first, first + read);
 }
@@ -128,31 +116,23 @@ class Decisions {
 
 /** The structure shared by prefixes with the same number of numbers. They differ only in the last number, which is overwritten. */
 interface Shape {
-  readonly infix: Infix | null;
   readonly literals: string[];
-  readonly plan: ShapePlan | null;
-}
-
-interface ShapePlan {
   readonly program: Program & { readonly numbers: number[] };
-  /** Sign of the last number in the plan, which minuses before groups may affect: `-(-(2` is 2. */
+  /** Sign of the last number in the program, which minuses before groups may affect: `-(-(2` is 2. */
   readonly sign: number;
 }
 
-function shapeOf({ literals, complete }: Prefixes, last: number, withPlan: boolean): Shape {
-  const expr = complete(last);
-  return {
-    infix: readInfix(expr),
-    literals: literals.slice(0, last + 1),
-    plan: withPlan ? planOf(expr) : null,
-  };
-}
-
-function planOf(expr: Expr): ShapePlan {
-  const program = compile(expr);
+function shapeOf({ literals, complete }: Prefixes, last: number): Shape {
+  const program = compile(complete(last));
   const value = program.numbers.at(-1)!;
   return {
+    literals: literals.slice(0, last + 1),
     program: { ...program, numbers: [...program.numbers] },
     sign: value < 0 || Object.is(value, -0) ? -1 : 1,
   };
 }
+
+const fits = ({ literals, program }: Shape, { depth, digits }: RegisterLayout): boolean =>
+  program.numbers.length <= depth &&
+  program.steps.length <= depth &&
+  literals.every((literal) => literal.replace('.', '').length <= digits);

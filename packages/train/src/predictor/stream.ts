@@ -1,23 +1,12 @@
 import { fnv1a, generateTexts } from '@dag/expr';
 import { execute } from '@dag/executor';
-import {
-  createRegisterTargets,
-  tokenizer,
-  type RegisterLayout,
-  type RegisterTargets,
-  type TokenizerName,
-} from '@dag/model';
+import { tokenizer, type RegisterLayout, type TokenizerName } from '@dag/model';
 import type { DagTensors } from '@dag/tensorize';
 import type { Expressions } from '../config/expressions.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
-import {
-  decisionTargets,
-  prefixTargets,
-  writePrefixTargets,
-  type DecisionTargets,
-} from './prefix-targets.js';
+import { decisionTargets, prefixTargets, writePrefixTargets, type DecisionTargets } from './prefix-targets.js';
 import { labelledText } from './words-stream.js';
 
 /** The settings that determine the examples of a stream. */
@@ -44,7 +33,6 @@ export interface PrefixBatch {
   readonly plan: DagTensors | null;
   /** (B, T) executed values of the plans; null if `plan` is. */
   readonly values: Float64Array | null;
-  readonly registers: RegisterTargets;
   /** (B, T) 1 for the tokens whose decisions count: those of a text up to a mistake in it. */
   readonly decided: Uint8Array;
   /** (B·T) what each token decides. */
@@ -249,8 +237,7 @@ function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): Tex
   });
   return {
     ...{ texts: examples.map(({ text }) => text), shape: [B, T], tokens, position: 0, decisions },
-    ...{ plan: null, values: null, registers: createRegisterTargets(0, { depth: 1, digits: 1 }) },
-    ...{ valid: new Uint8Array(B * T), decided },
+    ...{ plan: null, values: null, valid: new Uint8Array(B * T), decided },
   };
 }
 

@@ -11,23 +11,8 @@ export default carryingErrors((index): unknown => {
   return move({ [valueSymbol]: batch, [transferableSymbol]: buffersOf(batch) });
 });
 
-function buffersOf({
-  tokens,
-  valid,
-  decided,
-  plan,
-  values,
-  registers,
-  decisions,
-}: TextBatch): ArrayBufferLike[] {
+function buffersOf({ tokens, valid, decided, plan, values, decisions }: TextBatch): ArrayBufferLike[] {
   const ofPlans = plan && values ? [values, plan.V_mag, plan.V_sign, plan.O, plan.G] : [];
-  const arrays = [
-    tokens,
-    valid,
-    decided,
-    ...ofPlans,
-    ...Object.values(registers),
-    ...Object.values(decisions),
-  ];
+  const arrays = [tokens, valid, decided, ...ofPlans, ...Object.values(decisions)];
   return arrays.map((array: ArrayBufferView) => array.buffer);
 }
