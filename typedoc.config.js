@@ -1,21 +1,15 @@
 /**
  * The site, by `npm run site`: guides are the READMEs of the packages, the reference is their docstrings, and what is written for
- * the site alone lies in .github/site.
+ * the site alone lies in .github/site. What a package exports and its further pages are named in its tsconfig.json.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
-import { Application, JSX, ReflectionKind } from 'typedoc';
+import { cpSync, existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { Application, JSX, ReflectionKind, RendererEvent } from 'typedoc';
 import { repositoryAddress } from './.ci/repository-address.js';
 
 const root = import.meta.dirname;
 const packages = ['expr', 'tensorize', 'executor', 'model', 'train'];
 const address = repositoryAddress();
-
-/** What a package exports, by the names of the sources: `index`, `normalize`, … */
-function exportedModules(name) {
-  const { exports } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
-  return Object.values(exports).flatMap(({ types }) => (types ? [basename(types, '.d.ts')] : []));
-}
 
 /** @type {import('typedoc').TypeDocOptions} */
 export default {
@@ -28,7 +22,7 @@ export default {
   projectDocuments: [
     'README.md',
     '.github/site/glossary.md',
-    'packages/train/pretrained/README.md',
+    'packages/model/weights/reading/README.md',
     'bench/README.md',
     '.github/CONTRIBUTING.md',
   ],
@@ -50,11 +44,14 @@ export default {
       app.renderer.hooks.on('sidebar.begin', (context) =>
         JSX.createElement('a', { href: context.relativeURL('playground/index.html') }, 'Playground'),
       );
+      app.renderer.on(RendererEvent.END, ({ outputDirectory }) =>
+        cpSync(join(root, 'examples/playground/dist'), join(outputDirectory, 'playground'), {
+          recursive: true,
+        }),
+      );
     },
   ],
   packageOptions: {
-    // Each package has some of them.
-    entryPoints: [`src/@(${[...new Set(packages.flatMap(exportedModules))].join('|')}).ts`],
     alwaysCreateEntryPointModule: true,
     readme: 'README.md',
     disableSources: true,

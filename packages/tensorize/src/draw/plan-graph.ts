@@ -12,6 +12,7 @@ export interface PlanGraph {
   readonly result: string;
 }
 
+/** A node of a plan, with its value. */
 export interface PlanNode {
   /** `n0`, `n1`, … for initial nodes, `s0`, `s1`, … for the results of steps, as `describe` calls them. */
   readonly name: string;
@@ -20,6 +21,7 @@ export interface PlanNode {
   readonly value: number;
 }
 
+/** An operand of a step: an edge from the node that is read to the result of the step. */
 export interface PlanEdge {
   /** The operand's column in O. Two columns may be the same node here, because identity steps are left out. */
   readonly operand: number;
