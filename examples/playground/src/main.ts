@@ -1,4 +1,3 @@
-import '@dag/model/gpt2-tokens';
 import { PLAN_STYLE } from '@dag/tensorize/draw';
 import { linkHighlights, relight } from './linked.js';
 import { element } from './page.js';
