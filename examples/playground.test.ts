@@ -18,11 +18,18 @@ browserDescribe('the playground', () => {
   let folder: string;
   let served: Served;
   let browser: Browser;
+  let page: Page;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'dag-playground-'));
     await buildPage(join(folder, 'page'));
     served = await serve(join(folder, 'page'));
     browser = await openBrowser();
+    page = await browser.newPage();
+    page.on('console', (message) => problems.push(message.text()));
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('request', (request) => requests.push(request.url()));
+    const session = await page.createCDPSession();
+    await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
   });
   afterAll(async () => {
     await browser.close();
@@ -30,24 +37,20 @@ browserDescribe('the playground', () => {
     await rm(folder, { recursive: true });
   });
 
-  let page: Page;
   let problems: string[];
   let requests: string[];
   beforeEach(async () => {
-    page = await browser.newPage();
     [problems, requests] = [[], []];
-    page.on('console', (message) => problems.push(message.text()));
-    page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('request', (request) => requests.push(request.url()));
     await page.setViewport({ width: 1280, height: 900 });
-    const session = await page.createCDPSession();
-    await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
   });
   afterEach(async () => {
-    await page.close();
+    // Ends what the page does, a training among it.
+    await page.goto('about:blank');
     expect(problems).toEqual([]);
     // Files that are saved have addresses of this page's own.
-    const elsewhere = requests.filter((url) => !url.startsWith(served.url) && !/^(blob|data):/.test(url));
+    const elsewhere = requests.filter(
+      (url) => !url.startsWith(served.url) && !/^(about|blob|data):/.test(url),
+    );
     expect(elsewhere).toEqual([]);
   });
 
@@ -56,11 +59,12 @@ browserDescribe('the playground', () => {
     page.$eval(selector, (element) =>
       (element as unknown as { innerText: string }).innerText.replace(/\s+/g, ' ').trim(),
     );
-  const waitFor = (selector: string, text: string): Promise<unknown> =>
-    page.waitForFunction(
-      `document.querySelector(${JSON.stringify(selector)})?.innerText.replace(/\\s+/g, ' ').includes(${JSON.stringify(text)})`,
-      { timeout: 60_000 },
-    );
+  /** Waits until a text stands there; parts of drawings have no `innerText`. */
+  const waitFor = (selector: string, text: string): Promise<unknown> => {
+    const at = `document.querySelector(${JSON.stringify(selector)})`;
+    const said = `(${at}?.innerText ?? ${at}?.textContent ?? '').replace(/\\s+/g, ' ')`;
+    return page.waitForFunction(`${said}.includes(${JSON.stringify(text)})`, { timeout: 30_000 });
+  };
   const open = async (text?: string): Promise<void> => {
     await page.goto(served.url + (text === undefined ? '' : `#${new URLSearchParams({ text })}`));
     await page.waitForSelector('#answer .rules');
@@ -152,6 +156,9 @@ browserDescribe('the playground', () => {
     await open('8 / (5 - 6)');
     await page.waitForSelector('#graph [data-key="n1"]');
     for (const from of ['#tokens [data-key="3"]', '#graph [data-key="n1"]', '#expression [data-refs="n1"]']) {
+      // The plan of another token has another drawing.
+      await page.hover('h1');
+      await waitFor('#expression', '= −8');
       await page.hover(from);
       await page.waitForSelector(`${from}.lit`);
       expect((await lit()).sort()).toEqual(['expression', 'graph', 'steps', 'tensors', 'tokens']);
@@ -203,7 +210,7 @@ browserDescribe('the playground', () => {
   it('does all of it by keyboard', async () => {
     await open('8 / (5 - 6)');
     await page.waitForSelector('#graph [data-key="n0"]');
-    await page.focus('#graph [data-key="n0"]');
+    await page.$eval('#graph [data-key="n0"]', (node) => (node as unknown as { focus(): void }).focus());
     await press('Enter');
     await page.waitForSelector('#part-0');
     expect(await page.$eval('#graph [data-key="n0"]', (node) => node === document.activeElement)).toBe(true);
