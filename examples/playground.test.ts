@@ -1,18 +1,16 @@
 /** The page of examples/playground in a browser, built and served from a folder. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { PredictorModel } from '@dag/model';
+import axe from 'axe-core';
 import type { Browser, Page } from 'puppeteer-core';
 import { browserDescribe, openBrowser } from '../packages/train/test/browser.js';
 import { buildPage, serve, type Served } from './playground/serve.js';
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 browserDescribe('the playground', () => {
   let folder: string;
@@ -315,7 +313,7 @@ browserDescribe('the playground', () => {
     await page.waitForSelector('#graph [data-key="n0"]');
     await page.click('#graph [data-key="n0"]');
     await page.waitForSelector('#part-1');
-    await page.addScriptTag({ path: AXE }).catch(() => page.evaluate('0'));
+    await page.evaluate(axe.source);
     const { violations } = (await page.evaluate('axe.run()')) as {
       violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
     };
