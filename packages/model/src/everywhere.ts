@@ -20,7 +20,7 @@ export { type ArrayOps, type ReadoutOps } from './plan-predictor/array-ops.js';
 export { FAULTS } from './plan-predictor/decided-plan.js';
 export { decisionsReadout, type DecisionFields } from './plan-predictor/decisions-readout.js';
 export { type HardPlan } from './plan-predictor/hard-plan.js';
-export { decidedTensors, type Decided } from './plan-predictor/decisions-readout.js';
+export { decidedPrefixes, decidedTensors, type Decided } from './plan-predictor/decisions-readout.js';
 export { linearReadout, type LinearFields } from './plan-predictor/linear-readout.js';
 export { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 export {

@@ -115,14 +115,14 @@ export class PredictorModel extends SavedModel {
 
   /**
    * The plan at every token with every choice made, V_mag, V_sign (B, T, 2D), O (B, T, D, 2D), G (B, T, D) in double; with `at` that at one
-   * token of each row. See `PlanPredictor.hardPlan`.
+   * token of each row, and with `layout` that of a layout of your own. See `PlanPredictor.hardPlan`.
    *
    * @throws {ModelError} `not-finite` where the weights give no finite numbers.
    */
   hardPlan(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
-    options: ReadOptions = {},
+    options: ReadOptions & { readonly layout?: RegisterLayout } = {},
   ): HardPlan<Tensor> {
     return noGrad(() => {
       const hidden = this.gpt.forward(this.ids(tokens, shape));

@@ -167,6 +167,14 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
     orJunk(fc.constantFrom({}, { depth: 3 })),
   ],
   decisionOf: [model.decisionOf, text],
+  decidedPrefixes: [
+    model.decidedPrefixes,
+    withJunk(() => ({
+      records: [{ digits: [1], minus: false, point: false, begins: true, kind: 0 }],
+      ...{ decisions: [0], nestings: [0] },
+    })),
+    layout,
+  ],
   decidedTensors: [
     model.decidedTensors,
     withJunk(() => ({

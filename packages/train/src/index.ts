@@ -79,6 +79,12 @@ export {
 export { type LanguageTokens } from './language/language-losses.js';
 export { openCommunicator, type Communicator } from './mpi/communicator.js';
 export { AdamW, learningRate } from './run/optimizer.js';
+export {
+  reliability,
+  type Reliability,
+  type ReliabilityBin,
+  type RiskAtCoverage,
+} from './evaluation/reliability.js';
 export { isotonicCalibration } from './evaluation/isotonic.js';
 export { calibrate, type CalibrateOptions } from './predictor/calibrate.js';
 export { evaluateModel, modelConfig, streamConfig } from './predictor/objective.js';

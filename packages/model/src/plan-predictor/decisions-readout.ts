@@ -178,7 +178,7 @@ export function sureDecisions(
  * @throws {ModelError} `bad-input` where they are no expression, or have more numbers or digits than the layout has room for.
  */
 export function decidedTensors(decided: Decided, layout: RegisterLayout): DagTensors {
-  return withDecided(decided, layout, ({ plan, fault, total }) => {
+  return withDecided(decided, layout, 'last', ({ plan, fault, total }) => {
     const code = fault(total).item();
     if (code > 0) throw new ModelError('bad-input', `these decisions are no expression: ${FAULTS[code]}`);
     return hostPlan(plan, layout.depth);
@@ -186,11 +186,20 @@ export function decidedTensors(decided: Decided, layout: RegisterLayout): DagTen
 }
 
 /**
+ * The plans that these decisions write up to each of T tokens, T graphs. Those of a prefix that is no expression have no meaning.
+ *
+ * @throws {ModelError} `bad-input` where the arguments have the wrong types.
+ */
+export function decidedPrefixes(decided: Decided, layout: RegisterLayout): DagTensors {
+  return withDecided(decided, layout, 'each', ({ plan }) => hostPlan(plan, layout.depth));
+}
+
+/**
  * (T) the node of the plan that each token writes: that of its number, or the result of its operator's step; −1 where it writes none. An
  * exponent writes to the step of its power.
  */
 export function decidedNodes(decided: Decided, layout: RegisterLayout): number[] {
-  return withDecided(decided, layout, ({ nodes }) => {
+  return withDecided(decided, layout, 'last', ({ nodes }) => {
     const { ofSlots, ofOperators } = nodes();
     const [slots, operators] = [ofSlots.dataSync(), ofOperators.dataSync()];
     let operator = -1;
@@ -206,6 +215,7 @@ export function decidedNodes(decided: Decided, layout: RegisterLayout): number[]
 function withDecided<R>(
   decided: Decided,
   layout: RegisterLayout,
+  tokens: 'last' | 'each',
   read: (made: ReturnType<typeof decidedPlan<Tensor>> & { readonly total: Tensor }) => R,
 ): R {
   checkObject('what tokens decide, { records, decisions, nestings },', decided);
@@ -218,7 +228,8 @@ function withDecided<R>(
   checkClasses('decisions', decisions, T, OUTPUTS.decisions);
   checkClasses('nestings', nestings, T, OUTPUTS.nestings);
   return scope(() => {
-    const ops = new TensorOps(undefined, new Map(), new TensorOps().f64([T - 1]));
+    const at = tokens === 'last' ? new TensorOps().f64([T - 1]) : null;
+    const ops = new TensorOps(undefined, new Map(), at);
     const oneHot = (classes: ArrayLike<number>, n: number): Tensor => {
       const rows = new Float64Array(T * n);
       for (let t = 0; t < T; t++) rows[t * n + Math.max(0, classes[t]!)] = 1;

@@ -1,11 +1,12 @@
 import { execute, noGrad, scope, type DagTensorFields, type Tensor } from '@dag/executor';
 import { isQuestion, symbolOf, type Expr } from '@dag/expr';
-import { expressionOf, type PredictedPlans } from '@dag/model';
+import { decidedPrefixes, expressionOf, type PredictedPlans, type RegisterLayout } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { TrainError } from '../error.js';
 import { nextTurn } from '../next-turn.js';
 import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
-import type { Question } from './questions.js';
+import { decidedText, type HeldOutQuestion, type Question } from './questions.js';
+import { reliability, type Reliability } from './reliability.js';
 
 /** A model that reads texts: a PredictorModel, or an OnnxPredictor, which also executes the plans. */
 export interface PlanReader {
@@ -91,6 +92,8 @@ export interface Summary extends Score {
   readonly byDigits: Scores;
   readonly byNesting: Scores;
   readonly byStyle: Scores;
+  /** Of a model that gives confidences: whether these are the shares of right answers. */
+  readonly reliability?: Reliability;
 }
 
 const TOLERANCE = 1e-6;
@@ -159,8 +162,16 @@ export interface PrefixScore {
 
 /** Predicts a hard plan at every token: a `PredictorModel`, or a `DagGpt` with its own hidden states. */
 export interface PrefixReader {
-  /** @param tokens (B, T) ids, row-major. @returns B·T plans with the depth of the stream. */
-  hardPlan(tokens: Int32Array, shape: readonly [B: number, T: number]): DagTensorFields;
+  /**
+   * @param tokens (B, T) ids, row-major.
+   * @param options.layout A layout with room for the plans; given for the tokenizer `words` alone.
+   * @returns B·T plans with the depth of the layout; without one, of the stream.
+   */
+  hardPlan(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    options?: { readonly layout?: RegisterLayout },
+  ): DagTensorFields;
 }
 
 /** Scores the value at every token whose prefix can be completed to an expression, in one pass over each text. */
@@ -183,12 +194,42 @@ export async function prefixScore(
   return { count, right };
 }
 
+/**
+ * `prefixScore` for texts of the tokenizer `words`: scores the value at every token up to which the text is a whole expression. That value is
+ * the one of the plan which the decisions of the stream write so far.
+ */
+export async function decidedPrefixScore(
+  model: PrefixReader,
+  questions: readonly HeldOutQuestion[],
+): Promise<PrefixScore> {
+  let [count, right] = [0, 0];
+  for (const { ids, targets } of questions) {
+    if (!targets) continue;
+    await nextTurn();
+    const { decided, layout } = decidedText(ids, targets);
+    const expected = execute(decidedPrefixes(decided, layout));
+    const batch = { tokens: Int32Array.from(ids), shape: [1, ids.length] } as const;
+    const values = execute(plansOf(model, batch, layout.depth, { layout }));
+    targets.completes.forEach((complete, t) => {
+      if (complete !== 1) return;
+      count++;
+      if (isClose(values[t]!, expected[t]!)) right++;
+    });
+  }
+  return { count, right };
+}
+
 /** The hard plans at every token of a batch, B·T graphs. */
-function plansOf(model: PrefixReader, { tokens, shape }: TextBatch, depth: number): DagTensors {
+function plansOf(
+  model: PrefixReader,
+  { tokens, shape }: Pick<TextBatch, 'tokens' | 'shape'>,
+  depth: number,
+  options: { readonly layout?: RegisterLayout } = {},
+): DagTensors {
   const read = (x: Tensor): Float64Array => Float64Array.from(x.dataSync());
   return scope(() =>
     noGrad(() => {
-      const { V_mag, V_sign, O, G } = model.hardPlan(tokens, shape);
+      const { V_mag, V_sign, O, G } = model.hardPlan(tokens, shape, options);
       const fields = { V_mag: read(V_mag), V_sign: read(V_sign), O: read(O), G: read(G) };
       return { depth, size: shape[0] * shape[1], ...fields };
     }),
@@ -305,8 +346,10 @@ export function summarize(answers: readonly Answer[]): Summary {
     );
     return Object.fromEntries(keys.map((k) => [k ?? 'unknown', score(answers.filter((a) => key(a) === k))]));
   };
+  const reliable = reliability(answers);
   return {
     ...score(answers),
+    ...(reliable ? { reliability: reliable } : {}),
     byOperations: by((a) => a.operations),
     byDigits: by((a) => a.digits),
     byNesting: by((a) => a.nesting),

@@ -1,7 +1,8 @@
 import { execute } from '@dag/executor';
 import { evaluate, fromText, type Expr } from '@dag/expr';
-import { decidedTensors, tokenizer } from '@dag/model';
+import { decidedTensors, tokenizer, type Decided, type RegisterLayout } from '@dag/model';
 import { TrainError } from '../error.js';
+import type { DecisionTargets } from '../predictor/prefix-targets.js';
 import { labelledText } from '../predictor/words-stream.js';
 import type { FrameOptions } from '../reading/symbols.js';
 import { foreignExample, streamExample, type Example, type StreamConfig } from '../predictor/stream.js';
@@ -15,10 +16,14 @@ export interface Question {
   readonly expr: Expr | null;
 }
 
-/** A question drawn from a stream: `plain` is its expression in the style 'compact', `ids` are its tokens. */
+/**
+ * A question drawn from a stream: `plain` is its expression in the style 'compact', `ids` are its tokens, and `targets` what they decide, of
+ * the tokenizer `words`.
+ */
 export interface HeldOutQuestion extends Question {
   readonly plain: string;
   readonly ids: readonly number[];
+  readonly targets?: DecisionTargets;
 }
 
 /** After this many draws per requested question, a stream counts as exhausted. */
@@ -71,7 +76,7 @@ function drawQuestions(
     const example = streamExample({ ...config, seed }, 'held-out', i);
     const { text, plain, ids, targets } = example;
     if (!wanted(plain)) return null;
-    return { ...(targets ? decidedQuestion(example) : question(text)), plain, ids };
+    return targets ? { ...decidedQuestion(example), plain, ids, targets } : { ...question(text), plain, ids };
   });
 }
 
@@ -87,13 +92,20 @@ export function drawDistinct<Q extends Question>(count: number, draw: (i: number
 
 /** A text of the tokenizer `words`; its value is that of the plan which its decisions write. */
 function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>): Question {
+  const { decided, layout } = decidedText(ids, targets!);
+  return { text, expected: execute(decidedTensors(decided, layout))[0]!, expr: null };
+}
+
+/** What the tokens of a text of the tokenizer `words` decide, and a layout with room for it. */
+export function decidedText(
+  ids: readonly number[],
+  { classes: decisions, nestings }: DecisionTargets,
+): { readonly decided: Decided; readonly layout: RegisterLayout } {
   const records = ids.map((id) => tokenizer('words').record(id));
-  const { classes: decisions, nestings } = targets!;
   const numbers = records.filter(({ digits, begins }) => digits.length > 0 && begins).length;
   // No more steps than decisions, and no more numbers than are typed or written.
   const depth = numbers + decisions.filter((decision) => decision > 0).length;
-  const plan = decidedTensors({ records, decisions, nestings }, { depth, digits: 30 });
-  return { text, expected: execute(plan)[0]!, expr: null };
+  return { decided: { records, decisions, nestings }, layout: { depth, digits: 30 } };
 }
 
 /** Texts of the tokenizer `words` that a model was not trained on, by what is new to it. Those to be refused have NaN as their value. */

@@ -1,6 +1,13 @@
 import type { Parameters } from '@dag/model';
 import type { StreamConfig } from '../predictor/stream.js';
-import { prefixScore, type Answer, type PrefixReader, type PrefixScore, type Summary } from './evaluate.js';
+import {
+  decidedPrefixScore,
+  prefixScore,
+  type Answer,
+  type PrefixReader,
+  type PrefixScore,
+  type Summary,
+} from './evaluate.js';
 import type { HeldOutQuestion, Question } from './questions.js';
 import { bySeen, seenInTraining, type TrainedText } from './seen-in-training.js';
 
@@ -46,6 +53,11 @@ export async function scoreOfPrefixes(
   { stream, prefixes }: Subject,
   questions: readonly HeldOutQuestion[],
 ): Promise<PrefixScore | null> {
-  const texts = questions.map(({ text }) => text);
-  return prefixes && prefixScore(prefixes, stream, texts);
+  if (!prefixes) return null;
+  if (stream.tokenizer === 'words') return decidedPrefixScore(prefixes, questions);
+  return prefixScore(
+    prefixes,
+    stream,
+    questions.map(({ text }) => text),
+  );
 }

@@ -1,14 +1,18 @@
 import type { Score, Summary } from './evaluate.js';
+import { BINS } from './reliability.js';
 
-/** Formats the summary of an evaluation as a table of at most 80 columns, with shares in percent. */
+/** Formats the summary of an evaluation as a table of at most 80 columns, with shares in percent, and the error of confidences below it. */
 export function formatSummary(summary: Summary): string {
-  return table([
+  const scores = table([
     ...rows('operations', summary.byOperations),
     ...rows('digits', summary.byDigits),
     ...rows('nesting', summary.byNesting),
     ...rows('', summary.byStyle),
     ['all', summary],
   ]);
+  if (!summary.reliability) return scores;
+  const { ece, count } = summary.reliability;
+  return `${scores}\n\nexpected calibration error: ${percent(ece)} (${BINS} bins of equal width, ${count} texts)`;
 }
 
 /** Formats named scores as the same table. */

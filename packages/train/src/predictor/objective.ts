@@ -126,8 +126,7 @@ export function predictorSubject(
     parameters: model instanceof PredictorModel ? model.parameters : null,
     questions: (count, seed) => heldOutQuestions(stream, count, seed),
     answers: (questions) => answer(model, questions),
-    // The values of a prefix of words are not known.
-    prefixes: model instanceof PredictorModel && config.tokenizer !== 'words' ? model : null,
+    prefixes: model instanceof PredictorModel ? model : null,
     trained: (index) => trainedTexts(stream, index),
     doubt: ({ text, value, plan }) =>
       plan === null ? 'the text is empty or too long for this model' : model.doubt(text, value),

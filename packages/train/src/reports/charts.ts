@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import { interval } from '../evaluation/evaluate.js';
+import type { Reliability } from '../evaluation/reliability.js';
 import type { MetricsRecord } from '../run/metrics.js';
 
-/** A chart of values over steps, drawn by the page's script. */
+/** A chart of values over steps, or over shares, drawn by the page's script. */
 export interface Chart {
   readonly title: string;
   readonly note: string;
-  /** `share`: drawn in percent, from 0 to 100. */
-  readonly scale: 'log' | 'linear' | 'share';
+  /** `share`: drawn in percent, from 0 to 100; `small-share`: in percent, from 0 to the largest value. */
+  readonly scale: 'log' | 'linear' | 'share' | 'small-share';
+  /** What `steps` are: steps of the run, or shares, drawn in percent from 0 to 100. */
+  readonly x: 'step' | 'confidence' | 'coverage';
   /** Whether the series have an order (such as the number of operations) that their colours should show. */
   readonly ordered: boolean;
+  /** Increasing. */
   readonly steps: readonly number[];
   readonly series: readonly Series[];
 }
@@ -155,6 +159,51 @@ function valueBand(fields: readonly Evaluated['heldOut'][]): Series[] {
   return [bound('high', 1), bound('low', 0)];
 }
 
+/** The reliability diagram and the risk–coverage curve. */
+export function confidenceCharts({ bins, riskCoverage, ece, count }: Reliability): Chart[] {
+  const confidences = bins.map(({ confidence }) => confidence);
+  // The diagonal goes from corner to corner.
+  const ends = [0, 1].filter((end) => !confidences.includes(end));
+  const x = [...confidences, ...ends].sort((a, b) => a - b);
+  const at = (read: (bin: Reliability['bins'][number]) => number) =>
+    x.map((c) => {
+      const bin = bins.find(({ confidence }) => confidence === c);
+      return bin ? read(bin) : null;
+    });
+  const bound = (i: 0 | 1) => at(({ right, count }) => interval(right, count)[i]);
+  const percents = `${Number((100 * ece).toPrecision(2))} %`;
+  return [
+    {
+      ...chart(
+        'Reliability',
+        `right answers by confidence, ${count} texts; band: 95 % confidence; faint: as they should be; expected calibration error ${percents}`,
+        x,
+        [
+          { name: 'high', group: 0, role: 'high', values: bound(1) },
+          { name: 'low', group: 0, role: 'low', values: bound(0) },
+          { name: 'diagonal', group: 7, role: 'faint', values: x },
+          line(
+            'right',
+            at(({ right }) => right),
+          ),
+        ],
+        'share',
+      ),
+      x: 'confidence',
+    },
+    {
+      ...chart(
+        'Risk and coverage',
+        'share of wrong answers where only the surest texts are answered',
+        riskCoverage.map(({ coverage }) => coverage),
+        [line('wrong', riskCoverage.map(({ risk }) => risk))], // prettier-ignore
+        'small-share',
+      ),
+      x: 'coverage',
+    },
+  ];
+}
+
 /** `textLoss` as `text loss`. */
 const spaced = (name: string): string => name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`);
 
@@ -179,9 +228,17 @@ function chart(
   const values = series.flatMap((s) => s.values).filter((v) => v !== null);
   // A logarithmic scale needs positive values: zeros become gaps; with negative values the scale is linear.
   if (scale !== 'log' || values.some((v) => v < 0) || values.every((v) => v === 0))
-    return { title, note, scale: scale === 'log' ? 'linear' : scale, ordered: false, steps, series };
+    return {
+      title,
+      note,
+      scale: scale === 'log' ? 'linear' : scale,
+      ordered: false,
+      x: 'step',
+      steps,
+      series,
+    };
   const positive = series.map((s) => ({ ...s, values: s.values.map((v) => (v === 0 ? null : v)) }));
-  return { title, note, scale, ordered: false, steps, series: positive };
+  return { title, note, scale, ordered: false, x: 'step', steps, series: positive };
 }
 
 /** A chart of noisy series: logged values are drawn faintly behind their running median. */

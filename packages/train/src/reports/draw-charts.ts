@@ -28,8 +28,13 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
       : Number(v.toPrecision(4)).toLocaleString('en-US', { maximumFractionDigits: 6 });
   const percent = (v: number): string => `${Number((100 * v).toFixed(1))} %`;
 
+  const formatOf = ({ scale }: Chart): ((v: number) => string) =>
+    scale === 'share' || scale === 'small-share' ? percent : number;
+  const formatX = ({ x }: Chart, v: number | null): string =>
+    x === 'step' || v === null ? step(v) : percent(v);
+
   const seriesOf = (chart: Chart, s: Series): uPlot.Series => {
-    const format = chart.scale === 'share' ? percent : number;
+    const format = formatOf(chart);
     const stroke = colorOf(chart, s);
     const shared = { label: s.name, value: (_: uPlot, v: number | null) => (v === null ? '' : format(v)) };
     if (s.role === 'line')
@@ -71,10 +76,14 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
     };
 
   /** Shows the last values in the legend while no cursor is over the charts. */
-  const showLast = (plot: uPlot): void => {
-    if (plot.cursor.idx === null || plot.cursor.idx === undefined)
-      plot.setLegend({ idx: plot.data[0].length - 1 });
-  };
+  const showLast =
+    (chart: Chart) =>
+    (plot: uPlot): void => {
+      if (plot.cursor.idx !== null && plot.cursor.idx !== undefined) return;
+      // A diagonal goes beyond the last value.
+      const values = chart.x === 'step' ? chart.steps : chart.series.at(-1)!.values;
+      plot.setLegend({ idx: values.findLastIndex((v) => v !== null) });
+    };
 
   const optionsOf = (chart: Chart, width: number): uPlot.Options => {
     const axis = {
@@ -83,17 +92,17 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
       grid: { stroke: color('line'), width: 1 },
       ticks: { show: false },
     };
-    const format = chart.scale === 'share' ? percent : number;
+    const format = formatOf(chart);
     const high = chart.series.findIndex((s) => s.role === 'high');
     return {
       width,
       height: HEIGHT,
       scales: {
-        x: { time: false },
+        x: { time: false, ...(chart.x === 'step' ? {} : { range: (): uPlot.Range.MinMax => [0, 1] }) },
         y: { distr: chart.scale === 'log' ? 3 : 1, range: rangeOf(chart) },
       },
       axes: [
-        { ...axis, values: (_, steps) => steps.map(step), space: 70, size: 34 },
+        { ...axis, values: (_, steps) => steps.map((v) => formatX(chart, v)), space: 70, size: 34 },
         {
           ...axis,
           values: (_, values) => values.map((v) => (v === null ? '' : format(v))),
@@ -104,13 +113,13 @@ export function drawCharts(UPlot: typeof uPlot, charts: readonly Chart[]): void 
         },
       ],
       series: [
-        { label: 'step', value: (_, x: number | null) => step(x) },
+        { label: chart.x, value: (_, x: number | null) => formatX(chart, x) },
         ...chart.series.map((s) => seriesOf(chart, s)),
       ],
       legend: { markers: { width: 0, fill: (_, i) => colorOf(chart, chart.series[i - 1]!) } },
-      hooks: { ready: [showLast], setCursor: [showLast] },
+      hooks: { ready: [showLast(chart)], setCursor: [showLast(chart)] },
       bands: high < 0 ? [] : [{ series: [high + 1, high + 2], fill: color('band') }],
-      cursor: { sync: { key: 'step', setSeries: false }, drag: { setScale: true, x: true, y: false } },
+      cursor: { sync: { key: chart.x, setSeries: false }, drag: { setScale: true, x: true, y: false } },
     };
   };
 

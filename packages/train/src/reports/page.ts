@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { Chart, Charts } from './charts.js';
+import { confidenceCharts, type Chart, type Charts } from './charts.js';
 import { drawCharts } from './draw-charts.js';
 import { exampleCard, type Example } from './example-card.js';
 import { html, Html } from '@dag/tensorize/draw';
@@ -32,6 +32,7 @@ export interface Evaluation extends Scored {
 /** Renders a report as one self-contained HTML page, which loads nothing else. */
 export async function reportPage(report: Report): Promise<string> {
   const { name, tiles, charts, checkpoint, evaluation, config } = report;
+  const confidence = 'reason' in evaluation ? undefined : evaluation.summary.reliability;
   const all: Chart[] = [];
   const figures = (some: readonly Chart[]): Html[] => some.map((chart) => figure(chart, all.push(chart) - 1));
   const body = html`<main>
@@ -51,6 +52,7 @@ export async function reportPage(report: Report): Promise<string> {
     <noscript><p class="lead">The charts need scripts; the tables and plans do not.</p></noscript>
     ${section('Loss', figures(charts.loss), 'grid')} ${section('Accuracy', figures(charts.heldOut), 'grid')}
     ${'reason' in evaluation ? null : scoresSection(evaluation, checkpoint.step)}
+    ${section('Confidence', figures(confidence ? confidenceCharts(confidence) : []), 'grid')}
     ${section('Optimisation', figures(charts.optimiser), 'grid three')} ${plansSection(evaluation)}
     <h2>Configuration</h2>
     <details class="card">
