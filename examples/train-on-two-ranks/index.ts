@@ -19,7 +19,7 @@ const config = await loadConfig('predictor-small', {
 const { model, summary, step, elapsed } = await train(config, { communicator });
 const seconds = (elapsed / 1000).toFixed(1);
 console.log(`rank ${rank} of ${size}: ${step} steps of ${config.batchSize} texts in ${seconds} s`);
-console.log(`rank ${rank} of ${size}: 7 * -8 = ${model.predict('7 * -8').value}`);
+console.log(`rank ${rank} of ${size}: 7 * -8 = ${model.predictTexts(['7 * -8']).values[0]}`);
 
 // Rank 0 alone has measured the model.
 if (summary) console.log(`\n${description}\n${formatSummary(summary)}`);

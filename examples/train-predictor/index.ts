@@ -83,7 +83,8 @@ const questions = heldOutQuestions(streamConfig(config), 100, config.evaluation.
 const longest = questions.toSorted((a, b) => b.text.length - a.text.length).slice(0, 3);
 for await (const { text, value, expected, ok } of answer(model, longest)) {
   console.log(`\n${text}`);
-  console.log(sideBySide(describe(model.predictPlans([text])), describe(tensorize(text, { depth }))));
+  const plan = model.predictPlans([text]);
+  console.log(sideBySide(describe(plan), describe(tensorize(text, { depth: plan.depth }))));
   console.log(`  executed: ${value}   true: ${expected}   ${ok ? 'right' : 'WRONG'}`);
 }
 console.log(`\nTry it: npx @dag/train predict --checkpoint ${config.outDir} "${longest[0]!.text}"`);

@@ -88,7 +88,9 @@ export function readPrefixes(text: string): Prefixes {
   return {
     marks: tokens
       .filter(({ position }) => position < readable)
-      .flatMap((token) => (isMark(token.kind) ? { kind: token.kind, text: token.text, end: endOf(token) } : [])),
+      .flatMap((token) =>
+        isMark(token.kind) ? { kind: token.kind, text: token.text, end: endOf(token) } : [],
+      ),
     literals: numbers.map(({ literal }) => literal),
     complete(last) {
       checkWhole('The index of a number', last, 0, numbers.length - 1);

@@ -54,7 +54,17 @@ describe('readPrefixes', () => {
   });
 
   it.each([
-    ['-2.50*(+3', ['- sign -', '2.50 number -2.50', '* operator -2.50*', '( open -2.50*(', '+ sign -2.50*(+', '3 number -2.50*(+3']],
+    [
+      '-2.50*(+3',
+      [
+        '- sign -',
+        '2.50 number -2.50',
+        '* operator -2.50*',
+        '( open -2.50*(',
+        '+ sign -2.50*(+',
+        '3 number -2.50*(+3',
+      ],
+    ],
     [
       'What is two point five divided by open three close?',
       [
@@ -68,7 +78,9 @@ describe('readPrefixes', () => {
     ],
     ['2 + x * 3', ['2 number 2', '+ operator 2 +']],
   ])('of %j has the marks in their order', (text, expected) => {
-    const marks = readPrefixes(text).marks.map((mark) => [mark.text, mark.kind, text.slice(0, mark.end)].join(' '));
+    const marks = readPrefixes(text).marks.map((mark) =>
+      [mark.text, mark.kind, text.slice(0, mark.end)].join(' '),
+    );
     expect(marks).toEqual(expected);
   });
 

@@ -472,7 +472,7 @@ describe('a file that is none of this model', () => {
 
   it.each([
     [{ depth: 0 }, /a plan has a depth from 1 to 256, given 0/],
-    [{ digits: 16 }, /digits is from 1 to 15.* given 16/],
+    [{ digits: 31 }, /digits is from 1 to 30, given 31/],
   ])('and so is a configuration with %j', (wrong, message) => {
     expect(() => new PredictorModel({ ...configOf('decisions'), ...wrong })).toThrow(
       expect.objectContaining({ code: 'bad-config', message: expect.stringMatching(message) }),

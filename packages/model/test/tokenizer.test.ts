@@ -157,7 +157,9 @@ describe('gpt2', () => {
       expect(gpt2.read(text)).toBe(read);
       expect(gpt2.read(read)).toBe(read);
     }
-    for (const symbol of gpt2.encode(gpt2.read('((1+2)*(-3)--(-4*-(5)))/((6))')).map((id) => gpt2.decode([id])))
+    for (const symbol of gpt2
+      .encode(gpt2.read('((1+2)*(-3)--(-4*-(5)))/((6))'))
+      .map((id) => gpt2.decode([id])))
       expect(symbol).toMatch(/^ ?(\d+|[-+*/()])$/);
   });
 

@@ -110,11 +110,11 @@ describe('calibrate', () => {
   });
 
   it('is an error of a model that gives no confidence', async () => {
-    const other = parseConfig({ model: { nLayer: 1, nEmbd: 8 } });
+    const other = parseConfig({ model: { readout: 'linear', nLayer: 1, nEmbd: 8 } });
     const made = calibrate(new PredictorModel(modelConfig(other)), other, { texts: 20 });
     await expect(made).rejects.toMatchObject({
       code: 'bad-input',
-      message: expect.stringMatching(/by the readout 'registers'/),
+      message: expect.stringMatching(/by the readout 'linear'/),
     });
   });
 

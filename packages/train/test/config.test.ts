@@ -10,7 +10,6 @@ import {
   parseConfig as parse,
   type TrainConfigInput,
 } from '../src/config/config.js';
-import { fromEarlier } from '../src/config/earlier.js';
 import { describeConfig } from '../src/config/help.js';
 import { parseTaskConfig } from '../src/config/task.js';
 import { TrainError } from '../src/error.js';
@@ -189,35 +188,6 @@ test('a task from outside has a kind of its own', async () => {
   expect(parseTaskConfig({}, { kind: 'predictor', losses }).kind).toBe('predictor');
 });
 
-test("a configuration that an earlier version wrote is the same in today's spelling, and only such a one", () => {
-  const off = { enabled: false, weight: 1 };
-  const [count, digits] = [
-    { enabled: true, weight: 12 },
-    { enabled: true, weight: 9 },
-  ];
-  const losses = { next: off, gate: off, digits, count, execution: off };
-  const earlier = {
-    ...{ kind: 'predictor', name: 'old', freezeBackbone: false },
-    model: { depth: 4, branchLayers: 0 },
-    data: { text: '', arithmetic: 0.5, maxDigits: 1 },
-    losses,
-    evaluation: { batches: 20, seed: 3 },
-  };
-  expect(parseConfig(fromEarlier(earlier))).toEqual(
-    parseConfig({
-      ...{ kind: 'predictor', name: 'old', model: { depth: 4 }, data: { maxDigits: 1 } },
-      ...{ losses: { count: 12, execution: 0 }, evaluation: { seed: 3 } },
-    }),
-  );
-  const language = { kind: 'language', data: { text: 'x', arithmetic: 0.5, shiftEvery: 0 }, losses };
-  expect(parseConfig(fromEarlier(language))).toMatchObject({
-    data: { text: 'x', arithmetic: 0.5 },
-    losses: { next: 0, gate: 0, count: 12, execution: 0 },
-  });
-  const today = { kind: 'predictor', data: { text: 'x' }, losses: {} };
-  expect(fromEarlier(today)).toBe(today);
-});
-
 describe('describeConfig', () => {
   test('lists every key with its default within 80 columns', () => {
     const lines = describeConfig().split('\n');
@@ -371,7 +341,7 @@ describe('loadConfig', () => {
         '--every=3: could mean --checkpoint.every, --evaluation.every',
         '--dropuot=.1: unknown option; did you mean --model.dropout?',
         '--losses.execution=false: losses.execution is false; allowed: a number ≥ 0',
-        '--losses.foo=1: unknown loss; there are --losses.negative, --losses.operators, --losses.precedence, --losses.count, --losses.magnitude, --losses.sign, --losses.operand, --losses.domain, --losses.execution',
+        '--losses.foo=1: unknown loss; there are --losses.operators, --losses.nesting, --losses.complete, --losses.magnitude, --losses.sign, --losses.operand, --losses.domain, --losses.execution',
         "--branchLayers=2: only a configuration of kind 'language' has this key",
         '--optimizer=1: is a group of options: --optimizer.lr, --optimizer.minLrRatio, --optimizer.beta1, --optimizer.beta2, --optimizer.eps, --optimizer.weightDecay, --optimizer.warmupSteps, --optimizer.clip',
         "--batch-size=many: batchSize is 'many'; allowed: a whole number ≥ 1",

@@ -16,7 +16,8 @@ import { heldOutQuestions, longerNumbers, moreOperations, question } from '../sr
 import { formatSummary, percent } from '../src/evaluation/table.js';
 import { modelConfig, streamConfig } from '../src/predictor/objective.js';
 
-const config = parseConfig({ model: { depth: 4, nLayer: 1, nEmbd: 8, blockSize: 24 } });
+// A readout that refuses nothing.
+const config = parseConfig({ model: { readout: 'linear', depth: 4, nLayer: 1, nEmbd: 8, blockSize: 24 } });
 
 /** A model that reads every text as the expression it is told, or as the text itself. */
 class Scripted extends PredictorModel {

@@ -297,7 +297,7 @@ describe('its losses', () => {
     expect(parts.get('next')!.item()).toBeCloseTo(sum / count, 4);
   });
 
-  it.each([...Object.keys(LANGUAGE_LOSSES), 'count', 'operators', 'execution'])(
+  it.each([...Object.keys(LANGUAGE_LOSSES), 'nesting', 'operators', 'execution'])(
     '%s trains the backbone',
     (name) => {
       const { model, batch } = make();
@@ -326,7 +326,7 @@ describe('its configuration', () => {
     [{ model: { depth: 0 } }, 'model.depth is 0; allowed: a whole number ≥ 1'],
     [
       { losses: { gate: 1 } },
-      'unknown loss gate; there are negative, operators, precedence, count, magnitude, sign, operand, domain, execution',
+      'unknown loss gate; there are operators, nesting, complete, magnitude, sign, operand, domain, execution',
     ],
     [
       { freezeBackbone: true },

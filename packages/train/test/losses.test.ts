@@ -94,7 +94,7 @@ describe('a wrong prediction', () => {
     ['domain', 'the other domain', planned({ G: changed(p.G, (v) => 1 - v) })],
     ['execution', 'another value', planned({ V_mag: changed(p.V_mag, (v) => 2 * v) })],
   ])('costs in %s: %s', (name, _, prediction) => {
-    expect(lossesOf(prediction, batch)[name]!).toBeGreaterThan(0.01);
+    expect(lossesOf(prediction, batch, only(name))[name]!).toBeGreaterThan(0.01);
   });
 
   it('costs −ln p of what was right, a mean over the tokens of the texts', () => {
@@ -134,7 +134,7 @@ describe('what takes no part', () => {
     const { valid, plan } = batch;
     expect(valid).toContain(0);
     const { V_mag } = perfectPlan(batch);
-    const rough = planned({ V_mag: changed(V_mag, (v) => 1.1 * v + 0.1) });
+    const rough = planned({ V_mag: changed(V_mag, (v) => 2 * v + 1) });
     const other: Batch = {
       ...batch,
       plan: { ...plan, V_mag: filled(plan.V_mag, valid, 9), O: filled(plan.O, valid, 5) },
@@ -266,9 +266,6 @@ function agree(name: string, { analytic, numeric }: { analytic: number; numeric:
   });
 }
 
-/** Every loss at weight 1, so that none hides another. */
-const ALL = only(...NAMES);
-
 describe('the gradient of the total', () => {
   it("is the one that differences show, for every parameter of the 'linear' readout", () => {
     const linear = parseConfig({ model: { ...shapes, readout: 'linear' } });
@@ -289,14 +286,22 @@ describe('the gradient of the total', () => {
     expect(found.filter((d) => d > 0.05).length).toBeGreaterThan(0.8 * found.length);
   });
 
+  it("is the one that differences show, for every parameter, in the losses of 'decisions'", () => {
+    const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
+    for (const name of made.parameters.keys())
+      agree(name, derivatives(made, name, only('operators', 'nesting', 'complete')));
+  });
+
+  // Its derivative stands in the tests of @dag/model; here it has corners, which differences do not see.
   it('goes through the executor and the soft plan to what the tokens decide', () => {
     const made = lively(new PredictorModel(modelConfig(config), { seed: 1 }));
-    for (const losses of [ALL, only('execution'), only(...PLAN_LOSSES)])
-      for (const name of ['plan.decide.weight', 'plan.decide.bias']) {
-        const both = derivatives(made, name, losses);
-        agree(name, both);
-        expect(Math.abs(both.analytic)).toBeGreaterThan(0.01);
-      }
+    for (const p of made.parameters.values()) p.zeroGrad();
+    computeLosses(made, made.forward(batch.tokens, batch.shape), batch, only('execution')).total.backward();
+    for (const name of ['plan.decide.weight', 'h.0.mlp.c_fc.weight']) {
+      const gradient = Array.from(made.parameters.get(name)!.grad!.dataSync());
+      expect([name, gradient.every(Number.isFinite)]).toEqual([name, true]);
+      expect(Math.max(...gradient.map(Math.abs))).toBeGreaterThan(1e-3);
+    }
   });
 });
 

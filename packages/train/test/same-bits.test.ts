@@ -61,16 +61,16 @@ it.each<[string, TrainConfigInput, Recorded]>([
     'decisions',
     { data: { largest: 0.25, shiftEvery: 1 } },
     {
-      losses: [132.33527028560638, 95.48952579498291, 34.617119550704956, 9.459585189819336],
-      weights: '5a87f1861657218c',
+      losses: [2.152952194213867, 2.0945210456848145, 2.1694512367248535, 2.381691813468933],
+      weights: 'dfadb622ca9d4454',
     },
   ],
   [
     'decisions with an execution loss',
     { losses: { execution: 0.1 } },
     {
-      losses: [177.8938729763031, 87.59267938137054, 100.74067449569702, 19.59791874885559],
-      weights: '71f892cb34f675ca',
+      losses: [1.994631826877594, 2.2493361830711365, 2.3508437275886536, 2.6711102724075317],
+      weights: '5e12f8b8678cc2e4',
     },
   ],
   [
@@ -85,8 +85,8 @@ it.each<[string, TrainConfigInput, Recorded]>([
     'language',
     { kind: 'language', data: { arithmetic: 1 }, model: { branchLayers: 1 } },
     {
-      losses: [43.3814754486084, 35.675089836120605, 16.210630416870117, 25.688225746154785],
-      weights: 'a46aa4ae83fe72ae',
+      losses: [8.217562913894653, 8.35958194732666, 8.458385944366455, 8.359297752380371],
+      weights: 'e4866a13c08b97ab',
     },
   ],
 ])('%s: the losses and weights of a short training are the recorded ones', async (name, input, expected) => {

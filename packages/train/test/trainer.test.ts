@@ -146,8 +146,8 @@ describe('a run', () => {
       [12, 'loss'],
       [12, 'held out'],
     ]);
-    const { loss, lr, gradNorm, stepMs, count, operators } = lines[0]!;
-    for (const number of [loss, lr, gradNorm, stepMs, count, operators]) expect(number).toBeGreaterThan(0);
+    const { loss, lr, gradNorm, stepMs, nesting, operators } = lines[0]!;
+    for (const number of [loss, lr, gradNorm, stepMs, nesting, operators]) expect(number).toBeGreaterThan(0);
     expect(lines[1]!.heldOut).toEqual({
       value: expect.any(Number),
       exact: expect.any(Number),

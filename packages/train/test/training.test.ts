@@ -73,11 +73,13 @@ describe('a training without files', () => {
     const training = new PredictorTraining(config());
     const before = training.model.save();
     const during: number[] = [];
-    await training.run({ onStep: () => during.push(training.model.predict('1 + 2').value) });
+    await training.run({ onStep: () => during.push(training.model.predictTexts(['1 + 2']).values[0]!) });
     expect(during.length).toBe(6);
     const bytes = training.model.save();
     expect(bytes).not.toEqual(before);
-    expect(PredictorModel.load(bytes).predict('1 + 2')).toEqual(training.model.predict('1 + 2'));
+    expect(PredictorModel.load(bytes).predictTexts(['1 + 2'])).toEqual(
+      training.model.predictTexts(['1 + 2']),
+    );
   });
 
   it('takes a turn of the event loop before each step', async () => {

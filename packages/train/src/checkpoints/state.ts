@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { checkAnyConfig, type Kind, type TrainConfig } from '../config/config.js';
-import { fromEarlier } from '../config/earlier.js';
 import type { RunConfig } from '../config/run.js';
 import { TrainError } from '../error.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -76,7 +75,7 @@ export function checkpointState(checkpoint: Checkpoint): State {
       'bad-checkpoint',
       `${checkpoint.folder}: state.json does not have the fields of a training run`,
     );
-  const parsed = checkAnyConfig(fromEarlier(state.data.config));
+  const parsed = checkAnyConfig(state.data.config);
   if ('config' in parsed) return { ...state.data, config: parsed.config };
   const unknownReadout = parsed.problems.find(({ paths: [path] }) => path === 'model.readout');
   // With an unknown readout its losses are unknown too: report only the readout.

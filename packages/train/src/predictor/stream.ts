@@ -6,7 +6,12 @@ import type { Expressions } from '../config/expressions.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
 import { operatorsOf, skeletonOf } from '../evaluation/skeleton.js';
-import { decisionTargets, prefixTargets, writePrefixTargets, type DecisionTargets } from './prefix-targets.js';
+import {
+  decisionTargets,
+  prefixTargets,
+  writePrefixTargets,
+  type DecisionTargets,
+} from './prefix-targets.js';
 import { labelledText } from './words-stream.js';
 
 /** The settings that determine the examples of a stream. */
@@ -231,7 +236,7 @@ function wordsBatch(examples: readonly Omit<Example, 'plain'>[], T: number): Tex
   const decisions = decisionTargets(B * T);
   examples.forEach(({ ids, targets }, b) => {
     tokens.set(ids.slice(0, T), b * T);
-    decided.fill(1, b * T, b * T + ids.length);
+    decided.fill(1, b * T, b * T + Math.min(ids.length, T));
     for (const name of ['classes', 'nestings', 'completes'] as const)
       if (targets) decisions[name].set(targets[name].subarray(0, T), b * T);
   });
