@@ -54,6 +54,7 @@ export default {
   packageOptions: {
     alwaysCreateEntryPointModule: true,
     readme: 'README.md',
+    projectDocuments: ['CHANGELOG.md'],
     disableSources: true,
     excludeProtected: true,
     // `npm run typecheck` does it.
@@ -83,6 +84,7 @@ function nameAndLink(project) {
     if (!parts?.length) continue;
     const [start, heading] = /^\s*# (.+)\s+/.exec(parts[0].text);
     if (!reflection.isDocument()) parts[0].text = parts[0].text.slice(start.length);
+    else if (reflection.name === 'CHANGELOG') reflection.name = 'Changelog';
     else reflection.name = heading === project.name ? 'Overview' : heading;
     for (const [i, part] of parts.entries()) {
       const path = part.kind === 'relative-link' && project.files.resolve(part.target, project);

@@ -55,4 +55,5 @@ export {
   type SafeTensor,
 } from './safetensors/tensor.js';
 export { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
+export { type TokenTable } from './tokenizer/vocabulary.js';
 export { type SaveOptions } from './weights.js';

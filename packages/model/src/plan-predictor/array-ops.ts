@@ -46,7 +46,9 @@ export interface ArrayOps<T> {
   div(a: T, b: T): T;
   /** |x|. */
   abs(x: T): T;
+  /** eˣ. */
   exp(x: T): T;
+  /** ln x. */
   log(x: T): T;
   /** min(max(x, least), most). */
   clamp(x: T, least: number, most: number): T;
