@@ -17,4 +17,10 @@ export default defineConfig(
       eqeqeq: 'error',
     },
   },
+  {
+    files: ['packages/train/test/fixtures/page/*.js'],
+    languageOptions: {
+      globals: { document: 'readonly', onmessage: 'writable', postMessage: 'readonly', Worker: 'readonly' },
+    },
+  },
 );

@@ -1,6 +1,7 @@
 export { type Calibration } from './calibration.js';
 export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
+export { type FetchOptions } from './fetch-weights.js';
 export { expressionOf } from './expression-of.js';
 export {
   Gpt,

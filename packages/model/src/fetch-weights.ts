@@ -1,5 +1,6 @@
-import { messageOf } from './safetensors/header.js';
+import type { Device } from '@dag/executor';
 import { ModelError } from './error.js';
+import { messageOf } from './safetensors/header.js';
 
 /**
  * The bytes at an address.
@@ -26,13 +27,23 @@ async function fetchWeights(url: string | URL, signal?: AbortSignal): Promise<Ui
   }
 }
 
+/** Options of `PredictorModel.fetch`. */
+export interface FetchOptions {
+  /** Device of the weights; the default device where left out. */
+  readonly device?: Device;
+  /** Aborts the download. */
+  readonly signal?: AbortSignal;
+  /** What must be there before the model is made, such as `loadWasm()`: it and the weights are then loaded at the same time. */
+  readonly ready?: PromiseLike<unknown>;
+}
+
 /** `read(bytes)` of the file at an address, which its errors name. @throws {ModelError} as `fetchWeights`, and of `read`. */
 export async function fetchModel<M>(
   url: string | URL,
-  signal: AbortSignal | undefined,
+  { signal, ready }: FetchOptions,
   read: (bytes: Uint8Array) => M,
 ): Promise<M> {
-  const bytes = await fetchWeights(url, signal);
+  const [bytes] = await Promise.all([fetchWeights(url, signal), ready]);
   try {
     return read(bytes);
   } catch (cause) {

@@ -15,7 +15,7 @@ import { checkCalibration, type Calibration } from './calibration.js';
 import { doubtOf } from './doubt.js';
 import { onHost } from './host-plan.js';
 import { ModelError } from './error.js';
-import { fetchModel } from './fetch-weights.js';
+import { fetchModel, type FetchOptions } from './fetch-weights.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
 import { judge, smallest, type Judged } from './refusal.js';
 import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
@@ -349,18 +349,15 @@ export class PredictorModel extends SavedModel {
    * Fetches a file of `save` and reads it.
    *
    * @throws {ModelError} `download` where the server cannot be reached or answers with an error status, `aborted` where `signal` was
-   *   aborted, `bad-file` for an HTML page, and as `load`.
+   *   aborted, `bad-file` for an HTML page, and as `load`; what `ready` rejects with.
    * @example
    * import url from '@dag/model/weights/reading/model.safetensors?url'; // Vite; the README has other bundlers
-   * const model = await PredictorModel.fetch(url);
+   * const model = await PredictorModel.fetch(url, { ready: loadWasm() });
    */
-  static async fetch(
-    url: string | URL,
-    options: { device?: Device; signal?: AbortSignal } = {},
-  ): Promise<PredictorModel> {
+  static async fetch(url: string | URL, options: FetchOptions = {}): Promise<PredictorModel> {
     checkObject('options such as { signal }', options);
-    const { signal, ...rest } = options;
-    return fetchModel(url, signal, (bytes) => PredictorModel.load(bytes, rest));
+    const { device } = options;
+    return fetchModel(url, options, (bytes) => PredictorModel.load(bytes, device ? { device } : {}));
   }
 }
 

@@ -78,13 +78,11 @@ export abstract class SavedModel {
 
   /** The bytes of `save` in pieces, one tensor after another, for files that are larger than one array can be. */
   savePieces(options?: SaveOptions): Iterable<Uint8Array> {
-    return weightPieces(this.parameters, this.config, options, (rows) => this.tokensFor(rows));
+    return weightPieces(this.parameters, this.config, options, (rows) => this.tokensFor?.(rows) ?? null);
   }
 
   /** The tokens that a file has beside these rows of the embedding; null where it has none. */
-  protected tokensFor(_rows: readonly number[]): TokenTable | null {
-    return null;
-  }
+  protected tokensFor?(rows: readonly number[]): TokenTable | null;
 }
 
 /** Weights as F16. @throws {ModelError} `not-finite` for a finite weight that rounds to infinity. */

@@ -1,79 +1,118 @@
-/** Models in a page: the shipped one answers, and a small one is trained, on WebAssembly. */
-import { readFile } from 'node:fs/promises';
+/** Pages that ask the shipped model and train a small one, on WebAssembly, built by each bundler from the built packages. */
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { Browser } from 'puppeteer-core';
 import { setDefaultDevice } from '@dag/executor';
-import { build } from 'esbuild';
+import { parseConfig, predictorSmall, PredictorTraining } from '../src/browser.js';
+import { loadPretrained } from '../src/predictor/predictor-task.js';
 import { browserDescribe, openBrowser } from './browser.js';
-import { predictAll, trainSmall } from './page-program.js';
 
-type Executor = Pick<typeof import('../../executor/src/wasm.js'), 'loadWasm'> &
-  Pick<typeof import('@dag/executor'), 'backendInfo'>;
-type Program = typeof import('./page-program.js') & Executor;
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const PAGE = join(ROOT, 'packages/train/test/fixtures/page');
 
-const WEIGHTS = fileURLToPath(new URL('../../model/weights/reading/model.safetensors', import.meta.url));
-const WASM = fileURLToPath(new URL('../../executor/native/wasm/dag_executor.wasm', import.meta.url));
-const TEXTS = ['2.5 * 3.0 + 1.0', 'twelve minus (three - 4.5)', 'What is -7 divided by 8?'];
-const STEPS = 3;
+/** Pages by how they are built: by a bundler (see fixtures/page/build.js), or not at all. */
+const NAMES = ['esbuild', 'vite', 'webpack', 'rollup', 'import-map'];
+
+const dag = (name: string, file: string): string => `/packages/${name}/dist/${file}.js`;
+const IMPORTS = {
+  '@dag/expr': dag('expr', 'index'),
+  '@dag/expr/normalize': dag('expr', 'normalize'),
+  '@dag/tensorize': dag('tensorize', 'index'),
+  '@dag/executor': dag('executor', 'portable'),
+  '@dag/executor/wasm': dag('executor', 'wasm'),
+  '@dag/model': dag('model', 'portable'),
+  '@dag/train/browser': dag('train', 'browser'),
+  leven: '/node_modules/leven/index.js',
+  zod: '/node_modules/zod/index.js',
+};
+
+/** Makes the page in a folder. */
+async function make(name: string, folder: string): Promise<void> {
+  const isBuilt = name !== 'import-map';
+  if (isBuilt) await promisify(execFile)(process.execPath, [join(PAGE, 'build.js'), name, folder]);
+  const html = isBuilt
+    ? '<script type="module" src="main.js"></script>'
+    : `<script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>` +
+      '<script type="module" src="/packages/train/test/fixtures/page/import-map.js"></script>';
+  await writeFile(join(folder, 'index.html'), `<!doctype html>${html}`);
+}
+
+const TYPES: Record<string, string> = {
+  ...{ '.js': 'text/javascript', '.html': 'text/html', '.wasm': 'application/wasm' },
+};
+
+/** Serves `/<name>/…` from the folder of that build, all else from the repository. */
+const serve = (root: string): Server =>
+  createServer(({ url }, response) => {
+    const path = new URL(url!, 'http://here').pathname;
+    const isBuilt = NAMES.some((name) => path.startsWith(`/${name}/`));
+    const file = join(isBuilt ? root : ROOT, path.endsWith('/') ? `${path}index.html` : path);
+    readFile(file).then(
+      (body) =>
+        response
+          .writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' })
+          .end(body),
+      () => response.writeHead(404).end(),
+    );
+  });
 
 browserDescribe('in a page', () => {
+  let folder: string;
   let server: Server;
+  let browser: Browser;
+  let expected: unknown;
   beforeAll(async () => {
-    const here = fileURLToPath(new URL('.', import.meta.url));
-    const contents = `export * from './page-program.js'; export { loadWasm } from '@dag/executor/wasm';
-      export { backendInfo } from '@dag/executor';`;
-    const { outputFiles } = await build({
-      stdin: { contents, resolveDir: here },
-      bundle: true,
-      format: 'esm',
-      platform: 'browser',
-      write: false,
-      logLevel: 'error',
-    });
-    const files = new Map<string, readonly [type: string, body: Uint8Array]>([
-      ['/', ['text/html', Buffer.from('<!doctype html>')]],
-      ['/program.js', ['text/javascript', outputFiles[0]!.contents]],
-      ['/model.safetensors', ['application/octet-stream', await readFile(WEIGHTS)]],
-      ['/dag_executor.wasm', ['application/wasm', await readFile(WASM)]],
-    ]);
-    server = createServer(({ url }, response) => {
-      const [type, body] = files.get(url!) ?? [];
-      if (type === undefined) response.writeHead(404).end();
-      else response.writeHead(200, { 'content-type': type }).end(body);
-    });
+    folder = await mkdtemp(join(tmpdir(), 'dag-page-'));
+    server = serve(folder);
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  });
-  afterAll(() => void server.close());
-
-  it('the shipped model answers and a small one learns, to the bits of Node', async () => {
+    browser = await openBrowser();
     setDefaultDevice('wasm');
-    const expected = { values: predictAll(await readFile(WEIGHTS), TEXTS), losses: await trainSmall(STEPS) };
+    const model = await loadPretrained();
+    const { values, refusals } = model.predictTexts([
+      ...['2.5 * 3.0 + 1.0', 'twelve minus (three - 4.5)', 'What is -7 divided by 8?', '2 wombat 3'],
+    ]);
+    const evaluation = { examples: 20 };
+    const training = new PredictorTraining(
+      parseConfig({ ...predictorSmall, ...{ maxSteps: 2, batchSize: 8, logEvery: 1, evaluation } }),
+    );
+    const losses: number[] = [];
+    await training.run({ onStep: ({ loss }) => losses.push(loss) });
     setDefaultDevice(undefined);
-    expect(expected.values).toEqual([8.5, 13.5, -0.875]);
-    const browser = await openBrowser();
-    try {
-      const page = await browser.newPage();
-      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-      const there = await page.evaluate(
-        async (texts: string[], steps: number) => {
-          const program = (await import('/program.js' as string)) as Program;
-          await program.loadWasm({ url: '/dag_executor.wasm' });
-          const response = await fetch('/model.safetensors');
-          const weights = new Uint8Array(await response.arrayBuffer());
-          return {
-            device: program.backendInfo().device,
-            values: program.predictAll(weights, texts),
-            losses: await program.trainSmall(steps),
-          };
-        },
-        TEXTS,
-        STEPS,
-      );
-      expect(there).toEqual({ device: 'wasm', ...expected });
-    } finally {
-      await browser.close();
-    }
+    expect([...values].slice(0, 3)).toEqual([8.5, 13.5, -0.875]);
+    expected = {
+      ...{ device: 'wasm', values: [8.5, 13.5, -0.875], refusals, losses, count: 20, isLoaded: true },
+    };
+  });
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it.each(NAMES)('%s: a page predicts, and trains in a worker, to the bits of Node', async (name) => {
+    const built = join(folder, name);
+    await mkdir(built);
+    await make(name, built);
+    const page = await browser.newPage();
+    const problems: string[] = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    page.on('console', (message) => {
+      // A browser asks for this by itself.
+      if (message.type() === 'error' && !message.location().url?.endsWith('favicon.ico'))
+        problems.push(message.text());
+    });
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${name}/`);
+    const there = await page
+      .evaluate(() => (globalThis as unknown as { answer: Promise<unknown> }).answer)
+      .catch(String);
+    expect({ there, problems }).toEqual({ there: expected, problems: [] });
+    await page.close();
   });
 });

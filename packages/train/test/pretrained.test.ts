@@ -32,7 +32,10 @@ describe('the plan at every token', () => {
       ...[3, null, null, null, null, null, 9, 27],
     ]);
     tokens.forEach((_, t) => {
-      const prefix = tokens.slice(0, t + 1).join('').trim();
+      const prefix = tokens
+        .slice(0, t + 1)
+        .join('')
+        .trim();
       const alone = model.predictTexts([prefix]);
       expect([at(t).value, at(t).refusal]).toEqual([alone.values[0], alone.refusals[0]]);
       expect(at(t).confidence).toBeCloseTo(alone.confidences[0]!, 5);
