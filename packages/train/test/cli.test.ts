@@ -80,9 +80,15 @@ const score = {
   intervals: z.record(z.enum(['value', 'exact', 'plan']), z.tuple([share, share])),
 };
 const scores = z.record(z.string(), z.strictObject(score));
+const reliability = z.strictObject({
+  ...{ count: z.int(), ece: share },
+  bins: z.array(z.strictObject({ count: z.int(), confidence: share, right: share })),
+  riskCoverage: z.array(z.strictObject({ coverage: share, risk: share })),
+});
 const summary = {
   ...score,
   ...{ byOperations: scores, byDigits: scores, byNesting: scores, byStyle: scores },
+  reliability: reliability.optional(),
 };
 const summaryLine = z.strictObject({
   ...summary,

@@ -349,11 +349,11 @@ export function summarize(answers: readonly Answer[]): Summary {
   const reliable = reliability(answers);
   return {
     ...score(answers),
-    ...(reliable ? { reliability: reliable } : {}),
     byOperations: by((a) => a.operations),
     byDigits: by((a) => a.digits),
     byNesting: by((a) => a.nesting),
     byStyle: by((a) => a.style),
+    ...(reliable ? { reliability: reliable } : {}),
   };
 }
 
