@@ -228,7 +228,7 @@ describe('dag train', () => {
     const { code, stdout, stderr } = await start(args, { cwd, interruptAt: 'step 4/' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const [, step, command] =
-      /^stopped at step (\d+) of 1000000; resume with: (?:npx )?dag (.*)$/m.exec(stdout) ?? [];
+      /^stopped at step (\d+) of 1000000; resume with: (?:npx @dag/train|dag) (.*)$/m.exec(stdout) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(4);
     expect(stdout).toContain(`step-${step!.padStart(8, '0')}`);
     expect(command).toBe('train --resume runs/predictor');
