@@ -67,9 +67,10 @@ const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
 const answerLine = z.strictObject({
   text: z.string(),
   expected: number,
-  value: number,
+  value: number.nullable(),
   expression: z.string(),
   ok: z.boolean(),
+  ...{ confidence: z.number().min(0).max(1).optional(), refused: z.string().optional() },
   doubt: z.string().nullable(),
 });
 const share = z.number().min(0).max(1);
