@@ -67,10 +67,9 @@ const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
 const answerLine = z.strictObject({
   text: z.string(),
   expected: number,
-  value: number.nullable(),
+  value: number,
   expression: z.string(),
   ok: z.boolean(),
-  ...{ confidence: z.number().min(0).max(1).optional(), refused: z.string().optional() },
   doubt: z.string().nullable(),
 });
 const share = z.number().min(0).max(1);
@@ -81,15 +80,9 @@ const score = {
   intervals: z.record(z.enum(['value', 'exact', 'plan']), z.tuple([share, share])),
 };
 const scores = z.record(z.string(), z.strictObject(score));
-const reliability = z.strictObject({
-  ...{ count: z.int(), ece: share },
-  bins: z.array(z.strictObject({ count: z.int(), confidence: share, right: share })),
-  riskCoverage: z.array(z.strictObject({ coverage: share, risk: share })),
-});
 const summary = {
   ...score,
   ...{ byOperations: scores, byDigits: scores, byNesting: scores, byStyle: scores },
-  reliability: reliability.optional(),
 };
 const summaryLine = z.strictObject({
   ...summary,
@@ -229,7 +222,7 @@ describe('dag train', () => {
     const { code, stdout, stderr } = await start(args, { cwd, interruptAt: 'step 4/' });
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const [, step, command] =
-      /^stopped at step (\d+) of 1000000; resume with: (?:npx @dag/train|dag) (.*)$/m.exec(stdout) ?? [];
+      /^stopped at step (\d+) of 1000000; resume with: npx @dag\/train (.*)$/m.exec(stdout) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(4);
     expect(stdout).toContain(`step-${step!.padStart(8, '0')}`);
     expect(command).toBe('train --resume runs/predictor');
@@ -589,19 +582,20 @@ describe('dag export', () => {
     await writeFile(file, '2.5 * 3\nthe sum of 2 and 3\t5\nhello\tNaN\n');
     const asked = ['--json', '--checkpoint', 'reading'];
     const onnx = ['--runtime', 'onnx', ...asked];
-    /** Lines without the confidence, of which the last bits are those of the runtime. */
-    const linesOf = (stdout: string): object[] =>
+    /** Numbers to five digits: the last bits of a confidence are those of the runtime. */
+    const linesOf = (stdout: string): unknown[] =>
       stdout
         .trim()
         .split('\n')
-        .map((line) => ({ ...(JSON.parse(line) as object), confidence: null }));
+        .map((line) =>
+          JSON.parse(line, (_, x: unknown) => (typeof x === 'number' ? Number(x.toPrecision(5)) : x)),
+        );
     const native = linesOf(await succeeds(['eval', '--expressions', file, ...asked]));
     expect(native).toMatchObject([{ ok: true }, { ok: true }, { ok: false }, { count: 3 }]);
     const exported = await succeeds(['eval', '--expressions', file, ...onnx], { by: start });
     expect(linesOf(exported)).toEqual(native);
-    expect(await succeeds(['predict', '2 + 3', ...onnx], { by: start })).toBe(
-      await succeeds(['predict', '2 + 3', ...asked]),
-    );
+    const predicted = await succeeds(['predict', '2 + 3', ...onnx], { by: start });
+    expect(linesOf(predicted)).toEqual(linesOf(await succeeds(['predict', '2 + 3', ...asked])));
   });
 });
 
