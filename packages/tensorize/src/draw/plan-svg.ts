@@ -115,7 +115,13 @@ function drawNode(
   </g>`;
 }
 
-function drawEdge(edge: PlanEdge, points: readonly Point[], at: Point, isMarked: boolean, note: string): Html {
+function drawEdge(
+  edge: PlanEdge,
+  points: readonly Point[],
+  at: Point,
+  isMarked: boolean,
+  note: string,
+): Html {
   const text = coefficientText(edge);
   const width = LABEL_LETTER * Math.max(text.length, note.length) + 10;
   const height = EDGE_LABEL_HEIGHT + noteHeight(note);
