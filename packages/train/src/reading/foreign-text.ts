@@ -1,5 +1,6 @@
+import { chatter, chatterWord } from './chatter.js';
 import { chosen, pick } from './choose.js';
-import { ENDS, FOREIGN, PEOPLE, THINGS, VERBS } from './foreign.js';
+import { ENDS, FOREIGN, PEOPLE, THINGS, UNKNOWN, VERBS } from './foreign.js';
 import { CLOSINGS, GREETINGS } from './phrases.js';
 import { SYMBOLS_DENSE, SymbolText } from './symbols.js';
 import type { Word } from './writer.js';
@@ -12,6 +13,7 @@ export class ForeignText extends SymbolText {
     if (random.chance(0.1)) this.say(pick(random, GREETINGS));
     if (roll < 3) this.corrupted();
     else if (roll < 5) this.story();
+    else if (roll < 6) this.foreignTemplate(chosen(random, pick(random, UNKNOWN)));
     else {
       if (roll === 9 && random.chance(0.5)) this.opening();
       this.foreignTemplate(chosen(random, pick(random, FOREIGN)));
@@ -25,6 +27,8 @@ export class ForeignText extends SymbolText {
     for (const part of phrase.split(' ')) {
       if (part === '!') w.foreign = true;
       else if (part === '!!') w.word('!');
+      else if (part === 'W') this.say(chatterWord(random));
+      else if (part === 'WW') this.say(chatter(random, 4));
       else if (part === 'X') {
         w.lacking++;
         this.tree(random.chance(0.6) ? 1 : 1 + random.below(3), 'right', 0, SYMBOLS_DENSE);

@@ -1,3 +1,20 @@
+/** Texts with unknown words, W one and WW some of them, where an operator would be, and sentences of such words with numbers. */
+export const UNKNOWN = [
+  '[what is|calculate|find|tell me|please|] the ! W of N [and N|] [|?]',
+  '[what is|calculate|find|tell me|] the ! W [between|from|by] N and N [|?]',
+  '[please|can you|] ! W N [and|from|by|to|with|into|,|] N [|?]',
+  '[what is|calculate|] N ! W [by|to|of|from|into|] N [|?]',
+  '[what is|calculate|] X ! W [|?]',
+  'X ! WW [|.|?]',
+  '! WW N',
+  '! WW N [WW|] [|.|?]',
+  '! WW N WW N [WW|] [|.|?]',
+  '! WW N WW N WW N [|.]',
+  'what is ! W N [|?]',
+  '! N WW',
+  '[what|how much|how many] ! WW N WW [N|] ?',
+] as const;
+
 /**
  * What asks for nothing that a plan can say, as templates: a capital N is a number, U one without a sign, X an expression, `[a|b]` a choice. All of it is refused, from its first
  * word on or from the word behind `!`; `!!` is an exclamation mark. Sentences are our own.
@@ -80,7 +97,7 @@ export const FOREIGN = [
   '! what [comes next|is next] : N , N , N [, N|] ?',
   '! count from N to N',
   '! how old is [he|she|tom|the cat] if [he|she|it] was born in N ?',
-  '( ! A ) N ( B ) N ( C ) N ( D ) N',
+  '( ! a ) N ( b ) N ( c ) N ( d ) N',
   'X ! answer choices : ( a ) N ( b ) N ( c ) N',
   '! N [nd|rd|th|st] [prime|root of N|power of N|place|term]',
   'what is the ! N [th|st|rd|nd] [prime|term|digit of pi|fibonacci number] ?',

@@ -1,5 +1,6 @@
 import { randomStream } from '@dag/expr';
 import { chosen, isHeldOut, pick } from './choose.js';
+import { chatter } from './chatter.js';
 import { ForeignText } from './foreign-text.js';
 import {
   BEHIND,
@@ -8,6 +9,7 @@ import {
   CONNECTORS,
   GREETINGS,
   INFIX,
+  JOINTS,
   NOUNS,
   PRODUCTS,
   QUESTIONS,
@@ -43,18 +45,28 @@ export function generateFrame(options: FrameOptions): readonly Word[] {
 class PhraseText extends SymbolText {
   private depth = 0;
   private hasHeldOut = false;
+  /** Operands are numbers and groups: in a list, "and" would have two meanings. */
+  private isPlain = false;
+  private isWithin = false;
 
   write(): boolean {
     const { random, options } = this;
     const asks = random.below(100);
+    const hasChatter = this.left > 1 && random.chance(0.12);
+    if (hasChatter) {
+      this.say(chatter(random, 5));
+      if (random.chance(0.5)) this.say(pick(random, [',', ',', ':', '.', '!', ';']));
+    }
     if (random.chance(0.12)) this.say(pick(random, GREETINGS));
     let closes = 0.5;
     if (asks < 34) {
       if (random.chance(0.6)) this.opening();
       this.symbols(this.left, 0);
+      if (random.chance(0.05)) this.whole();
     } else if (asks < 46) {
       if (random.chance(0.6)) this.opening();
       this.infixWords();
+      if (random.chance(0.08)) this.whole();
     } else if (asks < 64) {
       if (random.chance(0.85)) this.opening();
       this.left = Math.max(2, this.left);
@@ -74,8 +86,38 @@ class PhraseText extends SymbolText {
       this.left = Math.max(2, this.left);
       this.sequence();
     }
-    if (random.chance(closes)) this.say(pick(random, CLOSINGS));
+    if (random.chance(0.08)) {
+      this.say(pick(random, [',', '.', '?', '!', ';', ', and', ', because', ', so', ', but']));
+      this.say(chatter(random, 5));
+      if (random.chance(0.4)) this.say(pick(random, ['?', '.', '!']));
+    } else if (random.chance(closes)) this.say(pick(random, CLOSINGS));
+    if (hasChatter) this.leaveStartOpen();
     return options.phrases !== 'held-out' || this.hasHeldOut;
+  }
+
+  /** A number behind chatter alone asks for nothing; what it is the beginning of may. */
+  private leaveStartOpen(): void {
+    const { words } = this.w;
+    const first = words.findIndex(({ decision }) => decision !== 'none' && decision !== 'percent');
+    words.forEach((word, i) => {
+      if (i < first) words[i] = { ...word, complete: word.complete === false ? false : null };
+    });
+  }
+
+  /** Behind an expression: ", all squared", "all divided by 2". */
+  private whole(): void {
+    const { w, random } = this;
+    if (random.chance(0.5)) {
+      w.word(',');
+      w.setComplete(null);
+    }
+    w.word('all', 'none', 0, true);
+    w.setComplete(false);
+    if (random.chance(0.4))
+      return this.marked(pick(random, ['squared:squared', 'cubed:cubed', 'doubled:doubled']));
+    w.lacking++;
+    this.marked(pick(random, ['divided by:div', 'over:div', 'times:mul', 'multiplied by:mul']));
+    this.signed(false);
   }
 
   /** A phrase of the templates, trained or held out. */
@@ -91,9 +133,10 @@ class PhraseText extends SymbolText {
     }
   }
 
-  /** Writes a template with its operands. */
-  template(phrase: string): void {
+  /** Writes a template with its operands. @param ends Whether its first operator ends all that stands before it, as "then" does. */
+  template(phrase: string, ends = false): void {
     const { w, random } = this;
+    let then = ends;
     const parts = phrase.split(' ');
     const slots = parts.filter((part) => /^[A-GINPEF](>|$)/.test(part) || part.startsWith('*')).length;
     w.lacking += slots;
@@ -134,7 +177,7 @@ class PhraseText extends SymbolText {
       } else if (part === 'C') {
         w.lacking--;
         rest--;
-        this.template(this.phrase(COMMANDS.filter((c) => !c.includes('find the'))));
+        this.command();
       } else if (part === 'I') {
         w.lacking--;
         rest--;
@@ -154,7 +197,8 @@ class PhraseText extends SymbolText {
         }
         const opens = mark.endsWith('(');
         const decision = mark.replace('(', '') || 'none';
-        w.word(text, decision, opens ? 1 : 0);
+        w.word(text, decision, opens ? 1 : 0, then && decision !== 'none');
+        then &&= decision === 'none';
         if (opens) {
           opened++;
           this.depth++;
@@ -193,12 +237,15 @@ class PhraseText extends SymbolText {
       Math.max(2, 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)))),
     );
     w.lacking += n - 1;
-    const style = random.below(10);
+    // "3 and 4 and 5": within another phrase, the second "and" would belong to either.
+    const style = random.below(this.isWithin ? 7 : 10);
     for (let i = 0; i < n; i++) {
       if (i > 0) {
         const joint = operator === 'mean' ? `mean${i + 1}` : operator;
         const isLast = i === n - 1;
-        if (isLast) {
+        // "3, 4, 5": within another phrase, no one knows where it ends.
+        if (isLast && style === 7) w.word(',', joint);
+        else if (isLast) {
           if (n > 2 && style < 3) {
             w.word(',', joint);
             w.word('and');
@@ -211,15 +258,16 @@ class PhraseText extends SymbolText {
       const share = 1 + (this.left > n - i ? this.random.below(this.left - (n - i) + 1) : 0);
       this.operand(random.chance(0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
       // "3 and 4" may go on with "and 5".
-      if (style === 8 && i > 0 && i < n - 1) w.setComplete(null);
+      if ((style === 7 || style === 8) && i > 0 && i < n - 1) w.setComplete(null);
     }
   }
 
   /** An operand of up to `n` numbers. */
   operand(n: number, slot: Slot | 'group'): void {
     const { random } = this;
-    if (n <= 1 || this.depth >= 5) {
-      if (this.depth < 4 && slot !== 'group' && random.chance(0.06)) {
+    if (this.isPlain) return n > 1 && random.chance(0.3) ? this.group(n) : this.signed(false);
+    if (n <= 1 || this.depth >= 4) {
+      if (this.depth < 3 && slot !== 'group' && random.chance(0.06)) {
         const unary = NOUNS.filter((t) => !t.includes('*') && !t.includes('B'));
         return this.nested(() => this.template(this.phrase(unary)));
       }
@@ -239,8 +287,11 @@ class PhraseText extends SymbolText {
 
   /** A phrase in place of an operand that is lacking. */
   nested(write: () => void): void {
+    const { isWithin } = this;
+    this.isWithin = true;
     this.w.lacking--;
     write();
+    this.isWithin = isWithin;
   }
 
   behind(): void {
@@ -281,14 +332,21 @@ class PhraseText extends SymbolText {
     this.depth--;
   }
 
+  /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
   fraction(): void {
     const { w, random } = this;
-    w.lacking++;
+    const isGroup = random.chance(0.6);
+    w.lacking += isGroup ? 2 : 1;
+    if (isGroup) w.word('(', 'none', 1);
     const d = 2 + random.below(9);
     w.number(String(random.chance(0.6) ? 1 : 1 + random.below(d)));
-    w.setComplete(null);
+    if (!isGroup) w.setComplete(null);
     w.word('/', 'div');
     w.number(String(d));
+    if (isGroup) {
+      w.lacking--;
+      w.word(')', 'none', -1);
+    }
     w.setComplete(null);
   }
 
@@ -345,20 +403,41 @@ class PhraseText extends SymbolText {
     }
   }
 
+  /** A command within a question, now and then with steps behind it. */
+  command(): void {
+    const { random } = this;
+    const goesOn = random.chance(0.2);
+    const commands = COMMANDS.filter((c) => !c.includes('find the') && !(goesOn && c.includes('*')));
+    this.isPlain ||= goesOn;
+    this.template(this.phrase(commands));
+    if (goesOn) this.steps(1 + random.below(2));
+  }
+
   sequence(): void {
     const { random } = this;
     const roll = random.below(10);
-    if (roll < 3) this.template(this.phrase(STARTS));
-    else if (roll < 7) this.template(this.phrase(COMMANDS.filter((c) => !c.includes('G'))));
-    else {
+    this.isPlain = random.chance(0.6);
+    if (random.chance(0.15))
+      this.say(pick(random, ['first', 'first ,', 'first of all ,', 'to begin with ,']));
+    if (roll < 4) this.template(this.phrase(STARTS));
+    else if (roll < 8 || this.isPlain) {
+      const isCommand = (c: string): boolean => !c.includes('G') && !(this.isPlain && c.includes('*'));
+      this.template(this.phrase(COMMANDS.filter(isCommand)));
+    } else {
       this.opening();
       this.noun();
     }
-    const steps = 1 + random.below(4);
-    for (let i = 0; i < steps; i++) {
+    this.steps(1 + random.below(4));
+  }
+
+  /** Steps on what stands before. */
+  steps(count: number): void {
+    const { random } = this;
+    for (let i = 0; i < count; i++) {
       const step = this.phrase(STEPS);
-      this.connect(pick(random, CONNECTORS));
-      this.template(step);
+      const ends = this.isPlain && random.chance(0.5);
+      this.connect(pick(random, ends ? JOINTS : CONNECTORS));
+      this.template(step, ends);
     }
   }
 }

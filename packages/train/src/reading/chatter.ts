@@ -1,0 +1,52 @@
+import { tokenizer } from '@dag/model';
+import type { Random } from '@dag/expr';
+import { pick } from './choose.js';
+import { ENDS, FOREIGN, PEOPLE, THINGS, VERBS } from './foreign.js';
+import * as phrases from './phrases.js';
+
+/** Words of arithmetic, quantity and number, which are no chatter wherever they stand. */
+const ARITHMETIC =
+  /^(?:add|sub|mult|div|mod|neg|pos|cal|sum|tot|max|min|avg|log|sin|cos|tan|exp|abs|sqrt|cube|squar|root|pow|frac|ratio|percent|cent|per|each|every|both|pair|couple|dozen|doub|twi|tri|quad|hal|quarter|third|fourth|fif|six|seven|eight|nine|ten|hundred|thousand|million|billion|zero|one|two|three|four|five|none|nothing|all|rest|left|remain|differ|equal|count|number|digit|figure|plus|minus|times|over|under|less|more|most|least|great|larg|small|bigg|high|low|above|below|increas|decreas|reduc|grow|gain|loss|lost|cut|drop|take|took|taken|without|except|exclu|inclu|join|combin|together|togeth|rais|lift|point|negative|positive|even|odd|prime|factor|round|approach|single|multi|share|split|part|piece|group|apart|set|sets|once|again|another|extra)/;
+
+let pieces: { readonly starts: readonly string[]; readonly ends: readonly string[] } | null = null;
+/** Of GPT-2's tokens those with an id below this, which are the most common. */
+const COMMON = 4200;
+
+/** Common tokens that begin a word, and those that end one. None of them begins a word that phrases use. */
+function common(): NonNullable<typeof pieces> {
+  if (pieces) return pieces;
+  const used = new Set(
+    [
+      ...Object.values(phrases).flatMap((list) => Object.values(list).flat()),
+      ...FOREIGN,
+      ...ENDS,
+      ...PEOPLE,
+      ...THINGS,
+      ...VERBS,
+    ]
+      .join(' ')
+      .toLowerCase()
+      .split(/[^a-z]+/),
+  );
+  const tokens = tokenizer('words');
+  const texts = Array.from({ length: COMMON }, (_, id) => tokens.decode([id]));
+  pieces = {
+    starts: texts
+      .filter((text) => /^ [a-z]{3,}$/.test(text))
+      .map((text) => text.slice(1))
+      .filter((word) => !used.has(word) && !ARITHMETIC.test(word)),
+    ends: texts.filter((text) => /^[a-z]{1,4}$/.test(text) && !ARITHMETIC.test(text)),
+  };
+  return pieces;
+}
+
+/** A word that has nothing to do with arithmetic, now and then with another ending. */
+export function chatterWord(random: Random): string {
+  const { starts, ends } = common();
+  const word = pick(random, starts);
+  return random.chance(0.6) ? word : `${word}${pick(random, ends)}`;
+}
+
+/** One to `most` such words. */
+export const chatter = (random: Random, most: number): string =>
+  Array.from({ length: 1 + random.below(most) }, () => chatterWord(random)).join(' ');
