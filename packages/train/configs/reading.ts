@@ -7,14 +7,14 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   name: 'reading',
   tokenizer: 'words',
-  maxSteps: 20_000,
+  maxSteps: 14_000,
   batchSize: 16,
   accumulate: 4,
   model: {
     ...{ readout: 'decisions', depth: 8, digits: 30, blockSize: 512 },
     ...{ nLayer: 3, nHead: 4, nEmbd: 128, convolution: 3 },
   },
-  data: { maxDigits: 6, maxDecimals: 6, foreign: 0.15 },
+  data: { maxDigits: 6, maxDecimals: 6, foreign: 0.2 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 2000, examples: 1000 },
   checkpoint: { every: 500, keep: 2 },

@@ -9,13 +9,13 @@ import type { Word } from './writer.js';
 export class ForeignText extends SymbolText {
   write(): boolean {
     const { random } = this;
-    const roll = random.below(10);
+    const roll = random.below(20);
     if (random.chance(0.1)) this.say(pick(random, GREETINGS));
-    if (roll < 3) this.corrupted();
-    else if (roll < 5) this.story();
-    else if (roll < 6) this.foreignTemplate(chosen(random, pick(random, UNKNOWN)));
+    if (roll < 5) this.corrupted();
+    else if (roll < 8) this.story();
+    else if (roll < 13) this.foreignTemplate(chosen(random, pick(random, UNKNOWN)));
     else {
-      if (roll === 9 && random.chance(0.5)) this.opening();
+      if (random.chance(0.1)) this.opening();
       this.foreignTemplate(chosen(random, pick(random, FOREIGN)));
     }
     if (random.chance(0.3)) this.say(pick(random, CLOSINGS));

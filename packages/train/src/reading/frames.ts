@@ -28,8 +28,10 @@ export function generateFrame(options: FrameOptions): readonly Word[] {
   const random = randomStream(options.seed, options.index);
   const { numbers, fewest = 1, foreign = 0 } = options;
   for (;;) {
+    // Half of the texts are short, as most that people write.
+    const most = fewest === 1 && random.chance(0.5) ? Math.min(3, numbers) : numbers;
     const drawn = {
-      left: fewest + random.below(numbers - fewest + 1),
+      left: fewest + random.below(most - fewest + 1),
       wholeNumbers: random.chance(0.4),
       small: random.chance(0.5),
     };
@@ -53,32 +55,34 @@ class PhraseText extends SymbolText {
     const { random, options } = this;
     const asks = random.below(100);
     const hasChatter = this.left > 1 && random.chance(0.12);
+    // "My number is 212 - 555" asks for nothing: between chatter and an expression stands a sign or an opening.
+    const isApart = !hasChatter || random.chance(0.6);
     if (hasChatter) {
       this.say(chatter(random, 5));
-      if (random.chance(0.5)) this.say(pick(random, [',', ',', ':', '.', '!', ';']));
+      if (isApart) this.say(pick(random, [',', ',', ':', '.', '!', ';']));
     }
     if (random.chance(0.12)) this.say(pick(random, GREETINGS));
     let closes = 0.5;
-    if (asks < 34) {
-      if (random.chance(0.6)) this.opening();
+    if (asks < 26) {
+      if (!isApart || random.chance(0.6)) this.opening();
       this.symbols(this.left, 0);
       if (random.chance(0.05)) this.whole();
-    } else if (asks < 46) {
-      if (random.chance(0.6)) this.opening();
+    } else if (asks < 36) {
+      if (!isApart || random.chance(0.6)) this.opening();
       this.infixWords();
       if (random.chance(0.08)) this.whole();
-    } else if (asks < 64) {
-      if (random.chance(0.85)) this.opening();
+    } else if (asks < 58) {
+      if (!isApart || random.chance(0.85)) this.opening();
       this.left = Math.max(2, this.left);
       if (random.chance(0.2)) this.product();
       else if (random.chance(0.1)) this.template(pick(random, BEHIND));
       else this.noun();
       if (random.chance(0.25)) this.tail();
-    } else if (asks < 78) {
+    } else if (asks < 74) {
       if (random.chance(0.25)) this.say(pick(random, REQUESTS));
       this.left = Math.max(2, this.left);
       this.template(this.phrase(COMMANDS));
-    } else if (asks < 90) {
+    } else if (asks < 88) {
       this.left = Math.max(2, this.left);
       this.template(this.phrase(QUESTIONS));
       closes = 0.05;
