@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   name: 'reading',
   tokenizer: 'words',
-  maxSteps: 14_000,
+  maxSteps: 7_000,
   batchSize: 16,
   accumulate: 4,
   model: {
@@ -16,7 +16,7 @@ export default defineConfig({
   },
   data: { maxDigits: 6, maxDecimals: 6, foreign: 0.2 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
-  evaluation: { every: 2000, examples: 1000 },
+  evaluation: { every: 1000, examples: 1000 },
   checkpoint: { every: 500, keep: 2 },
   logEvery: 25,
 });

@@ -8,13 +8,14 @@ import * as phrases from './phrases.js';
 const ARITHMETIC =
   /^(?:add|sub|mult|div|mod|neg|pos|cal|sum|tot|max|min|avg|log|sin|cos|tan|exp|abs|sqrt|cube|squar|root|pow|frac|ratio|percent|cent|per|each|every|both|pair|couple|dozen|doub|twi|tri|quad|hal|quarter|third|fourth|fif|six|seven|eight|nine|ten|hundred|thousand|million|billion|zero|one|two|three|four|five|none|nothing|all|rest|left|remain|differ|equal|count|number|digit|figure|plus|minus|times|over|under|less|more|most|least|great|larg|small|bigg|high|low|above|below|increas|decreas|reduc|grow|gain|loss|lost|cut|drop|take|took|taken|without|except|exclu|inclu|join|combin|together|togeth|rais|lift|point|negative|positive|even|odd|prime|factor|round|approach|single|multi|share|split|part|piece|group|apart|set|sets|once|again|another|extra)/;
 
-let pieces: { readonly starts: readonly string[]; readonly ends: readonly string[] } | null = null;
+let words: readonly string[] | null = null;
+const ENDINGS = ['s', 'ed', 'er', 'ing', 'ly', 'y', 'es', 'al', 'ion', 'able', 'ful', 'est'];
 /** Of GPT-2's tokens those with an id below this, which are the most common. */
 const COMMON = 4200;
 
-/** Common tokens that begin a word, and those that end one. None of them begins a word that phrases use. */
-function common(): NonNullable<typeof pieces> {
-  if (pieces) return pieces;
+/** Words that are common tokens, none of which phrases use. */
+function common(): readonly string[] {
+  if (words) return words;
   const used = new Set(
     [
       ...Object.values(phrases).flatMap((list) => Object.values(list).flat()),
@@ -30,21 +31,17 @@ function common(): NonNullable<typeof pieces> {
   );
   const tokens = tokenizer('words');
   const texts = Array.from({ length: COMMON }, (_, id) => tokens.decode([id]));
-  pieces = {
-    starts: texts
-      .filter((text) => /^ [a-z]{3,}$/.test(text))
-      .map((text) => text.slice(1))
-      .filter((word) => !used.has(word) && !ARITHMETIC.test(word)),
-    ends: texts.filter((text) => /^[a-z]{1,4}$/.test(text) && !ARITHMETIC.test(text)),
-  };
-  return pieces;
+  words = texts
+    .filter((text) => /^ [a-z]{3,}$/.test(text))
+    .map((text) => text.slice(1))
+    .filter((word) => !used.has(word) && !ARITHMETIC.test(word));
+  return words;
 }
 
 /** A word that has nothing to do with arithmetic, now and then with another ending. */
 export function chatterWord(random: Random): string {
-  const { starts, ends } = common();
-  const word = pick(random, starts);
-  return random.chance(0.6) ? word : `${word}${pick(random, ends)}`;
+  const word = pick(random, common());
+  return random.chance(0.8) ? word : `${word}${pick(random, ENDINGS)}`;
 }
 
 /** One to `most` such words. */

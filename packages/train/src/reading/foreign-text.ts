@@ -24,9 +24,17 @@ export class ForeignText extends SymbolText {
 
   foreignTemplate(phrase: string): void {
     const { w, random } = this;
+    // What stands before the mark may begin other texts, in which it writes something.
+    const before = w.words.length;
+    const leaveOpen = (): void =>
+      w.words.forEach((word, i) => {
+        if (i >= before && !w.foreign) w.words[i] = { ...word, decision: null, complete: null };
+      });
     for (const part of phrase.split(' ')) {
-      if (part === '!') w.foreign = true;
-      else if (part === '!!') w.word('!');
+      if (part === '!') {
+        leaveOpen();
+        w.foreign = true;
+      } else if (part === '!!') w.word('!');
       else if (part === 'W') this.say(chatterWord(random));
       else if (part === 'WW') this.say(chatter(random, 4));
       else if (part === 'X') {

@@ -153,7 +153,8 @@ class PhraseText extends SymbolText {
         w.setComplete(null);
       isFirst = false;
       if (/^[AB]>/.test(part)) {
-        this.startingOperand(part.slice(2));
+        this.startingOperand(part.slice(2), then);
+        then = false;
         rest--;
       } else if (/^[ABG]$/.test(part)) {
         const share =
@@ -216,11 +217,11 @@ class PhraseText extends SymbolText {
   }
 
   /** An operand whose first word writes `decision`: a number without a minus, a group, or a noun phrase that begins with "the". */
-  startingOperand(decision: string): void {
+  startingOperand(decision: string, then = false): void {
     const { w, random } = this;
     const before = w.words.length;
     const roll = random.below(10);
-    if (roll < 5 || this.left < 2) {
+    if (roll < 5 || this.left < 2 || then || this.isPlain) {
       w.number(this.draw());
       this.left--;
     } else if (roll < 7) this.group(this.left);
@@ -229,7 +230,7 @@ class PhraseText extends SymbolText {
       this.nested(() => this.template(`the ${phrase}`));
     }
     const first = w.words[before]!;
-    w.words[before] = { ...first, decision };
+    w.words[before] = { ...first, decision, nesting: then ? 'then' : first.nesting };
   }
 
   /** Operands in a list, at least two. */
