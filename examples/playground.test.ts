@@ -123,16 +123,16 @@ browserDescribe('the playground', () => {
   });
 
   it('says why it refuses a text, and up to which token', async () => {
-    await open('What is 2 times wombat?');
+    await open('What is 2 + 3 times wombat?');
     expect(await textAt('#answer')).toMatch(
       /^Refused: the text has `wombat`, which this model has never seen\. /,
     );
-    await page.hover('#tokens [data-key="2"]');
-    await waitFor('#token-name', '3 of 7');
+    await page.hover('#tokens [data-key="4"]');
+    await waitFor('#token-name', '5 of 9');
     await page.waitForSelector('#refused', { hidden: true });
-    await page.hover('#tokens [data-key="3"]');
+    await page.hover('#tokens [data-key="5"]');
     await waitFor('#refused', 'an operator without what it needs on its right');
-    await waitFor('#tokens .unseen', 'wom');
+    await waitFor('#tokens .unseen', 'bat');
   });
 
   it('shows the plan at every token, by pointing, by the slider and by keys', async () => {
