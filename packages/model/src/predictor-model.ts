@@ -361,13 +361,13 @@ export class PredictorModel extends SavedModel {
   }
 }
 
-/** What is said of N texts by a readout that does not say how sure it is. */
+/** Confidences and refusals of N texts by a readout that has no confidence: none is refused. */
 export function unsaid(size: number): Pick<PredictedPlans, 'confidences' | 'refusals' | 'unsure'> {
   const nothing = Array<null>(size).fill(null);
   return { confidences: nothing, refusals: nothing, unsure: Array<boolean>(size).fill(false) };
 }
 
-/** Plans of a readout that says nothing of how sure it is: no text is refused. */
+/** The plans of such a readout, executed. */
 function unjudged(plans: DagTensors): PredictedPlans {
   return { plans, values: execute(plans), ...unsaid(plans.size) };
 }

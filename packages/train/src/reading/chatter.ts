@@ -3,6 +3,7 @@ import type { Random } from '@dag/expr';
 import { pick } from './choose.js';
 import { ENDS, FOREIGN, PEOPLE, THINGS, VERBS } from './foreign.js';
 import * as phrases from './phrases.js';
+import * as surroundings from './surroundings.js';
 
 /** Words of arithmetic, quantity and number, which are no chatter wherever they stand. */
 const ARITHMETIC =
@@ -18,7 +19,9 @@ function common(): readonly string[] {
   if (words) return words;
   const used = new Set(
     [
-      ...Object.values(phrases).flatMap((list) => Object.values(list).flat()),
+      ...[...Object.values(phrases), ...Object.values(surroundings)].flatMap((list) =>
+        Object.values(list).flat(),
+      ),
       ...FOREIGN,
       ...ENDS,
       ...PEOPLE,

@@ -1,8 +1,8 @@
 import { chatter, chatterWord } from './chatter.js';
 import { chosen, pick } from './choose.js';
 import { ENDS, FOREIGN, PEOPLE, THINGS, UNKNOWN, VERBS } from './foreign.js';
-import { CLOSINGS, GREETINGS } from './phrases.js';
 import { SYMBOLS_DENSE, SymbolText } from './symbols.js';
+import { CLOSINGS, GREETINGS } from './surroundings.js';
 import type { Word } from './writer.js';
 
 /** A text to be refused: an expression with a fault, a story, or what plans cannot say. */

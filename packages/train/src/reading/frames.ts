@@ -4,19 +4,17 @@ import { chatter } from './chatter.js';
 import { ForeignText } from './foreign-text.js';
 import {
   BEHIND,
-  CLOSINGS,
   COMMANDS,
   CONNECTORS,
-  GREETINGS,
   INFIX,
   JOINTS,
   NOUNS,
   PRODUCTS,
   QUESTIONS,
-  REQUESTS,
   STARTS,
   STEPS,
 } from './phrases.js';
+import { CLOSINGS, GREETINGS, REQUESTS } from './surroundings.js';
 
 import { SYMBOLS, SymbolText, type FrameOptions } from './symbols.js';
 import type { Word } from './writer.js';

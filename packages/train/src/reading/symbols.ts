@@ -1,6 +1,7 @@
 import type { Random } from '@dag/expr';
 import { pick } from './choose.js';
-import { OPENINGS, POWERS } from './phrases.js';
+import { POWERS } from './phrases.js';
+import { OPENINGS } from './surroundings.js';
 import { Writer } from './writer.js';
 
 export interface FrameOptions {
