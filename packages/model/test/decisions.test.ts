@@ -27,16 +27,17 @@ const gpt2 = tokenizer('gpt2');
 const WIDTH = DECISIONS.length + NESTING.length + 2;
 const FIELDS = ['V_mag', 'V_sign', 'O', 'G'] as const;
 
-/** Tokens of words; the last one of each word decides. */
+/** Tokens of words; the last one of each word decides, and the first one of a number. */
 const labelsOf = (words: readonly Word[]): Label[] =>
   words.flatMap(({ text, decision, nesting, complete }) =>
     gpt2.encode(` ${text}`).map((id, i, ids) => {
-      const decides = i === ids.length - 1;
+      const isLast = i === ids.length - 1;
+      const decides = /^\d/.test(text) ? i === 0 : isLast;
       return {
         record: gpt2.record(id),
         decision: decides ? decisionOf(decision ?? 'none') : 0,
         nesting: !decides ? 0 : nesting === 'then' ? THEN : nesting,
-        complete: decides && complete === true,
+        complete: isLast && complete === true,
       };
     }),
   );

@@ -155,7 +155,7 @@ describe('the score of prefixes of words', () => {
   it('counts a wrong value at any of these tokens', async () => {
     const even = whole.filter(({ t }) => t % 2 === 0).length;
     const score = await decidedPrefixScore(
-      reading((value, t) => (t % 2 ? value : Number.isFinite(value) ? 2 * value + 1 : 0)),
+      reading((value, t) => (t % 2 ? value : Number.isFinite(value) ? 2 * Math.abs(value) + 1 : 0)),
       questions,
     );
     expect(score).toEqual({ count: whole.length, right: whole.length - even });
