@@ -30,46 +30,95 @@ export interface Decimals<T> {
  */
 export function nearestDouble<T>(
   ops: ArrayOps<T>,
-  { digit, present, length, percents }: Decimals<T>,
+  decimals: Decimals<T>,
   digits: number,
   isExact: boolean,
 ): T {
-  const { twoSum, twoProduct, distill } = exactArithmetic(ops);
-  const [one, nine] = [ops.f64(1), ops.f64(9)];
+  const isDecimal = ops.mul(
+    decimals.present,
+    ops.clamp(
+      ops.sub(ops.f64(Array.from({ length: digits }, (_, r) => r + 1)), ops.unsqueeze(decimals.length, 2)),
+      0,
+      1,
+    ),
+  );
+  return (isExact ? exactly : nearly)(ops, decimals, isDecimal, digits);
+}
+
+/** … where `present` and `isDecimal` may be between 0 and 1. */
+function nearly<T>(
+  ops: ArrayOps<T>,
+  { digit, present, percents }: Decimals<T>,
+  isDecimal: T,
+  digits: number,
+): T {
+  const one = ops.f64(1);
+  /** factor to the power of x, for x of 0 or 1. */
+  const times = (factor: number, x: T): T => ops.add(ops.mul(x, ops.f64(factor - 1)), one);
   const at = (x: T, r: number): T => ops.select(x, 2, r);
-  /** 10 to the power of x, for x of 0 or 1. */
-  const tenTo = (x: T): T => ops.add(ops.mul(x, nine), one);
-  const places = ops.f64(Array.from({ length: digits }, (_, r) => r + 1));
-  const isDecimal = ops.mul(present, ops.clamp(ops.sub(places, ops.unsqueeze(length, 2)), 0, 1));
-  const [ofDigits, ofDecimals] = [tenTo(present), tenTo(isDecimal)];
-  /** Digits `from` … `to` − 1 as a whole number of at most 15 digits, and the powers of ten of their count and of their decimals. */
-  const part = (from: number, to: number): { whole: T; power: T; divisor: T } => {
-    let [whole, power, divisor] = [at(digit, from), at(ofDigits, from), at(ofDecimals, from)];
-    for (let r = from + 1; r < to; r++) {
-      whole = ops.add(ops.mul(whole, at(ofDigits, r)), at(digit, r));
-      power = ops.mul(power, at(ofDigits, r));
-      divisor = ops.mul(divisor, at(ofDecimals, r));
-    }
-    return { whole, power, divisor };
-  };
+  const [ofDigits, ofDecimals] = [times(10, present), times(10, isDecimal)];
+  let [whole, divisor] = [at(digit, 0), at(ofDecimals, 0)];
+  for (let r = 1; r < digits; r++) {
+    whole = ops.add(ops.mul(whole, at(ofDigits, r)), at(digit, r));
+    divisor = ops.mul(divisor, at(ofDecimals, r));
+  }
+  for (let n = 0; n < MOST_PERCENTS; n++)
+    divisor = ops.mul(divisor, times(100, ops.clamp(ops.sub(percents, ops.f64(n)), 0, 1)));
+  return ops.div(whole, divisor);
+}
+
+/** The largest power of ten of which all smaller ones are doubles. */
+const MOST_TENS = 22;
+
+function exactly<T>(
+  ops: ArrayOps<T>,
+  { digit, present, percents }: Decimals<T>,
+  isDecimal: T,
+  digits: number,
+): T {
+  const { twoSum, twoProduct, distill } = exactArithmetic(ops);
+  const one = ops.f64(1);
+  // The first and the last half of the digits, each a whole number of at most 15.
   const half = Math.ceil(digits / 2);
-  const first = part(0, half);
-  let mantissa = [first.whole, ops.f64(0)] as const;
-  let second = one;
-  if (half < digits) {
-    const last = part(half, digits);
-    const [high, low] = twoProduct(first.whole, last.power);
-    const [sum, error] = twoSum(high, last.whole);
-    mantissa = [sum, ops.add(error, low)];
-    second = last.divisor;
-  }
-  for (let n = 0; n < MOST_PERCENTS; n++) {
-    const isThere = ops.clamp(ops.sub(percents, ops.f64(n)), 0, 1);
-    second = ops.mul(second, ops.add(ops.mul(isThere, ops.f64(99)), one));
-  }
-  const divisor = twoProduct(first.divisor, second);
+  const ofHalves = (value: (r: number, h: number) => number): T =>
+    ops.f64(
+      Array.from({ length: 2 * digits }, (_, i) => {
+        const [r, h] = [i >> 1, i & 1];
+        return Number(r >= half) === h ? value(r - h * half, h) : 0;
+      }),
+      [digits, 2],
+    );
+  const sizes = [half, digits - half] as const;
+  const count = ofHalves(() => 1);
+  const counts = ops.matmul(present, count);
+  const exponents = ops.concat(
+    [
+      ops.sub(ops.f64(sizes), counts),
+      ops.slice(counts, 2, 1, 2),
+      ops.add(ops.matmul(isDecimal, count), ops.mul(ops.unsqueeze(percents, 2), ops.f64([0, 2]))),
+    ],
+    2,
+  );
+  const tens = Array.from({ length: MOST_TENS + 1 }, (_, n) => n);
+  const powers = ops.sum(
+    ops.mul(
+      ops.equal(ops.unsqueeze(exponents, 3), ops.f64(tens)),
+      ops.f64(tens.map((n) => Number(`1e${n}`))),
+    ),
+    3,
+  );
+  // Digits as if there were zeros behind them, which a division takes off again.
+  const shifted = ops.matmul(
+    digit,
+    ofHalves((r, h) => Number(`1e${sizes[h]! - 1 - r}`)),
+  );
+  const wholes = ops.div(shifted, ops.slice(powers, 2, 0, 2));
+  const at = (x: T, i: number): T => ops.select(x, 2, i);
+  const [high, low] = twoProduct(at(wholes, 0), at(powers, 2));
+  const [most, little] = twoSum(high, at(wholes, 1));
+  const mantissa = [most, ops.add(little, low)] as const;
+  const divisor = twoProduct(at(powers, 3), at(powers, 4));
   const quotient = ops.div(mantissa[0], divisor[0]);
-  if (!isExact) return quotient;
 
   // The quotient of mantissa and divisor as a sum, quotient + correction + rest.
   const minusTimesDivisor = (x: T): T[] => {
@@ -106,10 +155,15 @@ function exactArithmetic<T>(ops: ArrayOps<T>) {
     const ofB = sub(sum, a);
     return [sum, add(sub(a, sub(sum, ofB)), sub(b, ofB))];
   };
-  const split = (x: T): [T, T] => {
+  const halves = new Map<T, readonly [T, T]>();
+  const split = (x: T): readonly [T, T] => {
+    const known = halves.get(x);
+    if (known) return known;
     const scaled = mul(x, splitter);
     const high = sub(scaled, sub(scaled, x));
-    return [high, sub(x, high)];
+    const both = [high, sub(x, high)] as const;
+    halves.set(x, both);
+    return both;
   };
   /** a · b as the rounded product and its error. */
   const twoProduct = (a: T, b: T): [T, T] => {
