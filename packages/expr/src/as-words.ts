@@ -30,6 +30,8 @@ export function asWords(text: string): string {
     .replace(/\bnought\b/g, 'zero')
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
+    // No product, and nothing that a model reads.
+    .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
     .replace(/√/g, ' sqrt ')
     .replace(/∛/g, ' cbrt ')
     .replace(/(?<=\p{L})-(?=\p{L})/gu, ' ');

@@ -14,7 +14,7 @@ const LISTS =
 const DOZEN = /(?<!\S)(an?|\d+) dozen(?!\S)/g;
 const ORDINALS = new Map([['first', 1], ['second', 2], ...DENOMINATORS]);
 const TO_THE = new RegExp(
-  `(?<=(?<!\\S)to the )(?:(${anyOf(ORDINALS.keys())})|(\\d+) (?:st|nd|rd|th))(?: power(?!\\S)|(?= (?:[-+*/=?!.,;)]|plus|minus|times|divided)(?!\\S)|$))`,
+  `(?<=(?<!\\S)to the )(?:(${anyOf(ORDINALS.keys())})|(\\d+) (?:st|nd|rd|th))(?: power(?!\\S| of (?=\\S))|(?= (?:[-+*/=?!.,;)]|plus|minus|times|divided)(?!\\S)|$))`,
   'g',
 );
 
@@ -51,7 +51,7 @@ export function withFractions(text: string): string {
 }
 
 const ORDINAL_POWER = new RegExp(
-  `(?<=\\bto\\s+the\\s+)(?:(${anyOf(ORDINALS.keys())})|(\\d+)(?:st|nd|rd|th))\\s+power\\b`,
+  `(?<=\\bto\\s+the\\s+)(?:(${anyOf(ORDINALS.keys())})|(\\d+)(?:st|nd|rd|th))\\s+power\\b(?!\\s+of\\b)`,
   'gi',
 );
 /** "to the fourth power" as "to the power 4", padded with blanks so that the rest of the text keeps its positions. */
