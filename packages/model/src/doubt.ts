@@ -1,6 +1,6 @@
 import { execute } from '@dag/executor';
-import { evaluate, ExprError, fromText } from '@dag/expr';
-import { tensorize, TensorizeError } from '@dag/tensorize';
+import { evaluate, ExprError, fromText, type Expr } from '@dag/expr';
+import { requiredDepth, tensorize, TensorizeError } from '@dag/tensorize';
 import { checkText, named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { Calibration } from './calibration.js';
@@ -38,10 +38,21 @@ export function doubtOf(text: string, value: number, model: Reader): string | nu
 /** How the value that `fromText` reads differs from the predicted one; null where it does not, or reads none. */
 function disagreementOn(text: string, value: number): string | null {
   try {
-    const meant = evaluate(fromText(text));
-    return isSame(value, meant) ? null : another(meant, value);
+    const expr = fromText(text);
+    const meant = evaluate(expr);
+    return isSame(value, meant) || isSame(value, executed(expr)) ? null : another(meant, value);
   } catch (error) {
     if (error instanceof ExprError) return null;
+    throw error;
+  }
+}
+
+/** The value of the plan of an expression, whose sums may round in another order; null where it has no plan. */
+function executed(expr: Expr): number | null {
+  try {
+    return execute(tensorize(expr, { depth: requiredDepth(expr) }))[0]!;
+  } catch (error) {
+    if (error instanceof TensorizeError) return null;
     throw error;
   }
 }
@@ -99,5 +110,8 @@ export const listed = (parts: readonly string[]): string =>
 /** Relative tolerance: the same operations in another order round differently. */
 const TOLERANCE = 1e-9;
 
-const isSame = (a: number, b: number): boolean =>
-  a === b || Object.is(a, b) || Math.abs(a - b) <= TOLERANCE * Math.abs(b);
+// Any number would be within a relative tolerance of an infinite value.
+const isSame = (a: number, b: number | null): boolean =>
+  a === b ||
+  Object.is(a, b) ||
+  (b !== null && Number.isFinite(b) && Math.abs(a - b) <= TOLERANCE * Math.abs(b));

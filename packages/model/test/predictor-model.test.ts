@@ -274,6 +274,19 @@ describe('doubt', () => {
     expect(partly.doubt('2 * 3', 6)).toBeNull();
   });
 
+  it('takes no finite value for an infinite one', () => {
+    expect(model.doubt('1 / 0', 7)).toBe('the text means Infinity, this model reads 7');
+    expect(model.doubt('1 / 0', Infinity)).toBeNull();
+  });
+
+  it('is none where a model without a fixed layout sums in the order of its plan', () => {
+    const reader = new PredictorModel(configOf('decisions'));
+    // 0.1 + 0.2 - 0.3, where the text has 0.1 - 0.3 + 0.2.
+    expect(reader.doubt('0.1 - 0.1 * 3 + 0.2', 0)).toBeNull();
+    expect(reader.doubt('0.1 - 0.1 * 3 + 0.2', 1e-9)).toMatch(/^the text means -2\.7\d+e-17, this/);
+    expect(reader.doubt('x', 1)).toBeNull();
+  });
+
   it('is part of what is predicted', () => {
     const { text, value, doubt } = model.predict('2 3');
     expect(doubt).toBe(model.doubt(text, value));

@@ -45,7 +45,7 @@ export class GraphBuilder implements ArrayOps<Value> {
     return name;
   }
 
-  f64(values: number | readonly number[], dims?: readonly number[]): Value {
+  f64(values: number | readonly number[] | Float64Array, dims?: readonly number[]): Value {
     return this.#constant('f64', values, dims, (list) => Float64Array.from(list));
   }
   f32(values: number | readonly number[], dims?: readonly number[]): Value {
@@ -57,11 +57,11 @@ export class GraphBuilder implements ArrayOps<Value> {
 
   #constant(
     type: DataType,
-    values: number | readonly number[],
+    values: number | readonly number[] | Float64Array,
     dims: readonly number[] = typeof values === 'number' ? [] : [values.length],
     make: (values: readonly number[]) => Data,
   ): Value {
-    const list = typeof values === 'number' ? [values] : values;
+    const list = typeof values === 'number' ? [values] : [...values];
     const key = `${type} ${dims.join()} ${list.map((x) => (Object.is(x, -0) ? '-0' : x)).join()}`;
     const known = this.#constants.get(key);
     if (known) return known;

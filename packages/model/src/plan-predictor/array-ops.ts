@@ -35,7 +35,7 @@ import { weightOf } from '../weights.js';
 /** Operations on arrays of f64, with NumPy's broadcasting and axes; comparisons give 1 or 0. */
 export interface ArrayOps<T> {
   /** A constant of shape `dims`. Default: () for a number, (n) for a list. */
-  f64(values: number | readonly number[], dims?: readonly number[]): T;
+  f64(values: number | readonly number[] | Float64Array, dims?: readonly number[]): T;
   /** a + b. */
   add(a: T, b: T): T;
   /** a − b. */
@@ -119,7 +119,7 @@ export class TensorOps implements ReadoutOps<Tensor> {
     this.#at = at;
   }
 
-  f64 = (values: number | readonly number[], dims?: readonly number[]): Tensor => {
+  f64 = (values: number | readonly number[] | Float64Array, dims?: readonly number[]): Tensor => {
     const list = typeof values === 'number' ? [values] : values;
     const shape = dims ?? (typeof values === 'number' ? [] : [values.length]);
     return tensor(list, shape, { dtype: 'f64', ...this.#like });

@@ -45,11 +45,12 @@ export function decidedPlan<T>(
   const S = K + 1;
   const { add, sub, mul, matmul } = ops;
   const [one, two] = [ops.f64(1), ops.f64(2)];
-  const matrix = (rows: number, columns: number, test: (row: number, column: number) => boolean): T =>
-    ops.f64(
-      Array.from({ length: rows * columns }, (_, n) => Number(test(Math.floor(n / columns), n % columns))),
-      [rows, columns],
-    );
+  const matrix = (rows: number, columns: number, test: (row: number, column: number) => boolean): T => {
+    const values = new Float64Array(rows * columns);
+    for (let i = 0, n = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++, n++) if (test(i, j)) values[n] = 1;
+    return ops.f64(values, [rows, columns]);
+  };
   const not = (x: T): T => sub(one, x);
   /** max(0, min(1, x)) and max(0, 1 − |x|). */
   const some = (x: T): T => ops.clamp(x, 0, 1);
