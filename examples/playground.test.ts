@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { PredictorModel } from '@dag/model';
 import axe from 'axe-core';
-import type { Browser, Page } from 'puppeteer-core';
+import type { Browser, HTTPRequest, Page } from 'puppeteer-core';
 import { browserDescribe, openBrowser } from '../packages/train/test/browser.js';
 import { buildPage, serve, type Served } from './playground/serve.js';
 
@@ -106,6 +106,15 @@ browserDescribe('the playground', () => {
     expect(bytes).toBeLessThan(3_000_000);
   });
 
+  it('says that it needs JavaScript', async () => {
+    await page.setJavaScriptEnabled(false);
+    await page.goto(served.url);
+    await page.setJavaScriptEnabled(true);
+    expect(await textAt('main')).toMatch(
+      / Nothing you type leaves your browser\. This page needs JavaScript: [^.]+\.$/,
+    );
+  });
+
   it('has the value of texts, and what rules make of them', async () => {
     await open('2.5 * 3 + 1');
     expect(await textAt('#answer')).toMatch(
@@ -201,15 +210,28 @@ browserDescribe('the playground', () => {
     await edit(0, 'NaN');
     await waitFor('#inspector', 'A finite number, such as 2.5.');
     await waitFor('#steps', '= −6.5');
+    // Another plan is looked at, and nothing is lost.
+    await page.hover('#tokens [data-key="0"]');
+    await waitFor('#expression', '8 = 8');
+    await page.hover('h1');
+    await waitFor('#steps', '= −6.5');
+    await edit(0, 'NaN');
+    await waitFor('#inspector', 'A finite number, such as 2.5.');
     await page.click('#as-predicted');
     await waitFor('#expression', '8 / (5 - 6) = −8');
+    expect(await textAt('#inspector')).not.toContain('A finite number');
+    expect(await page.$eval('#as-predicted', (button) => button === document.activeElement)).toBe(true);
   });
 
   it('does all of it by keyboard', async () => {
     await open('8 / (5 - 6)');
+    await press('Tab', 'Enter');
+    expect(await page.$eval('#text', (text) => text === document.activeElement)).toBe(true);
+    await page.waitForFunction(`location.hash.startsWith('#text=8')`);
+    expect(await textAt('#answer')).toMatch(/^= −8 /);
     await page.waitForSelector('#graph [data-key="n0"]');
-    await page.$eval('#graph [data-key="n0"]', (node) => (node as unknown as { focus(): void }).focus());
-    await press('Enter');
+    await page.focus('#as-predicted');
+    await press('Tab', 'ArrowRight', 'ArrowLeft', 'Enter');
     await page.waitForSelector('#part-0');
     expect(await page.$eval('#graph [data-key="n0"]', (node) => node === document.activeElement)).toBe(true);
     await page.focus('#part-0');
@@ -259,25 +281,59 @@ browserDescribe('the playground', () => {
 
   it('reads the lines of a file into a table and a CSV', async () => {
     await open();
-    const lines = join(folder, 'lines.txt');
-    await writeFile(lines, '1 + 2\r\n\nadd 3, "4" and 5\n7 plus\n');
-    const input = await page.waitForSelector('#file');
-    await (input as NonNullable<Awaited<ReturnType<typeof page.$<'input'>>>>).uploadFile(lines);
-    await waitFor('#lines-said', '3 texts: 1 read, 2 refused.');
+    const input = (await page.waitForSelector('#file')) as NonNullable<
+      Awaited<ReturnType<typeof page.$<'input'>>>
+    >;
+    const choose = async (content: string | Buffer): Promise<void> => {
+      await writeFile(join(folder, 'lines.txt'), content);
+      await input.uploadFile(join(folder, 'lines.txt'));
+    };
+    await choose('1 + 2\r\n\nadd 3, "4" and 5\n7 plus\n-1 + 2\n"1,000 + 2"\n');
+    await waitFor('#lines-said', '5 texts: 3 read, 2 refused.');
     expect(await textAt('#rows tbody tr:first-child')).toMatch(/^1 \+ 2 3 9\d\.\d\d %$/);
     await page.click('#csv');
-    const [head, first, second, third] = (await saved('values.csv')).toString().split('\r\n');
+    const [head, first, second, third, fourth, fifth] = (await saved('values.csv')).toString().split('\r\n');
     expect(head).toBe('text,value,confidence,refused');
     expect(first).toMatch(/^1 \+ 2,3,0\.9\d+,$/);
     expect(second).toMatch(/^"add 3, ""4"" and 5",,/);
     expect(third).toMatch(/^7 plus,,[\d.e-]+,the text cannot be read/);
-    await writeFile(lines, '1 + 1\n'.repeat(1_000_000));
-    await (input as NonNullable<Awaited<ReturnType<typeof page.$<'input'>>>>).uploadFile(lines);
+    // Not a formula of a spreadsheet.
+    expect(fourth).toMatch(/^'-1 \+ 2,1,/);
+    expect(fifth).toMatch(/^"1,000 \+ 2",1002,/);
+    await choose(Buffer.from('\ufeff1 + 2\r\n3 + 4\r\n', 'utf16le'));
+    await waitFor('#lines-said', '2 texts: 2 read, 0 refused.');
+    await choose(Buffer.from([0x31, 0x20, 0xd7, 0x20, 0x32]));
+    await waitFor('#lines-said', 'lines.txt is no text in UTF-8.');
+    await choose('1 + 1\n'.repeat(1_000_000));
     await waitFor('#lines-said', 'lines.txt has 6.0 MB; this page reads up to 4 MB.');
+  });
+
+  it('reads another list in place of the one that it reads', async () => {
+    await open();
+    const read = (text: string): Promise<void> =>
+      page.evaluate(
+        `document.getElementById('lines').value = ${JSON.stringify(text)}; document.getElementById('read-lines').click()`,
+      ) as Promise<void>;
+    await read('1 + 1\n'.repeat(20_000));
+    await waitFor('#lines-said', 'of 20000 texts');
+    await read('2 + 2');
+    await waitFor('#lines-said', '1 text: 1 read, 0 refused.');
+    // The first one would have said what it read by now.
+    await type('3 + 3');
+    await waitFor('#expression', '3 + 3 = 6');
+    expect(await textAt('#lines-said')).toBe('1 text: 1 read, 0 refused.');
   });
 
   it('trains a model that answers the text, stops, goes on, and gives its weights', async () => {
     await open('1 + 2');
+    await page.setRequestInterception(true);
+    const offline = (request: HTTPRequest): void =>
+      void (request.url().includes('training-worker') ? request.abort() : request.continue());
+    page.on('request', offline);
+    await page.click('#train');
+    await waitFor('#trained', 'It cannot go on: the worker cannot be loaded.');
+    page.off('request', offline);
+    await page.setRequestInterception(false);
     await page.click('#train');
     const figures = async () => ({
       step: Number(/Step (\d+)/.exec(await textAt('#trained'))?.[1]),

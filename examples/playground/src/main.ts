@@ -30,8 +30,9 @@ text.addEventListener('input', () => update({ text: text.value }));
 
 try {
   const model = await loadModel();
-  const showPlan = (state: State): void => {
-    const shown = shownOf(model, state);
+  const showPlan = (given: State): void => {
+    const shown = shownOf(model, given);
+    const { state } = shown;
     showTokens(state, shown);
     plan.hidden = shown.plan === null;
     showGraph(state, shown);
@@ -43,8 +44,7 @@ try {
   };
   const showText = (): void => {
     const started = performance.now();
-    const state = current();
-    showAnswer(state, read(model, state.text));
+    showAnswer(read(model, current().text));
     // The answer is on the screen before its plan is drawn.
     requestAnimationFrame(() => soon(() => showPlan(current()), 0));
     lastTook = performance.now() - started;
@@ -66,14 +66,20 @@ try {
   show(current());
   performance.mark('first answer');
   // What the first answer does not need comes after it.
-  const [{ setUpTraining }, { setUpFiles }] = await Promise.all([
-    import('./views/training.js'),
-    import('./views/files.js'),
-  ]);
-  setUpTraining();
-  setUpFiles(model);
+  void import('./views/training.js').then(
+    ({ setUpTraining }) => setUpTraining(),
+    failed('training', 'This part'),
+  );
+  void import('./views/files.js').then(({ setUpFiles }) => setUpFiles(model), failed('files', 'This part'));
 } catch (error) {
-  const reason = Object.assign(document.createElement('p'), { className: 'reason' });
-  reason.textContent = `The model cannot be loaded: ${problemOf(error)}. Reload the page to try again.`;
-  element('answer').replaceChildren(reason);
+  failed('answer', 'The model')(error);
+}
+
+/** Says in an element what cannot be loaded. */
+function failed(id: string, what: string): (error: unknown) => void {
+  return (error) => {
+    const reason = Object.assign(document.createElement('p'), { className: 'reason' });
+    reason.textContent = `${what} cannot be loaded: ${problemOf(error)}. Reload the page to try again.`;
+    element(id).replaceChildren(reason);
+  };
 }

@@ -7,6 +7,11 @@ export function element<E extends HTMLElement = HTMLElement>(id: string): E {
   return found as E;
 }
 
+/** A button that is not enabled keeps the focus, unlike one that is hidden or disabled. */
+export function setEnabled(button: HTMLElement, isEnabled: boolean): void {
+  button.setAttribute('aria-disabled', String(!isEnabled));
+}
+
 /** Replaces the contents of an element. The part that had the focus, by its `data-key`, keeps it. */
 export function show(into: HTMLElement, content: Html | string): void {
   const text = typeof content === 'string' ? content : content.text;

@@ -17,6 +17,7 @@ export async function loadModel(): Promise<PredictorModel> {
 export type Reading =
   | {
       readonly prefixes: PrefixPredictions;
+      readonly rules: Rules;
       /** For each token whether training met it. */
       readonly wereTrained: readonly boolean[];
       readonly problem: null;
@@ -36,10 +37,11 @@ function readNew(model: PredictorModel, text: string): Reading {
   try {
     const prefixes = model.predictPrefixes(text);
     // Plans are made when they are asked for; that of the whole text may be larger than memory.
-    prefixes.at(prefixes.tokens.length - 1);
+    const { value } = prefixes.at(prefixes.tokens.length - 1);
     const { tokenizer } = model;
     return {
       prefixes,
+      rules: readByRules(text, value, model),
       wereTrained: model.wereTrained(tokenizer.encode(tokenizer.read(text))),
       problem: null,
     };
@@ -51,11 +53,16 @@ function readNew(model: PredictorModel, text: string): Reading {
 /** Whether a text is read already. */
 export const isRead = (text: string): boolean => last?.text === text;
 
-/** What the rules of `fromText` make of a text: no model is asked. */
-export function readByRules(text: string): { value: number; expression: string } | { problem: string } {
+/** What the rules of `fromText` make of a text, and whether a model reads the same; or why they cannot read it. */
+export type Rules =
+  | { readonly value: number; readonly expression: string; readonly agree: boolean }
+  | { readonly problem: string };
+
+function readByRules(text: string, predicted: number, model: PredictorModel): Rules {
   try {
     const expr = fromText(text);
-    return { value: evaluate(expr), expression: format(expr) };
+    const agree = model.doubt(text, predicted) === null;
+    return { value: evaluate(expr), expression: format(expr), agree };
   } catch (error) {
     return { problem: problemOf(error) };
   }

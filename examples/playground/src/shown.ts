@@ -4,10 +4,12 @@ import { planGraph, type PlanGraph } from '@dag/tensorize/draw';
 import type { DagTensors } from '@dag/tensorize';
 import { read, type Reading } from './reading.js';
 import { problemOf } from './problem.js';
-import type { State } from './state.js';
+import { OF_PLAN, type State } from './state.js';
 
 /** What follows from the state: the plan that is shown, with its values and gradients. */
 export interface Shown {
+  /** The state, without what belongs to another plan than that which is shown. */
+  readonly state: State;
   readonly reading: Reading;
   /** Of the token that is shown; null where there is no plan. */
   readonly plan: ShownPlan | null;
@@ -28,20 +30,23 @@ export interface ShownPlan {
 
 export function shownOf(model: PredictorModel, state: State): Shown {
   const reading = read(model, state.text);
-  if (!reading.prefixes) return { reading, plan: null };
+  if (!reading.prefixes) return { state, reading, plan: null };
   const last = reading.prefixes.tokens.length - 1;
-  const token = Math.min(state.pointed ?? state.token ?? last, last);
+  const chosen = Math.min(state.token ?? last, last);
+  const token = Math.min(state.pointed ?? chosen, last);
+  const own = token === chosen ? state : { ...state, ...OF_PLAN };
   try {
     const prediction = reading.prefixes.at(token);
-    const tensors = state.edited ?? prediction.tensors;
+    const tensors = own.edited ?? prediction.tensors;
     const gradients = executeWithGradients(tensors);
     const [graph, expression] = [planGraph(tensors, execute), expressionOf(tensors)];
     const value = gradients.values[0]!;
     return {
+      state: own,
       reading,
       plan: { token, isLast: token === last, prediction, tensors, value, graph, gradients, expression },
     };
   } catch (error) {
-    return { reading: { prefixes: null, problem: problemOf(error) }, plan: null };
+    return { state, reading: { prefixes: null, problem: problemOf(error) }, plan: null };
   }
 }

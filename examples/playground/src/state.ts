@@ -16,8 +16,8 @@ export interface State {
   readonly gradients: boolean;
 }
 
-/** What begins anew when the plan that is shown changes. */
-const OF_PLAN = { edited: null, selected: null, executed: null } as const;
+/** What begins anew with another plan. A plan that is pointed at is shown so, and leaves these as they are. */
+export const OF_PLAN = { edited: null, selected: null, executed: null } as const;
 
 type Listener = (state: State) => void;
 
@@ -29,9 +29,7 @@ export const subscribe = (listener: Listener): number => listeners.push(listener
 
 /** Changes the state and tells all listeners. */
 export function update(change: Partial<State>): void {
-  const isOther = (['text', 'token', 'pointed'] as const).some(
-    (key) => key in change && change[key] !== state[key],
-  );
+  const isOther = (['text', 'token'] as const).some((key) => key in change && change[key] !== state[key]);
   const isNewText = change.text !== undefined && change.text !== state.text;
   state = {
     ...state,
@@ -65,4 +63,8 @@ function toAddress(): void {
   }, 200);
 }
 
-addEventListener('hashchange', () => update(fromAddress()));
+addEventListener('hashchange', () => {
+  // That of a place in the page, as in a link to skip to it, has no text.
+  if (/[#&]text=/.test(location.hash)) update(fromAddress());
+  else toAddress();
+});

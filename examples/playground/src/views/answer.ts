@@ -1,12 +1,11 @@
 import { html, shortNumber, type Html } from '@dag/tensorize/draw';
 import { element, percent, show } from '../page.js';
-import { readByRules, type Reading } from '../reading.js';
-import type { State } from '../state.js';
+import type { Reading, Rules } from '../reading.js';
 
 const answer = element('answer');
 
 /** The value of the whole text or why it is refused, and what rules make of the same text. */
-export function showAnswer({ text }: State, reading: Reading): void {
+export function showAnswer(reading: Reading): void {
   if (!reading.prefixes) {
     const why =
       reading.problem === '' ? 'Type some arithmetic, or choose an example.' : `Refused: ${reading.problem}.`;
@@ -28,22 +27,17 @@ export function showAnswer({ text }: State, reading: Reading): void {
         : html`<p class="reason"><b>Refused:</b> ${refusal}.</p>
             <p class="muted">It would have read <b>${shortNumber(value)}</b>, ${sure}.</p>`
     }
-    ${byRules(text, value, refusal !== null)}`,
+    ${byRules(reading.rules, refusal !== null)}`,
   );
 }
 
-/** The same steps in another order round differently. */
-const isSame = (a: number, b: number): boolean =>
-  a === b || Object.is(a, b) || (Number.isFinite(a) && Math.abs(a - b) <= 1e-9 * Math.abs(b));
-
-function byRules(text: string, value: number, isRefused: boolean): Html {
-  const rules = readByRules(text);
+function byRules(rules: Rules, isRefused: boolean): Html {
   const verdict =
     'problem' in rules
       ? html`cannot read it: ${rules.problem}`
       : html`<b>${shortNumber(rules.value)}</b>, as <code>${rules.expression}</code>.
           ${
-            isSame(value, rules.value)
+            rules.agree
               ? isRefused
                 ? 'The plan is right, but the model was not sure enough.'
                 : 'They agree.'

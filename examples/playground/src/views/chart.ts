@@ -16,12 +16,14 @@ export interface Chart {
 }
 
 const [WIDTH, HEIGHT] = [300, 110];
+/** Room above and below for the width of the line. */
+const EDGE = 4;
 
 /** A line over the steps of a training. */
 export function chart({ title, points, until, low, high, goal, isLog = false, text }: Chart): Html {
   const scale = isLog ? (y: number) => Math.log(Math.max(y, low)) : (y: number) => y;
   const height = (y: number): number =>
-    HEIGHT * (1 - (scale(Math.min(y, high)) - scale(low)) / (scale(high) - scale(low)));
+    EDGE + (HEIGHT - 2 * EDGE) * (1 - (scale(Math.min(y, high)) - scale(low)) / (scale(high) - scale(low)));
   const line = points
     .map(([x, y]) => `${((WIDTH * x) / until).toFixed(1)},${height(y).toFixed(1)}`)
     .join(' ');
@@ -29,6 +31,7 @@ export function chart({ title, points, until, low, high, goal, isLog = false, te
   return html`<figure class="chart">
     <figcaption><b>${title}</b> <span>${last ? text(last[1]) : '–'}</span></figcaption>
     <div class="plot">
+      <div class="scale"><span>${text(high)}</span><span>${text(low)}</span></div>
       <svg
         viewBox="0 0 ${WIDTH} ${HEIGHT}"
         preserveAspectRatio="none"
@@ -38,7 +41,6 @@ export function chart({ title, points, until, low, high, goal, isLog = false, te
         ${goal ? html`<path class="goal" d="M0 ${height(goal[0])}H${WIDTH}" />` : null}
         <polyline points="${line}" />
       </svg>
-      <span class="high">${text(high)}</span><span class="low">${text(low)}</span>
       ${goal ? html`<span class="goal" style="top:${(100 * height(goal[0])) / HEIGHT}%">${goal[1]}</span>` : null}
     </div>
   </figure>`;

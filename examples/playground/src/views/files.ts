@@ -1,6 +1,6 @@
 import { ModelError, type PredictorModel } from '@dag/model';
 import { html, shortNumber } from '@dag/tensorize/draw';
-import { breathe, download, element, percent, show } from '../page.js';
+import { breathe, download, element, percent, setEnabled, show } from '../page.js';
 import { problemOf } from '../problem.js';
 import { update } from '../state.js';
 
@@ -17,6 +17,8 @@ const MOST_BYTES = 4_000_000;
 const MOST_LINES = 20_000;
 /** The table shows these; the CSV has all. */
 const MOST_SHOWN = 200;
+/** Characters of a file that the field shows. */
+const MOST_TYPED = 10_000;
 
 export function setUpFiles(model: PredictorModel): void {
   const area = element('files');
@@ -27,7 +29,7 @@ export function setUpFiles(model: PredictorModel): void {
         <textarea id="lines" rows="3" spellcheck="false" placeholder="2 + 3&#10;half of 15% of 80"></textarea>
         <div class="row">
           <label class="button"
-            >Choose a file <input type="file" id="file" accept=".txt,.csv,.tsv,text/*" class="hidden"
+            >Choose files <input type="file" id="file" multiple accept=".txt,.csv,text/*" class="hidden"
           /></label>
           <button type="button" id="read-lines">Read the lines</button>
           <button type="button" id="stop-lines" hidden>Stop</button>
@@ -44,23 +46,23 @@ export function setUpFiles(model: PredictorModel): void {
     HTMLElement,
   ];
   let rows: Row[] = [];
-  /** The list that is read now; another one, or stopping, ends it. */
-  let reading: readonly string[] | null = null;
+  /** The list that is read now; another one takes its place. */
+  let reading = { isStopped: true };
 
   const showRows = (): void => {
     csv.hidden = rows.length === 0;
     show(element('rows'), rows.length === 0 ? '' : table(rows));
   };
   const readAll = async (text: string): Promise<void> => {
-    const all = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== '');
+    const all = text
+      .split(/\r\n|\r|\n/)
+      .filter((line) => line.trim() !== '')
+      .map(unquoted);
     const list = all.slice(0, MOST_LINES);
-    if (list.length === 0) {
-      said.textContent = 'There is no line with a text.';
-      return;
-    }
+    const own = (reading = { isStopped: false });
     rows = [];
-    reading = list;
-    stop.hidden = false;
+    setEnabled(stop, true);
+    stop.hidden = list.length === 0;
     let drawn = performance.now();
     for (const line of list) {
       rows.push(rowOf(model, line));
@@ -69,40 +71,45 @@ export function setUpFiles(model: PredictorModel): void {
       showRows();
       await breathe();
       drawn = performance.now();
-      if (reading !== list) break;
+      if (reading !== own) return;
+      if (own.isStopped) break;
     }
-    if (reading !== list && reading !== null) return;
-    reading = null;
-    stop.hidden = true;
+    setEnabled(stop, false);
     showRows();
+    if (list.length === 0) {
+      said.textContent = 'There is no line with a text.';
+      return;
+    }
     const refused = rows.filter(({ value }) => value === null).length;
     const rest = all.length - rows.length;
     said.textContent =
-      `${rows.length} texts: ${rows.length - refused} read, ${refused} refused.` +
+      `${rows.length} ${rows.length === 1 ? 'text' : 'texts'}: ${rows.length - refused} read, ${refused} refused.` +
       (rest > 0 ? ` ${rest} more were not read.` : '') +
       (rows.length > MOST_SHOWN ? ` The first ${MOST_SHOWN} are shown; the CSV has all.` : '');
   };
-  const readFile = async (file: File | null | undefined): Promise<void> => {
-    if (!file) return;
-    if (file.size > MOST_BYTES) {
-      said.textContent = `${file.name} has ${(file.size / 1e6).toFixed(1)} MB; this page reads up to ${MOST_BYTES / 1e6} MB.`;
+  const readFiles = async (files: readonly File[]): Promise<void> => {
+    if (files.length === 0) return;
+    const size = files.reduce((sum, { size }) => sum + size, 0);
+    if (size > MOST_BYTES) {
+      const whole = files.length === 1 ? `${files[0]!.name} has` : `These ${files.length} files have`;
+      said.textContent = `${whole} ${(size / 1e6).toFixed(1)} MB; this page reads up to ${MOST_BYTES / 1e6} MB.`;
       return;
     }
     try {
-      const text = await file.text();
-      lines.value = text.slice(0, 10_000);
+      const text = (await Promise.all(files.map(textOf))).join('\n');
+      lines.value = text.slice(0, MOST_TYPED);
       await readAll(text);
     } catch (error) {
-      said.textContent = `${file.name} cannot be read: ${problemOf(error)}`;
+      said.textContent = problemOf(error);
     }
   };
 
   element('read-lines').addEventListener('click', () => void readAll(lines.value));
-  stop.addEventListener('click', () => (reading = null));
+  stop.addEventListener('click', () => (reading.isStopped = true));
   csv.addEventListener('click', () => download('values.csv', 'text/csv', csvOf(rows)));
   const file = element<HTMLInputElement>('file');
   file.addEventListener('change', () => {
-    void readFile(file.files?.[0]);
+    void readFiles([...(file.files ?? [])]);
     file.value = '';
   });
   element('rows').addEventListener('click', ({ target }) => {
@@ -111,13 +118,34 @@ export function setUpFiles(model: PredictorModel): void {
     update({ text });
     element('text').focus();
   });
-  // A file that is dropped anywhere else would replace the page.
-  addEventListener('dragover', (event) => event.preventDefault());
+  // A file that is dropped anywhere else would replace the page. Text may be dropped into fields.
+  const hasFiles = ({ dataTransfer }: DragEvent): boolean => dataTransfer?.types.includes('Files') ?? false;
+  addEventListener('dragover', (event) => {
+    if (hasFiles(event)) event.preventDefault();
+  });
   addEventListener('drop', (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    void readFile(event.dataTransfer?.files[0]);
+    void readFiles([...event.dataTransfer!.files]);
   });
 }
+
+/** The text of a file in UTF-8, or in UTF-16 with its mark. */
+async function textOf(file: File): Promise<string> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
+  try {
+    const text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    if (!text.includes('\0')) return text;
+  } catch {
+    // A byte that is no part of a text.
+  }
+  throw new Error(`${file.name} is no text in UTF-8.`);
+}
+
+/** A line that is one quoted field, as spreadsheets write a text with a comma. */
+const unquoted = (line: string): string =>
+  /^"(?:[^"]|"")*"$/.test(line) ? line.slice(1, -1).replaceAll('""', '"') : line;
 
 function rowOf(model: PredictorModel, text: string): Row {
   try {
@@ -135,8 +163,8 @@ const table = (rows: readonly Row[]) =>
     <thead>
       <tr>
         <th scope="col">Text</th>
-        <th scope="col">Value</th>
-        <th scope="col">Sure</th>
+        <th scope="col" class="amount">Value</th>
+        <th scope="col" class="amount">Sure</th>
         <th scope="col">Refused because</th>
       </tr>
     </thead>
@@ -162,8 +190,8 @@ const csvOf = (rows: readonly Row[]): string =>
     '\r\n',
   ) + '\r\n';
 
-/** RFC 4180. */
+/** RFC 4180. A spreadsheet would execute a text that begins as a formula does: an apostrophe before it says that it is a text. */
 function csvField(field: string | number | null): string {
-  const text = String(field ?? '');
+  const text = typeof field === 'string' && /^[=+\-@\t]/.test(field) ? `'${field}` : String(field ?? '');
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,8 +1,8 @@
 import { html, planSvg, shortNumber, type PlanEdge, type PlanNode } from '@dag/tensorize/draw';
 import { describe } from '@dag/tensorize';
-import { element, show } from '../page.js';
+import { element, moveByArrows, show } from '../page.js';
 import type { Shown, ShownPlan } from '../shown.js';
-import { current, update, type State } from '../state.js';
+import { update, type State } from '../state.js';
 
 const graph = element('graph');
 /** A larger drawing shows nobody anything, and takes seconds to lay out. */
@@ -12,6 +12,7 @@ const select = (target: EventTarget | null): void => {
   const key = target instanceof Element ? target.closest('[data-key]')?.getAttribute('data-key') : null;
   if (key) update({ selected: key });
 };
+moveByArrows(graph);
 graph.addEventListener('click', ({ target }) => select(target));
 graph.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' && event.key !== ' ') return;
@@ -55,20 +56,23 @@ export function showGraph(state: State, { plan }: Shown): void {
   const now = state.executed === null ? null : (steps[state.executed - 1] ?? null);
   // The drawing is a picture where it stands alone; here its parts are buttons.
   graph.querySelector('svg')?.setAttribute('role', 'group');
-  for (const part of graph.querySelectorAll<SVGGElement>('.node, .edge')) {
-    const { node, edge } = part.dataset;
-    const key = (node ?? edge)!;
+  const parts = [...graph.querySelectorAll<SVGGElement>('.node, .edge')];
+  const keyOf = ({ dataset }: SVGGElement): string => (dataset['node'] ?? dataset['edge'])!;
+  const tabbable = parts.map(keyOf).find((key) => key === focused) ?? nodes[0]?.name;
+  for (const part of parts) {
+    const { node } = part.dataset;
+    const key = keyOf(part);
     const of = plan.graph.nodes.find(({ name }) => name === node);
     const isDone = of ? of.gate === null || done.has(of.name) : done.has(key.split(':')[0]!);
     part.dataset['key'] = part.dataset['refs'] = key;
-    part.setAttribute('tabindex', '0');
+    part.setAttribute('tabindex', key === tabbable ? '0' : '-1');
     part.setAttribute('role', 'button');
     // What is written in it, so that speech input finds it by what one sees.
     const written = [...part.querySelectorAll('text')].map(({ textContent }) => textContent).join(' ');
     part.setAttribute('aria-label', of ? written : `${written}, coefficient ${key}`);
     part.classList.toggle('waits', !isDone);
     part.classList.toggle('now', key === now);
-    part.classList.toggle('selected', key === current().selected);
+    part.classList.toggle('selected', key === state.selected);
     if (key === focused && part !== document.activeElement) part.focus();
   }
 }

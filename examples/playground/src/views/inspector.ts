@@ -1,5 +1,5 @@
 import { html, type Html } from '@dag/tensorize/draw';
-import { element, show } from '../page.js';
+import { element, setEnabled, show } from '../page.js';
 import { partsOf, refusalOfValue, withPart, type Part } from '../parts.js';
 import type { Shown, ShownPlan } from '../shown.js';
 import { update, type State } from '../state.js';
@@ -26,7 +26,7 @@ inspector.addEventListener('input', ({ target }) => {
 });
 
 export function showInspector(state: State, { plan }: Shown): void {
-  asPredicted.hidden = state.edited === null;
+  setEnabled(asPredicted, state.edited !== null);
   gradientsBox.checked = state.gradients;
   gradientsWord.hidden = !state.gradients;
   shown = null;
@@ -45,8 +45,13 @@ export function showInspector(state: State, { plan }: Shown): void {
   // Values are set apart from the markup: what is being typed or dragged stays as it is.
   parts.forEach(({ field, index, name }, i) => {
     const value = plan.tensors[field][index]!;
-    for (const input of inspector.querySelectorAll<HTMLInputElement>(`[data-part="${i}"]`))
-      if (input !== document.activeElement) input.value = String(value);
+    for (const input of inspector.querySelectorAll<HTMLInputElement>(`[data-part="${i}"]`)) {
+      if (input === document.activeElement) continue;
+      input.value = String(value);
+      if (input.type !== 'text') continue;
+      input.setAttribute('aria-invalid', 'false');
+      inspector.querySelector(`[data-problem="${i}"]`)!.textContent = '';
+    }
     const gradient = inspector.querySelector(`[data-gradient="${i}"]`)!;
     gradient.textContent = `∂ ${signed(plan.gradients[field][index]!)}`;
     gradient.setAttribute('aria-label', `gradient of the value by ${name}`);

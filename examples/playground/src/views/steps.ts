@@ -18,13 +18,19 @@ function go(to: number): void {
   update({ executed: to >= all ? null : Math.max(0, to) });
 }
 const at = (): number => current().executed ?? (shown ? count(shown.graph) : 0);
-element('first').addEventListener('click', () => go(0));
-element('back').addEventListener('click', () => go(at() - 1));
-element('on').addEventListener('click', () => go(at() + 1));
-element('play').addEventListener('click', () => {
+let timer: ReturnType<typeof setInterval> | undefined;
+const onClick = (id: string, act: () => void): void =>
+  element(id).addEventListener('click', () => {
+    clearInterval(timer);
+    act();
+  });
+onClick('first', () => go(0));
+onClick('back', () => go(at() - 1));
+onClick('on', () => go(at() + 1));
+onClick('play', () => {
   go(0);
   const plan = shown?.prediction;
-  const timer = setInterval(() => {
+  timer = setInterval(() => {
     // Stops at the end, or when another plan is shown.
     if (shown?.prediction !== plan || current().executed === null) clearInterval(timer);
     else go(at() + 1);
@@ -83,7 +89,8 @@ function linked(line: string, graph: PlanGraph, step?: string): Html[] {
 function expressionParts({ expression, graph, value }: ShownPlan): Html {
   if (expression === '')
     return html`<span class="muted"
-      >none: the plan is soft, or its result is not finite (${shortNumber(value)})</span
+      >none: a sign or a domain is between its two values, or it would be too long. The value is
+      ${shortNumber(value)}.</span
     >`;
   const free = graph.nodes.filter(({ gate }) => gate === null);
   const parts = expression.split(/(\d[\d.]*(?:e[+-]?\d+)?)/).map((part, i) => {

@@ -77,8 +77,10 @@ export function showTensors({ selected }: State, { plan }: Shown): void {
     tensors,
     html`<table>
       <caption class="muted">
-        ${`Depth D = ${depth}: D numbers n0 …, then the results s0 … of D steps; the last is the value.`}
-        ${whole ? null : 'Only what the value depends on is shown.'}
+        <span>
+          ${`Depth D = ${depth}: D numbers n0 …, then the results s0 … of D steps; the last is the value.`}
+          ${whole ? null : 'Only what the value depends on is shown.'}
+        </span>
       </caption>
       <thead>
         <tr>

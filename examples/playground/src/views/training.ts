@@ -1,5 +1,5 @@
 import { html, shortNumber, type Html } from '@dag/tensorize/draw';
-import { download, element, show } from '../page.js';
+import { download, element, setEnabled, show } from '../page.js';
 import { current, subscribe } from '../state.js';
 import type { FromTraining, ToTraining } from '../training-messages.js';
 import { chart, type Point } from './chart.js';
@@ -62,6 +62,7 @@ function toggle(): void {
   } else if (run === null || run.state === 'stopped') {
     run ??= newRun();
     run.state = 'starts';
+    run.problem = '';
     run.since = performance.now();
     send({ kind: 'text', text: current().text });
     send({ kind: 'go' });
@@ -81,9 +82,15 @@ function newRun(): Run {
     showRun();
   });
   worker.addEventListener('error', ({ message }) => {
+    if (run !== made) return;
     made.problem = message || 'the worker cannot be loaded';
     made.state = 'stopped';
     showRun();
+    // It answers nothing any more: the button begins with another one.
+    worker.terminate();
+    run = null;
+    element('train').textContent = 'Start training';
+    element('anew').hidden = element('weights').hidden = true;
   });
   return made;
 }
@@ -126,16 +133,21 @@ function receive(run: Run, message: FromTraining): void {
 function showRun(): void {
   if (!run) return;
   const { state, step, of, losses, heldOut, texts, untilGoal, problem, answer } = run;
-  const train = element<HTMLButtonElement>('train');
+  const train = element('train');
   train.textContent = LABELS[state];
-  train.disabled = state === 'done' || state === 'stops';
+  setEnabled(train, state !== 'done' && state !== 'stops');
   element('anew').hidden = element('weights').hidden = step === 0;
   const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;
-  element('trained').textContent =
+  const said = element('trained');
+  // Nobody wants to hear of every step.
+  said.setAttribute('aria-live', state === 'runs' ? 'off' : 'polite');
+  said.textContent =
     problem !== ''
       ? `It cannot go on: ${problem}.`
-      : state === 'starts' && step === 0
-        ? 'Starting …'
+      : step === 0
+        ? state === 'stopped'
+          ? 'Stopped before the first step.'
+          : 'Starting …'
         : `Step ${step} of ${of}, ${seconds(elapsed(run))}.` +
           (untilGoal === null ? '' : ` Nine of ten held-out values were right after ${seconds(untilGoal)}.`);
   const until = Math.max(of, 1);
@@ -157,7 +169,8 @@ function showRun(): void {
 
 function answered(answer: NonNullable<Run['answer']>): Html {
   if (answer.kind === 'no-answer')
-    return html`It cannot read your text: ${answer.problem}. Try “12 + 3.5 * 2”.`;
+    return html`It does not read your text: ${answer.problem}.
+      <span class="muted">It learns texts such as 12 + 3.5 * 2.</span>`;
   const { value, expression, doubt } = answer;
   const as = expression === '' ? null : html`, <code>${expression}</code>`;
   return html`It reads your text as <b>${shortNumber(value)}</b>${as}.
