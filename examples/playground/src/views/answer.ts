@@ -31,11 +31,13 @@ export function showAnswer(reading: Reading): void {
   );
 }
 
+const shortened = (text: string): string => (text.length > 300 ? `${text.slice(0, 300)} …` : text);
+
 function byRules(rules: Rules, isRefused: boolean): Html {
   const verdict =
     'problem' in rules
       ? html`cannot read it: ${rules.problem}`
-      : html`<b>${shortNumber(rules.value)}</b>, as <code>${rules.expression}</code>.
+      : html`<b>${shortNumber(rules.value)}</b>, as <code>${shortened(rules.expression)}</code>.
           ${
             rules.agree
               ? isRefused

@@ -27,8 +27,10 @@ function gradientOf(of: PlanEdge | PlanNode, { tensors, gradients }: ShownPlan):
   const row = Number(('operand' in of ? of.to : of.name).slice(1));
   if ('operand' in of) return gradients.O[2 * tensors.depth * row + of.operand]!;
   if (of.gate !== null) return null;
-  const [magnitude, sign] = [gradients.V_mag[row]!, tensors.V_sign[row]!];
-  return sign === 0 ? magnitude : magnitude / sign;
+  // The number is V_sign · V_mag.
+  const [magnitude, sign] = [tensors.V_mag[row]!, tensors.V_sign[row]!];
+  if (sign !== 0) return gradients.V_mag[row]! / sign;
+  return magnitude === 0 ? 0 : gradients.V_sign[row]! / magnitude;
 }
 
 export function showGraph(state: State, { plan }: Shown): void {

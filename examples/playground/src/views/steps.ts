@@ -73,7 +73,9 @@ function described({ tensors }: ShownPlan): { numbers: string; lines: string[] }
     .replace(/\n {5}/g, ' ')
     .split('\n');
   const isNumbers = (line: string): boolean => line.startsWith('n');
-  return { numbers: all.filter(isNumbers).join('   '), lines: all.filter((line) => !isNumbers(line)) };
+  // A number stays beside its name.
+  const numbers = all.filter(isNumbers).join('   ').replaceAll(' = ', '\u00a0=\u00a0');
+  return { numbers, lines: all.filter((line) => !isNumbers(line)) };
 }
 
 /** A line in which every name of a node points at it, and in a step at its coefficient too. */

@@ -8,6 +8,8 @@ import { update, type State } from '../state.js';
 const tensors = element('tensors');
 /** Of larger plans only the nodes and steps that the value depends on are shown. */
 const MOST_WHOLE = 8;
+/** Larger tables show nobody anything, and take seconds to draw. */
+const MOST_CELLS = 5000;
 
 tensors.addEventListener('click', ({ target }) => {
   const cell = target instanceof Element ? target.closest('[data-selects]') : null;
@@ -25,6 +27,11 @@ export function showTensors({ selected }: State, { plan }: Shown): void {
   const all = Array.from({ length: 2 * depth }, (_, node) => node);
   const nodes = whole ? all : all.filter((node) => live.has(nodeName(node, depth)));
   const steps = nodes.filter((node) => node >= depth).map((node) => node - depth);
+  const cells = nodes.length * (steps.length + 2);
+  if (cells > MOST_CELLS) {
+    show(tensors, html`<p class="muted">The plan has ${cells} elements, too many to draw.</p>`);
+    return;
+  }
   const cell = (
     field: keyof DagTensors & string,
     value: number,
