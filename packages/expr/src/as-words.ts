@@ -9,7 +9,9 @@ const RAISED = new RegExp(`[${SUPERSCRIPTS}]+`, 'g');
 const FRACTIONS = new Map(
   Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
 );
-const VULGAR = new RegExp(`(\\d+)?\\s*([${[...FRACTIONS.keys()].join('')}])`, 'g');
+const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
+// A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
+const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
 const WORD = /(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?|\p{L}+(?:'\p{L}+)*|\S/gu;
 /** A number is written without its exponent where that takes no more digits than this. */
 const MOST_DIGITS = 40;
@@ -42,8 +44,8 @@ export function asWords(text: string): string {
 }
 
 /** `½` is `(1/2)` and `2½` is `(2+1/2)`. */
-function fraction(_: string, whole: string | undefined, sign: string): string {
-  const [n, d] = FRACTIONS.get(sign)!;
+function fraction(_: string, whole: string | undefined, after: string | undefined, alone: string): string {
+  const [n, d] = FRACTIONS.get(after ?? alone)!;
   return ` (${whole === undefined ? '' : `${whole}+`}${n}/${d}) `;
 }
 

@@ -51,7 +51,8 @@ export function withFractions(text: string): string {
 }
 
 const ORDINAL_POWER = new RegExp(
-  `(?<=\\bto\\s+the\\s+)(?:(${anyOf(ORDINALS.keys())})|(\\d+)(?:st|nd|rd|th))\\s+power\\b(?!\\s+of\\b)`,
+  // Looking back from words alone: from every blank it would take time quadratic in a run of them.
+  `(?=\\w)(?<=\\bto\\s+the\\s+)(?:(${anyOf(ORDINALS.keys())})|(\\d+)(?:st|nd|rd|th))\\s+power\\b(?!\\s+of\\b)`,
   'gi',
 );
 /** "to the fourth power" as "to the power 4", padded with blanks so that the rest of the text keeps its positions. */

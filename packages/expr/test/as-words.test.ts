@@ -56,6 +56,12 @@ describe('asWords', () => {
     ),
     { maxLength: 8 },
   );
+  test('takes time linear in the text', () => {
+    expect(asWords('9'.repeat(90_000))).toHaveLength(90_000);
+    expect(asWords(' '.repeat(90_000))).toBe('');
+    expect(asWords('1   ½ '.repeat(2))).toBe('( 1 + 1 / 2 ) ( 1 + 1 / 2 )');
+  });
+
   test('changes nothing more when it rewrites a text twice', () => {
     fc.assert(
       fc.property(words, (parts) => {

@@ -166,6 +166,7 @@ describe('fromText', () => {
       '$ '.repeat(45_000),
       ' x'.repeat(45_000),
       '["{'.repeat(30_000),
+      '\n'.repeat(90_000),
     ])
       outcome(text);
   });
