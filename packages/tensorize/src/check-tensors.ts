@@ -4,6 +4,8 @@ import { TensorizeError, type TensorizeErrorCode } from './error.js';
 /** `value` as an error message shows it; never throws. */
 export function named(value: unknown): string {
   if (typeof value === 'function') return 'a function';
+  if (typeof value === 'string') return value.length > 40 ? 'a text' : `'${value}'`;
+  if (listLength(value) !== null) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   differences,
+  PLAN_STYLE,
   planGraph,
   planSvg,
   shortNumber,
@@ -8,7 +9,7 @@ import {
   type PlanGraph,
   type PlanNode,
 } from '../src/draw.js';
-import { tensorize, type DagTensors } from '../src/index.js';
+import { bind, tensorize, type DagTensors } from '../src/index.js';
 import { runPlan } from './run-plan.js';
 
 const graphOf = (tensors: DagTensors): PlanGraph => planGraph(tensors, (plan) => [runPlan(plan)]);
@@ -31,6 +32,15 @@ describe('a plan as a graph', () => {
       ],
       result: 's1',
     });
+  });
+
+  it('is one plan: several, or no executor, are an error', () => {
+    const rows = bind('2 * x', { x: [1, 2] });
+    expect(() => graphOf(rows)).toThrow('a drawing shows one plan, got 2: bind or tensorize a single one');
+    const noExecutor = undefined as unknown as () => number[];
+    expect(() => planGraph(tensorize('7', { depth: 1 }), noExecutor)).toThrow(
+      'execute is that of @dag/executor, got undefined',
+    );
   });
 
   it('of a number is that number', () => {
@@ -82,6 +92,16 @@ describe('a plan as SVG', () => {
       ...['initial', 'initial', 'initial', 'log', 'linear result'],
     ]);
     expect(text).toContain('aria-label="a plan"');
+  });
+
+  it('is of a graph, with a label', () => {
+    const tensors = tensorize('7', { depth: 1 }) as unknown as PlanGraph;
+    expect(() => planSvg(tensors, { label: '' })).toThrow('expected a graph, as planGraph returns it');
+    expect(() => planSvg(graph, undefined as never)).toThrow("expected options such as { label: '");
+  });
+
+  it('has colours on a page that sets none', () => {
+    expect(PLAN_STYLE.match(/var\([^,)]*\)/g)).toBeNull();
   });
 
   it('marks what differs', () => {

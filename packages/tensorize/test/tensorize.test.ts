@@ -383,7 +383,7 @@ describe('calls that TypeScript would refuse', () => {
       'tensorizeAll of one text',
       () => tensorizeAll('1 + 2' as never, { depth: 4 }),
       'bad-option',
-      /array.*got 1 \+ 2; tensorize/,
+      /array.*got '1 \+ 2'; tensorize/,
     ],
     ['tensorizeInto of no tensors', () => tensorizeInto('1', none as never, 0), 'bad-tensors', /undefined/],
     ['bind without values', () => bind('x', none as never), 'bad-values', /\{ x: \[1, 2\] \}, got undefined/],

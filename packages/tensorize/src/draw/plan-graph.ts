@@ -1,4 +1,6 @@
+import { named } from '../check-tensors.js';
 import type { DagTensors } from '../dag-tensors.js';
+import { TensorizeError } from '../error.js';
 import { isIdentity, readPlan } from '../plan.js';
 
 /** The executor that `planGraph` calls; `execute` of @dag/executor is one. */
@@ -34,11 +36,11 @@ export interface PlanEdge {
  * The graph of a plan of size 1, with the value at each node.
  *
  * @param execute `execute` of @dag/executor
- * @throws TensorizeError `bad-tensors` where array lengths are wrong
+ * @throws TensorizeError `bad-tensors` where array lengths are wrong or the size is not 1, `bad-option` where `execute` is no function
  */
 export function planGraph(tensors: DagTensors, execute: Execute): PlanGraph {
-  const { depth } = tensors;
   const plan = readPlan(tensors);
+  const { depth } = tensors;
   const values = nodeValues(tensors, execute);
   const names: string[] = [];
   const nodes: PlanNode[] = plan.initial.map((node) => {
@@ -60,14 +62,22 @@ export function planGraph(tensors: DagTensors, execute: Execute): PlanGraph {
   return { nodes, edges, result: names[2 * depth - 1]! };
 }
 
-/** (2D) The value at each node that the value of a plan of size 1 depends on; 0 at others. */
+/** (2D) The value at each node that the value of a plan of size 1 depends on; 0 at others. @throws {TensorizeError} as `planGraph`. */
 export function nodeValues(tensors: DagTensors, execute: Execute): Float64Array {
-  const { depth, V_mag, V_sign } = tensors;
+  const { steps } = readPlan(tensors);
+  const { depth, size, V_mag, V_sign } = tensors;
+  if (size !== 1)
+    throw new TensorizeError(
+      'bad-tensors',
+      `a drawing shows one plan, got ${size}: bind or tensorize a single one`,
+    );
+  if (typeof execute !== 'function')
+    throw new TensorizeError('bad-option', `execute is that of @dag/executor, got ${named(execute)}`);
   const values = new Float64Array(2 * depth);
   for (let j = 0; j < depth; j++) values[j] = V_sign[j]! * V_mag[j]!;
   // The executor returns only the last node. From the last step on, each is made an identity that passes on the step before it.
   const [O, G] = [tensors.O.slice(), tensors.G.slice()];
-  for (const { index } of [...readPlan(tensors).steps].reverse()) {
+  for (const { index } of [...steps].reverse()) {
     for (let i = depth - 1; i > index; i--) {
       O.fill(0, 2 * depth * i, 2 * depth * (i + 1));
       O[2 * depth * i + depth + i - 1] = G[i] = 1;

@@ -1,4 +1,5 @@
 import { Graph, layout, type EdgeLabel, type GraphLabel, type NodeLabel, type Point } from '@dagrejs/dagre';
+import { checkObject } from '../check-tensors.js';
 import { html, type Html } from './html.js';
 import type { Differences, PlanEdge, PlanGraph, PlanNode } from './plan-graph.js';
 
@@ -25,8 +26,12 @@ export interface PlanSvgOptions {
  * Draws a plan as SVG: initial nodes and steps as boxes with their value, operands as arrows with their coefficient. Colours
  * come from the page's style (`PLAN_STYLE`). Nodes have `data-node`, their name; edges have `data-edge`, `s1:0` for the operand of
  * column 0 in step 1.
+ *
+ * @throws TensorizeError `bad-option` where `graph` is not what `planGraph` returns, or there are no options
  */
 export function planSvg(graph: PlanGraph, options: PlanSvgOptions): Html {
+  checkObject('a graph, as planGraph returns it', graph?.nodes);
+  checkObject("options such as { label: 'the plan of 2 + 3' }", options);
   const { label, marked = NOTHING, note = () => '' } = options;
   const laidOut = layOut(graph, note);
   const { width = 0, height = 0 } = laidOut.graph();

@@ -102,12 +102,6 @@ figcaption p { font-size: 13px; }
 .drawing { overflow-x: auto; margin-top: 10px; flex: 1; display: grid; align-items: center; justify-items: center; }
 ${PLAN_STYLE}.predicted { --mark: var(--bad); --mark-fill: var(--bad-fill); }
 .true { --mark: var(--good); --mark-fill: var(--good-fill); }
-.node.marked rect { stroke: var(--mark); fill: var(--mark-fill); stroke-width: 2.2; stroke-dasharray: 5 3; }
-.node.result.marked rect { stroke-width: 3.4; }
-.edge.marked path { stroke: var(--mark); stroke-width: 2.2; stroke-dasharray: 5 3; }
-.edge.marked path.tip { fill: var(--mark); stroke: none; }
-svg.plan .edge.marked text { fill: var(--mark); font-weight: 700; }
-svg.plan .marked .value, svg.plan .differs .value { fill: var(--mark); }
 
 details { margin-top: 16px; }
 summary { cursor: pointer; font-weight: 600; }
