@@ -5,6 +5,8 @@ import { ExprError } from './error.js';
 /** `value` as an error message shows it; never throws. */
 export function named(value: unknown): string {
   if (typeof value === 'function') return 'a function';
+  if (typeof value === 'string') return `'${shorten(value)}'`;
+  if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
@@ -13,7 +15,7 @@ export const shorten = (text: string): string => (text.length > 30 ? `${text.sli
 
 export function checkString(what: string, value: unknown): void {
   if (typeof value === 'string') return;
-  throw new ExprError('bad-option', `${what} a string, not ${value === null ? 'null' : typeof value}.`);
+  throw new ExprError('bad-option', `${what} a string, not ${named(value)}.`);
 }
 
 export function checkObject(what: string, value: unknown): void {

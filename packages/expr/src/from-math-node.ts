@@ -74,7 +74,7 @@ function mathOperands(node: unknown): readonly unknown[] {
   if (CHAINS.has(fn)) return run(node);
   if ((fn === 'unaryMinus' || fn === 'unaryPlus') && args.length === 1) return args;
   if (fn === 'pow' && args.length === 2) return args;
-  throw unsupported(`the operation '${named(fn)}' of ${args.length} operands`);
+  throw unsupported(`the operation ${named(fn)} of ${args.length} operands`);
 }
 
 /** The operands of a run of one operator without parentheses: a, b, c of `a + b + c`, which mathjs nests on the left. */
@@ -87,7 +87,7 @@ function run(node: unknown): unknown[] {
     if (type !== 'OperatorNode' || operator !== fn) break;
     if (implicit === true) throw unsupported('a multiplication without *');
     if (isPercentage === true) throw unsupported('a percentage');
-    if (args.length < 2) throw unsupported(`the operation '${named(fn)}' of ${args.length} operands`);
+    if (args.length < 2) throw unsupported(`the operation ${named(fn)} of ${args.length} operands`);
     checkNodes(reversed.length + args.length);
     for (let i = args.length - 1; i > 0; i--) reversed.push(args[i]);
     left = args[0];
@@ -125,7 +125,7 @@ function constant(value: unknown): Expr {
 }
 
 function symbol(name: unknown): Expr {
-  if (typeof name !== 'string' || !isSymbolName(name)) throw unsupported(`the symbol '${named(name)}'`);
+  if (typeof name !== 'string' || !isSymbolName(name)) throw unsupported(`the symbol ${named(name)}`);
   return Sym(name);
 }
 

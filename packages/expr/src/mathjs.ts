@@ -61,7 +61,7 @@ const REFUSED = new Map([
  * @example format(parseMath('2x + sqrt(16)')) // '2 * x + 4'
  */
 export function parseMath(text: string): Expr {
-  checkString('An expression is', text);
+  checkString('A text is', text);
   if (text.length > MAX_LENGTH)
     throw new ExprError(
       'too-long',

@@ -11,7 +11,9 @@ const NONE: readonly Expr[] = [];
  * @throws ExprError `bad-expression` for a value that is no node, which a caller without types may give.
  */
 export function operands(expr: Expr): readonly Expr[] {
-  if (typeof expr !== 'object' || (expr as unknown) === null) throw noNode(named(expr));
+  if (typeof expr === 'string') throw noNode('a text: parse it first');
+  if (typeof expr !== 'object' || (expr as unknown) === null || Array.isArray(expr))
+    throw noNode(named(expr));
   switch (expr.type) {
     case 'Num':
       if (typeof expr.value !== 'number') throw noNode(`a Num with value ${named(expr.value)}`);

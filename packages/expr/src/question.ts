@@ -102,8 +102,7 @@ export function isOpening(text: string): boolean {
 
 /**
  * Parses an expression as people ask for it, in symbols or in words, as a question or not: `2.5 * 3`, `2.5 × 3 =`,
- * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?", `[2 x 3] – $1 000`. It reads everything
- * that models are trained on.
+ * "two point five times three", "twelve plus 1,000", "What is 2.5 times (3 plus 4)?", `[2 x 3] – $1 000`.
  *
  * @param limits `maxLength` (100,000 characters of words, 10,000 of symbols) and `maxDepth` (256 levels).
  * @throws ExprError as `parse` and `fromWords`, with positions in `text`.

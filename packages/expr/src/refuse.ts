@@ -3,6 +3,7 @@ import { ExprError } from './error.js';
 import { nameAt, reservedAs } from './names.js';
 import { keyOf } from './signs.js';
 import type { Token } from './token.js';
+import { symbolOf } from './vocabulary.js';
 
 const ALLOWED =
   'Allowed are decimal numbers, variables, + - * /, signs, parentheses, constant powers such as x^2, sqrt(), cbrt(), abs(), |x| and percentages.';
@@ -53,22 +54,25 @@ export const refuse = {
     if (char === '(') {
       return before.kind === 'symbol'
         ? unsupported(`${shorten(before.text)}(…) would call a function.`, before.position)
-        : refuse.implicitProduct(position);
+        : refuse.implicitProduct("'('", position);
     }
     const name = nameAt(text, position);
     const reserved = reservedAs(name);
     if (reserved !== undefined) return refuse.reserved(name, reserved, position);
-    if (name !== '') return refuse.implicitProduct(position);
+    if (name !== '' && symbolOf(name) !== undefined)
+      return unsupported(`'${name}' is a word: parse reads signs, fromText words that it knows.`, position);
+    if (name !== '') return refuse.implicitProduct(`'${shorten(name)}'`, position);
     if (/^\.?\d/.test(text.slice(position, position + 2))) {
       return before.kind === 'number'
         ? new ExprError('syntax', 'An operator is missing between two numbers.', position)
-        : refuse.implicitProduct(position);
+        : refuse.implicitProduct('a number', position);
     }
     return refuse.character(text, position);
   },
 
-  implicitProduct: (position: number): ExprError =>
-    unsupported('An operator is missing before this; a product is written with *.', position),
+  /** @param before What stands where an operator is missing. */
+  implicitProduct: (before: string, position: number): ExprError =>
+    unsupported(`An operator is missing before ${before}; a product is written with *.`, position),
 
   character(text: string, position: number): ExprError {
     const char = String.fromCodePoint(text.codePointAt(position)!);

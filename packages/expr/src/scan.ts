@@ -47,7 +47,7 @@ function skipBlanks(text: string, position: number): number {
  * @throws ExprError with the position of the first character that no expression can have there.
  */
 export function scan(text: string, limits: Limits = {}): Scan {
-  checkString('An expression is', text);
+  checkString('A text is', text);
   checkObject('Limits are', limits);
   const { maxLength = 10_000, maxDepth = 256 } = limits;
   checkLimits(text, maxLength, maxDepth);

@@ -134,10 +134,20 @@ describe('calls without types', () => {
       expect(() => expr.fromMathNode(value)).toThrow(/contains itself/);
   });
 
-  it.each([NaN, Infinity, '2', undefined])('a power with exponent %s is no expression', (exponent) => {
+  it('a text is no expression', () => {
+    for (const act of [expr.evaluate, expr.format, expr.normalize])
+      expect(() => act('2 + 3' as unknown as Expr)).toThrow('got a text: parse it first');
+  });
+
+  it.each([
+    [NaN, 'NaN'],
+    [Infinity, 'Infinity'],
+    ['2', "'2'"],
+    [undefined, 'undefined'],
+  ])('a power with exponent %p is no expression', (exponent, named) => {
     const power = { type: 'Pow', base: expr.parse('2'), exponent } as Expr;
     for (const act of [expr.evaluate, expr.format, expr.normalize])
-      expect(() => act(power)).toThrow(`a Pow with exponent ${exponent}`);
+      expect(() => act(power)).toThrow(`a Pow with exponent ${named}`);
   });
 
   it('an Expr that is junk is a bad expression', () => {

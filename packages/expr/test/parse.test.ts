@@ -183,6 +183,21 @@ describe('parse', () => {
     );
   });
 
+  it.each([
+    ['2x', "An operator is missing before 'x'; a product is written with *."],
+    ['2 (3)', "An operator is missing before '('; a product is written with *."],
+    ['2 plus 3', "'plus' is a word: parse reads signs, fromText words that it knows."],
+  ])('says what is missing in %s', (text, message) => {
+    expect(failure(() => parse(text)).message).toContain(message);
+  });
+
+  it.each([
+    [5, 'A text is a string, not 5.'],
+    [{ type: 'Num', value: 5 }, 'A text is a string, not an object.'],
+  ])('says what a text is, given %j', (input, message) => {
+    expect(failure(() => parse(input as unknown as string)).message).toBe(message);
+  });
+
   it.each([[null], [undefined], [2], [{}], [['2']]])('refuses %j, which is no string', (input) => {
     expect(codeAndPosition(() => parse(input as unknown as string))).toEqual(['bad-option', -1]);
   });
