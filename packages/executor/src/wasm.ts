@@ -44,10 +44,15 @@ export async function loadWasm(options: LoadWasmOptions = {}): Promise<void> {
   if (isRegistered('wasm')) return;
   const url = options.url ?? fileHere();
   const instance = await instantiate(url).catch((error: unknown) => {
-    throw new ExecutorError('device', `loadWasm: ${String(url)} cannot be used: ${firstLine(error)}`);
+    const wayOut = options.url === undefined ? `. ${WAY_OUT}` : '';
+    throw new ExecutorError('device', `loadWasm: ${String(url)} cannot be used: ${firstLine(error)}${wayOut}`);
   });
   registerBackend(wasm(() => instance));
 }
+
+/** Vite's development server moves the code of a package away from its other files. */
+const WAY_OUT =
+  "Pass the address of the file: loadWasm({ url }); with Vite set optimizeDeps: { exclude: ['@dag/executor'] }";
 
 const page = globalThis as unknown as Page;
 

@@ -244,6 +244,13 @@ wasmDescribe(`loadWasm${skipped}`, () => {
     expect(printed).toContain(why);
   });
 
+  it('says how to give the address of the file where it is not beside the code', async () => {
+    // Here it cannot be fetched, because its address begins with file:.
+    const printed = await run('await loadWasm().catch(({ message }) => console.log(message));');
+    expect(printed).toContain('Pass the address of the file: loadWasm({ url })');
+    expect(printed).toContain("optimizeDeps: { exclude: ['@dag/executor'] }");
+  });
+
   it('is needed where there is no Node: naming wasm before it is an error that says so', async () => {
     const program = `
       try { executor.ones([2], { device: 'wasm' }); } catch ({ code, message }) { console.log(code, message); }`;

@@ -1,5 +1,6 @@
 /** Pages that ask the shipped model and train a small one, on WebAssembly, built by each bundler from the built packages. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,15 +21,11 @@ const PAGE = join(ROOT, 'packages/train/test/fixtures/page');
 /** Pages by how they are built: by a bundler (see fixtures/page/build.js), or not at all. */
 const NAMES = ['esbuild', 'vite', 'webpack', 'rollup', 'import-map'];
 
-const dag = (name: string, file: string): string => `/packages/${name}/dist/${file}.js`;
+const readme = readFileSync(join(ROOT, 'packages/model/README.md'), 'utf8');
+const [, map] = /<script type="importmap">([^]*?)<\/script>/.exec(readme)!;
 const IMPORTS = {
-  '@dag/expr': dag('expr', 'index'),
-  '@dag/expr/normalize': dag('expr', 'normalize'),
-  '@dag/tensorize': dag('tensorize', 'index'),
-  '@dag/executor': dag('executor', 'portable'),
-  '@dag/executor/wasm': dag('executor', 'wasm'),
-  '@dag/model': dag('model', 'portable'),
-  '@dag/train/browser': dag('train', 'browser'),
+  ...(JSON.parse(map!) as { imports: Record<string, string> }).imports,
+  '@dag/train/browser': '/packages/train/dist/browser.js',
   leven: '/node_modules/leven/index.js',
   zod: '/node_modules/zod/index.js',
 };
