@@ -100,7 +100,8 @@ const summaryLine = z.strictObject({
   prefixes: z.strictObject({ count: z.int(), right: z.int() }).nullable(),
   failures: z.array(
     z.strictObject({
-      ...{ text: z.string(), expected: number, value: number, expression: z.string() },
+      ...{ text: z.string(), expected: number, value: number.nullable(), expression: z.string() },
+      ...{ refused: z.string().optional() },
       ...{ predicted: z.string().nullable(), right: z.string().nullable() },
     }),
   ),
@@ -375,6 +376,19 @@ describe('dag eval', () => {
       /\n {2}12 \* 34 = 408\n(.*\n)* {2}right:\n {4}n0 = 12 {3}n1 = 34\n {4}s0 = n0 × n1\n/,
     );
     expect(await succeeds([...asked, '--failures=1'])).toMatch(/wrong \(1 of 2\)/);
+  });
+
+  it('says why a text was refused, after the wrong answers', async () => {
+    const file = join(folder, 'refused.txt');
+    await writeFile(file, '2 + wombat\t4\n2 + 2\t5\n');
+    expect(await succeeds(['eval', '--expressions', file])).toMatch(
+      /wrong or refused \(2 of 2\):\n\n {2}2 \+ 2 = 5\n {2}predicted: 4\n[^]*\n {2}2 \+ wombat = 4\n {2}refused: the text has `wombat`/,
+    );
+    const { summary } = evaluation(await succeeds(['eval', '--json', '--expressions', file]));
+    expect(summary.failures).toMatchObject([
+      { text: '2 + 2', value: 4 },
+      { text: '2 + wombat', value: null, refused: expect.stringContaining('wombat') },
+    ]);
   });
 
   it.each<[string, string | null, RegExp]>([

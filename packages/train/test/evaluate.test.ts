@@ -369,6 +369,14 @@ describe('a summary', () => {
     expect(lines.at(-2)!).toMatch(/^operations unknown +1 .*( +–){5}$/);
   });
 
+  it('says below how many texts were refused', async () => {
+    const [right, other] = await ask(['1 + 2', '3 + 4']);
+    const refused = { ...other!, ok: false, exact: false, value: NaN, refused: 'it is not clear' };
+    expect(formatSummary(summarize([right!, refused]))).toMatch(
+      /\n\nrefused: 50\.0 % of the texts, whose values count as wrong$/,
+    );
+  });
+
   it('has at most 80 columns', async () => {
     const model = new PredictorModel(modelConfig(config), { seed: 4 });
     const many = await answerAll(model, heldOutQuestions(streamConfig(config), 300, 3));

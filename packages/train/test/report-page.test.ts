@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { interval } from '../src/evaluation/evaluate.js';
 import type { MetricsRecord } from '../src/run/metrics.js';
 import { chartsOf, type Chart } from '../src/reports/charts.js';
+import { exampleCard } from '../src/reports/example-card.js';
 import { chooseExamples } from '../src/reports/examples.js';
 import { html } from '@dag/tensorize/draw';
 import { reportPage } from '../src/reports/page.js';
@@ -230,9 +231,22 @@ describe('example plans', () => {
     const [example] = chooseExamples(await answersOf({ 'two plus three': '2 - 3' }), 1);
     expect(example).toEqual({
       ...{ text: 'two plus three', verdict: 'wrong' },
-      ...{ value: -1, expression: '2 - 3', predicted: tensorize('2 - 3', { depth: 4 }) },
+      ...{ value: -1, refused: null, expression: '2 - 3', predicted: tensorize('2 - 3', { depth: 4 }) },
       ...{ expected: 5, trueExpression: '2 + 3', true: tensorize('2 + 3', { depth: 4 }) },
     });
+  });
+
+  it('say why a text was refused, in place of a value', async () => {
+    const answers = await answersOf({ '1 + 2': '1 + 2' });
+    const refusal = { ok: false, value: NaN, refused: 'it is not clear' };
+    const [example] = chooseExamples(
+      answers.map((answer) => ({ ...answer, ...refusal })),
+      1,
+    );
+    expect(example).toMatchObject({ verdict: 'refused', refused: 'it is not clear' });
+    const { text } = exampleCard(example!);
+    expect(text).toContain('<code>1 + 2</code> refused: it is not clear');
+    expect(text).not.toContain('NaN');
   });
 });
 

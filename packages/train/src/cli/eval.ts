@@ -55,7 +55,7 @@ export function evalCommand(): Command {
       'seed of the held-out expressions (default: one on which no checkpoint was selected)',
       atLeast(0, 2 ** 32 - 1),
     )
-    .option('--failures <n>', 'show this many wrong answers, with both plans', atLeast(0), 10)
+    .option('--failures <n>', 'show this many wrong or refused answers, with both plans', atLeast(0), 10)
     .addOption(runtimeOption())
     .option(
       '--json',
@@ -72,9 +72,10 @@ export function evalCommand(): Command {
         bar,
       ).finally(bar.stop);
       const summary = summarize(answers);
-      const wrong = answers.filter((a) => !a.ok);
+      const [wrong, refused] = [answers.filter(isWrong), answers.filter((a) => a.refused !== null)];
+      const failures = [...wrong, ...refused];
       if (json) {
-        const rest = { beyond, textLoss, seen, prefixes, failures: wrong.map(bothPlans) };
+        const rest = { beyond, textLoss, seen, prefixes, failures: failures.map(bothPlans) };
         return console.log(toJson({ ...summary, ...rest }));
       }
       say(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
@@ -86,8 +87,10 @@ export function evalCommand(): Command {
         );
       if (typeof textLoss === 'number') say(`\nloss on held-out text: ${textLoss.toFixed(4)}`);
       if (beyond && Object.keys(beyond).length) say(`\nbeyond the training stream:\n${formatScores(beyond)}`);
-      if (wrong.length) say(`\nwrong (${Math.min(wrong.length, options.failures)} of ${wrong.length}):`);
-      for (const a of wrong.slice(0, options.failures)) say(`\n${failure(a)}`);
+      const kinds = [wrong.length && 'wrong', refused.length && 'refused'].filter(Boolean).join(' or ');
+      const shown = failures.slice(0, options.failures);
+      if (failures.length) say(`\n${kinds} (${shown.length} of ${failures.length}):`);
+      for (const a of shown) say(`\n${failure(a)}`);
     });
 }
 
@@ -122,13 +125,10 @@ async function measureCheckpoint(
   };
   const print = (a: Answer): void => {
     if (!json) return;
-    const { text, expected, expression, ok, refused, confidence } = a;
-    const value = refused === null ? a.value : null;
+    const { text, expected, expression, ok, confidence } = a;
+    const { value, ...refused } = valueOrRefusal(a);
+    const judged = { ...(confidence === null ? {} : { confidence }), ...refused };
     const doubt = subject.doubt && { doubt: subject.doubt(a) };
-    const judged = {
-      ...(confidence === null ? {} : { confidence }),
-      ...(refused === null ? {} : { refused }),
-    };
     console.log(toJson({ text, expected, value, expression, ok, ...judged, ...doubt }));
   };
   const isPredictor = config.kind === 'predictor';
@@ -157,10 +157,17 @@ function beyondTraining(stream: StreamConfig, examples: number, seed: number): [
   ];
 }
 
-/** A wrong answer with its plan and the right plan; each is null if there is none or it does not fit into the model. */
-function bothPlans({ text, expected, value, expression, plan, expr }: Answer) {
+const isWrong = ({ ok, refused }: Answer): boolean => !ok && refused === null;
+
+/** The value of an answer, or why there is none. */
+const valueOrRefusal = ({ value, refused }: Answer): { value: number | null; refused?: string } =>
+  refused === null ? { value } : { value: null, refused };
+
+/** A wrong or refused answer with its plan and the right plan; each is null if there is none or it does not fit into the model. */
+function bothPlans(answer: Answer) {
+  const { text, expected, expression, plan, expr } = answer;
   return {
-    ...{ text, expected, value, expression },
+    ...{ text, expected, ...valueOrRefusal(answer), expression },
     predicted: plan && describe(plan),
     right: plan && expr && rightPlan(expr, plan.depth),
   };
@@ -176,13 +183,14 @@ function rightPlan(expr: Parameters<typeof tensorize>[0], depth: number): string
 }
 
 function failure(a: Answer): string {
-  const { text, expected, value, predicted, right } = bothPlans(a);
+  const { text, expected, value, refused, predicted, right } = bothPlans(a);
   const indented = (plan: string | null): string =>
     (plan ?? 'none')
       .split('\n')
       .map((line) => `    ${line}`)
       .join('\n');
-  return `  ${text} = ${expected}\n  predicted: ${value}\n${indented(predicted)}\n  right:\n${indented(right)}`;
+  const said = refused === undefined ? `predicted: ${value}` : `refused: ${refused}`;
+  return `  ${text} = ${expected}\n  ${said}\n${indented(predicted)}\n  right:\n${indented(right)}`;
 }
 
 async function readQuestions(file: string): Promise<Question[]> {

@@ -1,7 +1,7 @@
 import type { Score, Summary } from './evaluate.js';
 import { BINS } from './reliability.js';
 
-/** Formats the summary of an evaluation as a table of at most 80 columns, with shares in percent, and the error of confidences below it. */
+/** Formats the summary of an evaluation as a table of at most 80 columns, with shares in percent; below it refused texts and the error of confidences. */
 export function formatSummary(summary: Summary): string {
   const scores = table([
     ...rows('operations', summary.byOperations),
@@ -10,9 +10,16 @@ export function formatSummary(summary: Summary): string {
     ...rows('', summary.byStyle),
     ['all', summary],
   ]);
-  if (!summary.reliability) return scores;
-  const { ece, count } = summary.reliability;
-  return `${scores}\n\nexpected calibration error: ${percent(ece)} (${BINS} bins of equal width, ${count} texts)`;
+  const { refused, reliability } = summary;
+  const below = [
+    // Without plans the table has a column for it.
+    refused > 0 &&
+      hasPlans(summary) &&
+      `refused: ${percent(refused)} of the texts, whose values count as wrong`,
+    reliability &&
+      `expected calibration error: ${percent(reliability.ece)} (${BINS} bins of equal width, ${reliability.count} texts)`,
+  ].filter(Boolean);
+  return below.length ? `${scores}\n\n${below.join('\n')}` : scores;
 }
 
 /** Formats named scores as the same table. */

@@ -14,9 +14,11 @@ import {
 /** A text with its predicted plan and its true plan, both of size 1. */
 export interface Example {
   readonly text: string;
-  readonly verdict: 'right' | 'value right, plan wrong' | 'wrong';
+  readonly verdict: 'right' | 'value right, plan wrong' | 'wrong' | 'refused';
   readonly predicted: DagTensors;
   readonly value: number;
+  /** Why the model refused the text; null where it did not. Then `value` is NaN. */
+  readonly refused: string | null;
   /** The predicted plan as an expression; empty if it cannot be written as one. */
   readonly expression: string;
   readonly true: DagTensors;
@@ -27,7 +29,7 @@ export interface Example {
 
 /** The card of an example, with both plans as graphs side by side. */
 export function exampleCard(example: Example): Html {
-  const { text, verdict, predicted, value, expression, expected, trueExpression } = example;
+  const { text, verdict, predicted, value, refused, expression, expected, trueExpression } = example;
   const graph = planGraph(predicted, execute);
   const trueGraph = planGraph(example.true, execute);
   return html`<article class="card example">
@@ -36,24 +38,25 @@ export function exampleCard(example: Example): Html {
       <span class="badge ${verdict === 'right' ? 'right' : 'wrong'}">${verdict}</span>
     </header>
     <div class="pair">
-      ${drawing('predicted', predicted, graph, differences(graph, trueGraph), value, expression)}
+      ${drawing('predicted', predicted, graph, differences(graph, trueGraph), refused ?? value, expression)}
       ${drawing('true', example.true, trueGraph, differences(trueGraph, graph), expected, trueExpression)}
     </div>
   </article>`;
 }
 
+/** @param value Of the plan, or why the text was refused. */
 function drawing(
   kind: 'predicted' | 'true',
   plan: DagTensors,
   graph: PlanGraph,
   marked: Differences,
-  value: number,
+  value: number | string,
   expression: string,
 ): Html {
+  const shown = typeof value === 'number' ? html`= <b>${shortNumber(value)}</b>` : `refused: ${value}`;
   return html`<figure class="${kind}">
     <figcaption>
-      <b>${kind === 'predicted' ? 'Predicted' : 'True'}</b> <code>${expression}</code> =
-      <b>${shortNumber(value)}</b>
+      <b>${kind === 'predicted' ? 'Predicted' : 'True'}</b> <code>${expression}</code> ${shown}
     </figcaption>
     <div class="drawing">${planSvg(graph, { marked, label: `${kind} plan: ${describe(plan)}` })}</div>
   </figure>`;

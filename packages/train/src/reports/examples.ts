@@ -17,13 +17,13 @@ export function chooseExamples(answers: readonly Answer[], count: number): Examp
 }
 
 function exampleOf(answer: Answer): Example {
-  const { text, value, expected, expression, ok, planRight } = answer;
+  const { text, value, refused, expected, expression, ok, planRight } = answer;
   const [plan, expr] = [answer.plan!, answer.expr!];
   return {
     text,
-    verdict: ok ? (planRight ? 'right' : 'value right, plan wrong') : 'wrong',
+    verdict: refused !== null ? 'refused' : ok ? (planRight ? 'right' : 'value right, plan wrong') : 'wrong',
     predicted: plan,
-    value,
+    ...{ value, refused },
     expression,
     true: tensorize(expr, { depth: plan.depth }),
     expected,
