@@ -7,6 +7,8 @@ import { ModelError, type ModelErrorCode } from './error.js';
 export function named(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
   if (typeof value === 'function') return 'a function';
+  if (value instanceof Promise) return 'a promise, which takes await';
+  if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 

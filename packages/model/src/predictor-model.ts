@@ -167,8 +167,8 @@ export class PredictorModel extends SavedModel {
    * Predicts the hard plan of each whole text: N texts give N graphs. Texts are read as `Tokenizer.read` writes them. The depth is the
    * model's, or of a readout that `fitsAnyLayout` what the texts need.
    *
-   * @throws {ModelError} `bad-input` for an empty text or one of more than `blockSize` tokens, `not-finite` if the weights
-   *   give no finite numbers.
+   * @throws {ModelError} `bad-input` for no text, an empty one or one of more than `blockSize` tokens (`reads` is false for both),
+   *   `not-finite` if the weights give no finite numbers.
    */
   predictPlans(texts: readonly string[]): DagTensors {
     return this.read(texts).plan;

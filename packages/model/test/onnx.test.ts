@@ -101,7 +101,7 @@ onnxDescribe('an exported model', () => {
     ]);
     await expect(predictor.predict(' ')).rejects.toThrow(/the text is empty/);
     await expect(predictor.predict('1'.repeat(65))).rejects.toThrow(/65 tokens, this model reads up to 64/);
-    await expect(predictor.predictPlans(new Array<string>(2))).rejects.toThrow(/a text is a string/);
+    await expect(predictor.predictPlans(new Array<string>(2))).rejects.toThrow(/texts\[0\] is not a string/);
     expect(() => predictor.wereTrained(null as never)).toThrow(ModelError);
     expect(() => predictor.wereTrained([-1])).toThrow(ModelError);
   });

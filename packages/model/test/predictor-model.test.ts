@@ -228,14 +228,15 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
       });
     expect(() => model.predict(' ')).toThrow(refusal(/the text is empty/));
     expect(() => model.predict(`${fits}1`)).toThrow(refusal(/has 17 tokens, this model reads up to 16/));
-    expect(() => model.predictPlans(['2', ''])).toThrow(refusal(/the text is empty/));
+    expect(() => model.predictPlans(['2', ''])).toThrow(refusal(/texts\[1\] is empty/));
+    expect(() => model.predictTexts([])).toThrow(refusal(/at least one text/));
     // Far too long to be cut into tokens first.
     const endless = 'a'.repeat(20_000_000);
     expect(() => model.predict(endless)).toThrow(
       refusal(/has 20000000 characters, the 16 tokens that this model reads have at most 32/),
     );
     expect(model.reads(endless)).toBe(false);
-    expect(() => model.predict(5 as unknown as string)).toThrow(refusal(/a text is a string, given 5/));
+    expect(() => model.predict(5 as unknown as string)).toThrow(refusal(/the text is not a string, but 5/));
   });
 });
 

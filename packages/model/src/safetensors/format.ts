@@ -37,7 +37,7 @@ export function decodeSafetensors(bytes: FileBytes): Safetensors {
   if (!Array.isArray(pieces) || ![...(pieces as readonly unknown[])].every(isBytes))
     throw new ModelError(
       'bad-input',
-      `expected the bytes of a safetensors file as a Uint8Array, got ${typeof bytes === 'string' ? 'a text' : typeof bytes}; await readFile(path) reads those of a path`,
+      `expected the bytes of a safetensors file as a Uint8Array, given ${named(bytes)}; await readFile(path) reads those of a path`,
     );
   const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const end = headerEnd(range(pieces, 0, Math.min(LENGTH_BYTES, size)), size, source);

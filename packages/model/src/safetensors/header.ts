@@ -30,7 +30,10 @@ export function headerEnd(start: Uint8Array, size: number, source: string): numb
   }
   const length = new DataView(start.buffer, start.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
-    throw bad(source, `its header claims ${length} bytes, above the format's ${MAX_HEADER_BYTES}`);
+    throw bad(
+      source,
+      `this is no safetensors file: its header claims ${length} bytes, above the format's ${MAX_HEADER_BYTES}`,
+    );
   }
   const end = LENGTH_BYTES + Number(length);
   if (end > size) throw bad(source, `its header should end at byte ${end}, but the file has ${size}`);
