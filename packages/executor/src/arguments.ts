@@ -71,7 +71,7 @@ export function checkObject(op: string, name: string, value: unknown): void {
 
 /**
  * @param known The keys that the options may have.
- * @throws {ExecutorError} `value` for an unknown key; the message suggests the known key with the most similar spelling.
+ * @throws {ExecutorError} `value` for an unknown key; the message suggests a known key with a similar spelling.
  */
 export function checkOptions(op: string, options: object, known: readonly string[]): void {
   checkObject(op, 'options', options);
@@ -79,15 +79,16 @@ export function checkOptions(op: string, options: object, known: readonly string
     if (!known.includes(key))
       throw new ExecutorError(
         'value',
-        `${op}: there is no option ${named(key)}; did you mean '${nearest(key, known)}'? Options are ${known.join(', ')}`,
+        `${op}: there is no option ${named(key)}${suggestion(key, known)} Options are ${known.join(', ')}`,
       );
 }
 
-/** The word with the least edit distance to `word` (Levenshtein 1966); the first among equals. */
-function nearest(word: string, words: readonly string[]): string {
+/** Proposes the word with the least edit distance to `word` (Levenshtein 1966), if at most half of its letters differ. */
+function suggestion(word: string, words: readonly string[]): string {
   // A hostile key may be long; options are shorter than 32 characters.
   const distances = words.map((other) => distance(word.slice(0, 32), other));
-  return words[distances.indexOf(Math.min(...distances))]!;
+  const least = Math.min(...distances);
+  return least <= word.length / 2 ? `; did you mean '${words[distances.indexOf(least)]}'?` : '.';
 }
 
 function distance(a: string, b: string): number {

@@ -228,6 +228,13 @@ describe('options', () => {
   });
 });
 
+it('options of another kind are an error that names those that there are, none of them as meant', () => {
+  const act = (): unknown => execute({ depth: 1, size: 0 } as never, untyped({ device: 'cpu' }));
+  expect(act).toThrow(
+    error('value', /^execute: there is no option 'device'\. Options are backend, maxLog, out$/),
+  );
+});
+
 describe('functions that take a function', () => {
   const rejects = async (): Promise<void> => {
     await Promise.resolve();

@@ -81,6 +81,11 @@ describe('a shape error names the op and the shapes:', () => {
     ['mul', () => mul(x(0), x(3)), /^mul: shapes \(0\) and \(3\)/],
     ['div', () => div(x(4, 1, 2), x(3, 3)), /^div: shapes \(4, 1, 2\) and \(3, 3\)/],
     ['maximum', () => maximum(x(2), x(3)), /^maximum: shapes \(2\) and \(3\)/],
+    [
+      'a weight the wrong way round',
+      () => linear(x(2, 3), x(3, 4)),
+      /\(3, 4\) do not fit; expected .*\(out, in\)/,
+    ],
     ['matrices that do not fit', () => matmul(x(2, 3), x(2, 3)), /^matmul: shapes \(2, 3\) and \(2, 3\)/],
     [
       'batches that differ',

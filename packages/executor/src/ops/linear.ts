@@ -108,12 +108,12 @@ function check(
   if (weight.shape.length !== 2 || x.shape[x.shape.length - 1] !== weight.shape[1])
     throw new ExecutorError(
       'shape',
-      `linear: x ${show(x.shape)} and weight ${show(weight.shape)} do not fit`,
+      `linear: x ${show(x.shape)} and weight ${show(weight.shape)} do not fit; expected (…, in) and (out, in)`,
     );
   if (bias && !sameShape(bias.shape, [weight.shape[0]!]))
     throw new ExecutorError(
       'shape',
-      `linear: weight ${show(weight.shape)} and bias ${show(bias.shape)} do not fit`,
+      `linear: weight ${show(weight.shape)} and bias ${show(bias.shape)} do not fit; expected (out, in) and (out)`,
     );
   if (residual && !sameShape(residual.shape, shape))
     throw new ExecutorError(
