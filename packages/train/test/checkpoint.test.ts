@@ -126,6 +126,15 @@ describe('a checkpoint', () => {
     }
   });
 
+  test('is not the folder of a run, nor one that is not there: resolveCheckpoint finds it', async () => {
+    const folder = await write(1);
+    for (const other of [outDir, join(outDir, 'nowhere')])
+      await expect(readCheckpoint(other)).rejects.toMatchObject({
+        ...{ code: 'no-checkpoint', message: expect.stringContaining('resolveCheckpoint') },
+      });
+    expect((await resolveCheckpoint(outDir, warn)).folder).toBe(folder);
+  });
+
   test('is refused whichever byte of its manifest is flipped', async () => {
     const folder = await write(1);
     const path = join(folder, 'manifest.json');

@@ -54,6 +54,11 @@ it('a text in place of a question is an error that says how to make one', async 
     code: 'bad-input',
     message: "element 0 is not a question; make one from a text with question('2 + 3')",
   });
+  const text = '2 + 3' as unknown as Parameters<typeof answerAll>[1];
+  await expect(answerAll(new Scripted(), text)).rejects.toMatchObject({
+    code: 'bad-input',
+    message: "expected an array of questions; make each from a text with question('2 + 3')",
+  });
 });
 
 describe('a question', () => {

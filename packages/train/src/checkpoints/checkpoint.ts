@@ -120,10 +120,16 @@ function piecesOf(contents: Uint8Array | Iterable<Uint8Array>): Iterable<Uint8Ar
 }
 
 /**
- * Reads the checkpoint in a folder and verifies the checksum of every file.
- * @throws TrainError `bad-checkpoint` with the damaged file and the damage, `io` if the system refuses to read.
+ * Reads the checkpoint in a folder and verifies the checksum of every file. `resolveCheckpoint` reads that of a run.
+ * @throws TrainError `no-checkpoint` where there is none, as in the folder of a run, `bad-checkpoint` with the damaged file and the damage,
+ *   `io` if the system refuses to read.
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+  if (!(await isCheckpoint(folder)))
+    throw new TrainError(
+      'no-checkpoint',
+      `${folder} is no checkpoint; resolveCheckpoint finds that of a run`,
+    );
   const manifest = await readManifest(folder);
   const files = new Map<string, FileBytes>();
   for (const [file, digest] of Object.entries(manifest.files))
@@ -207,9 +213,7 @@ export async function resolveCheckpoint(
   warn: (message: string) => void,
 ): Promise<Checkpoint> {
   if (!(await exists(pathOrOutDir))) throw new TrainError('no-checkpoint', `${pathOrOutDir} does not exist`);
-  const isCheckpoint =
-    CHECKPOINT.test(basename(pathOrOutDir)) || (await exists(join(pathOrOutDir, MANIFEST)));
-  if (!isCheckpoint) return findCheckpoint(pathOrOutDir, 'best', warn);
+  if (!(await isCheckpoint(pathOrOutDir))) return findCheckpoint(pathOrOutDir, 'best', warn);
   return readCheckpoint(pathOrOutDir).catch((error: unknown) => {
     const parent = dirname(pathOrOutDir);
     if (!(error instanceof TrainError) || basename(parent) !== 'checkpoints') throw error;
@@ -217,6 +221,10 @@ export async function resolveCheckpoint(
     throw new TrainError(error.code, `${error.message}; ${wayOut}`, { cause: error });
   });
 }
+
+/** Whether a folder is a checkpoint, intact or damaged. */
+const isCheckpoint = async (folder: string): Promise<boolean> =>
+  CHECKPOINT.test(basename(folder)) || exists(join(folder, MANIFEST));
 
 /** A file of a checkpoint by name. @throws {TrainError} `bad-checkpoint` if there is none. */
 export function fileOf(checkpoint: Checkpoint, name: string): FileBytes {

@@ -105,9 +105,14 @@ const MOST_CHARACTERS = 10_000;
 /**
  * Yields the model's answer to each question, in order. Only the plan at the end of each text is used.
  *
- * @throws {TrainError} `bad-input` if an element is not a `Question`, for example a string.
+ * @throws {TrainError} `bad-input` for what is no array of `Question`s, for example of strings.
  */
 export async function* answer(model: PlanReader, questions: readonly Question[]): AsyncGenerator<Answer> {
+  if (!Array.isArray(questions))
+    throw new TrainError(
+      'bad-input',
+      "expected an array of questions; make each from a text with question('2 + 3')",
+    );
   const wrong = questions.findIndex((asked) => typeof (Object(asked) as Partial<Question>).text !== 'string');
   if (wrong >= 0)
     throw new TrainError(
