@@ -1,6 +1,6 @@
 /**
  * A readout of one's own: a layer with GELU before the linear readout, so that `O` and `G` are read by a small network. Made known by
- * its name it is trained, saved, loaded, evaluated and exported like those of the package. Registers learn better: see "What was tried".
+ * its name it is trained, saved, loaded, evaluated and exported like those of the package. `decisions`, the default, learns better.
  */
 import { linear, type Tensor } from '@dag/executor';
 import { addReadout, exportOnnx, linearReadout, type Readout } from '@dag/model';
