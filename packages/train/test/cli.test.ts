@@ -675,6 +675,7 @@ describe('dag', () => {
       ['predict', '--five'],
       /option '--five'; write a text that looks like an option after --/,
     ],
+    ['one unlike any of a command without texts', ['export', 'x', '--five'], /option '--five'\n/],
     ['an option without its value', ['predict', '1', '--checkpoint'], /'--checkpoint <dir>' has no value/],
     ['an option in the place of a value', ['predict', '1', '--checkpoint', '--json'], /has no value/],
     ['an empty value', ['predict', '1', '--checkpoint='], /'--checkpoint <dir>' has no value/],
@@ -685,7 +686,7 @@ describe('dag', () => {
       ['predict', '2', '+', '3'],
       /given '2', '\+', '3'; put a text with spaces in quotes/,
     ],
-    ['an argument where none is', ['eval', 'runs'], /no argument is expected, given 'runs'/],
+    ['an argument where none is', ['eval', 'runs'], /given 'runs'; a model is named by --checkpoint/],
     ['a file as checkpoint', ['predict', '1', '--checkpoint', DAG], /dag\.js is a file; the folder of/],
   ])('refuses %s', async (_, args, message) => {
     await fails(args, message);

@@ -42,7 +42,7 @@ export function sortWords(command: Command, words: readonly string[]): string[] 
   if (all.length > most)
     command.error(
       `error: ${most === 0 ? 'no argument is' : 'one argument is'} expected, given ` +
-        `${all.map((word) => `'${word}'`).join(', ')}${most === 0 ? '' : '; put a text with spaces in quotes'}`,
+        `${all.map((word) => `'${word}'`).join(', ')}${most === 0 ? '; a model is named by --checkpoint' : '; put a text with spaces in quotes'}`,
     );
   return [...options, '--', ...all];
 }
@@ -83,6 +83,13 @@ function nearest(word: string, known: Options): string | undefined {
 
 function refuse(command: Command, word: string, known: Options): never {
   const near = nearest(word, known);
-  const hint = near ? `did you mean ${near}?` : 'write a text that looks like an option after --';
-  return command.error(`error: unknown option '${word}'; ${hint}`);
+  const takesText = command.registeredArguments.some((argument) =>
+    ['text', 'prompt'].includes(argument.name()),
+  );
+  const hint = near
+    ? `; did you mean ${near}?`
+    : takesText
+      ? '; write a text that looks like an option after --'
+      : '';
+  return command.error(`error: unknown option '${word}'${hint}`);
 }
