@@ -104,8 +104,12 @@ const MOST_LISTED = 5;
 export const listed = (parts: readonly string[]): string =>
   parts
     .slice(0, MOST_LISTED)
-    .map((part) => `\`${part}\``)
+    .map((part) => `\`${part.replace(/\p{C}/gu, codePoint)}\``)
     .join(', ') + (parts.length > MOST_LISTED ? ', …' : '');
+
+/** A character that is not seen, or that turns the text around, by its number: U+202E. */
+const codePoint = (character: string): string =>
+  `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
 /** Relative tolerance: the same operations in another order round differently. */
 const TOLERANCE = 1e-9;

@@ -253,6 +253,7 @@ describe('doubt', () => {
   it.each([
     ['2 + 3', 6, /the text means 5, this model reads 6/],
     ['2 + 3§', 5, /the text has `§`, which this model has never seen/],
+    ['2 + 3\u202e\0', 5, /the text has `U\+202E`, `U\+0000`, which this model has never seen/],
     ['2 3', 5, /is not understood as an expression: An operator is missing/],
     ['hello', 0, /is not understood as an expression: The variable 'hello' has no value/],
     [

@@ -50,7 +50,7 @@ tokens.addEventListener('click', ({ target }) => {
   if (token !== null) update({ token, pointed: null });
 });
 
-export function showTokens(_: State, { reading, plan }: Shown): void {
+export function showTokens({ pointed }: State, { reading, plan }: Shown): void {
   const { prefixes } = reading;
   const last = (prefixes?.tokens.length ?? 1) - 1;
   const at = plan?.token ?? 0;
@@ -66,7 +66,8 @@ export function showTokens(_: State, { reading, plan }: Shown): void {
       : '',
   );
   // What depends on the token that is shown is set apart from the markup: the chip with the focus stays where it is.
-  [...tokens.querySelectorAll<HTMLElement>('[data-key]')].forEach((part, t) => {
+  const parts = [...tokens.querySelectorAll<HTMLElement>('[data-key]')];
+  parts.forEach((part, t) => {
     const node = plan && t <= plan.token ? (plan.prediction.nodes?.[t] ?? -1) : -1;
     part.dataset['refs'] = plan && node >= 0 ? nodeName(node, plan.tensors.depth) : '';
     part.tabIndex = t === at ? 0 : -1;
@@ -75,6 +76,13 @@ export function showTokens(_: State, { reading, plan }: Shown): void {
     if (t === at) part.setAttribute('aria-current', 'true');
     else part.removeAttribute('aria-current');
   });
+  const chosen = parts[at];
+  if (chosen && pointed === null) {
+    // A long list scrolls to the token, and the page does not.
+    const { offsetTop: top, offsetHeight } = chosen;
+    const bottom = top + offsetHeight - tokens.clientHeight;
+    tokens.scrollTop = Math.min(Math.max(tokens.scrollTop, bottom), top);
+  }
   const why = plan?.prediction.refusal ?? null;
   refused.hidden = why === null;
   refused.textContent = why === null ? '' : `Up to here the model would refuse: ${why}.`;
