@@ -259,6 +259,11 @@ browserDescribe('the playground', () => {
     const run = ['--input-type=module', '--eval', code];
     const { stdout } = await promisify(execFile)('node', run, { cwd: root });
     expect(stdout).toBe('-0.5\n');
+    await type('7');
+    await page.click('#copy-code');
+    await waitFor('#code pre', 'predict("7")');
+    await page.click('#code button');
+    await page.waitForSelector('#code', { hidden: true });
   });
 
   it('breaks on no text', async () => {

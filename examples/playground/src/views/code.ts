@@ -8,9 +8,13 @@ const button = element('copy-code');
 let code = '';
 
 button.addEventListener('click', () => {
-  panel.hidden = !panel.hidden;
-  button.setAttribute('aria-expanded', String(!panel.hidden));
-  if (!panel.hidden) void copy();
+  panel.hidden = false;
+  void copy();
+});
+panel.addEventListener('click', ({ target }) => {
+  if (!(target instanceof HTMLButtonElement)) return;
+  panel.hidden = true;
+  button.focus();
 });
 
 async function copy(): Promise<void> {
@@ -28,7 +32,10 @@ export function showCode(state: State, shown: Shown): void {
   code = codeOf(state, shown);
   show(
     panel,
-    html`<p class="muted">The same in Node. <span class="copied" role="status"></span></p>
+    html`<div class="row">
+        <p class="muted">The same in Node. <span class="copied" role="status"></span></p>
+        <button type="button" class="quiet" data-key="hide">Hide</button>
+      </div>
       <pre tabindex="0">${code}</pre>`,
   );
 }
