@@ -4,6 +4,7 @@ import { requiredDepth, tensorize, TensorizeError } from '@dag/tensorize';
 import { checkText, named } from './arguments.js';
 import { ModelError } from './error.js';
 import type { Calibration } from './calibration.js';
+import { MOST_DEPTH } from './plan-predictor/layout.js';
 import type { PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
 import { readoutOf } from './plan-predictor/readouts.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
@@ -47,10 +48,11 @@ function disagreementOn(text: string, value: number): string | null {
   }
 }
 
-/** The value of the plan of an expression, whose sums may round in another order; null where it has no plan. */
+/** The value of the plan of an expression, whose sums may round in another order; null where no model has such a plan. */
 function executed(expr: Expr): number | null {
   try {
-    return execute(tensorize(expr, { depth: requiredDepth(expr) }))[0]!;
+    const depth = requiredDepth(expr);
+    return depth > MOST_DEPTH ? null : execute(tensorize(expr, { depth }))[0]!;
   } catch (error) {
     if (error instanceof TensorizeError) return null;
     throw error;
