@@ -288,7 +288,9 @@ describe('doubt', () => {
     expect(reader.doubt('0.1 - 0.1 * 3 + 0.2', 1e-9)).toMatch(/^the text means -2\.7\d+e-17, this/);
     expect(reader.doubt('x', 1)).toBeNull();
     // A plan of 10,000 numbers would take gigabytes.
-    expect(reader.doubt(`one${' plus one'.repeat(9999)}`, 1)).toBe('the text means 10000, this model reads 1');
+    expect(reader.doubt(`one${' plus one'.repeat(9999)}`, 1)).toBe(
+      'the text means 10000, this model reads 1',
+    );
   });
 
   it('is part of what is predicted', () => {
