@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { PredictorModel } from '@dag/model';
@@ -113,6 +113,13 @@ browserDescribe('the playground', () => {
     expect(await textAt('main')).toMatch(
       / Nothing you type leaves your browser\. This page needs JavaScript: [^.]+\.$/,
     );
+  });
+
+  it('says that it needs a server', async () => {
+    await page.goto(pathToFileURL(join(folder, 'page', 'index.html')).href);
+    expect(await textAt('#answer')).toMatch(/^Browsers run no modules from files: /);
+    // The browser says so too.
+    [problems, requests] = [[], []];
   });
 
   it('has the value of texts, and what rules make of them', async () => {
