@@ -97,7 +97,8 @@ describe('a plan as SVG', () => {
   it('is of a graph, with a label', () => {
     const tensors = tensorize('7', { depth: 1 }) as unknown as PlanGraph;
     expect(() => planSvg(tensors, { label: '' })).toThrow('expected a graph, as planGraph returns it');
-    expect(() => planSvg(graph, undefined as never)).toThrow("expected options such as { label: '");
+    for (const options of [undefined, { lable: 'a plan' }])
+      expect(() => planSvg(graph, options as never)).toThrow("expected a label, such as { label: '");
   });
 
   it('has colours on a page that sets none', () => {

@@ -148,7 +148,7 @@ describe('a language model that calculates', () => {
     await rename(`${text}-gone`, text);
     await expect(dag('predict', '1 + 2', '--checkpoint', checkpoint)).rejects.toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('holds a language model, expected a plan predictor'),
+      stderr: expect.stringContaining('expected a plan predictor; `dag generate` continues a text with it'),
     });
   }, 240_000);
 
@@ -321,7 +321,7 @@ describe('its configuration', () => {
   it.each([
     [
       { kind: 'language' },
-      'data.arithmetic is 0.5; allowed: 1, as data.text names no folder of prepared text',
+      'data.arithmetic is 0.5; allowed: 1, as data.text names no folder that `dag prepare` made',
     ],
     [{ model: { depth: 0 } }, 'model.depth is 0; allowed: a whole number ≥ 1'],
     [

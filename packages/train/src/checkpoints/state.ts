@@ -34,9 +34,13 @@ export function configOfKind<K extends Kind>(
   const config = checkpointConfig(checkpoint);
   if (isOfKind(config, wanted)) return config;
   const names = { predictor: 'plan predictor', language: 'language model' };
+  const uses = {
+    predictor: '`dag predict` asks it',
+    language: '`dag generate` continues a text with it',
+  };
   throw new TrainError(
     'bad-checkpoint',
-    `${checkpoint.folder} holds a ${names[config.kind]}, expected a ${names[wanted]}`,
+    `${checkpoint.folder} holds a ${names[config.kind]}, expected a ${names[wanted]}; ${uses[config.kind]}`,
   );
 }
 

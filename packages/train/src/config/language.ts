@@ -63,7 +63,7 @@ function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
     yield notAllowed(
       'data.arithmetic',
       data.arithmetic,
-      '1, as data.text names no folder of prepared text',
+      '1, as data.text names no folder that `dag prepare` made',
       'data.text',
     );
   yield* checkModel(read, depth);
