@@ -1,7 +1,7 @@
 /** Pages that ask the shipped model and train a small one, on WebAssembly, built by each bundler from the built packages. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,6 +28,12 @@ const IMPORTS = {
   '@dag/train/browser': '/packages/train/dist/browser.js',
   leven: '/node_modules/leven/index.js',
   zod: '/node_modules/zod/index.js',
+};
+
+/** What a page takes of an installed package. */
+const PARTS: Readonly<Record<string, readonly string[]>> = {
+  executor: ['package.json', 'dist', 'native/wasm'],
+  model: ['package.json', 'dist', 'weights'],
 };
 
 /** Makes the page in a folder. */
@@ -111,5 +117,47 @@ browserDescribe('in a page', () => {
       .catch(String);
     expect({ there, problems }).toEqual({ there: expected, problems: [] });
     await page.close();
+  });
+
+  it('Vite serves a page in development, from packages as they are installed', async () => {
+    const project = join(folder, 'development');
+    // Copies: the code of packages that are linked stays where it is.
+    for (const name of ['expr', 'tensorize', 'executor', 'model'])
+      for (const part of PARTS[name] ?? ['package.json', 'dist'])
+        await cp(join(ROOT, 'packages', name, part), join(project, 'node_modules/@dag', name, part), {
+          recursive: true,
+        });
+    const [, code] = /```js fragment\n(import \{ loadWasm[^]*?)```/.exec(readme)!;
+    await writeFile(
+      join(project, 'main.js'),
+      code!.replace(/^(model\.predict.*?); \/\/.*/m, 'globalThis.answer = $1;'),
+    );
+    await writeFile(
+      join(project, 'index.html'),
+      '<!doctype html><script type="module" src="main.js"></script>',
+    );
+    const [options] = /optimizeDeps: [^`]*/.exec(readme)!;
+    await writeFile(join(project, 'vite.config.js'), `export default { ${options} };`);
+    const vite = spawn(process.execPath, [join(ROOT, 'node_modules/vite/bin/vite.js'), '--port', '0'], {
+      cwd: project,
+      env: { ...process.env, NO_COLOR: '1' },
+    });
+    try {
+      const url = await new Promise<string>((found) => {
+        let printed = '';
+        vite.stdout.on('data', (data) => {
+          printed += String(data);
+          const [address] = /http:\/\/localhost:\d+\//.exec(printed) ?? [];
+          if (address) found(address);
+        });
+      });
+      const page = await browser.newPage();
+      await page.goto(url);
+      const answer = await page.waitForFunction(() => (globalThis as { answer?: number }).answer);
+      expect(await answer.jsonValue()).toBe(8.5);
+      await page.close();
+    } finally {
+      vite.kill();
+    }
   });
 });
