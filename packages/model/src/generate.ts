@@ -76,7 +76,12 @@ const EXPRESSION = new RegExp(
 /** See `DagGpt.generate`. */
 export function generate(model: WritingModel, prompt: string, options: GenerateTextOptions = {}): Generated {
   checkObject('options such as { temperature: 0 }', options);
-  const { maxNewTokens = 100, temperature = 1, topK, seed = 0, stop } = options;
+  const { maxNewTokens = 100, temperature = 1, topK, seed = 0, stop, ...others } = options;
+  for (const name in others)
+    throw new ModelError(
+      'bad-input',
+      `generate: there is no option ${named(name)}; options are maxNewTokens, temperature, topK, seed, stop`,
+    );
   checkOptions({ maxNewTokens, temperature, topK });
   if (stop !== undefined) checkText('a text to stop at', stop);
   const { tokenizer } = model;

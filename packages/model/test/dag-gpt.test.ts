@@ -467,12 +467,13 @@ describe('generate', () => {
     expect(cut).toBe(whole.slice(0, whole.indexOf(stop)));
   });
 
-  it.each([
+  it.each<[string, object, string]>([
     ['', {}, 'the prompt is empty'],
     ['a', { maxNewTokens: 0 }, 'maxNewTokens is a whole number from 1, given 0'],
     ['a', { temperature: -1 }, 'temperature is a number from 0, given -1'],
     ['a', { temperature: NaN }, 'temperature is a number from 0, given NaN'],
     ['a', { topK: 1.5 }, 'topK is a whole number from 1, given 1.5'],
+    ['a', { maxTokens: 5 }, "there is no option 'maxTokens'; options are maxNewTokens, temperature"],
   ])('refuses %j with %j', (prompt, options, message) => {
     expect(() => shut.generate(prompt, options)).toThrow(message);
   });
