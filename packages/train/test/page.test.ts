@@ -1,5 +1,6 @@
 /** Pages that ask the shipped model and train a small one, on WebAssembly, built by each bundler from the built packages. */
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -158,6 +159,7 @@ browserDescribe('in a page', () => {
       await page.close();
     } finally {
       vite.kill();
+      await once(vite, 'close');
     }
   });
 });
