@@ -29,19 +29,44 @@ export function judge(
   const unreadable = texts.map((text, i) => whyUnreadable(text, judged[i]!, model));
   const unsure = unreadable.map((why, i) => why === null && confidences[i]! < LEAST_CONFIDENCE);
   const refusals = unreadable.map((why, i) =>
-    unsure[i] ? `it is not clear how to read the text (confidence ${confidences[i]!.toFixed(2)})` : why,
+    unsure[i]
+      ? (neverSeen(unknownParts(texts[i]!, model)) ??
+        `it is not clear how to read the text (confidence ${confidences[i]!.toFixed(2)})`)
+      : why,
   );
   return { confidences, refusals, unsure };
 }
 
-/** Why a text is refused whatever the confidence, in one sentence; null where it is not. */
+/** A word: people say many around what they ask, and a model need not know all of them. A letter or a sign may be a number. */
+const WORD = /^(?:'[a-z]{1,2}|'?[a-z]{2,})$/;
+
+/**
+ * Whether what a model has never seen may be left out of account: words behind all numbers of the text, or in a part before them that a sign ends.
+ * Others may say what is asked, or be a unit.
+ */
+function isBeside(part: string, text: string): boolean {
+  if (!part.split(' ').every((word) => WORD.test(word))) return false;
+  return text.split(part).every((_, i, pieces) => {
+    if (i === 0) return true;
+    const [before, after] = [pieces.slice(0, i).join(part), pieces.slice(i).join(part)];
+    return /\d/.test(after) ? !/\d/.test(before) && /^[^\d]* [,.:;!?]+ /.test(after) : !/\d $/.test(before);
+  });
+}
+
+/** Why a text is refused whatever the confidence, in one sentence; null where it is not. What the model has never seen explains best why it cannot read the rest. */
 function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader): string | null {
   const unknown = unknownParts(text, model);
-  if (unknown.length > 0) return `the text has ${listed(unknown)}, which this model has never seen`;
+  const isWhole = fault === 0 && complete >= 0.5;
+  if (!isWhole || unknown.some((part) => !isBeside(part, text))) {
+    const reason = neverSeen(unknown);
+    if (reason !== null) return reason;
+  }
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
-  if (complete < 0.5) return 'the text is not a whole expression, or asks for something else';
-  return null;
+  return isWhole ? null : 'the text is not a whole expression, or asks for something else';
 }
+
+const neverSeen = (parts: readonly string[]): string | null =>
+  parts.length > 0 ? `the text has ${listed(parts)}, which this model has never seen` : null;
 
 /** One graph with the smallest depth that it fits into. */
 export function smallest(plan: DagTensors): DagTensors {

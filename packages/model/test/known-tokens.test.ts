@@ -124,7 +124,7 @@ it.each(['2 wombat 3', 'what is 3 + π', 'how many kilograms are 3 pounds', 'x²
 );
 
 it('names whole words, not the tokens in them', () => {
-  expect(few.predictTexts(['2 kilowombats plus 3']).refusals[0]).toMatch('`kilowombats`');
+  expect(few.predictTexts(['2 megawombats plus 3']).refusals[0]).toMatch('`megawombats`');
 });
 
 it('saves the tokens again, with and without the whole vocabulary', () => {

@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   name: 'reading',
   tokenizer: 'words',
-  maxSteps: 7_000,
+  maxSteps: 30_000,
   batchSize: 16,
   accumulate: 4,
   model: {

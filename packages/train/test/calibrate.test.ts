@@ -90,14 +90,14 @@ describe('calibrate', () => {
 
   it('makes the confidence the share of right answers, of texts to be refused too', async () => {
     const model = reader();
-    const made = await calibrate(model, config, { texts: 120 });
+    const made = await calibrate(model, config, { texts: 600 });
     expect(made.config).toMatchObject(model.config);
     expect(made.config.calibration!.length).toBeGreaterThan(1);
     expect(model.config.calibration).toBeUndefined();
     for (const [name, p] of made.parameters)
       expect(p.dataSync()).toEqual(model.parameters.get(name)!.dataSync());
     const stream = streamConfig(config);
-    const questions = [...heldOutQuestions(stream, 80, 9), ...foreignQuestions(stream, 20, 9)];
+    const questions = [...heldOutQuestions(stream, 400, 9), ...foreignQuestions(stream, 100, 9)];
     const { confidences, unsure, refusals, values } = made.predictTexts(questions.map(({ text }) => text));
     const read = questions.flatMap((_, i) => (refusals[i] === null || unsure[i] ? [i] : []));
     const right = read.filter((i) => values[i] === questions[i]!.expected).length;

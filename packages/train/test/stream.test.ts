@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { completePrefix, evaluate, format, fromText, normalize, parse, textToWords } from '@dag/expr';
-import { tokenizer } from '@dag/model';
+import { execute } from '@dag/executor';
+import { decidedPrefixes, tokenizer } from '@dag/model';
 import { tensorize } from '@dag/tensorize';
 import { batchOf, streamText, trainingBatch, type StreamConfig } from '../src/predictor/stream.js';
 import { TrainError } from '../src/error.js';
@@ -110,6 +111,29 @@ describe('the stream', () => {
       }
     }
     expect(checked).toBeGreaterThan(100);
+  });
+
+  it('has decisions that write a plan of the value of each prefix', () => {
+    for (let i = 0; i < 30; i++) {
+      const { texts, decisions, valid, values } = batchOf([streamText(config, 'train', i)], config);
+      const chars = tokenizer('char');
+      const records = chars.encode(texts[0]!).map((id) => chars.record(id));
+      const written = execute(
+        decidedPrefixes(
+          {
+            ...{ records, decisions: [...decisions.classes.subarray(0, records.length)] },
+            nestings: [...decisions.nestings.subarray(0, records.length)],
+          },
+          config,
+        ),
+      );
+      records.forEach((_, t) => {
+        if (!valid[t]) return;
+        const prefix = texts[0]!.slice(0, t + 1);
+        const ratio = values![t] === 0 ? 1 + written[t]! : written[t]! / values![t]!;
+        expect([prefix, ratio]).toEqual([prefix, expect.closeTo(1, 10)]);
+      });
+    }
   });
 
   it('gives the same plan for words', () => {

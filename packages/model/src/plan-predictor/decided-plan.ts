@@ -63,7 +63,7 @@ export function decidedPlan<T>(
   const ofSlot = (name: (typeof SLOT_COLUMNS)[number]): T =>
     ops.select(slots, 2, 2 * R + SLOT_COLUMNS.indexOf(name));
 
-  const [active, pow, prefix, priority] = [of('active'), of('pow'), of('prefix'), of('priority')];
+  const [written, pow, prefix, priority] = [of('active'), of('pow'), of('prefix'), of('priority')];
   const [upper, lower, upTo] = [
     matrix(K, K, (i, j) => i < j),
     matrix(K, K, (i, j) => i > j),
@@ -92,6 +92,15 @@ export function decidedPlan<T>(
     nearestDouble(ops, { digit, present, length: ofSlot('length'), percents }, R, isExact),
     mul(hundreds, ops.f64(100)),
   );
+
+  // "2 * -" is still 2: an operator before its operand is none where no number follows.
+  const follows = some(
+    matmul(
+      begun,
+      matrix(S, K, (s, k) => s > k),
+    ),
+  );
+  const active = mul(written, not(mul(prefix, not(follows))));
 
   // binds [i, k], i < k: whether operator i binds before k. One of a higher level does, among equals the left one.
   const isHigher = some(add(sub(column(priority), row(priority)), one));
@@ -139,7 +148,7 @@ export function decidedPlan<T>(
   const member = add(leading, matmul(transposed(chain), leading));
 
   // Operands of each operator (N, K, 2D): the numbers and the steps beside it, times its coefficients.
-  const ofLeft = add(of('left'), mul(pow, sub(exponent, one)));
+  const ofLeft = add(of('left'), sub(exponent, add(exponents, negativeExponents)));
   const ofRight = of('right');
   const children = mul(parent, add(mul(column(ofLeft), lower), mul(column(ofRight), upper)));
   const signed = mul(column(signs), right(nodes));
@@ -163,7 +172,7 @@ export function decidedPlan<T>(
   const fault = (total: T): T => {
     const count = (x: T): T => ops.sum(x, 1);
     const beyond = (x: T, most: number): T => some(sub(x, ops.f64(most)));
-    const [wantsLeft, wantsRight] = [mul(active, not(prefix)), mul(active, not(of('postfix')))];
+    const [wantsLeft, wantsRight] = [mul(active, not(prefix)), mul(written, not(of('postfix')))];
     const leftOperands = add(hasLeft, ops.sum(mul(parent, lower), 2));
     const rightOperands = add(hasRight, ops.sum(mul(parent, upper), 2));
     const lacks = (x: T, wanted: T): T => count(some(sub(wanted, x)));
@@ -179,7 +188,11 @@ export function decidedPlan<T>(
       not(some(count(begun))),
       add(lacks(leftOperands, wantsLeft), count(mul(some(percents), not(typed)))),
       lacks(rightOperands, wantsRight),
-      sub(count(pow), count(add(exponents, negativeExponents))),
+      // "2 ^ 3 ^ 2" is 2 ^ 9 to most people: an exponent that no number is.
+      add(
+        sub(count(pow), count(add(exponents, negativeExponents))),
+        count(mul(mul(pow, previous(pow)), isZero(sub(priority, previous(priority))))),
+      ),
       add(add(count(add(ofSlot('breaks'), mul(typed, hundreds))), ops.abs(sub(roots, one))), surplus),
     ].map(some);
     return faults.reduceRight(

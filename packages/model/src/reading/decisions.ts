@@ -54,6 +54,7 @@ export const OPERATORS: readonly Decision[] = [
   behind('rooted', false, 0.5),
   behind('doubled', true, 2),
   behind('halved', true, 0.5),
+  behind('tripled', true, 3),
   // The second bar of |x|, which is √(x²): all within the bars binds before it.
   behind('bar', false, 2, 0),
   // Of a group: a division by the number 100, which it writes itself.

@@ -11,6 +11,7 @@ export class ForeignText extends SymbolText {
     const { random } = this;
     const roll = random.below(20);
     if (random.chance(0.1)) this.say(pick(random, GREETINGS));
+    this.begin = this.w.words.length;
     if (roll < 5) this.corrupted();
     else if (roll < 8) this.story();
     else if (roll < 13) this.foreignTemplate(chosen(random, pick(random, UNKNOWN)));
@@ -18,8 +19,21 @@ export class ForeignText extends SymbolText {
       if (random.chance(0.1)) this.opening();
       this.foreignTemplate(chosen(random, pick(random, FOREIGN)));
     }
+    this.leaveStartOpen();
     if (random.chance(0.3)) this.say(pick(random, CLOSINGS));
     return true;
+  }
+
+  /** "What is 5" may be all of a text, whatever follows here. */
+  private leaveStartOpen(): void {
+    const { words } = this.w;
+    const end = words.findIndex(({ text }) => /^\d/.test(text));
+    if (end < 0) return;
+    let first = end;
+    while (first > this.begin && /^(?:[-+]|minus|negative)$/.test(words[first - 1]!.text)) first--;
+    if (!this.isBare(first)) return;
+    for (let i = end; i <= end || /^(?:%|percent)$/.test(words[i]?.text ?? ''); i++)
+      words[i] = { ...words[i]!, complete: null };
   }
 
   foreignTemplate(phrase: string): void {

@@ -1,6 +1,6 @@
 import { randomStream } from '@dag/expr';
 import { chosen, isHeldOut, pick } from './choose.js';
-import { chatter } from './chatter.js';
+import { smallTalk } from './chatter.js';
 import { ForeignText } from './foreign-text.js';
 import {
   BEHIND,
@@ -15,11 +15,19 @@ import {
   STEPS,
 } from './phrases.js';
 import { CLOSINGS, GREETINGS, REQUESTS } from './surroundings.js';
-
 import { SYMBOLS, SymbolText, type FrameOptions } from './symbols.js';
 import type { Word } from './writer.js';
 
 type Slot = 'atom' | 'sum';
+
+/** What joins the operands of a list: "3, 4 and 5", "3, 4, and 5", "3, 4, 5", "3 and 4 and 5", "3, 4 and also 5", "3 4 5". */
+const LIST_STYLES = [
+  ...(['and', 'and', 'and', 'comma and', 'comma and', 'comma and'] as const),
+  ...(['commas', 'commas', 'ands', 'and also', 'blanks'] as const),
+] as const;
+
+/** A part of a template that is an operand, or a list of some. */
+const SLOT = /^(?:[A-GIKNPEF](?:>|$)|\*)/;
 
 /** Text `index` of the stream `seed`, word by word. */
 export function generateFrame(options: FrameOptions): readonly Word[] {
@@ -48,18 +56,24 @@ class PhraseText extends SymbolText {
   /** Operands are numbers and groups: in a list, "and" would have two meanings. */
   private isPlain = false;
   private isWithin = false;
+  /** Whether steps or a tail follow: then a list ends with "and", since a comma would not say whose it is. */
+  private isFollowed = false;
+  /** Whether a list ended as "3, 4" does, which may go on. */
+  private mayGoOn = false;
 
   write(): boolean {
     const { random, options } = this;
+    const { words } = this.w;
     const asks = random.below(100);
     const hasChatter = this.left > 1 && random.chance(0.12);
     // "My number is 212 - 555" asks for nothing: between chatter and an expression stands a sign or an opening.
     const isApart = !hasChatter || random.chance(0.6);
     if (hasChatter) {
-      this.say(chatter(random, 5));
+      this.sayPlainly(smallTalk(random, 9));
       if (isApart) this.say(pick(random, [',', ',', ':', '.', '!', ';']));
     }
     if (random.chance(0.12)) this.say(pick(random, GREETINGS));
+    this.begin = words.length;
     let closes = 0.5;
     if (asks < 26) {
       if (!isApart || random.chance(0.6)) this.opening();
@@ -72,10 +86,16 @@ class PhraseText extends SymbolText {
     } else if (asks < 58) {
       if (!isApart || random.chance(0.85)) this.opening();
       this.left = Math.max(2, this.left);
+      this.isFollowed = random.chance(0.25);
       if (random.chance(0.2)) this.product();
       else if (random.chance(0.1)) this.template(pick(random, BEHIND));
-      else this.noun();
-      if (random.chance(0.25)) this.tail();
+      else if (random.chance(0.35)) {
+        this.infix();
+        // ", times 5" would be of the last number alone.
+        this.isFollowed = false;
+        if (random.chance(0.1)) this.whole();
+      } else this.noun();
+      if (this.isFollowed) this.tail();
     } else if (asks < 74) {
       if (random.chance(0.25)) this.say(pick(random, REQUESTS));
       this.left = Math.max(2, this.left);
@@ -89,12 +109,31 @@ class PhraseText extends SymbolText {
       this.sequence();
     }
     if (random.chance(0.08)) {
-      this.say(pick(random, [',', '.', '?', '!', ';', ', and', ', because', ', so', ', but']));
-      this.say(chatter(random, 5));
+      this.end([',', '.', '?', ';', ', and', ', because', ', so', ', but']);
+      this.sayPlainly(smallTalk(random, 9));
       if (random.chance(0.4)) this.say(pick(random, ['?', '.', '!']));
-    } else if (random.chance(closes)) this.say(pick(random, CLOSINGS));
+    } else if (random.chance(closes)) this.end(CLOSINGS);
     if (hasChatter) this.leaveStartOpen();
     return options.phrases !== 'held-out' || this.hasHeldOut;
+  }
+
+  /** Says one of these behind the text; nothing with a comma where a list may go on. */
+  private end(from: readonly string[]): void {
+    // "3 and" writes a sum.
+    const writes = this.w.words.some(({ decision }) => !/^(?:none|neg|percent)$/.test(decision!));
+    let said: string;
+    do said = pick(this.random, from);
+    while (said.startsWith(',') ? this.mayGoOn : said.startsWith('and ') && !writes);
+    for (const word of said.split(' ')) {
+      this.say(word);
+      // "3 and" lacks a number, if it does not go on with "nothing else".
+      if (word === 'and') this.w.setComplete(null);
+    }
+  }
+
+  /** Where the last word does not end a whole text, another text may be whole there. */
+  private leaveOpen(): void {
+    if (this.w.words.at(-1)!.complete === false) this.w.setComplete(null);
   }
 
   /** A number behind chatter alone asks for nothing; what it is the beginning of may. */
@@ -113,8 +152,19 @@ class PhraseText extends SymbolText {
       w.word(',');
       w.setComplete(null);
     }
-    w.word('all', 'none', 0, true);
+    const [first, ...more] = pick(random, [
+      'all',
+      'all',
+      'all of that',
+      'all of it',
+      'the whole thing',
+    ]).split(' ');
+    w.word(first!, 'none', 0, true);
     w.setComplete(false);
+    for (const word of more) {
+      w.word(word);
+      w.setComplete(false);
+    }
     if (random.chance(0.4))
       return this.marked(pick(random, ['squared:squared', 'cubed:cubed', 'doubled:doubled']));
     w.lacking++;
@@ -140,16 +190,34 @@ class PhraseText extends SymbolText {
     const { w, random } = this;
     let then = ends;
     const parts = phrase.split(' ');
-    const slots = parts.filter((part) => /^[A-GINPEF](>|$)/.test(part) || part.startsWith('*')).length;
+    const slots = parts.filter((part) => SLOT.test(part)).length;
     w.lacking += slots;
+    // "Cut 8" lacks "in half", and "8 cut" does.
+    const lastMark = parts.findLastIndex((part) => part.includes(':') && part !== ':');
+    const lastSlot = parts.findLastIndex((part) => SLOT.test(part));
+    const startsWithSlot = SLOT.test(parts[0]!);
+    const marksBehind = lastMark > lastSlot;
+    if (marksBehind && !startsWithSlot) w.lacking++;
+    // Whole from the word behind `!` on: "5 and 9" asks for nothing.
+    if (parts.includes('!')) w.lacking++;
     let opened = 0;
     let rest = slots;
-    let isFirst = true;
-    for (const part of parts) {
-      // "5" is whole, until "less than 9" follows.
-      if (!isFirst && rest === slots - 1 && /^[ABGNPF]/.test(parts[0]!) && part === parts[1])
-        w.setComplete(null);
-      isFirst = false;
+    // "5" is whole, until "less than 9" follows, and so is "what is 5".
+    let mayBeWhole = startsWithSlot;
+    for (const [i, part] of parts.entries()) {
+      if (rest === slots && SLOT.test(part)) mayBeWhole ||= this.isBare();
+      else if (rest < slots && mayBeWhole) {
+        this.leaveOpen();
+        mayBeWhole = false;
+        // "5 is", and "5 is how much more than 2".
+        if (part === 'is') {
+          this.say(part);
+          this.leaveOpen();
+          continue;
+        }
+        if (marksBehind && startsWithSlot) w.lacking++;
+      }
+      if (marksBehind && i === lastMark) w.lacking--;
       if (/^[AB]>/.test(part)) {
         this.startingOperand(part.slice(2), then);
         then = false;
@@ -159,6 +227,14 @@ class PhraseText extends SymbolText {
           rest > 1 ? 1 + random.below(Math.max(1, this.left - rest + 1)) : random.chance(0.4) ? 1 : this.left;
         this.operand(Math.max(1, Math.min(share, this.left)), part === 'G' ? 'group' : 'atom');
         rest--;
+      } else if (part === 'K') {
+        // "Raise -3 to the power of 2" is 9, and "-3 ^ 2" is not.
+        if (this.left > 1 && random.chance(0.3)) this.group(this.left);
+        else {
+          w.number(this.draw());
+          this.left--;
+        }
+        rest--;
       } else if (part === 'N') {
         this.signed(false);
         rest--;
@@ -167,7 +243,7 @@ class PhraseText extends SymbolText {
         rest--;
       } else if (part === 'P') {
         w.number(this.draw());
-        if (part === parts[0]) w.setComplete(null);
+        if (mayBeWhole) this.leaveOpen();
         w.lacking++;
         const said = random.chance(0.5) ? '%' : pick(random, ['percent', 'per cent']);
         for (const word of said.split(' ').slice(0, -1)) w.word(word);
@@ -194,6 +270,10 @@ class PhraseText extends SymbolText {
           w.word(':');
           continue;
         }
+        if (text === '!') {
+          w.lacking--;
+          continue;
+        }
         if (mark === '') {
           this.say(text);
           continue;
@@ -215,11 +295,11 @@ class PhraseText extends SymbolText {
   }
 
   /** An operand whose first word writes `decision`: a number without a minus, a group, or a noun phrase that begins with "the". */
-  startingOperand(decision: string, then = false): void {
+  startingOperand(decision: string, then = false, isNumber = this.isPlain): void {
     const { w, random } = this;
-    const before = w.words.length;
+    w.begin(decision, then);
     const roll = random.below(10);
-    if (roll < 5 || this.left < 2 || then || this.isPlain) {
+    if (roll < 5 || this.left < 2 || then || isNumber || (roll < 7 && w.closes)) {
       w.number(this.draw());
       this.left--;
     } else if (roll < 7) this.group(this.left);
@@ -227,8 +307,6 @@ class PhraseText extends SymbolText {
       const phrase = this.phrase(NOUNS.filter((noun) => noun.startsWith('[the|]'))).replace(/^the /, '');
       this.nested(() => this.template(`the ${phrase}`));
     }
-    const first = w.words[before]!;
-    w.words[before] = { ...first, decision, nesting: then ? 'then' : first.nesting };
   }
 
   /** Operands in a list, at least two. */
@@ -240,28 +318,40 @@ class PhraseText extends SymbolText {
       Math.max(2, 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)))),
     );
     w.lacking += n - 1;
-    // "3 and 4 and 5": within another phrase, the second "and" would belong to either.
-    const style = random.below(this.isWithin ? 7 : 10);
+    const style = this.listStyle();
+    if (style === 'commas') this.mayGoOn = true;
     for (let i = 0; i < n; i++) {
+      const isLast = i === n - 1;
       if (i > 0) {
         const joint = operator === 'mean' ? `mean${i + 1}` : operator;
-        const isLast = i === n - 1;
-        // "3, 4, 5": within another phrase, no one knows where it ends.
-        if (isLast && style === 7) w.word(',', joint);
-        else if (isLast) {
-          if (n > 2 && style < 3) {
-            w.word(',', joint);
-            w.word('and');
-          } else if (style === 9) {
-            w.word('and', joint);
-            w.word('also');
-          } else w.word('and', joint);
-        } else w.word(style === 8 ? 'and' : ',', joint);
+        if (style === 'blanks' || (style === 'ands' && i > 1)) {
+          // "Multiply 3 and 4 and" may go on with "add 5".
+          if (style === 'ands') w.word('and');
+          this.startingOperand(joint, false, style === 'blanks');
+          if (!isLast) w.setComplete(null);
+          continue;
+        }
+        if (!isLast || style === 'commas') w.word(style === 'ands' ? 'and' : ',', joint);
+        else if (style === 'comma and' && n > 2) {
+          w.word(',', joint);
+          w.word('and');
+        } else w.word('and', joint);
+        if (isLast && style === 'and also') w.word('also');
       }
       const share = 1 + (this.left > n - i ? this.random.below(this.left - (n - i) + 1) : 0);
-      this.operand(random.chance(0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
-      // "3 and 4" may go on with "and 5".
-      if ((style === 7 || style === 8) && i > 0 && i < n - 1) w.setComplete(null);
+      if (style === 'blanks') this.signed(false);
+      else this.operand(random.chance(n === 2 ? 0.5 : 0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
+      // "3, 4" may go on with "and 5".
+      if (!this.isWithin && i > 0 && !isLast) w.setComplete(null);
+    }
+  }
+
+  private listStyle(): (typeof LIST_STYLES)[number] {
+    for (;;) {
+      const style = pick(this.random, LIST_STYLES);
+      if (style === 'and' || style === 'comma and') return style;
+      // Within another phrase, no one knows where "3, 4, 5" ends, or whose the second "and" is.
+      if (!this.isWithin && !(style === 'commas' && this.isFollowed)) return style;
     }
   }
 
@@ -305,7 +395,11 @@ class PhraseText extends SymbolText {
   }
 
   noun(): void {
-    this.template(this.phrase(NOUNS));
+    const phrase = this.phrase(NOUNS);
+    if (this.isWithin || !phrase.includes('when:(')) return this.template(phrase);
+    // "What is the result when" may go on with "you add": no group, so no tail.
+    this.isFollowed = false;
+    this.template(phrase.replace('when:(', 'when'));
   }
 
   product(): void {
@@ -360,7 +454,7 @@ class PhraseText extends SymbolText {
     const spoken = random.chance(0.5);
     this.tree(this.left, 'sum', 0, {
       ...SYMBOLS,
-      words: spoken ? 1 : 0.5,
+      ...{ words: spoken ? 1 : 0.5, powers: 0.12 },
       open: spoken && random.chance(0.6) ? pick(random, ['open', 'open parenthesis', 'open bracket']) : '(',
     });
   }
@@ -410,9 +504,9 @@ class PhraseText extends SymbolText {
   command(): void {
     const { random } = this;
     const goesOn = random.chance(0.2);
-    const commands = COMMANDS.filter((c) => !c.includes('find the') && !(goesOn && c.includes('*')));
     this.isPlain ||= goesOn;
-    this.template(this.phrase(commands));
+    this.isFollowed ||= goesOn;
+    this.template(this.phrase(COMMANDS.filter((command) => !command.includes('find the'))));
     if (goesOn) this.steps(1 + random.below(2));
   }
 
@@ -420,26 +514,30 @@ class PhraseText extends SymbolText {
     const { random } = this;
     const roll = random.below(10);
     this.isPlain = random.chance(0.6);
+    this.isFollowed = true;
     if (random.chance(0.15))
       this.say(pick(random, ['first', 'first ,', 'first of all ,', 'to begin with ,']));
-    if (roll < 4) this.template(this.phrase(STARTS));
-    else if (roll < 8 || this.isPlain) {
-      const isCommand = (c: string): boolean => !c.includes('G') && !(this.isPlain && c.includes('*'));
-      this.template(this.phrase(COMMANDS.filter(isCommand)));
-    } else {
+    if (roll < 4) {
+      // "Start with 5" asks for nothing yet.
+      this.w.lacking++;
+      this.template(this.phrase(STARTS));
+    } else if (roll < 8) this.template(this.phrase(COMMANDS.filter((command) => !command.includes('G'))));
+    else {
       this.opening();
-      this.noun();
+      if (random.chance(0.4)) this.infix();
+      else this.noun();
     }
-    this.steps(1 + random.below(4));
+    this.steps(1 + random.below(4), roll < 4);
   }
 
-  /** Steps on what stands before. */
-  steps(count: number): void {
+  /** Steps on what stands before; of a start, the first one makes it whole. */
+  steps(count: number, isStart = false): void {
     const { random } = this;
     for (let i = 0; i < count; i++) {
       const step = this.phrase(STEPS);
       const ends = this.isPlain && random.chance(0.5);
       this.connect(pick(random, ends ? JOINTS : CONNECTORS));
+      if (isStart && i === 0) this.w.lacking--;
       this.template(step, ends);
     }
   }

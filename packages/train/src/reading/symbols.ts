@@ -19,6 +19,8 @@ export interface FrameOptions {
   readonly foreign?: number;
 }
 
+const OPENS: ReadonlySet<string> = new Set(['', ...OPENINGS, ...OPENINGS.map((said) => `${said} :`)]);
+
 /** The most digits of a number, with its decimals. */
 const MOST_DIGITS = 30;
 
@@ -66,6 +68,8 @@ export interface Drawn {
 /** Texts with expressions in symbols; other texts are made of these and of phrases. */
 export abstract class SymbolText {
   readonly w = new Writer();
+  /** The first word behind chatter and greetings. */
+  protected begin = 0;
   protected readonly random: Random;
   protected readonly options: FrameOptions;
   protected left: number;
@@ -91,7 +95,8 @@ export abstract class SymbolText {
   /** Now and then a letter of a word that writes nothing is wrong. */
   mistyped(word: string): string {
     const { random } = this;
-    if (word.length < 4 || !/^[a-z]+$/.test(word) || !random.chance(0.01)) return word;
+    // A slip makes "one" of "once", which is a number.
+    if (word.length < 4 || word === 'once' || !/^[a-z]+$/.test(word) || !random.chance(0.01)) return word;
     const at = 1 + random.below(word.length - 2);
     const kind = random.below(3);
     if (kind === 0) return word.slice(0, at) + word.slice(at + 1);
@@ -99,8 +104,21 @@ export abstract class SymbolText {
     return word.slice(0, at) + word[at + 1] + word[at] + word.slice(at + 2);
   }
 
+  /** Without slips, as words are said that must be known. */
+  sayPlainly(text: string): void {
+    for (const word of text.split(' ')) this.w.word(word);
+  }
+
+  /** Whether the words before word `end` may stand before a whole expression. */
+  isBare(end = this.w.words.length): boolean {
+    const said = this.w.words.slice(this.begin, end).map(({ text }) => text);
+    return OPENS.has(said.join(' '));
+  }
+
   opening(): void {
-    this.say(pick(this.random, OPENINGS));
+    const said = pick(this.random, OPENINGS);
+    this.say(said);
+    if (!said.endsWith(':') && this.random.chance(0.08)) this.w.word(':');
   }
 
   /** A number, perhaps with a minus. */
@@ -196,7 +214,7 @@ export abstract class SymbolText {
     if (random.chance(0.12)) w.word(style.words === 1 ? 'minus' : '-', 'neg');
     w.lacking++;
     const open = style.open.split(' ');
-    open.forEach((word, i) => w.word(word, 'none', i === open.length - 1 ? 1 : 0));
+    open.forEach((word, i) => w.word(word, 'none', i === 0 ? 1 : 0));
     if (n > 1 && isSum !== undefined) this.binary(n, isSum, level + 1, style);
     else this.tree(n, 'sum', level + 1, style);
     w.lacking--;

@@ -18,8 +18,20 @@ export class Writer {
   lacking = 0;
   #numbers = 0;
   foreign = false;
+  #begun: { readonly decision: string; readonly then: boolean } | null = null;
 
-  word(text: string, decision = 'none', open = 0, then = false): void {
+  /** The next word writes this decision. @param then Whether it ends all that stands before it. */
+  begin(decision: string, then: boolean): void {
+    this.#begun = { decision, then };
+  }
+  /** Whether a group ended whose end no word has written yet. */
+  get closes(): boolean {
+    return this.#closing < 0;
+  }
+
+  word(text: string, own = 'none', open = 0, ends = false): void {
+    const { decision, then } = this.#begun ?? { decision: own, then: ends };
+    this.#begun = null;
     let nesting: number | 'then' = open;
     if (decision !== 'none' && decision !== 'percent' && this.#closing < 0) {
       nesting = this.#closing;
