@@ -45,7 +45,10 @@ export async function loadWasm(options: LoadWasmOptions = {}): Promise<void> {
   const url = options.url ?? fileHere();
   const instance = await instantiate(url).catch((error: unknown) => {
     const wayOut = options.url === undefined ? `. ${WAY_OUT}` : '';
-    throw new ExecutorError('device', `loadWasm: ${String(url)} cannot be used: ${firstLine(error)}${wayOut}`);
+    throw new ExecutorError(
+      'device',
+      `loadWasm: ${String(url)} cannot be used: ${firstLine(error)}${wayOut}`,
+    );
   });
   registerBackend(wasm(() => instance));
 }
