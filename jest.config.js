@@ -14,6 +14,7 @@ export default {
     '^@dag/expr/(normalize|mathjs)$': '<rootDir>/packages/expr/src/$1.ts',
     '^@dag/tensorize/draw$': '<rootDir>/packages/tensorize/src/draw.ts',
     '^@dag/executor/(cuda|wasm)$': '<rootDir>/packages/executor/src/$1.ts',
+    '^@dag/model/problems$': '<rootDir>/packages/model/src/problems.ts',
     '^@dag/train/browser$': '<rootDir>/packages/train/src/browser.ts',
     '^@dag/([a-z]+)$': '<rootDir>/packages/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',

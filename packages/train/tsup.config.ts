@@ -8,6 +8,7 @@ export default defineConfig({
     'src/predictor/worker.ts',
     'src/run/lock/run-lock-beat.ts',
     'src/language/worker.ts',
+    'src/problems/worker.ts',
   ],
   format: 'esm',
   dts: { entry: ['src/index.ts', 'src/browser.ts'] },

@@ -179,7 +179,7 @@ export function configFrom<C>(json: string | undefined, writer: string): C {
     const isFlat =
       typeof config === 'object' &&
       config !== null &&
-      Object.entries(config).every(([key, value]) => key === 'calibration' || isScalar(value));
+      Object.entries(config).every(([key, value]) => NESTED.has(key) || isScalar(value));
     if (isFlat) return config as C;
   } catch {
     // Reported below, like a missing configuration.
@@ -189,5 +189,8 @@ export function configFrom<C>(json: string | undefined, writer: string): C {
     `the file's metadata holds no model configuration; it was not written by ${writer}`,
   );
 }
+
+/** Keys of configurations whose values are lists or objects; the models check them. */
+const NESTED = new Set(['calibration', 'words', 'constants', 'templates', 'evidence']);
 
 const isScalar = (value: unknown): boolean => value === null || typeof value !== 'object';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkAnyConfig, type Kind, type TrainConfig } from '../config/config.js';
+import { checkAnyConfig, KINDS, type Kind, type TrainConfig } from '../config/config.js';
 import type { RunConfig } from '../config/run.js';
 import { TrainError } from '../error.js';
 import type { Checkpoint } from './checkpoint.js';
@@ -33,10 +33,14 @@ export function configOfKind<K extends Kind>(
     );
   const config = checkpointConfig(checkpoint);
   if (isOfKind(config, wanted)) return config;
-  const names = { predictor: 'plan predictor', language: 'language model' };
+  const names = {
+    ...{ predictor: 'plan predictor', language: 'language model' },
+    problems: 'model of word problems',
+  };
   const uses = {
     predictor: '`dag predict` asks it',
     language: '`dag generate` continues a text with it',
+    problems: '`dag predict` asks it',
   };
   throw new TrainError(
     'bad-checkpoint',
@@ -45,7 +49,7 @@ export function configOfKind<K extends Kind>(
 }
 
 const isOwnKind = (config: RunConfig): config is TrainConfig =>
-  config.kind === 'predictor' || config.kind === 'language';
+  Object.hasOwn(KINDS, config.kind);
 
 const isOfKind = <K extends Kind>(
   config: TrainConfig,
@@ -58,8 +62,9 @@ const isOfKind = <K extends Kind>(
  * @throws {TrainError} `bad-checkpoint` with the key that differs.
  */
 export function requireSameModel(checkpoint: Checkpoint, inWeights: object): void {
-  const { model, tokenizer } = checkpointConfig(checkpoint);
-  const beside = new Map<string, unknown>(Object.entries({ ...model, tokenizer }));
+  const { model, ...config } = checkpointConfig(checkpoint);
+  const tokenizer = 'tokenizer' in config ? { tokenizer: config.tokenizer } : {};
+  const beside = new Map<string, unknown>(Object.entries({ ...model, ...tokenizer }));
   for (const [key, value] of Object.entries(inWeights))
     if (beside.has(key) && beside.get(key) !== value)
       throw new TrainError(

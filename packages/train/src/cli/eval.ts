@@ -25,6 +25,7 @@ import {
   type ModelOptions,
 } from './checkpoint-option.js';
 import { countBar, type CountBar } from './count-bar.js';
+import { evaluateProblems } from './solve-problems.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';
 import { atLeast } from './whole-number.js';
@@ -44,7 +45,10 @@ export function evalCommand(): Command {
   return new Command('eval')
     .description('Measure a checkpoint on held-out expressions, or on the texts of a file.')
     .option(...CHECKPOINT_OPTION)
-    .option('--expressions <file>', 'one per line: an expression, or a text, a tab and its expected value')
+    .option(
+      '--expressions <file>',
+      'one per line: an expression, or a text, a tab and its expected value; of word problems a .csv',
+    )
     .option(
       '--examples <n>',
       "number of held-out expressions (default: evaluation.examples of the run's configuration)",
@@ -65,6 +69,12 @@ export function evalCommand(): Command {
     .action(async (options: EvalOptions) => {
       const { json } = options;
       const checkpoint = await openCheckpoint(options.checkpoint);
+      const config = checkpointConfig(checkpoint);
+      if (config.kind === 'problems') {
+        const { expressions: file, failures } = options;
+        const { examples = config.evaluation.examples, seed = reportedSeed(config.evaluation) } = options;
+        return evaluateProblems(checkpoint, { file, examples, seed, failures, json: json === true });
+      }
       const bar = countBar((texts) => String(texts), { quiet: json === true });
       const { answers, beyond, seen, prefixes, textLoss } = await measureCheckpoint(
         checkpoint,

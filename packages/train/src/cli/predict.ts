@@ -10,6 +10,9 @@ import {
   type ModelOptions,
 } from './checkpoint-option.js';
 import { toJson } from './json.js';
+import { showSolved, sure } from './solve-problems.js';
+import { checkpointConfig } from '../checkpoints/state.js';
+import { loadProblemModel } from '../problems/problems-task.js';
 import { say, warn } from './streams.js';
 
 interface PredictOptions extends ModelOptions {
@@ -29,6 +32,22 @@ export function predictCommand(): Command {
     )
     .action(async (text: string | undefined, options: PredictOptions) => {
       const checkpoint = await openCheckpoint(options.checkpoint);
+      if (checkpointConfig(checkpoint).kind === 'problems') {
+        const model = loadProblemModel(checkpoint);
+        const solve = (asked: string): void => {
+          try {
+            showSolved(model, asked, options.json === true, checkpoint.folder);
+          } catch (error) {
+            if (!(error instanceof ModelError) || error.code !== 'unreadable') throw error;
+            if (options.json) console.log(toJson({ text: asked, value: null, refused: error.message }));
+            else warn(error.message);
+            if (text !== undefined) process.exitCode = 1;
+          }
+        };
+        if (text !== undefined) return solve(text);
+        for await (const line of lines()) if (line.trim() !== '') solve(line);
+        return;
+      }
       // A single text is too little work for several threads.
       const model = await openModel(checkpoint, options.runtime, { threads: 1 });
       const answer = async (asked: string): Promise<PredictedValue | null> => {
@@ -86,7 +105,3 @@ function lines(): AsyncIterable<string> {
     }
   })();
 }
-
-/** "99.9 % sure". Never 100: no model is. */
-const sure = (confidence: number): string =>
-  `${Math.min(99.9, Math.floor(1000 * confidence) / 10).toFixed(1)} % sure`;

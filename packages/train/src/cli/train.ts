@@ -14,6 +14,9 @@ import { trainLanguageModel } from '../language/language-task.js';
 import type { Communicator } from '../mpi/communicator.js';
 import { shareValue } from '../mpi/shares.js';
 import { train } from '../predictor/predictor-task.js';
+import { formatProblems } from '../problems/problem-scores.js';
+import { trainProblems } from '../problems/problems-task.js';
+import type { TrainOptions } from '../run/loop.js';
 import { toJson } from './json.js';
 import { leaveLastWords, onAllRanks } from './ranks.js';
 import { say, warn } from './streams.js';
@@ -21,7 +24,7 @@ import { visible } from './visible.js';
 
 export function trainCommand(): Command {
   return new Command('train')
-    .description('Train a plan predictor, or a language model that calculates.')
+    .description('Train a plan predictor, a language model that calculates, or a model of word problems.')
     .argument(
       '[config]',
       'a .ts, .js, .mjs or .json file, or the name of a built-in one (default: predictor)',
@@ -56,16 +59,14 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
       // If a rank has died, the step never ends, and the launcher that sent the signal soon kills this process.
       warn(`${name}: all ranks finish their step; if they are killed before, resume with: ${resume}`);
     });
-    const { step, summary, checkpoint, elapsed, waited } = await (config.kind === 'language'
-      ? trainLanguageModel(config, { signal, communicator })
-      : train(config, { signal, communicator }));
+    const { step, summary, checkpoint, elapsed, waited } = await trainKind(config, { signal, communicator });
     if (!isFirst) return;
     const stopped = `stopped at step ${step} of ${config.maxSteps}; resume with: ${resume}`;
     if (json) {
       if (!summary) console.error(visible(stopped));
       return console.log(toJson({ step, checkpoint, elapsed, waited, summary }));
     }
-    if (summary) say(formatSummary(summary));
+    if (summary) say('raw' in summary ? formatProblems(summary) : formatSummary(summary));
     say(`checkpoint: ${checkpoint}`);
     if (!summary) say(stopped);
   } catch (error) {
@@ -82,6 +83,12 @@ async function trainOn(communicator: Communicator, words: readonly string[], jso
   } finally {
     callOff();
   }
+}
+
+/** Trains a model of the kind that the configuration says. */
+function trainKind(config: TrainConfig, options: TrainOptions) {
+  if (config.kind === 'problems') return trainProblems(config, options);
+  return config.kind === 'language' ? trainLanguageModel(config, options) : train(config, options);
 }
 
 interface TrainArguments {

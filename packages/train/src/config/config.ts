@@ -6,17 +6,18 @@ import { LANGUAGE, type LanguageTrainConfig, type LanguageTrainInput } from './l
 import type { LossWeights } from './losses.js';
 import { complete } from './model.js';
 import { PREDICTOR, type PredictorTrainConfig, type PredictorTrainInput } from './predictor.js';
+import { PROBLEMS, type ProblemsTrainConfig, type ProblemsTrainInput } from './word-problems.js';
 import { readKeys, valueAt, type ConfigProblem, type ReadKeys } from './problems.js';
 import { anyRun, completeRun, type RunConfig } from './run.js';
 
 /** The configuration of a run with every key filled in; `kind` discriminates. */
-export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig;
-/** The contents of a configuration file; everything but `kind: 'language'` is optional. */
-export type TrainConfigInput = PredictorTrainInput | LanguageTrainInput;
+export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig | ProblemsTrainConfig;
+/** The contents of a configuration file; everything but a `kind` other than `predictor` is optional. */
+export type TrainConfigInput = PredictorTrainInput | LanguageTrainInput | ProblemsTrainInput;
 export type Kind = TrainConfig['kind'];
 
 /** The kinds of configurations that this package trains itself. */
-export const KINDS = { predictor: PREDICTOR, language: LANGUAGE } as const;
+export const KINDS = { predictor: PREDICTOR, language: LANGUAGE, problems: PROBLEMS } as const;
 
 /** Returns its argument; gives a configuration file types: `export default defineConfig({ model: { depth: 3 } })`. */
 export function defineConfig<const T extends TrainConfigInput>(input: T): T {
@@ -29,6 +30,7 @@ export function defineConfig<const T extends TrainConfigInput>(input: T): T {
  */
 export function parseConfig(input: PredictorTrainInput): PredictorTrainConfig;
 export function parseConfig(input: LanguageTrainInput): LanguageTrainConfig;
+export function parseConfig(input: ProblemsTrainInput): ProblemsTrainConfig;
 export function parseConfig(input: TrainConfigInput): TrainConfig;
 export function parseConfig(input: unknown): TrainConfig {
   const result = checkConfig(input);
@@ -45,7 +47,7 @@ export function requireParsed<K extends Kind>(
   kind: K,
 ): asserts config is Extract<TrainConfig, { kind: K }> {
   const given = Object(config) as Partial<TrainConfig>;
-  if (given.outDir === undefined || given.model?.depth === undefined || given.data?.numbers === undefined)
+  if (given.outDir === undefined || given.model?.depth === undefined || given.losses === undefined)
     throw new TrainError(
       'bad-config',
       'the configuration lacks keys that parseConfig fills in; pass the result of parseConfig({ … }) or loadConfig(path)',
@@ -56,7 +58,9 @@ export function requireParsed<K extends Kind>(
 
 /** `parseConfig` that returns problems with their keys instead of throwing. */
 export function checkConfig(input: unknown): { config: TrainConfig } | { problems: ConfigProblem[] } {
-  return kindOf(input) === 'language'
+  const kind = kindOf(input);
+  if (kind === 'problems') return checkKind(PROBLEMS, input);
+  return kind === 'language'
     ? checkKind({ ...LANGUAGE, complete }, input)
     : checkKind({ ...PREDICTOR, complete }, input);
 }
@@ -99,17 +103,22 @@ function checkKind<S extends z.ZodType, C>(
 }
 
 /** The kind of a configuration; 'predictor' if it has none or an unknown one. */
-const kindOf = (input: unknown): Kind => (valueAt(input, ['kind']) === 'language' ? 'language' : 'predictor');
+function kindOf(input: unknown): Kind {
+  const kind = valueAt(input, ['kind']);
+  return typeof kind === 'string' && Object.hasOwn(KINDS, kind) ? (kind as Kind) : 'predictor';
+}
 
-/** Every key of configurations of this kind and readout, then the keys that only the other kind has, marked by `only`. */
+/** Every key of configurations of this kind and readout, then the keys that only other kinds have, marked by `only`. */
 export function fieldsFor(input: unknown): readonly ConfigField[] {
   const kind = kindOf(input);
-  const of = ({ schema, losses }: (typeof KINDS)[Kind]): readonly ConfigField[] =>
-    fieldsOf(schema, losses(readKeys(input)));
-  const own = of(KINDS[kind]).map((field) =>
+  const of = (name: Kind): readonly ConfigField[] =>
+    fieldsOf(KINDS[name].schema, KINDS[name].losses(readKeys(input)));
+  const own = of(kind).map((field) =>
     field.path === 'kind' ? { ...field, schema: { ...field.schema, enum: Object.keys(KINDS) } } : field,
   );
-  const other = kind === 'language' ? 'predictor' : 'language';
-  const others = of(KINDS[other]).filter(({ path }) => !own.some((field) => field.path === path));
-  return [...own, ...others.map((field) => ({ ...field, only: other }))];
+  const all: ConfigField[] = [...own];
+  for (const other of Object.keys(KINDS) as Kind[])
+    for (const field of other === kind ? [] : of(other))
+      if (!all.some(({ path }) => path === field.path)) all.push({ ...field, only: other });
+  return all;
 }

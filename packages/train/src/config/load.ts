@@ -5,6 +5,7 @@ import languageSmall from '../../configs/language-small.js';
 import language from '../../configs/language.js';
 import predictorSmall from '../../configs/predictor-small.js';
 import predictor from '../../configs/predictor.js';
+import problems from '../../configs/problems.js';
 import reading from '../../configs/reading.js';
 import { TrainError } from '../error.js';
 import { readText } from '../files/utf8.js';
@@ -27,6 +28,7 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   language,
   'finetune-gpt2': finetuneGpt2,
   reading,
+  problems,
 };
 
 const DEFAULT = 'predictor';

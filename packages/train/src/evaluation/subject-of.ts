@@ -1,6 +1,6 @@
 import type { OnnxPredictor, PredictorModel } from '@dag/model';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
-import { checkpointConfig } from '../checkpoints/state.js';
+import { checkpointConfig, configOfKind } from '../checkpoints/state.js';
 import { languageSubject, loadLanguageModel } from '../language/language-task.js';
 import { predictorSubject } from '../predictor/objective.js';
 import { loadModel } from '../predictor/predictor-task.js';
@@ -12,7 +12,6 @@ export async function subjectOf(
   load: (checkpoint: Checkpoint) => PredictorModel | Promise<PredictorModel | OnnxPredictor> = loadModel,
 ): Promise<Subject> {
   const config = checkpointConfig(checkpoint);
-  return config.kind === 'predictor'
-    ? predictorSubject(await load(checkpoint), config)
-    : languageSubject(loadLanguageModel(checkpoint), config);
+  if (config.kind === 'predictor') return predictorSubject(await load(checkpoint), config);
+  return languageSubject(loadLanguageModel(checkpoint), configOfKind(checkpoint, 'language'));
 }

@@ -41,7 +41,8 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
   const perStep: PerStep = isOwn
     ? { count: last.batchSize * last.accumulate, unit: 'texts' }
     : { count: last.accumulate, unit: 'micro-batches' };
-  const subject = isOwn ? await subjectOf(checkpoint) : null;
+  const hasPlans = isOwn && config.kind !== 'problems';
+  const subject = hasPlans ? await subjectOf(checkpoint) : null;
   return reportPage({
     name: config.name,
     tiles: tilesOf(records, {
@@ -55,7 +56,7 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
     evaluation: subject
       ? await evaluate(subject, config, batches, { examples, warn })
       : {
-          reason: `only models of this package have plans to draw; this run trained a model of kind '${config.kind}'.`,
+          reason: `only models that read expressions are asked some here; this run trained a model of kind '${config.kind}'.`,
         },
     config: last,
     damaged,

@@ -18,6 +18,8 @@ const memoryHere = (): number => Math.min(totalmem(), process.constrainedMemory(
  * @throws {TrainError} `memory` that names the keys to make smaller
  */
 export function requireMemory(config: TrainConfig, available = memoryHere()): void {
+  // Models of word problems are small.
+  if (config.kind === 'problems') return;
   const parts = Object.entries(leastBytes(config)).sort(([, a], [, b]) => b - a);
   const bytes = parts.reduce((sum, [, part]) => sum + part, 0);
   if (bytes <= available) return;
@@ -30,7 +32,7 @@ export function requireMemory(config: TrainConfig, available = memoryHere()): vo
 }
 
 /** A lower bound on the bytes that a run needs, by the configuration keys that determine each part. */
-function leastBytes(config: TrainConfig): Record<string, number> {
+function leastBytes(config: Exclude<TrainConfig, { kind: 'problems' }>): Record<string, number> {
   const { kind, tokenizer: name, model, batchSize, accumulate, device } = config;
   const { depth, nEmbd, nLayer, blockSize } = model;
   const isPredictor = kind === 'predictor';

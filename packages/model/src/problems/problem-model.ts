@@ -1,0 +1,349 @@
+import {
+  add,
+  affine,
+  cat,
+  dropout,
+  embedding,
+  expand,
+  gelu,
+  layerNorm,
+  linear,
+  matmul,
+  mul,
+  narrow,
+  permute,
+  reshape,
+  scaledDotProductAttention,
+  select,
+  tensor,
+  transpose,
+  unsqueeze,
+  zeros,
+  logSoftmax,
+  noGrad,
+  scope,
+  type Device,
+  type Tensor,
+} from '@dag/executor';
+import type { DagTensors } from '@dag/tensorize';
+import { checkText } from '../arguments.js';
+import { ModelError } from '../error.js';
+import { expressionOf } from '../expression-of.js';
+import { ParameterBuilder, type ModelOptions, type Parameters } from '../gpt.js';
+import type { FileBytes } from '../safetensors/tensor.js';
+import { decodeWeights, SavedModel } from '../weights.js';
+import { NO_FIT, validShares, weighed, type NumberEvidence } from './evidence.js';
+import { PlanLibrary, type Template } from './plan-library.js';
+import { planTensors } from './plan-tensors.js';
+import { problemWords, readProblem, type ProblemWord } from './problem-text.js';
+import { RELATIONS, relations } from './relations.js';
+import { ENDINGS, MOST_SLOTS, ProblemVocabulary, type EncodedProblem } from './vocabulary.js';
+
+/** Sizes of a `ProblemModel`, and what its training data had. */
+export interface ProblemConfig {
+  readonly nLayer: number;
+  readonly nHead: number;
+  readonly nEmbd: number;
+  /** Width of the MLP of a block. */
+  readonly nInner: number;
+  /** Tokens that a block's convolution reads. */
+  readonly convolution: number;
+  /** D, steps of a plan. */
+  readonly depth: number;
+  /** Probability of dropping an activation in training. */
+  readonly dropout: number;
+  readonly words: readonly string[];
+  readonly constants: readonly number[];
+  readonly templates: readonly Template[];
+  /** Constants of number evidence, fitted on problems that training held out. */
+  readonly evidence?: NumberEvidence;
+}
+
+/** A problem as its model reads it. */
+export interface WordProblem {
+  readonly words: readonly ProblemWord[];
+  readonly numbers: readonly number[];
+}
+
+/** What a model makes of a problem. */
+export interface Solved {
+  /** The answer with number evidence, and how sure it is, 0 … 1. */
+  readonly value: number;
+  readonly confidence: number;
+  /** The value of the plan that is the most probable one by the text alone. */
+  readonly raw: number;
+  /** Index of the plan of `value` and of `raw` among those over so many numbers. */
+  readonly plan: number;
+  readonly rawPlan: number;
+}
+
+/** The answer to a problem in words. */
+export interface SolvedProblem extends Omit<Solved, 'plan' | 'rawPlan'> {
+  readonly text: string;
+  /** The plan as an expression and as tensors. */
+  readonly expression: string;
+  readonly tensors: DagTensors;
+  /** The numbers of the text, and whether the plan reads each. */
+  readonly numbers: readonly {
+    readonly value: number;
+    readonly begin: number;
+    readonly end: number;
+    readonly isUsed: boolean;
+  }[];
+}
+
+/** B problems of n numbers as tensors. */
+export interface ProblemInputs {
+  /** (B, T) token ids and endings, of dtype i32. */
+  readonly tokens: Tensor;
+  readonly endings: Tensor;
+  /** (B·T, R, T) see `relations`. */
+  readonly relations: Tensor;
+  /** (B) the place of the end of each text, and (B·n) of its numbers behind the text, in b·T + t, of dtype i32. */
+  readonly ends: Tensor;
+  readonly slots: Tensor;
+}
+
+/** What a model says of the cells of `O` and `G`. */
+export interface Cells {
+  /** (B, D, M, 2) logits of the coefficients 1 and −1 of each operand of each step; that of 0 is 0. */
+  readonly operands: Tensor;
+  /** (B, D, 2) logits of a product and of a sum. */
+  readonly kinds: Tensor;
+}
+
+/** Chooses the plan of a word problem: which numbers, constants and earlier steps each step reads. */
+export class ProblemModel extends SavedModel {
+  config: ProblemConfig;
+  readonly vocabulary: ProblemVocabulary;
+  readonly library: PlanLibrary;
+  readonly parameters: Parameters;
+  readonly #shares = new Map<number, Float64Array>();
+
+  constructor(config: ProblemConfig, { seed = 0, device, check }: ModelOptions = {}) {
+    super();
+    const { nEmbd: C, nLayer, nHead, nInner, depth: D, convolution } = config;
+    this.config = config;
+    this.vocabulary = new ProblemVocabulary(config.words);
+    this.library = new PlanLibrary(config.templates, config.constants, D);
+    const build = new ParameterBuilder(seed, device, check);
+    const std = (from: number): number => 1 / Math.sqrt(3 * from);
+    const matrix = (name: string, from: number, to: number, scale = 1): void =>
+      void build.normal(`${name}.weight`, [to, from], scale * std(from));
+    const biased = (name: string, from: number, to: number, scale = 1): void => {
+      matrix(name, from, to, scale);
+      build.constant(`${name}.bias`, [to], 0);
+    };
+    build.normal('wte.weight', [this.vocabulary.size, C], 0.5);
+    build.normal('endings.weight', [ENDINGS, C], 0.2);
+    for (let i = 0; i < nLayer; i++) {
+      for (const norm of ['ln_0', 'ln_1', 'ln_2']) build.constant(`h.${i}.${norm}.weight`, [C], 1);
+      build.normal(`h.${i}.conv.weight`, [convolution, C], 0.3);
+      matrix(`h.${i}.qkv`, C, 3 * C);
+      matrix(`h.${i}.out`, C, C, 0.5);
+      build.normal(`h.${i}.gates.weight`, [nHead * RELATIONS, C], 0.02);
+      build.constant(`h.${i}.gates.bias`, [nHead * RELATIONS], 0);
+      biased(`h.${i}.up`, C, nInner);
+      biased(`h.${i}.down`, nInner, C, 0.5);
+    }
+    build.constant('ln_f.weight', [C], 1);
+    build.normal('operands.weight', [config.constants.length + D - 1, C], 0.3);
+    biased('queries', C, D * C);
+    biased('keys', C, C);
+    biased('coefficients', C, 2);
+    biased('pairs', C, C);
+    biased('pairQueries', C, 2 * D * C);
+    biased('kinds', C, 2 * D);
+    this.parameters = build.parameters;
+    // Heads begin with relations of their own: the same word, the word after the same word, the one before it, and what is near.
+    for (let i = 0; i < nLayer && seed !== null; i++) {
+      const gates = new Float32Array(nHead * RELATIONS);
+      const put = (head: number, relation: number, value: number): void => {
+        if (head < nHead) gates[head * RELATIONS + relation] = value;
+      };
+      for (const h of [0, 1, 2]) put(h, h, 2);
+      put(3, 5, 3);
+      put(3, 6, 1);
+      this.parameters.get(`h.${i}.gates.bias`)!.set(gates);
+    }
+  }
+
+  /** Tensors of B problems of n numbers each. @param encoded How `vocabulary` encodes each; hidden words in training. */
+  inputs(encoded: readonly EncodedProblem[], numbers: number): ProblemInputs {
+    const T = Math.max(...encoded.map(({ ids }) => ids.length));
+    const B = encoded.length;
+    const [ids, endings] = [new Int32Array(B * T), new Int32Array(B * T)];
+    const ends = Int32Array.from(encoded, (one, b) => b * T + one.ids.length - 1);
+    encoded.forEach((one, b) => {
+      ids.set(one.ids, b * T);
+      endings.set(one.endings, b * T);
+    });
+    const slots = Int32Array.from({ length: B * numbers }, (_, i) => {
+      const k = i % numbers;
+      return ends[(i - k) / numbers]! - numbers + k;
+    });
+    const { device } = this.parameters.get('wte.weight')!;
+    const whole = (data: Int32Array, shape: readonly number[]): Tensor =>
+      tensor(data, shape, { dtype: 'i32', device });
+    return {
+      ...{ tokens: whole(ids, [B, T]), endings: whole(endings, [B, T]) },
+      relations: tensor(relations(ids, [B, T], this.vocabulary.stops), [B * T, RELATIONS, T], { device }),
+      ...{ ends: whole(ends, [B]), slots: whole(slots, [B * numbers]) },
+    };
+  }
+
+  /** Solves problems that all have the same number of numbers. @param evidence Other constants than the model's. */
+  solve(
+    problems: readonly WordProblem[],
+    evidence: NumberEvidence = this.config.evidence ?? NO_FIT,
+  ): Solved[] {
+    const n = problems[0]!.numbers.length;
+    const { size } = this.library.plans(n);
+    const logProbabilities = scope(() =>
+      noGrad(() => {
+        const encoded = problems.map(({ words }) => this.vocabulary.encode(words, n));
+        const cells = this.forward(this.inputs(encoded, n), n);
+        return Float64Array.from(logSoftmax(this.score(cells, n)).dataSync());
+      }),
+    );
+    const shares = this.#shares.get(n) ?? validShares(this.library, n);
+    this.#shares.set(n, shares);
+    return problems.map(({ numbers }, i) => {
+      const own = logProbabilities.subarray(i * size, (i + 1) * size);
+      const values = this.library.values(numbers);
+      const rawPlan = own.reduce((best, x, k) => (x > own[best]! ? k : best), 0);
+      const { value, probability, plan } = weighed(own, { values, shares, numbers }, evidence);
+      return { value, confidence: probability, raw: values[rawPlan]!, plan, rawPlan };
+    });
+  }
+
+  /**
+   * Solves a problem in words, such as "Mia had 12 pears and ate 5 of them. How many are left?".
+   *
+   * @throws {ModelError} `unreadable` where the text has no number in digits or more than the model has room for; `bad-input` for what is no text.
+   */
+  predict(text: string): SolvedProblem {
+    checkText('a problem in words', text);
+    const read = readProblem(text);
+    const { numbers, places } = read;
+    if (numbers.length === 0) throw new ModelError('unreadable', 'the text has no number in digits');
+    if (numbers.length > MOST_SLOTS)
+      throw new ModelError(
+        'unreadable',
+        `the text has ${numbers.length} numbers, and this model reads up to ${MOST_SLOTS}`,
+      );
+    const [solved] = this.solve([{ words: problemWords(read.text), numbers }]);
+    const { value, raw, confidence, plan } = solved!;
+    const steps = this.library.plans(numbers.length).steps[plan]!;
+    const tensors = planTensors(steps, numbers);
+    const used = new Set(
+      steps.flatMap(({ terms }) =>
+        terms.flatMap(([operand]) => (operand.kind === 'number' ? [operand.index] : [])),
+      ),
+    );
+    return {
+      ...{ text, value, raw, confidence, tensors, expression: expressionOf(tensors) },
+      numbers: numbers.map((number, i) => {
+        const [begin, end] = places[i]!;
+        return { value: number, begin, end, isUsed: used.has(i) };
+      }),
+    };
+  }
+
+  /** Reads a file of `save`. @throws {ModelError} as `PredictorModel.load`. */
+  static load(file: FileBytes, options: { device?: Device } = {}): ProblemModel {
+    return decodeWeights(
+      file,
+      'ProblemModel.save',
+      (config: ProblemConfig, check) => new ProblemModel(config, { ...options, seed: null, check }),
+    );
+  }
+
+  /** Reads the cells of the plans of B problems of n numbers. */
+  forward(inputs: ProblemInputs, numbers: number, dropoutSeed?: number): Cells {
+    const { nEmbd: C, nLayer, depth: D, dropout: p } = this.config;
+    let site = 0;
+    const drop = (x: Tensor, share = p): Tensor =>
+      dropoutSeed === undefined || share === 0 ? x : dropout(x, share, [dropoutSeed, site++]);
+    const weight = (name: string): Tensor => this.parameters.get(name)!;
+    const apply = (name: string, x: Tensor): Tensor =>
+      linear(x, weight(`${name}.weight`), this.parameters.get(`${name}.bias`) ?? null);
+    const norm = (name: string, x: Tensor): Tensor => layerNorm(x, weight(`${name}.weight`), null);
+    const [B, T] = inputs.tokens.shape as [number, number];
+
+    let x = drop(
+      add(
+        embedding(weight('wte.weight'), inputs.tokens),
+        embedding(weight('endings.weight'), inputs.endings),
+      ),
+      (2 / 3) * p,
+    );
+    for (let i = 0; i < nLayer; i++) {
+      const name = (part: string): string => `h.${i}.${part}`;
+      x = add(x, convolved(norm(name('ln_0'), x), weight(name('conv.weight'))));
+      const y = norm(name('ln_1'), x);
+      x = add(x, drop(apply(name('out'), this.#attended(y, inputs.relations, name, apply))));
+      x = add(x, drop(apply(name('down'), gelu(apply(name('up'), norm(name('ln_2'), x))))));
+    }
+    x = reshape(norm('ln_f', x), [B * T, C]);
+
+    const end = drop(embedding(x, inputs.ends));
+    const slots = drop(reshape(embedding(x, inputs.slots), [B, numbers, C]));
+    const others = weight('operands.weight');
+    const operands = cat([slots, expand(unsqueeze(others, 0), [B, ...others.shape])], 1);
+    const M = operands.shape[1]!;
+    const keys = reshape(apply('keys', operands), [B, 1, M, C]);
+    const queries = reshape(apply('queries', end), [B, D, 1, C]);
+    const mixed = apply('coefficients', drop(gelu(add(queries, keys))));
+    const pairQueries = reshape(apply('pairQueries', end), [B, 2 * D, C]);
+    const pairs = affine(matmul(pairQueries, transpose(apply('pairs', operands))), 2 / Math.sqrt(C));
+    return {
+      operands: add(mixed, permute(reshape(pairs, [B, D, 2, M]), [0, 1, 3, 2])),
+      kinds: reshape(apply('kinds', end), [B, D, 2]),
+    };
+  }
+
+  /** (B, K) logits of all plans over n numbers: the sum of the logits of their cells. */
+  score({ operands, kinds }: Cells, numbers: number): Tensor {
+    const [B, D, M] = operands.shape as [number, number, number];
+    const { features, size } = this.library.plans(numbers);
+    const known = tensor(features, [size, this.library.width(numbers)], { device: operands.device });
+    const flat = cat(
+      [
+        reshape(permute(operands, [0, 3, 1, 2]), [B, 2 * D * M]),
+        reshape(permute(kinds, [0, 2, 1]), [B, 2 * D]),
+      ],
+      1,
+    );
+    return linear(flat, known, null);
+  }
+
+  #attended(
+    y: Tensor,
+    related: Tensor,
+    name: (part: string) => string,
+    apply: (name: string, x: Tensor) => Tensor,
+  ): Tensor {
+    const { nEmbd: C, nHead: H } = this.config;
+    const [B, T] = y.shape as [number, number];
+    const heads = permute(reshape(apply(name('qkv'), y), [B, T, 3, H, C / H]), [2, 0, 3, 1, 4]);
+    const [q, k, v] = [0, 1, 2].map((i) => select(heads, 0, i)) as [Tensor, Tensor, Tensor];
+    const gates = reshape(apply(name('gates'), y), [B * T, H, RELATIONS]);
+    const bias = permute(reshape(matmul(gates, related), [B, T, H, T]), [0, 2, 1, 3]);
+    const attended = scaledDotProductAttention(q, k, v, { isCausal: true, bias });
+    return reshape(permute(attended, [0, 2, 1, 3]), [B, T, C]);
+  }
+}
+
+/** Σ w_i ⊙ x_(t−i) over i = 0 … n − 1, (B, T, C). */
+function convolved(x: Tensor, weight: Tensor): Tensor {
+  const [B, T, C] = x.shape as [number, number, number];
+  const n = weight.shape[0]!;
+  const padded = cat([zeros([B, n - 1, C], { dtype: x.dtype, device: x.device }), x], 1);
+  let y: Tensor | null = null;
+  for (let i = 0; i < n; i++) {
+    const term = mul(narrow(padded, 1, n - 1 - i, T), select(weight, 0, i));
+    y = y ? add(y, term) : term;
+  }
+  return y!;
+}

@@ -1,0 +1,50 @@
+/** A word of a problem without its plural ending. */
+export interface ProblemWord {
+  readonly stem: string;
+  readonly isPlural: boolean;
+}
+
+const KEEPS_S = /(?:ss|us|is|'s)$/;
+
+/** The words of a problem's text, which has `number0`, `number1` … in the places of its numbers. */
+export function problemWords(text: string): ProblemWord[] {
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '')
+    .map((word) => {
+      if (word.length <= 3 || !word.endsWith('s') || KEEPS_S.test(word) || /^number\d+$/.test(word))
+        return { stem: word, isPlural: false };
+      if (word.length > 4 && word.endsWith('ies')) return { stem: `${word.slice(0, -3)}y`, isPlural: true };
+      return { stem: word.slice(0, /(?:ch|sh|x|ss)es$/.test(word) ? -2 : -1), isPlural: true };
+    });
+}
+
+/** The numbers of a text that a person wrote, and the text with `number0`, `number1` … in their places and punctuation apart. */
+export interface ReadProblem {
+  readonly text: string;
+  readonly numbers: readonly number[];
+  /** Where each number stands in the text that was given. */
+  readonly places: readonly (readonly [begin: number, end: number])[];
+}
+
+const NUMBER = /(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w)|(?<![\w.])\.\d+(?!\w)/g;
+
+/** Finds the numbers in digits of a problem: whole ones, decimals, and those with commas. */
+export function readProblem(given: string): ReadProblem {
+  const numbers: number[] = [];
+  const places: (readonly [number, number])[] = [];
+  const marked = given.replace(NUMBER, (digits: string, at: number) => {
+    numbers.push(Number(digits.replaceAll(',', '')));
+    places.push([at, at + digits.length]);
+    return ` number${numbers.length - 1} `;
+  });
+  const text = marked
+    .toLowerCase()
+    .replace(/[’‘]/g, "'")
+    .replace(/'s\b/g, " 's")
+    .replace(/([.,?!;:()"$%-])/g, ' $1 ')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return { text, numbers, places };
+}

@@ -1,0 +1,222 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PlanLibrary } from '@dag/model/problems';
+import { parseConfig } from '../src/config/config.js';
+import { TrainError } from '../src/error.js';
+import { knownProblem, readProblems, type KnownProblem } from '../src/problems/problem-data.js';
+import { isHeldOut, problemSetup, rightPlans, syntheticProblem } from '../src/problems/problem-set.js';
+import { problemBatches } from '../src/problems/problem-stream.js';
+import { summarizeProblems } from '../src/problems/problem-scores.js';
+import { ended } from './ended.js';
+
+const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'dag-problems-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Problems of two stories, which differ in their things. */
+const known = (count: number): KnownProblem[] =>
+  Array.from({ length: count }, (_, i) => {
+    const thing = ['pears', 'kites', 'lamps', 'coins', 'ropes'][i % 5]!;
+    const numbers = [20 + i, 3 + (i % 7)];
+    return i % 2
+      ? knownProblem(`ada had number0 ${thing} . she lost number1 . how many ${thing} are left ?`, numbers, [
+          '-',
+          'number0',
+          'number1',
+        ])
+      : knownProblem(`ada had number0 ${thing} . she found number1 . how many ${thing} has she ?`, numbers, [
+          '+',
+          'number0',
+          'number1',
+        ]);
+  });
+const csv = (problems: readonly KnownProblem[], equation: (i: number) => string): string =>
+  [
+    'Question,Numbers,Equation,Answer',
+    ...problems.map(
+      ({ text, numbers, answer }, i) => `"${text}",${numbers.join(' ')},${equation(i)},${answer}`,
+    ),
+  ].join('\n');
+const equations = (i: number): string => (i % 2 ? '- number0 number1' : '+ number0 number1');
+
+describe('problems in CSV', () => {
+  it('are read', async () => {
+    const file = join(folder, 'some.csv');
+    const problems = known(4);
+    await writeFile(file, csv(problems, equations));
+    expect(await readProblems(file)).toEqual(problems);
+  });
+
+  it.each([
+    ['Question,Numbers,Answer\na,1,2', /some\.csv has no column Equation/],
+    ['Question,Numbers,Equation,Answer', /some\.csv has no problems/],
+    ['Question,Numbers,Equation,Answer\n"a number0",1 x,number0,1', /problem 1: '1 x' or '1' is no number/],
+    [
+      'Question,Numbers,Equation,Answer\n"a number0",1,number0,1\na,1,+ number0,1',
+      /problem 2: .* ends too early/,
+    ],
+    ['Question,Numbers,Equation,Answer\n"a,1,number0,1', /some\.csv is no CSV/],
+  ])('%p is refused with its place', async (text, message) => {
+    const file = join(folder, 'some.csv');
+    await writeFile(file, text);
+    const reading = readProblems(file);
+    await expect(reading).rejects.toThrow(message);
+    await expect(reading).rejects.toBeInstanceOf(TrainError);
+  });
+
+  it('name another number of the same value where an equation repeats one', () => {
+    const { term } = knownProblem('a number0 b number1', [5, 5], ['+', 'number0', 'number0']);
+    expect(term).toEqual(knownProblem('a', [5, 5], ['+', 'number0', 'number1']).term);
+  });
+});
+
+describe('the stream of problems', () => {
+  const problems = known(200);
+  const setup = problemSetup(problems, { synthetic: 0.5, seed: 0, depth: 3 });
+  const library = new PlanLibrary(setup.templates, setup.constants, 3);
+  const config = { seed: 0, batchSize: 8, depth: 3, problems, synthetic: 0.5, hide: 0.2, setup };
+
+  it('is a pure function of seed and index', () => {
+    const batch = problemBatches(config)(7);
+    expect(problemBatches(config)(7)).toEqual(batch);
+    expect(problemBatches(config)(8)).not.toEqual(batch);
+    expect(problemBatches({ ...config, seed: 1 })(7)).not.toEqual(batch);
+  });
+
+  it('has problems of as many numbers, each with a right plan', () => {
+    const batches = problemBatches(config);
+    for (let i = 0; i < 20; i++) {
+      const { numbers, encoded, right } = batches(i);
+      expect(encoded).toHaveLength(8);
+      for (const plans of right) {
+        expect(plans.length).toBeGreaterThan(0);
+        expect(Math.max(...plans)).toBeLessThan(library.plans(numbers).size);
+      }
+    }
+  });
+
+  it('finds the plans that compute the answer, also of other numbers', () => {
+    for (let i = 0; i < 300; i++) {
+      const problem = syntheticProblem(1, i);
+      for (const k of rightPlans(problem, library))
+        expect(library.values(problem.numbers)[k]! / problem.answer).toBeCloseTo(1, 9);
+    }
+  });
+
+  it('has plans for most synthetic problems', () => {
+    const drawn = Array.from({ length: 1000 }, (_, i) => syntheticProblem(1, i));
+    expect(drawn.filter((problem) => rightPlans(problem, library).length > 0).length).toBeGreaterThan(950);
+  });
+
+  it('trains none that is held out', () => {
+    const asked = problems.filter(({ text }) => isHeldOut(text));
+    const texts = new Set(problems.map(({ text }) => text));
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.length).toBeLessThan(problems.length);
+    expect(texts.size).toBe(10);
+  });
+});
+
+it('a summary counts answers by what they are', () => {
+  const [plus, minus] = known(2) as [KnownProblem, KnownProblem];
+  const solved = (value: number, raw: number, confidence: number) => ({
+    ...{ value, raw, confidence, plan: 0, rawPlan: 0 },
+  });
+  const summary = summarizeProblems([
+    { problem: plus, solved: solved(plus.answer, 0, 0.9) },
+    { problem: minus, solved: solved(0, minus.answer, 0.5) },
+    { problem: minus, solved: null },
+  ]);
+  expect(summary).toMatchObject({
+    count: 3,
+    raw: { right: 1, count: 3 },
+    value: { right: 1 },
+    half: { right: 1, count: 1 },
+    byOperations: { 1: { right: 1, count: 3 } },
+    byOperator: { '+': { right: 0, count: 1 }, '−': { right: 1, count: 2 } },
+  });
+});
+
+it.each([
+  [
+    { kind: 'problems', data: { synthetic: 0.5 } },
+    /data\.synthetic is 0\.5; allowed: 1, as data\.problems names no folder/,
+  ],
+  [{ kind: 'problems', data: { synthetic: 1 }, model: { nEmbd: 10, nHead: 4 } }, /model\.nEmbd is 10/],
+  [{ kind: 'problems', data: { synthetic: 1 }, model: { readout: 'linear' } }, /readout/],
+])('the configuration %j is refused', (input, message) => {
+  expect(() => parseConfig(input as never)).toThrow(message);
+});
+
+describe('dag with word problems', () => {
+  const run = (args: readonly string[]) => ended(process.execPath, [DAG, ...args], { cwd: folder });
+  const SMALL = [
+    ...[
+      '--data.problems=data',
+      '--data.synthetic=0.3',
+      '--model.nLayer=1',
+      '--model.nEmbd=16',
+      '--model.nInner=32',
+    ],
+    ...[
+      '--batchSize=8',
+      '--evaluation.every=40',
+      '--logEvery=10',
+      '--optimizer.warmupSteps=5',
+      '--optimizer.lr=0.01',
+    ],
+  ];
+
+  it('trains, resumes, measures, solves and reports', async () => {
+    const { mkdir } = await import('node:fs/promises');
+    await mkdir(join(folder, 'data'));
+    const problems = known(120);
+    await writeFile(join(folder, 'data/train.csv'), csv(problems, equations));
+    await writeFile(join(folder, 'data/dev.csv'), csv(problems.slice(0, 20), equations));
+    const trained = await run(['train', 'problems', ...SMALL, '--maxSteps=80', '--outDir=run']);
+    expect(trained).toMatchObject({ code: 0 });
+    expect(trained.stdout).toMatch(/by the text alone +[\d.]+ % {2}\(.*\) {2}\d+ of \d+\n/);
+
+    const whole = await run(['train', 'problems', ...SMALL, '--maxSteps=40', '--outDir=half']);
+    expect(whole).toMatchObject({ code: 0 });
+    const resumed = await run(['train', '--resume', 'half', '--maxSteps=80']);
+    expect(resumed).toMatchObject({ code: 0 });
+
+    const measured = await run(['eval', '--checkpoint', 'run', '--json']);
+    expect(measured).toMatchObject({ code: 0 });
+    const lines = measured.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines).toHaveLength(21);
+    expect(lines[0]).toMatchObject({ numbers: problems[0]!.numbers, expected: problems[0]!.answer });
+    expect(lines.at(-1)).toMatchObject({ count: 20 });
+
+    const text = 'Ada had 31 pears. She lost 4. How many pears are left?';
+    const solved = await run(['predict', text, '--checkpoint', 'run', '--json']);
+    expect(solved).toMatchObject({ code: 0 });
+    expect(JSON.parse(solved.stdout)).toMatchObject({ text, numbers: [{ value: 31 }, { value: 4 }] });
+    const shown = await run(['predict', text, '--checkpoint', 'run']);
+    expect(shown.stdout).toMatch(/ = [\d.-]+ {3}\([\d.]+ % sure\)\nreads /);
+    const refused = await run(['predict', 'how many?', '--checkpoint', 'run']);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('the text has no number in digits'),
+    });
+
+    const report = await run(['report', 'run', '--out', 'report.html']);
+    expect(report).toMatchObject({ code: 0 });
+    expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('of kind &#39;problems&#39;');
+  });
+
+  it('says what is missing in the folder of problems', async () => {
+    const { code, stderr } = await run(['train', 'problems', '--data.problems=none', '--outDir=run2']);
+    expect([code, stderr]).toEqual([1, expect.stringContaining('none has no train.csv')]);
+  });
+});
