@@ -36,7 +36,8 @@ export async function evaluateProblems(checkpoint: Checkpoint, asked: ProblemsAs
   const wrong = answers.filter(
     ({ problem, solved }) => solved === null || !isRight(solved.value, problem.answer),
   );
-  if (wrong.length > 0) say(`\nwrong (${Math.min(wrong.length, asked.failures)} of ${wrong.length}):`);
+  if (wrong.length > 0 && asked.failures > 0)
+    say(`\nwrong (${Math.min(wrong.length, asked.failures)} of ${wrong.length}):`);
   for (const { problem, solved } of wrong.slice(0, asked.failures))
     say(`\n  ${withNumbers(problem)}\n  answered ${solved?.value ?? 'nothing'}, right is ${problem.answer}`);
 }
