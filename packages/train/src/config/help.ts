@@ -1,19 +1,22 @@
-import { fieldsFor, parseConfig, type TrainConfig } from './config.js';
+import { fieldsFor, parseConfig, type Kind, type TrainConfig } from './config.js';
 import type { ConfigField } from './fields.js';
 import { valueAt } from './problems.js';
 
 /**
  * The key list of `dag train --help`, at most 80 columns wide: first the keys of predictors, in brackets their value in `preset`
- * and, if different, the default of other configurations; then the keys that only language models have.
+ * and, if different, the default of other configurations; then the keys that only language models have, and only models of word problems.
  */
 export function describeConfig(preset: TrainConfig = parseConfig({})): string {
   const all = fieldsFor(preset);
   const own = all.filter(({ only }) => only === undefined);
-  const others = all.filter(({ only }) => only === 'language');
   const column = Math.max(...all.map(({ path }) => path.length)) + 4;
   const lines = (fields: readonly ConfigField[]): string =>
     fields.map((field) => describeField(field, preset, column)).join('\n');
-  return `${lines(own)}\n\nKeys of language models alone (--kind=language):\n${lines(others)}`;
+  const alone = (kind: Kind): string => lines(all.filter(({ only }) => only === kind));
+  return (
+    `${lines(own)}\n\nKeys of language models alone (--kind=language):\n${alone('language')}` +
+    `\n\nKeys of models of word problems alone (--kind=problems):\n${alone('problems')}`
+  );
 }
 
 function describeField({ path, schema }: ConfigField, preset: TrainConfig, column: number): string {
