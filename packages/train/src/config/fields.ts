@@ -28,6 +28,8 @@ const ON: Readonly<Record<string, string>> = {
   operand: 'O',
   domain: 'G',
   execution: 'the executed value',
+  library: 'the plan among all plans',
+  cells: 'single coefficients of the plan',
 };
 
 /** The keys of a schema in order, then a key for the weight of each loss. */
