@@ -212,7 +212,9 @@ describe('dag with word problems', () => {
 
     const report = await run(['report', 'run', '--out', 'report.html']);
     expect(report).toMatchObject({ code: 0 });
-    expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('of kind &#39;problems&#39;');
+    expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain(
+      'a model of word problems is asked no expressions',
+    );
   });
 
   it('says what is missing in the folder of problems', async () => {

@@ -56,7 +56,9 @@ export async function runReport(folder: string, { examples, warn }: ReportOption
     evaluation: subject
       ? await evaluate(subject, config, batches, { examples, warn })
       : {
-          reason: `only models that read expressions are asked some here; this run trained a model of kind '${config.kind}'.`,
+          reason: isOwn
+            ? 'a model of word problems is asked no expressions; `dag eval` asks it problems.'
+            : `only models of this package have plans to draw; this run trained a model of kind '${config.kind}'.`,
         },
     config: last,
     damaged,
