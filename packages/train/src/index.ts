@@ -110,7 +110,7 @@ export { checkpointConfig } from './checkpoints/state.js';
 export { type Evaluation, type Objective, type StepOfTask, type Task, type Trainable } from './run/task.js';
 export { trainTask, type TrainOptions, type TrainResult } from './run/loop.js';
 export { type TaskConfigInput } from './config/task.js';
-export { type ProblemsTrainConfig } from './config/word-problems.js';
+export { type ProblemsTrainConfig, type ProblemsTrainInput } from './config/word-problems.js';
 export { generateProblem, type Problem } from './problems/generator.js';
 export { readProblems, type KnownProblem } from './problems/problem-data.js';
 export { type ProblemBatch } from './problems/problem-stream.js';

@@ -142,7 +142,10 @@ describe('parseConfig', () => {
     expect(await problems(() => parseConfig(config))).toEqual([
       'model.digits is 4; allowed: at least 5, as data.maxDigits is 3 and data.maxDecimals 2',
     ]);
-    expect(parseConfig({ ...config, model: { digits: 4, readout: 'linear' } })).toHaveProperty('data.maxDigits', 3);
+    expect(parseConfig({ ...config, model: { digits: 4, readout: 'linear' } })).toHaveProperty(
+      'data.maxDigits',
+      3,
+    );
   });
 
   test('refuses losses on decisions of a readout without them, and no loss at all', async () => {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import type { Parameters } from '@dag/model';
-import { parseConfig, type TrainConfigInput } from '../src/config/config.js';
+import { parseConfig } from '../src/config/config.js';
+import type { LanguageTrainInput } from '../src/config/language.js';
 import type { PredictorTrainInput } from '../src/config/predictor.js';
 import { trainLanguageModel } from '../src/language/language-task.js';
 import { train } from '../src/predictor/predictor-task.js';
@@ -36,14 +37,15 @@ const BASE: PredictorTrainInput = {
   evaluation: { examples: 2 },
 };
 
+type Input = PredictorTrainInput | LanguageTrainInput;
 interface Recorded {
   readonly losses: readonly number[];
   readonly weights: string;
 }
 
-async function recorded(name: string, input: TrainConfigInput): Promise<Recorded> {
+async function recorded(name: string, input: Input): Promise<Recorded> {
   const outDir = join(root, name);
-  const config = parseConfig(overlay<TrainConfigInput>({ ...BASE, outDir }, input));
+  const config = parseConfig(overlay<Input>({ ...BASE, outDir }, input));
   const { model } = await (config.kind === 'language' ? trainLanguageModel : train)(config);
   const lines = (await readFile(join(outDir, 'metrics.jsonl'), 'utf8')).trim().split('\n');
   const losses = lines.flatMap((line) => (JSON.parse(line) as { loss?: number }).loss ?? []);
@@ -56,7 +58,7 @@ function hashOf(parameters: Parameters): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-it.each<[string, TrainConfigInput, Recorded]>([
+it.each<[string, Input, Recorded]>([
   [
     'decisions',
     { data: { largest: 0.25, shiftEvery: 1 } },

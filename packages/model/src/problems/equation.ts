@@ -8,6 +8,7 @@ export type Term =
   | { readonly kind: 'number'; readonly index: number }
   | { readonly kind: 'constant'; readonly value: number }
   | Group;
+/** A sum or a product: its parts, each with how often it is added or multiplied; less than 0: subtracted or divided by. */
 export interface Group {
   readonly kind: 'sum' | 'product';
   readonly terms: readonly (readonly [Term, number])[];

@@ -22,6 +22,7 @@ export interface EncodedProblem {
 export interface Hiding {
   /** The order in which unknown things are numbered. */
   readonly order: readonly number[];
+  /** Whether a known word is hidden. */
   readonly hides: (stem: string) => boolean;
 }
 
@@ -47,6 +48,7 @@ export class ProblemVocabulary {
     return ['.', '?'].flatMap((stop) => this.#ids.get(stop) ?? []);
   }
 
+  /** Tokens of a problem of so many numbers. @param hiding In training; none by default. */
   encode(
     words: readonly ProblemWord[],
     numbers: number,

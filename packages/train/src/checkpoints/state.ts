@@ -48,8 +48,7 @@ export function configOfKind<K extends Kind>(
   );
 }
 
-const isOwnKind = (config: RunConfig): config is TrainConfig =>
-  Object.hasOwn(KINDS, config.kind);
+const isOwnKind = (config: RunConfig): config is TrainConfig => Object.hasOwn(KINDS, config.kind);
 
 const isOfKind = <K extends Kind>(
   config: TrainConfig,
