@@ -53,7 +53,10 @@ function isBeside(part: string, text: string): boolean {
   });
 }
 
-/** Why a text is refused whatever the confidence, in one sentence; null where it is not. What the model has never seen explains best why it cannot read the rest. */
+/**
+ * Why a text is refused whatever the confidence, in one sentence; null where it is not. What the model has never seen explains best why it
+ * cannot read the rest.
+ */
 function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader): string | null {
   const unknown = unknownParts(text, model);
   const isWhole = fault === 0 && complete >= 0.5;

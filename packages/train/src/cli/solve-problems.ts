@@ -9,7 +9,7 @@ import { askedProblems, loadProblemModel } from '../problems/problems-task.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';
 
-/** What `dag eval` is asked of a model of word problems. */
+/** Options of `dag eval` for a model of word problems. */
 export interface ProblemsAsked {
   /** CSV, instead of the `dev.csv` beside the training problems. */
   readonly file?: string | undefined;

@@ -46,14 +46,7 @@ export function readoutName(read: ReadKeys): string {
  * @param depthKey The schema of `model.depth`.
  */
 export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterable<ConfigProblem> {
-  const width = read('model', { nEmbd: MODEL.nEmbd, nHead: MODEL.nHead });
-  if (width && width.nEmbd % width.nHead !== 0)
-    yield notAllowed(
-      'model.nEmbd',
-      width.nEmbd,
-      `a multiple of model.nHead, which is ${width.nHead}`,
-      'model.nHead',
-    );
+  yield* checkHeads(read('model', { nEmbd: MODEL.nEmbd, nHead: MODEL.nHead }));
   const readout = read('model', { readout: MODEL.readout })?.readout;
   if (readout !== undefined && !readoutNames().includes(readout))
     yield notAllowed(
@@ -65,6 +58,19 @@ export function* checkModel(read: ReadKeys, depthKey: z.ZodType<number>): Iterab
   yield* checkNumbers(read, read('model', { depth: depthKey })?.depth);
   if (readoutOf(readoutName(read)).holdsDigits)
     yield* checkDigits(read, read('model', { digits: MODEL.digits })?.digits);
+}
+
+/** Checks that `nHead` divides `nEmbd`; nothing where either is wrong by itself. */
+export function* checkHeads(
+  width: { readonly nEmbd: number; readonly nHead: number } | null | undefined,
+): Iterable<ConfigProblem> {
+  if (width && width.nEmbd % width.nHead !== 0)
+    yield notAllowed(
+      'model.nEmbd',
+      width.nEmbd,
+      `a multiple of model.nHead, which is ${width.nHead}`,
+      'model.nHead',
+    );
 }
 
 /** Default of `data.numbers` if `model.depth` is 0. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PROBLEM_LOSSES } from '../problems/problem-losses.js';
 import { checkLosses, type LossWeights } from './losses.js';
-import { layers } from './model.js';
+import { checkHeads, layers } from './model.js';
 import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, EVALUATION, LOADER, RUN, share } from './run.js';
 
@@ -40,14 +40,7 @@ const losses = (): LossWeights => PROBLEM_LOSSES;
 
 function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
   const { nEmbd, nHead } = PROBLEM_MODEL;
-  const width = read('model', { nEmbd, nHead });
-  if (width && width.nEmbd % width.nHead !== 0)
-    yield notAllowed(
-      'model.nEmbd',
-      width.nEmbd,
-      `a multiple of model.nHead, which is ${width.nHead}`,
-      'model.nHead',
-    );
+  yield* checkHeads(read('model', { nEmbd, nHead }));
   const data = read('data', { problems: DATA.problems, synthetic: DATA.synthetic });
   if (data?.problems === '' && data.synthetic < 1)
     yield notAllowed(

@@ -234,7 +234,7 @@ export function table(d: Draft): Story {
   const verbOf = (k: number): world.Verb => (verbs[0] !== verbs[1] && k === 1 ? verbs[1]! : verb);
   const split = verbs[0] !== verbs[1];
   const cells = order.map(() => kinds.map(() => d.count()));
-  // One unknown period: the total is told.
+  // One period is unknown, so the text says the total.
   const hidden = columns === 1 && rows >= 2 && d.chance(0.3) ? d.below(rows) : -1;
   const elliptic = d.chance(0.3);
 

@@ -86,7 +86,7 @@ export interface Kind {
   readonly many: string;
 }
 export const kindOf = (one: string): Kind => ({ one, many: world.plural(one) });
-/** Kinds that are told apart, and what all of them are called. */
+/** Kinds of a thing, such as red and blue kites, and the word for all of them. */
 export interface Family {
   readonly kinds: readonly Kind[];
   readonly all: string;

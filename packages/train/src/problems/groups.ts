@@ -194,7 +194,7 @@ export function twoGroups(d: Draft): Story {
   }
   const sharing = d.chance(0.4);
   if (sharing) {
-    // Both totals and both counts of groups are told.
+    // The text says both totals and both counts of groups.
     const sizes = [d.between(2, 20), d.between(2, 20)] as const;
     const counts = [d.number(2, 12), d.number(2, 12)] as const;
     const totals = [d.quantity(sizes[0] * counts[0].value), d.quantity(sizes[1] * counts[1].value)] as const;

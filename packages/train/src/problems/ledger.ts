@@ -15,7 +15,7 @@ import {
 } from './draft.js';
 import * as world from './world.js';
 
-/** How a story of counts that change is told. */
+/** The sentences of a story of counts that change. */
 interface Voice {
   readonly family: Family;
   readonly starts: (parts: string[]) => string[];
@@ -217,7 +217,7 @@ export function ledger(d: Draft): Story {
     }
   });
 
-  // One unknown for a kind: its start or one change. The end is told then.
+  // Of a kind, the start or one change is unknown; the text then says the end.
   const unknown = counts.map(({ changes }) =>
     changes.length > 0 && d.chance(0.3) ? d.below(changes.length + 1) : -1,
   );

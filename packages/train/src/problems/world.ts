@@ -251,7 +251,7 @@ const STUFF: Record<string, string> = {
 export const STUFFS: readonly { readonly unit: string; readonly stuffs: readonly string[] }[] =
   Object.entries(STUFF).map(([unit, stuffs]) => ({ unit, stuffs: items(stuffs) }));
 
-/** People who are told apart, and what all are called. */
+/** Groups of people, such as boys and girls, and the word for all of them. */
 export const PEOPLE: readonly { readonly generic: string; readonly nouns: readonly string[] }[] = [
   { generic: 'children', nouns: ['older boy', 'younger boy', 'older girl', 'younger girl'] },
   { generic: 'kids', nouns: ['tall boy', 'tall girl', 'short boy', 'short girl'] },
