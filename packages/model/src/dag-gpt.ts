@@ -13,6 +13,7 @@ import {
 import { checkList, checkObject, isTensor, named } from './arguments.js';
 import { ModelError } from './error.js';
 import { ExpressionReader } from './expression-reader.js';
+import { fetchModel, type FetchOptions } from './fetch-weights.js';
 import { generate, type Generated, type GenerateTextOptions } from './generate.js';
 import {
   checkConfigObject,
@@ -28,7 +29,14 @@ import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-p
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures } from './plan-predictor/token-features.js';
-import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
+import {
+  tokenizerWith,
+  tokenTableFor,
+  type Tokenizer,
+  type TokenizerName,
+  type TokenRecord,
+} from './tokenizer/tokenizer.js';
+import type { TokenTable } from './tokenizer/vocabulary.js';
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
@@ -95,15 +103,16 @@ export class DagGpt extends SavedModel {
   private readonly paddingBias: Tensor | null;
 
   /**
-   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
+   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros. `tokens` are those that
+   * `load` found in a file.
    *
    * @throws {ModelError} `bad-config` where a value is out of range.
    */
-  constructor(config: DagGptConfig, options: ModelOptions = {}) {
+  constructor(config: DagGptConfig, options: ModelOptions & { readonly tokens?: TokenTable | null } = {}) {
     super();
     checkConfigObject(config);
     checkObject('options such as { seed: 1 }', options);
-    const { seed = 0, device, check } = options;
+    const { seed = 0, device, check, tokens: table = null } = options;
     const build = new ParameterBuilder(seed, device, check);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;
     if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
@@ -112,7 +121,7 @@ export class DagGpt extends SavedModel {
         `branchLayers is a whole number from 0, 0 at depth 0; given ${named(layers)}`,
       );
     this.config = config;
-    this.tokenizer = tokenizer(config.tokenizer);
+    this.tokenizer = tokenizerWith(config.tokenizer, table);
     const { vocabSize: tokens } = this.tokenizer;
     const { vocabSize = tokens } = config;
     // An upper bound, because files leave rows of zeros out and no tensor in them confirms this number.
@@ -299,7 +308,16 @@ export class DagGpt extends SavedModel {
     return decodeWeights(
       file,
       'DagGpt.save',
-      (config: DagGptConfig, check) => new DagGpt(config, { ...options, seed: null, check }),
+      (config: DagGptConfig, check, tokens) => new DagGpt(config, { ...options, seed: null, check, tokens }),
     );
+  }
+
+  /** Fetches a file of `save` and reads it. @throws {ModelError} as `PredictorModel.fetch`. */
+  static async fetch(url: string | URL, options: FetchOptions = {}): Promise<DagGpt> {
+    return fetchModel(url, options, DagGpt.load);
+  }
+
+  protected override tokensFor(rows: readonly number[]): TokenTable | null {
+    return tokenTableFor(this.tokenizer, rows);
   }
 }

@@ -296,6 +296,39 @@ describe('a model whose weights are no numbers', () => {
     expect(() => large.save({ dtype: 'F16' })).toThrow(refusal(message));
   });
 
+  it('is stored once for all tokens that have the same embedding, and for kinds of tokens without one', () => {
+    const packed = new DagGpt({ ...config, branchLayers: 1 }, { seed: 3 });
+    const [table, kinds] = [
+      packed.parameters.get('wte.weight')!,
+      packed.parameters.get('branch.kinds.weight')!,
+    ];
+    const known = (row: number): boolean => row % 3 === 0;
+    const width = config.nEmbd;
+    const other = table.dataSync().slice(0, width).reverse();
+    table.set(table.dataSync().map((w, i) => (known(Math.floor(i / width)) ? w : other[i % width]!)));
+    kinds.set(kinds.dataSync().map((w, i) => (known(Math.floor(i / width)) ? w : 0)));
+    const file = packed.save({ dtype: 'F16' });
+    const { tensors } = decodeSafetensors(file);
+    const rows = packed.tokenizer.vocabSize;
+    expect(tensors.get('wte.weight')!.shape).toEqual([Math.ceil(rows / 3), width]);
+    expect(tensors.get('wte.rest')).toMatchObject({ dtype: 'F16', shape: [width] });
+    expect(tensors.get('branch.kinds.weight')!.shape).toEqual([Math.ceil(4091 / 3), width]);
+    expect(tensors.has('branch.kinds.rest')).toBe(false);
+    const loaded = DagGpt.load(packed.save());
+    for (const [name, p] of loaded.parameters)
+      expect([name, p.dataSync()]).toEqual([name, packed.parameters.get(name)!.dataSync()]);
+    expect(DagGpt.load(file).save({ dtype: 'F16' })).toEqual(file);
+    const damaged = new Map(tensors).set('wte.rest', {
+      dtype: 'I32',
+      shape: [width],
+      data: new Int32Array(width),
+    });
+    const { metadata } = decodeSafetensors(file);
+    expect(() => DagGpt.load(encodeSafetensors(damaged, metadata))).toThrow(
+      expect.objectContaining({ code: 'bad-file', message: "'wte.rest' is no row of 'wte.weight'" }),
+    );
+  });
+
   it('is saved in halves up to what rounds to the largest', () => {
     const largest = wrong('wpe.weight', 65519);
     const { tensors } = decodeSafetensors(largest.save({ dtype: 'F16' }));
