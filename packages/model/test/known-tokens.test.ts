@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { DagGpt, PredictorModel } from '../src/index.js';
+import type { DagGpt, DagGptConfig, PredictorModel } from '../src/index.js';
 import { unknownParts } from '../src/doubt.js';
 import { decodeSafetensors, encodeSafetensors } from '../src/safetensors/format.js';
 import { takeTokenTable } from '../src/token-table.js';
@@ -35,10 +35,10 @@ beforeAll(async () => {
   for (const [name, change] of CHANGES) failures.push([name, withoutRanks(changed(change))]);
   refused = failures as [string, unknown][];
   const tokens = takeTokenTable(new Map(decodeSafetensors(bytes).tensors));
-  const config = {
+  const config: DagGptConfig = {
     ...{ tokenizer: 'gpt2', blockSize: 32, nLayer: 1, nHead: 1, nEmbd: 4, dropout: 0, bias: true },
     ...{ readout: 'decisions', depth: 2, digits: 4 },
-  } as const;
+  };
   const writer = new portable.DagGpt(config, { tokens });
   const known = new Set(writer.tokenizer.encode(WRITTEN));
   const table = writer.parameters.get('wte.weight')!;

@@ -18,7 +18,7 @@ import { formatScores, formatSummary } from '../evaluation/table.js';
 import type { StreamConfig } from '../predictor/stream.js';
 import { readText } from '../files/utf8.js';
 import {
-  CHECKPOINT_OPTION,
+  checkpointOption,
   openCheckpoint,
   openModel,
   runtimeOption,
@@ -44,7 +44,7 @@ const MOST_TEXTS = 1_000_000;
 export function evalCommand(): Command {
   return new Command('eval')
     .description('Measure a checkpoint on held-out expressions, or on the texts of a file.')
-    .option(...CHECKPOINT_OPTION)
+    .addOption(checkpointOption('reading'))
     .option(
       '--expressions <file>',
       'one per line: an expression, or a text, a tab and its expected value; of word problems a .csv',

@@ -3,7 +3,7 @@ import { ModelError, type PredictedValue } from '@dag/model';
 import { Command } from 'commander';
 import { createInterface } from 'node:readline';
 import {
-  CHECKPOINT_OPTION,
+  checkpointOption,
   openCheckpoint,
   openModel,
   runtimeOption,
@@ -23,7 +23,7 @@ export function predictCommand(): Command {
   return new Command('predict')
     .description('Read one expression, predict its plan and execute it.')
     .argument('[text]', 'the expression, e.g. "2.5 * 3.0 + 1.0"; left out, each line of the standard input')
-    .option(...CHECKPOINT_OPTION)
+    .addOption(checkpointOption('reading'))
     .addOption(runtimeOption())
     .option(
       '--json',
