@@ -118,6 +118,7 @@ export { type ProblemBatch } from './problems/problem-stream.js';
 export {
   solveAll,
   summarizeProblems,
+  type AskedProblem,
   type ProblemSummary,
   type Share,
   type SolvedKnown,

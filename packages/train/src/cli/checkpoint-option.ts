@@ -3,6 +3,8 @@ import { Option } from 'commander';
 import { stat } from 'node:fs/promises';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoints/checkpoint.js';
 import { isShipped, pretrainedCheckpoint, SHIPPED, type ShippedName } from '../checkpoints/pretrained.js';
+import { KIND_NAMES } from '../checkpoints/state.js';
+import type { Kind } from '../config/config.js';
 import { TrainError } from '../error.js';
 import { loadModel } from '../predictor/predictor-task.js';
 import { warn } from './streams.js';
@@ -40,6 +42,15 @@ export async function openCheckpoint(given: string): Promise<Checkpoint> {
     const shipped = `shipped models are ${SHIPPED.join(', ')}`;
     throw new TrainError(error.code, `${error.message}; ${shipped}`, { cause: error });
   });
+}
+
+/** @throws {TrainError} `bad-input` where a runtime does not run models of that kind. */
+export function requireRuntime(kind: Kind, runtime: ModelOptions['runtime']): void {
+  if (kind === 'predictor' || runtime === 'native') return;
+  throw new TrainError(
+    'bad-input',
+    `--runtime ${runtime} runs plan predictors; this is a ${KIND_NAMES[kind]}`,
+  );
 }
 
 /** Loads the model of a checkpoint for a runtime. */
