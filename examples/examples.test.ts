@@ -63,7 +63,7 @@ test('solve-in-words shows the plan of a problem, and marks what it computes in 
   const [, solution] = /^A solution in words:\n([^]*?)\n\n/m.exec(output)!;
   const computed = [...output.matchAll(/^computed: (.+) = (.+)$/gm)];
   expect(computed.length).toBeGreaterThan(0);
-  expect([...solution!.matchAll(/«[\d.,]+»/g)]).toHaveLength(computed.length);
+  expect([...solution!.matchAll(/«[^»]+»/g)]).toHaveLength(computed.length);
 }, 60_000);
 
 test('solve-in-words says why a text is no problem for it', async () => {
