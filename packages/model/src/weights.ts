@@ -191,6 +191,6 @@ export function configFrom<C>(json: string | undefined, writer: string): C {
 }
 
 /** Keys of configurations whose values are lists or objects; the models check them. */
-const NESTED = new Set(['calibration', 'words', 'constants', 'templates', 'evidence']);
+const NESTED = new Set(['calibration', 'known', 'words', 'constants', 'templates', 'evidence']);
 
 const isScalar = (value: unknown): boolean => value === null || typeof value !== 'object';
