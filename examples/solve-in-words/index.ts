@@ -30,17 +30,18 @@ try {
 }
 
 const writing = await loadPretrained('writing');
-const { text: written, calculations } = writing.generate(`${text}\n`, { temperature: 0, maxNewTokens: 200 });
+const { text: continued, calculations } = writing.generate(`${text}\n`, {
+  temperature: 0,
+  maxNewTokens: 200,
+});
 // A solution ends with its answer.
-const [solution] = /^[^]*?\n#### .*|^[^]*/.exec(written)!;
+const [solution] = /^[^]*?\n#### .*|^[^]*/.exec(continued)!;
 let marked = '';
 let from = 0;
-for (const { at } of calculations) {
-  const [number = ''] = /^-?[\d.,]*\d(?:e[-+]?\d+)?/.exec(solution.slice(at)) ?? [];
-  if (number === '') continue;
-  marked += `${solution.slice(from, at)}«${number}»`;
-  from = at + number.length;
+const computed = calculations.filter(({ at }) => at < solution.length);
+for (const { at, written } of computed) {
+  marked += `${solution.slice(from, at)}«${written}»`;
+  from = at + written.length;
 }
 console.log(`A solution in words:\n${(marked + solution.slice(from)).trim().replace(/^/gm, '  ')}\n`);
-for (const { at, value, expression } of calculations)
-  if (at < solution.length) console.log(`computed: ${expression} = ${value}`);
+for (const { value, expression } of computed) console.log(`computed: ${expression} = ${value}`);

@@ -107,10 +107,9 @@ function whole(all: Written): Written {
 /** What was typed and what was written, each number that was computed as a button. */
 function parts({ prompt, text, calculations }: Written, chosen: number): Html {
   let from = 0;
-  const computed = calculations.map(({ at, expression }, i) => {
+  const computed = calculations.map(({ at, written, expression }, i) => {
     const before = text.slice(from, at);
-    const [number = ''] = /^-?[\d.,]*\d(?:e[-+]?\d+)?/.exec(text.slice(at)) ?? [];
-    from = at + number.length;
+    from = at + written.length;
     return html`${before}<button
         type="button"
         data-key="${i}"
@@ -118,7 +117,7 @@ function parts({ prompt, text, calculations }: Written, chosen: number): Html {
         aria-pressed="${String(i === chosen)}"
         title="computed: ${expression}"
       >
-        ${number}
+        ${written}
       </button>`;
   });
   return html`<span class="typed">${prompt}</span>${computed}${text.slice(from)}`;

@@ -11,10 +11,11 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { checkList, checkObject, isTensor, named } from './arguments.js';
-import { ModelError } from './error.js';
+import { checkFinite, ModelError } from './error.js';
 import { ExpressionReader } from './expression-reader.js';
 import { fetchModel, type FetchOptions } from './fetch-weights.js';
-import { generate, type Generated, type GenerateTextOptions } from './generate.js';
+import { KnownTokens } from './known-tokens.js';
+import { computedIn, generate, type Computed, type Generated, type GenerateTextOptions } from './generate.js';
 import {
   checkConfigObject,
   Gpt,
@@ -29,14 +30,8 @@ import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-p
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures } from './plan-predictor/token-features.js';
-import {
-  tokenizerWith,
-  tokenTableFor,
-  type Tokenizer,
-  type TokenizerName,
-  type TokenRecord,
-} from './tokenizer/tokenizer.js';
-import type { TokenTable } from './tokenizer/vocabulary.js';
+import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
+import { FORM_OUTPUTS } from './value-form.js';
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
 
@@ -47,6 +42,11 @@ export interface DagGptConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredicto
   readonly vocabSize?: number;
   /** Number of blocks of the calculating branch, which read expressions only; 0 by default. */
   readonly branchLayers?: number;
+  /**
+   * Ids, ascending, of the tokens with a row of their own in the embedding and the head; by default all. Other numbers share a row, and so do
+   * other tokens; these are never generated. A small text has a fifth of GPT-2's tokens, and the head is most of the work of a small model.
+   */
+  readonly known?: readonly number[];
 }
 
 /** M expressions of up to L tokens, as indices into a batch of B·T tokens. */
@@ -62,8 +62,12 @@ export interface DagGptOutput {
   readonly hidden: Tensor;
   /** (B, T) logits that the value of the expression so far follows next; null at depth 0. */
   readonly gate: Tensor | null;
-  /** (B, T) logits that an expression begins with this token; null at depth 0. */
-  readonly start: Tensor | null;
+  /**
+   * (B, T, d) each: the expression of a value that follows token t begins with token j by the logit query_t · key_j / √d; null at depth 0.
+   */
+  readonly start: { readonly query: Tensor; readonly key: Tensor } | null;
+  /** (B, T, n) logits of how a value that follows next is written: decimals, commas, a blank; null at depth 0. */
+  readonly form: Tensor | null;
   /** (M, L, …) predictions at the tokens of the given expressions; null without expressions. */
   readonly prediction: Prediction | null;
 }
@@ -72,8 +76,12 @@ interface Branch {
   readonly reader: ExpressionReader | null;
   readonly planner: PlanPredictor;
   readonly gate: Linear;
-  readonly start: Linear;
+  readonly start: { readonly query: Linear; readonly key: Linear };
+  readonly form: Linear;
 }
+
+/** Width of the queries and keys that find where an expression begins. */
+const POINTER = 32;
 
 /** A logit whose softmax probability and gradient are exactly 0. */
 const NEVER = -1e9;
@@ -101,18 +109,18 @@ export class DagGpt extends SavedModel {
   private readonly branch: Branch | null;
   /** (V), added to logits: 0 for tokens, very low for padding. null where no row of the embedding is padding. */
   private readonly paddingBias: Tensor | null;
+  private readonly known: KnownTokens | null;
 
   /**
-   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros. `tokens` are those that
-   * `load` found in a file.
+   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
    *
    * @throws {ModelError} `bad-config` where a value is out of range.
    */
-  constructor(config: DagGptConfig, options: ModelOptions & { readonly tokens?: TokenTable | null } = {}) {
+  constructor(config: DagGptConfig, options: ModelOptions = {}) {
     super();
     checkConfigObject(config);
     checkObject('options such as { seed: 1 }', options);
-    const { seed = 0, device, check, tokens: table = null } = options;
+    const { seed = 0, device, check } = options;
     const build = new ParameterBuilder(seed, device, check);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;
     if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
@@ -121,14 +129,15 @@ export class DagGpt extends SavedModel {
         `branchLayers is a whole number from 0, 0 at depth 0; given ${named(layers)}`,
       );
     this.config = config;
-    this.tokenizer = tokenizerWith(config.tokenizer, table);
-    const { vocabSize: tokens } = this.tokenizer;
+    this.tokenizer = tokenizer(config.tokenizer);
+    this.known = config.known ? new KnownTokens(config.known, this.tokenizer) : null;
+    const tokens = this.known?.size ?? this.tokenizer.vocabSize;
     const { vocabSize = tokens } = config;
     // An upper bound, because files leave rows of zeros out and no tensor in them confirms this number.
     if (!Number.isInteger(vocabSize) || vocabSize < tokens || vocabSize > 2 * tokens)
       throw new ModelError(
         'bad-config',
-        `vocabSize is from ${tokens}, the tokens of '${config.tokenizer}', to twice as many, given ${named(vocabSize)}`,
+        `vocabSize is from ${tokens}, the rows of the tokens of '${config.tokenizer}', to twice as many, given ${named(vocabSize)}`,
       );
     const gpt = { ...config, vocabSize };
     this.gpt = new Gpt(gpt, build);
@@ -141,7 +150,11 @@ export class DagGpt extends SavedModel {
             reader: layers > 0 ? new ExpressionReader('branch', layers, gpt, build) : null,
             planner: new PlanPredictor(config, nEmbd, build),
             gate: new Linear('gate', nEmbd, 1, true, build),
-            start: new Linear('start', nEmbd, 1, true, build),
+            start: {
+              query: new Linear('start.query', nEmbd, POINTER, true, build),
+              key: new Linear('start.key', nEmbd, POINTER, true, build),
+            },
+            form: new Linear('form', nEmbd, FORM_OUTPUTS, true, build),
           };
     this.parameters = build.parameters;
     this.parts = [backbone, new Map([...build.parameters].filter(([name]) => !backbone.has(name)))];
@@ -170,13 +183,15 @@ export class DagGpt extends SavedModel {
   ): DagGptOutput {
     checkObject('options such as { dropoutSeed: 1 }', given);
     const { expressions = null, ...options } = given;
-    const hidden = this.gpt.forward(tensor(tokens, shape, { dtype: 'i32', device: this.device }), options);
-    if (!this.branch) return { hidden, gate: null, start: null, prediction: null };
-    const { gate, start } = this.branch;
+    const rows = this.known?.rows(tokens) ?? tokens;
+    const hidden = this.gpt.forward(tensor(rows, shape, { dtype: 'i32', device: this.device }), options);
+    if (!this.branch) return { hidden, gate: null, start: null, form: null, prediction: null };
+    const { gate, start, form } = this.branch;
     return {
       hidden,
+      form: form.forward(hidden),
       gate: reshape(gate.forward(hidden), shape),
-      start: reshape(start.forward(hidden), shape),
+      start: { query: start.query.forward(hidden), key: start.key.forward(hidden) },
       prediction: expressions && this.readRows(tokens, hidden, expressions, options.dropoutSeed),
     };
   }
@@ -193,9 +208,19 @@ export class DagGpt extends SavedModel {
     return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), rows), { dropoutSeed });
   }
 
-  /** hidden (…, C) → logits of the next token (…, V). Those of padding are so low that softmax gives 0. */
+  /**
+   * hidden (…, C) → logits of the next token (…, V), one for each row of the embedding (`known` of the configuration). Those of padding are so
+   * low that softmax gives 0.
+   */
   logits(hidden: Tensor): Tensor {
     return this.gpt.logits(hidden, this.paddingBias);
+  }
+
+  /** (vocabSize of the tokenizer) logits of the next token by id, −∞ of those without a row. @param hidden (1, 1, C) */
+  tokenLogits(hidden: Tensor): Float32Array {
+    const rows = Float32Array.from(this.logits(hidden).dataSync());
+    checkFinite(rows, 'logits');
+    return this.known?.logitsById(rows) ?? rows.subarray(0, this.tokenizer.vocabSize);
   }
 
   /**
@@ -219,7 +244,9 @@ export class DagGpt extends SavedModel {
       const at = counted.subarray(first, first + MOST_HEAD_ROWS);
       const size = Math.ceil(at.length / HEAD_ROWS_STEP) * HEAD_ROWS_STEP;
       const index = Int32Array.from({ length: size }, (_, i) => at[i] ?? 0);
-      const ids = Int32Array.from({ length: size }, (_, i) => (i < at.length ? targets[at[i]!]! : -1));
+      const wanted = at.map((i) => targets[i]!);
+      const ids = new Int32Array(size).fill(-1);
+      ids.set(this.known?.rows(wanted) ?? wanted);
       const [from, to] = [index, ids].map((x) => tensor(x, [size], { dtype: 'i32', device }));
       const loss = crossEntropy(this.logits(embedding(rows, from!)), to!);
       parts.push(affine(loss, at.length / counted.length));
@@ -280,7 +307,9 @@ export class DagGpt extends SavedModel {
     checkList('token ids as an array', ids);
     if (!isTensor(hidden))
       throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
-    const records = Array.from(ids, (id) => this.tokenizer.record(id));
+    const L = Math.max(1, hidden.shape[1] ?? 1);
+    const records: TokenRecord[] = [];
+    for (let at = 0; at < ids.length; at += L) records.push(...this.tokenizer.records(ids.slice(at, at + L)));
     // Detached, so that the backbone is trained on text only, as if the branch were not there.
     return { read: reader ? reader.forward(records, hidden.detach(), dropoutSeed) : hidden, records };
   }
@@ -291,9 +320,9 @@ export class DagGpt extends SavedModel {
   }
 
   /**
-   * Continues a text: the language model writes, and where the gate opens, the executor's value of the last expression is
-   * written as its shortest decimal. Expressions in symbols within the prompt are read as `asRead` of @dag/expr writes them,
-   * `2 × 3` as `2 * 3`; other text stays as it is.
+   * Continues a text: the language model writes, and where the gate opens, the executor's value of the last expression, in the form that
+   * the model predicts for it: digits, decimals, commas. A blank at the end of the prompt belongs to what is written after it. With the
+   * tokenizer `char`, expressions in symbols within the prompt are read as `asRead` of @dag/expr writes them, `2 × 3` as `2 * 3`.
    *
    * @throws {ModelError} `bad-input` for an empty prompt and options outside their ranges, `not-finite` if the weights give no
    *   finite numbers.
@@ -303,21 +332,32 @@ export class DagGpt extends SavedModel {
     return noGrad(() => generate(this, prompt, options));
   }
 
+  /**
+   * What the executor would write before each token of a given text, by the index of that token: of all tokens those before which the gate is
+   * open. `written` may begin with a blank.
+   *
+   * @param ids The tokens of the text, as `encodeSigns` of the tokenizer gives them.
+   * @param results Indices at which results of the text begin; calculations before one do not go on behind it.
+   */
+  computedIn(ids: readonly number[], results: ReadonlySet<number> = new Set()): Map<number, Computed> {
+    // Throws for ids outside the vocabulary.
+    this.tokenizer.records(ids);
+    if (!(results instanceof Set))
+      throw new ModelError('bad-input', `expected a Set of indices of tokens, given ${named(results)}`);
+    return noGrad(() => computedIn(this, ids, results));
+  }
+
   /** Reads a file of `save`. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */
   static load(file: FileBytes, options: { device?: Device } = {}): DagGpt {
     return decodeWeights(
       file,
       'DagGpt.save',
-      (config: DagGptConfig, check, tokens) => new DagGpt(config, { ...options, seed: null, check, tokens }),
+      (config: DagGptConfig, check) => new DagGpt(config, { ...options, seed: null, check }),
     );
   }
 
   /** Fetches a file of `save` and reads it. @throws {ModelError} as `PredictorModel.fetch`. */
   static async fetch(url: string | URL, options: FetchOptions = {}): Promise<DagGpt> {
     return fetchModel(url, options, DagGpt.load);
-  }
-
-  protected override tokensFor(rows: readonly number[]): TokenTable | null {
-    return tokenTableFor(this.tokenizer, rows);
   }
 }

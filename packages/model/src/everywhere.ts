@@ -12,8 +12,9 @@ export {
   type ParameterCheck,
   type Parameters,
 } from './gpt.js';
-export { type Calculation, type Generated, type GenerateTextOptions } from './generate.js';
+export { type Calculation, type Computed, type Generated, type GenerateTextOptions } from './generate.js';
 export { GPT2_NAMES, isGpt2Name, type Gpt2Name } from './gpt2/names.js';
+export { commasOf, PLACE_CLASSES, placesOf, writeValue, type ValueForm } from './value-form.js';
 export { DECISIONS, decisionOf, NESTING, THEN } from './reading/decisions.js';
 export { KeyValueCache, type BlockCache } from './key-value-cache.js';
 export { type RegisterLayout } from './plan-predictor/layout.js';

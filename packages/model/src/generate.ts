@@ -8,7 +8,7 @@ import {
   type Device,
   type Tensor,
 } from '@dag/executor';
-import { formatValue, randomStream } from '@dag/expr';
+import { randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
 import { checkObject, checkText, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
@@ -18,6 +18,7 @@ import { KeyValueCache } from './key-value-cache.js';
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import { hostPlan } from './host-plan.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
+import { formOf, writeValue, type ValueForm } from './value-form.js';
 
 /** Options of `DagGpt.generate`. */
 export interface GenerateTextOptions {
@@ -35,9 +36,11 @@ export interface GenerateTextOptions {
 
 /** A value in a generated text that the executor computed. */
 export interface Calculation {
-  /** Index in the generated text at which its decimal form begins. */
+  /** Index in the generated text at which its digits begin. */
   readonly at: number;
   readonly value: number;
+  /** The digits as they are written, which may be fewer than those of `value`: `3.33`, `1,200`. */
+  readonly written: string;
   /** The plan as an expression; '' where it has none (`expressionOf`). */
   readonly expression: string;
   /** The hard plan, one graph. */
@@ -61,8 +64,13 @@ interface WritingModel {
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
     options: ForwardOptions,
-  ): { hidden: Tensor; gate: Tensor | null; start: Tensor | null };
-  logits(hidden: Tensor): Tensor;
+  ): {
+    hidden: Tensor;
+    gate: Tensor | null;
+    start: { query: Tensor; key: Tensor } | null;
+    form: Tensor | null;
+  };
+  tokenLogits(hidden: Tensor): Float32Array;
   hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions): DagTensorFields;
 }
 
@@ -86,7 +94,13 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
   if (stop !== undefined) checkText('a text to stop at', stop);
   const { tokenizer } = model;
   checkText('a prompt', prompt);
-  const ids = tokenizer.encode(prompt.replace(EXPRESSION, (expression) => tokenizer.read(expression)));
+  const read =
+    tokenizer.name === 'char'
+      ? prompt.replace(EXPRESSION, (expression) => tokenizer.read(expression))
+      : prompt;
+  // A blank belongs to the word or value after it.
+  const begun = read.trim() === '' ? '' : (/ +$/.exec(read)?.[0] ?? '');
+  const ids = tokenizer.encodeSigns(read.slice(0, read.length - begun.length));
   if (ids.length === 0) throw new ModelError('bad-input', 'generate: the prompt is empty');
   const reader = new Reader(model);
   const written: number[] = [];
@@ -101,14 +115,23 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
       const calculated = afterValue === null ? reader.calculate() : null;
       let next: number[];
       if (calculated) {
-        calculations.push({ at: text.length, ...calculated });
-        next = tokenizer.encode(formatValue(calculated.value));
+        const { form, ...calculation } = calculated;
+        const spaced = writeValue(calculated.value, form);
+        const digits = spaced.trimStart();
+        calculations.push({
+          at: text.length + spaced.length - digits.length,
+          written: digits,
+          ...calculation,
+        });
+        next = tokenizer.encodeSigns(spaced);
         afterValue = '';
       } else {
         const logits = reader.logits();
         const drawNext = () => draw(logits, { temperature, topK, random: uniform(seed, draws++) });
         let token = drawNext();
-        for (; goesOn(afterValue, tokenizer.decode([token])); token = drawNext()) logits[token] = -Infinity;
+        const isWrong = (piece: string): boolean =>
+          goesOn(afterValue, piece) || (written.length === 0 && begun !== '' && !piece.startsWith(' '));
+        for (; isWrong(tokenizer.decode([token])); token = drawNext()) logits[token] = -Infinity;
         if (token === tokenizer.endOfText) break;
         next = [token];
         if (afterValue !== null) afterValue += tokenizer.decode(next);
@@ -117,13 +140,21 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
       for (const id of next) written.push(id);
       text = tokenizer.decode(written);
       const end = stop === undefined ? -1 : text.indexOf(stop);
-      if (end >= 0) return { text: text.slice(0, end), calculations };
+      if (end >= 0) return result(text.slice(0, end), calculations, begun);
       reader.read(next);
     }
-    return { text, calculations };
+    return result(text, calculations, begun);
   } finally {
     reader.close();
   }
+}
+
+/** What was generated behind the blanks with which the prompt ended. */
+function result(text: string, calculations: readonly Calculation[], begun: string): Generated {
+  let cut = 0;
+  while (cut < begun.length && text[cut] === ' ') cut++;
+  const kept = calculations.filter(({ at }) => at < text.length);
+  return { text: text.slice(cut), calculations: kept.map((one) => ({ ...one, at: one.at - cut })) };
 }
 
 /** Whether a token after a value would extend its digits. */
@@ -135,12 +166,14 @@ class Reader {
   private readonly model: WritingModel;
   private readonly cache: KeyValueCache;
   private readonly ids: number[] = [];
-  /** For each token in the cache, its hidden state and its logit of `start`. */
+  /** For each token in the cache, its hidden state and its key of `start`; null where no expression begins with it. */
   private hidden: Float32Array[] = [];
-  private starts: number[] = [];
+  private keys: (Float32Array | null)[] = [];
+  private query: Float32Array = new Float32Array(0);
   /** The text of the last token in the cache. */
   private last = '';
-  private isOpen = false;
+  /** Logits of the form of a value that follows next; null where none does. */
+  private form: Float32Array | null = null;
   private lastLogits: Float32Array = new Float32Array(0);
 
   constructor(model: WritingModel) {
@@ -155,7 +188,7 @@ class Reader {
       // Positions count from the first token in the cache. Dropping that one shifts all others, so they are read again.
       this.cache.clear();
       this.hidden = [];
-      this.starts = [];
+      this.keys = [];
       this.last = '';
     }
     if (this.cache.length === 0) this.forward(this.ids.slice(-blockSize));
@@ -165,51 +198,42 @@ class Reader {
   private forward(ids: readonly number[]): void {
     const T = ids.length;
     scope(() => {
-      const { hidden, gate, start } = this.model.forward(Int32Array.from(ids), [1, T], {
+      const { hidden, gate, start, form } = this.model.forward(Int32Array.from(ids), [1, T], {
         cache: this.cache,
       });
-      const rows = floats(hidden);
-      checkFinite(rows, 'hidden states');
-      const C = rows.length / T;
-      for (let t = 0; t < T; t++) this.hidden.push(rows.slice(t * C, (t + 1) * C));
-      const startLogits = start?.dataSync();
-      checkFinite(startLogits ?? [], 'logits of a start');
+      const states = floats(hidden);
+      checkFinite(states, 'hidden states');
+      this.hidden.push(...rowsOf(states, T));
+      const [queries, keys] = start ? [start.query, start.key].map((x) => rowsOf(floats(x), T)) : [[], []];
+      for (const row of [...queries!, ...keys!]) checkFinite(row, 'queries and keys of a start');
+      this.query = queries!.at(-1) ?? this.query;
       ids.forEach((id, t) => {
         const token = this.model.tokenizer.decode([id]);
-        // No expression begins inside a number.
-        const isWithin = /[\d.]$/.test(this.last) && /^[\d.]/.test(token);
-        if (startLogits) this.starts.push(isWithin ? -Infinity : startLogits[t]!);
+        const isWithin = isWithinNumber(this.last, token);
+        this.keys.push(isWithin ? null : (keys![t] ?? null));
         this.last = token;
       });
-      this.isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
-      this.lastLogits = floats(this.model.logits(narrow(hidden, 1, T - 1, 1)));
-      checkFinite(this.lastLogits, 'logits');
+      const isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
+      this.form = isOpen && form ? rowsOf(floats(form), T).at(-1)! : null;
+      this.lastLogits = this.model.tokenLogits(narrow(hidden, 1, T - 1, 1));
       return this.cache.tensors();
     });
   }
 
-  /** (vocabSize of the tokenizer) logits of the next token, without those of padding. */
+  /** (vocabSize of the tokenizer) logits of the next token. */
   logits(): Float32Array {
-    return this.lastLogits.subarray(0, this.model.tokenizer.vocabSize);
+    return this.lastLogits;
   }
 
-  /** Where the gate is open, the value of the expression that began last; else null. */
-  calculate(): Omit<Calculation, 'at'> | null {
-    const from = this.isOpen ? lastStart(this.starts) : -1;
-    if (from < 0) return null;
+  /** Where the gate is open, the value of the expression that began last and its form; else null. */
+  calculate(): (Omit<Calculation, 'at' | 'written'> & { readonly form: ValueForm }) | null {
+    const { form } = this;
+    const from = form ? startOf(this.query, this.keys) : -1;
+    if (form === null || from < 0) return null;
     // A later value belongs to a later expression.
-    this.starts.fill(-Infinity);
-    const states = this.hidden.slice(from);
-    const L = states.length;
-    const C = states[0]!.length;
-    const rows = new Float32Array(L * C);
-    states.forEach((state, i) => rows.set(state, i * C));
-    const tensors = scope(() => {
-      const hidden = tensor(rows, [1, L, C], { device: this.model.device });
-      const plan = this.model.hardPlan(Int32Array.from(this.ids.slice(-L)), hidden, { at: [L - 1] });
-      return hostPlan(plan, this.model.config.depth);
-    });
-    return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };
+    this.keys.fill(null);
+    const calculated = executed(this.model, this.ids, this.hidden.slice(from));
+    return { form: formOf(form, calculated.value), ...calculated };
   }
 
   close(): void {
@@ -217,26 +241,82 @@ class Reader {
   }
 }
 
-/** Starts below this probability are ignored, even where the gate is open. */
-const LEAST_PROBABILITY = 1 / 32;
+/** The value of the last tokens of `ids`, with the hidden state of each of them. */
+function executed(
+  model: WritingModel,
+  ids: readonly number[],
+  states: readonly Float32Array[],
+): Pick<Calculation, 'value' | 'expression' | 'tensors'> {
+  const L = states.length;
+  const C = states[0]!.length;
+  const rows = new Float32Array(L * C);
+  states.forEach((state, i) => rows.set(state, i * C));
+  const tensors = scope(() => {
+    const hidden = tensor(rows, [1, L, C], { device: model.device });
+    return hostPlan(
+      model.hardPlan(Int32Array.from(ids.slice(-L)), hidden, { at: [L - 1] }),
+      model.config.depth,
+    );
+  });
+  return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };
+}
 
-/**
- * The token that is most probably the last start of an expression: the i that maximises s_i · Π_{j > i} (1 − s_j), where s is the
- * sigmoid of the logits; −1 where no start is probable. A start need not be likely by itself: only the text after a number
- * shows whether it began an expression.
- */
-export function lastStart(logits: readonly number[]): number {
-  let best = { token: -1, log: Math.log(LEAST_PROBABILITY) };
-  let noneAfter = 0;
-  for (let token = logits.length - 1; token >= 0; token--) {
-    const logit = logits[token]!;
-    // ln(1 − s), as −softplus.
-    noneAfter -= Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
-    // ln s = logit + ln(1 − s).
-    if (logit + noneAfter > best.log) best = { token, log: logit + noneAfter };
+/** What a model would write before a token. */
+export type Computed = Omit<Calculation, 'at'>;
+
+/** See `DagGpt.computedIn`. */
+export function computedIn(
+  model: WritingModel,
+  ids: readonly number[],
+  results: ReadonlySet<number>,
+): Map<number, Computed> {
+  const { blockSize } = model.config;
+  const computed = new Map<number, Computed>();
+  // Each window but the first reads half a block of tokens once more.
+  for (let from = 0, known = 0; known < ids.length; from += Math.ceil(blockSize / 2)) {
+    const window = ids.slice(from, from + blockSize);
+    const [gates, queries, keys, forms, states] = scope(() => {
+      const { hidden, gate, start, form } = model.forward(Int32Array.from(window), [1, window.length], {});
+      if (!gate || !start || !form) return [];
+      return [gate, start.query, start.key, form, hidden].map((x) => rowsOf(floats(x), window.length));
+    });
+    const begun: (Float32Array | null)[] = keys ? [...keys] : [];
+    const texts = window.map((id) => model.tokenizer.decode([id]));
+    for (let t = 1; t < begun.length; t++) if (isWithinNumber(texts[t - 1]!, texts[t]!)) begun[t] = null;
+    for (let t = 0; gates && t < gates.length; t++) {
+      const first = gates[t]![0]! > 0 ? startOf(queries![t]!, begun.slice(0, t + 1)) : -1;
+      if (first < 0) continue;
+      if (from + t >= known) {
+        const calculated = executed(model, window.slice(0, t + 1), states!.slice(first, t + 1));
+        const written = writeValue(calculated.value, formOf(forms![t]!, calculated.value));
+        computed.set(from + t + 1, { written, ...calculated });
+      }
+      // A later result belongs to a later calculation.
+      if (results.has(from + t + 1)) begun.fill(null, 0, t + 1);
+    }
+    known = from + window.length;
   }
+  return computed;
+}
+
+/** The token with which the expression of a value begins, by the query of the last token: that of the largest logit, the last of several; −1 where there is no key. */
+export function startOf(query: Float32Array, keys: readonly (Float32Array | null)[]): number {
+  let best = { token: -1, logit: -Infinity };
+  keys.forEach((key, token) => {
+    if (key === null) return;
+    const logit = key.reduce((sum, k, i) => sum + k * query[i]!, 0);
+    if (logit >= best.logit) best = { token, logit };
+  });
   return best.token;
 }
+
+/** Whether a token goes on with the digits of the one before it; no expression begins with it. */
+const isWithinNumber = (before: string, token: string): boolean =>
+  /[\d.]$/.test(before) && /^[\d.]/.test(token);
+
+/** The n rows of a matrix. */
+const rowsOf = (flat: Float32Array, n: number): Float32Array[] =>
+  Array.from({ length: n }, (_, t) => flat.slice((t * flat.length) / n, ((t + 1) * flat.length) / n));
 
 const floats = (x: Tensor): Float32Array => Float32Array.from(reshape(x, [x.size]).dataSync());
 

@@ -224,7 +224,7 @@ export class Block {
 
   forward(x: Tensor, dropoutSeed?: number | Tensor, cache?: BlockCache): Tensor {
     const { nHead: heads, dropout: p, activation = 'gelu' } = this.config;
-    if (this.convolution) x = this.convolution.forward(x);
+    if (this.convolution) x = this.convolution.forward(x, cache);
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
     const qkv = this.attention.forward(this.ln1.forward(x));
     const attended = cache ? attendCached(qkv, heads, cache) : causalAttention(qkv, { heads, ...weights });
@@ -266,11 +266,16 @@ class Convolution {
     this.weight = build.normal(`${name}.weight`, [n, width], 0.3);
   }
 
-  /** (B, T, C) → (B, T, C). */
-  forward(x: Tensor): Tensor {
+  /** (B, T, C) → (B, T, C). The tokens before are those of a cache, which the pass extends. */
+  forward(x: Tensor, cache?: BlockCache): Tensor {
     const [B, T, C] = x.shape as [number, number, number];
     const n = this.weight.shape[0]!;
-    const padded = cat([zeros([B, n, C], { dtype: x.dtype, device: x.device }), x], 1);
+    const before = cache?.recent ?? zeros([B, n, C], { dtype: x.dtype, device: x.device });
+    const padded = cat([before, x], 1);
+    if (cache) {
+      cache.recent?.dispose();
+      cache.recent = narrow(padded, 1, T, n);
+    }
     let y = x;
     for (let i = 1; i <= n; i++) y = add(y, mul(narrow(padded, 1, n - i, T), select(this.weight, 0, i - 1)));
     return y;
@@ -304,7 +309,7 @@ export function checkConfigObject(config: object): void {
 }
 
 /** @throws {ModelError} `bad-input` for a position out of range, and for a cache with another number of layers. */
-function checkForward(options: ForwardOptions, { blockSize, nLayer, convolution = 0 }: GptConfig): void {
+function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig): void {
   checkObject('options such as { position: 0 }', options);
   const { dropoutSeed, position, cache } = options;
   if (position !== undefined && !isWhole(position, blockSize) && !isTensor(position))
@@ -315,11 +320,6 @@ function checkForward(options: ForwardOptions, { blockSize, nLayer, convolution 
   if (cache === undefined) return;
   if (!(cache instanceof KeyValueCache) || cache.blocks.length !== nLayer)
     throw new ModelError('bad-input', `Gpt: cache is a KeyValueCache of ${nLayer} layers`);
-  if (convolution > 0)
-    throw new ModelError(
-      'bad-input',
-      'Gpt: blocks with a convolution have no cache; read all tokens in one pass',
-    );
   if (position !== undefined || dropoutSeed !== undefined)
     throw new ModelError('bad-input', 'Gpt: a cache goes neither with a position nor with dropout');
 }

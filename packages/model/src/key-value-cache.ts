@@ -26,6 +26,8 @@ export interface BlockCache {
   length: number;
   keys: Tensor | null;
   values: Tensor | null;
+  /** (B, n, C) what the convolution of the block read last; null where it has none. */
+  recent: Tensor | null;
 }
 
 /**
@@ -49,22 +51,25 @@ export class KeyValueCache {
         'bad-input',
         `a cache has a whole number of layers from 0, given ${named(layers)}`,
       );
-    this.blocks = Array.from({ length: layers }, () => ({ length: 0, keys: null, values: null }));
+    this.blocks = Array.from({ length: layers }, () => ({
+      ...{ length: 0, keys: null, values: null, recent: null },
+    }));
   }
 
   /** Frees its tensors; the cache is empty again. */
   clear(): void {
     this.length = 0;
     for (const block of this.blocks) {
-      block.keys?.dispose();
-      block.values?.dispose();
-      Object.assign(block, { length: 0, keys: null, values: null });
+      for (const held of [block.keys, block.values, block.recent]) held?.dispose();
+      Object.assign(block, { length: 0, keys: null, values: null, recent: null });
     }
   }
 
   /** Its tensors. A `scope` around `forward` must return them, or it frees them. */
   tensors(): Tensor[] {
-    return this.blocks.flatMap(({ keys, values }) => [keys, values].filter((t) => t !== null));
+    return this.blocks.flatMap(({ keys, values, recent }) =>
+      [keys, values, recent].filter((t) => t !== null),
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Tensor } from '@dag/executor';
 import { checkObject, named } from './arguments.js';
-import { EMBEDDING, storedRows, tableOf, withAllRows } from './embedding-rows.js';
+import { EMBEDDING, rowsOf, usedRows, withAllRows } from './embedding-rows.js';
 import { ModelError } from './error.js';
 import type { ParameterCheck, Parameters } from './gpt.js';
 import { decodeSafetensors, joined, safetensorsPieces } from './safetensors/format.js';
@@ -16,7 +16,7 @@ export interface SaveOptions {
 
 /**
  * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of an embedding that are all
- * alike are left out; `tableFor` the tokens of the others is then in the file too.
+ * zero are left out; `tableFor` the tokens of the others is then in the file too.
  */
 function weightPieces(
   parameters: Parameters,
@@ -41,21 +41,19 @@ function weightPieces(
   for (const [name, p] of parameters) {
     const read = (): Float32Array => Float32Array.from(p.dataSync());
     const width = p.shape[1]!;
-    const names = tableOf(name);
-    const stored = names && storedRows(read(), width);
-    if (!stored || stored.ids.length === p.shape[0]) {
+    const rowsName = rowsOf(name);
+    const rows = rowsName === null ? null : usedRows(read(), width);
+    if (rowsName === null || rows === null || rows.length === p.shape[0]) {
       put(name, p.shape, read);
       continue;
     }
-    const { ids, rest } = stored;
-    tensors.set(names.rows, { dtype: 'I32', shape: [ids.length], data: Int32Array.from(ids) });
-    if (rest.some((w) => w !== 0)) put(names.rest, [width], () => rest);
-    const table = name === EMBEDDING ? tableFor(ids) : null;
+    tensors.set(rowsName, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
+    const table = name === EMBEDDING ? tableFor(rows) : null;
     if (table) for (const [name, tensor] of tokenTensors(table)) tensors.set(name, tensor);
-    put(name, [ids.length, width], () => {
+    put(name, [rows.length, width], () => {
       const data = read();
-      const kept = new Float32Array(ids.length * width);
-      ids.forEach((id, i) => kept.set(data.subarray(id * width, (id + 1) * width), i * width));
+      const kept = new Float32Array(rows.length * width);
+      rows.forEach((row, i) => kept.set(data.subarray(row * width, (row + 1) * width), i * width));
       return kept;
     });
   }
@@ -69,9 +67,9 @@ export abstract class SavedModel {
   abstract readonly config: object;
 
   /**
-   * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero, or else all alike, are left out; `wte.rows`
-   * then has the token ids of the others, `wte.rest` what those that are left out are if not zero, and `tokens.*` the tokens by which a page
-   * reads texts without GPT-2's whole vocabulary.
+   * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero are left out; `wte.rows` then
+   * has the token ids of the others, and of a `PredictorModel` `tokens.*` the tokens by which a page reads texts without GPT-2's whole
+   * vocabulary.
    *
    * @throws {ModelError} `not-finite` for a weight beyond F16's range with dtype 'F16', `bad-input` for another dtype.
    */
@@ -120,8 +118,8 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
     (name, shape) => {
       const given = tensors.get(name);
       if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
-      // The number of rows differs where rows were left out; `withAllRows` checks it.
-      const isCut = tensors.has(tableOf(name)?.rows ?? '');
+      // The number of rows differs where rows of zeros were left out; `withAllRows` checks it.
+      const isCut = tensors.has(rowsOf(name) ?? '');
       const [rows, needed] = isCut ? [given.shape.slice(1), shape.slice(1)] : [given.shape, shape];
       if (rows.join() !== needed.join())
         throw new ModelError(
@@ -137,10 +135,7 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
     tokens,
   );
   let all: ReadonlyMap<string, SafeTensor> = tensors;
-  for (const [name, p] of model.parameters) {
-    const names = tableOf(name);
-    if (names) all = withAllRows(all, names, p.shape[0]!);
-  }
+  for (const [name, p] of model.parameters) all = withAllRows(all, name, p.shape[0]!);
   for (const name of all.keys())
     if (!model.parameters.has(name))
       throw new ModelError('bad-file', `the file has a weight '${name}' that this model does not have`);
@@ -197,6 +192,6 @@ export function configFrom<C>(json: string | undefined, writer: string): C {
 }
 
 /** Keys of configurations whose values are lists or objects; the models check them. */
-const NESTED = new Set(['calibration', 'words', 'constants', 'templates', 'evidence']);
+const NESTED = new Set(['calibration', 'known', 'words', 'constants', 'templates', 'evidence']);
 
 const isScalar = (value: unknown): boolean => value === null || typeof value !== 'object';

@@ -125,7 +125,7 @@ const made =
 type Constants =
   | ('GPT2_NAMES' | 'DEFAULT_READOUT' | 'FAULTS' | 'TARGET_NAMES')
   | ('DECISIONS' | 'NESTING' | 'THEN')
-  | ('linearReadout' | 'decisionsReadout');
+  | ('linearReadout' | 'decisionsReadout' | 'PLACE_CLASSES');
 
 /** Of this package, and of those that it passes its arguments on to. */
 const TYPED = ['ModelError', 'ExecutorError', 'ExprError', 'TensorizeError'];
@@ -185,6 +185,13 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
   ],
   expressionOf: [model.expressionOf, plan],
   meanOver: [model.meanOver, x, x],
+  commasOf: [model.commasOf, orJunk(fc.double())],
+  placesOf: [model.placesOf, text, orJunk(fc.double())],
+  writeValue: [
+    model.writeValue,
+    orJunk(fc.double()),
+    withJunk(() => ({ places: 1, isGrouped: true, isSpaced: false })),
+  ],
   binaryNll: [model.binaryNll, x, x],
   addReadout: [model.addReadout, withJunk(() => model.linearReadout)],
   readoutOf: [model.readoutOf, fc.oneof(fc.constant('linear'), text)],
@@ -274,6 +281,12 @@ const methods: Record<string, Case> = {
     ],
   ],
   'DagGpt.textLoss': [(h: never, t: never) => writer.textLoss(h, t), x, ids],
+  'DagGpt.tokenLogits': [(h: never) => writer.tokenLogits(h), x],
+  'DagGpt.computedIn': [
+    (...args) => writer.computedIn(...(args as [never])),
+    ids,
+    orJunk(fc.constant(new Set([1]))),
+  ],
   'DagGpt.logits': [(h: never) => writer.logits(h), x],
   'DagGpt.plan': [(...args) => writer.plan(...(args as [never])), prediction],
   'DagGpt.hardPlan': [(...args) => writer.hardPlan(...(args as [never, never])), ids, x, reading],
@@ -288,6 +301,8 @@ const methods: Record<string, Case> = {
   'Tokenizer.encode': [(t: never) => tokenizer.encode(t), text],
   'Tokenizer.encode of gpt2': [(t: never) => model.tokenizer('gpt2').encode(t), text],
   'Tokenizer.decode': [(of: never) => tokenizer.decode(of), ids],
+  'Tokenizer.records of gpt2': [(of: never) => model.tokenizer('gpt2').records(of), ids],
+  'Tokenizer.encodeSigns': [(t: never) => model.tokenizer('gpt2').encodeSigns(t), text],
   'Tokenizer.record': [(id: never) => tokenizer.record(id), index],
 };
 

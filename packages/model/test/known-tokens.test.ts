@@ -3,10 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { DagGpt, DagGptConfig, PredictorModel } from '../src/index.js';
+import type { PredictorModel } from '../src/index.js';
 import { unknownParts } from '../src/doubt.js';
 import { decodeSafetensors, encodeSafetensors } from '../src/safetensors/format.js';
-import { takeTokenTable } from '../src/token-table.js';
 import type { SafeTensor } from '../src/safetensors/tensor.js';
 
 const WEIGHTS = createRequire(import.meta.url).resolve('@dag/model/weights/reading/model.safetensors');
@@ -34,27 +33,10 @@ beforeAll(async () => {
   };
   for (const [name, change] of CHANGES) failures.push([name, withoutRanks(changed(change))]);
   refused = failures as [string, unknown][];
-  const tokens = takeTokenTable(new Map(decodeSafetensors(bytes).tensors));
-  const config: DagGptConfig = {
-    ...{ tokenizer: 'gpt2', blockSize: 32, nLayer: 1, nHead: 1, nEmbd: 4, dropout: 0, bias: true },
-    ...{ readout: 'decisions', depth: 2, digits: 4 },
-  };
-  const writer = new portable.DagGpt(config, { tokens });
-  const known = new Set(writer.tokenizer.encode(WRITTEN));
-  const table = writer.parameters.get('wte.weight')!;
-  table.set(table.dataSync().map((w, i) => (known.has(Math.floor(i / 4)) ? 50 * w : -1)));
-  const written = writer.save();
-  expect(written.length).toBeLessThan(300_000);
-  const fewWriter = portable.DagGpt.load(written);
-  const index = await import('../src/index.js');
-  whole = index.PredictorModel.load(bytes);
-  writers = [fewWriter, index.DagGpt.load(written)];
+  whole = (await import('../src/index.js')).PredictorModel.load(bytes);
 });
 
 let refused: [string, unknown][];
-/** A model that writes text and knows the tokens of some words, as a page reads it and with all tokens. */
-let writers: [few: DagGpt, whole: DagGpt];
-const WRITTEN = ' take 12 from the sum of 5 times 3 = 15, then divide';
 
 type Change = (tensors: Map<string, SafeTensor>) => void;
 const changed = (change: Change): Map<string, SafeTensor> => {
@@ -140,15 +122,6 @@ it.each(['2 wombat 3', 'what is 3 + π', 'how many kilograms are 3 pounds', 'x²
     expect(few.predictTexts([text]).refusals).toEqual([why]);
   },
 );
-
-it('writes the same', () => {
-  const [few, whole] = writers;
-  expect(few.tokenizer).not.toBe(whole.tokenizer);
-  const options = { maxNewTokens: 12, temperature: 0 };
-  for (const prompt of [' take 12', ' the sum of 5 pears', ' then 15 ='])
-    expect(few.generate(prompt, options)).toEqual(whole.generate(prompt, options));
-  expect(whole.save().length).toBeLessThan(few.save().length);
-});
 
 it('names whole words, not the tokens in them', () => {
   expect(few.predictTexts(['2 megawombats plus 3']).refusals[0]).toMatch('`megawombats`');

@@ -7,8 +7,6 @@ import {
   calibrate,
   checkpointConfig,
   findCheckpoint,
-  languageBatch,
-  languageStreamConfig,
   loadLanguageModel,
   loadModel,
   loadPretrained,
@@ -16,7 +14,6 @@ import {
   SHIPPED,
   writeCheckpoint,
   type Checkpoint,
-  type LanguageTrainConfig,
   type PredictorTrainConfig,
   type ShippedName,
 } from '@dag/train';
@@ -66,7 +63,7 @@ async function packed(
       };
     case 'language':
       return {
-        file: packedLanguage(checkpoint, config, batches),
+        file: packedLanguage(checkpoint),
         // Without the text the batches of the training can't be made again.
         config: { ...config, data: { ...config.data, text: '', arithmetic: 1 } },
         batches: config.data.text === '' ? batches : 0,
@@ -82,30 +79,10 @@ async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainCon
   return (await calibrate(halves, config)).save({ dtype: 'F16' });
 }
 
-/**
- * The head of a language model is its embedding, so that every token has gradients. Those that no batch of the training has get the mean of
- * their embeddings, which the file has once.
- */
-function packedLanguage(checkpoint: Checkpoint, config: LanguageTrainConfig, batches: number): Uint8Array {
+/** Its configuration says which tokens have embeddings (`model.vocabulary`). */
+function packedLanguage(checkpoint: Checkpoint): Uint8Array {
   const model = loadLanguageModel(checkpoint);
   if (model.parameters.has('branch.kinds.weight')) leaveOut(checkpoint, model, 'branch.kinds.weight');
-  const stream = languageStreamConfig(config);
-  const met = new Set<number>();
-  for (let i = 0; i < batches; i++) {
-    const { tokens, targets } = languageBatch(stream, 'train', i, false);
-    for (const id of tokens) met.add(id);
-    for (const id of targets) if (id >= 0) met.add(id);
-  }
-  const embedding = model.parameters.get('wte.weight')!;
-  const [rows, width] = embedding.shape as [number, number];
-  const data = embedding.dataSync();
-  const isMet = (i: number): boolean => met.has(Math.floor(i / width));
-  const mean = new Float64Array(width);
-  data.forEach((w, i) => {
-    if (!isMet(i)) mean[i % width]! += w / (rows - met.size);
-  });
-  embedding.set(data.map((w, i) => (isMet(i) ? w : mean[i % width]!)));
-  console.log(`${met.size} of ${rows} tokens`);
   return model.save({ dtype: 'F16' });
 }
 

@@ -248,7 +248,7 @@ describe('loadConfig', () => {
     [
       'config.yaml',
       'a: 1',
-      'is no built-in configuration (predictor, predictor-small, language-small, language, finetune-gpt2, reading, problems) and no .ts, .js, .mjs, .json file',
+      'is no built-in configuration (predictor, predictor-small, language-small, language, finetune-gpt2, reading, problems, writing) and no .ts, .js, .mjs, .json file',
     ],
     ['toString', null, 'is no built-in configuration'],
   ])('says why %s is not to be had', async (name, text, message) => {

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { scope } from '@dag/executor';
 import { formatValue } from '@dag/expr';
-import { DagGpt, decodeSafetensors, tokenizer, type FileBytes } from '@dag/model';
+import { DagGpt, decodeSafetensors, PLACE_CLASSES, tokenizer, type FileBytes } from '@dag/model';
 import { readCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { parseConfig } from '../src/config/config.js';
 import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/language.js';
@@ -188,7 +188,7 @@ describe('a language model that calculates', () => {
       const same = Buffer.from(p.dataSync().buffer).equals(
         Buffer.from(before.parameters.get(name)!.dataSync().buffer),
       );
-      expect([name, same]).toEqual([name, !/^(plan|gate|start)/.test(name)]);
+      expect([name, same]).toEqual([name, !/^(plan|gate|start|form)/.test(name)]);
     }
   });
 
@@ -275,17 +275,53 @@ describe('its losses', () => {
   it('are −ln p of what is right, each a mean over the tokens that are asked', () => {
     const { model, batch } = make();
     const { parts } = languageLosses(model, batch, config().losses, languageTokens(batch), undefined);
-    const { hidden, gate, start } = model.forward(batch.tokens, batch.shape);
-    const asked = (logits: ArrayLike<number>, target: Uint8Array): number => {
+    const { hidden, gate, start, form } = model.forward(batch.tokens, batch.shape);
+    const asked = (logits: ArrayLike<number>, target: Uint8Array, mask: Uint8Array): number => {
       let [sum, count] = [0, 0];
-      batch.gateKnown.forEach((known, i) => {
+      mask.forEach((known, i) => {
         const p = 1 / (1 + Math.exp(-logits[i]!));
         if (known) [sum, count] = [sum - Math.log(target[i] ? p : 1 - p), count + 1];
       });
       return sum / count;
     };
-    expect(parts.get('gate')!.item()).toBeCloseTo(asked(gate!.dataSync(), batch.gate), 5);
-    expect(parts.get('start')!.item()).toBeCloseTo(asked(start!.dataSync(), batch.starts), 5);
+    expect(parts.get('gate')!.item()).toBeCloseTo(asked(gate!.dataSync(), batch.gate, batch.gateKnown), 5);
+    const { shape, index, last, places, grouped, spaced, written } = batch.expressions!;
+    const [queries, keys] = [start!.query, start!.key].map((x) => x.dataSync()) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const d = start!.query.shape[2]!;
+    let ofStarts = 0;
+    const forms = form!.dataSync();
+    let [ofForms, values] = [0, 0];
+    last.forEach((l, m) => {
+      if (l < 0) return;
+      const gateAt = index[m * shape[1] + l]!;
+      const [, T] = batch.shape;
+      // All tokens of the row since the result before.
+      const tokens = Array.from({ length: (gateAt % T) + 1 }, (_, i) => gateAt - i);
+      const before = tokens.findIndex((t, i) => i > 0 && batch.gate[t] === 1);
+      const fits = (t: number): number =>
+        queries.slice(gateAt * d, (gateAt + 1) * d).reduce((sum, q, i) => sum + q * keys[t * d + i]!, 0) /
+        Math.sqrt(d);
+      const all = (before < 0 ? tokens : tokens.slice(0, before)).reduce(
+        (sum, t) => sum + Math.exp(fits(t)),
+        0,
+      );
+      ofStarts += Math.log(all) - fits(index[m * shape[1]]!);
+      const at = gateAt * (PLACE_CLASSES + 3);
+      const commas = forms[at + PLACE_CLASSES + Number(Math.abs(written[m]!) >= 10_000)]!;
+      const blank = forms[at + PLACE_CLASSES + 2]!;
+      const exps = Array.from(forms.slice(at, at + PLACE_CLASSES), Math.exp);
+      const right = exps.reduce((sum, e, c) => sum + e * places[m * PLACE_CLASSES + c]!, 0);
+      const binary = (logit: number, target: number): number =>
+        target < 0 ? 0 : Math.log1p(Math.exp(target === 1 ? -logit : logit));
+      ofForms += binary(commas, grouped[m]!) + binary(blank, spaced[m]!);
+      ofForms -= Math.log(right / exps.reduce((a, b) => a + b));
+      values++;
+    });
+    expect(parts.get('form')!.item()).toBeCloseTo(ofForms / values, 5);
+    expect(parts.get('start')!.item()).toBeCloseTo(ofStarts / values, 5);
     const logits = model.logits(hidden).dataSync();
     let [sum, count] = [0, 0];
     batch.targets.forEach((id, i) => {

@@ -10,7 +10,7 @@ export interface TokenFeatures<T = Tensor> {
   readonly count: T;
   /** (B, T) 1 where it holds a decimal point. */
   readonly point: T;
-  /** (B, T) 1 where digits in it are not those of the number before it; see `TokenRecord`. */
+  /** (B, T) 1 where digits in it are not those of the number before it, −1 where they are though no digits precede them; see `TokenRecord`. */
   readonly begins: T;
   /** (B, T, 2, J): [0] holds its first J digits, 0 where it has fewer; [1] holds 1 for each of them, 0 for the rest. */
   readonly digits: T;
@@ -29,7 +29,10 @@ export function featureTable(records: readonly TokenRecord[], { digits: R }: Reg
   const of = (field: (record: TokenRecord) => number): Float64Array => Float64Array.from(records, field);
   return {
     ...{ most, digits, count: of((r) => r.digits.length) },
-    ...{ point: of((r) => Number(r.point)), begins: of((r) => Number(r.begins)) },
+    ...{
+      point: of((r) => Number(r.point)),
+      begins: of((r) => Number(r.begins) - Number(r.continues ?? false)),
+    },
   };
 }
 

@@ -16,6 +16,8 @@ export interface TokenRecord {
   readonly point: boolean;
   /** Whether its text begins with a blank, and is no digit or point in words: digits in it are not those of the number before it. */
   readonly begins: boolean;
+  /** Whether digits in it are those of the number before it though a comma stands between, as in `80,000`; see `records`. */
+  readonly continues?: boolean;
   /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
 }
@@ -44,6 +46,11 @@ export interface Tokenizer {
   /** Encodes a text; every string has ids. @throws ModelError `bad-input` for what is no string */
   encode(text: string): number[];
   /**
+   * Encodes a text in which people calculate: as `encode`, but of several signs beside a number each by itself, since each may mean something:
+   * `)*(` are three tokens. @throws ModelError `bad-input` for what is no string
+   */
+  encodeSigns(text: string): number[];
+  /**
    * Decodes ids. Bytes that are not whole characters become U+FFFD.
    * @throws ModelError `bad-token` for an id outside the vocabulary
    */
@@ -53,10 +60,19 @@ export interface Tokenizer {
    * @throws ModelError `bad-token` for an id outside the vocabulary
    */
   record(id: number): TokenRecord;
+  /**
+   * The records of the tokens of a running text, where a comma between two tokens of digits separates thousands (GPT-2's tokens alone).
+   * @throws ModelError `bad-token` for an id outside the vocabulary
+   */
+  records(ids: ArrayLike<number>): TokenRecord[];
 }
 
 /** GPT-2 has tokens such as `*(-`, of which each symbol decides something: a blank keeps them apart. */
 const BETWEEN_SYMBOLS = /(?<=[-+*/^%()])(?=[-+*/^%().])/g;
+
+const SIGN = String.raw`[-+*/^%()[\]=$€£×÷·⋅−–—]`;
+/** Between two signs of a row that a number precedes or follows. Rows are short, which keeps the search linear. */
+const BETWEEN_SIGNS = new RegExp(`(?<=\\d${SIGN}{1,8})(?=${SIGN})|(?<=${SIGN})(?=${SIGN}{1,8}\\.?\\d)`);
 
 class VocabularyTokenizer implements Tokenizer {
   readonly name: TokenizerName;
@@ -97,6 +113,11 @@ class VocabularyTokenizer implements Tokenizer {
     return this.#vocabulary.encode(text);
   }
 
+  encodeSigns(text: string): number[] {
+    checkText('a text', text);
+    return text.split(BETWEEN_SIGNS).flatMap((part) => this.#vocabulary.encode(part));
+  }
+
   decode(ids: readonly number[]): string {
     checkList('token ids as an array', ids);
     for (const id of ids) this.#check(id);
@@ -112,6 +133,17 @@ class VocabularyTokenizer implements Tokenizer {
       this.#records.set(id, record);
     }
     return record;
+  }
+
+  records(ids: ArrayLike<number>): TokenRecord[] {
+    checkList('token ids as an array', ids);
+    const records = Array.from(ids, (id) => this.record(id));
+    if (this.name !== 'gpt2') return records;
+    return records.map((record, t) => {
+      const isBehindComma = !record.begins && t > 1 && this.decode([ids[t - 1]!]) === ',';
+      const isJoined = isBehindComma && (records[t - 2]?.digits.length ?? 0) > 0;
+      return isJoined && record.digits.length > 0 ? { ...record, continues: true } : record;
+    });
   }
 
   /** What a file needs, so that a page without the whole vocabulary can read texts whose tokens have these rows of the embedding. */

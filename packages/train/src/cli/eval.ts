@@ -9,6 +9,9 @@ import { scoreOfPrefixes, scoresBySeen, type SeenScores } from '../evaluation/su
 import { subjectOf } from '../evaluation/subject-of.js';
 import { formatScores, formatSummary } from '../evaluation/table.js';
 import type { StreamConfig } from '../predictor/stream.js';
+import { readAnnotated } from '../language/annotated-text.js';
+import { formatCalculations, type CalculationScores } from '../language/calculation-scores.js';
+import { readDocuments } from '../language/calculations-file.js';
 import {
   checkpointOption,
   openCheckpoint,
@@ -38,7 +41,8 @@ export function evalCommand(): Command {
     .addOption(checkpointOption('reading'))
     .option(
       '--expressions <file>',
-      'one per line: an expression, or a text, a tab and its expected value; of word problems also a .csv with equations',
+      'one per line: an expression, or a text, a tab and its expected value; of word problems also a .csv with equations, of language models ' +
+        'texts with marked results as .jsonl (dag prepare)',
     )
     .option(
       '--examples <n>',
@@ -69,7 +73,7 @@ export function evalCommand(): Command {
         return evaluateProblems(checkpoint, { file, examples, seed, failures, json: json === true });
       }
       const bar = countBar((texts) => String(texts), { quiet: json === true });
-      const { answers, beyond, seen, prefixes, textLoss } = await measureCheckpoint(
+      const { answers, beyond, seen, prefixes, textLoss, calculations } = await measureCheckpoint(
         checkpoint,
         options,
         bar,
@@ -78,10 +82,19 @@ export function evalCommand(): Command {
       const [wrong, refused] = [answers.filter(isWrong), answers.filter((a) => a.refused !== null)];
       const failures = [...wrong, ...refused];
       if (json) {
-        const rest = { beyond, textLoss, seen, prefixes, failures: failures.map(bothPlans) };
+        const rest = { beyond, textLoss, calculations, seen, prefixes, failures: failures.map(bothPlans) };
         return console.log(toJson({ ...summary, ...rest }));
       }
-      say(`${checkpoint.folder}\n\n${formatSummary(summary)}`);
+      say(`${checkpoint.folder}${answers.length > 0 ? `\n\n${formatSummary(summary)}` : ''}`);
+      if (calculations) {
+        say(`\nin ${calculations.texts} texts:\n${formatCalculations(calculations)}`);
+        const some = calculations.failures.slice(0, options.failures);
+        if (some.length > 0) say(`\nnot as in the text (${some.length} of ${calculations.failures.length}):`);
+        for (const { text, expected, written, expression } of some)
+          say(
+            `\n  …${text.replaceAll('\n', '\n  ')}\n  expected${expected}, ${written === null ? 'not computed' : `written${written}, of ${expression}`}`,
+          );
+      }
       if (prefixes)
         say(`\nprefixes that are expressions: ${prefixes.right} of ${prefixes.count} values right`);
       if (seen)
@@ -103,6 +116,7 @@ interface Results {
   /** Scores on texts beyond the training stream, by how they exceed it. */
   readonly beyond?: Readonly<Record<string, Summary>>;
   readonly textLoss?: number | null;
+  readonly calculations?: CalculationScores | null;
   readonly seen: SeenScores | null;
   readonly prefixes: PrefixScore | null;
 }
@@ -133,6 +147,11 @@ async function measureCheckpoint(
     console.log(toJson({ text, expected, value, expression, ok, ...judged, ...doubt }));
   };
   const isPredictor = config.kind === 'predictor';
+  if (expressions?.endsWith('.jsonl') && config.kind === 'language') {
+    const texts = (await readDocuments(expressions)).map((text) => readAnnotated(text, config.tokenizer));
+    const calculations = (await subject.calculations?.(texts)) ?? null;
+    return { answers: [], textLoss: null, calculations, seen: null, prefixes: null };
+  }
   if (expressions !== undefined) {
     const answers = await ask(await readQuestions(expressions), print);
     const more = isPredictor ? { beyond: {} } : { textLoss: null };
@@ -143,7 +162,9 @@ async function measureCheckpoint(
   const beyond: Record<string, Summary> = {};
   for (const [name, drawn] of isPredictor ? beyondTraining(subject.stream, examples, seed) : [])
     if (drawn.length) beyond[name] = summarize(await ask(drawn, () => undefined));
-  const more = subject.textLoss ? { textLoss: await subject.textLoss(seed) } : { beyond };
+  const more = subject.textLoss
+    ? { textLoss: await subject.textLoss(seed), calculations: (await subject.calculations?.()) ?? null }
+    : { beyond };
   const { batches } = checkpointState(checkpoint);
   const seen = scoresBySeen(subject, questions, answers, batches);
   return { answers, ...more, seen, prefixes: await scoreOfPrefixes(subject, questions) };

@@ -9,7 +9,11 @@ type Options = Omit<PrepareOptions, 'inputs' | 'onProgress'> & { readonly json?:
 export function prepareCommand(): Command {
   return new Command('prepare')
     .description('Turn text files into token files for training language models.')
-    .argument('<paths...>', 'text files in UTF-8, and folders of .txt and .md files')
+    .argument('[paths...]', 'text files in UTF-8, and folders of .txt and .md files')
+    .option(
+      '--calculations <file>',
+      'JSON lines { question, answer } or { text } in which results are marked: 48 / 2 = <<48/2=24>>24',
+    )
     .requiredOption('--out <dir>', 'the folder for train.bin, val.bin and meta.json')
     .addOption(
       new Option('--tokenizer <name>', "GPT-2's tokens, or characters")
@@ -18,7 +22,10 @@ export function prepareCommand(): Command {
     )
     .option('--val <share>', 'share of the text, from its end, that is held out in val.bin', shareOf, 0.1)
     .option('--force', 'replace existing token files in the folder')
-    .option('--json', 'print { out, tokenizer, vocabSize, tokens, sha256, unknown, files } as JSON')
+    .option(
+      '--json',
+      'print { out, tokenizer, vocabSize, tokens, sha256, unknown, files, calculations } as JSON',
+    )
     .action(async (inputs: string[], { json, ...options }: Options) => {
       const { out } = options;
       const bar = countBar((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
@@ -29,6 +36,13 @@ export function prepareCommand(): Command {
         `${out}: ${grouped(tokens.train)} tokens in train.bin, ${grouped(tokens.val)} in val.bin, of ` +
           (files.length === 1 ? '1 file' : `${grouped(files.length)} files`),
       );
+      if (prepared.calculations) {
+        const { train, val } = prepared.calculations;
+        const others = train.others + val.others;
+        say(
+          `${grouped(train.read + val.read)} results whose calculation stands before them, and ${grouped(others)} others`,
+        );
+      }
       if (unknown > 0) say(`${grouped(unknown)} characters are not in the tokenizer's vocabulary`);
     });
 }

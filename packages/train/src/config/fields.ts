@@ -18,6 +18,7 @@ const ON: Readonly<Record<string, string>> = {
   next: 'the next token',
   gate: 'when a value is written',
   start: 'where an expression begins',
+  form: 'how a value is written: decimals, commas, a blank',
   digits: 'digits of the numbers',
   negative: 'signs of the numbers',
   operators: 'operator classes',

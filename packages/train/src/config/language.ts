@@ -6,12 +6,16 @@ import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { count, EVALUATION, LOADER, RUN, share } from './run.js';
 
 /** Default weights of the losses of language models, besides those on plans. */
-export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1 };
+export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1, form: 1 };
 
 const LANGUAGE_MODEL = {
   ...MODEL,
   depth: z.int().min(0).default(3).describe('most numbers, and operations, in an expression; 0: a plain GPT'),
   branchLayers: layers.default(0).describe('transformer blocks that read only the expressions'),
+  vocabulary: z
+    .enum(['all', 'text'])
+    .default('all')
+    .describe('tokens with embeddings of their own: all, or those of the text'),
 };
 
 const DATA = {

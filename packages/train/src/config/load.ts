@@ -7,6 +7,7 @@ import predictorSmall from '../../configs/predictor-small.js';
 import predictor from '../../configs/predictor.js';
 import problems from '../../configs/problems.js';
 import reading from '../../configs/reading.js';
+import writing from '../../configs/writing.js';
 import { TrainError } from '../error.js';
 import { readText } from '../files/utf8.js';
 import {
@@ -29,6 +30,7 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   'finetune-gpt2': finetuneGpt2,
   reading,
   problems,
+  writing,
 };
 
 const DEFAULT = 'predictor';

@@ -1,4 +1,6 @@
 import type { Parameters } from '@dag/model';
+import type { AnnotatedText } from '../language/annotated-text.js';
+import type { CalculationScores } from '../language/calculation-scores.js';
 import type { StreamConfig } from '../predictor/stream.js';
 import {
   decidedPrefixScore,
@@ -28,6 +30,8 @@ export interface Subject {
   doubt?(answer: Answer): string | null;
   /** Of a language model: mean −ln p of the next token of held-out text; null where the configuration names none. */
   textLoss?(seed: number): Promise<number | null>;
+  /** Of a language model: what it computes in texts with marked results; without texts in held-out ones, null where there are none. */
+  calculations?(texts?: readonly AnnotatedText[]): Promise<CalculationScores | null>;
 }
 
 /** Answers by what training has seen of their texts in the first `texts` of its texts. */

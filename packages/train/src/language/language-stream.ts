@@ -1,11 +1,13 @@
 import { randomStream, type Random } from '@dag/expr';
 import { execute } from '@dag/executor';
-import { tokenizer } from '@dag/model';
+import { PLACE_CLASSES, placesOf, tokenizer } from '@dag/model';
 import type { Expressions } from '../config/expressions.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import { TrainError } from '../error.js';
-import { prefixTargets, writePrefixTargets } from '../predictor/prefix-targets.js';
+import { prefixTargets, writePrefixTargets, type PrefixTargets } from '../predictor/prefix-targets.js';
 import { tokenTexts, type PrefixBatch, type Split, type StreamConfig } from '../predictor/stream.js';
+import { targetsOfPieces } from './calculation-targets.js';
+import { placesIn, type Places } from './calculations-file.js';
 import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
 import { drawWorkedLine, type WorkedLine } from './worked-line.js';
@@ -35,16 +37,17 @@ export interface LanguageBatch {
   readonly targets: Int32Array;
   /** (B, T) 1 where the executor's value is written next. */
   readonly gate: Uint8Array;
-  /** (B, T) mask of `gate` and `starts`: 0 inside a value (all of its tokens but the last) and after the end of a row. */
+  /**
+   * (B, T) mask of `gate`: 0 inside a value (all of its tokens but the last), before a result whose calculation the row does not have, and
+   * after the end of a row.
+   */
   readonly gateKnown: Uint8Array;
-  /** (B, T) 1 at the first token of each worked expression. */
-  readonly starts: Uint8Array;
-  /** The worked expressions, one per row; null if the batch has none. */
+  /** The calculations, one per row; null if the batch has none. */
   readonly expressions: WorkedExpressions | null;
 }
 
 /**
- * M worked expressions of up to L tokens each, from the first token to the one before the value, as a batch (M, L) of prefixes. M and L
+ * M calculations of up to L tokens each, from the first token to the one before the value, as a batch (M, L) of prefixes. M and L
  * include padding.
  */
 export interface WorkedExpressions extends PrefixBatch {
@@ -54,6 +57,11 @@ export interface WorkedExpressions extends PrefixBatch {
   readonly last: Int32Array;
   /** (M) the value that is written, that of the whole expression; NaN for padding rows. */
   readonly written: Float64Array;
+  /** (M, n) 1 for the classes of decimals by which the value is written as it is; all 0 for padding rows. */
+  readonly places: Uint8Array;
+  /** (M) whether its thousands are separated by commas; −1 where it has none. (M) whether a blank precedes it; −1 for padding rows. */
+  readonly grouped: Int8Array;
+  readonly spaced: Int8Array;
 }
 
 /** First index of the random streams of rows; the streams of examples have smaller indices. */
@@ -63,8 +71,8 @@ const FIRST_ROW = { train: 2 ** 52, 'held-out': 2 ** 52 + 2 ** 51 } as const sat
  * Batch `index` of a split: a pure function of the configuration, the split and the index. The held-out split has the text of
  * `val.bin` and the expressions that are held out of every stream.
  *
- * A row is a window of the text at a random offset or, with probability `arithmetic`, alternates lines of worked
- * arithmetic and pieces of text. A line that does not fit into the rest of the row is replaced by text, or by padding if
+ * A row is a window of the text at a random offset, with the calculations that `dag prepare` found in it, or, with probability `arithmetic`,
+ * alternates lines of worked arithmetic and pieces of text. A line that does not fit into the rest of the row is replaced by text, or by padding if
  * there is no text.
  *
  * @param plans Whether to make the plans of the expressions' prefixes and their values.
@@ -84,20 +92,19 @@ export function languageBatch(
     targets: new Int32Array(B * T).fill(-1),
     gate: new Uint8Array(B * T),
     gateKnown: new Uint8Array(B * T),
-    starts: new Uint8Array(B * T),
   };
-  const worked: PlacedLine[] = [];
+  const placed: Placed[] = [];
   drawRows(config, split, index).forEach((row, b) => {
     row.write(batch, b * T, config.plain ?? false);
-    for (const line of row.lines) worked.push({ ...line, start: b * T + line.start });
+    for (const one of row.placed) placed.push({ ...one, first: b * T });
   });
-  const isRead = config.plain || worked.length === 0;
-  return { ...batch, expressions: isRead ? null : expressionTargets(worked, config, plans) };
+  const isRead = config.plain || placed.length === 0;
+  return { ...batch, expressions: isRead ? null : expressionTargets(placed, config, plans) };
 }
 
 /** The worked lines of training batch `index`. @throws {TrainError} as `languageBatch`. */
 export const trainedLines = (config: LanguageStreamConfig, index: number): readonly WorkedLine[] =>
-  drawRows(config, 'train', index).flatMap(({ lines }) => lines);
+  drawRows(config, 'train', index).flatMap(({ placed }) => placed.flatMap(({ line }) => line ?? []));
 
 function drawRows(config: LanguageStreamConfig, split: Split, index: number): Row[] {
   const { batchSize: B, blockSize: T, seed, data } = config;
@@ -112,23 +119,42 @@ function drawRows(config: LanguageStreamConfig, split: Split, index: number): Ro
   return Array.from({ length: B }, (_, b) => {
     const random = randomStream(seed, FIRST_ROW[split] + index * B + b);
     const row = new Row(T + 1);
-    if (text !== null && !random.chance(data.arithmetic)) row.put(drawText(text, T + 1, random));
-    else fillMixed(row, text, config, split, random);
+    const source = text && { text, places: placesIn(data.text, split) };
+    if (source !== null && !random.chance(data.arithmetic)) row.putText(source, T + 1, random);
+    else fillMixed(row, source, config, split, random);
     return row;
   });
 }
 
-interface PlacedLine extends WorkedLine {
-  /** Index of its first token in the row; in the batch once all rows are made. */
+/** A calculation in a row: its expression has tokens start … value − 1, its result value … end − 1. */
+interface Placed {
   readonly start: number;
+  readonly value: number;
+  readonly end: number;
+  readonly ids: readonly number[];
+  readonly result: number;
+  /** The tokens of the result. */
+  readonly resultIds: readonly number[];
   /** Whether its expression is a next-token target too. */
   readonly isWritten: boolean;
+  /** Of worked arithmetic its line; null in running text. */
+  readonly line: WorkedLine | null;
+  /** Index of the first token of its row in the batch. */
+  readonly first: number;
+}
+
+/** A text with the results in it. */
+interface Source {
+  readonly text: TokenFile;
+  readonly places: Places;
 }
 
 /** The tokens of a row, up to `size`: one more than the model reads, because each token is the target of the one before. */
 class Row {
   readonly ids: number[] = [];
-  readonly lines: PlacedLine[] = [];
+  readonly placed: Placed[] = [];
+  /** Results whose calculation the row does not have. `isOwn`: the language model writes them. */
+  readonly #others: { readonly value: number; readonly end: number; readonly isOwn: boolean }[] = [];
   readonly #size: number;
 
   constructor(size: number) {
@@ -144,28 +170,77 @@ class Row {
   }
 
   putLine(line: WorkedLine, newline: number, isWritten: boolean): void {
-    this.lines.push({ ...line, start: this.ids.length, isWritten });
-    for (const ids of [line.promptIds, line.valueIds, [newline]]) this.put(ids);
+    const { promptIds, valueIds, value: result } = line;
+    const start = this.ids.length;
+    const value = start + promptIds.length;
+    const end = value + valueIds.length;
+    this.placed.push({
+      ...{ start, value, end, ids: promptIds, result, resultIds: valueIds, isWritten, line, first: 0 },
+    });
+    for (const ids of [promptIds, valueIds, [newline]]) this.put(ids);
+  }
+
+  /** A window of the text at a uniformly random offset. */
+  putText({ text, places }: Source, count: number, random: Random): void {
+    const offsets = Math.max(1, text.length - count + 1);
+    // Two draws: a text may have more than 2³² tokens.
+    const from = (random.below(2 ** 20) * 2 ** 32 + random.below(2 ** 32)) % offsets;
+    const ids = Array.from(text.read(from, count));
+    const by = this.ids.length - from;
+    const to = from + count;
+    const within = <P extends { value: number; end: number }>(all: readonly P[]): P[] => {
+      const first = firstWhere(all, ({ end }) => end > from);
+      return all.slice(
+        first,
+        firstWhere(all, ({ value }) => value >= to),
+      );
+    };
+    for (const { start, value, end, result } of within(places.calculations)) {
+      if (start < from || end > to) this.#others.push({ value: value + by, end: end + by, isOwn: false });
+      else
+        this.placed.push({
+          ...{ start: start + by, value: value + by, end: end + by, result, isWritten: true, line: null },
+          ...{ ids: ids.slice(start - from, value - from), resultIds: ids.slice(value - from, end - from) },
+          first: 0,
+        });
+    }
+    for (const { value, end } of within(places.others))
+      this.#others.push({ value: value + by, end: end + by, isOwn: true });
+    this.put(ids);
   }
 
   /** Writes the row into a batch from token `first` on; the last of `size` tokens is only a target. */
   write(batch: Omit<LanguageBatch, 'expressions'>, first: number, plain: boolean): void {
-    const { tokens, targets, gate, gateKnown, starts } = batch;
+    const { tokens, targets, gate, gateKnown } = batch;
     const length = Math.min(this.ids.length, this.#size - 1);
     tokens.set(this.ids.slice(0, length), first);
     targets.set(this.ids.slice(1), first);
     gateKnown.fill(1, first, first + length);
-    for (const { start, promptIds, valueIds, isWritten } of this.lines) {
-      const value = first + start + promptIds.length;
-      const last = value + valueIds.length - 1;
-      if (!isWritten) targets.fill(-1, Math.max(first, first + start - 1), value - 1);
+    for (const { start, value, end, isWritten } of this.placed) {
+      if (!isWritten) targets.fill(-1, first + Math.max(0, start - 1), first + value - 1);
       if (plain) continue;
-      starts[first + start] = 1;
-      gate[value - 1] = 1;
-      targets.fill(-1, value - 1, last);
-      gateKnown.fill(0, value, last);
+      gate[first + value - 1] = 1;
+      targets.fill(-1, first + value - 1, first + end - 1);
+      gateKnown.fill(0, first + value, first + end - 1);
+    }
+    if (plain) return;
+    for (const { value, end, isOwn } of this.#others) {
+      const [from, to] = [Math.max(0, value - 1), Math.min(length, end - 1)];
+      gateKnown.fill(0, first + from, first + to);
+      if (!isOwn) targets.fill(-1, first + from, first + to);
     }
   }
+}
+
+/** Index of the first element with a property that all after it have too; the length if there is none. */
+function firstWhere<T>(all: readonly T[], has: (one: T) => boolean): number {
+  let [low, high] = [0, all.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (has(all[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** Lengths of a piece of text in tokens, and most lines between two pieces: short, so that a row has several of each. */
@@ -179,7 +254,7 @@ const INLINE_SHARE = 1 / 4;
 
 function fillMixed(
   row: Row,
-  text: TokenFile | null,
+  source: Source | null,
   config: LanguageStreamConfig,
   split: Split,
   random: Random,
@@ -187,11 +262,11 @@ function fillMixed(
   const tokens = tokenizer(config.tokenizer);
   const newline = tokens.encode('\n')[0]!;
   const putText = (count: number): void => {
-    if (text !== null) row.put(drawText(text, count, random));
+    if (source !== null) row.putText(source, count, random);
   };
   // If a line does not fit, text fills the rest of the row. Without text, try other lines before padding.
   const drawFitting = (before: '' | ' '): WorkedLine | null => {
-    for (let draw = 0; draw < (text === null ? MOST_DRAWS : 1); draw++) {
+    for (let draw = 0; draw < (source === null ? MOST_DRAWS : 1); draw++) {
       const line = drawWorkedLine(config, split, random, before);
       if (line.promptIds.length + line.valueIds.length + 1 <= row.room) return line;
     }
@@ -215,40 +290,56 @@ function fillMixed(
 const drawPiece = (random: Random): number =>
   SHORTEST_PIECE + random.below(LONGEST_PIECE - SHORTEST_PIECE + 1);
 
-/** A window of the text at a uniformly random offset. */
-function drawText(text: TokenFile, count: number, random: Random): Uint16Array {
-  const offsets = Math.max(1, text.length - count + 1);
-  // Two draws: a text may have more than 2³² tokens.
-  return text.read((random.below(2 ** 20) * 2 ** 32 + random.below(2 ** 32)) % offsets, count);
-}
-
 /** M and L are rounded up to multiples of this, to have few different batch shapes. */
 const SIZE_STEP = 8;
 const roundUp = (size: number): number => Math.ceil(size / SIZE_STEP) * SIZE_STEP;
 
 function expressionTargets(
-  lines: readonly PlacedLine[],
+  placed: readonly Placed[],
   config: LanguageStreamConfig,
   plans: boolean,
 ): WorkedExpressions {
-  const M = roundUp(lines.length);
-  const L = roundUp(lines.reduce((most, { promptIds }) => Math.max(most, promptIds.length), 0));
+  const M = roundUp(placed.length);
+  const L = roundUp(placed.reduce((most, { ids }) => Math.max(most, ids.length), 0));
   const index = new Int32Array(M * L);
   const last = new Int32Array(M).fill(-1);
   const written = new Float64Array(M).fill(Number.NaN);
+  const form = {
+    places: new Uint8Array(M * PLACE_CLASSES),
+    grouped: new Int8Array(M).fill(-1),
+    spaced: new Int8Array(M).fill(-1),
+  };
   const targets = prefixTargets(M * L, config, plans);
-  lines.forEach(({ start, promptIds, text, value }, m) => {
-    written[m] = value;
-    last[m] = promptIds.length - 1;
-    for (let l = 0; l < L; l++) index[m * L + l] = start + Math.min(l, last[m]!);
-    writePrefixTargets(targets, m * L, tokenTexts(promptIds, config.tokenizer), config);
+  placed.forEach(({ first, start, ids, result, resultIds, line }, m) => {
+    written[m] = result;
+    last[m] = ids.length - 1;
+    for (let l = 0; l < L; l++) index[m * L + l] = first + start + Math.min(l, last[m]!);
+    const text = tokenizer(config.tokenizer).decode(resultIds);
+    form.places.set(placesOf(text, result), m * PLACE_CLASSES);
+    if (Math.abs(result) >= 1000) form.grouped[m] = Number(text.includes(','));
+    form.spaced[m] = Number(text.startsWith(' '));
+    const pieces = tokenTexts(ids, config.tokenizer);
+    if (line === null) {
+      writeDecisions(targets, m * L, pieces);
+      return;
+    }
+    writePrefixTargets(targets, m * L, pieces, config, true);
     if (targets.valid[m * L + last[m]!] === 1) return;
     throw new TrainError(
       'bad-config',
-      `'${text}' does not fit into the registers of model.depth ${config.depth} and model.digits ${config.digits}; ` +
+      `'${line.text}' does not fit into the registers of model.depth ${config.depth} and model.digits ${config.digits}; ` +
         'use larger values, or smaller data.numbers, data.maxDigits and data.maxDecimals',
     );
   });
   const values = targets.plan && execute(targets.plan);
-  return { shape: [M, L], index, last, written, values, ...targets };
+  return { shape: [M, L], index, last, written, ...form, values, ...targets };
+}
+
+/** Writes what the tokens of a calculation in running text decide, from row `first` on. Its prefixes have no plans. */
+function writeDecisions(targets: PrefixTargets, first: number, pieces: readonly string[]): void {
+  const own = targetsOfPieces(pieces);
+  if (!own) return;
+  for (const name of ['classes', 'nestings', 'completes'] as const)
+    targets.decisions[name].set(own[name], first);
+  targets.decided.fill(1, first, first + pieces.length);
 }

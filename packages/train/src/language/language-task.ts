@@ -26,12 +26,17 @@ import {
   type LanguageBatch,
   type LanguageStreamConfig,
 } from './language-stream.js';
+import { calculationScores, type CalculationScores } from './calculation-scores.js';
+import { annotatedTexts } from './calculations-file.js';
+import { knownTokens } from './known-tokens.js';
 import { verifyTokens } from './text-folder.js';
 import { workedPrompts } from './worked-line.js';
 
 /** The configuration of the model in a training configuration. */
 export function languageModelConfig(config: LanguageTrainConfig): DagGptConfig {
-  return { ...config.model, tokenizer: config.tokenizer };
+  const { model, tokenizer } = config;
+  const known = model.vocabulary === 'text' ? { known: knownTokens(languageStreamConfig(config)) } : {};
+  return { ...model, tokenizer, ...known };
 }
 
 /** The configuration of the stream in a training configuration. */
@@ -53,10 +58,12 @@ export function languageStreamConfig(config: LanguageTrainConfig): LanguageStrea
   };
 }
 
-/** The evaluation of a language model: its answers to worked prompts and its loss on text. */
+/** The evaluation of a language model: its answers to worked prompts, its loss on text, and what it computes in that. */
 export interface LanguageSummary extends Summary {
-  /** Mean −ln p of the next token of held-out text; null without text. */
+  /** Mean −ln p of the next token of held-out text, results of calculations left out; null without text. */
   readonly textLoss: number | null;
+  /** In held-out texts with marked results; null without them. */
+  readonly calculations: CalculationScores | null;
 }
 
 /**
@@ -89,17 +96,32 @@ export function languageTask(
       learnFrom(languageLosses(model, batch, weights, counts, dropoutSeed)),
     async evaluate(model, seed) {
       const summary = await evaluateLanguageModel(model, config, seed);
-      const { textLoss, count, exact, plan, byOperations } = summary;
+      const { textLoss, count, exact, plan, byOperations, calculations } = summary;
+      const inText = calculations
+        ? { computed: calculations.computed.share, exactInText: calculations.exact.share }
+        : {};
       const lines = [
+        ...(calculations
+          ? [
+              `${percent(calculations.computed.share)} of ${calculations.computed.of} results in texts computed, ` +
+                `${percent(calculations.exact.share)} of these as they are`,
+            ]
+          : []),
         ...(textLoss === null ? [] : [`loss on held-out text ${textLoss.toFixed(4)}`]),
         ...(count === 0 ? [] : [`${percent(exact)} of ${count} held-out values written exactly`]),
       ];
       return {
         summary,
-        score: (count === 0 ? 0 : exact - 1) - (textLoss ?? 0),
+        score:
+          (count === 0 ? 0 : exact - 1) -
+          (textLoss ?? 0) +
+          (calculations
+            ? (calculations.exact.count - calculations.overwritten.count) / calculations.computed.of
+            : 0),
         line: lines.join(', '),
         metrics: {
           ...(textLoss === null ? {} : { textLoss }),
+          ...inText,
           ...(count === 0 ? {} : { exact, plan, byOperations }),
         },
       };
@@ -173,10 +195,24 @@ export async function evaluateLanguageModel(
 ): Promise<LanguageSummary> {
   const { questions, answers } = languageSubject(model, config);
   const answered = await collect(answers(questions(config.evaluation.examples, seed)));
-  return { ...summarize(answered), textLoss: await heldOutTextLoss(model, config, seed) };
+  return {
+    ...summarize(answered),
+    textLoss: await heldOutTextLoss(model, config, seed),
+    calculations: await heldOutCalculations(model, config),
+  };
 }
 
-/** Mean −ln p of the next token of held-out text; null if the configuration has no text. */
+/** What a model computes in the first texts with marked results that are held out; null where there are none. */
+async function heldOutCalculations(
+  model: DagGpt,
+  config: LanguageTrainConfig,
+): Promise<CalculationScores | null> {
+  const { data, tokenizer, evaluation, model: sizes } = config;
+  const texts = sizes.depth === 0 ? [] : annotatedTexts(data.text, tokenizer, evaluation.examples);
+  return texts.length === 0 ? null : calculationScores(model, texts);
+}
+
+/** Mean −ln p of the next token of held-out text, results of calculations left out; null if the configuration has no text. */
 export async function heldOutTextLoss(
   model: DagGpt,
   config: LanguageTrainConfig,
@@ -185,7 +221,8 @@ export async function heldOutTextLoss(
   const { batches } = config.evaluation;
   const { data, ...rest } = languageStreamConfig(config);
   if (data.text === '') return null;
-  const stream = { ...rest, seed, data: { ...data, arithmetic: 0 } };
+  // A plain GPT is measured on the same tokens as one that calculates.
+  const stream = { ...rest, seed, plain: false, data: { ...data, arithmetic: 0 } };
   let sum = 0;
   for (let i = 0; i < batches; i++) {
     const { tokens, targets, shape } = languageBatch(stream, 'held-out', i);
@@ -211,5 +248,6 @@ export function languageSubject(model: DagGpt, config: LanguageTrainConfig): Sub
         : { hardPlan: (tokens, shape) => model.hardPlan(tokens, model.forward(tokens, shape).hidden) },
     trained: (index) => trainedLines(stream, index),
     textLoss: (seed) => heldOutTextLoss(model, config, seed),
+    calculations: (texts) => (texts ? calculationScores(model, texts) : heldOutCalculations(model, config)),
   };
 }

@@ -7,12 +7,17 @@ import { TrainError } from '../error.js';
 import { unreadable } from '../files/utf8.js';
 import { WholeFile } from '../files/whole-file.js';
 import { characterStart, encodeFile, type Section } from './encode-file.js';
+import { nextTurn } from '../next-turn.js';
+import { readAnnotated } from './annotated-text.js';
+import { CALCULATIONS_FILE, readDocuments, type Places } from './calculations-file.js';
 import { META_FILE, TOKEN_FILES } from './text-folder.js';
 
 /** Options of `prepareText`. */
 export interface PrepareOptions {
   /** Text files in UTF-8, and folders: every `.txt` and `.md` file in them, at any depth. */
   readonly inputs: readonly string[];
+  /** A file of texts with marked results, behind the others: see `readDocuments`. */
+  readonly calculations?: string;
   /** Folder for `train.bin`, `val.bin` and `meta.json`; created if missing. */
   readonly out: string;
   readonly tokenizer: TokenizerName;
@@ -36,6 +41,13 @@ export interface PreparedText {
   readonly unknown: number;
   /** The text files in order, with their sizes. */
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  /** Results in texts with marked ones whose calculation stands before them, and the others. */
+  readonly calculations?: { readonly train: Results; readonly val: Results };
+}
+
+interface Results {
+  readonly read: number;
+  readonly others: number;
 }
 
 /**
@@ -44,20 +56,34 @@ export interface PreparedText {
  * characters (unless it ends in one). `val.bin` has the last share of all bytes, in whichever document that begins. Texts
  * may be larger than memory. The files appear when all of them are written.
  *
+ * Of texts with marked results, `calculations.json` has the places and expressions; the last share of them goes to `val.bin`.
+ *
  * @throws {TrainError} `bad-input` for a share outside its range, text that is not UTF-8, and too little or no text;
  * `busy-directory` if `out` has such files already; `io` if the system refuses
  */
 export async function prepareText(options: PrepareOptions): Promise<PreparedText> {
-  const { inputs, out, val, force = false } = options;
+  const { inputs, out, val, force = false, calculations } = options;
   const tokens = tokenizer(options.tokenizer);
   if (!(val > 0 && val < 1))
     throw new TrainError(
       'bad-input',
       `the share of val.bin is ${val}; expected a number above 0 and below 1`,
     );
-  const files = await findFiles(inputs);
-  const parts = await split(files, val);
-  const targets = [TOKEN_FILES.train, TOKEN_FILES['held-out'], META_FILE].map((name) => join(out, name));
+  const files = inputs.length > 0 || calculations === undefined ? await findFiles(inputs) : [];
+  const parts = files.length > 0 ? await split(files, val) : { train: [], val: [] };
+  const documents = calculations === undefined ? [] : await readDocuments(calculations);
+  const sources = [...files];
+  if (calculations !== undefined)
+    sources.push({ path: calculations, bytes: (await status(calculations)).size });
+  const trained = Math.floor(documents.length * (1 - val));
+  if (documents.length > 0 && (trained === 0 || trained === documents.length))
+    throw new TrainError(
+      'bad-input',
+      `${documents.length} texts are too few to be split into train.bin and val.bin (a share of ${val})`,
+    );
+  const names = [TOKEN_FILES.train, TOKEN_FILES['held-out'], META_FILE];
+  if (calculations !== undefined) names.push(CALCULATIONS_FILE);
+  const targets = names.map((name) => join(out, name));
   const existing = targets.find((path) => existsSync(path));
   if (existing !== undefined && !force) {
     throw new TrainError(
@@ -71,18 +97,23 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
       throw new TrainError('io', `${out} cannot be written: ${(error as Error).message}`, { cause: error });
     });
     for (const path of targets) open.push(await WholeFile.create(path));
-    const [trainFile, valFile, metaFile] = open as [WholeFile, WholeFile, WholeFile];
+    const [trainFile, valFile, metaFile, placesFile] = open as [WholeFile, WholeFile, WholeFile, WholeFile?];
     const report = progress(files, options.onProgress);
-    const train = await writeTokens(trainFile, parts.train, tokens, report);
-    const heldOut = await writeTokens(valFile, parts.val, tokens, report);
+    const train = await writeTokens(trainFile, parts.train, documents.slice(0, trained), tokens, report);
+    const heldOut = await writeTokens(valFile, parts.val, documents.slice(trained), tokens, report);
+    const results = ({ calculations: read, others }: Places): Results => ({
+      ...{ read: read.length, others: others.length },
+    });
     const prepared: PreparedText = {
       tokenizer: tokens.name,
       vocabSize: tokens.vocabSize,
       tokens: { train: train.count, val: heldOut.count },
       sha256: { train: train.sha256, val: heldOut.sha256 },
       unknown: train.unknown + heldOut.unknown,
-      files,
+      files: sources,
+      ...(placesFile ? { calculations: { train: results(train.places), val: results(heldOut.places) } } : {}),
     };
+    await placesFile?.append(JSON.stringify({ train: train.places, val: heldOut.places }));
     await metaFile.append(`${JSON.stringify(prepared, null, 2)}\n`);
     // meta.json comes last: if the process ends between these, meta.json does not match the token files, and training refuses them.
     for (const file of open) await file.finish();
@@ -168,36 +199,56 @@ async function split(files: readonly SourceFile[], val: number): Promise<{ train
 
 const END_OF_TEXT = 50256;
 
+/** Writes parts of text files, then documents with marked results, whose places it returns. */
 async function writeTokens(
   file: WholeFile,
   parts: readonly Part[],
+  documents: readonly string[],
   tokens: Tokenizer,
   report: (bytes: number) => void,
-): Promise<{ count: number; unknown: number; sha256: string }> {
+): Promise<{ count: number; unknown: number; sha256: string; places: Places }> {
   const unknownId = tokens.name === 'char' ? tokens.encode('\uFFFD')[0] : undefined;
   const newline = tokens.encode('\n')[0];
   const hash = createHash('sha256');
   let count = 0;
   let unknown = 0;
+  let last: number | undefined;
+  const write = async (ids: readonly number[]): Promise<void> => {
+    const bytes = new Uint8Array(Uint16Array.from(ids).buffer);
+    hash.update(bytes);
+    await file.append(bytes);
+    for (const id of ids) if (id === unknownId) unknown++;
+    count += ids.length;
+    last = ids.at(-1) ?? last;
+  };
+  const end = async (): Promise<void> => {
+    if (tokens.name === 'gpt2') await write([END_OF_TEXT]);
+    else if (last !== newline) await write([newline!]);
+  };
   for (const part of parts) {
-    let last: number | undefined;
-    const write = async (ids: readonly number[]): Promise<void> => {
-      const bytes = new Uint8Array(Uint16Array.from(ids).buffer);
-      hash.update(bytes);
-      await file.append(bytes);
-      count += ids.length;
-      last = ids.at(-1) ?? last;
-    };
+    last = undefined;
     for await (const { ids, bytes } of encodeFile(part, tokens)) {
-      for (const id of ids) if (id === unknownId) unknown++;
       await write(ids);
       report(bytes);
     }
-    if (!part.ends) continue;
-    if (tokens.name === 'gpt2') await write([END_OF_TEXT]);
-    else if (last !== newline) await write([newline!]);
+    if (part.ends) await end();
   }
-  return { count, unknown, sha256: hash.digest('hex') };
+  const places: Places = { calculations: [], others: [] };
+  for (const document of documents) {
+    const { ids, calculations, others } = readAnnotated(document, tokens.name);
+    const at = count;
+    places.calculations.push(
+      ...calculations.map((one) => ({
+        ...one,
+        ...{ start: at + one.start, value: at + one.value, end: at + one.end },
+      })),
+    );
+    places.others.push(...others.map(({ value, end }) => ({ value: at + value, end: at + end })));
+    await write(ids);
+    await end();
+    if (count % 4096 < ids.length) await nextTurn();
+  }
+  return { count, unknown, sha256: hash.digest('hex'), places };
 }
 
 function progress(

@@ -12,7 +12,7 @@ export interface WorkedLine extends Example {
   readonly prompt: string;
   readonly value: number;
   readonly promptIds: readonly number[];
-  /** The tokens of `formatValue(value)`, encoded separately from the prompt. */
+  /** The tokens of `formatValue(value)`, encoded separately from the prompt, with the blank at the end of that. */
   readonly valueIds: readonly number[];
 }
 
@@ -44,7 +44,9 @@ export function drawWorkedLine(
     const value = execute(tensorize(fromText(text), { depth }))[0]!;
     const written = formatValue(value);
     if (!Number.isFinite(value) || written.length > MAX_VALUE_LENGTH) continue;
-    const [promptIds, valueIds] = [tokens.encode(prompt), tokens.encode(written)];
+    const blank = prompt.endsWith(' ') ? ' ' : '';
+    const promptIds = tokens.encodeSigns(prompt.slice(0, prompt.length - blank.length));
+    const valueIds = tokens.encodeSigns(blank + written);
     if (promptIds.length + valueIds.length > blockSize) continue;
     return { ...example, text, prompt, value, promptIds, valueIds };
   }
@@ -71,9 +73,11 @@ export interface WorkedPrompt extends HeldOutQuestion {
 
 /**
  * The prompt of a question, which ends right before its value: an expression as worked lines have it, and a blank after `=` and `?`, which
- * are put where they are not.
+ * are put where they are not. A text that ends with neither, nor with an operand, as "48 / 2 = $" does, stays as it is.
  */
 export function promptOf({ text, expr }: Question): string {
+  // A running text goes on behind an operand.
+  if (!expr && !/[\d.)\]%]\s*$/.test(text)) return text;
   const asked = expr ? asRead(text) : text.trimEnd();
   return /[=?]$/.test(asked) ? `${asked} ` : `${asked} = `;
 }

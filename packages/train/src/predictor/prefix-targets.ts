@@ -43,15 +43,18 @@ export const prefixTargets = (size: number, layout: RegisterLayout, plans: boole
  * to the next row, and so on. Plans of prefixes that do not fit into the layout are not written.
  *
  * @param pieces The texts of the tokens.
+ * @param isLate Whether an operator or sign is written by the token with which the next number, sign or parenthesis begins, as in
+ *   running text (`calculationTargets`), and not by its own.
  */
 export function writePrefixTargets(
   targets: PrefixTargets,
   first: number,
   pieces: readonly string[],
   layout: RegisterLayout,
+  isLate = false,
 ): void {
   const prefixes = readPrefixes(pieces.join(''));
-  const decisions = new Decisions(prefixes);
+  const decisions = new Decisions(prefixes, isLate);
   let shape: Shape | null = null;
   let [end, read] = [0, 0];
   for (let t = 0; t < pieces.length; t++) {
@@ -74,18 +77,24 @@ export function writePrefixTargets(
   targets.decided.fill(1, first, first + read);
 }
 
-const OPERATORS: Readonly<Record<string, string>> = { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' };
+/** The decision of each operator in symbols. */
+export const OPERATORS: Readonly<Record<string, string>> = { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div' };
 
 /** What the tokens of a text decide, one after another. */
 class Decisions {
   private readonly marks: readonly Mark[];
+  private readonly isLate: boolean;
   private next = 0;
   private numbers = 0;
   private depth = 0;
   private hasOperand = false;
+  /** Numbers that have begun, and the decision of the mark that a later token writes. */
+  private begun = 0;
+  private pending = 'none';
 
-  constructor({ marks }: Prefixes) {
+  constructor({ marks }: Prefixes, isLate: boolean) {
     this.marks = marks;
+    this.isLate = isLate;
   }
 
   /**
@@ -96,14 +105,24 @@ class Decisions {
    */
   write(targets: DecisionTargets, row: number, end: number, last: number): void {
     let [decision, nesting] = ['none', 0];
+    const putOff = (): void => {
+      if (this.pending !== 'none') decision = this.pending;
+      this.pending = 'none';
+    };
+    if (last >= this.begun) {
+      this.begun = last + 1;
+      putOff();
+    }
     for (; this.next < this.marks.length && this.marks[this.next]!.end <= end; this.next++) {
       const { kind, text } = this.marks[this.next]!;
       this.hasOperand = kind === 'number' || kind === 'close';
       if (kind === 'number') this.numbers++;
       if (kind === 'open') nesting++;
       if (kind === 'close') nesting--;
-      if (kind === 'operator') decision = OPERATORS[text]!;
-      if (kind === 'sign' && text === '-') decision = 'neg';
+      if (kind === 'open' || kind === 'sign') putOff();
+      const own = kind === 'operator' ? OPERATORS[text]! : kind === 'sign' && text === '-' ? 'neg' : 'none';
+      if (this.isLate) this.pending = own;
+      else if (own !== 'none') decision = own;
     }
     this.depth += nesting;
     targets.classes[row] = decisionOf(decision);
