@@ -8,6 +8,7 @@ import { readCheckpoint, type Checkpoint } from './checkpoint.js';
  * of that name is `./reading`.
  */
 export const SHIPPED = ['reading', 'problems', 'writing'] as const;
+/** The name of a shipped model. */
 export type ShippedName = (typeof SHIPPED)[number];
 
 export const isShipped = (name: string): name is ShippedName => (SHIPPED as readonly string[]).includes(name);
