@@ -23,6 +23,8 @@ export default {
     'README.md',
     '.github/site/glossary.md',
     'packages/model/weights/reading/README.md',
+    'packages/model/weights/problems/README.md',
+    'packages/model/weights/writing/README.md',
     'bench/README.md',
     '.github/CONTRIBUTING.md',
   ],

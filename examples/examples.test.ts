@@ -56,6 +56,22 @@ test('plan-as-tex shows the plan of a text as TeX, with its value', async () => 
   expect(output).toMatch(/\nTeX: +7-\\frac\{12\}\{4\+2\}\nvalue: 5\n$/);
 });
 
+test('solve-in-words shows the plan of a problem, and marks what it computes in a written solution', async () => {
+  const output = await run('solve-in-words', 'Mia had 12 pears and ate 5 of them. How many are left?');
+  expect(output).toContain('n0 = 12   n1 = 5\n  s0 = n0 − n1\n');
+  expect(output).toMatch(/^12 - 5 = 7, [\d.]+ % sure\nnumbers used: 12, 5; left out: none$/m);
+  const [, solution] = /^A solution in words:\n([^]*?)\n\n/m.exec(output)!;
+  const computed = [...output.matchAll(/^computed: (.+) = (.+)$/gm)];
+  expect(computed.length).toBeGreaterThan(0);
+  expect([...solution!.matchAll(/«[^»]+»/g)]).toHaveLength(computed.length);
+}, 60_000);
+
+test('solve-in-words says why a text is no problem for it', async () => {
+  await expect(run('solve-in-words', 'How many are left?')).rejects.toMatchObject({
+    ...{ code: 1, stdout: '', stderr: 'How many are left?: the text has no number in digits\n' },
+  });
+});
+
 test('fit-with-variables finds the constants, and its loss falls', async () => {
   const output = await run('fit-with-variables');
   const rows = [...output.matchAll(/^ +\d+ .*$/gm)].map(([line]) => line.trim().split(/ +/).map(Number));

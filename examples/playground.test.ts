@@ -87,7 +87,9 @@ browserDescribe('the playground', () => {
     for (const key of keys) await page.keyboard.press(key);
   };
   const lit = (): Promise<string[]> =>
-    page.$$eval('.lit', (parts) => [...new Set(parts.map((part) => part.closest('[id]')!.id))]);
+    page.$$eval('.lit:not([hidden] *)', (parts) => [
+      ...new Set(parts.map((part) => part.closest('[id]')!.id)),
+    ]);
   /** The bytes of a file that the page has saved. */
   const saved = async (name: string): Promise<Buffer> => {
     for (let i = 0; i < 600; i++) {
@@ -96,6 +98,17 @@ browserDescribe('the playground', () => {
       await new Promise((done) => setTimeout(done, 50));
     }
     throw new Error(`${name} was not saved`);
+  };
+
+  /** What axe finds of the page as it is. */
+  const seriousViolations = async (): Promise<unknown[]> => {
+    await page.evaluate(axe.source);
+    const { violations } = (await page.evaluate('axe.run()')) as {
+      violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+    };
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`)]);
   };
 
   it('answers at once, with less than 3 MB', async () => {
@@ -273,6 +286,47 @@ browserDescribe('the playground', () => {
     await page.waitForSelector('#code', { hidden: true });
   });
 
+  it('answers a word problem, and says which numbers its plan reads', async () => {
+    await open('2 + 2');
+    served.sent.clear();
+    await page.click('[data-kind="problem"]');
+    await waitFor('#answer', 'By the text alone');
+    expect([...served.sent.keys()].filter((path) => path.endsWith('.safetensors'))).toHaveLength(1);
+    expect(await page.$('#tokens:not([hidden] *)')).toBeNull();
+    await type('Mia had 12 pears and ate 5 of them. How many are left?');
+    await waitFor('#answer', '= 7 ');
+    await waitFor('#expression', '12 - 5 = 7');
+    expect(await page.$$eval('#numbers .used', (used) => used.map(({ textContent }) => textContent))).toEqual(
+      [...['12', '5']],
+    );
+    await page.hover('#numbers [data-refs="n1"]');
+    expect((await lit()).sort()).toEqual(['expression', 'graph', 'numbers', 'steps', 'tensors']);
+    await page.click('#graph [data-key="n1"]');
+    await edit(0, '2');
+    await waitFor('#expression', '12 - 2 = 10');
+    await type('How many sides has a square?');
+    await waitFor('#answer', 'Refused: the text has no number in digits.');
+    await page.waitForSelector('#plan', { hidden: true });
+    await page.waitForFunction(`location.hash.endsWith('as=problem')`);
+    await page.click('[data-kind="expression"]');
+    await waitFor('#answer', '= 4 ');
+    await page.click('[data-kind="problem"]');
+    await waitFor('#answer', 'Refused: the text has no number in digits.');
+  });
+
+  it('goes on with a text, and has the plan of each number that it computes', async () => {
+    await page.goto(`${served.url}#${new URLSearchParams({ as: 'text', text: '48 / 2 = ' })}`);
+    await waitFor('#answer', ' computed.');
+    expect(await textAt('#written')).toMatch(/^48 \/ 2 = 24/);
+    await page.click('#written [data-computed="0"]');
+    await waitFor('#expression', '48 / 2 = 24');
+    expect(
+      await page.$eval('#written [data-computed="0"]', (button) => button.getAttribute('aria-pressed')),
+    ).toBe('true');
+    await page.click('#copy-code');
+    await waitFor('#code pre', `await loadPretrained('writing')`);
+  });
+
   it('breaks on no text', async () => {
     await open();
     for (const [text, said] of [
@@ -373,6 +427,14 @@ browserDescribe('the playground', () => {
     expect((await figures()).step).toBeGreaterThan(stopped.step);
   });
 
+  it.each(['problem', 'text'])('is accessible where it shows a %s, and fits a telephone', async (kind) => {
+    await page.goto(`${served.url}#as=${kind}`);
+    await waitFor('#answer', kind === 'text' ? ' computed.' : 'By the text alone');
+    expect(await seriousViolations()).toEqual([]);
+    await page.setViewport({ width: 360, height: 740 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+  });
+
   it.each(['light', 'dark'])('is accessible in %s, and fits a telephone', async (scheme) => {
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     await open('8 / (5 - 6) + 2 wombat');
@@ -381,15 +443,7 @@ browserDescribe('the playground', () => {
     await page.waitForSelector('#graph [data-key="n0"]');
     await page.click('#graph [data-key="n0"]');
     await page.waitForSelector('#part-1');
-    await page.evaluate(axe.source);
-    const { violations } = (await page.evaluate('axe.run()')) as {
-      violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
-    };
-    expect(
-      violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`)]),
-    ).toEqual([]);
+    expect(await seriousViolations()).toEqual([]);
     await page.setViewport({ width: 360, height: 740 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
     const dark = await page.evaluate(`getComputedStyle(document.body).backgroundColor`);

@@ -25,7 +25,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const pagesOf = (name: string): string[] => {
   const docs = join(root, 'packages', name, 'docs');
   const pages = existsSync(docs) ? readdirSync(docs).map((page) => `docs/${page}`) : [];
-  return ['README.md', ...pages, ...(name === 'model' ? ['weights/reading/README.md'] : [])];
+  const cards =
+    name === 'model' ? ['reading', 'problems', 'writing'].map((of) => `weights/${of}/README.md`) : [];
+  return ['README.md', ...pages, ...cards];
 };
 const pages = ['expr', 'tensorize', 'executor', 'model', 'train'].flatMap((name) =>
   pagesOf(name).map((page) => [name, page] as const),
@@ -46,7 +48,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "{ device: 'wasm', threads: 8 }": 'in a page',
   "device: 'cuda'": 'takes an NVIDIA GPU',
   OnnxPredictor: 'takes the optional package onnxruntime-node; run where it is installed',
-  'loadLanguageModel(': 'takes a trained language model',
+  'DagGpt.load(readFileSync': 'what it writes changes with its weights',
   'loadGpt2(': 'downloads half a gigabyte',
   'declare class Network': 'leaves the network out; the example your-own-task has it',
   '> Take 7 from twice 12': 'a conversation on a terminal',

@@ -1,22 +1,21 @@
-import { PLAN_STYLE } from '@dag/tensorize/draw';
-import { linkHighlights, relight } from './linked.js';
-import { element } from './page.js';
+import { html, PLAN_STYLE } from '@dag/tensorize/draw';
+import { linkHighlights } from './linked.js';
+import { element, show } from './page.js';
 import { isRead, loadModel, read } from './reading.js';
 import { problemOf } from './problem.js';
 import { shownOf } from './shown.js';
-import { current, subscribe, update, type State } from './state.js';
+import { current, subscribe, update, type Kind, type State } from './state.js';
 import { setUpTheme } from './theme.js';
 import { showAnswer } from './views/answer.js';
-import { showCode } from './views/code.js';
 import { showExamples } from './views/examples.js';
-import { showGraph } from './views/graph.js';
-import { showInspector } from './views/inspector.js';
-import { showSteps } from './views/steps.js';
-import { showTensors } from './views/tensors.js';
+import { showKind } from './views/kinds.js';
+import { showPlan } from './views/plan.js';
 import { showTokens } from './views/tokens.js';
 
+/** Shows what a model makes of the text. */
+export type View = (state: State) => void;
+
 const text = element<HTMLTextAreaElement>('text');
-const plan = element('plan');
 
 /** Milliseconds. */
 const [SLOW, PAUSE] = [400, 250];
@@ -24,62 +23,92 @@ const [SLOW, PAUSE] = [400, 250];
 document.head.append(Object.assign(document.createElement('style'), { textContent: PLAN_STYLE }));
 setUpTheme();
 linkHighlights();
-showExamples();
-text.value = current().text;
 text.addEventListener('input', () => update({ text: text.value }));
 
-try {
+/** Each kind of text has a model, which is loaded when the kind is chosen first. */
+const LOAD: Readonly<Record<Kind, () => Promise<View>>> = {
+  expression: loadReading,
+  problem: async () => (await import('./solving.js')).loadSolving(),
+  text: async () => (await import('./writing.js')).loadWriting(),
+};
+const views = new Map<Kind, View | 'loading'>();
+
+function showState(state: State): void {
+  const { kind } = state;
+  if (text.value !== state.text) text.value = state.text;
+  showKind(state);
+  showExamples(state);
+  const view = views.get(kind);
+  if (typeof view === 'function') return view(state);
+  if (views.size > 0) {
+    show(element('answer'), html`<p class="muted">Loading the model …</p>`);
+    element('plan').hidden = true;
+  }
+  if (view !== 'loading') void load(kind);
+}
+
+async function load(kind: Kind): Promise<void> {
+  views.set(kind, 'loading');
+  try {
+    views.set(kind, await LOAD[kind]());
+    if (current().kind === kind) showState(current());
+  } catch (error) {
+    views.delete(kind);
+    if (current().kind === kind) failed('answer', 'The model')(error);
+  }
+}
+
+async function loadReading(): Promise<View> {
   const model = await loadModel();
-  const showPlan = (given: State): void => {
-    const shown = shownOf(model, given);
-    const { state } = shown;
-    showTokens(state, shown);
-    plan.hidden = shown.plan === null;
-    showGraph(state, shown);
-    showSteps(state, shown);
-    showInspector(state, shown);
-    showTensors(state, shown);
-    showCode(state, shown);
-    relight();
+  const showWhole: View = (given) => {
+    const { state, reading, plan } = shownOf(model, given);
+    showTokens(state, { state, reading, plan });
+    showPlan(state, plan);
   };
-  const showText = (): void => {
+  const showText: View = ({ text }) => {
     const started = performance.now();
-    showAnswer(read(model, current().text));
+    showAnswer(read(model, text));
     // The answer is on the screen before its plan is drawn.
-    requestAnimationFrame(() => soon(() => showPlan(current()), 0));
+    requestAnimationFrame(() => soon(showWhole, 0));
     lastTook = performance.now() - started;
   };
   let lastTook = 0;
   let pending: ReturnType<typeof setTimeout> | undefined;
-  const soon = (what: () => void, ms: number): void => {
+  const soon = (view: View, ms: number): void => {
     clearTimeout(pending);
-    pending = setTimeout(what, ms);
+    pending = setTimeout(() => {
+      if (current().kind === 'expression') view(current());
+    }, ms);
   };
-  const show = (state: State): void => {
-    if (text.value !== state.text) text.value = state.text;
-    if (isRead(state.text)) showPlan(state);
+  setTimeout(() => {
+    // What the first answer does not need comes after it.
+    void import('./views/training.js').then(
+      ({ setUpTraining }) => setUpTraining(),
+      failed('training', 'This part'),
+    );
+    void import('./views/files.js').then(({ setUpFiles }) => setUpFiles(model), failed('files', 'This part'));
+  });
+  return (state) => {
+    if (isRead(state.text)) {
+      showAnswer(read(model, state.text));
+      showWhole(state);
+    }
     // Long texts take a while: they are read when the typing pauses.
     else if (lastTook > SLOW) soon(showText, PAUSE);
-    else showText();
+    else showText(state);
   };
-  subscribe(show);
-  show(current());
-  performance.mark('first answer');
-  // What the first answer does not need comes after it.
-  void import('./views/training.js').then(
-    ({ setUpTraining }) => setUpTraining(),
-    failed('training', 'This part'),
-  );
-  void import('./views/files.js').then(({ setUpFiles }) => setUpFiles(model), failed('files', 'This part'));
-} catch (error) {
-  failed('answer', 'The model')(error);
 }
+
+subscribe(showState);
+showState(current());
 
 /** Says in an element what cannot be loaded. */
 function failed(id: string, what: string): (error: unknown) => void {
-  return (error) => {
-    const reason = Object.assign(document.createElement('p'), { className: 'reason' });
-    reason.textContent = `${what} cannot be loaded: ${problemOf(error)}. Reload the page to try again.`;
-    element(id).replaceChildren(reason);
-  };
+  return (error) =>
+    show(
+      element(id),
+      html`<p class="reason">
+        ${what} cannot be loaded: ${problemOf(error)}. Reload the page to try again.
+      </p>`,
+    );
 }

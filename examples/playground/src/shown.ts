@@ -15,10 +15,15 @@ export interface Shown {
   readonly plan: ShownPlan | null;
 }
 
+/** A plan as predicted; the nodes that the tokens of an expression write, and why it would be refused. */
+export type Predicted = Pick<PrefixPrediction, 'tensors'> &
+  Partial<Pick<PrefixPrediction, 'nodes' | 'refusal'>>;
+
 export interface ShownPlan {
+  /** The token up to which the text is read, or of what is written the number that is computed. */
   readonly token: number;
   readonly isLast: boolean;
-  readonly prediction: PrefixPrediction;
+  readonly prediction: Predicted;
   /** As predicted or as edited. */
   readonly tensors: DagTensors;
   readonly value: number;
@@ -36,17 +41,18 @@ export function shownOf(model: PredictorModel, state: State): Shown {
   const token = Math.min(state.pointed ?? chosen, last);
   const own = token === chosen ? state : { ...state, ...OF_PLAN };
   try {
-    const prediction = reading.prefixes.at(token);
-    const tensors = own.edited ?? prediction.tensors;
-    const gradients = executeWithGradients(tensors);
-    const [graph, expression] = [planGraph(tensors, execute), expressionOf(tensors)];
-    const value = gradients.values[0]!;
-    return {
-      state: own,
-      reading,
-      plan: { token, isLast: token === last, prediction, tensors, value, graph, gradients, expression },
-    };
+    return { state: own, reading, plan: planOf(own, reading.prefixes.at(token), token, last) };
   } catch (error) {
     return { state, reading: { prefixes: null, problem: problemOf(error) }, plan: null };
   }
+}
+
+/** A plan, as edited where it is, with what is computed of it. */
+export function planOf({ edited }: State, prediction: Predicted, token: number, last: number): ShownPlan {
+  const tensors = edited ?? prediction.tensors;
+  const gradients = executeWithGradients(tensors);
+  return {
+    ...{ token, isLast: token === last, prediction, tensors, gradients, value: gradients.values[0]! },
+    ...{ graph: planGraph(tensors, execute), expression: expressionOf(tensors) },
+  };
 }

@@ -13,6 +13,7 @@ import {
 import { checkList, checkObject, isTensor, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
 import { ExpressionReader } from './expression-reader.js';
+import { fetchModel, type FetchOptions } from './fetch-weights.js';
 import { KnownTokens } from './known-tokens.js';
 import { computedIn, generate, type Computed, type Generated, type GenerateTextOptions } from './generate.js';
 import {
@@ -369,5 +370,10 @@ export class DagGpt extends SavedModel {
       'DagGpt.save',
       (config: DagGptConfig, check, tokens) => new DagGpt(config, { ...options, seed: null, check, tokens }),
     );
+  }
+
+  /** Fetches a file of `save` and reads it. @throws {ModelError} as `PredictorModel.fetch`. */
+  static async fetch(url: string | URL, options: FetchOptions = {}): Promise<DagGpt> {
+    return fetchModel(url, options, DagGpt.load);
   }
 }

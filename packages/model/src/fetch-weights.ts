@@ -1,4 +1,5 @@
 import type { Device } from '@dag/executor';
+import { checkObject } from './arguments.js';
 import { ModelError } from './error.js';
 import { messageOf } from './safetensors/header.js';
 
@@ -27,7 +28,7 @@ async function fetchWeights(url: string | URL, signal?: AbortSignal): Promise<Ui
   }
 }
 
-/** Options of `PredictorModel.fetch`. */
+/** Options of `fetch` of a model. */
 export interface FetchOptions {
   /** Device of the weights; the default device where left out. */
   readonly device?: Device;
@@ -37,15 +38,17 @@ export interface FetchOptions {
   readonly ready?: PromiseLike<unknown>;
 }
 
-/** `read(bytes)` of the file at an address, which its errors name. @throws {ModelError} as `fetchWeights`, and of `read`. */
+/** The model in the file at an address, which errors of `load` name. @throws {ModelError} as `fetchWeights`, and of `load`. */
 export async function fetchModel<M>(
   url: string | URL,
-  { signal, ready }: FetchOptions,
-  read: (bytes: Uint8Array) => M,
+  options: FetchOptions,
+  load: (bytes: Uint8Array, options: { device?: Device }) => M,
 ): Promise<M> {
+  checkObject('options such as { signal }', options);
+  const { device, signal, ready } = options;
   const [bytes] = await Promise.all([fetchWeights(url, signal), ready]);
   try {
-    return read(bytes);
+    return load(bytes, device ? { device } : {});
   } catch (cause) {
     if (!(cause instanceof ModelError)) throw cause;
     throw new ModelError(cause.code, `${String(url)}: ${cause.message}`, { cause });

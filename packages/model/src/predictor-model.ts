@@ -355,9 +355,7 @@ export class PredictorModel extends SavedModel {
    * const model = await PredictorModel.fetch(url, { ready: loadWasm() });
    */
   static async fetch(url: string | URL, options: FetchOptions = {}): Promise<PredictorModel> {
-    checkObject('options such as { signal }', options);
-    const { device } = options;
-    return fetchModel(url, options, (bytes) => PredictorModel.load(bytes, device ? { device } : {}));
+    return fetchModel(url, options, PredictorModel.load);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Tensor } from '@dag/executor';
-import { EMBEDDING, ROWS, usedRows, withAllRows } from './embedding-rows.js';
 import { checkObject, named } from './arguments.js';
+import { EMBEDDING, rowsOf, usedRows, withAllRows } from './embedding-rows.js';
 import { ModelError } from './error.js';
 import type { ParameterCheck, Parameters } from './gpt.js';
 import { decodeSafetensors, joined, safetensorsPieces } from './safetensors/format.js';
@@ -15,8 +15,8 @@ export interface SaveOptions {
 }
 
 /**
- * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of the embedding that are all
- * zero are left out. `tableFor` the rows that are stored, null for all, is in the file too.
+ * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of an embedding that are all
+ * zero are left out. `tableFor` the tokens whose embeddings are stored, null for all, is in the file too.
  */
 function weightPieces(
   parameters: Parameters,
@@ -41,14 +41,15 @@ function weightPieces(
   for (const [name, p] of parameters) {
     const read = (): Float32Array => Float32Array.from(p.dataSync());
     const width = p.shape[1]!;
-    if (name !== EMBEDDING) {
+    const rowsName = rowsOf(name);
+    if (rowsName === null) {
       put(name, p.shape, read);
       continue;
     }
     const rows = usedRows(read(), width);
     const isCut = rows.length < p.shape[0]!;
-    if (isCut) tensors.set(ROWS, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
-    const table = tableFor(isCut ? rows : null);
+    if (isCut) tensors.set(rowsName, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
+    const table = name === EMBEDDING ? tableFor(isCut ? rows : null) : null;
     if (table) for (const [name, tensor] of tokenTensors(table)) tensors.set(name, tensor);
     if (!isCut) {
       put(name, p.shape, read);
@@ -123,7 +124,7 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
       const given = tensors.get(name);
       if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);
       // The number of rows differs where rows of zeros were left out; `withAllRows` checks it.
-      const isCut = name === EMBEDDING && tensors.has(ROWS);
+      const isCut = tensors.has(rowsOf(name) ?? '');
       const [rows, needed] = isCut ? [given.shape.slice(1), shape.slice(1)] : [given.shape, shape];
       if (rows.join() !== needed.join())
         throw new ModelError(
@@ -138,8 +139,8 @@ export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
     },
     tokens,
   );
-  const embedding = model.parameters.get(EMBEDDING)!;
-  const all = withAllRows(tensors, embedding.shape[0]!);
+  let all: ReadonlyMap<string, SafeTensor> = tensors;
+  for (const [name, p] of model.parameters) all = withAllRows(all, name, p.shape[0]!);
   for (const name of all.keys())
     if (!model.parameters.has(name))
       throw new ModelError('bad-file', `the file has a weight '${name}' that this model does not have`);

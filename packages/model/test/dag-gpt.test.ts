@@ -296,6 +296,19 @@ describe('a model whose weights are no numbers', () => {
     expect(() => large.save({ dtype: 'F16' })).toThrow(refusal(message));
   });
 
+  it('is saved without the kinds of tokens whose embedding is zero', () => {
+    const packed = new DagGpt({ ...config, branchLayers: 1 }, { seed: 3 });
+    const kinds = packed.parameters.get('branch.kinds.weight')!;
+    const isKnown = (i: number): boolean => Math.floor(i / config.nEmbd) % 3 === 0;
+    kinds.set(kinds.dataSync().map((w, i) => (isKnown(i) ? w : 0)));
+    const { tensors } = decodeSafetensors(packed.save());
+    expect(tensors.get('branch.kinds.weight')!.shape).toEqual([Math.ceil(4091 / 3), config.nEmbd]);
+    for (const [name, p] of DagGpt.load(packed.save()).parameters)
+      expect([name, p.dataSync()]).toEqual([name, packed.parameters.get(name)!.dataSync()]);
+    const halves = packed.save({ dtype: 'F16' });
+    expect(DagGpt.load(halves).save({ dtype: 'F16' })).toEqual(halves);
+  });
+
   it('is saved in halves up to what rounds to the largest', () => {
     const largest = wrong('wpe.weight', 65519);
     const { tensors } = decodeSafetensors(largest.save({ dtype: 'F16' }));

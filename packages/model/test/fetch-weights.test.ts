@@ -1,12 +1,21 @@
-/** `PredictorModel.fetch` against a server. */
+/** `fetch` of models against a server. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { PredictorModel } from '../src/index.js';
+import { DagGpt, PredictorModel } from '../src/index.js';
+import { ProblemModel } from '../src/problems.js';
 
 const MODEL = new PredictorModel({
   ...{ tokenizer: 'char', blockSize: 16, nLayer: 1, nHead: 1, nEmbd: 4, dropout: 0, bias: true },
   ...{ readout: 'decisions', depth: 2, digits: 2 },
+});
+const WRITER = new DagGpt({
+  ...{ tokenizer: 'char', blockSize: 16, nLayer: 1, nHead: 1, nEmbd: 4, dropout: 0, bias: true },
+  ...{ readout: 'decisions', depth: 2, digits: 2 },
+});
+const SOLVER = new ProblemModel({
+  ...{ nLayer: 1, nHead: 1, nEmbd: 4, nInner: 4, convolution: 2, depth: 1, dropout: 0 },
+  ...{ words: ['pear'], constants: [], templates: [{ equation: '- number0 number1', count: 2 }] },
 });
 
 let server: Server;
@@ -14,6 +23,8 @@ const at = (path: string): string => `http://127.0.0.1:${(server.address() as Ad
 beforeAll(async () => {
   server = createServer(({ url }, response) => {
     if (url === '/model') response.end(MODEL.save());
+    else if (url === '/writer') response.end(WRITER.save());
+    else if (url === '/solver') response.end(SOLVER.save());
     else if (url === '/cut') response.end(MODEL.save().subarray(0, 100));
     else if (url === '/page')
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<!doctype html>');
@@ -32,6 +43,9 @@ afterAll(() => {
 it('reads the model at an address', async () => {
   const model = await PredictorModel.fetch(new URL(at('/model')));
   expect(model.save()).toEqual(MODEL.save());
+  expect((await DagGpt.fetch(at('/writer'))).save()).toEqual(WRITER.save());
+  expect((await ProblemModel.fetch(at('/solver'))).save()).toEqual(SOLVER.save());
+  await expect(DagGpt.fetch(at('/model'))).rejects.toMatchObject({ code: 'bad-file' });
 });
 
 it.each([

@@ -1,53 +1,100 @@
 /**
- * Makes packages/model/weights/reading of the best checkpoint of a run: weights in half precision, without the optimiser's
- * state and without the embeddings of tokens that no text of the stream has, and with a calibrated confidence. `jiti pack-pretrained.ts runs/reading`
+ * Makes packages/model/weights/NAME of the best checkpoint of a run: weights in half precision, without the optimiser's state, and without
+ * the embeddings of tokens that training never met. `jiti pack-pretrained.ts runs/reading reading`
  */
-import { decodeSafetensors, PredictorModel } from '@dag/model';
-import { calibrate, checkpointConfig, findCheckpoint, loadModel, writeCheckpoint } from '@dag/train';
-import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { decodeSafetensors, PredictorModel, type DagGpt } from '@dag/model';
+import {
+  calibrate,
+  checkpointConfig,
+  findCheckpoint,
+  loadLanguageModel,
+  loadModel,
+  loadPretrained,
+  loadProblemModel,
+  SHIPPED,
+  writeCheckpoint,
+  type Checkpoint,
+  type PredictorTrainConfig,
+  type ShippedName,
+} from '@dag/train';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const target = fileURLToPath(new URL('../../model/weights/reading', import.meta.url));
 const CARD = 'README.md';
 
-const [run = 'runs/reading'] = process.argv.slice(2);
+const [run, name] = process.argv.slice(2) as [string | undefined, ShippedName | undefined];
+if (run === undefined || name === undefined || !SHIPPED.includes(name))
+  throw new Error(`usage: jiti pack-pretrained.ts RUN NAME, with a name of ${SHIPPED.join(', ')}`);
+const target = fileURLToPath(new URL(`../../model/weights/${name}`, import.meta.url));
 const checkpoint = await findCheckpoint(run, 'best', console.error);
-const model = loadModel(checkpoint);
+const { step } = checkpoint;
+const { best } = checkpoint.state as { best: number };
+const { file, config, batches } = await packed(checkpoint);
 
-// Adam's second moment of an embedding is zero where it never had a gradient.
-const moments = decodeSafetensors(checkpoint.files.get('optimizer.safetensors')!).tensors.get(
-  'v.wte.weight',
-)!;
-const embedding = model.parameters.get('wte.weight')!;
-const width = embedding.shape[1]!;
-const kept = embedding.dataSync().map((w, i) => {
-  const row = Math.floor(i / width) * width;
-  return moments.data.subarray(row, row + width).some((v) => v !== 0) ? w : 0;
-});
-embedding.set(kept);
-
-const trained = checkpointConfig(checkpoint);
-if (trained.kind !== 'predictor') throw new Error(`${run} is no run of a plan predictor`);
-const config = { ...trained, weights: 'scratch', outDir: 'runs/reading' };
-// What is calibrated are the weights as they are shipped.
-const packed = await calibrate(PredictorModel.load(model.save({ dtype: 'F16' })), trained);
 const folder = await mkdtemp(`${target}-`);
 try {
-  const files = new Map([['model.safetensors', packed.save({ dtype: 'F16' })]]);
-  const { step } = checkpoint;
-  const { batches, best } = checkpoint.state as { batches: number; best: number };
-  const written = await writeCheckpoint(
-    folder,
-    step,
-    files,
-    { step, batches, best, config },
-    { keep: 1, best },
-  );
-  for (const name of await readdir(target).catch(() => []))
-    if (name !== CARD) await rm(join(target, name), { recursive: true });
-  for (const name of await readdir(written)) await rename(join(written, name), join(target, name));
-  console.log(`${target}: step ${step}, ${(files.get('model.safetensors')!.length / 1e6).toFixed(2)} MB`);
+  const state = { step, batches, best, config: { ...config, weights: 'scratch', outDir: `runs/${name}` } };
+  const files = new Map([['model.safetensors', file]]);
+  const written = await writeCheckpoint(folder, step, files, state, { keep: 1, best });
+  await mkdir(target, { recursive: true });
+  for (const old of await readdir(target)) if (old !== CARD) await rm(join(target, old), { recursive: true });
+  for (const part of await readdir(written)) await rename(join(written, part), join(target, part));
 } finally {
   await rm(folder, { recursive: true, force: true });
+}
+await loadPretrained(name);
+console.log(`${target}: step ${step}, ${(file.length / 1e6).toFixed(2)} MB`);
+
+/** The file of a checkpoint's model as it is shipped, and the configuration beside it, which names no data that are not shipped. */
+async function packed(
+  checkpoint: Checkpoint,
+): Promise<{ file: Uint8Array; config: object; batches: number }> {
+  const config = checkpointConfig(checkpoint);
+  const { batches } = checkpoint.state as { batches: number };
+  switch (config.kind) {
+    case 'predictor':
+      return { file: await packedPredictor(checkpoint, config), config, batches };
+    case 'problems':
+      return {
+        file: loadProblemModel(checkpoint).save({ dtype: 'F16' }),
+        config: { ...config, data: { ...config.data, problems: '', synthetic: 1 } },
+        batches,
+      };
+    case 'language':
+      return {
+        file: packedLanguage(checkpoint),
+        // Without the text the batches of the training can't be made again.
+        config: { ...config, data: { ...config.data, text: '', arithmetic: 1 } },
+        batches: config.data.text === '' ? batches : 0,
+      };
+  }
+}
+
+/** With a calibrated confidence, of the weights as they are shipped. */
+async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainConfig): Promise<Uint8Array> {
+  const model = loadModel(checkpoint);
+  leaveOut(checkpoint, model, 'wte.weight');
+  const halves = PredictorModel.load(model.save({ dtype: 'F16' }));
+  return (await calibrate(halves, config)).save({ dtype: 'F16' });
+}
+
+/** Its configuration says which tokens have embeddings (`model.vocabulary`). */
+function packedLanguage(checkpoint: Checkpoint): Uint8Array {
+  const model = loadLanguageModel(checkpoint);
+  if (model.parameters.has('branch.kinds.weight')) leaveOut(checkpoint, model, 'branch.kinds.weight');
+  return model.save({ dtype: 'F16' });
+}
+
+/** Sets the rows of a weight to zero that never had a gradient: there Adam's second moment is zero. */
+function leaveOut(checkpoint: Checkpoint, { parameters }: Pick<DagGpt, 'parameters'>, name: string): void {
+  const moments = decodeSafetensors(checkpoint.files.get('optimizer.safetensors')!).tensors.get(`v.${name}`)!;
+  const weight = parameters.get(name)!;
+  const width = weight.shape[1]!;
+  weight.set(
+    weight.dataSync().map((w, i) => {
+      const row = Math.floor(i / width) * width;
+      return moments.data.subarray(row, row + width).some((v) => v !== 0) ? w : 0;
+    }),
+  );
 }

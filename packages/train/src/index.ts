@@ -88,8 +88,9 @@ export {
 export { isotonicCalibration } from './evaluation/isotonic.js';
 export { calibrate, type CalibrateOptions } from './predictor/calibrate.js';
 export { evaluateModel, modelConfig, streamConfig } from './predictor/objective.js';
-export { loadModel, loadPretrained, predictorTask, train } from './predictor/predictor-task.js';
-export { pretrainedCheckpoint } from './checkpoints/pretrained.js';
+export { loadModel, predictorTask, train } from './predictor/predictor-task.js';
+export { pretrainedCheckpoint, SHIPPED, type ShippedName } from './checkpoints/pretrained.js';
+export { loadPretrained, type ShippedModels } from './load-pretrained.js';
 export {
   heldOutQuestions,
   longerNumbers,
@@ -117,6 +118,7 @@ export { type ProblemBatch } from './problems/problem-stream.js';
 export {
   solveAll,
   summarizeProblems,
+  type AskedProblem,
   type ProblemSummary,
   type Share,
   type SolvedKnown,

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser } from 'puppeteer-core';
 import { setDefaultDevice } from '@dag/executor';
 import { parseConfig, predictorSmall, PredictorTraining } from '../src/browser.js';
-import { loadPretrained } from '../src/predictor/predictor-task.js';
+import { loadPretrained } from '../src/load-pretrained.js';
 import { browserDescribe, openBrowser } from './browser.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));

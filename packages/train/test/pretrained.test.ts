@@ -12,7 +12,8 @@ import { answer, collect, summarize } from '../src/evaluation/evaluate.js';
 import { pretrainedCheckpoint } from '../src/checkpoints/pretrained.js';
 import { heldOutQuestions, type Question } from '../src/evaluation/questions.js';
 import { streamConfig } from '../src/predictor/objective.js';
-import { loadPretrained, train } from '../src/predictor/predictor-task.js';
+import { loadPretrained } from '../src/load-pretrained.js';
+import { train } from '../src/predictor/predictor-task.js';
 import { configOfKind } from '../src/checkpoints/state.js';
 
 let model: PredictorModel;

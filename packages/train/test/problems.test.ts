@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -208,6 +209,47 @@ describe('dag with word problems', () => {
     expect(refused).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('the text has no number in digits'),
+    });
+    const inJson = await run(['predict', 'how many?', '--checkpoint', 'run', '--json']);
+    expect({ ...inJson, stdout: JSON.parse(inJson.stdout) as unknown }).toMatchObject({
+      ...{ code: 1, stderr: '' },
+      stdout: {
+        text: 'how many?',
+        value: null,
+        refused: 'the text has no number in digits',
+        confidence: null,
+      },
+    });
+    const typed = spawnSync(process.execPath, [DAG, 'predict', '--checkpoint', 'run'], {
+      ...{ cwd: folder, encoding: 'utf8', input: `${text}\n\nhow many?\n` },
+    });
+    expect(typed).toMatchObject({ status: 0, stderr: 'dag: the text has no number in digits\n' });
+    expect(typed.stdout).toMatch(/^\S.* = [\d.-]+ {3}\([\d.]+ % sure\)\n$/);
+
+    const predicted = JSON.parse(solved.stdout) as { value: number; raw: number; confidence: number };
+    await writeFile(join(folder, 'mine.txt'), `${text}\t27\n\nHow many?\t3\n12 - 5\n`);
+    const asked = ['eval', '--checkpoint', 'run', '--expressions', 'mine.txt'];
+    const answers = (await run([...asked, '--json'])).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const { value, raw, confidence } = predicted;
+    expect(answers).toMatchObject([
+      { text, numbers: [31, 4], expected: 27, value, raw, ok: value === 27, confidence },
+      { text: 'How many?', expected: 3, value: null, ok: false, refused: 'the text has no number in digits' },
+      { text: '12 - 5', numbers: [12, 5], expected: 7 },
+      { count: 3, byOperations: {}, byOperator: {} },
+    ]);
+    expect((await run(asked)).stdout).toMatch(
+      /\n {2}How many\?\n {2}refused: the text has no number in digits, right is 3\n/,
+    );
+    await writeFile(join(folder, 'mine.txt'), 'How many are 3 pears?\n');
+    expect(await run(asked)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('mine.txt, line 1: '),
+    });
+    expect(await run([...asked, '--runtime=onnx'])).toMatchObject({
+      ...{ code: 1, stderr: expect.stringContaining('this is a model of word problems') },
     });
 
     const report = await run(['report', 'run', '--out', 'report.html']);

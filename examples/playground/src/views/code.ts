@@ -1,7 +1,12 @@
 import { html } from '@dag/tensorize/draw';
 import { element, show } from '../page.js';
 import type { Shown } from '../shown.js';
-import type { State } from '../state.js';
+import type { Kind, State } from '../state.js';
+import { promptOf, WRITTEN } from '../writing-messages.js';
+
+const OPTIONS = `{ temperature: ${WRITTEN.temperature}, maxNewTokens: ${WRITTEN.maxNewTokens} }`;
+/** What loads the model of a kind. */
+const NAMES: Readonly<Record<Kind, string>> = { expression: '', problem: `'problems'`, text: `'writing'` };
 
 const panel = element('code');
 const button = element('copy-code');
@@ -28,7 +33,7 @@ async function copy(): Promise<void> {
   }
 }
 
-export function showCode(state: State, shown: Shown): void {
+export function showCode(state: State, shown: Pick<Shown, 'plan'>): void {
   code = codeOf(state, shown);
   show(
     panel,
@@ -40,12 +45,16 @@ export function showCode(state: State, shown: Shown): void {
   );
 }
 
-function codeOf({ text, edited }: State, { plan }: Shown): string {
+function codeOf({ kind, text, edited }: State, { plan }: Pick<Shown, 'plan'>): string {
   const lines = ['// npm install @dag/train', `import { loadPretrained } from '@dag/train';`];
   if (edited) lines.push(`import { execute } from '@dag/executor';`);
-  lines.push('', 'const model = await loadPretrained();');
-  const said = JSON.stringify(text);
-  if (!plan || plan.isLast) lines.push(`const { value, tensors } = model.predict(${said});`);
+  lines.push('', `const model = await loadPretrained(${NAMES[kind]});`);
+  const said = JSON.stringify(kind === 'text' ? promptOf(text) : text);
+  if (kind === 'text') {
+    lines.push(`const { text, calculations } = model.generate(${said}, ${OPTIONS});`);
+    if (!edited || !plan) return [...lines, 'console.log(text);', ''].join('\n');
+    lines.push(`const { tensors } = calculations[${plan.token}];`);
+  } else if (!plan || plan.isLast) lines.push(`const { value, tensors } = model.predict(${said});`);
   else lines.push(`const { value, tensors } = model.predictPrefixes(${said}).at(${plan.token});`);
   if (!edited || !plan) return [...lines, 'console.log(value);', ''].join('\n');
   const before = plan.prediction.tensors;

@@ -33,7 +33,7 @@ function gradientOf(of: PlanEdge | PlanNode, { tensors, gradients }: ShownPlan):
   return magnitude === 0 ? 0 : gradients.V_sign[row]! / magnitude;
 }
 
-export function showGraph(state: State, { plan }: Shown): void {
+export function showGraph(state: State, { plan }: Pick<Shown, 'plan'>): void {
   if (!plan) return;
   const { nodes } = plan.graph;
   if (nodes.length > MOST_NODES) {

@@ -25,7 +25,7 @@ inspector.addEventListener('input', ({ target }) => {
   if (refusal === null) update({ edited: withPart(shown.plan.tensors, part, Number(target.value)) });
 });
 
-export function showInspector(state: State, { plan }: Shown): void {
+export function showInspector(state: State, { plan }: Pick<Shown, 'plan'>): void {
   setEnabled(asPredicted, state.edited !== null);
   gradientsBox.checked = state.gradients;
   gradientsWord.hidden = !state.gradients;

@@ -37,7 +37,7 @@ onClick('play', () => {
   }, 900);
 });
 
-export function showSteps(state: State, { plan }: Shown): void {
+export function showSteps(state: State, { plan }: Pick<Shown, 'plan'>): void {
   shown = plan;
   if (!plan) return;
   const { graph } = plan;

@@ -18,7 +18,7 @@ tensors.addEventListener('click', ({ target }) => {
 });
 moveByArrows(tensors);
 
-export function showTensors({ selected }: State, { plan }: Shown): void {
+export function showTensors({ selected }: State, { plan }: Pick<Shown, 'plan'>): void {
   if (!plan) return;
   const { depth, V_mag, V_sign, O, G } = plan.tensors;
   const predicted = plan.prediction.tensors;

@@ -29,6 +29,7 @@ import type { DagTensors } from '@dag/tensorize';
 import { checkText } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { expressionOf } from '../expression-of.js';
+import { fetchModel, type FetchOptions } from '../fetch-weights.js';
 import { ParameterBuilder, type ModelOptions, type Parameters } from '../gpt.js';
 import type { FileBytes } from '../safetensors/tensor.js';
 import { decodeWeights, SavedModel } from '../weights.js';
@@ -257,6 +258,11 @@ export class ProblemModel extends SavedModel {
       'ProblemModel.save',
       (config: ProblemConfig, check) => new ProblemModel(config, { ...options, seed: null, check }),
     );
+  }
+
+  /** Fetches a file of `save` and reads it. @throws {ModelError} as `PredictorModel.fetch`. */
+  static async fetch(url: string | URL, options: FetchOptions = {}): Promise<ProblemModel> {
+    return fetchModel(url, options, ProblemModel.load);
   }
 
   /** Reads the cells of the plans of B problems of n numbers. */

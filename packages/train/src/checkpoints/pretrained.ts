@@ -1,9 +1,24 @@
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { TrainError } from '../error.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 
-/** Reads the checkpoint `reading`, which @dag/model ships. */
-export async function pretrainedCheckpoint(): Promise<Checkpoint> {
-  const manifest = createRequire(import.meta.url).resolve('@dag/model/weights/reading/manifest.json');
-  return readCheckpoint(dirname(manifest));
+/**
+ * The names of the models that @dag/model ships: `reading` reads expressions, `problems` solves word problems, `writing` continues texts. A folder
+ * of that name is `./reading`.
+ */
+export const SHIPPED = ['reading', 'problems', 'writing'] as const;
+export type ShippedName = (typeof SHIPPED)[number];
+
+export const isShipped = (name: string): name is ShippedName => (SHIPPED as readonly string[]).includes(name);
+
+/** Reads the checkpoint of a shipped model. @throws {TrainError} `bad-input` for another name. */
+export async function pretrainedCheckpoint(name: ShippedName = 'reading'): Promise<Checkpoint> {
+  if (!isShipped(name))
+    throw new TrainError(
+      'bad-input',
+      `there is no shipped model ${String(name)}; expected ${SHIPPED.join(', ')}`,
+    );
+  const { resolve } = createRequire(import.meta.url);
+  return readCheckpoint(join(dirname(resolve('@dag/model/package.json')), 'weights', name));
 }

@@ -33,10 +33,6 @@ export function configOfKind<K extends Kind>(
     );
   const config = checkpointConfig(checkpoint);
   if (isOfKind(config, wanted)) return config;
-  const names = {
-    ...{ predictor: 'plan predictor', language: 'language model' },
-    problems: 'model of word problems',
-  };
   const uses = {
     predictor: '`dag predict` asks it',
     language: '`dag generate` continues a text with it',
@@ -44,9 +40,16 @@ export function configOfKind<K extends Kind>(
   };
   throw new TrainError(
     'bad-checkpoint',
-    `${checkpoint.folder} holds a ${names[config.kind]}, expected a ${names[wanted]}; ${uses[config.kind]}`,
+    `${checkpoint.folder} holds a ${KIND_NAMES[config.kind]}, expected a ${KIND_NAMES[wanted]}; ${uses[config.kind]}`,
   );
 }
+
+/** What a model of each kind is called. */
+export const KIND_NAMES: Readonly<Record<Kind, string>> = {
+  predictor: 'plan predictor',
+  language: 'language model',
+  problems: 'model of word problems',
+};
 
 const isOwnKind = (config: RunConfig): config is TrainConfig => Object.hasOwn(KINDS, config.kind);
 

@@ -2,22 +2,23 @@ import { exportOnnx, OnnxPredictor, type OnnxOptions, type PredictorModel } from
 import { Option } from 'commander';
 import { stat } from 'node:fs/promises';
 import { newestRun, resolveCheckpoint, type Checkpoint } from '../checkpoints/checkpoint.js';
-import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
+import { isShipped, pretrainedCheckpoint, SHIPPED, type ShippedName } from '../checkpoints/pretrained.js';
+import { KIND_NAMES } from '../checkpoints/state.js';
+import type { Kind } from '../config/config.js';
 import { TrainError } from '../error.js';
 import { loadModel } from '../predictor/predictor-task.js';
 import { warn } from './streams.js';
 
-/** The name of the shipped checkpoint; a folder of that name is `./reading`. */
-const SHIPPED = 'reading';
-
-export const CHECKPOINT_OPTION = [
-  '--checkpoint <dir>',
-  'a checkpoint or the folder of a run, or latest: the newest run in ./runs (default: reading, the shipped model)',
-] as const;
+/** Says which model a command uses; a shipped one unless it is given. */
+export const checkpointOption = (shipped: ShippedName): Option =>
+  new Option(
+    '--checkpoint <dir>',
+    `a shipped model (${SHIPPED.join(', ')}), a checkpoint or the folder of a run, or latest: the newest run in ./runs`,
+  ).default(shipped);
 
 /** Which model a command uses, and the runtime for it. */
 export interface ModelOptions {
-  readonly checkpoint?: string;
+  readonly checkpoint: string;
   readonly runtime: 'native' | 'onnx';
 }
 
@@ -26,16 +27,30 @@ export const runtimeOption = (): Option =>
     .choices(['native', 'onnx'])
     .default('native');
 
-/** The checkpoint at `path`; the shipped one if undefined. */
-export async function openCheckpoint(path: string | undefined): Promise<Checkpoint> {
-  if (path === undefined || path === SHIPPED) return pretrainedCheckpoint();
-  const folder = path === 'latest' ? await newestRun(undefined, warn) : path;
-  if ((await stat(folder).catch(() => null))?.isFile())
+/** The checkpoint of a shipped model, at a path, or of the newest run. */
+export async function openCheckpoint(given: string): Promise<Checkpoint> {
+  if (isShipped(given)) return pretrainedCheckpoint(given);
+  const folder = given === 'latest' ? await newestRun(undefined, warn) : given;
+  const found = await stat(folder).catch(() => null);
+  if (found?.isFile())
     throw new TrainError(
       'no-checkpoint',
       `${folder} is a file; the folder of a checkpoint or run is expected`,
     );
-  return resolveCheckpoint(folder, warn);
+  return resolveCheckpoint(folder, warn).catch((error: unknown) => {
+    if (found || !(error instanceof TrainError) || error.code !== 'no-checkpoint') throw error;
+    const shipped = `shipped models are ${SHIPPED.join(', ')}`;
+    throw new TrainError(error.code, `${error.message}; ${shipped}`, { cause: error });
+  });
+}
+
+/** @throws {TrainError} `bad-input` where a runtime does not run models of that kind. */
+export function requireRuntime(kind: Kind, runtime: ModelOptions['runtime']): void {
+  if (kind === 'predictor' || runtime === 'native') return;
+  throw new TrainError(
+    'bad-input',
+    `--runtime ${runtime} runs plan predictors; this is a ${KIND_NAMES[kind]}`,
+  );
 }
 
 /** Loads the model of a checkpoint for a runtime. */

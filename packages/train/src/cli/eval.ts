@@ -3,33 +3,27 @@ import { Command } from 'commander';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
 import { reportedSeed } from '../config/run.js';
-import { TrainError } from '../error.js';
 import { collect, summarize, type Answer, type PrefixScore, type Summary } from '../evaluation/evaluate.js';
-import {
-  beyondWords,
-  longerNumbers,
-  moreOperations,
-  question,
-  type Question,
-} from '../evaluation/questions.js';
+import { beyondWords, longerNumbers, moreOperations, type Question } from '../evaluation/questions.js';
 import { scoreOfPrefixes, scoresBySeen, type SeenScores } from '../evaluation/subject.js';
 import { subjectOf } from '../evaluation/subject-of.js';
 import { formatScores, formatSummary } from '../evaluation/table.js';
 import type { StreamConfig } from '../predictor/stream.js';
-import { readText } from '../files/utf8.js';
 import { readAnnotated } from '../language/annotated-text.js';
 import { formatCalculations, type CalculationScores } from '../language/calculation-scores.js';
 import { readDocuments } from '../language/calculations-file.js';
 import {
-  CHECKPOINT_OPTION,
+  checkpointOption,
   openCheckpoint,
   openModel,
+  requireRuntime,
   runtimeOption,
   type ModelOptions,
 } from './checkpoint-option.js';
 import { countBar, type CountBar } from './count-bar.js';
 import { evaluateProblems } from './solve-problems.js';
 import { toJson } from './json.js';
+import { MOST_TEXTS, readQuestions } from './read-questions.js';
 import { say } from './streams.js';
 import { atLeast } from './whole-number.js';
 
@@ -41,17 +35,14 @@ interface EvalOptions extends ModelOptions {
   readonly json?: boolean;
 }
 
-/** All answers are kept in memory; this many texts take about an hour. */
-const MOST_TEXTS = 1_000_000;
-
 export function evalCommand(): Command {
   return new Command('eval')
     .description('Measure a checkpoint on held-out expressions, or on the texts of a file.')
-    .option(...CHECKPOINT_OPTION)
+    .addOption(checkpointOption('reading'))
     .option(
       '--expressions <file>',
-      'one per line: an expression, or a text, a tab and its expected value; of word problems a .csv, of language models also texts with ' +
-        'marked results as .jsonl (dag prepare)',
+      'one per line: an expression, or a text, a tab and its expected value; of word problems also a .csv with equations, of language models ' +
+        'texts with marked results as .jsonl (dag prepare)',
     )
     .option(
       '--examples <n>',
@@ -68,12 +59,14 @@ export function evalCommand(): Command {
     .option(
       '--json',
       'print { text, expected, value, expression, ok, doubt }, one line per text, then the summary; ' +
-        'of models that refuse texts also confidence, and refused with value null',
+        'of models that refuse texts also confidence, and refused with value null; ' +
+        'of word problems { text, numbers, expected, value, raw, ok, confidence }',
     )
     .action(async (options: EvalOptions) => {
       const { json } = options;
       const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
+      requireRuntime(config.kind, options.runtime);
       if (config.kind === 'problems') {
         const { expressions: file, failures } = options;
         const { examples = config.evaluation.examples, seed = reportedSeed(config.evaluation) } = options;
@@ -136,8 +129,6 @@ async function measureCheckpoint(
 ): Promise<Results> {
   const config = checkpointConfig(checkpoint);
   const { examples = config.evaluation.examples, seed = reportedSeed(config.evaluation) } = options;
-  if (config.kind === 'language' && runtime !== 'native')
-    throw new TrainError('bad-input', `--runtime ${runtime} runs plan predictors; this is a language model`);
   const subject = await subjectOf(checkpoint, () => openModel(checkpoint, runtime));
   const ask = (questions: readonly Question[], tell: (a: Answer) => void): Promise<Answer[]> => {
     let done = 0;
@@ -222,21 +213,4 @@ function failure(a: Answer): string {
       .join('\n');
   const said = refused === undefined ? `predicted: ${value}` : `refused: ${refused}`;
   return `  ${text} = ${expected}\n  ${said}\n${indented(predicted)}\n  right:\n${indented(right)}`;
-}
-
-async function readQuestions(file: string): Promise<Question[]> {
-  const lines = (await readText(file)).split(/\r?\n/);
-  if (lines.length > MOST_TEXTS)
-    throw new TrainError('bad-input', `${file} has more than ${MOST_TEXTS} lines; split it`);
-  const questions = lines.flatMap((line, i) => {
-    if (line.trim() === '') return [];
-    try {
-      return [question(line)];
-    } catch (error) {
-      if (!(error instanceof TrainError)) throw error;
-      throw new TrainError('bad-input', `${file}, line ${i + 1}: ${error.message}`, { cause: error });
-    }
-  });
-  if (questions.length === 0) throw new TrainError('bad-input', `${file} contains no expression`);
-  return questions;
 }

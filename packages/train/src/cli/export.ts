@@ -2,12 +2,12 @@ import { exportOnnx } from '@dag/model';
 import { Command } from 'commander';
 import { writeWhole } from '../files/whole-file.js';
 import { loadModel } from '../predictor/predictor-task.js';
-import { CHECKPOINT_OPTION, openCheckpoint } from './checkpoint-option.js';
+import { checkpointOption, openCheckpoint } from './checkpoint-option.js';
 import { say } from './streams.js';
 import { atLeast } from './whole-number.js';
 
 interface ExportOptions {
-  readonly checkpoint?: string;
+  readonly checkpoint: string;
   readonly depth?: number;
   readonly digits?: number;
 }
@@ -16,7 +16,7 @@ export function exportCommand(): Command {
   return new Command('export')
     .description('Write a plan predictor as an ONNX model, from tokens to the executed value.')
     .argument('<file>', 'the file to write, e.g. model.onnx')
-    .option(...CHECKPOINT_OPTION)
+    .addOption(checkpointOption('reading'))
     .option(
       '--depth <n>',
       "numbers, and operations, that the file has room for; left out, the model's depth",

@@ -1,7 +1,7 @@
 import type { GenerateTextOptions } from '@dag/model';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadLanguageModel } from '../language/language-task.js';
-import { openCheckpoint } from './checkpoint-option.js';
+import { checkpointOption, openCheckpoint } from './checkpoint-option.js';
 import { toJson } from './json.js';
 import { say } from './streams.js';
 
@@ -14,11 +14,7 @@ export function generateCommand(): Command {
   return new Command('generate')
     .description('Continue a text with a language model; values are computed by the executor.')
     .argument('<prompt>', 'the text, e.g. "12.5 * 4 = "')
-    .option(
-      '--checkpoint <dir>',
-      'a checkpoint or the folder of a run, or latest: the newest run in ./runs',
-      'latest',
-    )
+    .addOption(checkpointOption('writing'))
     .option('--max-new-tokens <n>', 'largest number of tokens to write', number, 100)
     .option('--temperature <t>', 'sampling temperature; 0: always the likeliest token', number, 0)
     .option('--top-k <k>', 'sample from the k likeliest tokens (default: all)', number)

@@ -3,9 +3,10 @@ import { ModelError, type PredictedValue } from '@dag/model';
 import { Command } from 'commander';
 import { createInterface } from 'node:readline';
 import {
-  CHECKPOINT_OPTION,
+  checkpointOption,
   openCheckpoint,
   openModel,
+  requireRuntime,
   runtimeOption,
   type ModelOptions,
 } from './checkpoint-option.js';
@@ -21,31 +22,29 @@ interface PredictOptions extends ModelOptions {
 
 export function predictCommand(): Command {
   return new Command('predict')
-    .description('Read one expression, predict its plan and execute it.')
-    .argument('[text]', 'the expression, e.g. "2.5 * 3.0 + 1.0"; left out, each line of the standard input')
-    .option(...CHECKPOINT_OPTION)
+    .description('Read an expression or a word problem, predict its plan and execute it.')
+    .argument('[text]', 'the text, e.g. "2.5 * 3.0 + 1.0"; left out, each line of the standard input')
+    .addOption(checkpointOption('reading'))
     .addOption(runtimeOption())
     .option(
       '--json',
       'print { text, value, expression, confidence, doubt, tensors, checkpoint } as a line of JSON; ' +
+        'of a word problem raw and numbers instead of doubt; ' +
         'of a text that is refused, { text, value: null, refused, confidence }',
     )
     .action(async (text: string | undefined, options: PredictOptions) => {
       const checkpoint = await openCheckpoint(options.checkpoint);
-      if (checkpointConfig(checkpoint).kind === 'problems') {
+      const { kind } = checkpointConfig(checkpoint);
+      requireRuntime(kind, options.runtime);
+      if (kind === 'problems') {
         const model = loadProblemModel(checkpoint);
-        const solve = (asked: string): void => {
-          try {
-            showSolved(model, asked, options.json === true, checkpoint.folder);
-          } catch (error) {
-            if (!(error instanceof ModelError) || error.code !== 'unreadable') throw error;
-            if (options.json) console.log(toJson({ text: asked, value: null, refused: error.message }));
-            else warn(error.message);
-            if (text !== undefined) process.exitCode = 1;
-          }
-        };
-        if (text !== undefined) return solve(text);
-        for await (const line of lines()) if (line.trim() !== '') solve(line);
+        const shown = { json: options.json === true, checkpoint: checkpoint.folder };
+        if (text !== undefined) {
+          if (!showSolved(model, text, { ...shown, plan: true })) process.exitCode = 1;
+          return;
+        }
+        for await (const line of lines())
+          if (line.trim() !== '') showSolved(model, line, { ...shown, plan: false });
         return;
       }
       // A single text is too little work for several threads.

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { join } from 'node:path';
 import { newestRun } from '../checkpoints/checkpoint.js';
+import { isShipped } from '../checkpoints/pretrained.js';
 import { TrainError } from '../error.js';
 import { writeWhole } from '../files/whole-file.js';
 import { runReport } from '../reports/run-report.js';
@@ -14,6 +15,11 @@ export function reportCommand(): Command {
     .option('--out <file>', 'the file to write (default: report.html in the folder)')
     .option('--examples <n>', 'number of plans to draw, wrong ones first', atLeast(0), 8)
     .action(async (run: string, { out, examples }: { out?: string; examples: number }) => {
+      if (isShipped(run))
+        throw new TrainError(
+          'bad-input',
+          `${run} is a shipped model, which has no metrics to report; the folder of that name is ./${run}`,
+        );
       const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
       const page = await runReport(folder, { examples, warn });
       const file = out ?? join(folder, 'report.html');

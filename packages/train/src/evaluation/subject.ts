@@ -41,13 +41,17 @@ export interface SeenScores {
   readonly groups: Readonly<Record<string, Summary>>;
 }
 
-/** The answers to held-out questions, apart by what a run of so many micro-batches has seen of them. */
+/**
+ * The answers to held-out questions, apart by what a run of so many micro-batches has seen of them. null of none: a shipped model whose text is
+ * not shipped does not say how many there were.
+ */
 export function scoresBySeen(
   { trained }: Subject,
   questions: readonly HeldOutQuestion[],
   answers: readonly Answer[],
   batches: number,
-): SeenScores {
+): SeenScores | null {
+  if (batches === 0) return null;
   const seen = seenInTraining(batches, trained, questions);
   return { texts: seen.texts, of: seen.of, groups: bySeen(answers, seen) };
 }

@@ -1,6 +1,5 @@
 import { PredictorModel } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
-import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
 import { configOfKind, requireSameModel } from '../checkpoints/state.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
@@ -50,9 +49,4 @@ export function loadModel(checkpoint: Checkpoint): PredictorModel {
   const model = PredictorModel.load(fileOf(checkpoint, 'model.safetensors'));
   requireSameModel(checkpoint, model.config);
   return model;
-}
-
-/** Loads the shipped model, which reads up to eight numbers in symbols, words and questions. See weights/reading/README.md of @dag/model. */
-export async function loadPretrained(): Promise<PredictorModel> {
-  return loadModel(await pretrainedCheckpoint());
 }

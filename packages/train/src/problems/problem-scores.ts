@@ -10,9 +10,12 @@ import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
 import type { KnownProblem } from './problem-data.js';
 
+/** A problem that is asked: its equation may be unknown. */
+export type AskedProblem = Omit<KnownProblem, 'term'> & { readonly term: KnownProblem['term'] | null };
+
 /** A problem with what a model makes of it; null where it has no number, or more than the model has room for. */
 export interface SolvedKnown {
-  readonly problem: KnownProblem;
+  readonly problem: AskedProblem;
   readonly solved: Solved | null;
 }
 
@@ -33,7 +36,7 @@ export interface ProblemSummary {
   readonly value: Share;
   /** Of the half of the answers with number evidence of which the model is surest. */
   readonly half: Share;
-  /** `raw` by number of operations. */
+  /** `raw` by number of operations, of problems whose equation is known. */
   readonly byOperations: Readonly<Record<string, Share>>;
   /** `raw` of problems of one operation, by that operation. */
   readonly byOperator: Readonly<Record<string, Share>>;
@@ -52,11 +55,11 @@ export const isRight = (value: number, answer: number): boolean =>
 /** Solves problems, in their order. */
 export async function solveAll(
   model: ProblemModel,
-  problems: readonly KnownProblem[],
+  problems: readonly AskedProblem[],
   evidence?: NumberEvidence,
 ): Promise<SolvedKnown[]> {
-  const solved = new Map<KnownProblem, Solved>();
-  const byNumbers = new Map<number, KnownProblem[]>();
+  const solved = new Map<AskedProblem, Solved>();
+  const byNumbers = new Map<number, AskedProblem[]>();
   for (const problem of problems) {
     const n = problem.numbers.length;
     if (n > 0 && n <= MOST_SLOTS) byNumbers.set(n, [...(byNumbers.get(n) ?? []), problem]);
@@ -99,8 +102,8 @@ export function summarizeProblems(answers: readonly SolvedKnown[]): ProblemSumma
     raw: shareOf(judged.map(({ raw }) => raw)),
     value: shareOf(judged.map(({ value }) => value)),
     half: shareOf(sure.slice(0, Math.floor(sure.length / 2))),
-    byOperations: groups(({ operators }) => String(operators.length)),
-    byOperator: groups(({ operators: [first, ...more] }) => (more.length === 0 ? (first ?? null) : null)),
+    byOperations: groups(({ operators }) => operators && String(operators.length)),
+    byOperator: groups(({ operators }) => (operators?.length === 1 ? operators[0]! : null)),
     coverage: Array.from({ length: 10 }, (_, i) => {
       const coverage = (i + 1) / 10;
       return { coverage, right: shareOf(sure.slice(0, Math.ceil(coverage * sure.length))).share };
@@ -108,8 +111,9 @@ export function summarizeProblems(answers: readonly SolvedKnown[]): ProblemSumma
   };
 }
 
-/** The operations of a problem's plan: a step of k operands has k − 1, each named by how its later operand takes part. */
-function operatorsOf({ term }: KnownProblem): string[] {
+/** The operations of a problem's plan, if it is known: a step of k operands has k − 1, each named by how its later operand takes part. */
+function operatorsOf({ term }: AskedProblem): string[] | null {
+  if (term === null) return null;
   return stepsOf(term).flatMap(({ kind, terms }) => {
     const signs = terms.map(([, coefficient]) => coefficient).sort((a, b) => b - a);
     const [up, down] = kind === 'sum' ? ['+', '−'] : ['×', '÷'];
