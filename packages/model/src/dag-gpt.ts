@@ -30,7 +30,15 @@ import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-p
 import type { ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures } from './plan-predictor/token-features.js';
-import { tokenizer, type Tokenizer, type TokenizerName, type TokenRecord } from './tokenizer/tokenizer.js';
+import {
+  tokenizer,
+  tokenizerWith,
+  tokenTableFor,
+  type Tokenizer,
+  type TokenizerName,
+  type TokenRecord,
+} from './tokenizer/tokenizer.js';
+import type { TokenTable } from './tokenizer/vocabulary.js';
 import { FORM_OUTPUTS } from './value-form.js';
 import { decodeWeights, SavedModel } from './weights.js';
 import { type FileBytes } from './safetensors/tensor.js';
@@ -112,15 +120,16 @@ export class DagGpt extends SavedModel {
   private readonly known: KnownTokens | null;
 
   /**
-   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros.
+   * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros. `tokens` are those that
+   * `load` found in a file.
    *
    * @throws {ModelError} `bad-config` where a value is out of range.
    */
-  constructor(config: DagGptConfig, options: ModelOptions = {}) {
+  constructor(config: DagGptConfig, options: ModelOptions & { readonly tokens?: TokenTable | null } = {}) {
     super();
     checkConfigObject(config);
     checkObject('options such as { seed: 1 }', options);
-    const { seed = 0, device, check } = options;
+    const { seed = 0, device, check, tokens: table = null } = options;
     const build = new ParameterBuilder(seed, device, check);
     const { depth, nEmbd, branchLayers: layers = 0 } = config;
     if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
@@ -129,7 +138,9 @@ export class DagGpt extends SavedModel {
         `branchLayers is a whole number from 0, 0 at depth 0; given ${named(layers)}`,
       );
     this.config = config;
-    this.tokenizer = tokenizer(config.tokenizer);
+    this.tokenizer = config.known
+      ? tokenizerWith(config.tokenizer, table ?? tokenTableFor(tokenizer(config.tokenizer), config.known))
+      : tokenizer(config.tokenizer);
     this.known = config.known ? new KnownTokens(config.known, this.tokenizer) : null;
     const tokens = this.known?.size ?? this.tokenizer.vocabSize;
     const { vocabSize = tokens } = config;
@@ -347,12 +358,17 @@ export class DagGpt extends SavedModel {
     return noGrad(() => computedIn(this, ids, results));
   }
 
+  protected override tokensFor(): TokenTable | null {
+    const { known } = this.config;
+    return known ? tokenTableFor(this.tokenizer, known) : null;
+  }
+
   /** Reads a file of `save`. @throws {ModelError} `bad-file` and `not-finite`, as `PredictorModel.load`. */
   static load(file: FileBytes, options: { device?: Device } = {}): DagGpt {
     return decodeWeights(
       file,
       'DagGpt.save',
-      (config: DagGptConfig, check) => new DagGpt(config, { ...options, seed: null, check }),
+      (config: DagGptConfig, check, tokens) => new DagGpt(config, { ...options, seed: null, check, tokens }),
     );
   }
 

@@ -320,8 +320,8 @@ export class PredictorModel extends SavedModel {
     return tokens.map((_, i) => rows.subarray(i * width, (i + 1) * width).some((w) => w !== 0));
   }
 
-  protected override tokensFor(rows: readonly number[]): TokenTable | null {
-    return tokenTableFor(this.tokenizer, rows);
+  protected override tokensFor(rows: readonly number[] | null): TokenTable | null {
+    return rows && tokenTableFor(this.tokenizer, rows);
   }
 
   /** Whether `predict` accepts a text: it is a string of 1 … `blockSize` tokens. */

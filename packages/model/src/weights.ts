@@ -16,13 +16,13 @@ export interface SaveOptions {
 
 /**
  * The bytes of a safetensors file with weights and configuration, one tensor after another. Rows of an embedding that are all
- * zero are left out; `tableFor` the tokens of the others is then in the file too.
+ * zero are left out. `tableFor` the tokens whose embeddings are stored, null for all, is in the file too.
  */
 function weightPieces(
   parameters: Parameters,
   config: object,
   options: SaveOptions = {},
-  tableFor: (rows: readonly number[]) => TokenTable | null,
+  tableFor: (rows: readonly number[] | null) => TokenTable | null,
 ): Generator<Uint8Array> {
   checkObject("options such as { dtype: 'F16' }", options);
   const { dtype = 'F32' } = options;
@@ -42,14 +42,19 @@ function weightPieces(
     const read = (): Float32Array => Float32Array.from(p.dataSync());
     const width = p.shape[1]!;
     const rowsName = rowsOf(name);
-    const rows = rowsName === null ? null : usedRows(read(), width);
-    if (rowsName === null || rows === null || rows.length === p.shape[0]) {
+    if (rowsName === null) {
       put(name, p.shape, read);
       continue;
     }
-    tensors.set(rowsName, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
-    const table = name === EMBEDDING ? tableFor(rows) : null;
+    const rows = usedRows(read(), width);
+    const isCut = rows.length < p.shape[0]!;
+    if (isCut) tensors.set(rowsName, { dtype: 'I32', shape: [rows.length], data: Int32Array.from(rows) });
+    const table = name === EMBEDDING ? tableFor(isCut ? rows : null) : null;
     if (table) for (const [name, tensor] of tokenTensors(table)) tensors.set(name, tensor);
+    if (!isCut) {
+      put(name, p.shape, read);
+      continue;
+    }
     put(name, [rows.length, width], () => {
       const data = read();
       const kept = new Float32Array(rows.length * width);
@@ -68,8 +73,8 @@ export abstract class SavedModel {
 
   /**
    * The bytes of a safetensors file with weights and configuration. Embeddings that are all zero are left out; `wte.rows` then
-   * has the token ids of the others, and of a `PredictorModel` `tokens.*` the tokens by which a page reads texts without GPT-2's whole
-   * vocabulary.
+   * has the token ids of the others, and `tokens.*` the tokens by which a page reads texts without GPT-2's whole vocabulary: of a
+   * `PredictorModel`, and of a `DagGpt` with `known` tokens.
    *
    * @throws {ModelError} `not-finite` for a weight beyond F16's range with dtype 'F16', `bad-input` for another dtype.
    */
@@ -82,8 +87,8 @@ export abstract class SavedModel {
     return weightPieces(this.parameters, this.config, options, (rows) => this.tokensFor?.(rows) ?? null);
   }
 
-  /** The tokens that a file has beside these rows of the embedding; null where it has none. */
-  protected tokensFor?(rows: readonly number[]): TokenTable | null;
+  /** The tokens that a file has beside these rows of the embedding, null for all of them; null where it has none. */
+  protected tokensFor?(rows: readonly number[] | null): TokenTable | null;
 }
 
 /** Weights as F16. @throws {ModelError} `not-finite` for a finite weight that rounds to infinity. */

@@ -12,7 +12,10 @@ const WEIGHTS = createRequire(import.meta.url).resolve('@dag/model/weights/readi
 
 let bytes: Uint8Array;
 let few: PredictorModel;
+/** With all tokens. */
 let whole: PredictorModel;
+/** As Node loads it. */
+let node: PredictorModel;
 let again: Uint8Array;
 let withoutRanks: (tensors: Map<string, SafeTensor>) => unknown;
 beforeAll(async () => {
@@ -33,7 +36,10 @@ beforeAll(async () => {
   };
   for (const [name, change] of CHANGES) failures.push([name, withoutRanks(changed(change))]);
   refused = failures as [string, unknown][];
-  whole = (await import('../src/index.js')).PredictorModel.load(bytes);
+  const { PredictorModel } = await import('../src/index.js');
+  node = PredictorModel.load(bytes);
+  whole = new PredictorModel(few.config, { seed: null });
+  for (const [name, p] of whole.parameters) p.set(few.parameters.get(name)!.dataSync());
 });
 
 let refused: [string, unknown][];
@@ -123,12 +129,23 @@ it.each(['2 wombat 3', 'what is 3 + π', 'how many kilograms are 3 pounds', 'x²
   },
 );
 
+it('encodes every text in Node as in a page', () => {
+  fc.assert(
+    fc.property(text, (text) => {
+      const read = whole.tokenizer.read(text);
+      expect(node.tokenizer.encode(read)).toEqual(few.tokenizer.encode(read));
+    }),
+  );
+  expect(node.tokenizer.encode(' battery')).not.toEqual(whole.tokenizer.encode(' battery'));
+});
+
 it('names whole words, not the tokens in them', () => {
   expect(few.predictTexts(['2 megawombats plus 3']).refusals[0]).toMatch('`megawombats`');
 });
 
 it('saves the tokens again, with and without the whole vocabulary', () => {
   expect(again).toEqual(bytes);
+  expect(node.save({ dtype: 'F16' })).toEqual(bytes);
   expect(whole.save({ dtype: 'F16' })).toEqual(bytes);
 });
 

@@ -1,11 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { execute, tensor } from '@dag/executor';
+import { execute } from '@dag/executor';
 import {
   decidedTensors,
-  Gpt,
-  KeyValueCache,
   ModelError,
-  ParameterBuilder,
   PredictorModel,
   tokenizer,
 } from '../src/index.js';
@@ -131,11 +128,5 @@ describe('a model of words', () => {
       });
     const others = ids.map((id, t) => (t <= half ? id : ids[(t * 7) % ids.length]!));
     expect(plans(others)).toEqual(plans(ids));
-  });
-
-  it('has no cache of keys and values, which would miss the tokens that a convolution reads', () => {
-    const gpt = new Gpt({ ...config, vocabSize: 10, depth: 0 }, new ParameterBuilder(0));
-    const cache = new KeyValueCache(gpt.config.nLayer);
-    expect(() => gpt.forward(tensor([1], [1, 1], { dtype: 'i32' }), { cache })).toThrow(/no cache/);
   });
 });

@@ -8,7 +8,7 @@ export default defineConfig({
   kind: 'language',
   name: 'writing',
   tokenizer: 'gpt2',
-  maxSteps: 5000,
+  maxSteps: 3500,
   batchSize: 24,
   model: {
     depth: 6,
@@ -23,6 +23,8 @@ export default defineConfig({
     vocabulary: 'text',
   },
   data: { arithmetic: 0.2, numbers: 4, maxDigits: 5, maxDecimals: 3, style: 'mixed', wholeNumbers: 0.5 },
+  // Weights the text up against `gate`, `start` and `form`, which also train the backbone.
+  losses: { next: 4 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 200, batches: 20 },
   checkpoint: { every: 500, keep: 2 },

@@ -250,6 +250,11 @@ describe('texts with marked results', () => {
     expect(hidden(' table')).not.toEqual(hidden(' 77'));
     const logits = model.tokenLogits(model.forward(Int32Array.of(known[0]!), [1, 1]).hidden);
     expect(Array.from(logits.keys()).filter((id) => logits[id]! > -Infinity)).toEqual(known);
+    // The tokenizer of the file, as in a page.
+    const loaded = DagGpt.load(model.save());
+    for (const text of ['Tom has 3 bags of nuts', 'a zebra, a lioness and 9,999 = $'])
+      expect(loaded.tokenizer.encodeSigns(text)).toEqual(model.tokenizer.encodeSigns(text));
+    expect(loaded.tokenizer.encode(' bags')).toEqual(gpt2.encode(' bags'));
     expect(DagGpt.load(model.save()).generate('3 bags', { temperature: 0 })).toEqual(
       model.generate('3 bags', { temperature: 0 }),
     );

@@ -26,9 +26,6 @@ export function provideRanks(load: () => Ranks): void {
   loadRanks = load;
 }
 
-/** Whether the vocabulary is here, in Node always. */
-export const hasRanks = (): boolean => loadRanks !== null;
-
 /**
  * GPT-2's byte-pair encoding (Radford et al. 2019), 50,257 ids; the last, 50256, is `<|endoftext|>`. `encode` never
  * returns that id: the text `<|endoftext|>` is encoded like any other. `decode(encode(text))` is the text, except that a lone

@@ -2,7 +2,7 @@ import { asRead, asWords, fnv1a, symbolOf } from '@dag/expr';
 import { checkList, checkText, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { characters } from './characters.js';
-import { gpt2, hasRanks, someOfGpt2 } from './gpt2.js';
+import { gpt2, someOfGpt2 } from './gpt2.js';
 import type { TokenTable, Vocabulary } from './vocabulary.js';
 
 /** Number of hash buckets for token kinds. With this prime no two tokens used in expressions collide. */
@@ -204,9 +204,12 @@ export function tokenizer(name: TokenizerName): Tokenizer {
   return found;
 }
 
-/** The tokenizer of a model whose file has a table of tokens: that of all tokens where they are here, else that of the table. */
+/**
+ * The tokenizer of a model whose file has a table of tokens: that of the table, also where all tokens are here, so that unknown words are the same
+ * tokens everywhere.
+ */
 export function tokenizerWith(name: TokenizerName, table: TokenTable | null): Tokenizer {
-  if (table === null || hasRanks() || name === 'char') return tokenizer(name);
+  if (table === null || name === 'char') return tokenizer(name);
   return new VocabularyTokenizer(name, someOfGpt2(table));
 }
 
