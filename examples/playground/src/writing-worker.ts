@@ -1,7 +1,6 @@
 /** Continues texts in a worker: a text takes seconds. */
 import { loadWasm } from '@dag/executor/wasm';
 import { DagGpt } from '@dag/model';
-import '@dag/model/gpt2-tokens';
 import weights from '@dag/model/weights/writing/model.safetensors?url';
 import { problemOf } from './problem.js';
 import { WRITTEN, type FromWriting, type ToWriting } from './writing-messages.js';
