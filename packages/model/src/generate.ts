@@ -81,6 +81,12 @@ const EXPRESSION = new RegExp(
   'gi',
 );
 
+/**
+ * The gate is open where its logit is above this: from a probability of 20 % on. A result that is not computed is a guess; where a currency sign
+ * may stand before it, or no result, the text is little worse for a value.
+ */
+const OPEN = Math.log(0.2 / 0.8);
+
 /** See `DagGpt.generate`. */
 export function generate(model: WritingModel, prompt: string, options: GenerateTextOptions = {}): Generated {
   checkObject('options such as { temperature: 0 }', options);
@@ -213,7 +219,7 @@ class Reader {
         this.keys.push(isWithin ? null : (keys![t] ?? null));
         this.last = token;
       });
-      const isOpen = gate !== null && gate.dataSync()[T - 1]! > 0;
+      const isOpen = gate !== null && gate.dataSync()[T - 1]! > OPEN;
       this.form = isOpen && form ? rowsOf(floats(form), T).at(-1)! : null;
       this.lastLogits = this.model.tokenLogits(narrow(hidden, 1, T - 1, 1));
       return this.cache.tensors();
@@ -284,7 +290,7 @@ export function computedIn(
     const texts = window.map((id) => model.tokenizer.decode([id]));
     for (let t = 1; t < begun.length; t++) if (isWithinNumber(texts[t - 1]!, texts[t]!)) begun[t] = null;
     for (let t = 0; gates && t < gates.length; t++) {
-      const first = gates[t]![0]! > 0 ? startOf(queries![t]!, begun.slice(0, t + 1)) : -1;
+      const first = gates[t]![0]! > OPEN ? startOf(queries![t]!, begun.slice(0, t + 1)) : -1;
       if (first < 0) continue;
       if (from + t >= known) {
         const calculated = executed(model, window.slice(0, t + 1), states!.slice(first, t + 1));
