@@ -6,6 +6,7 @@ import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, EVALUATION, LOADER, RUN, share } from './run.js';
 
 const PROBLEM_MODEL = {
+  members: count.default(1).describe('networks whose log probabilities are averaged'),
   depth: z.int().min(1).max(8).default(3).describe('most steps of a plan'),
   nLayer: layers.min(1).default(3).describe('transformer blocks'),
   nHead: count.default(4).describe('attention heads'),

@@ -26,6 +26,15 @@ export interface ProblemBatch {
   readonly right: readonly (readonly number[])[];
 }
 
+/** A problem with its right plans. */
+interface Drawn {
+  readonly problem: KnownProblem;
+  readonly right: readonly number[];
+}
+
+/** Batches that are made together: problems of as many numbers are sorted by length among them. */
+const ROUND = 16;
+const UNKNOWN_THINGS = Array.from({ length: UNKNOWN }, (_, i) => i);
 /** Synthetic problems that are looked at for one of as many numbers as the batch has. */
 const MOST_DRAWS = 2000;
 
@@ -35,7 +44,7 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
   const library = new PlanLibrary(setup.templates, setup.constants, depth);
   const vocabulary = new ProblemVocabulary(setup.words);
   const hidden = new Set(setup.hidden);
-  const byNumbers = new Map<number, { problem: KnownProblem; right: readonly number[] }[]>();
+  const byNumbers = new Map<number, Drawn[]>();
   for (const problem of problems) {
     const right = rightPlans(problem, library);
     if (right.length === 0 || isHeldOut(problem.text)) continue;
@@ -48,9 +57,10 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
       'bad-input',
       'no problem to train on has a plan; see data.problems and data.synthetic',
     );
-  return (index) => {
-    const random = randomStream(config.seed, index);
-    const draw = (n: number | null): { problem: KnownProblem; right: readonly number[] } => {
+  /** The batches of a round, which are of similar length each: little padding. */
+  const makeRound = (round: number): ProblemBatch[] => {
+    const random = randomStream(config.seed, round);
+    const draw = (n: number | null): Drawn => {
       const pool = n === null ? known : byNumbers.get(n);
       if (pool && !random.chance(synthetic)) return pool[random.below(pool.length)]!;
       for (let i = 0; i < MOST_DRAWS; i++) {
@@ -62,27 +72,45 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
       if (pool) return pool[random.below(pool.length)]!;
       throw new TrainError('bad-input', `no synthetic problem of ${n} numbers was found`);
     };
-    const first = draw(null);
-    const numbers = first.problem.numbers.length;
-    const drawn = [first, ...Array.from({ length: batchSize - 1 }, () => draw(numbers))];
-    return {
+    const firsts = new Map<number, Drawn[]>();
+    for (let i = 0; i < ROUND; i++) {
+      const first = draw(null);
+      const n = first.problem.numbers.length;
+      firsts.set(n, [...(firsts.get(n) ?? []), first]);
+    }
+    const batches = [...firsts].flatMap(([numbers, drawn]) => {
+      const count = drawn.length;
+      while (drawn.length < count * batchSize) drawn.push(draw(numbers));
+      const sorted = drawn.sort((a, b) => a.problem.words.length - b.problem.words.length);
+      return Array.from({ length: count }, (_, i) => ({
+        numbers,
+        problems: sorted.slice(i * batchSize, (i + 1) * batchSize),
+      }));
+    });
+    return shuffled(batches, random).map(({ numbers, problems }) => ({
       numbers,
-      right: drawn.map(({ right }) => right),
-      encoded: drawn.map(({ problem }) =>
+      right: problems.map(({ right }) => right),
+      encoded: problems.map(({ problem }) =>
         vocabulary.encode(problem.words, numbers, {
-          order: shuffled(UNKNOWN, random),
+          order: shuffled(UNKNOWN_THINGS, random),
           hides: (stem) => hidden.has(stem) && random.chance(hide),
         }),
       ),
-    };
+    }));
+  };
+  let made: { readonly round: number; readonly batches: readonly ProblemBatch[] } | null = null;
+  return (index) => {
+    const round = Math.floor(index / ROUND);
+    if (made?.round !== round) made = { round, batches: makeRound(round) };
+    return made.batches[index % ROUND]!;
   };
 }
 
-function shuffled(n: number, random: Random): number[] {
-  const order = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
+function shuffled<T>(from: readonly T[], random: Random): T[] {
+  const list = [...from];
+  for (let i = list.length - 1; i > 0; i--) {
     const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
+    [list[i], list[j]] = [list[j]!, list[i]!];
   }
-  return order;
+  return list;
 }
