@@ -1,6 +1,7 @@
 import { randomStream, type Random } from '@dag/expr';
 import { PlanLibrary, ProblemVocabulary, UNKNOWN, type EncodedProblem } from '@dag/model/problems';
 import { TrainError } from '../error.js';
+import { distracted, firstFacts } from './distract.js';
 import type { KnownProblem } from './problem-data.js';
 import { isHeldOut, rightPlans, syntheticProblem, type ProblemSetup } from './problem-set.js';
 
@@ -34,6 +35,8 @@ interface Drawn {
 
 /** Batches that are made together: problems of as many numbers are sorted by length among them. */
 const ROUND = 16;
+/** Share of the given problems that are trained with a fact of another one. */
+const DISTRACTED = 0.3;
 const UNKNOWN_THINGS = Array.from({ length: UNKNOWN }, (_, i) => i);
 /** Synthetic problems that are looked at for one of as many numbers as the batch has. */
 const MOST_DRAWS = 2000;
@@ -52,6 +55,7 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
     byNumbers.set(n, [...(byNumbers.get(n) ?? []), { problem, right }]);
   }
   const known = [...byNumbers.values()].flat();
+  const facts = firstFacts(known.map(({ problem }) => problem));
   if (known.length === 0 && synthetic < 1)
     throw new TrainError(
       'bad-input',
@@ -60,16 +64,30 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
   /** The batches of a round, which are of similar length each: little padding. */
   const makeRound = (round: number): ProblemBatch[] => {
     const random = randomStream(config.seed, round);
+    /** One of the given problems, of n numbers if n is not null; null where none has as many. */
+    const drawGiven = (n: number | null): Drawn | null => {
+      const own = n === null ? known : (byNumbers.get(n) ?? []);
+      const fewer = n === null ? known : (byNumbers.get(n - 1) ?? []);
+      const [plain, more] = [(1 - DISTRACTED) * own.length, DISTRACTED * fewer.length];
+      if (own.length === 0) return null;
+      if (random.chance(more / (plain + more))) {
+        const problem = distracted(random, fewer[random.below(fewer.length)]!.problem, facts);
+        const right = problem && byNumbers.has(problem.numbers.length) ? rightPlans(problem, library) : [];
+        if (problem && right.length > 0) return { problem, right };
+      }
+      return own[random.below(own.length)]!;
+    };
     const draw = (n: number | null): Drawn => {
-      const pool = n === null ? known : byNumbers.get(n);
-      if (pool && !random.chance(synthetic)) return pool[random.below(pool.length)]!;
+      const given = random.chance(synthetic) ? null : drawGiven(n);
+      if (given) return given;
       for (let i = 0; i < MOST_DRAWS; i++) {
         const problem = syntheticProblem(config.seed, random.below(2 ** 31));
         if (n !== null && problem.numbers.length !== n) continue;
         const right = isHeldOut(problem.text) ? [] : rightPlans(problem, library);
         if (right.length > 0) return { problem, right };
       }
-      if (pool) return pool[random.below(pool.length)]!;
+      const other = drawGiven(n);
+      if (other) return other;
       throw new TrainError('bad-input', `no synthetic problem of ${n} numbers was found`);
     };
     const firsts = new Map<number, Drawn[]>();
