@@ -1,5 +1,5 @@
 import { randomStream, type Random } from '@dag/expr';
-import { PlanLibrary, ProblemVocabulary, UNKNOWN, type EncodedProblem } from '@dag/model/problems';
+import { keyOf, PlanLibrary, ProblemVocabulary, UNKNOWN, type EncodedProblem } from '@dag/model/problems';
 import { TrainError } from '../error.js';
 import { distracted, firstFacts } from './distract.js';
 import type { KnownProblem } from './problem-data.js';
@@ -47,9 +47,18 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
   const library = new PlanLibrary(setup.templates, setup.constants, depth);
   const vocabulary = new ProblemVocabulary(setup.words);
   const hidden = new Set(setup.hidden);
+  const found = new Map<string, readonly number[]>();
+  /** The right plans, which are the same for equal terms over as many numbers of which the same ones are equal. */
+  const plansOf = (problem: KnownProblem): readonly number[] => {
+    const { numbers, term } = problem;
+    const key = `${numbers.map((value) => numbers.indexOf(value)).join()} ${keyOf(term)}`;
+    const known = found.get(key) ?? rightPlans(problem, library);
+    found.set(key, known);
+    return known;
+  };
   const byNumbers = new Map<number, Drawn[]>();
   for (const problem of problems) {
-    const right = rightPlans(problem, library);
+    const right = plansOf(problem);
     if (right.length === 0 || isHeldOut(problem.text)) continue;
     const n = problem.numbers.length;
     byNumbers.set(n, [...(byNumbers.get(n) ?? []), { problem, right }]);
@@ -64,6 +73,8 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
   /** The batches of a round, which are of similar length each: little padding. */
   const makeRound = (round: number): ProblemBatch[] => {
     const random = randomStream(config.seed, round);
+    /** Synthetic problems that were drawn for batches of other numbers of numbers. */
+    const synthesized = new Map<number, Drawn[]>();
     /** One of the given problems, of n numbers if n is not null; null where none has as many. */
     const drawGiven = (n: number | null): Drawn | null => {
       const own = n === null ? known : (byNumbers.get(n) ?? []);
@@ -72,7 +83,7 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
       if (own.length === 0) return null;
       if (random.chance(more / (plain + more))) {
         const problem = distracted(random, fewer[random.below(fewer.length)]!.problem, facts);
-        const right = problem && byNumbers.has(problem.numbers.length) ? rightPlans(problem, library) : [];
+        const right = problem && byNumbers.has(problem.numbers.length) ? plansOf(problem) : [];
         if (problem && right.length > 0) return { problem, right };
       }
       return own[random.below(own.length)]!;
@@ -80,11 +91,15 @@ export function problemBatches(config: ProblemStreamConfig): (index: number) => 
     const draw = (n: number | null): Drawn => {
       const given = random.chance(synthetic) ? null : drawGiven(n);
       if (given) return given;
+      const waiting = n === null ? undefined : synthesized.get(n)?.pop();
+      if (waiting) return waiting;
       for (let i = 0; i < MOST_DRAWS; i++) {
         const problem = syntheticProblem(config.seed, random.below(2 ** 31));
-        if (n !== null && problem.numbers.length !== n) continue;
-        const right = isHeldOut(problem.text) ? [] : rightPlans(problem, library);
-        if (right.length > 0) return { problem, right };
+        const right = isHeldOut(problem.text) ? [] : plansOf(problem);
+        if (right.length === 0) continue;
+        const { length } = problem.numbers;
+        if (n === null || length === n) return { problem, right };
+        synthesized.set(length, [...(synthesized.get(length) ?? []), { problem, right }]);
       }
       const other = drawGiven(n);
       if (other) return other;
