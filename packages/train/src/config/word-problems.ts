@@ -22,7 +22,9 @@ const DATA = {
     .default('')
     .describe('folder with train.csv and dev.csv; empty: synthetic problems alone'),
   synthetic: share.default(0.5).describe('share of synthetic problems among those that are trained'),
-  hide: share.default(0.15).describe('probability that a word that is counted is hidden in training'),
+  hide: share
+    .default(0.15)
+    .describe('probability that a word, except for the most common ones, is hidden in training'),
   ...LOADER,
 };
 

@@ -14,7 +14,7 @@ export interface ProblemStreamConfig {
   readonly problems: readonly KnownProblem[];
   /** Share of synthetic problems in a batch. */
   readonly synthetic: number;
-  /** Probability that a word that is counted is hidden. */
+  /** Probability that one of the words that may be hidden is. */
   readonly hide: number;
   readonly setup: ProblemSetup;
 }
