@@ -1,10 +1,11 @@
 /** Word problems: a model that chooses the plan of a problem, and what it is made of. */
-export { type NumberEvidence } from './problems/evidence.js';
+export { type NumberEvidence, type ProbableValue } from './problems/evidence.js';
 export {
   keyOf,
   numbersOf,
   readEquation,
   stepsOf,
+  withNumbers,
   type Coefficient,
   type Group,
   type Operand,

@@ -14,7 +14,7 @@ const WRITER = new DagGpt({
   ...{ readout: 'decisions', depth: 2, digits: 2 },
 });
 const SOLVER = new ProblemModel({
-  ...{ nLayer: 1, nHead: 1, nEmbd: 4, nInner: 4, convolution: 2, depth: 1, dropout: 0 },
+  ...{ nLayer: 1, nHead: 1, nEmbd: 4, nInner: 4, convolution: 2, members: 1, depth: 1, dropout: 0 },
   ...{ words: ['pear'], constants: [], templates: [{ equation: '- number0 number1', count: 2 }] },
 });
 

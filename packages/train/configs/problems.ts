@@ -4,12 +4,12 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   kind: 'problems',
   name: 'problems',
-  maxSteps: 6000,
+  maxSteps: 4500,
   batchSize: 32,
-  model: { nLayer: 4 },
+  model: { members: 2, nLayer: 4, dropout: 0.1 },
   data: { synthetic: 1 },
-  optimizer: { lr: 1.2e-3, minLrRatio: 0.03, warmupSteps: 240, weightDecay: 0.05 },
-  evaluation: { every: 1000, examples: 300 },
-  checkpoint: { every: 1000, keep: 2 },
+  optimizer: { lr: 2.5e-3, minLrRatio: 0.03, warmupSteps: 240, weightDecay: 0.05 },
+  evaluation: { every: 1500, examples: 500 },
+  checkpoint: { every: 1500, keep: 2 },
   logEvery: 25,
 });

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { PlanLibrary } from '@dag/model/problems';
+import { randomStream } from '@dag/expr';
+import { PlanLibrary, stepsOf, valueOf } from '@dag/model/problems';
 import { parseConfig } from '../src/config/config.js';
 import { TrainError } from '../src/error.js';
+import { distracted, firstFacts } from '../src/problems/distract.js';
 import { knownProblem, readProblems, type KnownProblem } from '../src/problems/problem-data.js';
 import { isHeldOut, problemSetup, rightPlans, syntheticProblem } from '../src/problems/problem-set.js';
 import { problemBatches } from '../src/problems/problem-stream.js';
@@ -102,6 +104,14 @@ describe('the stream of problems', () => {
     }
   });
 
+  it('has little padding', () => {
+    const batches = problemBatches(config);
+    const encoded = Array.from({ length: 32 }, (_, i) => batches(i).encoded.map(({ ids }) => ids.length));
+    const total = (lengths: readonly number[]): number => lengths.reduce((a, b) => a + b, 0);
+    const padded = encoded.map((lengths) => lengths.length * Math.max(...lengths));
+    expect(total(encoded.map(total)) / total(padded)).toBeGreaterThan(0.8);
+  });
+
   it('finds the plans that compute the answer, also of other numbers', () => {
     for (let i = 0; i < 300; i++) {
       const problem = syntheticProblem(1, i);
@@ -122,6 +132,35 @@ describe('the stream of problems', () => {
     expect(asked.length).toBeLessThan(problems.length);
     expect(texts.size).toBe(10);
   });
+});
+
+it('a fact of another problem comes before a problem or its question, and the answer stays', () => {
+  const problem = knownProblem(
+    'ada had number0 pears . bo found number1 of them . how many pears are left ?',
+    [9, 4],
+    ['-', 'number0', 'number1'],
+  );
+  const other = knownProblem('cy has number0 kites . how many legs ?', [7], ['*', '2', 'number0']);
+  const facts = firstFacts([problem, other]);
+  expect(facts).toEqual([
+    { text: 'ada had number0 pears . ', value: 9 },
+    { text: 'cy has number0 kites . ', value: 7 },
+  ]);
+  const random = randomStream(0, 0);
+  const made = Array.from({ length: 20 }, () => distracted(random, problem, facts));
+  // That of the same things is refused.
+  expect(made).toContain(null);
+  const texts = made.flatMap((one) => {
+    if (!one) return [];
+    expect(valueOf(stepsOf(one.term), one.numbers)).toBe(5);
+    return [`${one.text} ${one.numbers.join(' ')}`];
+  });
+  expect(new Set(texts)).toEqual(
+    new Set([
+      'cy has number0 kites . ada had number1 pears . bo found number2 of them . how many pears are left ? 7 9 4',
+      'ada had number0 pears . bo found number1 of them . cy has number2 kites . how many pears are left ? 9 4 7',
+    ]),
+  );
 });
 
 it('a summary counts answers by what they are', () => {

@@ -47,7 +47,7 @@ export interface ProbableValue {
 }
 
 /**
- * The most probable value of K plans with number evidence: the probabilities of plans of the same value are summed.
+ * The values of K plans with number evidence, the most probable first: the probabilities of plans of the same value are summed.
  *
  * @param logProbabilities (K) of the plans.
  * @param values (K) of the plans.
@@ -57,7 +57,7 @@ export function weighed(
   logProbabilities: ArrayLike<number>,
   { values, shares, numbers }: { values: Float64Array; shares: Float64Array; numbers: readonly number[] },
   { temperature, rarity }: NumberEvidence,
-): ProbableValue {
+): ProbableValue[] {
   const areWhole = numbers.every(Number.isInteger);
   const scores = values.map((value, k) => {
     let score = logProbabilities[k]! / temperature;
@@ -79,7 +79,7 @@ export function weighed(
       if (weight > weights[known.plan]!) known.plan = k;
     }
   });
-  const [best] = [...byValue.values()].sort((a, b) => b.probability - a.probability);
-  const { probability, plan } = best!;
-  return { value: values[plan]!, probability, plan };
+  return [...byValue.values()]
+    .map(({ probability, plan }) => ({ value: values[plan]!, probability, plan }))
+    .sort((a, b) => b.probability - a.probability);
 }

@@ -13,8 +13,8 @@ import {
   narrow,
   permute,
   reshape,
-  scaledDotProductAttention,
   select,
+  softmax,
   tensor,
   transpose,
   unsqueeze,
@@ -33,15 +33,20 @@ import { fetchModel, type FetchOptions } from '../fetch-weights.js';
 import { ParameterBuilder, type ModelOptions, type Parameters } from '../gpt.js';
 import type { FileBytes } from '../safetensors/tensor.js';
 import { decodeWeights, SavedModel } from '../weights.js';
-import { NO_FIT, validShares, weighed, type NumberEvidence } from './evidence.js';
-import { PlanLibrary, type Template } from './plan-library.js';
+import { NO_FIT, validShares, weighed, type NumberEvidence, type ProbableValue } from './evidence.js';
+import { PlanLibrary, valueOf, type Template } from './plan-library.js';
 import { planTensors } from './plan-tensors.js';
 import { problemWords, readProblem, type ProblemWord } from './problem-text.js';
 import { RELATIONS, relations } from './relations.js';
-import { ENDINGS, MOST_SLOTS, ProblemVocabulary, type EncodedProblem } from './vocabulary.js';
+import { ENDINGS, MOST_SLOTS, PLACES, ProblemVocabulary, type EncodedProblem } from './vocabulary.js';
+
+/** Added to the scores of what attention does not see. */
+const HIDDEN = -1e9;
 
 /** Sizes of a `ProblemModel`, and what its training data had. */
 export interface ProblemConfig {
+  /** Networks with weights of their own, whose log probabilities are averaged. */
+  readonly members: number;
   readonly nLayer: number;
   readonly nHead: number;
   readonly nEmbd: number;
@@ -95,11 +100,14 @@ export interface SolvedProblem extends Omit<Solved, 'plan' | 'rawPlan'> {
 
 /** B problems of n numbers as tensors. */
 export interface ProblemInputs {
-  /** (B, T) token ids and endings, of dtype i32. */
+  /** (B, T) token ids, endings and places, of dtype i32. */
   readonly tokens: Tensor;
   readonly endings: Tensor;
+  readonly places: Tensor;
   /** (B·T, R, T) see `relations`. */
   readonly relations: Tensor;
+  /** (B, 1, 1, T) added to the scores of attention: 0, or a large negative number for padding. */
+  readonly padding: Tensor;
   /** (B) the place of the end of each text, and (B·n) of its numbers behind the text, in b·T + t, of dtype i32. */
   readonly ends: Tensor;
   readonly slots: Tensor;
@@ -112,6 +120,10 @@ export interface Cells {
   /** (B, D, 2) logits of a product and of a sum. */
   readonly kinds: Tensor;
 }
+
+/** The name of a member's parameter. */
+const nameOf = (member: number, name: string): string => (member === 0 ? name : `members.${member}.${name}`);
+type Drop = (x: Tensor, share?: number) => Tensor;
 
 /** Chooses the plan of a word problem: which numbers, constants and earlier steps each step reads. */
 export class ProblemModel extends SavedModel {
@@ -135,49 +147,58 @@ export class ProblemModel extends SavedModel {
       matrix(name, from, to, scale);
       build.constant(`${name}.bias`, [to], 0);
     };
-    build.normal('wte.weight', [this.vocabulary.size, C], 0.5);
-    build.normal('endings.weight', [ENDINGS, C], 0.2);
-    for (let i = 0; i < nLayer; i++) {
-      for (const norm of ['ln_0', 'ln_1', 'ln_2']) build.constant(`h.${i}.${norm}.weight`, [C], 1);
-      build.normal(`h.${i}.conv.weight`, [convolution, C], 0.3);
-      matrix(`h.${i}.qkv`, C, 3 * C);
-      matrix(`h.${i}.out`, C, C, 0.5);
-      build.normal(`h.${i}.gates.weight`, [nHead * RELATIONS, C], 0.02);
-      build.constant(`h.${i}.gates.bias`, [nHead * RELATIONS], 0);
-      biased(`h.${i}.up`, C, nInner);
-      biased(`h.${i}.down`, nInner, C, 0.5);
+    for (let m = 0; m < config.members; m++) {
+      const own = (name: string): string => nameOf(m, name);
+      build.normal(own('wte.weight'), [this.vocabulary.size, C], 0.5);
+      build.normal(own('endings.weight'), [ENDINGS, C], 0.2);
+      build.normal(own('places.weight'), [PLACES, C], 0.2);
+      for (let i = 0; i < nLayer; i++) {
+        const block = (part: string): string => own(`h.${i}.${part}`);
+        for (const norm of ['ln_0', 'ln_1', 'ln_2']) build.constant(block(`${norm}.weight`), [C], 1);
+        build.normal(block('conv.weight'), [convolution, C], 0.3);
+        matrix(block('qkv'), C, 3 * C);
+        matrix(block('out'), C, C, 0.5);
+        build.normal(block('gates.weight'), [nHead * RELATIONS, C], 0.02);
+        build.constant(block('gates.bias'), [nHead * RELATIONS], 0);
+        biased(block('up'), C, nInner);
+        biased(block('down'), nInner, C, 0.5);
+      }
+      build.constant(own('ln_f.weight'), [C], 1);
+      build.normal(own('operands.weight'), [config.constants.length + D - 1, C], 0.3);
+      biased(own('queries'), C, D * C);
+      biased(own('keys'), C, C);
+      biased(own('coefficients'), C, 2);
+      biased(own('pairs'), C, C);
+      biased(own('pairQueries'), C, 2 * D * C);
+      biased(own('kinds'), C, 2 * D);
     }
-    build.constant('ln_f.weight', [C], 1);
-    build.normal('operands.weight', [config.constants.length + D - 1, C], 0.3);
-    biased('queries', C, D * C);
-    biased('keys', C, C);
-    biased('coefficients', C, 2);
-    biased('pairs', C, C);
-    biased('pairQueries', C, 2 * D * C);
-    biased('kinds', C, 2 * D);
     this.parameters = build.parameters;
     // Heads begin with relations of their own: the same word, the word after the same word, the one before it, and what is near.
-    for (let i = 0; i < nLayer && seed !== null; i++) {
-      const gates = new Float32Array(nHead * RELATIONS);
-      const put = (head: number, relation: number, value: number): void => {
-        if (head < nHead) gates[head * RELATIONS + relation] = value;
-      };
-      for (const h of [0, 1, 2]) put(h, h, 2);
-      put(3, 5, 3);
-      put(3, 6, 1);
-      this.parameters.get(`h.${i}.gates.bias`)!.set(gates);
-    }
+    const gates = new Float32Array(nHead * RELATIONS);
+    const put = (head: number, relation: number, value: number): void => {
+      if (head < nHead) gates[head * RELATIONS + relation] = value;
+    };
+    for (const h of [0, 1, 2]) put(h, h, 2);
+    put(3, 5, 3);
+    put(3, 6, 1);
+    if (seed === null) return;
+    for (const [name, parameter] of this.parameters) if (name.endsWith('gates.bias')) parameter.set(gates);
   }
 
   /** Tensors of B problems of n numbers each. @param encoded How `vocabulary` encodes each; hidden words in training. */
   inputs(encoded: readonly EncodedProblem[], numbers: number): ProblemInputs {
     const T = Math.max(...encoded.map(({ ids }) => ids.length));
     const B = encoded.length;
-    const [ids, endings] = [new Int32Array(B * T), new Int32Array(B * T)];
+    const [ids, endings, places] = [0, 1, 2].map(() => new Int32Array(B * T)) as [
+      Int32Array,
+      Int32Array,
+      Int32Array,
+    ];
     const ends = Int32Array.from(encoded, (one, b) => b * T + one.ids.length - 1);
     encoded.forEach((one, b) => {
       ids.set(one.ids, b * T);
       endings.set(one.endings, b * T);
+      places.set(one.places, b * T);
     });
     const slots = Int32Array.from({ length: B * numbers }, (_, i) => {
       const k = i % numbers;
@@ -187,35 +208,55 @@ export class ProblemModel extends SavedModel {
     const whole = (data: Int32Array, shape: readonly number[]): Tensor =>
       tensor(data, shape, { dtype: 'i32', device });
     return {
-      ...{ tokens: whole(ids, [B, T]), endings: whole(endings, [B, T]) },
-      relations: tensor(relations(ids, [B, T], this.vocabulary.stops), [B * T, RELATIONS, T], { device }),
+      ...{ tokens: whole(ids, [B, T]), endings: whole(endings, [B, T]), places: whole(places, [B, T]) },
+      relations: tensor(relations(ids, places, [B, T], this.vocabulary.stops), [B * T, RELATIONS, T], {
+        device,
+      }),
+      padding: tensor(
+        Float32Array.from(ids, (id) => (id === 0 ? HIDDEN : 0)),
+        [B, 1, 1, T],
+        { device },
+      ),
       ...{ ends: whole(ends, [B]), slots: whole(slots, [B * numbers]) },
     };
   }
 
-  /** Solves problems that all have the same number of numbers. @param evidence Other constants than the model's. */
-  solve(
-    problems: readonly WordProblem[],
-    evidence: NumberEvidence = this.config.evidence ?? NO_FIT,
-  ): Solved[] {
+  /** Solves problems that all have the same number of numbers. */
+  solve(problems: readonly WordProblem[]): Solved[] {
+    return this.logProbabilities(problems).map((logProbabilities, i) => {
+      const { numbers } = problems[i]!;
+      const rawPlan = logProbabilities.reduce((best, x, k) => (x > logProbabilities[best]! ? k : best), 0);
+      const raw = valueOf(this.library.plans(numbers.length).steps[rawPlan]!, numbers);
+      const [{ value, probability, plan }] = this.weighed(numbers, logProbabilities) as [ProbableValue];
+      return { value, confidence: probability, raw, plan, rawPlan };
+    });
+  }
+
+  /** (K) of each problem: log probabilities of its plans by the text alone. The problems all have the same number of numbers. */
+  logProbabilities(problems: readonly WordProblem[]): Float64Array[] {
     const n = problems[0]!.numbers.length;
     const { size } = this.library.plans(n);
-    const logProbabilities = scope(() =>
+    const all = scope(() =>
       noGrad(() => {
         const encoded = problems.map(({ words }) => this.vocabulary.encode(words, n));
-        const cells = this.forward(this.inputs(encoded, n), n);
-        return Float64Array.from(logSoftmax(this.score(cells, n)).dataSync());
+        const inputs = this.inputs(encoded, n);
+        const members = this.forward(inputs, n).map((cells) => logSoftmax(this.score(cells, n)));
+        return Float64Array.from(logSoftmax(affine(members.reduce(add), 1 / members.length)).dataSync());
       }),
     );
+    return problems.map((_, i) => all.subarray(i * size, (i + 1) * size));
+  }
+
+  /** The values of plans over these numbers with number evidence, the most probable first. */
+  weighed(
+    numbers: readonly number[],
+    logProbabilities: Float64Array,
+    evidence: NumberEvidence = this.config.evidence ?? NO_FIT,
+  ): ProbableValue[] {
+    const n = numbers.length;
     const shares = this.#shares.get(n) ?? validShares(this.library, n);
     this.#shares.set(n, shares);
-    return problems.map(({ numbers }, i) => {
-      const own = logProbabilities.subarray(i * size, (i + 1) * size);
-      const values = this.library.values(numbers);
-      const rawPlan = own.reduce((best, x, k) => (x > own[best]! ? k : best), 0);
-      const { value, probability, plan } = weighed(own, { values, shares, numbers }, evidence);
-      return { value, confidence: probability, raw: values[rawPlan]!, plan, rawPlan };
-    });
+    return weighed(logProbabilities, { values: this.library.values(numbers), shares, numbers }, evidence);
   }
 
   /**
@@ -265,30 +306,37 @@ export class ProblemModel extends SavedModel {
     return fetchModel(url, options, ProblemModel.load);
   }
 
-  /** Reads the cells of the plans of B problems of n numbers. */
-  forward(inputs: ProblemInputs, numbers: number, dropoutSeed?: number): Cells {
-    const { nEmbd: C, nLayer, depth: D, dropout: p } = this.config;
+  /** The cells of the plans of B problems of n numbers, as each member reads them. */
+  forward(inputs: ProblemInputs, numbers: number, dropoutSeed?: number): Cells[] {
+    const { members, dropout: p } = this.config;
     let site = 0;
-    const drop = (x: Tensor, share = p): Tensor =>
+    const drop: Drop = (x, share = p) =>
       dropoutSeed === undefined || share === 0 ? x : dropout(x, share, [dropoutSeed, site++]);
-    const weight = (name: string): Tensor => this.parameters.get(name)!;
+    return Array.from({ length: members }, (_, member) => this.#read(inputs, numbers, member, drop));
+  }
+
+  #read(inputs: ProblemInputs, numbers: number, member: number, drop: Drop): Cells {
+    const { nEmbd: C, nLayer, depth: D, dropout: p } = this.config;
+    const parameter = (name: string): Tensor | undefined => this.parameters.get(nameOf(member, name));
+    const weight = (name: string): Tensor => parameter(name)!;
     const apply = (name: string, x: Tensor): Tensor =>
-      linear(x, weight(`${name}.weight`), this.parameters.get(`${name}.bias`) ?? null);
+      linear(x, weight(`${name}.weight`), parameter(`${name}.bias`) ?? null);
     const norm = (name: string, x: Tensor): Tensor => layerNorm(x, weight(`${name}.weight`), null);
     const [B, T] = inputs.tokens.shape as [number, number];
 
     let x = drop(
-      add(
+      [
         embedding(weight('wte.weight'), inputs.tokens),
         embedding(weight('endings.weight'), inputs.endings),
-      ),
+        embedding(weight('places.weight'), inputs.places),
+      ].reduce(add),
       (2 / 3) * p,
     );
     for (let i = 0; i < nLayer; i++) {
       const name = (part: string): string => `h.${i}.${part}`;
       x = add(x, convolved(norm(name('ln_0'), x), weight(name('conv.weight'))));
       const y = norm(name('ln_1'), x);
-      x = add(x, drop(apply(name('out'), this.#attended(y, inputs.relations, name, apply))));
+      x = add(x, drop(apply(name('out'), this.#attended(y, inputs, name, apply))));
       x = add(x, drop(apply(name('down'), gelu(apply(name('up'), norm(name('ln_2'), x))))));
     }
     x = reshape(norm('ln_f', x), [B * T, C]);
@@ -326,7 +374,7 @@ export class ProblemModel extends SavedModel {
 
   #attended(
     y: Tensor,
-    related: Tensor,
+    inputs: ProblemInputs,
     name: (part: string) => string,
     apply: (name: string, x: Tensor) => Tensor,
   ): Tensor {
@@ -335,9 +383,10 @@ export class ProblemModel extends SavedModel {
     const heads = permute(reshape(apply(name('qkv'), y), [B, T, 3, H, C / H]), [2, 0, 3, 1, 4]);
     const [q, k, v] = [0, 1, 2].map((i) => select(heads, 0, i)) as [Tensor, Tensor, Tensor];
     const gates = reshape(apply(name('gates'), y), [B * T, H, RELATIONS]);
-    const bias = permute(reshape(matmul(gates, related), [B, T, H, T]), [0, 2, 1, 3]);
-    const attended = scaledDotProductAttention(q, k, v, { isCausal: true, bias });
-    return reshape(permute(attended, [0, 2, 1, 3]), [B, T, C]);
+    const bias = permute(reshape(matmul(gates, inputs.relations), [B, T, H, T]), [0, 2, 1, 3]);
+    const scores = matmul(affine(q, 1 / Math.sqrt(C / H)), transpose(k));
+    const weights = softmax(add(add(scores, bias), inputs.padding));
+    return reshape(permute(matmul(weights, v), [0, 2, 1, 3]), [B, T, C]);
   }
 }
 

@@ -1,16 +1,18 @@
 /** How many relations of two tokens attention sees. */
-export const RELATIONS = 7;
+export const RELATIONS = 9;
 const OFFSETS = [0, -1, 1, -2, 2] as const;
 const FARTHEST = 40;
 
 /**
- * (B, T, R, T) what token i sees of each earlier token j: for each offset o of 0, −1, 1, −2 and 2, 1 where token j + (−o) is the token i; then −distance / 8;
- * then 1 where no sentence ends from j on before i.
+ * (B, T, R, T) what token i sees of each other token j: for each offset o of 0, −1, 1, −2 and 2, 1 where token j − o is the same one as token i; then
+ * −distance / 8; then 1 where both are in one sentence; then 1 where j comes after i; then 1 where j is in the question.
  *
  * @param ids (B, T) row-major.
+ * @param places (B, T) see `EncodedProblem`.
  */
 export function relations(
   ids: Int32Array,
+  places: Int32Array,
   [B, T]: readonly [number, number],
   stops: readonly number[],
 ): Float32Array {
@@ -23,14 +25,17 @@ export function relations(
     for (let i = 0; i < T; i++) {
       const at = (b * T + i) * RELATIONS * T;
       OFFSETS.forEach((offset, r) => {
-        for (let j = 0; j < i; j++) {
+        for (let j = 0; j < T; j++) {
           const matched = j - offset;
-          if (matched >= 0 && matched < i && row[matched] === row[i]) related[at + r * T + j] = 1;
+          if (matched >= 0 && matched < T && matched !== i && row[matched] === row[i])
+            related[at + r * T + j] = 1;
         }
       });
-      for (let j = 0; j <= i; j++) {
-        related[at + 5 * T + j] = -Math.min(i - j, FARTHEST) / 8;
-        if (ended[i] === ended[j + 1]) related[at + 6 * T + j] = 1;
+      for (let j = 0; j < T; j++) {
+        related[at + 5 * T + j] = -Math.min(Math.abs(i - j), FARTHEST) / 8;
+        if (ended[i] === ended[j]) related[at + 6 * T + j] = 1;
+        if (j > i) related[at + 7 * T + j] = 1;
+        if (places[b * T + j] === 2) related[at + 8 * T + j] = 1;
       }
     }
   }

@@ -11,11 +11,14 @@ const END = 1;
 
 /** Endings of tokens: none, plural, and of the tokens after the text. */
 export const ENDINGS = 3;
+/** Where tokens stand: among the facts, there with the same token in the question, in the question, after the text. */
+export const PLACES = 4;
 
-/** A problem as token ids and endings: its words, then its numbers once more, then the end. */
+/** A problem as token ids, endings and places: its words, then its numbers once more, then the end. */
 export interface EncodedProblem {
   readonly ids: number[];
   readonly endings: number[];
+  readonly places: number[];
 }
 
 /** What hides words: other numbers of the unknown things, and known words as unknown ones. */
@@ -70,9 +73,22 @@ export class ProblemVocabulary {
       ids.push(id);
       endings.push(Number(isPlural));
     }
+    const from = questionOf(words);
+    const asked = new Set(ids.slice(from));
+    const places: number[] = ids.map((id, i) => (i >= from ? 2 : asked.has(id) ? 1 : 0));
     for (let i = 0; i < numbers; i++) ids.push(FIRST_NUMBER + i);
     ids.push(END);
-    while (endings.length < ids.length) endings.push(2);
-    return { ids, endings };
+    while (endings.length < ids.length) {
+      endings.push(2);
+      places.push(3);
+    }
+    return { ids, endings, places };
   }
+}
+
+const ASKS = new Set(['how', 'what', 'which', 'find']);
+/** Index of the word with which the question begins: the last one that asks, or else the first of the last sentence. */
+function questionOf(words: readonly ProblemWord[]): number {
+  const asks = words.findLastIndex(({ stem }) => ASKS.has(stem));
+  return asks >= 0 ? asks : words.slice(0, -1).findLastIndex(({ stem }) => stem === '.') + 1;
 }

@@ -6,6 +6,7 @@ import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, EVALUATION, LOADER, RUN, share } from './run.js';
 
 const PROBLEM_MODEL = {
+  members: count.default(1).describe('networks whose log probabilities are averaged'),
   depth: z.int().min(1).max(8).default(3).describe('most steps of a plan'),
   nLayer: layers.min(1).default(3).describe('transformer blocks'),
   nHead: count.default(4).describe('attention heads'),
@@ -21,7 +22,9 @@ const DATA = {
     .default('')
     .describe('folder with train.csv and dev.csv; empty: synthetic problems alone'),
   synthetic: share.default(0.5).describe('share of synthetic problems among those that are trained'),
-  hide: share.default(0.15).describe('probability that a word that is counted is hidden in training'),
+  hide: share
+    .default(0.15)
+    .describe('probability that a word, except for the most common ones, is hidden in training'),
   ...LOADER,
 };
 

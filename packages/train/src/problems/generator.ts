@@ -16,6 +16,7 @@ import * as groups from './groups.js';
 import { ledger } from './ledger.js';
 import * as measures from './measures.js';
 import * as money from './money.js';
+import * as nested from './nested.js';
 import * as world from './world.js';
 
 /** A word problem: its text with `number0`, `number1` … in the places of its numbers, the numbers in that order, and its equation in prefix form. */
@@ -48,6 +49,9 @@ const SCHEMAS: readonly (readonly [Schema, number])[] = [
   [groups.rates, 5],
   [groups.shares, 3],
   [groups.grid, 2],
+  [nested.nestedGroups, 6],
+  [nested.repeatedDeeds, 5],
+  [nested.perPeriod, 3],
   [money.costs, 5],
   [money.twoGoods, 4],
   [money.wallet, 6],
@@ -126,7 +130,7 @@ const REFERS =
 /** The facts with what does not matter among them. */
 function withDistractors(d: Draft, facts: readonly string[], asked: Ask): string[] {
   const told = [...facts];
-  if (d.chance(0.2)) {
+  if (d.chance(0.3)) {
     if (d.people.length === 0) d.person();
     const places = [
       ...[0, 0],

@@ -195,6 +195,10 @@ export function twoGoods(d: Draft): Story {
       `a ${a.one} costs ${dollars(d, p)} and a ${b.one} costs ${dollars(d, q)}`,
       `${person} [bought|sold] ${n} ${b.many} and ${m} ${a.many}`,
     ],
+    [
+      `${person} gets ${dollars(d, p)} for [each|every] ${a.one} and ${dollars(d, q)} for [each|every] ${b.one}`,
+      `[yesterday|last week|] ${person} sold ${listed(d.shuffled([`${m} ${a.many}`, `${n} ${b.many}`]))}`,
+    ],
   ]);
   const [forA, forB] = [times(m, p), times(n, q)];
   return {
@@ -209,6 +213,8 @@ export function twoGoods(d: Draft): Story {
         ask(`how much did the ${b.many} cost [in all|]`, forB),
         ask(`how much was paid for the ${a.many}`, forA),
         ask(`how much was paid for the ${b.many}`, forB),
+        ask(`how much [money|] came from the ${a.many}`, forA),
+        ask(`how much [money|] came from selling the ${b.many}`, forB),
       ],
       [
         askAll(`how much was paid in all`, plus(forA, forB)),

@@ -22,17 +22,32 @@ export const PROBLEM_LOSSES = { library: 0.7, cells: 0.3 };
 const LEAST = 1e-30;
 
 /**
- * The losses of a batch, each divided by the number of problems of its step: −log of the probability of the right plans among all plans, and
+ * The losses of a batch, means over the members of the model, each divided by the number of problems of its step: −log of the probability of the right plans among all plans, and
  * the cross entropies of the coefficients and kinds of the first right plan's steps.
  *
  * @param problems Number of problems of the whole step.
  */
 export function problemLosses(
   model: ProblemModel,
+  members: readonly Cells[],
+  batch: ProblemBatch,
+  problems: number,
+): LossFunctions {
+  const all = members.map((cells) => memberLosses(model, cells, batch, problems));
+  const mean = (losses: readonly (() => Tensor)[]): Tensor =>
+    affine(losses.map((loss) => loss()).reduce(add), 1 / losses.length);
+  return {
+    library: () => mean(all.map(({ library }) => library)),
+    cells: () => mean(all.map(({ cells }) => cells)),
+  };
+}
+
+function memberLosses(
+  model: ProblemModel,
   cells: Cells,
   { numbers, right }: ProblemBatch,
   problems: number,
-): LossFunctions {
+): Record<keyof typeof PROBLEM_LOSSES, () => Tensor> {
   const { device } = cells.operands;
   const { library } = model;
   const { size, features } = library.plans(numbers);

@@ -1,10 +1,4 @@
-import {
-  MOST_SLOTS,
-  stepsOf,
-  type NumberEvidence,
-  type ProblemModel,
-  type Solved,
-} from '@dag/model/problems';
+import { MOST_SLOTS, stepsOf, type ProblemModel, type Solved } from '@dag/model/problems';
 import { interval } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
@@ -52,14 +46,12 @@ const TOLERANCE = 1e-4;
 export const isRight = (value: number, answer: number): boolean =>
   Math.abs(value - answer) <= TOLERANCE * Math.max(1, Math.abs(answer));
 
-/** Solves problems, in their order. */
-export async function solveAll(
-  model: ProblemModel,
-  problems: readonly AskedProblem[],
-  evidence?: NumberEvidence,
-): Promise<SolvedKnown[]> {
-  const solved = new Map<AskedProblem, Solved>();
-  const byNumbers = new Map<number, AskedProblem[]>();
+/** Calls `read` with groups of problems of as many numbers each, of those that a model has room for. */
+export async function inGroups<P extends AskedProblem>(
+  problems: readonly P[],
+  read: (group: readonly P[]) => void,
+): Promise<void> {
+  const byNumbers = new Map<number, P[]>();
   for (const problem of problems) {
     const n = problem.numbers.length;
     if (n > 0 && n <= MOST_SLOTS) byNumbers.set(n, [...(byNumbers.get(n) ?? []), problem]);
@@ -69,10 +61,18 @@ export async function solveAll(
     const sorted = [...group].sort((a, b) => a.words.length - b.words.length);
     for (let from = 0; from < sorted.length; from += BATCH) {
       await nextTurn();
-      const batch = sorted.slice(from, from + BATCH);
-      model.solve(batch, evidence).forEach((one, i) => solved.set(batch[i]!, one));
+      read(sorted.slice(from, from + BATCH));
     }
   }
+}
+
+/** Solves problems, in their order. */
+export async function solveAll(
+  model: ProblemModel,
+  problems: readonly AskedProblem[],
+): Promise<SolvedKnown[]> {
+  const solved = new Map<AskedProblem, Solved>();
+  await inGroups(problems, (group) => model.solve(group).forEach((one, i) => solved.set(group[i]!, one)));
   return problems.map((problem) => ({ problem, solved: solved.get(problem) ?? null }));
 }
 

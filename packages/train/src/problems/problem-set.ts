@@ -37,6 +37,8 @@ export const isHeldOut = (text: string): boolean => {
 const [FOR_PLANS, FOR_WORDS] = [3000, 1500];
 /** Words of fewer problems are unknown. */
 const FEWEST = 5;
+/** So many of the most common words are hidden only where they are counted: other authors have other words than the rest. */
+const COMMONEST = 80;
 /** Common words, which are not hidden: without them a text has no structure. */
 const COMMON = new Set(
   'the a an of in on at to and or if how many much more less fewer than did does do is are was were he she they it his her their in all total altogether together left now then each every per same number other some rest still already . , ? $ day dollar week hour minute year time cent money people'.split(
@@ -63,7 +65,8 @@ export function problemSetup(
     all.map(({ term }) => term),
     depth,
   );
-  return { words, hidden: things(all), templates, constants };
+  const hidden = [...new Set([...things(all), ...words.slice(COMMONEST)])];
+  return { words, hidden, templates, constants };
 }
 
 const isNumber = (stem: string): boolean => /^number\d+$/.test(stem);

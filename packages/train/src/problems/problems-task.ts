@@ -51,8 +51,8 @@ export function problemsTask(
     counts: ({ right }) => ({ problems: right.length }),
     learn(model, batch, { counts, weights, dropoutSeed }) {
       const { numbers, encoded } = batch;
-      const cells = model.forward(model.inputs(encoded, numbers), numbers, dropoutSeed);
-      return learnFrom(weigh(problemLosses(model, cells, batch, counts.problems), weights));
+      const members = model.forward(model.inputs(encoded, numbers), numbers, dropoutSeed);
+      return learnFrom(weigh(problemLosses(model, members, batch, counts.problems), weights));
     },
     async evaluate(model, asked) {
       const questions = askedProblems(problems, config.evaluation.examples, asked);

@@ -204,7 +204,7 @@ export const SORTS: readonly Sort[] = [
   sort(
     'animals',
     'rabbit, hen, duck, goose, goat, sheep, cow, pig, horse, pony, hamster, fish, parrot, turtle, frog, snail, stray kitten, ' +
-      'terrier puppy, chick, lamb, calf, pigeon, mouse, lizard, cat, dog, llama, donkey, guinea pig, canary',
+      'terrier puppy, chick, lamb, calf, pigeon, mouse, lizard, hound, llama, donkey, guinea pig, canary',
     'black, white, brown, spotted, gray, young, old, small, large, wild, tame, sleepy, hungry',
     `bought/buy, rescued/rescue, adopted/adopt, raised/raise, found/find, ${GAINS}`,
     `sold/sell, gave away/give away, released/release, set free/set free, ${LOSSES}`,
