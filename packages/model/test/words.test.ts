@@ -1,11 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { execute } from '@dag/executor';
-import {
-  decidedTensors,
-  ModelError,
-  PredictorModel,
-  tokenizer,
-} from '../src/index.js';
+import { decidedTensors, ModelError, PredictorModel, tokenizer } from '../src/index.js';
 import type { PredictorConfig } from '../src/index.js';
 import { smallest } from '../src/refusal.js';
 import { generateFrame } from '../../train/src/reading/frames.js';

@@ -63,7 +63,19 @@ export {
   type LanguageSummary,
 } from './language/language-task.js';
 export { answerPrompts } from './language/answer-prompts.js';
-export { prepareText, type PrepareOptions, type PreparedText } from './language/prepare.js';
+export { readAnnotated, type AnnotatedText, type TextCalculation } from './language/annotated-text.js';
+export {
+  calculationScores,
+  type CalculationFailure,
+  type CalculationScores,
+  type Counted,
+} from './language/calculation-scores.js';
+export {
+  prepareText,
+  type PreparedResults,
+  type PrepareOptions,
+  type PreparedText,
+} from './language/prepare.js';
 export { TokenFile } from './language/token-file.js';
 export { workedPrompts, type WorkedLine, type WorkedPrompt } from './language/worked-line.js';
 export {

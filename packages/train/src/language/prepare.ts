@@ -42,10 +42,12 @@ export interface PreparedText {
   /** The text files in order, with their sizes. */
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
   /** Results in texts with marked ones whose calculation stands before them, and the others. */
-  readonly calculations?: { readonly train: Results; readonly val: Results };
+  readonly calculations?: { readonly train: PreparedResults; readonly val: PreparedResults };
 }
 
-interface Results {
+/** How many results texts have. */
+export interface PreparedResults {
+  /** Those whose calculation stands before them, and the others. */
   readonly read: number;
   readonly others: number;
 }
@@ -101,7 +103,7 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
     const report = progress(files, options.onProgress);
     const train = await writeTokens(trainFile, parts.train, documents.slice(0, trained), tokens, report);
     const heldOut = await writeTokens(valFile, parts.val, documents.slice(trained), tokens, report);
-    const results = ({ calculations: read, others }: Places): Results => ({
+    const results = ({ calculations: read, others }: Places): PreparedResults => ({
       ...{ read: read.length, others: others.length },
     });
     const prepared: PreparedText = {
