@@ -225,7 +225,54 @@ describe('a model of word problems', () => {
     );
   });
 
+  it('refuses a number beyond doubles, and more words than it has memory for', () => {
+    const model = new ProblemModel(CONFIG);
+    const refused = (message: string) => expect.objectContaining({ code: 'unreadable', message });
+    expect(() => model.predict(`${'9'.repeat(400)} pears`)).toThrow(
+      refused('the text has a number beyond the largest double'),
+    );
+    expect(() => model.predict(`5 pears ${'and '.repeat(100_000)}`)).toThrow(
+      refused('the text has 100002 words and signs, and this model reads up to 500'),
+    );
+  });
+
   it('refuses what is no text', () => {
     expect(() => new ProblemModel(CONFIG).predict(7 as never)).toThrow(ModelError);
+    expect(() => readProblem(7 as never)).toThrow(ModelError);
+    expect(() => problemWords(undefined as never)).toThrow(ModelError);
+  });
+
+  it('refuses texts of as many numbers as none of its plans has', () => {
+    const templates = [{ equation: '+ number0 number1', count: 1 }];
+    const model = new ProblemModel({ ...CONFIG, templates });
+    expect(() => model.predict('How many are 5 pears?')).toThrow('this model has no plan of 1 number');
+  });
+
+  it('solves no problem where it is given none, and refuses what is no problem', () => {
+    const model = new ProblemModel(CONFIG);
+    const problem = (...numbers: number[]) => ({ words: problemWords('how many pear'), numbers });
+    expect(model.solve([])).toEqual([]);
+    for (const wrong of [undefined, [null], [{ numbers: [1] }], [problem(1), problem(1, 2)]])
+      expect(() => model.solve(wrong as never)).toThrow(expect.objectContaining({ code: 'bad-input' }));
+    for (const wrong of [problem(), problem(NaN), problem(1, 2, 3, 4, 5, 6, 7, 8, 9)])
+      expect(() => model.solve([wrong])).toThrow(expect.objectContaining({ code: 'unreadable' }));
+  });
+
+  it.each([
+    undefined,
+    {},
+    { ...CONFIG, members: 0 },
+    { ...CONFIG, nHead: 3 },
+    { ...CONFIG, dropout: 1 },
+    { ...CONFIG, words: 'have' },
+    { ...CONFIG, constants: [NaN] },
+    { ...CONFIG, constants: [] },
+    { ...CONFIG, depth: 1, templates: [{ equation: '* + number0 number1 number2', count: 1 }] },
+    { ...CONFIG, templates: undefined },
+    { ...CONFIG, templates: [{}] },
+    { ...CONFIG, templates: [null] },
+    { ...CONFIG, evidence: { temperature: 0, rarity: 1 } },
+  ])('refuses the configuration %j', (config) => {
+    expect(() => new ProblemModel(config as never)).toThrow(expect.objectContaining({ code: 'bad-config' }));
   });
 });

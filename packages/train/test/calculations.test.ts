@@ -299,7 +299,7 @@ describe('texts with marked results', () => {
       'line 2: expected JSON with text, or with question and answer',
     );
     await writeFile(file, '{"text":"a"}\n');
-    await expect(prepare(file)).rejects.toThrow('1 texts are too few');
+    await expect(prepare(file)).rejects.toThrow('no.jsonl has too few texts to be split');
     const places = join(config.data.text, 'calculations.json');
     const whole = await readFile(places, 'utf8');
     await writeFile(places, whole.slice(1));

@@ -231,6 +231,12 @@ describe('preparing text', () => {
     );
   });
 
+  // With the option `recursive`, mkdir never ends there.
+  (existsSync('/proc/self') ? it : it.skip)('says that a folder cannot be made', async () => {
+    const path = textFolder({ 'a.txt': 'some text' });
+    await expect(prepare([path], { out: '/proc/none' })).rejects.toThrow(fails('io', /cannot be written/));
+  });
+
   it.each([
     ['a byte that no character has', [0xff, 0x61, 0x62]],
     ['a surrogate', [0xed, 0xa0, 0x80, 0x61]],

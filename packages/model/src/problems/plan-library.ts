@@ -1,3 +1,5 @@
+import { checkObject, named } from '../arguments.js';
+import { ModelError } from '../error.js';
 import {
   keyOf,
   numbersOf,
@@ -43,11 +45,34 @@ export class PlanLibrary {
   readonly #terms: readonly Term[];
   readonly #plans = new Map<number, Plans>();
 
+  /** @throws {ModelError} `bad-config` for templates that are none, or that need other constants or more steps. */
   constructor(templates: readonly Template[], constants: readonly number[], depth: number) {
+    if (!Array.isArray(templates))
+      throw new ModelError(
+        'bad-config',
+        `templates is a list of { equation, count }, given ${named(templates)}`,
+      );
     this.templates = templates;
     this.constants = constants;
     this.depth = depth;
-    this.#terms = templates.map(({ equation }) => readEquation(equation.split(' ')));
+    this.#terms = templates.map((template) => this.#termOf(template));
+  }
+
+  #termOf(template: Template): Term {
+    checkObject('a template such as { equation, count }', template, 'bad-config');
+    const { equation, count } = template;
+    if (typeof equation !== 'string' || typeof count !== 'number')
+      throw new ModelError('bad-config', `a template is { equation, count }, given ${named(equation)}`);
+    const term = readEquation(equation.split(' '));
+    const steps = stepsOf(term);
+    const fits = steps.every(({ terms }) =>
+      terms.every(([operand]) => operand.kind !== 'constant' || this.constants.includes(operand.value)),
+    );
+    if (fits && steps.length <= this.depth) return term;
+    throw new ModelError(
+      'bad-config',
+      `the template ${named(equation)} needs other constants, or more steps than ${this.depth}`,
+    );
   }
 
   /** Operands of a step of a text of n numbers: these, the constants, and the steps but the last one. */

@@ -26,11 +26,11 @@ import {
   type Tensor,
 } from '@dag/executor';
 import type { DagTensors } from '@dag/tensorize';
-import { checkText } from '../arguments.js';
+import { checkList, checkObject, checkText, isWhole, named } from '../arguments.js';
 import { ModelError } from '../error.js';
 import { expressionOf } from '../expression-of.js';
 import { fetchModel, type FetchOptions } from '../fetch-weights.js';
-import { ParameterBuilder, type ModelOptions, type Parameters } from '../gpt.js';
+import { checkConfigObject, ParameterBuilder, type ModelOptions, type Parameters } from '../gpt.js';
 import type { FileBytes } from '../safetensors/tensor.js';
 import { decodeWeights, SavedModel } from '../weights.js';
 import { NO_FIT, validShares, weighed, type NumberEvidence, type ProbableValue } from './evidence.js';
@@ -40,6 +40,8 @@ import { problemWords, readProblem, type ProblemWord } from './problem-text.js';
 import { RELATIONS, relations } from './relations.js';
 import { ENDINGS, MOST_SLOTS, PLACES, ProblemVocabulary, type EncodedProblem } from './vocabulary.js';
 
+/** Words and signs of the longest problem: memory grows with the square of their number. */
+const MOST_WORDS = 500;
 /** Added to the scores of what attention does not see. */
 const HIDDEN = -1e9;
 
@@ -135,6 +137,7 @@ export class ProblemModel extends SavedModel {
 
   constructor(config: ProblemConfig, { seed = 0, device, check }: ModelOptions = {}) {
     super();
+    checkConfig(config);
     const { nEmbd: C, nLayer, nHead, nInner, depth: D, convolution } = config;
     this.config = config;
     this.vocabulary = new ProblemVocabulary(config.words);
@@ -221,20 +224,54 @@ export class ProblemModel extends SavedModel {
     };
   }
 
-  /** Solves problems that all have the same number of numbers. */
+  /** Why the model does not read a problem; null where it does. */
+  refusalOf({ words, numbers }: WordProblem): string | null {
+    const { length } = numbers;
+    if (length === 0) return 'the text has no number in digits';
+    if (length > MOST_SLOTS)
+      return `the text has ${length} numbers, and this model reads up to ${MOST_SLOTS}`;
+    if (!numbers.every(Number.isFinite)) return 'the text has a number beyond the largest double';
+    if (words.length > MOST_WORDS)
+      return `the text has ${words.length} words and signs, and this model reads up to ${MOST_WORDS}`;
+    return this.library.plans(length).size === 0
+      ? `this model has no plan of ${length} number${length === 1 ? '' : 's'}`
+      : null;
+  }
+
+  /**
+   * Solves problems that all have the same number of numbers.
+   *
+   * @throws {ModelError} `unreadable` where `refusalOf` refuses one; `bad-input` for what is no list of such problems.
+   */
   solve(problems: readonly WordProblem[]): Solved[] {
     return this.logProbabilities(problems).map((logProbabilities, i) => {
       const { numbers } = problems[i]!;
       const rawPlan = logProbabilities.reduce((best, x, k) => (x > logProbabilities[best]! ? k : best), 0);
       const raw = valueOf(this.library.plans(numbers.length).steps[rawPlan]!, numbers);
       const [{ value, probability, plan }] = this.weighed(numbers, logProbabilities) as [ProbableValue];
-      return { value, confidence: probability, raw, plan, rawPlan };
+      // A sum of probabilities may be rounded to more than 1.
+      return { value, confidence: Math.min(1, probability), raw, plan, rawPlan };
     });
   }
 
   /** (K) of each problem: log probabilities of its plans by the text alone. The problems all have the same number of numbers. */
   logProbabilities(problems: readonly WordProblem[]): Float64Array[] {
+    checkList('problems as an array of { words, numbers }', problems);
+    if (problems.length === 0) return [];
+    for (const problem of problems) {
+      checkObject('a problem such as { words, numbers }', problem);
+      checkList('the words of a problem as an array', problem.words);
+      checkList('the numbers of a problem as an array', problem.numbers);
+      const refusal = this.refusalOf(problem);
+      if (refusal !== null) throw new ModelError('unreadable', refusal);
+    }
     const n = problems[0]!.numbers.length;
+    const other = problems.find(({ numbers }) => numbers.length !== n);
+    if (other)
+      throw new ModelError(
+        'bad-input',
+        `problems that are read together have the same number of numbers, given ${n} and ${other.numbers.length}`,
+      );
     const { size } = this.library.plans(n);
     const all = scope(() =>
       noGrad(() => {
@@ -262,18 +299,13 @@ export class ProblemModel extends SavedModel {
   /**
    * Solves a problem in words, such as "Mia had 12 pears and ate 5 of them. How many are left?".
    *
-   * @throws {ModelError} `unreadable` where the text has no number in digits or more than the model has room for; `bad-input` for what is no text.
+   * @throws {ModelError} `unreadable` where the text has no number in digits, more numbers or words than the model has room for, or a number beyond
+   *   the largest double; `bad-input` for what is no text.
    */
   predict(text: string): SolvedProblem {
     checkText('a problem in words', text);
     const read = readProblem(text);
     const { numbers, places } = read;
-    if (numbers.length === 0) throw new ModelError('unreadable', 'the text has no number in digits');
-    if (numbers.length > MOST_SLOTS)
-      throw new ModelError(
-        'unreadable',
-        `the text has ${numbers.length} numbers, and this model reads up to ${MOST_SLOTS}`,
-      );
     const [solved] = this.solve([{ words: problemWords(read.text), numbers }]);
     const { value, raw, confidence, plan } = solved!;
     const steps = this.library.plans(numbers.length).steps[plan]!;
@@ -401,4 +433,30 @@ function convolved(x: Tensor, weight: Tensor): Tensor {
     y = y ? add(y, term) : term;
   }
   return y!;
+}
+
+/** Sizes of tensors are 32-bit integers. */
+const MOST = 2 ** 31 - 1;
+
+/** @throws {ModelError} `bad-config` where a value is out of range. `PlanLibrary` checks the templates. */
+function checkConfig(config: ProblemConfig): void {
+  checkConfigObject(config);
+  const refuse = (what: string, given: unknown): never => {
+    throw new ModelError('bad-config', `${what}, given ${named(given)}`);
+  };
+  const { members, nLayer, nHead, nEmbd, nInner, convolution, depth, dropout: p } = config;
+  const counts = { members, nLayer, nHead, nEmbd, nInner, convolution, depth };
+  for (const [name, count] of Object.entries(counts))
+    if (!isWhole(count, MOST) || count < 1) refuse(`${name} is a whole number from 1`, count);
+  if (nEmbd % nHead !== 0) refuse('nEmbd is divisible by nHead', nEmbd / nHead);
+  if (typeof p !== 'number' || !(p >= 0 && p < 1)) refuse('dropout is in [0, 1)', p);
+  const { words, constants, evidence } = config;
+  if (!Array.isArray(words) || !words.every((word) => typeof word === 'string'))
+    refuse('words is a list of texts', words);
+  if (!Array.isArray(constants) || !constants.every(Number.isFinite))
+    refuse('constants is a list of numbers', constants);
+  if (evidence === undefined) return;
+  checkObject('evidence such as { temperature, rarity }', evidence, 'bad-config');
+  if (!(evidence.temperature > 0 && Number.isFinite(evidence.rarity)))
+    refuse('evidence has a temperature above 0 and a rarity', evidence.temperature);
 }

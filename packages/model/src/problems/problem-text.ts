@@ -1,3 +1,5 @@
+import { checkText } from '../arguments.js';
+
 /** A word of a problem without its plural ending. */
 export interface ProblemWord {
   readonly stem: string;
@@ -6,8 +8,9 @@ export interface ProblemWord {
 
 const KEEPS_S = /(?:ss|us|is|'s)$/;
 
-/** The words of a problem's text, which has `number0`, `number1` … in the places of its numbers. */
+/** The words of a problem's text, which has `number0`, `number1` … in the places of its numbers. @throws {ModelError} `bad-input` for what is no text. */
 export function problemWords(text: string): ProblemWord[] {
+  checkText('the text of a problem', text);
   return text
     .toLowerCase()
     .split(/\s+/)
@@ -30,8 +33,9 @@ export interface ReadProblem {
 
 const NUMBER = /(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w)|(?<![\w.])\.\d+(?!\w)/g;
 
-/** Finds the numbers in digits of a problem: whole ones, decimals, and those with commas. */
+/** Finds the numbers in digits of a problem: whole ones, decimals, and those with commas. @throws {ModelError} `bad-input` for what is no text. */
 export function readProblem(given: string): ReadProblem {
+  checkText('a problem in words', given);
   const numbers: number[] = [];
   const places: (readonly [number, number])[] = [];
   const marked = given.replace(NUMBER, (digits: string, at: number) => {

@@ -34,7 +34,7 @@ export async function evaluateProblems(checkpoint: Checkpoint, asked: ProblemsAs
   const answers = (await solveAll(model, await problemsFor(checkpoint, asked))).map((answer) => ({
     ...answer,
     ok: answer.solved !== null && isRight(answer.solved.value, answer.problem.answer),
-    refused: answer.solved === null ? refusalOf(model, withNumbers(answer.problem)) : null,
+    refused: model.refusalOf(answer.problem),
   }));
   if (asked.json)
     for (const { problem, solved, ok, refused } of answers) {
@@ -79,12 +79,6 @@ function inWords({ text, expected }: Question): AskedProblem {
 
 const withNumbers = ({ text, numbers }: AskedProblem): string =>
   text.replace(/number(\d+)/g, (placeholder, index: string) => String(numbers[Number(index)] ?? placeholder));
-
-/** Why a model refuses a text; null where it answers. */
-function refusalOf(model: ProblemModel, text: string): string | null {
-  const solved = solve(model, text);
-  return 'refused' in solved ? solved.refused : null;
-}
 
 function solve(model: ProblemModel, text: string): SolvedProblem | { readonly refused: string } {
   try {

@@ -4,7 +4,8 @@ import { systemCode } from './system-error.js';
 
 /**
  * Makes a folder and its missing parents. Returns the topmost folder that was missing, or null if none was. Does not use
- * the option `recursive`: with it Node reports ENOENT if the file system is read-only.
+ * the option `recursive`: with it Node reports ENOENT if the file system is read-only, and never ends where a parent such as
+ * `/proc` refuses with ENOENT.
  */
 export function makeFolder(path: string): string | null {
   if (existsSync(path)) return null;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tokenizer, type Tokenizer, type TokenizerName } from '@dag/model';
 import { TrainError } from '../error.js';
+import { makeFolder } from '../files/make-folder.js';
 import { unreadable } from '../files/utf8.js';
 import { WholeFile } from '../files/whole-file.js';
 import { characterStart, encodeFile, type Section } from './encode-file.js';
@@ -81,7 +82,7 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
   if (documents.length > 0 && (trained === 0 || trained === documents.length))
     throw new TrainError(
       'bad-input',
-      `${documents.length} texts are too few to be split into train.bin and val.bin (a share of ${val})`,
+      `${calculations} has too few texts to be split into train.bin and val.bin: ${documents.length} (a share of ${val})`,
     );
   const names = [TOKEN_FILES.train, TOKEN_FILES['held-out'], META_FILE];
   if (calculations !== undefined) names.push(CALCULATIONS_FILE);
@@ -95,9 +96,11 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
   }
   const open: WholeFile[] = [];
   try {
-    await mkdir(out, { recursive: true }).catch((error: unknown) => {
+    try {
+      makeFolder(out);
+    } catch (error) {
       throw new TrainError('io', `${out} cannot be written: ${(error as Error).message}`, { cause: error });
-    });
+    }
     for (const path of targets) open.push(await WholeFile.create(path));
     const [trainFile, valFile, metaFile, placesFile] = open as [WholeFile, WholeFile, WholeFile, WholeFile?];
     const report = progress(files, options.onProgress);

@@ -14,7 +14,7 @@ export async function fitEvidence(
   problems: readonly KnownProblem[],
 ): Promise<NumberEvidence> {
   const read = new Map<KnownProblem, Float64Array>();
-  await inGroups(problems, (group) =>
+  await inGroups(model, problems, (group) =>
     model.logProbabilities(group).forEach((logProbabilities, i) => read.set(group[i]!, logProbabilities)),
   );
   let best: { readonly likelihood: number; readonly evidence: NumberEvidence } | null = null;

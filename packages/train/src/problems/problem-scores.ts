@@ -1,4 +1,4 @@
-import { MOST_SLOTS, stepsOf, type ProblemModel, type Solved } from '@dag/model/problems';
+import { stepsOf, type ProblemModel, type Solved } from '@dag/model/problems';
 import { interval } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
@@ -7,7 +7,7 @@ import type { KnownProblem } from './problem-data.js';
 /** A problem that is asked: its equation may be unknown. */
 export type AskedProblem = Omit<KnownProblem, 'term'> & { readonly term: KnownProblem['term'] | null };
 
-/** A problem with what a model makes of it; null where it has no number, or more than the model has room for. */
+/** A problem with what a model makes of it; null where the model refuses it. */
 export interface SolvedKnown {
   readonly problem: AskedProblem;
   readonly solved: Solved | null;
@@ -46,15 +46,16 @@ const TOLERANCE = 1e-4;
 export const isRight = (value: number, answer: number): boolean =>
   Math.abs(value - answer) <= TOLERANCE * Math.max(1, Math.abs(answer));
 
-/** Calls `read` with groups of problems of as many numbers each, of those that a model has room for. */
+/** Calls `read` with groups of problems of as many numbers each, of those that a model reads. */
 export async function inGroups<P extends AskedProblem>(
+  model: ProblemModel,
   problems: readonly P[],
   read: (group: readonly P[]) => void,
 ): Promise<void> {
   const byNumbers = new Map<number, P[]>();
   for (const problem of problems) {
     const n = problem.numbers.length;
-    if (n > 0 && n <= MOST_SLOTS) byNumbers.set(n, [...(byNumbers.get(n) ?? []), problem]);
+    if (model.refusalOf(problem) === null) byNumbers.set(n, [...(byNumbers.get(n) ?? []), problem]);
   }
   for (const group of byNumbers.values()) {
     // Little padding.
@@ -72,7 +73,9 @@ export async function solveAll(
   problems: readonly AskedProblem[],
 ): Promise<SolvedKnown[]> {
   const solved = new Map<AskedProblem, Solved>();
-  await inGroups(problems, (group) => model.solve(group).forEach((one, i) => solved.set(group[i]!, one)));
+  await inGroups(model, problems, (group) =>
+    model.solve(group).forEach((one, i) => solved.set(group[i]!, one)),
+  );
   return problems.map((problem) => ({ problem, solved: solved.get(problem) ?? null }));
 }
 
