@@ -56,7 +56,8 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   'report runs/predictor-small': 'takes the folder of a run',
   'prepare node_modules/@dag': 'trains a language model',
   'two point five times three': 'takes a trained language model',
-  'train train problems': 'takes twelve minutes',
+  'train train problems': 'takes forty minutes',
+  'prepare --calculations': 'takes the texts of others, which are not here',
   'cv/fold$k': 'takes the sets of others, which are not here',
   mpirun: 'takes MPI; the example train-on-two-ranks runs it',
 };
