@@ -27,7 +27,8 @@ import {
   type Parameters,
 } from './gpt.js';
 import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-predictor.js';
-import type { ReadOptions } from './plan-predictor/read-options.js';
+import type { HardPlan } from './plan-predictor/hard-plan.js';
+import type { HardPlanOptions, ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
 import { tokenFeatures } from './plan-predictor/token-features.js';
 import {
@@ -281,11 +282,16 @@ export class DagGpt extends SavedModel {
    * @param ids (M·L) their tokens.
    * @param hidden (M, L, C) the hidden states there.
    */
-  hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions = {}): DagTensorFields {
+  hardPlan(ids: Int32Array, hidden: Tensor, options: HardPlanOptions = {}): HardPlan<Tensor> {
     return noGrad(() => {
       const { read, records } = this.readBranch(ids, hidden);
       return this.calculating().planner.hardPlan(read, records, options);
     });
+  }
+
+  /** Whether the layout of `hardPlan` may be another one than the model's; false at depth 0. */
+  get fitsAnyLayout(): boolean {
+    return this.branch?.planner.fitsAnyLayout ?? false;
   }
 
   /**

@@ -1,13 +1,4 @@
-import {
-  execute,
-  narrow,
-  reshape,
-  scope,
-  tensor,
-  type DagTensorFields,
-  type Device,
-  type Tensor,
-} from '@dag/executor';
+import { execute, narrow, reshape, scope, tensor, type Device, type Tensor } from '@dag/executor';
 import { randomStream } from '@dag/expr';
 import type { DagTensors } from '@dag/tensorize';
 import { checkObject, checkText, named } from './arguments.js';
@@ -15,8 +6,10 @@ import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import type { ForwardOptions, GptConfig } from './gpt.js';
 import { KeyValueCache } from './key-value-cache.js';
-import type { ReadOptions } from './plan-predictor/read-options.js';
-import { hostPlan } from './host-plan.js';
+import type { HardPlan } from './plan-predictor/hard-plan.js';
+import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
+import type { HardPlanOptions } from './plan-predictor/read-options.js';
+import { onHost } from './host-plan.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 import { formOf, writeValue, type ValueForm } from './value-form.js';
 
@@ -57,7 +50,7 @@ export interface Generated {
 
 /** The part of a `DagGpt` that generation uses. */
 interface WritingModel {
-  readonly config: Pick<GptConfig, 'blockSize' | 'nLayer'> & { readonly depth: number };
+  readonly config: Pick<GptConfig, 'blockSize' | 'nLayer'> & RegisterLayout;
   readonly tokenizer: Tokenizer;
   readonly device: Device;
   forward(
@@ -71,7 +64,8 @@ interface WritingModel {
     form: Tensor | null;
   };
   tokenLogits(hidden: Tensor): Float32Array;
-  hardPlan(ids: Int32Array, hidden: Tensor, options: ReadOptions): DagTensorFields;
+  hardPlan(ids: Int32Array, hidden: Tensor, options: HardPlanOptions): HardPlan<Tensor>;
+  readonly fitsAnyLayout: boolean;
 }
 
 const OPERAND = '(?:[-−–(] *){0,16}(?<![\\d.,])\\d+(?:[.,]\\d+)*(?: *\\))*';
@@ -236,9 +230,12 @@ class Reader {
     const { form } = this;
     const from = form ? startOf(this.query, this.keys) : -1;
     if (form === null || from < 0) return null;
+    // Of an expression that begins with the window the beginning may be missing.
+    if (from === 0 && this.ids.length > this.hidden.length) return null;
+    const calculated = executed(this.model, this.ids, this.hidden.slice(from));
+    if (calculated === null) return null;
     // A later value belongs to a later expression.
     this.keys.fill(null);
-    const calculated = executed(this.model, this.ids, this.hidden.slice(from));
     return { form: formOf(form, calculated.value), ...calculated };
   }
 
@@ -247,24 +244,37 @@ class Reader {
   }
 }
 
-/** The value of the last tokens of `ids`, with the hidden state of each of them. */
+/** Codes of `FAULTS`: numbers or operators without room, and digits without room. */
+const [NO_DEPTH, NO_DIGITS] = [1, 2];
+
+/** The value of the last tokens of `ids`, with the hidden state of each of them; null where a number has more digits than a plan holds. */
 function executed(
   model: WritingModel,
   ids: readonly number[],
   states: readonly Float32Array[],
-): Pick<Calculation, 'value' | 'expression' | 'tensors'> {
+): Pick<Calculation, 'value' | 'expression' | 'tensors'> | null {
   const L = states.length;
   const C = states[0]!.length;
   const rows = new Float32Array(L * C);
   states.forEach((state, i) => rows.set(state, i * C));
-  const tensors = scope(() => {
-    const hidden = tensor(rows, [1, L, C], { device: model.device });
-    return hostPlan(
-      model.hardPlan(Int32Array.from(ids.slice(-L)), hidden, { at: [L - 1] }),
-      model.config.depth,
-    );
-  });
-  return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };
+  const read = Int32Array.from(ids.slice(-L));
+  let { depth, digits } = model.config;
+  for (;;) {
+    const layout = model.fitsAnyLayout ? { layout: { depth, digits } } : {};
+    const plan = scope(() => {
+      const hidden = tensor(rows, [1, L, C], { device: model.device });
+      return onHost(model.hardPlan(read, hidden, { at: [L - 1], ...layout }));
+    });
+    const fault = plan.fault?.[0];
+    if (fault === NO_DEPTH && depth < MOST_DEPTH) depth = Math.min(MOST_DEPTH, 2 * depth);
+    else if (fault === NO_DIGITS && digits < MOST_DIGITS) digits = MOST_DIGITS;
+    else if (fault === NO_DEPTH || fault === NO_DIGITS) return null;
+    else {
+      const { V_mag, V_sign, O, G } = plan;
+      const tensors = { depth, size: 1, V_mag, V_sign, O, G };
+      return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };
+    }
+  }
 }
 
 /** What a model would write before a token. */
@@ -291,11 +301,14 @@ export function computedIn(
     for (let t = 1; t < begun.length; t++) if (isWithinNumber(texts[t - 1]!, texts[t]!)) begun[t] = null;
     for (let t = 0; gates && t < gates.length; t++) {
       const first = gates[t]![0]! > OPEN ? startOf(queries![t]!, begun.slice(0, t + 1)) : -1;
-      if (first < 0) continue;
+      // Of an expression that begins with a window the beginning may be missing.
+      if (first < 0 || (first === 0 && from > 0)) continue;
       if (from + t >= known) {
         const calculated = executed(model, window.slice(0, t + 1), states!.slice(first, t + 1));
-        const written = writeValue(calculated.value, formOf(forms![t]!, calculated.value));
-        computed.set(from + t + 1, { written, ...calculated });
+        if (calculated !== null) {
+          const written = writeValue(calculated.value, formOf(forms![t]!, calculated.value));
+          computed.set(from + t + 1, { written, ...calculated });
+        }
       }
       // A later result belongs to a later calculation.
       if (results.has(from + t + 1)) begun.fill(null, 0, t + 1);

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomStream } from '@dag/expr';
 import { PlanLibrary, stepsOf, valueOf } from '@dag/model/problems';
+import { pretrainedCheckpoint } from '../src/checkpoints/pretrained.js';
+import { configOfKind } from '../src/checkpoints/state.js';
 import { parseConfig } from '../src/config/config.js';
 import { TrainError } from '../src/error.js';
 import { distracted, firstFacts } from '../src/problems/distract.js';
@@ -13,6 +15,7 @@ import { knownProblem, readProblems, type KnownProblem } from '../src/problems/p
 import { isHeldOut, problemSetup, rightPlans, syntheticProblem } from '../src/problems/problem-set.js';
 import { problemBatches } from '../src/problems/problem-stream.js';
 import { summarizeProblems } from '../src/problems/problem-scores.js';
+import { problemsTask } from '../src/problems/problems-task.js';
 import { ended } from './ended.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
@@ -192,6 +195,15 @@ it.each([
   [{ kind: 'problems', data: { synthetic: 1 }, model: { readout: 'linear' } }, /readout/],
 ])('the configuration %j is refused', (input, message) => {
   expect(() => parseConfig(input as never)).toThrow(message);
+});
+
+describe('the weights of a model of word problems', () => {
+  it('are refused for other problems, whose words and plans have other places', async () => {
+    const checkpoint = await pretrainedCheckpoint('problems');
+    const config = configOfKind(checkpoint, 'problems');
+    const task = problemsTask({ ...config, data: { ...config.data, synthetic: 0 } }, known(60));
+    expect(() => task.model(checkpoint)).toThrow(expect.objectContaining({ code: 'bad-config' }));
+  });
 });
 
 describe('dag with word problems', () => {

@@ -33,6 +33,17 @@ describe('loadPretrained', () => {
     expect(await loadPretrained('writing')).toBeInstanceOf(DagGpt);
   });
 
+  it('computes expressions of any length and numbers of many digits, and nothing of what it cannot hold or see', async () => {
+    const writing = await loadPretrained('writing');
+    const computed = (prompt: string) =>
+      writing.generate(prompt, { maxNewTokens: 1, temperature: 0 }).calculations.map(({ value }) => value);
+    expect(computed('1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 =')).toEqual([45]);
+    expect(computed('12345678901 + 1 =')).toEqual([12345678902]);
+    // More digits than a plan holds, and more tokens than the model reads at once.
+    for (const prompt of [`${'9'.repeat(40)} + 1 =`, `${'1 + '.repeat(300)}1 =`])
+      expect(computed(prompt)).toEqual([]);
+  });
+
   it('refuses other names', async () => {
     await expect(loadPretrained('writer' as never)).rejects.toMatchObject({
       ...{ name: 'TrainError', code: 'bad-input' },

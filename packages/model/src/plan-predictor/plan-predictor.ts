@@ -9,7 +9,7 @@ import { checkPrediction } from './check-prediction.js';
 import { checkReadout } from './check-readout.js';
 import type { HardPlan } from './hard-plan.js';
 import { checkLayout, type RegisterLayout } from './layout.js';
-import type { ReadOptions } from './read-options.js';
+import type { HardPlanOptions, ReadOptions } from './read-options.js';
 import type { Prediction, Readout } from './readout.js';
 import { isAdded, readoutOf } from './readouts.js';
 import { tokenFeatures, type TokenFeatures } from './token-features.js';
@@ -81,14 +81,9 @@ export class PlanPredictor {
    * summed, so an uncertain decision does not blur the tokens after it.
    *
    * @param records (B·T) records of the tokens, row-major.
-   * @param options.layout Another layout than the model's, for a readout that `fitsAnyLayout`.
    * @throws {ModelError} `not-finite` where the outputs that decide are not finite; `shape` and `bad-input` as `forward`.
    */
-  hardPlan(
-    hidden: Tensor,
-    records: readonly TokenRecord[],
-    options: ReadOptions & { readonly layout?: RegisterLayout } = {},
-  ): HardPlan<Tensor> {
+  hardPlan(hidden: Tensor, records: readonly TokenRecord[], options: HardPlanOptions = {}): HardPlan<Tensor> {
     checkObject('options such as { at: [3] }', options);
     const { at, layout = this.config } = options;
     checkLayout(layout);

@@ -2,6 +2,7 @@ import { ProblemModel } from '@dag/model/problems';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
 import { configOfKind } from '../checkpoints/state.js';
 import type { ProblemsTrainConfig } from '../config/word-problems.js';
+import { TrainError } from '../error.js';
 import { percent } from '../evaluation/table.js';
 import { learnFrom, weigh } from '../predictor/losses.js';
 import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
@@ -44,10 +45,16 @@ export function problemsTask(
     kind: 'problems',
     losses: config.losses,
     stream: { worker: workerUrl('problems/worker.js'), data: stream },
-    model: (checkpoint) =>
-      checkpoint
-        ? loadProblemModel(checkpoint)
-        : new ProblemModel({ ...sizes, words, constants, templates }, { seed }),
+    model(checkpoint) {
+      if (!checkpoint) return new ProblemModel({ ...sizes, words, constants, templates }, { seed });
+      const model = loadProblemModel(checkpoint);
+      const ofModel = [model.config.words, model.config.constants, model.config.templates];
+      if (JSON.stringify(ofModel) === JSON.stringify([words, constants, templates])) return model;
+      throw new TrainError(
+        'bad-config',
+        `${checkpoint.folder} was trained on other problems, and has their words and plans; use its data and seed, or train a new model`,
+      );
+    },
     counts: ({ right }) => ({ problems: right.length }),
     learn(model, batch, { counts, weights, dropoutSeed }) {
       const { numbers, encoded } = batch;
