@@ -22,7 +22,15 @@ export default defineConfig({
     branchLayers: 2,
     vocabulary: 'text',
   },
-  data: { arithmetic: 0.2, numbers: 4, maxDigits: 5, maxDecimals: 3, style: 'mixed', wholeNumbers: 0.5 },
+  data: {
+    arithmetic: 0.2,
+    running: 0.5,
+    numbers: 4,
+    maxDigits: 5,
+    maxDecimals: 3,
+    style: 'mixed',
+    wholeNumbers: 0.5,
+  },
   // Weights the text up against `gate`, `start` and `form`, which also train the backbone.
   losses: { next: 4 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },

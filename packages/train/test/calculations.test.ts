@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { evaluate as evaluateByMathjs } from 'mathjs';
 import { execute } from '@dag/executor';
+import { randomStream } from '@dag/expr';
 import { DagGpt, decidedTensors, placesOf, tokenizer, writeValue } from '@dag/model';
 import { readAnnotated } from '../src/language/annotated-text.js';
 import { targetsOfPieces } from '../src/language/calculation-targets.js';
@@ -12,6 +13,7 @@ import { calculationScores } from '../src/language/calculation-scores.js';
 import { annotatedTexts, placesIn, readDocuments } from '../src/language/calculations-file.js';
 import { knownTokens } from '../src/language/known-tokens.js';
 import { languageBatch, type LanguageStreamConfig } from '../src/language/language-stream.js';
+import { drawRunningLine } from '../src/language/running-line.js';
 import { prepareText } from '../src/language/prepare.js';
 import { runningMarks, symbolsOf } from '../src/language/running-marks.js';
 import { tokenTexts } from '../src/predictor/stream.js';
@@ -104,6 +106,24 @@ describe('calculations in running text', () => {
         for (const { begin, end } of marks ?? []) expect(end).toBeGreaterThan(begin);
       }),
     );
+  });
+});
+
+describe('lines of calculations as in sentences', () => {
+  it('have the result that their decisions compute, as the text writes it', () => {
+    const kinds = new Set<string>();
+    for (let i = 0; i < 400; i++) {
+      const { ids, calculations, others } = drawRunningLine(randomStream(1, i), 'gpt2');
+      expect([calculations.length, others]).toEqual([1, []]);
+      const { start, value, end, result } = calculations[0]!;
+      const text = gpt2.decode(ids.slice(start, value));
+      expect(text).toMatch(/(?:=|= ?[$]|equals [$]?|equals)$/);
+      expect(decidedValue(text)).toBeCloseTo(result, 6);
+      expect(placesOf(gpt2.decode(ids.slice(value, end)), result)).toContain(1);
+      kinds.add(text.replace(/[\d.,]+/g, '0'));
+    }
+    expect(kinds.size).toBeGreaterThan(150);
+    expect(drawRunningLine(randomStream(1, 5), 'gpt2')).toEqual(drawRunningLine(randomStream(1, 5), 'gpt2'));
   });
 });
 

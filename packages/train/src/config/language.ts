@@ -21,6 +21,9 @@ const LANGUAGE_MODEL = {
 const DATA = {
   text: z.string().default('').describe('folder of prepared text (dag prepare); empty: no text'),
   arithmetic: share.default(0.5).describe('share of rows with worked arithmetic, 12.5 * 4 = 50'),
+  running: share
+    .default(0)
+    .describe('share of these lines that are written as in sentences: 20 pens + 1,160 pens = 1,180 pens'),
   ...EXPRESSIONS,
   ...LOADER,
 };

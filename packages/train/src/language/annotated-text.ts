@@ -118,8 +118,8 @@ function calculationBefore(
 const numbersIn = (expression: string): number[] =>
   Array.from(expression.matchAll(/(?:\d+(?:\.\d+)?|\.\d+)/g), ([digits]) => Number(digits));
 
-/** NaN where the marks are no expression. */
-function valueOf(marks: readonly RunningMark[]): number {
+/** The value of marks; NaN where they are no expression. */
+export function valueOf(marks: readonly RunningMark[]): number {
   try {
     return evaluate(fromText(symbolsOf(marks)));
   } catch {

@@ -6,7 +6,9 @@ import type { LanguageTrainConfig } from '../config/language.js';
 import { TrainError } from '../error.js';
 import { prefixTargets, writePrefixTargets, type PrefixTargets } from '../predictor/prefix-targets.js';
 import { tokenTexts, type PrefixBatch, type Split, type StreamConfig } from '../predictor/stream.js';
+import type { AnnotatedText } from './annotated-text.js';
 import { targetsOfPieces } from './calculation-targets.js';
+import { drawRunningLine } from './running-line.js';
 import { placesIn, type Places } from './calculations-file.js';
 import { openTokens } from './text-folder.js';
 import type { TokenFile } from './token-file.js';
@@ -23,7 +25,9 @@ export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 
  * `data` of a language model's configuration (see `dag train --help`). `text` is a folder with `train.bin` and `val.bin`, as `dag prepare`
  * or nanoGPT makes it; empty for worked arithmetic only.
  */
-export type LanguageData = Expressions & Pick<LanguageTrainConfig['data'], 'text' | 'arithmetic'>;
+export type LanguageData = Expressions &
+  Pick<LanguageTrainConfig['data'], 'text' | 'arithmetic'> &
+  Partial<Pick<LanguageTrainConfig['data'], 'running'>>;
 
 /** Rows of text, with or without worked arithmetic (`12.5 * 4 = 50`), whose values the executor writes. */
 export interface LanguageBatch {
@@ -72,7 +76,7 @@ const FIRST_ROW = { train: 2 ** 52, 'held-out': 2 ** 52 + 2 ** 51 } as const sat
  * `val.bin` and the expressions that are held out of every stream.
  *
  * A row is a window of the text at a random offset, with the calculations that `dag prepare` found in it, or, with probability `arithmetic`,
- * alternates lines of worked arithmetic and pieces of text. A line that does not fit into the rest of the row is replaced by text, or by padding if
+ * alternates lines of worked arithmetic, a share `running` of them as people write them in sentences, and pieces of text. A line that does not fit into the rest of the row is replaced by text, or by padding if
  * there is no text.
  *
  * @param plans Whether to make the plans of the expressions' prefixes and their values.
@@ -167,6 +171,17 @@ class Row {
 
   put(ids: Iterable<number>): void {
     for (const id of ids) this.ids.push(id);
+  }
+
+  /** Puts a text with its calculations. */
+  putCalculated({ ids, calculations }: AnnotatedText, isWritten: boolean): void {
+    const by = this.ids.length;
+    for (const { start, value, end, result } of calculations)
+      this.placed.push({
+        ...{ start: start + by, value: value + by, end: end + by, result, isWritten, line: null, first: 0 },
+        ...{ ids: ids.slice(start, value), resultIds: ids.slice(value, end) },
+      });
+    this.put(ids);
   }
 
   putLine(line: WorkedLine, newline: number, isWritten: boolean): void {
@@ -279,6 +294,12 @@ function fillMixed(
     const isInline = !beginsLine && /[a-z,.:;)]$/i.test(tokens.decode([last])) && random.chance(INLINE_SHARE);
     if (!beginsLine && !isInline) row.put([newline]);
     for (let lines = 1 + random.below(MOST_LINES), n = 0; n < lines && row.room > 0; n++) {
+      if (config.data.running && random.chance(config.data.running)) {
+        const line = drawRunningLine(random, config.tokenizer);
+        if (line.ids.length > row.room) return putText(row.room);
+        row.putCalculated(line, random.chance(WRITTEN_SHARE));
+        continue;
+      }
       const line = drawFitting(isInline && n === 0 ? ' ' : '');
       if (line === null) return putText(row.room);
       row.putLine(line, newline, random.chance(WRITTEN_SHARE));
