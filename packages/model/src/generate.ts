@@ -76,10 +76,10 @@ const EXPRESSION = new RegExp(
 );
 
 /**
- * The gate is open where its logit is above this: from a probability of 20 % on. A result that is not computed is a guess; where a currency sign
+ * The gate is open where its logit is above this: from a probability of 25 % on. A result that is not computed is a guess; where a currency sign
  * may stand before it, or no result, the text is little worse for a value.
  */
-const OPEN = Math.log(0.2 / 0.8);
+const OPEN = Math.log(0.25 / 0.75);
 
 /** See `DagGpt.generate`. */
 export function generate(model: WritingModel, prompt: string, options: GenerateTextOptions = {}): Generated {

@@ -8,7 +8,7 @@ export default defineConfig({
   kind: 'language',
   name: 'writing',
   tokenizer: 'gpt2',
-  maxSteps: 3500,
+  maxSteps: 4500,
   batchSize: 24,
   model: {
     depth: 6,
