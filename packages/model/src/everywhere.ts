@@ -34,7 +34,7 @@ export {
   type TargetName,
   type Targets,
 } from './plan-predictor/readout.js';
-export { type ReadOptions } from './plan-predictor/read-options.js';
+export { type HardPlanOptions, type ReadOptions } from './plan-predictor/read-options.js';
 export { addReadout, DEFAULT_READOUT, readoutNames, readoutOf } from './plan-predictor/readouts.js';
 export { binaryNll, meanOver } from './plan-predictor/losses.js';
 export { tokenFeatures, type TokenFeatures } from './plan-predictor/token-features.js';
