@@ -354,7 +354,7 @@ export class DagGpt extends SavedModel {
    * open. `written` may begin with a blank.
    *
    * @param ids The tokens of the text, as `encodeSigns` of the tokenizer gives them.
-   * @param results Indices at which results of the text begin; calculations before one do not go on behind it.
+   * @param results Indices at which results of the text begin; the calculation of one that would be written does not go on behind it.
    */
   computedIn(ids: readonly number[], results: ReadonlySet<number> = new Set()): Map<number, Computed> {
     // Throws for ids outside the vocabulary.

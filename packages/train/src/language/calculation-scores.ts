@@ -4,6 +4,7 @@ import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
 import { tokenTexts } from '../predictor/stream.js';
 import type { AnnotatedText } from './annotated-text.js';
+import { tokensByIndex } from './calculation-targets.js';
 
 /** How many of `of`. */
 export interface Counted {
@@ -112,12 +113,7 @@ export async function calculationScores(
 /** The numbers of a text by the token with which each begins, with the blank before them. */
 function numbersAt(pieces: readonly string[]): Map<number, string> {
   const text = pieces.join('');
-  const tokens = new Map<number, number>();
-  let length = 0;
-  pieces.forEach((piece, t) => {
-    tokens.set(length, t);
-    length += piece.length;
-  });
+  const tokens = tokensByIndex(pieces);
   const numbers = new Map<number, string>();
   for (const { 0: digits, index } of text.matchAll(NUMBER)) {
     const isSpaced = !tokens.has(index) && text[index - 1] === ' ';

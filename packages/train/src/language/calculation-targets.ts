@@ -10,6 +10,17 @@ export function targetsOfPieces(pieces: readonly string[]): DecisionTargets | nu
   return marks && calculationTargets(pieces, movedBy(marks, blanks));
 }
 
+/** The tokens of a text by the index of the character with which each begins. */
+export function tokensByIndex(pieces: readonly string[]): ReadonlyMap<number, number> {
+  const tokens = new Map<number, number>();
+  let length = 0;
+  pieces.forEach((piece, t) => {
+    tokens.set(length, t);
+    length += piece.length;
+  });
+  return tokens;
+}
+
 /** Marks of a text with so many characters before it. */
 export const movedBy = (marks: readonly RunningMark[], characters: number): RunningMark[] =>
   marks.map((mark) => ({ ...mark, begin: mark.begin + characters, end: mark.end + characters }));

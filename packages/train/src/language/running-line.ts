@@ -2,7 +2,7 @@ import type { Random } from '@dag/expr';
 import { placesOf, tokenizer, type TokenizerName } from '@dag/model';
 import { tokenTexts } from '../predictor/stream.js';
 import { valueOf, type AnnotatedText } from './annotated-text.js';
-import { targetsOfPieces } from './calculation-targets.js';
+import { targetsOfPieces, tokensByIndex } from './calculation-targets.js';
 import { runningMarks, symbolsOf } from './running-marks.js';
 
 const OPENINGS = [
@@ -53,20 +53,15 @@ export function drawRunningLine(random: Random, name: TokenizerName): AnnotatedT
     const before = opening + calculation + equals;
     const ids = tokenizer(name).encodeSigns(before + written + rest);
     const pieces = tokenTexts(ids, name);
-    const startOf = new Map<number, number>();
-    let length = 0;
-    pieces.forEach((piece, t) => {
-      startOf.set(length, t);
-      length += piece.length;
-    });
+    const tokens = tokensByIndex(pieces);
     /** The token that begins there, or with the blank before. */
     const tokenAt = (index: number): number | undefined =>
-      startOf.get(index) ??
-      (/\s/.test((before + written)[index - 1] ?? '') ? startOf.get(index - 1) : undefined);
+      tokens.get(index) ??
+      (/\s/.test((before + written)[index - 1] ?? '') ? tokens.get(index - 1) : undefined);
     const marks = runningMarks(calculation);
     const start = marks ? tokenAt(opening.length + marks[0]!.begin) : undefined;
     const at = tokenAt(before.length);
-    const end = startOf.get(before.length + written.length);
+    const end = tokens.get(before.length + written.length);
     if (start === undefined || at === undefined || end === undefined) continue;
     const text = pieces.slice(at, end).join('');
     if (!targetsOfPieces(pieces.slice(start, at)) || !placesOf(text, value).includes(1)) continue;

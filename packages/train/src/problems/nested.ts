@@ -86,7 +86,7 @@ export function nestedGroups(d: Draft): Story {
   }
 }
 
-/** Two things done in turn, one of them twice: which was done more often, and what is there. */
+/** A story of two actions, of which one is repeated: how much more the one did than the other, and how many there are. */
 export function repeatedDeeds(d: Draft): Story {
   const person = d.person();
   const sort = d.sort();
