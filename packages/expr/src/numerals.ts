@@ -41,8 +41,8 @@ const SAID = wholeNumber(`(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DI
 const SCALED = wholeNumber(
   `(?:(\\d+)(?:\\.(\\d+))?|(${BELOW_THOUSAND})\\s+point\\s+(${DIGIT}(?:\\s+${DIGIT})*))\\s+(hundred|${SCALES.join('|')})`,
 );
-/** A number with commas between thousands. */
-const GROUPED = wholeNumber('\\d{1,3}(?:,\\d{3})+(?:\\.\\d+)?');
+/** A number with commas between thousands; a comma or a point of the sentence may follow. */
+const GROUPED = /(?<![\p{L}\w.,])\d{1,3}(?:,\d{3})+(?:\.\d*)?(?![\p{L}\w]|[.,][\p{L}\w])/gu;
 
 /**
  * Writes the numbers of a text in digits: "twenty-three plus five" becomes "23 plus 5", and "1,234" becomes "1234". A text whose

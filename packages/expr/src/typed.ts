@@ -14,7 +14,7 @@ const CURRENCY =
   /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)|[$€£¥₹](?<=[\d.]\s*.)(?![\p{L}\w$])/gu;
 /** `1 234 567.8` with spaces that do not break, and `1'234'567.8`. */
 const GROUPED =
-  /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?:\.\d*)?(?![\p{L}\w.,'’])/gu;
+  /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?:\.\d*)?(?![\p{L}\w]|[.,'’][\p{L}\w])/gu;
 const QUOTED = /^(\s*)"([^"]*)"(\s*)$/;
 /** A quick answer for most texts. */
 const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
