@@ -116,7 +116,7 @@ const tooLong = (blockSize: number): TrainError =>
     `none of ${MAX_DRAWS} expressions fits into model.blockSize ${blockSize}; use a larger one`,
   );
 
-/** One text in so many has up to twice the numbers, so that longer ones are not strange. */
+/** One text in so many has more numbers, up to twice as many, so that longer ones are not strange. */
 const LONG_ONE_IN = 20;
 
 /** @param foreign Probability of a text that is to be refused. */
@@ -125,9 +125,12 @@ function wordsExample(config: StreamConfig, split: Split, index: number, foreign
   const { maxDigits, maxDecimals } = data;
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
     const at = index + draw * 2 ** 32;
-    const numbers = split === 'train' && index % LONG_ONE_IN === 0 ? 2 * data.numbers : data.numbers;
+    const isLong = split === 'train' && index % LONG_ONE_IN === 0;
+    const length = isLong
+      ? { numbers: 2 * data.numbers, fewest: data.numbers + 1 }
+      : { numbers: data.numbers };
     const { text, ids, targets } = labelledText({
-      ...{ seed, index: at, numbers, maxDigits, maxDecimals, foreign },
+      ...{ seed, index: at, ...length, maxDigits, maxDecimals, foreign },
       phrases: 'trained',
     });
     if ((hash(text) % HELD_OUT_ONE_IN === 0) === (split === 'held-out') && ids.length <= blockSize)

@@ -151,6 +151,7 @@ class PhraseText extends SymbolText {
     if (random.chance(0.5)) {
       w.word(',');
       w.setComplete(null);
+      if (random.chance(0.4)) w.word('and');
     }
     const [first, ...more] = pick(random, [
       'all',
@@ -312,11 +313,7 @@ class PhraseText extends SymbolText {
   /** Operands in a list, at least two. */
   list(operator: string): void {
     const { w, random } = this;
-    const most = operator === 'mean' ? 5 : 6;
-    const n = Math.min(
-      most,
-      Math.max(2, 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)))),
-    );
+    const n = this.lengthOfList(operator);
     w.lacking += n - 1;
     const style = this.listStyle();
     if (style === 'commas') this.mayGoOn = true;
@@ -342,8 +339,16 @@ class PhraseText extends SymbolText {
       if (style === 'blanks') this.signed(false);
       else this.operand(random.chance(n === 2 ? 0.5 : 0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
       // "3, 4" may go on with "and 5".
-      if (!this.isWithin && i > 0 && !isLast) w.setComplete(null);
+      if (!this.isWithin && (i > 0 || operator === 'sub') && !isLast) w.setComplete(null);
     }
+  }
+
+  /** Operands of a list. Those of a mean are counted by the reader, so that all counts are as common. */
+  private lengthOfList(operator: string): number {
+    const { random } = this;
+    if (operator === 'mean' && random.chance(0.7)) return 2 + random.below(4);
+    const drawn = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
+    return Math.min(operator === 'mean' ? 5 : 6, drawn);
   }
 
   private listStyle(): (typeof LIST_STYLES)[number] {
@@ -465,13 +470,15 @@ class PhraseText extends SymbolText {
     const operator = pick(random, ['add', 'sub', 'mul', 'div', 'subFrom', 'divInto', 'sub', 'subFrom']);
     const said = this.phrase(INFIX[operator]!);
     w.lacking += 2;
+    // Of what the percentage in "100 increased by 10 %" is, is not said.
+    const mayBePercent = /^(?:mul|div)/.test(operator);
     if (this.left > 2 && random.chance(0.3)) this.group(this.left - 1);
-    else this.signed(false);
+    else this.signed(mayBePercent);
     w.setComplete(null);
     this.marked(said);
     if (this.left > 1 && random.chance(0.5)) this.nested(() => this.noun());
     else if (this.left > 1 && random.chance(0.3)) this.group(this.left);
-    else this.signed(false);
+    else this.signed(mayBePercent);
   }
 
   /** After a noun phrase: ", times 5". */
