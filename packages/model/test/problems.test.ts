@@ -123,6 +123,18 @@ describe('texts of problems', () => {
     );
   });
 
+  it.each([
+    ['It was -5 degrees and fell by −3.', [-5, -3]],
+    ['10-5, 10 - 5, (-4), $5 -$3, x-5', [10, 5, 10, 5, -4, 5, 3, 5]],
+    ['5kg, 12cm, 7pm and 60km/h, not the 3rd of 12B', [5, 12, 7, 60]],
+  ])('have signs and units: %s', (text, wanted) => {
+    const { numbers, places } = readProblem(text);
+    expect(numbers).toEqual(wanted);
+    places.forEach(([begin, end], i) =>
+      expect(Number(text.slice(begin, end).replace('−', '-'))).toBe(numbers[i]),
+    );
+  });
+
   it('have words without plural endings', () => {
     const stems = (text: string): string[] =>
       problemWords(text).map(({ stem, isPlural }) => stem + (isPlural ? '+' : ''));

@@ -39,8 +39,8 @@ describe('loadPretrained', () => {
       writing.generate(prompt, { maxNewTokens: 1, temperature: 0 }).calculations.map(({ value }) => value);
     expect(computed('1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 =')).toEqual([45]);
     expect(computed('12345678901 + 1 =')).toEqual([12345678902]);
-    // More digits than a plan holds, and more tokens than the model reads at once.
-    for (const prompt of [`${'9'.repeat(40)} + 1 =`, `${'1 + '.repeat(300)}1 =`])
+    // More digits than a plan holds, more tokens than the model reads at once, and what has no value.
+    for (const prompt of [`${'9'.repeat(40)} + 1 =`, `${'1 + '.repeat(300)}1 =`, '0 / 0 =', '5 / 0 ='])
       expect(computed(prompt)).toEqual([]);
   });
 
@@ -78,6 +78,10 @@ describe('dag', () => {
   });
 
   it.each<[string[], RegExp]>([
+    [
+      ['eval', '--checkpoint', 'problems', '--expressions', 'some.jsonl'],
+      /some\.jsonl has texts with marked results, for language models, such as --checkpoint writing; this is a model of word problems/,
+    ],
     [['predict', '1', '--checkpoint=writing'], /weights\/writing holds a language model, expected a plan/],
     [
       ['generate', '1', '--checkpoint=problems'],

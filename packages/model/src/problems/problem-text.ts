@@ -31,15 +31,21 @@ export interface ReadProblem {
   readonly places: readonly (readonly [begin: number, end: number])[];
 }
 
-const NUMBER = /(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w)|(?<![\w.])\.\d+(?!\w)/g;
+/** Units that people write right behind a number, as in "5kg". */
+const UNIT = '(?:k?g|mg|[kcm]?m|m?l|lbs?|oz|ft|in|yd|mi|hrs?|h|mins?|s|secs?|[ap]m|cents?|km/h|mph)';
+/** A minus belongs to the number where nothing stands before it from which it would subtract. */
+const NUMBER = new RegExp(
+  `(?:(?<![\\w.)$%])(?<![\\d)$%] +)[-−])?(?<![\\w.])(?:(?:\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\.\\d+)?|\\.\\d+)(?!(?!${UNIT}(?!\\w))\\w)`,
+  'g',
+);
 
-/** Finds the numbers in digits of a problem: whole ones, decimals, and those with commas. @throws {ModelError} `bad-input` for what is no text. */
+/** Finds the numbers in digits of a problem: whole ones, decimals, negative ones, and those with commas or a unit. @throws {ModelError} `bad-input` for what is no text. */
 export function readProblem(given: string): ReadProblem {
   checkText('a problem in words', given);
   const numbers: number[] = [];
   const places: (readonly [number, number])[] = [];
   const marked = given.replace(NUMBER, (digits: string, at: number) => {
-    numbers.push(Number(digits.replaceAll(',', '')));
+    numbers.push(Number(digits.replaceAll(',', '').replace('−', '-')));
     places.push([at, at + digits.length]);
     return ` number${numbers.length - 1} `;
   });

@@ -1,8 +1,9 @@
 import { describe, tensorize, TensorizeError } from '@dag/tensorize';
 import { Command } from 'commander';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
-import { checkpointConfig, checkpointState } from '../checkpoints/state.js';
+import { checkpointConfig, checkpointState, KIND_NAMES } from '../checkpoints/state.js';
 import { reportedSeed } from '../config/run.js';
+import { TrainError } from '../error.js';
 import { collect, summarize, type Answer, type PrefixScore, type Summary } from '../evaluation/evaluate.js';
 import { beyondWords, longerNumbers, moreOperations, type Question } from '../evaluation/questions.js';
 import { scoreOfPrefixes, scoresBySeen, type SeenScores } from '../evaluation/subject.js';
@@ -67,6 +68,11 @@ export function evalCommand(): Command {
       const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
       requireRuntime(config.kind, options.runtime);
+      if (options.expressions?.endsWith('.jsonl') && config.kind !== 'language')
+        throw new TrainError(
+          'bad-input',
+          `${options.expressions} has texts with marked results, for language models, such as --checkpoint writing; this is a ${KIND_NAMES[config.kind]}`,
+        );
       if (config.kind === 'problems') {
         const { expressions: file, failures } = options;
         const { examples = config.evaluation.examples, seed = reportedSeed(config.evaluation) } = options;

@@ -61,9 +61,8 @@ export function readAnnotated(text: string, name: TokenizerName): AnnotatedText 
   const calculations: TextCalculation[] = [];
   const others: { value: number; end: number }[] = [];
   for (const result of results) {
-    const value = begins.findLastIndex((begin) => begin <= result.at);
-    const end = begins.findIndex((begin) => begin >= result.end);
-    const tokensOf = { value, end: end < 0 ? ids.length : end };
+    const value = tokenAt(begins, result.at);
+    const tokensOf = { value, end: tokenAt(begins, result.end - 1) + 1 };
     const blank = plain.slice(begins[value], result.at);
     const ends = tokensOf.end === ids.length ? plain.length : begins[tokensOf.end]!;
     const found =
@@ -94,7 +93,7 @@ function calculationBefore(
     const isAnnotated = numbers.join() === annotated.join();
     if (shortest !== null && !isAnnotated) continue;
     if (!isClose(valueOf(marks), Number(result.text.replaceAll(',', '')))) continue;
-    const start = begins.findLastIndex((b) => b <= begin);
+    const start = tokenAt(begins, begin);
     const before = plain.slice(begins[start], begin);
     if (before !== '' && before !== ' ') continue;
     const targets = calculationTargets(pieces.slice(start, result.value), movedBy(marks, before.length));
@@ -113,6 +112,17 @@ function calculationBefore(
     shortest = found;
   }
   return shortest;
+}
+
+/** The last token that begins at or before the character `index`, by the ascending beginnings of all. */
+function tokenAt(begins: readonly number[], index: number): number {
+  let [low, high] = [0, begins.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (begins[middle]! <= index) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 const numbersIn = (expression: string): number[] =>
