@@ -1,46 +1,78 @@
-import { add, embedding, narrow, tensor, type Tensor } from '@dag/executor';
-import { Block, drop, Linear, Norm, type GptConfig, type ParameterBuilder } from './gpt.js';
+import { add, embedding, tensor, type Tensor } from '@dag/executor';
+import { Block, drop, Linear, Norm, rowsAt, type GptConfig, type ParameterBuilder } from './gpt.js';
+import type { BlockCache } from './key-value-cache.js';
 import { TOKEN_KINDS, type TokenRecord } from './tokenizer/tokenizer.js';
 
-/** Initial weights of the context are small: at first expressions are read by their tokens, and training adds the context. */
+/** Initial weights of the context are small: at first tokens are read by their kinds, and training adds the context. */
 const CONTEXT_STD = 0.002;
 
+/** An embedding of tokens by their kinds; digits come from the token records. */
+export const kindsOf = (build: ParameterBuilder, width: number): Tensor =>
+  build.normal('branch.kinds.weight', [TOKEN_KINDS, width], 0.02);
+
 /**
- * Transformer blocks of the calculating branch. They read an expression from an embedding of its tokens' kinds (digits come
- * from the token records) plus a projection of the backbone's hidden states. Positions, where the
- * backbone has learned ones, count from the first token of the expression.
+ * Transformer blocks of the calculating branch. They read tokens from an embedding of their kinds plus a projection of the backbone's hidden
+ * states. Positions, where the backbone has learned ones, count from the first token that is read.
  */
-export class ExpressionReader {
+export class BranchReader {
   private readonly config: GptConfig;
   private readonly kinds: Tensor;
   private readonly wpe: Tensor | null;
   private readonly context: Linear;
   private readonly blocks: readonly Block[];
   private readonly lnF: Norm;
+  private readonly site: number;
 
-  /** @param layers number of blocks, each of the width and heads of the backbone that `config` describes. */
-  constructor(name: string, layers: number, config: GptConfig, build: ParameterBuilder) {
-    const { blockSize, nEmbd, nLayer, bias, convolution = 0 } = config;
+  /**
+   * @param kinds an embedding of `kindsOf`.
+   * @param layers number of blocks, each of the width and heads of the backbone that `config` describes.
+   * @param site the first of 1 + 3 · layers random streams of dropout.
+   */
+  constructor(
+    name: string,
+    kinds: Tensor,
+    layers: number,
+    config: GptConfig,
+    build: ParameterBuilder,
+    site: number,
+  ) {
+    const { blockSize, nEmbd, bias, convolution = 0 } = config;
     this.config = config;
-    this.kinds = build.normal(`${name}.kinds.weight`, [TOKEN_KINDS, nEmbd], 0.02);
+    this.kinds = kinds;
+    this.site = site;
     this.wpe = convolution > 0 ? null : build.normal(`${name}.wpe.weight`, [blockSize, nEmbd], 0.02);
     this.context = new Linear(`${name}.context`, nEmbd, nEmbd, bias, build, CONTEXT_STD);
     this.blocks = Array.from(
       { length: layers },
-      (_, i) => new Block(`${name}.h.${i}`, { ...config, nLayer: layers }, build, 3 * (nLayer + i) + 2),
+      (_, i) => new Block(`${name}.h.${i}`, { ...config, nLayer: layers }, build, site + 3 * i + 1),
     );
     this.lnF = new Norm(`${name}.ln_f`, nEmbd, bias, build);
   }
 
-  /** `records` of M · L tokens, row-major, and the backbone's hidden states (M, L, C) → hidden states (M, L, C). */
-  forward(records: readonly TokenRecord[], hidden: Tensor, dropoutSeed?: number | Tensor): Tensor {
-    const { nLayer, dropout } = this.config;
+  /**
+   * @param records of M · L tokens, row-major.
+   * @param hidden (M, L, C) hidden states of the backbone.
+   * @param given `position` of the first token, 0 by default, and a cache of each block, where the tokens before were read.
+   * @returns (M, L, C) hidden states.
+   */
+  forward(
+    records: readonly TokenRecord[],
+    hidden: Tensor,
+    given: {
+      readonly dropoutSeed?: number | Tensor | undefined;
+      readonly position?: number | Tensor | undefined;
+      readonly caches?: readonly BlockCache[] | undefined;
+    } = {},
+  ): Tensor {
+    const { dropoutSeed, position = 0, caches } = given;
     const [M, L] = hidden.shape as [number, number, number];
     const kinds = Int32Array.from(records, ({ kind }) => kind);
     const embedded = embedding(this.kinds, tensor(kinds, [M, L], { dtype: 'i32', device: hidden.device }));
-    const placed = this.wpe ? add(embedded, narrow(this.wpe, 0, 0, L)) : embedded;
+    const placed = this.wpe ? add(embedded, rowsAt(this.wpe, position, L)) : embedded;
     const x = this.context.forward(hidden, { residual: placed });
-    const first = drop(x, dropout, dropoutSeed, 3 * nLayer + 1);
-    return this.lnF.forward(this.blocks.reduce((h, block) => block.forward(h, dropoutSeed), first));
+    const first = drop(x, this.config.dropout, dropoutSeed, this.site);
+    return this.lnF.forward(
+      this.blocks.reduce((h, block, i) => block.forward(h, dropoutSeed, caches?.[i]), first),
+    );
   }
 }

@@ -11,9 +11,10 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { checkList, checkObject, isTensor, named } from './arguments.js';
+import { BranchReader, kindsOf } from './branch-reader.js';
 import { checkFinite, ModelError } from './error.js';
-import { ExpressionReader } from './expression-reader.js';
 import { fetchModel, type FetchOptions } from './fetch-weights.js';
+import { KeyValueCache } from './key-value-cache.js';
 import { KnownTokens } from './known-tokens.js';
 import { computedIn, generate, type Computed, type Generated, type GenerateTextOptions } from './generate.js';
 import {
@@ -49,8 +50,10 @@ export interface DagGptConfig extends Omit<GptConfig, 'vocabSize'>, PlanPredicto
   readonly tokenizer: TokenizerName;
   /** Rows of the embedding, V; by default the tokenizer's number of ids. Further rows are padding that is never generated. */
   readonly vocabSize?: number;
-  /** Number of blocks of the calculating branch, which read expressions only; 0 by default. */
+  /** Number of blocks of the calculating branch that read expressions only, for plans, which then do not train the backbone; 0 by default. */
   readonly branchLayers?: number;
+  /** Number of blocks of the branch that read all of the text, for `gate`, `start` and `form`, which then do not train the backbone; 0 by default. */
+  readonly textLayers?: number;
   /**
    * Ids, ascending, of the tokens with a row of their own in the embedding and the head; by default all. Other numbers share a row, and so do
    * other tokens; these are never generated. A small text has a fifth of GPT-2's tokens, and the head is most of the work of a small model.
@@ -82,7 +85,8 @@ export interface DagGptOutput {
 }
 
 interface Branch {
-  readonly reader: ExpressionReader | null;
+  /** The blocks that read expressions, and those that read the text; null where there are none. */
+  readonly readers: { readonly expressions: BranchReader | null; readonly text: BranchReader | null };
   readonly planner: PlanPredictor;
   readonly gate: Linear;
   readonly start: { readonly query: Linear; readonly key: Linear };
@@ -98,6 +102,24 @@ const NEVER = -1e9;
 function paddingBias(tokens: number, vocabSize: number, device: Device | undefined): Tensor {
   const bias = Float32Array.from({ length: vocabSize }, (_, id) => (id < tokens ? 0 : NEVER));
   return tensor(bias, [vocabSize], device ? { device } : {});
+}
+
+/** The blocks of the branch. The random streams of dropout up to 3·nLayer are the backbone's. */
+function branchReaders(
+  expressionLayers: number,
+  textLayers: number,
+  config: GptConfig,
+  build: ParameterBuilder,
+): Branch['readers'] {
+  if (expressionLayers + textLayers === 0) return { expressions: null, text: null };
+  const kinds = kindsOf(build, config.nEmbd);
+  const reader = (name: string, layers: number, site: number): BranchReader | null =>
+    layers === 0 ? null : new BranchReader(name, kinds, layers, config, build, site);
+  const site = 3 * config.nLayer + 1;
+  return {
+    expressions: reader('branch', expressionLayers, site),
+    text: reader('branch.text', textLayers, site + 3 * expressionLayers + 1),
+  };
 }
 
 /** `textLoss` computes logits for at most 512 tokens at once, in multiples of 128: few sizes of tensors, whose memory is reused. */
@@ -132,12 +154,13 @@ export class DagGpt extends SavedModel {
     checkObject('options such as { seed: 1 }', options);
     const { seed = 0, device, check, tokens: table = null } = options;
     const build = new ParameterBuilder(seed, device, check);
-    const { depth, nEmbd, branchLayers: layers = 0 } = config;
-    if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
-      throw new ModelError(
-        'bad-config',
-        `branchLayers is a whole number from 0, 0 at depth 0; given ${named(layers)}`,
-      );
+    const { depth, nEmbd, branchLayers = 0, textLayers = 0 } = config;
+    for (const [name, layers] of Object.entries({ branchLayers, textLayers }))
+      if (!Number.isInteger(layers) || layers < 0 || (layers > 0 && depth === 0))
+        throw new ModelError(
+          'bad-config',
+          `${name} is a whole number from 0, 0 at depth 0; given ${named(layers)}`,
+        );
     this.config = config;
     this.tokenizer = config.known
       ? tokenizerWith(config.tokenizer, table ?? tokenTableFor(tokenizer(config.tokenizer), config.known))
@@ -159,7 +182,7 @@ export class DagGpt extends SavedModel {
       depth === 0
         ? null
         : {
-            reader: layers > 0 ? new ExpressionReader('branch', layers, gpt, build) : null,
+            readers: branchReaders(branchLayers, textLayers, gpt, build),
             planner: new PlanPredictor(config, nEmbd, build),
             gate: new Linear('gate', nEmbd, 1, true, build),
             start: {
@@ -182,6 +205,15 @@ export class DagGpt extends SavedModel {
     for (const p of this.parts[0].values()) p.requiresGrad = false;
   }
 
+  /** An empty cache of keys and values for `forward`: of the backbone's blocks and those of the branch that read the text. */
+  newCache(): KeyValueCache {
+    return new KeyValueCache(this.layers);
+  }
+
+  private get layers(): number {
+    return this.config.nLayer + (this.config.textLayers ?? 0);
+  }
+
   /**
    * A forward pass over tokens (B, T), row-major. Outputs at token t depend on no later token.
    *
@@ -195,15 +227,26 @@ export class DagGpt extends SavedModel {
   ): DagGptOutput {
     checkObject('options such as { dropoutSeed: 1 }', given);
     const { expressions = null, ...options } = given;
+    const { cache } = options;
+    if (cache !== undefined && !(cache instanceof KeyValueCache && cache.blocks.length === this.layers))
+      throw new ModelError('bad-input', `DagGpt: cache is one of \`newCache()\`, of ${this.layers} layers`);
     const rows = this.known?.rows(tokens) ?? tokens;
     const hidden = this.gpt.forward(tensor(rows, shape, { dtype: 'i32', device: this.device }), options);
     if (!this.branch) return { hidden, gate: null, start: null, form: null, prediction: null };
-    const { gate, start, form } = this.branch;
+    const { gate, start, form, readers } = this.branch;
+    let read = hidden;
+    if (readers.text) {
+      const { dropoutSeed } = options;
+      const position = cache ? cache.length - shape[1] : options.position;
+      const caches = cache?.blocks.slice(this.config.nLayer);
+      const records = Array.from(tokens, (id) => this.tokenizer.record(id));
+      read = readers.text.forward(records, hidden.detach(), { dropoutSeed, position, caches });
+    }
     return {
       hidden,
-      form: form.forward(hidden),
-      gate: reshape(gate.forward(hidden), shape),
-      start: { query: start.query.forward(hidden), key: start.key.forward(hidden) },
+      form: form.forward(read),
+      gate: reshape(gate.forward(read), shape),
+      start: { query: start.query.forward(read), key: start.key.forward(read) },
       prediction: expressions && this.readRows(tokens, hidden, expressions, options.dropoutSeed),
     };
   }
@@ -320,7 +363,7 @@ export class DagGpt extends SavedModel {
     hidden: Tensor,
     dropoutSeed?: ForwardOptions['dropoutSeed'],
   ): { read: Tensor; records: TokenRecord[] } {
-    const { reader } = this.calculating();
+    const { expressions } = this.calculating().readers;
     checkList('token ids as an array', ids);
     if (!isTensor(hidden))
       throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
@@ -328,7 +371,10 @@ export class DagGpt extends SavedModel {
     const records: TokenRecord[] = [];
     for (let at = 0; at < ids.length; at += L) records.push(...this.tokenizer.records(ids.slice(at, at + L)));
     // Detached, so that the backbone is trained on text only, as if the branch were not there.
-    return { read: reader ? reader.forward(records, hidden.detach(), dropoutSeed) : hidden, records };
+    return {
+      read: expressions ? expressions.forward(records, hidden.detach(), { dropoutSeed }) : hidden,
+      records,
+    };
   }
 
   private calculating(): Branch {

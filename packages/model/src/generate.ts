@@ -5,7 +5,7 @@ import { checkObject, checkText, named } from './arguments.js';
 import { checkFinite, ModelError } from './error.js';
 import { expressionOf } from './expression-of.js';
 import type { ForwardOptions, GptConfig } from './gpt.js';
-import { KeyValueCache } from './key-value-cache.js';
+import type { KeyValueCache } from './key-value-cache.js';
 import type { HardPlan } from './plan-predictor/hard-plan.js';
 import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
 import type { HardPlanOptions } from './plan-predictor/read-options.js';
@@ -50,9 +50,10 @@ export interface Generated {
 
 /** The part of a `DagGpt` that generation uses. */
 interface WritingModel {
-  readonly config: Pick<GptConfig, 'blockSize' | 'nLayer'> & RegisterLayout;
+  readonly config: Pick<GptConfig, 'blockSize'> & RegisterLayout;
   readonly tokenizer: Tokenizer;
   readonly device: Device;
+  newCache(): KeyValueCache;
   forward(
     tokens: Int32Array,
     shape: readonly [B: number, T: number],
@@ -178,7 +179,7 @@ class Reader {
 
   constructor(model: WritingModel) {
     this.model = model;
-    this.cache = new KeyValueCache(model.config.nLayer);
+    this.cache = model.newCache();
   }
 
   read(ids: readonly number[]): void {
@@ -247,7 +248,7 @@ class Reader {
 /** Codes of `FAULTS`: numbers or operators without room, and digits without room. */
 const [NO_DEPTH, NO_DIGITS] = [1, 2];
 
-/** The value of the last tokens of `ids`, with the hidden state of each of them; null where a number has more digits than a plan holds. */
+/** The value of the last tokens of `ids`, with the hidden state of each of them; null where it is not finite, and where a number has more digits than a plan holds. */
 function executed(
   model: WritingModel,
   ids: readonly number[],
@@ -272,7 +273,8 @@ function executed(
     else {
       const { V_mag, V_sign, O, G } = plan;
       const tensors = { depth, size: 1, V_mag, V_sign, O, G };
-      return { value: execute(tensors)[0]!, expression: expressionOf(tensors), tensors };
+      const value = execute(tensors)[0]!;
+      return Number.isFinite(value) ? { value, expression: expressionOf(tensors), tensors } : null;
     }
   }
 }

@@ -171,11 +171,7 @@ export class Gpt {
         `Gpt: tokens are a tensor (B, T) with T up to ${longest}, given ${isTensor(tokens) ? `(${shape.join(', ')})` : named(tokens)}`,
       );
     let x = embedding(this.wte, tokens);
-    if (this.wpe)
-      x = add(
-        x,
-        typeof position === 'number' ? narrow(this.wpe, 0, position, time) : embedding(this.wpe, position),
-      );
+    if (this.wpe) x = add(x, rowsAt(this.wpe, position, time));
     x = this.blocks.reduce(
       (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
       drop(x, this.config.dropout, dropoutSeed, 0),
@@ -193,6 +189,10 @@ export class Gpt {
     return linear(hidden, this.wte, bias);
   }
 }
+
+/** The T rows of learned positions `wpe` that begin at a number `position`, or those at the positions in a tensor (T). */
+export const rowsAt = (wpe: Tensor, position: number | Tensor, T: number): Tensor =>
+  typeof position === 'number' ? narrow(wpe, 0, position, T) : embedding(wpe, position);
 
 /** A pre-norm transformer block: causal self-attention, then an MLP of four times the width, with residual connections. */
 export class Block {
@@ -308,7 +308,7 @@ export function checkConfigObject(config: object): void {
   checkObject('a configuration such as { blockSize: 32, nLayer: 2, … }', config, 'bad-config');
 }
 
-/** @throws {ModelError} `bad-input` for a position out of range, and for a cache with another number of layers. */
+/** @throws {ModelError} `bad-input` for a position out of range, and for a cache of fewer layers. */
 function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig): void {
   checkObject('options such as { position: 0 }', options);
   const { dropoutSeed, position, cache } = options;
@@ -318,8 +318,8 @@ function checkForward(options: ForwardOptions, { blockSize, nLayer }: GptConfig)
       `Gpt: position is a whole number from 0 to ${blockSize - 1}, or a tensor, given ${named(position)}`,
     );
   if (cache === undefined) return;
-  if (!(cache instanceof KeyValueCache) || cache.blocks.length !== nLayer)
-    throw new ModelError('bad-input', `Gpt: cache is a KeyValueCache of ${nLayer} layers`);
+  if (!(cache instanceof KeyValueCache) || cache.blocks.length < nLayer)
+    throw new ModelError('bad-input', `Gpt: cache is a KeyValueCache of at least ${nLayer} layers`);
   if (position !== undefined || dropoutSeed !== undefined)
     throw new ModelError('bad-input', 'Gpt: a cache goes neither with a position nor with dropout');
 }

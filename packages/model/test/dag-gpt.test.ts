@@ -182,7 +182,7 @@ describe('DagGpt', () => {
   });
 
   it('learns with its branch alone where the backbone is frozen', () => {
-    const frozen = new DagGpt({ ...config, branchLayers: 1 }, { seed: 3 });
+    const frozen = new DagGpt({ ...config, branchLayers: 1, textLayers: 1 }, { seed: 3 });
     frozen.freezeBackbone();
     const index = Int32Array.from({ length: 8 }, (_, i) => 12 + i);
     const { gate, start, form, prediction } = frozen.forward(ids, [1, ids.length], {
@@ -194,19 +194,27 @@ describe('DagGpt', () => {
     expect(learning).toEqual(
       [...frozen.parameters.keys()].filter((name) => /^(branch|plan|gate|start|form)\./.test(name)),
     );
-    expect(learning.length).toBe(2 + 4 + 12 + 2 + 2 + 4 + 2);
+    const ofReader = 1 + 2 + 12 + 2;
+    expect(learning.length).toBe(1 + 2 * ofReader + 2 + 2 + 4 + 2);
   });
 
-  it.each([
-    [0, true],
-    [1, false],
-  ])('with %d blocks of the branch: that plans train the backbone is %p', (branchLayers, trained) => {
-    const made = new DagGpt({ ...config, branchLayers }, { seed: 3 });
+  it.each([0, 1])('trains the backbone by outputs that have no blocks of their own: %d', (layers) => {
     const index = Int32Array.from({ length: 8 }, (_, i) => 12 + i);
-    const { prediction } = made.forward(ids, [1, ids.length], { expressions: { shape: [1, 8], index } });
-    sum(made.plan(prediction!).V_mag).backward();
-    const [backbone, branch] = made.parts.map((part) => [...part.values()].some((p) => p.grad !== null));
-    expect([backbone, branch]).toEqual([trained, true]);
+    const forward = (of: DagGpt) =>
+      of.forward(ids, [1, ids.length], { expressions: { shape: [1, 8], index } });
+    const outputs: [(made: DagGpt) => Tensor, trains: boolean][] = [
+      [(of) => of.plan(forward(of).prediction!).V_mag, layers === 0],
+      [(of) => forward(of).gate!, layers === 1],
+      [(of) => forward(of).start!.query, layers === 1],
+      [(of) => forward(of).start!.key, layers === 1],
+      [(of) => forward(of).form!, layers === 1],
+    ];
+    for (const [output, trains] of outputs) {
+      const made = new DagGpt({ ...config, branchLayers: layers, textLayers: 1 - layers }, { seed: 3 });
+      sum(output(made)).backward();
+      const [backbone, branch] = made.parts.map((part) => [...part.values()].some((p) => p.grad !== null));
+      expect([backbone, branch]).toEqual([trains, true]);
+    }
   });
 
   it('reads the tokens of an expression, not only what the backbone says of them', () => {
@@ -234,6 +242,7 @@ describe('DagGpt', () => {
 
   it('refuses blocks of a branch that is not there', () => {
     expect(() => new DagGpt({ ...config, depth: 0, branchLayers: 1 })).toThrow(/branchLayers .* given 1/);
+    expect(() => new DagGpt({ ...config, depth: 0, textLayers: 1 })).toThrow(/textLayers .* given 1/);
     expect(() => new DagGpt({ ...config, branchLayers: 0.5 })).toThrow(/branchLayers .* given 0.5/);
   });
 
@@ -330,6 +339,22 @@ describe('a key/value cache', () => {
       close(rows, whole);
       cache.clear();
       expect(cache.tensors()).toEqual([]);
+    }
+  });
+
+  it('holds what the blocks of the branch read', () => {
+    for (const convolution of [0, 3]) {
+      const made = new DagGpt({ ...config, convolution, textLayers: 2 }, { seed: 3 });
+      const tokens = Int32Array.from({ length: 20 }, (_, i) => (i * 37) % 95);
+      const gates = (from: number, to: number, cache?: KeyValueCache) =>
+        Array.from(
+          made.forward(tokens.slice(from, to), [1, to - from], cache ? { cache } : {}).gate!.dataSync(),
+        );
+      const cache = made.newCache();
+      const read = gates(0, 5, cache);
+      for (let t = 5; t < 20; t++) read.push(...gates(t, t + 1, cache));
+      close(read, gates(0, 20));
+      expect(() => gates(0, 5, new KeyValueCache(config.nLayer))).toThrow(/cache is one of `newCache/);
     }
   });
 

@@ -192,6 +192,28 @@ describe('a language model that calculates', () => {
     }
   });
 
+  it('begins with a GPT without a branch, and leaves its text as it is', async () => {
+    const plain = tiny('text-alone', { model: { depth: 0 } });
+    const { checkpoint, model: before } = await trainLanguageModel(plain);
+    const branch = { branchLayers: 1, textLayers: 1 };
+    const config = tiny('with-branch', { weights: checkpoint, freezeBackbone: true, model: branch });
+    const { model } = await trainLanguageModel(config);
+    for (const [name, p] of before.parameters)
+      expect([name, model.parameters.get(name)!.dataSync()]).toEqual([name, p.dataSync()]);
+    expect(model.parameters.size).toBeGreaterThan(before.parameters.size);
+    expect(await heldOutTextLoss(model, config, 1)).toBe(await heldOutTextLoss(before, config, 1));
+    // The whole branch where only a part is new.
+    const more = tiny('more', {
+      weights: config.outDir,
+      maxSteps: 1,
+      optimizer: { lr: 1e-30, weightDecay: 0 },
+    });
+    const grown = { ...more, model: { ...more.model, ...branch, textLayers: 2 } };
+    const { model: last } = await trainLanguageModel(parseConfig(grown));
+    for (const name of ['gate.weight', 'branch.h.0.attn.c_attn.weight'])
+      expect(last.parameters.get(name)!.dataSync()).toEqual(model.parameters.get(name)!.dataSync());
+  });
+
   it('is a plain GPT at depth 0, for which values are text', async () => {
     const config = tiny('plain', { model: { depth: 0 }, data: { numbers: 2, arithmetic: 1, text: '' } });
     const { summary } = await trainLanguageModel(config);
@@ -376,6 +398,10 @@ describe('its configuration', () => {
     [
       { kind: 'language', data: { text: 'x' }, model: { depth: 0, branchLayers: 1 } },
       'model.branchLayers is 1; allowed: 0, as model.depth 0 has no such branch',
+    ],
+    [
+      { kind: 'language', data: { text: 'x' }, model: { depth: 0, textLayers: 1 } },
+      'model.textLayers is 1; allowed: 0, as model.depth 0 has no such branch',
     ],
     [
       { kind: 'language', data: { text: 'x' }, freezeBackbone: true, model: { depth: 0 } },

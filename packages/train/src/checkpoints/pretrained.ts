@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { TrainError } from '../error.js';
-import { readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { readCheckpoint, resolveCheckpoint, type Checkpoint } from './checkpoint.js';
 
 /**
  * The names of the models that @dag/model ships: `reading` reads expressions, `problems` solves word problems, `writing` continues texts. A folder
@@ -23,3 +23,9 @@ export async function pretrainedCheckpoint(name: ShippedName = 'reading'): Promi
   const { resolve } = createRequire(import.meta.url);
   return readCheckpoint(join(dirname(resolve('@dag/model/package.json')), 'weights', name));
 }
+
+/** The checkpoint that `weights` of a configuration names: `pretrained` or another shipped model, or a path. @throws {TrainError} as `resolveCheckpoint` */
+export const checkpointOfWeights = (weights: string, warn: (message: string) => void): Promise<Checkpoint> =>
+  weights === 'pretrained' || isShipped(weights)
+    ? pretrainedCheckpoint(weights === 'pretrained' ? 'reading' : weights)
+    : resolveCheckpoint(weights, warn);

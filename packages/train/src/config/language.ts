@@ -11,7 +11,8 @@ export const LANGUAGE_LOSSES = { next: 1, gate: 1, start: 1, form: 1 };
 const LANGUAGE_MODEL = {
   ...MODEL,
   depth: z.int().min(0).default(3).describe('most numbers, and operations, in an expression; 0: a plain GPT'),
-  branchLayers: layers.default(0).describe('transformer blocks that read only the expressions'),
+  branchLayers: layers.default(0).describe('transformer blocks that read only the expressions, for plans'),
+  textLayers: layers.default(0).describe('further blocks that read the text, for gate, start and form'),
   vocabulary: z
     .enum(['all', 'text'])
     .default('all')
@@ -53,11 +54,12 @@ const losses = (read: ReadKeys): LossWeights => ({
 });
 
 function* check(read: ReadKeys, input: unknown): Iterable<ConfigProblem> {
-  const { depth, branchLayers } = LANGUAGE_MODEL;
+  const { depth, branchLayers, textLayers } = LANGUAGE_MODEL;
   const isPlain = read('model', { depth })?.depth === 0;
-  const branch = read('model', { branchLayers })?.branchLayers ?? 0;
-  if (isPlain && branch > 0)
-    yield notAllowed('model.branchLayers', branch, '0, as model.depth 0 has no such branch', 'model.depth');
+  const branch = { branchLayers: 0, textLayers: 0, ...read('model', { branchLayers, textLayers }) };
+  for (const [key, blocks] of Object.entries(branch))
+    if (isPlain && blocks > 0)
+      yield notAllowed(`model.${key}`, blocks, '0, as model.depth 0 has no such branch', 'model.depth');
   if (isPlain && read('', { freezeBackbone })?.freezeBackbone)
     yield notAllowed(
       'freezeBackbone',

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { noGrad, scope } from '@dag/executor';
 import { DagGpt, isGpt2Name, loadGpt2, readoutOf, type DagGptConfig } from '@dag/model';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
-import { configOfKind, requireSameModel } from '../checkpoints/state.js';
+import { checkpointOfWeights } from '../checkpoints/pretrained.js';
+import { checkpointConfig, configOfKind, requireSameModel } from '../checkpoints/state.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import { reportedSeed } from '../config/run.js';
@@ -146,7 +147,12 @@ export async function trainLanguageModel(
   // Throws, before anything is written, if the stream cannot make batches; a few rows suffice to find out.
   const rows = { ...languageStreamConfig(config), batchSize: Math.min(config.batchSize, 16) };
   for (const split of ['train', 'held-out'] as const) languageBatch(rows, split, 0);
-  const initial = !config.resume && isGpt2(config.weights) ? await modelOfGpt2(config, options.signal) : null;
+  const initial =
+    config.resume || config.weights === 'scratch'
+      ? null
+      : isGpt2(config.weights)
+        ? await modelOfGpt2(config, options.signal)
+        : await modelOfBackbone(config);
   return runTask(languageTask(config, initial), config, options);
 }
 
@@ -176,6 +182,31 @@ async function modelOfGpt2(config: LanguageTrainConfig, signal: AbortSignal | un
     );
   const model = new DagGpt(languageModelConfig(config), { seed: config.seed });
   await gpt2.copyTo(model.parameters);
+  return model;
+}
+
+/** The keys of `model` that a backbone has. */
+const OF_BACKBONE = ['blockSize', 'nLayer', 'nHead', 'nEmbd', 'convolution', 'bias', 'activation'] as const;
+
+/**
+ * A new model with the backbone of the language model that `weights` names, and with all weights of its branch that the new branch has, too, if that is
+ * another one, such as none; null where the models are the same, or have other backbones.
+ */
+async function modelOfBackbone(config: LanguageTrainConfig): Promise<DagGpt | null> {
+  const checkpoint = await checkpointOfWeights(config.weights, () => undefined);
+  const before = checkpointConfig(checkpoint);
+  if (before.kind !== 'language' || before.tokenizer !== config.tokenizer) return null;
+  const [old, now] = [before.model, config.model];
+  const isSame = JSON.stringify(old) === JSON.stringify(now);
+  if (isSame || old.vocabulary !== now.vocabulary || OF_BACKBONE.some((key) => old[key] !== now[key]))
+    return null;
+  const { config: trained, parameters } = loadLanguageModel(checkpoint);
+  const known = trained.known ? { known: trained.known } : {};
+  const model = new DagGpt({ ...languageModelConfig(config), ...known }, { seed: config.seed });
+  for (const [name, to] of model.parameters) {
+    const from = parameters.get(name);
+    if (from?.shape.join() === to.shape.join()) to.set(from.dataSync());
+  }
   return model;
 }
 

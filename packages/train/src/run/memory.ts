@@ -36,7 +36,7 @@ function leastBytes(config: Exclude<TrainConfig, { kind: 'problems' }>): Record<
   const { kind, tokenizer: name, model, batchSize, accumulate, device } = config;
   const { depth, nEmbd, nLayer, blockSize } = model;
   const isPredictor = kind === 'predictor';
-  const branchLayers = isPredictor ? 0 : config.model.branchLayers;
+  const branchLayers = isPredictor ? 0 : config.model.branchLayers + config.model.textLayers;
   const freezeBackbone = !isPredictor && config.freezeBackbone;
   const weights =
     nEmbd * (tokenizer(name).vocabSize + blockSize) + 12 * (nLayer + branchLayers) * nEmbd * nEmbd;

@@ -5,11 +5,10 @@ import {
   checkpointFolders,
   fileOf,
   findCheckpoint,
-  resolveCheckpoint,
   writeCheckpoint,
   type Checkpoint,
 } from '../checkpoints/checkpoint.js';
-import { pretrainedCheckpoint } from '../checkpoints/pretrained.js';
+import { checkpointOfWeights } from '../checkpoints/pretrained.js';
 import { checkpointState } from '../checkpoints/state.js';
 import { isSection } from '../config/problems.js';
 import type { RunConfig } from '../config/run.js';
@@ -100,7 +99,7 @@ async function readInitial(
   if (!resume && (weights === 'scratch' || readsWeights)) return null;
   const checkpoint = resume
     ? await findCheckpoint(outDir, resume === 'best' ? 'best' : 'latest', log)
-    : await (weights === 'pretrained' ? pretrainedCheckpoint() : resolveCheckpoint(weights, log));
+    : await checkpointOfWeights(weights, log);
   checkSameRun(checkpointState(checkpoint).config, config, checkpoint.folder);
   return checkpoint;
 }
