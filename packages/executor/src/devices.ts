@@ -12,6 +12,8 @@ export interface BackendInfo {
   readonly variant?: string;
   /** `cpu`: the file that its kernels were loaded from. `cuda`: that of the driver. */
   readonly library?: string;
+  /** `cuda`: number of the GPU, from 0. */
+  readonly number?: number;
   /** `cuda`: name of the GPU. */
   readonly name?: string;
   /** `cuda`: compute capability of the GPU, for example 9. */

@@ -240,6 +240,7 @@ emulated(
       expect(backendInfo('cuda')).toEqual({
         device: 'cuda',
         threads: 2,
+        number: 0,
         name: 'emulated on the CPU',
         capability: 9,
         library: process.env['DAG_CUDA_DRIVER'],
@@ -264,6 +265,26 @@ emulated(
       writeFileSync(join(folder, 'elementwise.fatbin'), 'something else than kernels');
       expect(ask(make, { DAG_CUDA_KERNELS: folder })).toEqual(
         deviceError(/elementwise\.fatbin failed: CUDA_ERROR_INVALID_IMAGE .*damaged/),
+      );
+    });
+
+    it.each([
+      [{}, 0],
+      [{ OMPI_COMM_WORLD_LOCAL_RANK: '1' }, 1],
+      [{ MPI_LOCALRANKID: '2' }, 2],
+      [{ SLURM_LOCALID: '1' }, 1],
+      [{ OMPI_COMM_WORLD_LOCAL_RANK: '1', DAG_CUDA_DEVICE: '2' }, 2],
+    ])('takes the GPU of its rank on the machine: %j', (environment, number) => {
+      expect(
+        ask(`executor.backendInfo('cuda').number`, { DAG_CUDA_EMULATOR_DEVICES: '3', ...environment }),
+      ).toBe(number);
+    });
+
+    it('says that there are more ranks than GPUs', () => {
+      expect(ask(make, { DAG_CUDA_EMULATOR_DEVICES: '2', MPI_LOCALRANKID: '2' })).toEqual(
+        deviceError(
+          /no GPU is left for process 2 of this machine \(MPI_LOCALRANKID\).*as many as there are GPUs, 2,/,
+        ),
       );
     });
 

@@ -11,11 +11,13 @@ import { computeLosses, lossTokens } from '../src/predictor/losses.js';
 import { streamConfig } from '../src/predictor/objective.js';
 import { loadModel } from '../src/predictor/predictor-task.js';
 import { configOfKind } from '../src/checkpoints/state.js';
+import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { mpiDescribe, run, runRanks, type Mpirun, type Outcome, type RunOptions } from './mpirun.js';
 import { twoHostsIt } from './two-hosts.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 const STEPS = 8;
+const cudaIsMissing = prepareCuda();
 /** A run of seconds: a model of width 8, dropout, two micro-batches a step. */
 const TINY = ['predictor-small', '--depth=2', '--nLayer=1', '--nEmbd=8', '--accumulate=2', '--logEvery=1'];
 const RARELY = ['--evaluation.examples=4', '--evaluation.every=1000', '--warmupSteps=3'];
@@ -87,6 +89,22 @@ mpiDescribe((mpirun: Mpirun) => {
     expect(distance(many, await latest(of(`1-for-${ranks}`)))).toBeLessThan(1e-4);
     expect(many.state).toMatchObject({ step: STEPS, batches: STEPS * 2 * ranks });
   });
+
+  const onGpus = cudaIsMissing === null ? it : it.skip;
+  onGpus(
+    `each rank has a GPU of its own, and more ranks than GPUs are refused${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`,
+    async () => {
+      const options = ['--device=cuda', '--maxSteps=1'];
+      const { DAG_CUDA_DRIVER = '', DAG_CUDA_KERNELS = '' } = process.env;
+      const env = { DAG_CUDA_DRIVER, DAG_CUDA_KERNELS, DAG_CUDA_EMULATOR_DEVICES: '2' };
+      const two = await train(2, 'gpus', { options, env });
+      expect(two).toMatchObject({ code: 0 });
+      expect(two.stderr).toContain('rank 0 on GPU 0, rank 1 on GPU 1');
+      const three = await train(3, 'few-gpus', { options, env });
+      expect(three.code).not.toBe(0);
+      expect(three.stderr).toMatch(/no GPU is left for process 2 of this machine/);
+    },
+  );
 
   it('SIGTERM at one rank stops all at the same step, and rank 0 saves', async () => {
     const stopped = await train(2, 'stopped', {

@@ -65,6 +65,16 @@ export async function checkSameWeights(
   );
 }
 
+/** Which GPU each rank trains on, each counted on its machine: 'rank 0 on GPU 0, rank 1 on GPU 1'; null on other devices. */
+export async function gpusOfRanks({ rank, size, sumInPlace }: Communicator): Promise<string | null> {
+  const { number } = backendInfo();
+  if (number === undefined) return null;
+  const numbers = new Float64Array(size);
+  numbers[rank] = number;
+  await sumInPlace(numbers);
+  return Array.from(numbers, (gpu, one) => `rank ${one} on GPU ${gpu}`).join(', ');
+}
+
 /** Divides the cores of a machine among its ranks, unless the launcher binds each to its own cores or `DAG_NUM_THREADS` is set. */
 export function shareCores({ localSize, size }: Communicator): void {
   if (size === 1 || process.env['DAG_NUM_THREADS']) return;

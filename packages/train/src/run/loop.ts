@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { reportedSeed, type RunConfig } from '../config/run.js';
 import { parseTaskConfig, type TaskConfigInput } from '../config/task.js';
 import { alone, type Communicator } from '../mpi/communicator.js';
-import { shareCores } from '../mpi/shares.js';
+import { gpusOfRanks, shareCores } from '../mpi/shares.js';
 import { openBatches, takeStep } from '../workers/batches.js';
 import { lockRun, type RunLock } from './lock/run-lock.js';
 import { openMetrics } from './metrics.js';
@@ -76,7 +76,11 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
   let lock: RunLock | null = null;
   let run: Run<M> | null = null;
   try {
-    if (communicator.size > 1) progress.log(communicator.description);
+    if (communicator.size > 1) {
+      progress.log(communicator.description);
+      const gpus = await gpusOfRanks(communicator);
+      if (gpus !== null) progress.log(gpus);
+    }
     if (isFirst) lock = await lockRun(config.outDir, { log: warn, signal });
     const own = await start(task, config, communicator, lock, warn);
     run = own;

@@ -235,16 +235,19 @@ API cuGetErrorString(int code, const char** text) {
   return error ? SUCCESS : INVALID_VALUE;
 }
 
+static int devices() {
+  const char* given = std::getenv("DAG_CUDA_EMULATOR_DEVICES");
+  return given ? std::atoi(given) : 1;
+}
 API cuDeviceGetCount(int* count) {
   BEGIN;
-  const char* given = std::getenv("DAG_CUDA_EMULATOR_DEVICES");
-  *count = given ? std::atoi(given) : 1;
+  *count = devices();
   return SUCCESS;
 }
 API cuDeviceGet(int* device, int ordinal) {
   BEGIN;
-  if (ordinal != 0) return INVALID_DEVICE;
-  *device = 0;
+  if (ordinal < 0 || ordinal >= devices()) return INVALID_DEVICE;
+  *device = ordinal;
   return SUCCESS;
 }
 API cuDeviceGetName(char* name, int length, int) {

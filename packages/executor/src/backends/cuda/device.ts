@@ -26,6 +26,8 @@ const TWO_32 = 2 ** 32;
 /** One GPU: its context, the stream on which all work is queued in order, and the kernels. */
 export class CudaDevice {
   readonly driver: Driver;
+  /** From 0, as the driver counts. */
+  readonly number: number;
   readonly name: string;
   /** Compute capability times ten. */
   readonly capability: number;
@@ -45,7 +47,8 @@ export class CudaDevice {
   /** @throws {ExecutorError} `device` where the driver, a device or the kernels are missing. */
   constructor() {
     const driver = (this.driver = new Driver());
-    const { index, name, capability } = chooseDevice(driver);
+    const { ordinal, index, name, capability } = chooseDevice(driver);
+    this.number = ordinal;
     this.name = name;
     this.capability = capability;
     const context = new BigUint64Array(1);
@@ -188,13 +191,45 @@ function attribute(driver: Driver, device: number, which: number): number {
   return value[0]!;
 }
 
-/** The device of number `DAG_CUDA_DEVICE`, or the first that the kernels are built for. */
-function chooseDevice(driver: Driver): { index: number; name: string; capability: number } {
+/** The variables in which launchers of MPI say which process of this machine one is, from 0: Open MPI, MPICH and Intel MPI, Slurm. */
+const LOCAL_RANKS = ['OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID', 'SLURM_LOCALID'] as const;
+
+interface FoundDevice {
+  readonly ordinal: number;
+  readonly index: number;
+  readonly name: string;
+  readonly capability: number;
+}
+
+/**
+ * The device of number `DAG_CUDA_DEVICE`; else, of those that the kernels are built for, the one of this process's rank on its machine, and the
+ * first where no launcher says a rank.
+ */
+function chooseDevice(driver: Driver): FoundDevice {
+  const all = devicesOf(driver);
+  const usable = all.filter(({ capability }) => capability >= OLDEST_CAPABILITY);
+  const given = environment('DAG_CUDA_DEVICE');
+  const launcher = LOCAL_RANKS.find((name) => /^\d+$/.test(environment(name) ?? ''));
+  const rank = launcher === undefined ? 0 : Number(environment(launcher));
+  const chosen = given === undefined ? usable[rank] : usable.find(({ ordinal }) => String(ordinal) === given);
+  if (chosen) return chosen;
+  const found = all.map(
+    ({ ordinal, name, capability }) => `${ordinal}: ${name}, compute capability ${capability / 10}`,
+  );
+  const wanted = given === undefined ? '' : ` of number ${given} (DAG_CUDA_DEVICE)`;
+  throw new ExecutorError(
+    'device',
+    given === undefined && launcher !== undefined && usable.length > 0
+      ? `cuda: no GPU is left for process ${rank} of this machine (${launcher}), counted from 0; start as many as there are GPUs, ` +
+          `${usable.length}, or set DAG_CUDA_DEVICE; found ${found.join('; ')}`
+      : `cuda: no GPU${wanted} of compute capability 7.5 or more; found ${found.join('; ') || 'none'}`,
+  );
+}
+
+function devicesOf(driver: Driver): FoundDevice[] {
   const count = new Int32Array(1);
   driver.call('cuDeviceGetCount', count);
-  const given = environment('DAG_CUDA_DEVICE');
-  const found: string[] = [];
-  for (let ordinal = 0; ordinal < count[0]!; ordinal++) {
+  return Array.from({ length: count[0]! }, (_, ordinal) => {
     const device = new Int32Array(1);
     driver.call('cuDeviceGet', device, ordinal);
     const index = device[0]!;
@@ -203,13 +238,6 @@ function chooseDevice(driver: Driver): { index: number; name: string; capability
     const name = new TextDecoder().decode(text.subarray(0, text.indexOf(0)));
     const major = attribute(driver, index, COMPUTE_CAPABILITY_MAJOR);
     const capability = 10 * major + attribute(driver, index, COMPUTE_CAPABILITY_MINOR);
-    found.push(`${ordinal}: ${name}, compute capability ${capability / 10}`);
-    if (capability >= OLDEST_CAPABILITY && (given === undefined || given === String(ordinal)))
-      return { index, name, capability };
-  }
-  const wanted = given === undefined ? '' : ` of number ${given} (DAG_CUDA_DEVICE)`;
-  throw new ExecutorError(
-    'device',
-    `cuda: no GPU${wanted} of compute capability 7.5 or more; found ${found.join('; ') || 'none'}`,
-  );
+    return { ordinal, index, name, capability };
+  });
 }

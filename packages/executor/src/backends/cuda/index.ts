@@ -37,12 +37,13 @@ function createCuda(): LoadedBackend {
     ...attention(kernels),
     ...dagKernels(kernels),
   };
-  const { name, capability, multiprocessors, driver } = device;
+  const { number, name, capability, multiprocessors, driver } = device;
   return {
     backend,
     info: () => ({
       device: 'cuda',
       threads: multiprocessors,
+      number,
       name,
       capability: capability / 10,
       library: driver.path,
