@@ -13,6 +13,11 @@ const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
 const WORD = /(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?|\p{L}+(?:'\p{L}+)*|\S/gu;
+/** What an apostrophe and these letters behind a word are short for. */
+const CONTRACTIONS: Readonly<Record<string, string>> = {
+  ...{ m: 'am', d: 'would', ll: 'will', ve: 'have', re: 'are' },
+};
+const CONTRACTED = /(?<=\p{L})'(m|d|ll|ve|re)(?![\p{L}\w'])/gu;
 /** A number is written without its exponent where that takes no more digits than this. */
 const MOST_DIGITS = 40;
 
@@ -20,7 +25,7 @@ const MOST_DIGITS = 40;
  * Rewrites a text as models read it, in training as in prediction: words in lower case, numbers in digits, and signs, each of them apart
  * from the next by one blank. Look-alikes become signs of a keyboard; brackets are `( )`, powers `^`, `2 x 3` is `2 * 3`. Numbers in words
  * or with an exponent become digits, "twenty-three" `23` and `1e-3` `0.001`, and so do fractions, "three quarters" `( 3 / 4 )`, and powers, "to
- * the fourth power" `to the power of 4`. Rewriting a text twice changes nothing more.
+ * the fourth power" `to the power of 4`; "I'd" is `i would`. Rewriting a text twice changes nothing more.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asWords('What is 2.5×(Three plus 4)?') // 'what is 2.5 * ( 3 plus 4 ) ?'
@@ -30,6 +35,7 @@ export function asWords(text: string): string {
   const plain = typed(text.replace(VULGAR, fraction))
     .toLowerCase()
     .replace(/\bnought\b/g, 'zero')
+    .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
     // No product, and nothing that a model reads.

@@ -17,6 +17,7 @@ describe('asWords', () => {
     ['a dozen plus seven', '12 plus 7'],
     ['12 x four', '12 * 4'],
     ['Take 15 from 1,500.', 'take 15 from 1500 .'],
+    ["I'd say it’s 2 + 3, you'll see: I’m right", "i would say it's 2 + 3 , you will see : i am right"],
     ['add 1,249.50, 1,000, and 77.10', 'add 1249.50 , 1000 , and 77.10'],
     ["the sum of 1'000, 2'000 and 1,23", 'the sum of 1000 , 2000 and 1 , 23'],
     ['what is 0x10', 'what is 0 hex 10'],

@@ -86,7 +86,7 @@ export const OPENINGS = [
     'work out the answer to',
     'get',
     'what will be',
-    "what'll be",
+    'what must be',
     'how many is',
     'say',
     'write down',
