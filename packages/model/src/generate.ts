@@ -11,7 +11,7 @@ import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/l
 import type { HardPlanOptions } from './plan-predictor/read-options.js';
 import { onHost } from './host-plan.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
-import { formOf, writeValue, type ValueForm } from './value-form.js';
+import { formOf, writeValue } from './value-form.js';
 
 /** Options of `DagGpt.generate`. */
 export interface GenerateTextOptions {
@@ -116,8 +116,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
       const calculated = afterValue === null ? reader.calculate() : null;
       let next: number[];
       if (calculated) {
-        const { form, ...calculation } = calculated;
-        const spaced = writeValue(calculated.value, form);
+        const { spaced, ...calculation } = calculated;
         const digits = spaced.trimStart();
         calculations.push({
           at: text.length + spaced.length - digits.length,
@@ -226,8 +225,8 @@ class Reader {
     return this.lastLogits;
   }
 
-  /** Where the gate is open, the value of the expression that began last and its form; else null. */
-  calculate(): (Omit<Calculation, 'at' | 'written'> & { readonly form: ValueForm }) | null {
+  /** Where the gate is open, the value of the expression that began last, and as it is written, perhaps with a blank before it; else null. */
+  calculate(): (Omit<Calculation, 'at' | 'written'> & { readonly spaced: string }) | null {
     const { form } = this;
     const from = form ? startOf(this.query, this.keys) : -1;
     if (form === null || from < 0) return null;
@@ -237,7 +236,8 @@ class Reader {
     if (calculated === null) return null;
     // A later value belongs to a later expression.
     this.keys.fill(null);
-    return { form: formOf(form, calculated.value), ...calculated };
+    const { shown, ...calculation } = calculated;
+    return { spaced: writeValue(shown, formOf(form, shown)), ...calculation };
   }
 
   close(): void {
@@ -245,15 +245,18 @@ class Reader {
   }
 }
 
+/** An expression whose numbers are all percentages: so is its value, `100% - 80% = 20`, and the sign follows. */
+const PERCENTAGES = /^(?:[^\d%]*\d[\d.,]* ?%)+[^\d%]*$/;
+
 /** Codes of `FAULTS`: numbers or operators without room, and digits without room. */
 const [NO_DEPTH, NO_DIGITS] = [1, 2];
 
-/** The value of the last tokens of `ids`, with the hidden state of each of them; null where it is not finite, and where a number has more digits than a plan holds. */
+/** The value of the last tokens of `ids`, with the hidden state of each of them, and the number that is written for it; null where it is not finite, and where a number has more digits than a plan holds. */
 function executed(
   model: WritingModel,
   ids: readonly number[],
   states: readonly Float32Array[],
-): Pick<Calculation, 'value' | 'expression' | 'tensors'> | null {
+): (Pick<Calculation, 'value' | 'expression' | 'tensors'> & { readonly shown: number }) | null {
   const L = states.length;
   const C = states[0]!.length;
   const rows = new Float32Array(L * C);
@@ -274,7 +277,11 @@ function executed(
       const { V_mag, V_sign, O, G } = plan;
       const tensors = { depth, size: 1, V_mag, V_sign, O, G };
       const value = execute(tensors)[0]!;
-      return Number.isFinite(value) ? { value, expression: expressionOf(tensors), tensors } : null;
+      if (!Number.isFinite(value)) return null;
+      const isPercentage = PERCENTAGES.test(model.tokenizer.decode([...read]));
+      // Twelve digits, without what a sum of fractions of 100 leaves in the last ones.
+      const shown = isPercentage ? Number((100 * value).toPrecision(12)) : value;
+      return { value, shown, expression: expressionOf(tensors), tensors };
     }
   }
 }
@@ -308,8 +315,9 @@ export function computedIn(
       if (from + t >= known) {
         const calculated = executed(model, window.slice(0, t + 1), states!.slice(first, t + 1));
         if (calculated !== null) {
-          const written = writeValue(calculated.value, formOf(forms![t]!, calculated.value));
-          computed.set(from + t + 1, { written, ...calculated });
+          const { shown, ...calculation } = calculated;
+          const written = writeValue(shown, formOf(forms![t]!, shown));
+          computed.set(from + t + 1, { written, ...calculation });
         }
       }
       // A later result belongs to a later calculation.

@@ -20,6 +20,7 @@ export default defineConfig({
     dropout: 0.1,
     digits: 10,
     branchLayers: 2,
+    textLayers: 2,
     vocabulary: 'text',
   },
   data: {
@@ -31,8 +32,6 @@ export default defineConfig({
     style: 'mixed',
     wholeNumbers: 0.5,
   },
-  // Weights the text up against `gate`, `start` and `form`, which also train the backbone.
-  losses: { next: 4 },
   optimizer: { lr: 2e-3, beta2: 0.98, warmupSteps: 200 },
   evaluation: { every: 500, examples: 200, batches: 20 },
   checkpoint: { every: 500, keep: 2 },
