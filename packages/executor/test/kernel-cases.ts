@@ -19,7 +19,9 @@ function nativeVariants(): Variant[] {
     try {
       return [{ variant, backend: createCpu(loadLibrary(variant)) }];
     } catch (error) {
-      if (error instanceof ExecutorError && error.code === 'device') return [];
+      // One that this processor does not run is an error `value`, which only a user who asked for it is to see.
+      const isMissing = error instanceof ExecutorError && (error.code === 'device' || !only);
+      if (isMissing) return [];
       throw error;
     }
   });
