@@ -108,7 +108,7 @@ test('your-own-task trains, saves, is reported on, and started again goes on whe
 test('your-own-readout trains, is loaded by its name, and is exported', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'your-own-readout-'));
   try {
-    const output = await run('your-own-readout', folder, '600');
+    const output = await run('your-own-readout', folder, '900');
     const [, operands, domains] = /operands \(O\) of (\S+) %[^]*domains \(G\) of (\S+) %/.exec(output)!;
     expect(Math.min(Number(operands), Number(domains))).toBeGreaterThan(90);
     expect(output).toMatch(

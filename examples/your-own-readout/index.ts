@@ -27,7 +27,7 @@ const mlp: Readout = {
 };
 addReadout(mlp);
 
-const [outDir = 'runs/mlp', maxSteps = '600'] = process.argv.slice(2);
+const [outDir = 'runs/mlp', maxSteps = '900'] = process.argv.slice(2);
 const config = parseConfig({
   ...{ name: 'mlp', outDir, maxSteps: Number(maxSteps), logEvery: 200 },
   model: { readout: 'mlp', depth: 2 },
