@@ -116,7 +116,7 @@ export function generate(model: WritingModel, prompt: string, options: GenerateT
       const calculated = afterValue === null ? reader.calculate() : null;
       let next: number[];
       if (calculated) {
-        const { spaced, ...calculation } = calculated;
+        const { written: spaced, ...calculation } = calculated;
         const digits = spaced.trimStart();
         calculations.push({
           at: text.length + spaced.length - digits.length,
@@ -225,19 +225,18 @@ class Reader {
     return this.lastLogits;
   }
 
-  /** Where the gate is open, the value of the expression that began last, and as it is written, perhaps with a blank before it; else null. */
-  calculate(): (Omit<Calculation, 'at' | 'written'> & { readonly spaced: string }) | null {
+  /** Where the gate is open, the value of the expression that began last; else null. */
+  calculate(): Computed | null {
     const { form } = this;
     const from = form ? startOf(this.query, this.keys) : -1;
     if (form === null || from < 0) return null;
     // Of an expression that begins with the window the beginning may be missing.
     if (from === 0 && this.ids.length > this.hidden.length) return null;
-    const calculated = executed(this.model, this.ids, this.hidden.slice(from));
+    const calculated = executed(this.model, this.ids, this.hidden.slice(from), form);
     if (calculated === null) return null;
     // A later value belongs to a later expression.
     this.keys.fill(null);
-    const { shown, ...calculation } = calculated;
-    return { spaced: writeValue(shown, formOf(form, shown)), ...calculation };
+    return calculated;
   }
 
   close(): void {
@@ -251,12 +250,16 @@ const PERCENTAGES = /^(?:[^\d%]*\d[\d.,]* ?%)+[^\d%]*$/;
 /** Codes of `FAULTS`: numbers or operators without room, and digits without room. */
 const [NO_DEPTH, NO_DIGITS] = [1, 2];
 
-/** The value of the last tokens of `ids`, with the hidden state of each of them, and the number that is written for it; null where it is not finite, and where a number has more digits than a plan holds. */
+/**
+ * The value of the last tokens of `ids`, with the hidden state of each of them and the logits of its form; null where it is not finite, and where a
+ * number has more digits than a plan holds.
+ */
 function executed(
   model: WritingModel,
   ids: readonly number[],
   states: readonly Float32Array[],
-): (Pick<Calculation, 'value' | 'expression' | 'tensors'> & { readonly shown: number }) | null {
+  form: Float32Array,
+): Computed | null {
   const L = states.length;
   const C = states[0]!.length;
   const rows = new Float32Array(L * C);
@@ -281,12 +284,13 @@ function executed(
       const isPercentage = PERCENTAGES.test(model.tokenizer.decode([...read]));
       // Twelve digits, without what a sum of fractions of 100 leaves in the last ones.
       const shown = isPercentage ? Number((100 * value).toPrecision(12)) : value;
-      return { value, shown, expression: expressionOf(tensors), tensors };
+      const written = writeValue(shown, formOf(form, shown));
+      return { value, written, expression: expressionOf(tensors), tensors };
     }
   }
 }
 
-/** What a model would write before a token. */
+/** What a model would write before a token; `written` may begin with a blank. */
 export type Computed = Omit<Calculation, 'at'>;
 
 /** See `DagGpt.computedIn`. */
@@ -313,12 +317,8 @@ export function computedIn(
       // Of an expression that begins with a window the beginning may be missing.
       if (first < 0 || (first === 0 && from > 0)) continue;
       if (from + t >= known) {
-        const calculated = executed(model, window.slice(0, t + 1), states!.slice(first, t + 1));
-        if (calculated !== null) {
-          const { shown, ...calculation } = calculated;
-          const written = writeValue(shown, formOf(forms![t]!, shown));
-          computed.set(from + t + 1, { written, ...calculation });
-        }
+        const calculated = executed(model, window.slice(0, t + 1), states!.slice(first, t + 1), forms![t]!);
+        if (calculated !== null) computed.set(from + t + 1, calculated);
       }
       // A later result belongs to a later calculation.
       if (results.has(from + t + 1)) begun.fill(null, 0, t + 1);

@@ -25,7 +25,7 @@ export async function pretrainedCheckpoint(name: ShippedName = 'reading'): Promi
 }
 
 /** The checkpoint that `weights` of a configuration names: `pretrained` or another shipped model, or a path. @throws {TrainError} as `resolveCheckpoint` */
-export const checkpointOfWeights = (weights: string, warn: (message: string) => void): Promise<Checkpoint> =>
-  weights === 'pretrained' || isShipped(weights)
-    ? pretrainedCheckpoint(weights === 'pretrained' ? 'reading' : weights)
-    : resolveCheckpoint(weights, warn);
+export function checkpointOfWeights(weights: string, warn: (message: string) => void): Promise<Checkpoint> {
+  const name = weights === 'pretrained' ? 'reading' : weights;
+  return isShipped(name) ? pretrainedCheckpoint(name) : resolveCheckpoint(name, warn);
+}

@@ -36,10 +36,9 @@ function leastBytes(config: Exclude<TrainConfig, { kind: 'problems' }>): Record<
   const { kind, tokenizer: name, model, batchSize, accumulate, device } = config;
   const { depth, nEmbd, nLayer, blockSize } = model;
   const isPredictor = kind === 'predictor';
-  const branchLayers = isPredictor ? 0 : config.model.branchLayers + config.model.textLayers;
+  const ofBranch = isPredictor ? 0 : config.model.branchLayers + config.model.textLayers;
   const freezeBackbone = !isPredictor && config.freezeBackbone;
-  const weights =
-    nEmbd * (tokenizer(name).vocabSize + blockSize) + 12 * (nLayer + branchLayers) * nEmbd * nEmbd;
+  const weights = nEmbd * (tokenizer(name).vocabSize + blockSize) + 12 * (nLayer + ofBranch) * nEmbd * nEmbd;
   // Each weight with its gradient and the two moments of AdamW. With cuda they are in the GPU's memory instead.
   const copies = device === 'cuda' ? 0 : freezeBackbone ? 1 : 4;
   // Batches of expressions are padded to a multiple of 8 tokens, rows of text are full.
