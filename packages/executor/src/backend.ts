@@ -163,6 +163,22 @@ export interface Recording {
   release(): void;
 }
 
+/** A group of processes that sum what is in the memory of their devices. All make the same calls in the same order. */
+export interface DeviceGroup {
+  /** Replaces each number by its sum over the processes, after all work that was queued before. */
+  sum(xs: readonly Storage[]): void;
+  close(): void;
+}
+
+export interface Collectives {
+  /** The library's. */
+  readonly version: string;
+  /** The name of a new group, which one process makes and all others join with. */
+  uniqueId(): Uint8Array;
+  /** Blocks until all `size` processes have joined. */
+  join(id: Uint8Array, rank: number, size: number): DeviceGroup;
+}
+
 export interface Backend {
   readonly device: Device;
 
@@ -341,4 +357,6 @@ export interface Backend {
   ): void;
   /** Left out where few graphs take no less time without storage. */
   readonly few?: FewGraphs | undefined;
+  /** Left out where devices cannot sum without the host. @throws {ExecutorError} `device` where the library for that is missing. */
+  readonly collectives?: () => Collectives;
 }

@@ -1,10 +1,11 @@
 /** The backend cuda: its driver, its memory, what it says where something is missing or fails, and the emulator itself. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { CudaDevice } from '../src/backends/cuda/device.js';
 import { addressOf, Allocator, memory } from '../src/backends/cuda/memory.js';
 import {
@@ -32,19 +33,32 @@ const dist = pathToFileURL(fileURLToPath(new URL('../dist/index.js', import.meta
 const folder = mkdtempSync(join(tmpdir(), 'dag-cuda-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs a module's text in a Node of its own, with the built package as `executor`; → its last line as JSON. */
+/** Arguments of Node that run a module's text, with the built package as `executor` and `cuda`. */
+const args = (program: string): string[] => [
+  '--input-type=module',
+  '--eval',
+  `const cuda = await import('${new URL('cuda.js', dist).href}');\nconst executor = await import('${dist}');\n${program}`,
+];
+
+/** Runs a module's text in a Node of its own; → what it prints and how it ends. */
 function run(program: string, environment: Record<string, string | undefined> = {}) {
-  const { status, signal, stdout, stderr } = spawnSync(
-    process.execPath,
-    [
-      '--input-type=module',
-      '--eval',
-      `await import('${new URL('cuda.js', dist).href}');\nconst executor = await import('${dist}');\n${program}`,
-    ],
-    { env: { ...process.env, ...environment }, encoding: 'utf8', timeout: 60_000 },
-  );
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args(program), {
+    ...{ env: { ...process.env, ...environment }, encoding: 'utf8' as const, timeout: 60_000 },
+  });
   return { status, signal, stdout: stdout.trim(), stderr };
 }
+
+/** The same beside others: → its output. */
+const runBeside = async (
+  program: string,
+  environment: Record<string, string | undefined>,
+): Promise<string> => {
+  const { stdout } = await promisify(execFile)(process.execPath, args(program), {
+    env: { ...process.env, ...environment },
+    timeout: 60_000,
+  });
+  return stdout;
+};
 
 /** What `expression` is, or the error that it throws. */
 function ask(expression: string, environment: Record<string, string | undefined> = {}): unknown {
@@ -286,6 +300,74 @@ emulated(
           /no GPU is left for process 2 of this machine \(MPI_LOCALRANKID\).*as many as there are GPUs, 2,/,
         ),
       );
+    });
+
+    // The emulator has NCCL's functions, too.
+    const nccl = { DAG_NCCL_LIBRARY: process.env['DAG_CUDA_DRIVER'], DAG_CUDA_EMULATOR_DEVICES: '3' };
+
+    it('sums over the GPUs of several processes by NCCL, also in a recorded step', async () => {
+      const id = ask(`[...cuda.ncclUniqueId()]`, nccl) as number[];
+      expect(id).toHaveLength(128);
+      const program = (rank: number): string => `
+        const options = { id: Uint8Array.of(${id.join()}), rank: ${rank}, size: 3 };
+        const group = cuda.joinNccl(options);
+        const { tensor, recordStep, mul } = executor;
+        const make = (dtype, size) =>
+          tensor(Array.from({ length: size }, (_, i) => i + 0.5 * ${rank}), [size], { dtype, device: 'cuda' });
+        const tensors = [make('f32', 100_000), make('f64', 3), make('f32', 0)];
+        const whole = tensor([1, ${rank}], [2], { dtype: 'i32', device: 'cuda' });
+        group.allReduce([...tensors, whole]);
+        const x = tensor([1, 2], [2], { device: 'cuda' });
+        const step = recordStep(({ x }) => { const y = mul(x, ${rank + 1}); group.allReduce([y]); return y; });
+        const steps = [];
+        for (let i = 0; i < 4; i++) steps.push([...step({ x }).dataSync()]);
+        const ends = tensors.map((t) => [t.size, ...t.dataSync().slice(-2)]);
+        group.close();
+        group.close();
+        let closed;
+        try { group.allReduce([x]); } catch (error) { closed = error.message; }
+        console.log(JSON.stringify({ ends, whole: [...whole.dataSync()], steps, closed }));`;
+      const outputs = await Promise.all([0, 1, 2].map((rank) => runBeside(program(rank), nccl)));
+      for (const output of outputs)
+        expect(JSON.parse(output)).toEqual({
+          ends: [[100_000, 3 * 99_998 + 1.5, 3 * 99_999 + 1.5], [3, 4.5, 7.5], [0]],
+          whole: [3, 3],
+          steps: Array(4).fill([6, 12]),
+          closed: 'allReduce: the communicator is closed',
+        });
+    });
+
+    it('says what is wrong with NCCL, or with a call of it', () => {
+      const join = (options: string): string =>
+        `cuda.joinNccl({ id: cuda.ncclUniqueId(), rank: 0, size: 1, ...${options} })`;
+      expect(ask(`cuda.ncclVersion()`, nccl)).toBe('2.27.3');
+      expect(ask(`cuda.ncclVersion()`, { DAG_NCCL_LIBRARY: '/none.so' })).toEqual(
+        deviceError(/^no NCCL: \/none\.so cannot be loaded/),
+      );
+      expect(ask(`cuda.ncclUniqueId()`, { DAG_NCCL_LIBRARY: 'libc.so.6' })).toEqual(
+        deviceError(/^NCCL libc\.so\.6 is too old: ncclGetErrorString/),
+      );
+      const cases: [string, RegExp][] = [
+        ['{ id: new Uint8Array(5) }', /id is the 128 bytes of ncclUniqueId, given 5 bytes/],
+        ['{ rank: 1 }', /rank is a whole number from 0 to 0, given 1/],
+        ['{ size: 0 }', /size is a whole number from 1, given 0/],
+        ['{ ranks: 2 }', /there is no option 'ranks'; did you mean 'rank'/],
+      ];
+      for (const [options, message] of cases)
+        expect(ask(join(options), nccl)).toMatchObject({
+          code: 'value',
+          message: expect.stringMatching(message),
+        });
+      expect(ask(`${join('{}')}.allReduce([executor.ones([2])])`, nccl)).toEqual(
+        deviceError(/^allReduce: takes tensors on 'cuda', given one on '/),
+      );
+      expect(ask(`${join('{}')}.allReduce(5)`, nccl)).toMatchObject({ code: 'value' });
+      for (const name of ['ncclGetUniqueId', 'ncclCommInitRank', 'ncclAllReduce'])
+        expect(
+          ask(`${join('{}')}.allReduce([executor.ones([2], { device: 'cuda' })])`, {
+            ...{ ...nccl, DAG_CUDA_EMULATOR_FAIL: `${name}:2` },
+          }),
+        ).toEqual(deviceError(new RegExp(`^cuda: ${name} failed: unhandled system error`)));
     });
 
     it('gives all memory back, and takes none in steady state', () => {

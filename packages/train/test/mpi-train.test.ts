@@ -91,20 +91,31 @@ mpiDescribe((mpirun: Mpirun) => {
   });
 
   const onGpus = cudaIsMissing === null ? it : it.skip;
-  onGpus(
-    `each rank has a GPU of its own, and more ranks than GPUs are refused${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`,
-    async () => {
-      const options = ['--device=cuda', '--maxSteps=1'];
-      const { DAG_CUDA_DRIVER = '', DAG_CUDA_KERNELS = '' } = process.env;
-      const env = { DAG_CUDA_DRIVER, DAG_CUDA_KERNELS, DAG_CUDA_EMULATOR_DEVICES: '2' };
-      const two = await train(2, 'gpus', { options, env });
-      expect(two).toMatchObject({ code: 0 });
-      expect(two.stderr).toContain('rank 0 on GPU 0, rank 1 on GPU 1');
-      const three = await train(3, 'few-gpus', { options, env });
-      expect(three.code).not.toBe(0);
-      expect(three.stderr).toMatch(/no GPU is left for process 2 of this machine/);
-    },
-  );
+  const why = cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`;
+  const { DAG_CUDA_DRIVER = '', DAG_CUDA_KERNELS = '' } = process.env;
+  /** The emulator has NCCL's functions, too. */
+  const gpus = (nccl = DAG_CUDA_DRIVER) => ({
+    ...{ DAG_CUDA_DRIVER, DAG_CUDA_KERNELS, DAG_CUDA_EMULATOR_DEVICES: '2', DAG_NCCL_LIBRARY: nccl },
+  });
+  onGpus(`each rank has a GPU of its own, and more ranks than GPUs are refused${why}`, async () => {
+    const three = await train(3, 'few-gpus', { options: ['--device=cuda', '--maxSteps=1'], env: gpus() });
+    expect(three.code).not.toBe(0);
+    expect(three.stderr).toMatch(/no GPU is left for process 2 of this machine/);
+  });
+
+  onGpus(`GPUs sum gradients by NCCL, with the bits of sums through the host${why}`, async () => {
+    const options = ['--device=cuda', '--maxSteps=2'];
+    const byNccl = await train(2, 'nccl', { options, env: gpus() });
+    expect(byNccl).toMatchObject({ code: 0 });
+    expect(byNccl.stderr).toContain('rank 0 on GPU 0, rank 1 on GPU 1');
+    expect(byNccl.stderr).toContain('gradients are summed by NCCL 2.27.3');
+    const byHost = await train(2, 'host', { options, env: gpus('/none/libnccl.so.2') });
+    expect(byHost).toMatchObject({ code: 0 });
+    expect(byHost.stderr).toMatch(
+      /summed through the host: no NCCL: \/none\/libnccl\.so\.2 cannot be loaded/,
+    );
+    expect((await latest(of('nccl'))).files).toEqual((await latest(of('host'))).files);
+  });
 
   it('SIGTERM at one rank stops all at the same step, and rank 0 saves', async () => {
     const stopped = await train(2, 'stopped', {

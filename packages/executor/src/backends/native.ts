@@ -10,6 +10,9 @@ export interface Koffi {
   address(array: Float64Array): bigint;
   /** Type of a pointer argument that the function writes to. */
   out(type: unknown): unknown;
+  /** A structure without a name, passed by value. */
+  struct(members: Readonly<Record<string, unknown>>): unknown;
+  array(type: string, length: number): unknown;
 }
 export type Bind = (
   name: string,

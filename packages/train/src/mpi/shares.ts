@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism, cpus } from 'node:os';
-import { backendInfo, setNumThreads } from '@dag/executor';
+import { backendInfo, ExecutorError, setNumThreads } from '@dag/executor';
+import { joinNccl, ncclUniqueId, ncclVersion, type NcclCommunicator } from '@dag/executor/cuda';
 import type { FileBytes, Parameters } from '@dag/model';
 import type { Checkpoint } from '../checkpoints/checkpoint.js';
 import { TrainError } from '../error.js';
@@ -65,14 +66,52 @@ export async function checkSameWeights(
   );
 }
 
-/** Which GPU each rank trains on, each counted on its machine: 'rank 0 on GPU 0, rank 1 on GPU 1'; null on other devices. */
-export async function gpusOfRanks({ rank, size, sumInPlace }: Communicator): Promise<string | null> {
+/** The GPUs of the ranks, and how gradients are summed over them, for the log; null on other devices. */
+export interface Gpus {
+  /** NCCL between them; null where sums go through the host. */
+  readonly group: NcclCommunicator | null;
+  readonly lines: readonly string[];
+}
+
+/** Joins the GPUs of all ranks by NCCL, where all have it. */
+export async function joinGpus(communicator: Communicator): Promise<Gpus | null> {
+  const { rank, size } = communicator;
   const { number } = backendInfo();
   if (number === undefined) return null;
-  const numbers = new Float64Array(size);
-  numbers[rank] = number;
-  await sumInPlace(numbers);
-  return Array.from(numbers, (gpu, one) => `rank ${one} on GPU ${gpu}`).join(', ');
+  const ofRanks = async (value: number): Promise<number[]> => {
+    const values = new Float64Array(size);
+    values[rank] = value;
+    await communicator.sumInPlace(values);
+    return [...values];
+  };
+  const numbers = await ofRanks(number);
+  const which = numbers.map((gpu, one) => `rank ${one} on GPU ${gpu}`).join(', ');
+  /** What `make` returns, where it does on every rank; else the first reason why not, and the rank. */
+  const onEveryRank = async <T>(make: () => T): Promise<{ made: T } | { why: string }> => {
+    let made: T | undefined;
+    let reason = '';
+    try {
+      made = make();
+    } catch (error) {
+      if (!(error instanceof ExecutorError)) throw error;
+      reason = error.message;
+    }
+    const failed = (await ofRanks(made === undefined ? 1 : 0)).indexOf(1);
+    if (failed < 0) return { made: made! };
+    return { why: rank === failed ? reason : `rank ${failed} cannot take part` };
+  };
+  const throughHost = ({ why }: { why: string }): Gpus => ({
+    group: null,
+    lines: [which, `gradients are summed through the host: ${why}`],
+  });
+  const version = await onEveryRank(ncclVersion);
+  if ('why' in version) return throughHost(version);
+  const named = await onEveryRank(() => (rank === 0 ? ncclUniqueId() : new Uint8Array()));
+  if ('why' in named) return throughHost(named);
+  const id = await communicator.broadcast(named.made);
+  const joined = await onEveryRank(() => joinNccl({ id, rank, size }));
+  if ('why' in joined) return throughHost(joined);
+  return { group: joined.made, lines: [which, `gradients are summed by NCCL ${version.made}`] };
 }
 
 /** Divides the cores of a machine among its ranks, unless the launcher binds each to its own cores or `DAG_NUM_THREADS` is set. */

@@ -54,16 +54,26 @@ export class GradientSums {
   }
 
   /**
-   * Replaces the gradient of each parameter, and each number of `others`, by its sum over all ranks, in f32. Call it after the
-   * backward pass; overlapping the two would not help, as the cores are busy until then.
+   * Replaces the gradient of each parameter, and each number of `others`, by its sum over all ranks, in f32: on the GPUs where these can,
+   * else through the host. Call it after the backward pass; overlapping the two would not help, as the cores are busy until then.
    */
   async add(
     parameters: Iterable<Tensor>,
     sparse: SparseGradient | null,
     others: Record<string, number>,
   ): Promise<void> {
-    const dense = [...parameters].filter((p) => p !== sparse?.parameter).map((p) => whole(p.grad!));
-    const parts = [...(sparse ? [rowsOf(sparse)] : []), ...dense, numbersOf(others)];
+    const rows = sparse && takeRows(sparse);
+    const dense = [...parameters].filter((p) => p !== sparse?.parameter).map((p) => p.grad!);
+    const gradients = [...(rows ? [rows.values] : []), ...dense];
+    const { gpus } = this.#ranks;
+    const inHost = gpus ? [] : gradients.map(partOf);
+    await this.#sumInHost([...inHost, numbersOf(others)]);
+    // Last: on its stream a GPU waits for the others, and this rank would not come to a sum in the host before.
+    gpus?.allReduce(gradients);
+    rows?.putBack();
+  }
+
+  async #sumInHost(parts: readonly Part[]): Promise<void> {
     for (const bucket of buckets(parts)) {
       const size = bucket.reduce((sum, part) => sum + part.size, 0);
       // With some slack, as the number of embedding rows varies from step to step.
@@ -78,7 +88,7 @@ export class GradientSums {
   }
 }
 
-const whole = (gradient: Tensor): Part => ({
+const partOf = (gradient: Tensor): Part => ({
   size: gradient.size,
   read: (into) => gradient.dataSync(into),
   write: (sums) => gradient.set(sums),
@@ -93,21 +103,18 @@ function numbersOf(numbers: Record<string, number>): Part {
   };
 }
 
-function rowsOf({ parameter, rows }: SparseGradient): Part {
-  const shape = [rows.length, parameter.shape[1]!] as const;
-  const { device } = parameter;
-  const index = tensor(rows, [rows.length], { dtype: 'i32', device });
-  const own = embedding(parameter.grad!, index);
+/** Takes the rows out of the gradient of an embedding, where they become 0, to be summed and put back. */
+function takeRows({ parameter, rows }: SparseGradient): { readonly values: Tensor; putBack(): void } {
+  const index = tensor(rows, [rows.length], { dtype: 'i32', device: parameter.device });
+  const values = embedding(parameter.grad!, index);
+  const add = (x: () => Tensor): void => scope(() => embedding(parameter, index).backward(x()));
+  // To add the differences instead would round differently on each rank.
+  add(() => affine(values, -1));
   return {
-    size: own.size,
-    read: (into) => own.dataSync(into),
-    write: (sums) => {
-      scope(() => {
-        // Set the rows to zero, then add the sums. Adding the differences would round differently on each rank.
-        embedding(parameter, index).backward(affine(own, -1));
-        embedding(parameter, index).backward(tensor(sums, shape, { device }));
-      });
-      own.dispose();
+    values,
+    putBack: () => {
+      add(() => values);
+      values.dispose();
       index.dispose();
     },
   };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { reportedSeed, type RunConfig } from '../config/run.js';
 import { parseTaskConfig, type TaskConfigInput } from '../config/task.js';
 import { alone, type Communicator } from '../mpi/communicator.js';
-import { gpusOfRanks, shareCores } from '../mpi/shares.js';
+import { joinGpus, shareCores, type Gpus } from '../mpi/shares.js';
 import { openBatches, takeStep } from '../workers/batches.js';
 import { lockRun, type RunLock } from './lock/run-lock.js';
 import { openMetrics } from './metrics.js';
@@ -75,11 +75,12 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
   const warn = once(progress.log);
   let lock: RunLock | null = null;
   let run: Run<M> | null = null;
+  let gpus: Gpus | null = null;
   try {
     if (communicator.size > 1) {
       progress.log(communicator.description);
-      const gpus = await gpusOfRanks(communicator);
-      if (gpus !== null) progress.log(gpus);
+      gpus = await joinGpus(communicator);
+      for (const line of gpus?.lines ?? []) progress.log(line);
     }
     if (isFirst) lock = await lockRun(config.outDir, { log: warn, signal });
     const own = await start(task, config, communicator, lock, warn);
@@ -92,7 +93,10 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
     const batches = await openBatches<B>(task.stream, config, run.batches, communicator);
     try {
       const stopped = await takeSteps(task, run, config, {
-        ranks: communicator,
+        ranks: {
+          ...{ rank: communicator.rank, size: communicator.size, gpus: gpus?.group ?? null },
+          sumInPlace: (values) => communicator.sumInPlace(values),
+        },
         signal,
         // With several ranks the signal does not interrupt the wait: ranks stop together, after each has its micro-batches.
         take: (count) => takeStep(batches, count, communicator.size > 1 ? undefined : signal),
@@ -115,6 +119,8 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
         await checkWeights(run, communicator);
         if (isFirst && run.savedStep !== run.step) await save(run, config);
       }
+      // Not after an error: it waits for the sums of all ranks.
+      gpus?.group?.close();
       let summary: S | null = null;
       if (isFirst && !stopped) {
         const evaluated = await task.evaluate(run.model, reportedSeed(config.evaluation));

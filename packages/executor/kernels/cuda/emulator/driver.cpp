@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "driver.h"
 #include "fibers.h"
 
 #define API extern "C" __attribute__((visibility("default"))) int
@@ -196,6 +197,10 @@ int submit(void* stream, std::function<int()> work) {
 }
 
 }  // namespace
+
+int emulator::begin(const char* function) { return ::begin(function); }
+bool emulator::isDevice(unsigned long long address, size_t bytes) { return ::isDevice(address, bytes); }
+int emulator::submit(void* stream, std::function<int()> work) { return ::submit(stream, std::move(work)); }
 
 // For tests: allocated device bytes, the fault to inject, and the order of threads.
 extern "C" __attribute__((visibility("default"))) double dagEmulatorUsed() { return static_cast<double>(used); }

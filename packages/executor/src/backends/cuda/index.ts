@@ -1,4 +1,4 @@
-import type { Backend } from '../../backend.js';
+import type { Backend, Collectives } from '../../backend.js';
 import type { BackendEntry, LoadedBackend } from '../../devices.js';
 import { attention } from './attention.js';
 import { dagKernels } from './dag.js';
@@ -7,6 +7,7 @@ import { elementwise } from './elementwise.js';
 import { indexing } from './indexing.js';
 import { Kernels } from './kernels.js';
 import { Allocator, memory, Writer } from './memory.js';
+import { loadNccl } from './nccl.js';
 import { optimizer } from './optimizer.js';
 import { products } from './products.js';
 import { GraphRecorder } from './recorder.js';
@@ -25,6 +26,7 @@ function createCuda(): LoadedBackend {
   const writer = new Writer(device);
   const kernels = new Kernels(device, allocator);
   const sums = rowSums(kernels);
+  let nccl: Collectives | undefined;
   const backend: Backend = {
     device: 'cuda',
     recorder: () => new GraphRecorder(device, allocator, writer),
@@ -36,6 +38,7 @@ function createCuda(): LoadedBackend {
     ...products(kernels, sums),
     ...attention(kernels),
     ...dagKernels(kernels),
+    collectives: () => (nccl ??= loadNccl(device)),
   };
   const { number, name, capability, multiprocessors, driver } = device;
   return {
