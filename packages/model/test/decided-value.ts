@@ -49,16 +49,29 @@ export function decidedValue(labels: readonly Label[]): number | null {
     if (text === '100' && percents > 0) throw NONE;
     return Number(`${text}e${-2 * percents}`);
   };
-  const value = (from: number, to: number): number => {
-    if (from === to) return number(from);
+  const lastOf = (from: number, to: number): number => {
     let last = -1;
     for (let k = from; k < to; k++) {
       const { is, priority } = operators[k]!;
       if ((isPrefix(is) && k !== from) || (isPostfix(is) && k !== to - 1)) continue;
       if (last < 0 || priority <= operators[last]!.priority) last = k;
     }
+    return last;
+  };
+  const value = (from: number, to: number): number => {
+    if (from === to) return number(from);
+    const last = lastOf(from, to);
     if (last < 0) throw NONE;
-    const { is } = operators[last]!;
+    const { is, priority } = operators[last]!;
+    if (is.name === 'mean') {
+      const terms: number[] = [];
+      let [k, end] = [last, to];
+      for (; operators[k]?.is === is && operators[k]!.priority === priority; k = lastOf(from, end)) {
+        terms.unshift(value(k + 1, end));
+        end = k;
+      }
+      return [value(from, end), ...terms].reduce((sum, term) => sum + term) / (terms.length + 1);
+    }
     const { left: l, right: r } = is;
     const left = isPrefix(is) ? 0 : value(from, last);
     const isConstant = to === last + 1 || (to === last + 2 && operators[last + 1]!.is.name === 'neg');

@@ -178,14 +178,36 @@ describe('the hard plan of decisions', () => {
     expect(complete).toBeGreaterThan(100);
   });
 
+  it('of a mean is one step, whatever its count; a mean of means keeps their groups', () => {
+    const planner = predictor(12, 8);
+    const word = (text: string, decision: string, nesting = 0): Word => ({
+      ...{ text, decision, nesting, complete: true },
+    });
+    const list = (numbers: readonly number[]): Word[] =>
+      numbers.flatMap((x, i) => [...(i > 0 ? [word(',', 'mean')] : []), word(String(x), 'none')]);
+    const primes = [3, 5, 7, 11, 13, 17, 19, 23, 29];
+    for (let n = 2; n <= primes.length; n++) {
+      const plan = read(planner, labelsOf(list(primes.slice(0, n))));
+      expect(plan.value).toBeCloseTo(primes.slice(0, n).reduce((a, b) => a + b) / n, 12);
+      expect([...plan.O.slice(0, n)]).toEqual(Array(n).fill(1 / n));
+    }
+    const inner = [word('(', 'none', 1), ...list([2, 4]), word(')', 'none', -1)];
+    for (const words of [
+      [...inner, word(',', 'mean'), word('6', 'none')],
+      [word('6', 'none'), word(',', 'mean'), ...inner],
+    ])
+      expect(read(planner, labelsOf(words)).value).toBe(4.5);
+  });
+
   it('of any decisions at all has their value, or a fault', () => {
     const planner = predictor(6, 8);
     const words = [' 3', ' 4', ' 25', ' 7', '.', '5', ' the', ' .'];
     const nestings = [0, 0, 0, 0, 0, 0, 1, 1, -1, -1, 2, -2, THEN];
+    const named = (names: string): number[] => names.split(' ').map(decisionOf);
     const [infix, before, behind] = [
-      [2, 3, 4, 5, 6, 7, 8, 21, 28],
-      [12, 13, 16, 18],
-      [22, 23, 24, 26, 27, 28],
+      named('add sub mul div subFrom divInto mean mean pow bar'),
+      named('neg twice square sqrt'),
+      named('squared cubed rooted halved tripled bar'),
     ];
     const counts = FAULTS.map(() => 0);
     for (let index = 0; index < 1000; index++) {
@@ -343,7 +365,7 @@ describe('the losses of decisions', () => {
       [2, 3, WIDTH],
     );
     const classes = {
-      decisions: [3, -1, 0, 28, 7, 1],
+      decisions: [3, -1, 0, 26, 7, 1],
       nestings: [0, -1, 13, 2, 1, 0],
       completes: [1, -1, 0, 1, -1, 1],
     };

@@ -81,8 +81,11 @@ describe.each(READOUTS)("a model with readout '%s'", (readout) => {
     expect([...V_mag].every((m) => m >= 0)).toBe(true);
     expect([...V_sign].every((s) => s === 1 || s === -1)).toBe(true);
     const coefficients = OPERATORS.flatMap((operator) => [operator.left, operator.right]);
+    // Those of the mean of n numbers are 1 / n.
     const isChosen =
-      readout === 'decisions' ? (c: number) => c % 1 === 0 || coefficients.includes(c) : Number.isInteger;
+      readout === 'decisions'
+        ? (c: number) => c % 1 === 0 || coefficients.includes(c) || (1 / c) % 1 === 0
+        : Number.isInteger;
     expect([...O].every((c) => isChosen(c))).toBe(true);
     expect([...G].every((g) => g === 0 || g === 1)).toBe(true);
     O.forEach((c, i) => {

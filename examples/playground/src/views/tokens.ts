@@ -118,7 +118,7 @@ function chip({ tokens, decisions, confidences }: PrefixPredictions, t: number, 
 /** What a token writes and how it changes nesting, as signs. */
 const signs = ({ writes, nesting }: TokenDecision): string =>
   [
-    SIGNS[writes] ?? (writes.startsWith('mean') ? 'mean' : writes),
+    SIGNS[writes] ?? writes,
     nesting < LEAST_NESTING ? '⟩' : nesting > 0 ? '('.repeat(nesting) : ')'.repeat(-nesting),
   ]
     .join(' ')

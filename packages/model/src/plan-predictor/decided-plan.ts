@@ -135,8 +135,9 @@ export function decidedPlan<T>(
   const index = matmul(holds, earlier);
   const nodes = mul(address(ops, column(index), D), column(holds));
 
-  // A left child of the same domain continues in the step of its parent.
-  const merged = mul(mul(parent, add(pair(of('adds')), pair(of('multiplies')))), lower);
+  // A left child of the same domain continues in the step of its parent; a mean of means is none of all their operands.
+  const averages = mul(pair(of('averages')), isZero(sub(column(priority), row(priority))));
+  const merged = mul(mul(parent, add(add(pair(of('adds')), pair(of('multiplies'))), averages)), lower);
   const merges = ops.sum(merged, 1);
   const leads = mul(mul(active, not(signs)), not(merges));
   // Steps in post-order, and the operators that belong to each: those below it with all between merged.
@@ -162,7 +163,9 @@ export function decidedPlan<T>(
   const unused = some(not(ops.sum(leading, 1)));
   /** Unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
   const identity = matrix(D, 2 * D, (i, j) => j === (i === 0 ? 0 : D + i - 1));
-  const O = add(matmul(transposed(member), operands), mul(column(unused), identity));
+  const ofSteps = transposed(member);
+  const divisor = add(matmul(ofSteps, column(of('averages'))), one);
+  const O = add(ops.div(matmul(ofSteps, operands), divisor), mul(column(unused), identity));
   const G = some(add(ops.sum(mul(column(of('linear')), leading), 1), unused));
 
   /** x (N, S) of the number at each node, (N, 2D). */

@@ -18,6 +18,8 @@ const COLUMNS = {
   /** Operators of which several in a row are one step. */
   adds: (operator) => operator.linear && isChained(operator),
   multiplies: (operator) => !operator.linear && isChained(operator),
+  /** Several of these at one depth of nesting are one step, too. */
+  averages: ({ name }) => name === 'mean',
   prefix: ({ left }) => left === 0,
   postfix: ({ name, right }) => right === 0 && name !== 'pow',
   pow: ({ name }) => name === 'pow',
@@ -28,7 +30,8 @@ const COLUMNS = {
 export type OperatorColumn = keyof typeof COLUMNS;
 export const OPERATOR_COLUMNS = Object.keys(COLUMNS) as OperatorColumn[];
 
-const isChained = ({ left, right }: Decision): boolean => left === 1 && Math.abs(right) === 1;
+const isChained = ({ name, left, right }: Decision): boolean =>
+  name !== 'mean' && left === 1 && Math.abs(right) === 1;
 
 /** (classes, columns). */
 const OPERATOR_TABLE = DECISIONS.flatMap((_, c) =>

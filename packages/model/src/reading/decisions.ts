@@ -36,8 +36,8 @@ export const OPERATORS: readonly Decision[] = [
   // "subtract 3 from 10", "5 less than 9", "how many times does 3 go into 12".
   infix('subFrom', true, -1, 1),
   infix('divInto', false, -1, 1),
-  // The mean of n numbers, from that of the first n − 1.
-  ...[2, 3, 4, 5].map((n) => infix(`mean${n}`, true, (n - 1) / n, 1 / n)),
+  // Several in a row are the mean of all their operands.
+  infix('mean', true, 1, 1),
   before('neg', true, -1, MINUS),
   before('twice', true, 2),
   before('thrice', true, 3),

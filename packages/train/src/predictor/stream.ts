@@ -117,7 +117,7 @@ const tooLong = (blockSize: number): TrainError =>
   );
 
 /** One text in so many has more numbers, up to twice as many, so that longer ones are not strange. */
-const LONG_ONE_IN = 20;
+const LONG_ONE_IN = 10;
 
 /** @param foreign Probability of a text that is to be refused. */
 function wordsExample(config: StreamConfig, split: Split, index: number, foreign: number): Example {

@@ -313,26 +313,25 @@ class PhraseText extends SymbolText {
   /** Operands in a list, at least two. */
   list(operator: string): void {
     const { w, random } = this;
-    const n = this.lengthOfList(operator);
+    const n = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
     w.lacking += n - 1;
     const style = this.listStyle();
     if (style === 'commas') this.mayGoOn = true;
     for (let i = 0; i < n; i++) {
       const isLast = i === n - 1;
       if (i > 0) {
-        const joint = operator === 'mean' ? `mean${i + 1}` : operator;
         if (style === 'blanks' || (style === 'ands' && i > 1)) {
           // "Multiply 3 and 4 and" may go on with "add 5".
           if (style === 'ands') w.word('and');
-          this.startingOperand(joint, false, style === 'blanks');
+          this.startingOperand(operator, false, style === 'blanks');
           if (!isLast) w.setComplete(null);
           continue;
         }
-        if (!isLast || style === 'commas') w.word(style === 'ands' ? 'and' : ',', joint);
+        if (!isLast || style === 'commas') w.word(style === 'ands' ? 'and' : ',', operator);
         else if (style === 'comma and' && n > 2) {
-          w.word(',', joint);
+          w.word(',', operator);
           w.word('and');
-        } else w.word('and', joint);
+        } else w.word('and', operator);
         if (isLast && style === 'and also') w.word('also');
       }
       const share = 1 + (this.left > n - i ? this.random.below(this.left - (n - i) + 1) : 0);
@@ -341,14 +340,6 @@ class PhraseText extends SymbolText {
       // "3, 4" may go on with "and 5".
       if (!this.isWithin && (i > 0 || operator === 'sub') && !isLast) w.setComplete(null);
     }
-  }
-
-  /** Operands of a list. Those of a mean are counted by the reader, so that all counts are as common. */
-  private lengthOfList(operator: string): number {
-    const { random } = this;
-    if (operator === 'mean' && random.chance(0.7)) return 2 + random.below(4);
-    const drawn = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
-    return Math.min(operator === 'mean' ? 5 : 6, drawn);
   }
 
   private listStyle(): (typeof LIST_STYLES)[number] {

@@ -46,7 +46,7 @@ export const NOUNS = [
   'half:half [of|] A',
   '[twice|double]:twice as [much|many|big|large|high] as A',
   'half:half as [much|many|big|large|high] as A',
-  '[the|] [midpoint|middle|number halfway|point halfway] between:( A and:mean2 B',
+  '[the|] [midpoint|middle|number halfway|point halfway] between:( A and:mean B',
   'sqrt:sqrt of A',
   'avg of:( *mean',
   'half:half the [amount|value|size] of A',
