@@ -4,11 +4,15 @@
  *
  * - `copy`: bytes read and written a second by a copy within the device, the peak for what follows.
  * - `dag`: graphs a second with values and all gradients, hard plans at D = 4, and their bytes as a share of `copy`.
- * - `matmul`: TFLOP/s of 8192³ in each precision, and their share of what the device can do where that is known here.
- * - `stepMs`, `torchCompiledStepMs`: milliseconds of a training step, recorded, of the 2-layer GPT of ../bench/README.md at batch 2,048, and
- *   PyTorch's, compiled, where python3 has it with CUDA.
+ * - `matmul`: TFLOP/s of 8192³ in each precision, their share of what the device can do where that is known here, and of what
+ *   torch.matmul (cuBLAS) does in the same run. That one's bf16 is stored so, ours comes from f32.
+ * - `step`: milliseconds of a training step, recorded, of the 2-layer GPT of ../bench/README.md at batch 2,048 with tokens by Zipf's law, and
+ *   how many times PyTorch's best that is: eager, compiled, or compiled with CUDA graphs; beside bf16 under autocast.
+ * - `torch`: what PyTorch measured, where python3 has it with CUDA.
  */
+import '@dag/executor/cuda';
 import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import {
   adamWAll,
   backendInfo,
@@ -133,8 +137,11 @@ function product(precision: 'highest' | 'high' | 'medium'): number {
   return (2 * n ** 3) / (time - waiting) / 1e12;
 }
 
-/** Milliseconds of forward, backward, clipping and AdamW of the GPT alone, in TF32, as one recorded step. */
-function step(): number {
+/** Multiples of it, modulo 1, are spread evenly. */
+const GOLDEN = 0.6180339887498949;
+
+/** Milliseconds of forward, backward, clipping and AdamW of the GPT alone, as one recorded step. */
+function step(precision: 'high' | 'medium'): number {
   const [B, T] = [scaled(2048), 32];
   const config = { blockSize: T, vocabSize: 50_304, nLayer: 2, nHead: 4, nEmbd: 256, dropout: 0.1 };
   const build = new ParameterBuilder(0, device);
@@ -145,7 +152,8 @@ function step(): number {
     return { parameter, m, v };
   });
   const tokens = tensor(
-    Int32Array.from({ length: B * T }, (_, i) => (i * 7919) % config.vocabSize),
+    // By Zipf's law, as words of a language are: the token of rank r in proportion to 1 / r.
+    Int32Array.from({ length: B * T }, (_, i) => Math.floor(config.vocabSize ** ((i * GOLDEN) % 1)) - 1),
     [B, T],
     { device },
   );
@@ -158,79 +166,66 @@ function step(): number {
     adamWAll(moved, spec);
     return norm;
   });
-  setMatmulPrecision('high');
+  setMatmulPrecision(precision);
   const time = seconds(() => train({ tokens, count: ++done, lr: 1e-3 }));
   train.release();
   setMatmulPrecision('highest');
   return 1000 * time;
 }
 
-/** PyTorch's time for the same step, compiled; null where python3 has no PyTorch with CUDA. */
-function torchStep(): number | null {
-  const program = `
-import statistics, time, torch
-from torch import nn
-torch.set_float32_matmul_precision('high')
-B, T, C, V = ${scaled(2048)}, 32, 256, 50304
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.l1, self.l2 = nn.LayerNorm(C), nn.LayerNorm(C)
-        self.qkv, self.out = nn.Linear(C, 3 * C), nn.Linear(C, C)
-        self.up, self.down, self.drop = nn.Linear(C, 4 * C), nn.Linear(4 * C, C), nn.Dropout(0.1)
-    def forward(self, x):
-        q, k, v = [t.view(B, T, 4, C // 4).transpose(1, 2) for t in self.qkv(self.l1(x)).split(C, 2)]
-        y = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=0.1, is_causal=True)
-        x = x + self.drop(self.out(y.transpose(1, 2).reshape(B, T, C)))
-        return x + self.drop(self.down(nn.functional.gelu(self.up(self.l2(x)))))
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.wte, self.wpe, self.drop = nn.Embedding(V, C), nn.Embedding(T, C), nn.Dropout(0.1)
-        self.blocks, self.norm = nn.ModuleList([Block(), Block()]), nn.LayerNorm(C)
-    def forward(self, tokens):
-        x = self.drop(self.wte(tokens) + self.wpe(torch.arange(T, device='cuda')))
-        for block in self.blocks: x = block(x)
-        return self.norm(x).sum()
-model = Model().cuda()
-compiled = torch.compile(model)
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-tokens = (torch.arange(B * T, device='cuda') * 7919 % V).view(B, T)
-times = []
-for _ in range(5 + ${REPEATS}):
-    torch.cuda.synchronize(); begun = time.perf_counter()
-    optimizer.zero_grad(); compiled(tokens).backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0); optimizer.step()
-    torch.cuda.synchronize(); times.append(1000 * (time.perf_counter() - begun))
-print(statistics.median(times[5:]))`;
+/** What PyTorch measures of the same (torch_cuda_peer.py); null where python3 has no PyTorch with CUDA. */
+interface Peer {
+  readonly teraflops: Readonly<Record<string, number | null>>;
+  readonly stepMs: Readonly<Record<string, { readonly best: number | null }>>;
+}
+function peerOf(): Peer | null {
+  const program = fileURLToPath(new URL('torch_cuda_peer.py', import.meta.url));
+  const sizes = [scaled(2048), scaled(8192, 3), REPEATS].map(String);
   try {
-    const printed = execFileSync('python3', ['-c', program], {
+    const printed = execFileSync('python3', [program, ...sizes], {
       encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
-    return Number(printed);
+    return JSON.parse(printed) as Peer;
   } catch {
     return null;
   }
 }
 
+const ratio = (own: number, of: number | null | undefined): number | null => (of ? own / of : null);
+
+const NAMES = { highest: 'f32', high: 'tf32', medium: 'bf16' } as const;
+
 const products = () =>
   Object.fromEntries(
     (['highest', 'high', 'medium'] as const).map((precision, i) => {
       const teraflops = product(precision);
-      const peak = most?.[i];
-      return [['f32', 'tf32', 'bf16'][i]!, { teraflops, shareOfPeak: peak ? teraflops / peak : null }];
+      const shares = {
+        shareOfPeak: ratio(teraflops, most?.[i]),
+        shareOfCublas: ratio(teraflops, peer?.teraflops[NAMES[precision]]),
+      };
+      return [NAMES[precision], { teraflops, ...shares }];
+    }),
+  );
+
+const steps = () =>
+  Object.fromEntries(
+    (['high', 'medium'] as const).map((precision) => {
+      const ms = step(precision);
+      return [NAMES[precision], { ms, timesTorchsBest: ratio(ms, peer?.stepMs[NAMES[precision]]?.best) }];
     }),
   );
 
 const { name, capability, threads } = backendInfo(device);
 const copy = copyRate();
 const most = peaks();
-const parts = { dag: () => dag(copy), matmul: products, stepMs: step, torchCompiledStepMs: torchStep };
+const peer = peerOf();
+const parts = { dag: () => dag(copy), matmul: products, step: steps };
 const wanted = process.argv.slice(2);
 const report: Record<string, unknown> = {
   device: { name, capability, multiprocessors: threads },
   copyBytesPerSecond: copy,
+  torch: peer,
 };
 for (const [part, measure] of Object.entries(parts)) {
   if (wanted.length > 0 && !wanted.includes(part)) continue;

@@ -93,6 +93,7 @@ function drawText(random: Random) {
     () => amount() + pick(OVER) + small() + (random.chance(0.2) ? `${pick(OVER)}${small()}` : ''),
     () => `${small()}${pick(TIMES)}${small()}${pick(TIMES)}${amount()}`,
     () => `${1 + random.below(99)}%${pick([' of ', ' of ', ' * ', ' x ', '*'])}${amount()}`,
+    () => `${1 + random.below(99)}% of ${money}${number()}`,
     () => `${amount()}${pick(TIMES)}${1 + random.below(99)}%`,
     () => `1/${small()}${pick([' of ', ' * ', ' x ', '*'])}${amount()}`,
     () => `${small()}(${money}${small()})`,
