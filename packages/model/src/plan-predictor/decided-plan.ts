@@ -140,13 +140,22 @@ export function decidedPlan<T>(
   const merged = mul(mul(parent, add(add(pair(of('adds')), pair(of('multiplies'))), averages)), lower);
   const merges = ops.sum(merged, 1);
   const leads = mul(mul(active, not(signs)), not(merges));
-  // Steps in post-order, and the operators that belong to each: those below it with all between merged.
+  // Steps in post-order. A mean takes two: the sum of its operands, and that divided by their count, a number that it writes itself.
+  const means = mul(leads, of('averages'));
   const comesBefore = add(mul(not(ancestor), upper), mul(transposed(ancestor), lower));
-  const step = ops.reshape(matmul(row(leads), comesBefore), [-1, K, 1]);
-  const leading = mul(column(leads), address(ops, step, D));
+  const step = ops.reshape(matmul(row(add(leads, means)), comesBefore), [-1, K, 1]);
+  const summing = mul(column(means), address(ops, step, D));
+  const leading = mul(column(leads), address(ops, add(step, column(means)), D));
+  // The operators that belong to each step: those below it with all between merged.
   const above = sub(sub(ancestors, merges), ops.reshape(matmul(row(merges), ancestor), [-1, K]));
   const chain = mul(ancestor, isZero(sub(column(above), row(above))));
-  const member = add(leading, matmul(transposed(chain), leading));
+  const withChain = (x: T): T => add(x, matmul(transposed(chain), x));
+  const first = add(mul(column(not(of('averages'))), leading), summing);
+  const member = withChain(first);
+  const counts = mul(
+    column(means),
+    address(ops, column(add(ops.sum(holds, 1, true), matmul(means, upper))), D),
+  );
 
   // Operands of each operator (N, K, 2D): the numbers and the steps beside it, times its coefficients.
   const ofLeft = add(of('left'), sub(exponent, add(exponents, negativeExponents)));
@@ -160,16 +169,25 @@ export function decidedPlan<T>(
   const below = matmul(children, ops.concat([signed, leading], 2));
   const initial = matrix(D, 2 * D, (i, j) => i === j);
   const operands = add(matmul(beside, initial), below);
-  const unused = some(not(ops.sum(leading, 1)));
+  const unused = some(not(ops.sum(add(leading, summing), 1)));
   /** Unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
   const identity = matrix(D, 2 * D, (i, j) => j === (i === 0 ? 0 : D + i - 1));
-  const ofSteps = transposed(member);
-  const divisor = add(matmul(ofSteps, column(of('averages'))), one);
-  const O = add(ops.div(matmul(ofSteps, operands), divisor), mul(column(unused), identity));
-  const G = some(add(ops.sum(mul(column(of('linear')), leading), 1), unused));
+  const intermediate = matrix(D, 2 * D, (i, j) => j === D + i);
+  const quotientOf = (x: T, where: T): T => matmul(transposed(leading), matmul(x, where));
+  const O = sub(
+    add(
+      add(matmul(transposed(member), operands), quotientOf(summing, intermediate)),
+      mul(column(unused), identity),
+    ),
+    quotientOf(counts, initial),
+  );
+  const G = some(add(ops.sum(mul(column(of('linear')), first), 1), unused));
 
   /** x (N, S) of the number at each node, (N, 2D). */
   const collected = (x: T): T => matmul(ops.sum(mul(column(x), nodes), 1), initial);
+  /** Operands of a mean: one more than its operators. */
+  const counted = add(ops.sum(chain, 2), two);
+  const V_mag = add(collected(number), matmul(ops.sum(mul(column(counted), counts), 1), initial));
   const V_sign = sub(one, mul(two, some(collected(matmul(signs, toRight)))));
 
   const fault = (total: T): T => {
@@ -186,7 +204,10 @@ export function decidedPlan<T>(
     );
     const surplus = add(lacks(wantsLeft, leftOperands), lacks(wantsRight, rightOperands));
     const faults = [
-      add(beyond(total, K), add(beyond(count(holds), D), beyond(count(leads), D))),
+      add(
+        beyond(total, K),
+        add(beyond(add(count(holds), count(means)), D), beyond(count(add(leads, means)), D)),
+      ),
       count(add(some(sub(ofSlot('count'), ops.sum(present, 2))), beyond(percents, MOST_PERCENTS))),
       not(some(count(begun))),
       add(lacks(leftOperands, wantsLeft), count(mul(some(percents), not(typed)))),
@@ -206,7 +227,10 @@ export function decidedPlan<T>(
   const nodesOf = () => {
     const from = (first: number): T => ops.f64(Array.from({ length: D }, (_, i) => first + i));
     const indices = (oneHot: T, first: number): T => ops.sum(mul(oneHot, from(first)), 2);
-    return { ofSlots: indices(nodes, 1), ofOperators: add(indices(member, D + 1), indices(signed, 1)) };
+    return {
+      ofSlots: indices(nodes, 1),
+      ofOperators: add(indices(withChain(leading), D + 1), indices(signed, 1)),
+    };
   };
-  return { plan: { V_mag: collected(number), V_sign, O, G }, fault, nodes: nodesOf };
+  return { plan: { V_mag, V_sign, O, G }, fault, nodes: nodesOf };
 }

@@ -18,7 +18,7 @@ const COLUMNS = {
   /** Operators of which several in a row are one step. */
   adds: (operator) => operator.linear && isChained(operator),
   multiplies: (operator) => !operator.linear && isChained(operator),
-  /** Several of these at one depth of nesting are one step, too. */
+  /** Several of these at one depth of nesting are one mean. */
   averages: ({ name }) => name === 'mean',
   prefix: ({ left }) => left === 0,
   postfix: ({ name, right }) => right === 0 && name !== 'pow',

@@ -3,6 +3,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileBytes } from '@dag/model';
 import { z } from 'zod';
+import { requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import { isAbsent, systemCode, systemError } from '../files/system-error.js';
 import { damaged, readStored, readStoredText, writeStored } from './stored-file.js';
@@ -75,8 +76,16 @@ export async function writeCheckpoint(
   step: number,
   files: ReadonlyMap<string, Uint8Array | Iterable<Uint8Array>>,
   state: object,
-  { keep, best, warn = () => undefined, beforeRename }: WriteOptions,
+  options: WriteOptions,
 ): Promise<string> {
+  requireArguments('writeCheckpoint', {
+    outDir: [outDir, 'a string'],
+    step: [step, 'a whole number from 0'],
+    files: [files, 'a Map'],
+    state: [state, 'an object'],
+    options: [options, { keep: 'a number' }],
+  });
+  const { keep, best, warn = () => undefined, beforeRename } = options;
   const parent = join(outDir, 'checkpoints');
   const name = String(step).padStart(8, '0');
   const folder = join(parent, `step-${name}`);
@@ -125,6 +134,7 @@ function piecesOf(contents: Uint8Array | Iterable<Uint8Array>): Iterable<Uint8Ar
  *   `io` if the system refuses to read.
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+  requireArguments('readCheckpoint', { folder: [folder, 'a string'] });
   if (!(await isCheckpoint(folder)))
     throw new TrainError(
       'no-checkpoint',
@@ -160,6 +170,7 @@ export async function findCheckpoint(
   which: 'latest' | 'best',
   warn: (message: string) => void,
 ): Promise<Checkpoint> {
+  requireArguments('findCheckpoint', { outDir: [outDir, 'a string'], warn: [warn, 'a function'] });
   const parent = join(outDir, 'checkpoints');
   const { entries, unreadable } = await listCheckpoints(parent);
   for (const error of unreadable) skip(error, warn);
@@ -212,6 +223,10 @@ export async function resolveCheckpoint(
   pathOrOutDir: string,
   warn: (message: string) => void,
 ): Promise<Checkpoint> {
+  requireArguments('resolveCheckpoint', {
+    pathOrOutDir: [pathOrOutDir, 'a string'],
+    warn: [warn, 'a function'],
+  });
   if (!(await exists(pathOrOutDir))) throw new TrainError('no-checkpoint', `${pathOrOutDir} does not exist`);
   if (!(await isCheckpoint(pathOrOutDir))) return findCheckpoint(pathOrOutDir, 'best', warn);
   return readCheckpoint(pathOrOutDir).catch((error: unknown) => {
@@ -242,6 +257,7 @@ export async function newestRun(
   root = 'runs',
   warn: (message: string) => void = () => undefined,
 ): Promise<string> {
+  requireArguments('newestRun', { root: [root, 'a string'], warn: [warn, 'a function'] });
   const entries: Entry[] = [];
   const skipped = new Map<TrainError, string>();
   for (const name of await namesIn(root)) {

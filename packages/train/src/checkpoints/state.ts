@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { requireArguments } from '../arguments.js';
 import { checkAnyConfig, KINDS, type Kind, type TrainConfig } from '../config/config.js';
 import type { RunConfig } from '../config/run.js';
 import { TrainError } from '../error.js';
@@ -80,6 +81,9 @@ type State = Omit<z.infer<typeof stateSchema>, 'config'> & { config: RunConfig }
 
 /** The parsed `state.json` of a checkpoint. @throws {TrainError} `bad-checkpoint` */
 export function checkpointState(checkpoint: Checkpoint): State {
+  requireArguments('checkpointState', {
+    checkpoint: [checkpoint, { folder: 'a string', state: 'an object' }],
+  });
   const state = stateSchema.safeParse(checkpoint.state);
   if (!state.success)
     throw new TrainError(

@@ -1,5 +1,6 @@
 import { extname, resolve } from 'node:path';
 import leven from 'leven';
+import { requireArguments } from '../arguments.js';
 import finetuneGpt2 from '../../configs/finetune-gpt2.js';
 import languageSmall from '../../configs/language-small.js';
 import language from '../../configs/language.js';
@@ -53,6 +54,10 @@ export async function loadConfig(
   path: string | undefined,
   overrides: Readonly<Record<string, string>>,
 ): Promise<TrainConfig> {
+  requireArguments('loadConfig', {
+    path: [path, { optional: 'a string' }],
+    overrides: [overrides, 'an object'],
+  });
   return withOptions(await loadInput(path ?? DEFAULT), overrides, path ?? 'configuration');
 }
 

@@ -2,6 +2,7 @@ import { execute, noGrad, scope, type DagTensorFields, type Tensor } from '@dag/
 import { isQuestion, symbolOf, type Expr } from '@dag/expr';
 import { decidedPrefixes, expressionOf, type PredictedPlans, type RegisterLayout } from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
+import { STREAM, requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import { nextTurn } from '../next-turn.js';
 import { batchOf, type StreamConfig, type TextBatch } from '../predictor/stream.js';
@@ -185,6 +186,11 @@ export async function prefixScore(
   stream: StreamConfig,
   texts: readonly string[],
 ): Promise<PrefixScore> {
+  requireArguments('prefixScore', {
+    model: [model, 'an object'],
+    stream: [stream, STREAM],
+    texts: [texts, ['a string']],
+  });
   let [count, right] = [0, 0];
   for (let from = 0; from < texts.length; from += BATCH) {
     await nextTurn();
@@ -343,6 +349,7 @@ function styleOf(text: string): Answer['style'] {
 
 /** Shares of right answers, in total and by properties of the texts. */
 export function summarize(answers: readonly Answer[]): Summary {
+  requireArguments('summarize', { answers: [answers, ['an object']] });
   const by = (key: (a: Answer) => number | string | null): Scores => {
     const keys = [...new Set(answers.map(key))].sort((a, b) =>
       typeof a === 'string' || typeof b === 'string'

@@ -1,3 +1,4 @@
+import { requireArguments } from '../arguments.js';
 import type { Calibration } from '@dag/model';
 
 /** Answers whose confidences are neighbours: how many they are and how many are right, and their mean confidence `raw`. */
@@ -19,6 +20,7 @@ export function isotonicCalibration(
   answers: readonly { readonly confidence: number; readonly right: boolean }[],
   mostKnots = 16,
 ): Calibration {
+  requireArguments('isotonicCalibration', { answers: [answers, [{ confidence: 'a number' }]] });
   const added = [
     { confidence: 0, right: true },
     { confidence: 1, right: false },

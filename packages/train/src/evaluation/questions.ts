@@ -1,6 +1,7 @@
 import { execute } from '@dag/executor';
 import { evaluate, fromText, type Expr } from '@dag/expr';
 import { decidedTensors, tokenizer, type Decided, type RegisterLayout } from '@dag/model';
+import { STREAM, requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import type { DecisionTargets } from '../predictor/prefix-targets.js';
 import { labelledText } from '../predictor/words-stream.js';
@@ -31,6 +32,11 @@ const DRAWS_EACH = 20;
 
 /** Up to `count` different held-out expressions, which no training stream contains; fewer if the stream has no more. */
 export function heldOutQuestions(config: StreamConfig, count: number, seed: number): HeldOutQuestion[] {
+  requireArguments('heldOutQuestions', {
+    config: [config, STREAM],
+    count: [count, 'a whole number from 0'],
+    seed: [seed, 'a number'],
+  });
   return drawQuestions(config, count, seed, () => true);
 }
 
@@ -44,6 +50,11 @@ export function foreignQuestions(config: StreamConfig, count: number, seed: numb
 
 /** Held-out expressions beyond the training stream: with one operation more. */
 export function moreOperations(config: StreamConfig, count: number, seed: number): Question[] {
+  requireArguments('moreOperations', {
+    config: [config, STREAM],
+    count: [count, 'a whole number from 0'],
+    seed: [seed, 'a number'],
+  });
   const { numbers } = config.data;
   const data = { ...config.data, numbers: numbers + 1, negatedGroups: 0 };
   return drawQuestions(
@@ -56,6 +67,11 @@ export function moreOperations(config: StreamConfig, count: number, seed: number
 
 /** Held-out expressions beyond the training stream: a number has one more digit before or after the point, or both. */
 export function longerNumbers(config: StreamConfig, count: number, seed: number): Question[] {
+  requireArguments('longerNumbers', {
+    config: [config, STREAM],
+    count: [count, 'a whole number from 0'],
+    seed: [seed, 'a number'],
+  });
   const { maxDigits, maxDecimals } = config.data;
   const data = { ...config.data, maxDigits: maxDigits + 1, maxDecimals: maxDecimals + 1 };
   const isLonger = (literal: string): boolean => {
@@ -137,6 +153,7 @@ export function beyondWords(config: StreamConfig, count: number, seed: number): 
  * expression without variables.
  */
 export function question(line: string): Question {
+  requireArguments('question', { line: [line, 'a string'] });
   const [text = '', given, ...more] = line.split('\t');
   if (more.length > 0)
     throw new TrainError(

@@ -1,3 +1,4 @@
+import { requireArguments } from '../arguments.js';
 /** Answers of similar confidence. */
 export interface ReliabilityBin {
   readonly count: number;
@@ -37,6 +38,7 @@ type Read = { readonly confidence: number; readonly right: boolean };
 export function reliability(
   answers: readonly { readonly confidence: number | null; readonly readRight: boolean | null }[],
 ): Reliability | null {
+  requireArguments('reliability', { answers: [answers, ['an object']] });
   const read = answers.flatMap(({ confidence, readRight }): Read[] =>
     confidence === null || readRight === null ? [] : [{ confidence, right: readRight }],
   );

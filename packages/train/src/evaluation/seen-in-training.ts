@@ -1,3 +1,4 @@
+import { requireArguments } from '../arguments.js';
 import { summarize, type Answer, type Summary } from './evaluate.js';
 import type { HeldOutQuestion } from './questions.js';
 import { skeletonOf } from './skeleton.js';
@@ -37,6 +38,11 @@ export function seenInTraining(
   textsOf: (index: number) => readonly TrainedText[],
   questions: readonly HeldOutQuestion[],
 ): SeenInTraining {
+  requireArguments('seenInTraining', {
+    batches: [batches, 'a whole number from 0'],
+    textsOf: [textsOf, 'a function'],
+    questions: [questions, ['an object']],
+  });
   const root: Trie = { next: new Map(), text: null };
   const bySkeleton = new Map<string, string[]>();
   for (const { text, plain, ids } of questions) {
@@ -67,6 +73,10 @@ export function seenInTraining(
 
 /** Summaries of answers, grouped by overlap with training texts; empty groups are left out. */
 export function bySeen(answers: readonly Answer[], seen: SeenInTraining): Record<string, Summary> {
+  requireArguments('bySeen', {
+    answers: [answers, ['an object']],
+    seen: [seen, { beginnings: 'an object', skeletons: 'an object' }],
+  });
   const groups = {
     'beginning seen': answers.filter(({ text }) => seen.beginnings.has(text)),
     'beginning not seen': answers.filter(({ text }) => !seen.beginnings.has(text)),

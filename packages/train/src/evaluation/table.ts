@@ -1,8 +1,27 @@
+import { requireArguments } from '../arguments.js';
 import type { Score, Summary } from './evaluate.js';
 import { BINS } from './reliability.js';
 
+const SCORE = {
+  count: 'a number',
+  value: 'a number',
+  intervals: { value: 'a list', plan: 'a list' },
+} as const;
+
 /** Formats the summary of an evaluation as a table of at most 80 columns, with shares in percent; below it refused texts and the error of confidences. */
 export function formatSummary(summary: Summary): string {
+  requireArguments('formatSummary', {
+    summary: [
+      summary,
+      {
+        ...SCORE,
+        byOperations: 'an object',
+        byDigits: 'an object',
+        byNesting: 'an object',
+        byStyle: 'an object',
+      },
+    ],
+  });
   const scores = table([
     ...rows('operations', summary.byOperations),
     ...rows('digits', summary.byDigits),
@@ -24,6 +43,9 @@ export function formatSummary(summary: Summary): string {
 
 /** Formats named scores as the same table. */
 export function formatScores(scores: Readonly<Record<string, Score>>): string {
+  requireArguments('formatScores', { scores: [scores, 'an object'] });
+  for (const [name, score] of Object.entries(scores))
+    requireArguments('formatScores', { [`scores.${name}`]: [score, SCORE] });
   return table(Object.entries(scores));
 }
 

@@ -1,4 +1,5 @@
 import type { DagGpt } from '@dag/model';
+import { LANGUAGE_MODEL, requireArguments } from '../arguments.js';
 import { answerOf, type Answer } from '../evaluation/evaluate.js';
 import type { Question } from '../evaluation/questions.js';
 import { nextTurn } from '../next-turn.js';
@@ -18,6 +19,10 @@ export async function* answerPrompts(
   model: DagGpt,
   questions: readonly (Question | WorkedPrompt)[],
 ): AsyncGenerator<Answer> {
+  requireArguments('answerPrompts', {
+    model: [model, LANGUAGE_MODEL],
+    questions: [questions, ['an object']],
+  });
   for (const question of questions) {
     // A closed output and signals are noticed only between two turns of the event loop.
     await nextTurn();

@@ -1,4 +1,5 @@
 import type { DagGpt } from '@dag/model';
+import { LANGUAGE_MODEL, requireArguments } from '../arguments.js';
 import { interval, type Interval } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
@@ -52,6 +53,7 @@ export async function calculationScores(
   texts: readonly AnnotatedText[],
   onText: (done: number) => void = () => undefined,
 ): Promise<CalculationScores> {
+  requireArguments('calculationScores', { model: [model, LANGUAGE_MODEL], texts: [texts, ['an object']] });
   const tally = {
     results: 0,
     computed: 0,

@@ -1,6 +1,7 @@
 import { randomStream, type Random } from '@dag/expr';
 import { execute } from '@dag/executor';
 import { PLACE_CLASSES, placesOf, tokenizer } from '@dag/model';
+import { STREAM, requireArguments } from '../arguments.js';
 import type { Expressions } from '../config/expressions.js';
 import type { LanguageTrainConfig } from '../config/language.js';
 import { TrainError } from '../error.js';
@@ -89,6 +90,7 @@ export function languageBatch(
   index: number,
   plans = true,
 ): LanguageBatch {
+  requireArguments('languageBatch', { config: [config, STREAM], index: [index, 'a whole number from 0'] });
   const { batchSize: B, blockSize: T } = config;
   const batch = {
     shape: [B, T] as const,
@@ -107,8 +109,10 @@ export function languageBatch(
 }
 
 /** The worked lines of training batch `index`. @throws {TrainError} as `languageBatch`. */
-export const trainedLines = (config: LanguageStreamConfig, index: number): readonly WorkedLine[] =>
-  drawRows(config, 'train', index).flatMap(({ placed }) => placed.flatMap(({ line }) => line ?? []));
+export function trainedLines(config: LanguageStreamConfig, index: number): readonly WorkedLine[] {
+  requireArguments('trainedLines', { config: [config, STREAM], index: [index, 'a whole number from 0'] });
+  return drawRows(config, 'train', index).flatMap(({ placed }) => placed.flatMap(({ line }) => line ?? []));
+}
 
 function drawRows(config: LanguageStreamConfig, split: Split, index: number): Row[] {
   const { batchSize: B, blockSize: T, seed, data } = config;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { noGrad, scope } from '@dag/executor';
 import { DagGpt, isGpt2Name, loadGpt2, readoutOf, type DagGptConfig } from '@dag/model';
+import { CONFIG, LANGUAGE_MODEL, requireArguments } from '../arguments.js';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
 import { checkpointOfWeights } from '../checkpoints/pretrained.js';
 import { checkpointConfig, configOfKind, requireSameModel } from '../checkpoints/state.js';
@@ -35,6 +36,7 @@ import { workedPrompts } from './worked-line.js';
 
 /** The configuration of the model in a training configuration. */
 export function languageModelConfig(config: LanguageTrainConfig): DagGptConfig {
+  requireArguments('languageModelConfig', { config: [config, CONFIG] });
   const { model, tokenizer } = config;
   const known = model.vocabulary === 'text' ? { known: knownTokens(languageStreamConfig(config)) } : {};
   return { ...model, tokenizer, ...known };
@@ -42,6 +44,7 @@ export function languageModelConfig(config: LanguageTrainConfig): DagGptConfig {
 
 /** The configuration of the stream in a training configuration. */
 export function languageStreamConfig(config: LanguageTrainConfig): LanguageStreamConfig {
+  requireArguments('languageStreamConfig', { config: [config, CONFIG] });
   const { seed, batchSize, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
   const isPlain = depth === 0;
@@ -75,6 +78,7 @@ export function languageTask(
   config: LanguageTrainConfig,
   initial: DagGpt | null = null,
 ): Task<DagGpt, LanguageBatch, LanguageTokens, LanguageSummary> {
+  requireArguments('languageTask', { config: [config, CONFIG] });
   // Here the execution loss is on the written values only, so it does not need the plans of all prefixes.
   const plans = readsPlans(config.model.readout, { ...config.losses, execution: 0 });
   return {
@@ -222,10 +226,13 @@ export function loadLanguageModel(checkpoint: Checkpoint): DagGpt {
 export async function evaluateLanguageModel(
   model: DagGpt,
   config: LanguageTrainConfig,
-  seed = reportedSeed(config.evaluation),
+  seed?: number,
 ): Promise<LanguageSummary> {
+  requireArguments('evaluateLanguageModel', { model: [model, LANGUAGE_MODEL], config: [config, CONFIG] });
   const { questions, answers } = languageSubject(model, config);
-  const answered = await collect(answers(questions(config.evaluation.examples, seed)));
+  const answered = await collect(
+    answers(questions(config.evaluation.examples, seed ?? reportedSeed(config.evaluation))),
+  );
   return {
     ...summarize(answered),
     textLoss: await heldOutTextLoss(model, config, seed),

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tokenizer, type Tokenizer, type TokenizerName } from '@dag/model';
+import { requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import { makeFolder } from '../files/make-folder.js';
 import { unreadable } from '../files/utf8.js';
@@ -65,6 +66,9 @@ export interface PreparedResults {
  * `busy-directory` if `out` has such files already; `io` if the system refuses
  */
 export async function prepareText(options: PrepareOptions): Promise<PreparedText> {
+  requireArguments('prepareText', {
+    options: [options, { inputs: ['a string'], out: 'a string', tokenizer: 'a string' }],
+  });
   const { inputs, out, val, force = false, calculations } = options;
   const tokens = tokenizer(options.tokenizer);
   if (!(val > 0 && val < 1))

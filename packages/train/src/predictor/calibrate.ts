@@ -1,4 +1,5 @@
 import { PredictorModel, type Calibration } from '@dag/model';
+import { CONFIG, PREDICTOR, requireArguments } from '../arguments.js';
 import { calibrationSeed } from '../config/run.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
@@ -24,8 +25,14 @@ export interface CalibrateOptions {
 export async function calibrate(
   model: PredictorModel,
   config: PredictorTrainConfig,
-  { texts = 10_000, seed = calibrationSeed(config.evaluation) }: CalibrateOptions = {},
+  options: CalibrateOptions = {},
 ): Promise<PredictorModel> {
+  requireArguments('calibrate', {
+    model: [model, PREDICTOR],
+    config: [config, CONFIG],
+    options: [options, 'an object'],
+  });
+  const { texts = 10_000, seed = calibrationSeed(config.evaluation) } = options;
   const stream = streamConfig(config);
   const foreign = Math.round(texts * (stream.tokenizer === 'words' ? config.data.foreign : 0));
   const raw = withCalibration(model, undefined);

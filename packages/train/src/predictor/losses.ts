@@ -19,6 +19,8 @@ import {
   type Tensor,
 } from '@dag/executor';
 import { binaryNll, meanOver, readoutOf, type Prediction, type TargetName, type Targets } from '@dag/model';
+import { requireArguments } from '../arguments.js';
+import { TrainError } from '../error.js';
 import type { LossWeights, PlanLoss } from '../config/losses.js';
 import type { PrefixBatch } from './stream.js';
 
@@ -38,7 +40,9 @@ export interface LossValues {
 }
 
 /** Runs the backward pass from the total, which adds to the gradients of all parameters, and returns the loss values. */
-export function learnFrom({ total, parts }: Losses): LossValues {
+export function learnFrom(losses: Losses): LossValues {
+  requireArguments('learnFrom', { losses: [losses, { total: 'an object', parts: 'a Map' }] });
+  const { total, parts } = losses;
   total.backward();
   const values = stack(
     [total, ...parts.values()].map((loss) => loss.detach()),
@@ -153,9 +157,15 @@ export function computeLosses(
   prediction: Prediction,
   batch: PrefixBatch,
   weights: LossWeights,
-  tokens: LossTokens = lossTokens(batch),
+  tokens?: LossTokens,
 ): Losses {
-  const targets = lossTargets(batch, prediction.readout, weights, tokens);
+  requireArguments('computeLosses', {
+    model: [model, 'an object'],
+    prediction: [prediction, { readout: 'a string' }],
+    batch: [batch, { valid: 'an object', decided: 'an object' }],
+    weights: [weights, 'an object'],
+  });
+  const targets = lossTargets(batch, prediction.readout, weights, tokens ?? lossTokens(batch));
   return weigh(predictionLosses(model, prediction, targets), weights);
 }
 
@@ -173,10 +183,12 @@ export function predictionLosses(model: PlanSource, prediction: Prediction, targ
 
 /** Computes the losses with a nonzero weight, and their weighted sum. */
 export function weigh(functions: LossFunctions, weights: LossWeights): Losses {
+  requireArguments('weigh', { functions: [functions, 'an object'], weights: [weights, 'an object'] });
   const parts = new Map<string, Tensor>();
   for (const [name, compute] of Object.entries(functions))
     if (weights[name]) parts.set(name, cast(compute(), 'f32'));
   const terms = [...parts].map(([name, part]) => affine(part, weights[name]!));
+  if (terms.length === 0) throw new TrainError('bad-input', 'weigh: no loss has a weight');
   return { total: terms.reduce(add), parts };
 }
 

@@ -7,6 +7,7 @@ import {
   readoutOf,
   type Targets,
 } from '@dag/model';
+import { CONFIG, PREDICTOR, requireArguments } from '../arguments.js';
 import { readoutLosses, type LossWeights } from '../config/losses.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { reportedSeed } from '../config/run.js';
@@ -29,11 +30,13 @@ import { streamText, trainedTexts, type TextBatch, type StreamConfig } from './s
 
 /** The configuration of the model in a training configuration. */
 export function modelConfig(config: PredictorTrainConfig): PredictorConfig {
+  requireArguments('modelConfig', { config: [config, CONFIG] });
   return { ...config.model, tokenizer: config.tokenizer };
 }
 
 /** The configuration of the stream in a training configuration. */
 export function streamConfig(config: PredictorTrainConfig): StreamConfig {
+  requireArguments('streamConfig', { config: [config, CONFIG] });
   const { seed, batchSize, accumulate, tokenizer, model, data } = config;
   const { depth, blockSize, readout } = model;
   // A readout without digit registers has no limit on the length of numbers.
@@ -109,10 +112,13 @@ export function predictorObjective(
 export async function evaluateModel(
   model: PredictorModel,
   config: PredictorTrainConfig,
-  seed = reportedSeed(config.evaluation),
+  seed?: number,
 ): Promise<Summary> {
+  requireArguments('evaluateModel', { model: [model, PREDICTOR], config: [config, CONFIG] });
   const { questions, answers } = predictorSubject(model, config);
-  return summarize(await collect(answers(questions(config.evaluation.examples, seed))));
+  return summarize(
+    await collect(answers(questions(config.evaluation.examples, seed ?? reportedSeed(config.evaluation)))),
+  );
 }
 
 /** A plan predictor, on any runtime, as what is evaluated. */

@@ -1,4 +1,5 @@
 import { PredictorModel } from '@dag/model';
+import { CONFIG, requireArguments } from '../arguments.js';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
 import { configOfKind, requireSameModel } from '../checkpoints/state.js';
 import { requireParsed, type TrainConfig } from '../config/config.js';
@@ -17,6 +18,7 @@ import type { TextBatch } from './stream.js';
 export function predictorTask(
   config: PredictorTrainConfig,
 ): Task<PredictorModel, TextBatch, LossTokens, Summary> {
+  requireArguments('predictorTask', { config: [config, CONFIG] });
   return {
     ...predictorObjective(config),
     stream: { worker: workerUrl('predictor/worker.js'), data: batchesConfig(config) },

@@ -2,6 +2,7 @@ import { fnv1a, generateTexts } from '@dag/expr';
 import { execute } from '@dag/executor';
 import { tokenizer, type RegisterLayout, type TokenizerName } from '@dag/model';
 import type { DagTensors } from '@dag/tensorize';
+import { STREAM, requireArguments } from '../arguments.js';
 import type { Expressions } from '../config/expressions.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { TrainError } from '../error.js';
@@ -73,6 +74,7 @@ const MAX_DRAWS = 1000;
  * @throws {TrainError} `bad-config` if such expressions do not fit into the block size.
  */
 export function streamText(config: StreamConfig, split: Split, index: number): string {
+  requireArguments('streamText', { config: [config, STREAM], index: [index, 'a whole number from 0'] });
   return streamExample(config, split, index).text;
 }
 
@@ -166,6 +168,7 @@ export function trainingBatch(config: StreamConfig, index: number): Batch;
  */
 export function trainingBatch(config: StreamConfig, index: number, plans: boolean): TextBatch;
 export function trainingBatch(config: StreamConfig, index: number, plans = true): TextBatch {
+  requireArguments('trainingBatch', { config: [config, STREAM], index: [index, 'a whole number from 0'] });
   const { accumulate = 1, batchSize, blockSize, seed } = config;
   const { shiftEvery = 0 } = config.data;
   const step = Math.floor(index / accumulate);
@@ -178,6 +181,7 @@ export function trainingBatch(config: StreamConfig, index: number, plans = true)
 
 /** The texts of micro-batch `index` of the training stream; with `accumulate`, of all those of a step together. */
 export function trainedTexts(config: StreamConfig, index: number): Example[] {
+  requireArguments('trainedTexts', { config: [config, STREAM], index: [index, 'a whole number from 0'] });
   const { batchSize } = config;
   return Array.from({ length: batchSize }, (_, b) => streamExample(config, 'train', index * batchSize + b));
 }
@@ -198,6 +202,7 @@ function examplesOf(config: StreamConfig, step: number): readonly Example[] {
 
 /** A batch of your own texts, with the targets of all their prefixes. */
 export function batchOf(texts: readonly string[], config: StreamConfig): Batch {
+  requireArguments('batchOf', { texts: [texts, ['a string']], config: [config, STREAM] });
   const examples = texts.map((text) => ({ text, ids: readTokens(text, config) }));
   return encodedBatch(examples, config, true) as Batch;
 }

@@ -10,6 +10,7 @@ import {
   type WordProblem,
 } from '@dag/model/problems';
 import { parse } from 'csv-parse/sync';
+import { requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import { readText } from '../files/utf8.js';
 
@@ -60,6 +61,7 @@ const COLUMNS = ['Question', 'Numbers', 'Equation', 'Answer'] as const;
  * @throws {TrainError} `bad-input` with file and line for anything else, `io` where the file cannot be read.
  */
 export async function readProblems(file: string): Promise<KnownProblem[]> {
+  requireArguments('readProblems', { file: [file, 'a string'] });
   const text = await readText(file);
   let rows: Record<string, string>[];
   try {

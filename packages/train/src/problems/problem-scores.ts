@@ -1,4 +1,5 @@
 import { stepsOf, type ProblemModel, type Solved } from '@dag/model/problems';
+import { requireArguments } from '../arguments.js';
 import { interval } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
@@ -72,6 +73,10 @@ export async function solveAll(
   model: ProblemModel,
   problems: readonly AskedProblem[],
 ): Promise<SolvedKnown[]> {
+  requireArguments('solveAll', {
+    model: [model, { solve: 'a function' }],
+    problems: [problems, ['an object']],
+  });
   const solved = new Map<AskedProblem, Solved>();
   await inGroups(model, problems, (group) =>
     model.solve(group).forEach((one, i) => solved.set(group[i]!, one)),
@@ -87,6 +92,7 @@ const shareOf = (rights: readonly boolean[]): Share => {
 
 /** Summarises answers. */
 export function summarizeProblems(answers: readonly SolvedKnown[]): ProblemSummary {
+  requireArguments('summarizeProblems', { answers: [answers, [{ problem: 'an object' }]] });
   const judged = answers.map(({ problem, solved }) => ({
     operators: operatorsOf(problem),
     raw: solved !== null && isRight(solved.raw, problem.answer),

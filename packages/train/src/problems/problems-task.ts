@@ -1,4 +1,5 @@
 import { ProblemModel } from '@dag/model/problems';
+import { CONFIG, requireArguments } from '../arguments.js';
 import { fileOf, type Checkpoint } from '../checkpoints/checkpoint.js';
 import { configOfKind } from '../checkpoints/state.js';
 import type { ProblemsTrainConfig } from '../config/word-problems.js';
@@ -34,6 +35,7 @@ export function problemsTask(
   config: ProblemsTrainConfig,
   problems: readonly KnownProblem[],
 ): Task<ProblemModel, ProblemBatch, { problems: number }, ProblemSummary> {
+  requireArguments('problemsTask', { config: [config, CONFIG], problems: [problems, ['an object']] });
   const { seed, batchSize, model: sizes, data } = config;
   const { synthetic, hide } = data;
   const setup: ProblemSetup = problemSetup(problems, { synthetic, seed, depth: sizes.depth });
@@ -88,6 +90,7 @@ export async function trainProblems(
   config: ProblemsTrainConfig,
   options: TrainOptions = {},
 ): Promise<TrainResult<ProblemModel, ProblemSummary>> {
+  requireArguments('trainProblems', { config: [config, CONFIG] });
   const { problems } = config.data;
   const { train } = problems === '' ? { train: [] } : await readFolder(problems);
   return runTask(problemsTask(config, train), config, options);

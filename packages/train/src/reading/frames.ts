@@ -317,6 +317,7 @@ class PhraseText extends SymbolText {
     w.lacking += n - 1;
     const style = this.listStyle();
     if (style === 'commas') this.mayGoOn = true;
+    const canEnd = w.lacking === n;
     for (let i = 0; i < n; i++) {
       const isLast = i === n - 1;
       if (i > 0) {
@@ -337,8 +338,8 @@ class PhraseText extends SymbolText {
       const share = 1 + (this.left > n - i ? this.random.below(this.left - (n - i) + 1) : 0);
       if (style === 'blanks') this.signed(false);
       else this.operand(random.chance(n === 2 ? 0.5 : 0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
-      // "3, 4" may go on with "and 5".
-      if (!this.isWithin && (i > 0 || operator === 'sub') && !isLast) w.setComplete(null);
+      // "The sum of 3, 4" is whole, and may go on with "and 5"; so is what a difference begins with.
+      if (!this.isWithin && !isLast && (i > 0 || operator === 'sub')) w.setComplete(i > 0 && canEnd ? true : null);
     }
   }
 

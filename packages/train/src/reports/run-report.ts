@@ -1,6 +1,7 @@
 import type { Parameters } from '@dag/model';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { requireArguments } from '../arguments.js';
 import { findCheckpoint, lastStep } from '../checkpoints/checkpoint.js';
 import { checkpointState } from '../checkpoints/state.js';
 import { KINDS } from '../config/config.js';
@@ -31,7 +32,9 @@ export interface ReportOptions {
  * @throws {TrainError} `bad-input` if the folder is not that of a run or nothing is logged yet, `no-checkpoint`,
  *   `bad-checkpoint`, `io`.
  */
-export async function runReport(folder: string, { examples, warn }: ReportOptions): Promise<string> {
+export async function runReport(folder: string, options: ReportOptions): Promise<string> {
+  requireArguments('runReport', { folder: [folder, 'a string'], options: [options, { warn: 'a function' }] });
+  const { examples, warn } = options;
   const { records, damaged } = await metricsOf(folder);
   const checkpoint = await findCheckpoint(folder, 'best', warn);
   const { config, batches } = checkpointState(checkpoint);

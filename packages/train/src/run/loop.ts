@@ -1,5 +1,6 @@
 import '@dag/executor/cuda';
 import { join } from 'node:path';
+import { requireArguments } from '../arguments.js';
 import { reportedSeed, type RunConfig } from '../config/run.js';
 import { parseTaskConfig, type TaskConfigInput } from '../config/task.js';
 import { alone, type Communicator } from '../mpi/communicator.js';
@@ -52,6 +53,20 @@ export async function trainTask<M extends Trainable, B, N extends object, S>(
   config: TaskConfigInput,
   options: TrainOptions = {},
 ): Promise<TrainResult<M, S>> {
+  requireArguments('trainTask', {
+    task: [
+      task,
+      {
+        kind: 'a string',
+        losses: 'an object',
+        stream: 'an object',
+        model: 'a function',
+        learn: 'a function',
+      },
+    ],
+    config: [config, 'an object'],
+    options: [options, 'an object'],
+  });
   return runTask(task, parseTaskConfig(config, task), options);
 }
 

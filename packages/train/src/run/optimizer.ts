@@ -1,5 +1,6 @@
 import { adamWAll, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
 import type { Parameters, SafeTensor } from '@dag/model';
+import { requireArguments } from '../arguments.js';
 import type { TrainConfig } from '../config/config.js';
 import { TrainError } from '../error.js';
 
@@ -24,6 +25,11 @@ export class AdamW {
     config: TrainConfig['optimizer'],
     parts: readonly Parameters[] = [parameters],
   ) {
+    requireArguments('AdamW', {
+      parameters: [parameters, 'a Map'],
+      config: [config, { beta1: 'a number', beta2: 'a number', eps: 'a number', clip: 'a number' }],
+      parts: [parts, ['a Map']],
+    });
     this.parameters = parameters;
     this.config = config;
     this.parts = parts
@@ -97,11 +103,13 @@ export class AdamW {
 }
 
 /** Learning rate of `step` (counted from 1): linear warm-up to `lr`, then a cosine to `minLrRatio·lr` at the last step. */
-export function learningRate(
-  step: number,
-  maxSteps: number,
-  { lr, minLrRatio, warmupSteps }: TrainConfig['optimizer'],
-): number {
+export function learningRate(step: number, maxSteps: number, config: TrainConfig['optimizer']): number {
+  requireArguments('learningRate', {
+    step: [step, 'a number'],
+    maxSteps: [maxSteps, 'a number'],
+    config: [config, { lr: 'a number', minLrRatio: 'a number', warmupSteps: 'a number' }],
+  });
+  const { lr, minLrRatio, warmupSteps } = config;
   if (step <= warmupSteps) return (lr * step) / warmupSteps;
   const progress = Math.min(1, (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps));
   return lr * (minLrRatio + (1 - minLrRatio) * 0.5 * (1 + Math.cos(Math.PI * progress)));

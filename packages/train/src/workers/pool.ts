@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import { carriedError } from './carry-error.js';
 
@@ -38,7 +39,14 @@ export class Prefetcher<T> {
   /** Number of items requested from the workers. */
   #asked = 0;
 
-  constructor({ worker, workerData, workers, ahead, index }: PrefetcherOptions) {
+  constructor(options: PrefetcherOptions) {
+    requireArguments('Prefetcher', {
+      options: [
+        options,
+        { worker: { href: 'a string' }, workers: 'a number', ahead: 'a number', index: 'a function' },
+      ],
+    });
+    const { worker, workerData, workers, ahead, index } = options;
     // Minimum equals maximum, so that Piscina does not end idle threads and start them again.
     const [minThreads, maxThreads] = [workers, workers];
     try {
