@@ -127,6 +127,7 @@ describe('texts of problems', () => {
     ['It was -5 degrees and fell by −3.', [-5, -3]],
     ['10-5, 10 - 5, (-4), $5 -$3, x-5', [10, 5, 10, 5, -4, 5, 3, 5]],
     ['5kg, 12cm, 7pm and 60km/h, not the 3rd of 12B', [5, 12, 7, 60]],
+    ['from 7:30 to 12:45pm, in 3 rooms of 2:1, 9:5 and 4: 30', [3, 2, 1, 9, 5, 4, 30]],
   ])('have signs and units: %s', (text, wanted) => {
     const { numbers, places } = readProblem(text);
     expect(numbers).toEqual(wanted);

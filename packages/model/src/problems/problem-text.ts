@@ -33,9 +33,11 @@ export interface ReadProblem {
 
 /** Units that people write right behind a number, as in "5kg". */
 const UNIT = '(?:k?g|mg|[kcm]?m|m?l|lbs?|oz|ft|in|yd|mi|hrs?|h|mins?|s|secs?|[ap]m|cents?|km/h|mph)';
+/** The time of a day, as in "at 7:30", is no number: hours and minutes apart would be two. */
+const TIME = ['(?<!\\b\\d{1,2}:(?=\\d\\d(?!\\d)))', '(?!:\\d\\d(?!\\d))'] as const;
 /** A minus belongs to the number where nothing stands before it from which it would subtract. */
 const NUMBER = new RegExp(
-  `(?:(?<![\\w.)$%])(?<![\\d)$%] +)[-−])?(?<![\\w.])(?:(?:\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\.\\d+)?|\\.\\d+)(?!(?!${UNIT}(?!\\w))\\w)`,
+  `(?:(?<![\\w.)$%])(?<![\\d)$%] +)[-−])?(?<![\\w.])${TIME[0]}(?:(?:\\d{1,3}(?:,\\d{3})+|\\d+)(?:\\.\\d+)?|\\.\\d+)${TIME[1]}(?!(?!${UNIT}(?!\\w))\\w)`,
   'g',
 );
 
