@@ -86,8 +86,12 @@ function packedLanguage(checkpoint: Checkpoint): Uint8Array {
   return model.save({ dtype: 'F16' });
 }
 
-/** Sets the rows of a weight to zero that never had a gradient: there Adam's second moment is zero. */
+/**
+ * Sets the rows of a weight to zero that never had a gradient: there Adam's second moment is zero. Of a run that began with the weights of
+ * another one it keeps them: those that never had one there either are zero from the start.
+ */
 function leaveOut(checkpoint: Checkpoint, { parameters }: Pick<DagGpt, 'parameters'>, name: string): void {
+  if (checkpointConfig(checkpoint).weights !== 'scratch') return;
   const moments = decodeSafetensors(checkpoint.files.get('optimizer.safetensors')!).tensors.get(`v.${name}`)!;
   const weight = parameters.get(name)!;
   const width = weight.shape[1]!;

@@ -1,6 +1,6 @@
 import { execute } from '@dag/executor';
 import { evaluate, fromText, type Expr } from '@dag/expr';
-import { decidedTensors, tokenizer, type Decided, type RegisterLayout } from '@dag/model';
+import { decidedTensors, decisionOf, tokenizer, type Decided, type RegisterLayout } from '@dag/model';
 import { STREAM, requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
 import type { DecisionTargets } from '../predictor/prefix-targets.js';
@@ -112,6 +112,10 @@ function decidedQuestion({ text, ids, targets }: Omit<Example, 'plain'>): Questi
   return { text, expected: execute(decidedTensors(decided, layout))[0]!, expr: null };
 }
 
+/** The largest depth of a plan. */
+const MOST_DEPTH = 256;
+const [MEAN, PERCENT_OF] = ['mean', 'percentOf'].map(decisionOf);
+
 /** What the tokens of a text of the tokenizer `words` decide, and a layout with room for it. */
 export function decidedText(
   ids: readonly number[],
@@ -119,8 +123,14 @@ export function decidedText(
 ): { readonly decided: Decided; readonly layout: RegisterLayout } {
   const records = ids.map((id) => tokenizer('words').record(id));
   const numbers = records.filter(({ digits, begins }) => digits.length > 0 && begins).length;
-  // No more steps than decisions, and no more numbers than are typed or written.
-  const depth = numbers + decisions.filter((decision) => decision > 0).length;
+  const counted = (wanted: (decision: number) => boolean): number => decisions.filter(wanted).length;
+  // Numbers are typed, or written by a percentage of a group or a mean; a mean takes two steps.
+  const written = counted((decision) => decision === MEAN || decision === PERCENT_OF);
+  const depth =
+    Math.max(
+      numbers,
+      counted((decision) => decision > 0),
+    ) + written;
   return { decided: { records, decisions, nestings }, layout: { depth, digits: 30 } };
 }
 
@@ -134,7 +144,10 @@ export function beyondWords(config: StreamConfig, count: number, seed: number): 
         ...options,
       }),
     )
-      .filter(({ ids }) => ids.length <= config.blockSize)
+      .filter(
+        ({ ids, targets }) =>
+          ids.length <= config.blockSize && decidedText(ids, targets).layout.depth <= MOST_DEPTH,
+      )
       .map((text) =>
         options.foreign ? { text: text.text, expected: Number.NaN, expr: null } : decidedQuestion(text),
       );

@@ -339,7 +339,8 @@ class PhraseText extends SymbolText {
       if (style === 'blanks') this.signed(false);
       else this.operand(random.chance(n === 2 ? 0.5 : 0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
       // "The sum of 3, 4" is whole, and may go on with "and 5"; so is what a difference begins with.
-      if (!this.isWithin && !isLast && (i > 0 || operator === 'sub')) w.setComplete(i > 0 && canEnd ? true : null);
+      if (!this.isWithin && !isLast && (i > 0 || operator === 'sub'))
+        w.setComplete(i > 0 && canEnd ? true : null);
     }
   }
 
