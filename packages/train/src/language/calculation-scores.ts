@@ -1,5 +1,5 @@
 import type { DagGpt } from '@dag/model';
-import { LANGUAGE_MODEL, requireArguments } from '../arguments.js';
+import { requireArguments } from '../arguments.js';
 import { interval, type Interval } from '../evaluation/evaluate.js';
 import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
@@ -53,7 +53,10 @@ export async function calculationScores(
   texts: readonly AnnotatedText[],
   onText: (done: number) => void = () => undefined,
 ): Promise<CalculationScores> {
-  requireArguments('calculationScores', { model: [model, LANGUAGE_MODEL], texts: [texts, ['an object']] });
+  requireArguments('calculationScores', {
+    model: [model, { tokenizer: 'an object', computedIn: 'a function' }],
+    texts: [texts, ['an object']],
+  });
   const tally = {
     results: 0,
     computed: 0,
