@@ -1,5 +1,6 @@
 import { checkedList, checkNumber, checkOptions, named, WHOLE_FROM_1 } from '../arguments.js';
 import type { Collectives } from '../backend.js';
+import { ID_BYTES } from '../backends/cuda/nccl.js';
 import { backendOf } from '../devices.js';
 import { ExecutorError } from '../error.js';
 import { checkTensor, commonBackend, type Tensor } from '../tensor.js';
@@ -27,8 +28,6 @@ export interface JoinNcclOptions {
   /** How many processes join, from 1. */
   readonly size: number;
 }
-
-const ID_BYTES = 128;
 
 const nccl = (): Collectives => backendOf('cuda').collectives!();
 

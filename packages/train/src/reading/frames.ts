@@ -338,7 +338,7 @@ class PhraseText extends SymbolText {
       const share = 1 + (this.left > n - i ? this.random.below(this.left - (n - i) + 1) : 0);
       if (style === 'blanks') this.signed(false);
       else this.operand(random.chance(n === 2 ? 0.5 : 0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
-      // "The sum of 3, 4" is whole, and may go on with "and 5"; so is what a difference begins with.
+      // "The sum of 3, 4" is whole, and may go on with "and 5"; whether "9" is, before "after subtracting 4", is left open.
       if (!this.isWithin && !isLast && (i > 0 || operator === 'sub'))
         w.setComplete(i > 0 && canEnd ? true : null);
     }

@@ -5,7 +5,7 @@ import type { CudaDevice } from './device.js';
 import { addressOf } from './memory.js';
 
 /** Bytes of an ncclUniqueId. */
-const ID_BYTES = 128;
+export const ID_BYTES = 128;
 /** ncclDataType_t and ncclRedOp_t (nccl.h). */
 const TYPES: Readonly<Record<DType, number>> = { i32: 2, f32: 7, f64: 8 };
 const SUM = 0;
@@ -47,8 +47,9 @@ export function loadNccl(device: CudaDevice): Collectives {
   const initRank = checked('ncclCommInitRank', ['void *', 'int32_t', id, 'int32_t']);
   const groupStart = checked('ncclGroupStart', []);
   const groupEnd = checked('ncclGroupEnd', []);
-  const [three, rest] = [['void *', 'void *', 'size_t'] as const, ['int32_t', 'int32_t', 'void *', 'void *']];
-  const allReduce = checked('ncclAllReduce', [...three, ...rest]);
+  const allReduce = checked('ncclAllReduce', [
+    ...['void *', 'void *', 'size_t', 'int32_t', 'int32_t', 'void *', 'void *'],
+  ]);
   const destroy = checked('ncclCommDestroy', ['void *']);
 
   const version = new Int32Array(1);
