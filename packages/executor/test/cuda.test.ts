@@ -439,7 +439,15 @@ emulated(
 
     describe('shows kernels that are wrong:', () => {
       /** What a kernel of kernels/cuda/emulator/faults.cu leaves in 64 whole numbers that were 0 … 63. */
-      const run = (name: string, types: string, order = 'forward'): number[] => {
+      const run = (
+        name: string,
+        types: string,
+        {
+          order = 'forward',
+          threads = 64,
+          more = 64,
+        }: { order?: string; threads?: number; more?: number } = {},
+      ): number[] => {
         const device = new CudaDevice();
         const { allocate, write, readSync, free } = memory(device, new Allocator(device));
         const storages = [0, 1].map(() => allocate('i32', 64));
@@ -451,7 +459,8 @@ emulated(
         const addresses = storages.map(addressOf).slice(-types.replace('i', '').length);
         emulator().order(order);
         try {
-          device.kernel('faults', `${name}_i32`, types)([1], 64, 0, ...addresses, 64);
+          // With room for the tiles of a product.
+          device.kernel('faults', `${name}_i32`, types)([1], threads, 40_960, ...addresses, more);
           return Array.from(readSync(storages[1]!));
         } finally {
           emulator().order('forward');
@@ -462,15 +471,26 @@ emulated(
 
       it('a missing barrier, by another result in another order of threads', () => {
         const right = Array.from({ length: 64 }, (_, i) => 63 - i);
-        const results = ['forward', 'reverse', 'shuffle1'].map((order) => run('missingBarrier', 'pp', order));
+        const results = ['forward', 'reverse', 'shuffle1'].map((order) =>
+          run('missingBarrier', 'pp', { order }),
+        );
         for (const result of results) expect(result).not.toEqual(right);
         expect(results[1]).not.toEqual(results[0]);
       });
 
       it('a copy that is read before it was waited for, by another result where it comes late', () => {
-        const [late, early] = ['forward', 'reverse'].map((order) => run('earlyRead', 'pp', order));
+        const [late, early] = ['forward', 'reverse'].map((order) => run('earlyRead', 'pp', { order }));
         expect(late).toEqual(Array.from({ length: 64 }, () => -1));
-        expect(early).toEqual(Array.from({ length: 64 }, (_, i) => i));
+        expect(early).toEqual(Array.from({ length: 64 }, (_, i) => i % 32));
+      });
+
+      it('writes that an asynchronous product reads without a proxy fence, by a sum that is NaN', () => {
+        const sum = (shows: number): number =>
+          new Float32Array(
+            Int32Array.from(run('unseenWrites', 'pi', { threads: 128, more: shows })).buffer,
+          )[0]!;
+        expect(sum(1)).toBe(8);
+        expect(sum(0)).toBeNaN();
       });
 
       it.each(['lostCopy', 'endlessPhase'])('%s, which is not waited for or never ends', (kernel) => {

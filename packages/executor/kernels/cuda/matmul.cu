@@ -50,42 +50,59 @@ template <typename T, int SIZE, int DEPTH>
 __device__ void matmul(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {
   constexpr int PARTS = SIZE / 64;
   using Next = Tile<T, SIZE, DEPTH>;
-  alignas(32) __shared__ T tileA[DEPTH * Next::ROW];
-  alignas(32) __shared__ T tileB[DEPTH * Next::ROW];
+  // Double buffering: while one tile is multiplied, the next one is stored, that of A and then that of B, for want of registers.
+  alignas(32) __shared__ T tileA[2][DEPTH * Next::ROW];
+  alignas(32) __shared__ T tileB[2][DEPTH * Next::ROW];
   const int64_t m = product.m, n = product.n, k = product.k;
   const Tiles tiles(product, SIZE, SIZE, DEPTH, blockIdx.x);
   const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int column = threadIdx.x % 16 * 4, row = threadIdx.x / 16 * 4;
 
   T sums[PARTS * 4][PARTS * 4] = {};
-  Next nextA, nextB;
+  Next next;
   auto along = tiles.first();
-  const auto load = [&] {
-    nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, along.tile * DEPTH);
-    nextB.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, along.tile * DEPTH);
+  const auto loadA = [&] {
+    next.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, along.tile * DEPTH);
+  };
+  const auto loadB = [&] {
+    next.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, along.tile * DEPTH);
     along.next();
   };
-  if (tiles.begin < tiles.end) load();
-  for (int64_t left = tiles.end - tiles.begin; left > 0; left--) {
-    nextA.store(tileA, product.transposeA);
-    nextB.store(tileB, !product.transposeB);
-    __syncthreads();
-    if (left > 1) load();
+  if (tiles.begin < tiles.end) {
+    loadA();
+    next.store(tileA[0], product.transposeA);
+    loadB();
+    next.store(tileB[0], !product.transposeB);
+  }
+  __syncthreads();
+  for (int64_t t = tiles.begin; t < tiles.end; t++) {
+    const int now = static_cast<int>(t - tiles.begin) & 1;
+    const bool more = t + 1 < tiles.end;
+    const auto multiply = [&](int from) {
 #pragma unroll
-    for (int kk = 0; kk < DEPTH; kk++) {
-      T x[PARTS * 4], w[PARTS * 4];
+      for (int kk = from; kk < from + DEPTH / 2; kk++) {
+        T x[PARTS * 4], w[PARTS * 4];
 #pragma unroll
-      for (int part = 0; part < PARTS; part++) {
-        const Four<T> fourA = *reinterpret_cast<const Four<T>*>(tileA + kk * Next::ROW + part * (SIZE / PARTS) + row);
-        const Four<T> fourB = *reinterpret_cast<const Four<T>*>(tileB + kk * Next::ROW + part * (SIZE / PARTS) + column);
+        for (int part = 0; part < PARTS; part++) {
+          const Four<T> fourA = *reinterpret_cast<const Four<T>*>(tileA[now] + kk * Next::ROW + part * (SIZE / PARTS) + row);
+          const Four<T> fourB = *reinterpret_cast<const Four<T>*>(tileB[now] + kk * Next::ROW + part * (SIZE / PARTS) + column);
 #pragma unroll
-        for (int i = 0; i < 4; i++) x[part * 4 + i] = fourA.at[i], w[part * 4 + i] = fourB.at[i];
+          for (int i = 0; i < 4; i++) x[part * 4 + i] = fourA.at[i], w[part * 4 + i] = fourB.at[i];
+        }
+#pragma unroll
+        for (int i = 0; i < PARTS * 4; i++)
+#pragma unroll
+          for (int j = 0; j < PARTS * 4; j++) sums[i][j] += x[i] * w[j];
       }
-#pragma unroll
-      for (int i = 0; i < PARTS * 4; i++)
-#pragma unroll
-        for (int j = 0; j < PARTS * 4; j++) sums[i][j] += x[i] * w[j];
+    };
+    if (more) loadA();
+    multiply(0);
+    if (more) {
+      next.store(tileA[now ^ 1], product.transposeA);
+      loadB();
     }
+    multiply(DEPTH / 2);
+    if (more) next.store(tileB[now ^ 1], !product.transposeB);
     __syncthreads();
   }
 

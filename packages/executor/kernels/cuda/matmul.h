@@ -123,7 +123,7 @@ struct Epilogue {
  * other before the next column, so that blocks that run at the same time share most of their reads in the cache.
  */
 struct Tiles {
-  static constexpr int64_t GROUP = 16;
+  static constexpr uint32_t GROUP = 16;
   int64_t rows, columns, matrix, matrices, slice, perMatrix, begin, end;
 
   /** A tile along k: its matrix, and its index there. */
@@ -144,17 +144,18 @@ struct Tiles {
   /** The work of block `index`, with result tiles of `height` × `width` and tiles of `depth` along k. */
   __device__ Tiles(const Product& p, int height, int width, int depth, int64_t index) {
     const bool shared = p.strideC == 0;
-    const int64_t rowTiles = (p.m + height - 1) / height, columnTiles = (p.n + width - 1) / width;
-    int64_t rest = index;
-    const int64_t tile = rest % (rowTiles * columnTiles);
-    rest /= rowTiles * columnTiles;
-    const int64_t above = tile / (GROUP * columnTiles) * GROUP;
-    const int64_t group = rowTiles - above < GROUP ? rowTiles - above : GROUP;
-    const int64_t within = tile - above * columnTiles;
-    rows = (above + within % group) * height;
-    columns = within / group * width;
-    slice = rest % p.slices;
-    matrix = rest / p.slices;
+    // Of 32 bits, whose division is several times as fast: a grid has fewer blocks.
+    const auto rowTiles = static_cast<uint32_t>((p.m + height - 1) / height);
+    const auto columnTiles = static_cast<uint32_t>((p.n + width - 1) / width);
+    const auto slices = static_cast<uint32_t>(p.slices), work = static_cast<uint32_t>(index);
+    const uint32_t rest = work / (rowTiles * columnTiles), tile = work - rest * (rowTiles * columnTiles);
+    const uint32_t above = tile / (GROUP * columnTiles) * GROUP;
+    const uint32_t group = rowTiles - above < GROUP ? rowTiles - above : GROUP;
+    const uint32_t within = tile - above * columnTiles, column = within / group;
+    rows = int64_t{above + within - column * group} * height;
+    columns = int64_t{column} * width;
+    matrix = rest / slices;
+    slice = rest - matrix * slices;
     matrices = shared ? 1 : p.batch;
     perMatrix = (p.k + depth - 1) / depth;
     const int64_t all = perMatrix * (shared ? p.batch : 1);

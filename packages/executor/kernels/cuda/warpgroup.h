@@ -12,15 +12,7 @@ constexpr int WARPGROUP_SUMS = WARPGROUP_ROWS * WARPGROUP_COLUMNS / WARPGROUP;
 
 }  // namespace
 
-#ifdef DAG_EMULATED
-namespace {
-
-inline void storeShared(uint32_t* to, const Four<uint32_t>& four) { storeFour(to, four); }
-inline void stepByStep(const float*) {}
-inline Four<float> loadGlobal(const float* from) { return *reinterpret_cast<const Four<float>*>(from); }
-
-}  // namespace
-#else
+#ifndef DAG_EMULATED
 // Other architectures lack these instructions; the host never launches kernels with them there.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #define DAG_WARPGROUP_ASM(...) asm volatile(__VA_ARGS__)
@@ -79,29 +71,20 @@ __device__ inline void giveRegisters() {
   DAG_WARPGROUP_ASM("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
-/** Prevents the compiler from computing all addresses before the first read, for which there are not enough registers. */
-__device__ inline void stepByStep(const float*& address) { asm volatile("" : "+l"(address)); }
+/** CUtensorMap of the driver API: a matrix in global memory and how its tiles lie in shared memory. */
+struct alignas(64) TensorMap {
+  uint64_t words[16];
+};
 
-/** Loads 16 bytes of global memory from an address hidden by `stepByStep`. */
-__device__ inline Four<float> loadGlobal(const float* from) {
-  Four<float> four;
-  asm volatile("ld.global.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(four.at[0]), "=f"(four.at[1]), "=f"(four.at[2]), "=f"(four.at[3])
-               : "l"(__cvta_generic_to_global(from)));
-  return four;
-}
-
-/** Stores 16 bytes at once, which a compiler might otherwise split into words. */
-__device__ inline void storeShared(uint32_t* to, const Four<uint32_t>& four) {
-  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(sharedAddress(to)), "r"(four.at[0]), "r"(four.at[1]),
-               "r"(four.at[2]), "r"(four.at[3]));
-}
-
-/** Starts a bulk copy from global to shared memory, both aligned to 16 bytes; its completion is signalled to the barrier. */
-__device__ inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
-  DAG_WARPGROUP_ASM("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                        sharedAddress(to)),
-                    "l"(__cvta_generic_to_global(from)), "r"(bytes), "r"(sharedAddress(barrier))
+/**
+ * Starts a copy of the tile of `map` (three dimensions, the innermost first) from the given position on to shared memory, where it is aligned
+ * to 1024 bytes; its completion is signalled to the barrier.
+ */
+__device__ inline void copyTensor(void* to, const TensorMap& map, int64_t x, int64_t y, int64_t z, Barrier* barrier) {
+  DAG_WARPGROUP_ASM("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+                    "[%0], [%1, {%2, %3, %4}], [%5];" ::"r"(sharedAddress(to)),
+                    "l"(&map), "r"(static_cast<int32_t>(x)), "r"(static_cast<int32_t>(y)), "r"(static_cast<int32_t>(z)),
+                    "r"(sharedAddress(barrier))
                     : "memory");
 }
 

@@ -20,6 +20,7 @@
 #define __host__
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 /** Shared variables of the current block. Their section is filled with NaN before every block, so that no data of the previous one remains. */
 #define __shared__ static __attribute__((section("dag_shared")))
 
@@ -233,17 +234,27 @@ namespace emulator {
 void initBarrier(Barrier* barrier, int arrivals);
 void arrive(Barrier* barrier, uint32_t bytes);
 void waitFor(const Barrier* barrier, uint32_t parity);
-void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier);
+/** Copies what `read` reads to `to`, later, and says so to the barrier. */
+void copyLater(void* to, uint32_t bytes, Barrier* barrier, std::function<void(char* to)> read);
+/** Shows what threads wrote to shared memory until now to products, which read it through a view of their own. */
+void showWrites();
+/** Where products see what is at an address of dynamic shared memory. */
+const char* seenByProducts(const void* address);
 /** Queues `product`, which is executed when this thread waits for it. */
 void beginProduct(std::function<void()> product);
 void commitProducts();
 void waitProducts(size_t left);
 
-/** Number `column` of row `row` of a tile of TF32 or bf16 with 128-byte swizzle. */
+/** The address of byte `byte` of row `row` of a tile with 128-byte swizzle. */
+inline uintptr_t swizzled(const void* tile, int row, int byte) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(tile) + row / 8 * 1024 + row % 8 * 128 + byte;
+  return at ^ (at >> 3 & 0x70);
+}
+
+/** Number `column` of row `row` of a tile of TF32 or bf16. */
 template <int PER_WORD>
-float swizzled(const uint32_t* tile, int row, int column) {
-  uintptr_t at = reinterpret_cast<uintptr_t>(tile) + row / 8 * 1024 + row % 8 * 128 + column * (4 / PER_WORD);
-  at ^= at >> 3 & 0x70;
+float numberOf(const uint32_t* tile, int row, int column) {
+  const char* const at = seenByProducts(reinterpret_cast<const void*>(swizzled(tile, row, column * (4 / PER_WORD))));
   if constexpr (PER_WORD == 1) return __uint_as_float(*reinterpret_cast<const uint32_t*>(at) & 0xffffe000u);
   return __uint_as_float(static_cast<uint32_t>(*reinterpret_cast<const uint16_t*>(at)) << 16);
 }
@@ -252,7 +263,8 @@ float swizzled(const uint32_t* tile, int row, int column) {
 
 inline void initBarrier(Barrier* barrier, int arrivals) { emulator::initBarrier(barrier, arrivals); }
 inline void showBarriers() {}
-inline void showWrites() {}
+inline void showWrites() { emulator::showWrites(); }
+inline uintptr_t sharedAddress(const void* at) { return reinterpret_cast<uintptr_t>(at); }
 template <int REGISTERS>
 void takeRegisters() {}
 template <int REGISTERS>
@@ -260,8 +272,25 @@ void giveRegisters() {}
 inline void arrive(Barrier* barrier) { emulator::arrive(barrier, 0); }
 inline void arriveExpecting(Barrier* barrier, uint32_t bytes) { emulator::arrive(barrier, bytes); }
 inline void waitFor(Barrier* barrier, uint32_t parity) { emulator::waitFor(barrier, parity); }
-inline void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
-  emulator::copyBulk(to, from, bytes, barrier);
+
+/** What the emulated driver makes of a matrix: sizes in numbers, strides in bytes, of a box the numbers along k and the rows. */
+struct alignas(64) TensorMap {
+  const char* from;
+  int64_t sizes[3], strides[2];
+  uint32_t box[2], bytes, isTf32;
+};
+
+inline void copyTensor(void* to, const TensorMap& map, int64_t x, int64_t y, int64_t z, Barrier* barrier) {
+  emulator::copyLater(to, map.box[0] * map.box[1] * map.bytes, barrier, [map, x, y, z](char* to) {
+    for (uint32_t r = 0; r < map.box[1]; r++)
+      for (uint32_t c = 0; c < map.box[0]; c++) {
+        uint32_t number = 0;
+        if (x + c < map.sizes[0] && y + r < map.sizes[1])
+          std::memcpy(&number, map.from + z * map.strides[1] + (y + r) * map.strides[0] + (x + c) * map.bytes, map.bytes);
+        if (map.isTf32) number = roundTf32(__uint_as_float(number));
+        std::memcpy(reinterpret_cast<void*>(emulator::swizzled(to, r, c * map.bytes)), &number, map.bytes);
+      }
+  });
 }
 inline void beginProducts() { emulator::syncWarp(); }
 inline void commitProducts() { emulator::commitProducts(); }
@@ -281,10 +310,10 @@ void multiplyTiles(float (&sums)[SUMS], const uint32_t* a, const uint32_t* b) {
   emulator::beginProduct([&sums, a, b, row, column] {
     float left[2][DEPTH];
     for (int h = 0; h < 2; h++)
-      for (int k = 0; k < DEPTH; k++) left[h][k] = emulator::swizzled<PER_WORD>(a, row + 8 * h, k);
+      for (int k = 0; k < DEPTH; k++) left[h][k] = emulator::numberOf<PER_WORD>(a, row + 8 * h, k);
     for (int s = 0; s < SUMS; s++)
       for (int k = 0; k < DEPTH; k++)
-        sums[s] += left[s / 2 % 2][k] * emulator::swizzled<PER_WORD>(b, s / 4 * 8 + column + s % 2, k);
+        sums[s] += left[s / 2 % 2][k] * emulator::numberOf<PER_WORD>(b, s / 4 * 8 + column + s % 2, k);
   });
 }
 template <int SUMS>

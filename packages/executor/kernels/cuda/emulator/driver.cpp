@@ -306,6 +306,29 @@ API cuFuncSetAttribute(void* function, int attribute, int value) {
   return SUCCESS;
 }
 
+/** Matrices of TF32 or bf16 in tiles with 128-byte swizzle alone, with what cuda.h says of their sizes and addresses. */
+API cuTensorMapEncodeTiled(TensorMap* map, int type, unsigned rank, void* from, const long long* sizes,
+                           const long long* strides, const unsigned* box, const unsigned* steps, int interleave,
+                           int swizzle, int promotion, int fill) {
+  BEGIN;
+  constexpr int BFLOAT16 = 9, TFLOAT32 = 11, SWIZZLE_128B = 3, L2_256B = 3;
+  const unsigned bytes = type == BFLOAT16 ? 2 : 4;
+  if ((type != BFLOAT16 && type != TFLOAT32) || rank != 3 || interleave != 0 || swizzle != SWIZZLE_128B || fill != 0 ||
+      promotion < 0 || promotion > L2_256B || reinterpret_cast<uintptr_t>(map) % alignof(TensorMap) != 0 ||
+      reinterpret_cast<uintptr_t>(from) % 16 != 0 || box[0] * bytes > 128 || box[2] != 1)
+    return INVALID_VALUE;
+  for (unsigned i = 0; i < rank; i++)
+    if (sizes[i] < 1 || sizes[i] > 1LL << 32 || box[i] < 1 || box[i] > 256 || steps[i] != 1) return INVALID_VALUE;
+  for (unsigned i = 0; i + 1 < rank; i++)
+    if (strides[i] % 16 != 0 || strides[i] >= 1LL << 40) return INVALID_VALUE;
+  if (strides[0] < sizes[0] * bytes || strides[1] < sizes[1] * strides[0]) return INVALID_VALUE;
+  const size_t all = (sizes[2] - 1) * strides[1] + (sizes[1] - 1) * strides[0] + sizes[0] * bytes;
+  if (!isDevice(reinterpret_cast<unsigned long long>(from), all)) return INVALID_VALUE;
+  *map = {static_cast<const char*>(from), {sizes[0], sizes[1], sizes[2]}, {strides[0], strides[1]},
+          {box[0], box[1]}, bytes, type == TFLOAT32};
+  return SUCCESS;
+}
+
 API cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
   BEGIN;
   RELAXED_AT_MOST;

@@ -21,29 +21,52 @@ __device__ inline void unevenShuffle(int32_t* y) {
   if (laneOf() < WARP / 2) y[threadIdx.x] = __shfl_xor_sync(ALL_LANES, y[threadIdx.x], 1);
 }
 
+/** A tile of one row of 32 numbers. */
+struct Tile {
+  uint32_t words[32];
+  Barrier there;
+};
+TensorMap rowOf(const void* from) { return {static_cast<const char*>(from), {32, 1, 1}, {128, 128}, {32, 1}, 4, false}; }
+
 /** y = x through shared memory, without waiting for the copy before reading. */
 __device__ inline void earlyRead(const int32_t* x, int32_t* y) {
-  alignas(16) __shared__ int32_t shared[2 * WARP];
-  __shared__ Barrier there;
+  DAG_DYNAMIC_SHARED(Tile, tile);
   if (threadIdx.x == 0) {
-    initBarrier(&there, 1);
+    initBarrier(&tile->there, 1);
     showBarriers();
-    arriveExpecting(&there, sizeof shared);
-    copyBulk(shared, x, sizeof shared, &there);
+    arriveExpecting(&tile->there, sizeof tile->words);
+    copyTensor(tile->words, rowOf(x), 0, 0, 0, &tile->there);
   }
   __syncthreads();
-  y[threadIdx.x] = shared[threadIdx.x];
-  waitFor(&there, 0);
+  y[threadIdx.x] = tile->words[threadIdx.x % 32];
+  waitFor(&tile->there, 0);
 }
 
 /** An asynchronous copy that nothing waits for. */
 __device__ inline void lostCopy(const int32_t* x) {
-  alignas(16) __shared__ int32_t shared[2 * WARP];
-  __shared__ Barrier there;
+  DAG_DYNAMIC_SHARED(Tile, tile);
   if (threadIdx.x > 0) return;
-  initBarrier(&there, 1);
+  initBarrier(&tile->there, 1);
   showBarriers();
-  copyBulk(shared, x, sizeof shared, &there);
+  copyTensor(tile->words, rowOf(x), 0, 0, 0, &tile->there);
+}
+
+/** A product of ones by ones that threads wrote; `shows`: with the proxy fence that lets it see them. y: the first sum. */
+__device__ inline void unseenWrites(float* y, int64_t shows) {
+  struct alignas(1024) Tiles {
+    uint32_t a[WARPGROUP_ROWS * 32], b[WARPGROUP_COLUMNS * 32];
+  };
+  DAG_DYNAMIC_SHARED(Tiles, tiles);
+  for (int i = threadIdx.x; i < WARPGROUP_ROWS * 32; i += WARPGROUP) tiles->a[i] = __float_as_uint(1);
+  for (int i = threadIdx.x; i < WARPGROUP_COLUMNS * 32; i += WARPGROUP) tiles->b[i] = __float_as_uint(1);
+  if (shows) showWrites();
+  __syncthreads();
+  float sums[WARPGROUP_SUMS] = {};
+  beginProducts();
+  multiplyTilesTf32(sums, tiles->a, tiles->b);
+  commitProducts();
+  waitProducts<0>();
+  if (threadIdx.x == 0) y[0] = sums[0];
 }
 
 /** Waits for a phase in which nothing arrives. */
@@ -71,6 +94,7 @@ DAG_EXPORT(unevenBarrier_i32, THREADS, (int32_t* y), (unevenBarrier(y)))
 DAG_EXPORT(unevenShuffle_i32, THREADS, (int32_t* y), (unevenShuffle(y)))
 DAG_EXPORT(earlyRead_i32, THREADS, (const int32_t* x, int32_t* y), (earlyRead(x, y)))
 DAG_EXPORT(lostCopy_i32, THREADS, (const int32_t* x), (lostCopy(x)))
+DAG_EXPORT(unseenWrites_i32, THREADS, (float* y, int64_t shows), (unseenWrites(y, shows)))
 DAG_EXPORT(endlessPhase_i32, THREADS, (const int32_t*), (endlessPhase()))
 DAG_EXPORT(beyondEnd_i32, THREADS, (int32_t* y, int64_t n), (beyondEnd(y, n)))
 DAG_EXPORT(beyondShared_i32, THREADS, (int32_t* y, int64_t n), (beyondShared(y, n)))

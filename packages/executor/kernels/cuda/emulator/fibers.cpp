@@ -112,23 +112,28 @@ Fiber* current = nullptr;
 const Launch* launched = nullptr;
 /** Dynamic shared memory, aligned to 1024 bytes and of the exact size, so that accesses beyond it are detected. */
 struct Dynamic {
-  char* data = nullptr;
+  /** What threads see, and what products see: the writes of threads only once these are shown. */
+  char *data = nullptr, *seen = nullptr;
   size_t size = 0;
 
   void resize(size_t bytes) {
-    std::free(data);
-    void* made = nullptr;
-    if (bytes > 0 && posix_memalign(&made, 1024, bytes) != 0) std::abort();
-    data = static_cast<char*>(made);
+    data = made(data, bytes);
+    seen = made(seen, bytes);
     size = bytes;
+  }
+  static char* made(char* before, size_t bytes) {
+    std::free(before);
+    void* memory = nullptr;
+    if (bytes > 0 && posix_memalign(&memory, 1024, bytes) != 0) std::abort();
+    return static_cast<char*>(memory);
   }
 } dynamic;
 /** A copy that was started. */
 struct Copy {
-  void* to;
-  const void* from;
+  char* to;
   uint32_t bytes;
   Barrier* barrier;
+  std::function<void(char*)> read;
 };
 std::deque<Copy> copies;
 alignas(64) char exchanged[2048 / WARP_SIZE][WARP_SIZE][EXCHANGE_BYTES];
@@ -204,7 +209,8 @@ class Order {
 __attribute__((no_sanitize("address"))) void forgetShared() {
   // Not memset, which AddressSanitizer would check: this also writes the bytes between variables.
   for (volatile char* at = __start_dag_shared; at < __stop_dag_shared; at++) *at = static_cast<char>(0xff);
-  if (dynamic.size > 0) std::memset(dynamic.data, 0xff, dynamic.size);
+  for (char* const memory : {dynamic.data, dynamic.seen})
+    if (memory) std::memset(memory, 0xff, dynamic.size);
 }
 
 bool hasEnded(const Barrier& barrier, uint32_t parity) { return barrier.phase != parity; }
@@ -216,7 +222,8 @@ void endPhase(Barrier& barrier) {
 }
 
 void finish(const Copy& copy) {
-  std::memcpy(copy.to, copy.from, copy.bytes);
+  copy.read(copy.to);
+  std::memcpy(dynamic.seen + (copy.to - dynamic.data), copy.to, copy.bytes);
   copy.barrier->bytes -= static_cast<int32_t>(copy.bytes);
   endPhase(*copy.barrier);
 }
@@ -322,10 +329,15 @@ void waitFor(const Barrier* barrier, uint32_t parity) {
   leave(State::atBarrier);
 }
 
-void copyBulk(void* to, const void* from, uint32_t bytes, Barrier* barrier) {
-  const Copy copy{to, from, bytes, barrier};
+void copyLater(void* to, uint32_t bytes, Barrier* barrier, std::function<void(char* to)> read) {
+  Copy copy{static_cast<char*>(to), bytes, barrier, std::move(read)};
   if (asked == "reverse") finish(copy);
-  else copies.push_back(copy);
+  else copies.push_back(std::move(copy));
+}
+
+void showWrites() { std::memcpy(dynamic.seen, dynamic.data, dynamic.size); }
+const char* seenByProducts(const void* address) {
+  return dynamic.seen + (static_cast<const char*>(address) - dynamic.data);
 }
 
 void beginProduct(std::function<void()> product) { current->products.back().push_back(std::move(product)); }

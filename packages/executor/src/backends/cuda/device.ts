@@ -3,8 +3,8 @@ import { ExecutorError } from '../../error.js';
 import { builtFile, environment, requireHere } from '../native.js';
 import { Driver, SUCCESS } from './driver.js';
 
-/** An argument of a kernel: a number (an address, or one of the kind that the kernel takes), or the words of a Walk. */
-export type Argument = number | Float64Array;
+/** An argument of a kernel: a number (an address, or one of the kind that the kernel takes), the words of a Walk, or a tensor map. */
+export type Argument = number | Float64Array | BigUint64Array;
 export type Grid = readonly [x: number, y?: number, z?: number];
 /** Launches a kernel: `grid` blocks of `threads`, with `shared` bytes of dynamic shared memory. */
 export type Launch = (grid: Grid, threads: number, shared: number, ...args: Argument[]) => void;
@@ -21,7 +21,28 @@ const STREAM_NON_BLOCKING = 1;
 const OLDEST_CAPABILITY = 75;
 /** Words for the parameters of one launch. */
 const WORDS = 512;
+/** Words of a tensor map, and the bytes that it is aligned to. */
+const MAP_WORDS = 16;
+const MAP_ALIGNMENT = 64n;
+/** As cuda.h numbers them: types of tensor maps, 128-byte swizzle, and lines of 256 bytes for L2. */
+const MAP_TYPES = { bf16: 9, tf32: 11 } as const;
+const SWIZZLE_128B = 3;
+const L2_256B = 3;
 const TWO_32 = 2 ** 32;
+
+/** Matrices in global memory, each rows × columns, and the tiles of them that are copied to shared memory. */
+export interface TiledMatrices {
+  readonly address: number;
+  /** What a number is, there and in shared memory; numbers of `tf32` are f32 there, and are rounded. */
+  readonly type: keyof typeof MAP_TYPES;
+  readonly matrices: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Numbers from row to row, and from matrix to matrix. */
+  readonly strides: readonly [row: number, matrix: number];
+  /** A tile: rows of `columns` numbers, 128 bytes. */
+  readonly tile: readonly [rows: number, columns: number];
+}
 
 /** One GPU: its context, the stream on which all work is queued in order, and the kernels. */
 export class CudaDevice {
@@ -41,8 +62,11 @@ export class CudaDevice {
   /** The parameters of a launch, and the address of each. */
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
+  readonly #words64: BigUint64Array;
   readonly #pointers: BigUint64Array;
   readonly #addresses: { readonly words: bigint; readonly pointers: bigint };
+  /** Where the driver writes a tensor map. */
+  readonly #map: { readonly address: bigint; readonly words: BigUint64Array };
 
   /** @throws {ExecutorError} `device` where the driver, a device or the kernels are missing. */
   constructor() {
@@ -64,15 +88,22 @@ export class CudaDevice {
     const view = driver.koffi.view(words, WORDS * 8);
     this.#words = new Int32Array(view);
     this.#doubles = new Float64Array(view);
+    this.#words64 = new BigUint64Array(view);
     this.#pointers = new BigUint64Array(driver.koffi.view(pointers, WORDS * 8));
     this.#addresses = { words, pointers };
+    const room = driver.koffi.alloc('uint64_t', 2 * MAP_WORDS);
+    const skipped = (MAP_ALIGNMENT - (room % MAP_ALIGNMENT)) % MAP_ALIGNMENT;
+    this.#map = {
+      address: room + skipped,
+      words: new BigUint64Array(driver.koffi.view(room, 2 * MAP_WORDS * 8), Number(skipped), MAP_WORDS),
+    };
     // Load all files now, so that a damaged or missing one is an error here and not at the first op.
     this.#module('elementwise');
   }
 
   /**
-   * Kernel `name` of kernels/cuda/<module>.cu. `types` are those of its arguments: p address, i int64_t, d double, w Walk;
-   * those in parentheses are the members of one structure.
+   * Kernel `name` of kernels/cuda/<module>.cu. `types` are those of its arguments: p address, i int64_t, d double, w Walk, t tensor
+   * map; those in parentheses are the members of one structure.
    */
   kernel(module: string, name: string, types: string): Launch {
     let handle = 0n;
@@ -94,6 +125,19 @@ export class CudaDevice {
       );
       if (code !== SUCCESS) throw driver.error(code, `the kernel ${name}`);
     };
+  }
+
+  /** The tensor map (CUtensorMap) of matrices: address and strides are multiples of 16 bytes, sizes below 2^31. */
+  tensorMap({ address, type, matrices, rows, columns, strides, tile }: TiledMatrices): BigUint64Array {
+    const bytes = type === 'tf32' ? 4 : 2;
+    const words = (numbers: readonly number[]) => BigUint64Array.from(numbers, BigInt);
+    this.driver.call(
+      'cuTensorMapEncodeTiled',
+      ...[this.#map.address, MAP_TYPES[type], 3, address],
+      ...[words([columns, rows, matrices]), words(strides.map((stride) => stride * bytes))],
+      ...[Uint32Array.of(tile[1], tile[0], 1), Uint32Array.of(1, 1, 1), 0, SWIZZLE_128B, L2_256B, 0],
+    );
+    return this.#map.words.slice();
   }
 
   /** @throws {ExecutorError} `device` where a block cannot have so much shared memory. */
@@ -124,7 +168,10 @@ export class CudaDevice {
       }
       if (!nested) begin();
       const value = args[argument++]!;
-      if (typeof value !== 'number') for (const part of value) this.#setWord(word++, part);
+      if (value instanceof BigUint64Array) {
+        this.#words64.set(value, word);
+        word += value.length;
+      } else if (typeof value !== 'number') for (const part of value) this.#setWord(word++, part);
       else if (type === 'd') this.#doubles[word++] = value;
       else this.#setWord(word++, value);
     }
@@ -177,11 +224,17 @@ export class CudaDevice {
   }
 }
 
-/** Arguments without addresses. */
+/** Arguments without addresses, which tensor maps have in them. */
 function numbersOf(types: string, args: readonly Argument[]): number[] {
   const kinds = types.replace(/[()]/g, '');
   return args.flatMap((value, i) =>
-    typeof value !== 'number' ? [...value] : kinds[i] === 'p' ? [] : [value],
+    value instanceof BigUint64Array
+      ? []
+      : typeof value !== 'number'
+        ? [...value]
+        : kinds[i] === 'p'
+          ? []
+          : [value],
   );
 }
 

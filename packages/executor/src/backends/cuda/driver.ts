@@ -14,6 +14,10 @@ const FUNCTIONS = {
   cuModuleLoadData: ['void *', 'void *'],
   cuModuleGetFunction: ['void *', 'void *', 'const char *'],
   cuFuncSetAttribute: ['void *', 'int32_t', 'int32_t'],
+  cuTensorMapEncodeTiled: [
+    ...['void *', 'int32_t', 'uint32_t', 'uint64_t', 'void *', 'void *', 'void *', 'void *'],
+    ...['int32_t', 'int32_t', 'int32_t', 'int32_t'],
+  ],
   cuMemAlloc_v2: ['void *', 'size_t'],
   cuMemFree_v2: ['uint64_t'],
   cuMemGetInfo_v2: ['void *', 'void *'],

@@ -10,6 +10,8 @@ import type { rowSums } from './sums.js';
 
 /** Members of Product and of Epilogue in kernels/cuda/matmul.h, between them A, B and y, and the partial sums after them. */
 const MATMUL = '(iiiiiiiiii)ppp(pppddddpi)p';
+/** The same with tensor maps of A and B. */
+const WARPGROUP = '(iiiiiiiiii)ttp(pppddddpi)p';
 const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
 
 /**
@@ -17,13 +19,38 @@ const SLICES = '(iiiiiiiiii)p(pppddddpi)p';
  * same for both tile sizes, so that bits do not depend on the choice.
  */
 const TILES = { rows: 64, columns: 64, depth: 16, parallel: PARALLEL, fewest: 8 } as const;
-const PANELS = { rows: 128, columns: 256, depth: 64, parallel: 128, fewest: 4 } as const;
+const WARPGROUP_TILES = { rows: 128, columns: 256, depth: 64, parallel: 128, fewest: 4 } as const;
 const MAX_SLICES = 64;
 
-/** Of kernels/cuda/matmul_warpgroup.cu: threads of a block, bytes of struct Shared, and rows that a block lays out. */
-const WARPGROUPS = { threads: 384, shared: 218_112, packedRows: 32 } as const;
+/** Of kernels/cuda/matmul_warpgroup.cu: threads of a block, bytes of struct Shared; numbers along k and rows that a block lays out. */
+const WARPGROUPS = { threads: 384, shared: 218_112, laidDepth: 64, laidRows: 32 } as const;
+/** What warpgroups multiply: numbers of 16 bytes (as words, laid out, in multiples of `words`), numbers of a row of a tile. */
+const NUMBERS = {
+  bf16: { perWord: 2, words: 4, depth: 64 },
+  tf32: { perWord: 1, words: 8, depth: 32 },
+} as const;
+/**
+ * Operands are laid out for warpgroups where a product has so many results for each row to be laid out. An estimate: 8 bytes a number at
+ * 3 TB/s against what a multiply-add takes longer without warpgroups, of TF32 1/72 - 1/300 and of bf16 1/250 - 1/600 ns/1000.
+ */
+const RESULTS_A_LAID_ROW = { bf16: 512, tf32: 128 } as const;
+/** The fewest terms of a sum for that. */
+const LAID_TERMS = 256;
 /** The most blocks of a grid in its second dimension. */
 const MOST_IN_Y = 65_535;
+/** Positions in a tensor map have 31 bits, strides 40. */
+const MOST_POSITIONS = 2 ** 31;
+const MOST_STRIDE = 2 ** 40;
+
+/** An operand of a product as rows along k: `inner` where the numbers along k are not beside each other. */
+interface Operand {
+  readonly address: number;
+  readonly matrices: number;
+  readonly stride: number;
+  readonly rows: number;
+  readonly k: number;
+  readonly inner: boolean;
+}
 
 /** The epilogue of a product; addresses, 0 where not wanted. */
 interface Epilogue {
@@ -57,11 +84,15 @@ export function products(
     bf16: device.kernel('matmul_tensor', 'matmulBf16_f32', MATMUL),
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
-  const pack = device.kernel('matmul_warpgroup', 'packBf16_f32', 'ppiiiiii');
-  const panels = device.kernel('matmul_warpgroup', 'matmulPanels_f32', MATMUL);
   const warpgroups = {
-    bf16: device.kernel('matmul_warpgroup', 'warpgroupBf16_f32', MATMUL),
-    tf32: device.kernel('matmul_warpgroup', 'warpgroupTf32_f32', MATMUL),
+    bf16: {
+      layOut: device.kernel('matmul_warpgroup', 'layOutBf16_f32', 'ppiiiiii'),
+      multiply: device.kernel('matmul_warpgroup', 'warpgroupBf16_f32', WARPGROUP),
+    },
+    tf32: {
+      layOut: device.kernel('matmul_warpgroup', 'layOutTf32_f32', 'ppiiiiii'),
+      multiply: device.kernel('matmul_warpgroup', 'warpgroupTf32_f32', WARPGROUP),
+    },
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
   const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'ppppiiidddp');
@@ -72,11 +103,15 @@ export function products(
     const precision = precisionOf(y);
     const matrices = strideC === 0 ? 1 : batch;
     const rounded = precision === 'f32' ? roundedTo() : null;
-    const inPanels = rounded === 'bf16' && device.capability === 90 && matrices === 1 && suitsPanels(spec);
-    const byWarpgroups = inPanels || (rounded !== null && device.capability === 90 && isAligned(spec, a, b));
+    const operands = [
+      { address: addressOf(a), stride: strideA, rows: m, inner: transposeA },
+      { address: addressOf(b), stride: strideB, rows: n, inner: !transposeB },
+    ].map((of): Operand => ({ ...of, k, matrices: of.stride === 0 ? 1 : batch }));
+    const byWarpgroups =
+      rounded !== null && device.capability === 90 && suitsWarpgroups(rounded, operands, batch * k, m * n);
     // Few blocks with long sums leave the device idle: gradients of weights, which are sums over all rows, are cut into slices.
     // Products with a result for each row are not, so that their bits do not depend on the number of rows.
-    const cut = byWarpgroups ? PANELS : TILES;
+    const cut = byWarpgroups ? WARPGROUP_TILES : TILES;
     const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
       Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
@@ -103,13 +138,20 @@ export function products(
     const launch = (partial: number): void => {
       const rest = [addressOf(y), ...epilogue, partial];
       if (byWarpgroups) {
-        const launchOne = (kernel: Launch, a: number, b: number): void => {
-          const grid = Math.min(blocks(PANELS.rows, PANELS.columns) * slices, device.multiprocessors);
-          kernel([grid], WARPGROUPS.threads, WARPGROUPS.shared, ...product, a, b, ...rest);
-        };
-        if (inPanels)
-          return withPanels(spec, a, b, (panelsA, panelsB) => launchOne(panels, panelsA, panelsB));
-        return launchOne(warpgroups[rounded], addressOf(a), addressOf(b));
+        const grid = Math.min(
+          blocks(WARPGROUP_TILES.rows, WARPGROUP_TILES.columns) * slices,
+          device.multiprocessors,
+        );
+        return withMaps(rounded, operands, (maps) =>
+          warpgroups[rounded].multiply(
+            [grid],
+            WARPGROUPS.threads,
+            WARPGROUPS.shared,
+            ...product,
+            ...maps,
+            ...rest,
+          ),
+        );
       }
       const [kernel, size] = chosen(precision, rounded, blocks);
       kernel([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
@@ -126,44 +168,70 @@ export function products(
     });
   }
 
-  /** Whether warpgroups save more time than laying out their operands takes. */
-  const suitsPanels = ({ batch, m, n, k }: MatmulSpec): boolean =>
-    (m * n) / (m + n) >= 512 && batch * k >= 256;
+  /** Whether tensor maps can read an operand where it is. */
+  const isDirect = (rounded: 'bf16' | 'tf32', { address, stride, rows, k, inner }: Operand): boolean =>
+    rounded === 'tf32' &&
+    !inner &&
+    address % 16 === 0 &&
+    k % 4 === 0 &&
+    stride % 4 === 0 &&
+    (stride === 0 || stride >= rows * k);
 
-  /** Whether all lines of both matrices start at a multiple of 16 bytes. */
-  function isAligned(spec: MatmulSpec, a: Storage, b: Storage): boolean {
-    const { m, n, k, transposeA, transposeB, strideA, strideB } = spec;
-    const lengths = [transposeA ? m : k, transposeB ? k : n, strideA, strideB];
-    return lengths.every((length) => length % 4 === 0) && (addressOf(a) | addressOf(b)) % 16 === 0;
+  /** Whether warpgroups save more time than laying out their operands takes. */
+  function suitsWarpgroups(
+    rounded: 'bf16' | 'tf32',
+    operands: readonly Operand[],
+    terms: number,
+    results: number,
+  ): boolean {
+    const bounded = operands.every(
+      ({ rows, k, matrices, stride }) =>
+        Math.max(rows, k, matrices) < MOST_POSITIONS && 4 * Math.max(stride, rows * (k + 8)) < MOST_STRIDE,
+    );
+    const laid = operands.filter((operand) => !isDirect(rounded, operand));
+    const rows = laid.reduce((sum, operand) => sum + operand.rows, 0);
+    const pays = terms >= LAID_TERMS && results >= rows * RESULTS_A_LAID_ROW[rounded];
+    return bounded && terms > 0 && (rows === 0 || pays);
   }
 
-  /** Both matrices rounded to bf16 and laid out for warpgroups, for the time of `use`. */
-  function withPanels(
-    { batch, m, n, k, transposeA, transposeB, strideA, strideB }: MatmulSpec,
-    a: Storage,
-    b: Storage,
-    use: (panelsA: number, panelsB: number) => void,
+  /** Tensor maps of both operands, laid out where they must be, for the time of `use`. */
+  function withMaps(
+    rounded: 'bf16' | 'tf32',
+    operands: readonly Operand[],
+    use: (maps: readonly BigUint64Array[]) => void,
   ): void {
-    const panels = batch * Math.ceil(k / PANELS.depth);
-    const rowsA = Math.ceil(m / PANELS.rows) * PANELS.rows;
-    const rowsB = Math.ceil(n / PANELS.columns) * PANELS.columns;
-    const bytes = (rows: number): number => panels * rows * PANELS.depth * 2;
-    const packed = (
-      from: Storage,
-      to: number,
-      ...[stride, rows, padded, inner]: [number, number, number, boolean]
-    ) =>
-      pack(
-        [padded / WARPGROUPS.packedRows, Math.min(panels, MOST_IN_Y)],
-        THREADS,
-        0,
-        ...[addressOf(from), to, batch, stride, rows, padded, k, Number(inner)],
-      );
-    kernels.withScratch('f32', (bytes(rowsA) + bytes(rowsB)) / 4, ({ block: { address } }) => {
-      packed(a, address, strideA, m, rowsA, transposeA);
-      packed(b, address + bytes(rowsA), strideB, n, rowsB, !transposeB);
-      use(address, address + bytes(rowsA));
+    const { perWord, words: step, depth } = NUMBERS[rounded];
+    const places = operands.map((operand) => {
+      const words = isDirect(rounded, operand) ? 0 : Math.ceil(operand.k / perWord / step) * step;
+      return { ...operand, words, size: operand.matrices * operand.rows * words };
     });
+    const tiles = [WARPGROUP_TILES.rows, WARPGROUP_TILES.columns] as const;
+    const mapped = (scratch: number): void => {
+      let next = scratch;
+      const maps = places.map(({ address, matrices, stride, rows, k, inner, words, size }, i) => {
+        const at = words > 0 ? next : address;
+        next += size * 4;
+        if (words > 0)
+          warpgroups[rounded].layOut(
+            [
+              Math.ceil(rows / WARPGROUPS.laidRows),
+              Math.min(matrices * Math.ceil(k / WARPGROUPS.laidDepth), MOST_IN_Y),
+            ],
+            THREADS,
+            0,
+            ...[address, at, matrices, stride, rows, words, k, Number(inner)],
+          );
+        const row = words > 0 ? words * perWord : k;
+        return device.tensorMap({
+          ...{ address: at, type: rounded, matrices, rows, columns: k },
+          ...{ strides: [row, words > 0 || stride === 0 ? rows * row : stride], tile: [tiles[i]!, depth] },
+        });
+      });
+      use(maps);
+    };
+    const needed = places.reduce((sum, { size }) => sum + size, 0);
+    if (needed === 0) mapped(0);
+    else kernels.withScratch('f32', needed, ({ block: { address } }) => mapped(address));
   }
 
   /** The format that f32 inputs are rounded to; null for f32 itself. */
