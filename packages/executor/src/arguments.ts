@@ -35,6 +35,10 @@ export interface NumberRange {
 export const ANY_NUMBER: NumberRange = { what: 'a number', has: () => true };
 export const NOT_NAN: NumberRange = { what: 'a number other than NaN', has: (x) => !Number.isNaN(x) };
 export const FINITE: NumberRange = { what: 'a finite number', has: Number.isFinite };
+export const FINITE_ABOVE_0: NumberRange = {
+  what: 'a finite number above 0',
+  has: (x) => x > 0 && x < Infinity,
+};
 export const FINITE_FROM_0: NumberRange = {
   what: 'a finite number from 0',
   has: (x) => x >= 0 && x < Infinity,

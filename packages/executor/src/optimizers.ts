@@ -4,6 +4,7 @@ import {
   checkNumber,
   checkObject,
   checkOptions,
+  FINITE_ABOVE_0,
   FINITE_FROM_0,
   named,
 } from './arguments.js';
@@ -225,8 +226,8 @@ export class AdamW extends Optimizer {
     const { lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 } = options;
     super('AdamW', parameters, lr, ['m', 'v']);
     for (const [name, beta] of Object.entries({ beta1, beta2 })) checkNumber('AdamW', name, beta, BELOW_1);
-    for (const [name, x] of Object.entries({ eps, weightDecay }))
-      checkNumber('AdamW', name, x, FINITE_FROM_0);
+    checkNumber('AdamW', 'eps', eps, FINITE_ABOVE_0);
+    checkNumber('AdamW', 'weightDecay', weightDecay, FINITE_FROM_0);
     this.#settings = { beta1, beta2, eps, weightDecay };
   }
 

@@ -279,6 +279,10 @@ describe.each(devices)('on %s', (device) => {
         const x = normal(shape, seed);
         expectGradients(() => narrow(x, dim, start, Math.min(length, n - start)), [x]);
         expectGradients(() => select(x, dim, start), [x]);
+        // The same from the end.
+        const same = [narrow(x, dim, start - n, 1), narrow(x, dim, start, 1)].map((t) => t.dataSync());
+        expect(same[0]).toEqual(same[1]);
+        expect(select(x, dim, start - n).dataSync()).toEqual(same[1]);
       });
     });
 

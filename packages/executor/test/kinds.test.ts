@@ -26,7 +26,7 @@ compilerDescribe(
         `#define DAG_${name}(OP) ${[...kinds, 'unheardOf'].map((kind) => `OP(${kind})`).join(' ')}\n`;
       const header =
         list('UNARY_KINDS', UNARY_KINDS) + list('BINARY_KINDS', BINARY_KINDS) + list('SHARES', SHARE_KINDS);
-      writeFileSync(join(folder, 'kinds.h'), `${header}#define DAG_ACTIVATIONS(OP)\n`);
+      writeFileSync(join(folder, 'kinds.h'), `${header}#define DAG_ACTIVATIONS(OP) OP(unheardOf)\n`);
       const { command } = compiler as { command: string };
       const args = [
         ...flags,
@@ -47,7 +47,9 @@ compilerDescribe(
       ['cpu/elementwise.cpp', ['-DDAG_VARIANT=baseline'], 'unary_ops'],
       ['cpu/binary.cpp', ['-DDAG_VARIANT=baseline'], 'binary_ops'],
       ['cpu/binary.cpp', ['-DDAG_VARIANT=baseline'], 'shares'],
+      ['cpu/linear.cpp', ['-DDAG_VARIANT=baseline'], 'unary_ops'],
       ['cuda/elementwise.cu', ['-DDAG_EMULATED', '-x', 'c++'], 'unary_ops'],
+      ['cuda/matmul.cu', ['-DDAG_EMULATED', '-x', 'c++'], 'unary_ops'],
       ['cuda/walk.cu', ['-DDAG_EMULATED', '-x', 'c++'], 'binary_ops'],
     ])('does not compile: %s', (source, flags, list) => {
       expect(compile(source, flags)).toMatch(new RegExp(`unheardOf.*${list}|${list}.*unheardOf`));

@@ -44,7 +44,7 @@ __device__ inline int64_t indexStep() { return static_cast<int64_t>(gridDim.x) *
 __device__ inline int laneOf() { return threadIdx.x % WARP; }
 __device__ inline int warpOf() { return threadIdx.x / WARP; }
 
-/** Ends the launch with an error: the lists of kinds here and in src/backends/kinds.ts differ. */
+/** Ends the launch with an error: a kind that src/elementwise.ts does not have. src/backends/kinds.ts says which before a launch. */
 __device__ inline void unknownKind() { __trap(); }
 
 struct Sum {
@@ -149,6 +149,28 @@ __device__ T geluTanhDerivativeOf(T x) {
   // The slope is 0 where x² might overflow.
   const T change = slope > 0 ? x * (T(1.5957691216057307117) + T(0.21406444881780074633) * x * x) * slope : slope;
   return logistic(u) + change;
+}
+
+__device__ inline float tanhOf(float x) { return tanhf(x); }
+__device__ inline double tanhOf(double x) { return tanh(x); }
+__device__ inline float log1pOf(float x) { return log1pf(x); }
+__device__ inline double log1pOf(double x) { return log1p(x); }
+
+template <typename T>
+__device__ T absOf(T x) {
+  return x < 0 ? -x : x + T(0);
+}
+
+template <typename T>
+__device__ T sigmoidOf(T x) {
+  // exp of a large number would be infinite.
+  const T e = expOf(x < 0 ? x : -x);
+  return (x < 0 ? e : T(1)) / (1 + e);
+}
+
+template <typename T>
+__device__ T softplusOf(T x) {
+  return (x > 0 ? x : x != x ? x : T(0)) + log1pOf(expOf(-absOf(x)));
 }
 
 }  // namespace

@@ -2,32 +2,6 @@
 #include "random.h"
 #include "sums.h"
 
-namespace {
-
-__device__ inline float tanhOf(float x) { return tanhf(x); }
-__device__ inline double tanhOf(double x) { return tanh(x); }
-__device__ inline float log1pOf(float x) { return log1pf(x); }
-__device__ inline double log1pOf(double x) { return log1p(x); }
-
-template <typename T>
-__device__ T absOf(T x) {
-  return x < 0 ? -x : x + T(0);
-}
-
-template <typename T>
-__device__ T sigmoidOf(T x) {
-  // exp of a large number would be infinite.
-  const T e = expOf(x < 0 ? x : -x);
-  return (x < 0 ? e : T(1)) / (1 + e);
-}
-
-template <typename T>
-__device__ T softplusOf(T x) {
-  return (x > 0 ? x : x != x ? x : T(0)) + log1pOf(expOf(-absOf(x)));
-}
-
-}  // namespace
-
 #include "../elementwise.h"
 
 namespace {
@@ -98,19 +72,22 @@ __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, doubl
   }
 }
 
-template <int ACTIVATION, typename T>
+template <Activation ACTIVATION, typename T>
 __device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T* preactivation, T* gradSum,
                                  double* partial, ColumnSums& shared, int64_t rows, int64_t n) {
   const bool aligned = n % 4 == 0;
   sumColumns(rows, n, partial, shared, [=](int64_t row, int64_t column) {
     const int64_t first = row * n;
     Four<T> g = fourOf(gradY + first, column, n, aligned), x = {};
-    if (ACTIVATION != 0) x = fourOf(preactivation + first, column, n, aligned);
+    if (ACTIVATION != Activation::none) x = fourOf(preactivation + first, column, n, aligned);
     const Four<T> factors = factorsOf(mask, first + column, aligned);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
       g.at[j] *= factors.at[j];
-      if (ACTIVATION != 0) g.at[j] *= ACTIVATION == 1 ? geluDerivativeOf(x.at[j]) : geluTanhDerivativeOf(x.at[j]);
+#define DAG_CASE(name) \
+  if (ACTIVATION == Activation::name) g.at[j] *= unary_ops::name::derivative(x.at[j], x.at[j], x.at[j], x.at[j]);
+      DAG_ACTIVATIONS(DAG_CASE)
+#undef DAG_CASE
     }
     putFour(gradSum + first, column, n, aligned, g);
     return g;
@@ -118,7 +95,7 @@ __device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T
 }
 
 /**
- * gradSum (rows, n) = the gradient before dropout and activation (1: GELU, 2: GELU by tanh; 0: none); `partial` receives its sums over
+ * gradSum (rows, n) = the gradient before dropout and activation; `partial` receives its sums over
  * rows, as in sumColumns.
  */
 template <typename T>
@@ -126,10 +103,14 @@ __device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSu
                                int64_t activation, double p, double low, double high, const double* lowAt) {
   __shared__ ColumnSums shared;
   const Dropout<T> mask(p, low, high, lowAt);
-  if (activation == 0) linearBackwardOf<0>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
-  else if (activation == 1) linearBackwardOf<1>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
-  else if (activation == 2) linearBackwardOf<2>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
-  else unknownKind();
+  switch (static_cast<Activation>(activation)) {
+#define DAG_CASE(name) \
+  case Activation::name: return linearBackwardOf<Activation::name>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
+    DAG_CASE(none)
+    DAG_ACTIVATIONS(DAG_CASE)
+#undef DAG_CASE
+  }
+  unknownKind();
 }
 
 template <typename T>

@@ -62,10 +62,10 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
   Next next;
   auto along = tiles.first();
   const auto loadA = [&] {
-    next.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, along.tile * DEPTH);
+    next.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, int64_t{along.tile} * DEPTH);
   };
   const auto loadB = [&] {
-    next.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, along.tile * DEPTH);
+    next.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, int64_t{along.tile} * DEPTH);
     along.next();
   };
   if (tiles.begin < tiles.end) {
@@ -75,11 +75,11 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
     next.store(tileB[0], !product.transposeB);
   }
   __syncthreads();
-  for (int64_t t = tiles.begin; t < tiles.end; t++) {
-    const int now = static_cast<int>(t - tiles.begin) & 1;
-    const bool more = t + 1 < tiles.end;
+  int now = 0;
+  for (auto left = static_cast<int>(tiles.end - tiles.begin); left > 0; left--, now ^= 1) {
+    const bool more = left > 1;
     const auto multiply = [&](int from) {
-#pragma unroll
+#pragma unroll 2
       for (int kk = from; kk < from + DEPTH / 2; kk++) {
         T x[PARTS * 4], w[PARTS * 4];
 #pragma unroll

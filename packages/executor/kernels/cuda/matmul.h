@@ -3,6 +3,8 @@
 #include "fours.h"
 #include "random.h"
 
+#include "../elementwise.h"
+
 /** Launch bounds: threads per block, and two blocks per multiprocessor, so that one loads while the other multiplies. */
 #ifdef DAG_EMULATED
 #define DAG_TWO_BLOCKS THREADS
@@ -55,7 +57,7 @@ template <typename T>
 struct Epilogue {
   const T *bias, *residual;
   T* preactivation;
-  /** activation: 0 none, 1 GELU, 2 GELU by tanh. */
+  /** activation: a kind of Activation. */
   double activation, dropout, low, high;
   const double* lowAt;
   int64_t accumulate;
@@ -101,10 +103,15 @@ struct Epilogue {
 
  private:
   __device__ T activated(T sum) const {
-    if (activation == 0) return sum;
-    if (activation == 1) return geluOf(sum);
-    if (activation != 2) unknownKind();
-    return geluTanhOf(sum);
+    switch (static_cast<Activation>(static_cast<int64_t>(activation))) {
+#define DAG_CASE(name) \
+  case Activation::name: return unary_ops::name::value(sum, sum, sum);
+      DAG_ACTIVATIONS(DAG_CASE)
+#undef DAG_CASE
+      case Activation::none: return sum;
+    }
+    unknownKind();
+    return sum;
   }
 
   __device__ void writeOne(T* y, int64_t i, int64_t column, T sum, T factor) const {
@@ -128,7 +135,8 @@ struct Tiles {
 
   /** A tile along k: its matrix, and its index there. */
   struct Along {
-    int64_t matrix, tile, perMatrix;
+    int64_t matrix;
+    int32_t tile, perMatrix;
 
     __device__ void next() {
       if (++tile < perMatrix) return;
@@ -138,7 +146,9 @@ struct Tiles {
   };
   /** The tile at `begin`, if there is any. */
   __device__ Along first() const {
-    return begin < end ? Along{matrix + begin / perMatrix, begin % perMatrix, perMatrix} : Along{};
+    return begin < end ? Along{matrix + begin / perMatrix, static_cast<int32_t>(begin % perMatrix),
+                               static_cast<int32_t>(perMatrix)}
+                       : Along{};
   }
 
   /** The work of block `index`, with result tiles of `height` × `width` and tiles of `depth` along k. */

@@ -93,8 +93,8 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
   Next<Number> nextA, nextB;
   auto along = tiles.first();
   const auto load = [&] {
-    nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, along.tile * DEPTH);
-    nextB.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, along.tile * DEPTH);
+    nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, int64_t{along.tile} * DEPTH);
+    nextB.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, int64_t{along.tile} * DEPTH);
     along.next();
   };
   const auto store = [&](int into) {
@@ -106,9 +106,9 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
     store(0);
   }
   __syncthreads();
-  for (int64_t t = tiles.begin; t < tiles.end; t++) {
-    const int now = static_cast<int>(t - tiles.begin) & 1;
-    const bool more = t + 1 < tiles.end;
+  int now = 0;
+  for (auto left = static_cast<int>(tiles.end - tiles.begin); left > 0; left--, now ^= 1) {
+    const bool more = left > 1;
     if (more) load();
 #pragma unroll
     for (int word = 0; word < WORDS; word += 8) {

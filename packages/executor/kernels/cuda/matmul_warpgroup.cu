@@ -23,8 +23,8 @@ struct Bf16 {
 struct Tf32 {
   static constexpr int PER_WORD = 1;
   __device__ static void store(uint32_t* to, const float (&x)[8]) {
-    storeFour(to, {{roundTf32(x[0]), roundTf32(x[1]), roundTf32(x[2]), roundTf32(x[3])}});
-    storeFour(to + 4, {{roundTf32(x[4]), roundTf32(x[5]), roundTf32(x[6]), roundTf32(x[7])}});
+    storeFour(to, {{roundTf32Even(x[0]), roundTf32Even(x[1]), roundTf32Even(x[2]), roundTf32Even(x[3])}});
+    storeFour(to + 4, {{roundTf32Even(x[4]), roundTf32Even(x[5]), roundTf32Even(x[6]), roundTf32Even(x[7])}});
   }
   __device__ static void multiply(float (&sums)[WARPGROUP_SUMS], const uint32_t* a, const uint32_t* b) {
     multiplyTilesTf32(sums, a, b);
@@ -183,7 +183,7 @@ __device__ void multiplyStages(Shared* shared, const Product& product, float* y,
       for (int row = lane / 8; row < 16 && rows + row < m; row += 4) {
         const int64_t i = matrix + (rows + row) * n + c;
         const Four<float> four = *reinterpret_cast<const Four<float>*>(results + row * WRITTEN_ROW + lane % 8 * 4);
-        if (product.slices > 1) Epilogue<float>{}.writeFour(partial, i, c, n, four, mask);
+        if (product.slices > 1) Epilogue<float>{}.writeFour(partial, i, c, n, four, Epilogue<float>{}.dropoutOf());
         else epilogue.writeFour(y, i, c, n, four, mask);
       }
     }
@@ -206,8 +206,9 @@ __device__ void loadStages(Shared* shared, const Product& product, const TensorM
       // In the first round the stage is free: waiting for the phase before the first one returns at once.
       waitFor(&shared->free[stage.index], stage.parity ^ 1);
       arriveExpecting(full, sizeof shared->a[0] + sizeof shared->b[0]);
-      copyTensor(shared->a[stage.index], a, along.tile * DEPTH, tiles.rows, product.strideA ? along.matrix : 0, full);
-      copyTensor(shared->b[stage.index], b, along.tile * DEPTH, tiles.columns, product.strideB ? along.matrix : 0, full);
+      const int64_t k0 = int64_t{along.tile} * DEPTH;
+      copyTensor(shared->a[stage.index], a, k0, tiles.rows, product.strideA ? along.matrix : 0, full);
+      copyTensor(shared->b[stage.index], b, k0, tiles.columns, product.strideB ? along.matrix : 0, full);
     }
   }
 }

@@ -72,9 +72,18 @@ __device__ inline void giveRegisters() {
 }
 
 /** CUtensorMap of the driver API: a matrix in global memory and how its tiles lie in shared memory. */
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   uint64_t words[16];
 };
+
+/** x rounded to TF32 as a tensor map of TFLOAT32 does it: to nearest, ties to even. */
+__device__ inline uint32_t roundTf32Even(float x) {
+  uint32_t word = 0;
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
+#endif
+  return word;
+}
 
 /**
  * Starts a copy of the tile of `map` (three dimensions, the innermost first) from the given position on to shared memory, where it is aligned

@@ -1,10 +1,10 @@
-import type { AdamWSpec } from '../backend.js';
 import {
   BELOW_1,
   checkedList,
   checkNumber,
   checkObject,
   checkOptions,
+  FINITE_ABOVE_0,
   FINITE_FROM_0,
   FROM_0,
   named,
@@ -69,7 +69,11 @@ function isIterable(value: unknown): boolean {
 }
 
 /** Options of `adamW` and `adamWAll`: rates, decays beta1 and beta2 in [0, 1), eps above 0 and the decoupled weightDecay. */
-export interface AdamWOptions extends Omit<AdamWSpec, 'lr' | 'step'> {
+export interface AdamWOptions {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
   /** Learning rate, from 0. A tensor of one f64 may change between calls of a recorded step. */
   readonly lr: number | Tensor;
   /** Number of this step, counted from 1; or a tensor of one f64 as `lr`. */
@@ -144,7 +148,7 @@ function checkedSettings(options: AdamWOptions): AdamWOptions {
   checkNumber('adamW', 'beta1', beta1, BELOW_1);
   checkNumber('adamW', 'beta2', beta2, BELOW_1);
   // With eps = 0 an element whose gradients were all 0 would become 0/0.
-  checkNumber('adamW', 'eps', eps, { what: 'a finite number above 0', has: (x) => x > 0 && x < Infinity });
+  checkNumber('adamW', 'eps', eps, FINITE_ABOVE_0);
   checkNumber('adamW', 'weightDecay', weightDecay, FINITE_FROM_0);
   return { lr, step, beta1, beta2, eps, weightDecay };
 }

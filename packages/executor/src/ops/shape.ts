@@ -52,23 +52,31 @@ function inferred(x: Tensor, shape: Shape): Shape {
   return shape.map((n) => (n === -1 ? x.size / known : n));
 }
 
-/** A copy of elements `start … start+length−1` of dimension `dim`. @throws {ExecutorError} `shape` where these are outside. */
+/**
+ * A copy of elements `start … start+length−1` of dimension `dim`; a negative `start` counts from the end.
+ *
+ * @throws {ExecutorError} `shape` where these are outside.
+ */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   checkTensor('narrow', x);
   const d = dimension(dim, x.shape.length, 'narrow');
+  const first = fromEnd(start, x.shape[d]!);
   if (!(
     Number.isInteger(start) &&
     Number.isInteger(length) &&
-    start >= 0 &&
+    first >= 0 &&
     length >= 0 &&
-    start + length <= x.shape[d]!
+    first + length <= x.shape[d]!
   ))
     throw new ExecutorError(
       'shape',
       `narrow: ${named(length)} from ${named(start)} of dimension ${dim} of ${show(x.shape)}`,
     );
-  return everyOf('narrow', x, d, start, length, 1);
+  return everyOf('narrow', x, d, first, length, 1);
 }
+
+/** The index in a dimension of `n` elements that `i` stands for; a negative one counts from the end. */
+const fromEnd = (i: number, n: number): number => (i < 0 ? i + n : i);
 
 /**
  * Elements `start`, `start + step`, … before `end` of dimension `dim`, as `x[start:end:step]` of NumPy: negative `start` and `end` count
@@ -89,7 +97,7 @@ export function slice(x: Tensor, dim: number, start?: number, end?: number, step
     );
   // Where an index outside is clipped to.
   const [lowest, highest] = step > 0 ? [0, n] : [-1, n - 1];
-  const place = (i: number): number => Math.min(Math.max(i < 0 ? i + n : i, lowest), highest);
+  const place = (i: number): number => Math.min(Math.max(fromEnd(i, n), lowest), highest);
   const first = start === undefined ? (step > 0 ? 0 : n - 1) : place(start);
   const beyond = end === undefined ? (step > 0 ? n : -1) : place(end);
   return everyOf('slice', x, d, first, Math.max(0, Math.ceil((beyond - first) / step)), step);
@@ -133,14 +141,15 @@ function equalParts(n: number, size: number): number[] {
   return Array.from({ length: Math.ceil(n / size) }, (_, i) => Math.min(size, n - i * size));
 }
 
-/** Index `i` of dimension `dim`, which is removed. */
+/** Index `i` of dimension `dim`, which is removed; a negative one counts from the end. */
 export function select(x: Tensor, dim: number, i: number): Tensor {
   checkTensor('select', x);
   const d = dimension(dim, x.shape.length, 'select');
-  if (!(Number.isInteger(i) && i >= 0 && i < x.shape[d]!))
+  const index = fromEnd(i, x.shape[d]!);
+  if (!(Number.isInteger(i) && index >= 0 && index < x.shape[d]!))
     throw new ExecutorError('shape', `select: index ${named(i)} of dimension ${dim} of ${show(x.shape)}`);
   return reshape(
-    narrow(x, d, i, 1),
+    narrow(x, d, index, 1),
     x.shape.filter((_, k) => k !== d),
   );
 }

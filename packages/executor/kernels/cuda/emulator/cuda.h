@@ -215,6 +215,11 @@ inline uint32_t roundBf16(float low, float high) {
   return round(low) | round(high) << 16;
 }
 
+/** To nearest, ties to even. */
+inline uint32_t roundTf32Even(float x) {
+  const uint32_t bits = __float_as_uint(x);
+  return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000u;
+}
 /** To nearest, ties away from zero. */
 inline uint32_t roundTf32(float x) {
   const uint32_t bits = __float_as_uint(x);
@@ -274,7 +279,7 @@ inline void arriveExpecting(Barrier* barrier, uint32_t bytes) { emulator::arrive
 inline void waitFor(Barrier* barrier, uint32_t parity) { emulator::waitFor(barrier, parity); }
 
 /** What the emulated driver makes of a matrix: sizes in numbers, strides in bytes, of a box the numbers along k and the rows. */
-struct alignas(64) TensorMap {
+struct alignas(128) TensorMap {
   const char* from;
   int64_t sizes[3], strides[2];
   uint32_t box[2], bytes, isTf32;
@@ -285,9 +290,9 @@ inline void copyTensor(void* to, const TensorMap& map, int64_t x, int64_t y, int
     for (uint32_t r = 0; r < map.box[1]; r++)
       for (uint32_t c = 0; c < map.box[0]; c++) {
         uint32_t number = 0;
-        if (x + c < map.sizes[0] && y + r < map.sizes[1])
+        if (x + c < map.sizes[0] && y + r < map.sizes[1] && z < map.sizes[2])
           std::memcpy(&number, map.from + z * map.strides[1] + (y + r) * map.strides[0] + (x + c) * map.bytes, map.bytes);
-        if (map.isTf32) number = roundTf32(__uint_as_float(number));
+        if (map.isTf32) number = roundTf32Even(__uint_as_float(number));
         std::memcpy(reinterpret_cast<void*>(emulator::swizzled(to, r, c * map.bytes)), &number, map.bytes);
       }
   });

@@ -23,7 +23,7 @@ const OLDEST_CAPABILITY = 75;
 const WORDS = 512;
 /** Words of a tensor map, and the bytes that it is aligned to. */
 const MAP_WORDS = 16;
-const MAP_ALIGNMENT = 64n;
+const MAP_ALIGNMENT = 128n;
 /** As cuda.h numbers them: types of tensor maps, 128-byte swizzle, and lines of 256 bytes for L2. */
 const MAP_TYPES = { bf16: 9, tf32: 11 } as const;
 const SWIZZLE_128B = 3;
@@ -66,7 +66,7 @@ export class CudaDevice {
   readonly #pointers: BigUint64Array;
   readonly #addresses: { readonly words: bigint; readonly pointers: bigint };
   /** Where the driver writes a tensor map. */
-  readonly #map: { readonly address: bigint; readonly words: BigUint64Array };
+  readonly #map: AlignedWords;
 
   /** @throws {ExecutorError} `device` where the driver, a device or the kernels are missing. */
   constructor() {
@@ -83,20 +83,14 @@ export class CudaDevice {
     const stream = new BigUint64Array(1);
     driver.call('cuStreamCreate', stream, STREAM_NON_BLOCKING);
     this.stream = stream[0]!;
-    const words = driver.koffi.alloc('uint64_t', WORDS);
-    const pointers = driver.koffi.alloc('uint64_t', WORDS);
-    const view = driver.koffi.view(words, WORDS * 8);
-    this.#words = new Int32Array(view);
-    this.#doubles = new Float64Array(view);
-    this.#words64 = new BigUint64Array(view);
-    this.#pointers = new BigUint64Array(driver.koffi.view(pointers, WORDS * 8));
-    this.#addresses = { words, pointers };
-    const room = driver.koffi.alloc('uint64_t', 2 * MAP_WORDS);
-    const skipped = (MAP_ALIGNMENT - (room % MAP_ALIGNMENT)) % MAP_ALIGNMENT;
-    this.#map = {
-      address: room + skipped,
-      words: new BigUint64Array(driver.koffi.view(room, 2 * MAP_WORDS * 8), Number(skipped), MAP_WORDS),
-    };
+    const words = alignedWords(driver, WORDS);
+    const pointers = alignedWords(driver, WORDS);
+    this.#words = new Int32Array(words.of.buffer, words.of.byteOffset, 2 * WORDS);
+    this.#doubles = new Float64Array(words.of.buffer, words.of.byteOffset, WORDS);
+    this.#words64 = words.of;
+    this.#pointers = pointers.of;
+    this.#addresses = { words: words.address, pointers: pointers.address };
+    this.#map = alignedWords(driver, MAP_WORDS);
     // Load all files now, so that a damaged or missing one is an error here and not at the first op.
     this.#module('elementwise');
   }
@@ -137,7 +131,7 @@ export class CudaDevice {
       ...[words([columns, rows, matrices]), words(strides.map((stride) => stride * bytes))],
       ...[Uint32Array.of(tile[1], tile[0], 1), Uint32Array.of(1, 1, 1), 0, SWIZZLE_128B, L2_256B, 0],
     );
-    return this.#map.words.slice();
+    return this.#map.of.slice();
   }
 
   /** @throws {ExecutorError} `device` where a block cannot have so much shared memory. */
@@ -161,6 +155,7 @@ export class CudaDevice {
     let nested = false;
     const begin = () => (this.#pointers[parameter++] = this.#addresses.words + BigInt(word * 8));
     for (const type of types) {
+      if (type === 't') word = Math.ceil(word / MAP_WORDS) * MAP_WORDS;
       if (type === '(' || type === ')') {
         nested = type === '(';
         if (nested) begin();
@@ -222,6 +217,19 @@ export class CudaDevice {
       );
     }
   }
+}
+
+interface AlignedWords {
+  readonly of: BigUint64Array;
+  readonly address: bigint;
+}
+
+/** Memory that does not move, aligned as a tensor map has to be. */
+function alignedWords({ koffi }: Driver, length: number): AlignedWords {
+  const room = koffi.alloc('uint64_t', length + MAP_WORDS);
+  const skipped = (MAP_ALIGNMENT - (room % MAP_ALIGNMENT)) % MAP_ALIGNMENT;
+  const of = new BigUint64Array(koffi.view(room, (length + MAP_WORDS) * 8), Number(skipped), length);
+  return { of, address: room + skipped };
 }
 
 /** Arguments without addresses, which tensor maps have in them. */

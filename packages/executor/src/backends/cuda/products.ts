@@ -110,7 +110,7 @@ export function products(
     const byWarpgroups =
       rounded !== null && device.capability === 90 && suitsWarpgroups(rounded, operands, batch * k, m * n);
     // Few blocks with long sums leave the device idle: gradients of weights, which are sums over all rows, are cut into slices.
-    // Products with a result for each row are not, so that their bits do not depend on the number of rows.
+    // Products with a result for each row are not, so that with one kernel their bits do not depend on the number of rows.
     const cut = byWarpgroups ? WARPGROUP_TILES : TILES;
     const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
