@@ -437,4 +437,22 @@ DAG_DEVICE L stepBackward(N& nodes, const C& O, int count, int initial, L g, con
   return chain<CAREFUL>(total, parts.linear - product);
 }
 
+/** The gradient of node k: |v| has the derivative sign(v); the sign itself is constant on both sides of zero. */
+template <bool CAREFUL, typename L, typename N, typename B>
+DAG_DEVICE L gradientOf(const N& nodes, int k, const NodeGradients<B>& out) {
+  return held<CAREFUL>(out.value[k] + out.magnitude[k] * nodes.sign(k));
+}
+
+/** The gradients of initial node j, whose magnitude was given as `given`, in the lanes `some`, and 0 in others. */
+template <bool CAREFUL, typename L, typename N, typename B>
+DAG_DEVICE void finishInitial(const N& nodes, int j, L given, SetOf<L> some, const NodeGradients<B>& out, L& probe) {
+  const L value = out.value[j];
+  const L byMagnitude = held<CAREFUL>(out.magnitude[j] + chain<CAREFUL>(value, nodes.sign(j)));
+  const L bySign = held<CAREFUL>(out.sign[j] + chain<CAREFUL>(value, nodes.magnitude(j)));
+  probe += magnitudeOf(byMagnitude) + magnitudeOf(bySign);
+  // 0 + x: a gradient that is zero is never −0.
+  out.magnitude[j] = only(some, 0 + flipped(byMagnitude, given));
+  out.sign[j] = only(some, 0 + flipped(bySign, given));
+}
+
 }  // namespace

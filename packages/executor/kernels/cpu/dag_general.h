@@ -121,8 +121,7 @@ class GeneralBlock {
     byNode.value[width - 1] = upstreamOf(upstream, nodes.values[width - 1]);
     for (i64 i = depth - 1; i >= 0; i--) {
       const i64 k = depth + i;
-      // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const V total = held<CAREFUL>(byNode.value[k] + byNode.magnitude[k] * nodes.signs[k]);
+      const V total = gradientOf<CAREFUL, V>(nodes, k, byNode);
       probe += magnitudeOf(total);
       // 0 + x: a gradient that is zero is never −0.
       outG[i] = 0 + stepBackward<CAREFUL>(nodes, LaneRow{O + i * width}, k, depth, G[i], rules, total, parts[i], turnsOf(i),
@@ -131,14 +130,8 @@ class GeneralBlock {
       probe += outG[i] * 0;
     }
     const Lanes some = differ(upstream, V{});
-    for (i64 j = 0; j < width; j++) {
-      const V value = byNode.value[j];
-      const V byMagnitude = held<CAREFUL>(byNode.magnitude[j] + chain<CAREFUL>(value, nodes.signs[j]));
-      const V bySign = held<CAREFUL>(byNode.sign[j] + chain<CAREFUL>(value, nodes.magnitudes[j]));
-      if (j < depth) probe += magnitudeOf(byMagnitude) + magnitudeOf(bySign);
-      byNode.magnitude[j] = j < depth ? only(some, 0 + flipped(byMagnitude, magnitude[j])) : V{};
-      byNode.sign[j] = j < depth ? only(some, 0 + flipped(bySign, magnitude[j])) : V{};
-    }
+    for (i64 j = 0; j < depth; j++) finishInitial<CAREFUL>(nodes, j, magnitude[j], some, byNode, probe);
+    for (i64 j = depth; j < width; j++) byNode.magnitude[j] = byNode.sign[j] = V{};
     return probe;
   }
 };

@@ -513,8 +513,7 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     for (int i = depth - 1; i >= 0; i--) {
       const int k = depth + i;
       if (i < depth - 1) readStep(i);
-      // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
-      const double total = held<true>(i == depth - 1 ? upstream : out.value[k] + out.magnitude[k] * nodes.sign(k));
+      const double total = i == depth - 1 ? held<true>(upstream) : gradientOf<true, double>(nodes, k, out);
       const Numbers outO{outRows + lane, PADDED};
       double gate = 0;
       if (total != 0) {
@@ -548,13 +547,8 @@ __device__ void runGraphs(const Graphs<T>& graphs) {
     }
     firstTile = false;
 
-    for (int j = 0; j < depth; j++) {
-      const double value = out.value[j];
-      const double byMagnitude = held<true>(out.magnitude[j] + chain<true>(value, nodes.sign(j)));
-      const double bySign = held<true>(out.sign[j] + chain<true>(value, nodes.magnitude(j)));
-      out.magnitude[j] = upstream == 0 ? 0 : 0 + flipped(byMagnitude, numbers[j]);
-      out.sign[j] = upstream == 0 ? 0 : 0 + flipped(bySign, numbers[j]);
-    }
+    double unused = 0;
+    for (int j = 0; j < depth; j++) finishInitial<true>(nodes, j, numbers[j], differ(upstream, 0), out, unused);
     __syncwarp();
     const auto write = [&](T* to, bool accumulate, const Numbers& gradients) {
       writeRows<2 * DEPTH>(to ? to + first * width : nullptr, width, count, width, accumulate,
