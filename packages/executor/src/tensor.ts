@@ -165,7 +165,9 @@ export class Tensor {
     if (!this.buffer.storage) return `tensor(released, ${what})`;
     // Kernels of a step that is being recorded have not run yet.
     if (watching) return `tensor(${what})`;
-    return `tensor(${showValues(this.backend.readSync(this.storage), this.shape)}, ${what})`;
+    const begin = 'tensor(';
+    const values = showValues(this.backend.readSync(this.storage), this.shape, begin.length);
+    return `${begin}${values}, ${what})`;
   }
 
   /** What JSON.stringify writes: dtype, device, shape, and all values as nested arrays. */

@@ -205,8 +205,19 @@ describe.each(devices)('on %s', (device) => {
       undefined,
       { device },
     );
-    const text = `tensor([[1, 2.5], [0.1, -4]], (2, 2), f32, ${device})`;
-    expect([String(x), inspect(x), `${inspect({ x })}`]).toEqual([text, text, `{ x: ${text} }`]);
+    const text = (indent: string) =>
+      `tensor([[  1, 2.5],\n${indent}        [0.1,  -4]], (2, 2), f32, ${device})`;
+    expect([String(x), inspect(x)]).toEqual([text(''), text('')]);
+    expect(inspect({ x })).toBe(`{\n  x: ${text('  ')}\n}`);
+    const matrices = String(reshape(arange(-1, 7, 1, { device }), [2, 2, 2]));
+    expect(matrices).toBe(
+      `tensor([[[-1,  0],\n         [ 1,  2]],\n\n        [[ 3,  4],\n         [ 5,  6]]], (2, 2, 2), f32, ${device})`,
+    );
+    const long = String(zeros([40], { device })).split('\n');
+    expect(long).toEqual([
+      `tensor([${'0, '.repeat(23)}0,`,
+      `        ${'0, '.repeat(15)}0], (40), f32, ${device})`,
+    ]);
     expect(JSON.parse(JSON.stringify(tensor([0.25, 1], [2, 1], { device })))).toEqual({
       dtype: 'f32',
       device,
@@ -214,9 +225,9 @@ describe.each(devices)('on %s', (device) => {
       values: [[0.25], [1]],
     });
     expect(String(sum(ones([3], { device })))).toBe(`tensor(3, (), f32, ${device})`);
-    expect(String(tensor([-0, 0], [2], { device }))).toBe(`tensor([-0, 0], (2), f32, ${device})`);
+    expect(String(tensor([-0, 0], [2], { device }))).toBe(`tensor([-0,  0], (2), f32, ${device})`);
     expect(String(arange(0, 2000, 1, { device, dtype: 'i32' }))).toBe(
-      `tensor([0, 1, 2, …, 1997, 1998, 1999], (2000), i32, ${device})`,
+      `tensor([   0,    1,    2, …, 1997, 1998, 1999], (2000), i32, ${device})`,
     );
     const none = zeros([2 ** 40, 0], { device });
     expect([String(none), none.toJSON().values]).toEqual([
