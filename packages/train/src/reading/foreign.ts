@@ -31,6 +31,8 @@ export const FOREIGN = [
   // Functions and operations that plans do not have.
   '! [sin|cos|tan|exp|ln|log|arcsin|arccos|arctan|sinh|cosh|tanh|floor|ceil|round|factorial|gamma|sec|cot|csc|sign|trunc] ( X ) [|=|?]',
   'what is ! the [sine|cosine|tangent|logarithm|natural logarithm|exponential|factorial|floor|ceiling|derivative|integral|log] of X [|?]',
+  '[what is|calculate|] ! [sin|cos|tan|exp|ln|log|cot] [of|] N [degrees|] [+|-|*|/|plus|minus|times] X [|?]',
+  'X [+|-|*|/|plus|minus|times] ! [sin|cos|tan|exp|ln|log|cot] [of|] N [|?]',
   '[calculate|compute|evaluate|find|] ! [sin|cos|tan|exp|ln|log] ( X ) [+|-|*|/] X',
   'X [+|-|*|/] ! [sin|cos|tan|exp|ln|log] ( X ) [|=]',
   '[what is|calculate|compute|evaluate|] N ! !! [|?]',

@@ -26,6 +26,9 @@ const LIST_STYLES = [
   ...(['commas', 'commas', 'ands', 'and also', 'blanks'] as const),
 ] as const;
 
+/** Decisions with an operand on each side. */
+const OPERATORS: ReadonlySet<string> = new Set(['add', 'sub', 'mul', 'div', 'subFrom', 'divInto', 'mean']);
+
 /** A part of a template that is an operand, or a list of some. */
 const SLOT = /^(?:[A-GIKNPEF](?:>|$)|\*)/;
 
@@ -117,18 +120,26 @@ class PhraseText extends SymbolText {
     return options.phrases !== 'held-out' || this.hasHeldOut;
   }
 
-  /** Says one of these behind the text; nothing with a comma where a list may go on. */
+  /** Says one of these behind the text; nothing with a comma or "and" where a list may go on. */
   private end(from: readonly string[]): void {
-    // "3 and" writes a sum.
-    const writes = this.w.words.some(({ decision }) => !/^(?:none|neg|percent)$/.test(decision!));
+    const mayBeOperand = !this.hasOperator();
     let said: string;
     do said = pick(this.random, from);
-    while (said.startsWith(',') ? this.mayGoOn : said.startsWith('and ') && !writes);
+    while (said.startsWith(',') ? this.mayGoOn : said.startsWith('and ') && (this.mayGoOn || mayBeOperand));
     for (const word of said.split(' ')) {
       this.say(word);
       // "3 and" lacks a number, if it does not go on with "nothing else".
       if (word === 'and') this.w.setComplete(null);
     }
+  }
+
+  /** Whether an operator stands outside all groups. "And" behind a group, a noun phrase or a number writes a sum: "twice 3 and 4 make 10". */
+  private hasOperator(): boolean {
+    let depth = 0;
+    return this.w.words.some(({ decision, nesting }) => {
+      depth = nesting === 'then' ? 0 : depth + nesting;
+      return depth <= 0 && OPERATORS.has(decision!);
+    });
   }
 
   /** Where the last word does not end a whole text, another text may be whole there. */
@@ -397,6 +408,7 @@ class PhraseText extends SymbolText {
     if (this.isWithin || !phrase.includes('when:(')) return this.template(phrase);
     // "What is the result when" may go on with "you add": no group, so no tail.
     this.isFollowed = false;
+    this.mayGoOn = true;
     this.template(phrase.replace('when:(', 'when'));
   }
 
