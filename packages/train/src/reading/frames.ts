@@ -480,8 +480,10 @@ class PhraseText extends SymbolText {
     if (this.left > 2 && random.chance(0.3)) this.group(this.left - 1);
     else this.signed(mayBePercent);
     w.setComplete(null);
-    this.marked(said);
-    if (this.left > 1 && random.chance(0.5)) this.nested(() => this.noun());
+    const [words, decision] = said.split(' >');
+    this.marked(words!);
+    if (decision !== undefined) this.startingOperand(decision);
+    else if (this.left > 1 && random.chance(0.5)) this.nested(() => this.noun());
     else if (this.left > 1 && random.chance(0.3)) this.group(this.left);
     else this.signed(mayBePercent);
   }

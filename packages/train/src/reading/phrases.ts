@@ -97,7 +97,7 @@ export const BEHIND = [
   'G cut in half:halved',
 ] as const;
 
-/** Between two operands. */
+/** Between two operands; `>sub`: the first word of the operand behind it writes the operator. */
 export const INFIX: Readonly<Record<string, readonly string[]>> = {
   add: [
     'plus:add',
@@ -129,7 +129,8 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'lowered by:sub',
     'lessened by:sub',
     'subtracting:sub',
-    'subtract:sub',
+    // "9 subtract" may go on as "subtracted from", whose first token it is.
+    'subtract >sub',
     'with a reduction of:sub',
     'taking away:sub',
     'cut by:sub',
