@@ -235,15 +235,10 @@ function alignedWords({ koffi }: Driver, length: number): AlignedWords {
 /** Arguments without addresses, which tensor maps have in them. */
 function numbersOf(types: string, args: readonly Argument[]): number[] {
   const kinds = types.replace(/[()]/g, '');
-  return args.flatMap((value, i) =>
-    value instanceof BigUint64Array
-      ? []
-      : typeof value !== 'number'
-        ? [...value]
-        : kinds[i] === 'p'
-          ? []
-          : [value],
-  );
+  return args.flatMap((value, i) => {
+    if (typeof value === 'number') return kinds[i] === 'p' ? [] : [value];
+    return value instanceof Float64Array ? [...value] : [];
+  });
 }
 
 function attribute(driver: Driver, device: number, which: number): number {
