@@ -3,7 +3,8 @@ import { asWords, evaluate, fromText } from '@dag/expr';
 import { DECISIONS } from '@dag/model';
 import { allPhrases } from '../src/reading/choose.js';
 import { generateFrame } from '../src/reading/frames.js';
-import type { Word } from '../src/reading/writer.js';
+import { labelled } from '../src/predictor/words-stream.js';
+import { Writer, type Word } from '../src/reading/writer.js';
 import * as phrases from '../src/reading/phrases.js';
 
 const options = { seed: 5, numbers: 8, maxDigits: 6, maxDecimals: 6 };
@@ -63,6 +64,25 @@ describe('generateFrame', () => {
     });
     // Where phrases shared a beginning with other labels, this was 20 of 1,000 texts.
     expect(contradicted.reduce((sum, n) => sum + n, 0) / count).toBeLessThan(0.001);
+  });
+
+  test('has operators that write the same at the same token, whatever word goes on from there', () => {
+    // "Timesed" begins with the token of "times".
+    const written = new Map<string, [said: string, label: number]>();
+    for (const said of Object.values(phrases.INFIX).flatMap(allPhrases)) {
+      const writer = new Writer();
+      for (const part of said.replace(/ >.*/, '').split(' ')) {
+        const [text, decision] = part.split(':');
+        writer.word(text!, decision);
+      }
+      const { ids, targets } = labelled(writer.words);
+      ids.forEach((_, i) => {
+        const [other, label] = written.get(String(ids.slice(0, i + 1))) ?? [said, targets.classes[i]!];
+        expect(`${said} after ${other}: ${targets.classes[i]}`).toBe(`${said} after ${other}: ${label}`);
+        written.set(String(ids.slice(0, i + 1)), [said, label]);
+      });
+    }
+    expect(written.size).toBeGreaterThan(100);
   });
 
   test('trains no phrase that is held out', () => {

@@ -14,14 +14,16 @@ export interface Labelled {
 const UNCOUNTED = -1;
 
 /** Text `index` of the stream `seed` of frames, with targets for the tokens of `words`. */
-export function labelledText(options: FrameOptions): Labelled {
-  const words = generateFrame(options);
+export const labelledText = (options: FrameOptions): Labelled => labelled(generateFrame(options));
+
+/** Words, with targets for their tokens. */
+export function labelled(words: readonly Word[]): Labelled {
   const ids: number[] = [];
   const [classes, nestings, completes]: number[][] = [[], [], []];
   for (const word of words) {
     const pieces = piecesOf(word.text);
-    // An operator that a number writes comes before its digits; of other words the last token knows most.
-    const writes = /^\d/.test(word.text) ? 0 : pieces.length - 1;
+    // An operator that a number writes comes before its digits, and "timesed" begins with the token of "times"; of other words the last token knows most.
+    const writes = /^(?:\d|times)/.test(word.text) ? 0 : pieces.length - 1;
     pieces.forEach((id, i) => {
       ids.push(id);
       classes!.push(word.decision === null ? UNCOUNTED : i === writes ? decisionOf(word.decision) : 0);

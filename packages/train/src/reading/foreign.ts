@@ -68,6 +68,11 @@ export const FOREIGN = [
   '[what is|] N [multiplied by|times|plus|divided by|minus] ! itself [|?]',
   '[add|multiply] N [to|by] ! itself [|?]',
   '[start with|take|pick] N , [then|] multiply it by ! itself [|, then add N]',
+  // How often a step is taken.
+  '[double|halve|square|cube|triple] N ! [twice|repeatedly|N times|several times|twice in a row]',
+  '[double|halve|square|triple] N [and|then|and then|. then|, then] [double|halve|square|triple] [it|the result|that] ! [twice|repeatedly|N times|twice over|a few times]',
+  '[start with|take|think of|begin with] N [and|then|and then|. then|, then|. now] [add N|subtract N|multiply by N|divide by N|double it|halve it|square it|double the result] ! [twice|N times in a row|N times over|repeatedly]',
+  '[add|multiply] N [to|by] N ! [twice|repeatedly|N times in a row|over and over]',
   '[what is|] N ! [lbs|oz|kg|cm|ml|mph|mins|hrs|ft|yards|grams|km|litres|gallons] [plus|minus|+|and] N [oz|cm|minutes|inches|] [|?]',
   // Variables and equations.
   '[solve|find|what is|] ! [x|y|z|n|a|t] [+|-|*|/] X [=|] N',

@@ -306,13 +306,16 @@ class PhraseText extends SymbolText {
     }
   }
 
-  /** An operand whose first word writes `decision`: a number without a minus, a group, or a noun phrase that begins with "the". */
-  startingOperand(decision: string, then = false, isNumber = this.isPlain): void {
+  /** An operand whose first word writes `decision`: a number, a group, or a noun phrase that begins with "the". @param isDigits A number without a minus. */
+  startingOperand(decision: string, then = false, isDigits = false): void {
     const { w, random } = this;
     w.begin(decision, then);
     const roll = random.below(10);
-    if (roll < 5 || this.left < 2 || then || isNumber || (roll < 7 && w.closes)) {
-      w.number(this.draw());
+    if (roll < 5 || this.left < 2 || then || isDigits || this.isPlain || (roll < 7 && w.closes)) {
+      // The minus writes the operator, and the number behind it that it is negative: "5 less -3".
+      const isNegative = !isDigits && random.chance(0.2);
+      if (isNegative) w.word(random.chance(0.75) ? '-' : pick(random, ['minus', 'negative']));
+      w.number(this.draw(), isNegative ? 'neg' : 'none');
       this.left--;
     } else if (roll < 7) this.group(this.left);
     else {
@@ -404,7 +407,9 @@ class PhraseText extends SymbolText {
   }
 
   noun(): void {
-    const phrase = this.phrase(NOUNS);
+    // "The result when" opens a group, but not where "you add" may follow.
+    const begins = this.isWithin && this.isBare();
+    const phrase = this.phrase(begins ? NOUNS.filter((noun) => !noun.includes('when:(')) : NOUNS);
     if (this.isWithin || !phrase.includes('when:(')) return this.template(phrase);
     // "What is the result when" may go on with "you add": no group, so no tail.
     this.isFollowed = false;

@@ -51,10 +51,10 @@ export class Writer {
   complete(): boolean {
     return !this.foreign && this.lacking === 0 && this.#numbers > 0;
   }
-  number(text: string): void {
+  number(text: string, own = 'none'): void {
     this.#numbers++;
     this.lacking--;
-    this.word(text);
+    this.word(text, own);
   }
   /** Says of the text up to the last word whether it is whole; null leaves that open. */
   setComplete(complete: boolean | null): void {
