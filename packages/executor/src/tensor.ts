@@ -176,11 +176,6 @@ export class Tensor {
     return { dtype, device, shape, values: nestedValues(this.dataSync(), shape) };
   }
 
-  /** @internal What Node's console prints. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString();
-  }
-
   /**
    * Overwrites the values in place with those of another tensor of this shape and dtype. After that, `backward` of an op that saved the
    * old values is an error.

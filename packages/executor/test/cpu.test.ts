@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { backendInfo, ExecutorError, setNumThreads } from '../src/index.js';
 import { buildSync } from 'esbuild';
@@ -179,6 +180,23 @@ describe('where loading native code goes wrong', () => {
       }
     },
   );
+
+  it('is left out of a browser bundle of execute alone, and so is all of autograd', () => {
+    const stdin = {
+      contents: `export { execute } from '@dag/executor';`,
+      resolveDir: fileURLToPath(new URL('..', dist)),
+    };
+    const { outputFiles } = buildSync({
+      stdin,
+      bundle: true,
+      minify: true,
+      format: 'esm',
+      platform: 'browser',
+      write: false,
+    });
+    // 11.7 kB when this was written; one statement of a module that may have an effect keeps all that it names.
+    expect(gzipSync(outputFiles[0]!.contents).length).toBeLessThan(12_500);
+  });
 
   const { library } = cpuIsMissing === null ? backendInfo('cpu') : {};
   (library === undefined ? it.skip : it).each([
