@@ -3,7 +3,7 @@
  * 2 layers, 4 heads, width 256, vocabulary 50,304, dropout 0.1; forward, losses, backward, clipping, AdamW. The plan is
  * read by the linear readout, so that PyTorch does the same work (torch_peer.py).
  */
-import { adamW, add, clipGradNorm, mean, scope, square, sub, tensor, zeros } from '@dag/executor';
+import { adamWAll, add, mean, scope, square, sub, tensor, zeros } from '@dag/executor';
 import { Gpt, ParameterBuilder, PlanPredictor, type TokenFeatures } from '@dag/model';
 
 const REPEATS = 9;
@@ -15,7 +15,9 @@ const gpt = new Gpt(
 );
 const predictor = new PlanPredictor({ depth: D, digits: DIGITS, readout: 'linear' }, C, build);
 const parameters = [...build.parameters.values()];
-const moments = parameters.map((p) => ({ p, m: zeros(p.shape), v: zeros(p.shape) }));
+const moments = parameters.map((parameter) => ({
+  ...{ parameter, m: zeros(parameter.shape), v: zeros(parameter.shape) },
+}));
 
 let state = 1;
 const random = (n: number): number => Math.floor(((state = (state * 48271) % 0x7fffffff) / 0x7fffffff) * n);
@@ -43,9 +45,15 @@ function step(n: number): number {
     const fields = ['V_mag', 'V_sign', 'O', 'G'] as const;
     const loss = fields.map((field) => mean(square(sub(plan[field], targets[field])))).reduce(add);
     loss.backward();
-    clipGradNorm(parameters, 1);
-    for (const { p, m, v } of moments)
-      adamW(p, m, v, { lr: 3e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 1e-2, step: n });
+    adamWAll(moments, {
+      lr: 3e-4,
+      beta1: 0.9,
+      beta2: 0.95,
+      eps: 1e-8,
+      weightDecay: 1e-2,
+      step: n,
+      maxNorm: 1,
+    });
     return loss.item();
   });
 }

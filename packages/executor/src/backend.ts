@@ -88,6 +88,8 @@ export interface AdamWSpec {
   readonly weightDecay: number;
   /** Number of this step, counted from 1. */
   readonly step: Scalar;
+  /** Reads each gradient as `scaleToNorm` would leave it; null: as it is. */
+  readonly clip: { readonly total: Storage; readonly maxNorm: number } | null;
 }
 
 /** A parameter, its gradient and its moments, of one length and dtype. */

@@ -142,6 +142,8 @@ describe.each(devices)('on %s', (device) => {
     ['eps', -1e-8],
     ['eps', 0],
     ['weightDecay', Infinity],
+    ['maxNorm', -1],
+    ['maxNorm', NaN],
   ])('adamW refuses %s = %p', (name, value) => {
     const [p, m, v] = [f32([1]), f32([0]), f32([0])];
     p.grad = f32([1]);
@@ -149,6 +151,17 @@ describe.each(devices)('on %s', (device) => {
       error('value', new RegExp(`^adamW: ${name} is`)),
     );
     expect(p.item()).toBe(1);
+  });
+
+  it('adamW clips no gradients where there are none', () => {
+    const list = [{ parameter: f32([1]), m: f32([0]), v: f32([0]) }];
+    for (const parameters of [[], list])
+      expect(() => adamWAll(parameters, { ...options, maxNorm: 1 })).toThrow(
+        error('autograd', /^adamW: .*backward/),
+      );
+    expect(adamWAll(list, options)).toBeNull();
+    const worse = [{ ...list[0]!, weightDecay: -1 }];
+    expect(() => adamWAll(worse, options)).toThrow(error('value', /^adamW: weightDecay is/));
   });
 
   it.each([NaN, -1])('clipGradNorm refuses a norm of %p', (maxNorm) => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import {
-  adamW,
+  adamWAll,
   affine,
   causalAttention,
   clipGradNorm,
@@ -146,7 +146,12 @@ describe.each(devices)('on %s', (device) => {
     });
   });
 
-  it.each(dtypes)('clipping and five steps of AdamW in %s give the numbers of PyTorch', (dtype) => {
+  it.each(
+    dtypes.flatMap((dtype) => [
+      [dtype, 'before it', false] as const,
+      [dtype, 'where it reads them', true] as const,
+    ]),
+  )('five steps of AdamW in %s on gradients clipped %s give the numbers of PyTorch', (dtype, _, inAdamW) => {
     const { lr, betas, eps, maxNorm } = steps.options;
     const parameters = (['weight', 'bias'] as const).map((name) => {
       const { data, shape } = steps.initial[name];
@@ -156,16 +161,23 @@ describe.each(devices)('on %s', (device) => {
     steps.steps.forEach((expected, i) => {
       for (const { name, p } of parameters)
         p.grad = tensor(expected.gradients[name].data, p.shape, { dtype, device });
-      const norm = clipGradNorm(
-        parameters.map(({ p }) => p),
-        maxNorm,
-      );
+      const options = { lr, beta1: betas[0], beta2: betas[1], eps, weightDecay: 0, step: i + 1 };
+      const all = parameters.map(({ name, p: parameter, m, v }) => ({
+        ...{ parameter, m, v },
+        weightDecay: steps.weightDecay[name],
+      }));
+      const norm = inAdamW
+        ? adamWAll(all, { ...options, maxNorm })
+        : clipGradNorm(
+            parameters.map(({ p }) => p),
+            maxNorm,
+          );
+      if (!inAdamW) adamWAll(all, options);
       expect(norm.dtype).toBe('f64');
       expect(norm.item() / expected.norm).toBeCloseTo(1, dtype === 'f64' ? 10 : 5);
       for (const { name, p, m, v } of parameters) {
-        expectClose(`clipped ${name}, step ${i + 1}`, p.grad!, expected.clipped[name]);
-        const weightDecay = steps.weightDecay[name];
-        adamW(p, m, v, { lr, beta1: betas[0], beta2: betas[1], eps, weightDecay, step: i + 1 });
+        const kept = inAdamW ? expected.gradients[name] : expected.clipped[name];
+        expectClose(`gradient of ${name}, step ${i + 1}`, p.grad!, kept);
         expectClose(`${name} after step ${i + 1}`, p, expected.parameters[name]);
         expectClose(`first moment of ${name}, step ${i + 1}`, m, expected.m[name]);
         expectClose(`second moment of ${name}, step ${i + 1}`, v, expected.v[name]);

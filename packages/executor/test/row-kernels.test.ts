@@ -207,9 +207,10 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
         step: fc.constantFrom(1, 2, 1000),
         weightDecay: fc.constantFrom(0, 0.1),
         maxNorm: fc.constantFrom(0.01, 1, 1e6),
+        clips: fc.boolean(),
       });
       fc.assert(
-        fc.property(lengths, seeds, settings, (n, seed, { step, weightDecay, maxNorm }) => {
+        fc.property(lengths, seeds, settings, (n, seed, { step, weightDecay, maxNorm, clips }) => {
           const squares: Case = (on) => {
             const total = totalOf(on, 0.25);
             const norm = on.backend.allocate('f64', 1);
@@ -222,8 +223,9 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
             const gradient = on.changed(n);
             const total = totalOf(on, 0.25);
             on.backend.norm([gradient], total, totalOf(on, 0));
-            on.backend.scaleToNorm([gradient], total, maxNorm);
-            const spec = { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, step };
+            if (!clips) on.backend.scaleToNorm([gradient], total, maxNorm);
+            const clip = clips ? { total, maxNorm } : null;
+            const spec = { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, step, clip };
             const [m, v] = [on.changed(n), on.changed(n, (u) => u + 0.01)];
             on.backend.adamW(spec, [{ parameter: on.changed(n), gradient, m, v }]);
           };
@@ -247,7 +249,8 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       const gradients = all.map(({ gradient }) => gradient);
       on.backend.norm(gradients, total, totalOf(on, 0));
       on.backend.scaleToNorm(gradients, total, 1000);
-      on.backend.adamW({ lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, step: 3 }, all);
+      const spec = { lr: 1e-2, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, step: 3 };
+      on.backend.adamW({ ...spec, clip: { total, maxNorm: 500 } }, all);
     };
     expectAgreement(run, backend, dtype, 4, { units: 8, scale: 2 });
   });

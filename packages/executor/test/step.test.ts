@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   adamW,
+  adamWAll,
   add,
   affine,
   cast,
@@ -79,8 +80,11 @@ function train(net: Network, { tokens, targets, lr, count, seed }: Inputs | Plai
     net.all.map(({ p }) => p),
     0.5,
   );
-  for (const { p, m, v } of net.all)
-    adamW(p, m, v, { lr, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step: count });
+  // Clipped once more, where the optimizer reads them.
+  adamWAll(
+    net.all.map(({ p, m, v }) => ({ parameter: p, m, v })),
+    { lr, beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, step: count, maxNorm: 0.4 },
+  );
   return { loss, norm };
 }
 

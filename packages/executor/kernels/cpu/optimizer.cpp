@@ -57,8 +57,9 @@ template <typename T>
 void adamW(T* parameter, const T* gradient, T* m, T* v, i64 n, const f64* coefficients) {
   const auto at = [&](int i) { return static_cast<T>(coefficients[i]); };
   const T beta1 = at(0), rest1 = at(1), beta2 = at(2), rest2 = at(3), keep = at(4), rate = at(5), root = at(6), eps = at(7);
+  const T first = at(8), second = at(9);
   stream<T>(n, [=](i64 i, i64 lanes) DAG_INLINE {
-    const Vec<T> g = loadUpTo(gradient + i, lanes);
+    const Vec<T> g = loadUpTo(gradient + i, lanes) * first * second;
     const Vec<T> mean = loadUpTo(m + i, lanes) * beta1 + g * rest1;
     const Vec<T> square = loadUpTo(v + i, lanes) * beta2 + g * g * rest2;
     storeUpTo(m + i, mean, lanes);

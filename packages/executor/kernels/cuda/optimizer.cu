@@ -90,17 +90,25 @@ __device__ inline void addToTotal(const double* partial, int64_t n, double* tota
   }
 }
 
-/** Gradient clipping (Pascanu, Mikolov & Bengio 2013): scales the gradient to a norm of at most maxNorm; see src/backends/reference/optimizer.ts. */
-template <typename T>
-__device__ void scaleToNorm(const Table<T, 1>& table, const double* total, double maxNorm) {
+/** Two factors whose product scales gradients to a norm of at most maxNorm (Pascanu, Mikolov & Bengio 2013); see src/backends/reference/optimizer.ts. */
+struct Factors {
+  double first, second;
+};
+__device__ inline Factors factorsToNorm(const double* total, double maxNorm) {
   constexpr double LIFT = 0x1p64;
   const Root root = rootOf(total);
   const double lifted = maxNorm * LIFT * root.unit / (root.root + 1e-6 * root.unit);
-  // Do nothing if the gradient has a NaN or an infinity: the caller sees it in the norm.
-  if (!(lifted < LIFT) || root.root - root.root != 0) return;
+  // They stay as they are if one has a NaN or an infinity: the caller sees it in the norm.
+  if (!(lifted < LIFT) || root.root - root.root != 0) return {1, 1};
   // A factor too small for T is split into two.
-  const bool split = lifted < 0x1p-36;
-  const T first = static_cast<T>(split ? 1 / LIFT : 1), second = static_cast<T>(split ? lifted : lifted / LIFT);
+  return lifted < 0x1p-36 ? Factors{1 / LIFT, lifted} : Factors{1, lifted / LIFT};
+}
+
+template <typename T>
+__device__ void scaleToNorm(const Table<T, 1>& table, const double* total, double maxNorm) {
+  const Factors factors = factorsToNorm(total, maxNorm);
+  if (factors.second == 1) return;
+  const T first = static_cast<T>(factors.first), second = static_cast<T>(factors.second);
   const Part part = partOf(table);
   T* const x = table.tensor[part.tensor].at[0];
 #pragma unroll 2
@@ -115,21 +123,25 @@ __device__ void scaleToNorm(const Table<T, 1>& table, const double* total, doubl
 /**
  * AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, in PyTorch's order of operations. The arrays of
  * each tensor are parameter, gradient, m and v. If given, `*lrAt` and `*stepAt` replace lr and step: a recorded step changes them from run
- * to run.
+ * to run; gradients are read as `scaleToNorm` leaves those of `total`.
  */
 template <typename T>
 __device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, double decay, double lr, double step, double eps,
-                      const double* lrAt, const double* stepAt) {
-  __shared__ double shared[3];
+                      const double* lrAt, const double* stepAt, const double* total, double maxNorm) {
+  __shared__ double shared[5];
   if (threadIdx.x == 0) {
     const double rate = lrAt ? *lrAt : lr, t = stepAt ? *stepAt : step;
     shared[0] = 1 - rate * decay;
     shared[1] = rate / (1 - pow(beta1, t));
     shared[2] = 1 / sqrt(1 - pow(beta2, t));
+    const Factors factors = total ? factorsToNorm(total, maxNorm) : Factors{1, 1};
+    shared[3] = factors.first;
+    shared[4] = factors.second;
   }
   __syncthreads();
   const T kept = static_cast<T>(shared[0]);
   const T correction1 = static_cast<T>(shared[1]), correction2 = static_cast<T>(shared[2]);
+  const T first = static_cast<T>(shared[3]), second = static_cast<T>(shared[4]);
   const T b1 = static_cast<T>(beta1), c1 = static_cast<T>(1 - beta1);
   const T b2 = static_cast<T>(beta2), c2 = static_cast<T>(1 - beta2);
   const Part part = partOf(table);
@@ -141,8 +153,9 @@ __device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, doub
     const Four<T> g = four(gradient);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      mean.at[j] = b1 * mean.at[j] + c1 * g.at[j];
-      square.at[j] = b2 * square.at[j] + c2 * g.at[j] * g.at[j];
+      const T by = g.at[j] * first * second;
+      mean.at[j] = b1 * mean.at[j] + c1 * by;
+      square.at[j] = b2 * square.at[j] + c2 * by * by;
       const T root = sqrtOf(square.at[j]) * correction2 + static_cast<T>(eps);
       own.at[j] = own.at[j] * kept - correction1 * mean.at[j] / root;
     }
@@ -160,5 +173,5 @@ DAG_EXPORT(addToTotal_f64, THREADS, (const double* partial, int64_t n, double* t
 DAG_KERNELS(scaleToNorm, THREADS, (Table<T, 1> table, const double* total, double maxNorm), (table, total, maxNorm))
 DAG_KERNELS(adamW, THREADS,
             (Table<T, 4> table, double beta1, double beta2, double decay, double lr, double step, double eps,
-             const double* lrAt, const double* stepAt),
-            (table, beta1, beta2, decay, lr, step, eps, lrAt, stepAt))
+             const double* lrAt, const double* stepAt, const double* total, double maxNorm),
+            (table, beta1, beta2, decay, lr, step, eps, lrAt, stepAt, total, maxNorm))

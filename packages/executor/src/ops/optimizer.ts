@@ -11,6 +11,7 @@ import {
   WHOLE_FROM_1,
   type NumberRange,
 } from '../arguments.js';
+import type { AdamWStorages, Backend } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import type { Buffer } from '../memory.js';
 import { sameShape, show } from '../shape.js';
@@ -26,18 +27,8 @@ import { scalarOf } from './scalar.js';
  */
 export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Tensor {
   checkNumber('clipGradNorm', 'maxNorm', maxNorm, FROM_0);
-  const gradients = gradientsOf(parameters);
-  if (gradients.length === 0)
-    throw new ExecutorError('autograd', 'clipGradNorm: no parameter has a gradient; call backward first');
-  const backend = commonBackend('clipGradNorm', gradients);
-  const total = empty([2], 'f64', backend);
-  const norm = empty([], 'f64', backend);
-  for (const sum of [total, norm]) backend.fill(sum.storage, 0);
-  backend.norm(
-    gradients.map((g) => g.storage),
-    total.storage,
-    norm.storage,
-  );
+  const gradients = gradientsOf('clipGradNorm', parameters);
+  const { backend, total, norm } = measured('clipGradNorm', gradients);
   if (maxNorm < Infinity)
     backend.scaleToNorm(
       gradients.map((g) => g.storageToChange('clipGradNorm')),
@@ -47,16 +38,35 @@ export function clipGradNorm(parameters: Iterable<Tensor>, maxNorm: number): Ten
   return norm;
 }
 
+/** The L2 norm of gradients together, with the sums it is the root of. */
+function measured(
+  op: string,
+  gradients: readonly Tensor[],
+): { backend: Backend; total: Tensor; norm: Tensor } {
+  if (gradients.length === 0)
+    throw new ExecutorError('autograd', `${op}: no parameter has a gradient; call backward first`);
+  const backend = commonBackend(op, gradients);
+  const total = empty([2], 'f64', backend);
+  const norm = empty([], 'f64', backend);
+  for (const sum of [total, norm]) backend.fill(sum.storage, 0);
+  backend.norm(
+    gradients.map((g) => g.storage),
+    total.storage,
+    norm.storage,
+  );
+  return { backend, total, norm };
+}
+
 /** The gradients, each once even if a parameter is given twice. */
-function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
+function gradientsOf(op: string, parameters: Iterable<Tensor>): Tensor[] {
   if (!isIterable(parameters))
     throw new ExecutorError(
       'value',
-      `clipGradNorm: takes parameters in an array or another iterable, given ${named(parameters)}`,
+      `${op}: takes parameters in an array or another iterable, given ${named(parameters)}`,
     );
   const gradients = new Map<Buffer, Tensor>();
   for (const p of parameters) {
-    checkTensor('clipGradNorm', p);
+    checkTensor(op, p);
     if (p.grad) gradients.set(p.grad.buffer, p.grad);
   }
   return [...gradients.values()];
@@ -78,6 +88,8 @@ export interface AdamWOptions {
   readonly lr: number | Tensor;
   /** Number of this step, counted from 1; or a tensor of one f64 as `lr`. */
   readonly step: number | Tensor;
+  /** Largest norm of all gradients together, which are read as `clipGradNorm` would leave them, without a pass of its own. Default: Infinity. */
+  readonly maxNorm?: number;
 }
 
 /**
@@ -96,14 +108,28 @@ export interface ParameterWithMoments {
   readonly parameter: Tensor;
   readonly m: Tensor;
   readonly v: Tensor;
+  /** In place of the option of that name. */
+  readonly weightDecay?: number;
 }
 
-/** `adamW` on many parameters of one device, on `cuda` in one pass. @throws {ExecutorError} as `adamW`. */
-export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOptions): void {
+/**
+ * `adamW` on many parameters of one device, on `cuda` in one pass for each weight decay → with the option `maxNorm` the norm of their
+ * gradients before clipping, one f64 element.
+ *
+ * @throws {ExecutorError} as `adamW`; `autograd` where there is a `maxNorm` and no gradient.
+ */
+export function adamWAll(
+  list: readonly ParameterWithMoments[],
+  options: AdamWOptions & { readonly maxNorm: number },
+): Tensor;
+export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOptions): Tensor | null;
+export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOptions): Tensor | null {
+  const { lr, step, beta1, beta2, eps, maxNorm, ...common } = checkedSettings(options);
   const parameters = checkedList('adamW', 'parameters', list).map((one) => {
     checkObject('adamW', 'a parameter with its moments', one);
-    const { parameter, m, v } = one;
-    return { parameter, m, v };
+    const { parameter, m, v, weightDecay = common.weightDecay } = one;
+    checkNumber('adamW', 'weightDecay', weightDecay, FINITE_FROM_0);
+    return { parameter, m, v, weightDecay };
   });
   for (const { parameter, m, v } of parameters) {
     commonDType('adamW', [parameter, m, v]);
@@ -113,36 +139,50 @@ export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOp
         `adamW: parameter ${show(parameter.shape)}, moments ${show(m.shape)} and ${show(v.shape)}`,
       );
   }
-  const { lr, step, beta1, beta2, eps, weightDecay } = checkedSettings(options);
   const tensors = parameters.flatMap(({ parameter, m, v }) => [parameter, m, v]);
-  if (tensors.length === 0) return;
+  if (tensors.length === 0 && maxNorm === undefined) return null;
+  const all =
+    maxNorm === undefined
+      ? null
+      : measured(
+          'adamW',
+          gradientsOf(
+            'adamW',
+            parameters.map((one) => one.parameter),
+          ),
+        );
   const backend = commonBackend('adamW', tensors);
   checkApart(parameters);
   const spec = {
-    ...{ beta1, beta2, eps, weightDecay },
+    ...{ beta1, beta2, eps },
     lr: scalarOf('adamW', 'lr', lr, backend),
     step: scalarOf('adamW', 'step', step, backend),
+    clip: all && { total: all.total.storage, maxNorm: maxNorm! },
   };
   checkScalar('lr', lr, FINITE_FROM_0);
   checkScalar('step', step, WHOLE_FROM_1);
-  const moved = parameters.flatMap(({ parameter, m, v }) => {
+  const moved = new Map<number, AdamWStorages[]>();
+  for (const { parameter, m, v, weightDecay } of parameters) {
     const { grad } = parameter;
-    if (!grad) return [];
-    return [
-      {
-        parameter: parameter.storageToChange('adamW'),
-        gradient: grad.storage,
-        m: m.storageToChange('adamW'),
-        v: v.storageToChange('adamW'),
-      },
-    ];
-  });
-  backend.adamW(spec, moved);
+    if (!grad) continue;
+    const others = moved.get(weightDecay) ?? [];
+    moved.set(weightDecay, others);
+    others.push({
+      parameter: parameter.storageToChange('adamW'),
+      gradient: grad.storage,
+      m: m.storageToChange('adamW'),
+      v: v.storageToChange('adamW'),
+    });
+  }
+  for (const [weightDecay, storages] of moved) backend.adamW({ ...spec, weightDecay }, storages);
+  return all && all.norm;
 }
 
-function checkedSettings(options: AdamWOptions): AdamWOptions {
-  checkOptions('adamW', options, ['lr', 'step', 'beta1', 'beta2', 'eps', 'weightDecay']);
-  const { lr, step, beta1, beta2, eps, weightDecay } = options;
+function checkedSettings(
+  options: AdamWOptions,
+): Omit<AdamWOptions, 'maxNorm'> & { readonly maxNorm: number | undefined } {
+  checkOptions('adamW', options, ['lr', 'step', 'beta1', 'beta2', 'eps', 'weightDecay', 'maxNorm']);
+  const { lr, step, beta1, beta2, eps, weightDecay, maxNorm } = options;
   if (!Tensor.is(lr)) checkNumber('adamW', 'lr', lr, FINITE_FROM_0);
   if (!Tensor.is(step)) checkNumber('adamW', 'step', step, WHOLE_FROM_1);
   checkNumber('adamW', 'beta1', beta1, BELOW_1);
@@ -150,7 +190,8 @@ function checkedSettings(options: AdamWOptions): AdamWOptions {
   // With eps = 0 an element whose gradients were all 0 would become 0/0.
   checkNumber('adamW', 'eps', eps, FINITE_ABOVE_0);
   checkNumber('adamW', 'weightDecay', weightDecay, FINITE_FROM_0);
-  return { lr, step, beta1, beta2, eps, weightDecay };
+  if (maxNorm !== undefined) checkNumber('adamW', 'maxNorm', maxNorm, FROM_0);
+  return { lr, step, beta1, beta2, eps, weightDecay, maxNorm };
 }
 
 /** Checks a number in a tensor, now and before each replay; not one that a kernel on `cuda` made, which the check would wait for. */

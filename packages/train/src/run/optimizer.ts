@@ -1,4 +1,4 @@
-import { adamWAll, add, clipGradNorm, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
+import { adamWAll, add, recordStep, sqrt, square, zeros, type Tensor } from '@dag/executor';
 import type { Parameters, SafeTensor } from '@dag/model';
 import { requireArguments } from '../arguments.js';
 import type { TrainConfig } from '../config/config.js';
@@ -13,13 +13,12 @@ interface Moments {
 export class AdamW {
   /** Steps taken. */
   step = 0;
-  private readonly parameters: Parameters;
   private readonly config: TrainConfig['optimizer'];
-  private readonly parts: readonly (readonly Tensor[])[];
+  private readonly parts: readonly (readonly (readonly [name: string, parameter: Tensor])[])[];
   private readonly moments = new Map<string, Moments>();
   private readonly recorded = recordStep((inputs: Record<'lr' | 'step', Tensor>) => this.clipAndMove(inputs));
 
-  /** @param parts Groups of parameters whose gradient norms are clipped separately; default: one group of all. */
+  /** @param parts Groups of parameters whose gradient norms are clipped separately; those in none are another group. Default: one group of all. */
   constructor(
     parameters: Parameters,
     config: TrainConfig['optimizer'],
@@ -30,10 +29,10 @@ export class AdamW {
       config: [config, { beta1: 'a number', beta2: 'a number', eps: 'a number', clip: 'a number' }],
       parts: [parts, ['a Map']],
     });
-    this.parameters = parameters;
     this.config = config;
-    this.parts = parts
-      .map((part) => [...part].flatMap(([name, p]) => (parameters.has(name) ? [p] : [])))
+    const others = new Map([...parameters].filter(([name]) => !parts.some((part) => part.has(name))));
+    this.parts = [...parts, others]
+      .map((part) => [...part].filter(([name]) => parameters.has(name)))
       .filter((part) => part.length > 0);
     for (const [name, { shape, device }] of parameters)
       this.moments.set(name, { m: zeros(shape, { device }), v: zeros(shape, { device }) });
@@ -48,14 +47,14 @@ export class AdamW {
   }
 
   private clipAndMove(now: Readonly<Record<'lr' | 'step', Tensor>>): Tensor {
-    const { beta1, beta2, eps, weightDecay, clip } = this.config;
-    const norms = this.parts.map((part) => clipGradNorm(part, clip));
-    const all = [...this.parameters].map(([name, parameter]) => ({ parameter, ...this.moments.get(name)! }));
-    const [matrices, others] = [true, false].map((isMatrix) =>
-      all.filter(({ parameter }) => parameter.shape.length >= 2 === isMatrix),
-    );
-    adamWAll(matrices!, { ...now, beta1, beta2, eps, weightDecay });
-    adamWAll(others!, { ...now, beta1, beta2, eps, weightDecay: 0 });
+    const { beta1, beta2, eps, weightDecay, clip: maxNorm } = this.config;
+    const norms = this.parts.map((part) => {
+      const list = part.map(([name, parameter]) => ({
+        ...{ parameter, ...this.moments.get(name)! },
+        weightDecay: parameter.shape.length >= 2 ? weightDecay : 0,
+      }));
+      return adamWAll(list, { ...now, beta1, beta2, eps, weightDecay, maxNorm });
+    });
     return norms.reduce((a, b) => sqrt(add(square(a), square(b))));
   }
 

@@ -13,7 +13,7 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm
   const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', `${tableOf(1)}p`);
   const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pipp');
   const scaleToNorm = kernels.precisions('optimizer', 'scaleToNorm', `${tableOf(1)}pd`);
-  const adamW = kernels.precisions('optimizer', 'adamW', `${tableOf(4)}ddddddpp`);
+  const adamW = kernels.precisions('optimizer', 'adamW', `${tableOf(4)}ddddddpppd`);
   return {
     norm: (xs, total, norm) => {
       eachTable(
@@ -31,7 +31,7 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm
         (precision, blocks, table) =>
           scaleToNorm[precision]([blocks], THREADS, 0, ...table, addressOf(total), maxNorm),
       ),
-    adamW: ({ lr, beta1, beta2, eps, weightDecay, step }, parameters) => {
+    adamW: ({ lr, beta1, beta2, eps, weightDecay, step, clip }, parameters) => {
       const [[rate, rateAt], [count, countAt]] = [scalar(lr), scalar(step)];
       eachTable(
         parameters.map(({ parameter, gradient, m, v }) => [parameter, gradient, m, v]),
@@ -42,6 +42,7 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm
             0,
             ...table,
             ...[beta1, beta2, weightDecay, rate, count, eps, rateAt, countAt],
+            ...[addressOf(clip?.total ?? null), clip?.maxNorm ?? 0],
           ),
       );
     },

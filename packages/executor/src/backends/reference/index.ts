@@ -126,8 +126,11 @@ export const reference: Backend = {
     for (const x of xs) scaleToNorm(dataOf(x), dataOf(total), maxNorm);
   },
   adamW: (spec, parameters) => {
-    for (const { parameter, gradient, m, v } of parameters)
-      adamW(spec, dataOf(parameter), dataOf(gradient), dataOf(m), dataOf(v));
+    for (const { parameter, gradient, m, v } of parameters) {
+      const clipped = spec.clip ? dataOf(gradient).slice() : dataOf(gradient);
+      if (spec.clip) scaleToNorm(clipped, dataOf(spec.clip.total), spec.clip.maxNorm);
+      adamW(spec, dataOf(parameter), clipped, dataOf(m), dataOf(v));
+    }
   },
 
   dag: (spec, fields, values) => dag(spec, mapFields(fields, dataOf), dataOf(values)),
