@@ -5,13 +5,15 @@
 //
 // All lanes execute the same operations: whether a term takes part is a condition on an operation, not a loop iteration, and nodes
 // that no lane reads are skipped. The including file also defines overlapping(words, words) (true where they have a common bit),
-// lowestBit, xorOf, xorWhere and logOfMagnitude (for numbers ≥ 0); on CUDA also DAG_UNROLL, and DAG_APART for long, rarely used functions.
+// lowestBit, xorOf, xorWhere and logOfMagnitude (for numbers ≥ 0); on CUDA also DAG_UNROLL, DAG_ANEW, and DAG_APART for long, rarely used functions.
 #pragma once
 #include "dag_step.h"
 
 #ifndef DAG_UNROLL
 #define DAG_UNROLL
 #define DAG_APART __attribute__((noinline))
+/** From here on the compiler reads the bits of x again: kept from the first use to the last, they cost the GPU more registers than it has. */
+#define DAG_ANEW(x)
 #endif
 
 namespace {
@@ -192,6 +194,8 @@ struct HardGraphs {
   }
 
   DAG_DEVICE void stepBackward(int i, const Wanted& wanted) {
+    DAG_ANEW(up[i]);
+    DAG_ANEW(down[i]);
     const int k = depth() + i;
     // |v| has the derivative sign(v); the sign itself is constant on both sides of zero.
     const L total = byLinear[k] + byProduct[k];
@@ -223,6 +227,8 @@ struct HardGraphs {
       byProduct[j] = minusWhere(plusWhere(byProduct[j], isUp & few, share), isDown & few, toDenominator);
       if (wanted.V_sign && j < depth()) bySign[j] = plusWhere(bySign[j], isUp | isDown, toSigns);
     });
+    DAG_ANEW(up[i]);
+    DAG_ANEW(down[i]);
     if (anyOf(many)) manyBackward(i, many, total, toLogs);
   }
 

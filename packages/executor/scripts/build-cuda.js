@@ -100,7 +100,7 @@ async function buildFatbins(version) {
 /** Kernels in which no register may be spilled on architectures that have tensor cores for bf16, and what some spill nevertheless. */
 const HOT = /^(?:matmul|warpgroup|layOut|dag)/;
 const HOT_SINCE = 80;
-const SPILLED = { dagBackward4_f32: 80, dagBackward4_f64: 144, matmulBf16_f32: 16, matmul64_f32: 8 };
+const SPILLED = { dagBackward4_f32: 16, dagBackward4_f64: 16, matmulBf16_f32: 16, matmul64_f32: 8 };
 
 /**
  * What ptxas says of registers and spills, the most of all architectures for each kernel. What costs speed in hot kernels is an error where

@@ -23,6 +23,7 @@
 #define DAG_CALLED __noinline__ __device__
 #define DAG_APART DAG_DEVICE
 #define DAG_UNROLL _Pragma("unroll")
+#define DAG_ANEW(x) asm volatile("" : "+r"(x))
 /** Launch bounds: threads per block, and blocks per multiprocessor. */
 #define DAG_BOUNDS WARP, 12
 #endif
