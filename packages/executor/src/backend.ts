@@ -12,11 +12,14 @@
 
 import type { Activation, BinaryKind, UnaryKind } from './elementwise.js';
 
-/** Type of the elements: IEEE floats of 32 or 64 bits, or signed integers of 32 bits (indices, conditions). */
-export type DType = 'f32' | 'f64' | 'i32';
+/**
+ * Type of the elements: IEEE floats of 32 or 64 bits, signed integers of 32 bits (indices, conditions), or bf16, the upper 16 bits of an
+ * f32, on `cuda` alone: storage of activations, with which few ops compute (`linear`, `layerNorm`, `causalAttention`).
+ */
+export type DType = 'f32' | 'f64' | 'i32' | 'bf16';
 /** Name of a backend. `cuda` is there after `import '@dag/executor/cuda'`, in browsers `wasm` is there after `loadWasm()`. */
 export type Device = 'reference' | 'wasm' | 'cpu' | 'cuda';
-/** Values of a tensor in JavaScript's memory: Float32Array for f32, Float64Array for f64, Int32Array for i32. */
+/** Values of a tensor in JavaScript's memory: Float32Array for f32 and bf16, Float64Array for f64, Int32Array for i32. */
 export type HostArray = Float32Array | Float64Array | Int32Array;
 
 /** Memory on a device. Only its backend looks inside. */
@@ -257,7 +260,7 @@ export interface Backend {
   matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Target): void;
   /**
    * y (m×n) = residual + dropout(activation(x·weightᵀ + bias)), each part where it is wanted; `preactivation` (m×n)
-   * receives x·weightᵀ + bias.
+   * receives x·weightᵀ + bias. On `cuda` x, weight, and y with the preactivation may be bf16, each by itself.
    */
   linear(
     spec: LinearSpec,
@@ -270,7 +273,7 @@ export interface Backend {
   ): void;
   /**
    * From gradY: `gradSum` (m×n) receives the gradient of x·weightᵀ + bias, where that is not gradY itself, and `gradBias`
-   * its sum over the rows.
+   * its sum over the rows. The preactivation and `gradSum` have the dtype of gradY.
    */
   linearBackward(
     spec: LinearSpec,
@@ -295,7 +298,7 @@ export interface Backend {
     gradX: Target,
     n: number,
   ): void;
-  /** Rows of n: (x − mean)·rstd·weight + bias; `stats` receives mean and rstd of each row. */
+  /** Rows of n: (x − mean)·rstd·weight + bias; `stats` receives mean and rstd of each row. y and its gradient may be bf16. */
   layerNorm(
     x: Storage,
     weight: Storage,
@@ -320,7 +323,7 @@ export interface Backend {
   embeddingBackward(index: Storage, gradY: Storage, gradTable: Target, n: number): void;
   /**
    * qkv (batch, time, 3·channels) → y (batch, time, channels); `logSums` (batch, heads, time) receives ln Σ exp of each row
-   * of scores.
+   * of scores, in f32 where qkv is bf16.
    */
   attention(spec: AttentionSpec, qkv: Storage, y: Storage, logSums: Storage): void;
   attentionBackward(

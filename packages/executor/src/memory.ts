@@ -158,10 +158,15 @@ export function currentScope(): Scope | null {
 /**
  * A buffer with unspecified contents, from the pool where a block fits.
  *
- * @throws {ExecutorError} `memory` where the device has no room for it.
+ * @throws {ExecutorError} `memory` where the device has no room for it; `dtype` for bf16 on another device than `cuda`.
  */
 export function allocate(backend: Backend, dtype: DType, length: number, owner: Scope | null): Buffer {
   const bytes = length * bytesOf(dtype);
+  if (dtype === 'bf16' && backend.device !== 'cuda')
+    throw new ExecutorError(
+      'dtype',
+      `bf16 is a dtype of the device 'cuda' alone, not of '${backend.device}'`,
+    );
   if (!Number.isSafeInteger(bytes))
     throw new ExecutorError(
       'memory',

@@ -18,7 +18,7 @@ export {
   type ExecuteGradientOptions,
   type ExecuteOptions,
 } from './dag/execute.js';
-export { setMatmulPrecision, type MatmulPrecision } from './precision.js';
+export { matmulPrecision, setMatmulPrecision, type MatmulPrecision } from './precision.js';
 export { backendInfo, setDefaultDevice, setNumThreads, type BackendInfo } from './devices.js';
 export { type Activation } from './elementwise.js';
 export { ExecutorError, type ExecutorErrorCode } from './error.js';
@@ -39,7 +39,7 @@ export { embedding, gather } from './ops/indexing.js';
 export { crossEntropy } from './ops/loss.js';
 export { linear, type LinearOptions } from './ops/linear.js';
 export { matmul } from './ops/matmul.js';
-export { layerNorm, logSoftmax, softmax } from './ops/normalization.js';
+export { layerNorm, logSoftmax, softmax, type LayerNormOptions } from './ops/normalization.js';
 export {
   adamW,
   adamWAll,

@@ -6,6 +6,7 @@ export type MatmulPrecision = 'highest' | 'high' | 'medium';
 
 let current: MatmulPrecision = 'highest';
 
+/** The precision that `setMatmulPrecision` set; 'highest' before. */
 export function matmulPrecision(): MatmulPrecision {
   return current;
 }

@@ -63,7 +63,7 @@ export class Tensor {
     return this.#shape;
   }
 
-  /** `f32`, `f64` or `i32`. */
+  /** `f32`, `f64`, `i32` or `bf16`. */
   get dtype(): DType {
     return this.#dtype;
   }
@@ -279,7 +279,7 @@ export class Tensor {
   /** @internal Adds the gradient of `from`, of as many elements, to this tensor's. An intermediate result without a gradient takes its memory over. */
   inheritGradient(from: Tensor): void {
     const gradient = from.gradient!;
-    if (this.node && !this.gradient) {
+    if (this.node && !this.gradient && gradient.dtype === this.dtype) {
       this.replaceGradient(new Tensor(gradient.buffer, this.shape, this.dtype));
       from.replaceGradient(null);
     } else this.backend.cast(gradient.memory, this.takeGrad());
@@ -429,19 +429,39 @@ export function commonBackend(op: string, tensors: readonly Tensor[]): Backend {
   return first.backend;
 }
 
-/** Checks that all of `tensors` have one floating-point dtype. */
-export function commonDType(op: string, tensors: readonly Tensor[]): DType {
+/** @throws {ExecutorError} `dtype` for bf16, for an op that has no kernel of it. */
+export function refuseBf16(op: string, t: Tensor): void {
+  if (t.dtype === 'bf16')
+    throw new ExecutorError(
+      'dtype',
+      `${op}: takes no bf16, given bf16 ${show(t.shape)}; convert it with cast`,
+    );
+}
+
+/** Checks that all of `tensors` have one floating-point dtype, f32 or f64. */
+export function commonDType(op: string, tensors: readonly Tensor[]): 'f32' | 'f64' {
   for (const t of tensors) checkTensor(op, t);
   const first = tensors[0]!;
+  for (const t of tensors) refuseBf16(op, t);
   for (const t of tensors)
     if (t.dtype !== first.dtype)
       throw new ExecutorError(
         'dtype',
         `${op}: dtypes ${first.dtype} ${show(first.shape)} and ${t.dtype} ${show(t.shape)}; convert one with cast`,
       );
-  if (first.dtype === 'i32')
-    throw new ExecutorError('dtype', `${op}: takes f32 or f64, given i32 ${show(first.shape)}`);
+  if (first.dtype !== 'f32' && first.dtype !== 'f64')
+    throw new ExecutorError('dtype', `${op}: takes f32 or f64, given ${first.dtype} ${show(first.shape)}`);
   return first.dtype;
+}
+
+/** The dtype of an op's result that it computes in `computed`: `wanted`, which is bf16 or `computed` itself. @throws {ExecutorError} `dtype` */
+export function resultDType(op: string, computed: 'f32' | 'f64', wanted: DType = computed): DType {
+  if (wanted === computed || (wanted === 'bf16' && computed === 'f32')) return wanted;
+  const allowed = computed === 'f32' ? `'f32' or 'bf16'` : `'f64'`;
+  throw new ExecutorError(
+    'dtype',
+    `${op}: the result of ${computed} has dtype ${allowed}, given ${named(wanted)}`,
+  );
 }
 
 /**

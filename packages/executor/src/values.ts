@@ -74,7 +74,8 @@ export function numbersOf(op: string, values: ArrayLike<unknown>, dtype: DType):
   if (typed && (dtype !== 'i32' || typeOf(typed) === 'Int32Array')) return typed;
   const from = typed ?? values;
   const { length } = from;
-  const numbers = hostArray(dtype, length);
+  // As f64, which is rounded once to bf16.
+  const numbers = hostArray(dtype === 'bf16' ? 'f64' : dtype, length);
   for (let i = 0; i < length; i++) {
     const value = from[i];
     checkValue(op, value, dtype, `element ${i}`);

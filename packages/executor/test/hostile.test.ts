@@ -137,6 +137,7 @@ function method(h: Hostile): unknown {
 const cases: { readonly [K in keyof typeof executor]: Call } = {
   execute: (h) => executor.execute(graph(h), graphOptions(h)),
   executeWithGradients: (h) => executor.executeWithGradients(graph(h), graphOptions(h)),
+  matmulPrecision: () => executor.matmulPrecision(),
   setMatmulPrecision: (h) => setMatmulPrecision(h.or(() => h.pick(['highest', 'high', 'medium'] as const))),
   backendInfo: (h) => executor.backendInfo(h.or(() => h.device, 0.3)),
   setDefaultDevice: (h) => setDefaultDevice(h.or(() => h.device, 0.3)),
@@ -242,6 +243,7 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
         ...(h.chance(0.3) ? { activation: h.or(() => h.pick(['gelu', 'geluTanh'] as const)) } : {}),
         ...(h.chance(0.3) ? { dropout: h.chance(0.5) ? 0.5 : h.number(), seed: h.seed() } : {}),
         ...(h.chance(0.3) ? { residual: h.chance(0.7) ? h.fresh([2, 2]) : h.tensor() } : {}),
+        ...(h.chance(0.3) ? { dtype: h.dtype() } : {}),
       })),
     ),
   matmul: binary(executor.matmul),
@@ -251,6 +253,7 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
       h.fresh([3]),
       h.or(() => (h.chance(0.5) ? null : h.fresh([3]))),
       h.chance(0.8) ? 1e-5 : h.number(),
+      h.or(() => (h.chance(0.7) ? {} : { dtype: h.dtype() })),
     ),
   logSoftmax: unary(executor.logSoftmax),
   softmax: unary(executor.softmax),
@@ -403,7 +406,7 @@ function checkWellFormed(value: unknown): void {
   }
   expect(value.shape.every((n) => Number.isSafeInteger(n) && n >= 0)).toBe(true);
   if (value.buffer.storage === null) return;
-  const kind = { f32: Float32Array, f64: Float64Array, i32: Int32Array }[value.dtype];
+  const kind = { f32: Float32Array, f64: Float64Array, i32: Int32Array, bf16: Float32Array }[value.dtype];
   const data = value.dataSync();
   expect(data).toBeInstanceOf(kind);
   expect(data).toHaveLength(value.size);

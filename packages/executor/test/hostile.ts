@@ -149,7 +149,7 @@ export class Hostile {
   }
 
   dtype(): DType {
-    return this.or(() => this.pick<DType>(['f32', 'f32', 'f64', 'f64', 'i32']));
+    return this.or(() => this.pick<DType>(['f32', 'f32', 'f64', 'f64', 'i32', 'bf16']));
   }
 
   options(): { dtype: DType; device: Device; requiresGrad: boolean } {
@@ -183,7 +183,10 @@ export class Hostile {
     shape: readonly number[] = this.pick([[], [1], [2], [3], [2, 3], [3, 2], [2, 2, 3], [0], [2, 0]]),
   ): Tensor {
     const size = shape.reduce((a, n) => a * n, 1);
-    const dtype = this.pick<DType>(['f32', 'f32', 'f64', 'f64', 'i32']);
+    const dtype = this.pick<DType>([
+      ...(['f32', 'f32', 'f64', 'f64', 'i32'] as const),
+      ...(this.device === 'cuda' ? (['bf16'] as const) : []),
+    ]);
     const numbers = Array.from(
       { length: size },
       () => this.below(4) - (dtype === 'i32' && this.chance(0.3) ? 1 : 0),

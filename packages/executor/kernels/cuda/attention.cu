@@ -49,25 +49,26 @@ struct Head {
   __device__ int fours() const { return (width + 3) / 4; }
 };
 
-/** The rows of a head in global memory. */
-template <typename T>
+/** The rows of a head in global memory, stored as S. */
+template <typename S>
 struct Lines {
-  T* begin;
+  S* begin;
   int64_t step, time;
   int width;
   /** Whether four contiguous numbers can be read at once. */
   bool byFour;
 
-  __device__ Lines(T* begin, int64_t step, const Head& head)
+  __device__ Lines(S* begin, int64_t step, const Head& head)
       : begin(begin), step(step), time(head.time), width(head.width),
-        byFour(width % 4 == 0 && step % 4 == 0 && reinterpret_cast<uintptr_t>(begin) % sizeof(Four<T>) == 0) {}
+        byFour(width % 4 == 0 && step % 4 == 0 && reinterpret_cast<uintptr_t>(begin) % sizeof(Four<S>) == 0) {}
 
   /** Writes or adds four numbers of row t from column c on, except beyond the end. */
+  template <typename T>
   __device__ void put(int64_t t, int c, const Four<T>& value, bool accumulate) const {
     if (t >= time || c >= width) return;
-    T* const to = begin + t * step + c;
+    S* const to = begin + t * step + c;
     if (byFour) {
-      Four<T> sum = accumulate ? fourAt(to) : Four<T>{};
+      Four<T> sum = accumulate ? loadFour(to) : Four<T>{};
 #pragma unroll
       for (int j = 0; j < 4; j++) sum.at[j] = accumulate ? sum.at[j] + value.at[j] : value.at[j];
       storeFour(to, sum);
@@ -104,22 +105,23 @@ struct Place {
   }
 };
 
-/** Rows of a head, loaded into registers and then stored to shared memory; zeros beyond the last row and the width. */
-template <typename T, int ROWS, int PER>
+/** Rows of a head, stored as S, loaded into registers and then stored to shared memory; zeros beyond the last row and the width. */
+template <typename S, int ROWS, int PER>
 struct Rows {
+  using T = Computed<S>;
   Four<T> x[ROWS][PER];
 
   __device__ static int row(int i) { return threadIdx.x / 8 + i * Place<ROWS>::STEP; }
   __device__ static int column(int p) { return (threadIdx.x % 8 + p * 8) * 4; }
 
-  __device__ Rows(const Lines<const T>& from, int64_t first) : x() {
+  __device__ Rows(const Lines<const S>& from, int64_t first) : x() {
     if (from.byFour) {
 #pragma unroll
       for (int i = 0; i < ROWS; i++)
 #pragma unroll
         for (int p = 0; p < PER; p++)
           if (first + row(i) < from.time && column(p) < from.width)
-            x[i][p] = fourAt(from.begin + (first + row(i)) * from.step + column(p));
+            x[i][p] = loadFour(from.begin + (first + row(i)) * from.step + column(p));
       return;
     }
 #pragma unroll
@@ -129,7 +131,7 @@ struct Rows {
 #pragma unroll
         for (int j = 0; j < 4; j++)
           if (first + row(i) < from.time && column(p) + j < from.width)
-            x[i][p].at[j] = from.begin[(first + row(i)) * from.step + column(p) + j];
+            x[i][p].at[j] = T(from.begin[(first + row(i)) * from.step + column(p) + j]);
   }
 
   __device__ void store(T* tile, const Head& head) const {
@@ -142,10 +144,10 @@ struct Rows {
 };
 
 /** Loads two tiles at once, so that both loads overlap. */
-template <typename T, int ROWS, int PER>
-__device__ void loadRows(T* tileA, const Lines<const T>& a, T* tileB, const Lines<const T>& b, int64_t first,
-                         const Head& head) {
-  const Rows<T, ROWS, PER> rowsA(a, first), rowsB(b, first);
+template <typename S, int ROWS, int PER>
+__device__ void loadRows(Computed<S>* tileA, const Lines<const S>& a, Computed<S>* tileB, const Lines<const S>& b,
+                         int64_t first, const Head& head) {
+  const Rows<S, ROWS, PER> rowsA(a, first), rowsB(b, first);
   rowsA.store(tileA, head);
   rowsB.store(tileB, head);
 }
@@ -244,8 +246,8 @@ __device__ void addWeighted(Four<T> (&sums)[ROWS][PER], const T* weights, const 
   }
 }
 
-template <typename T, int ROWS, int PER>
-__device__ void putRows(const Lines<T>& to, int64_t first, const Four<T> (&sums)[ROWS][PER], bool accumulate,
+template <typename S, typename T, int ROWS, int PER>
+__device__ void putRows(const Lines<S>& to, int64_t first, const Four<T> (&sums)[ROWS][PER], bool accumulate,
                         const Place<ROWS>& place) {
 #pragma unroll
   for (int i = 0; i < ROWS; i++)
@@ -300,8 +302,9 @@ struct Kept {
 };
 
 /** y = softmax(Q·Kᵀ/√width)·V with a causal mask (Vaswani et al. 2017, equation 1), and the log-sum-exp of each row. */
-template <bool SHORT, typename T, int ROWS, int PER>
-__device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums) {
+template <bool SHORT, typename S, int ROWS, int PER>
+__device__ void attention(const Attention& spec, const S* qkv, S* y, Computed<S>* logSums) {
+  using T = Computed<S>;
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
@@ -310,7 +313,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   T* const tileK = tileV + TILE * head.row;
   // Reuses the memory of K.
   T* const weights = tileK;
-  const Lines<const T> q(qkv + head.q, head.step, head), k(qkv + head.k, head.step, head),
+  const Lines<const S> q(qkv + head.q, head.step, head), k(qkv + head.k, head.step, head),
       v(qkv + head.v, head.step, head);
   const T scale = 1 / sqrtOf(static_cast<T>(head.width));
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
@@ -320,9 +323,9 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
   Four<T> sums[ROWS][PER] = {};
   T max[ROWS], total[ROWS];
   for (int i = 0; i < ROWS; i++) max[i] = T(-INFINITY), total[i] = 0;
-  Rows<T, ROWS, PER>(q, first).store(tileQ, head);
+  Rows<S, ROWS, PER>(q, first).store(tileQ, head);
   for (int64_t keys = 0; keys <= first; keys += TILE) {
-    loadRows<T, ROWS, PER>(tileK, k, tileV, v, keys, head);
+    loadRows<S, ROWS, PER>(tileK, k, tileV, v, keys, head);
     const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
     T scores[ROWS][4];
@@ -372,7 +375,7 @@ __device__ void attention(const Attention& spec, const T* qkv, T* y, T* logSums)
 #pragma unroll
       for (int e = 0; e < 4; e++) sums[i][p].at[e] *= share;
   }
-  putRows(Lines<T>(y + head.out, head.outStep, head), first, sums, false, place);
+  putRows(Lines<S>(y + head.out, head.outStep, head), first, sums, false, place);
 }
 
 /** Shared memory of the backward kernels: tiles of Q, K, the gradient of y, and V; more may follow. */
@@ -429,18 +432,19 @@ struct Weights {
 };
 
 /** Writes rows of a gradient in (time, 3·channels): the weights of a short sequence times `other`. */
-template <bool TRANSPOSED, int PER, typename T, int ROWS>
-__device__ void putWeighted(T* to, const T* weights, const T* other, bool accumulate, const Place<ROWS>& place,
+template <bool TRANSPOSED, int PER, typename S, typename T, int ROWS>
+__device__ void putWeighted(S* to, const T* weights, const T* other, bool accumulate, const Place<ROWS>& place,
                             const Head& head) {
   Four<T> sums[ROWS][PER] = {};
   addWeighted<true, TRANSPOSED>(sums, weights, other, place, head);
-  putRows(Lines<T>(to, head.step, head), 0, sums, accumulate, place);
+  putRows(Lines<S>(to, head.step, head), 0, sums, accumulate, place);
 }
 
 /** All gradients of a sequence of one tile. */
-template <typename T, int ROWS, int PER>
-__device__ void attentionShortBackward(const Attention& spec, const T* qkv, const T* logSums, const T* gradY,
-                                       T* gradQkv, int64_t accumulate) {
+template <typename S, int ROWS, int PER>
+__device__ void attentionShortBackward(const Attention& spec, const S* qkv, const Computed<S>* logSums, const S* gradY,
+                                       S* gradQkv, int64_t accumulate) {
+  using T = Computed<S>;
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
@@ -448,10 +452,10 @@ __device__ void attentionShortBackward(const Attention& spec, const T* qkv, cons
   // Reuses the memory of V.
   T* const weights = tiles.v;
   T* const gradients = weights + TILE * TILE;
-  loadRows<T, ROWS, PER>(tiles.q, Lines<const T>(qkv + head.q, head.step, head),  //
-                         tiles.k, Lines<const T>(qkv + head.k, head.step, head), 0, head);
-  loadRows<T, ROWS, PER>(tiles.v, Lines<const T>(qkv + head.v, head.step, head),  //
-                         tiles.g, Lines<const T>(gradY + head.out, head.outStep, head), 0, head);
+  loadRows<S, ROWS, PER>(tiles.q, Lines<const S>(qkv + head.q, head.step, head),  //
+                         tiles.k, Lines<const S>(qkv + head.k, head.step, head), 0, head);
+  loadRows<S, ROWS, PER>(tiles.v, Lines<const S>(qkv + head.v, head.step, head),  //
+                         tiles.g, Lines<const S>(gradY + head.out, head.outStep, head), 0, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const Kept<T, ROWS> kept(mask, head, 0, 0, place);
   __syncthreads();
@@ -472,22 +476,23 @@ __device__ void attentionShortBackward(const Attention& spec, const T* qkv, cons
  * The gradient of Q: a block has rows of Q and walks over K and V. It also computes the deltas (heads, time), y·dy, which equals Σ p·dp
  * over a row because y is Σ p·v (Dao et al. 2022, appendix B.2).
  */
-template <typename T, int ROWS, int PER>
-__device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, const T* logSums, T* deltas,
-                               const T* gradY, T* gradQkv, int64_t accumulate) {
+template <typename S, int ROWS, int PER>
+__device__ void attentionGradQ(const Attention& spec, const S* qkv, const S* y, const Computed<S>* logSums,
+                               Computed<S>* deltas, const S* gradY, S* gradQkv, int64_t accumulate) {
+  using T = Computed<S>;
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
   const BackwardTiles<T> tiles(shared, head);
   // Reuses the memory of V.
   T* const gradients = tiles.v;
-  const Lines<const T> k(qkv + head.k, head.step, head), v(qkv + head.v, head.step, head);
+  const Lines<const S> k(qkv + head.k, head.step, head), v(qkv + head.v, head.step, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const int64_t first = static_cast<int64_t>(gridDim.y - 1 - blockIdx.y) * TILE;
 
-  using Rows = Rows<T, ROWS, PER>;
-  const Rows rowsG(Lines<const T>(gradY + head.out, head.outStep, head), first);
-  const Rows rowsY(Lines<const T>(y + head.out, head.outStep, head), first);
+  using Rows = Rows<S, ROWS, PER>;
+  const Rows rowsG(Lines<const S>(gradY + head.out, head.outStep, head), first);
+  const Rows rowsY(Lines<const S>(y + head.out, head.outStep, head), first);
 #pragma unroll
   for (int i = 0; i < ROWS; i++) {
     T sum = 0;
@@ -500,10 +505,10 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
     if (laneOf() % 8 == 0 && t < head.time) deltas[head.index * head.time + t] = sum;
   }
   rowsG.store(tiles.g, head);
-  Rows(Lines<const T>(qkv + head.q, head.step, head), first).store(tiles.q, head);
+  Rows(Lines<const S>(qkv + head.q, head.step, head), first).store(tiles.q, head);
   Four<T> sums[ROWS][PER] = {};
   for (int64_t keys = 0; keys <= first; keys += TILE) {
-    loadRows<T, ROWS, PER>(tiles.k, k, tiles.v, v, keys, head);
+    loadRows<S, ROWS, PER>(tiles.k, k, tiles.v, v, keys, head);
     const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
     const Weights<false, T, ROWS> own(tiles, logSums, deltas, kept, first, keys, place, head);
@@ -513,28 +518,29 @@ __device__ void attentionGradQ(const Attention& spec, const T* qkv, const T* y, 
     addWeighted<false, false>(sums, gradients, tiles.k, place, head);
     __syncthreads();
   }
-  putRows(Lines<T>(gradQkv + head.q, head.step, head), first, sums, accumulate, place);
+  putRows(Lines<S>(gradQkv + head.q, head.step, head), first, sums, accumulate, place);
 }
 
 /** The gradients of K and V: a block has rows of both and walks over the rows of Q from its own position on. */
-template <typename T, int ROWS, int PER>
-__device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY,
-                                T* gradQkv, int64_t accumulate) {
+template <typename S, int ROWS, int PER>
+__device__ void attentionGradKV(const Attention& spec, const S* qkv, const Computed<S>* logSums, const Computed<S>* deltas,
+                                const S* gradY, S* gradQkv, int64_t accumulate) {
+  using T = Computed<S>;
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
   const Place<ROWS> place;
   const BackwardTiles<T> tiles(shared, head);
   T* const weights = tiles.rest;
   T* const gradients = weights + TILE * TILE;
-  const Lines<const T> q(qkv + head.q, head.step, head), g(gradY + head.out, head.outStep, head);
+  const Lines<const S> q(qkv + head.q, head.step, head), g(gradY + head.out, head.outStep, head);
   const Dropout<T> mask(spec.dropout, spec.low, spec.high, spec.lowAt);
   const int64_t keys = static_cast<int64_t>(blockIdx.y) * TILE;
 
   Four<T> sumsK[ROWS][PER] = {}, sumsV[ROWS][PER] = {};
-  loadRows<T, ROWS, PER>(tiles.k, Lines<const T>(qkv + head.k, head.step, head),  //
-                         tiles.v, Lines<const T>(qkv + head.v, head.step, head), keys, head);
+  loadRows<S, ROWS, PER>(tiles.k, Lines<const S>(qkv + head.k, head.step, head),  //
+                         tiles.v, Lines<const S>(qkv + head.v, head.step, head), keys, head);
   for (int64_t first = keys; first < head.time; first += TILE) {
-    loadRows<T, ROWS, PER>(tiles.q, q, tiles.g, g, first, head);
+    loadRows<S, ROWS, PER>(tiles.q, q, tiles.g, g, first, head);
     const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
     const Weights<false, T, ROWS> own(tiles, logSums, deltas, kept, first, keys, place, head);
@@ -545,8 +551,8 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
     addWeighted<false, true>(sumsK, gradients, tiles.q, place, head);
     __syncthreads();
   }
-  putRows(Lines<T>(gradQkv + head.k, head.step, head), keys, sumsK, accumulate, place);
-  putRows(Lines<T>(gradQkv + head.v, head.step, head), keys, sumsV, accumulate, place);
+  putRows(Lines<S>(gradQkv + head.k, head.step, head), keys, sumsK, accumulate, place);
+  putRows(Lines<S>(gradQkv + head.v, head.step, head), keys, sumsV, accumulate, place);
 }
 
 }  // namespace
@@ -558,28 +564,34 @@ __device__ void attentionGradKV(const Attention& spec, const T* qkv, const T* lo
 #define DAG_BLOCKS(threads, blocks) threads, blocks
 #endif
 
-/** Kernels for heads of width up to 32·PER; a thread has ROWS rows of a tile. BLOCKS blocks per multiprocessor fit into shared memory. */
-#define DAG_ATTENTION(dtype, T, PER, ROWS, BLOCKS)                                                                     \
+/**
+ * Kernels for heads of width up to 32·PER, stored as S; a thread has ROWS rows of a tile. BLOCKS blocks per multiprocessor fit into shared
+ * memory.
+ */
+#define DAG_ATTENTION(dtype, S, PER, ROWS, BLOCKS)                                                                     \
   DAG_EXPORT(attentionShort##PER##_##dtype, Place<ROWS>::THREADS,                                                      \
-             (Attention spec, const T* qkv, T* y, T* logSums),                                                         \
-             (attention<true, T, ROWS, PER>(spec, qkv, y, logSums)))                                                   \
-  DAG_EXPORT(attention##PER##_##dtype, Place<ROWS>::THREADS, (Attention spec, const T* qkv, T* y, T* logSums),         \
-             (attention<false, T, ROWS, PER>(spec, qkv, y, logSums)))                                                  \
+             (Attention spec, const S* qkv, S* y, Computed<S>* logSums),                                               \
+             (attention<true, S, ROWS, PER>(spec, qkv, y, logSums)))                                                   \
+  DAG_EXPORT(attention##PER##_##dtype, Place<ROWS>::THREADS, (Attention spec, const S* qkv, S* y, Computed<S>* logSums), \
+             (attention<false, S, ROWS, PER>(spec, qkv, y, logSums)))                                                  \
   DAG_EXPORT(attentionShortBackward##PER##_##dtype, Place<ROWS>::THREADS,                                              \
-             (Attention spec, const T* qkv, const T* logSums, const T* gradY, T* gradQkv, int64_t accumulate),         \
-             (attentionShortBackward<T, ROWS, PER>(spec, qkv, logSums, gradY, gradQkv, accumulate)))                   \
+             (Attention spec, const S* qkv, const Computed<S>* logSums, const S* gradY, S* gradQkv, int64_t accumulate), \
+             (attentionShortBackward<S, ROWS, PER>(spec, qkv, logSums, gradY, gradQkv, accumulate)))                   \
   DAG_EXPORT(attentionGradQ##PER##_##dtype, Place<ROWS>::THREADS,                                                      \
-             (Attention spec, const T* qkv, const T* y, const T* logSums, T* deltas, const T* gradY, T* gradQkv,       \
-              int64_t accumulate),                                                                                     \
-             (attentionGradQ<T, ROWS, PER>(spec, qkv, y, logSums, deltas, gradY, gradQkv, accumulate)))                \
+             (Attention spec, const S* qkv, const S* y, const Computed<S>* logSums, Computed<S>* deltas, const S* gradY, \
+              S* gradQkv, int64_t accumulate),                                                                         \
+             (attentionGradQ<S, ROWS, PER>(spec, qkv, y, logSums, deltas, gradY, gradQkv, accumulate)))                \
   DAG_EXPORT(attentionGradKV##PER##_##dtype, DAG_BLOCKS(Place<ROWS>::THREADS, BLOCKS),                                 \
-             (Attention spec, const T* qkv, const T* logSums, const T* deltas, const T* gradY, T* gradQkv,             \
-              int64_t accumulate),                                                                                     \
-             (attentionGradKV<T, ROWS, PER>(spec, qkv, logSums, deltas, gradY, gradQkv, accumulate)))
+             (Attention spec, const S* qkv, const Computed<S>* logSums, const Computed<S>* deltas, const S* gradY,     \
+              S* gradQkv, int64_t accumulate),                                                                         \
+             (attentionGradKV<S, ROWS, PER>(spec, qkv, logSums, deltas, gradY, gradQkv, accumulate)))
 
 DAG_ATTENTION(f32, float, 1, 4, 5)
 DAG_ATTENTION(f32, float, 2, 4, 5)
 DAG_ATTENTION(f32, float, 4, 2, 3)
+DAG_ATTENTION(bf16, bf16, 1, 4, 5)
+DAG_ATTENTION(bf16, bf16, 2, 4, 5)
+DAG_ATTENTION(bf16, bf16, 4, 2, 3)
 DAG_ATTENTION(f64, double, 1, 4, 4)
 DAG_ATTENTION(f64, double, 2, 2, 2)
 DAG_ATTENTION(f64, double, 4, 2, 1)

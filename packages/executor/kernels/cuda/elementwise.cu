@@ -72,9 +72,9 @@ __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, doubl
   }
 }
 
-template <Activation ACTIVATION, typename T>
-__device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T* preactivation, T* gradSum,
-                                 double* partial, ColumnSums& shared, int64_t rows, int64_t n) {
+template <Activation ACTIVATION, typename S, typename T = Computed<S>>
+__device__ void linearBackwardOf(const Dropout<T>& mask, const S* gradY, const S* preactivation, S* gradSum, double* partial,
+                                 ColumnSums& shared, int64_t rows, int64_t n) {
   const bool aligned = n % 4 == 0;
   sumColumns(rows, n, partial, shared, [=](int64_t row, int64_t column) {
     const int64_t first = row * n;
@@ -98,11 +98,11 @@ __device__ void linearBackwardOf(const Dropout<T>& mask, const T* gradY, const T
  * gradSum (rows, n) = the gradient before dropout and activation; `partial` receives its sums over
  * rows, as in sumColumns.
  */
-template <typename T>
-__device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSum, double* partial, int64_t rows, int64_t n,
+template <typename S>
+__device__ void linearBackward(const S* gradY, const S* preactivation, S* gradSum, double* partial, int64_t rows, int64_t n,
                                int64_t activation, double p, double low, double high, const double* lowAt) {
   __shared__ ColumnSums shared;
-  const Dropout<T> mask(p, low, high, lowAt);
+  const Dropout<Computed<S>> mask(p, low, high, lowAt);
   switch (static_cast<Activation>(activation)) {
 #define DAG_CASE(name) \
   case Activation::name: return linearBackwardOf<Activation::name>(mask, gradY, preactivation, gradSum, partial, shared, rows, n);
@@ -111,11 +111,6 @@ __device__ void linearBackward(const T* gradY, const T* preactivation, T* gradSu
 #undef DAG_CASE
   }
   unknownKind();
-}
-
-template <typename T>
-__device__ void fill(T* y, int64_t n, double value) {
-  for (int64_t i = firstIndex(); i < n; i += indexStep()) y[i] = static_cast<T>(value);
 }
 
 /** Converts to 32 bits as JavaScript does: the whole part modulo 2³². */
@@ -134,7 +129,21 @@ __device__ inline int32_t convert<int32_t>(double x) {
   return toWord(x);
 }
 
-/** Accumulates in double, which represents all numbers of the three dtypes exactly. */
+/** Rounded once: to f32 to odd, which keeps apart what lies on different sides of the middle of two bf16, and then to bf16. */
+template <>
+__device__ inline bf16 convert<bf16>(double x) {
+  const float nearest = static_cast<float>(x);
+  uint32_t bits = __float_as_uint(nearest);
+  if (nearest < x || nearest > x) bits = (fabs(static_cast<double>(nearest)) > fabs(x) ? bits - 1 : bits) | 1;
+  return bf16(__uint_as_float(bits));
+}
+
+template <typename T>
+__device__ void fill(T* y, int64_t n, double value) {
+  for (int64_t i = firstIndex(); i < n; i += indexStep()) y[i] = convert<T>(value);
+}
+
+/** Accumulates in double, which represents all numbers of the four dtypes exactly. */
 template <typename From, typename To>
 __device__ void cast(const From* x, To* y, int64_t n, int64_t accumulate) {
   for (int64_t i = firstIndex(); i < n; i += indexStep())
@@ -155,18 +164,23 @@ DAG_KERNELS(linearBackward, THREADS,
             (const T* gradY, const T* preactivation, T* gradSum, double* partial, int64_t rows, int64_t n,
              int64_t activation, double p, double low, double high, const double* lowAt),
             (gradY, preactivation, gradSum, partial, rows, n, activation, p, low, high, lowAt))
+DAG_KERNEL(linearBackward, bf16, bf16, THREADS,
+           (const T* gradY, const T* preactivation, T* gradSum, double* partial, int64_t rows, int64_t n,
+            int64_t activation, double p, double low, double high, const double* lowAt),
+           (gradY, preactivation, gradSum, partial, rows, n, activation, p, low, high, lowAt))
 DAG_KERNELS(fill, THREADS, (T* y, int64_t n, double value), (y, n, value))
 DAG_KERNEL(fill, i32, int32_t, THREADS, (T* y, int64_t n, double value), (y, n, value))
+DAG_KERNEL(fill, bf16, bf16, THREADS, (T* y, int64_t n, double value), (y, n, value))
 
 #define DAG_CAST(from, From, to, To)                                                             \
   DAG_EXPORT(cast_##from##_##to, THREADS, (const From* x, To* y, int64_t n, int64_t accumulate), \
              (cast(x, y, n, accumulate)))
-DAG_CAST(f32, float, f32, float)
-DAG_CAST(f32, float, f64, double)
-DAG_CAST(f32, float, i32, int32_t)
-DAG_CAST(f64, double, f32, float)
-DAG_CAST(f64, double, f64, double)
-DAG_CAST(f64, double, i32, int32_t)
-DAG_CAST(i32, int32_t, f32, float)
-DAG_CAST(i32, int32_t, f64, double)
-DAG_CAST(i32, int32_t, i32, int32_t)
+#define DAG_CASTS(from, From)      \
+  DAG_CAST(from, From, f32, float)   \
+  DAG_CAST(from, From, f64, double)  \
+  DAG_CAST(from, From, i32, int32_t) \
+  DAG_CAST(from, From, bf16, bf16)
+DAG_CASTS(f32, float)
+DAG_CASTS(f64, double)
+DAG_CASTS(i32, int32_t)
+DAG_CASTS(bf16, bf16)

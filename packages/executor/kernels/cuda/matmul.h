@@ -21,29 +21,28 @@ struct Product {
   int64_t slices;
 };
 
-/** A part of a matrix from a given element on; elements beyond the matrix are 0. */
-template <typename T>
+/** A part of a matrix of storage S from a given element on; elements beyond the matrix are 0. */
+template <typename S>
 struct Part {
-  const T* from;
+  using T = Computed<S>;
+  const S* from;
   /** Distance of lines in numbers; the remaining lines, and the remaining numbers of each line. */
   int64_t length, lines, left;
   /** Whether four contiguous numbers can be read at once. */
   bool byFour;
 
   /** The part from row `first` and column k0 on of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
-  __device__ Part(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
+  __device__ Part(const S* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
       : length(inner ? size : k), lines(inner ? k - k0 : size - first), left(inner ? size - first : k - k0),
-        byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<T>) == 0) {
+        byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<S>) == 0) {
     from = numbers + (inner ? k0 * size + first : first * k + k0);
   }
 
-  __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T(0); }
+  __device__ T at(int line, int i) const { return line < lines && i < left ? T(from[line * length + i]) : T(0); }
 
   /** Whether `count` lines of `numbers` can be read by fours without bounds checks. */
   __device__ bool hasWhole(int count, int numbers) const { return byFour && count <= lines && numbers <= left; }
-  __device__ Four<T> wholeFour(int line, int i) const {
-    return *reinterpret_cast<const Four<T>*>(from + line * length + i);
-  }
+  __device__ Four<T> wholeFour(int line, int i) const { return loadFour(from + line * length + i); }
 
   /** Four numbers of a line from i on, a multiple of four. */
   __device__ Four<T> four(int line, int i) const {
@@ -52,11 +51,14 @@ struct Part {
   }
 };
 
-/** The epilogue of a product: y = residual + dropout(activation(sum + bias)), or y += sum. Parts whose pointer is null are left out. */
-template <typename T>
+/**
+ * The epilogue of a product of T: y = residual + dropout(activation(sum + bias)), or y += sum. Parts whose pointer is null are left out. Storage
+ * of y and of the preactivation is S.
+ */
+template <typename T, typename S = T>
 struct Epilogue {
   const T *bias, *residual;
-  T* preactivation;
+  S* preactivation;
   /** activation: a kind of Activation. */
   double activation, dropout, low, high;
   const double* lowAt;
@@ -66,12 +68,12 @@ struct Epilogue {
   __device__ DropoutInOrder<T> mask() const { return DropoutInOrder<T>(dropoutOf()); }
 
   /** Writes element `i` of the result, in column `column`. */
-  __device__ void write(T* y, int64_t i, int64_t column, T sum, DropoutInOrder<T>& mask) const {
+  __device__ void write(S* y, int64_t i, int64_t column, T sum, DropoutInOrder<T>& mask) const {
     writeOne(y, i, column, sum, mask.factor(i));
   }
 
   /** Writes four elements from `column` on, or fewer at the end of `columns`. All is inlined, because not every kernel can make calls. */
-  __device__ void writeFour(T* y, int64_t i, int64_t column, int64_t columns, Four<T> sums, const Dropout<T>& mask) const {
+  __device__ void writeFour(S* y, int64_t i, int64_t column, int64_t columns, Four<T> sums, const Dropout<T>& mask) const {
     const auto factor = [&](const Words& words, int64_t i) { return mask.threshold == 0 ? mask.scale : mask.factor(words, i); };
     const auto wordsAt = [&](int64_t i) {
       return mask.threshold == 0 ? Words{} : philox(mask.k0, mask.k1, static_cast<uint64_t>(i / 4));
@@ -86,8 +88,8 @@ struct Epilogue {
       }
       return;
     }
-    const auto add = [&](const T* from) {
-      const Four<T> more = *reinterpret_cast<const Four<T>*>(from);
+    const auto add = [&](const auto* from) {
+      const Four<T> more = loadFour(from);
 #pragma unroll
       for (int e = 0; e < 4; e++) sums.at[e] += more.at[e];
     };
@@ -114,9 +116,9 @@ struct Epilogue {
     return sum;
   }
 
-  __device__ void writeOne(T* y, int64_t i, int64_t column, T sum, T factor) const {
+  __device__ void writeOne(S* y, int64_t i, int64_t column, T sum, T factor) const {
     if (bias) sum += bias[column];
-    if (preactivation) preactivation[i] = sum;
+    if (preactivation) preactivation[i] = S(sum);
     sum = activated(sum) * factor;
     if (residual) sum += residual[i];
     put(y, i, sum, accumulate);

@@ -1,5 +1,5 @@
-// Matrix products of f32 storage on tensor cores, for compute capability 8.0 and later: inputs are rounded to bf16 or TF32 when they are
-// stored to shared memory; sums are f32.
+// Matrix products on tensor cores, for compute capability 8.0 and later: inputs of f32 are rounded to bf16 or TF32 when they are stored to
+// shared memory; sums are f32.
 #include "matmul.h"
 #include "tensor_core.h"
 
@@ -42,8 +42,9 @@ struct Next {
   __device__ static int word(int e) { return (threadIdx.x + e * THREADS) / WARP / (SIZE / 8) * 4 + threadIdx.x / 8 % 4; }
 
   /** Loads rows `first` …, from number k0 on, of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
-  __device__ void load(const float* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
-    const Part<float> from(numbers, size, k, inner, first, k0);
+  template <typename From>
+  __device__ void load(const From* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
+    const Part<From> from(numbers, size, k, inner, first, k0);
     if (inner) {
 #pragma unroll
       for (int e = 0; e < COUNT; e++)
@@ -74,9 +75,9 @@ struct Next {
   }
 };
 
-template <typename Number>
-__device__ void matmulTensor(const Product& product, const float* a, const float* b, float* y,
-                             const Epilogue<float>& epilogue, float* partial) {
+template <typename Number, typename From, typename S>
+__device__ void matmulTensor(const Product& product, const From* a, const From* b, S* y, const Epilogue<float, S>& epilogue,
+                             float* partial) {
   // Double buffering: while one tile is multiplied, the next one is stored, with one barrier per tile.
   alignas(16) __shared__ uint32_t tileA[2][SIZE * ROW];
   alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
@@ -149,9 +150,12 @@ __device__ void matmulTensor(const Product& product, const float* a, const float
 
 }  // namespace
 
-DAG_EXPORT(matmulBf16_f32, DAG_TWO_BLOCKS,
-           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
-           (matmulTensor<Bf16>(product, a, b, y, epilogue, partial)))
-DAG_EXPORT(matmulTf32_f32, DAG_TWO_BLOCKS,
-           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
-           (matmulTensor<Tf32>(product, a, b, y, epilogue, partial)))
+#define DAG_TENSOR(name, Number, From, S)                                                                            \
+  DAG_EXPORT(name, DAG_TWO_BLOCKS,                                                                                   \
+             (Product product, const From* a, const From* b, S* y, Epilogue<float, S> epilogue, float* partial),      \
+             (matmulTensor<Number>(product, a, b, y, epilogue, partial)))
+DAG_TENSOR(matmulBf16_f32, Bf16, float, float)
+DAG_TENSOR(matmulTf32_f32, Tf32, float, float)
+// Of operands stored as bf16; names end in the storage of results.
+DAG_TENSOR(matmulOfBf16_f32, Bf16, bf16, float)
+DAG_TENSOR(matmulOfBf16_bf16, Bf16, bf16, bf16)

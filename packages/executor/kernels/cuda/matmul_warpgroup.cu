@@ -1,7 +1,8 @@
-// Matrix products of f32 storage by the warpgroups of compute capability 9.0: inputs are rounded to bf16 or TF32, sums are f32. The block
+// Matrix products by the warpgroups of compute capability 9.0: inputs of f32 are rounded to bf16 or TF32, sums are f32. The block
 // is a pipeline of three parts. The loader, one thread, starts copies of tiles to shared memory by tensor maps, which lay them out for the
 // tensor cores and fill what is beyond a matrix with zeros. The consumers, two warpgroups, multiply the tiles and run the epilogue.
-// Tensor cores read matrices with k inner: other matrices, and for bf16 all, are first written so by a kernel of their own.
+// Tensor cores read matrices with k inner: other matrices, and those of f32 for products of bf16, are first written so by a kernel of their
+// own.
 #include "matmul.h"
 #include "tensor_core.h"
 #include "warpgroup.h"
@@ -38,8 +39,8 @@ constexpr int LAID_DEPTH = 64, LAID_PIECES = 8, LAID_ROWS = THREADS / LAID_PIECE
  * Rounds `matrices` of rows × k (k inner) or, with `inner`, k × rows, and writes them with k inner, in rows of `words` words: a multiple of
  * four for bf16 and of eight for TF32. Numbers beyond k are 0.
  */
-template <typename Number>
-__device__ void layOut(const float* __restrict__ from, uint32_t* __restrict__ to, int64_t matrices, int64_t stride,
+template <typename Number, typename From>
+__device__ void layOut(const From* __restrict__ from, uint32_t* __restrict__ to, int64_t matrices, int64_t stride,
                        int64_t rows, int64_t words, int64_t k, int64_t inner) {
   // Neighbouring threads read neighbouring numbers; the pieces of two threads make a memory sector or more.
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % LAID_PIECES;
@@ -52,7 +53,7 @@ __device__ void layOut(const float* __restrict__ from, uint32_t* __restrict__ to
   for (uint32_t p = blockIdx.y; p < parts; p += gridDim.y) {
     const uint32_t matrix = p / perMatrix;
     const int64_t k0 = (p - matrix * perMatrix) * int64_t{LAID_DEPTH};
-    const Part<float> part(from + matrix * stride, rows, k, inner, first, k0);
+    const Part<From> part(from + matrix * stride, rows, k, inner, first, k0);
     float x[8];
     const auto read = [&](const auto& one, const auto& four) {
 #pragma unroll
@@ -66,7 +67,7 @@ __device__ void layOut(const float* __restrict__ from, uint32_t* __restrict__ to
       }
     };
     if (part.hasWhole(inner ? LAID_DEPTH : LAID_ROWS, inner ? LAID_ROWS : LAID_DEPTH))
-      read([&](int line, int i) { return part.from[line * part.length + i]; },
+      read([&](int line, int i) { return float(part.from[line * part.length + i]); },
            [&](int line, int i) { return part.wholeFour(line, i); });
     else
       read([&](int line, int i) { return part.at(line, i); }, [&](int line, int i) { return part.four(line, i); });
@@ -130,8 +131,8 @@ constexpr int GIVEN = 65536 / ALL / 8 * 8, LOADING = 40;
 constexpr int MULTIPLYING = (ALL / WARPGROUP * GIVEN - LOADING) / GROUPS / 8 * 8;
 
 /** The consumer, run by the first GROUPS warpgroups: multiplies the stages, and writes results or partial sums of slices. */
-template <typename Number>
-__device__ void multiplyStages(Shared* shared, const Product& product, float* y, const Epilogue<float>& epilogue,
+template <typename Number, typename S>
+__device__ void multiplyStages(Shared* shared, const Product& product, S* y, const Epilogue<float, S>& epilogue,
                                float* partial) {
   const int64_t m = product.m, n = product.n, works = worksOf(product);
   const int lane = laneOf(), warp = warpOf(), group = warp / 4;
@@ -213,9 +214,9 @@ __device__ void loadStages(Shared* shared, const Product& product, const TensorM
   }
 }
 
-template <typename Number>
-__device__ void matmulWarpgroup(const Product& product, const TensorMap& a, const TensorMap& b, float* y,
-                                const Epilogue<float>& epilogue, float* partial) {
+template <typename Number, typename S>
+__device__ void matmulWarpgroup(const Product& product, const TensorMap& a, const TensorMap& b, S* y,
+                                const Epilogue<float, S>& epilogue, float* partial) {
   DAG_DYNAMIC_SHARED(Shared, shared);
   initBarriers(shared);
   if (warpOf() < MULTIPLIERS / WARP) {
@@ -236,14 +237,20 @@ __device__ void matmulWarpgroup(const Product& product, const TensorMap& a, cons
 
 }  // namespace
 
-#define DAG_WARPGROUPS(Number)                                                                                 \
-  DAG_EXPORT(layOut##Number##_f32, THREADS,                                                                            \
-             (const float* from, uint32_t* to, int64_t matrices, int64_t stride, int64_t rows, int64_t words, int64_t k, \
-              int64_t inner),                                                                                          \
-             (layOut<Number>(from, to, matrices, stride, rows, words, k, inner)))                                      \
-  DAG_EXPORT(warpgroup##Number##_f32, DAG_ONE_BLOCK,                                                                   \
-             (Product product, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* y,      \
-              Epilogue<float> epilogue, float* partial),                                                               \
+// Names end in the storage of what is laid out, and of results.
+#define DAG_LAY_OUT(Number, dtype, From)                                                                                 \
+  DAG_EXPORT(layOut##Number##_##dtype, THREADS,                                                                          \
+             (const From* from, uint32_t* to, int64_t matrices, int64_t stride, int64_t rows, int64_t words, int64_t k,   \
+              int64_t inner),                                                                                            \
+             (layOut<Number>(from, to, matrices, stride, rows, words, k, inner)))
+#define DAG_WARPGROUPS(Number, dtype, S)                                                                                 \
+  DAG_EXPORT(warpgroup##Number##_##dtype, DAG_ONE_BLOCK,                                                                 \
+             (Product product, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, S* y,           \
+              Epilogue<float, S> epilogue, float* partial),                                                         \
              (matmulWarpgroup<Number>(product, a, b, y, epilogue, partial)))
-DAG_WARPGROUPS(Bf16)
-DAG_WARPGROUPS(Tf32)
+DAG_LAY_OUT(Bf16, f32, float)
+DAG_LAY_OUT(Bf16, bf16, bf16)
+DAG_LAY_OUT(Tf32, f32, float)
+DAG_WARPGROUPS(Bf16, f32, float)
+DAG_WARPGROUPS(Bf16, bf16, bf16)
+DAG_WARPGROUPS(Tf32, f32, float)

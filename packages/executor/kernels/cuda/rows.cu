@@ -113,15 +113,15 @@ __device__ void crossEntropyBackward(const T* x, const int32_t* targets, const T
 constexpr int HELD = 2, HELD_BY_WARP = 4 * HELD * WARP;
 
 /** Loads the fours of `x` that thread `index` of a team of `size` keeps; 0 beyond n. */
-template <bool ALIGNED, typename T>
-__device__ void hold(const T* x, int n, int index, int size, Four<T> (&held)[HELD]) {
+template <bool ALIGNED, typename S>
+__device__ void hold(const S* x, int n, int index, int size, Four<Computed<S>> (&held)[HELD]) {
 #pragma unroll
   for (int f = 0; f < HELD; f++) held[f] = fourOf(x, 4 * (index + f * size), n, ALIGNED);
 }
 
-/** Ba, Kiros & Hinton, "Layer Normalization" (2016); the variance is the biased one, as in PyTorch. */
-template <bool ALIGNED, typename T>
-__device__ void layerNormOf(const Team<T>& team, const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows,
+/** Ba, Kiros & Hinton, "Layer Normalization" (2016); the variance is the biased one, as in PyTorch. Storage of y is S. */
+template <bool ALIGNED, typename T, typename S>
+__device__ void layerNormOf(const Team<T>& team, const T* x, const T* weight, const T* bias, S* y, T* stats, int64_t rows,
                             int n, T eps) {
   const int index = team.index(), size = team.size();
   Four<T> gain[HELD], shift[HELD] = {};
@@ -159,8 +159,8 @@ __device__ void layerNormOf(const Team<T>& team, const T* x, const T* weight, co
 }
 
 /** Rows that fit into HELD fours per thread of a team. */
-template <typename T>
-__device__ void layerNorm(const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps,
+template <typename T, typename S>
+__device__ void layerNorm(const T* x, const T* weight, const T* bias, S* y, T* stats, int64_t rows, int64_t n, double eps,
                           int64_t wide) {
   DAG_TEAM(T, team);
   const int width = static_cast<int>(n);
@@ -169,8 +169,8 @@ __device__ void layerNorm(const T* x, const T* weight, const T* bias, T* y, T* s
 }
 
 /** Longer rows, by a block each. */
-template <typename T>
-__device__ void layerNormLong(const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n,
+template <typename T, typename S>
+__device__ void layerNormLong(const T* x, const T* weight, const T* bias, S* y, T* stats, int64_t rows, int64_t n,
                               double eps) {
   __shared__ T shared[WARP];
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
@@ -185,7 +185,7 @@ __device__ void layerNormLong(const T* x, const T* weight, const T* bias, T* y, 
     }
     const T rstd = 1 / sqrtOf(combineBlock<Sum>(squares, shared) / n + static_cast<T>(eps));
     for (int64_t i = threadIdx.x; i < n; i += blockDim.x)
-      y[first + i] = (x[first + i] - mean) * rstd * weight[i] + (bias ? bias[i] : T(0));
+      y[first + i] = S((x[first + i] - mean) * rstd * weight[i] + (bias ? bias[i] : T(0)));
     if (threadIdx.x == 0) {
       stats[2 * row] = mean;
       stats[2 * row + 1] = rstd;
@@ -193,8 +193,8 @@ __device__ void layerNormLong(const T* x, const T* weight, const T* bias, T* y, 
   }
 }
 
-template <bool ALIGNED, typename T>
-__device__ void layerNormBackwardOf(const Team<T>& team, const T* x, const T* weight, const T* stats, const T* gradY,
+template <bool ALIGNED, typename T, typename S>
+__device__ void layerNormBackwardOf(const Team<T>& team, const T* x, const T* weight, const T* stats, const S* gradY,
                                     T* gradX, double* partial, double* shared, int64_t rows, int n, bool accumulate) {
   const int index = team.index(), size = team.size();
   Four<T> gain[HELD], gradGain[HELD] = {}, gradShift[HELD] = {};
@@ -261,8 +261,8 @@ __device__ void layerNormBackwardOf(const Team<T>& team, const T* x, const T* we
  * For rows as in layerNorm. gradX may be null; partial[0][block] and partial[1][block], if wanted, receive the sums of the
  * gradients of weight and bias over the rows of a block. These have few terms, so they are summed in T.
  */
-template <typename T>
-__device__ void layerNormBackward(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, double* partial,
+template <typename T, typename S>
+__device__ void layerNormBackward(const T* x, const T* weight, const T* stats, const S* gradY, T* gradX, double* partial,
                                   int64_t rows, int64_t n, int64_t accumulate, int64_t wide) {
   DAG_TEAM(T, team);
   __shared__ double shared[THREADS / WARP * HELD_BY_WARP];
@@ -273,8 +273,8 @@ __device__ void layerNormBackward(const T* x, const T* weight, const T* stats, c
 }
 
 /** The gradient of longer rows, by a block each. */
-template <typename T>
-__device__ void layerNormLongBackward(const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, int64_t rows,
+template <typename T, typename S>
+__device__ void layerNormLongBackward(const T* x, const T* weight, const T* stats, const S* gradY, T* gradX, int64_t rows,
                                       int64_t n, int64_t accumulate) {
   __shared__ T shared[WARP];
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
@@ -299,8 +299,8 @@ __device__ void layerNormLongBackward(const T* x, const T* weight, const T* stat
  * partial[slice][column] = Σ over the rows of a slice of g, or with `stats` of g·(x − mean)·rstd: the gradients of a bias
  * and of the weight of a layer norm.
  */
-template <typename T>
-__device__ void sumRows(const T* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n) {
+template <typename T, typename S>
+__device__ void sumRows(const S* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n) {
   __shared__ ColumnSums shared;
   const bool aligned = n % 4 == 0;
   sumColumns(rows, n, partial, shared, [=](int64_t row, int64_t column) {
@@ -335,22 +335,29 @@ DAG_KERNELS(crossEntropyBackward, THREADS,
             (const T* x, const int32_t* targets, const T* logSums, const T* gradLosses, T* gradX, int64_t rows, int64_t n,
              int64_t accumulate, int64_t wide),
             (x, targets, logSums, gradLosses, gradX, rows, n, accumulate, wide))
-DAG_KERNELS(layerNorm, THREADS,
-            (const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps,
-             int64_t wide),
-            (x, weight, bias, y, stats, rows, n, eps, wide))
-DAG_KERNELS(layerNormLong, THREADS,
-            (const T* x, const T* weight, const T* bias, T* y, T* stats, int64_t rows, int64_t n, double eps),
-            (x, weight, bias, y, stats, rows, n, eps))
-DAG_KERNELS(layerNormBackward, THREADS,
-            (const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, double* partial, int64_t rows,
-             int64_t n, int64_t accumulate, int64_t wide),
-            (x, weight, stats, gradY, gradX, partial, rows, n, accumulate, wide))
-DAG_KERNELS(layerNormLongBackward, THREADS,
-            (const T* x, const T* weight, const T* stats, const T* gradY, T* gradX, int64_t rows, int64_t n,
-             int64_t accumulate),
-            (x, weight, stats, gradY, gradX, rows, n, accumulate))
-DAG_KERNELS(sumRows, THREADS, (const T* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n),
-            (g, x, stats, partial, rows, n))
+
+// S is the storage of y and of its gradient.
+#define DAG_LAYER_NORM(dtype, T, S)                                                                                       \
+  DAG_EXPORT(layerNorm_##dtype, THREADS,                                                                                  \
+             (const T* x, const T* weight, const T* bias, S* y, T* stats, int64_t rows, int64_t n, double eps,             \
+              int64_t wide),                                                                                              \
+             (layerNorm(x, weight, bias, y, stats, rows, n, eps, wide)))                                                  \
+  DAG_EXPORT(layerNormLong_##dtype, THREADS,                                                                              \
+             (const T* x, const T* weight, const T* bias, S* y, T* stats, int64_t rows, int64_t n, double eps),            \
+             (layerNormLong(x, weight, bias, y, stats, rows, n, eps)))                                                    \
+  DAG_EXPORT(layerNormBackward_##dtype, THREADS,                                                                          \
+             (const T* x, const T* weight, const T* stats, const S* gradY, T* gradX, double* partial, int64_t rows,        \
+              int64_t n, int64_t accumulate, int64_t wide),                                                               \
+             (layerNormBackward(x, weight, stats, gradY, gradX, partial, rows, n, accumulate, wide)))                     \
+  DAG_EXPORT(layerNormLongBackward_##dtype, THREADS,                                                                      \
+             (const T* x, const T* weight, const T* stats, const S* gradY, T* gradX, int64_t rows, int64_t n,              \
+              int64_t accumulate),                                                                                        \
+             (layerNormLongBackward(x, weight, stats, gradY, gradX, rows, n, accumulate)))                                \
+  DAG_EXPORT(sumRows_##dtype, THREADS,                                                                                    \
+             (const S* g, const T* x, const T* stats, double* partial, int64_t rows, int64_t n),                           \
+             (sumRows(g, x, stats, partial, rows, n)))
+DAG_LAYER_NORM(f32, float, float)
+DAG_LAYER_NORM(f64, double, double)
+DAG_LAYER_NORM(bf16, float, bf16)
 DAG_KERNELS(addSlices, SLICE_THREADS, (const double* partial, int64_t slices, T* y, int64_t n, int64_t accumulate),
             (partial, slices, y, n, accumulate))

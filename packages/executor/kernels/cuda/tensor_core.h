@@ -2,7 +2,7 @@
 // bf16; in words, the fragment layouts of both are the same (PTX ISA, "Matrix Fragments for mma.m16n8k16" with .bf16 and
 // "mma.m16n8k8" with .tf32). The emulator has functions of the same names.
 #pragma once
-#include "common.h"
+#include "bf16.h"
 
 #ifndef DAG_EMULATED
 namespace {
@@ -44,17 +44,6 @@ __device__ inline uint32_t roundTf32(float x) {
   return word;
 #else
   return __float_as_uint(x);
-#endif
-}
-
-/** Two numbers rounded to bf16 (to nearest, ties to even), the first in the low half of the word. */
-__device__ inline uint32_t roundBf16(float low, float high) {
-#if __CUDA_ARCH__ >= 800
-  uint32_t word;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
-  return word;
-#else
-  return (__float_as_uint(low) >> 16) | (__float_as_uint(high) & 0xffff0000u);
 #endif
 }
 

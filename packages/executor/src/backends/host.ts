@@ -52,6 +52,9 @@ export function hostBuffer(bytes: number): ArrayBuffer {
   return orNoMemory(bytes, () => new ArrayBuffer(bytes));
 }
 
+/** The dtype of values in JavaScript's memory. */
+const inHost = (dtype: DType): Exclude<DType, 'bf16'> => (dtype === 'bf16' ? 'f32' : dtype);
+
 /**
  * A new array of `length` elements, or a view of `buffer` from byte `begin`.
  *
@@ -60,10 +63,10 @@ export function hostBuffer(bytes: number): ArrayBuffer {
 export function hostArray(
   dtype: DType,
   length: number,
-  buffer: ArrayBufferLike = hostBuffer(length * bytesOf(dtype)),
+  buffer: ArrayBufferLike = hostBuffer(length * bytesOf(inHost(dtype))),
   begin = 0,
 ): HostArray {
-  return orNoMemory(length * bytesOf(dtype), () => viewOf(dtype, length, buffer, begin));
+  return orNoMemory(length * bytesOf(dtype), () => viewOf(inHost(dtype), length, buffer, begin));
 }
 
 function orNoMemory<T>(bytes: number, make: () => T): T {
@@ -75,7 +78,12 @@ function orNoMemory<T>(bytes: number, make: () => T): T {
   }
 }
 
-function viewOf(dtype: DType, length: number, buffer: ArrayBufferLike, begin: number): HostArray {
+function viewOf(
+  dtype: Exclude<DType, 'bf16'>,
+  length: number,
+  buffer: ArrayBufferLike,
+  begin: number,
+): HostArray {
   switch (dtype) {
     case 'f32':
       return new Float32Array(buffer, begin, length);
@@ -91,7 +99,7 @@ export function dtypeOf(data: HostArray): DType {
   return data instanceof Float32Array ? 'f32' : 'i32';
 }
 
-/** Bytes of an element. @throws {ExecutorError} `dtype` for an unknown dtype. */
+/** Bytes of an element on its device. @throws {ExecutorError} `dtype` for an unknown dtype. */
 export function bytesOf(dtype: DType): number {
   switch (dtype) {
     case 'f32':
@@ -99,10 +107,12 @@ export function bytesOf(dtype: DType): number {
       return 4;
     case 'f64':
       return 8;
+    case 'bf16':
+      return 2;
     default:
       throw new ExecutorError(
         'dtype',
-        `unknown dtype ${named(dtype satisfies never)}: it is 'f32', 'f64' or 'i32'`,
+        `unknown dtype ${named(dtype satisfies never)}: it is 'f32', 'f64', 'i32' or 'bf16'`,
       );
   }
 }

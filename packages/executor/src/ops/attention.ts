@@ -1,5 +1,4 @@
 import { BELOW_1, checkNumber, checkOptions, FINITE, named, WHOLE_FROM_1 } from '../arguments.js';
-import type { DType } from '../backend.js';
 import { arange, zeros } from '../create.js';
 import { ExecutorError } from '../error.js';
 import { broadcastShapes, sameShape, show, type Shape } from '../shape.js';
@@ -24,12 +23,13 @@ export interface AttentionOptions {
 
 /**
  * Causal multi-head self-attention (Vaswani et al. 2017, section 3.2) from queries, keys and values side by side:
- * qkv (B, T, 3C) → (B, T, C), f32 or f64. Position t attends to positions 0 … t. Takes no memory for T×T weights.
+ * qkv (B, T, 3C) → (B, T, C), f32 or f64, or bf16 as `linear` gives it on `cuda`. Position t attends to positions 0 … t. Takes no memory for T×T weights.
  *
  * @throws {ExecutorError} `shape` where qkv is not (B, T, 3C) or the heads do not divide C; `value` for dropout without a seed.
  */
 export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor {
-  const dtype = commonDType('causalAttention', [qkv]);
+  const backend = commonBackend('causalAttention', [qkv]);
+  const computed = qkv.dtype === 'bf16' ? 'f32' : commonDType('causalAttention', [qkv]);
   checkOptions('causalAttention', options, ['heads', 'dropout', 'seed']);
   const { heads, dropout = 0, seed: givenSeed } = options;
   checkNumber('causalAttention', 'heads', heads, WHOLE_FROM_1);
@@ -47,7 +47,6 @@ export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor 
       'shape',
       `causalAttention: qkv is (B, T, 3C) with C divisible by ${heads} heads, given ${show(qkv.shape)}`,
     );
-  const { backend } = qkv;
   const spec = {
     batch,
     time,
@@ -56,8 +55,8 @@ export function causalAttention(qkv: Tensor, options: AttentionOptions): Tensor 
     dropout,
     seed: seedFrom('causalAttention', seed, backend),
   };
-  const y = empty([batch, time, wide / 3], dtype, backend);
-  const logSums = empty([batch, heads, time], dtype, backend);
+  const y = empty([batch, time, wide / 3], qkv.dtype, backend);
+  const logSums = empty([batch, heads, time], computed, backend);
   backend.attention(spec, qkv.storage, y.storage, logSums.storage);
   const saved = { qkv, y, logSums, seed: seedTensor(seed) };
   return record('causalAttention', y, [qkv], saved, (gradY, saved) =>
@@ -135,11 +134,10 @@ export function scaledDotProductAttention(
 }
 
 const OP = 'scaledDotProductAttention';
-const LOWEST: Readonly<Record<DType, number>> = {
+const LOWEST = {
   f32: -(2 - 2 ** -23) * 2 ** 127,
   f64: -Number.MAX_VALUE,
-  i32: -(2 ** 31),
-};
+} as const;
 
 function attentionSizes(q: Tensor, k: Tensor, v: Tensor) {
   const [L, E] = q.shape.slice(-2);

@@ -1,5 +1,5 @@
 import type { BinaryKind } from '../elementwise.js';
-import { checkTensor, commonBackend, commonDType, Tensor } from '../tensor.js';
+import { checkTensor, commonBackend, commonDType, refuseBf16, Tensor } from '../tensor.js';
 import { binary, type Operand } from './apply.js';
 import { add, cast } from './elementwise.js';
 
@@ -37,12 +37,13 @@ export const logicalNot = (x: Tensor): Tensor => compare('equal', x, 0, 'logical
  * a where the condition is not 0, else b, with broadcasting. Elements that are not chosen do not matter, even if NaN, and receive a
  * gradient of 0. Where a and b are both numbers, the result has the dtype of the condition, or f32 where that is i32.
  *
- * @param condition Of any dtype, for example the result of a comparison.
+ * @param condition Of any dtype but bf16, for example the result of a comparison.
  * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together.
  * @example where(greater(x, 0), x, mul(x, 0.01))
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   checkTensor('where', condition);
+  refuseBf16('where', condition);
   const values = [a, b].filter(Tensor.is);
   commonBackend('where', [condition, ...values]);
   if (areWhole(values)) return cast(where(condition, inDouble(a), inDouble(b)), 'i32');

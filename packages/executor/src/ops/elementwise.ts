@@ -86,7 +86,9 @@ export function huber(x: Tensor, delta = 1): Tensor {
 
 /**
  * Converts to another dtype as typed arrays do, on every device: i32 cuts fractions off, makes 0 of NaN and infinities, and keeps the
- * lowest 32 bits of larger numbers. Passes gradients back between f32 and f64.
+ * lowest 32 bits of larger numbers. Rounds to bf16, on `cuda` alone, to nearest with ties to even. Passes gradients back between floats.
+ *
+ * @throws {ExecutorError} `dtype` for bf16 on another device.
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
   checkTensor('cast', x);

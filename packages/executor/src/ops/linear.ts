@@ -1,10 +1,19 @@
 import { BELOW_1, checkNumber, checkOptions, named } from '../arguments.js';
-import type { LinearSpec, Storage, Target } from '../backend.js';
+import type { DType, LinearSpec, Storage, Target } from '../backend.js';
 import { ACTIVATIONS, type Activation } from '../elementwise.js';
 import { ExecutorError } from '../error.js';
+import { matmulPrecision } from '../precision.js';
 import { sameShape, show, sizeOf } from '../shape.js';
 import { record } from '../tape.js';
-import { commonBackend, commonDType, empty, passGradient, wantedGradOf, type Tensor } from '../tensor.js';
+import {
+  commonBackend,
+  commonDType,
+  empty,
+  passGradient,
+  resultDType,
+  wantedGradOf,
+  type Tensor,
+} from '../tensor.js';
 import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 /** What `linear` computes in the same pass as the product: its epilogue. */
@@ -17,23 +26,28 @@ export interface LinearOptions {
   readonly seed?: SeedOption;
   /** (…, out), added last. */
   readonly residual?: Tensor;
+  /** The dtype of the result: bf16, of f32 on `cuda`; left out: that of the weight. */
+  readonly dtype?: DType;
 }
 
 /**
  * x (…, in) · weightᵀ + bias → (…, out), with weight (out, in) and bias (out) as in PyTorch, f32 or f64. Options add the epilogue of a
- * transformer block in the same pass: residual + dropout(activation(x·weightᵀ + bias)).
+ * transformer block in the same pass: residual + dropout(activation(x·weightᵀ + bias)). On `cuda`, with `setMatmulPrecision('medium')`, x
+ * and the result may be bf16 while weight, bias and residual are f32; numbers are the same as with f32, rounded.
  *
- * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` where dropout is not in [0, 1) or has
- *   no seed.
+ * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together, `dtype` also for bf16 with another precision;
+ *   `value` where dropout is not in [0, 1) or has no seed.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options: LinearOptions = {}): Tensor {
-  checkOptions('linear', options, ['activation', 'dropout', 'seed', 'residual']);
+  checkOptions('linear', options, ['activation', 'dropout', 'seed', 'residual', 'dtype']);
   const { activation = null, dropout = 0, seed: givenSeed, residual } = options;
   checkNumber('linear', 'dropout', dropout, BELOW_1);
   const seed = seedOfDropout('linear', dropout, givenSeed);
   const inputs = [x, weight, ...[bias, residual].filter((t) => t !== undefined && t !== null)];
   const backend = commonBackend('linear', inputs);
-  const dtype = commonDType('linear', inputs);
+  const computed = commonDType('linear', x.dtype === 'bf16' ? inputs.slice(1) : inputs);
+  const dtype = resultDType('linear', computed, options.dtype);
+  checkBf16(x, computed, dtype);
   const shape = [...x.shape.slice(0, -1), weight.shape[0] ?? 0];
   check(x, weight, bias, residual, shape);
   if (activation !== null && !ACTIVATIONS.includes(activation))
@@ -96,6 +110,21 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     if (gradWeight) product(n, k, spec.m, true, gradSum, saved.x!, gradWeight);
     if (residual) passGradient(y, residual);
   });
+}
+
+/** @throws {ExecutorError} `dtype` */
+function checkBf16(x: Tensor, computed: DType, dtype: DType): void {
+  if (x.dtype !== 'bf16' && dtype !== 'bf16') return;
+  if (computed !== 'f32')
+    throw new ExecutorError(
+      'dtype',
+      `linear: x is bf16, weight, bias and residual ${computed}; expected f32`,
+    );
+  if (matmulPrecision() !== 'medium')
+    throw new ExecutorError(
+      'dtype',
+      `linear: bf16 needs setMatmulPrecision('medium'); the precision is '${matmulPrecision()}'`,
+    );
 }
 
 function check(

@@ -3,7 +3,7 @@ import type { Collectives } from '../backend.js';
 import { ID_BYTES } from '../backends/cuda/nccl.js';
 import { backendOf } from '../devices.js';
 import { ExecutorError } from '../error.js';
-import { checkTensor, commonBackend, type Tensor } from '../tensor.js';
+import { checkTensor, commonBackend, refuseBf16, type Tensor } from '../tensor.js';
 
 /** Processes whose GPUs sum tensors among them. All make the same calls in the same order. */
 export interface NcclCommunicator {
@@ -65,7 +65,10 @@ export function joinNccl(options: JoinNcclOptions): NcclCommunicator {
   return {
     allReduce: (tensors) => {
       const list = checkedList('allReduce', 'tensors', tensors);
-      for (const x of list) checkTensor('allReduce', x);
+      for (const x of list) {
+        checkTensor('allReduce', x);
+        refuseBf16('allReduce', x);
+      }
       if (!isOpen) throw new ExecutorError('device', 'allReduce: the communicator is closed');
       if (list.length === 0) return;
       if (commonBackend('allReduce', list) !== cuda)

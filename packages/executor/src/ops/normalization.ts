@@ -1,8 +1,17 @@
-import { checkNumber, FINITE_FROM_0 } from '../arguments.js';
+import { checkNumber, checkOptions, FINITE_FROM_0 } from '../arguments.js';
+import type { DType } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { show } from '../shape.js';
 import { record } from '../tape.js';
-import { commonBackend, commonDType, empty, gradOf, wantedGradOf, type Tensor } from '../tensor.js';
+import {
+  commonBackend,
+  commonDType,
+  empty,
+  gradOf,
+  resultDType,
+  wantedGradOf,
+  type Tensor,
+} from '../tensor.js';
 
 function lastSize(op: string, x: Tensor): number {
   const n = x.shape[x.shape.length - 1];
@@ -27,16 +36,31 @@ export const softmax = (x: Tensor): Tensor => softmaxOf('softmax', x);
 /** ln softmax(x) over the last dimension, of f32 or f64. */
 export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
 
+/** Options of `layerNorm`. */
+export interface LayerNormOptions {
+  /** The dtype of the result: bf16, of f32 on `cuda`; left out: that of x. */
+  readonly dtype?: DType;
+}
+
 /**
- * Layer normalisation (Ba, Kiros & Hinton 2016) of x (…, C) over the last dimension, with weight (C) and bias (C) or null → (…, C).
+ * Layer normalisation (Ba, Kiros & Hinton 2016) of x (…, C) over the last dimension, with weight (C) and bias (C) or null → (…, C), f32 or
+ * f64; the result may be bf16.
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` for a negative `eps`.
  */
-export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null, eps = 1e-5): Tensor {
+export function layerNorm(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null = null,
+  eps = 1e-5,
+  options: LayerNormOptions = {},
+): Tensor {
   checkNumber('layerNorm', 'eps', eps, FINITE_FROM_0);
+  checkOptions('layerNorm', options, ['dtype']);
   const inputs = bias === null ? [x, weight] : [x, weight, bias];
   const backend = commonBackend('layerNorm', inputs);
-  const dtype = commonDType('layerNorm', inputs);
+  const computed = commonDType('layerNorm', inputs);
+  const dtype = resultDType('layerNorm', computed, options.dtype);
   const n = lastSize('layerNorm', x);
   for (const p of inputs.slice(1))
     if (p.size !== n)
@@ -45,7 +69,7 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor | null = null,
         `layerNorm: x ${show(x.shape)} and parameter ${show(p.shape)} do not fit`,
       );
   const y = empty(x.shape, dtype, backend);
-  const stats = empty([x.size / n, 2], dtype, backend);
+  const stats = empty([x.size / n, 2], computed, backend);
   backend.layerNorm(x.storage, weight.storage, bias?.storage ?? null, y.storage, stats.storage, n, eps);
   return record('layerNorm', y, inputs, { x, weight, stats }, (gradY, saved) => {
     const gradBias = bias && wantedGradOf(bias);

@@ -19,6 +19,7 @@ import {
   gradOf,
   overwrite,
   passGradient,
+  refuseBf16,
   Tensor,
   wantedGradOf,
   zeroedGradOf,
@@ -105,6 +106,7 @@ export function slice(x: Tensor, dim: number, start?: number, end?: number, step
 
 /** `length` elements of dimension `d` from `start` on, `step` apart. */
 function everyOf(op: string, x: Tensor, d: number, start: number, length: number, step: number): Tensor {
+  refuseBf16(op, x);
   const shape = x.shape.map((n, i) => (i === d ? length : n));
   const y = empty(shape, x.dtype, x.backend);
   const whole = stridesOf(x.shape);
@@ -162,6 +164,7 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
   const backend = commonBackend('cat', tensors);
   const d = dimension(dim, first.shape.length, 'cat');
   for (const t of tensors) {
+    refuseBf16('cat', t);
     if (t.dtype !== first.dtype)
       throw new ExecutorError('dtype', `cat: dtypes ${first.dtype} and ${t.dtype}`);
     if (t.shape.length !== first.shape.length || !t.shape.every((n, i) => i === d || n === first.shape[i]))
@@ -220,6 +223,7 @@ export function stack(tensors: readonly Tensor[], dim: number): Tensor {
 /** Broadcasts x to `shape`: a copy that repeats dimensions of size 1 and adds leading ones. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkTensor('expand', x);
+  refuseBf16('expand', x);
   shape = checkedShape(shape, 'expand');
   if (!sameShape(broadcastShapes(x.shape, shape, 'expand'), shape))
     throw new ExecutorError('shape', `expand: ${show(x.shape)} does not expand to ${show(shape)}`);
@@ -241,6 +245,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 /** Permutes the dimensions: dimension `order[d]` of x becomes dimension d of a copy. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   checkTensor('permute', x);
+  refuseBf16('permute', x);
   order = checkedList('permute', 'order', order);
   const dims = order.map((d) => dimension(d, x.shape.length, 'permute'));
   if (dims.length !== x.shape.length || new Set(dims).size !== dims.length)

@@ -207,15 +207,6 @@ inline void multiplyTf32(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, 
   emulator::multiply<1>(sums, a, b0, b1, [](uint32_t word, int) { return __uint_as_float(word & 0xffffe000u); });
 }
 /** To nearest, ties to even. */
-inline uint32_t roundBf16(float low, float high) {
-  const auto round = [](float x) -> uint32_t {
-    const uint32_t bits = __float_as_uint(x);
-    return x != x ? 0x7fff : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  };
-  return round(low) | round(high) << 16;
-}
-
-/** To nearest, ties to even. */
 inline uint32_t roundTf32Even(float x) {
   const uint32_t bits = __float_as_uint(x);
   return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0xfff + (bits >> 13 & 1)) & 0xffffe000u;

@@ -3,7 +3,7 @@ import { dataOf } from '../host.js';
 import { sumsUp } from '../reference/elementwise.js';
 import { reference } from '../reference/index.js';
 import type { KernelLibrary } from './kernels.js';
-import { precisions } from './precisions.js';
+import { precisionOf, precisions } from './precisions.js';
 import { packWalk } from './walk.js';
 
 /** Fills, casts, strided copies and sums. */
@@ -19,12 +19,12 @@ export function copies(library: KernelLibrary): Pick<Backend, 'fill' | 'cast' | 
     fill: (y, value) => {
       const to = dataOf(y);
       if (y.dtype === 'i32') to.fill(value);
-      else fill[y.dtype](to, to.length, value);
+      else fill[precisionOf(y)](to, to.length, value);
     },
     cast: (x, y) => {
       const { storage, accumulate } = y;
       if (x.dtype === 'i32' || storage.dtype === 'i32') return reference.cast(x, y);
-      cast[x.dtype][storage.dtype](dataOf(x), dataOf(storage), x.length, Number(accumulate));
+      cast[precisionOf(x)][precisionOf(storage)](dataOf(x), dataOf(storage), x.length, Number(accumulate));
     },
     copyStrided: (walk, x, offsetX, y, offsetY) => {
       const { dtype } = x;

@@ -1,7 +1,7 @@
 import type { AttentionSpec, Backend, Storage } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { bytesOf } from '../host.js';
-import { Kernels, precisionOf } from './kernels.js';
+import { computedIn, floatOf, Kernels } from './kernels.js';
 import { addressOf, seedArguments } from './memory.js';
 
 /** Members of Attention in kernels/cuda/attention.cu. */
@@ -17,14 +17,14 @@ const WIDEST_HEAD = 128;
 /** Causal attention, forward and backward. */
 export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attentionBackward'> {
   const { device } = kernels;
-  const kernelsOf = (precision: 'f32' | 'f64') =>
+  const kernelsOf = (dtype: 'f32' | 'f64' | 'bf16') =>
     WIDTHS.map((per) => {
       const kernel = (name: string, types: string) =>
-        device.kernel('attention', `${name}${per}_${precision}`, ATTENTION + types);
+        device.kernel('attention', `${name}${per}_${dtype}`, ATTENTION + types);
       return {
         widest: 32 * per,
         // See ROWS in kernels/cuda/attention.cu.
-        threads: per === 1 || (per === 2 && precision === 'f32') ? 64 : 128,
+        threads: per === 1 || (per === 2 && dtype !== 'f64') ? 64 : 128,
         forward: kernel('attention', 'ppp'),
         gradQ: kernel('attentionGradQ', 'ppppppi'),
         gradKV: kernel('attentionGradKV', 'pppppi'),
@@ -33,12 +33,11 @@ export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attent
         backwardShort: kernel('attentionShortBackward', 'ppppi'),
       };
     });
-  const all = { f32: kernelsOf('f32'), f64: kernelsOf('f64') };
+  const all = { f32: kernelsOf('f32'), f64: kernelsOf('f64'), bf16: kernelsOf('bf16') };
 
   function prepared({ batch, time, channels, heads, dropout, seed }: AttentionSpec, y: Storage) {
-    const precision = precisionOf(y);
     const width = channels / heads;
-    const suited = all[precision].find(({ widest }) => width <= widest);
+    const suited = all[floatOf(y)].find(({ widest }) => width <= widest);
     if (!suited)
       throw new ExecutorError('shape', `cuda: attention heads are up to ${WIDEST_HEAD} wide, given ${width}`);
     return {
@@ -47,7 +46,7 @@ export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attent
       grid: [batch * heads, Math.ceil(time / TILE)] as const,
       /** Elements of a tile of Q, K or V in shared memory. */
       tile: TILE * (Math.ceil(width / 4) | 1) * 4,
-      bytes: (numbers: number): number => numbers * bytesOf(precision),
+      bytes: (numbers: number): number => numbers * bytesOf(computedIn(y)),
       args: [batch, time, channels, heads, dropout, ...seedArguments(seed)],
     };
   }
@@ -70,7 +69,7 @@ export function attention(kernels: Kernels): Pick<Backend, 'attention' | 'attent
         return backwardShort(grid, threads, shared, ...args, q, sums, ...to);
       }
       const lines = spec.batch * spec.heads * spec.time;
-      kernels.withScratch(precisionOf(y), lines, ({ block: { address: deltas } }) => {
+      kernels.withScratch(computedIn(y), lines, ({ block: { address: deltas } }) => {
         const sharedQ = bytes(3 * tile + Math.max(tile, WEIGHTS));
         const sharedKV = bytes(4 * tile + 2 * WEIGHTS);
         gradQ(grid, threads, sharedQ, ...args, q, addressOf(y), sums, deltas, ...to);

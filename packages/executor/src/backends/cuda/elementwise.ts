@@ -25,15 +25,14 @@ export function elementwise(
 > {
   const { device } = kernels;
   const fill = {
-    ...kernels.precisions('elementwise', 'fill', 'pid'),
+    ...kernels.storages('elementwise', 'fill', 'pid'),
     i32: device.kernel('elementwise', 'fill_i32', 'pid'),
   };
   const cast = (from: string) => ({
-    f32: device.kernel('elementwise', `cast_${from}_f32`, 'ppii'),
-    f64: device.kernel('elementwise', `cast_${from}_f64`, 'ppii'),
+    ...kernels.storages('elementwise', `cast_${from}`, 'ppii'),
     i32: device.kernel('elementwise', `cast_${from}_i32`, 'ppii'),
   });
-  const casts = { f32: cast('f32'), f64: cast('f64'), i32: cast('i32') };
+  const casts = { f32: cast('f32'), f64: cast('f64'), i32: cast('i32'), bf16: cast('bf16') };
   const unary = kernels.precisions('elementwise', 'unary', 'ippidd');
   const unaryBackward = kernels.precisions('elementwise', 'unaryBackward', 'ippppiddi');
   const dropout = kernels.precisions('elementwise', 'dropout', 'ppidddpi');
@@ -129,7 +128,8 @@ export function elementwise(
       const packed = packWalk(walk, 1, 0, offsetX % 4 === 0 && offsetY % 4 === 0);
       const size = bytesOf(x.dtype);
       const [from, to] = [addressOf(x) + offsetX * size, addressOf(written(storage)) + offsetY * size];
-      if (x.dtype !== 'i32') return sum([COPY, 1], packed, [from, 0, 0], to, 1, x.dtype, Number(accumulate));
+      if (x.dtype !== 'i32')
+        return sum([COPY, 1], packed, [from, 0, 0], to, 1, precisionOf(x), Number(accumulate));
       if (packed.terms !== 1) throw new ExecutorError('dtype', 'cuda: sums are of f32 or f64, given i32');
       if (packed.elements > 0)
         copyWords(

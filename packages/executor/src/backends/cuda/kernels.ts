@@ -1,4 +1,5 @@
 import type { DType, Storage } from '../../backend.js';
+import { ExecutorError } from '../../error.js';
 import type { CudaDevice, Grid, Launch } from './device.js';
 import { Allocator, cudaStorage, type CudaStorage } from './memory.js';
 
@@ -28,6 +29,14 @@ export class Kernels {
     return {
       f32: this.device.kernel(module, `${name}_f32`, types),
       f64: this.device.kernel(module, `${name}_f64`, types),
+    };
+  }
+
+  /** The same, and those for storage in bf16. */
+  storages(module: string, name: string, types: string): Readonly<Record<'f32' | 'f64' | 'bf16', Launch>> {
+    return {
+      ...this.precisions(module, name, types),
+      bf16: this.device.kernel(module, `${name}_bf16`, types),
     };
   }
 
@@ -64,9 +73,20 @@ export class Kernels {
   }
 }
 
-/** The key of `precisions` for a storage; ops pass f32 and f64 only. */
+/** The key of `precisions` for a storage. @throws {ExecutorError} `dtype` for another than f32 and f64, which ops refuse. */
 export function precisionOf({ dtype }: Storage): 'f32' | 'f64' {
-  return dtype === 'f64' ? 'f64' : 'f32';
+  if (dtype === 'f32' || dtype === 'f64') return dtype;
+  throw new ExecutorError('dtype', `cuda: no kernel for ${dtype}`);
+}
+
+/** The key of `storages` for a storage. @throws {ExecutorError} `dtype` for i32, which ops refuse. */
+export function floatOf(storage: Storage): 'f32' | 'f64' | 'bf16' {
+  return storage.dtype === 'bf16' ? 'bf16' : precisionOf(storage);
+}
+
+/** What kernels compute in with numbers of a storage: f32 for bf16. */
+export function computedIn(storage: Storage): 'f32' | 'f64' {
+  return storage.dtype === 'bf16' ? 'f32' : precisionOf(storage);
 }
 
 /** Forgets the range of values that the host wrote: a kernel overwrites them. */

@@ -4,6 +4,7 @@ import { sizeClass } from '../../size-class.js';
 import { hash } from '../../trace.js';
 import { bytesOf, copyOf, hostArray, rangeOf } from '../host.js';
 import { environment } from '../native.js';
+import { fromBf16, toBf16 } from './bf16.js';
 import type { CudaDevice } from './device.js';
 import { NOT_READY, OUT_OF_MEMORY, SUCCESS } from './driver.js';
 
@@ -338,7 +339,11 @@ class Reader {
 
   #end(reading: Reading, { dtype, length }: CudaStorage, into?: HostArray): HostArray {
     const { pointer, bytes } = reading.pinned;
-    const copy = copyOf(hostArray(dtype, length, bytes.buffer), into);
+    const values =
+      dtype === 'bf16'
+        ? fromBf16(new Uint16Array(bytes.buffer, 0, length))
+        : hostArray(dtype, length, bytes.buffer);
+    const copy = copyOf(values, into);
     const free = this.#free.get(bytes.length);
     if (bytes.length > LARGEST_KEPT) {
       this.#device.driver.call('cuMemFreeHost', pointer);
@@ -364,6 +369,10 @@ export function memory(
     write: (storage, data) => {
       const to = cudaStorage(storage);
       if (to.length === 0) return;
+      if (to.dtype === 'bf16') {
+        to.range = null;
+        return writer.write(to.block.address, new Uint8Array(toBf16(data).buffer));
+      }
       const array = hostArray(to.dtype, to.length);
       array.set(data);
       to.range = to.dtype === 'i32' || to.length === 1 ? rangeOf(array) : null;

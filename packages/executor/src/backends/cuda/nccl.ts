@@ -7,7 +7,7 @@ import { addressOf } from './memory.js';
 /** Bytes of an ncclUniqueId. */
 export const ID_BYTES = 128;
 /** ncclDataType_t and ncclRedOp_t (nccl.h). */
-const TYPES: Readonly<Record<DType, number>> = { i32: 2, f32: 7, f64: 8 };
+const TYPES: Readonly<Record<DType, number>> = { i32: 2, f32: 7, f64: 8, bf16: 9 };
 const SUM = 0;
 const SUCCESS = 0;
 

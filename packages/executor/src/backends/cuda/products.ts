@@ -3,7 +3,7 @@ import type { Activation } from '../../elementwise.js';
 import { ExecutorError } from '../../error.js';
 import { activationKind } from '../kinds.js';
 import type { Launch } from './device.js';
-import { Kernels, PARALLEL, precisionOf, THREADS } from './kernels.js';
+import { computedIn, floatOf, Kernels, PARALLEL, THREADS } from './kernels.js';
 import { addressOf, seedArguments } from './memory.js';
 import { matmulPrecision } from '../../precision.js';
 import type { rowSums } from './sums.js';
@@ -44,7 +44,7 @@ const MOST_STRIDE = 2 ** 40;
 
 /** An operand of a product as rows along k: `inner` where the numbers along k are not beside each other. */
 interface Operand {
-  readonly address: number;
+  readonly storage: Storage;
   readonly matrices: number;
   readonly stride: number;
   readonly rows: number;
@@ -84,28 +84,33 @@ export function products(
     bf16: device.kernel('matmul_tensor', 'matmulBf16_f32', MATMUL),
     tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
   };
+  /** Of operands stored as bf16, by the storage of results. */
+  const ofBf16 = {
+    f32: device.kernel('matmul_tensor', 'matmulOfBf16_f32', MATMUL),
+    bf16: device.kernel('matmul_tensor', 'matmulOfBf16_bf16', MATMUL),
+  };
+  const roundToBf16 = device.kernel('elementwise', 'cast_f32_bf16', 'ppii');
+  const warpgroupsOf = (name: 'Bf16' | 'Tf32', dtype: 'f32' | 'bf16') => ({
+    layOut: device.kernel('matmul_warpgroup', `layOut${name}_${dtype}`, 'ppiiiiii'),
+    multiply: device.kernel('matmul_warpgroup', `warpgroup${name}_${dtype}`, WARPGROUP),
+  });
   const warpgroups = {
-    bf16: {
-      layOut: device.kernel('matmul_warpgroup', 'layOutBf16_f32', 'ppiiiiii'),
-      multiply: device.kernel('matmul_warpgroup', 'warpgroupBf16_f32', WARPGROUP),
-    },
-    tf32: {
-      layOut: device.kernel('matmul_warpgroup', 'layOutTf32_f32', 'ppiiiiii'),
-      multiply: device.kernel('matmul_warpgroup', 'warpgroupTf32_f32', WARPGROUP),
-    },
+    bf16: { f32: warpgroupsOf('Bf16', 'f32'), bf16: warpgroupsOf('Bf16', 'bf16') },
+    tf32: { f32: warpgroupsOf('Tf32', 'f32') },
   };
   const slicesOf = kernels.precisions('matmul', 'matmulSlices', SLICES);
-  const linearBackward = kernels.precisions('elementwise', 'linearBackward', 'ppppiiidddp');
+  const linearBackward = kernels.storages('elementwise', 'linearBackward', 'ppppiiidddp');
 
   function multiply(spec: MatmulSpec, a: Storage, b: Storage, y: Storage, more: Epilogue): void {
     const { batch, m, n, k, transposeA, transposeB, strideA, strideB, strideC } = spec;
     if (m === 0 || n === 0 || batch === 0) return;
-    const precision = precisionOf(y);
+    const precision = computedIn(y);
     const matrices = strideC === 0 ? 1 : batch;
-    const rounded = precision === 'f32' ? roundedTo() : null;
+    const hasBf16 = [a, b, y].some(({ dtype }) => dtype === 'bf16');
+    const rounded = precision === 'f32' ? roundedTo(hasBf16) : null;
     const operands = [
-      { address: addressOf(a), stride: strideA, rows: m, inner: transposeA },
-      { address: addressOf(b), stride: strideB, rows: n, inner: !transposeB },
+      { storage: a, stride: strideA, rows: m, inner: transposeA },
+      { storage: b, stride: strideB, rows: n, inner: !transposeB },
     ].map((of): Operand => ({ ...of, k, matrices: of.stride === 0 ? 1 : batch }));
     const byWarpgroups =
       rounded !== null && device.capability === 90 && suitsWarpgroups(rounded, operands, batch * k, m * n);
@@ -115,7 +120,8 @@ export function products(
     const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
       Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
-    const addsRows = transposeA || (strideC === 0 && batch > 1);
+    // No kernel adds up slices of bf16.
+    const addsRows = (transposeA || (strideC === 0 && batch > 1)) && y.dtype !== 'bf16';
     const wanted = addsRows ? Math.min(cut.parallel / blocks(cut.rows, cut.columns), tiles / cut.fewest) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
     const product = [
@@ -143,7 +149,7 @@ export function products(
           device.multiprocessors,
         );
         return withMaps(rounded, operands, (maps) =>
-          warpgroups[rounded].multiply(
+          warpgroupKernels(rounded, y).multiply(
             [grid],
             WARPGROUPS.threads,
             WARPGROUPS.shared,
@@ -153,6 +159,17 @@ export function products(
           ),
         );
       }
+      if (hasBf16)
+        return withBf16(a, (a) =>
+          withBf16(b, (b) =>
+            ofBf16[y.dtype === 'bf16' ? 'bf16' : 'f32'](
+              [blocks(128) * slices],
+              THREADS,
+              0,
+              ...[...product, addressOf(a), addressOf(b), ...rest],
+            ),
+          ),
+        );
       const [kernel, size] = chosen(precision, rounded, blocks);
       kernel([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
     };
@@ -168,14 +185,33 @@ export function products(
     });
   }
 
+  /** The kernels of warpgroups that lay out or write a storage. */
+  const warpgroupKernels = (rounded: 'bf16' | 'tf32', { dtype }: Storage) =>
+    rounded === 'bf16' && dtype === 'bf16' ? warpgroups.bf16.bf16 : warpgroups[rounded].f32;
+
+  /** Calls `use` with a storage in bf16: `x` itself, or rounded to it. */
+  function withBf16(x: Storage, use: (x: Storage) => void): void {
+    if (x.dtype === 'bf16') return use(x);
+    const { length } = x;
+    kernels.withScratch('bf16', length, (rounded) => {
+      roundToBf16(kernels.gridFor(length), THREADS, 0, addressOf(x), addressOf(rounded), length, 0);
+      use(rounded);
+    });
+  }
+
   /** Whether tensor maps can read an operand where it is. */
-  const isDirect = (rounded: 'bf16' | 'tf32', { address, stride, rows, k, inner }: Operand): boolean =>
-    rounded === 'tf32' &&
-    !inner &&
-    address % 16 === 0 &&
-    k % 4 === 0 &&
-    stride % 4 === 0 &&
-    (stride === 0 || stride >= rows * k);
+  function isDirect(rounded: 'bf16' | 'tf32', { storage, stride, rows, k, inner }: Operand): boolean {
+    // Numbers of 16 bytes.
+    const unit = rounded === 'bf16' ? 8 : 4;
+    return (
+      storage.dtype === (rounded === 'bf16' ? 'bf16' : 'f32') &&
+      !inner &&
+      addressOf(storage) % 16 === 0 &&
+      k % unit === 0 &&
+      stride % unit === 0 &&
+      (stride === 0 || stride >= rows * k)
+    );
+  }
 
   /** Whether warpgroups save more time than laying out their operands takes. */
   function suitsWarpgroups(
@@ -208,18 +244,18 @@ export function products(
     const tiles = [WARPGROUP_TILES.rows, WARPGROUP_TILES.columns] as const;
     const mapped = (scratch: number): void => {
       let next = scratch;
-      const maps = places.map(({ address, matrices, stride, rows, k, inner, words, size }, i) => {
-        const at = words > 0 ? next : address;
+      const maps = places.map(({ storage, matrices, stride, rows, k, inner, words, size }, i) => {
+        const at = words > 0 ? next : addressOf(storage);
         next += size * 4;
         if (words > 0)
-          warpgroups[rounded].layOut(
+          warpgroupKernels(rounded, storage).layOut(
             [
               Math.ceil(rows / WARPGROUPS.laidRows),
               Math.min(matrices * Math.ceil(k / WARPGROUPS.laidDepth), MOST_IN_Y),
             ],
             THREADS,
             0,
-            ...[address, at, matrices, stride, rows, words, k, Number(inner)],
+            ...[addressOf(storage), at, matrices, stride, rows, words, k, Number(inner)],
           );
         const row = words > 0 ? words * perWord : k;
         return device.tensorMap({
@@ -235,8 +271,9 @@ export function products(
   }
 
   /** The format that f32 inputs are rounded to; null for f32 itself. */
-  function roundedTo(): 'bf16' | 'tf32' | null {
-    const wanted = matmulPrecision();
+  function roundedTo(hasBf16: boolean): 'bf16' | 'tf32' | null {
+    // Also in a backward pass after another precision was set.
+    const wanted = hasBf16 ? 'medium' : matmulPrecision();
     if (wanted === 'highest') return null;
     if (device.capability < 80)
       throw new ExecutorError(
@@ -277,10 +314,9 @@ export function products(
         },
       ),
     linearBackward: ({ m, n, activation, dropout, seed }, gradY, preactivation, gradSum, gradBias) => {
-      const precision = precisionOf(gradY);
       if (gradSum)
-        addColumns(precision, m, n, gradBias, (grid, partial) =>
-          linearBackward[precision](
+        addColumns(computedIn(gradY), m, n, gradBias, (grid, partial) =>
+          linearBackward[floatOf(gradY)](
             grid,
             THREADS,
             0,

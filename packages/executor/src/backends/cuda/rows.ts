@@ -1,5 +1,5 @@
 import type { Backend } from '../../backend.js';
-import { Kernels, PARALLEL, precisionOf, THREADS, WARP } from './kernels.js';
+import { floatOf, Kernels, PARALLEL, precisionOf, THREADS, WARP } from './kernels.js';
 import { addressOf } from './memory.js';
 import type { rowSums } from './sums.js';
 
@@ -21,10 +21,10 @@ export function rows(
   const softmaxBackward = kernels.precisions('rows', 'softmaxBackward', 'pppiiiii');
   const crossEntropy = kernels.precisions('rows', 'crossEntropy', 'ppppiii');
   const crossEntropyBackward = kernels.precisions('rows', 'crossEntropyBackward', 'pppppiiii');
-  const layerNorm = kernels.precisions('rows', 'layerNorm', 'pppppiidi');
-  const layerNormLong = kernels.precisions('rows', 'layerNormLong', 'pppppiid');
-  const layerNormBackward = kernels.precisions('rows', 'layerNormBackward', 'ppppppiiii');
-  const layerNormLongBackward = kernels.precisions('rows', 'layerNormLongBackward', 'pppppiii');
+  const layerNorm = kernels.storages('rows', 'layerNorm', 'pppppiidi');
+  const layerNormLong = kernels.storages('rows', 'layerNormLong', 'pppppiid');
+  const layerNormBackward = kernels.storages('rows', 'layerNormBackward', 'ppppppiiii');
+  const layerNormLongBackward = kernels.storages('rows', 'layerNormLongBackward', 'pppppiii');
   const grid = (count: number, n: number) =>
     n > LONGEST_OF_WARP ? ([kernels.blocks(count)] as const) : kernels.gridForWarps(count);
   const wide = (n: number): number => Number(n > LONGEST_OF_WARP);
@@ -84,7 +84,7 @@ export function rows(
         ...[addressOf(x), addressOf(weight), addressOf(bias), addressOf(y), addressOf(stats)],
         ...[count, n, eps],
       ];
-      const precision = precisionOf(x);
+      const precision = floatOf(y);
       if (n > HELD * THREADS) layerNormLong[precision]([kernels.blocks(count)], THREADS, 0, ...args);
       else {
         const isWide = n > HELD * WARP;
@@ -94,7 +94,7 @@ export function rows(
     },
     layerNormBackward: (x, weight, stats, gradY, gradX, gradWeight, gradBias, n) => {
       const count = x.length / n;
-      const precision = precisionOf(x);
+      const precision = floatOf(gradY);
       const from = [addressOf(x), addressOf(weight), addressOf(stats), addressOf(gradY)];
       const to = [addressOf(gradX?.storage ?? null)];
       const accumulate = Number(gradX?.accumulate ?? false);
@@ -122,8 +122,8 @@ export function rows(
       if (!gradWeight && !gradBias) return launch(0);
       kernels.withScratch('f64', 2 * blocks * n, ({ block: { address } }) => {
         launch(address);
-        if (gradWeight) addSlices(precision, address, blocks, n, gradWeight);
-        if (gradBias) addSlices(precision, address + 8 * blocks * n, blocks, n, gradBias);
+        if (gradWeight) addSlices(precisionOf(x), address, blocks, n, gradWeight);
+        if (gradBias) addSlices(precisionOf(x), address + 8 * blocks * n, blocks, n, gradBias);
       });
     },
   };

@@ -1,6 +1,6 @@
 import type { Storage, Target } from '../../backend.js';
 import type { Grid } from './device.js';
-import { Kernels, PARALLEL, precisionOf, THREADS, WARP } from './kernels.js';
+import { computedIn, floatOf, Kernels, PARALLEL, THREADS, WARP } from './kernels.js';
 import { addressOf } from './memory.js';
 
 /** Columns of a block of sumColumns in kernels/cuda/sums.h, and the fewest rows of a slice. */
@@ -9,7 +9,7 @@ const ROWS_OF_SLICE = 64;
 
 /** Sums over rows, computed in slices. */
 export function rowSums(kernels: Kernels) {
-  const sumRows = kernels.precisions('rows', 'sumRows', 'ppppii');
+  const sumRows = kernels.storages('rows', 'sumRows', 'ppppii');
   const addSlicesOf = kernels.precisions('rows', 'addSlices', 'pipii');
 
   /** y (n) (+)= Σ over slices (slices, n) of f64. */
@@ -42,7 +42,7 @@ export function rowSums(kernels: Kernels) {
     });
   }
 
-  /** y (n) (+)= Σ over the rows of g, or of g times the normalised x. */
+  /** y (n) (+)= Σ over the rows of g, or of g times the normalised x. g may be bf16. */
   function addRows(
     g: Storage,
     normal: { readonly x: Storage; readonly stats: Storage } | null,
@@ -50,10 +50,9 @@ export function rowSums(kernels: Kernels) {
     n: number,
     y: Target,
   ): void {
-    const precision = precisionOf(g);
     const [x, stats] = [addressOf(normal?.x ?? null), addressOf(normal?.stats ?? null)];
-    addColumns(precision, count, n, y, (grid, partial) =>
-      sumRows[precision](grid, THREADS, 0, addressOf(g), x, stats, partial, count, n),
+    addColumns(computedIn(g), count, n, y, (grid, partial) =>
+      sumRows[floatOf(g)](grid, THREADS, 0, addressOf(g), x, stats, partial, count, n),
     );
   }
 
