@@ -101,6 +101,8 @@ export interface AdamWStorages {
   readonly gradient: Storage;
   readonly m: Storage;
   readonly v: Storage;
+  /** Receives the parameter in bf16 as well, where there is such a copy. */
+  readonly copy?: Storage | null;
 }
 
 /** `size` graphs of depth `depth`; `shared`: `O` and `G` hold one plan for all of them. */
@@ -209,6 +211,8 @@ export interface Backend {
   fill(y: Storage, value: number): void;
   /** Converts element by element between dtypes, as a typed array does. */
   cast(x: Storage, y: Target): void;
+  /** y (bf16) = x (f32), queued before a recorded step and no part of it, also while it is traced. Left out where there is no bf16. */
+  readonly refreshCopy?: (x: Storage, y: Storage) => void;
   /**
    * y[offsetY + walk(1)] (+)= x[offsetX + walk(0)]: slices, transposes, repeats and sums. Elements of y that the walk does
    * not meet keep their values, also where it overwrites; one that it meets more than once receives the sum.

@@ -25,6 +25,10 @@ export class Buffer {
   version = 0;
   /** The op that changed them last. */
   changedBy = '';
+  /** Its values in bf16 as products read them, see working-copy.ts; released with this buffer. */
+  copy: Buffer | null = null;
+  /** The version that `copy` holds. */
+  copiedVersion = -1;
   /** Whether the storage belongs to a recording, which keeps it when the buffer is released. */
   readonly isBorrowed: boolean;
 
@@ -45,6 +49,15 @@ export class Buffer {
   noteChange(by: string): void {
     this.version++;
     this.changedBy = by;
+  }
+
+  /** Notes that `copy`, where there is one, was written together with the values. */
+  noteCopied(): void {
+    if (this.copy) this.copiedVersion = this.version;
+  }
+
+  get hasFreshCopy(): boolean {
+    return this.copy !== null && this.copiedVersion === this.version;
   }
 }
 
@@ -214,6 +227,8 @@ export function release(buffer: Buffer): void {
     usedBytes = Math.max(0, usedBytes - storage.length * bytesOf(storage.dtype));
   }
   buffer.storage = null;
+  if (buffer.copy) release(buffer.copy);
+  buffer.copy = null;
   if (buffer.isBorrowed) return;
   const pool = poolOf(backend);
   pool.keep(storage);

@@ -18,6 +18,7 @@ import { show } from './shape.js';
 import { isRecordingTape } from './tape.js';
 import { buffersOf, checkTensor, commonBackend, mapTensors, Tensor } from './tensor.js';
 import { watch, Watch, watching, type GradientState } from './watch.js';
+import { refreshCopy } from './working-copy.js';
 
 /** What the caller gives a step: its inputs by name. */
 type Given<K extends string> = Readonly<Record<K, Tensor | number>>;
@@ -47,8 +48,8 @@ interface Recorded<R> {
   readonly result: R;
   /** Memory of the results. */
   readonly holder: Scope;
-  /** Buffers that every replay changes in place, each with the op that does. */
-  readonly changes: readonly (readonly [Buffer, string])[];
+  /** Buffers that every replay changes in place, each with the op that does, and whether it writes their working copy as well. */
+  readonly changes: readonly (readonly [Buffer, string, boolean])[];
   /** Gradients as the step leaves them. */
   readonly after: readonly (() => void)[];
 }
@@ -192,6 +193,7 @@ class Step<K extends string, R> {
     // The recording can have the memory that the call before worked in.
     emptyPool();
     const inputs = ownInputs(given, backend, null);
+    variant.watch.copies.forEach(refreshCopy);
     const by = new Watch(backend, recorder);
     const holder: Scope = { buffers: new Set() };
     try {
@@ -204,11 +206,14 @@ class Step<K extends string, R> {
       );
       checkSameTensors(variant.watch, by, new Set(Object.values<unknown>(inputs)));
       const after = [...by.gradients].map(([t, before]) => gradientAfter(t as Tensor, before));
-      const changes = [...by.changes].filter(([{ storage }]) => storage !== null);
+      const changes = [...by.changes]
+        .filter(([{ storage }]) => storage !== null)
+        .map(([buffer, op]) => [buffer, op, buffer.hasFreshCopy] as const);
       variant.recorded = { recording, inputs, result, holder, changes, after };
       variant.watch = by;
     } catch (error) {
-      // No kernel has run: restore gradients and free the memory.
+      // No kernel has run: restore gradients, trust no working copy and free the memory.
+      for (const buffer of by.changes.keys()) buffer.copiedVersion = -1;
       for (const state of by.gradients.values()) state.restore();
       for (const buffer of [...holder.buffers, ...Object.values<Tensor>(inputs).map(({ buffer }) => buffer)])
         free(buffer);
@@ -216,12 +221,16 @@ class Step<K extends string, R> {
     }
   }
 
-  #replay({ recorded, watch: { checks } }: Variant<R>, given: Given<K>, recorder: Recorder): R {
+  #replay({ recorded, watch: { checks, copies } }: Variant<R>, given: Given<K>, recorder: Recorder): R {
     const { recording, inputs, result, holder, changes, after } = recorded!;
     writeInputs(inputs, given, recorder);
     for (const check of checks) check();
+    copies.forEach(refreshCopy);
     recording.replay();
-    for (const [buffer, by] of changes) buffer.noteChange(`${by} in a recorded step`);
+    for (const [buffer, by, writesCopy] of changes) {
+      buffer.noteChange(`${by} in a recorded step`);
+      if (writesCopy) buffer.noteCopied();
+    }
     for (const restore of after) restore();
     // The results are valid for this call alone: the next one overwrites their memory.
     const fresh = new Map<Buffer, Buffer>();

@@ -47,6 +47,8 @@ export class Watch {
   readonly checks: (() => void)[] = [];
   /** Buffers that the body changed in place, and the op that did so last. */
   readonly changes = new Map<Buffer, string>();
+  /** Buffers from outside whose working copies the body read; see working-copy.ts. */
+  readonly copies = new Set<Buffer>();
   readonly backend: Backend;
   /** Records the body; null where the body just runs. */
   readonly recorder: Recorder | null;

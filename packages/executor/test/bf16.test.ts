@@ -12,7 +12,9 @@ import {
   layerNorm,
   linear,
   mul,
+  noGrad,
   randn,
+  recordStep,
   setMatmulPrecision,
   sum,
   tensor,
@@ -23,8 +25,10 @@ import {
   type Tensor,
 } from '../src/index.js';
 import { cudaIsMissing, devices, runsOn } from './devices.js';
+import { emulator } from './emulator.js';
 
 const device = 'cuda';
+const onEmulator = process.env['DAG_TEST_CUDA'] !== 'device';
 
 /** The bf16 nearest to x, ties to even, from its neighbours: the middle of two is a double. */
 function nearest(x: number): number {
@@ -307,6 +311,169 @@ present(`bf16 on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing
         // terms of about 1 with random signs, times a number of about 1.
         expectNear(rounded.grad!, qkv.grad!, 2 ** -9 * 8);
       }
+    });
+  });
+
+  describe('the working copy of a weight', () => {
+    const identity = (n: number): Tensor => inBf16(executor.eye(n, n, { device }));
+    /** The weight as a product reads it. */
+    const read = (weight: Tensor): number[] => values(linear(identity(weight.shape[1]!), weight));
+    const rounded = (weight: Tensor): number[] => values(cast(executor.transpose(weight.detach()), 'bf16'));
+    const settings = { lr: 0.1, step: 1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.1 };
+    const parameter = (seed: number) => {
+      const w = asLeaf(randn([12, 16], { seed: [seed, 1], device }));
+      w.grad = randn([12, 16], { seed: [seed, 2], device });
+      return { w, m: zeros([12, 16], { device }), v: zeros([12, 16], { device }) };
+    };
+
+    it('is that of the weight after adamW, set, assign and a change by a view', () => {
+      const { w, m, v } = parameter(1);
+      const seen = new Set<string>();
+      const check = (): void => {
+        expect(read(w)).toEqual(rounded(w));
+        seen.add(String(read(w)));
+      };
+      check();
+      adamW(w, m, v, settings);
+      check();
+      w.set(randn([12, 16], { seed: [9, 1], device }).dataSync());
+      check();
+      noGrad(() => w.assign(randn([12, 16], { seed: [10, 1], device })));
+      check();
+      adamW(w, m, v, { ...settings, step: 2 });
+      check();
+      w.detach().set(new Float32Array(12 * 16).fill(1.003));
+      check();
+      expect(seen.size).toBe(6);
+    });
+
+    const emulated = onEmulator ? it : it.skip;
+    emulated('is made at first use and after other changes alone: adamW writes both', () => {
+      const { w, m, v } = parameter(2);
+      const x = identity(16);
+      const kernels = (): number => {
+        const before = emulator().counts().kernels;
+        linear(x, w);
+        return emulator().counts().kernels - before;
+      };
+      const first = kernels();
+      const again = kernels();
+      expect(first).toBe(again + 1);
+      adamW(w, m, v, settings);
+      expect(kernels()).toBe(again);
+      w.set(new Float32Array(12 * 16));
+      expect(kernels()).toBe(again + 1);
+      // Nothing is kept of a weight that does not learn.
+      const fixed = w.detach();
+      for (let i = 0; i < 2; i++) {
+        const before = emulator().counts().kernels;
+        linear(x, fixed);
+        expect(emulator().counts().kernels - before).toBe(again + 1);
+      }
+    });
+
+    emulated('is freed with the weight', () => {
+      const { w } = parameter(3);
+      executor.emptyPool();
+      read(w);
+      const pooled = (): number => executor.memoryStats().pooled;
+      executor.emptyPool();
+      const before = pooled();
+      w.dispose();
+      expect(pooled()).toBe(before + 2);
+    });
+
+    /** Steps of one weight, with changes by the host between them; → the weight and the losses. */
+    function train(isRecorded: boolean, split: boolean) {
+      const { w, m, v } = parameter(4);
+      const learn = ({ x }: Record<'x', Tensor>): Tensor => {
+        w.zeroGrad();
+        const y = linear(inBf16(x), w, null, { activation: 'gelu', dtype: 'bf16' });
+        const loss = sum(mul(cast(y, 'f32'), cast(y, 'f32')));
+        loss.backward();
+        return loss;
+      };
+      const update = ({ step }: Record<'step', Tensor>): void =>
+        adamW(w, m, v, { ...settings, lr: 0.01, step });
+      const both = (inputs: Record<'x' | 'step', Tensor>): Tensor => {
+        const loss = learn(inputs);
+        update(inputs);
+        return loss;
+      };
+      const [first, second, whole] = [recordStep(learn), recordStep(update), recordStep(both)];
+      const losses: number[] = [];
+      for (let i = 1; i <= 8; i++) {
+        const x = randn([6, 16], { seed: [i, 3], device });
+        const step = tensor([i], [], { dtype: 'f64', device });
+        if (!isRecorded) losses.push(both({ x, step }).item());
+        else if (split) {
+          losses.push(first({ x }).item());
+          second({ step });
+        } else losses.push(whole({ x, step }).item());
+        // After the calls that trace, record and replay; the next step is the first to read what was set.
+        if (i === 1 || i === 2 || i === 5) w.set(randn([12, 16], { seed: [i, 4], device }).dataSync());
+        else expect(read(w)).toEqual(rounded(w));
+      }
+      for (const step of [first, second, whole]) step.release();
+      return { losses, weight: values(w) };
+    }
+
+    it.each([true, false])('is right in recorded steps; learning and AdamW apart: %j', (split) => {
+      expect(train(true, split)).toEqual(train(false, split));
+    });
+
+    it('is right in a recorded step that changes the weight before it reads it', () => {
+      const run = (isRecorded: boolean) => {
+        const { w, m, v } = parameter(5);
+        const body = ({ x, step }: Record<'x' | 'step', Tensor>): Tensor => {
+          adamW(w, m, v, { ...settings, step });
+          return linear(inBf16(x), w);
+        };
+        const step = recordStep(body);
+        const x = randn([6, 16], { seed: [1, 3], device });
+        return [1, 2, 3, 4].map((i) => {
+          const count = tensor([i], [], { dtype: 'f64', device });
+          const y = isRecorded ? step({ x, step: count }) : body({ x, step: count });
+          // Outside of the step there is a copy of it, too.
+          return [values(y), read(w)];
+        });
+      };
+      expect(run(true)).toEqual(run(false));
+    });
+
+    it('is made again after a recorded step that changes the weight without it', () => {
+      const { w } = parameter(7);
+      const step = recordStep(({ x }: Record<'x', Tensor>) => noGrad(() => w.assign(x)));
+      for (let i = 0; i < 4; i++) {
+        expect(read(w)).toEqual(rounded(w));
+        step({ x: randn([12, 16], { seed: [i, 6], device }) });
+      }
+      expect(read(w)).toEqual(rounded(w));
+    });
+
+    it('takes a weight that is an input of a recorded step as it is in each call', () => {
+      const step = recordStep(({ w }: Record<'w', Tensor>) => linear(identity(16), w));
+      for (let i = 0; i < 4; i++) {
+        const w = randn([12, 16], { seed: [i, 5], device });
+        expect(values(step({ w }))).toEqual(rounded(w));
+      }
+    });
+
+    emulated('costs no kernel beside the graph in steady state', () => {
+      const { w, m, v } = parameter(6);
+      const step = recordStep(({ x, count }: Record<'x' | 'count', Tensor>) => {
+        w.zeroGrad();
+        sum(linear(x, w)).backward();
+        adamW(w, m, v, { ...settings, step: count });
+      });
+      const x = inBf16(randn([6, 16], { seed: [1, 3], device }));
+      const launched = [1, 2, 3, 4].map((i) => {
+        const before = emulator().counts().kernels;
+        step({ x, count: i });
+        return emulator().counts().kernels - before;
+      });
+      expect(launched[0]).toBeGreaterThan(0);
+      expect(launched.slice(2)).toEqual([0, 0]);
     });
   });
 

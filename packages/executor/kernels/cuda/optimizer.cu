@@ -122,11 +122,11 @@ __device__ void scaleToNorm(const Table<T, 1>& table, const double* total, doubl
 
 /**
  * AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2, in PyTorch's order of operations. The arrays of
- * each tensor are parameter, gradient, m and v. If given, `*lrAt` and `*stepAt` replace lr and step: a recorded step changes them from run
- * to run; gradients are read as `scaleToNorm` leaves those of `total`.
+ * each tensor are parameter, gradient, m, v and, or null, a bf16 copy of the parameter. If given, `*lrAt` and `*stepAt` replace lr and
+ * step: a recorded step changes them from run to run; gradients are read as `scaleToNorm` leaves those of `total`.
  */
 template <typename T>
-__device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, double decay, double lr, double step, double eps,
+__device__ void adamW(const Table<T, 5>& table, double beta1, double beta2, double decay, double lr, double step, double eps,
                       const double* lrAt, const double* stepAt, const double* total, double maxNorm) {
   __shared__ double shared[5];
   if (threadIdx.x == 0) {
@@ -147,6 +147,7 @@ __device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, doub
   const Part part = partOf(table);
   T* const* const at = table.tensor[part.tensor].at;
   T *const parameter = at[0], *const gradient = at[1], *const m = at[2], *const v = at[3];
+  bf16* const copy = reinterpret_cast<bf16*>(at[4]);
   for (int64_t i = part.begin + 4 * threadIdx.x; i < part.end; i += 4 * THREADS) {
     const auto four = [&](const T* x) { return fourOf(x, i, part.end, true); };
     Four<T> own = four(parameter), mean = four(m), square = four(v);
@@ -162,6 +163,8 @@ __device__ void adamW(const Table<T, 4>& table, double beta1, double beta2, doub
     putFour(m, i, part.end, true, mean);
     putFour(v, i, part.end, true, square);
     putFour(parameter, i, part.end, true, own);
+    if constexpr (sizeof(T) == sizeof(float))
+      if (copy) putFour(copy, i, part.end, true, own);
   }
 }
 
@@ -172,6 +175,6 @@ DAG_EXPORT(addToTotal_f64, THREADS, (const double* partial, int64_t n, double* t
            (addToTotal(partial, n, total, norm)))
 DAG_KERNELS(scaleToNorm, THREADS, (Table<T, 1> table, const double* total, double maxNorm), (table, total, maxNorm))
 DAG_KERNELS(adamW, THREADS,
-            (Table<T, 4> table, double beta1, double beta2, double decay, double lr, double step, double eps,
+            (Table<T, 5> table, double beta1, double beta2, double decay, double lr, double step, double eps,
              const double* lrAt, const double* stepAt, const double* total, double maxNorm),
             (table, beta1, beta2, decay, lr, step, eps, lrAt, stepAt, total, maxNorm))

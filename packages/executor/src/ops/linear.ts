@@ -14,6 +14,7 @@ import {
   wantedGradOf,
   type Tensor,
 } from '../tensor.js';
+import { inBf16 } from '../working-copy.js';
 import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
 
 /** What `linear` computes in the same pass as the product: its epilogue. */
@@ -64,12 +65,13 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     dropout,
     seed: seedFrom('linear', seed, backend),
   };
+  const weightFor = (values: Storage): Storage => (x.dtype === 'bf16' ? inBf16(weight, values) : values);
   const y = empty(shape, dtype, backend);
   const preactivation = activation ? empty(shape, dtype, backend) : null;
   backend.linear(
     spec,
     x.storage,
-    weight.storage,
+    weightFor(weight.storage),
     bias?.storage ?? null,
     residual?.storage ?? null,
     y.storage,
@@ -105,7 +107,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
         c,
       );
     const gradX = wantedGradOf(x);
-    if (gradX) product(spec.m, k, n, false, gradSum, saved.weight!, gradX);
+    if (gradX) product(spec.m, k, n, false, gradSum, weightFor(saved.weight!), gradX);
     const gradWeight = wantedGradOf(weight);
     if (gradWeight) product(n, k, spec.m, true, gradSum, saved.x!, gradWeight);
     if (residual) passGradient(y, residual);

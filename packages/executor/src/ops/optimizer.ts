@@ -172,9 +172,11 @@ export function adamWAll(list: readonly ParameterWithMoments[], options: AdamWOp
       gradient: grad.storage,
       m: m.storageToChange('adamW'),
       v: v.storageToChange('adamW'),
+      copy: parameter.buffer.copy?.storage ?? null,
     });
   }
   for (const [weightDecay, storages] of moved) backend.adamW({ ...spec, weightDecay }, storages);
+  for (const { parameter } of parameters) if (parameter.presentGradient) parameter.buffer.noteCopied();
   return all && all.norm;
 }
 

@@ -121,6 +121,17 @@ export class CudaDevice {
     };
   }
 
+  /** Runs `body`, whose launches are in no trace. */
+  untraced(body: () => void): void {
+    const { trace } = this;
+    this.trace = null;
+    try {
+      body();
+    } finally {
+      this.trace = trace;
+    }
+  }
+
   /** The tensor map (CUtensorMap) of matrices: address and strides are multiples of 16 bytes, sizes below 2^31. */
   tensorMap({ address, type, matrices, rows, columns, strides, tile }: TiledMatrices): BigUint64Array {
     const bytes = type === 'tf32' ? 4 : 2;

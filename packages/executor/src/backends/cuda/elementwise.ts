@@ -21,7 +21,15 @@ export function elementwise(
   kernels: Kernels,
 ): Pick<
   Backend,
-  'fill' | 'cast' | 'copyStrided' | 'unary' | 'unaryBackward' | 'binary' | 'binaryBackward' | 'dropout'
+  | 'fill'
+  | 'cast'
+  | 'refreshCopy'
+  | 'copyStrided'
+  | 'unary'
+  | 'unaryBackward'
+  | 'binary'
+  | 'binaryBackward'
+  | 'dropout'
 > {
   const { device } = kernels;
   const fill = {
@@ -105,6 +113,18 @@ export function elementwise(
     );
   }
 
+  function convert(x: Storage, { storage, accumulate }: Target): void {
+    const { length } = written(storage);
+    if (length === 0) return;
+    const kernel = casts[x.dtype][storage.dtype];
+    kernel(
+      kernels.gridFor(length),
+      THREADS,
+      0,
+      ...[addressOf(x), addressOf(storage), length, Number(accumulate)],
+    );
+  }
+
   return {
     fill: (y, number) => {
       const { length, dtype } = written(y);
@@ -113,17 +133,8 @@ export function elementwise(
       if (length > 0) fill[dtype](kernels.gridFor(length), THREADS, 0, addressOf(y), length, value);
       if (dtype === 'i32') cudaStorage(y).range = [value, value];
     },
-    cast: (x, { storage, accumulate }) => {
-      const { length } = written(storage);
-      if (length === 0) return;
-      const kernel = casts[x.dtype][storage.dtype];
-      kernel(
-        kernels.gridFor(length),
-        THREADS,
-        0,
-        ...[addressOf(x), addressOf(storage), length, Number(accumulate)],
-      );
-    },
+    cast: convert,
+    refreshCopy: (x, y) => device.untraced(() => convert(x, { storage: y, accumulate: false })),
     copyStrided: (walk, x, offsetX, { storage, accumulate }, offsetY) => {
       const packed = packWalk(walk, 1, 0, offsetX % 4 === 0 && offsetY % 4 === 0);
       const size = bytesOf(x.dtype);

@@ -13,7 +13,7 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm
   const sumOfSquares = kernels.precisions('optimizer', 'sumOfSquares', `${tableOf(1)}p`);
   const addToTotal = kernels.device.kernel('optimizer', 'addToTotal_f64', 'pipp');
   const scaleToNorm = kernels.precisions('optimizer', 'scaleToNorm', `${tableOf(1)}pd`);
-  const adamW = kernels.precisions('optimizer', 'adamW', `${tableOf(4)}ddddddpppd`);
+  const adamW = kernels.precisions('optimizer', 'adamW', `${tableOf(5)}ddddddpppd`);
   return {
     norm: (xs, total, norm) => {
       eachTable(
@@ -34,7 +34,7 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm
     adamW: ({ lr, beta1, beta2, eps, weightDecay, step, clip }, parameters) => {
       const [[rate, rateAt], [count, countAt]] = [scalar(lr), scalar(step)];
       eachTable(
-        parameters.map(({ parameter, gradient, m, v }) => [parameter, gradient, m, v]),
+        parameters.map(({ parameter, gradient, m, v, copy = null }) => [parameter, gradient, m, v, copy]),
         (precision, blocks, table) =>
           adamW[precision](
             [blocks],
@@ -51,7 +51,7 @@ export function optimizer(kernels: Kernels): Pick<Backend, 'norm' | 'scaleToNorm
 
 /** Calls `launch` with as many tables, and the blocks of each, as hold `tensors`, whose storages are of one length each. */
 function eachTable(
-  tensors: readonly (readonly [Storage, ...Storage[]])[],
+  tensors: readonly (readonly [Storage, ...(Storage | null)[]])[],
   launch: (precision: 'f32' | 'f64', blocks: number, table: readonly number[]) => void,
 ): void {
   for (const precision of ['f32', 'f64'] as const) {
