@@ -7,6 +7,7 @@ import {
   full,
   layerNorm,
   linear,
+  matmulPrecision,
   mul,
   narrow,
   randn,
@@ -14,6 +15,7 @@ import {
   zeros,
   type Activation,
   type Device,
+  type DType,
   type LinearOptions,
   type Shape,
   type Tensor,
@@ -120,8 +122,9 @@ export class ParameterBuilder {
 /** Options of a forward pass. */
 export interface ForwardOptions {
   /**
-   * Turns dropout on and seeds its masks; give each training step another number. A tensor of one f64 in a recorded step
-   * (`recordStep` of the executor). No dropout where left out.
+   * For training: turns dropout on and seeds its masks; give each training step another number. A tensor of one f64 in a recorded step
+   * (`recordStep` of the executor). No dropout where left out. On `cuda` with `setMatmulPrecision('medium')` the blocks also store their
+   * activations in bf16 then.
    */
   readonly dropoutSeed?: number | Tensor | undefined;
   /** Position of the first token, 0 by default. A tensor (T) of i32 with the position of each token in a recorded step. */
@@ -226,17 +229,25 @@ export class Block {
     const { nHead: heads, dropout: p, activation = 'gelu' } = this.config;
     if (this.convolution) x = this.convolution.forward(x, cache);
     const weights = dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, this.site] as const };
-    const qkv = this.attention.forward(this.ln1.forward(x));
+    const dtype = storageOf(x, dropoutSeed);
+    const qkv = this.attention.forward(this.ln1.forward(x, dtype), { dtype });
     const attended = cache ? attendCached(qkv, heads, cache) : causalAttention(qkv, { heads, ...weights });
     const added = (to: Tensor, site: number): LinearOptions => ({
       residual: to,
       ...(dropoutSeed === undefined ? {} : { dropout: p, seed: [dropoutSeed, site] }),
     });
     x = this.attentionOut.forward(attended, added(x, this.site + 1));
-    const hidden = this.up.forward(this.ln2.forward(x), { activation });
+    const hidden = this.up.forward(this.ln2.forward(x, dtype), { activation, dtype });
     return this.down.forward(hidden, added(x, this.site + 2));
   }
 }
+
+/**
+ * The dtype of activations inside a block: bf16 in training on `cuda` where products round to it anyway. The residual stream keeps that
+ * of x, and so does everything where no dropout is seeded.
+ */
+const storageOf = (x: Tensor, dropoutSeed: number | Tensor | undefined): DType =>
+  dropoutSeed !== undefined && x.device === 'cuda' && matmulPrecision() === 'medium' ? 'bf16' : x.dtype;
 
 /** Dropout with probability p by random stream `site`; x itself without a seed. */
 export function drop(x: Tensor, p: number, dropoutSeed: number | Tensor | undefined, site: number): Tensor {
@@ -292,8 +303,8 @@ export class Norm {
     this.bias = bias ? build.constant(`${name}.bias`, [width], 0) : null;
   }
 
-  forward(x: Tensor): Tensor {
-    return layerNorm(x, this.weight, this.bias);
+  forward(x: Tensor, dtype: DType = x.dtype): Tensor {
+    return layerNorm(x, this.weight, this.bias, undefined, { dtype });
   }
 }
 

@@ -1,7 +1,8 @@
 import '@dag/executor/cuda';
-import { describe, expect, it } from '@jest/globals';
-import { mul, sum, tensor, type Device, type Tensor } from '@dag/executor';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { mul, setMatmulPrecision, sum, tensor, type Device, type Tensor } from '@dag/executor';
 import { readFileSync } from 'node:fs';
+import { backendOf } from '../../executor/src/devices.js';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { Gpt, KeyValueCache, ParameterBuilder, type ForwardOptions } from '../src/index.js';
 
@@ -158,5 +159,42 @@ describe('the backbone', () => {
     );
     expect(forward({ cache: new KeyValueCache(layers), position: 1 })).toThrow(/neither with a position/);
     expect(forward({ cache: new KeyValueCache(layers), dropoutSeed: 1 })).toThrow(/nor with dropout/);
+  });
+});
+
+const onCuda = cudaIsMissing === null ? describe : describe.skip;
+onCuda('in training on cuda with products in bf16', () => {
+  afterEach(() => setMatmulPrecision('highest'));
+
+  it.each(cases)("is PyTorch's GPT to rounding, with bias $config.bias", (of) => {
+    const { config, weights, tokens, hidden, upstream, gradients } = of;
+    setMatmulPrecision('medium');
+    const build = new ParameterBuilder(0, 'cuda');
+    const gpt = new Gpt({ ...config, dropout: 0, depth: 0 }, build);
+    for (const [name, { data }] of Object.entries(weights)) build.parameters.get(name)!.set(data);
+    const on = { device: 'cuda' } as const;
+    const out = gpt.forward(tensor(Int32Array.from(tokens.data), tokens.shape, on), { dropoutSeed: 1 });
+    sum(mul(out, tensor(Float32Array.from(upstream.data), upstream.shape, on))).backward();
+    // 2^-9 for each of the roundings on a way through all layers, with random signs.
+    expect(difference(out.dataSync(), hidden.data)).toBeLessThan(2 ** -6);
+    for (const [name, { data }] of Object.entries(gradients))
+      expect(difference(build.parameters.get(name)!.grad!.dataSync(), data)).toBeLessThan(2 ** -5);
+  });
+
+  it('stores activations in bf16; in inference, and with other precisions, in f32', () => {
+    const { config, tokens } = cases[0]!;
+    const gpt = new Gpt({ ...config, dropout: 0, depth: 0 }, new ParameterBuilder(0, 'cuda'));
+    const ids = tensor(Int32Array.from(tokens.data), tokens.shape, { device: 'cuda' });
+    const dtypes = (precision: 'high' | 'medium', options: ForwardOptions): Set<string> => {
+      setMatmulPrecision(precision);
+      const allocate = jest.spyOn(backendOf('cuda'), 'allocate');
+      expect(gpt.forward(ids, options).dtype).toBe('f32');
+      const made = new Set<string>(allocate.mock.calls.map(([dtype]) => dtype));
+      allocate.mockRestore();
+      return made;
+    };
+    expect(dtypes('high', { dropoutSeed: 1 })).not.toContain('bf16');
+    expect(dtypes('medium', {})).not.toContain('bf16');
+    expect(dtypes('medium', { dropoutSeed: 1 })).toContain('bf16');
   });
 });

@@ -1,10 +1,11 @@
 /** Training on the device cuda: on the emulator of its kernels, or with DAG_TEST_CUDA=device on a GPU. */
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it, jest } from '@jest/globals';
 import { adamW, clipGradNorm, scope, setDefaultDevice, setMatmulPrecision, zeros } from '@dag/executor';
 import { PredictorModel } from '@dag/model';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { backendOf } from '../../executor/src/devices.js';
 import { emulator } from '../../executor/test/emulator.js';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { parseConfig } from '../src/config/config.js';
@@ -14,6 +15,7 @@ import { computeLosses, lossTokens } from '../src/predictor/losses.js';
 import { learningRate } from '../src/run/optimizer.js';
 import { modelConfig, streamConfig } from '../src/predictor/objective.js';
 import { train } from '../src/predictor/predictor-task.js';
+import { chooseDevice } from '../src/run/steps.js';
 import { overlay } from './overlay.js';
 
 const cudaIsMissing = prepareCuda();
@@ -61,7 +63,7 @@ const batchesOf = (config: PredictorTrainConfig) =>
 
 /** The steps of a run, with each of their operations asked of the device by itself. */
 function writtenOut(config: PredictorTrainConfig): { told: Told[]; weights: Uint8Array } {
-  setDefaultDevice('cuda');
+  chooseDevice(config);
   const { maxSteps, accumulate, losses, optimizer } = config;
   const { clip, beta1, beta2, eps, weightDecay } = optimizer;
   const model = new PredictorModel(modelConfig(config), { seed: config.seed });
@@ -117,6 +119,7 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     const exact = await of('highest');
     for (const [precision, unit] of [
       ['high', 2 ** -10],
+      // The blocks also store their activations in bf16.
       ['medium', 2 ** -7],
     ] as const) {
       const off = Math.abs((await of(precision)) / exact - 1);
@@ -126,12 +129,35 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     setMatmulPrecision('highest');
   });
 
+  it('learns with activations in bf16 as with f32', async () => {
+    const of = async (matmulPrecision: 'highest' | 'medium') => {
+      const allocate = jest.spyOn(backendOf('cuda'), 'allocate');
+      const config = tiny(`learns-${matmulPrecision}`, {
+        ...{ matmulPrecision, maxSteps: 12, accumulate: 1, optimizer: { lr: 1e-2, warmupSteps: 5 } },
+        evaluation: { every: 12 },
+      });
+      await train(config);
+      const dtypes = new Set(allocate.mock.calls.map(([dtype]) => dtype));
+      allocate.mockRestore();
+      return { losses: toldOf(config).map(({ loss }) => loss), dtypes };
+    };
+    const expected = await of('highest');
+    const actual = await of('medium');
+    setMatmulPrecision('highest');
+    expect(expected.dtypes).not.toContain('bf16');
+    expect(actual.dtypes).toContain('bf16');
+    // It learns, and rounding, 2^-9 of each number with random signs, hardly changes by how much.
+    expect(expected.losses.at(-1)! / expected.losses[0]!).toBeLessThan(0.75);
+    actual.losses.forEach((loss, i) => expect(Math.abs(loss / expected.losses[i]! - 1)).toBeLessThan(1e-2));
+  }, 120_000);
+
   it.each<[string, PredictorTrainInput]>([
     [
       'decisions, with dropout, two micro-batches and positions that change',
       { model: { blockSize: 32 }, data: { shiftEvery: 1 } },
     ],
     ['the linear readout, through the executor', { accumulate: 1, model: { readout: 'linear' } }],
+    ['activations and working copies of the weights in bf16', { matmulPrecision: 'medium' }],
   ])('repeats its steps as graphs, with the bits of their operations one by one: %s', async (name, input) => {
     const config = tiny(name, { maxSteps: 8, ...input });
     const expected = writtenOut(config);
@@ -140,6 +166,7 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     const { model } = await train(config);
     expect(toldOf(config)).toEqual(expected.told);
     expect(Buffer.compare(model.save(), expected.weights)).toBe(0);
+    setMatmulPrecision('highest');
     if (!counts || !before) return;
     // A length is learned from in one of two states: as the first of a step, or after others. The first call of each is no graph.
     const steps = batchesOf(config);
