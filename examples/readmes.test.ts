@@ -47,6 +47,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   'PredictorTraining(': 'in a page, for two minutes; the test of the playground trains so',
   "{ device: 'wasm', threads: 8 }": 'in a page',
   "device: 'cuda'": 'takes an NVIDIA GPU',
+  "const dtype = 'bf16'": 'takes an NVIDIA GPU',
   'joinNccl({': 'takes NVIDIA GPUs and NCCL',
   OnnxPredictor: 'takes the optional package onnxruntime-node; run where it is installed',
   'DagGpt.load(readFileSync': 'what it writes changes with its weights',
