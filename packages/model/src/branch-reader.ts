@@ -1,7 +1,7 @@
-import { add, embedding, tensor, type Tensor } from '@dag/executor';
+import { add, embedding, type Tensor } from '@dag/executor';
 import { Block, drop, Linear, Norm, rowsAt, type GptConfig, type ParameterBuilder } from './gpt.js';
 import type { BlockCache } from './key-value-cache.js';
-import { TOKEN_KINDS, type TokenRecord } from './tokenizer/tokenizer.js';
+import { TOKEN_KINDS } from './tokenizer/tokenizer.js';
 
 /** Initial weights of the context are small: at first tokens are read by their kinds, and training adds the context. */
 const CONTEXT_STD = 0.002;
@@ -50,13 +50,13 @@ export class BranchReader {
   }
 
   /**
-   * @param records of M · L tokens, row-major.
+   * @param kinds (M, L) kinds of the tokens, of dtype i32.
    * @param hidden (M, L, C) hidden states of the backbone.
    * @param given `position` of the first token, 0 by default, and a cache of each block, where the tokens before were read.
    * @returns (M, L, C) hidden states.
    */
   forward(
-    records: readonly TokenRecord[],
+    kinds: Tensor,
     hidden: Tensor,
     given: {
       readonly dropoutSeed?: number | Tensor | undefined;
@@ -65,10 +65,8 @@ export class BranchReader {
     } = {},
   ): Tensor {
     const { dropoutSeed, position = 0, caches } = given;
-    const [M, L] = hidden.shape as [number, number, number];
-    const kinds = Int32Array.from(records, ({ kind }) => kind);
-    const embedded = embedding(this.kinds, tensor(kinds, [M, L], { dtype: 'i32', device: hidden.device }));
-    const placed = this.wpe ? add(embedded, rowsAt(this.wpe, position, L)) : embedded;
+    const embedded = embedding(this.kinds, kinds);
+    const placed = this.wpe ? add(embedded, rowsAt(this.wpe, position, hidden.shape[1]!)) : embedded;
     const x = this.context.forward(hidden, { residual: placed });
     const first = drop(x, this.config.dropout, dropoutSeed, this.site);
     return this.lnF.forward(

@@ -1,13 +1,17 @@
 import {
   add,
-  affine,
+  cast,
   crossEntropy,
   embedding,
+  mul,
   noGrad,
   reshape,
+  select,
+  split,
   tensor,
   type DagTensorFields,
   type Device,
+  type Shape,
   type Tensor,
 } from '@dag/executor';
 import { checkList, checkObject, isTensor, named } from './arguments.js';
@@ -31,7 +35,7 @@ import { PlanPredictor, type PlanPredictorConfig } from './plan-predictor/plan-p
 import type { HardPlan } from './plan-predictor/hard-plan.js';
 import type { HardPlanOptions, ReadOptions } from './plan-predictor/read-options.js';
 import type { Prediction } from './plan-predictor/readout.js';
-import { tokenFeatures } from './plan-predictor/token-features.js';
+import { tokenFeatures, type TokenFeatures } from './plan-predictor/token-features.js';
 import {
   tokenizer,
   tokenizerWith,
@@ -66,6 +70,37 @@ export interface ExpressionRows {
   readonly shape: readonly [M: number, L: number];
   /** (M, L) indices 0 … B·T − 1. Entries after the end of an expression are padding with any such index. */
   readonly index: Int32Array;
+}
+
+/** The input tensors of a `DagGpt`: those of the text, and those of expressions where plans are predicted. */
+export type DagGptInputs = TextInputs & (ExpressionInputs | { readonly index?: undefined });
+
+interface TextInputs {
+  /** (B, T) rows of the embedding, of dtype i32. */
+  readonly tokens: Tensor;
+  /** (B, T) kinds of the tokens, of dtype i32, for blocks of the branch that read the text. */
+  readonly kinds?: Tensor;
+}
+
+interface ExpressionInputs extends ReadInputs {
+  /** (M, L) indices of `ExpressionRows`, of dtype i32. */
+  readonly index: Tensor;
+}
+
+/** What is read of the tokens of expressions (M, L) besides their hidden states. */
+interface ReadInputs extends TokenFeatures {
+  /** (M, L) kinds of the tokens, of dtype i32, for blocks of the branch that read expressions. */
+  readonly expressionKinds?: Tensor;
+}
+
+/** N tokens at which the next one is predicted, padding included, in parts of at most 512. */
+export interface NextTokens {
+  /** (N) indices of the tokens 0 … B·T − 1, of dtype i32. */
+  readonly nextAt: Tensor;
+  /** (N) rows of the embedding that are right, −1 for padding, of dtype i32. */
+  readonly next: Tensor;
+  /** (parts) weight of the mean of each part in the loss, of dtype f64. */
+  readonly nextShares: Tensor;
 }
 
 /** The result of `DagGpt.forward` for B rows of T tokens. */
@@ -122,7 +157,15 @@ function branchReaders(
   };
 }
 
-/** `textLoss` computes logits for at most 512 tokens at once, in multiples of 128: few sizes of tensors, whose memory is reused. */
+/** (M, L) of hidden states (M, L, C). @throws {ModelError} `bad-input` for anything but a tensor. */
+function hiddenShape(hidden: Tensor): [M: number, L: number] {
+  if (!isTensor(hidden))
+    throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
+  const [M = 1, L = 1] = hidden.shape;
+  return [M, L];
+}
+
+/** Logits are computed for at most 512 tokens at once, in multiples of 128: few sizes of tensors, whose memory is reused. */
 const [HEAD_ROWS_STEP, MOST_HEAD_ROWS] = [128, 512];
 
 /**
@@ -227,40 +270,62 @@ export class DagGpt extends SavedModel {
   ): DagGptOutput {
     checkObject('options such as { dropoutSeed: 1 }', given);
     const { expressions = null, ...options } = given;
-    const { cache } = options;
+    return this.forwardInputs(this.inputs(tokens, shape, expressions), options);
+  }
+
+  /**
+   * tokens (B, T), row-major ids, and where plans are predicted → input tensors. A recorded step takes them as arguments, because they change
+   * in every call.
+   */
+  inputs(
+    tokens: Int32Array,
+    shape: readonly [B: number, T: number],
+    expressions: ExpressionRows | null = null,
+  ): DagGptInputs {
+    checkList('token ids as an array', tokens);
+    const kinds = (): Int32Array => tokens.map((id) => this.tokenizer.record(id).kind);
+    const text = {
+      tokens: this.i32(this.known?.rows(tokens) ?? tokens, shape),
+      ...(this.branch?.readers.text ? { kinds: this.i32(kinds(), shape) } : {}),
+    };
+    if (!expressions || !this.branch) return text;
+    const index = this.i32(expressions.index, expressions.shape);
+    const ids = expressions.index.map((i) => tokens[i]!);
+    return { ...text, index, ...this.readInputs(ids, expressions.shape) };
+  }
+
+  /** `forward` with the input tensors of `inputs`. */
+  forwardInputs(inputs: DagGptInputs, options: ForwardOptions = {}): DagGptOutput {
+    checkObject('inputs, as `inputs` makes them,', inputs);
+    checkObject('options such as { dropoutSeed: 1 }', options);
+    const { tokens, kinds } = inputs;
+    const { cache, dropoutSeed } = options;
     if (cache !== undefined && !(cache instanceof KeyValueCache && cache.blocks.length === this.layers))
       throw new ModelError('bad-input', `DagGpt: cache is one of \`newCache()\`, of ${this.layers} layers`);
-    const rows = this.known?.rows(tokens) ?? tokens;
-    const hidden = this.gpt.forward(tensor(rows, shape, { dtype: 'i32', device: this.device }), options);
+    const hidden = this.gpt.forward(tokens, options);
     if (!this.branch) return { hidden, gate: null, start: null, form: null, prediction: null };
     const { gate, start, form, readers } = this.branch;
+    const [B, T, C] = hidden.shape as [number, number, number];
     let read = hidden;
     if (readers.text) {
-      const { dropoutSeed } = options;
-      const position = cache ? cache.length - shape[1] : options.position;
+      const position = cache ? cache.length - T : options.position;
       const caches = cache?.blocks.slice(this.config.nLayer);
-      const records = Array.from(tokens, (id) => this.tokenizer.record(id));
-      read = readers.text.forward(records, hidden.detach(), { dropoutSeed, position, caches });
+      read = readers.text.forward(kinds!, hidden.detach(), { dropoutSeed, position, caches });
     }
     return {
       hidden,
       form: form.forward(read),
-      gate: reshape(gate.forward(read), shape),
+      gate: reshape(gate.forward(read), [B, T]),
       start: { query: start.query.forward(read), key: start.key.forward(read) },
-      prediction: expressions && this.readRows(tokens, hidden, expressions, options.dropoutSeed),
+      prediction:
+        inputs.index === undefined
+          ? null
+          : this.predict(inputs, embedding(reshape(hidden, [B * T, C]), inputs.index), { dropoutSeed }),
     };
   }
 
-  private readRows(
-    tokens: Int32Array,
-    hidden: Tensor,
-    { shape, index }: ExpressionRows,
-    dropoutSeed: ForwardOptions['dropoutSeed'],
-  ): Prediction {
-    const [B, T, C] = hidden.shape as [number, number, number];
-    const rows = tensor(index, shape, { dtype: 'i32', device: hidden.device });
-    const ids = index.map((i) => tokens[i]!);
-    return this.readExpressions(ids, embedding(reshape(hidden, [B * T, C]), rows), { dropoutSeed });
+  private i32(values: Int32Array, shape: Shape): Tensor {
+    return tensor(values, shape, { dtype: 'i32', device: this.device });
   }
 
   /**
@@ -284,30 +349,78 @@ export class DagGpt extends SavedModel {
    *
    * @param hidden (B, T, C) of `forward`.
    * @param targets (B, T) ids of the next tokens; −1 for tokens that do not count.
-   * @throws {ModelError} `bad-input` where no target counts.
+   * @throws {ModelError} `bad-input` where no target counts, `bad-token` for ids outside the vocabulary.
    */
   textLoss(hidden: Tensor, targets: Int32Array): Tensor {
+    return cast(this.nextLoss(hidden, this.nextTokens(targets)), 'f32');
+  }
+
+  /**
+   * targets (B, T) as input tensors of `nextLoss`.
+   *
+   * @param options.of Number of targets to divide by: of all micro-batches of a step; by default of these.
+   * @param options.size N, from the number of targets, the default, to B·T; it is rounded up to a multiple of 128.
+   * @throws {ModelError} as `textLoss`.
+   */
+  nextTokens(
+    targets: Int32Array,
+    options: { readonly of?: number; readonly size?: number } = {},
+  ): NextTokens {
     checkList('targets as an array of token ids', targets);
-    for (const id of targets)
+    checkObject('options such as { of: 100 }', options);
+    for (const id of targets) {
       if (typeof id !== 'number')
         throw new ModelError('bad-input', `textLoss: a target is a token id, given ${named(id)}`);
-    const { device } = this;
-    const rows = reshape(hidden, [targets.length, this.config.nEmbd]);
-    const counted = Int32Array.from(targets.keys()).filter((i) => targets[i]! >= 0);
-    const parts: Tensor[] = [];
-    for (let first = 0; first < counted.length; first += MOST_HEAD_ROWS) {
-      const at = counted.subarray(first, first + MOST_HEAD_ROWS);
-      const size = Math.ceil(at.length / HEAD_ROWS_STEP) * HEAD_ROWS_STEP;
-      const index = Int32Array.from({ length: size }, (_, i) => at[i] ?? 0);
-      const wanted = at.map((i) => targets[i]!);
-      const ids = new Int32Array(size).fill(-1);
-      ids.set(this.known?.rows(wanted) ?? wanted);
-      const [from, to] = [index, ids].map((x) => tensor(x, [size], { dtype: 'i32', device }));
-      const loss = crossEntropy(this.logits(embedding(rows, from!)), to!);
-      parts.push(affine(loss, at.length / counted.length));
+      if (id >= this.tokenizer.vocabSize)
+        throw new ModelError(
+          'bad-token',
+          `textLoss: targets are below ${this.tokenizer.vocabSize}, given ${id}`,
+        );
     }
-    if (parts.length === 0) throw new ModelError('bad-input', 'textLoss: no target is counted');
-    return parts.reduce((sum, part) => add(sum, part));
+    const counted = Int32Array.from(targets.keys()).filter((i) => targets[i]! >= 0);
+    const n = counted.length;
+    if (n === 0) throw new ModelError('bad-input', 'textLoss: no target is counted');
+    const { of = n, size: least = n } = options;
+    if (!Number.isInteger(least) || least < n || least > targets.length || typeof of !== 'number')
+      throw new ModelError(
+        'bad-input',
+        `textLoss: size is a whole number from ${n} to ${targets.length}, of a number; given ${named(least)} and ${named(of)}`,
+      );
+    const size = HEAD_ROWS_STEP * Math.ceil(least / HEAD_ROWS_STEP);
+    const wanted = counted.map((i) => targets[i]!);
+    const rows = this.known?.rows(wanted) ?? wanted;
+    const [at, next] = [new Int32Array(size), new Int32Array(size).fill(-1)];
+    const shares: number[] = [];
+    // Each part has its share of the padding, so that there is a target in each.
+    for (let first = 0; first < size; first += MOST_HEAD_ROWS) {
+      const last = Math.min(size, first + MOST_HEAD_ROWS);
+      const [from, to] = [first, last].map((i) => Math.floor((i * n) / size)) as [number, number];
+      at.set(counted.subarray(from, to), first);
+      next.set(rows.subarray(from, to), first);
+      shares.push((to - from) / of);
+    }
+    return {
+      nextAt: this.i32(at, [size]),
+      next: this.i32(next, [size]),
+      nextShares: tensor(shares, [shares.length], { dtype: 'f64', device: this.device }),
+    };
+  }
+
+  /** `textLoss` with the input tensors of `nextTokens`, of dtype f64. @param hidden (B, T, C) of `forward`. */
+  nextLoss(hidden: Tensor, given: NextTokens): Tensor {
+    checkObject('inputs, as `nextTokens` makes them,', given);
+    const rows = reshape(hidden, [-1, this.config.nEmbd]);
+    const [at, next] = [given.nextAt, given.next].map((x) => split(x, MOST_HEAD_ROWS)) as [
+      Tensor[],
+      Tensor[],
+    ];
+    if (next.length === 0) throw new ModelError('bad-input', 'nextLoss: there is no token');
+    return next
+      .map((rightRows, i) => {
+        const loss = crossEntropy(this.logits(embedding(rows, at[i]!)), rightRows);
+        return mul(cast(loss, 'f64'), select(given.nextShares, 0, i));
+      })
+      .reduce(add);
   }
 
   /**
@@ -327,7 +440,10 @@ export class DagGpt extends SavedModel {
    */
   hardPlan(ids: Int32Array, hidden: Tensor, options: HardPlanOptions = {}): HardPlan<Tensor> {
     return noGrad(() => {
-      const { read, records } = this.readBranch(ids, hidden);
+      const shape = hiddenShape(hidden);
+      const records = this.recordsOf(ids, shape);
+      const { expressionKinds } = this.expressionKinds(records, shape);
+      const read = this.readBranch(expressionKinds, hidden);
       return this.calculating().planner.hardPlan(read, records, options);
     });
   }
@@ -350,31 +466,53 @@ export class DagGpt extends SavedModel {
     given: Pick<ForwardOptions, 'dropoutSeed'> & ReadOptions = {},
   ): Prediction {
     checkObject('options such as { at: [3] }', given);
-    const { dropoutSeed, ...options } = given;
-    const { read, records } = this.readBranch(ids, hidden, dropoutSeed);
-    const shape = hidden.shape.slice(0, 2) as [number, number];
-    const features = tokenFeatures(records, shape, this.config, hidden);
+    this.calculating();
+    return this.predict(this.readInputs(ids, hiddenShape(hidden)), hidden, given);
+  }
+
+  private predict(
+    { expressionKinds, ...features }: ReadInputs,
+    hidden: Tensor,
+    { dropoutSeed, ...options }: Pick<ForwardOptions, 'dropoutSeed'> & ReadOptions,
+  ): Prediction {
+    const read = this.readBranch(expressionKinds, hidden, dropoutSeed);
     return this.calculating().planner.forward(read, features, options);
   }
 
   /** The input of the plan predictor: the backbone's hidden states, or the outputs of the branch's blocks. */
   private readBranch(
-    ids: Int32Array,
+    kinds: Tensor | undefined,
     hidden: Tensor,
     dropoutSeed?: ForwardOptions['dropoutSeed'],
-  ): { read: Tensor; records: TokenRecord[] } {
+  ): Tensor {
     const { expressions } = this.calculating().readers;
-    checkList('token ids as an array', ids);
-    if (!isTensor(hidden))
-      throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
-    const L = Math.max(1, hidden.shape[1] ?? 1);
-    const records: TokenRecord[] = [];
-    for (let at = 0; at < ids.length; at += L) records.push(...this.tokenizer.records(ids.slice(at, at + L)));
     // Detached, so that the backbone is trained on text only, as if the branch were not there.
+    return expressions ? expressions.forward(kinds!, hidden.detach(), { dropoutSeed }) : hidden;
+  }
+
+  private readInputs(ids: Int32Array, shape: readonly [M: number, L: number]): ReadInputs {
+    const records = this.recordsOf(ids, shape);
     return {
-      read: expressions ? expressions.forward(records, hidden.detach(), { dropoutSeed }) : hidden,
-      records,
+      ...this.expressionKinds(records, shape),
+      ...tokenFeatures(records, shape, this.config, { device: this.device }),
     };
+  }
+
+  private expressionKinds(
+    records: readonly TokenRecord[],
+    shape: Shape,
+  ): Pick<ReadInputs, 'expressionKinds'> {
+    if (!this.calculating().readers.expressions) return {};
+    const kinds = Int32Array.from(records, ({ kind }) => kind);
+    return { expressionKinds: this.i32(kinds, shape) };
+  }
+
+  private recordsOf(ids: Int32Array, [, L]: readonly [M: number, L: number]): TokenRecord[] {
+    checkList('token ids as an array', ids);
+    const records: TokenRecord[] = [];
+    for (let at = 0; at < ids.length; at += Math.max(1, L))
+      records.push(...this.tokenizer.records(ids.slice(at, at + L)));
+    return records;
   }
 
   private calculating(): Branch {

@@ -1,5 +1,12 @@
 export { type Calibration } from './calibration.js';
-export { DagGpt, type DagGptConfig, type DagGptOutput, type ExpressionRows } from './dag-gpt.js';
+export {
+  DagGpt,
+  type DagGptConfig,
+  type DagGptInputs,
+  type DagGptOutput,
+  type ExpressionRows,
+  type NextTokens,
+} from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
 export { type FetchOptions } from './fetch-weights.js';
 export { expressionOf } from './expression-of.js';

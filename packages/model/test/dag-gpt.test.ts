@@ -1,13 +1,15 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { crossEntropy, executeDag, narrow, scope, sum, tensor, type Tensor } from '@dag/executor';
+import { crossEntropy, executeDag, narrow, recordStep, scope, sum, tensor, type Tensor } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import {
   DagGpt,
   Gpt,
   ModelError,
   ParameterBuilder,
+  predictionAt,
   type Calculation,
   type DagGptConfig,
+  type DagGptInputs,
   decodeSafetensors,
   encodeSafetensors,
   toFloat32,
@@ -107,7 +109,46 @@ describe('DagGpt', () => {
     const [a, b] = [gradient(loss), gradient(expected)];
     const size = Math.hypot(...b);
     expect(Math.hypot(...a.map((x, i) => x - b[i]!)) / size).toBeLessThan(1e-5);
+    expect(() => model.textLoss(hidden, targets.with(1, 100))).toThrow(
+      expect.objectContaining({
+        code: 'bad-token',
+        message: expect.stringContaining('below 100, given 100'),
+      }),
+    );
     expect(() => model.textLoss(hidden, targets.fill(-1))).toThrow('no target is counted');
+  });
+
+  it('has the same loss on text with padding, of which a few targets among many have a part each', () => {
+    const shape = [8, 150] as const;
+    const tokens = Int32Array.from({ length: 1200 }, (_, i) => (i * 37) % 95);
+    const targets = tokens.map((_, i) => (i % 300 === 7 ? (i * 31) % 95 : -1));
+    const { hidden } = model.forward(tokens, shape);
+    const loss = (options: { size?: number; of?: number }): number =>
+      model.nextLoss(hidden, model.nextTokens(targets, options)).item();
+    expect(model.nextTokens(targets, { size: 1200 }).next.shape).toEqual([1280]);
+    expect(loss({ size: 1200 })).toBeCloseTo(loss({}), 5);
+    // As one of two micro-batches.
+    expect(loss({ size: 300, of: 8 })).toBeCloseTo(loss({}) / 2, 5);
+    expect(() => loss({ size: 3 })).toThrow('size is a whole number from 4 to 1200');
+  });
+
+  it('has in a recorded step the outputs that it has outside', () => {
+    const reading = new DagGpt({ ...config, branchLayers: 1, textLayers: 1 }, { seed: 3 });
+    const step = recordStep((inputs: Record<string, Tensor>) => {
+      const { hidden, prediction } = reading.forwardInputs(inputs as unknown as DagGptInputs);
+      return { hidden, plan: reading.plan(predictionAt(prediction!, inputs['at']!)).O };
+    });
+    for (let call = 0; call < 4; call++) {
+      const tokens = ids.map((id) => (id + call) % 95);
+      const expressions = { shape: [2, 3] as const, index: Int32Array.of(12, 13, 14, 4, 5, 6) };
+      const inputs = reading.inputs(tokens, [1, tokens.length], expressions);
+      const at = [call % 3, 2];
+      const actual = step({ ...inputs, at: tensor(at, [2], { dtype: 'f64' }) } as Record<string, Tensor>);
+      const { hidden, prediction } = reading.forward(tokens, [1, tokens.length], { expressions });
+      expect(actual.hidden.dataSync()).toEqual(hidden.dataSync());
+      expect(actual.plan.dataSync()).toEqual(reading.plan(predictionAt(prediction!, at)).O.dataSync());
+    }
+    step.release();
   });
 
   it('leaves the padding of its vocabulary out of the loss and its gradient, whatever its embeddings are', () => {

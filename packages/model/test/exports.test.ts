@@ -280,6 +280,21 @@ const methods: Record<string, Case> = {
       ),
     ],
   ],
+  'DagGpt.inputs': [(...args) => writer.inputs(...(args as [never, never])), ...[ids, shape, orJunk(rows)]],
+  'DagGpt.forwardInputs': [
+    (...args) => writer.forwardInputs(...(args as [never])),
+    ...[withTensors(writer.inputs(Int32Array.of(1, 2), [1, 2], { shape: [1, 1], index: Int32Array.of(1) }))],
+    forwarding,
+  ],
+  'DagGpt.nextTokens': [
+    (...args) => writer.nextTokens(...(args as [never])),
+    ids,
+    withJunk(() => ({ of: 3, size: 4 })),
+  ],
+  'DagGpt.nextLoss': [
+    (...args) => writer.nextLoss(...(args as [never, never])),
+    ...[x, withTensors(writer.nextTokens(Int32Array.of(1, -1)))],
+  ],
   'DagGpt.textLoss': [(h: never, t: never) => writer.textLoss(h, t), x, ids],
   'DagGpt.tokenLogits': [(h: never) => writer.tokenLogits(h), x],
   'DagGpt.computedIn': [

@@ -7,7 +7,6 @@ import {
   clamp,
   cumsum,
   div,
-  embedding,
   equal,
   exp,
   gelu,
@@ -31,6 +30,7 @@ import {
 } from '@dag/executor';
 import type { Parameters } from '../gpt.js';
 import { weightOf } from '../weights.js';
+import { atTokens } from './ops.js';
 
 /** Operations on arrays of f64, with NumPy's broadcasting and axes; comparisons give 1 or 0. */
 export interface ArrayOps<T> {
@@ -158,12 +158,7 @@ export class TensorOps implements ReadoutOps<Tensor> {
     return cast(x, 'f64');
   };
 
-  asked = (x: Tensor): Tensor => {
-    if (!this.#at) return x;
-    const [B, T, n] = x.shape as [number, number, number];
-    const first = this.f64(Array.from({ length: B }, (_, b) => b * T));
-    return reshape(embedding(reshape(x, [B * T, n]), cast(add(this.#at, first), 'i32')), [B, 1, n]);
-  };
+  asked = (x: Tensor): Tensor => (this.#at ? atTokens(x, this.#at) : x);
 
   sumSoFar = (weights: Tensor, x: Tensor, m: number, n: number): Tensor => {
     const [B, T] = weights.shape as [number, number];

@@ -1,4 +1,5 @@
-import { embedding, reshape, tensor, type Device, type DType, type Tensor } from '@dag/executor';
+import { add, cast, embedding, reshape, tensor, type Device, type DType, type Tensor } from '@dag/executor';
+import { isTensor } from '../arguments.js';
 
 /** A constant of the dtype and device of `like`. */
 export function constant(
@@ -11,13 +12,17 @@ export function constant(
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
-/** x (B, T, …) at token `at[b]` of each row b: (B, 1, …). */
-export function atTokens(x: Tensor, at: readonly number[]): Tensor {
+/** x (B, T, …) at token `at[b]` of each row b: (B, 1, …). In a recorded step `at` is a tensor (B) of f64. */
+export function atTokens(x: Tensor, at: readonly number[] | Tensor): Tensor {
   const [B, T, ...rest] = x.shape as [number, number, ...number[]];
-  const rows = Int32Array.from(at, (t, b) => b * T + t);
-  const picked = embedding(
-    reshape(x, [B * T, product(rest)]),
-    tensor(rows, [B], { dtype: 'i32', device: x.device }),
-  );
-  return reshape(picked, [B, 1, ...rest]);
+  const { device } = x;
+  const first = Array.from({ length: B }, (_, b) => b * T);
+  const rows = isTensor(at)
+    ? cast(add(at, tensor(first, [B], { dtype: 'f64', device })), 'i32')
+    : tensor(
+        first.map((row, b) => row + at[b]!),
+        [B],
+        { dtype: 'i32', device },
+      );
+  return reshape(embedding(reshape(x, [B * T, product(rest)]), rows), [B, 1, ...rest]);
 }
