@@ -1,17 +1,26 @@
 /** Training on the device cuda: on the emulator of its kernels, or with DAG_TEST_CUDA=device on a GPU. */
-import { afterAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { adamW, clipGradNorm, scope, setDefaultDevice, setMatmulPrecision, zeros } from '@dag/executor';
-import { PredictorModel } from '@dag/model';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { DagGpt, PredictorModel, tokenizer, type Parameters } from '@dag/model';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backendOf } from '../../executor/src/devices.js';
 import { emulator } from '../../executor/test/emulator.js';
 import { prepareCuda } from '../../executor/test/prepare-cuda.js';
 import { parseConfig } from '../src/config/config.js';
+import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/language.js';
 import type { PredictorTrainConfig, PredictorTrainInput } from '../src/config/predictor.js';
+import { languageInputs, languageLosses, languageTokens } from '../src/language/language-losses.js';
+import { languageBatch, type LanguageBatch } from '../src/language/language-stream.js';
+import {
+  languageModelConfig,
+  languageStreamConfig,
+  languageTask,
+  trainLanguageModel,
+} from '../src/language/language-task.js';
 import { trainingBatch } from '../src/predictor/stream.js';
-import { computeLosses, lossTokens } from '../src/predictor/losses.js';
+import { computeLosses, learnFrom, lossTokens } from '../src/predictor/losses.js';
 import { learningRate } from '../src/run/optimizer.js';
 import { modelConfig, streamConfig } from '../src/predictor/objective.js';
 import { train } from '../src/predictor/predictor-task.js';
@@ -44,7 +53,7 @@ interface Told {
   readonly gradNorm: number;
 }
 
-function toldOf({ outDir }: PredictorTrainConfig): Told[] {
+function toldOf({ outDir }: Pick<PredictorTrainConfig, 'outDir'>): Told[] {
   const lines = readFileSync(join(outDir, 'metrics.jsonl'), 'utf8').trim().split('\n');
   return lines
     .map((line) => JSON.parse(line) as Partial<Told>)
@@ -93,6 +102,38 @@ function writtenOut(config: PredictorTrainConfig): { told: Told[]; weights: Uint
   });
   return { told, weights: model.save() };
 }
+
+const text = join(folder, 'text');
+beforeAll(() => {
+  mkdirSync(text);
+  const ids = tokenizer('char').encode('The quick brown fox jumps over the lazy dog. '.repeat(40));
+  for (const name of ['train.bin', 'val.bin']) writeFileSync(join(text, name), Uint16Array.from(ids));
+});
+
+/** Rows of text and of sums of single digits. */
+function writing(name: string, input: Partial<LanguageTrainInput> = {}): LanguageTrainConfig {
+  const base: LanguageTrainInput = {
+    ...{
+      kind: 'language',
+      device: 'cuda',
+      outDir: join(folder, name),
+      maxSteps: 6,
+      batchSize: 4,
+      logEvery: 1,
+    },
+    model: { depth: 2, blockSize: 48, digits: 2, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.1 },
+    data: { text, arithmetic: 0.5, maxDigits: 1, maxDecimals: 0, workers: 1, prefetch: 2 },
+    evaluation: { every: 100, examples: 2, batches: 1 },
+  };
+  return parseConfig(overlay(base, input));
+}
+
+/** The sizes of tensors that differ between batches. */
+const shapeOf = ({ targetRows, expressions }: LanguageBatch): string =>
+  [Math.ceil(targetRows / 128), ...(expressions?.shape ?? [])].join(' ');
+
+const gradientsOf = (parameters: Parameters): Map<string, unknown> =>
+  new Map([...parameters].map(([name, p]) => [name, p.grad!.dataSync()]));
 
 const withCuda = cudaIsMissing === null ? describe : describe.skip;
 withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`, () => {
@@ -180,5 +221,86 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     const { graphLaunches, graphs } = counts();
     expect(graphLaunches - before.graphLaunches).toBe(repeated + config.maxSteps - 1);
     expect(graphs).toBe(before.graphs);
+  });
+
+  it.each<[string, Partial<LanguageTrainInput>]>([
+    ['plain text', { model: { depth: 0 } }],
+    ['with calculations', { model: { branchLayers: 1, textLayers: 1 } }],
+  ])(
+    'learns as a language model by graphs of few shapes, with the bits of each operation: %s',
+    (_, input) => {
+      setDefaultDevice('cuda');
+      const config = writing('graphs', input);
+      const task = languageTask(config);
+      const [model, other] = [1, 2].map(() => new DagGpt(languageModelConfig(config), { seed: 1 })) as [
+        DagGpt,
+        DagGpt,
+      ];
+      const { losses: weights } = config;
+      const before = onEmulator ? emulator().counts() : null;
+      const shapes: string[] = [];
+      for (let i = 0; i < 16; i++) {
+        const batch = languageBatch({ ...languageStreamConfig(config), fewShapes: true }, 'train', i);
+        shapes.push(shapeOf(batch));
+        for (const p of [model, other].flatMap(({ parameters }) => [...parameters.values()])) {
+          p.grad ??= zeros(p.shape);
+          p.zeroGrad();
+        }
+        const counts = languageTokens(batch);
+        const [actual, expected] = [
+          () => task.learn(model, batch, { counts, weights, dropoutSeed: i }),
+          () => learnFrom(languageLosses(other, languageInputs(other, batch, weights, counts), weights, i)),
+        ].map((learn) =>
+          scope(() => {
+            const { names, values } = learn();
+            return { names, values: values.dataSync() };
+          }),
+        );
+        expect(actual).toEqual(expected);
+        expect(gradientsOf(model.parameters)).toEqual(gradientsOf(other.parameters));
+      }
+      const kinds = new Set(shapes).size;
+      expect(kinds).toBeGreaterThan(1);
+      expect(kinds).toBeLessThan(shapes.length / 2);
+      // The first batch of each shape is no graph.
+      if (before)
+        expect(emulator().counts().graphLaunches - before.graphLaunches).toBe(shapes.length - kinds);
+      task.release!();
+    },
+  );
+
+  it('refuses a token outside the vocabulary in each call of a recorded step, and learns on', () => {
+    setDefaultDevice('cuda');
+    const config = writing('refused', { model: { depth: 0 }, data: { arithmetic: 0 } });
+    const task = languageTask(config);
+    const model = new DagGpt(languageModelConfig(config), { seed: 1 });
+    const batch = languageBatch({ ...languageStreamConfig(config), fewShapes: true }, 'train', 0);
+    const learn = (of: LanguageBatch): ArrayLike<number> =>
+      scope(() => {
+        for (const p of model.parameters.values()) p.grad = null;
+        const step = { counts: languageTokens(of), weights: config.losses, dropoutSeed: 1 };
+        return task.learn(model, of, step).values.dataSync();
+      });
+    const wrong = [
+      { ...batch, tokens: batch.tokens.with(5, 100) },
+      { ...batch, targets: batch.targets.with(5, 100) },
+    ];
+    const first = learn(batch);
+    for (let call = 0; call < 3; call++) {
+      for (const of of wrong) expect(() => learn(of)).toThrow(/100/);
+      expect(learn(batch)).toEqual(first);
+    }
+    task.release!();
+  });
+
+  it('trains a language model to the losses that the reference, which records and pads nothing, has', async () => {
+    const losses = async (device: 'cuda' | 'reference'): Promise<number[]> => {
+      const config = writing(`writing-${device}`, { device, maxSteps: 8, model: { dropout: 0 } });
+      await trainLanguageModel(config);
+      return toldOf(config).map(({ loss }) => loss);
+    };
+    const [actual, expected] = [await losses('cuda'), await losses('reference')];
+    expect(actual).toHaveLength(8);
+    actual.forEach((loss, i) => expect(loss / expected[i]!).toBeCloseTo(1, 4));
   });
 });

@@ -15,7 +15,7 @@ import type { LanguageTrainConfig, LanguageTrainInput } from '../src/config/lang
 import { LANGUAGE_LOSSES } from '../src/config/language.js';
 import type { PrefixScore } from '../src/evaluation/evaluate.js';
 import type { SeenScores } from '../src/evaluation/subject.js';
-import { languageLosses, languageTokens } from '../src/language/language-losses.js';
+import { languageInputs, languageLosses, languageTokens } from '../src/language/language-losses.js';
 import {
   heldOutTextLoss,
   languageModelConfig,
@@ -287,6 +287,8 @@ describe('its losses', () => {
     model: modelOf(config()),
     batch: languageBatch(languageStreamConfig(config()), 'train', 0),
   });
+  const lossesOf = (model: DagGpt, batch: LanguageBatch, weights: LanguageTrainConfig['losses']) =>
+    languageLosses(model, languageInputs(model, batch, weights, languageTokens(batch)), weights);
   const only = (name: string): LanguageTrainConfig['losses'] => {
     const { losses } = config();
     return Object.fromEntries(
@@ -296,7 +298,7 @@ describe('its losses', () => {
 
   it('are −ln p of what is right, each a mean over the tokens that are asked', () => {
     const { model, batch } = make();
-    const { parts } = languageLosses(model, batch, config().losses, languageTokens(batch), undefined);
+    const { parts } = lossesOf(model, batch, config().losses);
     const { hidden, gate, start, form } = model.forward(batch.tokens, batch.shape);
     const asked = (logits: ArrayLike<number>, target: Uint8Array, mask: Uint8Array): number => {
       let [sum, count] = [0, 0];
@@ -359,14 +361,44 @@ describe('its losses', () => {
     '%s trains the backbone',
     (name) => {
       const { model, batch } = make();
-      scope(() =>
-        languageLosses(model, batch, only(name), languageTokens(batch), undefined).total.backward(),
-      );
+      scope(() => lossesOf(model, batch, only(name)).total.backward());
       const gradient = model.parameters.get('h.0.mlp.c_fc.weight')!.grad!.dataSync();
       expect(gradient.some((g) => g !== 0)).toBe(true);
       expect(gradient.every(Number.isFinite)).toBe(true);
     },
   );
+
+  it.each<[string, LanguageTrainInput['model']]>([
+    ['of a plain GPT', { depth: 0 }],
+    ['of one that calculates', { branchLayers: 1, textLayers: 1 }],
+  ])('and their gradients are the same where its batches are padded to few shapes: %s', (_, sizes) => {
+    const input = config({
+      ...{ batchSize: 44, data: { text, arithmetic: 1 } },
+      model: { nLayer: 1, nEmbd: 8, nHead: 2, ...sizes },
+    });
+    const all = { ...input.losses, magnitude: 1, operand: 1 };
+    const learned = [false, true].map((fewShapes) => {
+      const model = modelOf(input);
+      const batch = languageBatch({ ...languageStreamConfig(input), fewShapes }, 'train', 0);
+      const { total, parts } = lossesOf(model, batch, input.model.depth === 0 ? input.losses : all);
+      total.backward();
+      const { targetRows, expressions } = batch;
+      return { model, parts, sizes: [targetRows, expressions?.shape[0]] };
+    });
+    const [some, few] = learned as [(typeof learned)[number], (typeof learned)[number]];
+    few.sizes.forEach((size, i) => size && expect(size).toBeGreaterThan(some.sizes[i]!));
+    expect([...few.parts.keys()]).toEqual([...some.parts.keys()]);
+    for (const [name, loss] of some.parts) {
+      expect(loss.item()).toBeGreaterThan(0);
+      expect(few.parts.get(name)!.item() / loss.item()).toBeCloseTo(1, 5);
+    }
+    for (const [name, p] of some.model.parameters) {
+      const [expected, actual] = [p, few.model.parameters.get(name)!].map((of) => of.grad!.dataSync());
+      const size = Math.hypot(...expected!);
+      expect([name, size > 0]).toEqual([name, true]);
+      expect(Math.hypot(...expected!.map((g, i) => g - actual![i]!)) / size).toBeLessThan(1e-4);
+    }
+  });
 
   it('of text is ln of the vocabulary before anything is learned', async () => {
     const model = modelOf(config());

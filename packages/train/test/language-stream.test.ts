@@ -229,6 +229,39 @@ describe('the stream of language models', () => {
     });
   });
 
+  it('has no rows of expressions that are longer than its own', () => {
+    // Not a multiple of 8.
+    const short = { ...config, tokenizer: 'char', blockSize: 39 } as const;
+    const longest = Array.from({ length: 20 }, (_, i) => languageBatch(short, 'train', i).expressions!).map(
+      ({ shape: [, L], last }) => [L, Math.max(...last) + 1],
+    );
+    expect(Math.max(...longest.map(([, length]) => length!))).toBeGreaterThan(32);
+    expect(Math.max(...longest.map(([L]) => L!))).toBe(39);
+  });
+
+  it('has few shapes where it is asked for few, of sizes that are not much larger', () => {
+    const shapes = { some: new Set<string>(), few: new Set<string>() };
+    for (let i = 0; i < 60; i++) {
+      const all = (['some', 'few'] as const).map((which) => {
+        const batch = languageBatch({ ...withText, fewShapes: which === 'few' }, 'train', i, false);
+        const sizes = [batch.targetRows, ...batch.expressions!.shape];
+        shapes[which].add(sizes.join(' '));
+        return { batch, sizes };
+      });
+      const [some, few] = all as [(typeof all)[number], (typeof all)[number]];
+      few.sizes.forEach((size, k) => {
+        expect(size).toBeGreaterThanOrEqual(some.sizes[k]!);
+        expect(size).toBeLessThan(some.sizes[k]! * [1.25, 1.25, 1.5][k]!);
+      });
+      expect(few.batch.targets).toEqual(some.batch.targets);
+      const { expressions: padded, shape } = few.batch;
+      expect(few.sizes[0]).toBeLessThanOrEqual(shape[0] * shape[1]);
+      expect(padded!.last.filter((l) => l >= 0)).toEqual(some.batch.expressions!.last.filter((l) => l >= 0));
+    }
+    expect(shapes.some.size).toBeGreaterThan(50);
+    expect(shapes.few.size).toBeLessThan(16);
+  });
+
   it('pads the rows of expressions with their last token, and their number with rows that are none', () => {
     const { expressions } = languageBatch(config, 'train', 0);
     const { shape, index, last, valid } = expressions!;

@@ -20,6 +20,8 @@ export interface LanguageStreamConfig extends Omit<StreamConfig, 'accumulate' | 
   readonly data: LanguageData;
   /** For a GPT without calculating branch: values are ordinary text, and there are no targets of expressions. */
   readonly plain?: boolean;
+  /** Whether batches are padded to few shapes, because a step of each shape is recorded by itself; padding takes no part in losses. */
+  readonly fewShapes?: boolean;
 }
 
 /**
@@ -40,6 +42,8 @@ export interface LanguageBatch {
    * expression that the model does not learn to write, and at the end of a row.
    */
   readonly targets: Int32Array;
+  /** Number of tokens with a target, with padding. */
+  readonly targetRows: number;
   /** (B, T) 1 where the executor's value is written next. */
   readonly gate: Uint8Array;
   /**
@@ -104,8 +108,13 @@ export function languageBatch(
     row.write(batch, b * T, config.plain ?? false);
     for (const one of row.placed) placed.push({ ...one, first: b * T });
   });
-  const isRead = config.plain || placed.length === 0;
-  return { ...batch, expressions: isRead ? null : expressionTargets(placed, config, plans) };
+  const isPlain = config.plain || placed.length === 0;
+  const targetRows = batch.targets.reduce((n, id) => n + Number(id >= 0), 0);
+  return {
+    ...batch,
+    targetRows: config.fewShapes ? Math.min(B * T, fewSizes(targetRows, 4)) : targetRows,
+    expressions: isPlain ? null : expressionTargets(placed, config, plans),
+  };
 }
 
 /** The worked lines of training batch `index`. @throws {TrainError} as `languageBatch`. */
@@ -229,7 +238,7 @@ class Row {
   }
 
   /** Writes the row into a batch from token `first` on; the last of `size` tokens is only a target. */
-  write(batch: Omit<LanguageBatch, 'expressions'>, first: number, plain: boolean): void {
+  write(batch: Omit<LanguageBatch, 'expressions' | 'targetRows'>, first: number, plain: boolean): void {
     const { tokens, targets, gate, gateKnown } = batch;
     const length = Math.min(this.ids.length, this.#size - 1);
     tokens.set(this.ids.slice(0, length), first);
@@ -317,15 +326,22 @@ const drawPiece = (random: Random): number =>
 
 /** M and L are rounded up to multiples of this, to have few different batch shapes. */
 const SIZE_STEP = 8;
-const roundUp = (size: number): number => Math.ceil(size / SIZE_STEP) * SIZE_STEP;
+const roundUp = (size: number, step = SIZE_STEP): number => Math.ceil(size / step) * step;
+
+/** The next of few sizes: of such multiples, `count` of them from one power of two to the next, so that less than 1/`count` is added above 32. */
+const fewSizes = (size: number, count: number): number =>
+  roundUp(size, Math.max(SIZE_STEP, 2 ** Math.floor(Math.log2(size)) / count));
 
 function expressionTargets(
   placed: readonly Placed[],
   config: LanguageStreamConfig,
   plans: boolean,
 ): WorkedExpressions {
-  const M = roundUp(placed.length);
-  const L = roundUp(placed.reduce((most, { ids }) => Math.max(most, ids.length), 0));
+  const padded = (size: number, count: number): number =>
+    config.fewShapes ? fewSizes(size, count) : roundUp(size);
+  const longest = placed.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  // The longest of many expressions varies more than their number. None is longer than a row, for which the branch has positions.
+  const [M, L] = [padded(placed.length, 4), Math.min(config.blockSize, padded(longest, 2))];
   const index = new Int32Array(M * L);
   const last = new Int32Array(M).fill(-1);
   const written = new Float64Array(M).fill(Number.NaN);

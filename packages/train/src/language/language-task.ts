@@ -14,14 +14,21 @@ import { collect, summarize, type Summary } from '../evaluation/evaluate.js';
 import type { Subject } from '../evaluation/subject.js';
 import { percent } from '../evaluation/table.js';
 import { nextTurn } from '../next-turn.js';
-import { learnFrom, readsPlans } from '../predictor/losses.js';
+import { readsPlans } from '../predictor/losses.js';
 import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
 import { requireMemory } from '../run/memory.js';
 import { downloadBar } from '../run/progress.js';
+import { recordedLearning } from '../run/recorded-learning.js';
 import type { Task } from '../run/task.js';
 import { workerUrl } from '../workers/worker-url.js';
 import { answerPrompts } from './answer-prompts.js';
-import { languageLosses, languageTokens, type LanguageTokens } from './language-losses.js';
+import {
+  languageInputs,
+  languageLosses,
+  languageTokens,
+  type LanguageInputs,
+  type LanguageTokens,
+} from './language-losses.js';
 import {
   languageBatch,
   trainedLines,
@@ -86,7 +93,8 @@ export function languageTask(
     losses: config.losses,
     stream: {
       worker: workerUrl('language/worker.js'),
-      data: { stream: languageStreamConfig(config), plans },
+      // A graph is recorded for each shape.
+      data: { stream: { ...languageStreamConfig(config), fewShapes: config.device === 'cuda' }, plans },
     },
     readsWeights: initial !== null,
     model(checkpoint) {
@@ -97,8 +105,10 @@ export function languageTask(
       return model;
     },
     counts: languageTokens,
-    learn: (model, batch, { counts, weights, dropoutSeed }) =>
-      learnFrom(languageLosses(model, batch, weights, counts, dropoutSeed)),
+    ...recordedLearning<DagGpt, LanguageBatch, LanguageTokens, LanguageInputs>(
+      (model, batch, { counts, weights }) => languageInputs(model, batch, weights, counts),
+      languageLosses,
+    ),
     async evaluate(model, seed) {
       const summary = await evaluateLanguageModel(model, config, seed);
       const { textLoss, count, exact, plan, byOperations, calculations } = summary;

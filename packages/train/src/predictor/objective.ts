@@ -1,4 +1,4 @@
-import { recordStep, tensor, type RecordedStep, type Tensor } from '@dag/executor';
+import { tensor, type Tensor } from '@dag/executor';
 import {
   type OnnxPredictor,
   type PredictorConfig,
@@ -8,24 +8,16 @@ import {
   type Targets,
 } from '@dag/model';
 import { CONFIG, PREDICTOR, requireArguments } from '../arguments.js';
-import { readoutLosses, type LossWeights } from '../config/losses.js';
+import { readoutLosses } from '../config/losses.js';
 import type { PredictorTrainConfig } from '../config/predictor.js';
 import { reportedSeed } from '../config/run.js';
 import { answer, collect, summarize, type Summary } from '../evaluation/evaluate.js';
 import { heldOutQuestions } from '../evaluation/questions.js';
 import type { Subject } from '../evaluation/subject.js';
 import { percent } from '../evaluation/table.js';
+import { recordedLearning } from '../run/recorded-learning.js';
 import type { Objective } from '../run/task.js';
-import {
-  learnFrom,
-  lossTargets,
-  lossTokens,
-  predictionLosses,
-  readsPlans,
-  weigh,
-  type LossTokens,
-  type LossValues,
-} from './losses.js';
+import { lossTargets, lossTokens, predictionLosses, readsPlans, weigh, type LossTokens } from './losses.js';
 import { streamText, trainedTexts, type TextBatch, type StreamConfig } from './stream.js';
 
 /** The configuration of the model in a training configuration. */
@@ -59,37 +51,31 @@ export const newModel = (config: PredictorTrainConfig): PredictorModel =>
   new PredictorModel(modelConfig(config), { seed: config.seed });
 
 /** The inputs of a recorded step: everything that changes from one micro-batch to the next. */
-type Inputs = Readonly<PredictorInputs & Targets & Record<'positions' | 'dropoutSeed', Tensor>>;
+type Inputs = PredictorInputs & Targets & { readonly positions: Tensor };
 
 /** What a plan predictor learns from streamed expressions. */
 export function predictorObjective(
   config: PredictorTrainConfig,
 ): Objective<PredictorModel, TextBatch, LossTokens, Summary> {
-  let recorded: RecordedStep<keyof Inputs & string, LossValues> | null = null;
-  const record = (
-    model: PredictorModel,
-    weights: LossWeights,
-  ): RecordedStep<keyof Inputs & string, LossValues> =>
-    recordStep((inputs: Inputs) => {
-      const { dropoutSeed, positions: position } = inputs;
-      const prediction = model.forwardInputs(inputs, { dropoutSeed, position });
-      return learnFrom(weigh(predictionLosses(model, prediction, inputs), weights));
-    });
   return {
     kind: 'predictor',
     losses: readoutLosses(config.model.readout),
     counts: lossTokens,
-    learn(model, batch, { counts, weights, dropoutSeed }) {
-      const { shape, position } = batch;
-      const positions = Int32Array.from({ length: shape[1] }, (_, t) => position + t);
-      recorded ??= record(model, weights);
-      return recorded({
-        ...model.inputs(batch.tokens, shape),
-        ...lossTargets(batch, config.model.readout, weights, counts),
-        positions: tensor(positions, [shape[1]], { dtype: 'i32' }),
-        dropoutSeed,
-      });
-    },
+    ...recordedLearning<PredictorModel, TextBatch, LossTokens, Inputs>(
+      (model, batch, { counts, weights }) => {
+        const { shape, position } = batch;
+        const positions = Int32Array.from({ length: shape[1] }, (_, t) => position + t);
+        return {
+          ...model.inputs(batch.tokens, shape),
+          ...lossTargets(batch, config.model.readout, weights, counts),
+          positions: tensor(positions, [shape[1]], { dtype: 'i32' }),
+        };
+      },
+      (model, inputs, weights, dropoutSeed) => {
+        const prediction = model.forwardInputs(inputs, { dropoutSeed, position: inputs.positions });
+        return weigh(predictionLosses(model, prediction, inputs), weights);
+      },
+    ),
     async evaluate(model, seed) {
       const summary = await evaluateModel(model, config, seed);
       const { count, value, exact, plan, byOperations } = summary;
@@ -101,10 +87,6 @@ export function predictorObjective(
       };
     },
     sparse: { embedding: ({ parameters }) => parameters.get('wte.weight')!, reads: ({ tokens }) => tokens },
-    release() {
-      recorded?.release();
-      recorded = null;
-    },
   };
 }
 

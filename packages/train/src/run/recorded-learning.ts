@@ -1,0 +1,34 @@
+import { recordStep, type RecordedStep, type Tensor } from '@dag/executor';
+import type { LossWeights } from '../config/losses.js';
+import { learnFrom, type Losses, type LossValues } from '../predictor/losses.js';
+import type { Objective, StepOfTask, Trainable } from './task.js';
+
+/** Tensors by name; those of a micro-batch that has none are left out. */
+type Inputs<I> = { readonly [K in keyof I]: Tensor | undefined };
+
+/**
+ * `learn` and `release` of an objective whose steps are recorded, one for each combination of shapes of the inputs.
+ *
+ * @param inputs Everything that changes from one micro-batch to the next.
+ * @param losses What is learned; besides the inputs it depends on the model alone.
+ */
+export function recordedLearning<M extends Trainable, B, N extends object, I extends Inputs<I>>(
+  inputs: (model: M, batch: B, step: StepOfTask<N>) => I,
+  losses: (model: M, inputs: I, weights: LossWeights, dropoutSeed: Tensor) => Losses,
+): Required<Pick<Objective<M, B, N>, 'learn' | 'release'>> {
+  let recorded: RecordedStep<string, LossValues> | null = null;
+  return {
+    learn(model, batch, step) {
+      const { weights, dropoutSeed } = step;
+      recorded ??= recordStep(({ dropoutSeed, ...rest }: Readonly<Record<string, Tensor>>) =>
+        // Inputs have the names under which they are given.
+        learnFrom(losses(model, rest as unknown as I, weights, dropoutSeed!)),
+      );
+      return recorded({ ...inputs(model, batch, step), dropoutSeed });
+    },
+    release() {
+      recorded?.release();
+      recorded = null;
+    },
+  };
+}
