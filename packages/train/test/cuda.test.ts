@@ -293,6 +293,14 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     task.release!();
   });
 
+  it('begins on its device with the weights of another language model', async () => {
+    setDefaultDevice('cpu');
+    const { checkpoint } = await trainLanguageModel(writing('plain', { maxSteps: 1, model: { depth: 0 } }));
+    setDefaultDevice('cpu');
+    const { model } = await trainLanguageModel(writing('branch', { maxSteps: 1, weights: checkpoint }));
+    expect(model.device).toBe('cuda');
+  });
+
   it('trains a language model to the losses that the reference, which records and pads nothing, has', async () => {
     const losses = async (device: 'cuda' | 'reference'): Promise<number[]> => {
       const config = writing(`writing-${device}`, { device, maxSteps: 8, model: { dropout: 0 } });

@@ -19,6 +19,7 @@ import { runTask, type TrainOptions, type TrainResult } from '../run/loop.js';
 import { requireMemory } from '../run/memory.js';
 import { downloadBar } from '../run/progress.js';
 import { recordedLearning } from '../run/recorded-learning.js';
+import { chooseDevice } from '../run/steps.js';
 import type { Task } from '../run/task.js';
 import { workerUrl } from '../workers/worker-url.js';
 import { answerPrompts } from './answer-prompts.js';
@@ -161,6 +162,8 @@ export async function trainLanguageModel(
   // Throws, before anything is written, if the stream cannot make batches; a few rows suffice to find out.
   const rows = { ...languageStreamConfig(config), batchSize: Math.min(config.batchSize, 16) };
   for (const split of ['train', 'held-out'] as const) languageBatch(rows, split, 0);
+  // The initial model is made on the device.
+  chooseDevice(config);
   const initial =
     config.resume || config.weights === 'scratch'
       ? null
