@@ -269,6 +269,27 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     },
   );
 
+  (onEmulator ? it : it.skip)('takes no more memory once the steps of all shapes are recorded', () => {
+    setDefaultDevice('cuda');
+    const config = writing('memory', { model: { depth: 0 } });
+    const task = languageTask(config);
+    const model = new DagGpt(languageModelConfig(config), { seed: 1 });
+    const used = Array.from({ length: 4 }, () => {
+      for (let i = 0; i < 6; i++) {
+        const batch = languageBatch({ ...languageStreamConfig(config), fewShapes: true }, 'train', i);
+        for (const p of model.parameters.values()) {
+          p.grad ??= zeros(p.shape);
+          p.zeroGrad();
+        }
+        const step = { counts: languageTokens(batch), weights: config.losses, dropoutSeed: i };
+        scope(() => void task.learn(model, batch, step));
+      }
+      return emulator().used();
+    });
+    expect(used[3]).toBe(used[2]);
+    task.release!();
+  });
+
   it('refuses a token outside the vocabulary in each call of a recorded step, and learns on', () => {
     setDefaultDevice('cuda');
     const config = writing('refused', { model: { depth: 0 }, data: { arithmetic: 0 } });
