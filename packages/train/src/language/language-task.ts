@@ -89,13 +89,14 @@ export function languageTask(
   requireArguments('languageTask', { config: [config, CONFIG] });
   // Here the execution loss is on the written values only, so it does not need the plans of all prefixes.
   const plans = readsPlans(config.model.readout, { ...config.losses, execution: 0 });
+  // A step is recorded for each shape, which pays where kernels wait for JavaScript.
+  const fewShapes = config.device === 'cuda';
   return {
     kind: 'language',
     losses: config.losses,
     stream: {
       worker: workerUrl('language/worker.js'),
-      // A graph is recorded for each shape.
-      data: { stream: { ...languageStreamConfig(config), fewShapes: config.device === 'cuda' }, plans },
+      data: { stream: { ...languageStreamConfig(config), fewShapes }, plans },
     },
     readsWeights: initial !== null,
     model(checkpoint) {
@@ -107,6 +108,7 @@ export function languageTask(
     },
     counts: languageTokens,
     ...recordedLearning<DagGpt, LanguageBatch, LanguageTokens, LanguageInputs>(
+      fewShapes,
       (model, batch, { counts, weights }) => languageInputs(model, batch, weights, counts),
       languageLosses,
     ),

@@ -62,6 +62,7 @@ export function predictorObjective(
     losses: readoutLosses(config.model.readout),
     counts: lossTokens,
     ...recordedLearning<PredictorModel, TextBatch, LossTokens, Inputs>(
+      true,
       (model, batch, { counts, weights }) => {
         const { shape, position } = batch;
         const positions = Int32Array.from({ length: shape[1] }, (_, t) => position + t);

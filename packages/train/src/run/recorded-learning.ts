@@ -9,22 +9,26 @@ type Inputs<I> = { readonly [K in keyof I]: Tensor | undefined };
 /**
  * `learn` and `release` of an objective whose steps are recorded, one for each combination of shapes of the inputs.
  *
+ * @param isRecorded False where batches have too many shapes for that: steps are run as they are.
  * @param inputs Everything that changes from one micro-batch to the next.
  * @param losses What is learned; besides the inputs it depends on the model alone.
  */
 export function recordedLearning<M extends Trainable, B, N extends object, I extends Inputs<I>>(
+  isRecorded: boolean,
   inputs: (model: M, batch: B, step: StepOfTask<N>) => I,
-  losses: (model: M, inputs: I, weights: LossWeights, dropoutSeed: Tensor) => Losses,
+  losses: (model: M, inputs: I, weights: LossWeights, dropoutSeed: Tensor | number) => Losses,
 ): Required<Pick<Objective<M, B, N>, 'learn' | 'release'>> {
   let recorded: RecordedStep<string, LossValues> | null = null;
   return {
     learn(model, batch, step) {
       const { weights, dropoutSeed } = step;
+      const given = inputs(model, batch, step);
+      if (!isRecorded) return learnFrom(losses(model, given, weights, dropoutSeed));
       recorded ??= recordStep(({ dropoutSeed, ...rest }: Readonly<Record<string, Tensor>>) =>
         // Inputs have the names under which they are given.
         learnFrom(losses(model, rest as unknown as I, weights, dropoutSeed!)),
       );
-      return recorded({ ...inputs(model, batch, step), dropoutSeed });
+      return recorded({ ...given, dropoutSeed });
     },
     release() {
       recorded?.release();
