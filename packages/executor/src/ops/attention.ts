@@ -23,7 +23,8 @@ export interface AttentionOptions {
 
 /**
  * Causal multi-head self-attention (Vaswani et al. 2017, section 3.2) from queries, keys and values side by side:
- * qkv (B, T, 3C) → (B, T, C), f32 or f64, or bf16 as `linear` gives it on `cuda`. Position t attends to positions 0 … t. Takes no memory for T×T weights.
+ * qkv (B, T, 3C) → (B, T, C), f32 or f64, or bf16 as `linear` gives it on `cuda`. Position t attends to positions 0 … t. Takes no memory
+ * for T×T weights.
  *
  * @throws {ExecutorError} `shape` where qkv is not (B, T, 3C) or the heads do not divide C; `value` for dropout without a seed.
  */
