@@ -21,28 +21,29 @@ struct Product {
   int64_t slices;
 };
 
-/** A part of a matrix of storage S from a given element on; elements beyond the matrix are 0. */
-template <typename S>
+/** A part of a matrix from a given element on; elements beyond the matrix are 0. */
+template <typename T>
 struct Part {
-  using T = Computed<S>;
-  const S* from;
+  const T* from;
   /** Distance of lines in numbers; the remaining lines, and the remaining numbers of each line. */
   int64_t length, lines, left;
   /** Whether four contiguous numbers can be read at once. */
   bool byFour;
 
   /** The part from row `first` and column k0 on of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
-  __device__ Part(const S* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
+  __device__ Part(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
       : length(inner ? size : k), lines(inner ? k - k0 : size - first), left(inner ? size - first : k - k0),
-        byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<S>) == 0) {
+        byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<T>) == 0) {
     from = numbers + (inner ? k0 * size + first : first * k + k0);
   }
 
-  __device__ T at(int line, int i) const { return line < lines && i < left ? T(from[line * length + i]) : T(0); }
+  __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T(0); }
 
   /** Whether `count` lines of `numbers` can be read by fours without bounds checks. */
   __device__ bool hasWhole(int count, int numbers) const { return byFour && count <= lines && numbers <= left; }
-  __device__ Four<T> wholeFour(int line, int i) const { return loadFour(from + line * length + i); }
+  __device__ Four<T> wholeFour(int line, int i) const {
+    return *reinterpret_cast<const Four<T>*>(from + line * length + i);
+  }
 
   /** Four numbers of a line from i on, a multiple of four. */
   __device__ Four<T> four(int line, int i) const {

@@ -15,6 +15,7 @@ constexpr int COUNT = SIZE * WORDS / THREADS;
 struct Bf16 {
   static constexpr int PER_WORD = 2;
   __device__ static uint32_t pack(const float (&x)[2]) { return roundBf16(x[0], x[1]); }
+  __device__ static uint32_t pack(const bf16 (&x)[2]) { return x[0].bits | uint32_t{x[1].bits} << 16; }
   __device__ static void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     multiplyBf16(sums, a, b0, b1);
   }
@@ -28,11 +29,11 @@ struct Tf32 {
   }
 };
 
-/** The part that a thread loads of a tile of SIZE rows with WORDS words along k each. */
-template <typename Number>
+/** The part that a thread loads of a tile of SIZE rows with WORDS words along k each, stored as From. */
+template <typename Number, typename From>
 struct Next {
   static constexpr int PER_WORD = Number::PER_WORD;
-  float x[COUNT][PER_WORD];
+  From x[COUNT][PER_WORD];
 
   /** If k is inner, a thread takes units of four words of a row. */
   __device__ static int unitRow(int unit) { return (threadIdx.x + unit * THREADS) / (WORDS / 4); }
@@ -42,7 +43,6 @@ struct Next {
   __device__ static int word(int e) { return (threadIdx.x + e * THREADS) / WARP / (SIZE / 8) * 4 + threadIdx.x / 8 % 4; }
 
   /** Loads rows `first` …, from number k0 on, of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
-  template <typename From>
   __device__ void load(const From* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
     const Part<From> from(numbers, size, k, inner, first, k0);
     if (inner) {
@@ -55,7 +55,7 @@ struct Next {
 #pragma unroll
     for (int i = 0; i < COUNT * PER_WORD; i += 4) {
       const int unit = i / (4 * PER_WORD);
-      const Four<float> four = from.four(unitRow(unit), unitWord(unit) * PER_WORD + i % (4 * PER_WORD));
+      const Four<From> four = from.four(unitRow(unit), unitWord(unit) * PER_WORD + i % (4 * PER_WORD));
 #pragma unroll
       for (int j = 0; j < 4; j++) x[(i + j) / PER_WORD][(i + j) % PER_WORD] = four.at[j];
     }
@@ -91,7 +91,7 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
   constexpr int ROW_BLOCKS = WARP_ROWS / 16, COLUMN_BLOCKS = WARP_COLUMNS / 8;
 
   float sums[ROW_BLOCKS][COLUMN_BLOCKS][4] = {};
-  Next<Number> nextA, nextB;
+  Next<Number, From> nextA, nextB;
   auto along = tiles.first();
   const auto load = [&] {
     nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, int64_t{along.tile} * DEPTH);

@@ -59,15 +59,15 @@ __device__ void layOut(const From* __restrict__ from, uint32_t* __restrict__ to,
 #pragma unroll
       for (int j = 0; j < 8; j += 4) {
         const int at = piece * 8 + j;
-        const Four<float> numbers =
-            inner ? Four<float>{{one(at, within), one(at + 1, within), one(at + 2, within), one(at + 3, within)}}
+        const Four<From> numbers =
+            inner ? Four<From>{{one(at, within), one(at + 1, within), one(at + 2, within), one(at + 3, within)}}
                   : four(within, at);
 #pragma unroll
         for (int i = 0; i < 4; i++) x[j + i] = numbers.at[i];
       }
     };
     if (part.hasWhole(inner ? LAID_DEPTH : LAID_ROWS, inner ? LAID_ROWS : LAID_DEPTH))
-      read([&](int line, int i) { return float(part.from[line * part.length + i]); },
+      read([&](int line, int i) { return part.from[line * part.length + i]; },
            [&](int line, int i) { return part.wholeFour(line, i); });
     else
       read([&](int line, int i) { return part.at(line, i); }, [&](int line, int i) { return part.four(line, i); });
