@@ -98,6 +98,11 @@ describe('the shipped model', () => {
     ['8 more than 27', 35],
     ['the sum of the squares of 3 and 4', 25],
     ['sum up 7, 14, 21, 28', 70],
+    // A minus behind the word that takes away.
+    ['what is 5 less -3', 8],
+    ['9 subtract 4', 5],
+    ['9 subtracting -4', 13],
+    ['square -5', 25],
   ])('reads %j', (text, value) => {
     const { value: predicted, doubt, confidence } = model.predict(text);
     expect(predicted).toBeCloseTo(value, 9);
@@ -120,6 +125,7 @@ describe('the shipped model', () => {
     ['sin(0.5)', /./],
     ['Tom has 3 apples and buys 4 more. How many apples does he have?', /./],
     ['What is the sum of the digits of 4965?', /./],
+    ['Double 15 and then halve the result twice.', /./],
   ])('refuses %j', (text, reason) => {
     const [refusal] = model.predictTexts([text]).refusals;
     expect(refusal).toMatch(reason);
