@@ -75,14 +75,16 @@ export interface ExpressionRows {
 /** The input tensors of a `DagGpt`: those of the text, and those of expressions where plans are predicted. */
 export type DagGptInputs = TextInputs & (ExpressionInputs | { readonly index?: undefined });
 
-interface TextInputs {
+/** The tokens of a text as tensors. */
+export interface TextInputs {
   /** (B, T) rows of the embedding, of dtype i32. */
   readonly tokens: Tensor;
   /** (B, T) kinds of the tokens, of dtype i32, for blocks of the branch that read the text. */
   readonly kinds?: Tensor;
 }
 
-interface ExpressionInputs extends ReadInputs {
+/** Expressions in a text as tensors, where plans of them are predicted. */
+export interface ExpressionInputs extends ReadInputs {
   /** (M, L) indices of `ExpressionRows`, of dtype i32. */
   readonly index: Tensor;
 }

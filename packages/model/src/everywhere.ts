@@ -4,8 +4,10 @@ export {
   type DagGptConfig,
   type DagGptInputs,
   type DagGptOutput,
+  type ExpressionInputs,
   type ExpressionRows,
   type NextTokens,
+  type TextInputs,
 } from './dag-gpt.js';
 export { ModelError, type ModelErrorCode } from './error.js';
 export { type FetchOptions } from './fetch-weights.js';
