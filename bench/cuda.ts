@@ -5,7 +5,7 @@
  * - `copy`: bytes read and written a second by a copy within the device, the peak for what follows.
  * - `dag`: graphs a second with values and all gradients, hard plans at D = 4, and their bytes as a share of `copy`.
  * - `matmul`: TFLOP/s of 8192³ in each precision, their share of what the device can do where that is known here, and of what
- *   torch.matmul (cuBLAS) does in the same run. That one's bf16 is stored so, ours comes from f32.
+ *   torch.matmul (cuBLAS) does in the same run. That one's bf16 is stored so, as ours in `bf16Stored`; `bf16` comes from f32.
  * - `step`: milliseconds of a training step, recorded, of the 2-layer GPT of ../bench/README.md at batch 2,048 with tokens by Zipf's law, and
  *   how many times PyTorch's best that is: eager, compiled, or compiled with CUDA graphs; beside bf16 under autocast.
  * - `torch`: what PyTorch measured, where python3 has it with CUDA.
@@ -18,6 +18,7 @@ import {
   backendInfo,
   cast,
   executeDag,
+  linear,
   matmul,
   ones,
   randn,
@@ -124,12 +125,15 @@ function dag(copy: number) {
   return { graphsPerSecond: rate, shareOfCopy: bytes / (time - waiting) / copy };
 }
 
-function product(precision: 'highest' | 'high' | 'medium'): number {
+/** TFLOP/s of a product of f32; `inBf16`: of bf16 by the bf16 copy of a weight, to bf16. */
+function product(precision: 'highest' | 'high' | 'medium', inBf16 = false): number {
   const n = scaled(8192, 3);
   const [a, b] = [randn([n, n], { seed: [1, 1], device }), randn([n, n], { seed: [2, 2], device })];
+  const x = inBf16 ? cast(a, 'bf16') : a;
+  b.requiresGrad = inBf16;
   setMatmulPrecision(precision);
   const time = seconds(() => {
-    scope(() => void matmul(a, b));
+    scope(() => void (inBf16 ? linear(x, b, null, { dtype: 'bf16' }) : matmul(x, b)));
     return cast(one, 'f64');
   });
   setMatmulPrecision('highest');
@@ -195,13 +199,21 @@ const NAMES = { highest: 'f32', high: 'tf32', medium: 'bf16' } as const;
 
 const products = () =>
   Object.fromEntries(
-    (['highest', 'high', 'medium'] as const).map((precision, i) => {
-      const teraflops = product(precision);
+    (
+      [
+        ['f32', 'highest', false],
+        ['tf32', 'high', false],
+        ['bf16', 'medium', false],
+        ['bf16Stored', 'medium', true],
+      ] as const
+    ).map(([name, precision, inBf16]) => {
+      const teraflops = product(precision, inBf16);
+      const place = Object.keys(NAMES).indexOf(precision);
       const shares = {
-        shareOfPeak: ratio(teraflops, most?.[i]),
+        shareOfPeak: ratio(teraflops, most?.[place]),
         shareOfCublas: ratio(teraflops, peer?.teraflops[NAMES[precision]]),
       };
-      return [NAMES[precision], { teraflops, ...shares }];
+      return [name, { teraflops, ...shares }];
     }),
   );
 
