@@ -417,9 +417,9 @@ browserDescribe('the playground', () => {
     const stopped = await figures();
     await page.click('#weights');
     const model = PredictorModel.load(await saved('predictor-small.safetensors'));
-    expect(await textAt('.half')).toContain(
-      String(Number(model.predict('1 + 2').value.toPrecision(8))).replace('-', '−'),
-    );
+    // Half trained, it may not be sure enough of its reading to answer.
+    const value = model.predictTexts(['1 + 2']).values[0]!;
+    expect(await textAt('.half')).toContain(String(Number(value.toPrecision(8))).replace('-', '−'));
     await page.click('#train');
     await page.waitForFunction(
       `Number(/Step (\\d+)/.exec(document.querySelector('#trained').innerText)[1]) > ${stopped.step}`,

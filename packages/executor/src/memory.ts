@@ -201,6 +201,19 @@ export function allocate(backend: Backend, dtype: DType, length: number, owner: 
   return buffer;
 }
 
+/** A buffer that may live long, outside of all scopes: never in a larger block of the pool. */
+export function allocateFitting(backend: Backend, dtype: DType, length: number): Buffer {
+  const storage = allocateNew(backend, dtype, length);
+  allocated++;
+  return new Buffer(backend, made++, storage, null);
+}
+
+/** Releases the working copy of a buffer, where it has one. */
+export function releaseCopy(buffer: Buffer): void {
+  if (buffer.copy) release(buffer.copy);
+  buffer.copy = null;
+}
+
 /** New storage; where the device is out of memory, the pool is emptied first. */
 function allocateNew(backend: Backend, dtype: DType, length: number): Storage {
   try {
@@ -227,8 +240,7 @@ export function release(buffer: Buffer): void {
     usedBytes = Math.max(0, usedBytes - storage.length * bytesOf(storage.dtype));
   }
   buffer.storage = null;
-  if (buffer.copy) release(buffer.copy);
-  buffer.copy = null;
+  releaseCopy(buffer);
   if (buffer.isBorrowed) return;
   const pool = poolOf(backend);
   pool.keep(storage);

@@ -9,6 +9,7 @@ import {
   currentScope,
   emptyPool,
   release,
+  releaseCopy,
   runScopeFor,
   withOwnPool,
   Buffer,
@@ -238,7 +239,7 @@ class Step<K extends string, R> {
     for (const buffer of [...holder.buffers, ...Object.values<Tensor>(inputs).map((t) => t.buffer)])
       fresh.set(buffer, new Buffer(buffer.backend, buffer.serial, buffer.storage, null, true));
     this.#releaseResults = () => {
-      for (const buffer of fresh.values()) buffer.storage = null;
+      fresh.forEach(takeBack);
     };
     return mapTensors(result, (t) => new Tensor(fresh.get(t.buffer) ?? t.buffer, t.shape, t.dtype)) as R;
   }
@@ -253,7 +254,13 @@ class Step<K extends string, R> {
 
 function free(buffer: Buffer): void {
   if (buffer.storage) buffer.backend.free(buffer.storage);
+  takeBack(buffer);
+}
+
+/** Takes its memory, which belongs to a recording, from a buffer. */
+function takeBack(buffer: Buffer): void {
   buffer.storage = null;
+  releaseCopy(buffer);
 }
 
 function backendFor(given: Given<string>): Backend {
@@ -340,7 +347,7 @@ function gradientAfter(t: Tensor, before: GradientState): () => void {
   const { backend, serial, storage } = made.buffer;
   let last: Buffer | null = null;
   return () => {
-    if (last) last.storage = null;
+    if (last) takeBack(last);
     last = new Buffer(backend, serial, storage, null, true);
     t.setGradient(new Tensor(last, made.shape, made.dtype), isZero);
   };

@@ -3,7 +3,7 @@
  * use, written by `adamW` together with the weight, and made again where the weight was changed in any other way.
  */
 import type { Storage } from './backend.js';
-import { allocate, type Buffer } from './memory.js';
+import { allocateFitting, type Buffer } from './memory.js';
 import { empty, overwrite, type Tensor } from './tensor.js';
 import { watching } from './watch.js';
 
@@ -34,7 +34,7 @@ function hasWorkingCopy(weight: Tensor): boolean {
 export function refreshCopy(buffer: Buffer): void {
   const { backend, storage } = buffer;
   if (!storage || buffer.hasFreshCopy) return;
-  buffer.copy ??= allocate(backend, 'bf16', storage.length, null);
+  buffer.copy ??= allocateFitting(backend, 'bf16', storage.length);
   backend.refreshCopy!(storage, buffer.copy.storage!);
   buffer.noteCopied();
 }

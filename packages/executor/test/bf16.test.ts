@@ -383,6 +383,24 @@ present(`bf16 on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing
       expect(pooled()).toBe(before + 2);
     });
 
+    it('has memory of its own size, and that of the result of a step is freed with it', () => {
+      const [rows, a] = [inBf16(executor.eye(64, 64, { device })), randn([64, 64], { seed: [7, 1], device })];
+      // A large block that the pool would give.
+      executor.scope(() => void zeros([64 * 1024], { device }));
+      const leaf = asLeaf(randn([64, 64], { seed: [7, 2], device }));
+      linear(rows, leaf);
+      expect(leaf.buffer.copy!.storage!.capacity).toBe(2 * 64 * 64);
+      const step = executor.recordStep(({ x }: Record<'x', Tensor>) => mul(x, 2));
+      const copies = Array.from({ length: 5 }, () => {
+        const result = step({ x: a });
+        result.requiresGrad = true;
+        executor.scope(() => void linear(rows, result));
+        return result.buffer.copy!;
+      });
+      expect(copies.map(({ storage }) => storage === null)).toEqual([true, true, true, true, false]);
+      step.release();
+    });
+
     /** Steps of one weight, with changes by the host between them; → the weight and the losses. */
     function train(isRecorded: boolean, split: boolean) {
       const { w, m, v } = parameter(4);

@@ -159,11 +159,11 @@ function branchReaders(
   };
 }
 
-/** (M, L) of hidden states (M, L, C). @throws {ModelError} `bad-input` for anything but a tensor. */
+/** (M, L) of hidden states (M, L, C). @throws {ModelError} `bad-input` for anything but such a tensor. */
 function hiddenShape(hidden: Tensor): [M: number, L: number] {
-  if (!isTensor(hidden))
-    throw new ModelError('bad-input', `expected hidden states as a tensor, given ${named(hidden)}`);
-  const [M = 1, L = 1] = hidden.shape;
+  const [M, L, C] = isTensor(hidden) ? hidden.shape : [];
+  if (M === undefined || L === undefined || C === undefined)
+    throw new ModelError('bad-input', `expected hidden states as a tensor (M, L, C), given ${named(hidden)}`);
   return [M, L];
 }
 
@@ -310,9 +310,10 @@ export class DagGpt extends SavedModel {
     const [B, T, C] = hidden.shape as [number, number, number];
     let read = hidden;
     if (readers.text) {
+      if (!kinds) throw new ModelError('bad-input', 'the inputs have no kinds, which the branch reads');
       const position = cache ? cache.length - T : options.position;
       const caches = cache?.blocks.slice(this.config.nLayer);
-      read = readers.text.forward(kinds!, hidden.detach(), { dropoutSeed, position, caches });
+      read = readers.text.forward(kinds, hidden.detach(), { dropoutSeed, position, caches });
     }
     return {
       hidden,
@@ -361,7 +362,7 @@ export class DagGpt extends SavedModel {
    * targets (B, T) as input tensors of `nextLoss`.
    *
    * @param options.of Number of targets to divide by: of all micro-batches of a step; by default of these.
-   * @param options.size N, from the number of targets, the default, to B·T; it is rounded up to a multiple of 128.
+   * @param options.size N, from the number of targets, the default, to B·T; it is rounded up to a multiple of 128, and at most 512 for each target.
    * @throws {ModelError} as `textLoss`.
    */
   nextTokens(
@@ -373,27 +374,28 @@ export class DagGpt extends SavedModel {
     for (const id of targets) {
       if (typeof id !== 'number')
         throw new ModelError('bad-input', `textLoss: a target is a token id, given ${named(id)}`);
-      if (id >= this.tokenizer.vocabSize)
+      if (!Number.isInteger(id) || id >= this.tokenizer.vocabSize)
         throw new ModelError(
           'bad-token',
-          `textLoss: targets are below ${this.tokenizer.vocabSize}, given ${id}`,
+          `textLoss: targets are whole numbers below ${this.tokenizer.vocabSize}, given ${id}`,
         );
     }
     const counted = Int32Array.from(targets.keys()).filter((i) => targets[i]! >= 0);
     const n = counted.length;
     if (n === 0) throw new ModelError('bad-input', 'textLoss: no target is counted');
     const { of = n, size: least = n } = options;
-    if (!Number.isInteger(least) || least < n || least > targets.length || typeof of !== 'number')
+    if (!Number.isInteger(least) || least < n || least > targets.length || !(Number.isFinite(of) && of > 0))
       throw new ModelError(
         'bad-input',
-        `textLoss: size is a whole number from ${n} to ${targets.length}, of a number; given ${named(least)} and ${named(of)}`,
+        `textLoss: size is a whole number from ${n} to ${targets.length}, of a number above 0; given ${named(least)} and ${named(of)}`,
       );
-    const size = HEAD_ROWS_STEP * Math.ceil(least / HEAD_ROWS_STEP);
+    // No more than has a target in each part.
+    const size = Math.min(MOST_HEAD_ROWS * n, HEAD_ROWS_STEP * Math.ceil(least / HEAD_ROWS_STEP));
     const wanted = counted.map((i) => targets[i]!);
     const rows = this.known?.rows(wanted) ?? wanted;
     const [at, next] = [new Int32Array(size), new Int32Array(size).fill(-1)];
     const shares: number[] = [];
-    // Each part has its share of the padding, so that there is a target in each.
+    // Each part has its share of the padding.
     for (let first = 0; first < size; first += MOST_HEAD_ROWS) {
       const last = Math.min(size, first + MOST_HEAD_ROWS);
       const [from, to] = [first, last].map((i) => Math.floor((i * n) / size)) as [number, number];
@@ -489,7 +491,10 @@ export class DagGpt extends SavedModel {
   ): Tensor {
     const { expressions } = this.calculating().readers;
     // Detached, so that the backbone is trained on text only, as if the branch were not there.
-    return expressions ? expressions.forward(kinds!, hidden.detach(), { dropoutSeed }) : hidden;
+    if (!expressions) return hidden;
+    if (!kinds)
+      throw new ModelError('bad-input', 'the inputs have no expressionKinds, which the branch reads');
+    return expressions.forward(kinds, hidden.detach(), { dropoutSeed });
   }
 
   private readInputs(ids: Int32Array, shape: readonly [M: number, L: number]): ReadInputs {

@@ -130,6 +130,15 @@ describe('DagGpt', () => {
     // As one of two micro-batches.
     expect(loss({ size: 300, of: 8 })).toBeCloseTo(loss({}) / 2, 5);
     expect(() => loss({ size: 3 })).toThrow('size is a whole number from 4 to 1200');
+    for (const share of [0, -1, NaN, Infinity])
+      expect(() => loss({ of: share })).toThrow('of a number above 0');
+    // One target among three parts: in one part alone.
+    const one = targets.map((id, i) => (i === 7 ? id : -1));
+    expect(model.nextTokens(one, { size: 1200 }).next.shape).toEqual([512]);
+    expect(model.nextLoss(hidden, model.nextTokens(one, { size: 1200 })).item()).toBeCloseTo(
+      model.textLoss(hidden, one).item(),
+      5,
+    );
   });
 
   it('has in a recorded step the outputs that it has outside', () => {

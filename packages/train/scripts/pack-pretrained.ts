@@ -2,7 +2,7 @@
  * Makes packages/model/weights/NAME of the best checkpoint of a run: weights in half precision, without the optimiser's state, and without
  * the embeddings of tokens that training never met. `jiti pack-pretrained.ts runs/reading reading`
  */
-import { decodeSafetensors, PredictorModel, type DagGpt } from '@dag/model';
+import { decodeSafetensors, PredictorModel, tokenizer, type DagGpt } from '@dag/model';
 import {
   calibrate,
   checkpointConfig,
@@ -12,16 +12,21 @@ import {
   loadPretrained,
   loadProblemModel,
   SHIPPED,
+  streamConfig,
+  streamText,
   writeCheckpoint,
   type Checkpoint,
   type PredictorTrainConfig,
   type ShippedName,
+  type StreamConfig,
 } from '@dag/train';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CARD = 'README.md';
+/** Texts of the stream in which a token must be met to be shipped: the others are pieces of misspelt words, hardly trained. */
+const TEXTS = 600_000;
 
 const [run, name] = process.argv.slice(2) as [string | undefined, ShippedName | undefined];
 if (run === undefined || name === undefined || !SHIPPED.includes(name))
@@ -74,9 +79,20 @@ async function packed(
 /** With a calibrated confidence, of the weights as they are shipped. */
 async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainConfig): Promise<Uint8Array> {
   const model = loadModel(checkpoint);
-  leaveOut(checkpoint, model, 'wte.weight');
+  leaveOutRare(model, streamConfig(config));
   const halves = PredictorModel.load(model.save({ dtype: 'F16' }));
   return (await calibrate(halves, config)).save({ dtype: 'F16' });
+}
+
+/** Sets the rows of tokens to zero that the first texts of the stream do not have. */
+function leaveOutRare({ parameters }: PredictorModel, stream: StreamConfig): void {
+  const met = new Set<number>();
+  const words = tokenizer(stream.tokenizer);
+  for (let i = 0; i < TEXTS; i++)
+    for (const id of words.encode(` ${streamText(stream, 'train', i)}`)) met.add(id);
+  const weight = parameters.get('wte.weight')!;
+  const width = weight.shape[1]!;
+  weight.set(weight.dataSync().map((w, i) => (met.has(Math.floor(i / width)) ? w : 0)));
 }
 
 /** Its configuration says which tokens have embeddings (`model.vocabulary`). */

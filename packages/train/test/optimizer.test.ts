@@ -74,6 +74,33 @@ describe('AdamW', () => {
     expect(after.step).toBe(6);
   });
 
+  it('moves each parameter once, whatever parts it is in, and leaves those without a gradient', () => {
+    const move = (...parts: ((all: Map<string, Tensor>) => Map<string, Tensor>)[]) => {
+      const parameters = make();
+      const optimizer = new AdamW(
+        parameters,
+        settings(),
+        parts.map((part) => part(parameters)),
+      );
+      const { matrix, bias } = Object.fromEntries(parameters);
+      differentiate(new Map([['matrix', matrix!]]), () => 1);
+      const norm = optimizer.update(0.1).item();
+      return { norm, ...valuesOf(parameters), moved: bias!.grad };
+    };
+    const whole = move((all) => all);
+    expect(whole).toMatchObject({ norm: 2, bias: [5, -6], moved: null });
+    expect(
+      move(
+        (all) => all,
+        (all) => all,
+      ),
+    ).toEqual(whole);
+    // The bias is in no part.
+    expect(move((all) => new Map([...all].slice(0, 1)))).toEqual(whole);
+    const parameters = make();
+    expect(() => new AdamW(parameters, settings()).update(0.1)).toThrow('no parameter has a gradient');
+  });
+
   it('clips each part of the parameters by itself, and tells the norm of all', () => {
     const move = (parts?: 'apart') => {
       const parameters = make();

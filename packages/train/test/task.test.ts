@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mean, ones, square, type Tensor } from '@dag/executor';
+import { mean, mul, ones, square, sum, tensor, type Tensor } from '@dag/executor';
 import { safetensorsPieces } from '@dag/model';
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { checkpointState } from '../src/checkpoints/state.js';
@@ -10,6 +10,7 @@ import type { TaskConfigInput } from '../src/config/task.js';
 import { learnFrom, weigh } from '../src/predictor/losses.js';
 import { runReport } from '../src/reports/run-report.js';
 import { trainTask } from '../src/run/loop.js';
+import { recordedLearning } from '../src/run/recorded-learning.js';
 import type { Task, Trainable } from '../src/run/task.js';
 
 let root: string;
@@ -53,6 +54,21 @@ const shrink: Scored = {
 };
 const run = (parts: Partial<Scored> = {}, config: TaskConfigInput = {}) =>
   trainTask({ ...shrink, ...parts }, { name: 'shrink', outDir: join(root, 'run'), maxSteps: 2, ...config });
+
+it('records a step anew for another model, and for other weights of losses', () => {
+  const { learn, release } = recordedLearning<Weight, number, object, { x: Tensor }>(
+    true,
+    (_, batch) => ({ x: tensor([batch], [1]) }),
+    ({ parameters }, { x }, weights) => weigh({ of: () => sum(mul(parameters.get('w')!, x)) }, weights),
+  );
+  const [one, ten] = [new Weight(), new Weight()];
+  ten.parameters.get('w')!.set([10]);
+  const loss = (model: Weight, of: number): number =>
+    learn(model, 2, { counts: {}, weights: { of }, dropoutSeed: 0 }).values.dataSync()[0]!;
+  const losses = [one, one, one, ten, one].map((model) => loss(model, 1));
+  expect([...losses, loss(one, 5)]).toEqual([2, 2, 2, 20, 2, 10]);
+  release!();
+});
 
 it.each<[string, Partial<Scored>, string]>([
   [

@@ -97,7 +97,7 @@ export interface AdamWOptions {
  * dtype, in place. A parameter without a gradient stays as it is.
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device` where the tensors do not go together; `value` for an option outside its range, or
- *   where tensors share memory.
+ *   where tensors share memory; `autograd` where there is a `maxNorm` and no gradient.
  */
 export function adamW(parameter: Tensor, m: Tensor, v: Tensor, options: AdamWOptions): void {
   adamWAll([{ parameter, m, v }], options);
@@ -116,7 +116,7 @@ export interface ParameterWithMoments {
  * `adamW` on many parameters of one device, on `cuda` in one pass for each weight decay → with the option `maxNorm` the norm of their
  * gradients before clipping, one f64 element.
  *
- * @throws {ExecutorError} as `adamW`; `autograd` where there is a `maxNorm` and no gradient.
+ * @throws {ExecutorError} as `adamW`.
  */
 export function adamWAll(
   list: readonly ParameterWithMoments[],

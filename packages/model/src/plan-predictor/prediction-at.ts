@@ -6,7 +6,8 @@ import { atTokens } from './ops.js';
 import type { Prediction } from './readout.js';
 
 /**
- * A prediction (B, T, …) at token `at[b]` of each row b: fields (B, 1, …). In a recorded step `at` is a tensor (B) of f64.
+ * A prediction (B, T, …) at token `at[b]` of each row b: fields (B, 1, …). In a recorded step `at` is a tensor (B) of f64 with whole
+ * numbers 0 … T−1, which are not checked.
  *
  * @throws {ModelError} `bad-input` unless `at` has a token of 0 … T−1 for each row; `shape` for fields that are not (B, T, …).
  */

@@ -18,7 +18,7 @@ export class AdamW {
   private readonly moments = new Map<string, Moments>();
   private readonly recorded = recordStep((inputs: Record<'lr' | 'step', Tensor>) => this.clipAndMove(inputs));
 
-  /** @param parts Groups of parameters whose gradient norms are clipped separately; those in none are another group. Default: one group of all. */
+  /** @param parts Groups of parameters whose gradient norms are clipped separately; those in none are another group, one in several counts in the first. Default: one group of all. */
   constructor(
     parameters: Parameters,
     config: TrainConfig['optimizer'],
@@ -30,9 +30,11 @@ export class AdamW {
       parts: [parts, ['a Map']],
     });
     this.config = config;
-    const others = new Map([...parameters].filter(([name]) => !parts.some((part) => part.has(name))));
-    this.parts = [...parts, others]
-      .map((part) => [...part].filter(([name]) => parameters.has(name)))
+    const taken = new Set<string>();
+    this.parts = [...parts, parameters]
+      .map((part) =>
+        [...part].filter(([name]) => parameters.has(name) && !taken.has(name) && taken.add(name)),
+      )
       .filter((part) => part.length > 0);
     for (const [name, { shape, device }] of parameters)
       this.moments.set(name, { m: zeros(shape, { device }), v: zeros(shape, { device }) });
@@ -48,7 +50,9 @@ export class AdamW {
 
   private clipAndMove(now: Readonly<Record<'lr' | 'step', Tensor>>): Tensor {
     const { beta1, beta2, eps, weightDecay, clip: maxNorm } = this.config;
-    const norms = this.parts.map((part) => {
+    const moving = this.parts.filter((part) => part.some(([, parameter]) => parameter.grad));
+    // Without any gradient there is an error.
+    const norms = (moving.length > 0 ? moving : this.parts).map((part) => {
       const list = part.map(([name, parameter]) => ({
         ...{ parameter, ...this.moments.get(name)! },
         weightDecay: parameter.shape.length >= 2 ? weightDecay : 0,

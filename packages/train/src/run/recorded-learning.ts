@@ -19,20 +19,26 @@ export function recordedLearning<M extends Trainable, B, N extends object, I ext
   losses: (model: M, inputs: I, weights: LossWeights, dropoutSeed: Tensor | number) => Losses,
 ): Required<Pick<Objective<M, B, N>, 'learn' | 'release'>> {
   let recorded: RecordedStep<string, LossValues> | null = null;
+  /** The model and the weights of `recorded`. */
+  let of: readonly [M, string] | null = null;
+  const release = (): void => {
+    recorded?.release();
+    recorded = null;
+  };
   return {
+    release,
     learn(model, batch, step) {
       const { weights, dropoutSeed } = step;
       const given = inputs(model, batch, step);
       if (!isRecorded) return learnFrom(losses(model, given, weights, dropoutSeed));
+      const key = JSON.stringify(weights);
+      if (of?.[0] !== model || of[1] !== key) release();
+      of = [model, key];
       recorded ??= recordStep(({ dropoutSeed, ...rest }: Readonly<Record<string, Tensor>>) =>
         // Inputs have the names under which they are given.
         learnFrom(losses(model, rest as unknown as I, weights, dropoutSeed!)),
       );
       return recorded({ ...given, dropoutSeed });
-    },
-    release() {
-      recorded?.release();
-      recorded = null;
     },
   };
 }
