@@ -1,6 +1,6 @@
 /**
  * Makes packages/model/weights/NAME of the best checkpoint of a run: weights in half precision, without the optimiser's state, and without
- * the embeddings of tokens that training never met. `jiti pack-pretrained.ts runs/reading reading`
+ * the embeddings of tokens that training hardly met. `jiti pack-pretrained.ts runs/reading reading`
  */
 import { decodeSafetensors, PredictorModel, tokenizer, type DagGpt } from '@dag/model';
 import {
@@ -25,8 +25,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CARD = 'README.md';
-/** Texts of the stream in which a token must be met to be shipped: the others are pieces of misspelt words, hardly trained. */
-const TEXTS = 600_000;
+/** A token is shipped that is met so often in so many texts of the stream: the others are pieces of misspelt words, hardly trained. */
+const [MET, TEXTS] = [6, 600_000];
 
 const [run, name] = process.argv.slice(2) as [string | undefined, ShippedName | undefined];
 if (run === undefined || name === undefined || !SHIPPED.includes(name))
@@ -84,15 +84,15 @@ async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainCon
   return (await calibrate(halves, config)).save({ dtype: 'F16' });
 }
 
-/** Sets the rows of tokens to zero that the first texts of the stream do not have. */
+/** Sets the rows of tokens to zero that the first texts of the stream hardly have. */
 function leaveOutRare({ parameters }: PredictorModel, stream: StreamConfig): void {
-  const met = new Set<number>();
+  const met = new Map<number, number>();
   const words = tokenizer(stream.tokenizer);
   for (let i = 0; i < TEXTS; i++)
-    for (const id of words.encode(` ${streamText(stream, 'train', i)}`)) met.add(id);
+    for (const id of words.encode(` ${streamText(stream, 'train', i)}`)) met.set(id, (met.get(id) ?? 0) + 1);
   const weight = parameters.get('wte.weight')!;
   const width = weight.shape[1]!;
-  weight.set(weight.dataSync().map((w, i) => (met.has(Math.floor(i / width)) ? w : 0)));
+  weight.set(weight.dataSync().map((w, i) => ((met.get(Math.floor(i / width)) ?? 0) < MET ? 0 : w)));
 }
 
 /** Its configuration says which tokens have embeddings (`model.vocabulary`). */

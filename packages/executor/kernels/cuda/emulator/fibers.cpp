@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -27,45 +28,46 @@ namespace emulator {
 namespace {
 
 constexpr size_t STACK = 256 << 10;
+/** How much later each stack begins than the one before: all at a multiple of a page would compete for the same lines of the caches. */
+constexpr size_t APART = 9 * 64;
 constexpr int WARP_SIZE = 32;
+constexpr unsigned MOST_THREADS = 2048;
 
 #if defined(__x86_64__)
-/** The stack pointer of a suspended fiber; its callee-saved registers are on its stack. */
+/** The stack pointer of a suspended fiber; where it goes on is on its stack. */
 struct Context {
   void* stack = nullptr;
 };
 
-extern "C" void dag_emulator_switch(void** save, void* load);
-asm(R"(
-.text
-.type dag_emulator_switch, @function
-dag_emulator_switch:
-  push %rbp
-  push %rbx
-  push %r12
-  push %r13
-  push %r14
-  push %r15
-  mov %rsp, (%rdi)
-  mov %rsi, %rsp
-  pop %r15
-  pop %r14
-  pop %r13
-  pop %r12
-  pop %rbx
-  pop %rbp
-  ret
-.size dag_emulator_switch, .-dag_emulator_switch
-)");
+/** Jumps, where a function for it would return: processors predict that a return goes to the last call, which is another fiber's. */
+inline __attribute__((always_inline)) void switchTo(Context& from, Context& to) {
+  void** save = &from.stack;
+  void* load = to.stack;
+  // Below the stack pointer may be variables (128 bytes, the red zone).
+  asm volatile(
+      "lea -128(%%rsp), %%rsp\n"
+      "push %%rbp\n"
+      "push %%rbx\n"
+      "lea 1f(%%rip), %%rax\n"
+      "push %%rax\n"
+      "mov %%rsp, (%0)\n"
+      "mov %1, %%rsp\n"
+      "pop %%rax\n"
+      "jmp *%%rax\n"
+      "1: pop %%rbx\n"
+      "pop %%rbp\n"
+      "lea 128(%%rsp), %%rsp\n"
+      : "+D"(save), "+S"(load)
+      :
+      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+        "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc");
+}
 
-void switchTo(Context& from, Context& to) { dag_emulator_switch(&from.stack, to.stack); }
-
-void prepare(Context& context, char* stack, void (*entry)()) {
-  void** top = reinterpret_cast<void**>(stack + STACK);
+void prepare(Context& context, char* end, void (*entry)()) {
+  void** top = reinterpret_cast<void**>(end);
   // At function entry the stack has the return address, and is aligned to 16 bytes above it.
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(entry);
-  for (int i = 0; i < 6; i++) *--top = nullptr;
   context.stack = top;
 }
 #else
@@ -75,22 +77,21 @@ struct Context {
 
 void switchTo(Context& from, Context& to) { swapcontext(&from.of, &to.of); }
 
-void prepare(Context& context, char* stack, void (*entry)()) {
+void prepare(Context& context, char* end, void (*entry)()) {
   getcontext(&context.of);
-  context.of.uc_stack.ss_sp = stack;
-  context.of.uc_stack.ss_size = STACK;
+  context.of.uc_stack.ss_sp = end - STACK / 2;
+  context.of.uc_stack.ss_size = STACK / 2;
   context.of.uc_link = nullptr;
   makecontext(&context.of, entry, 0);
 }
 #endif
 
-enum class State { ready, atBlock, atWarp, atBarrier, done };
+enum class State : uint8_t { ready, atBlock, atWarp, atBarrier, done };
 
 struct Fiber {
   char* stack = nullptr;
   Context context;
   Dim thread;
-  State state = State::ready;
   /** The barrier and parity that it waits for in state `atBarrier`. */
   const Barrier* barrier = nullptr;
   uint32_t parity = 0;
@@ -100,15 +101,21 @@ struct Fiber {
   void* fake = nullptr;
 };
 
-// A deque: addresses of suspended fibers are in use, so they must not move when others are added.
-std::deque<Fiber> fibers;
+/** By index in the block. */
+Fiber fibers[MOST_THREADS];
 Context scheduler;
 #if defined(__SANITIZE_ADDRESS__)
 void* schedulerFake = nullptr;
 const void* schedulerStack = nullptr;
 size_t schedulerSize = 0;
 #endif
-Fiber* current = nullptr;
+/** Of each fiber, close together: the scheduler reads all of them in every round. */
+State states[MOST_THREADS];
+/** How many fibers of the block wait in each state, and how many of each warp for their warp. */
+unsigned waiting[5], waitingOfWarp[MOST_THREADS / WARP_SIZE];
+unsigned current = 0;
+
+unsigned& countOf(State state) { return waiting[static_cast<int>(state)]; }
 const Launch* launched = nullptr;
 /** Dynamic shared memory, aligned to 1024 bytes and of the exact size, so that accesses beyond it are detected. */
 struct Dynamic {
@@ -136,11 +143,12 @@ struct Copy {
   std::function<void(char*)> read;
 };
 std::deque<Copy> copies;
-alignas(64) char exchanged[2048 / WARP_SIZE][WARP_SIZE][EXCHANGE_BYTES];
+alignas(64) char exchanged[MOST_THREADS / WARP_SIZE][WARP_SIZE][EXCHANGE_BYTES];
 std::string problem;
 
-void enter(Fiber& fiber) {
-  current = &fiber;
+void enter(unsigned index) {
+  Fiber& fiber = fibers[index];
+  current = index;
   threadIdx = fiber.thread;
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&schedulerFake, fiber.stack, STACK);
@@ -152,8 +160,10 @@ void enter(Fiber& fiber) {
 }
 
 void leave(State state) {
-  Fiber& fiber = *current;
-  fiber.state = state;
+  Fiber& fiber = fibers[current];
+  states[current] = state;
+  countOf(state)++;
+  if (state == State::atWarp) waitingOfWarp[current / WARP_SIZE]++;
 #if defined(__SANITIZE_ADDRESS__)
   // A finished fiber's fake stack is released.
   __sanitizer_start_switch_fiber(state == State::done ? nullptr : &fiber.fake, schedulerStack, schedulerSize);
@@ -236,55 +246,54 @@ bool finishCopy() {
   return true;
 }
 
+void makeReady(unsigned begin, unsigned end) { std::fill(states + begin, states + end, State::ready); }
+
 /** Makes fibers ready whose barrier all have reached, or whose phase has completed; returns whether there are any. */
 bool release(unsigned threads) {
-  bool any = false;
-  unsigned atBlock = 0;
-  for (unsigned i = 0; i < threads; i++) atBlock += fibers[i].state == State::atBlock;
-  if (atBlock == threads) {
-    for (unsigned i = 0; i < threads; i++) fibers[i].state = State::ready;
+  if (countOf(State::atBlock) == threads) {
+    makeReady(0, threads);
+    countOf(State::atBlock) = 0;
     return true;
   }
-  for (unsigned i = 0; i < threads; i++)
-    if (fibers[i].state == State::atBarrier && hasEnded(*fibers[i].barrier, fibers[i].parity)) {
-      fibers[i].state = State::ready;
+  bool any = false;
+  for (unsigned i = 0; i < threads && countOf(State::atBarrier) > 0; i++)
+    if (states[i] == State::atBarrier && hasEnded(*fibers[i].barrier, fibers[i].parity)) {
+      makeReady(i, i + 1);
+      countOf(State::atBarrier)--;
       any = true;
     }
-  for (unsigned warp = 0; warp < threads; warp += WARP_SIZE) {
-    const unsigned end = warp + WARP_SIZE < threads ? warp + WARP_SIZE : threads;
-    unsigned waiting = 0;
-    for (unsigned i = warp; i < end; i++) waiting += fibers[i].state == State::atWarp;
-    if (waiting < end - warp) continue;
-    for (unsigned i = warp; i < end; i++) fibers[i].state = State::ready;
+  for (unsigned begin = 0; begin < threads; begin += WARP_SIZE) {
+    const unsigned end = begin + WARP_SIZE < threads ? begin + WARP_SIZE : threads;
+    unsigned& ofWarp = waitingOfWarp[begin / WARP_SIZE];
+    if (ofWarp < end - begin) continue;
+    makeReady(begin, end);
+    countOf(State::atWarp) -= ofWarp;
+    ofWarp = 0;
     any = true;
   }
   return any;
 }
 
 bool runBlock(unsigned threads, Order& order, std::vector<unsigned>& indices) {
-  for (unsigned i = 0; i < threads; i++) fibers[i].state = State::ready;
+  makeReady(0, threads);
+  std::memset(waiting, 0, sizeof waiting);
+  std::memset(waitingOfWarp, 0, sizeof waitingOfWarp);
   forgetShared();
   for (;;) {
     order.arrange(indices);
     for (const unsigned i : indices)
-      if (fibers[i].state == State::ready) enter(fibers[i]);
-    unsigned done = 0, atBlock = 0, atWarp = 0, atBarrier = 0;
-    for (unsigned i = 0; i < threads; i++) {
-      done += fibers[i].state == State::done;
-      atBlock += fibers[i].state == State::atBlock;
-      atWarp += fibers[i].state == State::atWarp;
-      atBarrier += fibers[i].state == State::atBarrier;
-    }
-    if (done == threads) {
+      if (states[i] == State::ready) enter(i);
+    if (countOf(State::done) == threads) {
       bool left = !copies.empty();
       for (unsigned i = 0; i < threads; i++) left |= fibers[i].products.size() > 1 || !fibers[i].products[0].empty();
       if (left) problem = "a copy to shared memory or a product that was not waited for";
       return !left;
     }
     if (release(threads) || finishCopy()) continue;
+    const auto said = [](State state) { return std::to_string(countOf(state)); };
     problem = "a barrier that not all threads reach: of " + std::to_string(threads) + " threads of a block " +
-              std::to_string(atBlock) + " wait for the block, " + std::to_string(atWarp) + " for their warp, " +
-              std::to_string(atBarrier) + " for a phase of a barrier, " + std::to_string(done) + " have ended";
+              said(State::atBlock) + " wait for the block, " + said(State::atWarp) + " for their warp, " +
+              said(State::atBarrier) + " for a phase of a barrier, " + said(State::done) + " have ended";
     return false;
   }
 }
@@ -324,8 +333,8 @@ void arrive(Barrier* barrier, uint32_t bytes) {
 
 void waitFor(const Barrier* barrier, uint32_t parity) {
   if (hasEnded(*barrier, parity)) return;
-  current->barrier = barrier;
-  current->parity = parity;
+  fibers[current].barrier = barrier;
+  fibers[current].parity = parity;
   leave(State::atBarrier);
 }
 
@@ -340,10 +349,10 @@ const char* seenByProducts(const void* address) {
   return dynamic.seen + (static_cast<const char*>(address) - dynamic.data);
 }
 
-void beginProduct(std::function<void()> product) { current->products.back().push_back(std::move(product)); }
-void commitProducts() { current->products.emplace_back(); }
+void beginProduct(std::function<void()> product) { fibers[current].products.back().push_back(std::move(product)); }
+void commitProducts() { fibers[current].products.emplace_back(); }
 void waitProducts(size_t left) {
-  for (auto& products = current->products; products.size() > left + 1; products.pop_front())
+  for (auto& products = fibers[current].products; products.size() > left + 1; products.pop_front())
     for (const auto& product : products.front()) product();
 }
 
@@ -355,16 +364,15 @@ const char* run(const Launch& launch) {
   blockDim = launch.block;
   gridDim = launch.grid;
   dynamic.resize(launch.sharedBytes);
-  if (fibers.size() < threads) fibers.resize(threads);
   for (unsigned i = 0; i < threads; i++) {
     Fiber& fiber = fibers[i];
-    if (fiber.stack && fiber.state == State::done) {
+    if (fiber.stack && states[i] == State::done) {
       // It waits for another kernel.
     } else {
       if (!fiber.stack)
         fiber.stack = static_cast<char*>(mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-      prepare(fiber.context, fiber.stack, body);
+      prepare(fiber.context, fiber.stack + STACK - i * APART % (STACK / 4), body);
     }
     fiber.thread = {i % launch.block.x, i / launch.block.x % launch.block.y, i / launch.block.x / launch.block.y};
   }
@@ -379,6 +387,7 @@ const char* run(const Launch& launch) {
     if (!runBlock(threads, order, indices)) {
       // Discard fibers in the middle of a kernel.
       for (Fiber& fiber : fibers) fiber = Fiber();
+      makeReady(0, MOST_THREADS);
       copies.clear();
       return problem.c_str();
     }
