@@ -25,8 +25,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CARD = 'README.md';
-/** A token is shipped that is met so often in so many texts of the stream: the others are pieces of misspelt words, hardly trained. */
-const [MET, TEXTS] = [6, 600_000];
+/** Texts of the stream in which tokens are counted. */
+const TEXTS = 600_000;
+/** A token that these have fewer times is not shipped: it is a piece of misspelt words, hardly trained. */
+const FEWEST = 6;
 
 const [run, name] = process.argv.slice(2) as [string | undefined, ShippedName | undefined];
 if (run === undefined || name === undefined || !SHIPPED.includes(name))
@@ -86,13 +88,14 @@ async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainCon
 
 /** Sets the rows of tokens to zero that the first texts of the stream hardly have. */
 function leaveOutRare({ parameters }: PredictorModel, stream: StreamConfig): void {
-  const met = new Map<number, number>();
+  const counts = new Map<number, number>();
   const words = tokenizer(stream.tokenizer);
   for (let i = 0; i < TEXTS; i++)
-    for (const id of words.encode(` ${streamText(stream, 'train', i)}`)) met.set(id, (met.get(id) ?? 0) + 1);
+    for (const id of words.encode(` ${streamText(stream, 'train', i)}`))
+      counts.set(id, (counts.get(id) ?? 0) + 1);
   const weight = parameters.get('wte.weight')!;
   const width = weight.shape[1]!;
-  weight.set(weight.dataSync().map((w, i) => ((met.get(Math.floor(i / width)) ?? 0) < MET ? 0 : w)));
+  weight.set(weight.dataSync().map((w, i) => ((counts.get(Math.floor(i / width)) ?? 0) < FEWEST ? 0 : w)));
 }
 
 /** Its configuration says which tokens have embeddings (`model.vocabulary`). */

@@ -116,6 +116,7 @@ unsigned waiting[5], waitingOfWarp[MOST_THREADS / WARP_SIZE];
 unsigned current = 0;
 
 unsigned& countOf(State state) { return waiting[static_cast<int>(state)]; }
+
 const Launch* launched = nullptr;
 /** Dynamic shared memory, aligned to 1024 bytes and of the exact size, so that accesses beyond it are detected. */
 struct Dynamic {
