@@ -45,8 +45,10 @@ export function asWords(text: string): string {
     .replace(/(?<=\p{L})-(?=\p{L})/gu, ' ');
   const words = withoutCommas(plain).match(WORD) ?? [];
   const digits = withFractions(inDigits(words.map(written).join(' ')));
-  // "2 x four".
-  return digits.replace(/(?<=[\d)]) x (?=[\d(])/g, ' * ');
+  // "2 x four", and "point five" or "7 point 5".
+  return digits
+    .replace(/(?<=[\d)]) x (?=[\d(])/g, ' * ')
+    .replace(/(?<!\S)(?:(\d+) |(?<!\d ))point (?=\d+(?!\S))/g, (_, whole = '0') => `${whole}.`);
 }
 
 /** `½` is `(1/2)` and `2½` is `(2+1/2)`. */

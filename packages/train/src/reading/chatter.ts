@@ -44,7 +44,7 @@ function common(): readonly string[] {
 /** A word that has nothing to do with arithmetic, now and then with another ending. */
 export function chatterWord(random: Random): string {
   const word = pick(random, common());
-  return random.chance(0.8) ? word : `${word}${pick(random, ENDINGS)}`;
+  return random.chance(0.65) ? word : `${word}${pick(random, ENDINGS)}`;
 }
 
 /** Common words, which have nothing to do with arithmetic between the others. */

@@ -20,10 +20,10 @@ import type { Word } from './writer.js';
 
 type Slot = 'atom' | 'sum';
 
-/** What joins the operands of a list: "3, 4 and 5", "3, 4, and 5", "3, 4, 5", "3 and 4 and 5", "3, 4 and also 5", "3 4 5". */
+/** What joins the operands of a list: "3, 4 and 5", "3, 4, and 5", "3, 4, 5", "3 and 4 and 5", "3, 4 and also 5", "3 4 5", "3 4 and 5". */
 const LIST_STYLES = [
   ...(['and', 'and', 'and', 'comma and', 'comma and', 'comma and'] as const),
-  ...(['commas', 'commas', 'ands', 'and also', 'blanks'] as const),
+  ...(['commas', 'commas', 'ands', 'and also', 'blanks', 'blanks and'] as const),
 ] as const;
 
 /** Decisions with an operand on each side. */
@@ -274,7 +274,8 @@ class PhraseText extends SymbolText {
         rest--;
         this.infix();
       } else if (part.startsWith('*')) {
-        this.list(part.slice(1));
+        const [operator, unary] = part.slice(1).split('>');
+        this.list(operator!, unary);
         rest--;
       } else {
         const [text, mark = ''] = part.split(':') as [string, string?];
@@ -324,21 +325,23 @@ class PhraseText extends SymbolText {
     }
   }
 
-  /** Operands in a list, at least two. */
-  list(operator: string): void {
+  /** Operands in a list, at least two. @param unary What the first word of each but the first writes. */
+  list(operator: string, unary?: string): void {
     const { w, random } = this;
     const n = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
     w.lacking += n - 1;
-    const style = this.listStyle();
+    const drawn = this.listStyle();
+    const isMarked = unary !== undefined || (drawn === 'blanks and' && n === 2);
+    const style = isMarked ? 'and' : drawn;
     if (style === 'commas') this.mayGoOn = true;
     const canEnd = w.lacking === n;
     for (let i = 0; i < n; i++) {
       const isLast = i === n - 1;
       if (i > 0) {
-        if (style === 'blanks' || (style === 'ands' && i > 1)) {
+        if (style.startsWith('blanks') || (style === 'ands' && i > 1)) {
           // "Multiply 3 and 4 and" may go on with "add 5".
-          if (style === 'ands') w.word('and');
-          this.startingOperand(operator, false, style === 'blanks');
+          if (style === 'ands' || (style === 'blanks and' && isLast)) w.word('and');
+          this.startingOperand(operator, false, style !== 'ands');
           if (!isLast) w.setComplete(null);
           continue;
         }
@@ -350,7 +353,8 @@ class PhraseText extends SymbolText {
         if (isLast && style === 'and also') w.word('also');
       }
       const share = 1 + (this.left > n - i ? this.random.below(this.left - (n - i) + 1) : 0);
-      if (style === 'blanks') this.signed(false);
+      if (unary !== undefined && i > 0) this.startingOperand(unary);
+      else if (unary !== undefined || style.startsWith('blanks')) this.signed(false);
       else this.operand(random.chance(n === 2 ? 0.5 : 0.7) ? 1 : share, operator === 'add' ? 'sum' : 'atom');
       // "The sum of 3, 4" is whole, and may go on with "and 5"; whether "9" is, before "after subtracting 4", is left open.
       if (!this.isWithin && !isLast && (i > 0 || operator === 'sub'))

@@ -1,7 +1,7 @@
 /**
  * How people ask for arithmetic, as templates. `[a|b]` is a choice. A capital is an operand: A and B an atom (a number, a group, a noun
  * phrase), G a number or a group, K one without a minus, N a number, P a percentage, F a fraction, E a constant exponent, C a command, I an infix phrase. `*add`
- * is a list, "A, B and C", whose joints write that operator. What a word writes stands behind it: `from:subFrom` an operator, `of:(` the
+ * is a list, "A, B and C", whose joints write that operator, and `*add>square` one whose numbers write that they are squared, too. What a word writes stands behind it: `from:subFrom` an operator, `of:(` the
  * beginning of a group, which ends with the template, `then:then` the end of a part of a sequence. `A>square`: the first word of A writes
  * it. A mark stands where a reader from left to right knows enough: "square" may go on with "root", so "the square of" is marked at `of`.
  * Each choice made is a phrase of its own; some are held out whole (see `frames.ts`).
@@ -28,8 +28,9 @@ export const NOUNS = [
   '[the|] [ratio|quotient] between:( A and:div B',
   '[the|] quotient when:( A is divided by:div B',
   '[the|] quotient of:( A divided by:div B',
-  '[the|] [sum|total] of:( the [squares of:square N and:add B>square|cubes of:cube N and:add B>cube|square roots of:sqrt N and:add B>sqrt]',
-  '[the|] product of:( the [squares of:square N and:mul B>square|square roots of:sqrt N and:mul B>sqrt]',
+  '[the|] [sum|total] of:( the [squares of:square *add>square|cubes of:cube *add>cube|square roots of:sqrt *add>sqrt]',
+  '[the|] product of:( the [squares of:square *mul>square|square roots of:sqrt *mul>sqrt]',
+  '[the|] [average|mean] of:( the [squares of:square *mean>square|cubes of:cube *mean>cube|square roots of:sqrt *mean>sqrt]',
   '[the|] [square|second power] of:square A',
   '[the|] [cube|third power] of:cube A',
   '[the|] [square root|root|positive root|principal square root|positive square root]:sqrt [of|] A',
@@ -119,6 +120,15 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'raised up by:add',
     'and:add another',
     'add:add',
+    'topped up by:add',
+    'topped up with:add',
+    'augmented by:add',
+    'boosted by:add',
+    'extended by:add',
+    'with an extra:add',
+    'along with:add',
+    'upped by:add',
+    'incremented by:add',
   ],
   sub: [
     'minus:sub',
@@ -138,6 +148,15 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'with a decrease of:sub',
     'after subtracting:sub',
     'after removing:sub',
+    'shortened by:sub',
+    'cut down by:sub',
+    'decremented by:sub',
+    'after taking away:sub',
+    'after losing:sub',
+    'after giving away:sub',
+    'shrunk by:sub',
+    'not counting:sub',
+    'excluding:sub',
   ],
   mul: [
     'times:mul',
@@ -154,6 +173,10 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'scaled up by:mul',
     'multiplied by:mul a factor of',
     'copies of:mul',
+    'magnified by:mul',
+    'amplified by:mul',
+    'multiply by:mul',
+    'enlarged by:mul a factor of',
   ],
   div: [
     'divided by:div',
@@ -175,6 +198,14 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'divide by:div',
     'split into:div groups of',
     'distributed over:div',
+    'cut into:div',
+    'broken into:div',
+    'broken up into:div',
+    'spread over:div',
+    'spread across:div',
+    'shared out among:div',
+    'partitioned into:div',
+    'divided over:div',
   ],
   subFrom: [
     'less than:subFrom',
@@ -190,6 +221,12 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'taken off:subFrom',
     'below:subFrom',
     'short of:subFrom',
+    'away from:subFrom',
+    'pulled from:subFrom',
+    'off:subFrom',
+    'shy of:subFrom',
+    'down from:subFrom',
+    'under:subFrom',
   ],
   divInto: ['divided into:divInto', 'goes into:divInto', 'into:divInto', 'going into:divInto'],
 };
@@ -285,6 +322,21 @@ export const COMMANDS = [
   '[find|get|take] the difference:sqrt between:square( A and:sub B',
   '[find|get|take] the [square|second power] of:square A',
   '[find|get|take] the cube of:cube A',
+  '[split|divide|share] A [between|among]:div B [people|friends|children|kids|persons]',
+  '[lay|stack|load|heap|pour] A [onto|on top of]:add B',
+  '[tag|attach|append|glue|fix] A [to|onto]:add B',
+  'bring together A and:add B',
+  '[whittle|talk|mark] A down by:sub B',
+  '[discount|shorten|pare] A by:sub B',
+  '[erase|delete|eliminate|extract|discard] A from:subFrom B',
+  '[spend|use up|use|lose|give away|pay] A [out of|of|from]:subFrom B',
+  'let A be [multiplied|scaled] by:mul B',
+  'let A be divided by:div B',
+  'let A be [increased|raised] by:add B',
+  'let A be [decreased|reduced] by:sub B',
+  '[magnify|enlarge|stretch] A by:mul [a factor of|] B',
+  '[hand out|spread|allot|allocate|dole out] A [among|between|across|over]:div B',
+  '[partition|slice|carve|cut up|divide up|split up|break up] A into:div B [equal|] [parts|pieces|groups|shares|portions|sections|]',
 ] as const;
 
 /** Questions of their own. */
@@ -393,6 +445,20 @@ export const QUESTIONS = [
   'A is how much [less|smaller|lower] than:subFrom B ?',
   'what is the answer [if|when] A is [divided|split] by:div B ?',
   'what is the answer [if|when] A is multiplied by:mul B ?',
+  'how much [is left|do i have left|do you have left|remains] if [i|you|we] [spend|use|pay|give away] A [out of|of|from]:subFrom B ?',
+  'how much change do [i|you|we] get from A [if|when] [i|you|we] [pay|spend]:sub B ?',
+  '[i|we] [spent|paid|used] A out of:subFrom B , how much [is left|remains|do i have left] ?',
+  'what number [plus|added to] A [is|equals|makes|gives]:subFrom B ?',
+  'what number times A [is|equals|makes|gives]:divInto B ?',
+  'if [you|i|we] [divide|split|share] A [among|between]:div B [friends|people|children|kids|persons] , how [much|many] does each [of them|person|child|] get ?',
+  '[what|how much] is A after [adding|you add|i add]:add B ?',
+  '[what|how much] is A after [subtracting|taking away|you subtract]:sub B ?',
+  'how much do A and:add B [cost|weigh|come to] together ?',
+  'what are A and:add B [together|in total|combined|put together] ?',
+  'what [number|value] results [if|when] [you|i|we] C ?',
+  '[the|my|our] [task|job|question|exercise] is to C',
+  'C . [how much|what] [is it|is that|does that make|does it come to] ?',
+  'C ! how [much|many] is that ?',
 ] as const;
 
 /** Steps of a sequence, on what stands before. */
@@ -449,6 +515,12 @@ export const STEPS = [
   'subtract the [sum|product|difference|quotient|total|number|outcome] from:subFrom A',
   '[take|do] that times:mul A',
   'raise [it|the result|that] to:pow the power [of|] E',
+  '[boost|bump] [it|that|the result] [up|] by:add A',
+  '[shrink|trim|lower] [it|that|the result] by:sub A',
+  '[tack|pile] on:add [another|] A',
+  'split [it|that|the result] [among|between]:div A [people|friends|]',
+  'cut [it|that] into:div A [equal|] [parts|pieces]',
+  'plus:add another A',
 ] as const;
 /** Between a whole command and a step, which writes the end of what stands before. */
 export const JOINTS = ['and', 'and', ',', ', and', ';', '.', ', also', '. also ,'] as const;

@@ -26,10 +26,10 @@ const MOST_DIGITS = 30;
 
 /** Words of each operator, the most common first. */
 const WORDED = {
-  add: ['plus', 'added to'],
+  add: ['plus', 'added to', 'add'],
   sub: ['minus', 'take away'],
-  mul: ['times', 'multiplied by'],
-  div: ['divided by', 'over'],
+  mul: ['times', 'multiplied by', 'multiply by'],
+  div: ['divided by', 'over', 'divide by'],
 } as const;
 
 /** How expressions in symbols are drawn and written. */
@@ -96,7 +96,7 @@ export abstract class SymbolText {
   mistyped(word: string): string {
     const { random } = this;
     // A slip makes "one" of "once", which is a number.
-    if (word.length < 4 || word === 'once' || !/^[a-z]+$/.test(word) || !random.chance(0.01)) return word;
+    if (word.length < 4 || word === 'once' || !/^[a-z]+$/.test(word) || !random.chance(0.025)) return word;
     const at = 1 + random.below(word.length - 2);
     const kind = random.below(3);
     if (kind === 0) return word.slice(0, at) + word.slice(at + 1);
@@ -192,12 +192,22 @@ export abstract class SymbolText {
   binary(n: number, isSum: boolean, level: number, style: SymbolStyle): void {
     const { w, random } = this;
     const left = 1 + random.below(n - 1);
+    if (!isSum && style.words === 0 && random.chance(0.06))
+      return this.juxtaposed(left, n - left, level, style);
     this.tree(left, isSum ? 'sum' : 'product', level, style);
     const operator = isSum ? (random.chance(0.5) ? 'add' : 'sub') : random.chance(0.5) ? 'mul' : 'div';
     // "3" is whole, until an operator follows.
     w.lacking++;
     this.operator(operator, style);
     this.tree(n - left, isSum ? 'product' : 'right', level, style);
+  }
+
+  /** `3 (8 - 2)`, `(2 + 3) (4 + 5)`: a product without a sign, which the second parenthesis writes. */
+  juxtaposed(left: number, right: number, level: number, style: SymbolStyle): void {
+    if (left === 1) this.signed(false);
+    else this.parenthesized(left, level, SYMBOLS_DENSE);
+    this.w.lacking++;
+    this.parenthesized(right, level, style, undefined, 'mul');
   }
 
   operator(operator: 'add' | 'sub' | 'mul' | 'div', style: SymbolStyle): void {
@@ -209,12 +219,13 @@ export abstract class SymbolText {
     words.forEach((word, i) => w.word(word, i === words.length - 1 ? operator : 'none'));
   }
 
-  parenthesized(n: number, level: number, style: SymbolStyle, isSum?: boolean): void {
+  /** @param operator What the first parenthesis writes: then no minus stands before it. */
+  parenthesized(n: number, level: number, style: SymbolStyle, isSum?: boolean, operator = 'none'): void {
     const { w, random } = this;
-    if (random.chance(0.12)) w.word(style.words === 1 ? 'minus' : '-', 'neg');
+    if (operator === 'none' && random.chance(0.12)) w.word(style.words === 1 ? 'minus' : '-', 'neg');
     w.lacking++;
     const open = style.open.split(' ');
-    open.forEach((word, i) => w.word(word, 'none', i === 0 ? 1 : 0));
+    open.forEach((word, i) => w.word(word, operator, i === 0 ? 1 : 0));
     if (n > 1 && isSum !== undefined) this.binary(n, isSum, level + 1, style);
     else this.tree(n, 'sum', level + 1, style);
     w.lacking--;
