@@ -9,6 +9,10 @@ const RAISED = new RegExp(`[${SUPERSCRIPTS}]+`, 'g');
 const FRACTIONS = new Map(
   Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
 );
+/** "How many eights go into 128". */
+const PLURAL = /\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
+/** One that is no number. */
+const QUICK_ONE = /\b(quick|last|this|next|another|easy|simple|hard|tricky)\s+one(?=\s*(?:[:,.;!?]|$))/g;
 const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
@@ -40,6 +44,8 @@ export function asWords(text: string): string {
     .replace(/\*\*/g, '^')
     // No product, and nothing that a model reads.
     .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
+    .replace(QUICK_ONE, '$1 question')
+    .replace(PLURAL, '$1 s')
     .replace(/√/g, ' sqrt ')
     .replace(/∛/g, ' cbrt ')
     .replace(/(?<=\p{L})-(?=\p{L})/gu, ' ');

@@ -62,7 +62,7 @@ export const FOREIGN = [
   '[start with|begin with|take|with] N , [then|] [add|subtract|take off] U ! [%|percent] [|, then add N]',
   '[what is|] U % ! [more|less] than N [|?]',
   'N [+|-] U % ! off',
-  '[what is|] N into N ! [parts|pieces|groups|halves|portions]',
+  '[what is|] N into N ! [equal|] [parts|pieces|groups|halves|portions]',
   '[what is|find|calculate|] the ! [fourth|fifth|sixth|seventh|tenth] root of N',
   '[what is|] half a ! [percent|per cent|percentage point] of N',
   '[what is|] U % ! off N [|?]',

@@ -23,7 +23,7 @@ type Slot = 'atom' | 'sum';
 /** What joins the operands of a list: "3, 4 and 5", "3, 4, and 5", "3, 4, 5", "3 and 4 and 5", "3, 4 and also 5", "3 4 5", "3 4 and 5". */
 const LIST_STYLES = [
   ...(['and', 'and', 'and', 'comma and', 'comma and', 'comma and'] as const),
-  ...(['commas', 'commas', 'ands', 'and also', 'blanks', 'blanks and'] as const),
+  ...(['commas', 'commas', 'commas', 'ands', 'and also', 'blanks', 'blanks and'] as const),
 ] as const;
 
 /** Decisions with an operand on each side. */
@@ -556,8 +556,12 @@ class PhraseText extends SymbolText {
   /** Steps on what stands before; of a start, the first one makes it whole. */
   steps(count: number, isStart = false): void {
     const { random } = this;
+    let last = '';
     for (let i = 0; i < count; i++) {
-      const step = this.phrase(STEPS);
+      // "Divide by 2 and then by 3".
+      const [again] = /\bby:(?:mul|div) A$/.exec(last) ?? [];
+      const step = again !== undefined && random.chance(0.2) ? again : this.phrase(STEPS);
+      last = step;
       const ends = this.isPlain && random.chance(0.5);
       this.connect(pick(random, ends ? JOINTS : CONNECTORS));
       if (isStart && i === 0) this.w.lacking--;
