@@ -20,6 +20,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   setupFiles: ['<rootDir>/jest.seed.js'],
+  setupFilesAfterEnv: ['<rootDir>/jest.equality.js'],
   reporters: ['default', '<rootDir>/jest.summary.js'],
   // Jest leaves a core for its watch mode; each test file is for the most part one thread.
   maxWorkers: '100%',
