@@ -28,7 +28,9 @@ const CARD = 'README.md';
 /** Texts of the stream in which tokens are counted. */
 const TEXTS = 600_000;
 /** A token that these have fewer times is not shipped: it is a piece of misspelt words, hardly trained. */
-const FEWEST = 6;
+const FEWEST = 3;
+/** Significant bits of a weight in the file, as bf16 has them: the rest of half precision is noise, which does not compress. */
+const BITS = 8;
 
 const [run, name] = process.argv.slice(2) as [string | undefined, ShippedName | undefined];
 if (run === undefined || name === undefined || !SHIPPED.includes(name))
@@ -82,6 +84,7 @@ async function packed(
 async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainConfig): Promise<Uint8Array> {
   const model = loadModel(checkpoint);
   leaveOutRare(model, streamConfig(config));
+  for (const p of model.parameters.values()) p.set(p.dataSync().map(rounded));
   const halves = PredictorModel.load(model.save({ dtype: 'F16' }));
   return (await calibrate(halves, config)).save({ dtype: 'F16' });
 }
@@ -96,6 +99,11 @@ function leaveOutRare({ parameters }: PredictorModel, stream: StreamConfig): voi
   const weight = parameters.get('wte.weight')!;
   const width = weight.shape[1]!;
   weight.set(weight.dataSync().map((w, i) => ((counts.get(Math.floor(i / width)) ?? 0) < FEWEST ? 0 : w)));
+}
+
+function rounded(x: number): number {
+  const unit = 2 ** (Math.floor(Math.log2(Math.abs(x))) - BITS + 1);
+  return x === 0 ? 0 : Math.round(x / unit) * unit;
 }
 
 /** Its configuration says which tokens have embeddings (`model.vocabulary`). */
