@@ -141,6 +141,8 @@ describe('the hard plan of decisions', () => {
     ['( 2 + 1 ) ^ 2 * 2', 18],
     ['( 2 ^ 3 ) ^ 2 / 2 ^ 5', 2],
     ['sqrt ( 16 ) - cbrt ( 8 * 8 ) / - ( 2 )', 6],
+    ['cbrt ( - 8 ) * 3 - cbrt ( - ( 3 - 11 ) )', -8],
+    ['2 - cbrt ( - 27 ) / 3', 3],
     ['15 % * ( 40 + 60 ) % - ( - 3 )', 3.15],
     ['8 / 2 / 2 - 3 - - ( 4 - 5 )', -2],
     ['9007199254740993 + 0', 2 ** 53],
@@ -150,6 +152,14 @@ describe('the hard plan of decisions', () => {
     const { value, fault } = read(predictor(8, 30), symbolLabels(text));
     expect([value, fault]).toEqual([expected, 0]);
     if (!text.includes('%')) expect(value).toBeCloseTo(evaluate(fromText(text)), 12);
+  });
+
+  it('of the cube root of a negative number has the minus before the root, as tensorize does', () => {
+    const { value, fault, complete, ...plan } = read(predictor(6, 30), symbolLabels('cbrt ( - 8 )'));
+    expect({ value, fault, complete, ...plan }).toEqual({
+      ...{ value: -2, fault: 0, complete: 1 },
+      ...tensorize('cbrt(-8)', { depth: 6 }),
+    });
   });
 
   it('has the value of its decisions at every token of texts in words, or a fault', () => {
@@ -210,7 +220,7 @@ describe('the hard plan of decisions', () => {
     const named = (names: string): number[] => names.split(' ').map(decisionOf);
     const [infix, before, behind] = [
       named('add sub mul div subFrom divInto mean mean pow bar'),
-      named('neg twice square sqrt'),
+      named('neg neg twice square sqrt cbrt cbrt'),
       named('squared cubed rooted halved tripled bar'),
     ];
     const counts = FAULTS.map(() => 0);

@@ -120,8 +120,12 @@ export function decidedPlan<T>(
   const takesRight = mul(mul(active, not(of('postfix'))), not(mul(next(active), not(bindsNext))));
   const hasLeft = mul(takesLeft, left(begun));
   const hasRight = mul(takesRight, right(begun));
-  // A minus before a number is its sign and no step.
-  const signs = mul(of('neg'), hasRight);
+  // A minus before a number is its sign and no step. Under a cube root it is one, and both change places: ∛−8 is −∛8.
+  const negative = mul(of('neg'), hasRight);
+  const turned = mul(parent, mul(column(of('cbrt')), row(negative)));
+  const [roots, minuses] = [ops.sum(turned, 2), ops.sum(turned, 1)];
+  const signs = sub(negative, minuses);
+  const linear = add(of('linear'), sub(roots, minuses));
   // An exponent, a number with or without a sign, is a coefficient and no node.
   const exponents = mul(pow, hasRight);
   const negativeExponents = mul(mul(pow, atNext(parent)), next(signs));
@@ -159,7 +163,7 @@ export function decidedPlan<T>(
 
   // Operands of each operator (N, K, 2D): the numbers and the steps beside it, times its coefficients.
   const ofLeft = add(of('left'), sub(exponent, add(exponents, negativeExponents)));
-  const ofRight = of('right');
+  const ofRight = add(mul(of('right'), not(add(roots, minuses))), sub(mul(minuses, ops.f64(1 / 3)), roots));
   const children = mul(parent, add(mul(column(ofLeft), lower), mul(column(ofRight), upper)));
   const signed = mul(column(signs), right(nodes));
   const beside = add(
@@ -181,7 +185,7 @@ export function decidedPlan<T>(
     ),
     quotientOf(counts, initial),
   );
-  const G = some(add(ops.sum(mul(column(of('linear')), first), 1), unused));
+  const G = some(add(ops.sum(mul(column(linear), first), 1), unused));
 
   /** x (N, S) of the number at each node, (N, 2D). */
   const collected = (x: T): T => matmul(ops.sum(mul(column(x), nodes), 1), initial);
@@ -198,7 +202,7 @@ export function decidedPlan<T>(
     const rightOperands = add(hasRight, ops.sum(mul(parent, upper), 2));
     const lacks = (x: T, wanted: T): T => count(some(sub(wanted, x)));
     // A tree has one root: an operator without a parent, or a number that no operator takes.
-    const roots = add(
+    const tops = add(
       sub(count(begun), count(add(hasLeft, hasRight))),
       count(mul(active, ops.abs(not(ops.sum(parent, 1))))),
     );
@@ -217,7 +221,7 @@ export function decidedPlan<T>(
         sub(count(pow), count(add(exponents, negativeExponents))),
         count(mul(mul(pow, previous(pow)), isZero(sub(priority, previous(priority))))),
       ),
-      add(add(count(add(ofSlot('breaks'), mul(typed, hundreds))), ops.abs(sub(roots, one))), surplus),
+      add(add(count(add(ofSlot('breaks'), mul(typed, hundreds))), ops.abs(sub(tops, one))), surplus),
     ].map(some);
     return faults.reduceRight(
       (code, is, i) => add(mul(code, not(is)), mul(is, ops.f64(i + 1))),

@@ -24,6 +24,7 @@ const COLUMNS = {
   postfix: ({ name, right }) => right === 0 && name !== 'pow',
   pow: ({ name }) => name === 'pow',
   neg: ({ name }) => name === 'neg',
+  cbrt: ({ name }) => name === 'cbrt',
   percentOf: ({ name }) => name === 'percentOf',
   priority: ({ level }) => level,
 } satisfies Record<string, (operator: Decision) => number | boolean>;
