@@ -335,7 +335,7 @@ browserDescribe('the playground', () => {
       ['1'.repeat(5000), 'Refused: the text has 1251 tokens'],
       ['1 + 2 😀', 'Refused: the text has `😀`'],
       ['<img src=x onerror=alert(1)> 3', 'Refused: the text has'],
-      [Array(150).fill('1').join(' + '), '= 150'],
+      [Array(100).fill('1').join(' + '), '= 100'],
       ['2 + 2', '= 4'],
     ] as const) {
       await type(text);

@@ -10,7 +10,7 @@ const FRACTIONS = new Map(
   Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
 );
 /** "How many eights go into 128". */
-const PLURAL = /\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
+const PLURAL = /(?<=\bhow many )(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
 /** One that is no number. */
 const QUICK_ONE = /\b(quick|last|this|next|another|easy|simple|hard|tricky)\s+one(?=\s*(?:[:,.;!?]|$))/g;
 const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;

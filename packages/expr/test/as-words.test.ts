@@ -28,6 +28,7 @@ describe('asWords', () => {
     ['7 point 5', '7.5'],
     ['half of 90', 'half of 90'],
     ['how many sixes go into forty-two', 'how many 6 s go into 42'],
+    ['what are seven eights', 'what are 7 eights'],
     ['quick one: 2 + one', 'quick question : 2 + 1'],
     ['this one hundred', 'this 100'],
     ['the third number', 'the third number'],
