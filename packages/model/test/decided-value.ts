@@ -74,11 +74,10 @@ export function decidedValue(labels: readonly Label[]): number | null {
     }
     const { left: l, right: r } = is;
     const left = isPrefix(is) ? 0 : value(from, last);
-    const isConstant = to === last + 1 || (to === last + 2 && operators[last + 1]!.is.name === 'neg');
-    if (isPow(is) && !isConstant) throw NONE;
+    const isNegative = to === last + 2 && operators[last + 1]!.is.name === 'neg';
+    if (isPow(is) && to > last + 1 && !isNegative) throw NONE;
     // The minus of a number stands before a cube root.
-    const isTurned = is.name === 'cbrt' && to === last + 2 && operators[last + 1]!.is.name === 'neg';
-    if (isTurned) return -root(number(to), r);
+    if (is.name === 'cbrt' && isNegative) return -root(number(to), r);
     const right = isPostfix(is) ? 0 : value(last + 1, to);
     if (isPow(is)) return root(left, right);
     if (is.linear) return isPrefix(is) ? r * right : isPostfix(is) ? l * left : l * left + r * right;

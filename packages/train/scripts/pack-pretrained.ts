@@ -101,6 +101,7 @@ function leaveOutRare({ parameters }: PredictorModel, stream: StreamConfig): voi
   weight.set(weight.dataSync().map((w, i) => ((counts.get(Math.floor(i / width)) ?? 0) < FEWEST ? 0 : w)));
 }
 
+/** The nearest number of `BITS` significant bits. */
 function rounded(x: number): number {
   const unit = 2 ** (Math.floor(Math.log2(Math.abs(x))) - BITS + 1);
   return x === 0 ? 0 : Math.round(x / unit) * unit;

@@ -225,7 +225,7 @@ export abstract class SymbolText {
     if (operator === 'none' && random.chance(0.12)) w.word(style.words === 1 ? 'minus' : '-', 'neg');
     w.lacking++;
     const open = style.open.split(' ');
-    open.forEach((word, i) => w.word(word, operator, i === 0 ? 1 : 0));
+    open.forEach((word, i) => w.word(word, i === 0 ? operator : 'none', i === 0 ? 1 : 0));
     if (n > 1 && isSum !== undefined) this.binary(n, isSum, level + 1, style);
     else this.tree(n, 'sum', level + 1, style);
     w.lacking--;
