@@ -12,7 +12,7 @@ const FRACTIONS = new Map(
 /** "How many eights go into 128". */
 const PLURAL = /(?<=\bhow many )(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
 /** One that is no number. */
-const QUICK_ONE = /\b(quick|last|this|next|another|easy|simple|hard|tricky)\s+one(?=\s*(?:[:,.;!?]|$))/g;
+const QUICK_ONE = /\b(quick|last|this|next|easy|simple|hard|tricky)\s+one(?=\s*(?:[:,.;!?]|$))/g;
 const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
@@ -29,7 +29,7 @@ const MOST_DIGITS = 40;
  * Rewrites a text as models read it, in training as in prediction: words in lower case, numbers in digits, and signs, each of them apart
  * from the next by one blank. Look-alikes become signs of a keyboard; brackets are `( )`, powers `^`, `2 x 3` is `2 * 3`. Numbers in words
  * or with an exponent become digits, "twenty-three" `23` and `1e-3` `0.001`, and so do fractions, "three quarters" `( 3 / 4 )`, and powers, "to
- * the fourth power" `to the power of 4`; "I'd" is `i would`. Rewriting a text twice changes nothing more.
+ * the fourth power" `to the power of 4`; "I'd" is `i would`, and "quick one" `quick question`. Rewriting a text twice changes nothing more.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asWords('What is 2.5×(Three plus 4)?') // 'what is 2.5 * ( 3 plus 4 ) ?'

@@ -30,6 +30,7 @@ describe('asWords', () => {
     ['how many sixes go into forty-two', 'how many 6 s go into 42'],
     ['what are seven eights', 'what are 7 eights'],
     ['quick one: 2 + one', 'quick question : 2 + 1'],
+    ['add another one.', 'add another 1 .'],
     ['this one hundred', 'this 100'],
     ['the third number', 'the third number'],
     ['the third power of 3', 'the third power of 3'],
