@@ -15,6 +15,8 @@ const CURRENCY =
 /** `1 234 567.8` with spaces that do not break, and `1'234'567.8`. */
 const GROUPED =
   /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?:\.\d*)?(?![\p{L}\w]|[.,'’][\p{L}\w])/gu;
+/** The same with blanks, which is a number if a group begins with 0, as no number does: `1 000 000`. */
+const SPACED = /(?<![\p{L}\w.,])[1-9]\d{0,2}(?: \d{3})+(?:\.\d*)?(?![\p{L}\w]|[.,'’][\p{L}\w])/gu;
 const QUOTED = /^(\s*)"([^"]*)"(\s*)$/;
 /** A quick answer for most texts. */
 const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
@@ -24,7 +26,7 @@ const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
  * numbers `*`; currency signs, thousands separators and quotes around the whole text become blanks. All positions stay the same.
  */
 export function typed(text: string): string {
-  if (ORDINARY.test(text) && !/[\u00A0\u202F\u2009\u2007\u3000]/.test(text)) return text;
+  if (ORDINARY.test(text) && !/[\u00A0\u202F\u2009\u2007\u3000]|\d 0\d\d/.test(text)) return text;
   return withKeys(ungrouped(text, true))
     .replace(/[[{]/g, '(')
     .replace(/[\]}]/g, ')')
@@ -34,8 +36,12 @@ export function typed(text: string): string {
 }
 
 /** A text without the spaces and apostrophes between the thousands of a number. */
-export const ungrouped = (text: string, inPlace: boolean): string =>
-  text.replace(GROUPED, (number) => {
+export function ungrouped(text: string, inPlace: boolean): string {
+  const joined = (number: string): string => {
     const digits = number.replace(/[^\d.]/g, '');
     return inPlace ? digits.padEnd(number.length) : digits;
-  });
+  };
+  return text
+    .replace(GROUPED, joined)
+    .replace(SPACED, (numbers) => (numbers.includes(' 0') ? joined(numbers) : numbers));
+}

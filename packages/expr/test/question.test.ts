@@ -112,6 +112,8 @@ describe('fromText', () => {
     ['-€ 5 – £3', -8],
     ['1\u202F234\u00A0567 + 1', 1234568],
     ["1'234 + 2", 1236],
+    ['1 000 000 / 250', 4000],
+    ['What is 12 005.5 plus 3?', 12008.5],
     ['5 € - 2€ + 3 $', 6],
     ['Give the answer in decimals. 3 / 4 =', 0.75],
     ['Please work out the value of 2 + 3.', 5],

@@ -230,6 +230,7 @@ class PhraseText extends SymbolText {
         if (marksBehind && startsWithSlot) w.lacking++;
       }
       if (marksBehind && i === lastMark) w.lacking--;
+      if (/^[PF]>/.test(part)) w.begin(part.slice(2), then);
       if (/^[AB]>/.test(part)) {
         this.startingOperand(part.slice(2), then);
         then = false;
@@ -253,7 +254,7 @@ class PhraseText extends SymbolText {
       } else if (part === 'E') {
         this.exponent();
         rest--;
-      } else if (part === 'P') {
+      } else if (/^P(?:>|$)/.test(part)) {
         w.number(this.draw());
         if (mayBeWhole) this.leaveOpen();
         w.lacking++;
@@ -262,8 +263,8 @@ class PhraseText extends SymbolText {
         w.lacking--;
         w.word(said.split(' ').at(-1)!, 'percent');
         rest--;
-      } else if (part === 'F') {
-        this.fraction();
+      } else if (/^F(?:>|$)/.test(part)) {
+        this.fraction(!then && random.chance(0.6));
         rest--;
       } else if (part === 'C') {
         w.lacking--;
@@ -449,9 +450,8 @@ class PhraseText extends SymbolText {
   }
 
   /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
-  fraction(): void {
+  fraction(isGroup: boolean): void {
     const { w, random } = this;
-    const isGroup = random.chance(0.6);
     w.lacking += isGroup ? 2 : 1;
     if (isGroup) w.word('(', 'none', 1);
     const d = 2 + random.below(9);
