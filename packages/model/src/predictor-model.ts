@@ -5,6 +5,7 @@ import {
   recordStep,
   scope,
   tensor,
+  zeros,
   type DagTensorFields,
   type Device,
   type Tensor,
@@ -61,7 +62,17 @@ export interface PredictorInputs extends TokenFeatures {
   readonly tokens: Tensor;
 }
 
-type TextInputs = PredictorInputs & { readonly at: Tensor };
+type TextInputs = PredictorInputs & {
+  /** (1) index of the token whose plan is asked for. */
+  readonly at: Tensor;
+  /** (depth, digits) of the layout; its elements mean nothing. A recording is of inputs of certain shapes. */
+  readonly layout: Tensor;
+};
+
+/** Texts of at most so many tokens, in layouts of at most such a depth, are read by recordings. They take memory by the product of both. */
+const MOST_RECORDED = { tokens: 256, depth: 64 };
+/** Recordings are of lengths that are multiples of this: few of them are kept. */
+const RECORDED_STEP = 8;
 
 /** Options of `PredictorModel.forward`: those of the backbone and those of the readout. */
 export type PredictOptions = ForwardOptions & ReadOptions;
@@ -77,8 +88,11 @@ export class PredictorModel extends SavedModel {
   readonly parameters: Parameters;
   private readonly gpt: Gpt;
   private readonly predictor: PlanPredictor;
-  /** Recorded predictions of one text, by layout. Texts of a length are read without the JavaScript around kernels, from the third one on. */
-  private readonly readOne = new Map<string, ReturnType<PredictorModel['recordOne']>>();
+  /** The prediction of one text. Texts of a length are read without the JavaScript around kernels, from the third one on. */
+  private readonly readOne = recordStep(({ tokens, at, layout: { shape }, ...features }: TextInputs) => {
+    const layout = { depth: shape[0]!, digits: shape[1]! };
+    return noGrad(() => this.predictor.decide(this.gpt.forward(tokens), features, at, layout));
+  });
 
   /**
    * Makes a model with random weights by `seed`, 0 by default. The same seed gives the same bits; null makes zeros. `tokens` are those that
@@ -265,27 +279,26 @@ export class PredictorModel extends SavedModel {
     last: readonly number[],
     layout: RegisterLayout,
   ): HardPlan<Tensor> {
-    if (last.length > 1)
+    const most = MOST_RECORDED;
+    if (last.length > 1 || shape[1] > most.tokens || layout.depth > most.depth)
       return noGrad(() =>
         this.predictor.hardPlan(this.gpt.forward(this.ids(tokens, shape)), this.records(tokens), {
           ...{ at: last, layout },
         }),
       );
-    const features = this.predictor.features(this.records(tokens), shape, layout);
-    const ids = this.ids(tokens, shape);
-    const at = tensor(Float64Array.from(last), [1], { device: ids.device });
-    const key = `${layout.depth} ${layout.digits}`;
-    const readOne = this.readOne.get(key) ?? this.recordOne(layout);
-    this.readOne.set(key, readOne);
-    const { plan, decisions } = readOne({ tokens: ids, ...features, at });
+    // What follows a token changes nothing of its plan.
+    const T = Math.min(this.config.blockSize, Math.ceil(shape[1] / RECORDED_STEP) * RECORDED_STEP);
+    const padded = new Int32Array(T);
+    padded.set(tokens);
+    const features = this.predictor.features(this.records(padded), [1, T], layout);
+    const ids = this.ids(padded, [1, T]);
+    const { device } = ids;
+    const { plan, decisions } = this.readOne({
+      ...{ tokens: ids, ...features, at: tensor(Float64Array.from(last), [1], { device }) },
+      layout: zeros([layout.depth, layout.digits], { device }),
+    });
     checkDecisions(decisions);
     return plan;
-  }
-
-  private recordOne(layout: RegisterLayout) {
-    return recordStep(({ tokens, at, ...features }: TextInputs) =>
-      noGrad(() => this.predictor.decide(this.gpt.forward(tokens), features, at, layout)),
-    );
   }
 
   /**

@@ -1,4 +1,3 @@
-import { shown } from './config/problems.js';
 import { TrainError } from './error.js';
 
 /** Checks of arguments, for callers from JavaScript whom no type checker stops. */
@@ -79,4 +78,11 @@ function first(values: readonly unknown[], name: string, shape: Shape): string |
     if (problem !== null) return problem;
   }
   return null;
+}
+
+/** Formats a value for a message. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }

@@ -431,7 +431,7 @@ describe('a second signal', () => {
   ] as const)(
     'ends the process at once during an evaluation too, which is not finished: a %s, %s, then %s',
     async (kind, first, second) => {
-      const long = { maxSteps: 9, 'evaluation.every': 1, 'evaluation.examples': 20_000 };
+      const long = { maxSteps: 9, 'evaluation.every': 1, 'evaluation.examples': 3000 };
       const running = dag(command(kind, long), root);
       running.atStep(1, () => {
         running.kill(first);

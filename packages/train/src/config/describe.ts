@@ -1,6 +1,7 @@
 import type { z } from 'zod';
+import { shown } from '../arguments.js';
 import { nearestKey, onlyIn, type ConfigField } from './fields.js';
-import { shown, valueAt, type ConfigProblem } from './problems.js';
+import { valueAt, type ConfigProblem } from './problems.js';
 
 /** Converts a zod issue into messages for the user. */
 export function describeIssue(

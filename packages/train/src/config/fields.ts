@@ -33,10 +33,15 @@ const ON: Readonly<Record<string, string>> = {
   cells: 'single coefficients of the plan',
 };
 
+const known = new Map<z.ZodType, readonly ConfigField[]>();
+
 /** The keys of a schema in order, then a key for the weight of each loss. */
 export function fieldsOf(schema: z.ZodType, losses: LossWeights): readonly ConfigField[] {
+  // Kept: a command asks for them once for each of its options, and making them takes 10 ms.
+  const keys = known.get(schema) ?? [...leaves(z.toJSONSchema(schema, { io: 'input' }), '')];
+  known.set(schema, keys);
   return [
-    ...leaves(z.toJSONSchema(schema, { io: 'input' }), ''),
+    ...keys,
     ...Object.entries(losses).map(([name, weight]) => ({
       path: `losses.${name}`,
       schema: {

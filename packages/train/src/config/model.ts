@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { DEFAULT_READOUT, readoutNames, readoutOf } from '@dag/model';
+import { shown } from '../arguments.js';
 import { checkDigits, checkNumbers } from './expressions.js';
 import type { LossWeights } from './losses.js';
-import { notAllowed, shown, type ConfigProblem, type ReadKeys } from './problems.js';
+import { notAllowed, type ConfigProblem, type ReadKeys } from './problems.js';
 import { belowOne, completeRun, count, type ParsedRun } from './run.js';
 
 /** Upper limit, far beyond any use: more would keep a run busy for hours before its first step. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shown } from '../arguments.js';
 
 /** A problem of a configuration; `paths` are the dotted keys that cause it. */
 export interface ConfigProblem {
@@ -30,13 +31,6 @@ export const notAllowed = (
   paths: [path, ...others],
   message: `${path} is ${shown(value)}; allowed: ${allowed}`,
 });
-
-/** Formats a value for a message. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
-}
 
 /** Whether a value is an object of keys. Not a zod record, which drops a key `__proto__` that the check should report. */
 export const isSection = (value: unknown): value is Readonly<Record<string, unknown>> =>

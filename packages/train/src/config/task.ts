@@ -1,8 +1,8 @@
 import type { z } from 'zod';
+import { shown } from '../arguments.js';
 import { TrainError } from '../error.js';
 import { checkAnyConfig, KINDS } from './config.js';
 import { checkLosses, type LossWeights } from './losses.js';
-import { shown } from './problems.js';
 import type { anyRun, RunConfig } from './run.js';
 
 /** The configuration of a task of your own: the keys of every run, and in `model` and `data` any settings of the task. */

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { TrainError } from '../error.js';
 
 /** Wraps an error of the system in a TrainError `io`; returns a TrainError unchanged. */
@@ -10,8 +9,10 @@ export function systemError(what: string, error: unknown): TrainError {
 }
 
 /** The `code` of an error of the system, such as ENOENT; empty for other errors. */
-export const systemCode = (error: unknown): string =>
-  z.object({ code: z.string() }).safeParse(error).data?.code ?? '';
+export function systemCode(error: unknown): string {
+  const { code } = Object(error) as { readonly code?: unknown };
+  return typeof code === 'string' ? code : '';
+}
 
 /** Whether an error says that a path does not exist, or that its parent is not a folder. */
 export const isAbsent = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(systemCode(error));

@@ -9,8 +9,8 @@ import {
   zeros,
 } from '@dag/executor';
 import type { Parameters } from '@dag/model';
+import { shown } from '../arguments.js';
 import type { LossWeights } from '../config/losses.js';
-import { shown } from '../config/problems.js';
 import type { RunConfig } from '../config/run.js';
 import { TrainError } from '../error.js';
 import type { Ranks } from '../mpi/ranks.js';
