@@ -50,6 +50,7 @@ export { tokenFeatures, type TokenFeatures } from './plan-predictor/token-featur
 export { predictionAt } from './plan-predictor/prediction-at.js';
 export { type PrefixPrediction, type PrefixPredictions, type TokenDecision } from './prefixes.js';
 export { type PredictedPlans, type PredictedValue } from './predicted-value.js';
+export { smallestPlan } from './refusal.js';
 export {
   PredictorModel,
   type PredictOptions,

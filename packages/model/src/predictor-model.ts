@@ -18,7 +18,7 @@ import { onHost } from './host-plan.js';
 import { ModelError } from './error.js';
 import { fetchModel, type FetchOptions } from './fetch-weights.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
-import { judge, smallest, type Judged } from './refusal.js';
+import { judge, smallestPlan, type Judged } from './refusal.js';
 import { MOST_DEPTH, MOST_DIGITS, type RegisterLayout } from './plan-predictor/layout.js';
 import { expressionOf } from './expression-of.js';
 import {
@@ -395,7 +395,7 @@ export function predictedValue(
   },
 ): PredictedValue {
   const { plans, value, confidence, refusal } = predicted;
-  const tensors = confidence === null ? plans : smallest(plans);
+  const tensors = confidence === null ? plans : smallestPlan(plans);
   const doubt = refusal ?? predicted.doubt(value);
   const reading = { text, value, expression: expressionOf(tensors), tensors, confidence, doubt };
   if (refusal !== null) throw new ModelError('unreadable', refusal, { reading });

@@ -6,7 +6,7 @@ import type { Reader } from './doubt.js';
 import { ModelError } from './error.js';
 import { decidedNodes, type SureDecisions } from './plan-predictor/decisions-readout.js';
 import { DECISIONS, NESTING } from './reading/decisions.js';
-import { judge, smallest, type Judged } from './refusal.js';
+import { judge, smallestPlan, type Judged } from './refusal.js';
 
 /** What a model makes of a text at every token. T is the number of tokens. */
 export interface PrefixPredictions {
@@ -60,7 +60,7 @@ export function prefixPredictions(
   const made = new Map<number, PrefixPrediction>();
   const predict = (t: number): PrefixPrediction => {
     const { plan, judged } = read(t);
-    const tensors = judged ? smallest(plan) : plan;
+    const tensors = judged ? smallestPlan(plan) : plan;
     const said = judged && judge([tokenizer.decode(ids.slice(0, t + 1))], [judged], model);
     let nodes: readonly number[] | null = null;
     return {

@@ -1,6 +1,7 @@
-import type { DagTensors } from '@dag/tensorize';
+import { checkTensors, type DagTensors } from '@dag/tensorize';
 import { calibrated } from './calibration.js';
 import { unknownParts, listed, type Reader } from './doubt.js';
+import { ModelError } from './error.js';
 import { FAULTS } from './plan-predictor/decided-plan.js';
 import type { PredictedPlans } from './predicted-value.js';
 
@@ -71,8 +72,16 @@ function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader)
 const neverSeen = (parts: readonly string[]): string | null =>
   parts.length > 0 ? `the text has ${listed(parts)}, which this model has never seen` : null;
 
-/** One graph with the smallest depth that it fits into. */
-export function smallest(plan: DagTensors): DagTensors {
+/**
+ * A plan (one graph) with the smallest depth that it fits into: without the numbers and steps that it does not use. Its value and its
+ * description are the same.
+ *
+ * @throws {TensorizeError} `bad-tensors` where it is no plan; {ModelError} `bad-input` where it is more than one graph.
+ * @example smallestPlan(model.predictPlans(['2 + 3'])).depth // 2
+ */
+export function smallestPlan(plan: DagTensors): DagTensors {
+  checkTensors(plan);
+  if (plan.size !== 1) throw new ModelError('bad-input', `expected one graph, given ${plan.size}`);
   const { depth: from, V_mag, V_sign, O, G } = plan;
   /** Whether step i passes on the result of the step before it, or node 0 where it is the first. */
   const isUnused = (i: number): boolean => {

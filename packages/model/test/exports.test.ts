@@ -184,6 +184,7 @@ const calls: Record<Exclude<keyof typeof model, Constants>, Case> = {
     layout,
   ],
   expressionOf: [model.expressionOf, plan],
+  smallestPlan: [model.smallestPlan, plan],
   meanOver: [model.meanOver, x, x],
   commasOf: [model.commasOf, orJunk(fc.double())],
   placesOf: [model.placesOf, text, orJunk(fc.double())],

@@ -305,7 +305,7 @@ it('keeps recordings of few lengths of texts, whatever lengths and numbers of di
     ...{ tokenizer: 'words', readout: 'decisions', depth: 8, digits: 30, blockSize: 128 },
     ...{ nLayer: 1, nHead: 1, nEmbd: 8, dropout: 0, bias: true },
   });
-  const backend = backendOf(model.device);
+  const backend = backendOf(model.parameters.get('wte.weight')!.device);
   const [allocate, free] = [backend.allocate, backend.free];
   let live = 0;
   backend.allocate = (...request) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { execute } from '@dag/executor';
 import { decidedTensors, ModelError, PredictorModel, tokenizer } from '../src/index.js';
 import type { PredictorConfig } from '../src/index.js';
-import { smallest } from '../src/refusal.js';
+import { smallestPlan } from '../src/refusal.js';
 import { generateFrame } from '../../train/src/reading/frames.js';
 import { labelledText } from '../../train/src/predictor/words-stream.js';
 
@@ -51,10 +51,10 @@ describe('smallest', () => {
         { records, decisions: targets.classes, nestings: targets.nestings },
         { depth: 48, digits: 30 },
       );
-      const small = smallest(plan);
+      const small = smallestPlan(plan);
       expect(Object.is(execute(small)[0], execute(plan)[0])).toBe(true);
       expect(small.depth).toBeLessThanOrEqual(24);
-      expect(smallest(small)).toEqual(small);
+      expect(smallestPlan(small)).toEqual(small);
     }
   });
 });

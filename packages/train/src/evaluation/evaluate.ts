@@ -1,6 +1,12 @@
 import { execute, noGrad, scope, type DagTensorFields, type Tensor } from '@dag/executor';
 import { isQuestion, symbolOf, type Expr } from '@dag/expr';
-import { decidedPrefixes, expressionOf, type PredictedPlans, type RegisterLayout } from '@dag/model';
+import {
+  decidedPrefixes,
+  expressionOf,
+  smallestPlan,
+  type PredictedPlans,
+  type RegisterLayout,
+} from '@dag/model';
 import { tensorize, type DagTensors } from '@dag/tensorize';
 import { STREAM, requireArguments } from '../arguments.js';
 import { TrainError } from '../error.js';
@@ -130,7 +136,9 @@ export async function* answer(model: PlanReader, questions: readonly Question[])
     const predicted = await model.predictTexts(some.map(({ text }, i) => (read[i] ? text : UNREADABLE)));
     const { plans, values, refusals, confidences, unsure } = predicted;
     for (const [i, asked] of some.entries()) {
-      const plan = read[i] ? graphOf(plans, i) : null;
+      const own = read[i] ? graphOf(plans, i) : null;
+      // A model of any layout has room for the longest of these texts, up to a MB for each plan.
+      const plan = own && !asked.expr ? smallestPlan(own) : own;
       const [refused, confidence] = read[i] ? [refusals[i]!, confidences[i]!] : [null, null];
       const value = read[i] && refused === null ? values[i]! : Number.NaN;
       const judged = answerOf(asked, plan, value);

@@ -230,7 +230,6 @@ class PhraseText extends SymbolText {
         if (marksBehind && startsWithSlot) w.lacking++;
       }
       if (marksBehind && i === lastMark) w.lacking--;
-      if (/^[PF]>/.test(part)) w.begin(part.slice(2), then);
       if (/^[AB]>/.test(part)) {
         this.startingOperand(part.slice(2), then);
         then = false;
@@ -254,7 +253,7 @@ class PhraseText extends SymbolText {
       } else if (part === 'E') {
         this.exponent();
         rest--;
-      } else if (/^P(?:>|$)/.test(part)) {
+      } else if (part === 'P') {
         w.number(this.draw());
         if (mayBeWhole) this.leaveOpen();
         w.lacking++;
@@ -263,8 +262,8 @@ class PhraseText extends SymbolText {
         w.lacking--;
         w.word(said.split(' ').at(-1)!, 'percent');
         rest--;
-      } else if (/^F(?:>|$)/.test(part)) {
-        this.fraction(!then && random.chance(0.6));
+      } else if (part === 'F') {
+        this.fraction();
         rest--;
       } else if (part === 'C') {
         w.lacking--;
@@ -450,8 +449,9 @@ class PhraseText extends SymbolText {
   }
 
   /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
-  fraction(isGroup: boolean): void {
+  fraction(): void {
     const { w, random } = this;
+    const isGroup = random.chance(0.6);
     w.lacking += isGroup ? 2 : 1;
     if (isGroup) w.word('(', 'none', 1);
     const d = 2 + random.below(9);
