@@ -21,15 +21,25 @@ export interface TensorOptions {
 const TENSOR_OPTIONS = ['dtype', 'device', 'requiresGrad'];
 
 /**
- * A tensor of `values`, row-major. `shape` defaults to that of the nested arrays, or to one dimension.
+ * A tensor of `values`, row-major. `shape` defaults to that of the nested arrays, and for a number to `[]`.
  *
  * @throws {ExecutorError} `shape` where the number of values does not fit the shape, or nested arrays differ in length; `value` for what
  *   is no number, and for numbers that i32 cannot hold.
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
+ * @example tensor([1, 2], { dtype: 'i32' })
  */
-export function tensor(values: NestedNumbers, shape?: Shape, options: TensorOptions = {}): Tensor {
+export function tensor(values: number | NestedNumbers, options?: TensorOptions): Tensor;
+export function tensor(values: number | NestedNumbers, shape?: Shape, options?: TensorOptions): Tensor;
+export function tensor(
+  values: number | NestedNumbers,
+  shape?: Shape | TensorOptions,
+  options?: TensorOptions,
+): Tensor {
+  if (options === undefined && typeof shape === 'object' && shape !== null && !('length' in shape))
+    return tensor(values, undefined, shape);
+  options ??= {};
   const nested = flatten('tensor', values);
-  const checked = checkedShape(shape ?? nested.shape, 'tensor');
+  const checked = checkedShape((shape as Shape | undefined) ?? nested.shape, 'tensor');
   checkOptions('tensor', options, TENSOR_OPTIONS);
   const { dtype = nested.dtype, device, requiresGrad } = options;
   const numbers = numbersOf('tensor', nested.flat, dtype);
@@ -105,12 +115,14 @@ export function randn(
 }
 
 /**
- * ⌈(end − start)/step⌉ numbers from `start` to before `end`, `step` apart; f32 by default.
+ * ⌈(end − start)/step⌉ numbers from `start` to before `end`, `step` apart; f32 by default. With one number that is `end`, and `start` is 0.
  *
  * @throws {ExecutorError} `value` where one is not finite, or the step is 0 or leads away from the end.
  * @example arange(0, 5, 2) // [0, 2, 4]
+ * @example arange(3) // [0, 1, 2]
  */
-export function arange(start: number, end: number, step = 1, options: TensorOptions = {}): Tensor {
+export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
+  if (end === undefined) [start, end] = [0, start];
   for (const [name, x] of Object.entries({ start, end, step })) checkNumber('arange', name, x, FINITE);
   const count = Math.ceil((end - start) / step);
   if (!(count >= 0))

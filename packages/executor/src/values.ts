@@ -11,11 +11,12 @@ export type NestedNumbers = ArrayLike<number> | readonly NestedNumbers[];
 /** Largest depth of nesting; an array that contains itself has no end. */
 const MOST_NESTED = 32;
 
-/** The numbers of nested arrays in row-major order, their shape, and the default dtype: that of a typed array, else f32. */
+/** The numbers of nested arrays in row-major order, or one number, their shape, and the default dtype: that of a typed array, else f32. */
 export function flatten(
   op: string,
-  values: NestedNumbers,
+  values: number | NestedNumbers,
 ): { readonly flat: ArrayLike<number>; readonly shape: Shape; readonly dtype: DType } {
+  if (typeof values === 'number') return { flat: [values], shape: [], dtype: 'f32' };
   checkRow(op, values);
   const shape: number[] = [];
   let row: unknown = values;

@@ -47,6 +47,16 @@ describe('tensor', () => {
     expect(tensor([[1], [2]], [2]).shape).toEqual([2]);
   });
 
+  it('takes a number, and options in place of a shape', () => {
+    const scalar = tensor(3);
+    expect([scalar.shape, scalar.dtype, scalar.item()]).toEqual([[], 'f32', 3]);
+    expect(tensor(3, [1, 1]).shape).toEqual([1, 1]);
+    const whole = tensor([1, 2], { dtype: 'i32' });
+    expect([whole.shape, whole.dtype]).toEqual([[2], 'i32']);
+    expect(() => tensor([1], untyped({ dtyp: 'i32' }))).toThrow(error('value', /did you mean 'dtype'/));
+    expect(() => tensor([1], untyped({}), {})).toThrow(error('shape', /a shape is an array of sizes/));
+  });
+
   it.each<[string, unknown, ExecutorErrorCode, RegExp]>([
     [
       'ragged rows',
@@ -59,7 +69,7 @@ describe('tensor', () => {
     ['holes', new Array<number>(2), 'value', /element 0 is a number, given undefined/],
     ['big integers', BigInt64Array.of(1n), 'value', /element 0 is a number, given 1/],
     ['a proxy of a typed array', new Proxy(new Float64Array(2), {}), 'value', /takes an array of numbers/],
-    ['a number', 5, 'value', /takes an array of numbers, given 5/],
+    ['a word', '5', 'value', /takes an array of numbers, given '5'/],
   ])('refuses %s', (_, values, code, message) => {
     expect(() => tensor(untyped(values))).toThrow(error(code, message));
   });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import {
   add,
   arange,
+  cat,
   div,
   eye,
   greaterEqual,
@@ -21,6 +22,7 @@ import {
   split,
   square,
   squeeze,
+  stack,
   sub,
   sum,
   tensor,
@@ -148,8 +150,18 @@ describe.each(devices)('on %s', (device) => {
     expect(codeOf(() => squeeze(x, 0))).toBe('shape');
   });
 
+  it('cat and stack take the first dimension where none is named', () => {
+    const [a, b] = [tensor([1, 2], { device }), tensor([3, 4], { device })];
+    expect(nested(cat([a, b]))).toEqual([1, 2, 3, 4]);
+    expect(nested(stack([a, b]))).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+  });
+
   it('arange, linspace, eye and rand', () => {
     expect([...arange(0, 5, 2, { device }).dataSync()]).toEqual([0, 2, 4]);
+    expect([...arange(3).dataSync()]).toEqual([0, 1, 2]);
     expect([...arange(1, -1, -0.5, { device, dtype: 'f64' }).dataSync()]).toEqual([1, 0.5, 0, -0.5]);
     expect([...arange(0, 3, 1, { device, dtype: 'i32' }).dataSync()]).toEqual([0, 1, 2]);
     expect(codeOf(() => arange(0, 5, -1))).toBe('value');

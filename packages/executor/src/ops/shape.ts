@@ -156,8 +156,8 @@ export function select(x: Tensor, dim: number, i: number): Tensor {
   );
 }
 
-/** Concatenates tensors along `dim`; their other dimensions are equal. */
-export function cat(tensors: readonly Tensor[], dim: number): Tensor {
+/** Concatenates tensors along `dim`, by default the first; their other dimensions are equal. */
+export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   tensors = checkedList('cat', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'cat: no tensors given');
@@ -204,8 +204,8 @@ export function cat(tensors: readonly Tensor[], dim: number): Tensor {
   );
 }
 
-/** Stacks tensors of one shape along a new dimension `dim`. */
-export function stack(tensors: readonly Tensor[], dim: number): Tensor {
+/** Stacks tensors of one shape along a new dimension `dim`, by default the first. */
+export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   tensors = checkedList('stack', 'tensors', tensors);
   const first = tensors[0];
   if (!first) throw new ExecutorError('shape', 'stack: no tensors given');
