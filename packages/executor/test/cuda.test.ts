@@ -501,6 +501,38 @@ emulated(
         expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
       });
 
+      /** What a process prints that launches a kernel, with the address of 64 whole numbers as `x`, and how it ends. */
+      const runAside = (file: string, name: string, types: string, args: string) => {
+        const source = (file: string) =>
+          JSON.stringify(fileURLToPath(new URL(`../src/backends/cuda/${file}.ts`, import.meta.url)));
+        const program = `
+        const { CudaDevice } = await import(${source('device')});
+        const { Allocator, memory, addressOf } = await import(${source('memory')});
+        const device = new CudaDevice();
+        const { allocate } = memory(device, new Allocator(device));
+        const x = addressOf(allocate('i32', 64));
+        device.kernel('${file}', '${name}', '${types}')([1], 64, 0, ${args});
+        device.synchronize();`;
+        const script = join(folder, `${name}.mts`);
+        writeFileSync(script, program);
+        const jiti = fileURLToPath(new URL('../../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url));
+        return spawnSync(process.execPath, [jiti, script], {
+          env: { ...process.env },
+          encoding: 'utf8',
+          timeout: 60_000,
+        });
+      };
+
+      it.each([
+        ['unary', 'elementwise', 'ippidd', '99, x, x, 4, 0, 0', 99],
+        ['binary', 'walk', 'iwpppii', '-1, new Float64Array(37), x, x, x, 4, 0', -1],
+      ])('%s of a kind that it does not know, which it says', (kernel, file, types, args, kind) => {
+        expect(runAside(file, `${kernel}_f32`, types, args)).toMatchObject({
+          signal: 'SIGABRT',
+          stdout: `@dag/executor: the kernel ${kernel} knows no kind ${kind}\n`,
+        });
+      });
+
       const withSanitizer = isSanitized ? it.each : it.skip.each;
       withSanitizer([
         ['beyondEnd', 'heap-buffer-overflow'],
@@ -508,23 +540,7 @@ emulated(
       ])(
         `%s, by AddressSanitizer${isSanitized ? '' : ' (skipped: built without; npm run test:sanitize)'}`,
         (kernel, report) => {
-          const source = (file: string) =>
-            JSON.stringify(fileURLToPath(new URL(`../src/backends/cuda/${file}.ts`, import.meta.url)));
-          const program = `
-        const { CudaDevice } = await import(${source('device')});
-        const { Allocator, memory, addressOf } = await import(${source('memory')});
-        const device = new CudaDevice();
-        const { allocate } = memory(device, new Allocator(device));
-        device.kernel('faults', '${kernel}_i32', 'pi')([1], 64, 0, addressOf(allocate('i32', 64)), 64);
-        device.synchronize();`;
-          const file = join(folder, `${kernel}.mts`);
-          writeFileSync(file, program);
-          const jiti = fileURLToPath(new URL('../../../node_modules/jiti/lib/jiti-cli.mjs', import.meta.url));
-          const { status, stderr } = spawnSync(process.execPath, [jiti, file], {
-            env: { ...process.env },
-            encoding: 'utf8',
-            timeout: 60_000,
-          });
+          const { status, stderr } = runAside('faults', `${kernel}_i32`, 'pi', 'x, 64');
           expect(status).not.toBe(0);
           expect(stderr).toContain(report);
         },

@@ -16,6 +16,7 @@
 #endif
 
 #include <cstdint>
+#include <cstdio>
 
 /** Instantiates the kernel template `name` in both precisions; `T` in the parameters is the storage type. */
 #define DAG_KERNELS(name, threads, parameters, arguments) \
@@ -44,8 +45,15 @@ __device__ inline int64_t indexStep() { return static_cast<int64_t>(gridDim.x) *
 __device__ inline int laneOf() { return threadIdx.x % WARP; }
 __device__ inline int warpOf() { return threadIdx.x / WARP; }
 
-/** Ends the launch with an error: a kind that src/elementwise.ts does not have. src/backends/kinds.ts says which before a launch. */
-__device__ inline void unknownKind() { __trap(); }
+/**
+ * Ends the launch and says why: a kind that src/elementwise.ts does not have, as of kernels from another build; src/backends/kinds.ts refuses
+ * other unknown kinds before a launch. Each thread says so: the first that traps ends the others.
+ */
+[[noreturn, maybe_unused]] __device__ __noinline__ void unknownKind(const char* kernel, int64_t kind) {
+  printf("@dag/executor: the kernel %s knows no kind %lld\n", kernel, static_cast<long long>(kind));
+  __trap();
+  __builtin_unreachable();
+}
 
 struct Sum {
   template <typename T>

@@ -14,7 +14,7 @@ __device__ T apply(int64_t kind, T x, T p, T q) {
     DAG_UNARY_KINDS(DAG_CASE)
 #undef DAG_CASE
   }
-  unknownKind();
+  unknownKind("unary", kind);
   return x;
 }
 
@@ -26,7 +26,7 @@ __device__ T derivative(int64_t kind, T x, T y, T p, T q) {
     DAG_UNARY_KINDS(DAG_CASE)
 #undef DAG_CASE
   }
-  unknownKind();
+  unknownKind("unaryBackward", kind);
   return x;
 }
 
@@ -110,7 +110,7 @@ __device__ void linearBackward(const S* gradY, const S* preactivation, S* gradSu
     DAG_ACTIVATIONS(DAG_CASE)
 #undef DAG_CASE
   }
-  unknownKind();
+  unknownKind("linearBackward", activation);
 }
 
 /** Converts to 32 bits as JavaScript does: the whole part modulo 2³². */

@@ -14,7 +14,7 @@ __device__ T apply(int64_t kind, T a, T b) {
     DAG_BINARY_KINDS(DAG_CASE)
 #undef DAG_CASE
   }
-  unknownKind();
+  unknownKind("binary", kind);
   return a;
 }
 
@@ -99,7 +99,7 @@ __device__ void withOperands(int64_t share, double factor, const T* self, const 
 #undef DAG_CASE
     case Share::copy: break;
   }
-  unknownKind();
+  __trap();  // Without unknownKind, whose call takes eight registers here.
 }
 
 /** Calls `use(place)` for every `step`-th term from `begin` to `end` of the summed dimensions; AT_ONCE terms are loaded before the first is used. */

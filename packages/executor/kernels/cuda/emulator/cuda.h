@@ -135,6 +135,7 @@ inline float __uint_as_float(uint32_t bits) {
 
 /** Ends the process: on a device the context would be lost. */
 inline void __trap() {
+  std::fflush(stdout);
   std::fprintf(stderr, "a kernel called __trap\n");
   std::abort();
 }
