@@ -46,6 +46,9 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   'PredictorModel.fetch(': 'in a page, from its server',
   'PredictorTraining(': 'in a page, for two minutes; the test of the playground trains so',
   "{ device: 'wasm', threads: 8 }": 'in a page',
+  "import url from '@dag/executor/dag_executor.wasm'":
+    'takes esbuild; the pages of packages/train are built so',
+  "loadWasm({ url: 'dag_executor.wasm' })": 'in a page; those of packages/train are built so',
   "device: 'cuda'": 'takes an NVIDIA GPU',
   "const dtype = 'bf16'": 'takes an NVIDIA GPU',
   'joinNccl({': 'takes NVIDIA GPUs and NCCL',

@@ -55,7 +55,8 @@ export async function loadWasm(options: LoadWasmOptions = {}): Promise<void> {
 
 /** Vite's development server moves the code of a package away from its other files. */
 const WAY_OUT =
-  "Pass the address of the file: loadWasm({ url }); with Vite set optimizeDeps: { exclude: ['@dag/executor'] }";
+  "Pass the address of the file: loadWasm({ url }); with Vite set optimizeDeps: { exclude: ['@dag/executor'] }. Esbuild has the " +
+  "address by import url from '@dag/executor/dag_executor.wasm' and loader: { '.wasm': 'file' }; with Rollup copy the file";
 
 const page = globalThis as unknown as Page;
 

@@ -1,8 +1,18 @@
 /** The library of the native kernels: how it is found, chosen and left. Each process runs the built package. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from '@jest/globals';
@@ -57,6 +67,26 @@ const work = `
     });
     return [values, V_mag, rows].map((array) => Buffer.from(array.slice().buffer).toString('base64')).join();
   }`;
+
+/** Bundles a copy of the package that is gone where the bundle runs: webpack writes the paths of the copy into the bundle. */
+function webpackForNode(entry: string, outfile: string): void {
+  const copy = mkdtempSync(join(tmpdir(), 'dag-executor-built-'));
+  cpSync(dirname(entry), join(copy, 'dist'), { recursive: true });
+  writeFileSync(join(copy, 'package.json'), '{ "type": "module" }');
+  const options = {
+    ...{ mode: 'production', target: 'node', entry: join(copy, 'dist', basename(entry)) },
+    output: { path: dirname(outfile), filename: basename(outfile), library: { type: 'commonjs2' } },
+    optimization: { minimize: false },
+  };
+  const program = `
+    const webpack = require(${JSON.stringify(createRequire(import.meta.url).resolve('webpack'))});
+    webpack(${JSON.stringify(options)}).run((error, stats) => {
+      if (error || stats.hasErrors() || stats.hasWarnings()) throw error ?? new Error(stats.toString());
+    });`;
+  const { status, stderr } = spawnSync(process.execPath, ['--eval', program], { encoding: 'utf8' });
+  rmSync(copy, { recursive: true });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+}
 
 /** What serves where the native kernels do not load, in Node. */
 const fallback = wasmIsMissing === null ? 'wasm' : 'reference';
@@ -156,20 +186,26 @@ describe('where loading native code goes wrong', () => {
     expect(run(program).stdout).toBe(fallback);
   });
 
-  it.each(['cjs', 'esm'] as const)(
+  it.each(['cjs', 'esm', 'webpack'] as const)(
     'in a bundle of the format %s finds what is installed beside it',
     (format) => {
       // In a project that has the package as a link, and one that has nothing.
       const installed = join(folder, format, 'node_modules', '@dag');
       mkdirSync(installed, { recursive: true });
       symlinkSync(fileURLToPath(new URL('..', dist)), join(installed, 'executor'));
+      const file = format === 'esm' ? 'bundle.mjs' : 'bundle.cjs';
+      const [entry, built] = [fileURLToPath(dist), join(folder, file)];
+      if (format === 'webpack') webpackForNode(entry, built);
+      else {
+        const options = { entryPoints: [entry], bundle: true, outfile: built } as const;
+        buildSync({ ...options, platform: 'node', format, logLevel: 'error' });
+      }
       for (const [place, device] of [
         [join(folder, format), fallback],
         [folder, 'reference'],
       ] as const) {
-        const outfile = join(place, format === 'cjs' ? 'bundle.cjs' : 'bundle.mjs');
-        const entryPoints = [fileURLToPath(dist)];
-        buildSync({ entryPoints, bundle: true, platform: 'node', format, outfile, logLevel: 'error' });
+        const outfile = join(place, file);
+        if (outfile !== built) copyFileSync(built, outfile);
         const program = `
         const bundle = await import(${JSON.stringify(outfile)});
         const { zeros } = bundle.default ?? bundle;

@@ -248,7 +248,12 @@ wasmDescribe(`loadWasm${skipped}`, () => {
     // Here it cannot be fetched, because its address begins with file:.
     const printed = await run('await loadWasm().catch(({ message }) => console.log(message));');
     expect(printed).toContain('Pass the address of the file: loadWasm({ url })');
-    expect(printed).toContain("optimizeDeps: { exclude: ['@dag/executor'] }");
+    for (const way of [
+      "optimizeDeps: { exclude: ['@dag/executor'] }",
+      "loader: { '.wasm': 'file' }",
+      'with Rollup copy',
+    ])
+      expect(printed).toContain(way);
   });
 
   it('is needed where there is no Node: naming wasm before it is an error that says so', async () => {

@@ -37,10 +37,16 @@ function requireBuiltin<Name extends 'node:fs' | 'node:path' | 'node:url' | 'nod
   return process.getBuiltinModule(name);
 }
 
-/** The file of this module, or of the bundle that contains it: CommonJS has no `import.meta.url`. */
+/**
+ * The file of this module, or of the bundle that contains it: CommonJS has no `import.meta.url`, and in its place webpack writes the
+ * path at build time, where there may be no file when the bundle runs.
+ */
 function ownFile(): string {
-  if (import.meta.url) return requireBuiltin('node:url').fileURLToPath(import.meta.url);
+  const { existsSync } = requireBuiltin('node:fs');
+  const file = import.meta.url && requireBuiltin('node:url').fileURLToPath(import.meta.url);
+  if (file && existsSync(file)) return file;
   if (typeof __filename === 'string') return __filename;
+  if (file) return file;
   throw new ExecutorError(
     'device',
     'the native kernels are found by the file of their module, and it has none',
