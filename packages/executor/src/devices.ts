@@ -56,6 +56,7 @@ export function registerBackend(entry: BackendEntry): void {
 
 export const isRegistered = (device: Device): boolean => entries.has(device);
 
+// The one backend that is registered here: it needs nothing, and from a page's bundle of one function, portable.ts is left out.
 registerBackend({
   device: 'reference',
   preference: Infinity,
@@ -95,23 +96,24 @@ function findAutomatic(): LoadedBackend {
   const preferred = [...entries.values()]
     .filter(({ preference }) => preference !== undefined)
     .sort((a, b) => a.preference! - b.preference!);
-  let reason: ExecutorError | undefined;
+  const reasons: ExecutorError[] = [];
   for (const entry of preferred) {
     const state = stateOf(entry);
     if ('backend' in state) {
-      if (reason) warn(state.backend.device, reason);
+      if (reasons.length > 0) warn(state.backend.device, reasons);
       return (automatic = state);
     }
-    reason ??= state.reason;
+    reasons.push(state.reason);
   }
-  throw reason!;
+  throw reasons[0]!;
 }
 
-function warn(device: Device, reason: ExecutorError): void {
+function warn(device: Device, reasons: readonly ExecutorError[]): void {
   if (warned) return;
   warned = true;
   const slow = device === 'reference' ? 'reference backend, which is slow' : `backend '${device}'`;
-  const text = `@dag/executor runs on its ${slow}: ${reason.message}`;
+  const why = new Set(reasons.map(({ message }) => message));
+  const text = `@dag/executor runs on its ${slow}: ${[...why].join('; ')}`;
   // Of the `process` that bundlers give a page only `env` is there.
   const { process } = globalThis as { process?: Partial<NodeJS.Process> };
   if (process?.emitWarning) process.emitWarning(text, { code: `DAG_${device.toUpperCase()}_BACKEND` });

@@ -200,9 +200,10 @@ describe('where loading native code goes wrong', () => {
         const options = { entryPoints: [entry], bundle: true, outfile: built } as const;
         buildSync({ ...options, platform: 'node', format, logLevel: 'error' });
       }
-      for (const [place, device] of [
-        [join(folder, format), fallback],
-        [folder, 'reference'],
+      const noKernels = `no native kernels for ${process.platform}-${process.arch}: `;
+      for (const [place, device, reasons] of [
+        [join(folder, format), fallback, [noKernels]],
+        [folder, 'reference', [noKernels, '; dag_executor_threads.wasm is not there: ']],
       ] as const) {
         const outfile = join(place, file);
         if (outfile !== built) copyFileSync(built, outfile);
@@ -213,6 +214,7 @@ describe('where loading native code goes wrong', () => {
         const { status, stdout, stderr } = run(program);
         expect({ status, stdout }).toEqual({ status: 0, stdout: device });
         expect(stderr.match(/Warning: @dag\/executor runs on its/g)).toHaveLength(1);
+        for (const why of reasons) expect(stderr).toContain(why);
       }
     },
   );
