@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: every figure of bench/README.md, measured now and on this machine; a table, and bench/results.json.
+ * `npm run bench`: the figures of bench/README.md, measured now and on this machine: a table with their aims, and bench/results.json.
  * Each program is a process of its own and prints one JSON object. What is compared with a peer is run in rounds, one after
  * the other, and a ratio is the median of those of the rounds: a machine that slows down slows both.
  */
@@ -18,11 +18,11 @@ const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !['OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE'].includes(name)),
 );
 
-function run<T>(command: string, args: readonly string[]): T {
+function run<T>(command: string, args: readonly string[], env = environment): T {
   const text = execFileSync(command, args, {
     cwd: here,
     encoding: 'utf8',
-    env: environment,
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return JSON.parse(text) as T;
@@ -38,8 +38,9 @@ function optional<T>(name: string, work: () => T): T | null {
   }
 }
 
-const program = <T>(file: string): T =>
-  run<T>(process.execPath, [join(here, '../node_modules/jiti/lib/jiti-cli.mjs'), join(here, file)]);
+const jiti = join(here, '../node_modules/jiti/lib/jiti-cli.mjs');
+const program = <T>(file: string, env = environment): T =>
+  run<T>(process.execPath, [jiti, join(here, file)], env);
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -57,8 +58,10 @@ const machineProgram = optional('The peak of the machine', () => {
   execFileSync(process.env['CXX'] ?? 'c++', [...flags, join(here, 'machine.cpp'), '-o', target]);
   return target;
 });
-const machine = (): Machine | null =>
-  machineProgram === null ? null : run<Machine>(machineProgram, [String(threads)]);
+const machine = (on = threads): Machine | null =>
+  machineProgram === null ? null : run<Machine>(machineProgram, [String(on)]);
+const product = (env = environment): number =>
+  program<{ matmulSeconds: number }>('matmul.ts', env).matmulSeconds;
 
 interface Torch {
   readonly version: string;
@@ -69,8 +72,11 @@ interface Torch {
 
 const rounds = Array.from({ length: ROUNDS }, () => ({
   before: machine(),
-  matmul: program<{ matmulSeconds: number }>('matmul.ts').matmulSeconds,
+  matmul: product(),
   after: machine(),
+  beforeOne: machine(1),
+  matmulOne: product({ ...environment, DAG_NUM_THREADS: '1' }),
+  afterOne: machine(1),
   step: program<{ stepSeconds: number }>('step.ts').stepSeconds,
   torch: optional('PyTorch', () => run<Torch>('/usr/bin/python3', ['torch_peer.py', String(threads)])),
 }));
@@ -100,6 +106,14 @@ const dag = program<Dag>('dag.ts');
 const peakAtDag = beforeDag && Math.max(beforeDag.gflops, machine()!.gflops);
 rmSync(folder, { recursive: true });
 const data = program<Data>('data.ts');
+interface Wasm {
+  readonly threads: number;
+  readonly milliseconds: Readonly<
+    Record<'product' | 'step' | 'prediction', Readonly<Record<'one' | 'all', { readonly median: number }>>>
+  >;
+}
+const wasm = program<Wasm>('wasm.ts');
+const memory = program<{ readonly times: { readonly total: number } }>('memory.ts');
 const peers = existsSync(join(here, 'node_modules'))
   ? optional('TensorFlow.js and jax-js', () =>
       run<Record<string, number>>(process.execPath, [join(here, 'peers.mjs')]),
@@ -113,6 +127,9 @@ function ratio(of: (round: (typeof rounds)[number]) => number | null): number | 
 }
 
 const matmulGflops = (seconds: number): number => (2 * 8192 * 256 * 1024) / seconds / 1e9;
+/** The share of the peak that a product reaches, by what the machine can do right before and after. */
+const ofPeak = (seconds: number, before: Machine | null, after: Machine | null): number | null =>
+  before && after && matmulGflops(seconds) / Math.max(before.gflops, after.gflops);
 const figures = {
   machine: {
     variant,
@@ -127,16 +144,19 @@ const figures = {
   },
   matmul: {
     gflops: matmulGflops(median(rounds.map(({ matmul }) => matmul))),
-    ofPeak: ratio(
-      ({ matmul, before, after }) =>
-        before && after && matmulGflops(matmul) / Math.max(before.gflops, after.gflops),
-    ),
+    ofPeak: ratio(({ matmul, before, after }) => ofPeak(matmul, before, after)),
+    oneThread: {
+      gflops: matmulGflops(median(rounds.map(({ matmulOne }) => matmulOne))),
+      ofPeak: ratio(({ matmulOne, beforeOne, afterOne }) => ofPeak(matmulOne, beforeOne, afterOne)),
+    },
     torchGflops: ratio(({ torch }) => torch && matmulGflops(torch.matmulSeconds)),
     peerGflops: peers && Object.fromEntries(Object.entries(peers).map(([k, s]) => [k, matmulGflops(s)])),
   },
   dag: { peakGflops: peakAtDag, ...dag },
   data,
   prediction,
+  wasm,
+  memory,
   torch: rounds[0]!.torch && {
     version: rounds[0]!.torch.version,
     graphSeconds: rounds[0]!.torch.graphSeconds,
@@ -151,53 +171,92 @@ const { microsecondsACall: call, sharedPlan: rows } = dag;
 const asked = Object.values(prediction.milliseconds)[0]!;
 const peer = (name: string): string => number(figures.matmul.peerGflops?.[name], 0);
 
-const table: readonly (readonly [work: string, ours: string, reference: string])[] = [
-  ['work', 'measured', 'beside it'],
+const { oneThread } = figures.matmul;
+const onWasm = (work: keyof Wasm['milliseconds']): Row => {
+  const { one, all } = wasm.milliseconds[work];
+  return [
+    `wasm: ${work}`,
+    `${number(all.median)} ms`,
+    '',
+    `${wasm.threads} threads; one ${number(one.median)}`,
+  ];
+};
+
+type Row = readonly [work: string, ours: string, aim: string, reference: string];
+const table: readonly Row[] = [
+  ['work', 'measured', 'aim', 'beside it'],
   [
     'machine: FMA peak, copying',
     `${number(figures.machine.gflops, 0)} GFLOP/s`,
+    '',
     `${number(figures.machine.copyGBs)} GB/s`,
   ],
   [
     'training step, 13.4 M parameters',
-    `${number(1000 * figures.step.seconds, 0)} ms`,
-    `PyTorch ${number(figures.step.torchSeconds && 1000 * figures.step.torchSeconds, 0)} ms: × ${number(figures.step.ofTorch, 2)}`,
+    `× ${number(figures.step.ofTorch, 2)}`,
+    '× 0.38',
+    `of PyTorch's ${number(figures.step.torchSeconds && 1000 * figures.step.torchSeconds, 0)} ms; ${number(1000 * figures.step.seconds, 0)} ms`,
   ],
   [
     'f32 product 8192×256×1024',
-    `${number(figures.matmul.gflops, 0)} GFLOP/s`,
-    `${share(figures.matmul.ofPeak)} of peak; OpenBLAS ${number(figures.matmul.torchGflops, 0)}`,
+    share(figures.matmul.ofPeak),
+    '80 %',
+    `of the peak; ${number(figures.matmul.gflops, 0)} GFLOP/s, OpenBLAS ${number(figures.matmul.torchGflops, 0)}`,
   ],
-  ['', '', `TensorFlow.js ${peer('TensorFlow.js (wasm)')}, jax-js ${peer('jax-js (wasm)')}`],
+  ['', '', '', `TensorFlow.js ${peer('TensorFlow.js (wasm)')}, jax-js ${peer('jax-js (wasm)')}`],
+  [
+    'the same on one thread',
+    share(oneThread.ofPeak),
+    '80 %',
+    `of the peak; ${number(oneThread.gflops, 0)} GFLOP/s`,
+  ],
   [
     'DAG + gradient, hard plans',
     `${number(hard.kernels.together)} M/s`,
+    '28 M/s',
     `one kernel after the other ${number(hard.kernels.apart)}, executeDag ${number(hard.executeDag)}`,
   ],
   [
     'DAG + gradient, soft plans',
     `${number(soft.kernels.together)} M/s`,
+    '11 M/s',
     `one kernel after the other ${number(soft.kernels.apart)}, executeDag ${number(soft.executeDag)}`,
   ],
-  ['', '', `where the peak is ${number(peakAtDag, 0)} GFLOP/s`],
-  ['stream, one core', `${data.stream.examplesPerSecond}/s`, 'examples with all prefixes'],
-  ['tensorize(text), one core', `${data.tensorize.perSecond}/s`, 'four numbers of 4 + 4 digits'],
+  ['', '', '', `where the peak is ${number(peakAtDag, 0)} GFLOP/s`],
+  ['stream, one core', `${data.stream.examplesPerSecond}/s`, '20000/s', 'examples with all prefixes'],
+  ['tensorize(text), one core', `${data.tensorize.perSecond}/s`, '50000/s', 'four numbers of 4 + 4 digits'],
   [
     'one small graph',
     `${number(call.execute, 2)} µs`,
-    `with gradients ${number(call.executeWithGradients, 2)}; PyTorch ${number(figures.torch && 1e6 * figures.torch.graphSeconds, 0)}`,
+    '0.8 µs',
+    `PyTorch ${number(figures.torch && 1e6 * figures.torch.graphSeconds, 0)}`,
   ],
+  ['one small graph, with gradients', `${number(call.executeWithGradients, 2)} µs`, '1.6 µs', ''],
   [
     'a prediction of the shipped model',
     `${number(asked.onnx?.p50, 2)} ms`,
+    '',
     `onnxruntime, p50; by the cpu backend ${number(asked.native?.p50, 2)}`,
+  ],
+  [
+    'columnGradients, a row',
+    `${number(rows.nanosecondsARow['columnGradients'])} ns`,
+    '60 ns',
+    `into new columns; mathjs ${number(rows.nanosecondsARow['mathjs'], 0)} ns (value)`,
   ],
   [
     'value + gradients of a row',
     `${number(rows.nanosecondsARow['withGradientsOfNumbers'])} ns`,
-    `mathjs ${number(rows.nanosecondsARow['mathjs'], 0)} ns (value): ${number(rows.timesMathjs['withGradientsOfNumbers'])} ×`,
+    '',
+    `of numbers, into arrays that are there; mathjs × ${number(rows.timesMathjs['withGradientsOfNumbers'])}`,
   ],
+  ['memory of varying steps', `× ${number(memory.times.total, 2)}`, '× 1.5', 'of that of the largest step'],
+  onWasm('product'),
+  onWasm('step'),
+  onWasm('prediction'),
 ];
-const widths = [0, 1].map((c) => Math.max(...table.map((row) => row[c]!.length)));
-for (const [work, ours, beside] of table)
-  console.log(`${work.padEnd(widths[0]!)}  ${ours.padStart(widths[1]!)}  ${beside}`);
+const widths = [0, 1, 2].map((c) => Math.max(...table.map((row) => row[c]!.length)));
+for (const [work, ours, aim, beside] of table)
+  console.log(
+    `${work.padEnd(widths[0]!)}  ${ours.padStart(widths[1]!)}  ${aim.padStart(widths[2]!)}  ${beside}`,
+  );
