@@ -197,8 +197,8 @@ describe('where loading native code goes wrong', () => {
       const [entry, built] = [fileURLToPath(dist), join(folder, file)];
       if (format === 'webpack') webpackForNode(entry, built);
       else {
-        const options = { entryPoints: [entry], bundle: true, outfile: built } as const;
-        buildSync({ ...options, platform: 'node', format, logLevel: 'error' });
+        const options = { entryPoints: [entry], bundle: true, outfile: built, format };
+        buildSync({ ...options, platform: 'node', logLevel: 'error' });
       }
       const noKernels = `no native kernels for ${process.platform}-${process.arch}: `;
       for (const [place, device, reasons] of [
