@@ -144,7 +144,7 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
     int before = 0;
     for (int64_t t = tiles.begin; t < tiles.end; t++, stage.next()) {
       waitFor(&shared->full[stage.index], stage.parity);
-      beginProducts();
+      beginProducts(sums);
 #pragma unroll
       for (int word = 0; word < WORDS; word += 8)
         Number::multiply(sums, shared->a[stage.index] + group * WARPGROUP_ROWS * WORDS + word,
@@ -152,12 +152,12 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
       commitProducts();
       // While these products run, the previous ones are complete, so the stage that they read is free.
       if (t > tiles.begin) {
-        waitProducts<1>();
+        waitProducts<1>(sums);
         if (lane == 0) arrive(&shared->free[before]);
       }
       before = stage.index;
     }
-    waitProducts<0>();
+    waitProducts<0>(sums);
     if (lane == 0 && tiles.begin < tiles.end) arrive(&shared->free[before]);
 
     const auto mask = epilogue.dropoutOf();

@@ -97,14 +97,23 @@ __device__ inline void copyTensor(void* to, const TensorMap& map, int64_t x, int
                     : "memory");
 }
 
+/** Keeps the compiler from moving reads and writes of the sums across: of an asynchronous product it knows only where it starts. */
+__device__ inline void pin(float (&sums)[WARPGROUP_SUMS]) {
+#pragma unroll
+  for (float& sum : sums) DAG_WARPGROUP_ASM("" : "+f"(sum)::"memory");
+}
 /** wgmma.fence: needed before the first product, and after anything else has written the registers of sums. */
-__device__ inline void beginProducts() { DAG_WARPGROUP_ASM("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ inline void beginProducts(float (&sums)[WARPGROUP_SUMS]) {
+  pin(sums);
+  DAG_WARPGROUP_ASM("wgmma.fence.sync.aligned;" ::: "memory");
+}
 /** Commits the products since the last commit as a group. */
 __device__ inline void commitProducts() { DAG_WARPGROUP_ASM("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 /** Waits until at most the last `LEFT` groups are still running. */
 template <int LEFT>
-__device__ inline void waitProducts() {
+__device__ inline void waitProducts(float (&sums)[WARPGROUP_SUMS]) {
   DAG_WARPGROUP_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
+  pin(sums);
 }
 
 /**

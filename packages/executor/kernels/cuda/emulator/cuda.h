@@ -289,10 +289,13 @@ inline void copyTensor(void* to, const TensorMap& map, int64_t x, int64_t y, int
       }
   });
 }
-inline void beginProducts() { emulator::syncWarp(); }
+template <int SUMS>
+void beginProducts(float (&)[SUMS]) {
+  emulator::syncWarp();
+}
 inline void commitProducts() { emulator::commitProducts(); }
-template <int LEFT>
-void waitProducts() {
+template <int LEFT, int SUMS>
+void waitProducts(float (&)[SUMS]) {
   // Let the other warps continue before the products are executed.
   emulator::syncWarp();
   emulator::waitProducts(LEFT);

@@ -62,10 +62,10 @@ __device__ inline void unseenWrites(float* y, int64_t shows) {
   if (shows) showWrites();
   __syncthreads();
   float sums[WARPGROUP_SUMS] = {};
-  beginProducts();
+  beginProducts(sums);
   multiplyTilesTf32(sums, tiles->a, tiles->b);
   commitProducts();
-  waitProducts<0>();
+  waitProducts<0>(sums);
   if (threadIdx.x == 0) y[0] = sums[0];
 }
 
