@@ -190,8 +190,8 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
   }
 
   const BOTH: readonly MatmulPrecision[] = ['high', 'medium'];
-  // Panels of bf16 are made of large products alone, all others in the same way at any size: what is left over of a tile is the
-  // same in a small product as in the large one below it.
+  // Warpgroups take 'medium' only of large products, whose rounded operands pay, 'high' at any size where k is a multiple of four. What
+  // is left over of a tile is the same in a small product as in the large one below it.
   it.each<[number, number, number, readonly MatmulPrecision[]]>([
     [1, 1, 1, BOTH],
     [129, 4, 65, BOTH],

@@ -89,7 +89,7 @@ struct alignas(1024) Shared {
   uint32_t a[STAGES][ROWS * WORDS], b[STAGES][COLUMNS * WORDS];
   float results[MULTIPLIERS / WARP][16 * WRITTEN_ROW];
   /** Barriers that signal that a stage is full, and that it is empty again. */
-  Barrier full[STAGES], free[STAGES];
+  Barrier full[STAGES], empty[STAGES];
 };
 static_assert(sizeof(Shared) == 218112, "the host says so in products.ts");
 
@@ -99,7 +99,7 @@ __device__ void initBarriers(Shared* shared) {
     if (sharedAddress(shared) % alignof(Shared) != 0) __trap();
     for (int i = 0; i < STAGES; i++) {
       initBarrier(&shared->full[i], 1);
-      initBarrier(&shared->free[i], MULTIPLIERS / WARP);
+      initBarrier(&shared->empty[i], MULTIPLIERS / WARP);
     }
     showBarriers();
   }
@@ -150,15 +150,15 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
         Number::multiply(sums, shared->a[stage.index] + group * WARPGROUP_ROWS * WORDS + word,
                          shared->b[stage.index] + word);
       commitProducts();
-      // While these products run, the previous ones are complete, so the stage that they read is free.
+      // While these products run, the previous ones are complete, so the stage that they read is empty.
       if (t > tiles.begin) {
         waitProducts<1>(sums);
-        if (lane == 0) arrive(&shared->free[before]);
+        if (lane == 0) arrive(&shared->empty[before]);
       }
       before = stage.index;
     }
     waitProducts<0>(sums);
-    if (lane == 0 && tiles.begin < tiles.end) arrive(&shared->free[before]);
+    if (lane == 0 && tiles.begin < tiles.end) arrive(&shared->empty[before]);
 
     const auto mask = epilogue.dropoutOf();
     const int64_t rows = tiles.rows + group * WARPGROUP_ROWS + warp % 4 * 16;
@@ -193,7 +193,7 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
   }
 }
 
-/** The loader, one thread: fills stages as they become free. A matrix that all products share has stride 0. */
+/** The loader, one thread: fills stages as they become empty. A matrix that all products share has stride 0. */
 template <typename Number>
 __device__ void loadStages(Shared* shared, const Product& product, const TensorMap& a, const TensorMap& b) {
   constexpr int DEPTH = WORDS * Number::PER_WORD;
@@ -204,8 +204,8 @@ __device__ void loadStages(Shared* shared, const Product& product, const TensorM
     auto along = tiles.first();
     for (int64_t t = tiles.begin; t < tiles.end; t++, along.next(), stage.next()) {
       Barrier* const full = &shared->full[stage.index];
-      // In the first round the stage is free: waiting for the phase before the first one returns at once.
-      waitFor(&shared->free[stage.index], stage.parity ^ 1);
+      // In the first round the stage is empty: waiting for the phase before the first one returns at once.
+      waitFor(&shared->empty[stage.index], stage.parity ^ 1);
       arriveExpecting(full, sizeof shared->a[0] + sizeof shared->b[0]);
       const int64_t k0 = int64_t{along.tile} * DEPTH;
       copyTensor(shared->a[stage.index], a, k0, tiles.rows, product.strideA ? along.matrix : 0, full);
