@@ -437,6 +437,17 @@ emulated(
       );
     });
 
+    it('ends a product whose tiles in shared memory are not aligned as their swizzles need', () => {
+      const program = `
+      executor.setMatmulPrecision('high');
+      const x = executor.ones([4, 4], { device: 'cuda' });
+      console.log(executor.linear(x, x).dataSync()[0]);`;
+      expect(run(program).stdout).toBe('4');
+      const { stdout, stderr } = run(program, { DAG_CUDA_EMULATOR_SHARED_AT: '512' });
+      expect(stdout).toBe('');
+      expect(stderr).toContain('a kernel called __trap');
+    });
+
     describe('shows kernels that are wrong:', () => {
       /** What a kernel of kernels/cuda/emulator/faults.cu leaves in 64 whole numbers that were 0 … 63. */
       const run = (

@@ -96,7 +96,7 @@ static_assert(sizeof(Shared) == 218112, "the host says so in products.ts");
 __device__ void initBarriers(Shared* shared) {
   if (threadIdx.x == 0) {
     // Swizzles are of addresses.
-    if (sharedAddress(shared) % alignof(Shared) != 0) __trap();
+    if (!isAligned(shared, alignof(Shared))) __trap();
     for (int i = 0; i < STAGES; i++) {
       initBarrier(&shared->full[i], 1);
       initBarrier(&shared->empty[i], MULTIPLIERS / WARP);

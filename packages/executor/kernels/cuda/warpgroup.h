@@ -28,6 +28,12 @@ struct alignas(8) Barrier {
 };
 
 __device__ inline uint32_t sharedAddress(const void* at) { return static_cast<uint32_t>(__cvta_generic_to_shared(at)); }
+/** Whether memory is aligned to `bytes` in fact: where its declaration says so, the compiler would leave out the check. */
+__device__ inline bool isAligned(const void* at, uint32_t bytes) {
+  uint32_t address = sharedAddress(at);
+  asm volatile("" : "+r"(address));
+  return address % bytes == 0;
+}
 
 __device__ inline void initBarrier(Barrier* barrier, int arrivals) {
   DAG_WARPGROUP_ASM("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(sharedAddress(barrier)), "r"(arrivals) : "memory");

@@ -261,7 +261,7 @@ float numberOf(const uint32_t* tile, int row, int column) {
 inline void initBarrier(Barrier* barrier, int arrivals) { emulator::initBarrier(barrier, arrivals); }
 inline void showBarriers() {}
 inline void showWrites() { emulator::showWrites(); }
-inline uintptr_t sharedAddress(const void* at) { return reinterpret_cast<uintptr_t>(at); }
+inline bool isAligned(const void* at, uint32_t bytes) { return reinterpret_cast<uintptr_t>(at) % bytes == 0; }
 template <int REGISTERS>
 void takeRegisters() {}
 template <int REGISTERS>

@@ -118,7 +118,10 @@ unsigned current = 0;
 unsigned& countOf(State state) { return waiting[static_cast<int>(state)]; }
 
 const Launch* launched = nullptr;
-/** Dynamic shared memory, aligned to 1024 bytes and of the exact size, so that accesses beyond it are detected. */
+/**
+ * Dynamic shared memory, aligned to 1024 bytes (DAG_CUDA_EMULATOR_SHARED_AT: so many bytes later) and of the exact size, so that accesses
+ * beyond it are detected.
+ */
 struct Dynamic {
   /** What threads see, and what products see: the writes of threads only once these are shown. */
   char *data = nullptr, *seen = nullptr;
@@ -130,10 +133,13 @@ struct Dynamic {
     size = bytes;
   }
   static char* made(char* before, size_t bytes) {
-    std::free(before);
+    const char* const given = std::getenv("DAG_CUDA_EMULATOR_SHARED_AT");
+    const size_t at = given ? std::atoi(given) : 0;
+    if (before) std::free(before - at);
     void* memory = nullptr;
-    if (bytes > 0 && posix_memalign(&memory, 1024, bytes) != 0) std::abort();
-    return static_cast<char*>(memory);
+    if (bytes == 0) return nullptr;
+    if (posix_memalign(&memory, 1024, at + bytes) != 0) std::abort();
+    return static_cast<char*>(memory) + at;
   }
 } dynamic;
 /** A copy that was started. */
