@@ -12,7 +12,7 @@ struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Neighbours {
 template <typename T>
 using Four = Neighbours<T, 4>;
 
-/** to[0] … to[3] = four, by stores of 16 bytes, which a compiler might otherwise split. The kernel must not read them afterwards. */
+/** to[0] … to[3] = four, by stores of 16 bytes, which a compiler might otherwise split. */
 #ifdef DAG_EMULATED
 template <typename T>
 void storeFour(T* to, const Four<T>& four) {
@@ -21,16 +21,19 @@ void storeFour(T* to, const Four<T>& four) {
 #else
 __device__ inline void storeFour(float* to, const Four<float>& four) {
   asm volatile("st.global.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "f"(four.at[0]),
-               "f"(four.at[1]), "f"(four.at[2]), "f"(four.at[3]));
+               "f"(four.at[1]), "f"(four.at[2]), "f"(four.at[3])
+               : "memory");
 }
 __device__ inline void storeFour(uint32_t* to, const Four<uint32_t>& four) {
   asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(four.at[0]),
-               "r"(four.at[1]), "r"(four.at[2]), "r"(four.at[3]));
+               "r"(four.at[1]), "r"(four.at[2]), "r"(four.at[3])
+               : "memory");
 }
 __device__ inline void storeFour(double* to, const Four<double>& four) {
   asm volatile("st.global.v2.f64 [%0], {%1, %2};\n\tst.global.v2.f64 [%0 + 16], {%3, %4};" ::"l"(
                    __cvta_generic_to_global(to)),
-               "d"(four.at[0]), "d"(four.at[1]), "d"(four.at[2]), "d"(four.at[3]));
+               "d"(four.at[0]), "d"(four.at[1]), "d"(four.at[2]), "d"(four.at[3])
+               : "memory");
 }
 #endif
 __device__ inline void storeFour(bf16* to, const Four<float>& four) {
