@@ -16,6 +16,7 @@ import {
   matmul,
   mul,
   randn,
+  recordStep,
   reshape,
   scope,
   setMatmulPrecision,
@@ -26,7 +27,8 @@ import {
   type MatmulPrecision,
   type Tensor,
 } from '../src/index.js';
-import { cudaIsMissing, isSanitized } from './devices.js';
+import { joinNccl, ncclUniqueId, ncclVersion } from '../src/cuda.js';
+import { cudaIsMissing, isSanitized, missing } from './devices.js';
 import { emulator } from './emulator.js';
 
 const dist = pathToFileURL(fileURLToPath(new URL('../dist/index.js', import.meta.url))).href;
@@ -93,6 +95,12 @@ describe('without a driver or a device', () => {
     expect(ask('executor.backendInfo().device')).not.toBe('cuda');
   });
 });
+
+const onEmulator = cudaIsMissing === null && process.env['DAG_TEST_CUDA'] !== 'device';
+// The emulator has NCCL's functions, too.
+if (onEmulator) process.env['DAG_NCCL_LIBRARY'] = process.env['DAG_CUDA_DRIVER'];
+const ncclIsMissing = cudaIsMissing ?? missing(ncclVersion);
+const withNccl = ncclIsMissing === null ? it : it.skip;
 
 const present = cudaIsMissing === null ? describe : describe.skip;
 present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing})`}`, () => {
@@ -240,12 +248,31 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
     expectExact(gradientsOf(449, 1030, 1025, false), ['medium']);
   });
 
+  withNccl(
+    `sums over a group of one GPU by NCCL, also in a recorded step${ncclIsMissing === null ? '' : ` (skipped: ${ncclIsMissing})`}`,
+    () => {
+      const group = joinNccl({ id: ncclUniqueId(), rank: 0, size: 1 });
+      const tensors = (['f32', 'f64', 'i32'] as const).map((dtype) =>
+        tensor([1, -2, 3], [3], { dtype, device: 'cuda' }),
+      );
+      group.allReduce([...tensors, zeros([0], { device: 'cuda' })]);
+      expect(tensors.map((t) => [...t.dataSync()])).toEqual(Array(3).fill([1, -2, 3]));
+      const step = recordStep(({ x }: Record<'x', Tensor>) => {
+        const y = mul(x, x);
+        group.allReduce([y]);
+        return y;
+      });
+      for (const x of [2, 3, 4]) expect(step({ x: tensor([x], [1], { device: 'cuda' }) }).item()).toBe(x * x);
+      step.release();
+      group.close();
+    },
+  );
+
   it('refuses a precision that does not exist', () => {
     expect(() => setMatmulPrecision('low' as 'high')).toThrow(ExecutorError);
   });
 });
 
-const onEmulator = cudaIsMissing === null && process.env['DAG_TEST_CUDA'] !== 'device';
 const emulated = onEmulator ? describe : describe.skip;
 emulated(
   `on the emulator${onEmulator ? '' : ` (skipped: ${cudaIsMissing ?? 'a real device is tested'})`}`,
@@ -302,11 +329,10 @@ emulated(
       );
     });
 
-    // The emulator has NCCL's functions, too.
-    const nccl = { DAG_NCCL_LIBRARY: process.env['DAG_CUDA_DRIVER'], DAG_CUDA_EMULATOR_DEVICES: '3' };
+    const threeGpus = { DAG_CUDA_EMULATOR_DEVICES: '3' };
 
     it('sums over the GPUs of several processes by NCCL, also in a recorded step', async () => {
-      const id = ask(`[...cuda.ncclUniqueId()]`, nccl) as number[];
+      const id = ask(`[...cuda.ncclUniqueId()]`) as number[];
       expect(id).toHaveLength(128);
       const program = (rank: number): string => `
         const options = { id: Uint8Array.of(${id.join()}), rank: ${rank}, size: 3 };
@@ -327,7 +353,7 @@ emulated(
         let closed;
         try { group.allReduce([x]); } catch (error) { closed = error.message; }
         console.log(JSON.stringify({ ends, whole: [...whole.dataSync()], steps, closed }));`;
-      const outputs = await Promise.all([0, 1, 2].map((rank) => runBeside(program(rank), nccl)));
+      const outputs = await Promise.all([0, 1, 2].map((rank) => runBeside(program(rank), threeGpus)));
       for (const output of outputs)
         expect(JSON.parse(output)).toEqual({
           ends: [[100_000, 3 * 99_998 + 1.5, 3 * 99_999 + 1.5], [3, 4.5, 7.5], [0]],
@@ -340,7 +366,7 @@ emulated(
     it('says what is wrong with NCCL, or with a call of it', () => {
       const join = (options: string): string =>
         `cuda.joinNccl({ id: cuda.ncclUniqueId(), rank: 0, size: 1, ...${options} })`;
-      expect(ask(`cuda.ncclVersion()`, nccl)).toBe('2.27.3');
+      expect(ask(`cuda.ncclVersion()`)).toBe('2.27.3');
       expect(ask(`cuda.ncclVersion()`, { DAG_NCCL_LIBRARY: '/none.so' })).toEqual(
         deviceError(/^no NCCL: \/none\.so cannot be loaded/),
       );
@@ -354,18 +380,18 @@ emulated(
         ['{ ranks: 2 }', /there is no option 'ranks'; did you mean 'rank'/],
       ];
       for (const [options, message] of cases)
-        expect(ask(join(options), nccl)).toMatchObject({
+        expect(ask(join(options))).toMatchObject({
           code: 'value',
           message: expect.stringMatching(message),
         });
-      expect(ask(`${join('{}')}.allReduce([executor.ones([2])])`, nccl)).toEqual(
+      expect(ask(`${join('{}')}.allReduce([executor.ones([2])])`)).toEqual(
         deviceError(/^allReduce: takes tensors on 'cuda', given one on '/),
       );
-      expect(ask(`${join('{}')}.allReduce(5)`, nccl)).toMatchObject({ code: 'value' });
+      expect(ask(`${join('{}')}.allReduce(5)`)).toMatchObject({ code: 'value' });
       for (const name of ['ncclGetUniqueId', 'ncclCommInitRank', 'ncclAllReduce'])
         expect(
           ask(`${join('{}')}.allReduce([executor.ones([2], { device: 'cuda' })])`, {
-            ...{ ...nccl, DAG_CUDA_EMULATOR_FAIL: `${name}:2` },
+            DAG_CUDA_EMULATOR_FAIL: `${name}:2`,
           }),
         ).toEqual(deviceError(new RegExp(`^cuda: ${name} failed: unhandled system error`)));
     });

@@ -3,10 +3,10 @@ import { backendOf } from '../src/devices.js';
 import { ExecutorError, type Device } from '../src/index.js';
 import { prepareCuda } from './prepare-cuda.js';
 
-/** Why a backend does not load; null where it does. */
-function missing(device: Device): string | null {
+/** Why a backend or library does not load; null where it does. */
+export function missing(load: () => unknown): string | null {
   try {
-    backendOf(device);
+    load();
     return null;
   } catch (error) {
     if (error instanceof ExecutorError && error.code === 'device') return error.message;
@@ -15,13 +15,13 @@ function missing(device: Device): string | null {
 }
 
 /** Why the native kernels cannot be tested here; null where they can. */
-export const cpuIsMissing = missing('cpu');
+export const cpuIsMissing = missing(() => backendOf('cpu'));
 
 /** Why `cuda` cannot be tested here; null where it can. */
-export const cudaIsMissing: string | null = prepareCuda() ?? missing('cuda');
+export const cudaIsMissing: string | null = prepareCuda() ?? missing(() => backendOf('cuda'));
 
 /** Why `wasm` cannot be tested here; null where it can. */
-export const wasmIsMissing = missing('wasm');
+export const wasmIsMissing = missing(() => backendOf('wasm'));
 
 /** The backends that the tests run on. */
 export const devices: readonly Device[] = [
