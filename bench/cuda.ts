@@ -176,14 +176,14 @@ function step(precision: 'high' | 'medium'): number {
 
 /** What PyTorch measures of the same (torch_cuda_peer.py); null where python3 has no PyTorch with CUDA. */
 interface Peer {
-  readonly teraflops: Readonly<Record<string, number | null>>;
-  readonly stepMs: Readonly<Record<string, { readonly best: number | null }>>;
+  readonly teraflops?: Readonly<Record<string, number | null>>;
+  readonly stepMs?: Readonly<Record<string, { readonly best: number | null }>>;
 }
-function peerOf(): Peer | null {
+function peerOf(parts: readonly string[]): Peer | null {
   const program = fileURLToPath(new URL('torch_cuda_peer.py', import.meta.url));
-  const sizes = [scaled(2048), scaled(8192, 3), REPEATS].map(String);
+  const args = [scaled(2048), scaled(8192, 3), REPEATS, parts.join()].map(String);
   try {
-    const printed = execFileSync('python3', [program, ...sizes], {
+    const printed = execFileSync('python3', [program, ...args], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -211,7 +211,7 @@ const products = () =>
       const place = Object.keys(NAMES).indexOf(precision);
       const shares = {
         shareOfPeak: ratio(teraflops, most?.[place]),
-        shareOfCublas: ratio(teraflops, peer?.teraflops[NAMES[precision]]),
+        shareOfCublas: ratio(teraflops, peer?.teraflops?.[NAMES[precision]]),
       };
       return [name, { teraflops, ...shares }];
     }),
@@ -221,23 +221,24 @@ const steps = () =>
   Object.fromEntries(
     (['high', 'medium'] as const).map((precision) => {
       const ms = step(precision);
-      return [NAMES[precision], { ms, timesTorchsBest: ratio(ms, peer?.stepMs[NAMES[precision]]?.best) }];
+      return [NAMES[precision], { ms, timesTorchsBest: ratio(ms, peer?.stepMs?.[NAMES[precision]]?.best) }];
     }),
   );
 
 const { name, capability, threads } = backendInfo(device);
 const copy = copyRate();
 const most = peaks();
-const peer = peerOf();
 const parts = { dag: () => dag(copy), matmul: products, step: steps };
-const wanted = process.argv.slice(2);
+const asked = process.argv.slice(2);
+const wanted = Object.keys(parts).filter((part) => asked.length === 0 || asked.includes(part));
+const peer = peerOf(wanted);
 const report: Record<string, unknown> = {
   device: { name, capability, multiprocessors: threads },
   copyBytesPerSecond: copy,
   torch: peer,
 };
 for (const [part, measure] of Object.entries(parts)) {
-  if (wanted.length > 0 && !wanted.includes(part)) continue;
+  if (!wanted.includes(part)) continue;
   console.error(`${part} …`);
   report[part] = measure();
 }

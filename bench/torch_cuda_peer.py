@@ -1,7 +1,7 @@
-"""PyTorch's side of bench/cuda.ts; prints one JSON object. Usage: torch_cuda_peer.py BATCH SIZE REPEATS [DEVICE]
+"""PyTorch's side of bench/cuda.ts; prints one JSON object. Usage: torch_cuda_peer.py BATCH SIZE REPEATS PARTS [DEVICE]
 
-Products SIZE³ by torch.matmul (cuBLAS), and a training step of the same GPT on the same tokens: in TF32, and in bf16 under autocast; each
-as it is, compiled, and compiled with mode="reduce-overhead" (CUDA graphs). Milliseconds are medians; null: it did not run.
+PARTS, with commas between: matmul, products SIZE³ by torch.matmul (cuBLAS); step, a training step of the same GPT on the same tokens, in TF32,
+and in bf16 under autocast; each as it is, compiled, and compiled with mode="reduce-overhead" (CUDA graphs). Milliseconds are medians; null: it did not run.
 """
 import json
 import statistics
@@ -15,7 +15,8 @@ except ImportError as error:
     sys.exit(f"no PyTorch: {error}")
 
 BATCH, SIZE, REPEATS = map(int, sys.argv[1:4])
-DEVICE = sys.argv[4] if len(sys.argv) > 4 else "cuda"
+PARTS = sys.argv[4].split(",")
+DEVICE = sys.argv[5] if len(sys.argv) > 5 else "cuda"
 T, C, V, HEADS = 32, 256, 50304, 4
 
 
@@ -108,16 +109,13 @@ def best(is_bf16):
     return {**times, "best": min((t for t in times.values() if t is not None), default=None)}
 
 
-print(
-    json.dumps(
-        {
-            "version": torch.__version__,
-            "teraflops": {
-                "f32": attempt(lambda: product(torch.float32, "highest")),
-                "tf32": attempt(lambda: product(torch.float32, "high")),
-                "bf16": attempt(lambda: product(torch.bfloat16, "high")),
-            },
-            "stepMs": {"tf32": best(False), "bf16": best(True)},
-        }
-    )
-)
+result = {"version": torch.__version__}
+if "matmul" in PARTS:
+    result["teraflops"] = {
+        "f32": attempt(lambda: product(torch.float32, "highest")),
+        "tf32": attempt(lambda: product(torch.float32, "high")),
+        "bf16": attempt(lambda: product(torch.bfloat16, "high")),
+    }
+if "step" in PARTS:
+    result["stepMs"] = {"tf32": best(False), "bf16": best(True)}
+print(json.dumps(result))
