@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { CudaDevice } from '../src/backends/cuda/device.js';
+import { indexing } from '../src/backends/cuda/indexing.js';
+import { Kernels } from '../src/backends/cuda/kernels.js';
 import { addressOf, Allocator, memory } from '../src/backends/cuda/memory.js';
 import {
   backendInfo,
@@ -412,6 +414,29 @@ emulated(
       const steady = used();
       for (let i = 0; i < 5; i++) expect(step()).toBe(first);
       expect(used()).toBe(steady);
+    });
+
+    it('adds up the gradient of an embedding without a copy of what it is of', () => {
+      const device = new CudaDevice();
+      const allocator = new Allocator(device);
+      const { allocate, write } = memory(device, allocator);
+      const [positions, n] = [2048, 128];
+      const [index, gradY, storage] = [
+        allocate('i32', positions),
+        allocate('f32', positions * n),
+        allocate('f32', 10 * n),
+      ];
+      write(
+        index,
+        Array.from({ length: positions }, (_, i) => i % 10),
+      );
+      const { used } = emulator();
+      const before = used();
+      indexing(new Kernels(device, allocator)).embeddingBackward(
+        ...([index, gradY, { storage, accumulate: false }, n] as const),
+      );
+      expect(used() - before).toBeLessThan((4 * positions * n) / 4);
+      device.synchronize();
     });
 
     it('says what was asked for and what is free where memory runs out, and goes on', () => {

@@ -86,12 +86,13 @@ export class Bench {
     return { storage: this.output(length), accumulate };
   }
 
-  indices(length: number, from: number, below: number): Storage {
+  /** Whole numbers in from … below − 1, by `draw` of a uniform number in [0, 1) one in the same. */
+  indices(length: number, from: number, below: number, draw = (u: number): number => u): Storage {
     const storage = this.backend.allocate('i32', length);
     const values = { length };
     this.backend.write(
       storage,
-      Array.from(values, () => from + Math.floor(this.random() * (below - from))),
+      Array.from(values, () => from + Math.floor(draw(this.random()) * (below - from))),
     );
     return storage;
   }

@@ -173,6 +173,21 @@ describe.each(variants)('$variant agrees with reference:', ({ backend }) => {
       },
     );
 
+    it.each([
+      [300, 5],
+      [70_000, 1],
+    ])(
+      "the gradient of an embedding, every other position of one row and the rest by Zipf's law, %d rows of %d",
+      (rows, n) => {
+        const positions = 2500;
+        const run: Case = (on) => {
+          const index = on.indices(positions, 0, rows, (u) => (u < 0.5 ? 0.6 : rows ** (2 * u - 2)));
+          on.backend.embeddingBackward(index, on.input(positions * n), on.target(rows * n, true), n);
+        };
+        expectAgreement(run, backend, dtype, 3, { units: 2 + positions, scale: 2 });
+      },
+    );
+
     it('running sums, from the start and from the end', () => {
       const flags = fc.tuple(fc.boolean(), fc.boolean());
       fc.assert(

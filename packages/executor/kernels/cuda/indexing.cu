@@ -6,9 +6,6 @@ namespace {
 
 __device__ inline bool isWithin(int64_t index, int64_t below) { return 0 <= index && index < below; }
 
-/** Marks positions whose index is outside of the table. */
-constexpr int64_t NO_ROW = -1;
-
 /** y[i] = x[i, index[i]] for rows of n; an index of −1 gives 0. */
 template <typename T>
 __device__ void gather(const T* x, const int32_t* index, T* y, int64_t rows, int64_t n) {
@@ -47,146 +44,179 @@ __device__ void embedding(const T* table, const int32_t* index, T* y, int64_t ro
   }
 }
 
-// The gradient of a table is a sum over the positions of each of its rows, always in the order of the positions:
-//   1. In every chunk of positions, those of the same row are summed, at the first of them, its leader (embeddingChunks).
-//   2. Leaders are counted for each row (also by embeddingChunks), and each row is assigned room for its list (placeLists).
-//   3. Leaders are written to the list of their row (placeLeaders), in any order.
-//   4. One warp per row, or one block if its list is long, sorts the list and adds up the sums of its leaders (embeddingRows).
-// Atomic additions are only of integers, so that nothing depends on their order.
+// The gradient of a table adds up those of the positions of each row, always in the same order:
+//   1. Positions are sorted by row, stably: a radix sort, of one digit of the rows after the other. Blocks count their positions of each
+//      digit (countDigits), the counts of each digit are added up (scanDigits), and positions go to their places (placeDigits).
+//   2. Sorted positions are cut into slices, whose gradients a warp adds up from where they are (embeddingSlices). The sum of a row that
+//      a slice has alone is complete; of one that several slices share it is a part.
+//   3. Those parts are added up in the order of the slices (embeddingParts).
 
-/** Positions per chunk. */
-constexpr int CHUNK = 64;
+/** Values of a digit of the sort; a block has a thread, and sorts a position, for each. */
+constexpr int DIGITS = THREADS;
 
-/**
- * sums (positions, n): at each leader the sum over its row's positions in the chunk. leaders (positions): the leader of each position.
- */
-template <typename T>
-__device__ void embeddingChunks(const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts,
-                                int64_t positions, int64_t n, int64_t tableRows) {
-  __shared__ int64_t row[CHUNK];
-  __shared__ int leader[CHUNK];
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * CHUNK;
-  const int count = static_cast<int>(positions - first < CHUNK ? positions - first : CHUNK);
+/** The row of a position; tableRows, so the last one of the sort, where its index is outside of the table. */
+__device__ inline int64_t rowAt(const int32_t* index, int64_t position, int64_t tableRows) {
+  return isWithin(index[position], tableRows) ? index[position] : tableRows;
+}
+
+/** A pass of the sort: positions in the order of those before (null: the first pass), and the lowest bit of its digit. */
+struct Pass {
+  const int32_t *index, *order;
+  int64_t positions, tableRows, shift;
+
+  __device__ int32_t position(int64_t i) const { return order ? order[i] : static_cast<int32_t>(i); }
+
+  /** Reads the digits of the block's positions; DIGITS beyond the last one. */
+  __device__ void read(int (&digits)[DIGITS]) const {
+    const int64_t i = firstIndex();
+    digits[threadIdx.x] =
+        i < positions ? static_cast<int>(rowAt(index, position(i), tableRows) >> shift) % DIGITS : DIGITS;
+    __syncthreads();
+  }
+};
+
+/** counts (DIGITS, blocks): the positions of each digit in each block. */
+__device__ inline void countDigits(const Pass& pass, int32_t* counts) {
+  __shared__ int digits[DIGITS];
+  pass.read(digits);
+  int32_t count = 0;
+  for (int i = 0; i < DIGITS; i++) count += digits[i] == static_cast<int>(threadIdx.x);
+  counts[static_cast<int64_t>(threadIdx.x) * gridDim.x + blockIdx.x] = count;
+}
+
+/** Counts become those of all earlier blocks, by a warp for each digit; totals (DIGITS): of all blocks. */
+__device__ inline void scanDigits(int32_t* counts, int32_t* totals, int64_t blocks) {
+  const int64_t digit = firstIndex() / WARP;
+  int32_t* const own = counts + digit * blocks;
+  int32_t before = 0;
+  for (int64_t first = 0; first < blocks; first += WARP) {
+    const int64_t block = first + laneOf();
+    const int32_t count = block < blocks ? own[block] : 0;
+    int32_t sum = count;
+    for (int step = 1; step < WARP; step *= 2) {
+      const int32_t below = __shfl_up_sync(ALL_LANES, sum, step);
+      if (laneOf() >= step) sum += below;
+    }
+    if (block < blocks) own[block] = before + sum - count;
+    before += __shfl_sync(ALL_LANES, sum, WARP - 1);
+  }
+  if (laneOf() == 0) totals[digit] = before;
+}
+
+/** sorted: the positions, sorted by the digit and otherwise in the order of the pass. */
+__device__ inline void placeDigits(const Pass& pass, const int32_t* counts, const int32_t* totals, int32_t* sorted) {
+  __shared__ int digits[DIGITS];
+  __shared__ int32_t begins[DIGITS];
   const int me = threadIdx.x;
-  if (me < count) row[me] = isWithin(index[first + me], tableRows) ? index[first + me] : NO_ROW;
+  pass.read(digits);
+  int32_t begin = counts[static_cast<int64_t>(me) * gridDim.x + blockIdx.x];
+  for (int digit = 0; digit < me; digit++) begin += totals[digit];
+  begins[me] = begin;
   __syncthreads();
-  if (me < count) {
-    int found = 0;
-    while (row[found] != row[me]) found++;
-    leader[me] = found;
-    leaders[first + me] = static_cast<int32_t>(first + found);
-    if (found == me && row[me] != NO_ROW) atomicAdd(counts + row[me], 1);
-  }
-  __syncthreads();
-  for (int64_t c = threadIdx.x; c < n; c += blockDim.x)
-    for (int p = 0; p < count; p++) {
-      const T g = gradY[(first + p) * n + c];
-      T& sum = sums[(first + leader[p]) * n + c];
-      sum = leader[p] == p ? g : sum + g;
-    }
+  const int64_t i = firstIndex();
+  if (i >= pass.positions) return;
+  int32_t place = begins[digits[me]];
+  for (int other = 0; other < me; other++) place += digits[other] == digits[me];
+  sorted[place] = pass.position(i);
+}
+
+/** Sorted positions of a slice, and how many gradients a thread reads at a time. */
+constexpr int SLICE = 64, READ = 4;
+
+struct Sorted {
+  const int32_t *index, *order;
+  int64_t positions, tableRows;
+
+  /** −1 beyond the last place. */
+  __device__ int64_t row(int64_t i) const { return i < positions ? rowAt(index, order[i], tableRows) : -1; }
+  /** Whether places i − 1 and i are of the same row. */
+  __device__ bool joins(int64_t i) const { return 0 < i && i < positions && row(i - 1) == row(i); }
+};
+
+template <typename T>
+__device__ void operator+=(Four<T>& sum, const Four<T>& more) {
+#pragma unroll
+  for (int j = 0; j < 4; j++) sum.at[j] += more.at[j];
+}
+
+/** y (n) += sum, from column c on. */
+template <typename T>
+__device__ void addFour(T* y, int64_t c, int64_t n, const Four<T>& sum) {
+  Four<T> total = fourOf(y, c, n, n % 4 == 0);
+  total += sum;
+  putFour(y, c, n, n % 4 == 0, total);
 }
 
 /**
- * begins[row] … ends[row] − 1 is the range of a row's list, which has counts[row] entries. taken[0], initially 0, is the room assigned so
- * far. The order of the blocks does not matter, because only the contents of a list are used, not its position.
+ * gradTable += the sums of rows that are in one slice alone. parts (slices, 2, n): the sums of the slice's first row if an earlier slice has
+ * it, too, and otherwise of its last row if a later slice has it. A warp adds up 4·WARP columns.
  */
-__device__ inline void placeLists(const int32_t* counts, int32_t* begins, int32_t* ends, int32_t* taken, int64_t tableRows) {
-  __shared__ int32_t totals[WARP];
-  const int64_t row = firstIndex();
-  const int32_t own = row < tableRows ? counts[row] : 0;
-  int32_t sum = own;
-  for (int step = 1; step < WARP; step *= 2) {
-    const int32_t below = __shfl_up_sync(ALL_LANES, sum, step);
-    if (laneOf() >= step) sum += below;
-  }
-  if (laneOf() == WARP - 1) totals[warpOf()] = sum;
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    int32_t all = 0;
-    for (int w = 0; w < THREADS / WARP; w++) {
-      const int32_t of = totals[w];
-      totals[w] = all;
-      all += of;
-    }
-    const int32_t base = atomicAdd(taken, all);
-    for (int w = 0; w < THREADS / WARP; w++) totals[w] += base;
-  }
-  __syncthreads();
-  if (row >= tableRows) return;
-  begins[row] = totals[warpOf()] + sum - own;
-  ends[row] = totals[warpOf()] + sum;
-}
-
-/** lists: the leaders of each row from begins[row] on. Resets counts to 0. */
-__device__ inline void placeLeaders(const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins,
-                                    int32_t* lists, int64_t positions, int64_t tableRows) {
-  for (int64_t i = firstIndex(); i < positions; i += indexStep()) {
-    if (leaders[i] != i || !isWithin(index[i], tableRows)) continue;
-    const int64_t row = index[i];
-    lists[begins[row] + atomicAdd(counts + row, -1) - 1] = static_cast<int32_t>(i);
-  }
-}
-
-/** From this number of leaders on, a row is processed by a whole block. */
-constexpr int32_t LONG = 64;
-
-/** Teams of threads that compute the gradient of a row together: `me` is this thread's index, `size` the number of threads. */
-struct Warp {
-  __device__ static int me() { return laneOf(); }
-  __device__ static int size() { return WARP; }
-  __device__ static void sync() { __syncwarp(); }
-};
-struct Block {
-  __device__ static int me() { return threadIdx.x; }
-  __device__ static int size() { return blockDim.x; }
-  __device__ static void sync() { __syncthreads(); }
-};
-
-template <typename Team, typename T>
-__device__ void embeddingRow(const T* sums, int32_t begin, int32_t end, const int32_t* lists, int32_t* sorted, T* to,
-                             int64_t n, int64_t accumulate) {
-  // The sorted index of a leader is the number of smaller ones.
-  for (int32_t i = begin + Team::me(); i < end; i += Team::size()) {
-    const int32_t leader = lists[i];
-    int32_t place = begin;
-    for (int32_t j = begin; j < end; j++) place += lists[j] < leader;
-    sorted[place] = leader;
-  }
-  Team::sync();
-  const bool aligned = n % 4 == 0;
-  for (int64_t c = 4 * Team::me(); c < n; c += 4 * Team::size()) {
-    Four<T> total = {};
-    if (accumulate) total = fourOf(to, c, n, aligned);
-    Four<T> sum = {};
-    for (int32_t i = begin; i < end; i++) {
-      const Four<T> own = fourOf(sums + sorted[i] * n, c, n, aligned);
-#pragma unroll
-      for (int j = 0; j < 4; j++) sum.at[j] += own.at[j];
-    }
-#pragma unroll
-    for (int j = 0; j < 4; j++) total.at[j] += sum.at[j];
-    putFour(to, c, n, aligned, total);
-  }
-}
-
-/** `sorted` is as large as `lists`. */
 template <typename T>
-__device__ void embeddingRows(const T* sums, const int32_t* begins, const int32_t* ends, const int32_t* lists,
-                              int32_t* sorted, T* gradTable, int64_t tableRows, int64_t n, int64_t accumulate) {
-  const int warps = blockDim.x / WARP;
-  for (int64_t first = static_cast<int64_t>(blockIdx.x) * warps; first < tableRows;
-       first += static_cast<int64_t>(gridDim.x) * warps) {
-    const int64_t own = first + warpOf();
-    if (own < tableRows) {
-      const int32_t begin = begins[own], end = ends[own];
-      if (end - begin < LONG && (begin < end || !accumulate))
-        embeddingRow<Warp>(sums, begin, end, lists, sorted, gradTable + own * n, n, accumulate);
+__device__ void embeddingSlices(const Sorted& sorted, const T* gradY, T* gradTable, T* parts, int64_t n) {
+  const int64_t slices = (sorted.positions + SLICE - 1) / SLICE, groups = (n + 4 * WARP - 1) / (4 * WARP);
+  for (int64_t work = firstIndex() / WARP; work < slices * groups; work += indexStep() / WARP) {
+    const int64_t slice = work / groups, c = (work % groups * WARP + laneOf()) * 4, begin = slice * SLICE;
+    if (c >= n) continue;
+    const int64_t end = begin + SLICE < sorted.positions ? begin + SLICE : sorted.positions;
+    bool isShared = sorted.joins(begin);
+    int64_t row = sorted.row(begin);
+    Four<T> sum = {};
+    for (int64_t first = begin; first < end; first += READ) {
+      Four<T> read[READ];
+      int64_t next[READ];
+#pragma unroll
+      for (int i = 0; i < READ; i++) {
+        if (first + i >= end) break;
+        read[i] = fourOf(gradY + sorted.order[first + i] * n, c, n, n % 4 == 0);
+        next[i] = sorted.row(first + i + 1);
+      }
+#pragma unroll
+      for (int i = 0; i < READ; i++) {
+        if (first + i >= end || row == sorted.tableRows) break;
+        sum += read[i];
+        const bool goesOn = next[i] == row;
+        if (!goesOn || first + i + 1 == end) {
+          if (isShared || goesOn) putFour(parts + (2 * slice + !isShared) * n, c, n, n % 4 == 0, sum);
+          else addFour(gradTable + row * n, c, n, sum);
+          isShared = false;
+          sum = {};
+        }
+        row = next[i];
+      }
     }
-    for (int64_t row = first; row < first + warps && row < tableRows; row++) {
-      const int32_t begin = begins[row], end = ends[row];
-      if (end - begin >= LONG)
-        embeddingRow<Block>(sums, begin, end, lists, sorted, gradTable + row * n, n, accumulate);
+  }
+}
+
+/** gradTable += the sums of rows that several slices share, by one block for each slice, if such a row begins in it. */
+template <typename T>
+__device__ void embeddingParts(const Sorted& sorted, const T* parts, T* gradTable, int64_t n) {
+  __shared__ Four<T> sums[THREADS / WARP][WARP];
+  const int64_t slice = blockIdx.x, end = (slice + 1) * SLICE;
+  if (!sorted.joins(end)) return;
+  const int64_t row = sorted.row(end - 1);
+  if (row == sorted.tableRows || (sorted.joins(slice * SLICE) && sorted.row(slice * SLICE) == row)) return;
+  // The last slice of the row, by bisection.
+  int64_t last = slice + 1, beyond = (sorted.positions + SLICE - 1) / SLICE;
+  while (last + 1 < beyond) {
+    const int64_t middle = (last + beyond) / 2;
+    (sorted.row(middle * SLICE) == row ? last : beyond) = middle;
+  }
+  for (int64_t first = 0; first < n; first += 4 * WARP) {
+    const int64_t c = first + 4 * laneOf();
+    Four<T> sum = {};
+    if (c < n) {
+      if (warpOf() == 0) sum = fourOf(parts + (2 * slice + 1) * n, c, n, n % 4 == 0);
+#pragma unroll 4
+      for (int64_t s = slice + 1 + warpOf(); s <= last; s += THREADS / WARP)
+        sum += fourOf(parts + 2 * s * n, c, n, n % 4 == 0);
     }
+    sums[warpOf()][laneOf()] = sum;
+    __syncthreads();
+    if (warpOf() == 0 && c < n) {
+      for (int w = 1; w < THREADS / WARP; w++) sum += sums[w][laneOf()];
+      addFour(gradTable + row * n, c, n, sum);
+    }
+    __syncthreads();
   }
 }
 
@@ -301,21 +331,13 @@ DAG_KERNELS(gatherBackward, THREADS,
 DAG_KERNELS(embedding, THREADS,
             (const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows),
             (table, index, y, rows, n, tableRows))
-DAG_KERNELS(embeddingChunks, THREADS,
-            (const int32_t* index, const T* gradY, T* sums, int32_t* leaders, int32_t* counts, int64_t positions,
-             int64_t n, int64_t tableRows),
-            (index, gradY, sums, leaders, counts, positions, n, tableRows))
-DAG_EXPORT(placeLists_i32, THREADS,
-           (const int32_t* counts, int32_t* begins, int32_t* ends, int32_t* taken, int64_t tableRows),
-           (placeLists(counts, begins, ends, taken, tableRows)))
-DAG_EXPORT(placeLeaders_i32, THREADS,
-           (const int32_t* index, const int32_t* leaders, int32_t* counts, const int32_t* begins, int32_t* lists,
-            int64_t positions, int64_t tableRows),
-           (placeLeaders(index, leaders, counts, begins, lists, positions, tableRows)))
-DAG_KERNELS(embeddingRows, THREADS,
-            (const T* sums, const int32_t* begins, const int32_t* ends, const int32_t* lists, int32_t* sorted, T* gradTable,
-             int64_t tableRows, int64_t n, int64_t accumulate),
-            (sums, begins, ends, lists, sorted, gradTable, tableRows, n, accumulate))
+DAG_EXPORT(countDigits_i32, THREADS, (Pass pass, int32_t* counts), (countDigits(pass, counts)))
+DAG_EXPORT(scanDigits_i32, THREADS, (int32_t* counts, int32_t* totals, int64_t blocks), (scanDigits(counts, totals, blocks)))
+DAG_EXPORT(placeDigits_i32, THREADS, (Pass pass, const int32_t* counts, const int32_t* totals, int32_t* sorted),
+           (placeDigits(pass, counts, totals, sorted)))
+DAG_KERNELS(embeddingSlices, THREADS, (Sorted sorted, const T* gradY, T* gradTable, T* parts, int64_t n),
+            (sorted, gradY, gradTable, parts, n))
+DAG_KERNELS(embeddingParts, THREADS, (Sorted sorted, const T* parts, T* gradTable, int64_t n), (sorted, parts, gradTable, n))
 DAG_KERNELS(cumsum, THREADS,
             (const T* x, T* y, int64_t outer, int64_t n, int64_t inner, int64_t reverse, int64_t accumulate),
             (x, y, outer, n, inner, reverse, accumulate))

@@ -1,12 +1,13 @@
 import type { Backend } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
-import { Kernels, precisionOf, THREADS, written } from './kernels.js';
+import { Kernels, precisionOf, THREADS, WARP, written } from './kernels.js';
 import { addressOf } from './memory.js';
 
-/** Positions of a block of embeddingChunks. */
-const CHUNK = 64;
+/** Bits of a digit of rows by which positions are sorted, and sorted positions of a slice: see kernels/cuda/indexing.cu. */
+const DIGIT_BITS = 8;
+const SLICE = 64;
 
-/** The kernels of an embedding's gradient count positions and rows in 32 bits. */
+/** The kernels of an embedding's gradient have positions and rows in 32 bits. */
 function checkPositions(positions: number, tableRows: number): void {
   const most = 2 ** 31 - 1;
   if (Math.max(positions, tableRows) > most)
@@ -34,11 +35,12 @@ export function indexing(
   const gather = kernels.precisions('indexing', 'gather', 'pppii');
   const gatherBackward = kernels.precisions('indexing', 'gatherBackward', 'pppiii');
   const embedding = kernels.precisions('indexing', 'embedding', 'pppiii');
-  const chunks = kernels.precisions('indexing', 'embeddingChunks', 'pppppiii');
-  const placeLists = device.kernel('indexing', 'placeLists_i32', 'ppppi');
-  const placeLeaders = device.kernel('indexing', 'placeLeaders_i32', 'pppppii');
-  const embeddingRows = kernels.precisions('indexing', 'embeddingRows', 'ppppppiii');
-  const fill = device.kernel('elementwise', 'fill_i32', 'pid');
+  const countDigits = device.kernel('indexing', 'countDigits_i32', '(ppiii)p');
+  const scanDigits = device.kernel('indexing', 'scanDigits_i32', 'ppi');
+  const placeDigits = device.kernel('indexing', 'placeDigits_i32', '(ppiii)ppp');
+  const embeddingSlices = kernels.precisions('indexing', 'embeddingSlices', '(ppii)pppi');
+  const embeddingParts = kernels.precisions('indexing', 'embeddingParts', '(ppii)ppi');
+  const fill = kernels.precisions('elementwise', 'fill', 'pid');
   const cumsum = kernels.precisions('indexing', 'cumsum', 'ppiiiii');
   const cumsumRows = kernels.precisions('indexing', 'cumsumRows', 'ppiiii');
   const cumprod = kernels.precisions('indexing', 'cumprod', 'ppiii');
@@ -76,46 +78,32 @@ export function indexing(
       if (tableRows === 0) return;
       checkPositions(positions, tableRows);
       const precision = precisionOf(gradY);
-      // Counts of each row, how much of the lists is taken; begins and ends; leaders, lists and sorted lists of the positions.
-      const words = 3 * tableRows + 1 + 3 * positions;
-      kernels.withScratch('i32', words, ({ block }) =>
-        kernels.withScratch(precision, positions * n, ({ block: sums }) => {
-          const part = (from: number): number => block.address + 4 * from;
-          const [counts, taken] = [part(0), part(tableRows)];
-          const [begins, ends] = [part(tableRows + 1), part(2 * tableRows + 1)];
-          const [leaders, lists, sorted] = [0, 1, 2].map((i) => part(3 * tableRows + 1 + i * positions));
-          fill(kernels.gridFor(tableRows + 1), THREADS, 0, counts, tableRows + 1, 0);
-          if (positions > 0)
-            chunks[precision](
-              [Math.ceil(positions / CHUNK)],
-              THREADS,
-              0,
-              ...[
-                addressOf(index),
-                addressOf(gradY),
-                sums.address,
-                leaders!,
-                counts,
-                positions,
-                n,
-                tableRows,
-              ],
-            );
-          placeLists([Math.ceil(tableRows / THREADS)], THREADS, 0, counts, begins, ends, taken, tableRows);
-          if (positions > 0)
-            placeLeaders(
-              kernels.gridFor(positions),
-              THREADS,
-              0,
-              ...[addressOf(index), leaders!, counts, begins, lists!, positions, tableRows],
-            );
-          embeddingRows[precision](
-            kernels.gridForWarps(tableRows),
-            THREADS,
-            0,
-            ...[sums.address, begins, ends, lists!, sorted!, addressOf(storage)],
-            ...[tableRows, n, Number(accumulate)],
-          );
+      const [at, table] = [addressOf(index), addressOf(storage)];
+      if (!accumulate) fill[precision](kernels.gridFor(storage.length), THREADS, 0, table, storage.length, 0);
+      if (positions === 0) return;
+      const [blocks, slices] = [Math.ceil(positions / THREADS), Math.ceil(positions / SLICE)];
+      const digits = 2 ** DIGIT_BITS;
+      kernels.withScratch('i32', digits * (blocks + 1) + 2 * positions, ({ block }) =>
+        kernels.withScratch(precision, 2 * slices * n, ({ block: parts }) => {
+          const totals = block.address;
+          const counts = totals + 4 * digits;
+          // Two buffers in turn, one with the order so far and one for the next.
+          let order = 0;
+          let next = counts + 4 * digits * blocks;
+          let free = next + 4 * positions;
+          // Row tableRows is that of indices outside of the table.
+          for (let shift = 0; tableRows >= 2 ** shift; shift += DIGIT_BITS) {
+            const pass = [at, order, positions, tableRows, shift];
+            countDigits([blocks], THREADS, 0, ...pass, counts);
+            scanDigits([(digits * WARP) / THREADS], THREADS, 0, counts, totals, blocks);
+            placeDigits([blocks], THREADS, 0, ...pass, counts, totals, next);
+            [order, next, free] = [next, free, next];
+          }
+          const sorted = [at, order, positions, tableRows];
+          const from = [addressOf(gradY), table, parts.address, n];
+          const groups = Math.ceil(n / (4 * WARP));
+          embeddingSlices[precision](kernels.gridForWarps(slices * groups), THREADS, 0, ...sorted, ...from);
+          embeddingParts[precision]([slices], THREADS, 0, ...sorted, parts.address, table, n);
         }),
       );
     },
