@@ -1,6 +1,6 @@
 /**
  * Compiles kernels/cuda with nvcc to native/cuda/<name>.fatbin: machine code for the architectures below and PTX for later
- * ones. Without nvcc it says so. Of each kernel it prints the most registers and spilled bytes over all architectures.
+ * ones. Without nvcc it says so. Of each kernel it prints the most registers, spilled bytes and bytes of code over all architectures.
  *
  * `--emulator` compiles them with a C++ compiler instead, to native/cuda-emulated: a driver that runs them on the CPU for tests
  * (see kernels/cuda/emulator/cuda.h); `--sanitize` the same with AddressSanitizer and checks of conversions to whole numbers, to
@@ -8,8 +8,9 @@
  * with the hash of all that it depends on, and made again where that has changed.
  */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findCompiler } from './compiler.js';
@@ -92,21 +93,53 @@ async function buildFatbins(version) {
     ...(isExact(source) ? ['-fmad=false'] : []),
     ...targetsOf(source),
   ]);
-  await makeMissing('nvcc', outputs, ({ source, file }, text) => report(nameOf(source), text, file));
+  // Machine code before it is packed.
+  const kept = await mkdtemp(join(tmpdir(), 'dag-cuda-'));
+  try {
+    for (const output of outputs) {
+      output.kept = join(kept, nameOf(output.source));
+      await mkdir(output.kept);
+      output.args.push('--keep', '--keep-dir', output.kept);
+    }
+    await makeMissing('nvcc', outputs, report);
+  } finally {
+    await rm(kept, { recursive: true });
+  }
   for (const { source, file } of outputs) await copyFile(file, join(target, `${nameOf(source)}.fatbin`));
   await removeOld(objects, new Set(outputs.map(({ file }) => file)));
 }
 
 /** Kernels in which no register may be spilled on architectures that have tensor cores for bf16, and what some spill nevertheless. */
-const HOT = /^(?:matmul|warpgroup|layOut|dag)/;
+const HOT = /^(?:matmul|warpgroup|layOut|dag|attention(?!GradKV)|linearBackward|layerNorm|embedding|adamW)/;
 const HOT_SINCE = 80;
-const SPILLED = { dagBackward4_f32: 16, dagBackward4_f64: 16, matmulBf16_f32: 16, matmul64_f32: 8 };
+const SPILLED = {
+  ...{ dagBackward4_f32: 16, dagBackward4_f64: 16 },
+  ...{ matmulBf16_f32: 16, matmul64_f32: 8, layerNorm_f32: 8 },
+};
+/** Kernels whose code must stay in the caches of instructions, and its most bytes. */
+const SHORT = /^(?:warpgroup|layOut)/;
+const MOST_CODE = 40_000;
+
+/** [kernel, bytes of its code] in a cubin: an ELF file with a section `.text.NAME` of each. */
+function codeOf(cubin) {
+  const [entry, count, names] = [58, 60, 62].map((at) => cubin.readUInt16LE(at));
+  const header = (i) => Number(cubin.readBigUInt64LE(40)) + i * entry;
+  const offset = (i) => Number(cubin.readBigUInt64LE(header(i) + 24));
+  return Array.from({ length: count }, (_, i) => {
+    const at = offset(names) + cubin.readUInt32LE(header(i));
+    const name = cubin.toString('latin1', at, cubin.indexOf(0, at));
+    return [name, Number(cubin.readBigUInt64LE(header(i) + 32))];
+  })
+    .filter(([name]) => name.startsWith('.text.'))
+    .map(([name, bytes]) => [name.slice('.text.'.length), bytes]);
+}
 
 /**
- * What ptxas says of registers and spills, the most of all architectures for each kernel. What costs speed in hot kernels is an error where
- * the sources are checked.
+ * What ptxas says of registers and spills, and the size of code, the most of all architectures for each kernel. What costs speed in hot
+ * kernels is an error where the sources are checked.
  */
-function report(source, text, file) {
+function report({ source: path, file, kept }, text) {
+  const source = nameOf(path);
   const kernels = new Map();
   const faults = new Set();
   let kernel;
@@ -120,6 +153,7 @@ function report(source, text, file) {
       kernel = {
         registers: 0,
         spilled: 0,
+        code: 0,
         ...kernels.get(name[1]),
         name: name[1],
         architecture: Number(name[2]),
@@ -133,9 +167,18 @@ function report(source, text, file) {
     } else if (kernel && used) kernel.registers = Math.max(kernel.registers, Number(used[1]));
     else if (/warning|error/i.test(line)) console.error(line);
   }
-  console.log(`${source}.cu: most registers of a thread, and bytes that it spills`);
-  for (const [name, { registers, spilled }] of kernels)
-    console.log(`  ${name.padEnd(28)} ${String(registers).padStart(4)} ${String(spilled).padStart(5)}`);
+  for (const name of readdirSync(kept).filter((name) => name.endsWith('.cubin')))
+    for (const [kernel, bytes] of codeOf(readFileSync(join(kept, name)))) {
+      const entry = kernels.get(kernel);
+      if (!entry) continue;
+      entry.code = Math.max(entry.code, bytes);
+      if (SHORT.test(kernel) && bytes > MOST_CODE) faults.add(`${kernel} has ${bytes} bytes of code`);
+    }
+  console.log(`${source}.cu: most registers of a thread, bytes that it spills, and bytes of code`);
+  for (const [name, { registers, spilled, code }] of kernels)
+    console.log(
+      `  ${name.padEnd(28)} ${String(registers).padStart(4)} ${String(spilled).padStart(5)} ${String(code).padStart(7)}`,
+    );
   if (faults.size === 0) return;
   const said = [`${source}.cu would be slow:`, ...faults].join('\n  ');
   console.error(said);
