@@ -14,7 +14,7 @@ import type { DagTensors } from '@dag/tensorize';
 import { checkList, checkObject } from './arguments.js';
 import { checkCalibration, type Calibration } from './calibration.js';
 import { doubtOf } from './doubt.js';
-import { onHost } from './host-plan.js';
+import { joined, onHost } from './host-plan.js';
 import { ModelError } from './error.js';
 import { fetchModel, type FetchOptions } from './fetch-weights.js';
 import type { PredictedPlans, PredictedValue } from './predicted-value.js';
@@ -69,6 +69,8 @@ type TextInputs = PredictorInputs & {
   readonly layout: Tensor;
 };
 
+/** Texts whose plans are made at the same time have at most so many tokens and squares of depths, if they are more than one. */
+const MOST_AT_ONCE = { tokens: 2 ** 13, squaredDepths: 2 ** 16 };
 /** Texts of at most so many tokens, in layouts of at most such a depth, are read by recordings. They take memory by the product of both. */
 const MOST_RECORDED = { tokens: 256, depth: 64 };
 /** Recordings are of lengths that are multiples of this: few of them are kept. */
@@ -253,7 +255,7 @@ export class PredictorModel extends SavedModel {
   } {
     let layout = this.predictor.fitsAnyLayout ? layoutFor(this.records(tokens), shape) : this.config;
     for (;;) {
-      const hard = scope(() => onHost(this.hardPlans(tokens, shape, last, layout)));
+      const hard = this.hardParts({ tokens, shape, last }, layout);
       const { V_mag, V_sign, O, G, fault, complete, confidence } = hard;
       // A layout is chosen for the numbers of a text; it may have more operators.
       const isTight = this.predictor.fitsAnyLayout && fault?.includes(1) && layout.depth < MOST_DEPTH;
@@ -271,6 +273,21 @@ export class PredictorModel extends SavedModel {
       }
       layout = { ...layout, depth: Math.min(MOST_DEPTH, 2 * layout.depth) };
     }
+  }
+
+  /** The hard plans of B texts, some at a time: what stands between tokens and plans takes memory by B·T, and by B times the square of the depth. */
+  private hardParts(
+    { tokens, shape: [B, T], last }: EncodedTexts,
+    layout: RegisterLayout,
+  ): HardPlan<Float64Array> {
+    const most = Math.min(MOST_AT_ONCE.tokens / T, MOST_AT_ONCE.squaredDepths / layout.depth ** 2);
+    const rows = Math.max(1, Math.floor(most));
+    const parts = Array.from({ length: Math.ceil(B / rows) }, (_, part) => {
+      const [from, to] = [part * rows, Math.min(B, (part + 1) * rows)];
+      const some = tokens.subarray(from * T, to * T);
+      return scope(() => onHost(this.hardPlans(some, [to - from, T], last.slice(from, to), layout)));
+    });
+    return parts.length === 1 ? parts[0]! : joined<HardPlan<Tensor>>(parts);
   }
 
   private hardPlans(

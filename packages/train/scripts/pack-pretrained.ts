@@ -25,10 +25,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CARD = 'README.md';
-/** Texts of the stream in which tokens are counted. */
+/** A token that none of so many texts of the stream has is not shipped: it is a piece of misspelt words, hardly trained. */
 const TEXTS = 600_000;
-/** A token that these have fewer times is not shipped: it is a piece of misspelt words, hardly trained. */
-const FEWEST = 3;
 /** Significant bits of a weight in the file, as bf16 has them: the rest of half precision is noise, which does not compress. */
 const BITS = 8;
 
@@ -89,16 +87,15 @@ async function packedPredictor(checkpoint: Checkpoint, config: PredictorTrainCon
   return (await calibrate(halves, config)).save({ dtype: 'F16' });
 }
 
-/** Sets the rows of tokens to zero that the first texts of the stream hardly have. */
+/** Sets the rows of tokens to zero that the first texts of the stream do not have. */
 function leaveOutRare({ parameters }: PredictorModel, stream: StreamConfig): void {
-  const counts = new Map<number, number>();
+  const met = new Set<number>();
   const words = tokenizer(stream.tokenizer);
   for (let i = 0; i < TEXTS; i++)
-    for (const id of words.encode(` ${streamText(stream, 'train', i)}`))
-      counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const id of words.encode(` ${streamText(stream, 'train', i)}`)) met.add(id);
   const weight = parameters.get('wte.weight')!;
   const width = weight.shape[1]!;
-  weight.set(weight.dataSync().map((w, i) => ((counts.get(Math.floor(i / width)) ?? 0) < FEWEST ? 0 : w)));
+  weight.set(weight.dataSync().map((w, i) => (met.has(Math.floor(i / width)) ? w : 0)));
 }
 
 /** The nearest number of `BITS` significant bits. */

@@ -246,9 +246,9 @@ describe('a run that is killed and resumed, again and again', () => {
   }
 
   it.each([
-    ['predictor', 10, 40],
+    ['predictor', 6, 28],
     // Some steps for each kill, and a last one at which no checkpoint is due.
-    ['language', 3, 25],
+    ['language', 2, 18],
   ] as const)(
     'ends with the bits of one that ran through: a %s, killed %d times in %d steps',
     async (kind, kills, maxSteps) => {

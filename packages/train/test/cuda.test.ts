@@ -174,8 +174,8 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     const of = async (matmulPrecision: 'highest' | 'medium') => {
       const allocate = jest.spyOn(backendOf('cuda'), 'allocate');
       const config = tiny(`learns-${matmulPrecision}`, {
-        ...{ matmulPrecision, maxSteps: 12, accumulate: 1, optimizer: { lr: 1e-2, warmupSteps: 5 } },
-        evaluation: { every: 12 },
+        ...{ matmulPrecision, maxSteps: 8, accumulate: 1, optimizer: { lr: 1e-2, warmupSteps: 2 } },
+        evaluation: { every: 8 },
       });
       await train(config);
       const dtypes = new Set(allocate.mock.calls.map(([dtype]) => dtype));
@@ -198,7 +198,7 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
       { model: { blockSize: 32 }, data: { shiftEvery: 1 } },
     ],
     ['the linear readout, through the executor', { accumulate: 1, model: { readout: 'linear' } }],
-    ['activations and working copies of the weights in bf16', { matmulPrecision: 'medium' }],
+    ['activations and working copies of the weights in bf16', { accumulate: 1, matmulPrecision: 'medium' }],
   ])('repeats its steps as graphs, with the bits of their operations one by one: %s', async (name, input) => {
     const config = tiny(name, { maxSteps: 8, ...input });
     const expected = writtenOut(config);
