@@ -174,8 +174,8 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     const of = async (matmulPrecision: 'highest' | 'medium') => {
       const allocate = jest.spyOn(backendOf('cuda'), 'allocate');
       const config = tiny(`learns-${matmulPrecision}`, {
-        ...{ matmulPrecision, maxSteps: 8, accumulate: 1, optimizer: { lr: 1e-2, warmupSteps: 2 } },
-        evaluation: { every: 8 },
+        ...{ matmulPrecision, maxSteps: 12, accumulate: 1, optimizer: { lr: 1e-2, warmupSteps: 5 } },
+        evaluation: { every: 12 },
       });
       await train(config);
       const dtypes = new Set(allocate.mock.calls.map(([dtype]) => dtype));
