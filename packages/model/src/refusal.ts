@@ -76,7 +76,8 @@ const neverSeen = (parts: readonly string[]): string | null =>
  * A plan (one graph) with the smallest depth that it fits into: without the numbers and steps that it does not use. Its value and its
  * description are the same.
  *
- * @throws {TensorizeError} `bad-tensors` where it is no plan; {ModelError} `bad-input` where it is more than one graph.
+ * @throws {TensorizeError} `bad-tensors` where it is no plan.
+ * @throws {ModelError} `bad-input` where it is more than one graph.
  * @example smallestPlan(model.predictPlans(['2 + 3'])).depth // 2
  */
 export function smallestPlan(plan: DagTensors): DagTensors {

@@ -331,7 +331,7 @@ class PhraseText extends SymbolText {
     const n = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
     w.lacking += n - 1;
     const drawn = this.listStyle();
-    // "3 and 4" has no blanks; where numbers write what they are, only this style is said.
+    // Two operands leave no place for a blank. A list whose numbers write a unary operator, too, is said with "and" alone.
     const style = unary !== undefined || (drawn === 'blanks and' && n === 2) ? 'and' : drawn;
     if (style === 'commas') this.mayGoOn = true;
     const canEnd = w.lacking === n;
