@@ -1,7 +1,8 @@
 /**
  * Makes the packages that bring the native kernels: `node platform-packages.js FOLDER`, where FOLDER holds
  * <platform>-<arch>/dag_executor.so for each platform, and cuda/<name>.fatbin, makes of each of these folders the package
- * @dag/executor-<folder>, and has the executor's package.json ask for all of them, in its own version.
+ * @dag/executor-<folder>, and has the executor's package.json ask for all of them, in its own version: for the CUDA kernels as an
+ * optional peer, which npm installs only for those who ask for it.
  *
  * They are no workspaces, and the executor asks for them in what is published alone: `npm ci` refuses a workspace of
  * another platform, and a lock file cannot name an optional dependency that is not published yet.
@@ -40,12 +41,17 @@ for (const platform of platforms) {
     publishConfig: manifest.publishConfig,
   };
   await writeFile(join(folder, platform, 'package.json'), json(platformManifest));
+  const installed =
+    platform === 'cuda' ? `\`npm install ${name}\` adds them to it.` : 'npm installs them with it where they fit.';
   await writeFile(
     join(folder, platform, 'README.md'),
-    `# ${name}\n\nThe native kernels of \`${manifest.name}\` for ${platform}. npm installs them with it where they fit.\n`,
+    `# ${name}\n\nThe native kernels of \`${manifest.name}\` for ${platform}. ${installed}\n`,
   );
   await copyFile(join(executor, 'LICENSE'), join(folder, platform, 'LICENSE'));
-  manifest.optionalDependencies = { ...manifest.optionalDependencies, [name]: manifest.version };
+  if (platform === 'cuda') {
+    manifest.peerDependencies = { [name]: manifest.version };
+    manifest.peerDependenciesMeta = { [name]: { optional: true } };
+  } else manifest.optionalDependencies = { ...manifest.optionalDependencies, [name]: manifest.version };
 }
 await writeFile(manifestFile, json(manifest));
 

@@ -224,7 +224,7 @@ export class CudaDevice {
     } catch {
       throw new ExecutorError(
         'device',
-        'no CUDA kernels: the optional package @dag/executor-cuda is not installed, and nvcc did not build them here',
+        'no CUDA kernels: `npm install @dag/executor-cuda` brings them, and nvcc did not build them here',
       );
     }
   }
