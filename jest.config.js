@@ -25,7 +25,7 @@ export default {
   // Jest leaves a core for its watch mode; each test file is for the most part one thread.
   maxWorkers: '100%',
   // Modules of a test file stay in memory after it, with all that they hold.
-  workerIdleMemoryLimit: '256MB',
+  workerIdleMemoryLimit: '1GB',
   // Ends what hangs; no test is meant to be near it, also on a machine that is busy with other work.
   testTimeout: 180_000,
 };

@@ -116,33 +116,38 @@ export function resultsOf(run: Case, backend: Backend, dtype: 'f32' | 'f64', see
   return bench.results();
 }
 
+/** Of all variants, for the name of a test. */
+export const allVariants = variants.map(({ variant }) => variant).join(', ');
+
 /**
- * Compares a backend with `reference` computing in f64 from the same numbers. `units` units in the last place of `scale`,
+ * Compares each variant with `reference` computing in f64 from the same numbers. `units` units in the last place of `scale`,
  * the size of the largest term, or of the result where that is larger.
  */
 export function expectAgreement(
   run: Case,
-  backend: Backend,
   dtype: 'f32' | 'f64',
   seed: number,
   { units, scale = 1 }: { units: number; scale?: number },
 ): void {
-  const actual = resultsOf(run, backend, dtype, seed);
-  const bench = new Bench(backendOf('reference'), 'f64', seed, dtype === 'f32');
-  run(bench);
   const unit = dtype === 'f32' ? 2 ** -23 : 2 ** -52;
   /** Smaller numbers have fewer digits. */
   const smallest = dtype === 'f32' ? 2 ** -126 : 2 ** -1022;
-  bench.results().forEach((expected, k) => {
-    const of = actual[k]!;
-    expect(of.length).toBe(expected.length);
-    for (let i = 0; i < expected.length; i++) {
-      const e = dtype === 'f32' ? Math.fround(expected[i]!) : expected[i]!;
-      const a = of[i]!;
-      if (Object.is(a, e) || a === e) continue;
-      const allowed = units * unit * Math.max(scale, smallest, Math.abs(e));
-      if (!(Math.abs(a - e) <= allowed))
-        throw new Error(`result ${k}, element ${i}: ${a}, expected ${e}, allowed ±${allowed}`);
-    }
-  });
+  const bench = new Bench(backendOf('reference'), 'f64', seed, dtype === 'f32');
+  run(bench);
+  const results = bench.results();
+  for (const { variant, backend } of variants) {
+    const actual = resultsOf(run, backend, dtype, seed);
+    results.forEach((expected, k) => {
+      const of = actual[k]!;
+      expect(of.length).toBe(expected.length);
+      for (let i = 0; i < expected.length; i++) {
+        const e = dtype === 'f32' ? Math.fround(expected[i]!) : expected[i]!;
+        const a = of[i]!;
+        if (Object.is(a, e) || a === e) continue;
+        const allowed = units * unit * Math.max(scale, smallest, Math.abs(e));
+        if (!(Math.abs(a - e) <= allowed))
+          throw new Error(`${variant}: result ${k}, element ${i}: ${a}, expected ${e}, allowed ±${allowed}`);
+      }
+    });
+  }
 }
