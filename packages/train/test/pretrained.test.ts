@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { exportOnnx, OnnxPredictor, type PredictorModel } from '@dag/model';
+import { exportOnnx, OnnxPredictor, tokenizer, type PredictorModel } from '@dag/model';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 import { readCheckpoint } from '../src/checkpoints/checkpoint.js';
 import { parseConfig } from '../src/config/config.js';
@@ -13,7 +13,7 @@ import { pretrainedCheckpoint } from '../src/checkpoints/pretrained.js';
 import { heldOutQuestions, type Question } from '../src/evaluation/questions.js';
 import { streamConfig } from '../src/predictor/objective.js';
 import { loadPretrained } from '../src/load-pretrained.js';
-import { train } from '../src/predictor/predictor-task.js';
+import { loadModel, predictorTask, train } from '../src/predictor/predictor-task.js';
 import { configOfKind } from '../src/checkpoints/state.js';
 
 let model: PredictorModel;
@@ -116,7 +116,7 @@ describe('the shipped model', () => {
     ['2 + 3 wombats', /the text has `wombats`, which/],
     ['wombat 2 + 3', /the text has `wombat`, which/],
     ['2^3^2', /an exponent that is no number/],
-    ['0x10', /the text has `hex`, which/],
+    ['0x10', /two numbers without an operator/],
     ['5!', /./],
     ['5 and 9', /./],
     ['what is 3 + π', /the text has `π`, which/],
@@ -171,8 +171,16 @@ describe('the shipped model', () => {
         ([name, p]) => !isDeepStrictEqual(p.dataSync(), model.parameters.get(name)!.dataSync()),
       );
       expect(moved.length).toBe(model.parameters.size);
-      const { files } = await readCheckpoint(result.checkpoint);
-      expect([...files.keys()]).toContain('optimizer.safetensors');
+      const checkpoint = await readCheckpoint(result.checkpoint);
+      expect([...checkpoint.files.keys()]).toContain('optimizer.safetensors');
+      // What the file does not know is read in pieces, but not by a training that goes on from it, which may meet it.
+      const asTrained = tokenizer('words').encode(' helicopter');
+      expect(loadModel(checkpoint).tokenizer.encode(' helicopter')).not.toEqual(asTrained);
+      const goesOn = predictorTask(config).model(checkpoint);
+      expect(goesOn.tokenizer.encode(' helicopter')).toEqual(asTrained);
+      expect(goesOn.parameters.get('wte.weight')!.dataSync()).toEqual(
+        result.model.parameters.get('wte.weight')!.dataSync(),
+      );
     } finally {
       stderr.mockRestore();
       await rm(outDir, { recursive: true });

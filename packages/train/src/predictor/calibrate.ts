@@ -50,10 +50,18 @@ export async function calibrate(
   return withCalibration(model, isotonicCalibration(known));
 }
 
-/** A model with the same weights and another calibration, or none; the model itself if it has that one already. */
-export function withCalibration(model: PredictorModel, calibration: Calibration | undefined): PredictorModel {
+/**
+ * A model with the same weights and another calibration, or none; the model itself if it has that one already. The new one has all tokens of its
+ * tokenizer, `allTokens` asks for that in any case: a file has those that training met, by which other words are read in pieces, and a training that
+ * goes on meets more of them.
+ */
+export function withCalibration(
+  model: PredictorModel,
+  calibration: Calibration | undefined,
+  { allTokens = false } = {},
+): PredictorModel {
   const { calibration: known, ...config } = model.config;
-  if (known === calibration) return model;
+  if (known === calibration && !allTokens) return model;
   const { device } = model.parameters.get('wte.weight')!;
   const made = new PredictorModel(calibration ? { ...config, calibration } : config, { seed: null, device });
   for (const [name, p] of made.parameters) p.set(model.parameters.get(name)!.dataSync());

@@ -24,7 +24,7 @@ export function predictorTask(
     stream: { worker: workerUrl('predictor/worker.js'), data: batchesConfig(config) },
     // A calibration holds for the weights for which it was fitted, not for those that training makes of them.
     model: (checkpoint) =>
-      checkpoint ? withCalibration(loadModel(checkpoint), undefined) : newModel(config),
+      checkpoint ? withCalibration(loadModel(checkpoint), undefined, { allTokens: true }) : newModel(config),
   };
 }
 
