@@ -29,20 +29,6 @@ const LIST_STYLES = [
 /** Decisions with an operand on each side. */
 const OPERATORS: ReadonlySet<string> = new Set(['add', 'sub', 'mul', 'div', 'subFrom', 'divInto', 'mean']);
 
-/** Percent, as people write it, and how it goes wrong. */
-const PERCENT = [
-  'percent',
-  'percent',
-  'percent',
-  'per cent',
-  'per cent',
-  'pct',
-  'percnt',
-  'precent',
-  'persent',
-  'pecent',
-] as const;
-
 /** A part of a template that is an operand, or a list of some. */
 const SLOT = /^(?:[A-GIKNPEF](?:>|$)|\*)/;
 
@@ -156,11 +142,9 @@ class PhraseText extends SymbolText {
     });
   }
 
-  /** Where a word from `first` on does not end a whole text, another text may be whole there. */
-  private leaveOpen(first = this.w.words.length - 1): void {
-    const { words } = this.w;
-    for (let i = first; i < words.length; i++)
-      if (words[i]!.complete === false) words[i] = { ...words[i]!, complete: null };
+  /** Where the last word does not end a whole text, another text may be whole there. */
+  private leaveOpen(): void {
+    if (this.w.words.at(-1)!.complete === false) this.w.setComplete(null);
   }
 
   /** A number behind chatter alone asks for nothing; what it is the beginning of may. */
@@ -232,13 +216,10 @@ class PhraseText extends SymbolText {
     let rest = slots;
     // "5" is whole, until "less than 9" follows, and so is "what is 5".
     let mayBeWhole = startsWithSlot;
-    let first = w.words.length;
     for (const [i, part] of parts.entries()) {
-      if (rest === slots && SLOT.test(part)) {
-        mayBeWhole ||= this.isBare();
-        first = w.words.length;
-      } else if (rest < slots && mayBeWhole) {
-        this.leaveOpen(first);
+      if (rest === slots && SLOT.test(part)) mayBeWhole ||= this.isBare();
+      else if (rest < slots && mayBeWhole) {
+        this.leaveOpen();
         mayBeWhole = false;
         // "5 is", and "5 is how much more than 2".
         if (part === 'is') {
@@ -249,7 +230,6 @@ class PhraseText extends SymbolText {
         if (marksBehind && startsWithSlot) w.lacking++;
       }
       if (marksBehind && i === lastMark) w.lacking--;
-      if (/^[PF]>/.test(part)) w.begin(part.slice(2), then);
       if (/^[AB]>/.test(part)) {
         this.startingOperand(part.slice(2), then);
         then = false;
@@ -262,10 +242,6 @@ class PhraseText extends SymbolText {
       } else if (part === 'K') {
         // "Raise -3 to the power of 2" is 9, and "-3 ^ 2" is not.
         if (this.left > 1 && random.chance(0.3)) this.group(this.left);
-        else if (this.left > 1 && random.chance(0.2))
-          this.nested(() =>
-            this.template(this.phrase(NOUNS.filter((noun) => /^[^:]* of:\( [^:]*$/.test(noun)))),
-          );
         else {
           w.number(this.draw());
           this.left--;
@@ -277,17 +253,17 @@ class PhraseText extends SymbolText {
       } else if (part === 'E') {
         this.exponent();
         rest--;
-      } else if (/^P(?:>|$)/.test(part)) {
+      } else if (part === 'P') {
         w.number(this.draw());
         if (mayBeWhole) this.leaveOpen();
         w.lacking++;
-        const said = random.chance(0.5) ? '%' : pick(random, PERCENT);
+        const said = random.chance(0.5) ? '%' : pick(random, ['percent', 'per cent']);
         for (const word of said.split(' ').slice(0, -1)) w.word(word);
         w.lacking--;
         w.word(said.split(' ').at(-1)!, 'percent');
         rest--;
-      } else if (/^F(?:>|$)/.test(part)) {
-        this.fraction(!then && random.chance(0.6));
+      } else if (part === 'F') {
+        this.fraction();
         rest--;
       } else if (part === 'C') {
         w.lacking--;
@@ -473,8 +449,9 @@ class PhraseText extends SymbolText {
   }
 
   /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
-  fraction(isGroup: boolean): void {
+  fraction(): void {
     const { w, random } = this;
+    const isGroup = random.chance(0.6);
     w.lacking += isGroup ? 2 : 1;
     if (isGroup) w.word('(', 'none', 1);
     const d = 2 + random.below(9);
@@ -509,11 +486,9 @@ class PhraseText extends SymbolText {
     w.lacking += 2;
     // Of what the percentage in "100 increased by 10 %" is, is not said.
     const mayBePercent = /^(?:mul|div)/.test(operator);
-    const first = w.words.length;
     if (this.left > 2 && random.chance(0.3)) this.group(this.left - 1);
     else this.signed(mayBePercent);
     w.setComplete(null);
-    this.leaveOpen(first);
     const [words, decision] = said.split(' >');
     this.marked(words!);
     if (decision !== undefined) this.startingOperand(decision);
@@ -572,15 +547,8 @@ class PhraseText extends SymbolText {
     } else if (roll < 8) this.template(this.phrase(COMMANDS.filter((command) => !command.includes('G'))));
     else {
       this.opening();
-      const begins = random.below(10);
-      if (begins < 3) this.infix();
-      else if (begins < 7) this.noun();
-      else {
-        // Of "3 + 4, times 2" the step is of the last number alone; "then" says it is of all.
-        this.isPlain = false;
-        if (begins < 9) this.symbols(1 + random.below(this.left), 0);
-        else this.infixWords();
-      }
+      if (random.chance(0.4)) this.infix();
+      else this.noun();
     }
     this.steps(1 + random.below(4), roll < 4);
   }
