@@ -42,7 +42,9 @@ for (const platform of platforms) {
   };
   await writeFile(join(folder, platform, 'package.json'), json(platformManifest));
   const installed =
-    platform === 'cuda' ? `\`npm install ${name}\` adds them to it.` : 'npm installs them with it where they fit.';
+    platform === 'cuda'
+      ? `\`npm install ${name}\` adds them to it.`
+      : 'npm installs them with it where they fit.';
   await writeFile(
     join(folder, platform, 'README.md'),
     `# ${name}\n\nThe native kernels of \`${manifest.name}\` for ${platform}. ${installed}\n`,

@@ -13,6 +13,9 @@ const FRACTIONS = new Map(
 const PLURAL = /(?<=\bhow many )(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
 /** One that is no number. */
 const QUICK_ONE = /\b(quick|last|this|next|easy|simple|hard|tricky)\s+one(?=\s*(?:[:,.;!?]|$))/g;
+/** The number of an item in a list, "Question 4." and "1) Add", which is none of what it asks; "5) + 3" has a fault. */
+const LABEL =
+  /^\s*(?:(question|exercise|problem|task|example|item|q)\s*#?\d{1,3}\s*[.:)](?=\s)|\d{1,2}\)(?=\s+[\p{L}\d(]))/u;
 const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
@@ -29,7 +32,7 @@ const MOST_DIGITS = 40;
  * Rewrites a text as models read it, in training as in prediction: words in lower case, numbers in digits, and signs, each of them apart
  * from the next by one blank. Look-alikes become signs of a keyboard; brackets are `( )`, powers `^`, `2 x 3` is `2 * 3`. Numbers in words
  * or with an exponent become digits, "twenty-three" `23` and `1e-3` `0.001`, and so do fractions, "three quarters" `( 3 / 4 )`, and powers, "to
- * the fourth power" `to the power of 4`; "I'd" is `i would`, and "quick one" `quick question`. Rewriting a text twice changes nothing more.
+ * the fourth power" `to the power of 4`; "I'd" is `i would`, "quick one" `quick question`, and "Question 4." `question :`. Rewriting a text twice changes nothing more.
  *
  * @throws ExprError `bad-option` for what is no string.
  * @example asWords('What is 2.5×(Three plus 4)?') // 'what is 2.5 * ( 3 plus 4 ) ?'
@@ -44,6 +47,15 @@ export function asWords(text: string): string {
     .replace(/\*\*/g, '^')
     // No product, and nothing that a model reads.
     .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
+    .replace(LABEL, (_, word: string | undefined) => (word === undefined ? '' : `${word}:`))
+    // Not twice of anything, and a blank to be filled in.
+    .replace(/\bdouble[- ]check\b/g, 'check')
+    .replace(/_{2,}/g, ' ? ')
+    .replace(
+      /\b(?:(cube)|square|sq)\.? rt\b\.?/g,
+      (_, cube: string | undefined) => `${cube ?? 'square'} root`,
+    )
+    .replace(/\bone (?=(?:more|last) (?:thing|question)\b)/g, 'a ')
     .replace(QUICK_ONE, '$1 question')
     .replace(PLURAL, '$1 s')
     .replace(/√/g, ' sqrt ')

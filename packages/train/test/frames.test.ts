@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { asWords, evaluate, fromText } from '@dag/expr';
-import { DECISIONS } from '@dag/model';
+import { decidedTensors, DECISIONS } from '@dag/model';
 import { allPhrases } from '../src/reading/choose.js';
+import { decidedText } from '../src/evaluation/questions.js';
 import { generateFrame } from '../src/reading/frames.js';
 import { labelled } from '../src/predictor/words-stream.js';
 import { Writer, type Word } from '../src/reading/writer.js';
@@ -37,6 +38,14 @@ describe('generateFrame', () => {
   test('names decisions that there are', () => {
     for (const words of frames(1500, { foreign: 0.2 }))
       for (const { decision } of words) if (decision !== null) expect(DECISIONS).toContain(decision);
+  });
+
+  test('decides what is an expression', () => {
+    for (const words of frames(1500)) {
+      const { ids, targets } = labelled(words);
+      const { decided, layout } = decidedText(ids, targets);
+      expect(() => decidedTensors(decided, layout)).not.toThrow();
+    }
   });
 
   test('says the same of the same beginning, whatever follows it', () => {
