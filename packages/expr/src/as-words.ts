@@ -48,8 +48,9 @@ export function asWords(text: string): string {
     // No product, and nothing that a model reads.
     .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
     .replace(LABEL, (_, word: string | undefined) => (word === undefined ? '' : `${word}:`))
-    // Not twice of anything, and a blank to be filled in.
+    // Doubles nothing.
     .replace(/\bdouble[- ]check\b/g, 'check')
+    // A blank to be filled in.
     .replace(/_{2,}/g, ' ? ')
     .replace(
       /\b(?:(cube)|square|sq)\.? rt\b\.?/g,

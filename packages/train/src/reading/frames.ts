@@ -331,7 +331,7 @@ class PhraseText extends SymbolText {
     const n = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
     w.lacking += n - 1;
     const drawn = this.listStyle();
-    // Two operands leave no place for a blank. A list whose numbers write a unary operator, too, is said with "and" alone.
+    // In "3 and 4" no joint is a blank. Only "and" joins numbers that each write a unary operator, too.
     const style = unary !== undefined || (drawn === 'blanks and' && n === 2) ? 'and' : drawn;
     if (style === 'commas') this.mayGoOn = true;
     const canEnd = w.lacking === n;
