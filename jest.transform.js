@@ -2,14 +2,28 @@ import { createHash } from 'node:crypto';
 import swc from '@swc/jest';
 
 /**
- * Compiles TypeScript, and makes constants of each module of the globals that numeric loops use. Tests run in a context of
- * `node:vm`, where every access to a global goes through an interceptor: drawing random numbers took twenty times as long.
+ * Compiles TypeScript, and makes constants of each module of the globals that it may use. Tests run in a context of `node:vm`, where
+ * every access to a global goes through an interceptor: drawing random numbers took twenty times as long.
  */
-const globals = 'Math Number Object Float32Array Float64Array Int32Array Uint8Array Uint32Array BigInt';
-const constants = globals
-  .split(' ')
-  .map((name) => `${name}=globalThis.${name}`)
-  .join();
+const globals = [
+  ...[
+    'Math',
+    'Number',
+    'BigInt',
+    'Infinity',
+    'NaN',
+    'Object',
+    'String',
+    'Symbol',
+    'JSON',
+    'RegExp',
+    'Promise',
+  ],
+  ...['Array', 'Map', 'Set', 'WeakMap', 'Error', 'TypeError', 'RangeError', 'ArrayBuffer', 'DataView'],
+  ...['Float32Array', 'Float64Array', 'Int8Array', 'Int32Array'],
+  ...['Uint8Array', 'Uint16Array', 'Uint32Array', 'BigUint64Array'],
+];
+const constants = globals.map((name) => `${name}=globalThis.${name}`).join();
 
 export default {
   createTransformer(options) {
