@@ -20,11 +20,11 @@ import { filesOf, hashOf, make, makeMissing, removeOld } from './make.js';
 /**
  * PTX and the architectures whose machine code is made from it. One serves all that have tensor cores for bf16: most kernels ask
  * for nothing newer, and to make that of each takes several times as long (matmul.cu from compute_100: 49 seconds, from
- * compute_80: 5).
+ * compute_80: 5). The machine code of 80 also runs on 86 and 89, as NVIDIA's compatibility of minor versions has it.
  */
 const ARCHITECTURES = new Map([
   [75, [75]],
-  [80, [80, 86, 89, 90, 100, 120]],
+  [80, [80, 90, 100, 120]],
 ]);
 const NEWEST_PTX = 80;
 /** Of one architecture alone, with instructions that neither an older nor a later one has. */

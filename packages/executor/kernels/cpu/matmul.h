@@ -55,27 +55,43 @@ constexpr i64 SMALL = 4096;
 inline i64 roundUp(i64 n, i64 to) { return (n + to - 1) / to * to; }
 constexpr i64 least(i64 a, i64 b) { return a < b ? a : b; }
 
-template <typename T>
+template <typename T, i64 V = NV>
 struct Tile {
-  Vec<T> at[MR][NV];
+  Vec<T> at[MR][V];
 };
 
-/** Σ_p A[·, p]·b[p], a tile of C. Rows of A beyond the last valid one are not read; the last valid one is read again instead. */
-template <bool PACKED, typename T>
-inline __attribute__((always_inline)) Tile<T> product(const T* a, i64 row, i64 valid, const T* b, i64 k) {
+/**
+ * Σ_p A[·, p]·b[p], a tile of C of V of the vectors of a panel of B. Rows of A beyond the last valid one are not read; the last valid
+ * one is read again instead.
+ */
+template <bool PACKED, i64 V = NV, typename T>
+inline __attribute__((always_inline)) Tile<T, V> product(const T* a, i64 row, i64 valid, const T* b, i64 k) {
   const T* rows[MR];
   for (i64 i = 0; i < MR; i++) rows[i] = a + (PACKED ? i : (i < valid ? i : valid - 1) * row);
-  Tile<T> tile = {};
+  Tile<T, V> tile = {};
   for (i64 p = 0; p < k; p++, b += NR<T>) {
-    Vec<T> line[NV];
+    Vec<T> line[V];
 #pragma GCC unroll 4
-    for (i64 v = 0; v < NV; v++) line[v] = load(b + v * LANES<T>);
+    for (i64 v = 0; v < V; v++) line[v] = load(b + v * LANES<T>);
 #pragma GCC unroll 8
     for (i64 i = 0; i < MR; i++)
 #pragma GCC unroll 4
-      for (i64 v = 0; v < NV; v++) tile.at[i][v] += (PACKED ? a[p * MR + i] : rows[i][p]) * line[v];
+      for (i64 v = 0; v < V; v++) tile.at[i][v] += (PACKED ? a[p * MR + i] : rows[i][p]) * line[v];
   }
   return tile;
+}
+
+/** A tile at the edge of C, of at most MR rows and at most V vectors of columns. */
+template <bool PACKED, i64 V, typename T>
+inline void edgeTile(const T* a, i64 rowStep, const T* b, T* c, i64 rows, i64 columns, i64 k, i64 ldc, bool add) {
+  if constexpr (V > 1)
+    if (columns <= (V - 1) * LANES<T>) return edgeTile<PACKED, V - 1>(a, rowStep, b, c, rows, columns, k, ldc, add);
+  const Tile<T, V> tile = product<PACKED, V>(a, rowStep, rows, b, k);
+  T edge[MR][V * LANES<T>];
+  std::memcpy(edge, &tile, sizeof tile);
+  for (i64 r = 0; r < MR && r < rows; r++)
+    for (i64 s = 0; s < V * LANES<T> && s < columns; s++)
+      c[r * ldc + s] = add ? c[r * ldc + s] + edge[r][s] : edge[r][s];
 }
 
 /** One block: rows of A times packed B (k × columns) into C. Calls `done(j, end)` when columns j … end − 1 of all rows are written. */
@@ -105,12 +121,7 @@ __attribute__((noinline)) void block(const T* a, i64 rowStep, const T* b, T* c, 
           }
         continue;
       }
-      T edge[MR * NR<T>];
-      const Tile<T> tile = product<PACKED>(from, rowStep, rows - i, b + j * k, k);
-      std::memcpy(edge, &tile, sizeof tile);
-      for (i64 r = 0; r < MR && i + r < rows; r++)
-        for (i64 s = 0; s < NR<T> && j + s < columns; s++)
-          corner[r * ldc + s] = add ? corner[r * ldc + s] + edge[r * NR<T> + s] : edge[r * NR<T> + s];
+      edgeTile<PACKED, NV>(from, rowStep, b + j * k, corner, rows - i, columns - j, k, ldc, add);
     }
     done(j, least(j + NR<T>, columns));
   }
