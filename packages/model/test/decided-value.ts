@@ -9,7 +9,7 @@ export interface Label {
   readonly complete: boolean;
 }
 
-const HUNDRED = 'percentOf';
+const [HUNDRED, SHARE] = ['percentOf', 'percentOfLeft'];
 const isPow = ({ name }: Decision): boolean => name === 'pow';
 const isPrefix = ({ left }: Decision): boolean => left === 0;
 const isPostfix = (o: Decision): boolean => o.right === 0 && !isPow(o);
@@ -27,6 +27,7 @@ export function decidedValue(labels: readonly Label[]): number | null {
     if (decision >= FIRST_OPERATOR) {
       const is = OPERATORS[decision - FIRST_OPERATOR]!;
       operators.push({ is, priority: depth * DEPTH + is.level });
+      if (is.name === SHARE) slots.at(-1)!.percents++;
       slots.push({ text: is.name === HUNDRED ? '100' : '', percents: 0 });
       isNumber = false;
     } else if (decision === 1) slots.at(-1)!.percents++;
@@ -73,13 +74,18 @@ export function decidedValue(labels: readonly Label[]): number | null {
       return [value(from, end), ...terms].reduce((sum, term) => sum + term) / (terms.length + 1);
     }
     const { left: l, right: r } = is;
+    if (is.name === SHARE) throw NONE;
     const left = isPrefix(is) ? 0 : value(from, last);
+    if (['add', 'sub'].includes(is.name) && to === last + 2 && operators[last + 1]!.is.name === SHARE)
+      return left + r * (number(last + 1) * left);
     const isNegative = to === last + 2 && operators[last + 1]!.is.name === 'neg';
     if (isPow(is) && to > last + 1 && !isNegative) throw NONE;
     // The minus of a number stands before a cube root.
     if (is.name === 'cbrt' && isNegative) return -root(number(to), r);
     const right = isPostfix(is) ? 0 : value(last + 1, to);
     if (isPow(is)) return root(left, right);
+    if (is.name === 'onto') return right + left * right;
+    if (is.name === 'off') return right - left * right;
     if (is.linear) return isPrefix(is) ? r * right : isPostfix(is) ? l * left : l * left + r * right;
     if (isPrefix(is)) return root(right, r);
     if (isPostfix(is)) return root(left, l);

@@ -213,13 +213,46 @@ describe('the hard plan of decisions', () => {
       expect(read(planner, labelsOf(words)).value).toBe(4.5);
   });
 
+  it.each([
+    ['80 by:add 25 %:percentOfLeft', 100],
+    ['80 less:sub 25 %:percentOfLeft', 60],
+    ['10 + 20 by:add 50 %:percentOfLeft + 1', 46],
+    ['2 * 3 less:sub 10 %:percentOfLeft', 5.4],
+    ['100 less:sub 10 %:percentOfLeft less:sub 10 %:percentOfLeft * 3', null],
+    ['100 less:sub 10 %:percentOfLeft less:sub 10 %:percentOfLeft', 81],
+    ['- 80 by:add 25 %:percentOfLeft', -100],
+    ['( 3 - 11 ) by:add 12.5 %:percentOfLeft', -9],
+    ['80 * 25 %:percentOfLeft', null],
+    ['25 %:percentOfLeft', null],
+    ['80 by:add ( 20 + 5 ) %:percentOfLeft', null],
+    ['20 % off:off 85', 68],
+    ['20 % off:off 85 - 8', 60],
+    ['10 % to:onto ( 2 + 3 )', 5.5],
+    ['10 % to:onto - 5', -5.5],
+    ['50 % off:off ( 20 % off:off 85 ) squared:squared', 2312],
+    ['3 * 50 % to:onto 2 * 5', 25],
+  ])('of a change by a percentage, %j, has the value %d', (text, expected) => {
+    const labels = labelsOf(
+      text.split(' ').map((part, i, parts): Word => {
+        const [said, mark] = part.split(':') as [string, string?];
+        const isSign = part === '-' && !/^[\d)]/.test(parts[i - 1] ?? '');
+        const decision = mark ?? (isSign ? 'neg' : (SYMBOLS[said] ?? 'none'));
+        return { text: said, decision, nesting: NESTS[said] ?? 0, complete: true };
+      }),
+    );
+    const { value, fault } = read(predictor(8, 30), labels);
+    const meant = decidedValue(labels);
+    if (expected === null) return expect([meant, fault > 0]).toEqual([null, true]);
+    expect([value, meant, fault]).toEqual([expect.closeTo(expected, 12), expect.closeTo(expected, 12), 0]);
+  });
+
   it('of any decisions at all has their value, or a fault', () => {
     const planner = predictor(6, 8);
     const words = [' 3', ' 4', ' 25', ' 7', '.', '5', ' the', ' .'];
     const nestings = [0, 0, 0, 0, 0, 0, 1, 1, -1, -1, 2, -2, THEN];
     const named = (names: string): number[] => names.split(' ').map(decisionOf);
     const [infix, before, behind] = [
-      named('add sub mul div subFrom divInto mean mean pow bar'),
+      named('add sub mul div subFrom divInto mean mean pow bar onto off'),
       named('neg neg twice square sqrt cbrt cbrt'),
       named('squared cubed rooted halved tripled bar'),
     ];
@@ -240,6 +273,7 @@ describe('the hard plan of decisions', () => {
           while (random.chance(0.3)) put(' the', pick(before));
           put(pick(words.slice(0, 4)), 0);
           if (random.chance(0.1)) put(' the', 1);
+          if (random.chance(0.05)) put(' the', decisionOf('percentOfLeft'));
           while (random.chance(0.2)) put(' the', pick(behind));
         }
       }

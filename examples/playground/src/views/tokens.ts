@@ -19,7 +19,7 @@ const SIGNS: Readonly<Record<string, string>> = {
     twice: '2·',
     doubled: '2·',
   },
-  ...{ thrice: '3·', tripled: '3·', bar: '|' },
+  ...{ thrice: '3·', tripled: '3·', bar: '|', percentOfLeft: '%', onto: '+ %', off: '− %' },
 };
 
 const tokens = element('tokens');

@@ -84,7 +84,14 @@ export function decidedPlan<T>(
 
   // The numbers of the slots.
   const [digit, present] = [ops.slice(slots, 2, 0, R), ops.slice(slots, 2, R, 2 * R)];
-  const percents = ofSlot('percents');
+  const share = of('percentOfLeft');
+  const percents = add(
+    ofSlot('percents'),
+    matmul(
+      share,
+      matrix(K, S, (k, s) => s === k),
+    ),
+  );
   const hundreds = matmul(of('percentOf'), toRight);
   const typed = some(ops.select(present, 2, 0));
   const begun = some(add(typed, hundreds));
@@ -139,53 +146,63 @@ export function decidedPlan<T>(
   const index = matmul(holds, earlier);
   const nodes = mul(address(ops, column(index), D), column(holds));
 
-  // A left child of the same domain continues in the step of its parent; a mean of means is none of all their operands.
+  // A left child of the same domain continues in the step of its parent, unless a percentage is of it; a mean of means is none of all their
+  // operands.
   const averages = mul(pair(of('averages')), isZero(sub(column(priority), row(priority))));
-  const merged = mul(mul(parent, add(add(pair(of('adds')), pair(of('multiplies'))), averages)), lower);
+  const alike = mul(add(add(pair(of('adds')), pair(of('multiplies'))), averages), column(not(next(share))));
+  const merged = mul(mul(parent, alike), lower);
   const merges = ops.sum(merged, 1);
   const leads = mul(mul(active, not(signs)), not(merges));
   // Steps in post-order. A mean takes two: the sum of its operands, and that divided by their count, a number that it writes itself.
+  // A change by a percentage does, too: the product of its operands, and the right one with that added or taken off.
   const means = mul(leads, of('averages'));
+  const changes = add(of('onto'), of('off'));
+  const twice = add(means, mul(leads, changes));
   const comesBefore = add(mul(not(ancestor), upper), mul(transposed(ancestor), lower));
-  const step = ops.reshape(matmul(row(add(leads, means)), comesBefore), [-1, K, 1]);
-  const summing = mul(column(means), address(ops, step, D));
-  const leading = mul(column(leads), address(ops, add(step, column(means)), D));
+  const step = ops.reshape(matmul(row(add(leads, twice)), comesBefore), [-1, K, 1]);
+  const beginning = mul(column(twice), address(ops, step, D));
+  const leading = mul(column(leads), address(ops, add(step, column(twice)), D));
   // The operators that belong to each step: those below it with all between merged.
   const above = sub(sub(ancestors, merges), ops.reshape(matmul(row(merges), ancestor), [-1, K]));
   const chain = mul(ancestor, isZero(sub(column(above), row(above))));
   const withChain = (x: T): T => add(x, matmul(transposed(chain), x));
-  const first = add(mul(column(not(of('averages'))), leading), summing);
+  const first = add(mul(column(not(add(of('averages'), changes))), leading), beginning);
   const member = withChain(first);
   const counts = mul(
     column(means),
     address(ops, column(add(ops.sum(holds, 1, true), matmul(means, upper))), D),
   );
 
-  // Operands of each operator (N, K, 2D): the numbers and the steps beside it, times its coefficients.
+  // Operands of each operator (N, K, 2D): the number or the step on each side, times its coefficients.
   const ofLeft = add(of('left'), sub(exponent, add(exponents, negativeExponents)));
   const ofRight = add(mul(of('right'), not(add(roots, minuses))), sub(mul(minuses, ops.f64(1 / 3)), roots));
-  const children = mul(parent, add(mul(column(ofLeft), lower), mul(column(ofRight), upper)));
   const signed = mul(column(signs), right(nodes));
-  const beside = add(
-    mul(column(mul(takesLeft, ofLeft)), left(nodes)),
-    mul(column(mul(takesRight, ofRight)), right(nodes)),
-  );
-  const below = matmul(children, ops.concat([signed, leading], 2));
   const initial = matrix(D, 2 * D, (i, j) => i === j);
-  const operands = add(matmul(beside, initial), below);
-  const unused = some(not(ops.sum(add(leading, summing), 1)));
+  const results = ops.concat([signed, leading], 2);
+  const operandOn = (side: T, numbers: T, takes: T): T =>
+    add(matmul(mul(column(takes), numbers), initial), matmul(mul(parent, side), results));
+  const onLeft = operandOn(lower, left(nodes), takesLeft);
+  const onRight = operandOn(upper, right(nodes), takesRight);
+  const ofPrevious = matmul(ops.transpose(besideNext, [1, 0]), onLeft);
+  const operands = add(
+    add(mul(column(ofLeft), onLeft), mul(column(ofRight), onRight)),
+    mul(column(share), ofPrevious),
+  );
+  const unused = some(not(ops.sum(add(leading, beginning), 1)));
   /** Unused steps: step i passes on the result of step i − 1, step 0 passes on node 0. */
   const identity = matrix(D, 2 * D, (i, j) => j === (i === 0 ? 0 : D + i - 1));
   const intermediate = matrix(D, 2 * D, (i, j) => j === D + i);
-  const quotientOf = (x: T, where: T): T => matmul(transposed(leading), matmul(x, where));
-  const O = sub(
-    add(
-      add(matmul(transposed(member), operands), quotientOf(summing, intermediate)),
-      mul(column(unused), identity),
-    ),
-    quotientOf(counts, initial),
+  /** Of the second steps: the result of the first one, and what that is divided by or added to. */
+  const ofFirst = mul(column(add(of('averages'), sub(of('onto'), of('off')))), beginning);
+  const second = sub(
+    add(matmul(ofFirst, intermediate), mul(column(changes), onRight)),
+    matmul(counts, initial),
   );
-  const G = some(add(ops.sum(mul(column(linear), first), 1), unused));
+  const O = add(
+    add(matmul(transposed(member), operands), matmul(transposed(leading), second)),
+    mul(column(unused), identity),
+  );
+  const G = some(add(ops.sum(add(mul(column(linear), first), mul(column(changes), leading)), 1), unused));
 
   /** x (N, S) of the number at each node, (N, 2D). */
   const collected = (x: T): T => matmul(ops.sum(mul(column(x), nodes), 1), initial);
@@ -210,11 +227,15 @@ export function decidedPlan<T>(
     const faults = [
       add(
         beyond(total, K),
-        add(beyond(add(count(holds), count(means)), D), beyond(count(add(leads, means)), D)),
+        add(beyond(add(count(holds), count(means)), D), beyond(count(add(leads, twice)), D)),
       ),
       count(add(some(sub(ofSlot('count'), ops.sum(present, 2))), beyond(percents, MOST_PERCENTS))),
       not(some(count(begun))),
-      add(lacks(leftOperands, wantsLeft), count(mul(some(percents), not(typed)))),
+      add(
+        add(lacks(leftOperands, wantsLeft), count(mul(some(percents), not(typed)))),
+        // A percentage of a left operand is itself the right operand of a sum or difference.
+        count(mul(share, not(previous(mul(of('adds'), atNext(parent)))))),
+      ),
       lacks(rightOperands, wantsRight),
       // "2 ^ 3 ^ 2" is 2 ^ 9 to most people: an exponent that no number is.
       add(

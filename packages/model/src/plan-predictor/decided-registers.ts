@@ -26,13 +26,17 @@ const COLUMNS = {
   neg: ({ name }) => name === 'neg',
   cbrt: ({ name }) => name === 'cbrt',
   percentOf: ({ name }) => name === 'percentOf',
+  percentOfLeft: ({ name }) => name === 'percentOfLeft',
+  /** Its second step adds the first one to its right operand. */
+  onto: ({ name }) => name === 'onto',
+  off: ({ name }) => name === 'off',
   priority: ({ level }) => level,
 } satisfies Record<string, (operator: Decision) => number | boolean>;
 export type OperatorColumn = keyof typeof COLUMNS;
 export const OPERATOR_COLUMNS = Object.keys(COLUMNS) as OperatorColumn[];
 
 const isChained = ({ name, left, right }: Decision): boolean =>
-  name !== 'mean' && left === 1 && Math.abs(right) === 1;
+  !['mean', 'onto', 'off'].includes(name) && left === 1 && Math.abs(right) === 1;
 
 /** (classes, columns). */
 const OPERATOR_TABLE = DECISIONS.flatMap((_, c) =>

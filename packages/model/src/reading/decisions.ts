@@ -59,6 +59,11 @@ export const OPERATORS: readonly Decision[] = [
   behind('bar', false, 2, 0),
   // Of a group: a division by the number 100, which it writes itself.
   { name: 'percentOf', left: 1, right: -1, linear: false, level: POSTFIX },
+  // Behind a number b: b % of the left operand of the operator before it. "Increase 80 by 25 %" is 80 + 25 % · 80.
+  { name: 'percentOfLeft', left: 1, right: 0, linear: false, level: POSTFIX },
+  // a "added to" b and a "off" b, of a percentage a: b + a·b and b − a·b, in two steps.
+  { name: 'onto', left: 1, right: 1, linear: false, level: PRODUCT },
+  { name: 'off', left: 1, right: 1, linear: false, level: PRODUCT },
 ];
 
 /** Names of all classes. `none` writes nothing, `percent` moves the point of the number before it by two places. */

@@ -120,6 +120,8 @@ const tooLong = (blockSize: number): TrainError =>
 
 /** One text in so many has more numbers, up to twice as many, so that longer ones are not strange. */
 const LONG_ONE_IN = 10;
+/** Of these, the share of rows and lists of numbers alone, which people write the longest of. */
+const ROWS = 0.4;
 
 /** @param foreign Probability of a text that is to be refused. */
 function wordsExample(config: StreamConfig, split: Split, index: number, foreign: number): Example {
@@ -129,7 +131,7 @@ function wordsExample(config: StreamConfig, split: Split, index: number, foreign
     const at = index + draw * 2 ** 32;
     const isLong = split === 'train' && index % LONG_ONE_IN === 0;
     const length = isLong
-      ? { numbers: 2 * data.numbers, fewest: data.numbers + 1 }
+      ? { numbers: 2 * data.numbers, fewest: data.numbers + 1, rows: ROWS }
       : { numbers: data.numbers };
     const { text, ids, targets } = labelledText({
       ...{ seed, index: at, ...length, maxDigits, maxDecimals, foreign },

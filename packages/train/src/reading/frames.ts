@@ -4,6 +4,7 @@ import { smallTalk } from './chatter.js';
 import { ForeignText } from './foreign-text.js';
 import {
   BEHIND,
+  CHANGES,
   COMMANDS,
   CONNECTORS,
   INFIX,
@@ -27,10 +28,48 @@ const LIST_STYLES = [
 ] as const;
 
 /** Decisions with an operand on each side. */
-const OPERATORS: ReadonlySet<string> = new Set(['add', 'sub', 'mul', 'div', 'subFrom', 'divInto', 'mean']);
+const OPERATORS: ReadonlySet<string> = new Set('add sub mul div subFrom divInto mean onto off'.split(' '));
+
+/** Percent, as people write it, and how it goes wrong. */
+const PERCENT = [
+  'percent',
+  'percent',
+  'percent',
+  'per cent',
+  'per cent',
+  'pct',
+  'percnt',
+  'precent',
+  'persent',
+  'pecent',
+] as const;
 
 /** A part of a template that is an operand, or a list of some. */
-const SLOT = /^(?:[A-GIKNPEF](?:>|$)|\*)/;
+const SLOT = /^(?:[A-GIKNPQEF](?:>|$)|\*)/;
+
+/** A phrase of a list and no other operand. */
+const LISTING = /^[^A-Z*>]*\*(?:add|mul|mean)(?: [^A-Z*>]*)?$/;
+
+/** Signs and words between the numbers of a row, each as often as it stands here. */
+const ROWS: readonly (readonly (readonly [string, string])[])[] = [
+  ...Array.from({ length: 3 }, () => [['+', 'add']] as const),
+  [['plus', 'add']],
+  [['*', 'mul']],
+  [
+    ['+', 'add'],
+    ['-', 'sub'],
+  ],
+  [
+    ['plus', 'add'],
+    ['minus', 'sub'],
+  ],
+  [
+    ['+', 'add'],
+    ['-', 'sub'],
+    ['*', 'mul'],
+    ['/', 'div'],
+  ],
+];
 
 /** Text `index` of the stream `seed`, word by word. */
 export function generateFrame(options: FrameOptions): readonly Word[] {
@@ -63,6 +102,8 @@ class PhraseText extends SymbolText {
   private isFollowed = false;
   /** Whether a list ended as "3, 4" does, which may go on. */
   private mayGoOn = false;
+  /** Whether lists are of all the numbers that are left, and of nothing else. */
+  private isRow = false;
 
   write(): boolean {
     const { random, options } = this;
@@ -78,7 +119,15 @@ class PhraseText extends SymbolText {
     if (random.chance(0.12)) this.say(pick(random, GREETINGS));
     this.begin = words.length;
     let closes = 0.5;
-    if (asks < 26) {
+    if (options.rows !== undefined && random.chance(options.rows)) {
+      if (!isApart || random.chance(0.6)) this.opening();
+      if (random.chance(0.6)) this.row();
+      else {
+        this.isRow = true;
+        this.isPlain = true;
+        this.template(this.phrase([...NOUNS, ...COMMANDS].filter((phrase) => LISTING.test(phrase))));
+      }
+    } else if (asks < 26) {
       if (!isApart || random.chance(0.6)) this.opening();
       this.symbols(this.left, 0);
       if (random.chance(0.05)) this.whole();
@@ -142,9 +191,11 @@ class PhraseText extends SymbolText {
     });
   }
 
-  /** Where the last word does not end a whole text, another text may be whole there. */
-  private leaveOpen(): void {
-    if (this.w.words.at(-1)!.complete === false) this.w.setComplete(null);
+  /** Where a word from `first` on does not end a whole text, another text may be whole there. */
+  private leaveOpen(first = this.w.words.length - 1): void {
+    const { words } = this.w;
+    for (let i = first; i < words.length; i++)
+      if (words[i]!.complete === false) words[i] = { ...words[i]!, complete: null };
   }
 
   /** A number behind chatter alone asks for nothing; what it is the beginning of may. */
@@ -216,10 +267,13 @@ class PhraseText extends SymbolText {
     let rest = slots;
     // "5" is whole, until "less than 9" follows, and so is "what is 5".
     let mayBeWhole = startsWithSlot;
+    let first = w.words.length;
     for (const [i, part] of parts.entries()) {
-      if (rest === slots && SLOT.test(part)) mayBeWhole ||= this.isBare();
-      else if (rest < slots && mayBeWhole) {
-        this.leaveOpen();
+      if (rest === slots && SLOT.test(part)) {
+        mayBeWhole ||= this.isBare();
+        first = w.words.length;
+      } else if (rest < slots && mayBeWhole) {
+        this.leaveOpen(first);
         mayBeWhole = false;
         // "5 is", and "5 is how much more than 2".
         if (part === 'is') {
@@ -230,6 +284,7 @@ class PhraseText extends SymbolText {
         if (marksBehind && startsWithSlot) w.lacking++;
       }
       if (marksBehind && i === lastMark) w.lacking--;
+      if (/^[PQF]>/.test(part)) w.begin(part.slice(2), then);
       if (/^[AB]>/.test(part)) {
         this.startingOperand(part.slice(2), then);
         then = false;
@@ -242,6 +297,10 @@ class PhraseText extends SymbolText {
       } else if (part === 'K') {
         // "Raise -3 to the power of 2" is 9, and "-3 ^ 2" is not.
         if (this.left > 1 && random.chance(0.3)) this.group(this.left);
+        else if (this.left > 1 && random.chance(0.2))
+          this.nested(() =>
+            this.template(this.phrase(NOUNS.filter((noun) => /^[^:]* of:\( [^:]*$/.test(noun)))),
+          );
         else {
           w.number(this.draw());
           this.left--;
@@ -253,17 +312,17 @@ class PhraseText extends SymbolText {
       } else if (part === 'E') {
         this.exponent();
         rest--;
-      } else if (part === 'P') {
+      } else if (/^[PQ](?:>|$)/.test(part)) {
         w.number(this.draw());
         if (mayBeWhole) this.leaveOpen();
         w.lacking++;
-        const said = random.chance(0.5) ? '%' : pick(random, ['percent', 'per cent']);
+        const said = random.chance(0.5) ? '%' : pick(random, PERCENT);
         for (const word of said.split(' ').slice(0, -1)) w.word(word);
         w.lacking--;
-        w.word(said.split(' ').at(-1)!, 'percent');
+        w.word(said.split(' ').at(-1)!, part.startsWith('P') ? 'percent' : 'percentOfLeft');
         rest--;
-      } else if (part === 'F') {
-        this.fraction();
+      } else if (/^F(?:>|$)/.test(part)) {
+        this.fraction(!then && random.chance(0.6));
         rest--;
       } else if (part === 'C') {
         w.lacking--;
@@ -328,7 +387,9 @@ class PhraseText extends SymbolText {
   /** Operands in a list, at least two. @param unary What the first word of each but the first writes. */
   list(operator: string, unary?: string): void {
     const { w, random } = this;
-    const n = 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
+    const n = this.isRow
+      ? Math.max(2, this.left)
+      : 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
     w.lacking += n - 1;
     const drawn = this.listStyle();
     // In "3 and 4" no joint is a blank. Only "and" joins numbers that each write a unary operator, too.
@@ -381,7 +442,6 @@ class PhraseText extends SymbolText {
         return this.nested(() => this.template(this.phrase(unary)));
       }
       if (slot !== 'group' && random.chance(0.02)) return this.behind();
-      // "Add 15 % to 80" may mean 15 % of 80.
       return this.signed(false);
     }
     const roll = random.below(10);
@@ -425,6 +485,22 @@ class PhraseText extends SymbolText {
     this.template(this.phrase(PRODUCTS));
   }
 
+  /** `3 + 4 + 5 + 6`: numbers without groups. */
+  private row(): void {
+    const { w, random } = this;
+    const between = pick(random, ROWS);
+    const isSigned = random.chance(0.3);
+    for (const n = this.left; this.left > 0;) {
+      w.lacking++;
+      if (this.left < n) w.word(...pick(random, between));
+      if (isSigned) this.signed(false);
+      else {
+        w.number(this.draw());
+        this.left--;
+      }
+    }
+  }
+
   /** `3 * 4 / 5`: a product in symbols. */
   chain(n: number): void {
     const { w, random } = this;
@@ -449,9 +525,8 @@ class PhraseText extends SymbolText {
   }
 
   /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
-  fraction(): void {
+  fraction(isGroup: boolean): void {
     const { w, random } = this;
-    const isGroup = random.chance(0.6);
     w.lacking += isGroup ? 2 : 1;
     if (isGroup) w.word('(', 'none', 1);
     const d = 2 + random.below(9);
@@ -481,14 +556,17 @@ class PhraseText extends SymbolText {
   /** "5 less than 9", "(3 + 4) multiplied by the sum of 2 and 3". */
   infix(): void {
     const { w, random } = this;
+    if (random.chance(0.12)) return this.template(this.phrase(CHANGES));
     const operator = pick(random, ['add', 'sub', 'mul', 'div', 'subFrom', 'divInto', 'sub', 'subFrom']);
     const said = this.phrase(INFIX[operator]!);
     w.lacking += 2;
-    // Of what the percentage in "100 increased by 10 %" is, is not said.
+    // "100 increased by 10 %" is a change, see `CHANGES`.
     const mayBePercent = /^(?:mul|div)/.test(operator);
+    const first = w.words.length;
     if (this.left > 2 && random.chance(0.3)) this.group(this.left - 1);
     else this.signed(mayBePercent);
     w.setComplete(null);
+    this.leaveOpen(first);
     const [words, decision] = said.split(' >');
     this.marked(words!);
     if (decision !== undefined) this.startingOperand(decision);
@@ -547,8 +625,15 @@ class PhraseText extends SymbolText {
     } else if (roll < 8) this.template(this.phrase(COMMANDS.filter((command) => !command.includes('G'))));
     else {
       this.opening();
-      if (random.chance(0.4)) this.infix();
-      else this.noun();
+      const begins = random.below(10);
+      if (begins < 3) this.infix();
+      else if (begins < 7) this.noun();
+      else {
+        // Of "3 + 4, times 2" the step is of the last number alone; "then" says it is of all.
+        this.isPlain = false;
+        if (begins < 9) this.symbols(1 + random.below(this.left), 0);
+        else this.infixWords();
+      }
     }
     this.steps(1 + random.below(4), roll < 4);
   }

@@ -17,6 +17,8 @@ export interface FrameOptions {
   readonly phrases: 'trained' | 'held-out' | 'all';
   /** Probability of a text to be refused; 0 by default. */
   readonly foreign?: number;
+  /** Probability of a row or a list of numbers alone, without groups; 0 by default. */
+  readonly rows?: number;
 }
 
 const OPENS: ReadonlySet<string> = new Set(['', ...OPENINGS, ...OPENINGS.map((said) => `${said} :`)]);
@@ -95,8 +97,9 @@ export abstract class SymbolText {
   /** Now and then a letter of a word that writes nothing is wrong. */
   mistyped(word: string): string {
     const { random } = this;
-    // A slip makes "one" of "once", which is a number.
-    if (word.length < 4 || word === 'once' || !/^[a-z]+$/.test(word) || !random.chance(0.025)) return word;
+    // A slip makes "one" of "once" and "ten" of "then", which are numbers.
+    if (word.length < 4 || /^(?:once|then)$/.test(word) || !/^[a-z]+$/.test(word) || !random.chance(0.025))
+      return word;
     const at = 1 + random.below(word.length - 2);
     const kind = random.below(3);
     if (kind === 0) return word.slice(0, at) + word.slice(at + 1);
@@ -214,7 +217,9 @@ export abstract class SymbolText {
     const { w, random } = this;
     const symbol = { add: '+', sub: '-', mul: '*', div: '/' }[operator];
     if (!random.chance(style.words)) return w.word(symbol, operator);
-    const said = random.chance(0.6) ? WORDED[operator][0] : pick(random, WORDED[operator]);
+    // "15 % added to 80" is a change by a percentage.
+    const isPercent = w.words.at(-1)!.decision === 'percent';
+    const said = isPercent || random.chance(0.6) ? WORDED[operator][0] : pick(random, WORDED[operator]);
     const words = said.split(' ');
     words.forEach((word, i) => w.word(word, i === words.length - 1 ? operator : 'none'));
   }
