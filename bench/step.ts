@@ -35,7 +35,13 @@ const targets = {
 };
 /** The linear readout reads hidden states alone. */
 const none = zeros([B, T]);
-const features: TokenFeatures = { count: none, point: none, begins: none, digits: zeros([B, T, 2, 1]) };
+const features: TokenFeatures = {
+  count: none,
+  point: none,
+  begins: none,
+  opens: none,
+  digits: zeros([B, T, 2, 1]),
+};
 
 function step(n: number): number {
   return scope(() => {

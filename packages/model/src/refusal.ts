@@ -66,6 +66,8 @@ function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader)
     if (reason !== null) return reason;
   }
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
+  if (text.split('(').length > text.split(')').length)
+    return 'the text is not whole: a parenthesis is not closed';
   return isWhole ? null : 'the text is not a whole expression, or asks for something else';
 }
 

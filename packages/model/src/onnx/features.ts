@@ -14,9 +14,9 @@ export function featuresOf(
   const records: TokenRecord[] = [];
   const rowOf = Int32Array.from({ length: tokenizer.vocabSize }, (_, id) => {
     const record = tokenizer.record(id);
-    const { digits, point, begins } = record;
+    const { digits, point, begins, opens } = record;
     // Digits beyond the layout are counted, but no register holds them.
-    const key = `${digits.length} ${digits.slice(0, layout.digits).join('')} ${point} ${begins}`;
+    const key = `${digits.length} ${digits.slice(0, layout.digits).join('')} ${point} ${begins} ${opens}`;
     const known = rows.get(key);
     if (known !== undefined) return known;
     rows.set(key, records.length);
@@ -28,6 +28,6 @@ export function featuresOf(
     g.op('Gather', [g.tensor(table, [records.length, ...dims]), row]);
   return {
     ...{ digits: of(digits, 2, most), count: of(rest.count) },
-    ...{ point: of(rest.point), begins: of(rest.begins) },
+    ...{ point: of(rest.point), begins: of(rest.begins), opens: of(rest.opens) },
   };
 }

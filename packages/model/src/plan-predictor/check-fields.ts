@@ -36,7 +36,7 @@ export function checkFeatures(features: TokenFeatures, hidden: Tensor): void {
   const { digits } = features;
   const most = isTensor(digits) ? (digits.shape[3] ?? 1) : 1;
   checkFields('token features', features, batchOf('hidden states', hidden), {
-    ...{ count: [], point: [], begins: [], digits: [2, most] },
+    ...{ count: [], point: [], begins: [], opens: [], digits: [2, most] },
   });
 }
 

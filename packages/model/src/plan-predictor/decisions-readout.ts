@@ -120,7 +120,10 @@ export const decisionsReadout: Readout<DecisionFields> = {
       layout,
     );
     const { plan, fault } = decidedPlan(ops, registers, layout, true);
-    const complete = ops.slice(ops.softmax(ops.asked(logits.completes)), 2, 1, 2);
+    // Within parentheses a text is not whole, whatever the head says.
+    const open = ops.cumsum(ops.unsqueeze(features.opens, 2), 1);
+    const isClosed = ops.asked(ops.atLeast(ops.f64(0), open));
+    const complete = ops.mul(ops.slice(ops.softmax(ops.asked(logits.completes)), 2, 1, 2), isClosed);
     // The product of the probabilities of all that was chosen so far.
     const logChosen = (x: typeof hidden) => ops.log(ops.max(ops.softmax(x)));
     const logAll = ops.cumsum(ops.add(logChosen(logits.decisions), logChosen(logits.nestings)), 1);
@@ -165,11 +168,13 @@ export function sureDecisions(
     probabilities.map((row) => row.indexOf(Math.max(...row)));
   const certainties = records.map((_, t) => Math.max(...decisions[t]!) * Math.max(...nestings[t]!));
   let product = 1;
-  return {
-    ...{ records, decisions: classes(decisions), nestings: classes(nestings) },
-    certainties,
-    confidences: certainties.map((certainty, t) => (product *= certainty) * completes[t]![1]!),
-  };
+  let open = 0;
+  const confidences = certainties.map((certainty, t) => {
+    open += records[t]!.opens ?? 0;
+    product *= certainty;
+    return open > 0 ? 0 : product * completes[t]![1]!;
+  });
+  return { records, decisions: classes(decisions), nestings: classes(nestings), certainties, confidences };
 }
 
 /**

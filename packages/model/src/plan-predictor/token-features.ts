@@ -12,6 +12,8 @@ export interface TokenFeatures<T = Tensor> {
   readonly point: T;
   /** (B, T) 1 where digits in it are not those of the number before it, −1 where they are though no digits precede them; see `TokenRecord`. */
   readonly begins: T;
+  /** (B, T) how many more parentheses it opens than it closes. */
+  readonly opens: T;
   /** (B, T, 2, J): [0] holds its first J digits, 0 where it has fewer; [1] holds 1 for each of them, 0 for the rest. */
   readonly digits: T;
 }
@@ -32,6 +34,7 @@ export function featureTable(records: readonly TokenRecord[], { digits: R }: Reg
     ...{
       point: of((r) => Number(r.point)),
       begins: of((r) => Number(r.begins) - Number(r.continues ?? false)),
+      opens: of((r) => r.opens ?? 0),
     },
   };
 }
@@ -51,10 +54,13 @@ export function tokenFeatures(
 ): TokenFeatures {
   checkRecords(records, shape);
   checkLayout(layout);
-  const { most, digits, count, point, begins } = featureTable(records, layout);
+  const { most, digits, count, point, begins, opens } = featureTable(records, layout);
   const of = (values: Float64Array, ...rest: number[]): Tensor =>
     tensor(values, [...shape, ...rest], device ? { device } : {});
-  return { count: of(count), point: of(point), begins: of(begins), digits: of(digits, 2, most) };
+  return {
+    ...{ count: of(count), point: of(point), begins: of(begins), opens: of(opens) },
+    digits: of(digits, 2, most),
+  };
 }
 
 /** @throws {ModelError} `bad-input` unless there is one record, as a tokenizer gives it, for each of (B, T) tokens. */
@@ -73,6 +79,11 @@ export function checkRecords(records: readonly TokenRecord[], shape: readonly [n
       throw new ModelError(
         'bad-input',
         `digits of a token record are an array of 0 … 9, given ${named(record.digits)}`,
+      );
+    if (record.opens !== undefined && !Number.isInteger(record.opens))
+      throw new ModelError(
+        'bad-input',
+        `opens of a token record is a whole number, given ${named(record.opens)}`,
       );
     for (const flag of ['point', 'begins'] as const)
       if (typeof record[flag] !== 'boolean')

@@ -18,6 +18,8 @@ export interface TokenRecord {
   readonly begins: boolean;
   /** Whether digits in it are those of the number before it though a comma stands between, as in `80,000`; see `records`. */
   readonly continues?: boolean;
+  /** How many more parentheses it opens than it closes; 0 where left out. */
+  readonly opens?: number;
   /** Hash bucket of the token's text, 0 … 4090. Tokens that differ only in digits or case are of one kind. */
   readonly kind: number;
 }
@@ -171,6 +173,7 @@ function recordOf(text: string): TokenRecord {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     point: symbols.includes('.'),
     begins: /^\s/.test(text) && !isSpoken,
+    opens: text.split('(').length - text.split(')').length,
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
