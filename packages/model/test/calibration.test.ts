@@ -57,6 +57,18 @@ describe('the confidence of decisions', () => {
     expect(reader().predictTexts([DIGITS]).confidences[0]).toBeCloseTo(productOf(TOKENS), 12);
   });
 
+  it('is 0 within parentheses, where no text is whole', () => {
+    const text = '( ( 7 ) ) )';
+    const expected = [0, 0, 0, 0, productOf(5), productOf(6)];
+    confidencesOf(reader(), text).forEach((c, t) => expect(c).toBeCloseTo(expected[t]!, 12));
+    const { confidences } = reader().predictPrefixes(text);
+    confidences!.forEach((c, t) => expect(c).toBeCloseTo(expected[t]!, 12));
+    expect(reader().predictTexts(['( 7', '( 7 )']).refusals).toEqual([
+      'the text is not whole: a parenthesis is not closed',
+      null,
+    ]);
+  });
+
   it('stays above 0 in long texts', () => {
     const found = confidencesOf(reader(), '7 '.repeat(60).trim());
     expect(found).toHaveLength(60);
@@ -70,14 +82,18 @@ describe('the confidence of decisions', () => {
     );
     const predictor = await OnnxPredictor.load(exportOnnx(model), { threads: 1 });
     expect(predictor.config).toEqual(model.config);
-    const texts = ['2 + 3', 'the sum of 4 and 5.25', '7', 'what is 12 times ( 3 - 8 ) ?'];
+    const texts = ['2 + 3', 'the sum of 4 and 5.25', '7', 'what is 12 times ( 3 - 8 ) ?', '( 7'];
     for (const [one, other] of [
       [model, predictor],
       [reader([[0, 0.1], [0.99, 0.98]]), await OnnxPredictor.load(exportOnnx(reader([[0, 0.1], [0.99, 0.98]])))], // prettier-ignore
     ] as const) {
       const [native, onnx] = [one.predictTexts(texts), await other.predictTexts(texts)];
       expect(onnx.unsure).toEqual(native.unsure);
-      native.confidences.forEach((c, i) => expect(onnx.confidences[i]! / c!).toBeCloseTo(1, 4));
+      expect(onnx.refusals).toEqual(native.refusals);
+      native.confidences.forEach((c, i) => {
+        if (c === 0) expect(onnx.confidences[i]).toBe(0);
+        else expect(onnx.confidences[i]! / c!).toBeCloseTo(1, 4);
+      });
     }
   });
 });

@@ -126,6 +126,7 @@ describe('the shipped model', () => {
     ['12 34', /two numbers without an operator/],
     ['12 + 5 plus', /an operator without what it needs on its right/],
     ['sin(0.5)', /./],
+    ['2 * (3 + 4', /a parenthesis is not closed/],
     ['Tom has 3 apples and buys 4 more. How many apples does he have?', /./],
     ['What is the sum of the digits of 4965?', /./],
     ['Double 15 and then halve the result twice.', /./],
@@ -192,7 +193,7 @@ describe('the shipped model', () => {
 
   onnxIt('is the same in onnxruntime, with room for as many numbers as are asked', async () => {
     const predictor = await OnnxPredictor.load(exportOnnx(model, { depth: 16 }));
-    const texts = [...questions.slice(0, 40).map(({ text }) => text), '12 34', '2 wombat 3'];
+    const texts = [...questions.slice(0, 40).map(({ text }) => text), '12 34', '2 wombat 3', '2 * (3'];
     for (const text of texts) {
       const [[native], [onnx]] = [
         model.predictTexts([text]).refusals,
