@@ -56,10 +56,10 @@ interface Recorded<R> {
 }
 
 /**
- * The variants used last are kept. Most trainings need fewer: one for each length of text, padded to a multiple of 8. A variant takes a
- * few MB for its inputs, results and graph.
+ * The variants used last are kept. Most trainings need fewer: one for each length of text, padded to a multiple of 8, and of its longest
+ * number. A variant takes a few MB for its inputs, results and graph; one that is missing is run twice, and empties the pool.
  */
-const MOST_VARIANTS = 32;
+const MOST_VARIANTS = 64;
 
 /**
  * Records the kernels that `body` launches, to replay them without running `body`. The first call with inputs of some shapes runs `body`,
