@@ -201,6 +201,7 @@ function copyBandwidth(): number {
 }
 
 const one = tensorize('2.5 * 3.0 + 1.0', { depth: D });
+const gradients = executeWithGradients(one, { backend: 'cpu' });
 const text = {
   variant: backendInfo('cpu').variant,
   threads: backendInfo('cpu').threads,
@@ -213,6 +214,7 @@ const text = {
   microsecondsACall: {
     execute: callTime(() => execute(one, { backend: 'cpu' })),
     executeWithGradients: callTime(() => executeWithGradients(one, { backend: 'cpu' })),
+    executeWithGradientsOut: callTime(() => executeWithGradients(one, { backend: 'cpu', out: gradients })),
   },
   sharedPlan: sharedPlan(),
 };

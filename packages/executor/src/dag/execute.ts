@@ -73,7 +73,7 @@ export function execute(
  * Executes N graphs → their values and the gradients with respect to V_mag and V_sign (initial nodes; 0 for the others), O and G. The
  * gradients of a shared plan are sums over the rows. A gradient is NaN only where the value or its upstream is.
  *
- * Large batches spend most of their time on memory: pass `out` to reuse arrays, with only the fields that are needed.
+ * New arrays take much of the time, in large batches most of it: pass `out` to reuse arrays, with only the fields that are needed.
  *
  * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has the wrong length; `dtype` where a field or an array of
  *   `out` is no `Float64Array`; `value` where an array of `out` shares memory with another array; `recording` inside a recorded step.
