@@ -68,16 +68,11 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
     next.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, int64_t{along.tile} * DEPTH);
     along.next();
   };
-  if (tiles.begin < tiles.end) {
-    loadA();
-    next.store(tileA[0], product.transposeA);
-    loadB();
-    next.store(tileB[0], !product.transposeB);
-  }
-  __syncthreads();
-  int now = 0;
-  for (auto left = static_cast<int>(tiles.end - tiles.begin); left > 0; left--, now ^= 1) {
-    const bool more = left > 1;
+  // The first round loads alone: the code of loading is long, and stands once.
+  int now = 1;
+  bool isFilled = false;
+  for (auto left = static_cast<int>(tiles.end - tiles.begin); left >= 0; left--, now ^= 1, isFilled = true) {
+    const bool more = left > 0;
     const auto multiply = [&](int from) {
 #pragma unroll 2
       for (int kk = from; kk < from + DEPTH / 2; kk++) {
@@ -96,27 +91,32 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
       }
     };
     if (more) loadA();
-    multiply(0);
+    if (isFilled) multiply(0);
     if (more) {
       next.store(tileA[now ^ 1], product.transposeA);
       loadB();
     }
-    multiply(DEPTH / 2);
+    if (isFilled) multiply(DEPTH / 2);
     if (more) next.store(tileB[now ^ 1], !product.transposeB);
     __syncthreads();
   }
 
-  auto mask = epilogue.mask();
+  const Written<T, T> written(product, tiles, y, epilogue, partial);
+  // Not unrolled: the code of an epilogue is long.
+#pragma unroll 1
+  for (int at = 0; at < PARTS * PARTS * 4; at++) {
+    Four<T> four{};
+    // Registers have no variable index.
 #pragma unroll
-  for (int i = 0; i < PARTS * 4; i++)
+    for (int i = 0; i < PARTS * 4; i++)
 #pragma unroll
-    for (int j = 0; j < PARTS * 4; j++) {
-      const int64_t r = rowsFrom + i / 4 * (SIZE / PARTS) + row + i % 4;
-      const int64_t c = columnsFrom + j / 4 * (SIZE / PARTS) + column + j % 4;
-      if (r >= m || c >= n) continue;
-      if (product.slices > 1) partial[((tiles.slice * tiles.matrices + tiles.matrix) * m + r) * n + c] = sums[i][j];
-      else epilogue.write(y, tiles.matrix * product.strideC + r * n + c, c, sums[i][j], mask);
-    }
+      for (int j = 0; j < PARTS; j++)
+        if (at == i * PARTS + j)
+#pragma unroll
+          for (int e = 0; e < 4; e++) four.at[e] = sums[i][j * 4 + e];
+    const int i = at / PARTS;
+    written.put(rowsFrom + i / 4 * (SIZE / PARTS) + row + i % 4, columnsFrom + at % PARTS * (SIZE / PARTS) + column, four);
+  }
 }
 
 /** Adds up the slices of every element, in order. */

@@ -178,4 +178,45 @@ struct Tiles {
   }
 };
 
+/** Columns of results that a warp writes at a time, and their row stride in shared memory, where 16 rows start eight banks apart. */
+constexpr int WRITTEN = 32, WRITTEN_ROW = WRITTEN + 8, WRITTEN_FLOATS = 16 * WRITTEN_ROW;
+
+/** Puts two neighbours as tensor cores give them to a lane: of a 16 × 8 block of columns, in its upper or lower (half 1) rows. */
+__device__ inline void putTwo(float* results, int lane, int block, int half, float x, float y) {
+  *reinterpret_cast<Neighbours<float, 2>*>(results + (lane / 4 + half * 8) * WRITTEN_ROW + block * 8 + lane % 4 * 2) = {{x, y}};
+}
+
+/** Where the results of a block go: through the epilogue to y, or as sums of a slice to `partial`. */
+template <typename T, typename S>
+struct Written {
+  const Product& product;
+  const int64_t matrix;
+  S* const y;
+  const Epilogue<T, S>& epilogue;
+  T* const partial;
+  const Dropout<T> mask;
+
+  __device__ Written(const Product& product, const Tiles& tiles, S* y, const Epilogue<T, S>& epilogue, T* partial)
+      : product(product),
+        matrix(product.slices > 1 ? (tiles.slice * tiles.matrices + tiles.matrix) * product.m * product.n
+                                  : tiles.matrix * product.strideC),
+        y(y), epilogue(epilogue), partial(partial), mask(epilogue.dropoutOf()) {}
+
+  /** Writes four results of a row, or those of them that are within the matrix. */
+  __device__ void put(int64_t row, int64_t column, const Four<T>& four) const {
+    if (row >= product.m || column >= product.n) return;
+    const int64_t i = matrix + row * product.n + column;
+    if (product.slices > 1) Epilogue<T>{}.writeFour(partial, i, column, product.n, four, Epilogue<T>{}.dropoutOf());
+    else epilogue.writeFour(y, i, column, product.n, four, mask);
+  }
+
+  /** Writes 16 rows of WRITTEN results in shared memory; a warp writes four neighbours of a row at once. */
+  __device__ void putRows(const T* results, int64_t row, int64_t column) const {
+    const int along = laneOf() % 8 * 4;
+#pragma unroll 1
+    for (int r = laneOf() / 8; r < 16; r += 4)
+      put(row + r, column + along, *reinterpret_cast<const Four<T>*>(results + r * WRITTEN_ROW + along));
+  }
+};
+
 }  // namespace

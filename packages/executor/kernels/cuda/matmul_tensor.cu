@@ -133,19 +133,25 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
     __syncthreads();
   }
 
-  auto mask = epilogue.mask();
+  // The last barrier was behind the last tile: its memory is free.
+  static_assert(WARP_COLUMNS == WRITTEN && THREADS / WARP * WRITTEN_FLOATS <= 2 * SIZE * ROW);
+  float* const results = reinterpret_cast<float*>(tileA) + warpOf() * WRITTEN_FLOATS;
+  const Written<float, S> written(product, tiles, y, epilogue, partial);
+  // Not unrolled: the code of an epilogue is long.
+#pragma unroll 1
+  for (int from = 0; from < ROW_BLOCKS; from++) {
+    __syncwarp();
+    // Registers have no variable index.
 #pragma unroll
-  for (int i = 0; i < ROW_BLOCKS; i++)
+    for (int i = 0; i < ROW_BLOCKS; i++)
+      if (i == from)
 #pragma unroll
-    for (int j = 0; j < COLUMN_BLOCKS; j++)
+        for (int j = 0; j < COLUMN_BLOCKS; j++)
 #pragma unroll
-      for (int e = 0; e < 4; e++) {
-        const int64_t r = rowsFrom + warpRow + i * 16 + lane / 4 + e / 2 * 8;
-        const int64_t c = columnsFrom + warpColumn + j * 8 + lane % 4 * 2 + e % 2;
-        if (r >= m || c >= n) continue;
-        if (product.slices > 1) partial[((tiles.slice * tiles.matrices + tiles.matrix) * m + r) * n + c] = sums[i][j][e];
-        else epilogue.write(y, tiles.matrix * product.strideC + r * n + c, c, sums[i][j][e], mask);
-      }
+          for (int e = 0; e < 4; e += 2) putTwo(results, lane, j, e / 2, sums[i][j][e], sums[i][j][e + 1]);
+    __syncwarp();
+    written.putRows(results, rowsFrom + warpRow + from * 16, columnsFrom + warpColumn);
+  }
 }
 
 }  // namespace

@@ -81,13 +81,11 @@ constexpr int GROUPS = 2, ROWS = GROUPS * WARPGROUP_ROWS, COLUMNS = WARPGROUP_CO
 constexpr int MULTIPLIERS = GROUPS * WARPGROUP, ALL = MULTIPLIERS + WARPGROUP;
 /** Stages of the pipeline: tiles being loaded or multiplied. */
 constexpr int STAGES = 4;
-/** Columns of results that a warp writes at a time, and their row stride in shared memory: rows start eight banks apart. */
-constexpr int WRITTEN = 32, WRITTEN_ROW = WRITTEN + 8;
 
 /** Shared memory of a block; the tiles come first, because they need alignment to 1024 bytes. */
 struct alignas(1024) Shared {
   uint32_t a[STAGES][ROWS * WORDS], b[STAGES][COLUMNS * WORDS];
-  float results[MULTIPLIERS / WARP][16 * WRITTEN_ROW];
+  float results[MULTIPLIERS / WARP][WRITTEN_FLOATS];
   /** Barriers that signal that a stage is full, and that it is empty again. */
   Barrier full[STAGES], empty[STAGES];
 };
@@ -134,7 +132,7 @@ constexpr int MULTIPLYING = (ALL / WARPGROUP * GIVEN - LOADING) / GROUPS / 8 * 8
 template <typename Number, typename S>
 __device__ void multiplyStages(Shared* shared, const Product& product, S* y, const Epilogue<float, S>& epilogue,
                                float* partial) {
-  const int64_t m = product.m, n = product.n, works = worksOf(product);
+  const int64_t works = worksOf(product);
   const int lane = laneOf(), warp = warpOf(), group = warp / 4;
   float* const results = shared->results[warp];
   Stage stage;
@@ -160,10 +158,8 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
     waitProducts<0>(sums);
     if (lane == 0 && tiles.begin < tiles.end) arrive(&shared->empty[before]);
 
-    const auto mask = epilogue.dropoutOf();
     const int64_t rows = tiles.rows + group * WARPGROUP_ROWS + warp % 4 * 16;
-    const int64_t matrix = product.slices > 1 ? (tiles.slice * tiles.matrices + tiles.matrix) * m * n
-                                              : tiles.matrix * product.strideC;
+    const Written<float, S> written(product, tiles, y, epilogue, partial);
     // Not unrolled: the code of an epilogue is long.
 #pragma unroll 1
     for (int from = 0; from < COLUMNS; from += WRITTEN) {
@@ -175,18 +171,9 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
         if (part == from)
 #pragma unroll
           for (int s = 0; s < WRITTEN / 2; s += 2)
-            *reinterpret_cast<Neighbours<float, 2>*>(results + (lane / 4 + s / 2 % 2 * 8) * WRITTEN_ROW + s / 4 * 8 +
-                                                     lane % 4 * 2) = {{sums[part / 2 + s], sums[part / 2 + s + 1]}};
+            putTwo(results, lane, s / 4, s / 2 % 2, sums[part / 2 + s], sums[part / 2 + s + 1]);
       __syncwarp();
-      const int64_t c = tiles.columns + from + lane % 8 * 4;
-      if (c >= n) continue;
-#pragma unroll 1
-      for (int row = lane / 8; row < 16 && rows + row < m; row += 4) {
-        const int64_t i = matrix + (rows + row) * n + c;
-        const Four<float> four = *reinterpret_cast<const Four<float>*>(results + row * WRITTEN_ROW + lane % 8 * 4);
-        if (product.slices > 1) Epilogue<float>{}.writeFour(partial, i, c, n, four, Epilogue<float>{}.dropoutOf());
-        else epilogue.writeFour(y, i, c, n, four, mask);
-      }
+      written.putRows(results, rows, tiles.columns + from);
     }
     // Whole warps must start products.
     __syncwarp();
