@@ -48,6 +48,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
   "{ device: 'wasm', threads: 8 }": 'in a page',
   "import url from '@dag/executor/dag_executor.wasm'":
     'takes esbuild; the pages of packages/train are built so',
+  "output: 'standalone'": 'takes Next.js',
   "loadWasm({ url: 'dag_executor.wasm' })": 'in a page; those of packages/train are built so',
   "device: 'cuda'": 'takes an NVIDIA GPU',
   "const dtype = 'bf16'": 'takes an NVIDIA GPU',
