@@ -39,11 +39,11 @@ const onEmulator = process.env['DAG_TEST_CUDA'] !== 'device';
 
 function tiny(name: string, input: PredictorTrainInput = {}): PredictorTrainConfig {
   const base: PredictorTrainInput = {
-    ...{ device: 'cuda', outDir: join(folder, name), maxSteps: 4, batchSize: 6, accumulate: 2, logEvery: 1 },
+    ...{ device: 'cuda', outDir: join(folder, name), maxSteps: 4, batchSize: 3, accumulate: 2, logEvery: 1 },
     model: { depth: 3, blockSize: 24, nLayer: 1, nHead: 2, nEmbd: 16, dropout: 0.1 },
     data: { workers: 1, prefetch: 2 },
     losses: { execution: 0.1 },
-    evaluation: { every: 3, examples: 4 },
+    evaluation: { every: 3, examples: 2 },
   };
   return parseConfig(overlay(base, input));
 }
@@ -153,7 +153,7 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
 
   it('multiplies in the precision that the configuration asks for', async () => {
     const of = async (matmulPrecision: 'highest' | 'high' | 'medium') => {
-      const config = tiny(matmulPrecision, { matmulPrecision });
+      const config = tiny(matmulPrecision, { matmulPrecision, maxSteps: 1, accumulate: 1 });
       await train(config);
       return toldOf(config)[0]!.loss;
     };
@@ -174,7 +174,13 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
     const of = async (matmulPrecision: 'highest' | 'medium') => {
       const allocate = jest.spyOn(backendOf('cuda'), 'allocate');
       const config = tiny(`learns-${matmulPrecision}`, {
-        ...{ matmulPrecision, maxSteps: 12, accumulate: 1, optimizer: { lr: 1e-2, warmupSteps: 5 } },
+        ...{
+          matmulPrecision,
+          maxSteps: 12,
+          batchSize: 6,
+          accumulate: 1,
+          optimizer: { lr: 1e-2, warmupSteps: 5 },
+        },
         evaluation: { every: 12 },
       });
       await train(config);
@@ -316,7 +322,9 @@ withCuda(`training on cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMi
 
   it('begins on its device with the weights of another language model', async () => {
     setDefaultDevice('cpu');
-    const { checkpoint } = await trainLanguageModel(writing('plain', { maxSteps: 1, model: { depth: 0 } }));
+    const { checkpoint } = await trainLanguageModel(
+      writing('plain', { device: 'cpu', maxSteps: 1, model: { depth: 0 } }),
+    );
     setDefaultDevice('cpu');
     const { model } = await trainLanguageModel(writing('branch', { maxSteps: 1, weights: checkpoint }));
     expect(model.device).toBe('cuda');
