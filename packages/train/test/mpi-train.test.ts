@@ -76,6 +76,10 @@ mpiDescribe((mpirun: Mpirun) => {
   let four: Promise<Checkpoint> | undefined;
   /** A run of four ranks, made once. */
   const byFour = (): Promise<Checkpoint> => (four ??= trained(4, '4-ranks'));
+  const withDropout = ['--dropout=0.1', '--checkpoint.every=5', '--checkpoint.keep=9'];
+  let two: Promise<Checkpoint> | undefined;
+  /** And one of two. */
+  const byTwo = (): Promise<Checkpoint> => (two ??= trained(2, 'bits', withDropout));
 
   it('4 ranks train as one does on batches of as many texts', async () => {
     const ranks = 4;
@@ -135,11 +139,10 @@ mpiDescribe((mpirun: Mpirun) => {
   });
 
   it('as many ranks give the same bits, resumed or not', async () => {
-    const options = ['--dropout=0.1', '--checkpoint.every=5', '--checkpoint.keep=9'];
-    const whole = await trained(2, 'bits', options);
+    const whole = await byTwo();
     await rm(join(root, of('bits'), 'checkpoints', `step-0000000${STEPS}`), { recursive: true });
     expect((await latest(of('bits'))).step).toBe(5);
-    const resumed = await trained(2, 'bits', [...options, '--resume']);
+    const resumed = await trained(2, 'bits', [...withDropout, '--resume']);
     expect(resumed.files).toEqual(whole.files);
   });
 
@@ -209,8 +212,8 @@ mpiDescribe((mpirun: Mpirun) => {
   });
 
   twoHostsIt(mpirun, 'two hosts give the same bits as two ranks of one', async (hosts) => {
-    const one = await trained(2, 'one-host');
-    const outcome = await runRanks(hosts.launcher(mpirun), 2, [DAG, ...words(of('two-hosts'), [])]);
+    const one = await byTwo();
+    const outcome = await runRanks(hosts.launcher(mpirun), 2, [DAG, ...words(of('two-hosts'), withDropout)]);
     expect(outcome).toMatchObject({ code: 0 });
     expect((await latest(of('two-hosts'))).files).toEqual(one.files);
   });
