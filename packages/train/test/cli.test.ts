@@ -4,11 +4,11 @@ import { appendFile, cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoints/checkpoint.js';
-import { runDag } from '../src/cli/run-dag.js';
 import { ended, type Outcome } from './ended.js';
+import { runHere } from './run-here.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
@@ -23,31 +23,7 @@ interface How {
 const start = (args: readonly string[], { cwd, interruptAt }: { cwd?: string; interruptAt?: string } = {}) =>
   ended(process.execPath, [DAG, ...args], { cwd: cwd ?? folder, interruptAt });
 
-/** Runs the command in this process: most of these tests take less time than a process takes to start. */
-async function dag(args: readonly string[], { cwd = folder }: { cwd?: string } = {}): Promise<Outcome> {
-  let [stdout, stderr] = ['', ''];
-  const toStdout = (text: unknown): true => ((stdout += String(text)), true);
-  const toStderr = (text: unknown): true => ((stderr += String(text)), true);
-  jest.spyOn(process.stdout, 'write').mockImplementation(toStdout);
-  jest.spyOn(process.stderr, 'write').mockImplementation(toStderr);
-  jest.spyOn(console, 'log').mockImplementation((text) => void toStdout(`${text}\n`));
-  jest.spyOn(console, 'error').mockImplementation((text) => void toStderr(`${text}\n`));
-  const streams = [process.stdout, process.stderr];
-  const wereTerminals = streams.map(({ isTTY }) => isTTY);
-  for (const stream of streams) stream.isTTY = false;
-  const before = process.cwd();
-  process.chdir(cwd);
-  process.exitCode = 0;
-  try {
-    await runDag(args);
-    return { code: process.exitCode, stdout, stderr };
-  } finally {
-    process.exitCode = 0;
-    process.chdir(before);
-    streams.forEach((stream, i) => (stream.isTTY = wereTerminals[i]!));
-    jest.restoreAllMocks();
-  }
-}
+const dag = (args: readonly string[], { cwd = folder }: { cwd?: string } = {}) => runHere(args, cwd);
 
 async function succeeds(args: readonly string[], { cwd, by = dag }: How = {}): Promise<string> {
   const outcome = await by(args, cwd === undefined ? {} : { cwd });

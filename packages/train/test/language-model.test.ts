@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { scope } from '@dag/executor';
 import { formatValue } from '@dag/expr';
 import { DagGpt, decodeSafetensors, PLACE_CLASSES, tokenizer, type FileBytes } from '@dag/model';
@@ -26,7 +24,9 @@ import {
 import { languageBatch, type LanguageBatch } from '../src/language/language-stream.js';
 import { workedPrompts } from '../src/language/worked-line.js';
 import { loadModel, train } from '../src/predictor/predictor-task.js';
+import { ended } from './ended.js';
 import { overlay } from './overlay.js';
+import { runHere } from './run-here.js';
 
 let root: string;
 let text: string;
@@ -36,8 +36,8 @@ beforeAll(async () => {
   await mkdir(text);
   const ids = tokenizer('char').encode('The quick brown fox jumps over the lazy dog. '.repeat(40));
   for (const name of ['train.bin', 'val.bin']) await writeFile(join(text, name), Uint16Array.from(ids));
-  jest.spyOn(process.stderr, 'write').mockImplementation(() => true);
 });
+beforeEach(() => void jest.spyOn(process.stderr, 'write').mockImplementation(() => true));
 afterAll(async () => {
   jest.restoreAllMocks();
   await rm(root, { recursive: true });
@@ -72,11 +72,13 @@ interface Measured {
   readonly seen: SeenScores;
 }
 
+const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 const modelOf = (config: LanguageTrainConfig): DagGpt =>
   new DagGpt(languageModelConfig(config), { seed: config.seed });
 const dag = async (...args: string[]): Promise<string> => {
-  const command = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
-  return (await promisify(execFile)(process.execPath, [command, ...args], { cwd: root })).stdout;
+  const outcome = await runHere(args, root);
+  expect(outcome).toMatchObject({ code: 0 });
+  return outcome.stdout;
 };
 
 describe('a language model that calculates', () => {
@@ -135,7 +137,9 @@ describe('a language model that calculates', () => {
     );
 
     const page = async (): Promise<string> => {
-      await dag('report', config.outDir, '--examples=2');
+      // A process keeps the texts that it has read.
+      const words = [DAG, 'report', config.outDir, '--examples=2'];
+      expect(await ended(process.execPath, words, { cwd: root })).toMatchObject({ code: 0 });
       return readFile(join(config.outDir, 'report.html'), 'utf8');
     };
     const whole = await page();
@@ -146,7 +150,7 @@ describe('a language model that calculates', () => {
     await rename(text, `${text}-gone`);
     expect(await page()).not.toContain('By overlap with training texts');
     await rename(`${text}-gone`, text);
-    await expect(dag('predict', '1 + 2', '--checkpoint', checkpoint)).rejects.toMatchObject({
+    expect(await runHere(['predict', '1 + 2', '--checkpoint', checkpoint], root)).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('expected a plan predictor; `dag generate` continues a text with it'),
     });

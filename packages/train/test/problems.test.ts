@@ -17,6 +17,7 @@ import { problemBatches } from '../src/problems/problem-stream.js';
 import { summarizeProblems } from '../src/problems/problem-scores.js';
 import { problemsTask } from '../src/problems/problems-task.js';
 import { ended } from './ended.js';
+import { runHere } from './run-here.js';
 
 const DAG = fileURLToPath(new URL('../dist/cli/dag.js', import.meta.url));
 let folder: string;
@@ -207,7 +208,8 @@ describe('the weights of a model of word problems', () => {
 });
 
 describe('dag with word problems', () => {
-  const run = (args: readonly string[]) => ended(process.execPath, [DAG, ...args], { cwd: folder });
+  const start = (args: readonly string[]) => ended(process.execPath, [DAG, ...args], { cwd: folder });
+  const run = (args: readonly string[]) => runHere(args, folder);
   const SMALL = [
     ...[
       '--data.problems=data',
@@ -231,13 +233,13 @@ describe('dag with word problems', () => {
     const problems = known(120);
     await writeFile(join(folder, 'data/train.csv'), csv(problems, equations));
     await writeFile(join(folder, 'data/dev.csv'), csv(problems.slice(0, 20), equations));
-    const trained = await run(['train', 'problems', ...SMALL, '--maxSteps=80', '--outDir=run']);
+    const trained = await start(['train', 'problems', ...SMALL, '--maxSteps=80', '--outDir=run']);
     expect(trained).toMatchObject({ code: 0 });
     expect(trained.stdout).toMatch(/by the text alone +[\d.]+ % {2}\(.*\) {2}\d+ of \d+\n/);
 
-    const whole = await run(['train', 'problems', ...SMALL, '--maxSteps=40', '--outDir=half']);
+    const whole = await start(['train', 'problems', ...SMALL, '--maxSteps=40', '--outDir=half']);
     expect(whole).toMatchObject({ code: 0 });
-    const resumed = await run(['train', '--resume', 'half', '--maxSteps=80']);
+    const resumed = await start(['train', '--resume', 'half', '--maxSteps=80']);
     expect(resumed).toMatchObject({ code: 0 });
 
     const measured = await run(['eval', '--checkpoint', 'run', '--json']);
@@ -311,7 +313,7 @@ describe('dag with word problems', () => {
   });
 
   it('says what is missing in the folder of problems', async () => {
-    const { code, stderr } = await run(['train', 'problems', '--data.problems=none', '--outDir=run2']);
+    const { code, stderr } = await start(['train', 'problems', '--data.problems=none', '--outDir=run2']);
     expect([code, stderr]).toEqual([1, expect.stringContaining('none has no train.csv')]);
   });
 });
