@@ -4,6 +4,7 @@ import { unknownParts, listed, type Reader } from './doubt.js';
 import { ModelError } from './error.js';
 import { FAULTS } from './plan-predictor/decided-plan.js';
 import type { PredictedPlans } from './predicted-value.js';
+import { opensIn } from './tokenizer/tokenizer.js';
 
 /** What a readout says of the texts that it read: see `HardPlan`. */
 export interface Judged {
@@ -66,8 +67,7 @@ function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader)
     if (reason !== null) return reason;
   }
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
-  if (text.split('(').length > text.split(')').length)
-    return 'the text is not whole: a parenthesis is not closed';
+  if (opensIn(text) > 0) return 'the text is not whole: a parenthesis is not closed';
   return isWhole ? null : 'the text is not a whole expression, or asks for something else';
 }
 

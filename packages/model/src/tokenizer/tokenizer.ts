@@ -165,6 +165,9 @@ class VocabularyTokenizer implements Tokenizer {
   }
 }
 
+/** How many more parentheses a text opens than it closes. */
+export const opensIn = (text: string): number => text.split('(').length - text.split(')').length;
+
 function recordOf(text: string): TokenRecord {
   const said = symbolOf(text.trim()) ?? '';
   const isSpoken = /^[\d.]$/.test(said);
@@ -173,7 +176,7 @@ function recordOf(text: string): TokenRecord {
     digits: Array.from(symbols.match(/[0-9]/g) ?? [], Number),
     point: symbols.includes('.'),
     begins: /^\s/.test(text) && !isSpoken,
-    opens: text.split('(').length - text.split(')').length,
+    opens: opensIn(text),
     kind: fnv1a(text.toLowerCase().replace(/[0-9]/g, '0')) % TOKEN_KINDS,
   };
 }
