@@ -161,6 +161,7 @@ function sharedPlan() {
   const perRow = (run: () => void) => round((secondsOf(run, 7) / ROWS) * 1e9);
   const out = { values: new Float64Array(ROWS), V_mag: new Float64Array(tensors.V_mag.length) };
   const all = executeWithGradients(tensors, { backend: 'cpu' });
+  const columns = columnGradients(template, values, executeWithGradients);
   const code = compile(EXPRESSION);
   const row = { x: 0, y: 0, z: 0 };
   const mathjs = perRow(() => {
@@ -176,6 +177,9 @@ function sharedPlan() {
     bind: perRow(() => bind(template, values)),
     variableGradients: perRow(() => variableGradients(template, tensors, all)),
     columnGradients: perRow(() => columnGradients(template, values, executeWithGradients)),
+    columnGradientsOut: perRow(() =>
+      columnGradients(template, values, executeWithGradients, { out: columns }),
+    ),
     values: perRow(() => execute(tensors, { backend: 'cpu', out: out.values })),
     valuesNewArray: perRow(() => execute(tensors, { backend: 'cpu' })),
     withGradients: perRow(() => executeWithGradients(tensors, { backend: 'cpu', out: all })),

@@ -1,6 +1,6 @@
 import { checkObject, listLength, named } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
-import { TensorizeError } from './error.js';
+import { TensorizeError, type TensorizeErrorCode } from './error.js';
 import type { Source } from './source.js';
 import { checkTemplate, tensorizeWithSymbols, type Template } from './template.js';
 import { writeValue } from './write-graph.js';
@@ -34,7 +34,7 @@ export function bind(
   return boundRows(binding, binding.size)(0, binding.size);
 }
 
-interface Binding {
+export interface Binding {
   readonly template: Template;
   readonly values: Readonly<Record<string, Values>>;
   /** Rows N. */
@@ -55,7 +55,7 @@ export function prepareBinding(
   if (options.depth !== undefined && options.depth !== depth) {
     throw new TensorizeError('bad-option', `the template has depth ${depth}, got ${options.depth}`);
   }
-  checkNames(template.slots, values);
+  checkNames(template.slots, 'values', values, 'bad-values');
   const size = commonLength(values);
   // Checked before anything is allocated: an array-like may claim any length.
   for (const name of Object.keys(template.slots)) checkColumn(name, values[name]!, size);
@@ -135,19 +135,25 @@ function firstNotFinite(column: ArrayLike<unknown>, rows: number): number {
   return row;
 }
 
-function checkNames(slots: Template['slots'], values: Readonly<Record<string, Values>>): void {
+/** @throws TensorizeError with `code` unless `given`, which is `what` for the message, has the names of the variables */
+export function checkNames(
+  slots: Template['slots'],
+  what: string,
+  given: Readonly<Record<string, unknown>>,
+  code: TensorizeErrorCode,
+): void {
   const names = Object.keys(slots);
-  const missing = names.filter((name) => !Object.hasOwn(values, name));
+  const missing = names.filter((name) => !Object.hasOwn(given, name));
   if (missing.length > 0) {
     throw new TensorizeError(
-      'bad-values',
-      `no values for ${missing.join(', ')}: the variables are ${names.join(', ')}`,
+      code,
+      `no ${what} for ${missing.join(', ')}: the variables are ${names.join(', ')}`,
     );
   }
-  const unknown = Object.keys(values).filter((name) => !Object.hasOwn(slots, name));
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(slots, name));
   if (unknown.length > 0) {
     const known = names.length > 0 ? `the variables are ${names.join(', ')}` : 'the expression has none';
-    throw new TensorizeError('bad-values', `no variable is named ${unknown.join(', ')}: ${known}`);
+    throw new TensorizeError(code, `no variable is named ${unknown.join(', ')}: ${known}`);
   }
 }
 

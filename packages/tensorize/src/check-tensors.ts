@@ -53,6 +53,17 @@ export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 
 const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
 const lengthOf = (array: Float64Array): unknown => Reflect.get(typedArray, 'length', array);
 
+/** @throws TensorizeError with `code` unless `array` is a Float64Array, of the length that it says */
+export function checkDoubles(
+  name: string,
+  array: unknown,
+  code: TensorizeErrorCode,
+): asserts array is Float64Array {
+  // instanceof accepts proxies, and `length` may be overridden by an own property.
+  if (!ArrayBuffer.isView(array) || !(array instanceof Float64Array) || array.length !== lengthOf(array))
+    throw new TensorizeError(code, `${name} is a Float64Array, got ${named(array)}`);
+}
+
 /**
  * Checks that an object has the types and lengths of the format: `depth` D and `size` N are whole numbers of at least
  * 1; `V_mag` and `V_sign` hold N·2D numbers; `O` and `G` hold N·2D² and N·D numbers, or 2D² and D where all rows share one
@@ -70,12 +81,8 @@ export function checkTensors(tensors: DagTensors): void {
   }
   const width = 2 * depth;
   const shape = `for size ${size} and depth ${depth}`;
-  for (const [name, array] of Object.entries({ V_mag, V_sign, O, G })) {
-    // instanceof accepts proxies, and `length` may be overridden by an own property.
-    if (!ArrayBuffer.isView(array) || !(array instanceof Float64Array) || array.length !== lengthOf(array)) {
-      throw new TensorizeError('bad-tensors', `${name} is a Float64Array, got ${named(array)}`);
-    }
-  }
+  for (const [name, array] of Object.entries({ V_mag, V_sign, O, G }))
+    checkDoubles(name, array, 'bad-tensors');
   for (const [name, array] of Object.entries({ V_mag, V_sign })) {
     if (array.length !== size * width) {
       throw new TensorizeError(

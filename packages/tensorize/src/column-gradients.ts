@@ -1,5 +1,5 @@
-import { boundRows, prepareBinding, type Values } from './bind.js';
-import { named } from './check-tensors.js';
+import { boundRows, checkNames, prepareBinding, type Binding, type Values } from './bind.js';
+import { checkDoubles, checkObject, named } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import type { Source } from './source.js';
@@ -45,33 +45,39 @@ const BLOCK = 16_384;
  * @param values for each variable an array of N numbers, or one number for all rows
  * @param execute `executeWithGradients` of @dag/executor, or a function that adds options to its call:
  * `(tensors, options) => executeWithGradients(tensors, { ...options, backend: 'wasm' })`
+ * @param options.out arrays of N numbers that receive the results, with a gradient for each variable; it is returned. Default: new
+ *   arrays, whose first touch takes much of the time where there are many rows.
  *
  * @example
  * columnGradients('x * y', { x: [1, -2], y: 3 }, executeWithGradients)
  * // { values: [3, -6], gradients: { x: [3, 3], y: [1, -2] } }
+ * columnGradients('x * y', { x: [2, 4], y: 5 }, executeWithGradients, { out }) // → out, what an earlier call returned
  *
- * @throws ExprError, TensorizeError as `bind` does; `bad-option` where `execute` is no function or does not return `out`; and
- *   whatever `execute` throws
+ * @throws ExprError, TensorizeError as `bind` does; `bad-option` where `execute` is no function or does not return `out`, where
+ *   `options.out` lacks a variable or has another, or where one of its arrays is no Float64Array of N numbers or shares memory with
+ *   another array; and whatever `execute` throws. Nothing is written to `options.out` before it is checked.
  */
 export function columnGradients(
   source: Source | Template,
   values: Readonly<Record<string, Values>>,
   execute: ExecuteWithGradients,
+  options: { readonly out?: ColumnGradients } = {},
 ): ColumnGradients {
   if (typeof execute !== 'function')
     throw new TensorizeError(
       'bad-option',
       `execute is executeWithGradients of @dag/executor, got ${named(execute)}`,
     );
+  checkObject('options such as { out: { values, gradients } }', options);
+  const { out: given } = options;
   const binding = prepareBinding(source, values);
   const { size, template } = binding;
   const { slots, tensors } = template;
   const width = 2 * tensors.depth;
   const rows = Math.min(size, Math.max(1, Math.floor(BLOCK / width)));
+  const { values: all, gradients } = given === undefined ? newColumns(binding) : checkedOut(given, binding);
   const block = boundRows(binding, rows);
   const magnitudes = zeros(rows * width);
-  const all = zeros(size);
-  const gradients = Object.fromEntries(Object.keys(slots).map((name) => [name, zeros(size)]));
   for (let begin = 0; begin < size; begin += rows) {
     const end = Math.min(size, begin + rows);
     const bound = block(begin, end);
@@ -81,8 +87,48 @@ export function columnGradients(
     for (const [name, slot] of Object.entries(slots))
       writeColumnGradient(V_mag, bound.V_sign, slot, width, gradients[name]!, begin);
   }
-  return { values: all, gradients };
+  return given ?? { values: all, gradients };
 }
+
+const newColumns = ({ size, template: { slots } }: Binding): ColumnGradients => ({
+  values: zeros(size),
+  gradients: Object.fromEntries(Object.keys(slots).map((name) => [name, zeros(size)])),
+});
+
+type Named = readonly [name: string, array: unknown];
+
+/** The arrays of `out`, each read once. */
+function checkedOut(out: ColumnGradients, { size, template, values }: Binding): ColumnGradients {
+  const code = 'bad-option';
+  checkObject('out such as { values, gradients }', out, code);
+  const { values: all, gradients } = out;
+  checkObject('out.gradients, an array for each variable', gradients, code);
+  checkNames(template.slots, 'out.gradients', gradients, code);
+  const columns = Object.entries(gradients);
+  const outputs: Named[] = [
+    ['out.values', all],
+    ...columns.map(([name, column]): Named => [`out.gradients.${name}`, column]),
+  ];
+  const taken: Named[] = [
+    ...Object.entries(values).map(([name, column]): Named => [`the values of ${name}`, column]),
+    ...Object.entries(template.tensors).map(([name, field]): Named => [`${name} of the template`, field]),
+  ];
+  for (const [name, array] of outputs) {
+    checkDoubles(name, array, code);
+    if (array.length !== size)
+      throw new TensorizeError(code, `${name} has ${size} numbers for ${size} rows, got ${array.length}`);
+    const other = taken.find(([, other]) => ArrayBuffer.isView(other) && overlap(array, other));
+    if (other)
+      throw new TensorizeError(code, `${name} shares memory with ${other[0]}; give it memory of its own`);
+    taken.push([name, array]);
+  }
+  return { values: all, gradients: Object.fromEntries(columns) };
+}
+
+const overlap = (a: ArrayBufferView, b: ArrayBufferView): boolean =>
+  a.buffer === b.buffer &&
+  a.byteOffset < b.byteOffset + b.byteLength &&
+  b.byteOffset < a.byteOffset + a.byteLength;
 
 /** Catches an `execute` that ignores `out`: the results would be zeros. */
 function checkWritten(result: unknown, out: ColumnResults): void {

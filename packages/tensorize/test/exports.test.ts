@@ -32,6 +32,14 @@ const batch = orJunk(
 );
 const column = orJunk(fc.constantFrom<number | number[]>(2, [1, 2], [3, 4]));
 const values = orJunk(fc.record({ a: column, x: column }));
+/** Most arrays are right; those of some calls are the same ones. */
+const array = orJunk(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.constant(2).map((length) => new Float64Array(length)) },
+    fc.constantFrom<unknown>(new Float64Array(2), new Float32Array(2), new Proxy(new Float64Array(2), {})),
+  ),
+);
+const out = orJunk(fc.record({ values: array, gradients: orJunk(fc.record({ a: array, x: array })) }));
 const slots = orJunk(fc.record({ a: orJunk(fc.constant(0)), x: orJunk(fc.constant(1)) }));
 
 type Call = (...args: never[]) => unknown;
@@ -55,7 +63,8 @@ const calls: Record<keyof typeof tensorize, readonly [Call, ...fc.Arbitrary<unkn
       slots.map((wrong) => ({ ...tensorize.tensorizeWithSymbols('a * x'), slots: wrong })),
     ),
     values,
-    orJunk(fc.constant(() => 0)),
+    orJunk(fc.constantFrom(() => 0, ((_, { out }) => out) as tensorize.ExecuteWithGradients)),
+    orJunk(fc.record({ out }, { requiredKeys: [] })),
   ],
   compile: [tensorize.compile, source],
   describe: [tensorize.describe, batch, index],

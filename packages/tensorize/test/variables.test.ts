@@ -6,6 +6,7 @@ import {
   columnGradients,
   tensorizeWithSymbols,
   variableGradients,
+  type ColumnGradients,
   type DagTensors,
   type ExecuteWithGradients,
 } from '../src/index.js';
@@ -142,6 +143,11 @@ describe('gradients by the variables', () => {
 });
 
 describe('gradients of columns', () => {
+  /** Arrays of `size` numbers that no result is. */
+  const columnsFor = (names: string[], size: number): ColumnGradients => ({
+    values: new Float64Array(size).fill(NaN),
+    gradients: Object.fromEntries(names.map((name) => [name, new Float64Array(size).fill(NaN)])),
+  });
   const execute: ExecuteWithGradients = (tensors, { out }) => {
     for (let row = 0; row < tensors.size; row++) out.values[row] = runPlan(tensors, row);
     // No derivatives, but as good for what is compared here: numbers that depend on the row alone.
@@ -155,11 +161,89 @@ describe('gradients of columns', () => {
     const template = tensorizeWithSymbols('a * x + y / 3');
     const given = { a: -2, x: column(1), y: column(3) };
     const all = bind(template, given);
-    const out = { values: new Float64Array(size), V_mag: new Float64Array(all.V_mag.length) };
-    execute(all, { out });
-    expect(columnGradients(template, given, execute)).toEqual({
-      values: out.values,
-      gradients: variableGradients(template, all, out),
+    const results = { values: new Float64Array(size), V_mag: new Float64Array(all.V_mag.length) };
+    execute(all, { out: results });
+    const expected = { values: results.values, gradients: variableGradients(template, all, results) };
+    expect(columnGradients(template, given, execute)).toEqual(expected);
+
+    const out = columnsFor(['y', 'x', 'a'], size);
+    const { values, gradients } = out;
+    const arrays = { ...gradients };
+    expect(columnGradients(template, given, execute, { out: Object.freeze(out) })).toBe(out);
+    expect({ values, gradients: arrays }).toEqual(expected);
+  });
+
+  it('are written to neighbours in one memory, also for names of prototypes', () => {
+    const source = { type: 'Sym', name: '__proto__' } as const;
+    const memory = new Float64Array(6);
+    const [x, values, column] = [0, 2, 4].map((begin) => memory.subarray(begin, begin + 2)) as [
+      Float64Array,
+      Float64Array,
+      Float64Array,
+    ];
+    x.set([-2, 3]);
+    const gradients = Object.fromEntries([['__proto__', column]]);
+    columnGradients(source, Object.fromEntries([['__proto__', x]]), execute, { out: { values, gradients } });
+    expect([...memory]).toEqual([-2, 3, -2, 3, -5, 10]);
+  });
+
+  describe('are an error where out', () => {
+    const memory = new Float64Array(4).fill(7);
+    const own = (length = 3): Float64Array => new Float64Array(length).fill(7);
+    const x = own();
+    const template = tensorizeWithSymbols('x * y');
+    const right = { values: own(), gradients: { x: own(), y: own() } };
+    const withX = (x: unknown): object => ({ ...right, gradients: { ...right.gradients, x } });
+
+    it.each<[string, unknown, RegExp]>([
+      ['is null', null, /expected out such as .*, got null/],
+      ['is an array', [], /expected out.gradients.*, got undefined/],
+      ['has no values', { gradients: right.gradients }, /out.values is a Float64Array, got undefined/],
+      ['has no gradients', { values: own() }, /expected out.gradients.*, got undefined/],
+      [
+        'lacks a variable',
+        { ...right, gradients: { x: own() } },
+        /no out.gradients for y: the variables are/,
+      ],
+      ['inherits a variable', { ...right, gradients: Object.create(right.gradients) }, /no out.gradients/],
+      ['has another variable', { ...right, gradients: { ...right.gradients, z: own() } }, /is named z: the/],
+      ['has other numbers', withX(new Float32Array(3)), /out.gradients.x is a Float64Array, got an array/],
+      ['has a list', withX([1, 2, 3]), /out.gradients.x is a Float64Array/],
+      ['has a proxy', withX(new Proxy(own(), {})), /out.gradients.x is a Float64Array/],
+      [
+        'says a length that is not its own',
+        withX(Object.defineProperty(own(2), 'length', { value: 3 })),
+        /out.gradients.x is a Float64Array/,
+      ],
+      ['is short', { ...right, values: own(2) }, /out.values has 3 numbers for 3 rows, got 2/],
+      ['is long', withX(own(4)), /out.gradients.x has 3 numbers for 3 rows, got 4/],
+      ['has a column of values', withX(x), /out.gradients.x shares memory with the values of x/],
+      ['has an array twice', withX(right.values), /out.gradients.x shares memory with out.values/],
+      [
+        'has arrays that overlap',
+        { values: own(), gradients: { x: memory.subarray(0, 3), y: memory.subarray(1) } },
+        /out.gradients.y shares memory with out.gradients.x/,
+      ],
+      [
+        'is memory of the template',
+        withX(template.tensors.V_mag.subarray(0, 3)),
+        /out.gradients.x shares memory with V_mag of the template/,
+      ],
+    ])('%s, and nothing is written', (_, out, message) => {
+      const written: ExecuteWithGradients = () => {
+        throw new Error('was executed');
+      };
+      expect(() => columnGradients(template, { x, y: 2 }, written, { out: out as ColumnGradients })).toThrow(
+        expect.objectContaining({ code: 'bad-option', message: expect.stringMatching(message) }),
+      );
+      for (const array of [memory, x, right.values, right.gradients.x, right.gradients.y])
+        expect(array.every((number) => number === 7)).toBe(true);
+    });
+
+    it('is in no object of options', () => {
+      expect(() => columnGradients(template, { x, y: 2 }, execute, null as never)).toThrow(
+        expect.objectContaining({ code: 'bad-option' }),
+      );
     });
   });
 
