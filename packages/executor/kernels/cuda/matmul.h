@@ -21,23 +21,27 @@ struct Product {
   int64_t slices;
 };
 
+/** A count in 32 bits, whose comparisons are half as long: of more numbers than any tile has, it is irrelevant how many. */
+__device__ inline int partOf(int64_t count) { return static_cast<int>(count < 1 << 30 ? count : 1 << 30); }
+
 /** A part of a matrix from a given element on; elements beyond the matrix are 0. */
 template <typename T>
 struct Part {
   const T* from;
   /** Distance of lines in numbers; the remaining lines, and the remaining numbers of each line. */
-  int64_t length, lines, left;
+  int64_t length;
+  int lines, left;
   /** Whether four contiguous numbers can be read at once. */
   bool byFour;
 
   /** The part from row `first` and column k0 on of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
   __device__ Part(const T* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0)
-      : length(inner ? size : k), lines(inner ? k - k0 : size - first), left(inner ? size - first : k - k0),
+      : length(inner ? size : k), lines(partOf(inner ? k - k0 : size - first)), left(partOf(inner ? size - first : k - k0)),
         byFour(length % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<T>) == 0) {
     from = numbers + (inner ? k0 * size + first : first * k + k0);
   }
 
-  __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T(0); }
+  __device__ T at(int line, int i) const { return line < lines && i < left ? from[line * length + i] : T{}; }
 
   /** Whether `count` lines of `numbers` can be read by fours without bounds checks. */
   __device__ bool hasWhole(int count, int numbers) const { return byFour && count <= lines && numbers <= left; }

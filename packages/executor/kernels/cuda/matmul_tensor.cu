@@ -15,7 +15,7 @@ constexpr int COUNT = SIZE * WORDS / THREADS;
 struct Bf16 {
   static constexpr int PER_WORD = 2;
   __device__ static uint32_t pack(const float (&x)[2]) { return roundBf16(x[0], x[1]); }
-  __device__ static uint32_t pack(const bf16 (&x)[2]) { return x[0].bits | uint32_t{x[1].bits} << 16; }
+  __device__ static uint32_t pack(const uint32_t (&x)[2]) { return x[0] | x[1] << 16; }
   __device__ static void multiply(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     multiplyBf16(sums, a, b0, b1);
   }
@@ -29,49 +29,82 @@ struct Tf32 {
   }
 };
 
-/** The part that a thread loads of a tile of SIZE rows with WORDS words along k each, stored as From. */
+/** What a thread holds of words with N numbers until it packs them. Numbers of bf16 are held as bits. */
+template <int N>
+__device__ void holdFour(float (*x)[N], const float* from, bool within) {
+  const Four<float> four = within ? *reinterpret_cast<const Four<float>*>(from) : Four<float>{};
+#pragma unroll
+  for (int j = 0; j < 4; j++) x[j / N][j % N] = four.at[j];
+}
+/** Words as they are, so that nothing waits for them here. */
+__device__ inline void holdFour(uint32_t (*x)[2], const bf16* from, bool within) {
+  using Two = Neighbours<uint32_t, 2>;
+  const Two two = within ? *reinterpret_cast<const Two*>(from) : Two{};
+#pragma unroll
+  for (int j = 0; j < 2; j++) x[j][0] = two.at[j], x[j][1] = 0;
+}
+__device__ inline float held(float x) { return x; }
+__device__ inline uint32_t held(bf16 x) { return x.bits; }
+
+/** An operand: matrices of `size` × k (k inner) or, with `inner`, k × size; whether four numbers along k can be read at once. */
+template <typename From>
+struct Operand {
+  const From* numbers;
+  int64_t size, k, stride;
+  bool inner, byFour;
+
+  __device__ Operand(const From* numbers, int64_t size, int64_t k, int64_t stride, bool inner)
+      : numbers(numbers), size(size), k(k), stride(stride), inner(inner),
+        byFour(!inner && (k | stride) % 4 == 0 && reinterpret_cast<uintptr_t>(numbers) % sizeof(Four<From>) == 0) {}
+};
+
+/** The part that a thread loads of a tile of SIZE rows with WORDS words along k each. */
 template <typename Number, typename From>
 struct Next {
   static constexpr int PER_WORD = Number::PER_WORD;
-  From x[COUNT][PER_WORD];
+  decltype(held(From())) x[COUNT][PER_WORD];
 
-  /** If k is inner, a thread takes units of four words of a row. */
-  __device__ static int unitRow(int unit) { return (threadIdx.x + unit * THREADS) / (WORDS / 4); }
-  __device__ static int unitWord(int unit) { return (threadIdx.x + unit * THREADS) % (WORDS / 4) * 4; }
+  /** By four, a thread takes units of four words of a row. */
+  __device__ static int unitRow(int unit) { return threadIdx.x / (WORDS / 4) + unit * (THREADS / (WORDS / 4)); }
+  __device__ static int unitWord() { return threadIdx.x % (WORDS / 4) * 4; }
   /** Else a warp takes four words of eight contiguous rows, so that it stores to 32 banks. */
-  __device__ static int row(int e) { return (threadIdx.x + e * THREADS) / WARP % (SIZE / 8) * 8 + threadIdx.x % 8; }
-  __device__ static int word(int e) { return (threadIdx.x + e * THREADS) / WARP / (SIZE / 8) * 4 + threadIdx.x / 8 % 4; }
+  static constexpr int TAKEN = THREADS / WARP * 8, TIMES = SIZE / TAKEN;
+  __device__ static int row(int e) { return warpOf() * 8 + threadIdx.x % 8 + e % TIMES * TAKEN; }
+  __device__ static int word(int e) { return e / TIMES * 4 + threadIdx.x / 8 % 4; }
 
-  /** Loads rows `first` …, from number k0 on, of a matrix of `size` × k (k inner) or, with `inner`, k × size. */
-  __device__ void load(const From* numbers, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
-    const Part<From> from(numbers, size, k, inner, first, k0);
-    if (inner) {
+  /** Loads rows `first` …, from number k0 on; 0 beyond the matrix. */
+  __device__ void load(const Operand<From>& of, int64_t matrix, int64_t first, int64_t k0) {
+    const int rows = partOf(of.size - first), depth = partOf(of.k - k0);
+    const int64_t rowStep = of.inner ? 1 : of.k, step = of.inner ? of.size : 1;
+    const From* const from = of.numbers + matrix * of.stride + first * rowStep + k0 * step;
+    if (of.byFour) {
 #pragma unroll
-      for (int e = 0; e < COUNT; e++)
-#pragma unroll
-        for (int j = 0; j < PER_WORD; j++) x[e][j] = from.at(word(e) * PER_WORD + j, row(e));
+      for (int i = 0; i < COUNT; i += 4 / PER_WORD) {
+        const int row = unitRow(i / 4), at = (unitWord() + i % 4) * PER_WORD;
+        holdFour(x + i, from + row * rowStep + at, row < rows && at < depth);
+      }
       return;
     }
 #pragma unroll
-    for (int i = 0; i < COUNT * PER_WORD; i += 4) {
-      const int unit = i / (4 * PER_WORD);
-      const Four<From> four = from.four(unitRow(unit), unitWord(unit) * PER_WORD + i % (4 * PER_WORD));
+    for (int e = 0; e < COUNT; e++)
 #pragma unroll
-      for (int j = 0; j < 4; j++) x[(i + j) / PER_WORD][(i + j) % PER_WORD] = four.at[j];
-    }
+      for (int j = 0; j < PER_WORD; j++) {
+        const int at = word(e) * PER_WORD + j;
+        x[e][j] = row(e) < rows && at < depth ? held(from[row(e) * rowStep + at * step]) : 0;
+      }
   }
 
-  __device__ void store(uint32_t* tile, bool inner) const {
-    if (inner) {
+  __device__ void store(uint32_t* tile, bool byFour) const {
+    if (byFour) {
 #pragma unroll
-      for (int e = 0; e < COUNT; e++) tile[row(e) * ROW + word(e)] = Number::pack(x[e]);
+      for (int unit = 0; unit < COUNT / 4; unit++)
+        *reinterpret_cast<Four<uint32_t>*>(tile + unitRow(unit) * ROW + unitWord()) = {
+            {Number::pack(x[unit * 4]), Number::pack(x[unit * 4 + 1]), Number::pack(x[unit * 4 + 2]),
+             Number::pack(x[unit * 4 + 3])}};
       return;
     }
 #pragma unroll
-    for (int unit = 0; unit < COUNT / 4; unit++)
-      *reinterpret_cast<Four<uint32_t>*>(tile + unitRow(unit) * ROW + unitWord(unit)) = {
-          {Number::pack(x[unit * 4]), Number::pack(x[unit * 4 + 1]), Number::pack(x[unit * 4 + 2]),
-           Number::pack(x[unit * 4 + 3])}};
+    for (int e = 0; e < COUNT; e++) tile[row(e) * ROW + word(e)] = Number::pack(x[e]);
   }
 };
 
@@ -82,7 +115,8 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
   alignas(16) __shared__ uint32_t tileA[2][SIZE * ROW];
   alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
   constexpr int DEPTH = WORDS * Number::PER_WORD;
-  const int64_t m = product.m, n = product.n, k = product.k;
+  const Operand<From> ofA(a, product.m, product.k, product.strideA, product.transposeA);
+  const Operand<From> ofB(b, product.n, product.k, product.strideB, !product.transposeB);
   const Tiles tiles(product, SIZE, SIZE, DEPTH, blockIdx.x);
   const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int lane = laneOf();
@@ -94,23 +128,11 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
   Next<Number, From> nextA, nextB;
   auto along = tiles.first();
   const auto load = [&] {
-    nextA.load(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, int64_t{along.tile} * DEPTH);
-    nextB.load(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, int64_t{along.tile} * DEPTH);
+    nextA.load(ofA, along.matrix, rowsFrom, int64_t{along.tile} * DEPTH);
+    nextB.load(ofB, along.matrix, columnsFrom, int64_t{along.tile} * DEPTH);
     along.next();
   };
-  const auto store = [&](int into) {
-    nextA.store(tileA[into], product.transposeA);
-    nextB.store(tileB[into], !product.transposeB);
-  };
-  if (tiles.begin < tiles.end) {
-    load();
-    store(0);
-  }
-  __syncthreads();
-  int now = 0;
-  for (auto left = static_cast<int>(tiles.end - tiles.begin); left > 0; left--, now ^= 1) {
-    const bool more = left > 1;
-    if (more) load();
+  const auto multiply = [&](int now) {
 #pragma unroll
     for (int word = 0; word < WORDS; word += 8) {
       uint32_t fragmentsA[ROW_BLOCKS][4], fragmentsB[COLUMN_BLOCKS / 2][4];
@@ -129,7 +151,17 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
         for (int j = 0; j < COLUMN_BLOCKS; j++)
           Number::multiply(sums[i][j], fragmentsA[i], fragmentsB[j / 2][j % 2 * 2], fragmentsB[j / 2][j % 2 * 2 + 1]);
     }
-    if (more) store(now ^ 1);
+  };
+  const auto store = [&](int into) {
+    nextA.store(tileA[into], ofA.byFour);
+    nextB.store(tileB[into], ofB.byFour);
+  };
+  // The first round loads alone: the code of loading is long, and stands once.
+  const auto count = static_cast<int>(tiles.end - tiles.begin);
+  for (int round = 0; round <= count; round++) {
+    if (round < count) load();
+    if (round > 0) multiply(round % 2 ^ 1);
+    if (round < count) store(round % 2);
     __syncthreads();
   }
 
