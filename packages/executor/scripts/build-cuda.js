@@ -109,10 +109,13 @@ async function buildFatbins(version) {
   await removeOld(objects, new Set(outputs.map(({ file }) => file)));
 }
 
-/** Kernels in which no register may be spilled on architectures that have tensor cores for bf16, and what some spill nevertheless. */
-const HOT = /^(?:matmul|warpgroup|layOut|dag|attention(?!GradKV)|linearBackward|layerNorm|embedding|adamW)/;
+/**
+ * Kernels in which no register may be spilled on architectures that have tensor cores for bf16, and what some spill nevertheless: of
+ * heads wider than 64 in f64, the sums and the numbers being loaded are all the registers that a thread may have.
+ */
+const HOT = /^(?:matmul|warpgroup|layOut|dag|attention|linearBackward|layerNorm|embedding|adamW)/;
 const HOT_SINCE = 80;
-const SPILLED = { dagBackward4_f32: 16, dagBackward4_f64: 16, layerNorm_f32: 8 };
+const SPILLED = { dagBackward4_f32: 16, dagBackward4_f64: 16, attentionGradKV4_f64: 84 };
 /** Products, and the most bytes of their code, which must stay in the caches of instructions. */
 const PRODUCT = /^(?:warpgroup|layOut|matmul)/;
 const MOST_CODE = 40_000;

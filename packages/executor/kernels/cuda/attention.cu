@@ -528,7 +528,6 @@ __device__ void attentionGradKV(const Attention& spec, const S* qkv, const Compu
   using T = Computed<S>;
   DAG_DYNAMIC_SHARED(T, shared);
   const Head head(spec);
-  const Place<ROWS> place;
   const BackwardTiles<T> tiles(shared, head);
   T* const weights = tiles.rest;
   T* const gradients = weights + TILE * TILE;
@@ -541,6 +540,9 @@ __device__ void attentionGradKV(const Attention& spec, const S* qkv, const Compu
                          tiles.v, Lines<const S>(qkv + head.v, head.step, head), keys, head);
   for (int64_t first = keys; first < head.time; first += TILE) {
     loadRows<S, ROWS, PER>(tiles.q, q, tiles.g, g, first, head);
+    // What follows from the place would take registers that the loads need.
+    Place<ROWS> place;
+    hide(place.row, place.column);
     const Kept<T, ROWS> kept(mask, head, first, keys, place);
     __syncthreads();
     const Weights<false, T, ROWS> own(tiles, logSums, deltas, kept, first, keys, place, head);
@@ -551,6 +553,7 @@ __device__ void attentionGradKV(const Attention& spec, const S* qkv, const Compu
     addWeighted<false, true>(sumsK, gradients, tiles.q, place, head);
     __syncthreads();
   }
+  const Place<ROWS> place;
   putRows(Lines<S>(gradQkv + head.k, head.step, head), keys, sumsK, accumulate, place);
   putRows(Lines<S>(gradQkv + head.v, head.step, head), keys, sumsV, accumulate, place);
 }

@@ -94,6 +94,13 @@ __device__ inline void prefetch(const void* line) {
 }
 #endif
 
+/** Has the compiler compute what follows from a and b after this, not keep it in registers from before. */
+#ifdef DAG_EMULATED
+inline void hide(int&, int&) {}
+#else
+__device__ inline void hide(int& a, int& b) { asm volatile("" : "+r"(a), "+r"(b)); }
+#endif
+
 /** y[i] = value, or y[i] += value. */
 template <typename T>
 __device__ void put(T* y, int64_t i, T value, bool accumulate) {

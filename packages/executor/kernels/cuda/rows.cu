@@ -141,7 +141,7 @@ __device__ void layerNormOf(const Team<T>& team, const T* x, const T* weight, co
 #pragma unroll
       for (int j = 0; j < 4; j++) {
         T& normal = own[f].at[j];
-        normal = 4 * (index + f * size) + j < n ? normal - mean : T(0);
+        normal = 4 * (index + f * size) + (ALIGNED ? 0 : j) < n ? normal - mean : T(0);
         squares += normal * normal;
       }
     const T rstd = 1 / sqrtOf(team.template combine<Sum>(squares) / n + eps);
