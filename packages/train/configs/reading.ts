@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   name: 'reading',
   tokenizer: 'words',
-  maxSteps: 60_000,
+  maxSteps: 80_000,
   // The texts of a step are sorted by length: of eight micro-batches 28 % is padding, of four 43 %.
   batchSize: 8,
   accumulate: 8,
