@@ -7,7 +7,7 @@ import { defineConfig } from '../src/config/config.js';
 export default defineConfig({
   name: 'reading',
   tokenizer: 'words',
-  maxSteps: 40_000,
+  maxSteps: 80_000,
   // The texts of a step are sorted by length: of eight micro-batches 28 % is padding, of four 43 %.
   batchSize: 8,
   accumulate: 8,
@@ -17,7 +17,7 @@ export default defineConfig({
   },
   data: { maxDigits: 6, maxDecimals: 6, foreign: 0.2 },
   optimizer: { lr: 2e-3, minLrRatio: 0.01, beta2: 0.98, warmupSteps: 200 },
-  evaluation: { every: 2500, examples: 1000 },
+  evaluation: { every: 5000, examples: 1000 },
   checkpoint: { every: 500, keep: 2 },
   logEvery: 25,
 });

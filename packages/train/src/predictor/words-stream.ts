@@ -20,7 +20,11 @@ export const labelledText = (options: FrameOptions): Labelled => labelled(genera
 export function labelled(words: readonly Word[]): Labelled {
   const ids: number[] = [];
   const [classes, nestings, completes]: number[][] = [[], [], []];
+  let open = 0;
   for (const word of words) {
+    open += word.text === '(' ? 1 : word.text === ')' ? -1 : 0;
+    // Within parentheses the readout knows by itself that a text is not whole.
+    const complete = open > 0 ? null : word.complete;
     const pieces = piecesOf(word.text);
     // An operator that a number writes comes before its digits, and "timesed" begins with the token of "times"; of other words the last token knows most.
     const writes = /^(?:\d|times)/.test(word.text) ? 0 : pieces.length - 1;
@@ -28,7 +32,7 @@ export function labelled(words: readonly Word[]): Labelled {
       ids.push(id);
       classes!.push(word.decision === null ? UNCOUNTED : i === writes ? decisionOf(word.decision) : 0);
       nestings!.push(word.decision === null ? UNCOUNTED : i === writes ? nestingOf(word) : 0);
-      completes!.push(i < pieces.length - 1 || word.complete === null ? UNCOUNTED : Number(word.complete));
+      completes!.push(i < pieces.length - 1 || complete === null ? UNCOUNTED : Number(complete));
     });
   }
   const text = words.map((word) => word.text).join(' ');

@@ -57,6 +57,9 @@ export class ForeignText extends SymbolText {
       } else if (part === 'N') {
         w.lacking++;
         this.signed();
+      } else if (part === 'H') {
+        this.fraction(true);
+        w.setComplete(false);
       } else if (part === 'U') {
         w.lacking++;
         w.number(this.draw());

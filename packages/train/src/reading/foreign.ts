@@ -24,7 +24,7 @@ export const UNKNOWN = [
 ] as const;
 
 /**
- * What asks for nothing that a plan can say, as templates: a capital N is a number, U one without a sign, X an expression, `[a|b]` a choice. All of it is refused, from its first
+ * What asks for nothing that a plan can say, as templates: a capital N is a number, U one without a sign, X an expression, H a fraction as "a third" is written, `[a|b]` a choice. All of it is refused, from its first
  * word on or from the word behind `!`; `!!` is an exclamation mark. Sentences are our own.
  */
 export const FOREIGN = [
@@ -143,7 +143,11 @@ export const FOREIGN = [
   '! if N [workers|machines|hens|cats] [make|need|lay|eat] N [cars|days|eggs|mice] in N [days|hours] , how [many|long] do N need ?',
   '[start with|start at|begin at|take|begin with] N [,|;|.|, then|and then|and] [lose|add|subtract|remove|take off|gain|drop|give away] ( U / U ) ! of [it|that] [,|;|. then|, then] [add N|multiply by N|multiply what is left by N|subtract N|double it|divide by N]',
   '[knock|take|chop|shave] ( U / U ) ! off N [|?]',
+  '[what is|take|knock|] H ! off [of|] N [|?]',
   '[what is|] N [divided by|over] ( U / U ) ! of N [|?]',
+  // Of what, nothing says: a third of it, or a third.
+  '[reduce|decrease|lower|cut|shrink|increase|raise|boost] N by ! H [|.|?]',
+  '[what is|] N [reduced|decreased|lowered|cut|increased|raised] by ! H [|.|?]',
   '[start with|take|think of|begin with|grab|choose|pick] N [, then|and then|and|,] ! [quadruple|quintuple|sextuple|invert|reverse|round] it [|and subtract N|, then add N|and add N|, then divide by N]',
   '[what is|] N times ! a number [plus|minus] N [|?]',
   '[give me|pick|choose|think of|tell me] a ! number [between|from] N [and|to] N [|.|?]',

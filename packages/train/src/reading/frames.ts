@@ -15,11 +15,14 @@ import {
   STARTS,
   STEPS,
 } from './phrases.js';
-import { CLOSINGS, GREETINGS, REQUESTS } from './surroundings.js';
+import { CLOSINGS, COMMON_CLOSINGS, GREETINGS, REQUESTS } from './surroundings.js';
 import { SYMBOLS, SymbolText, type FrameOptions } from './symbols.js';
 import type { Word } from './writer.js';
 
 type Slot = 'atom' | 'sum';
+
+/** Parts of a number, the commonest products, which may also follow a plus or a minus: "2 plus a quarter of 350". */
+const PARTS = PRODUCTS.filter((phrase) => /^[PF] of:/.test(phrase));
 
 /** What joins the operands of a list: "3, 4 and 5", "3, 4, and 5", "3, 4, 5", "3 and 4 and 5", "3, 4 and also 5", "3 4 5", "3 4 and 5". */
 const LIST_STYLES = [
@@ -125,7 +128,9 @@ class PhraseText extends SymbolText {
       else {
         this.isRow = true;
         this.isPlain = true;
-        this.template(this.phrase([...NOUNS, ...COMMANDS].filter((phrase) => LISTING.test(phrase))));
+        const listing = this.phrase([...NOUNS, ...COMMANDS].filter((phrase) => LISTING.test(phrase)));
+        // "The sum when" may go on with "you add", see `noun`.
+        this.template(listing.replace('when:(', 'when'));
       }
     } else if (asks < 26) {
       if (!isApart || random.chance(0.6)) this.opening();
@@ -164,7 +169,7 @@ class PhraseText extends SymbolText {
       this.end([',', '.', '?', ';', ', and', ', because', ', so', ', but']);
       this.sayPlainly(smallTalk(random, 9));
       if (random.chance(0.4)) this.say(pick(random, ['?', '.', '!']));
-    } else if (random.chance(closes)) this.end(CLOSINGS);
+    } else if (random.chance(closes)) this.end(random.chance(0.4) ? COMMON_CLOSINGS : CLOSINGS);
     if (hasChatter) this.leaveStartOpen();
     return options.phrases !== 'held-out' || this.hasHeldOut;
   }
@@ -346,6 +351,10 @@ class PhraseText extends SymbolText {
           w.lacking--;
           continue;
         }
+        if (text === '~') {
+          w.setComplete(null);
+          continue;
+        }
         if (mark === '') {
           this.say(text);
           continue;
@@ -384,7 +393,11 @@ class PhraseText extends SymbolText {
     }
   }
 
-  /** Operands in a list, at least two. @param unary What the first word of each but the first writes. */
+  /**
+   * Operands in a list, at least two.
+   *
+   * @param unary What the first word of each but the first writes. The operator itself: joints write nothing, since the last of them may end the list.
+   */
   list(operator: string, unary?: string): void {
     const { w, random } = this;
     const n = this.isRow
@@ -394,6 +407,7 @@ class PhraseText extends SymbolText {
     const drawn = this.listStyle();
     // In "3 and 4" no joint is a blank. Only "and" joins numbers that each write a unary operator, too.
     const style = unary !== undefined || (drawn === 'blanks and' && n === 2) ? 'and' : drawn;
+    if (unary === operator) return this.numbersOf(n, operator);
     if (style === 'commas') this.mayGoOn = true;
     const canEnd = w.lacking === n;
     for (let i = 0; i < n; i++) {
@@ -421,6 +435,20 @@ class PhraseText extends SymbolText {
       if (!this.isWithin && !isLast && (i > 0 || operator === 'sub'))
         w.setComplete(i > 0 && canEnd ? true : null);
     }
+  }
+
+  /** "3, 4 and 5" with no operands but numbers, each of which writes the operator. */
+  private numbersOf(n: number, operator: string): void {
+    const { w, random } = this;
+    const last = pick(random, [['and'], ['and'], [',', 'and'], [',']]);
+    const isPlain = this.isPlain;
+    this.isPlain = true;
+    this.signed(false);
+    for (let i = 1; i < n; i++) {
+      for (const joint of i < n - 1 ? [','] : n > 2 ? last : ['and']) w.word(joint);
+      this.startingOperand(operator);
+    }
+    this.isPlain = isPlain;
   }
 
   private listStyle(): (typeof LIST_STYLES)[number] {
@@ -482,7 +510,7 @@ class PhraseText extends SymbolText {
   }
 
   product(): void {
-    this.template(this.phrase(PRODUCTS));
+    this.template(this.phrase(this.random.chance(0.3) ? PARTS : PRODUCTS));
   }
 
   /** `3 + 4 + 5 + 6`: numbers without groups. */
@@ -524,23 +552,6 @@ class PhraseText extends SymbolText {
     this.depth--;
   }
 
-  /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
-  fraction(isGroup: boolean): void {
-    const { w, random } = this;
-    w.lacking += isGroup ? 2 : 1;
-    if (isGroup) w.word('(', 'none', 1);
-    const d = 2 + random.below(9);
-    w.number(String(random.chance(0.6) ? 1 : 1 + random.below(d)));
-    if (!isGroup) w.setComplete(null);
-    w.word('/', 'div');
-    w.number(String(d));
-    if (isGroup) {
-      w.lacking--;
-      w.word(')', 'none', -1);
-    }
-    w.setComplete(null);
-  }
-
   /** "3 plus 4 times 5", with parentheses in symbols or in words. */
   infixWords(): void {
     const { random } = this;
@@ -570,6 +581,8 @@ class PhraseText extends SymbolText {
     const [words, decision] = said.split(' >');
     this.marked(words!);
     if (decision !== undefined) this.startingOperand(decision);
+    else if (this.left > 0 && /^(?:plus|minus):\w+$/.test(words!) && random.chance(0.3))
+      this.nested(() => this.template(this.phrase(PARTS)));
     else if (this.left > 1 && random.chance(0.5)) this.nested(() => this.noun());
     else if (this.left > 1 && random.chance(0.3)) this.group(this.left);
     else this.signed(mayBePercent);

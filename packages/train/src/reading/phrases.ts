@@ -1,8 +1,8 @@
 /**
  * How people ask for arithmetic, as templates. `[a|b]` is a choice. A capital is an operand: A and B an atom (a number, a group, a noun
  * phrase), G a number or a group, K one without a minus, N a number, P a percentage, Q one of what stands before it, F a fraction, E a constant exponent, C a command, I an infix phrase. `*add`
- * is a list, "A, B and C", whose joints write that operator, and `*add>square` one whose numbers write that they are squared, too. What a word writes stands behind it: `from:subFrom` an operator, `of:(` the
- * beginning of a group, which ends with the template, `then:then` the end of a part of a sequence. `A>square`: the first word of A writes
+ * is a list, "A, B and C", whose joints write that operator, and `*add>square` one whose numbers write that they are squared, too, and `*add>add` one whose numbers write the operator. What a word writes stands behind it: `from:subFrom` an operator, `of:(` the
+ * beginning of a group, which ends with the template, `~` that the text may be whole here, `then:then` the end of a part of a sequence. `A>square`: the first word of A writes
  * it. A mark stands where a reader from left to right knows enough: "square" may go on with "root", so "the square of" is marked at `of`.
  * Each choice made is a phrase of its own; some are held out whole (see `frames.ts`).
  */
@@ -36,7 +36,8 @@ export const NOUNS = [
   '[the|] [square root|root|positive root|principal square root|positive square root]:sqrt [of|] A',
   '[the|] [cube root|cubic root|third root]:cbrt [of|] A',
   '[the|] [reciprocal|inverse|multiplicative inverse] of:reciprocal A',
-  '[the|] [absolute value|magnitude]:sqrt of:square A',
+  '[the|] [absolute value|magnitude]:sqrt of:square( A',
+  '[the|] absolute value:sqrt of:square( N ~ [plus:add|minus:sub|take away:sub|+:add|-:sub] N',
   '[the|] [opposite|negation|additive inverse] of:neg A',
   '[the|] negative:neg of A',
   '[twice|double]:twice A',
@@ -48,6 +49,7 @@ export const NOUNS = [
   '[twice|double]:twice as [much|many|big|large|high] as A',
   'half:half as [much|many|big|large|high] as A',
   '[the|] [midpoint|middle|number halfway|point halfway] between:( A and:mean B',
+  '[halfway|midway] between:( A and:mean B',
   'sqrt:sqrt of A',
   'avg of:( *mean',
   'half:half the [amount|value|size] of A',
@@ -383,6 +385,8 @@ export const COMMANDS = [
   'from N [subtract|take|remove|deduct]:sub A',
   'from N take:sub away A',
   '[reduce|decrease|lower|diminish|lessen|cut|shrink] A by:sub B',
+  '[reduce|decrease|lower|diminish|cut] A by:sub F of:mul B',
+  '[increase|raise|boost] A by:add F of:mul B',
   'multiply A [by|and|with|times]:mul B',
   'multiply [together|] *mul',
   'times A [by|with]:mul B',
@@ -405,7 +409,7 @@ export const COMMANDS = [
   'take half:half of A',
   '[take|find|get] the [square root|root]:sqrt of A',
   '[take|find|get] the cube root:cbrt of A',
-  '[take|find] the absolute value:sqrt of:square A',
+  '[take|find] the absolute value:sqrt of:square( A',
   '[find|get] P of:mul A',
   'raise K to:pow the [power of|power] E',
   'put A over:div B',
@@ -420,6 +424,7 @@ export const COMMANDS = [
   '[cut|chop|divide|split|break] G in half:halved',
   'put A [and|with]:add B together',
   'merge A [and|with]:add B',
+  '[chuck|toss] A in with:add B',
   '[bring|bump|move] A up by:add B',
   '[boost|grow|extend] A by:add B',
   '[knock|shave] A off:subFrom B',
@@ -453,7 +458,7 @@ export const COMMANDS = [
   'let A be [increased|raised] by:add B',
   'let A be [decreased|reduced] by:sub B',
   '[magnify|enlarge|stretch] A by:mul [a factor of|] B',
-  '[hand out|spread|allot|allocate|dole out] A [among|between|across|over]:div B',
+  '[hand out|spread|allot|allocate|dole out|divvy up] A [among|between|across|over]:div B',
   '[partition|slice|carve|cut up|divide up|split up|break up] A into:div B [equal|] [parts|pieces|groups|shares|portions|sections|]',
   'add *add [together|up|all together|altogether]',
   'multiply *mul [together|all together]',
@@ -527,6 +532,7 @@ export const QUESTIONS = [
   'which number is A less than:subFrom B ?',
   'what do I [equal|make|come to|give|amount to] ?',
   'by how much is A short of:subFrom B ?',
+  'how [much|many] [short of|below|under] A is:sub B ?',
   '[would you mind|do you mind|how about|what about] adding A [to|and]:add B ?',
   '[would you mind|do you mind|how about|what about] multiplying A [by|with|and]:mul B ?',
   '[would you mind|do you mind|how about|what about] dividing A by:div B ?',
@@ -615,12 +621,13 @@ export const QUESTIONS = [
   '[what|how much] is left of A [if|when|after|once] [you|i|we] take B>sub away ?',
   '[what|how much] remains of A [if|when|after|once] [you|i|we] [take away|remove|subtract|lose|spend|use|give away]:sub B ?',
   'what [must|should|can|has to] be added to A to [get|give|make|reach]:subFrom B ?',
-  'what [must|should|do] [i|you|we] add to A to [get|make|reach]:subFrom B ?',
+  'what [must|should|do] [i|you|we] add to A to [get|make|reach|hit|land on]:subFrom B ?',
   'how much [must|should|do] [i|you|we] add to A to [get|make|reach]:subFrom B ?',
   'what [must|should|can|has to] be [subtracted|taken|taken away] from A to [get|give|leave]:sub B ?',
   'how much [must|should|do] [i|you|we] [subtract|take|remove] from A to [get|leave]:sub B ?',
   'what [must|should] A be multiplied by to [get|give|make]:divInto B ?',
-  'what do [i|you|we] multiply A by to [get|make|reach]:divInto B ?',
+  'what do [i|you|we] multiply A by to [get|make|reach|hit]:divInto B ?',
+  'by what [number|] [do|must|should] [i|you|we] multiply A to [get|make|reach|hit|land on]:divInto B ?',
   'by what [number|] [must|should] A be multiplied to [get|give|make]:divInto B ?',
   'what [must|should] A be divided by to [get|give]:div B ?',
   'by what [number|] [must|should] A be divided to [get|give]:div B ?',
@@ -636,9 +643,9 @@ export const QUESTIONS = [
   '[if|when] A is [subtracted|taken|taken away] from:subFrom B , what [do you get|is the result|is the answer|comes out|is left] ?',
   'compared [with|to] A , how much [smaller|less|lower] is:sub B ?',
   'compared [with|to] A , how much [bigger|more|larger|higher|greater] is:subFrom B ?',
-  'given the numbers *add [,|;] what is their ! [sum|total] ?',
-  'say i have the numbers *add [,|;] what is their ! [sum|total] ?',
-  'the numbers are *add [.|,|;] what is their ! [sum|total] ?',
+  'given the numbers *add>add [,|;] what is their ! [sum|total] ?',
+  'say i have the numbers *add>add [,|;] what is their ! [sum|total] ?',
+  'the numbers are *add>add [.|,|;] what is their ! [sum|total] ?',
 ] as const;
 
 /** Steps of a sequence, on what stands before. */
@@ -725,6 +732,7 @@ export const STEPS = [
   '[find|get] half:halved of [it|that|the result]',
   '[doubled:doubled|tripled:tripled|halved:halved|squared:squared|cubed:cubed] again',
   '[doubled:doubled|halved:halved] once more',
+  '[double:doubled|triple:tripled|halve:halved]',
   'take off:sub A',
   'cut [it|that|the result] by:sub A',
 ] as const;
@@ -775,6 +783,8 @@ export const STARTS = [
   'let me start with A',
   'suppose you have A',
   'imagine you have A',
+  'start A',
+  'start : A',
   'starting with A',
   'starting from A',
   'starting at A',

@@ -257,6 +257,9 @@ export const OPENINGS = [
     'would you work out',
     'would you tell me',
     'find out what is',
+    'explain',
+    'thats',
+    "that's",
     'type in',
     'enter',
     'key in',
@@ -335,6 +338,9 @@ export const OPENINGS = [
     'what do you make of',
   ],
 ] as const;
+/** What most people say. */
+export const COMMON_OPENINGS = OPENINGS.slice(0, 12);
+
 /** Before everything. */
 export const GREETINGS = [
   ...[
@@ -474,6 +480,14 @@ export const GREETINGS = [
     'my calculator is broken ,',
     'no calculator here :',
     'warm up :',
+    'a )',
+    'b )',
+    'c )',
+    'd )',
+    'i )',
+    'basically',
+    'honestly ,',
+    'urgent :',
     'mental maths :',
   ],
   ...[
@@ -583,6 +597,7 @@ export const CLOSINGS = [
     'come to ?',
     'yield ?',
     'equal ?',
+    'equal to ?',
     'come out as ?',
     'work out to ?',
     'turn out to be ?',
@@ -612,6 +627,8 @@ export const CLOSINGS = [
     ', what is it ?',
     ', what do you get ?',
     ', how much is it ?',
+    ', how much is each ?',
+    '; how big is each ?',
     'gives ?',
     'gives what ?',
     'makes ?',
@@ -691,3 +708,6 @@ export const CLOSINGS = [
     'and give me the answer',
   ],
 ] as const;
+
+/** What most people write: signs. */
+export const COMMON_CLOSINGS = CLOSINGS.slice(0, 9);

@@ -1,7 +1,7 @@
 import type { Random } from '@dag/expr';
 import { pick } from './choose.js';
 import { POWERS } from './phrases.js';
-import { OPENINGS } from './surroundings.js';
+import { COMMON_OPENINGS, OPENINGS } from './surroundings.js';
 import { Writer } from './writer.js';
 
 export interface FrameOptions {
@@ -42,6 +42,8 @@ export interface SymbolStyle {
   readonly open: string;
   /** Probabilities of a call, of a power, and that an operator is + or −. */
   readonly functions: number;
+  /** Names of the calls. */
+  readonly calls: readonly string[];
   readonly powers: number;
   readonly sums: number;
   /** … of a word behind a group. */
@@ -51,12 +53,15 @@ export const SYMBOLS: SymbolStyle = {
   words: 0,
   open: '(',
   functions: 0.05,
+  calls: ['sqrt', 'sqrt', 'sqrt', 'cbrt', 'abs', '|', '|'],
   powers: 0.06,
   sums: 0.5,
   behind: 0.03,
 };
 /** Without functions, powers and words behind a group. */
 export const SYMBOLS_DENSE: SymbolStyle = { ...SYMBOLS, functions: 0, powers: 0, behind: 0 };
+/** Sums of absolute values: `| -3 - 4 | - | 2 - 5 |`. */
+const SYMBOLS_BARS: SymbolStyle = { ...SYMBOLS_DENSE, functions: 0.5, calls: ['|'], sums: 0.8 };
 
 /** What is drawn of a text before its first word. */
 export interface Drawn {
@@ -119,7 +124,7 @@ export abstract class SymbolText {
   }
 
   opening(): void {
-    const said = pick(this.random, OPENINGS);
+    const said = pick(this.random, this.random.chance(0.35) ? COMMON_OPENINGS : OPENINGS);
     this.say(said);
     if (!said.endsWith(':') && this.random.chance(0.08)) this.w.word(':');
   }
@@ -168,18 +173,18 @@ export abstract class SymbolText {
   /** An expression in symbols of about n numbers. `lacking` operands are counted here. */
   symbols(n: number, level: number): void {
     this.w.lacking++;
-    const words = this.random.chance(0.5) ? SYMBOLS : this.random.chance(0.6) ? SYMBOLS_DENSE : SYMBOLS;
-    this.tree(n, 'sum', level, words);
+    const roll = this.random.below(100);
+    this.tree(n, 'sum', level, roll < 3 ? SYMBOLS_BARS : roll < 32 ? SYMBOLS_DENSE : SYMBOLS);
   }
 
   /** One operand is lacking: writes it with n numbers. `binds` is the loosest operator that needs no parentheses. */
   tree(n: number, binds: 'sum' | 'product' | 'right', level: number, style: SymbolStyle): void {
     const { random } = this;
     if (n <= 1) {
+      if (random.chance(0.4 * style.functions)) return this.call(1, level, style);
       const roll = random.below(200);
-      if (roll < 4 && style.functions > 0) return this.call(1, level, style);
-      if (roll < 8 && style.powers > 0) return this.power(1, level, style);
-      if (roll < 10) return this.parenthesized(1, level, style);
+      if (roll < 4 && style.powers > 0) return this.power(1, level, style);
+      if (roll >= 4 && roll < 6) return this.parenthesized(1, level, style);
       return this.signed();
     }
     if (level < 6 && random.chance(style.functions)) return this.call(n, level, style);
@@ -250,7 +255,7 @@ export abstract class SymbolText {
 
   call(n: number, level: number, style: SymbolStyle): void {
     const { w, random } = this;
-    const name = pick(random, ['sqrt', 'sqrt', 'sqrt', 'cbrt', 'abs', '|', '|']);
+    const name = pick(random, style.calls);
     if (random.chance(0.08)) w.word('-', 'neg');
     w.lacking++;
     if (name === '|') w.word('|', 'sqrt', 1);
@@ -262,7 +267,8 @@ export abstract class SymbolText {
       }
       w.word('(', name === 'abs' ? 'square' : 'none', 1);
     }
-    this.tree(n, 'sum', level + 1, style);
+    // Where a bar closes another one could open.
+    this.tree(n, 'sum', level + 1, name === '|' ? { ...style, functions: 0 } : style);
     w.lacking--;
     if (name === '|') {
       w.word('|', 'bar');
@@ -277,6 +283,23 @@ export abstract class SymbolText {
     w.lacking++;
     this.marked(random.chance(style.words) ? pick(random, POWERS) : '^:pow');
     this.exponent();
+  }
+
+  /** `1 / 4`, with or without parentheses, as "a quarter" is written. */
+  fraction(isGroup: boolean): void {
+    const { w, random } = this;
+    w.lacking += isGroup ? 2 : 1;
+    if (isGroup) w.word('(', 'none', 1);
+    const d = 2 + random.below(9);
+    w.number(String(random.chance(0.6) ? 1 : 1 + random.below(d)));
+    if (!isGroup) w.setComplete(null);
+    w.word('/', 'div');
+    w.number(String(d));
+    if (isGroup) {
+      w.lacking--;
+      w.word(')', 'none', -1);
+    }
+    w.setComplete(null);
   }
 
   /** Words with what they write. */
