@@ -27,8 +27,8 @@ import { fileURLToPath } from 'node:url';
 const CARD = 'README.md';
 /** A token that none of so many texts of the stream has is not shipped: it is a piece of misspelt words, hardly trained. */
 const TEXTS = 400_000;
-/** Significant bits of a weight in the file, as bf16 has them: the rest of half precision is noise, which does not compress. */
-const BITS = 8;
+/** Significant bits of a weight in the file: the rest of half precision is noise, which does not compress. */
+const BITS = 6;
 
 const [run, name] = process.argv.slice(2) as [string | undefined, ShippedName | undefined];
 if (run === undefined || name === undefined || !SHIPPED.includes(name))
