@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoints/checkpoint.js';
+import { CONFIG_NAMES } from '../src/config/load.js';
 import { ended, type Outcome } from './ended.js';
 import { runHere } from './run-here.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
@@ -145,11 +146,15 @@ describe('dag --help', () => {
     const help = await succeeds(['train', '--help'], { by: start });
     // What a bare `dag train` has, and what a configuration that says nothing.
     expect(help.replaceAll(/\n {8,}/g, ' ')).toMatch(
-      /^ +model\.nEmbd +.*\[128; 32 in other configurations\]$/m,
+      /^ +model\.nEmbd +.*\[128; 32 if a configuration leaves it out\]$/m,
     );
     expect(help).toMatch(/^ +model\.nLayer +.*\[2\]$/m);
     expect(help).toMatch(/^ +weights +.*\[?scratch/m);
     expect(help).toMatch(/^ +losses\.execution +/m);
+    expect(help).toMatch(/^ +kind +predictor, language, problems \[predictor\]$/m);
+    expect(help.replaceAll(/\s+/g, ' ')).toContain(`name of a built-in one: ${CONFIG_NAMES.join(', ')} (`);
+    // Defaults of word problems that are not those of a predictor.
+    expect(help).toMatch(/word problems \(--kind=problems\):[^]*^ +model\.nEmbd +.*\[96\]$/m);
   });
 });
 
@@ -288,6 +293,11 @@ describe('dag train', () => {
       'no room for any expression',
       ['--style=words', '--blockSize=1', '--name=x'],
       /fits into model\.blockSize/,
+    ],
+    [
+      'weights that grow beyond all bounds',
+      ['--readout=decisions', '--lr=1e20', '--maxSteps=1', '--name=y'],
+      /this model computes .* not finite, after step 1; try a lower optimizer\.lr/,
     ],
   ])('ends with a message and code 1 where a run cannot begin: %s', async (_, args, message) => {
     // A process of its own: from here on one listens for signals.
