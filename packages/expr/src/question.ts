@@ -56,7 +56,7 @@ const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = withoutPrint(withNumerals(ungrouped(text.replace(FULL_STOP, ''), false)).trim());
+  const plain = withNumerals(withoutPrint(ungrouped(text.replace(FULL_STOP, ''), false))).trim();
   const hasWords = /[a-z]/i.test(plain);
   const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
   const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());

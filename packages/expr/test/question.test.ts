@@ -264,8 +264,16 @@ describe('numbers that are words of their own', () => {
     ['1,000 - 1', 999],
     ['1,234.5 + 1,000,000', 1_001_234.5],
     ['two thousand', 2000],
+    ['five hundred-two', 502],
+    ['one-hundred-and-two', 102],
+    ['twenty-five-hundred plus two-thousand-and-one', 4501],
+    ['five hundred–twenty‑one', 521],
+    ['1.5-million', 1_500_000],
+    ['five hundred - two', 498],
+    ['five hundred -two', 498],
   ])('%s is %d', (text, value) => {
     expect(evaluate(fromText(text))).toBe(value);
+    expect(evaluate(fromText(asRead(text)))).toBe(value);
   });
 
   it.each([
