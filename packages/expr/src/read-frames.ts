@@ -158,7 +158,11 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
           for (const exponent of signed(next))
             raise(exponent.tokens, exponent.end, { last: exponent.last, multiplies: false });
         if (symbol === '%' && tokens.at(-1)!.kind !== 'percent') {
-          const percent = [...tokens, token('percent', '%', end)];
+          // In 5³% and "5 cubed percent" the exponent ends before the percent sign, unlike in 5^3%.
+          const before = wordAt(end - 1);
+          const isRaised = fromSuperscript(before) !== null || before === 'squared' || before === 'cubed';
+          const base = isRaised ? [token('open', '(', at), ...tokens, token('close', ')', end)] : tokens;
+          const percent = [...base, token('percent', '%', end)];
           found.add({ tokens: percent, end: next, last: 'share' });
           shareOf(next, 'P * X', { P: percent }).forEach(found.add);
         }
