@@ -8,7 +8,7 @@ import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
 import { withKeys, withoutPrint } from './signs.js';
 import { withOrdinalPowers } from './spoken-fractions.js';
-import { typed, ungrouped } from './typed.js';
+import { mixedSigns, typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** Words that may begin a question, also several of them: "Please calculate the value of". */
@@ -66,10 +66,10 @@ export function asRead(text: string): string {
 
 /**
  * The expression of a question, as `parse` wants it. Blanks replace "What is", and the text ends before the first question mark
- * or equals sign. All positions stay the same.
+ * or equals sign, or a bracket or currency sign of the wrong kind. All positions stay the same.
  */
 export function expressionPart(text: string): string {
-  const keyed = typed(text);
+  const keyed = typed(text).slice(0, mixedSigns(text)?.position);
   const end = keyed.search(CLOSING);
   return (end < 0 ? keyed : keyed.slice(0, end)).replace(OPENING, (opening) => ' '.repeat(opening.length));
 }
@@ -114,6 +114,8 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
+  const mixed = mixedSigns(withNumerals(withoutStop, true));
+  if (mixed !== null) throw mixed;
   const spoken = withOrdinalPowers(withNumerals(typed(withoutStop), true));
   const expression = expressionPart(spoken.replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
