@@ -21,9 +21,9 @@ import { scan, type Limits } from './scan.js';
 import type { Token, TokenKind } from './token.js';
 import { DIGIT_WORDS, isVocabulary, phrasesOf } from './vocabulary.js';
 
-/** Longer texts are left to `parse` and `fromWords`. */
+/** Longer texts of phrases are refused; others are left to `parse` and `fromWords`. */
 const MAX_PIECES = 250;
-/** How many readings of parts of a text are followed: more are as good as ambiguous. */
+/** How many readings of parts of a text are followed, which bounds the time that a text takes. */
 const MAX_READINGS = 1_000;
 
 /** One way to read some pieces, up to the piece `end`, as tokens of an expression. */
@@ -70,11 +70,19 @@ const isOwnWord = (word: string): boolean =>
  * value.
  *
  * @returns null where the text has no word of a frame and is not understood.
- * @throws ExprError `ambiguous` where two readings differ, `syntax` where there is none.
+ * @throws ExprError `ambiguous` where two readings differ, `syntax` where there is none, `too-long` above 250 pieces or 1,000 readings of parts.
  */
 export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | null {
   const pieces = cut(text);
-  if (pieces.length > MAX_PIECES) return null;
+  const hasOwnWords = pieces.some(({ word }) => isOwnWord(word));
+  if (pieces.length > MAX_PIECES) {
+    if (!hasOwnWords) return null;
+    throw new ExprError(
+      'too-long',
+      `Phrases are read in texts of up to ${MAX_PIECES} words and signs, this one has ${pieces.length}.`,
+      positionOf(MAX_PIECES),
+    );
+  }
   let furthest = 0;
   let depth = 0;
   let readingsFollowed = 0;
@@ -85,7 +93,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
 
   const whole = different(statement().filter(({ end }) => end === pieces.length));
   if (whole.length > 0) return parseTokens(onlyOne(whole), whole[0]!.tokens.length);
-  if (!pieces.some(({ word }) => isOwnWord(word))) return null;
+  if (!hasOwnWords) return null;
   throw notUnderstood();
 
   /** An expression and the steps after it, "then multiply by 4". */
@@ -366,7 +374,12 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
   }
 
   function count(at: number): void {
-    if (++readingsFollowed > MAX_READINGS) throw ambiguous(positionOf(at));
+    if (++readingsFollowed <= MAX_READINGS) return;
+    throw new ExprError(
+      'too-long',
+      `The phrases of the text have more than ${MAX_READINGS} readings of parts; parentheses or a shorter text have fewer.`,
+      positionOf(at),
+    );
   }
 
   /** Different readings of what begins at `at`. */
@@ -407,7 +420,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
 
   function onlyOne([first, second]: readonly Reading[]): readonly Token[] {
     if (second === undefined) return first!.tokens;
-    throw ambiguous(0, first, second);
+    throw ambiguous(first!, second);
   }
 
   function notUnderstood(): ExprError {
@@ -422,14 +435,12 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
   }
 }
 
-function ambiguous(position: number, first?: Reading, second?: Reading): ExprError {
-  const ways = [first, second].flatMap((reading) =>
-    reading === undefined ? [] : [shorten(format(parseTokens(reading.tokens, reading.tokens.length)))],
-  );
+function ambiguous(...readings: readonly Reading[]): ExprError {
+  const ways = readings.map(({ tokens }) => shorten(format(parseTokens(tokens, tokens.length))));
   return new ExprError(
     'ambiguous',
-    `The text can be read in more than one way${ways.length > 0 ? `, as ${ways.join(' and as ')}` : ''}; parentheses tell them apart.`,
-    position,
+    `The text can be read in more than one way, as ${ways.join(' and as ')}; parentheses tell them apart.`,
+    0,
   );
 }
 
