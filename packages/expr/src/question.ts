@@ -34,6 +34,8 @@ const OPENING = new RegExp(
 /** What ends the expression of a question, and all that may follow it. */
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
+/** "to the power of 1/2": an exponent to most people, where 9^1/2 in symbols is (9^1)/2. */
+const FRACTION_AS_EXPONENT = /\b(?:power(?:\s+of)?|raised\s+to)\s+[-+]?[\d.]+\/[\d.]/i;
 /** The point that ends a sentence, and the blanks after it. */
 const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
 
@@ -120,6 +122,13 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   const expression = expressionPart(spoken.replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
+  const exponent = expression.search(FRACTION_AS_EXPONENT);
+  if (exponent >= 0)
+    throw new ExprError(
+      'ambiguous',
+      'A fraction may be the exponent or only begin with it; parentheses tell them apart, as in "the power of (1/2)".',
+      exponent,
+    );
   try {
     return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);
   } catch (error) {

@@ -153,9 +153,13 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
     [...numbers(at), ...names(at), ...framesAt(at)].forEach(found.add);
     for (const { tokens, end, last, multiplies = false } of found.all) {
       if (last === 'closed') continue;
+      // In 5³% and "5 cubed squared" the exponent is 3, unlike in 5^3% and 5^3^2.
+      const before = wordAt(end - 1);
+      const isRaised = fromSuperscript(before) !== null || before === 'squared' || before === 'cubed';
+      const base = isRaised ? [token('open', '(', at), ...tokens, token('close', ')', end)] : tokens;
       const raise = (exponent: readonly Token[], next: number, rest: Partial<Reading> = {}): void =>
         found.add({
-          ...{ tokens: [...tokens, token('power', '^', end), ...exponent], end: next },
+          ...{ tokens: [...base, token('power', '^', end), ...exponent], end: next },
           ...{ last: 'atom', multiplies, ...rest },
         });
       const raised = fromSuperscript(wordAt(end));
@@ -166,10 +170,6 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
           for (const exponent of signed(next))
             raise(exponent.tokens, exponent.end, { last: exponent.last, multiplies: false });
         if (symbol === '%' && tokens.at(-1)!.kind !== 'percent') {
-          // In 5³% and "5 cubed percent" the exponent ends before the percent sign, unlike in 5^3%.
-          const before = wordAt(end - 1);
-          const isRaised = fromSuperscript(before) !== null || before === 'squared' || before === 'cubed';
-          const base = isRaised ? [token('open', '(', at), ...tokens, token('close', ')', end)] : tokens;
           const percent = [...base, token('percent', '%', end)];
           found.add({ tokens: percent, end: next, last: 'share' });
           shareOf(next, 'P * X', { P: percent }).forEach(found.add);
@@ -193,7 +193,9 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
         last: 'atom',
         multiplies: true,
       });
-      const part = wordAt(number.end) === 'and' ? fraction(number.end + 1) : null;
+      // "a million and a half" is 1,500,000 to most people.
+      const isRound = Number(number.text) >= 1000 && Number(number.text) % 1000 === 0;
+      const part = wordAt(number.end) === 'and' && !isRound ? fraction(number.end + 1) : null;
       if (part !== null) {
         const mixed = `(${number.text} + ${part.of} / ${part.by})`;
         const scale = SCALES.get(wordAt(part.end));

@@ -123,7 +123,10 @@ export const refuse = {
 
   /** For amounts of two currencies. */
   currency: (found: string, first: string, position: number): ExprError =>
-    unsupported(`'${found}' follows '${first}': amounts of different currencies are not converted.`, position),
+    unsupported(
+      `'${found}' follows '${first}': amounts of different currencies are not converted.`,
+      position,
+    ),
 
   tooDeep: (position: number, maxDepth: number): ExprError =>
     new ExprError(

@@ -160,10 +160,11 @@ function write(spoken: readonly Spoken[], as: 'whole' | 'prefix'): { text: strin
     const operand =
       before === ')' || before === '%' || isName(before) || isDigit(before) || isShortPower(before);
     const binary = operand && '+-*/'.includes(symbol);
-    if (symbol === '%' && isShortPower(before))
+    // Written in symbols, the sign or power would belong to the exponent.
+    if (isShortPower(before) && (symbol === '%' || symbol.startsWith('^')))
       throw new ExprError(
         'unsupported',
-        'A percentage of a power is said with parentheses: "open two squared close percent".',
+        'A percentage or power of a power is said with parentheses: "open two squared close percent".',
         position,
       );
     if (binary || symbol === ')') for (; bare.at(-1) === nesting; bare.pop()) text += ')';

@@ -102,6 +102,7 @@ describe('fromWords', () => {
     ['the square of two', 'syntax', 0],
     ['one plus Infinity', 'unsupported', 9],
     ['two plus five squared percent', 'unsupported', 22],
+    ['two cubed squared', 'unsupported', 10],
   ])('refuses %j: %s at %i', (words, code, position) => {
     expect(codeAndPosition(() => fromWords(words))).toEqual([code, position]);
   });
