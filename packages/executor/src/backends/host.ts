@@ -52,6 +52,11 @@ export function hostBuffer(bytes: number): ArrayBuffer {
   return orNoMemory(bytes, () => new ArrayBuffer(bytes));
 }
 
+/** All of a buffer. @throws {ExecutorError} `memory` where it is longer than a Uint8Array may be, which is 4 GiB in Node 20. */
+export function hostBytes(buffer: ArrayBufferLike): Uint8Array {
+  return orNoMemory(buffer.byteLength, () => new Uint8Array(buffer));
+}
+
 /** The dtype of values in JavaScript's memory. */
 const inHost = (dtype: DType): Exclude<DType, 'bf16'> => (dtype === 'bf16' ? 'f32' : dtype);
 
