@@ -82,6 +82,25 @@ describe.each(devices)('on %s', (device) => {
       expect([kept.count, kept.nothing]).toEqual([2, null]);
     });
 
+    it('keeps what it returns several times, nested deeply, or inside of itself', () => {
+      const kept = scope(() => {
+        const t = constant([1, 2, 3]);
+        let shared: unknown[] = [t];
+        // 2^40 ways lead to the tensor.
+        for (let i = 0; i < 40; i++) shared = [shared, shared];
+        let deep: unknown[] = [constant([4])];
+        for (let i = 0; i < 100_000; i++) deep = [deep];
+        const around: unknown[] = [];
+        around.push(around, shared, deep);
+        return { t, around };
+      });
+      scope(() => [zeros([3], { device, dtype: 'f64' }), zeros([1], { device, dtype: 'f64' })].length);
+      expect(Array.from(kept.t.dataSync())).toEqual([1, 2, 3]);
+      let inner = kept.around[2];
+      while (Array.isArray(inner)) inner = (inner as unknown[])[0];
+      expect((inner as Tensor).item()).toBe(4);
+    });
+
     it('keeps the memory of a view that it returns', () => {
       const view = scope(() => reshape(constant([1, 2, 3, 4]), [2, 2]));
       expect(Array.from(view.dataSync())).toEqual([1, 2, 3, 4]);
