@@ -88,7 +88,7 @@ export function checkOptions(op: string, options: object, known: readonly string
 }
 
 /** Proposes the word with the least edit distance to `word` (Levenshtein 1966), if at most half of its letters differ. */
-function suggestion(word: string, words: readonly string[]): string {
+export function suggestion(word: string, words: readonly string[]): string {
   // A hostile key may be long; options are shorter than 32 characters.
   const distances = words.map((other) => distance(word.slice(0, 32), other));
   const least = Math.min(...distances);

@@ -143,12 +143,14 @@ export class Tensor {
   /**
    * The values as `data` gives them, but blocks until the device has computed them.
    *
-   * @param into Array of `size` elements that receives the values and is returned, so that a loop allocates nothing.
-   * @throws {ExecutorError} `shape` where `into` has another length; `released` and `recording` as `data`.
+   * @param into Array of `size` elements that receives the values and is returned, so that a loop allocates nothing. A Float32Array
+   *   rounds f64 and large i32; an Int32Array takes i32 alone.
+   * @throws {ExecutorError} `shape` where `into` has another length; `dtype` for an Int32Array and another dtype; `released` and
+   *   `recording` as `data`.
    */
   dataSync(into?: HostArray): HostArray {
     watching?.refuseRead(this.shape);
-    if (into !== undefined) checkInto(into, this.size);
+    if (into !== undefined) checkInto(into, this);
     return this.backend.readSync(this.storage, into);
   }
 
@@ -525,9 +527,10 @@ export function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
   return copy;
 }
 
-/** @throws {ExecutorError} `value`, `shape` */
-function checkInto(into: unknown, size: number): void {
-  if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(typeOf(into) ?? ''))
+/** @throws {ExecutorError} `value`, `shape`, `dtype` */
+function checkInto(into: unknown, { size, dtype }: Tensor): void {
+  const type = typeOf(into) ?? '';
+  if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(type))
     throw new ExecutorError(
       'value',
       `dataSync: takes a Float32Array, Float64Array or Int32Array, given ${named(into)}`,
@@ -537,5 +540,10 @@ function checkInto(into: unknown, size: number): void {
     throw new ExecutorError(
       'shape',
       `dataSync: a tensor of ${size} values needs an array of that length, given ${length}`,
+    );
+  if (type === 'Int32Array' && dtype !== 'i32')
+    throw new ExecutorError(
+      'dtype',
+      `dataSync: an Int32Array does not hold the values of ${dtype}; convert the tensor with cast`,
     );
 }

@@ -47,6 +47,13 @@ describe.each(devices)('on %s', (device) => {
       expect(Array.from(into)).toEqual([1, 2, 3]);
     }
     expect(tensor([], [0], { device }).dataSync(new Float32Array(0))).toHaveLength(0);
+    const overriding = Object.defineProperty(new Float32Array(3), 'set', { value: () => undefined });
+    expect(Array.from(t.dataSync(overriding))).toEqual([1, 2, 3]);
+    const whole = tensor([1, -2], { dtype: 'i32', device });
+    expect(whole.dataSync(new Int32Array(2))).toEqual(Int32Array.of(1, -2));
+    expect(() => t.dataSync(new Int32Array(3))).toThrow(
+      /dataSync: an Int32Array does not hold the values of f32; convert the tensor with cast/,
+    );
     expect(() => t.dataSync(new Float32Array(4))).toThrow(
       /dataSync: a tensor of 3 values needs an array of that length, given 4/,
     );

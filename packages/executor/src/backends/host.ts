@@ -122,11 +122,14 @@ export function bytesOf(dtype: DType): number {
   }
 }
 
+/** Not that of the caller's array, which may override it. */
+const setAll = Float64Array.prototype.set;
+
 /** A copy of the values, in `into` where it is given. */
 export function copyOf(from: HostArray, into?: HostArray): HostArray {
   if (!into) return from.slice();
   // Not for empty arrays: a detached `into` has length 0 as well, and its `set` throws.
-  if (from.length > 0) into.set(from);
+  if (from.length > 0) setAll.call(into, from);
   return into;
 }
 
