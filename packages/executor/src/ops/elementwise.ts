@@ -1,5 +1,6 @@
 import type { DType } from '../backend.js';
-import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN } from '../arguments.js';
+import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN, refuseMore } from '../arguments.js';
+import type { BinaryKind, UnaryKind } from '../elementwise.js';
 import { record } from '../tape.js';
 import { checkTensor, commonDType, empty, gradOf, overwrite, type Tensor } from '../tensor.js';
 import { binary, unary, type Operand } from './apply.js';
@@ -7,59 +8,72 @@ import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from '.
 
 export { type Operand } from './apply.js';
 
+type OfOne = (x: Tensor) => Tensor;
+type OfTwo = (a: Operand, b: Operand) => Tensor;
+
+function ofOne(kind: UnaryKind, x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore(kind, more, kind === 'gelu' ? "; geluTanh is approximate='tanh'" : '');
+  return unary(kind, x);
+}
+
+function ofTwo(kind: BinaryKind, a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore(kind, more);
+  return binary(kind, a, b);
+}
+
 /**
  * a + b. This and the other functions of two operands broadcast as NumPy does. Operands are both f32 or both f64; one of them may be a
  * number.
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device` where the operands do not go together.
  */
-export const add = (a: Operand, b: Operand): Tensor => binary('add', a, b);
+export const add: OfTwo = (...given) => ofTwo('add', ...given);
 /** a − b. */
-export const sub = (a: Operand, b: Operand): Tensor => binary('sub', a, b);
+export const sub: OfTwo = (...given) => ofTwo('sub', ...given);
 /** a · b, element by element. */
-export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
+export const mul: OfTwo = (...given) => ofTwo('mul', ...given);
 /** a / b; of 0 an infinity or NaN, as in IEEE 754. */
-export const div = (a: Operand, b: Operand): Tensor => binary('div', a, b);
+export const div: OfTwo = (...given) => ofTwo('div', ...given);
 /** The larger of a and b, NaN where either is; equal operands share the gradient, half each. */
-export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
+export const maximum: OfTwo = (...given) => ofTwo('maximum', ...given);
 /** The smaller of a and b; NaN and gradients as `maximum`. */
-export const minimum = (a: Operand, b: Operand): Tensor => binary('minimum', a, b);
+export const minimum: OfTwo = (...given) => ofTwo('minimum', ...given);
 /**
  * a to the power of b as in IEEE 754: a fractional power of a negative number is NaN. As in PyTorch, the gradient of a is 0 where b is 0,
  * and the gradient of b is 0 where a is 0 and b ≥ 0.
  */
-export const pow = (a: Operand, b: Operand): Tensor => binary('pow', a, b);
+export const pow: OfTwo = (...given) => ofTwo('pow', ...given);
 
 /** |x|; its derivative at 0 is 0. This and the other functions of one tensor take f32 or f64 of any shape. */
-export const abs = (x: Tensor): Tensor => unary('abs', x);
+export const abs: OfOne = (...given) => ofOne('abs', ...given);
 /** eˣ. */
-export const exp = (x: Tensor): Tensor => unary('exp', x);
+export const exp: OfOne = (...given) => ofOne('exp', ...given);
 /** Natural logarithm; −∞ of 0, NaN of negative numbers. */
-export const log = (x: Tensor): Tensor => unary('log', x);
+export const log: OfOne = (...given) => ofOne('log', ...given);
 /** √x; NaN of negative numbers; its derivative at 0 is infinite. */
-export const sqrt = (x: Tensor): Tensor => unary('sqrt', x);
+export const sqrt: OfOne = (...given) => ofOne('sqrt', ...given);
 /** x². */
-export const square = (x: Tensor): Tensor => unary('square', x);
+export const square: OfOne = (...given) => ofOne('square', ...given);
 /** Hyperbolic tangent. */
-export const tanh = (x: Tensor): Tensor => unary('tanh', x);
+export const tanh: OfOne = (...given) => ofOne('tanh', ...given);
 /** Logistic function, 1/(1 + e⁻ˣ). */
-export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
+export const sigmoid: OfOne = (...given) => ofOne('sigmoid', ...given);
 /** ln(1 + eˣ). */
-export const softplus = (x: Tensor): Tensor => unary('softplus', x);
+export const softplus: OfOne = (...given) => ofOne('softplus', ...given);
 /** GELU, x·Φ(x), with the exact erf (Hendrycks & Gimpel 2016). */
-export const gelu = (x: Tensor): Tensor => unary('gelu', x);
+export const gelu: OfOne = (...given) => ofOne('gelu', ...given);
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
-export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
+export const geluTanh: OfOne = (...given) => ofOne('geluTanh', ...given);
 /** SiLU (swish), x·σ(x). */
-export const silu = (x: Tensor): Tensor => unary('silu', x);
+export const silu: OfOne = (...given) => ofOne('silu', ...given);
 /** x where it is positive, else 0; its derivative at 0 is 0. */
-export const relu = (x: Tensor): Tensor => unary('relu', x);
+export const relu: OfOne = (...given) => ofOne('relu', ...given);
 /** Sine of radians. */
-export const sin = (x: Tensor): Tensor => unary('sin', x);
+export const sin: OfOne = (...given) => ofOne('sin', ...given);
 /** Cosine of radians. */
-export const cos = (x: Tensor): Tensor => unary('cos', x);
+export const cos: OfOne = (...given) => ofOne('cos', ...given);
 /** 1, −1, or x itself where it is ±0 or NaN; its gradient is 0. */
-export const sign = (x: Tensor): Tensor => unary('sign', x);
+export const sign: OfOne = (...given) => ofOne('sign', ...given);
 
 /** scale·x + shift, with two numbers. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
@@ -69,7 +83,10 @@ export function affine(x: Tensor, scale: number, shift = 0): Tensor {
 }
 
 /** −x. */
-export const neg = (x: Tensor): Tensor => affine(x, -1);
+export const neg: OfOne = (x, ...more: unknown[]) => {
+  refuseMore('neg', more);
+  return affine(x, -1);
+};
 
 /** x clamped to [min, max]; the gradient passes inside and at the bounds. @throws {ExecutorError} `value` where max < min. */
 export function clamp(x: Tensor, min: number, max = Infinity): Tensor {
@@ -79,7 +96,9 @@ export function clamp(x: Tensor, min: number, max = Infinity): Tensor {
 }
 
 /** Huber loss (1964), as PyTorch's `huber_loss`: ½x² within ±delta, delta·(|x| − ½delta) outside. */
-export function huber(x: Tensor, delta = 1): Tensor {
+export function huber(x: Tensor, delta?: number): Tensor;
+export function huber(x: Tensor, delta = 1, ...more: unknown[]): Tensor {
+  refuseMore('huber', more);
   checkNumber('huber', 'delta', delta, ABOVE_0);
   return unary('huber', x, delta);
 }
@@ -104,7 +123,9 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  *
  * @throws {ExecutorError} `value` where p is not in [0, 1), or the seed is not two whole numbers from 0 to 2³² − 1.
  */
-export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
+export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor;
+export function dropout(x: Tensor, p: number, seed: SeedOption, ...more: unknown[]): Tensor {
+  refuseMore('dropout', more);
   const dtype = commonDType('dropout', [x]);
   checkNumber('dropout', 'p', p, BELOW_1);
   seed = checkedSeed('dropout', seed);

@@ -5,8 +5,11 @@ import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
 import { equal } from './conditions.js';
 import { div, neg } from './elementwise.js';
 import { gather } from './indexing.js';
-import { columns, reduced, sum } from './reduce.js';
+import { checkReduction, columns, reduced, sum } from './reduce.js';
 import { permute, reshape } from './shape.js';
+
+type Extreme = (x: Tensor, dims?: number | readonly number[], keepDim?: boolean) => Tensor;
+type IndexOf = (x: Tensor, dim?: number, keepDim?: boolean) => Tensor;
 
 /** Largest i32. */
 const MAX_INDEX = 2 ** 31 - 1;
@@ -18,11 +21,9 @@ const MAX_INDEX = 2 ** 31 - 1;
  *
  * @throws {ExecutorError} `shape` where there are no elements to choose from.
  */
-export const max = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
-  extreme('max', x, dims, keepDim);
+export const max: Extreme = (...given) => extreme('max', ...given);
 /** Smallest element over `dims`; otherwise as `max`. */
-export const min = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
-  extreme('min', x, dims, keepDim);
+export const min: Extreme = (...given) => extreme('min', ...given);
 
 /**
  * Index of the largest element along `dim`, as i32: the first of equals; NaN counts as the largest. Without `dim`: index among all
@@ -30,16 +31,15 @@ export const min = (x: Tensor, dims?: number | readonly number[], keepDim = fals
  *
  * @throws {ExecutorError} `shape` where there are no elements to choose from.
  */
-export const argmax = (x: Tensor, dim?: number, keepDim = false): Tensor =>
-  indexOf('argmax', x, dim, keepDim);
+export const argmax: IndexOf = (...given) => indexOf('argmax', ...given);
 /** Index of the smallest element; NaN counts as the smallest; otherwise as `argmax`. */
-export const argmin = (x: Tensor, dim?: number, keepDim = false): Tensor =>
-  indexOf('argmin', x, dim, keepDim);
+export const argmin: IndexOf = (...given) => indexOf('argmin', ...given);
 
 type Op = 'max' | 'min' | 'argmax' | 'argmin';
 
-function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): Tensor {
+function indexOf(op: Op, x: Tensor, dim?: number, keepDim = false, ...more: unknown[]): Tensor {
   commonDType(op, [x]);
+  checkReduction(op, keepDim, more);
   if (dim === undefined) {
     const index = indexOf(op, reshape(x, [x.size]), 0, false);
     return keepDim ? reshape(index, new Array<number>(x.shape.length).fill(1)) : index;
@@ -63,10 +63,12 @@ function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): 
 function extreme(
   op: 'max' | 'min',
   x: Tensor,
-  dims: number | readonly number[] | undefined,
-  keepDim: boolean,
+  dims?: number | readonly number[],
+  keepDim = false,
+  ...more: unknown[]
 ): Tensor {
   commonDType(op, [x]);
+  checkReduction(op, keepDim, more);
   const over = reduced(x, dims, op);
   const all = [...x.shape.keys()];
   const order = [...all.filter((d) => !over.has(d)), ...all.filter((d) => over.has(d))];
