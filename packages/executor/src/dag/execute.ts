@@ -182,7 +182,9 @@ function readOut(op: string, out: Partial<DagGradients>): Readonly<Record<keyof 
         `${op}: out has no field ${named(key)}${suggestion(key, OUTPUTS)} Fields are ${OUTPUTS.join(', ')}`,
       );
   const { values, V_mag, V_sign, O, G } = out;
-  if ([values, V_mag, V_sign, O, G].every((array) => array === undefined))
+  const isEmpty =
+    values === undefined && V_mag === undefined && V_sign === undefined && O === undefined && G === undefined;
+  if (isEmpty)
     throw new ExecutorError('value', `${op}: out has one of ${OUTPUTS.join(', ')} or more, given none`);
   return { values, V_mag, V_sign, O, G };
 }
