@@ -1,6 +1,5 @@
 import type { DType } from '../backend.js';
 import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN, refuseMore } from '../arguments.js';
-import type { BinaryKind, UnaryKind } from '../elementwise.js';
 import { record } from '../tape.js';
 import { checkTensor, commonDType, empty, gradOf, overwrite, type Tensor } from '../tensor.js';
 import { binary, unary, type Operand } from './apply.js';
@@ -8,72 +7,87 @@ import { checkedSeed, savedSeed, seedFrom, seedTensor, type SeedOption } from '.
 
 export { type Operand } from './apply.js';
 
-type OfOne = (x: Tensor) => Tensor;
-type OfTwo = (a: Operand, b: Operand) => Tensor;
-
-function ofOne(kind: UnaryKind, x: Tensor, ...more: unknown[]): Tensor {
-  refuseMore(kind, more, kind === 'gelu' ? "; geluTanh is approximate='tanh'" : '');
-  return unary(kind, x);
-}
-
-function ofTwo(kind: BinaryKind, a: Operand, b: Operand, ...more: unknown[]): Tensor {
-  refuseMore(kind, more);
-  return binary(kind, a, b);
-}
-
 /**
  * a + b. This and the other functions of two operands broadcast as NumPy does. Operands are both f32 or both f64; one of them may be a
  * number.
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device` where the operands do not go together.
  */
-export const add: OfTwo = (...given) => ofTwo('add', ...given);
+export function add(a: Operand, b: Operand): Tensor;
+export function add(a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore('add', more);
+  return binary('add', a, b);
+}
 /** a − b. */
-export const sub: OfTwo = (...given) => ofTwo('sub', ...given);
+export function sub(a: Operand, b: Operand): Tensor;
+export function sub(a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore('sub', more);
+  return binary('sub', a, b);
+}
 /** a · b, element by element. */
-export const mul: OfTwo = (...given) => ofTwo('mul', ...given);
+export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
 /** a / b; of 0 an infinity or NaN, as in IEEE 754. */
-export const div: OfTwo = (...given) => ofTwo('div', ...given);
+export function div(a: Operand, b: Operand): Tensor;
+export function div(a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore('div', more);
+  return binary('div', a, b);
+}
 /** The larger of a and b, NaN where either is; equal operands share the gradient, half each. */
-export const maximum: OfTwo = (...given) => ofTwo('maximum', ...given);
+export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
 /** The smaller of a and b; NaN and gradients as `maximum`. */
-export const minimum: OfTwo = (...given) => ofTwo('minimum', ...given);
+export const minimum = (a: Operand, b: Operand): Tensor => binary('minimum', a, b);
 /**
  * a to the power of b as in IEEE 754: a fractional power of a negative number is NaN. As in PyTorch, the gradient of a is 0 where b is 0,
  * and the gradient of b is 0 where a is 0 and b ≥ 0.
  */
-export const pow: OfTwo = (...given) => ofTwo('pow', ...given);
+export const pow = (a: Operand, b: Operand): Tensor => binary('pow', a, b);
 
 /** |x|; its derivative at 0 is 0. This and the other functions of one tensor take f32 or f64 of any shape. */
-export const abs: OfOne = (...given) => ofOne('abs', ...given);
+export const abs = (x: Tensor): Tensor => unary('abs', x);
 /** eˣ. */
-export const exp: OfOne = (...given) => ofOne('exp', ...given);
+export const exp = (x: Tensor): Tensor => unary('exp', x);
 /** Natural logarithm; −∞ of 0, NaN of negative numbers. */
-export const log: OfOne = (...given) => ofOne('log', ...given);
+export const log = (x: Tensor): Tensor => unary('log', x);
 /** √x; NaN of negative numbers; its derivative at 0 is infinite. */
-export const sqrt: OfOne = (...given) => ofOne('sqrt', ...given);
+export const sqrt = (x: Tensor): Tensor => unary('sqrt', x);
 /** x². */
-export const square: OfOne = (...given) => ofOne('square', ...given);
+export const square = (x: Tensor): Tensor => unary('square', x);
 /** Hyperbolic tangent. */
-export const tanh: OfOne = (...given) => ofOne('tanh', ...given);
+export const tanh = (x: Tensor): Tensor => unary('tanh', x);
 /** Logistic function, 1/(1 + e⁻ˣ). */
-export const sigmoid: OfOne = (...given) => ofOne('sigmoid', ...given);
+export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
 /** ln(1 + eˣ). */
-export const softplus: OfOne = (...given) => ofOne('softplus', ...given);
+export function softplus(x: Tensor): Tensor;
+export function softplus(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('softplus', more);
+  return unary('softplus', x);
+}
 /** GELU, x·Φ(x), with the exact erf (Hendrycks & Gimpel 2016). */
-export const gelu: OfOne = (...given) => ofOne('gelu', ...given);
+export function gelu(x: Tensor): Tensor;
+export function gelu(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('gelu', more, "; geluTanh is approximate='tanh'");
+  return unary('gelu', x);
+}
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
-export const geluTanh: OfOne = (...given) => ofOne('geluTanh', ...given);
+export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 /** SiLU (swish), x·σ(x). */
-export const silu: OfOne = (...given) => ofOne('silu', ...given);
+export function silu(x: Tensor): Tensor;
+export function silu(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('silu', more);
+  return unary('silu', x);
+}
 /** x where it is positive, else 0; its derivative at 0 is 0. */
-export const relu: OfOne = (...given) => ofOne('relu', ...given);
+export function relu(x: Tensor): Tensor;
+export function relu(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('relu', more);
+  return unary('relu', x);
+}
 /** Sine of radians. */
-export const sin: OfOne = (...given) => ofOne('sin', ...given);
+export const sin = (x: Tensor): Tensor => unary('sin', x);
 /** Cosine of radians. */
-export const cos: OfOne = (...given) => ofOne('cos', ...given);
+export const cos = (x: Tensor): Tensor => unary('cos', x);
 /** 1, −1, or x itself where it is ±0 or NaN; its gradient is 0. */
-export const sign: OfOne = (...given) => ofOne('sign', ...given);
+export const sign = (x: Tensor): Tensor => unary('sign', x);
 
 /** scale·x + shift, with two numbers. */
 export function affine(x: Tensor, scale: number, shift = 0): Tensor {
@@ -83,10 +97,7 @@ export function affine(x: Tensor, scale: number, shift = 0): Tensor {
 }
 
 /** −x. */
-export const neg: OfOne = (x, ...more: unknown[]) => {
-  refuseMore('neg', more);
-  return affine(x, -1);
-};
+export const neg = (x: Tensor): Tensor => affine(x, -1);
 
 /** x clamped to [min, max]; the gradient passes inside and at the bounds. @throws {ExecutorError} `value` where max < min. */
 export function clamp(x: Tensor, min: number, max = Infinity): Tensor {

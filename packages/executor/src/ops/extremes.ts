@@ -1,3 +1,4 @@
+import { checkBoolean } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { dimension, show, sizeOf } from '../shape.js';
 import { isRecordingTape, record, withoutRecording } from '../tape.js';
@@ -5,11 +6,8 @@ import { commonDType, empty, gradOf, type Tensor } from '../tensor.js';
 import { equal } from './conditions.js';
 import { div, neg } from './elementwise.js';
 import { gather } from './indexing.js';
-import { checkReduction, columns, reduced, sum } from './reduce.js';
+import { columns, reduced, sum } from './reduce.js';
 import { permute, reshape } from './shape.js';
-
-type Extreme = (x: Tensor, dims?: number | readonly number[], keepDim?: boolean) => Tensor;
-type IndexOf = (x: Tensor, dim?: number, keepDim?: boolean) => Tensor;
 
 /** Largest i32. */
 const MAX_INDEX = 2 ** 31 - 1;
@@ -21,9 +19,11 @@ const MAX_INDEX = 2 ** 31 - 1;
  *
  * @throws {ExecutorError} `shape` where there are no elements to choose from.
  */
-export const max: Extreme = (...given) => extreme('max', ...given);
+export const max = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
+  extreme('max', x, dims, keepDim);
 /** Smallest element over `dims`; otherwise as `max`. */
-export const min: Extreme = (...given) => extreme('min', ...given);
+export const min = (x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor =>
+  extreme('min', x, dims, keepDim);
 
 /**
  * Index of the largest element along `dim`, as i32: the first of equals; NaN counts as the largest. Without `dim`: index among all
@@ -31,15 +31,17 @@ export const min: Extreme = (...given) => extreme('min', ...given);
  *
  * @throws {ExecutorError} `shape` where there are no elements to choose from.
  */
-export const argmax: IndexOf = (...given) => indexOf('argmax', ...given);
+export const argmax = (x: Tensor, dim?: number, keepDim = false): Tensor =>
+  indexOf('argmax', x, dim, keepDim);
 /** Index of the smallest element; NaN counts as the smallest; otherwise as `argmax`. */
-export const argmin: IndexOf = (...given) => indexOf('argmin', ...given);
+export const argmin = (x: Tensor, dim?: number, keepDim = false): Tensor =>
+  indexOf('argmin', x, dim, keepDim);
 
 type Op = 'max' | 'min' | 'argmax' | 'argmin';
 
-function indexOf(op: Op, x: Tensor, dim?: number, keepDim = false, ...more: unknown[]): Tensor {
+function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): Tensor {
   commonDType(op, [x]);
-  checkReduction(op, keepDim, more);
+  checkBoolean(op, 'keepDim', keepDim);
   if (dim === undefined) {
     const index = indexOf(op, reshape(x, [x.size]), 0, false);
     return keepDim ? reshape(index, new Array<number>(x.shape.length).fill(1)) : index;
@@ -63,12 +65,11 @@ function indexOf(op: Op, x: Tensor, dim?: number, keepDim = false, ...more: unkn
 function extreme(
   op: 'max' | 'min',
   x: Tensor,
-  dims?: number | readonly number[],
-  keepDim = false,
-  ...more: unknown[]
+  dims: number | readonly number[] | undefined,
+  keepDim: boolean,
 ): Tensor {
   commonDType(op, [x]);
-  checkReduction(op, keepDim, more);
+  checkBoolean(op, 'keepDim', keepDim);
   const over = reduced(x, dims, op);
   const all = [...x.shape.keys()];
   const order = [...all.filter((d) => !over.has(d)), ...all.filter((d) => over.has(d))];

@@ -21,10 +21,9 @@ function lastSize(op: string, x: Tensor): number {
   return n;
 }
 
-function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor, dim = -1, ...more: unknown[]): Tensor {
+function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor, dim = -1): Tensor {
   const log = op === 'logSoftmax';
   const dtype = commonDType(op, [x]);
-  refuseMore(op, more);
   const n = lastSize(op, x);
   const d = dimension(dim, x.shape.length, op);
   if (d < x.shape.length - 1) return transpose(softmaxOf(op, transpose(x, d, -1)), d, -1);
@@ -35,12 +34,19 @@ function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor, dim = -1, ...more: u
   );
 }
 
-type Softmax = (x: Tensor, dim?: number) => Tensor;
-
 /** softmax(x) = eˣ / Σ eˣ over dimension `dim`, by default the last, of f32 or f64. @throws {ExecutorError} `shape`, `dtype`. */
-export const softmax: Softmax = (...given) => softmaxOf('softmax', ...given);
+export function softmax(x: Tensor, dim?: number): Tensor;
+export function softmax(x: Tensor, dim?: number, ...more: unknown[]): Tensor {
+  refuseMore('softmax', more);
+  return softmaxOf('softmax', x, dim);
+}
+
 /** ln softmax(x) over dimension `dim`, by default the last, of f32 or f64. @throws {ExecutorError} `shape`, `dtype`. */
-export const logSoftmax: Softmax = (...given) => softmaxOf('logSoftmax', ...given);
+export function logSoftmax(x: Tensor, dim?: number): Tensor;
+export function logSoftmax(x: Tensor, dim?: number, ...more: unknown[]): Tensor {
+  refuseMore('logSoftmax', more);
+  return softmaxOf('logSoftmax', x, dim);
+}
 
 /** Options of `layerNorm`. */
 export interface LayerNormOptions {

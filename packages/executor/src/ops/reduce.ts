@@ -56,7 +56,7 @@ export function mean(
 }
 
 /** Checks the arguments after `dims`. @throws {ExecutorError} `value` */
-export function checkReduction(op: string, keepDim: unknown, more: readonly unknown[]): void {
+function checkReduction(op: string, keepDim: unknown, more: readonly unknown[]): void {
   checkBoolean(op, 'keepDim', keepDim);
   refuseMore(op, more);
 }
