@@ -1,3 +1,4 @@
+import { refuseMore } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
 import { record } from '../tape.js';
@@ -22,7 +23,9 @@ export function checkIndex(op: string, index: Tensor, from: number, below: numbe
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device`; `value` for an index outside −1 … n−1.
  */
-export function gather(x: Tensor, index: Tensor): Tensor {
+export function gather(x: Tensor, index: Tensor): Tensor;
+export function gather(x: Tensor, index: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('gather', more);
   const backend = commonBackend('gather', [x, index]);
   const dtype = commonDType('gather', [x]);
   const n = x.shape[x.shape.length - 1];
@@ -44,7 +47,9 @@ export function gather(x: Tensor, index: Tensor): Tensor {
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device`; `value` for an index outside 0 … V−1.
  */
-export function embedding(table: Tensor, index: Tensor): Tensor {
+export function embedding(table: Tensor, index: Tensor): Tensor;
+export function embedding(table: Tensor, index: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('embedding', more);
   const backend = commonBackend('embedding', [table, index]);
   const dtype = commonDType('embedding', [table]);
   const [rows, n] = table.shape;
