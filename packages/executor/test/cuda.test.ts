@@ -1,15 +1,20 @@
 /** The backend cuda: its driver, its memory, what it says where something is missing or fails, and the emulator itself. */
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import type { Storage } from '../src/backend.js';
+import { attention } from '../src/backends/cuda/attention.js';
 import { CudaDevice } from '../src/backends/cuda/device.js';
 import { indexing } from '../src/backends/cuda/indexing.js';
 import { Kernels } from '../src/backends/cuda/kernels.js';
 import { addressOf, Allocator, memory } from '../src/backends/cuda/memory.js';
+import { products } from '../src/backends/cuda/products.js';
+import { rowSums } from '../src/backends/cuda/sums.js';
+import { packWalk } from '../src/backends/cuda/walk.js';
 import {
   backendInfo,
   clipGradNorm,
@@ -432,6 +437,112 @@ emulated(
       );
       expect(used() - before).toBeLessThan((4 * positions * n) / 4);
       device.synchronize();
+    });
+
+    describe('positions of 32 bits', () => {
+      let device: CudaDevice;
+      let allocator: Allocator;
+      let kernels: Kernels;
+      let few: Storage;
+      beforeAll(() => {
+        device = new CudaDevice();
+        allocator = new Allocator(device);
+        kernels = new Kernels(device, allocator);
+        few = allocator.allocate('f32', 4);
+      });
+      const beyond = 2 ** 31;
+      const plain = { transposeA: false, transposeB: true, strideA: 8, strideB: 8, strideC: 8 };
+      const productsOn = (on: Kernels) => products(on, rowSums(on));
+      const multiply = (batch: number, m: number, k: number) => () =>
+        productsOn(kernels).matmul({ ...plain, batch, m, n: 1, k }, few, few, {
+          storage: few,
+          accumulate: false,
+        });
+      const seed = [0, 0] as const;
+
+      it.each<[string, () => void]>([
+        ['a product of too many matrices', multiply(beyond, 1, 1)],
+        ['a product of too many rows', multiply(1, 64 * beyond, 1)],
+        ['a product of too many terms', multiply(1, 1, 16 * beyond)],
+        [
+          'an embedding of too many positions',
+          () =>
+            indexing(kernels).embeddingBackward(
+              { ...few, length: beyond },
+              few,
+              { storage: few, accumulate: false },
+              1,
+            ),
+        ],
+        [
+          'an embedding of too many rows',
+          () =>
+            indexing(kernels).embeddingBackward(
+              few,
+              few,
+              { storage: { ...few, length: beyond }, accumulate: false },
+              1,
+            ),
+        ],
+        [
+          'attention of too long sequences, whose tiles are a dimension of the grid',
+          () =>
+            attention(kernels).attention(
+              { batch: 1, time: 32 * 65_536, channels: 4, heads: 1, dropout: 0, seed },
+              few,
+              few,
+              few,
+            ),
+        ],
+      ])('refuses %s', (_, call) => {
+        expect(call).toThrow(expect.objectContaining({ code: 'shape' }));
+      });
+
+      it('brings matrices that tensor maps cannot describe by another kernel', () => {
+        const launched: string[] = [];
+        const noting = new Kernels(
+          {
+            capability: 90,
+            multiprocessors: 2,
+            tensorMap: () => new BigUint64Array(16),
+            kernel: (_: string, name: string) => () => launched.push(name),
+          } as unknown as CudaDevice,
+          allocator,
+        );
+        const numbers = allocator.allocate('bf16', 4);
+        for (const k of [2 ** 20, beyond])
+          productsOn(noting).matmul(
+            { ...plain, strideA: 0, strideB: 0, batch: 1, m: 1, n: 1, k },
+            numbers,
+            numbers,
+            {
+              storage: few,
+              accumulate: false,
+            },
+          );
+        expect(launched).toEqual(['warpgroupBf16_f32', 'matmulOfBf16_f32']);
+      });
+
+      it('walks over dimensions of 2³² elements and more', () => {
+        const copyWords = device.kernel('walk', 'copyWords_i32', 'wppii');
+        const { allocate, write, readSync } = memory(device, allocator);
+        const [x, y] = [allocate('i32', 4), allocate('i32', 4)];
+        write(x, [1, 2, 3, 4]);
+        for (const size of [2 ** 32, 2 ** 32 + 2]) {
+          const { words } = packWalk(
+            {
+              shape: [2, size],
+              strides: [
+                [0, 1],
+                [1, 1],
+              ],
+            },
+            null,
+          );
+          copyWords([1], 32, 0, words, addressOf(x), addressOf(y), 4, 0);
+          expect([...readSync(y)]).toEqual([1, 2, 3, 4]);
+        }
+      });
     });
 
     it('says what was asked for and what is free where memory runs out, and goes on', () => {

@@ -161,7 +161,7 @@ struct Tiles {
   /** The work of block `index`, with result tiles of `height` × `width` and tiles of `depth` along k. */
   __device__ Tiles(const Product& p, int height, int width, int depth, int64_t index) {
     const bool shared = p.strideC == 0;
-    // Of 32 bits, whose division is several times as fast: a grid has fewer blocks.
+    // Of 32 bits, whose division is several times as fast: the host sees to it that there is less work.
     const auto rowTiles = static_cast<uint32_t>((p.m + height - 1) / height);
     const auto columnTiles = static_cast<uint32_t>((p.n + width - 1) / width);
     const auto slices = static_cast<uint32_t>(p.slices), work = static_cast<uint32_t>(index);

@@ -46,7 +46,7 @@ __device__ void layOut(const From* __restrict__ from, uint32_t* __restrict__ to,
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % LAID_PIECES;
   const int within = inner ? threadIdx.x / 128 * 16 + threadIdx.x % 16 : threadIdx.x / LAID_PIECES;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * LAID_ROWS, row = first + within;
-  // Fewer than 2³², because a product of so many would not end.
+  // The host sees to it that they are fewer than 2³¹.
   const auto perMatrix = static_cast<uint32_t>((k + LAID_DEPTH - 1) / LAID_DEPTH);
   const auto parts = static_cast<uint32_t>(matrices) * perMatrix;
 #pragma unroll 1

@@ -2,7 +2,7 @@ import type { Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backe
 import type { Activation } from '../../elementwise.js';
 import { ExecutorError } from '../../error.js';
 import { activationKind } from '../kinds.js';
-import type { Launch } from './device.js';
+import { MOST_IN_Y, type Launch } from './device.js';
 import { computedIn, floatOf, Kernels, PARALLEL, THREADS } from './kernels.js';
 import { addressOf, seedArguments } from './memory.js';
 import { matmulPrecision } from '../../precision.js';
@@ -36,9 +36,7 @@ const NUMBERS = {
 const RESULTS_A_LAID_ROW = { bf16: 512, tf32: 128 } as const;
 /** The fewest terms of a sum for that. */
 const LAID_TERMS = 256;
-/** The most blocks of a grid in its second dimension. */
-const MOST_IN_Y = 65_535;
-/** Positions in a tensor map have 31 bits, strides 40. */
+/** Positions in a tensor map have 31 bits, strides 40. Tiles are counted in 31 bits, too. */
 const MOST_POSITIONS = 2 ** 31;
 const MOST_STRIDE = 2 ** 40;
 
@@ -124,6 +122,12 @@ export function products(
     const addsRows = (transposeA || (strideC === 0 && batch > 1)) && y.dtype !== 'bf16';
     const wanted = addsRows ? Math.min(cut.parallel / blocks(cut.rows, cut.columns), tiles / cut.fewest) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
+    const results = blocks(cut.rows, cut.columns) * slices;
+    if (Math.max(tiles, results) >= MOST_POSITIONS)
+      throw new ExecutorError(
+        'shape',
+        `cuda: products have fewer than ${MOST_POSITIONS} tiles of results, and of terms; ${batch} of ${m} × ${n} × ${k} have ${results} and ${tiles}`,
+      );
     const product = [
       batch,
       m,
@@ -144,10 +148,7 @@ export function products(
     const launch = (partial: number): void => {
       const rest = [addressOf(y), ...epilogue, partial];
       if (byWarpgroups) {
-        const grid = Math.min(
-          blocks(WARPGROUP_TILES.rows, WARPGROUP_TILES.columns) * slices,
-          device.multiprocessors,
-        );
+        const grid = Math.min(results, device.multiprocessors);
         return withMaps(rounded, operands, (maps) =>
           warpgroupKernels(rounded, y).multiply(
             [grid],
@@ -222,7 +223,8 @@ export function products(
   ): boolean {
     const bounded = operands.every(
       ({ rows, k, matrices, stride }) =>
-        Math.max(rows, k, matrices) < MOST_POSITIONS && 4 * Math.max(stride, rows * (k + 8)) < MOST_STRIDE,
+        Math.max(rows, k, matrices * Math.ceil(k / WARPGROUPS.laidDepth)) < MOST_POSITIONS &&
+        4 * Math.max(stride, rows * (k + 8)) < MOST_STRIDE,
     );
     const laid = operands.filter((operand) => !isDirect(rounded, operand));
     const rows = laid.reduce((sum, operand) => sum + operand.rows, 0);
