@@ -15,7 +15,9 @@ import { addressOf, Allocator, memory } from '../src/backends/cuda/memory.js';
 import { products } from '../src/backends/cuda/products.js';
 import { rowSums } from '../src/backends/cuda/sums.js';
 import { packWalk } from '../src/backends/cuda/walk.js';
+import { backendOf } from '../src/devices.js';
 import {
+  add,
   backendInfo,
   clipGradNorm,
   embedding,
@@ -248,6 +250,72 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
 
   it('makes gradients of large weights on tensor cores, of many rows and of many matrices', () => {
     expectExact(gradientsOf(449, 1030, 1025, false), ['medium']);
+  });
+
+  describe('an activation between two linear layers', () => {
+    interface Chain {
+      readonly activation: 'gelu' | 'geluTanh';
+      readonly dtype?: 'f32' | 'f64';
+      /** Of what is between the layers, on `cuda`. */
+      readonly storage?: 'bf16';
+      /** How many layers take the activation's results. */
+      readonly uses?: number;
+    }
+
+    function chain(device: Device, { activation, dtype = 'f32', storage, uses = 1 }: Chain) {
+      const random = (shape: number[], seed: number, requiresGrad = true) =>
+        randn(shape, { seed: [seed, 1], dtype, device, requiresGrad });
+      const leaves = [
+        random([90, 36], 1),
+        random([140, 36], 2),
+        random([140], 3),
+        random([52, 140], 4),
+      ] as const;
+      const [x, w, bias, v] = leaves;
+      const hidden = linear(x, w, bias, {
+        activation,
+        ...(storage && device === 'cuda' && { dtype: storage }),
+      });
+      const outputs = Array.from({ length: uses }, () => linear(hidden, v, null, { dtype }));
+      const y = outputs.reduce((a, b) => add(a, b));
+      return { leaves, hidden, backward: () => y.backward(random([90, 52], 5, false)) };
+    }
+
+    /** Gradients of two backward passes, which add up. */
+    function gradients(device: Device, of: Chain): Float64Array[] {
+      const { leaves, backward } = chain(device, of);
+      backward();
+      backward();
+      return leaves.map((leaf) => Float64Array.from(leaf.grad!.dataSync()));
+    }
+
+    it.each<[Chain, MatmulPrecision, number]>([
+      [{ activation: 'gelu' }, 'highest', 2 ** -20],
+      [{ activation: 'geluTanh', dtype: 'f64' }, 'highest', 2 ** -48],
+      [{ activation: 'geluTanh' }, 'high', 2 ** -10],
+      [{ activation: 'gelu' }, 'medium', 2 ** -7],
+      [{ activation: 'gelu', storage: 'bf16' }, 'medium', 2 ** -6],
+      [{ activation: 'gelu', uses: 2 }, 'highest', 2 ** -20],
+    ])('has the gradients of the reference: %j with the precision %s', (of, precision, error) => {
+      const expected = gradients('reference', of);
+      setMatmulPrecision(precision);
+      const actual = gradients('cuda', of);
+      setMatmulPrecision('highest');
+      const norm = (x: Float64Array) => Math.hypot(...x);
+      for (const [i, of] of expected.entries())
+        expect(norm(of.map((x, j) => x - actual[i]![j]!)) / norm(of)).toBeLessThan(error);
+    });
+
+    it('needs no kernel of its own for its gradient, unless its results are used twice', () => {
+      const launched = (uses: number) => {
+        const { hidden, backward } = chain('cuda', { activation: 'gelu', uses });
+        const [, trace] = backendOf('cuda').recorder()!.trace(backward);
+        const has = (name: RegExp) => trace.some(({ what }) => name.test(what));
+        return [has(/ matmul\d+Backward_/), has(/ linearBackward_/), hidden.grad !== null];
+      };
+      expect(launched(1)).toEqual([true, false, false]);
+      expect(launched(2)).toEqual([false, true, true]);
+    });
   });
 
   withNccl(
