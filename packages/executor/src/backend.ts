@@ -336,6 +336,19 @@ export interface Backend {
   ): void;
   /** y[i] = table[index[i]] for rows of n. */
   embedding(table: Storage, index: Storage, y: Storage, n: number): void;
+  /**
+   * y[i] = dropout(table[index[i]] + positions[i % T]) for rows of n, with `positions` (T, n) where they are wanted. Left out where that is no
+   * faster than one after the other.
+   */
+  readonly embeddingSum?: (
+    table: Storage,
+    index: Storage,
+    positions: Storage | null,
+    dropout: number,
+    seed: Seed,
+    y: Storage,
+    n: number,
+  ) => void;
   embeddingBackward(index: Storage, gradY: Storage, gradTable: Target, n: number): void;
   /**
    * qkv (batch, time, 3·channels) → y (batch, time, channels); `logSums` (batch, heads, time) receives ln Σ exp of each row

@@ -20,6 +20,7 @@ import {
   add,
   backendInfo,
   clipGradNorm,
+  dropout,
   embedding,
   ExecutorError,
   linear,
@@ -251,6 +252,38 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
   it('makes gradients of large weights on tensor cores, of many rows and of many matrices', () => {
     expectExact(gradientsOf(449, 1030, 1025, false), ['medium']);
   });
+
+  it.each([
+    [36, 'f32'],
+    [35, 'f32'],
+    [3, 'f64'],
+  ] as const)(
+    'adds positions to rows of %d and drops in one kernel, with the bits of one op after the other, in %s',
+    (n, dtype) => {
+      const of = (shape: number[], seed: number, requiresGrad = true) =>
+        randn(shape, { seed: [seed, 3], dtype, device: 'cuda', requiresGrad });
+      const index = tensor([3, 0, 4, 4, 1, 9], [2, 3], { dtype: 'i32', device: 'cuda' });
+      const seed = [tensor([5], [], { dtype: 'f64', device: 'cuda' }), 2] as const;
+      const [gradY, options] = [of([2, 3, n], 3, false), { dropout: 0.4, seed }];
+      const results = (make: (table: Tensor, positions: Tensor) => Tensor) => {
+        const [table, positions] = [of([10, n], 1), of([3, n], 2)];
+        const [y, trace] = backendOf('cuda')
+          .recorder()!
+          .trace(() => make(table, positions));
+        y.backward(gradY);
+        const tensors = [y, table.grad!, positions.grad ?? zeros([0])];
+        return { numbers: tensors.map((t) => [...t.dataSync()]), kernels: trace.length };
+      };
+      const whole = results((table, positions) => embedding(table, index, { positions, ...options }));
+      expect(whole.kernels).toBe(1);
+      expect(whole.numbers).toEqual(
+        results((table, positions) => dropout(add(embedding(table, index), positions), 0.4, seed)).numbers,
+      );
+      expect(results((table) => embedding(table, index, options)).numbers).toEqual(
+        results((table) => dropout(embedding(table, index), 0.4, seed)).numbers,
+      );
+    },
+  );
 
   describe('an activation between two linear layers', () => {
     interface Chain {
