@@ -228,7 +228,8 @@ export class Tensor {
 
   /**
    * Gradient of this shape and dtype after `backward`; null before. On a leaf, gradients add up until `zeroGrad`. An intermediate
-   * result may have none: an op such as `reshape` hands its memory on to the input.
+   * result may have none: an op such as `reshape` hands its memory on to the input, and where a `linear` with an activation has one
+   * consumer, a `linear`, its gradient may be computed together with that of the activation's arguments.
    */
   get grad(): Tensor | null {
     this.noteGradient();
