@@ -259,6 +259,12 @@ describe('options', () => {
     ['randn', 'std', (o) => randn([1], o), { seed: [1, 2], sd: 1 }],
     ['linear', 'dropout', (o) => linear(one, ones([1, 1]), null, o), { dropOut: 0.5 }],
     ['causalAttention', 'heads', (o) => causalAttention(ones([1, 1, 3]), o), { head: 1 }],
+    [
+      'embedding',
+      'positions',
+      (o) => embedding(ones([1, 1]), tensor([0], [1], { dtype: 'i32' }), o),
+      { position: one },
+    ],
     ['execute', 'out', (o) => execute({ depth: 1, size: 0 } as never, o), { ouput: null }],
     ['executeWithGradients', 'upstream', (o) => executeWithGradients({} as never, o), { upsteam: null }],
     ['executeDag', 'maxLog', (o) => executeDag(graph, o), { maxlog: 100 }],
@@ -327,7 +333,6 @@ describe('arguments after those that an op takes', () => {
     ['cumprod', cumprod, [x, 0, 'f64']],
     ['crossEntropy', crossEntropy, [x, indices, { reduction: 'sum' }]],
     ['gather', gather, [x, indices, 1]],
-    ['embedding', embedding, [x, indices, { paddingIdx: 0 }]],
   ])('are an error of %s', (op, run, args) => {
     expect(() => run(...(args as never[]))).toThrow(
       error('value', new RegExp(`^${op}: takes no further arg`)),
