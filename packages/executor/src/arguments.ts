@@ -67,6 +67,25 @@ export function checkNumber(
     throw new ExecutorError('value', `${op}: ${name} is ${range.what}, given ${named(value)}`);
 }
 
+/** @throws {ExecutorError} `value` for anything but true and false. */
+export function checkBoolean(op: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean')
+    throw new ExecutorError('value', `${op}: ${name} is true or false, given ${named(value)}`);
+}
+
+/**
+ * Refuses arguments after the last one that an op takes. An index and an array are what `map` and `reduce` add:
+ * `tensors.map(relu)`, `tensors.reduce(add)`.
+ *
+ * @throws {ExecutorError} `value`
+ */
+export function refuseMore(op: string, more: readonly unknown[], hint = ''): void {
+  const isOfArray = more.length === 2 && typeof more[0] === 'number' && Array.isArray(more[1]);
+  const given = more.find((x) => x !== undefined);
+  if (given !== undefined && !isOfArray)
+    throw new ExecutorError('value', `${op}: takes no further argument, given ${named(given)}${hint}`);
+}
+
 /** @throws {ExecutorError} `value` for anything but an object; arrays are none. */
 export function checkObject(op: string, name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -88,7 +107,7 @@ export function checkOptions(op: string, options: object, known: readonly string
 }
 
 /** Proposes the word with the least edit distance to `word` (Levenshtein 1966), if at most half of its letters differ. */
-function suggestion(word: string, words: readonly string[]): string {
+export function suggestion(word: string, words: readonly string[]): string {
   // A hostile key may be long; options are shorter than 32 characters.
   const distances = words.map((other) => distance(word.slice(0, 32), other));
   const least = Math.min(...distances);

@@ -263,6 +263,18 @@ export interface Backend {
 
   matmul(spec: MatmulSpec, a: Storage, b: Storage, c: Target): void;
   /**
+   * Of one product A·B (m×n) that is the gradient of an activation's results: y = A·B · activation'(preactivation), element by element, with
+   * preactivation and y of one dtype. Left out where that is no faster than `matmul` and `linearBackward`.
+   */
+  readonly matmulBackward?: (
+    spec: MatmulSpec,
+    a: Storage,
+    b: Storage,
+    activation: Activation,
+    preactivation: Storage,
+    y: Storage,
+  ) => void;
+  /**
    * y (m×n) = residual + dropout(activation(x·weightᵀ + bias)), each part where it is wanted; `preactivation` (m×n)
    * receives x·weightᵀ + bias. On `cuda` x, weight, and y with the preactivation may be bf16, each by itself.
    */
@@ -324,6 +336,19 @@ export interface Backend {
   ): void;
   /** y[i] = table[index[i]] for rows of n. */
   embedding(table: Storage, index: Storage, y: Storage, n: number): void;
+  /**
+   * y[i] = dropout(table[index[i]] + positions[i % T]) for rows of n, with `positions` (T, n) where they are wanted. Left out where that is no
+   * faster than one after the other.
+   */
+  readonly embeddingSum?: (
+    table: Storage,
+    index: Storage,
+    positions: Storage | null,
+    dropout: number,
+    seed: Seed,
+    y: Storage,
+    n: number,
+  ) => void;
   embeddingBackward(index: Storage, gradY: Storage, gradTable: Target, n: number): void;
   /**
    * qkv (batch, time, 3·channels) → y (batch, time, channels); `logSums` (batch, heads, time) receives ln Σ exp of each row

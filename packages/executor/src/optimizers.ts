@@ -41,8 +41,8 @@ export interface AdamWObjectOptions {
 }
 
 /**
- * State of an optimiser: the number of steps made, and its tensors by name, in the order of the parameters. It survives a round trip
- * through `JSON.stringify` and `JSON.parse`.
+ * State of an optimiser: the number of steps made, and its tensors by name, in the order of the parameters. Its JSON is a snapshot, which
+ * `load` takes and, once it is parsed, `structuredClone` and `postMessage` copy.
  */
 export interface OptimizerState<T = Tensor> {
   readonly step: number;
@@ -105,7 +105,12 @@ abstract class Optimizer {
     for (const p of this.parameters) p.zeroGrad();
   }
 
-  /** The state, for `load`. It holds the optimiser's own tensors: save them, do not change them. */
+  /**
+   * The state, for `load`. As in PyTorch's `state_dict`, its tensors are the optimiser's own, which `step` changes, while the number of steps
+   * is that of now: save both before the next step, as JSON or tensor by tensor with `data`. `structuredClone` does not copy tensors.
+   *
+   * @example const snapshot = JSON.parse(JSON.stringify(optimizer.state()));
+   */
   state(): OptimizerState {
     return { step: this.steps, tensors: this.#kept };
   }

@@ -35,7 +35,7 @@ export { executeDag, type DagTensorFields } from './ops/dag.js';
 export * from './ops/conditions.js';
 export * from './ops/elementwise.js';
 export { argmax, argmin, max, min } from './ops/extremes.js';
-export { embedding, gather } from './ops/indexing.js';
+export { embedding, gather, type EmbeddingOptions } from './ops/indexing.js';
 export { crossEntropy } from './ops/loss.js';
 export { linear, type LinearOptions } from './ops/linear.js';
 export { matmul } from './ops/matmul.js';

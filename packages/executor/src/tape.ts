@@ -17,6 +17,8 @@ export interface TapeNode<T> {
   readonly op: string;
   /** The inputs that required a gradient when the op ran. */
   readonly inputs: readonly T[];
+  /** How many ops took the result as an input that requires a gradient. */
+  uses: number;
   /** Buffers of the saved tensors. */
   readonly saved: readonly Buffer[];
   /** @throws {ExecutorError} where a saved tensor was released or changed after the op ran. */
@@ -80,6 +82,7 @@ export function record<T extends Recordable<T>, S extends Saved<T>>(
   const node: TapeNode<T> = {
     op,
     inputs: differentiated,
+    uses: 0,
     saved: versions.flatMap(([, t]) => (t ? [t.buffer] : [])),
     check,
     backward: (gradient) => {
@@ -99,6 +102,7 @@ export function record<T extends Recordable<T>, S extends Saved<T>>(
       }
     },
   };
+  for (const { node } of differentiated) if (node) node.uses++;
   out.requiresGrad = true;
   out.node = node;
   return out;

@@ -143,12 +143,14 @@ export class Tensor {
   /**
    * The values as `data` gives them, but blocks until the device has computed them.
    *
-   * @param into Array of `size` elements that receives the values and is returned, so that a loop allocates nothing.
-   * @throws {ExecutorError} `shape` where `into` has another length; `released` and `recording` as `data`.
+   * @param into Array of `size` elements that receives the values and is returned, so that a loop allocates nothing. A Float32Array
+   *   rounds f64 and large i32; an Int32Array takes i32 alone.
+   * @throws {ExecutorError} `shape` where `into` has another length; `dtype` for an Int32Array and another dtype; `released` and
+   *   `recording` as `data`.
    */
   dataSync(into?: HostArray): HostArray {
     watching?.refuseRead(this.shape);
-    if (into !== undefined) checkInto(into, this.size);
+    if (into !== undefined) checkInto(into, this);
     return this.backend.readSync(this.storage, into);
   }
 
@@ -226,7 +228,8 @@ export class Tensor {
 
   /**
    * Gradient of this shape and dtype after `backward`; null before. On a leaf, gradients add up until `zeroGrad`. An intermediate
-   * result may have none: an op such as `reshape` hands its memory on to the input.
+   * result may have none: an op such as `reshape` hands its memory on to the input, and where a `linear` with an activation has one
+   * consumer, a `linear`, its gradient may be computed together with that of the activation's arguments.
    */
   get grad(): Tensor | null {
     this.noteGradient();
@@ -468,7 +471,7 @@ export function resultDType(op: string, computed: 'f32' | 'f64', wanted: DType =
  * Runs `body` and frees every tensor that it made and did not return, alone or in arrays, maps and plain objects; → its result.
  * Gradients of tensors from outside live on with those tensors.
  *
- * @throws {ExecutorError} `value` for an async function, or a result that contains itself.
+ * @throws {ExecutorError} `value` for an async function.
  */
 export function scope<T>(body: () => T): T {
   return runScope(body, buffersOf);
@@ -486,30 +489,49 @@ export function buffersOf(value: unknown): Set<Buffer> {
 }
 
 /**
- * A copy of `value` with each tensor replaced by `f` of it, in arrays, maps and plain objects at any depth.
- *
- * @throws {ExecutorError} `value` where it contains itself.
+ * A copy of `value` with each tensor replaced by `f` of it, in arrays, maps and plain objects at any depth. What `value` holds twice, which
+ * may be itself, the copy holds twice.
  */
-export function mapTensors(
-  value: unknown,
-  f: (t: Tensor) => Tensor,
-  around: readonly unknown[] = [],
-): unknown {
-  if (Tensor.is(value)) return f(value);
-  if (value === null || typeof value !== 'object') return value;
-  if (around.includes(value))
-    throw new ExecutorError('value', 'the result of a scope or a recorded step contains itself');
-  const inside = [...around, value];
-  if (Array.isArray(value)) return value.map((v) => mapTensors(v, f, inside));
-  if (value instanceof Map) return new Map([...value].map(([key, v]) => [key, mapTensors(v, f, inside)]));
-  if (Object.getPrototypeOf(value) === Object.prototype)
-    return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, mapTensors(v, f, inside)]));
-  return value;
+export function mapTensors(value: unknown, f: (t: Tensor) => Tensor): unknown {
+  const copies = new Map<object, unknown>();
+  // Functions that fill the copies: calling them in turn needs no stack for what is nested deeply.
+  const fills: (() => void)[] = [];
+  const copyOf = (value: unknown): unknown => {
+    if (Tensor.is(value)) return f(value);
+    if (value === null || typeof value !== 'object') return value;
+    if (!copies.has(value)) copies.set(value, emptyCopy(value));
+    return copies.get(value);
+  };
+  const emptyCopy = (value: object): unknown => {
+    if (Array.isArray(value)) {
+      const copy = new Array<unknown>(value.length);
+      fills.push(() => value.forEach((v, i) => (copy[i] = copyOf(v))));
+      return copy;
+    }
+    if (value instanceof Map) {
+      const copy = new Map<unknown, unknown>();
+      fills.push(() => value.forEach((v, key) => copy.set(key, copyOf(v))));
+      return copy;
+    }
+    if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+    const copy = {};
+    const property = { writable: true, enumerable: true, configurable: true };
+    fills.push(() => {
+      // Not assigned: '__proto__' would not become a property.
+      for (const [key, v] of Object.entries(value))
+        Object.defineProperty(copy, key, { ...property, value: copyOf(v) });
+    });
+    return copy;
+  };
+  const copy = copyOf(value);
+  for (const fill of fills) fill();
+  return copy;
 }
 
-/** @throws {ExecutorError} `value`, `shape` */
-function checkInto(into: unknown, size: number): void {
-  if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(typeOf(into) ?? ''))
+/** @throws {ExecutorError} `value`, `shape`, `dtype` */
+function checkInto(into: unknown, { size, dtype }: Tensor): void {
+  const type = typeOf(into) ?? '';
+  if (!['Float32Array', 'Float64Array', 'Int32Array'].includes(type))
     throw new ExecutorError(
       'value',
       `dataSync: takes a Float32Array, Float64Array or Int32Array, given ${named(into)}`,
@@ -519,5 +541,10 @@ function checkInto(into: unknown, size: number): void {
     throw new ExecutorError(
       'shape',
       `dataSync: a tensor of ${size} values needs an array of that length, given ${length}`,
+    );
+  if (type === 'Int32Array' && dtype !== 'i32')
+    throw new ExecutorError(
+      'dtype',
+      `dataSync: an Int32Array does not hold the values of ${dtype}; convert the tensor with cast`,
     );
 }

@@ -18,7 +18,9 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { backendInfo, ExecutorError, setNumThreads } from '../src/index.js';
 import { buildSync } from 'esbuild';
-import { cpuIsMissing, wasmIsMissing } from './devices.js';
+import { backendOf } from '../src/devices.js';
+import { codeOf } from './code-of.js';
+import { cpuIsMissing, isSanitized, wasmIsMissing } from './devices.js';
 
 const dist = new URL('../dist/index.js', import.meta.url).href;
 const noLibrary = fileURLToPath(new URL('../package.json', import.meta.url));
@@ -286,6 +288,12 @@ withKernels(`with native kernels${skipped}`, () => {
       library: expect.stringMatching(/dag_executor\.so$/),
     });
     expect(backendInfo('reference')).toEqual({ device: 'reference', threads: 1 });
+  });
+
+  const unsanitized = isSanitized ? it.skip : it;
+  unsanitized('has memory of 4 GiB and more, which is not touched here, or says that there is none', () => {
+    for (const size of [2 ** 30, 2 ** 31])
+      expect(['none', 'memory']).toContain(codeOf(() => backendOf('cpu').allocate('f32', size)));
   });
 
   // Only there has a process no more memory than it is allowed.

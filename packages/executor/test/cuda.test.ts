@@ -1,18 +1,26 @@
 /** The backend cuda: its driver, its memory, what it says where something is missing or fails, and the emulator itself. */
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import type { Storage } from '../src/backend.js';
+import { attention } from '../src/backends/cuda/attention.js';
 import { CudaDevice } from '../src/backends/cuda/device.js';
 import { indexing } from '../src/backends/cuda/indexing.js';
 import { Kernels } from '../src/backends/cuda/kernels.js';
 import { addressOf, Allocator, memory } from '../src/backends/cuda/memory.js';
+import { products } from '../src/backends/cuda/products.js';
+import { rowSums } from '../src/backends/cuda/sums.js';
+import { packWalk } from '../src/backends/cuda/walk.js';
+import { backendOf } from '../src/devices.js';
 import {
+  add,
   backendInfo,
   clipGradNorm,
+  dropout,
   embedding,
   ExecutorError,
   linear,
@@ -245,6 +253,104 @@ present(`on any cuda${cudaIsMissing === null ? '' : ` (skipped: ${cudaIsMissing}
     expectExact(gradientsOf(449, 1030, 1025, false), ['medium']);
   });
 
+  it.each([
+    [36, 'f32'],
+    [35, 'f32'],
+    [3, 'f64'],
+  ] as const)(
+    'adds positions to rows of %d and drops in one kernel, with the bits of one op after the other, in %s',
+    (n, dtype) => {
+      const of = (shape: number[], seed: number, requiresGrad = true) =>
+        randn(shape, { seed: [seed, 3], dtype, device: 'cuda', requiresGrad });
+      const index = tensor([3, 0, 4, 4, 1, 9], [2, 3], { dtype: 'i32', device: 'cuda' });
+      const seed = [tensor([5], [], { dtype: 'f64', device: 'cuda' }), 2] as const;
+      const [gradY, options] = [of([2, 3, n], 3, false), { dropout: 0.4, seed }];
+      const results = (make: (table: Tensor, positions: Tensor) => Tensor) => {
+        const [table, positions] = [of([10, n], 1), of([3, n], 2)];
+        const [y, trace] = backendOf('cuda')
+          .recorder()!
+          .trace(() => make(table, positions));
+        y.backward(gradY);
+        const tensors = [y, table.grad!, positions.grad ?? zeros([0])];
+        return { numbers: tensors.map((t) => [...t.dataSync()]), kernels: trace.length };
+      };
+      const whole = results((table, positions) => embedding(table, index, { positions, ...options }));
+      expect(whole.kernels).toBe(1);
+      expect(whole.numbers).toEqual(
+        results((table, positions) => dropout(add(embedding(table, index), positions), 0.4, seed)).numbers,
+      );
+      expect(results((table) => embedding(table, index, options)).numbers).toEqual(
+        results((table) => dropout(embedding(table, index), 0.4, seed)).numbers,
+      );
+    },
+  );
+
+  describe('an activation between two linear layers', () => {
+    interface Chain {
+      readonly activation: 'gelu' | 'geluTanh';
+      readonly dtype?: 'f32' | 'f64';
+      /** Of what is between the layers, on `cuda`. */
+      readonly storage?: 'bf16';
+      /** How many layers take the activation's results. */
+      readonly uses?: number;
+    }
+
+    function chain(device: Device, { activation, dtype = 'f32', storage, uses = 1 }: Chain) {
+      const random = (shape: number[], seed: number, requiresGrad = true) =>
+        randn(shape, { seed: [seed, 1], dtype, device, requiresGrad });
+      const leaves = [
+        random([90, 36], 1),
+        random([140, 36], 2),
+        random([140], 3),
+        random([52, 140], 4),
+      ] as const;
+      const [x, w, bias, v] = leaves;
+      const hidden = linear(x, w, bias, {
+        activation,
+        ...(storage && device === 'cuda' && { dtype: storage }),
+      });
+      const outputs = Array.from({ length: uses }, () => linear(hidden, v, null, { dtype }));
+      const y = outputs.reduce((a, b) => add(a, b));
+      return { leaves, hidden, backward: () => y.backward(random([90, 52], 5, false)) };
+    }
+
+    /** Gradients of two backward passes, which add up. */
+    function gradients(device: Device, of: Chain): Float64Array[] {
+      const { leaves, backward } = chain(device, of);
+      backward();
+      backward();
+      return leaves.map((leaf) => Float64Array.from(leaf.grad!.dataSync()));
+    }
+
+    it.each<[Chain, MatmulPrecision, number]>([
+      [{ activation: 'gelu' }, 'highest', 2 ** -20],
+      [{ activation: 'geluTanh', dtype: 'f64' }, 'highest', 2 ** -48],
+      [{ activation: 'geluTanh' }, 'high', 2 ** -10],
+      [{ activation: 'gelu' }, 'medium', 2 ** -7],
+      [{ activation: 'gelu', storage: 'bf16' }, 'medium', 2 ** -6],
+      [{ activation: 'gelu', uses: 2 }, 'highest', 2 ** -20],
+    ])('has the gradients of the reference: %j with the precision %s', (of, precision, error) => {
+      const expected = gradients('reference', of);
+      setMatmulPrecision(precision);
+      const actual = gradients('cuda', of);
+      setMatmulPrecision('highest');
+      const norm = (x: Float64Array) => Math.hypot(...x);
+      for (const [i, of] of expected.entries())
+        expect(norm(of.map((x, j) => x - actual[i]![j]!)) / norm(of)).toBeLessThan(error);
+    });
+
+    it('needs no kernel of its own for its gradient, unless its results are used twice', () => {
+      const launched = (uses: number) => {
+        const { hidden, backward } = chain('cuda', { activation: 'gelu', uses });
+        const [, trace] = backendOf('cuda').recorder()!.trace(backward);
+        const has = (name: RegExp) => trace.some(({ what }) => name.test(what));
+        return [has(/ matmul\d+Backward_/), has(/ linearBackward_/), hidden.grad !== null];
+      };
+      expect(launched(1)).toEqual([true, false, false]);
+      expect(launched(2)).toEqual([false, true, true]);
+    });
+  });
+
   withNccl(
     `sums over a group of one GPU by NCCL, also in a recorded step${ncclIsMissing === null ? '' : ` (skipped: ${ncclIsMissing})`}`,
     () => {
@@ -432,6 +538,112 @@ emulated(
       );
       expect(used() - before).toBeLessThan((4 * positions * n) / 4);
       device.synchronize();
+    });
+
+    describe('positions of 32 bits', () => {
+      let device: CudaDevice;
+      let allocator: Allocator;
+      let kernels: Kernels;
+      let few: Storage;
+      beforeAll(() => {
+        device = new CudaDevice();
+        allocator = new Allocator(device);
+        kernels = new Kernels(device, allocator);
+        few = allocator.allocate('f32', 4);
+      });
+      const beyond = 2 ** 31;
+      const plain = { transposeA: false, transposeB: true, strideA: 8, strideB: 8, strideC: 8 };
+      const productsOn = (on: Kernels) => products(on, rowSums(on));
+      const multiply = (batch: number, m: number, k: number) => () =>
+        productsOn(kernels).matmul({ ...plain, batch, m, n: 1, k }, few, few, {
+          storage: few,
+          accumulate: false,
+        });
+      const seed = [0, 0] as const;
+
+      it.each<[string, () => void]>([
+        ['a product of too many matrices', multiply(beyond, 1, 1)],
+        ['a product of too many rows', multiply(1, 64 * beyond, 1)],
+        ['a product of too many terms', multiply(1, 1, 16 * beyond)],
+        [
+          'an embedding of too many positions',
+          () =>
+            indexing(kernels).embeddingBackward(
+              { ...few, length: beyond },
+              few,
+              { storage: few, accumulate: false },
+              1,
+            ),
+        ],
+        [
+          'an embedding of too many rows',
+          () =>
+            indexing(kernels).embeddingBackward(
+              few,
+              few,
+              { storage: { ...few, length: beyond }, accumulate: false },
+              1,
+            ),
+        ],
+        [
+          'attention of too long sequences, whose tiles are a dimension of the grid',
+          () =>
+            attention(kernels).attention(
+              { batch: 1, time: 32 * 65_536, channels: 4, heads: 1, dropout: 0, seed },
+              few,
+              few,
+              few,
+            ),
+        ],
+      ])('refuses %s', (_, call) => {
+        expect(call).toThrow(expect.objectContaining({ code: 'shape' }));
+      });
+
+      it('brings matrices that tensor maps cannot describe by another kernel', () => {
+        const launched: string[] = [];
+        const noting = new Kernels(
+          {
+            capability: 90,
+            multiprocessors: 2,
+            tensorMap: () => new BigUint64Array(16),
+            kernel: (_: string, name: string) => () => launched.push(name),
+          } as unknown as CudaDevice,
+          allocator,
+        );
+        const numbers = allocator.allocate('bf16', 4);
+        for (const k of [2 ** 20, beyond])
+          productsOn(noting).matmul(
+            { ...plain, strideA: 0, strideB: 0, batch: 1, m: 1, n: 1, k },
+            numbers,
+            numbers,
+            {
+              storage: few,
+              accumulate: false,
+            },
+          );
+        expect(launched).toEqual(['warpgroupBf16_f32', 'matmulOfBf16_f32']);
+      });
+
+      it('walks over dimensions of 2³² elements and more', () => {
+        const copyWords = device.kernel('walk', 'copyWords_i32', 'wppii');
+        const { allocate, write, readSync } = memory(device, allocator);
+        const [x, y] = [allocate('i32', 4), allocate('i32', 4)];
+        write(x, [1, 2, 3, 4]);
+        for (const size of [2 ** 32, 2 ** 32 + 2]) {
+          const { words } = packWalk(
+            {
+              shape: [2, size],
+              strides: [
+                [0, 1],
+                [1, 1],
+              ],
+            },
+            null,
+          );
+          copyWords([1], 32, 0, words, addressOf(x), addressOf(y), 4, 0);
+          expect([...readSync(y)]).toEqual([1, 2, 3, 4]);
+        }
+      });
     });
 
     it('says what was asked for and what is free where memory runs out, and goes on', () => {

@@ -93,6 +93,27 @@ describe.each(devices)('on %s', (backend) => {
       expect(codeOf(() => executeWithGradients(g, { backend, upstream }))).toBe('shape');
   });
 
+  it('outputs have a field that is known, and no other', () => {
+    const g = graphs();
+    const cases: [unknown, RegExp][] = [
+      [{ values: new Float64Array(N), v_mag: new Float64Array(g.V_mag.length) }, /did you mean 'V_mag'\?/],
+      [new Float64Array(N), /out has no field '0'. Fields are values, V_mag, V_sign, O, G/],
+      [{}, /out has one of values, V_mag, V_sign, O, G or more, given none/],
+      [{ values: undefined }, /given none/],
+    ];
+    for (const [out, message] of cases)
+      expect(() => executeWithGradients(g, { backend, out: untyped(out) })).toThrow(
+        expect.objectContaining({ code: 'value', message: expect.stringMatching(message) }),
+      );
+  });
+
+  it('outputs may be arrays that override set', () => {
+    const g = graphs();
+    const values = Object.defineProperty(new Float64Array(N), 'set', { value: () => undefined });
+    executeWithGradients(g, { backend, out: { values } });
+    expect([...values]).toEqual([...execute(g, { backend })]);
+  });
+
   it('outputs share no memory with inputs or each other', () => {
     const g = graphs();
     const upstream = new Float64Array(N);

@@ -231,7 +231,15 @@ const cases: { readonly [K in keyof typeof executor]: Call } = {
   huber: (h) => executor.huber(h.tensor(), h.number()),
   cast: (h) => executor.cast(h.tensor(), h.dtype()),
   dropout: (h) => executor.dropout(h.tensor(), h.chance(0.6) ? 0.5 : h.number(), h.seed()),
-  embedding: binary(executor.embedding),
+  embedding: (h) =>
+    executor.embedding(
+      h.chance(0.6) ? h.fresh([2, 3]) : h.tensor(),
+      h.chance(0.6) ? h.fresh([2]) : h.tensor(),
+      h.or(() => ({
+        ...(h.chance(0.3) ? { positions: h.chance(0.7) ? h.fresh([2, 3]) : h.tensor() } : {}),
+        ...(h.chance(0.3) ? { dropout: h.chance(0.5) ? 0.5 : h.number(), seed: h.seed() } : {}),
+      })),
+    ),
   gather: (h) => executor.gather(h.fresh([2, 3]), h.chance(0.7) ? h.fresh([2]) : h.tensor()),
   crossEntropy: (h) => executor.crossEntropy(h.fresh([2, 3]), h.chance(0.7) ? h.fresh([2]) : h.tensor()),
   linear: (h) =>

@@ -47,6 +47,13 @@ describe.each(devices)('on %s', (device) => {
       expect(Array.from(into)).toEqual([1, 2, 3]);
     }
     expect(tensor([], [0], { device }).dataSync(new Float32Array(0))).toHaveLength(0);
+    const overriding = Object.defineProperty(new Float32Array(3), 'set', { value: () => undefined });
+    expect(Array.from(t.dataSync(overriding))).toEqual([1, 2, 3]);
+    const whole = tensor([1, -2], { dtype: 'i32', device });
+    expect(whole.dataSync(new Int32Array(2))).toEqual(Int32Array.of(1, -2));
+    expect(() => t.dataSync(new Int32Array(3))).toThrow(
+      /dataSync: an Int32Array does not hold the values of f32; convert the tensor with cast/,
+    );
     expect(() => t.dataSync(new Float32Array(4))).toThrow(
       /dataSync: a tensor of 3 values needs an array of that length, given 4/,
     );
@@ -80,6 +87,25 @@ describe.each(devices)('on %s', (device) => {
       expect(Array.from(kept.list[0]!.dataSync())).toEqual([1, 2, 3]);
       expect(kept.map.get('a')!.b.item()).toBe(4);
       expect([kept.count, kept.nothing]).toEqual([2, null]);
+    });
+
+    it('keeps what it returns several times, nested deeply, or inside of itself', () => {
+      const kept = scope(() => {
+        const t = constant([1, 2, 3]);
+        let shared: unknown[] = [t];
+        // 2^40 ways lead to the tensor.
+        for (let i = 0; i < 40; i++) shared = [shared, shared];
+        let deep: unknown[] = [constant([4])];
+        for (let i = 0; i < 100_000; i++) deep = [deep];
+        const around: unknown[] = [];
+        around.push(around, shared, deep);
+        return { t, around };
+      });
+      scope(() => [zeros([3], { device, dtype: 'f64' }), zeros([1], { device, dtype: 'f64' })].length);
+      expect(Array.from(kept.t.dataSync())).toEqual([1, 2, 3]);
+      let inner = kept.around[2];
+      while (Array.isArray(inner)) inner = (inner as unknown[])[0];
+      expect((inner as Tensor).item()).toBe(4);
     });
 
     it('keeps the memory of a view that it returns', () => {

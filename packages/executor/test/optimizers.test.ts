@@ -84,7 +84,7 @@ describe.each(devices)('on %s', (device) => {
     const other = make(q);
     other.load(optimizer.state());
     expect(other.state().step).toBe(3);
-    const json = JSON.parse(JSON.stringify(optimizer.state())) as OptimizerState<TensorJson>;
+    const json = structuredClone(JSON.parse(JSON.stringify(optimizer.state()))) as OptimizerState<TensorJson>;
     const r = parameter(values(p));
     const fromJson = make(r);
     fromJson.load(json);

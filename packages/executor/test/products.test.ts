@@ -176,6 +176,37 @@ describe.each(compared)('on %s', (device) => {
     },
   );
 
+  const withMatmulBackward = backend.matmulBackward ? it.each : it.skip.each;
+  withMatmulBackward<[Activation, DType]>([
+    ['gelu', 'f32'],
+    ['gelu', 'f64'],
+    ['geluTanh', 'f32'],
+    ['geluTanh', 'f64'],
+  ])('the gradient before %s, by the product that makes the one after it, in %s', (activation, dtype) => {
+    fc.assert(
+      fc.property(size, fc.oneof(size, fc.constant(132)), terms, seeds, (m, n, k, seed) => {
+        const spec = { batch: 1, m, n, k, transposeA: false, transposeB: false };
+        const gradient = (on: Backend): Storage => {
+          const [a, b] = [filled(on, dtype, m * k, seed), filled(on, dtype, k * n, seed + 1)];
+          const preactivation = filled(on, dtype, m * n, seed + 2);
+          const y = on.allocate(dtype, m * n);
+          const product = { ...spec, strideA: 0, strideB: 0, strideC: 0 };
+          if (on.matmulBackward) {
+            on.matmulBackward(product, a, b, activation, preactivation, y);
+            return y;
+          }
+          const gradY = on.allocate(dtype, m * n);
+          on.matmul(product, a, b, { storage: gradY, accumulate: false });
+          on.linearBackward({ m, n, k, activation, dropout: 0, seed: [0, 0] }, gradY, preactivation, y, null);
+          return y;
+        };
+        const [actual, expected] = both(gradient);
+        expectClose(actual, expected, backend, k);
+      }),
+      runs,
+    );
+  });
+
   it('a row of a product and of a layer has the same bits however many rows there are', () => {
     const [rows, n, k] = [70, 6, 300] as const;
     const options = {

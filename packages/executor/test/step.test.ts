@@ -168,6 +168,20 @@ describe.each(devices)('on %s', (device) => {
     step.release();
   });
 
+  it('gives results that hold a part twice, or themselves, as they are', () => {
+    const step = recordStep(({ x }: Record<'x', Tensor>) => {
+      const part = [square(x)];
+      const result: unknown[] = [part, part];
+      result.push(result);
+      return Object.fromEntries([['__proto__', result]]);
+    });
+    for (const value of [3, 4, 5]) {
+      const result = step({ x: tensor([value]) })['__proto__'] as unknown as [[Tensor], [Tensor], unknown];
+      expect(result[0][0].item()).toBe(value ** 2);
+      expect([result[1] === result[0], result[2] === result]).toEqual([true, true]);
+    }
+  });
+
   it('keeps results until the next call, without a tape, in arrays, maps and objects', () => {
     const w = values([2]);
     w.requiresGrad = true;

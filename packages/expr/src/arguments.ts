@@ -4,10 +4,21 @@ import { ExprError } from './error.js';
 
 /** `value` as an error message shows it; never throws. */
 export function named(value: unknown): string {
+  if (isRevoked(value)) return 'a revoked proxy';
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'string') return `'${shorten(value)}'`;
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** Whether a value is a proxy of which nothing can be read any more. */
+function isRevoked(value: unknown): boolean {
+  try {
+    Array.isArray(value);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** A part of a text, short enough for an error message. */
@@ -19,7 +30,7 @@ export function checkString(what: string, value: unknown): void {
 }
 
 export function checkObject(what: string, value: unknown): void {
-  if (typeof value === 'object' && value !== null) return;
+  if (typeof value === 'object' && value !== null && !isRevoked(value)) return;
   throw new ExprError('bad-option', `${what} an object, not ${named(value)}.`);
 }
 

@@ -8,7 +8,7 @@ export type ExprErrorCode =
   | 'ambiguous'
   /** A number that is too large for an IEEE double, or not finite. */
   | 'not-finite'
-  /** A text of more than `maxLength` characters, or an expression of more than 1,000,000 nodes, such as one that contains itself. */
+  /** A text of more than `maxLength` characters, phrases of more than 250 words or 1,000 readings of parts, or an expression of more than 1,000,000 nodes, such as one that contains itself. */
   | 'too-long'
   /** Parentheses and signs nested deeper than `maxDepth` levels, or deeper than the stack allows. */
   | 'too-deep'

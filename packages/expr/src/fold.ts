@@ -8,13 +8,23 @@ export function checkNodes(count: number): void {
   throw new ExprError('too-long', `The expression has more than ${MAX_NODES} nodes, or contains itself.`);
 }
 
+/** The operands of a node from a caller, which may be a revoked proxy or have a getter that throws. */
+function readable<Node>(children: (node: Node) => readonly Node[], node: Node): readonly Node[] {
+  try {
+    return children(node);
+  } catch (error) {
+    if (error instanceof ExprError) throw error;
+    throw new ExprError('bad-expression', `A node of the expression cannot be read: ${String(error)}`);
+  }
+}
+
 /**
  * Folds a tree from its leaves to its root, in post-order and without recursion, so that a tree may have any depth.
  *
  * @param children Returns the operands of a node, from the left. Called before they are visited.
  * @param combine Computes the value of a node from those of its operands.
  *
- * @throws ExprError `too-long` for a tree of more than 1,000,000 nodes.
+ * @throws ExprError `bad-expression` for a node that cannot be read, `too-long` for a tree of more than 1,000,000 nodes.
  */
 export function fold<Node, Value>(
   root: Node,
@@ -25,7 +35,7 @@ export function fold<Node, Value>(
   let node = root;
   for (let count = 1; ; count++) {
     checkNodes(count);
-    const operands = children(node);
+    const operands = readable(children, node);
     if (operands.length > 0) {
       open.push({ node, operands, values: [] });
       node = operands[0]!;

@@ -26,12 +26,14 @@ function wholeNumber(pattern: string): RegExp {
 }
 const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
 const DIGIT = anyOf(DIGIT_WORDS);
-const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
-const AND = '\\s+(?:and\\s+)?';
+/** Blanks, or a hyphen that touches both words: "five hundred - two" and "five hundred -two" are differences. */
+const JOINT = '(?:\\s+|[-‐‑])';
+const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-‐‑\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
+const AND = `${JOINT}(?:and${JOINT})?`;
 /** Also "twelve hundred". In "two hundred and three hundred", three begins another number. */
-const BELOW_THOUSAND = `(?:(?:a|${BELOW_HUNDRED})\\s+hundred(?:${AND}${BELOW_HUNDRED}(?!\\s+hundred))?|${BELOW_HUNDRED})`;
+const BELOW_THOUSAND = `(?:(?:a|${BELOW_HUNDRED})${JOINT}hundred(?:${AND}${BELOW_HUNDRED}(?!${JOINT}hundred))?|${BELOW_HUNDRED})`;
 const CARDINAL = wholeNumber(
-  `(?<!point\\s+)(?:a|${BELOW_THOUSAND})\\s+${anyOf(SCALES)}(?:${AND}${BELOW_THOUSAND}\\s+${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?|${BELOW_THOUSAND}`,
+  `(?<!point\\s+)(?:a|${BELOW_THOUSAND})${JOINT}${anyOf(SCALES)}(?:${AND}${BELOW_THOUSAND}${JOINT}${anyOf(SCALES)})*(?:${AND}${BELOW_THOUSAND})?|${BELOW_THOUSAND}`,
 );
 /** A word of a number other than the digits zero … nine. */
 const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'), 'i');
@@ -39,7 +41,7 @@ const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'),
 const SAID = wholeNumber(`(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?`);
 /** A number in digits or with decimals that are said, and a scale: "1.5 million", "one point five million". */
 const SCALED = wholeNumber(
-  `(?:(\\d+)(?:\\.(\\d+))?|(${BELOW_THOUSAND})\\s+point\\s+(${DIGIT}(?:\\s+${DIGIT})*))\\s+(hundred|${SCALES.join('|')})`,
+  `(?:(\\d+)(?:\\.(\\d+))?|(${BELOW_THOUSAND})\\s+point\\s+(${DIGIT}(?:\\s+${DIGIT})*))${JOINT}(hundred|${SCALES.join('|')})`,
 );
 /** A number with commas between thousands; a comma or a point of the sentence may follow. */
 const GROUPED = /(?<![\p{L}\w.,])\d{1,3}(?:,\d{3})+(?:\.\d*)?(?![\p{L}\w]|[.,][\p{L}\w])/gu;

@@ -8,7 +8,7 @@ import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
 import { withKeys, withoutPrint } from './signs.js';
 import { withOrdinalPowers } from './spoken-fractions.js';
-import { typed, ungrouped } from './typed.js';
+import { mixedSigns, typed, ungrouped } from './typed.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** Words that may begin a question, also several of them: "Please calculate the value of". */
@@ -34,6 +34,8 @@ const OPENING = new RegExp(
 /** What ends the expression of a question, and all that may follow it. */
 const CLOSING = /[?=]/;
 const CLOSED = /^[\s?=]*$/;
+/** "to the power of 1/2": an exponent to most people, where 9^1/2 in symbols is (9^1)/2. */
+const FRACTION_AS_EXPONENT = /\b(?:power(?:\s+of)?|raised\s+to)\s+[-+]?[\d.]+\/[\d.]/i;
 /** The point that ends a sentence, and the blanks after it. */
 const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
 
@@ -56,7 +58,7 @@ const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = withoutPrint(withNumerals(ungrouped(text.replace(FULL_STOP, ''), false)).trim());
+  const plain = withNumerals(withoutPrint(ungrouped(text.replace(FULL_STOP, ''), false))).trim();
   const hasWords = /[a-z]/i.test(plain);
   const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
   const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -66,10 +68,10 @@ export function asRead(text: string): string {
 
 /**
  * The expression of a question, as `parse` wants it. Blanks replace "What is", and the text ends before the first question mark
- * or equals sign. All positions stay the same.
+ * or equals sign, or a bracket or currency sign of the wrong kind. All positions stay the same.
  */
 export function expressionPart(text: string): string {
-  const keyed = typed(text);
+  const keyed = typed(text).slice(0, mixedSigns(text)?.position);
   const end = keyed.search(CLOSING);
   return (end < 0 ? keyed : keyed.slice(0, end)).replace(OPENING, (opening) => ' '.repeat(opening.length));
 }
@@ -114,10 +116,19 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
+  const mixed = mixedSigns(withNumerals(withoutStop, true));
+  if (mixed !== null) throw mixed;
   const spoken = withOrdinalPowers(withNumerals(typed(withoutStop), true));
   const expression = expressionPart(spoken.replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
+  const exponent = expression.search(FRACTION_AS_EXPONENT);
+  if (exponent >= 0)
+    throw new ExprError(
+      'ambiguous',
+      'A fraction may be the exponent or only begin with it; parentheses tell them apart, as in "the power of (1/2)".',
+      exponent,
+    );
   try {
     return isWords(expression) ? fromWords(expression, limits) : parse(expression, limits);
   } catch (error) {

@@ -21,9 +21,9 @@ import { scan, type Limits } from './scan.js';
 import type { Token, TokenKind } from './token.js';
 import { DIGIT_WORDS, isVocabulary, phrasesOf } from './vocabulary.js';
 
-/** Longer texts are left to `parse` and `fromWords`. */
+/** Longer texts of phrases are refused; others are left to `parse` and `fromWords`. */
 const MAX_PIECES = 250;
-/** How many readings of parts of a text are followed: more are as good as ambiguous. */
+/** How many readings of parts of a text are followed, which bounds the time that a text takes. */
 const MAX_READINGS = 1_000;
 
 /** One way to read some pieces, up to the piece `end`, as tokens of an expression. */
@@ -70,11 +70,19 @@ const isOwnWord = (word: string): boolean =>
  * value.
  *
  * @returns null where the text has no word of a frame and is not understood.
- * @throws ExprError `ambiguous` where two readings differ, `syntax` where there is none.
+ * @throws ExprError `ambiguous` where two readings differ, `syntax` where there is none, `too-long` above 250 pieces or 1,000 readings of parts.
  */
 export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | null {
   const pieces = cut(text);
-  if (pieces.length > MAX_PIECES) return null;
+  const hasOwnWords = pieces.some(({ word }) => isOwnWord(word));
+  if (pieces.length > MAX_PIECES) {
+    if (!hasOwnWords) return null;
+    throw new ExprError(
+      'too-long',
+      `Phrases are read in texts of up to ${MAX_PIECES} words and signs, this one has ${pieces.length}.`,
+      positionOf(MAX_PIECES),
+    );
+  }
   let furthest = 0;
   let depth = 0;
   let readingsFollowed = 0;
@@ -85,7 +93,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
 
   const whole = different(statement().filter(({ end }) => end === pieces.length));
   if (whole.length > 0) return parseTokens(onlyOne(whole), whole[0]!.tokens.length);
-  if (!pieces.some(({ word }) => isOwnWord(word))) return null;
+  if (!hasOwnWords) return null;
   throw notUnderstood();
 
   /** An expression and the steps after it, "then multiply by 4". */
@@ -145,9 +153,13 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
     [...numbers(at), ...names(at), ...framesAt(at)].forEach(found.add);
     for (const { tokens, end, last, multiplies = false } of found.all) {
       if (last === 'closed') continue;
+      // In 5³% and "5 cubed squared" the exponent is 3, unlike in 5^3% and 5^3^2.
+      const before = wordAt(end - 1);
+      const isRaised = fromSuperscript(before) !== null || before === 'squared' || before === 'cubed';
+      const base = isRaised ? [token('open', '(', at), ...tokens, token('close', ')', end)] : tokens;
       const raise = (exponent: readonly Token[], next: number, rest: Partial<Reading> = {}): void =>
         found.add({
-          ...{ tokens: [...tokens, token('power', '^', end), ...exponent], end: next },
+          ...{ tokens: [...base, token('power', '^', end), ...exponent], end: next },
           ...{ last: 'atom', multiplies, ...rest },
         });
       const raised = fromSuperscript(wordAt(end));
@@ -158,7 +170,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
           for (const exponent of signed(next))
             raise(exponent.tokens, exponent.end, { last: exponent.last, multiplies: false });
         if (symbol === '%' && tokens.at(-1)!.kind !== 'percent') {
-          const percent = [...tokens, token('percent', '%', end)];
+          const percent = [...base, token('percent', '%', end)];
           found.add({ tokens: percent, end: next, last: 'share' });
           shareOf(next, 'P * X', { P: percent }).forEach(found.add);
         }
@@ -181,7 +193,9 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
         last: 'atom',
         multiplies: true,
       });
-      const part = wordAt(number.end) === 'and' ? fraction(number.end + 1) : null;
+      // "a million and a half" is 1,500,000 to most people.
+      const isRound = Number(number.text) >= 1000 && Number(number.text) % 1000 === 0;
+      const part = wordAt(number.end) === 'and' && !isRound ? fraction(number.end + 1) : null;
       if (part !== null) {
         const mixed = `(${number.text} + ${part.of} / ${part.by})`;
         const scale = SCALES.get(wordAt(part.end));
@@ -362,7 +376,12 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
   }
 
   function count(at: number): void {
-    if (++readingsFollowed > MAX_READINGS) throw ambiguous(positionOf(at));
+    if (++readingsFollowed <= MAX_READINGS) return;
+    throw new ExprError(
+      'too-long',
+      `The phrases of the text have more than ${MAX_READINGS} readings of parts; parentheses or a shorter text have fewer.`,
+      positionOf(at),
+    );
   }
 
   /** Different readings of what begins at `at`. */
@@ -403,7 +422,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
 
   function onlyOne([first, second]: readonly Reading[]): readonly Token[] {
     if (second === undefined) return first!.tokens;
-    throw ambiguous(0, first, second);
+    throw ambiguous(first!, second);
   }
 
   function notUnderstood(): ExprError {
@@ -418,14 +437,12 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
   }
 }
 
-function ambiguous(position: number, first?: Reading, second?: Reading): ExprError {
-  const ways = [first, second].flatMap((reading) =>
-    reading === undefined ? [] : [shorten(format(parseTokens(reading.tokens, reading.tokens.length)))],
-  );
+function ambiguous(...readings: readonly Reading[]): ExprError {
+  const ways = readings.map(({ tokens }) => shorten(format(parseTokens(tokens, tokens.length))));
   return new ExprError(
     'ambiguous',
-    `The text can be read in more than one way${ways.length > 0 ? `, as ${ways.join(' and as ')}` : ''}; parentheses tell them apart.`,
-    position,
+    `The text can be read in more than one way, as ${ways.join(' and as ')}; parentheses tell them apart.`,
+    0,
   );
 }
 

@@ -116,8 +116,15 @@ export const refuse = {
     new ExprError(
       'syntax',
       wanted === undefined
-        ? `This '${found}' has no '${found === ')' ? '(' : found}' before it.`
+        ? `This '${found}' has no '${'([{'[')]}'.indexOf(found)] ?? found}' before it.`
         : `A '${wanted}' is expected before this '${found}'.`,
+      position,
+    ),
+
+  /** For amounts of two currencies. */
+  currency: (found: string, first: string, position: number): ExprError =>
+    unsupported(
+      `'${found}' follows '${first}': amounts of different currencies are not converted.`,
       position,
     ),
 

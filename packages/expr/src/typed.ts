@@ -1,3 +1,5 @@
+import type { ExprError } from './error.js';
+import { refuse } from './refuse.js';
 import { withKeys } from './signs.js';
 
 /** A number, also with an exponent, that is no part of a name. */
@@ -12,6 +14,7 @@ const TIMES = new RegExp(
 const CURRENCY =
   // Looking back from the sign alone, as for TIMES.
   /(?<![\p{L}\w$])[$€£¥₹](?=\s*\.?\d)|[$€£¥₹](?<=[\d.]\s*.)(?![\p{L}\w$])/gu;
+const BRACKET_OR_CURRENCY = new RegExp(`[()[\\]{}]|${CURRENCY.source}`, 'gu');
 /** `1 234 567.8` with spaces that do not break, and `1'234'567.8`. */
 const GROUPED =
   /(?<![\p{L}\w.,])\d{1,3}(?:(?:[\u00A0\u202F\u2009]\d{3})+|(?:['’]\d{3})+)(?:\.\d*)?(?![\p{L}\w]|[.,'’][\p{L}\w])/gu;
@@ -33,6 +36,26 @@ export function typed(text: string): string {
     .replace(QUOTED, '$1 $2 $3')
     .replace(CURRENCY, ' ')
     .replace(TIMES, '*');
+}
+
+/**
+ * The error at the first bracket that closes one of another kind, as in `(3]`, or sign of a second currency, as in `$5 + €3`. `typed`
+ * replaces them all alike. Null where there is none.
+ */
+export function mixedSigns(text: string): ExprError | null {
+  if (!/[[\]{}$€£¥₹]/.test(text)) return null;
+  const closers: string[] = [];
+  let currency: string | undefined;
+  for (const { 0: sign, index } of withKeys(text).matchAll(BRACKET_OR_CURRENCY)) {
+    const kind = '([{'.indexOf(sign);
+    if (kind >= 0) closers.push(')]}'[kind]!);
+    else if (')]}'.includes(sign)) {
+      const wanted = closers.pop();
+      // `parse` refuses a `)` that closes nothing.
+      if (sign !== (wanted ?? ')')) return refuse.close(sign, wanted, index);
+    } else if (sign !== (currency ??= sign)) return refuse.currency(sign, currency, index);
+  }
+  return null;
 }
 
 /** A text without the spaces and apostrophes between the thousands of a number. */

@@ -104,9 +104,9 @@ export function textToWords(text: string): string {
     else if (kind === 'function') words.push(sayFunction(written));
     else if (kind === 'close') words.push(spell(')'));
     else if (kind === 'power') {
-      // 'x^2^3' is no square.
-      const isLast = tokens[i + 2]?.kind !== 'power';
-      const short = isLast ? phraseOf(`^${tokens[i + 1]?.text}`) : undefined;
+      // 'x^2^3' is no square, nor is 'x^2%', whose exponent is 2%.
+      const next = tokens[i + 2]?.kind;
+      const short = next !== 'power' && next !== 'percent' ? phraseOf(`^${tokens[i + 1]?.text}`) : undefined;
       words.push(short ?? spell('^'));
       if (short !== undefined) i++;
     } else words.push(spell(writeOut(written, position)));
@@ -156,10 +156,17 @@ function write(spoken: readonly Spoken[], as: 'whole' | 'prefix'): { text: strin
   let nesting = 0;
   /** The nesting at which each argument without parentheses began. */
   const bare: number[] = [];
-  spoken.forEach(({ symbol, written }, i) => {
+  spoken.forEach(({ symbol, written, position }, i) => {
     const operand =
       before === ')' || before === '%' || isName(before) || isDigit(before) || isShortPower(before);
     const binary = operand && '+-*/'.includes(symbol);
+    // Written in symbols, the sign or power would belong to the exponent.
+    if (isShortPower(before) && (symbol === '%' || symbol.startsWith('^')))
+      throw new ExprError(
+        'unsupported',
+        'A percentage or power of a power is said with parentheses: "open two squared close percent".',
+        position,
+      );
     if (binary || symbol === ')') for (; bare.at(-1) === nesting; bare.pop()) text += ')';
     if (symbol === '(') nesting++;
     else if (symbol === ')') nesting--;

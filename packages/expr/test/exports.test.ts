@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import * as expr from '../src/index.js';
 import { ExprError, type Expr } from '../src/index.js';
+import { failure } from './failure.js';
 import { junk, orJunk } from './junk.js';
 
 const text = orJunk(fc.constantFrom('1 + 2', '2 * (3 - x)', 'two plus three', 'What is 12 / 4?', '2 *'));
@@ -148,6 +149,29 @@ describe('calls without types', () => {
     const power = { type: 'Pow', base: expr.parse('2'), exponent } as Expr;
     for (const act of [expr.evaluate, expr.format, expr.normalize])
       expect(() => act(power)).toThrow(`a Pow with exponent ${named}`);
+  });
+
+  it('an expression that cannot be read is a bad expression', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const throwing = {
+      type: 'Neg',
+      get arg(): Expr {
+        throw new TypeError('not now');
+      },
+    };
+    for (const node of [proxy, { type: 'Neg', arg: proxy }, { type: 'Add', args: proxy }, throwing])
+      for (const act of [expr.evaluate, expr.format, expr.normalize])
+        expect(failure(() => act(node as Expr)).code).toBe('bad-expression');
+    for (const act of [
+      () => expr.parse('2', proxy),
+      () => expr.parse(proxy as string),
+      () => expr.asWords(proxy as string),
+      () => expr.formatValue(proxy as number),
+      () => expr.generateText(proxy as expr.GenerateOptions),
+      () => expr.evaluate(expr.parse('x'), proxy as Record<string, number>),
+    ])
+      expect(failure(act).code).toBe('bad-option');
   });
 
   it('an Expr that is junk is a bad expression', () => {

@@ -22,6 +22,9 @@ const MAKERS: readonly (() => unknown)[] = [
   () => new Proxy({}, {}),
   () => new Proxy([], {}),
   () => new Proxy(new Float64Array(4), {}),
+  () => ({ type: 'Add', args: revoked([]) }),
+  () => ({ type: 'Neg', arg: revoked({}) }),
+  () => ({ type: 'ConstantNode', value: revoked({}) }),
   () => new Date(NaN),
   () => new Map(),
   () => () => 1,
@@ -59,6 +62,12 @@ function cyclic(): unknown {
   const node: { type: string; arg?: unknown } = { type: 'Neg' };
   node.arg = node;
   return { value: [node] };
+}
+
+function revoked(target: object): unknown {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
 }
 
 function lying(): Float64Array {

@@ -109,12 +109,12 @@ describe('fromText', () => {
     ['6 ⁄ 3 ✕ 2 ∙ 2', 8],
     ['2\u00A0+\u202F3\u2009*\u20094', 14],
     ['$5 + $1,000.50', 1005.5],
-    ['-€ 5 – £3', -8],
+    ['-€ 5 – €3', -8],
     ['1\u202F234\u00A0567 + 1', 1234568],
     ["1'234 + 2", 1236],
     ['1 000 000 / 250', 4000],
     ['What is 12 005.5 plus 3?', 12008.5],
-    ['5 € - 2€ + 3 $', 6],
+    ['5 € - 2€ + € 3', 6],
     ['Give the answer in decimals. 3 / 4 =', 0.75],
     ['Please work out the value of 2 + 3.', 5],
     ['twelve hundred plus thirty-two hundred', 4400],
@@ -141,9 +141,23 @@ describe('fromText', () => {
     ['1\u202F23 + 1', ['syntax', 2]],
     ['[1, 2]', ['unsupported', 2]],
     ['5 % 3', ['unsupported', 2]],
-    ['$1,000 + €5 % 3', ['unsupported', 12]],
+    ['$1,000 + $5 % 3', ['unsupported', 12]],
+    ['$5 + €3', ['unsupported', 5]],
+    ['5 £ × 3 ¥', ['unsupported', 8]],
+    ['twenty € + 5 $', ['unsupported', 13]],
+    ['2 + (3]', ['syntax', 6]],
+    ['[2 + 3)', ['syntax', 6]],
+    ['{2 + 3]', ['syntax', 6]],
+    ['（2 + [3)]', ['syntax', 7]],
+    ['2 + 3}', ['syntax', 5]],
   ])('refuses %j: %j', (text, error) => {
     expect(outcome(text)).toEqual(error);
+  });
+
+  it('says which bracket and currency do not fit', () => {
+    expect(() => fromText('[2 + 3)')).toThrow("A ']' is expected before this ')'.");
+    expect(() => fromText('2 + 3]')).toThrow("This ']' has no '[' before it.");
+    expect(() => fromText('$5 + €3')).toThrow("'€' follows '$'");
   });
 
   it('takes x and $ for variables where they are', () => {
@@ -264,8 +278,16 @@ describe('numbers that are words of their own', () => {
     ['1,000 - 1', 999],
     ['1,234.5 + 1,000,000', 1_001_234.5],
     ['two thousand', 2000],
+    ['five hundred-two', 502],
+    ['one-hundred-and-two', 102],
+    ['twenty-five-hundred plus two-thousand-and-one', 4501],
+    ['five hundred–twenty‑one', 521],
+    ['1.5-million', 1_500_000],
+    ['five hundred - two', 498],
+    ['five hundred -two', 498],
   ])('%s is %d', (text, value) => {
     expect(evaluate(fromText(text))).toBe(value);
+    expect(evaluate(fromText(asRead(text)))).toBe(value);
   });
 
   it.each([

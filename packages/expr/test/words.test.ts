@@ -101,6 +101,8 @@ describe('fromWords', () => {
     ['the square root of', 'syntax', 18],
     ['the square of two', 'syntax', 0],
     ['one plus Infinity', 'unsupported', 9],
+    ['two plus five squared percent', 'unsupported', 22],
+    ['two cubed squared', 'unsupported', 10],
   ])('refuses %j: %s at %i', (words, code, position) => {
     expect(codeAndPosition(() => fromWords(words))).toEqual([code, position]);
   });
@@ -118,6 +120,7 @@ describe('textToWords', () => {
   it('keeps the digits as they are written', () => {
     expect(textToWords('(2.50+3)*-4')).toBe('open two point five zero plus three close times minus four');
     expect(textToWords('1.5e1% * (2)%')).toBe('one five percent times open two close percent');
+    expect(textToWords('5^2%')).toBe('five to the power of two percent');
     expect(textToWords('007 - .5')).toBe('zero zero seven minus point five');
   });
 

@@ -564,7 +564,7 @@ export class DagGpt extends SavedModel {
   static load(file: FileBytes, options: { device?: Device } = {}): DagGpt {
     return decodeWeights(
       file,
-      'DagGpt.save',
+      'DagGpt',
       (config: DagGptConfig, check, tokens) => new DagGpt(config, { ...options, seed: null, check, tokens }),
     );
   }

@@ -173,12 +173,11 @@ export class Gpt {
         'shape',
         `Gpt: tokens are a tensor (B, T) with T up to ${longest}, given ${isTensor(tokens) ? `(${shape.join(', ')})` : named(tokens)}`,
       );
-    let x = embedding(this.wte, tokens);
-    if (this.wpe) x = add(x, rowsAt(this.wpe, position, time));
-    x = this.blocks.reduce(
-      (h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]),
-      drop(x, this.config.dropout, dropoutSeed, 0),
-    );
+    const embedded = embedding(this.wte, tokens, {
+      ...(this.wpe ? { positions: rowsAt(this.wpe, position, time) } : {}),
+      ...(dropoutSeed === undefined ? {} : { dropout: this.config.dropout, seed: [dropoutSeed, 0] }),
+    });
+    const x = this.blocks.reduce((h, block, i) => block.forward(h, dropoutSeed, cache?.blocks[i]), embedded);
     if (cache) cache.length += time;
     return this.lnF.forward(x);
   }

@@ -369,7 +369,7 @@ export class PredictorModel extends SavedModel {
   static load(file: FileBytes, options: { device?: Device } = {}): PredictorModel {
     return decodeWeights(
       file,
-      'PredictorModel.save',
+      'PredictorModel',
       (config: PredictorConfig, check, tokens) =>
         new PredictorModel(config, { ...options, seed: null, check, tokens }),
     );

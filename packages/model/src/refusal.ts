@@ -4,7 +4,7 @@ import { unknownParts, listed, type Reader } from './doubt.js';
 import { ModelError } from './error.js';
 import { FAULTS } from './plan-predictor/decided-plan.js';
 import type { PredictedPlans } from './predicted-value.js';
-import { opensIn } from './tokenizer/tokenizer.js';
+import { hasLoneBar, opensIn } from './tokenizer/tokenizer.js';
 
 /** What a readout says of the texts that it read: see `HardPlan`. */
 export interface Judged {
@@ -68,6 +68,7 @@ function whyUnreadable(text: string, { fault, complete }: Judged, model: Reader)
   }
   if (fault > 0) return `the text cannot be read: ${FAULTS[fault]}`;
   if (opensIn(text) > 0) return 'the text is not whole: a parenthesis is not closed';
+  if (hasLoneBar(text)) return 'the text is not whole: a bar of |x| has no partner';
   return isWhole ? null : 'the text is not a whole expression, or asks for something else';
 }
 

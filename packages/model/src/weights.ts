@@ -104,22 +104,41 @@ function halves(name: string, data: Float32Array): Uint16Array {
 /** Halfway from the largest F16, 65504, to the next power of two: from here on numbers round to infinity. */
 const HALF_OVERFLOW = 65_520;
 
+/** The models that are saved as files, by the class that loads them. */
+const SAVED = {
+  PredictorModel: 'a plan predictor',
+  DagGpt: 'a language model',
+  ProblemModel: 'a model of word problems',
+} as const;
+
+/** The class of the model in a file, by what it alone has: a language model without a gate has depth 0, a plan predictor never. */
+function classOf(config: object, tensors: ReadonlyMap<string, SafeTensor>): keyof typeof SAVED {
+  if ('templates' in config) return 'ProblemModel';
+  const isLanguageModel = tensors.has('gate.weight') || ('depth' in config && config.depth === 0);
+  return isLanguageModel ? 'DagGpt' : 'PredictorModel';
+}
+
 /**
  * Reads such a file: `make` builds the model of its configuration, which gets the file's weights. `make` must call `check`
  * for each parameter before it is allocated, so that a configuration with wrong sizes fails before it takes memory.
  *
- * @throws {ModelError} `bad-file` where weights are missing, too many or of other shapes, `not-finite` where one is no finite
- *   number.
+ * @param loader The class of the model that is expected.
+ * @throws {ModelError} `bad-file` where the file holds another model, or weights are missing, too many or of other shapes, `not-finite`
+ *   where one is no finite number.
  */
-export function decodeWeights<C, M extends { readonly parameters: Parameters }>(
+export function decodeWeights<C extends object, M extends { readonly parameters: Parameters }>(
   file: FileBytes,
-  writer: string,
+  loader: keyof typeof SAVED,
   make: (config: C, check: ParameterCheck, tokens: TokenTable | null) => M,
 ): M {
   const { tensors, metadata } = decodeSafetensors(file);
+  const config = configFrom<C>(metadata['config'], `${loader}.save`);
+  const found = classOf(config, tensors);
+  if (found !== loader)
+    throw new ModelError('bad-file', `the file holds ${SAVED[found]}, which ${found}.load reads`);
   const tokens = takeTokenTable(tensors);
   const model = make(
-    configFrom<C>(metadata['config'], writer),
+    config,
     (name, shape) => {
       const given = tensors.get(name);
       if (!given) throw new ModelError('bad-file', `the weight '${name}' is missing in the file`);

@@ -69,6 +69,16 @@ describe('the confidence of decisions', () => {
     ]);
   });
 
+  it.each([['|3|'], ['||3||'], ['(|3|)'], ['|(|3|)|']])('lets bars that pair pass: %j', (text) => {
+    expect(reader().predictTexts([text]).refusals).toEqual([null]);
+  });
+
+  it.each([['|3'], ['3|'], ['||3|'], ['(|3)|'], ['|(3|)']])('refuses bars that do not pair: %j', (text) => {
+    expect(reader().predictTexts([text]).refusals).toEqual([
+      'the text is not whole: a bar of |x| has no partner',
+    ]);
+  });
+
   it('stays above 0 in long texts', () => {
     const found = confidencesOf(reader(), '7 '.repeat(60).trim());
     expect(found).toHaveLength(60);

@@ -45,7 +45,19 @@ it('reads the model at an address', async () => {
   expect(model.save()).toEqual(MODEL.save());
   expect((await DagGpt.fetch(at('/writer'))).save()).toEqual(WRITER.save());
   expect((await ProblemModel.fetch(at('/solver'))).save()).toEqual(SOLVER.save());
-  await expect(DagGpt.fetch(at('/model'))).rejects.toMatchObject({ code: 'bad-file' });
+});
+
+it.each([
+  ['/model', DagGpt, 'a plan predictor, which PredictorModel.load reads'],
+  ['/model', ProblemModel, 'a plan predictor, which PredictorModel.load reads'],
+  ['/writer', PredictorModel, 'a language model, which DagGpt.load reads'],
+  ['/writer', ProblemModel, 'a language model, which DagGpt.load reads'],
+  ['/solver', PredictorModel, 'a model of word problems, which ProblemModel.load reads'],
+  ['/solver', DagGpt, 'a model of word problems, which ProblemModel.load reads'],
+])('%s is not for %p', async (path, { fetch }, held) => {
+  await expect(fetch(at(path))).rejects.toMatchObject({
+    ...{ code: 'bad-file', message: expect.stringMatching(`: the file holds ${held}$`) },
+  });
 });
 
 it.each([

@@ -1,8 +1,8 @@
-import { checkObject, listLength, named } from './check-tensors.js';
+import { checkObject, checkOptions, isTypedArray, listLength, named } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError, type TensorizeErrorCode } from './error.js';
 import type { Source } from './source.js';
-import { checkTemplate, tensorizeWithSymbols, type Template } from './template.js';
+import { readTemplate, tensorizeWithSymbols, type Template } from './template.js';
 import { writeValue } from './write-graph.js';
 import { zeros } from './zero-dag.js';
 
@@ -22,8 +22,8 @@ export type Values = ArrayLike<number> | number;
  *
  * @throws ExprError where the text is no expression
  * @throws TensorizeError `bad-values` where a variable has no value, a value has no variable, arrays are empty or
- *   differ in length, or a number is NaN or infinite (with its variable and row); `depth` or `bad-option` as
- *   `tensorize` does
+ *   differ in length, or a number is NaN or infinite (with its variable and row); `bad-tensors` where a template is not one
+ *   graph of finite numbers; `depth` or `bad-option` as `tensorize` does
  */
 export function bind(
   source: Source | Template,
@@ -36,7 +36,8 @@ export function bind(
 
 export interface Binding {
   readonly template: Template;
-  readonly values: Readonly<Record<string, Values>>;
+  /** A number, a typed array, or a copy of another array, whose elements may have getters. */
+  readonly values: readonly Named<Values>[];
   /** Rows N. */
   readonly size: number;
 }
@@ -47,19 +48,19 @@ export function prepareBinding(
   values: Readonly<Record<string, Values>>,
   options: { depth?: number } = {},
 ): Binding {
-  checkObject('options such as { depth: 4 }', options);
+  checkOptions('{ depth: 4 }', options, ['depth']);
+  const { depth } = options;
   checkObject('values such as { x: [1, 2] }', values, 'bad-values');
-  const template = isTemplate(source) ? source : tensorizeWithSymbols(source, options);
-  checkTemplate(template);
-  const { depth } = template.tensors;
-  if (options.depth !== undefined && options.depth !== depth) {
-    throw new TensorizeError('bad-option', `the template has depth ${depth}, got ${options.depth}`);
+  const template = isTemplate(source)
+    ? readTemplate(source)
+    : tensorizeWithSymbols(source, depth === undefined ? {} : { depth });
+  if (depth !== undefined && depth !== template.tensors.depth) {
+    throw new TensorizeError('bad-option', `the template has depth ${template.tensors.depth}, got ${depth}`);
   }
-  checkNames(template.slots, 'values', values, 'bad-values');
-  const size = commonLength(values);
-  // Checked before anything is allocated: an array-like may claim any length.
-  for (const name of Object.keys(template.slots)) checkColumn(name, values[name]!, size);
-  return { template, values, size };
+  const given = entriesFor(template.slots, 'values', values, 'bad-values');
+  const size = commonLength(given);
+  const columns = given.map(([name, column]) => [name, checkedColumn(name, column, size)] as const);
+  return { template, values: columns, size };
 }
 
 /**
@@ -72,15 +73,15 @@ export function boundRows(
   const { depth } = tensors;
   const width = 2 * depth;
   // Numbers and the variables with one value for all rows are written to one row, and that row is copied to all.
-  const first = { V_mag: tensors.V_mag.slice(), V_sign: tensors.V_sign.slice() };
+  const first = { V_mag: new Float64Array(tensors.V_mag), V_sign: new Float64Array(tensors.V_sign) };
   const columns: (readonly [slot: number, column: ArrayLike<number>])[] = [];
-  for (const [name, slot] of Object.entries(slots)) {
-    const column = values[name]!;
+  for (const [name, column] of values) {
+    const slot = slots[name]!;
     if (typeof column === 'number') writeValue(first, slot, column);
     else columns.push([slot, column]);
   }
   const all = { V_mag: repeated(first.V_mag, rows), V_sign: repeated(first.V_sign, rows) };
-  const [O, G] = [tensors.O.slice(), tensors.G.slice()];
+  const [O, G] = [new Float64Array(tensors.O), new Float64Array(tensors.G)];
   return (begin, end) => {
     const size = end - begin;
     const [V_mag, V_sign] = [all.V_mag.subarray(0, size * width), all.V_sign.subarray(0, size * width)];
@@ -117,31 +118,41 @@ function writeColumn(
 const isTemplate = (source: Source | Template | null): source is Template =>
   typeof source === 'object' && source !== null && 'slots' in source;
 
-function checkColumn(name: string, column: Values, size: number): void {
+/** @throws TensorizeError `bad-values` for what is no finite number */
+function checkedColumn(name: string, column: Values, size: number): Values {
+  const isOne = typeof column === 'number';
   // A number is checked once, not `size` times: another column may claim any length.
-  const [list, rows] = typeof column === 'number' ? [[column], 1] : [column, size];
-  const row = firstNotFinite(list, rows);
-  if (row === rows) return;
-  throw new TensorizeError(
-    'bad-values',
-    `${name} is ${named(list[row])} in row ${row}, expected a finite number`,
-  );
+  const [list, rows] = isOne ? [[column], 1] : [column, size];
+  // It grows as rows are read: an array-like may claim any length.
+  const copy: number[] | null = isOne || isTypedArray(column) ? null : [];
+  for (let row = 0; row < rows; row++) {
+    const value: unknown = list[row];
+    if (!isFiniteNumber(value))
+      throw new TensorizeError(
+        'bad-values',
+        `${name} is ${named(value)} in row ${row}, expected a finite number`,
+      );
+    copy?.push(value);
+  }
+  return copy ?? column;
 }
 
-/** The first row whose value is no finite number; `rows` where there is none. */
-function firstNotFinite(column: ArrayLike<unknown>, rows: number): number {
-  let row = 0;
-  while (row < rows && Number.isFinite(column[row])) row++;
-  return row;
-}
+const isFiniteNumber = (value: unknown): value is number => Number.isFinite(value);
 
-/** @throws TensorizeError with `code` unless `given`, which is `what` for the message, has the names of the variables */
-export function checkNames(
+/** What the caller gave for a variable. */
+export type Named<T> = readonly [name: string, given: T];
+
+/**
+ * What `given`, which is `what` for the message, has for each variable, read once.
+ *
+ * @throws TensorizeError with `code` unless it has the names of the variables
+ */
+export function entriesFor<T>(
   slots: Template['slots'],
   what: string,
-  given: Readonly<Record<string, unknown>>,
+  given: Readonly<Record<string, T>>,
   code: TensorizeErrorCode,
-): void {
+): Named<T>[] {
   const names = Object.keys(slots);
   const missing = names.filter((name) => !Object.hasOwn(given, name));
   if (missing.length > 0) {
@@ -155,10 +166,11 @@ export function checkNames(
     const known = names.length > 0 ? `the variables are ${names.join(', ')}` : 'the expression has none';
     throw new TensorizeError(code, `no variable is named ${unknown.join(', ')}: ${known}`);
   }
+  return names.map((name) => [name, given[name]!]);
 }
 
-function commonLength(values: Readonly<Record<string, Values>>): number {
-  const columns = Object.entries(values).flatMap(([name, value]) => {
+function commonLength(values: readonly Named<Values>[]): number {
+  const columns = values.flatMap(([name, value]) => {
     if (typeof value === 'number') return [];
     const length = listLength(value);
     if (length !== null) return [{ name, length }];

@@ -30,6 +30,22 @@ export function checkObject(what: string, value: unknown, code: TensorizeErrorCo
   throw new TensorizeError(code, `expected ${what}, got ${named(value)}`);
 }
 
+/**
+ * @param example for the message: '{ depth: 4 }'
+ * @throws TensorizeError `bad-option` unless `options` is an object, and for a key that is not `known`
+ */
+export function checkOptions(example: string, options: object, known: readonly string[]): void {
+  checkObject(`options such as ${example}`, options);
+  if (Array.isArray(options))
+    throw new TensorizeError('bad-option', `expected options such as ${example}, got an array`);
+  for (const key in options)
+    if (!known.includes(key))
+      throw new TensorizeError(
+        'bad-option',
+        `there is no option ${named(key)}: the options are ${known.join(', ')}`,
+      );
+}
+
 /** @throws TensorizeError `bad-option` unless `value` is a whole number of at least 1 */
 export function checkCount(name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1) {
@@ -51,7 +67,28 @@ export function checkIndex({ size }: DagTensors, index: number): void {
 export const sharesPlan = ({ size, depth, G }: DagTensors): boolean => size > 1 && G.length === depth;
 
 const typedArray = Object.getPrototypeOf(Float64Array.prototype) as object;
-const lengthOf = (array: Float64Array): unknown => Reflect.get(typedArray, 'length', array);
+/** A property of the memory of a typed array, which a subclass or an own property may fake. */
+const read = (property: keyof Float64Array | typeof Symbol.toStringTag, array: unknown): unknown =>
+  Reflect.get(typedArray, property, array);
+
+/** Whether `value` is a typed array, whose elements can have no getters. */
+export const isTypedArray = (value: unknown): value is Float64Array =>
+  read(Symbol.toStringTag, value) !== undefined;
+
+/** A view of the memory of `array` that has the methods of Float64Array. */
+export const plainView = (array: Float64Array): Float64Array =>
+  new Float64Array(
+    read('buffer', array) as ArrayBuffer,
+    read('byteOffset', array) as number,
+    read('length', array) as number,
+  );
+
+/** Whether two typed arrays share memory. */
+export function overlap(a: Float64Array, b: Float64Array): boolean {
+  const end = (array: Float64Array) => begin(array) + (read('byteLength', array) as number);
+  const begin = (array: Float64Array) => read('byteOffset', array) as number;
+  return read('buffer', a) === read('buffer', b) && begin(a) < end(b) && begin(b) < end(a);
+}
 
 /** @throws TensorizeError with `code` unless `array` is a Float64Array, of the length that it says */
 export function checkDoubles(
@@ -60,7 +97,11 @@ export function checkDoubles(
   code: TensorizeErrorCode,
 ): asserts array is Float64Array {
   // instanceof accepts proxies, and `length` may be overridden by an own property.
-  if (!ArrayBuffer.isView(array) || !(array instanceof Float64Array) || array.length !== lengthOf(array))
+  if (
+    !ArrayBuffer.isView(array) ||
+    !(array instanceof Float64Array) ||
+    array.length !== read('length', array)
+  )
     throw new TensorizeError(code, `${name} is a Float64Array, got ${named(array)}`);
 }
 
@@ -72,6 +113,11 @@ export function checkDoubles(
  * @throws TensorizeError `bad-tensors` naming the field, with what was expected
  */
 export function checkTensors(tensors: DagTensors): void {
+  readTensors(tensors);
+}
+
+/** What `checkTensors` checks: the fields, each read once. */
+export function readTensors(tensors: DagTensors): DagTensors {
   checkObject('DAG tensors, as tensorize returns them', tensors, 'bad-tensors');
   const { depth, size, V_mag, V_sign, O, G } = tensors;
   for (const [name, value] of Object.entries({ depth, size })) {
@@ -104,4 +150,5 @@ export function checkTensors(tensors: DagTensors): void {
       `O has ${plans * depth * width} numbers ${shape} and a G of ${G.length}, got ${O.length}`,
     );
   }
+  return { depth, size, V_mag, V_sign, O, G };
 }

@@ -1,5 +1,13 @@
-import { boundRows, checkNames, prepareBinding, type Binding, type Values } from './bind.js';
-import { checkDoubles, checkObject, named } from './check-tensors.js';
+import { boundRows, entriesFor, prepareBinding, type Binding, type Named, type Values } from './bind.js';
+import {
+  checkDoubles,
+  checkObject,
+  checkOptions,
+  isTypedArray,
+  named,
+  overlap,
+  plainView,
+} from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import type { Source } from './source.js';
@@ -55,7 +63,8 @@ const BLOCK = 16_384;
  *
  * @throws ExprError, TensorizeError as `bind` does; `bad-option` where `execute` is no function or does not return `out`, where
  *   `options.out` lacks a variable or has another, or where one of its arrays is no Float64Array of N numbers or shares memory with
- *   another array; and whatever `execute` throws. Nothing is written to `options.out` before it is checked.
+ *   another array; and whatever `execute` throws. Nothing is written to `options.out` before it is checked. Two SharedArrayBuffers
+ *   over one memory, as messages between threads make them, cannot be told apart from two memories: they are no error.
  */
 export function columnGradients(
   source: Source | Template,
@@ -68,7 +77,7 @@ export function columnGradients(
       'bad-option',
       `execute is executeWithGradients of @dag/executor, got ${named(execute)}`,
     );
-  checkObject('options such as { out: { values, gradients } }', options);
+  checkOptions('{ out: { values, gradients } }', options, ['out']);
   const { out: given } = options;
   const binding = prepareBinding(source, values);
   const { size, template } = binding;
@@ -95,40 +104,35 @@ const newColumns = ({ size, template: { slots } }: Binding): ColumnGradients => 
   gradients: Object.fromEntries(Object.keys(slots).map((name) => [name, zeros(size)])),
 });
 
-type Named = readonly [name: string, array: unknown];
-
-/** The arrays of `out`, each read once. */
+/** Views of the arrays of `out`, each read once. */
 function checkedOut(out: ColumnGradients, { size, template, values }: Binding): ColumnGradients {
   const code = 'bad-option';
   checkObject('out such as { values, gradients }', out, code);
   const { values: all, gradients } = out;
   checkObject('out.gradients, an array for each variable', gradients, code);
-  checkNames(template.slots, 'out.gradients', gradients, code);
-  const columns = Object.entries(gradients);
-  const outputs: Named[] = [
+  const columns = entriesFor(template.slots, 'out.gradients', gradients, code);
+  const outputs: Named<unknown>[] = [
     ['out.values', all],
-    ...columns.map(([name, column]): Named => [`out.gradients.${name}`, column]),
+    ...columns.map(([name, column]) => [`out.gradients.${name}`, column] as const),
   ];
-  const taken: Named[] = [
-    ...Object.entries(values).map(([name, column]): Named => [`the values of ${name}`, column]),
-    ...Object.entries(template.tensors).map(([name, field]): Named => [`${name} of the template`, field]),
+  const taken: Named<unknown>[] = [
+    ...values.map(([name, column]) => [`the values of ${name}`, column] as const),
+    ...Object.entries(template.tensors).map(([name, field]) => [`${name} of the template`, field] as const),
   ];
   for (const [name, array] of outputs) {
     checkDoubles(name, array, code);
     if (array.length !== size)
       throw new TensorizeError(code, `${name} has ${size} numbers for ${size} rows, got ${array.length}`);
-    const other = taken.find(([, other]) => ArrayBuffer.isView(other) && overlap(array, other));
+    const other = taken.find(([, other]) => isTypedArray(other) && overlap(array, other));
     if (other)
       throw new TensorizeError(code, `${name} shares memory with ${other[0]}; give it memory of its own`);
     taken.push([name, array]);
   }
-  return { values: all, gradients: Object.fromEntries(columns) };
+  return {
+    values: plainView(all),
+    gradients: Object.fromEntries(columns.map(([name, column]) => [name, plainView(column)])),
+  };
 }
-
-const overlap = (a: ArrayBufferView, b: ArrayBufferView): boolean =>
-  a.buffer === b.buffer &&
-  a.byteOffset < b.byteOffset + b.byteLength &&
-  b.byteOffset < a.byteOffset + a.byteLength;
 
 /** Catches an `execute` that ignores `out`: the results would be zeros. */
 function checkWritten(result: unknown, out: ColumnResults): void {

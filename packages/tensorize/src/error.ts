@@ -8,9 +8,12 @@ export type TensorizeErrorCode =
   | 'bad-values'
   /** A number that is not finite, a malformed node, or (in `tensorizeAll`) a text that does not parse. */
   | 'bad-expression'
-  /** An option or index outside its range. */
+  /** An unknown option, or an option or index outside its range. */
   | 'bad-option'
-  /** Tensors whose array types or lengths do not fit the format, or a magnitude that is negative or not finite. */
+  /**
+   * Tensors whose array types or lengths do not fit the format, a magnitude that is negative or not finite, or a template that is
+   * not one graph of finite numbers.
+   */
   | 'bad-tensors'
   /** `detensorize` met a coefficient that is not whole, a domain other than 0 or 1, or a sign other than ±1. */
   | 'soft-plan'

@@ -1,4 +1,4 @@
-import { checkCount, checkObject, checkTensors, named } from './check-tensors.js';
+import { checkCount, checkObject, checkOptions, named, readTensors } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
@@ -28,7 +28,7 @@ export interface Template {
  * @throws TensorizeError `depth`, `bad-expression` or `bad-option`, as `tensorize` does
  */
 export function tensorizeWithSymbols(source: Source, options: { depth?: number } = {}): Template {
-  checkObject('options such as { depth: 4 }', options);
+  checkOptions('{ depth: 4 }', options, ['depth']);
   const program = compile(source);
   const { depth = programDepth(program) } = options;
   checkCount('depth', depth);
@@ -37,16 +37,31 @@ export function tensorizeWithSymbols(source: Source, options: { depth?: number }
   return { tensors, slots: Object.fromEntries(program.symbols) };
 }
 
-/** @throws TensorizeError `bad-tensors` unless every slot is an initial node, 0 … D−1 */
-export function checkTemplate(template: Template): void {
+/**
+ * A copy of a template that reads everything once; the arrays are those of the template.
+ *
+ * @throws TensorizeError `bad-tensors` unless it is one graph of finite numbers, and every slot is an initial node, 0 … D−1
+ */
+export function readTemplate(template: Template): Template {
   checkObject('a template, as tensorizeWithSymbols returns it', template);
-  const { tensors, slots } = template;
-  checkTensors(tensors);
-  checkObject('the slots of a template', slots);
+  const { tensors: graph, slots: nodes } = template;
+  const tensors = readTensors(graph);
+  const { depth, size, V_mag, V_sign, O, G } = tensors;
+  if (size !== 1) throw new TensorizeError('bad-tensors', `a template is one graph, got ${size}`);
+  for (const [name, array] of Object.entries({ V_mag, V_sign, O, G }))
+    for (let at = 0; at < array.length; at++)
+      if (!Number.isFinite(array[at]))
+        throw new TensorizeError(
+          'bad-tensors',
+          `${name} of a template holds finite numbers, got ${array[at]} at ${at}`,
+        );
+  checkObject('the slots of a template', nodes);
+  const slots = { ...nodes };
   for (const [name, slot] of Object.entries(slots))
-    if (!Number.isInteger(slot) || slot < 0 || slot >= tensors.depth)
+    if (!Number.isInteger(slot) || slot < 0 || slot >= depth)
       throw new TensorizeError(
         'bad-tensors',
-        `${name} has a node from 0 to ${tensors.depth - 1} in a template, got ${named(slot)}`,
+        `${name} has a node from 0 to ${depth - 1} in a template, got ${named(slot)}`,
       );
+  return { tensors, slots };
 }

@@ -1,5 +1,5 @@
 import { ExprError } from '@dag/expr';
-import { checkIndex, checkObject, checkTensors, named, sharesPlan } from './check-tensors.js';
+import { checkIndex, checkOptions, checkTensors, named, sharesPlan } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 import { compile, programDepth } from './program.js';
@@ -23,7 +23,7 @@ import { zeroDag } from './zero-dag.js';
  *   least 1
  */
 export function tensorize(source: Source, options: { depth: number }): DagTensors {
-  checkObject('options such as { depth: 4 }', options);
+  checkOptions('{ depth: 4 }', options, ['depth']);
   const tensors = zeroDag({ depth: options.depth, size: 1 });
   writeSource(source, tensors, 0);
   return tensors;
@@ -43,7 +43,7 @@ export function tensorizeAll(sources: readonly (Source | null)[], options: { dep
       `expected an array of expressions, got ${named(sources)}; tensorize takes a single one`,
     );
   if (sources.length === 0) throw new TensorizeError('bad-option', 'expected at least one source, got none');
-  checkObject('options such as { depth: 4 }', options);
+  checkOptions('{ depth: 4 }', options, ['depth']);
   const tensors = zeroDag({ depth: options.depth, size: sources.length });
   // Not forEach, which skips the holes of a sparse array.
   for (const [index, source] of sources.entries()) {

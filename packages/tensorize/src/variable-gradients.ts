@@ -1,7 +1,7 @@
-import { checkObject, checkTensors, listLength, named } from './check-tensors.js';
+import { checkObject, listLength, named, readTensors } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
-import { checkTemplate, type Template } from './template.js';
+import { readTemplate, type Template } from './template.js';
 import { zeros } from './zero-dag.js';
 
 /**
@@ -27,18 +27,15 @@ export function variableGradients(
   tensors: DagTensors,
   gradients: { readonly V_mag: ArrayLike<number> },
 ): Record<string, Float64Array> {
-  checkTemplate(template);
-  checkTensors(tensors);
+  const { tensors: graph, slots } = readTemplate(template);
+  const { depth, size, V_sign } = readTensors(tensors);
   checkObject('gradients, as executeWithGradients returns them', gradients, 'bad-tensors');
-  const { depth, size, V_sign } = tensors;
-  if (template.tensors.depth !== depth) {
-    throw new TensorizeError(
-      'bad-tensors',
-      `the template has depth ${template.tensors.depth}, the tensors ${depth}`,
-    );
+  const { V_mag } = gradients;
+  if (graph.depth !== depth) {
+    throw new TensorizeError('bad-tensors', `the template has depth ${graph.depth}, the tensors ${depth}`);
   }
   const width = 2 * depth;
-  const length = listLength(gradients.V_mag);
+  const length = listLength(V_mag);
   if (length !== size * width) {
     throw new TensorizeError(
       'bad-tensors',
@@ -47,9 +44,9 @@ export function variableGradients(
     );
   }
   return Object.fromEntries(
-    Object.entries(template.slots).map(([name, slot]) => {
+    Object.entries(slots).map(([name, slot]) => {
       const column = zeros(size);
-      writeColumnGradient(gradients.V_mag, V_sign, slot, width, column, 0);
+      writeColumnGradient(V_mag, V_sign, slot, width, column, 0);
       return [name, column];
     }),
   );

@@ -1,4 +1,4 @@
-import { checkCount, checkObject } from './check-tensors.js';
+import { checkCount, checkOptions } from './check-tensors.js';
 import type { DagTensors } from './dag-tensors.js';
 import { TensorizeError } from './error.js';
 
@@ -10,7 +10,7 @@ import { TensorizeError } from './error.js';
  *   into memory
  */
 export function zeroDag(options: { depth: number; size: number }): DagTensors {
-  checkObject('options such as { depth: 4, size: 1 }', options);
+  checkOptions('{ depth: 4, size: 1 }', options, ['depth', 'size']);
   const { depth, size } = options;
   checkCount('depth', depth);
   checkCount('size', size);

@@ -99,6 +99,8 @@ describe('a plan as SVG', () => {
     expect(() => planSvg(tensors, { label: '' })).toThrow('expected a graph, as planGraph returns it');
     for (const options of [undefined, { lable: 'a plan' }])
       expect(() => planSvg(graph, options as never)).toThrow("expected a label, such as { label: '");
+    const misspelt: object = { label: '', notes: String };
+    expect(() => planSvg(graph, misspelt as never)).toThrow("there is no option 'notes'");
   });
 
   it('has colours on a page that sets none', () => {

@@ -4,8 +4,11 @@ import { evaluate, parse } from '@dag/expr';
 import {
   bind,
   columnGradients,
+  tensorize,
+  tensorizeAll,
   tensorizeWithSymbols,
   variableGradients,
+  zeroDag,
   type ColumnGradients,
   type DagTensors,
   type ExecuteWithGradients,
@@ -118,6 +121,58 @@ describe('bound values', () => {
     expect(() => bind('1 + 2', { toString: 1 })).toThrow(/named toString: the expression has none/);
     expect(() => bind('toString + 2', {})).toThrow(/no values for toString/);
   });
+
+  it('are read once, so that what is checked is what is bound', () => {
+    /** 1 when it is read first, NaN from then on. */
+    const changing = (): (() => number) => {
+      let reads = 0;
+      return () => (reads++ === 0 ? 1 : NaN);
+    };
+    const list = Object.defineProperty([1, 2], '1', { get: changing(), enumerable: true });
+    const values = Object.defineProperty({ y: list }, 'x', { get: changing(), enumerable: true });
+    expect([...bind('x + y', values as never).V_mag]).toEqual([1, 1, 0, 0, 1, 1, 0, 0]);
+  });
+
+  it('have all their rows where a property is not enumerable', () => {
+    const values = Object.defineProperty({}, 'x', { value: [1, 2] });
+    expect(bind('x + 1', values).size).toBe(2);
+  });
+
+  it.each<[string, Partial<DagTensors>, RegExp]>([
+    ['is of several graphs', bind('x', { x: [1, 2] }), /a template is one graph, got 2/],
+    ['has NaN among its numbers', { V_mag: Float64Array.of(NaN, 0) }, /V_mag of a template .* got NaN at 0/],
+    [
+      'has an infinite coefficient',
+      { O: Float64Array.of(1, Infinity) },
+      /O of a template .* got Infinity at 1/,
+    ],
+  ])('are an error where the template %s', (_, wrong, message) => {
+    const { tensors, slots } = tensorizeWithSymbols('x');
+    const template = { tensors: { ...tensors, ...wrong }, slots };
+    expect(() => bind(template, { x: 1 })).toThrow(
+      expect.objectContaining({ code: 'bad-tensors', message: expect.stringMatching(message) }),
+    );
+  });
+});
+
+describe('options', () => {
+  const execute: ExecuteWithGradients = (_, { out }) => out;
+
+  it.each<[string, (options: never) => unknown]>([
+    ['tensorize', (options) => tensorize('1', options)],
+    ['tensorizeAll', (options) => tensorizeAll(['1'], options)],
+    ['tensorizeWithSymbols', (options) => tensorizeWithSymbols('x', options)],
+    ['zeroDag', (options) => zeroDag(options)],
+    ['bind', (options) => bind('x', { x: 1 }, options)],
+    ['columnGradients', (options) => columnGradients('x', { x: 1 }, execute, options)],
+  ])('of %s are an error where one is unknown, or they are an array', (_, call) => {
+    const error = (message: RegExp): unknown =>
+      expect.objectContaining({ code: 'bad-option', message: expect.stringMatching(message) });
+    expect(() => call({ depth: 1, Depth: 9 } as never)).toThrow(
+      error(/there is no option '[Dd]epth': the opt/),
+    );
+    expect(() => call([] as never)).toThrow(error(/expected options such as .*, got an array/));
+  });
 });
 
 describe('gradients by the variables', () => {
@@ -187,6 +242,14 @@ describe('gradients of columns', () => {
     expect([...memory]).toEqual([-2, 3, -2, 3, -5, 10]);
   });
 
+  it('are written to arrays that override subarray, and to properties that are not enumerable', () => {
+    const all = Object.defineProperty(new Float64Array(2), 'subarray', { value: () => new Float64Array(2) });
+    const x = new Float64Array(2);
+    const out = { values: all, gradients: Object.defineProperty({}, 'x', { value: x }) };
+    columnGradients('x', { x: [-2, 3] }, execute, { out });
+    expect([...all, ...x]).toEqual([-2, 3, -5, 10]);
+  });
+
   describe('are an error where out', () => {
     const memory = new Float64Array(4).fill(7);
     const own = (length = 3): Float64Array => new Float64Array(length).fill(7);
@@ -219,6 +282,11 @@ describe('gradients of columns', () => {
       ['is long', withX(own(4)), /out.gradients.x has 3 numbers for 3 rows, got 4/],
       ['has a column of values', withX(x), /out.gradients.x shares memory with the values of x/],
       ['has an array twice', withX(right.values), /out.gradients.x shares memory with out.values/],
+      [
+        'has an array that hides its buffer',
+        withX(Object.defineProperty(x.subarray(), 'buffer', { value: null })),
+        /out.gradients.x shares memory with the values of x/,
+      ],
       [
         'has arrays that overlap',
         { values: own(), gradients: { x: memory.subarray(0, 3), y: memory.subarray(1) } },

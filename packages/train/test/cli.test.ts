@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { readCheckpoint, writeCheckpoint } from '../src/checkpoints/checkpoint.js';
+import { CONFIG_NAMES } from '../src/config/load.js';
 import { ended, type Outcome } from './ended.js';
 import { runHere } from './run-here.js';
 import { onnxIt } from '../../model/test/onnxruntime.js';
@@ -38,6 +39,14 @@ async function fails(args: readonly string[], message: RegExp, { cwd, by = dag }
   expect(stderr).toMatch(message);
   expect(stderr).not.toMatch(/^\s+at /m);
 }
+
+const inShell = (command: string): Promise<Outcome> =>
+  new Promise((resolve) => {
+    const env = { ...process.env, DAG: `${process.execPath} ${DAG}`, RUN: run };
+    execFile('bash', ['-c', command], { cwd: folder, env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
+  });
 
 const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
 const answerLine = z.strictObject({
@@ -137,11 +146,15 @@ describe('dag --help', () => {
     const help = await succeeds(['train', '--help'], { by: start });
     // What a bare `dag train` has, and what a configuration that says nothing.
     expect(help.replaceAll(/\n {8,}/g, ' ')).toMatch(
-      /^ +model\.nEmbd +.*\[128; 32 in other configurations\]$/m,
+      /^ +model\.nEmbd +.*\[128; 32 if a configuration leaves it out\]$/m,
     );
     expect(help).toMatch(/^ +model\.nLayer +.*\[2\]$/m);
     expect(help).toMatch(/^ +weights +.*\[?scratch/m);
     expect(help).toMatch(/^ +losses\.execution +/m);
+    expect(help).toMatch(/^ +kind +predictor, language, problems \[predictor\]$/m);
+    expect(help.replaceAll(/\s+/g, ' ')).toContain(`name of a built-in one: ${CONFIG_NAMES.join(', ')} (`);
+    // Defaults of word problems that are not those of a predictor.
+    expect(help).toMatch(/word problems \(--kind=problems\):[^]*^ +model\.nEmbd +.*\[96\]$/m);
   });
 });
 
@@ -281,6 +294,11 @@ describe('dag train', () => {
       ['--style=words', '--blockSize=1', '--name=x'],
       /fits into model\.blockSize/,
     ],
+    [
+      'weights that grow beyond all bounds',
+      ['--readout=decisions', '--lr=1e20', '--maxSteps=1', '--name=y'],
+      /this model computes .* not finite, after step 1; try a lower optimizer\.lr/,
+    ],
   ])('ends with a message and code 1 where a run cannot begin: %s', async (_, args, message) => {
     // A process of its own: from here on one listens for signals.
     await fails(['train', ...TINY, ...args], message, { by: start });
@@ -324,7 +342,7 @@ describe('dag eval', () => {
   it('asks the expressions of a file', async () => {
     const file = join(folder, 'expressions.txt');
     const long = '1 + 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 10';
-    await writeFile(file, `2.5 * 3\r\n\n1 / 0\ntwo plus three\n2 + 3\t7\n${long}\n`);
+    await writeFile(file, `2.5 * 3\r\n\n1 / 0\ntwo plus three\n2 + 3\t7\n1 - 1 / 0\t-Infinity\n${long}\n`);
     const { answers, summary } = evaluation(
       await succeeds(['eval', '--json', '--checkpoint', run, '--expressions', file]),
     );
@@ -333,10 +351,11 @@ describe('dag eval', () => {
       ['1 / 0', 'Infinity'],
       ['two plus three', 5],
       ['2 + 3', 7],
+      ['1 - 1 / 0', '-Infinity'],
       [long, 55],
     ]);
     expect(answers.at(-1)).toMatchObject({ value: 'NaN', expression: '', ok: false });
-    expect(summary).toMatchObject({ count: 5, beyond: {}, seen: null, prefixes: null });
+    expect(summary).toMatchObject({ count: 6, beyond: {}, seen: null, prefixes: null });
   });
 
   it('is a table without --json, and shows what was wrong', async () => {
@@ -371,12 +390,25 @@ describe('dag eval', () => {
     ['a file that is not there', null, /expressions cannot be read: ENOENT/],
     ['a line that is no expression', '1 + 2\n2 +\n', /, line 2: '2 \+' is not an expression/],
     ['an expected value that is no number', '2 + 3\tfive\n', /, line 1: the expected value 'five'/],
+    [
+      'one beyond the largest number',
+      '2 + 3\t1e999\n',
+      /the expected value '1e999' of '2 \+ 3' is not a number/,
+    ],
     ['an empty file', '\n', /contains no expression/],
   ])('refuses %s', async (_, text, message) => {
     const file = join(folder, 'expressions');
     if (text !== null) await writeFile(file, text);
     await fails(['eval', '--checkpoint', run, '--expressions', file], message);
     await rm(file, { force: true });
+  });
+
+  it('refuses what only chooses held-out expressions beside a file of them', async () => {
+    for (const option of ['--examples=3', '--seed=3'])
+      await fails(
+        ['eval', '--expressions', 'some.txt', option],
+        /--(examples|seed) chooses held-out expressions, and --expressions names others; leave one out/,
+      );
   });
 
   it('refuses a number of examples that is none', async () => {
@@ -444,6 +476,12 @@ describe('dag predict', () => {
       /^3 \+ 4 = 7 {3}\(\d+\.\d % sure\)\n0\.5 \* 0\.15 \* 80 = 6 {3}\(\d+\.\d % sure\)\n$/,
     );
     expect(asked.stderr).toBe('dag: the text cannot be read: no number\n');
+  });
+
+  it('says of a folder as the standard input that it cannot be read', async () => {
+    expect(await inShell('$DAG predict < .')).toEqual({
+      ...{ code: 1, stdout: '', stderr: 'dag: the standard input cannot be read: it is a folder\n' },
+    });
   });
 
   it.each([
@@ -597,6 +635,21 @@ describe('dag export', () => {
   });
 });
 
+describe('dag report and dag export', () => {
+  it('do not replace files of the run that they read', async () => {
+    const step = join('runs', 'tiny', 'checkpoints', 'step-00000012');
+    const metrics = join('runs', 'tiny', 'metrics.jsonl');
+    const names = ['model.safetensors', 'optimizer.safetensors', 'state.json', 'manifest.json'];
+    for (const file of [metrics, ...names.map((name) => join(step, name))]) {
+      const before = await readFile(join(folder, file));
+      await fails(['report', 'runs/tiny', '--out', file], /belongs to the model that is read; name another/);
+      for (const checkpoint of ['runs/tiny', step])
+        await fails(['export', file, '--checkpoint', checkpoint], /belongs to the model that is read/);
+      expect(await readFile(join(folder, file))).toEqual(before);
+    }
+  });
+});
+
 describe('dag prepare', () => {
   it('writes token files, and says of how many tokens', async () => {
     const texts = await mkdtemp(join(folder, 'texts-'));
@@ -680,14 +733,6 @@ describe('dag', () => {
     expect((await dag(['predict', '1', '--\x1b'])).stderr).not.toContain('\x1b');
     expect((await dag(['predict', '2 + \x1b[31m3'])).stderr).not.toContain('\x1b');
   });
-
-  const inShell = (command: string): Promise<Outcome> =>
-    new Promise((resolve) => {
-      const env = { ...process.env, DAG: `${process.execPath} ${DAG}`, RUN: run };
-      execFile('bash', ['-c', command], { cwd: folder, env }, (error, stdout, stderr) =>
-        resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-      );
-    });
 
   it('fails with a message where its output cannot be written', async () => {
     for (const words of ['predict 1+1', 'eval', 'eval --json', 'export model.onnx'])

@@ -214,7 +214,7 @@ describe('loadConfig', () => {
   };
 
   test('without a file gives the configuration of npm start', async () => {
-    expect(await loadConfig(undefined, {})).toEqual(await loadConfig('predictor', {}));
+    expect(await loadConfig()).toEqual(await loadConfig('predictor'));
   });
 
   test('knows the built-in configuration, which is also a file', async () => {

@@ -280,7 +280,7 @@ describe('dag with word problems', () => {
     expect(typed.stdout).toMatch(/^\S.* = [\d.-]+ {3}\([\d.]+ % sure\)\n$/);
 
     const predicted = JSON.parse(solved.stdout) as { value: number; raw: number; confidence: number };
-    await writeFile(join(folder, 'mine.txt'), `${text}\t27\n\nHow many?\t3\n12 - 5\n`);
+    await writeFile(join(folder, 'mine.txt'), `${text}\t27\n\nHow many?\t3\n12 - 5\n${text}\tInfinity\n`);
     const asked = ['eval', '--checkpoint', 'run', '--expressions', 'mine.txt'];
     const answers = (await run([...asked, '--json'])).stdout
       .trim()
@@ -291,7 +291,8 @@ describe('dag with word problems', () => {
       { text, numbers: [31, 4], expected: 27, value, raw, ok: value === 27, confidence },
       { text: 'How many?', expected: 3, value: null, ok: false, refused: 'the text has no number in digits' },
       { text: '12 - 5', numbers: [12, 5], expected: 7 },
-      { count: 3, byOperations: {}, byOperator: {} },
+      { text, expected: 'Infinity', value, ok: false },
+      { count: 4, byOperations: {}, byOperator: {} },
     ]);
     expect((await run(asked)).stdout).toMatch(
       /\n {2}How many\?\n {2}refused: the text has no number in digits, right is 3\n/,

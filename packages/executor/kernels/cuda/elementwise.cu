@@ -43,17 +43,6 @@ __device__ void unaryBackward(int64_t kind, const T* x, const T* y, const T* gra
     put(gradX, i, gradY[i] * derivative(kind, x[i], y[i], static_cast<T>(p), static_cast<T>(q)), accumulate);
 }
 
-/** Dropout factors of elements i … i + 3; `aligned`: i is a multiple of 4. */
-template <typename T>
-__device__ Four<T> factorsOf(const Dropout<T>& mask, int64_t i, bool aligned) {
-  Four<T> four = {{mask.scale, mask.scale, mask.scale, mask.scale}};
-  if (mask.threshold == 0) return four;
-  const Words words = aligned ? philox(mask.k0, mask.k1, static_cast<uint64_t>(i) / 4) : Words{};
-#pragma unroll
-  for (int j = 0; j < 4; j++) four.at[j] = aligned ? mask.factor(words, j) : mask.factor(i + j);
-  return four;
-}
-
 template <typename T>
 __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, double high, const double* lowAt,
                         int64_t accumulate) {
@@ -65,7 +54,7 @@ __device__ void dropout(const T* x, T* y, int64_t n, double p, double low, doubl
     const Four<T> factors = factorsOf(mask, i, true);
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      const T kept = factors.at[j] != 0 ? own.at[j] * factors.at[j] : T(0);
+      const T kept = keptOf(own.at[j], factors.at[j]);
       own.at[j] = accumulate ? before.at[j] + kept : kept;
     }
     putFour(y, i, n, true, own);

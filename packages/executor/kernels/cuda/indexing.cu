@@ -1,6 +1,6 @@
 // Gather, embedding, cumulative sums and products, and argmax. An index outside of a table gives NaN, and no gradient. The ops refuse
 // such indices if they can check them without waiting for the device.
-#include "fours.h"
+#include "random.h"
 
 namespace {
 
@@ -28,19 +28,32 @@ __device__ void gatherBackward(const int32_t* index, const T* gradY, T* gradX, i
   }
 }
 
-/** y[i] = table[index[i]] for rows of n; one warp per row. */
 template <typename T>
-__device__ void embedding(const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows) {
+__device__ void operator+=(Four<T>& sum, const Four<T>& more) {
+#pragma unroll
+  for (int j = 0; j < 4; j++) sum.at[j] += more.at[j];
+}
+
+/** y[i] = dropout(table[index[i]] + positions[i % time]) for rows of n, one warp per row; positions may be null. */
+template <typename T>
+__device__ void embedding(const T* table, const int32_t* index, const T* positions, T* y, int64_t rows, int64_t n,
+                          int64_t tableRows, int64_t time, double p, double low, double high, const double* lowAt) {
+  const Dropout<T> mask(p, low, high, lowAt);
   const int64_t warps = indexStep() / WARP;
   const bool aligned = n % 4 == 0;
   for (int64_t row = firstIndex() / WARP; row < rows; row += warps) {
-    if (!isWithin(index[row], tableRows)) {
-      for (int64_t i = laneOf(); i < n; i += WARP) y[row * n + i] = T(NAN);
-      continue;
-    }
-    const T* const from = table + index[row] * n;
+    const bool isKnown = isWithin(index[row], tableRows);
+    const T* const from = table + (isKnown ? index[row] * n : 0);
+    const T* const position = positions ? positions + row % time * n : nullptr;
 #pragma unroll 2
-    for (int64_t i = 4 * laneOf(); i < n; i += 4 * WARP) putFour(y + row * n, i, n, aligned, fourOf(from, i, n, aligned));
+    for (int64_t i = 4 * laneOf(); i < n; i += 4 * WARP) {
+      Four<T> own = isKnown ? fourOf(from, i, n, aligned) : Four<T>{{T(NAN), T(NAN), T(NAN), T(NAN)}};
+      if (position) own += fourOf(position, i, n, aligned);
+      const Four<T> factors = factorsOf(mask, row * n + i, aligned);
+#pragma unroll
+      for (int j = 0; j < 4; j++) own.at[j] = keptOf(own.at[j], factors.at[j]);
+      putFour(y + row * n, i, n, aligned, own);
+    }
   }
 }
 
@@ -132,12 +145,6 @@ struct Sorted {
   /** Whether places i − 1 and i are of the same row. */
   __device__ bool joins(int64_t i) const { return 0 < i && i < positions && row(i - 1) == row(i); }
 };
-
-template <typename T>
-__device__ void operator+=(Four<T>& sum, const Four<T>& more) {
-#pragma unroll
-  for (int j = 0; j < 4; j++) sum.at[j] += more.at[j];
-}
 
 /** y (n) += sum, from column c on. */
 template <typename T>
@@ -329,8 +336,9 @@ DAG_KERNELS(gatherBackward, THREADS,
             (const int32_t* index, const T* gradY, T* gradX, int64_t rows, int64_t n, int64_t accumulate),
             (index, gradY, gradX, rows, n, accumulate))
 DAG_KERNELS(embedding, THREADS,
-            (const T* table, const int32_t* index, T* y, int64_t rows, int64_t n, int64_t tableRows),
-            (table, index, y, rows, n, tableRows))
+            (const T* table, const int32_t* index, const T* positions, T* y, int64_t rows, int64_t n, int64_t tableRows,
+             int64_t time, double p, double low, double high, const double* lowAt),
+            (table, index, positions, y, rows, n, tableRows, time, p, low, high, lowAt))
 DAG_EXPORT(countDigits_i32, THREADS, (Pass pass, int32_t* counts), (countDigits(pass, counts)))
 DAG_EXPORT(scanDigits_i32, THREADS, (int32_t* counts, int32_t* totals, int64_t blocks), (scanDigits(counts, totals, blocks)))
 DAG_EXPORT(placeDigits_i32, THREADS, (Pass pass, const int32_t* counts, const int32_t* totals, int32_t* sorted),

@@ -46,8 +46,9 @@ struct Tile {
  * SIZE × SIZE results by 16 × 16 threads. Each has PARTS × PARTS blocks of 4 × 4, which are SIZE / PARTS apart, so that a warp reads
  * its numbers from different banks.
  */
-template <typename T, int SIZE, int DEPTH>
-__device__ void matmul(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {
+template <int SIZE, typename T, typename E>
+__device__ void matmul(const Product& product, const T* a, const T* b, T* y, const E& epilogue, T* partial) {
+  constexpr int DEPTH = 16;
   constexpr int PARTS = SIZE / 64;
   using Next = Tile<T, SIZE, DEPTH>;
   // Double buffering: while one tile is multiplied, the next one is stored, that of A and then that of B, for want of registers.
@@ -101,7 +102,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
     __syncthreads();
   }
 
-  const Written<T, T> written(product, tiles, y, epilogue, partial);
+  const Written<T, T, E> written(product, tiles, y, epilogue, partial);
   // Not unrolled: the code of an epilogue is long.
 #pragma unroll 1
   for (int at = 0; at < PARTS * PARTS * 4; at++) {
@@ -132,23 +133,20 @@ __device__ void matmulSlices(const Product& product, T* y, const Epilogue<T>& ep
   }
 }
 
-template <typename T>
-__device__ void matmul64(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {
-  matmul<T, 64, 16>(product, a, b, y, epilogue, partial);
-}
-
-template <typename T>
-__device__ void matmul128(const Product& product, const T* a, const T* b, T* y, const Epilogue<T>& epilogue, T* partial) {
-  matmul<T, 128, 16>(product, a, b, y, epilogue, partial);
-}
-
 }  // namespace
 
-DAG_KERNELS(matmul64, THREADS,
-            (Product product, const T* a, const T* b, T* y, Epilogue<T> epilogue, T* partial),
-            (product, a, b, y, epilogue, partial))
-DAG_EXPORT(matmul128_f32, DAG_TWO_BLOCKS,
-           (Product product, const float* a, const float* b, float* y, Epilogue<float> epilogue, float* partial),
-           (matmul128(product, a, b, y, epilogue, partial)))
+#define DAG_MATMUL64(name, T, E)                                                                           \
+  DAG_EXPORT(name, THREADS, (Product product, const T* a, const T* b, T* y, E<T> epilogue, T* partial), \
+             (matmul<64>(product, a, b, y, epilogue, partial)))
+#define DAG_MATMUL128(name, E)                                                                                             \
+  DAG_EXPORT(name, DAG_TWO_BLOCKS,                                                                                        \
+             (Product product, const float* a, const float* b, float* y, E<float> epilogue, float* partial),               \
+             (matmul<128>(product, a, b, y, epilogue, partial)))
+DAG_MATMUL64(matmul64_f32, float, Epilogue)
+DAG_MATMUL64(matmul64_f64, double, Epilogue)
+DAG_MATMUL64(matmul64Backward_f32, float, BackwardEpilogue)
+DAG_MATMUL64(matmul64Backward_f64, double, BackwardEpilogue)
+DAG_MATMUL128(matmul128_f32, Epilogue)
+DAG_MATMUL128(matmul128Backward_f32, BackwardEpilogue)
 DAG_KERNELS(matmulSlices, THREADS, (Product product, T* y, Epilogue<T> epilogue, const T* partial),
             (product, y, epilogue, partial))

@@ -131,6 +131,34 @@ struct Epilogue {
 };
 
 /**
+ * The epilogue of a product that is the gradient of an activation's results, with the same members: y = sum · activation'(preactivation), the
+ * gradient of the activation's arguments.
+ */
+template <typename T, typename S = T>
+struct BackwardEpilogue : Epilogue<T, S> {
+  __device__ void writeFour(S* y, int64_t i, int64_t column, int64_t columns, Four<T> sums, const Dropout<T>&) const {
+    const int64_t end = i - column + columns;
+    const Four<T> x = fourOf(this->preactivation, i, end, columns % 4 == 0);
+#pragma unroll
+    for (int e = 0; e < 4; e++) sums.at[e] *= derivative(x.at[e]);
+    putFour(y, i, end, columns % 4 == 0, sums);
+  }
+
+ private:
+  __device__ T derivative(T x) const {
+    switch (static_cast<Activation>(static_cast<int64_t>(this->activation))) {
+#define DAG_CASE(name) \
+  case Activation::name: return unary_ops::name::derivative(x, x, x, x);
+      DAG_ACTIVATIONS(DAG_CASE)
+#undef DAG_CASE
+      case Activation::none: break;
+    }
+    __trap();  // Without unknownKind, as above.
+    return x;
+  }
+};
+
+/**
  * The tile scheduler: the rows, columns and matrix of a block's result, and the tiles along k that it adds up (over all matrices, if
  * these share one result). The grid has one dimension, because only the first can be long enough for any product:
  * (matrices with their own result) × slices × tiles of the result. Consecutive blocks take nearby tiles, GROUP of them below each
@@ -161,7 +189,7 @@ struct Tiles {
   /** The work of block `index`, with result tiles of `height` × `width` and tiles of `depth` along k. */
   __device__ Tiles(const Product& p, int height, int width, int depth, int64_t index) {
     const bool shared = p.strideC == 0;
-    // Of 32 bits, whose division is several times as fast: a grid has fewer blocks.
+    // Of 32 bits, whose division is several times as fast: the host sees to it that there is less work.
     const auto rowTiles = static_cast<uint32_t>((p.m + height - 1) / height);
     const auto columnTiles = static_cast<uint32_t>((p.n + width - 1) / width);
     const auto slices = static_cast<uint32_t>(p.slices), work = static_cast<uint32_t>(index);
@@ -191,16 +219,16 @@ __device__ inline void putTwo(float* results, int lane, int block, int half, flo
 }
 
 /** Where the results of a block go: through the epilogue to y, or as sums of a slice to `partial`. */
-template <typename T, typename S>
+template <typename T, typename S, typename E>
 struct Written {
   const Product& product;
   const int64_t matrix;
   S* const y;
-  const Epilogue<T, S>& epilogue;
+  const E& epilogue;
   T* const partial;
   const Dropout<T> mask;
 
-  __device__ Written(const Product& product, const Tiles& tiles, S* y, const Epilogue<T, S>& epilogue, T* partial)
+  __device__ Written(const Product& product, const Tiles& tiles, S* y, const E& epilogue, T* partial)
       : product(product),
         matrix(product.slices > 1 ? (tiles.slice * tiles.matrices + tiles.matrix) * product.m * product.n
                                   : tiles.matrix * product.strideC),

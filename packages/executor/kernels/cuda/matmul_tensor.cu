@@ -108,9 +108,8 @@ struct Next {
   }
 };
 
-template <typename Number, typename From, typename S>
-__device__ void matmulTensor(const Product& product, const From* a, const From* b, S* y, const Epilogue<float, S>& epilogue,
-                             float* partial) {
+template <typename Number, typename From, typename S, typename E>
+__device__ void matmulTensor(const Product& product, const From* a, const From* b, S* y, const E& epilogue, float* partial) {
   // Double buffering: while one tile is multiplied, the next one is stored, with one barrier per tile.
   alignas(16) __shared__ uint32_t tileA[2][SIZE * ROW];
   alignas(16) __shared__ uint32_t tileB[2][SIZE * ROW];
@@ -168,7 +167,7 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
   // The last barrier was behind the last tile: its memory is free.
   static_assert(WARP_COLUMNS == WRITTEN && THREADS / WARP * WRITTEN_FLOATS <= 2 * SIZE * ROW);
   float* const results = reinterpret_cast<float*>(tileA) + warpOf() * WRITTEN_FLOATS;
-  const Written<float, S> written(product, tiles, y, epilogue, partial);
+  const Written<float, S, E> written(product, tiles, y, epilogue, partial);
   // Not unrolled: the code of an epilogue is long.
 #pragma unroll 1
   for (int from = 0; from < ROW_BLOCKS; from++) {
@@ -188,12 +187,15 @@ __device__ void matmulTensor(const Product& product, const From* a, const From* 
 
 }  // namespace
 
-#define DAG_TENSOR(name, Number, From, S)                                                                            \
-  DAG_EXPORT(name, DAG_TWO_BLOCKS,                                                                                   \
-             (Product product, const From* a, const From* b, S* y, Epilogue<float, S> epilogue, float* partial),      \
+#define DAG_TENSOR_WITH(name, Number, From, S, E)                                                                          \
+  DAG_EXPORT(name, DAG_TWO_BLOCKS,                                                                                         \
+             (Product product, const From* a, const From* b, S* y, E<float, S> epilogue, float* partial),                   \
              (matmulTensor<Number>(product, a, b, y, epilogue, partial)))
-DAG_TENSOR(matmulBf16_f32, Bf16, float, float)
-DAG_TENSOR(matmulTf32_f32, Tf32, float, float)
+#define DAG_TENSOR(name, dtype, Number, From, S)            \
+  DAG_TENSOR_WITH(name##_##dtype, Number, From, S, Epilogue) \
+  DAG_TENSOR_WITH(name##Backward_##dtype, Number, From, S, BackwardEpilogue)
+DAG_TENSOR(matmulBf16, f32, Bf16, float, float)
+DAG_TENSOR(matmulTf32, f32, Tf32, float, float)
 // Of operands stored as bf16; names end in the storage of results.
-DAG_TENSOR(matmulOfBf16_f32, Bf16, bf16, float)
-DAG_TENSOR(matmulOfBf16_bf16, Bf16, bf16, bf16)
+DAG_TENSOR(matmulOfBf16, f32, Bf16, bf16, float)
+DAG_TENSOR(matmulOfBf16, bf16, Bf16, bf16, bf16)

@@ -46,7 +46,7 @@ __device__ void layOut(const From* __restrict__ from, uint32_t* __restrict__ to,
   const int piece = inner ? threadIdx.x / 32 % 4 * 2 + threadIdx.x / 16 % 2 : threadIdx.x % LAID_PIECES;
   const int within = inner ? threadIdx.x / 128 * 16 + threadIdx.x % 16 : threadIdx.x / LAID_PIECES;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * LAID_ROWS, row = first + within;
-  // Fewer than 2³², because a product of so many would not end.
+  // The host sees to it that they are fewer than 2³¹.
   const auto perMatrix = static_cast<uint32_t>((k + LAID_DEPTH - 1) / LAID_DEPTH);
   const auto parts = static_cast<uint32_t>(matrices) * perMatrix;
 #pragma unroll 1
@@ -129,9 +129,8 @@ constexpr int GIVEN = 65536 / ALL / 8 * 8, LOADING = 40;
 constexpr int MULTIPLYING = (ALL / WARPGROUP * GIVEN - LOADING) / GROUPS / 8 * 8;
 
 /** The consumer, run by the first GROUPS warpgroups: multiplies the stages, and writes results or partial sums of slices. */
-template <typename Number, typename S>
-__device__ void multiplyStages(Shared* shared, const Product& product, S* y, const Epilogue<float, S>& epilogue,
-                               float* partial) {
+template <typename Number, typename S, typename E>
+__device__ void multiplyStages(Shared* shared, const Product& product, S* y, const E& epilogue, float* partial) {
   const int64_t works = worksOf(product);
   const int lane = laneOf(), warp = warpOf(), group = warp / 4;
   float* const results = shared->results[warp];
@@ -159,7 +158,7 @@ __device__ void multiplyStages(Shared* shared, const Product& product, S* y, con
     if (lane == 0 && tiles.begin < tiles.end) arrive(&shared->empty[before]);
 
     const int64_t rows = tiles.rows + group * WARPGROUP_ROWS + warp % 4 * 16;
-    const Written<float, S> written(product, tiles, y, epilogue, partial);
+    const Written<float, S, E> written(product, tiles, y, epilogue, partial);
     // Not unrolled: the code of an epilogue is long.
 #pragma unroll 1
     for (int from = 0; from < COLUMNS; from += WRITTEN) {
@@ -201,9 +200,9 @@ __device__ void loadStages(Shared* shared, const Product& product, const TensorM
   }
 }
 
-template <typename Number, typename S>
-__device__ void matmulWarpgroup(const Product& product, const TensorMap& a, const TensorMap& b, S* y,
-                                const Epilogue<float, S>& epilogue, float* partial) {
+template <typename Number, typename S, typename E>
+__device__ void matmulWarpgroup(const Product& product, const TensorMap& a, const TensorMap& b, S* y, const E& epilogue,
+                                float* partial) {
   DAG_DYNAMIC_SHARED(Shared, shared);
   initBarriers(shared);
   if (warpOf() < MULTIPLIERS / WARP) {
@@ -230,11 +229,14 @@ __device__ void matmulWarpgroup(const Product& product, const TensorMap& a, cons
              (const From* from, uint32_t* to, int64_t matrices, int64_t stride, int64_t rows, int64_t words, int64_t k,   \
               int64_t inner),                                                                                            \
              (layOut<Number>(from, to, matrices, stride, rows, words, k, inner)))
-#define DAG_WARPGROUPS(Number, dtype, S)                                                                                 \
-  DAG_EXPORT(warpgroup##Number##_##dtype, DAG_ONE_BLOCK,                                                                 \
+#define DAG_WARPGROUPS_WITH(name, Number, S, E)                                                                           \
+  DAG_EXPORT(name, DAG_ONE_BLOCK,                                                                                         \
              (Product product, const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, S* y,           \
-              Epilogue<float, S> epilogue, float* partial),                                                         \
+              E<float, S> epilogue, float* partial),                                                                     \
              (matmulWarpgroup<Number>(product, a, b, y, epilogue, partial)))
+#define DAG_WARPGROUPS(Number, dtype, S)                                \
+  DAG_WARPGROUPS_WITH(warpgroup##Number##_##dtype, Number, S, Epilogue) \
+  DAG_WARPGROUPS_WITH(warpgroup##Number##Backward_##dtype, Number, S, BackwardEpilogue)
 DAG_LAY_OUT(Bf16, f32, float)
 DAG_LAY_OUT(Bf16, bf16, bf16)
 DAG_LAY_OUT(Tf32, f32, float)

@@ -1,7 +1,7 @@
 // Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (SC'11):
 // word i of a stream is a pure function of (seed, i), the same as in src/random.ts.
 #pragma once
-#include "common.h"
+#include "fours.h"
 
 namespace {
 
@@ -87,5 +87,22 @@ struct DropoutInOrder {
     return mask.factor(words, i);
   }
 };
+
+/** x times its factor; what is dropped is 0 whatever it was. */
+template <typename T>
+__device__ T keptOf(T x, T factor) {
+  return factor != 0 ? x * factor : T(0);
+}
+
+/** Dropout factors of elements i … i + 3; `aligned`: i is a multiple of 4. */
+template <typename T>
+__device__ Four<T> factorsOf(const Dropout<T>& mask, int64_t i, bool aligned) {
+  Four<T> four = {{mask.scale, mask.scale, mask.scale, mask.scale}};
+  if (mask.threshold == 0) return four;
+  const Words words = aligned ? philox(mask.k0, mask.k1, static_cast<uint64_t>(i) / 4) : Words{};
+#pragma unroll
+  for (int j = 0; j < 4; j++) four.at[j] = aligned ? mask.factor(words, j) : mask.factor(i + j);
+  return four;
+}
 
 }  // namespace

@@ -25,7 +25,9 @@ __device__ void stepTo(const Walk& walk, int first, int last, Index index, Place
   // Not unrolled: that would be several times as long and no faster, as most walks have one or two dimensions.
 #pragma unroll 1
   for (int d = last - 1; d >= first; d--) {
-    const Index size = static_cast<Index>(walk.size[d]);
+    // A size beyond Index is larger than any index, and so is the largest Index.
+    constexpr Index LARGEST = static_cast<Index>(~uint64_t{0} >> (sizeof(Index) < 8 ? 32 : 1));
+    const Index size = walk.size[d] < static_cast<int64_t>(LARGEST) ? static_cast<Index>(walk.size[d]) : LARGEST;
     // The outermost dimension needs no division; so most walks, which have one dimension, need none.
     const Index i = d == first ? index : index % size;
     index /= d == first ? 1 : size;
@@ -37,7 +39,7 @@ __device__ void stepTo(const Walk& walk, int first, int last, Index index, Place
 /** Adds the offsets of element `index` of the dimensions first … last − 1, row-major. */
 __device__ inline void moveTo(const Walk& walk, int first, int last, int64_t index, Place& place) {
   // 32-bit division if possible: 64-bit division takes several times as long.
-  if (index <= 0xffffffffll) stepTo(walk, first, last, static_cast<uint32_t>(index), place);
+  if (index < 0xffffffffll) stepTo(walk, first, last, static_cast<uint32_t>(index), place);
   else stepTo(walk, first, last, index, place);
 }
 

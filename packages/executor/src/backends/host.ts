@@ -52,6 +52,11 @@ export function hostBuffer(bytes: number): ArrayBuffer {
   return orNoMemory(bytes, () => new ArrayBuffer(bytes));
 }
 
+/** All of a buffer. @throws {ExecutorError} `memory` where it is longer than a Uint8Array may be, which is 4 GiB in Node 20. */
+export function hostBytes(buffer: ArrayBufferLike): Uint8Array {
+  return orNoMemory(buffer.byteLength, () => new Uint8Array(buffer));
+}
+
 /** The dtype of values in JavaScript's memory. */
 const inHost = (dtype: DType): Exclude<DType, 'bf16'> => (dtype === 'bf16' ? 'f32' : dtype);
 
@@ -117,11 +122,14 @@ export function bytesOf(dtype: DType): number {
   }
 }
 
+/** Not that of the caller's array, which may override it. */
+const setAll = Float64Array.prototype.set;
+
 /** A copy of the values, in `into` where it is given. */
 export function copyOf(from: HostArray, into?: HostArray): HostArray {
   if (!into) return from.slice();
   // Not for empty arrays: a detached `into` has length 0 as well, and its `set` throws.
-  if (from.length > 0) into.set(from);
+  if (from.length > 0) setAll.call(into, from);
   return into;
 }
 

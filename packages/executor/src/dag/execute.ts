@@ -1,8 +1,8 @@
 import type { DagTensors } from '@dag/tensorize';
 import type { Backend, DagFields, DagSpec, Device, Storage, Target } from '../backend.js';
-import { HostStorage } from '../backends/host.js';
+import { copyOf, HostStorage } from '../backends/host.js';
 import { backendOf } from '../devices.js';
-import { ABOVE_0, checkNumber, checkOptions, named } from '../arguments.js';
+import { ABOVE_0, checkNumber, checkOptions, named, suggestion } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { bufferOf, overlap, plainDoubles, typeOf } from '../typed-array.js';
 import { watching } from '../watch.js';
@@ -76,7 +76,9 @@ export function execute(
  * New arrays take much of the time, in large batches most of it: pass `out` to reuse arrays, with only the fields that are needed.
  *
  * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has the wrong length; `dtype` where a field or an array of
- *   `out` is no `Float64Array`; `value` where an array of `out` shares memory with another array; `recording` inside a recorded step.
+ *   `out` is no `Float64Array`; `value` where an array of `out` shares memory with another array, or `out` has an unknown field or none;
+ *   `recording` inside a recorded step. Two SharedArrayBuffers over one memory, as messages between threads make them, cannot be told
+ *   apart from two memories: they are no error.
  * @example
  * const out = { values: new Float64Array(N), V_mag: new Float64Array(N * 2 * D) };
  * executeWithGradients(tensors, { out }); // → out; the gradients by V_sign, O and G are not computed
@@ -173,7 +175,17 @@ function newArray(backend: Backend, length: number): Float64Array {
 
 /** The arrays of `out`, each read once. */
 function readOut(op: string, out: Partial<DagGradients>): Readonly<Record<keyof DagGradients, unknown>> {
-  const { values, V_mag, V_sign, O, G } = objectOf(op, 'out', out);
+  for (const key in objectOf(op, 'out', out))
+    if (!OUTPUTS.includes(key as keyof DagGradients))
+      throw new ExecutorError(
+        'value',
+        `${op}: out has no field ${named(key)}${suggestion(key, OUTPUTS)} Fields are ${OUTPUTS.join(', ')}`,
+      );
+  const { values, V_mag, V_sign, O, G } = out;
+  const isEmpty =
+    values === undefined && V_mag === undefined && V_sign === undefined && O === undefined && G === undefined;
+  if (isEmpty)
+    throw new ExecutorError('value', `${op}: out has one of ${OUTPUTS.join(', ')} or more, given none`);
   return { values, V_mag, V_sign, O, G };
 }
 
@@ -306,7 +318,7 @@ function outputOf(backend: Backend, array: Float64Array): Storage {
 /** Copies results to `array` where the device could not write to it directly. */
 function finish(backend: Backend, storage: Storage | null, array: Float64Array | undefined): void {
   if (!storage || !array || storage instanceof HostStorage) return;
-  array.set(backend.readSync(storage) as Float64Array);
+  copyOf(backend.readSync(storage), array);
   backend.free(storage);
 }
 

@@ -1,4 +1,4 @@
-import { BELOW_1, checkNumber, checkOptions, FINITE, named, WHOLE_FROM_1 } from '../arguments.js';
+import { BELOW_1, checkBoolean, checkNumber, checkOptions, FINITE, WHOLE_FROM_1 } from '../arguments.js';
 import { arange, zeros } from '../create.js';
 import { ExecutorError } from '../error.js';
 import { broadcastShapes, sameShape, show, type Shape } from '../shape.js';
@@ -108,8 +108,7 @@ export function scaledDotProductAttention(
   const seed = seedOfDropout(OP, p, givenSeed);
   const dtype = commonDType(OP, bias === undefined ? [q, k, v] : [q, k, v, bias]);
   commonBackend(OP, [q, k, v, ...[mask, bias].filter((t) => t !== undefined)]);
-  if (typeof isCausal !== 'boolean')
-    throw new ExecutorError('value', `${OP}: isCausal is true or false, given ${named(isCausal)}`);
+  checkBoolean(OP, 'isCausal', isCausal);
   const { L, S, E, V, leading } = attentionSizes(q, k, v);
   const { scale = 1 / Math.sqrt(E) } = options;
   checkNumber(OP, 'scale', scale, FINITE);

@@ -1,5 +1,5 @@
 import type { DType } from '../backend.js';
-import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN } from '../arguments.js';
+import { ABOVE_0, ANY_NUMBER, BELOW_1, checkNumber, NOT_NAN, refuseMore } from '../arguments.js';
 import { record } from '../tape.js';
 import { checkTensor, commonDType, empty, gradOf, overwrite, type Tensor } from '../tensor.js';
 import { binary, unary, type Operand } from './apply.js';
@@ -13,13 +13,25 @@ export { type Operand } from './apply.js';
  *
  * @throws {ExecutorError} `shape`, `dtype` or `device` where the operands do not go together.
  */
-export const add = (a: Operand, b: Operand): Tensor => binary('add', a, b);
+export function add(a: Operand, b: Operand): Tensor;
+export function add(a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore('add', more);
+  return binary('add', a, b);
+}
 /** a − b. */
-export const sub = (a: Operand, b: Operand): Tensor => binary('sub', a, b);
+export function sub(a: Operand, b: Operand): Tensor;
+export function sub(a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore('sub', more);
+  return binary('sub', a, b);
+}
 /** a · b, element by element. */
 export const mul = (a: Operand, b: Operand): Tensor => binary('mul', a, b);
 /** a / b; of 0 an infinity or NaN, as in IEEE 754. */
-export const div = (a: Operand, b: Operand): Tensor => binary('div', a, b);
+export function div(a: Operand, b: Operand): Tensor;
+export function div(a: Operand, b: Operand, ...more: unknown[]): Tensor {
+  refuseMore('div', more);
+  return binary('div', a, b);
+}
 /** The larger of a and b, NaN where either is; equal operands share the gradient, half each. */
 export const maximum = (a: Operand, b: Operand): Tensor => binary('maximum', a, b);
 /** The smaller of a and b; NaN and gradients as `maximum`. */
@@ -45,15 +57,31 @@ export const tanh = (x: Tensor): Tensor => unary('tanh', x);
 /** Logistic function, 1/(1 + e⁻ˣ). */
 export const sigmoid = (x: Tensor): Tensor => unary('sigmoid', x);
 /** ln(1 + eˣ). */
-export const softplus = (x: Tensor): Tensor => unary('softplus', x);
+export function softplus(x: Tensor): Tensor;
+export function softplus(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('softplus', more);
+  return unary('softplus', x);
+}
 /** GELU, x·Φ(x), with the exact erf (Hendrycks & Gimpel 2016). */
-export const gelu = (x: Tensor): Tensor => unary('gelu', x);
+export function gelu(x: Tensor): Tensor;
+export function gelu(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('gelu', more, "; geluTanh is approximate='tanh'");
+  return unary('gelu', x);
+}
 /** GELU as GPT-2 was trained with it: Φ by tanh, within 5e-4 of `gelu`; PyTorch's `gelu` with `approximate='tanh'`. */
 export const geluTanh = (x: Tensor): Tensor => unary('geluTanh', x);
 /** SiLU (swish), x·σ(x). */
-export const silu = (x: Tensor): Tensor => unary('silu', x);
+export function silu(x: Tensor): Tensor;
+export function silu(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('silu', more);
+  return unary('silu', x);
+}
 /** x where it is positive, else 0; its derivative at 0 is 0. */
-export const relu = (x: Tensor): Tensor => unary('relu', x);
+export function relu(x: Tensor): Tensor;
+export function relu(x: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('relu', more);
+  return unary('relu', x);
+}
 /** Sine of radians. */
 export const sin = (x: Tensor): Tensor => unary('sin', x);
 /** Cosine of radians. */
@@ -79,7 +107,9 @@ export function clamp(x: Tensor, min: number, max = Infinity): Tensor {
 }
 
 /** Huber loss (1964), as PyTorch's `huber_loss`: ½x² within ±delta, delta·(|x| − ½delta) outside. */
-export function huber(x: Tensor, delta = 1): Tensor {
+export function huber(x: Tensor, delta?: number): Tensor;
+export function huber(x: Tensor, delta = 1, ...more: unknown[]): Tensor {
+  refuseMore('huber', more);
   checkNumber('huber', 'delta', delta, ABOVE_0);
   return unary('huber', x, delta);
 }
@@ -104,7 +134,9 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  *
  * @throws {ExecutorError} `value` where p is not in [0, 1), or the seed is not two whole numbers from 0 to 2³² − 1.
  */
-export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor {
+export function dropout(x: Tensor, p: number, seed: SeedOption): Tensor;
+export function dropout(x: Tensor, p: number, seed: SeedOption, ...more: unknown[]): Tensor {
+  refuseMore('dropout', more);
   const dtype = commonDType('dropout', [x]);
   checkNumber('dropout', 'p', p, BELOW_1);
   seed = checkedSeed('dropout', seed);

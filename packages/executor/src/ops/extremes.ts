@@ -1,3 +1,4 @@
+import { checkBoolean } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { dimension, show, sizeOf } from '../shape.js';
 import { isRecordingTape, record, withoutRecording } from '../tape.js';
@@ -40,6 +41,7 @@ type Op = 'max' | 'min' | 'argmax' | 'argmin';
 
 function indexOf(op: Op, x: Tensor, dim: number | undefined, keepDim: boolean): Tensor {
   commonDType(op, [x]);
+  checkBoolean(op, 'keepDim', keepDim);
   if (dim === undefined) {
     const index = indexOf(op, reshape(x, [x.size]), 0, false);
     return keepDim ? reshape(index, new Array<number>(x.shape.length).fill(1)) : index;
@@ -67,6 +69,7 @@ function extreme(
   keepDim: boolean,
 ): Tensor {
   commonDType(op, [x]);
+  checkBoolean(op, 'keepDim', keepDim);
   const over = reduced(x, dims, op);
   const all = [...x.shape.keys()];
   const order = [...all.filter((d) => !over.has(d)), ...all.filter((d) => over.has(d))];

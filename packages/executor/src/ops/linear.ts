@@ -1,5 +1,5 @@
 import { BELOW_1, checkNumber, checkOptions, named } from '../arguments.js';
-import type { DType, LinearSpec, Storage, Target } from '../backend.js';
+import type { DType, LinearSpec, MatmulSpec, Storage } from '../backend.js';
 import { ACTIVATIONS, type Activation } from '../elementwise.js';
 import { ExecutorError } from '../error.js';
 import { matmulPrecision } from '../precision.js';
@@ -16,6 +16,17 @@ import {
 } from '../tensor.js';
 import { inBf16 } from '../working-copy.js';
 import { seedOfDropout, savedSeed, seedFrom, seedTensor, type SeedOption } from './scalar.js';
+
+/**
+ * Of results of an activation and nothing after it: if `linear` is all that they are used for, the product of its backward pass continues
+ * through the activation. `gradient` is then the gradient of the preactivation, in the place of the result's.
+ */
+interface Activated {
+  readonly activation: Activation;
+  readonly preactivation: Tensor;
+  gradient: Tensor | null;
+}
+const activated = new WeakMap<Tensor, Activated>();
 
 /** What `linear` computes in the same pass as the product: its epilogue. */
 export interface LinearOptions {
@@ -77,41 +88,49 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null, options:
     y.storage,
     preactivation?.storage ?? null,
   );
+  const before = activated.get(x);
   const saved = {
     x: weight.requiresGrad ? x : null,
     weight: x.requiresGrad ? weight : null,
     preactivation,
+    before: before?.preactivation ?? null,
     seed: dropout > 0 ? seedTensor(seed) : null,
   };
-  return record('linear', y, inputs, saved, (gradY, saved) => {
+  record('linear', y, inputs, saved, (gradY, saved) => {
     const dropped = { ...spec, seed: savedSeed(seed, saved.seed) };
     const gradBias = bias ? wantedGradOf(bias) : null;
     let gradSum = gradY;
-    if (preactivation || dropout > 0) {
+    const own = activated.get(y);
+    const isGradSum = own !== undefined && own.gradient !== null && own.gradient === y.presentGradient;
+    if ((preactivation || dropout > 0) && !isGradSum) {
       gradSum = empty(shape, dtype, backend).storage;
       backend.linearBackward(dropped, gradY, saved.preactivation, gradSum, gradBias);
     } else if (gradBias) backend.linearBackward(dropped, gradY, null, null, gradBias);
-    const product = (
-      m: number,
-      n: number,
-      k: number,
-      transposeA: boolean,
-      a: Storage,
-      b: Storage,
-      c: Target,
-    ): void =>
-      backend.matmul(
-        { batch: 1, m, n, k, transposeA, transposeB: false, strideA: 0, strideB: 0, strideC: 0 },
-        a,
-        b,
-        c,
-      );
+    const product = (m: number, n: number, k: number, transposeA: boolean): MatmulSpec => ({
+      ...{ batch: 1, m, n, k, transposeA, transposeB: false },
+      ...{ strideA: 0, strideB: 0, strideC: 0 },
+    });
     const gradX = wantedGradOf(x);
-    if (gradX) product(spec.m, k, n, false, gradSum, weightFor(saved.weight!), gradX);
+    if (gradX) {
+      const ofX = product(spec.m, k, n, false);
+      const values = weightFor(saved.weight!);
+      if (before && x.node?.uses === 1) {
+        backend.matmulBackward!(ofX, gradSum, values, before.activation, saved.before!, gradX.storage);
+        before.gradient = x.presentGradient;
+      } else backend.matmul(ofX, gradSum, values, gradX);
+    }
     const gradWeight = wantedGradOf(weight);
-    if (gradWeight) product(n, k, spec.m, true, gradSum, saved.x!, gradWeight);
+    if (gradWeight) backend.matmul(product(n, k, spec.m, true), gradSum, saved.x!, gradWeight);
+    // Its gradient is that of the preactivation, which is not to be read as its own.
+    if (isGradSum) {
+      y.setGradient(null, false);
+      own.gradient = null;
+    }
     if (residual) passGradient(y, residual);
   });
+  if (y.node && activation && preactivation && dropout === 0 && !residual && backend.matmulBackward)
+    activated.set(y, { activation, preactivation, gradient: null });
+  return y;
 }
 
 /** @throws {ExecutorError} `dtype` */

@@ -1,3 +1,4 @@
+import { refuseMore } from '../arguments.js';
 import { ExecutorError } from '../error.js';
 import { sameShape, show } from '../shape.js';
 import { record } from '../tape.js';
@@ -14,7 +15,9 @@ import { sum } from './reduce.js';
  * @throws {ExecutorError} `value` where every target is −1 (NaN for targets that a kernel on `cuda` made) or one is outside −1 … V−1;
  *   `shape`, `dtype` or `device`.
  */
-export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+export function crossEntropy(logits: Tensor, targets: Tensor): Tensor;
+export function crossEntropy(logits: Tensor, targets: Tensor, ...more: unknown[]): Tensor {
+  refuseMore('crossEntropy', more);
   const backend = commonBackend('crossEntropy', [logits, targets]);
   const dtype = commonDType('crossEntropy', [logits]);
   if (targets.dtype !== 'i32')

@@ -1,7 +1,7 @@
-import { checkNumber, checkOptions, FINITE_FROM_0 } from '../arguments.js';
+import { checkNumber, checkOptions, FINITE_FROM_0, refuseMore } from '../arguments.js';
 import type { DType } from '../backend.js';
 import { ExecutorError } from '../error.js';
-import { show } from '../shape.js';
+import { dimension, show } from '../shape.js';
 import { record } from '../tape.js';
 import {
   commonBackend,
@@ -12,6 +12,7 @@ import {
   wantedGradOf,
   type Tensor,
 } from '../tensor.js';
+import { transpose } from './shape.js';
 
 function lastSize(op: string, x: Tensor): number {
   const n = x.shape[x.shape.length - 1];
@@ -20,10 +21,12 @@ function lastSize(op: string, x: Tensor): number {
   return n;
 }
 
-function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor): Tensor {
+function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor, dim = -1): Tensor {
   const log = op === 'logSoftmax';
   const dtype = commonDType(op, [x]);
   const n = lastSize(op, x);
+  const d = dimension(dim, x.shape.length, op);
+  if (d < x.shape.length - 1) return transpose(softmaxOf(op, transpose(x, d, -1)), d, -1);
   const y = empty(x.shape, dtype, x.backend);
   x.backend.softmax(x.storage, y.storage, n, log);
   return record(op, y, [x], { y }, (gradY, saved) =>
@@ -31,10 +34,19 @@ function softmaxOf(op: 'softmax' | 'logSoftmax', x: Tensor): Tensor {
   );
 }
 
-/** softmax(x) = eˣ / Σ eˣ over the last dimension, of f32 or f64. */
-export const softmax = (x: Tensor): Tensor => softmaxOf('softmax', x);
-/** ln softmax(x) over the last dimension, of f32 or f64. */
-export const logSoftmax = (x: Tensor): Tensor => softmaxOf('logSoftmax', x);
+/** softmax(x) = eˣ / Σ eˣ over dimension `dim`, by default the last, of f32 or f64. @throws {ExecutorError} `shape`, `dtype`. */
+export function softmax(x: Tensor, dim?: number): Tensor;
+export function softmax(x: Tensor, dim?: number, ...more: unknown[]): Tensor {
+  refuseMore('softmax', more);
+  return softmaxOf('softmax', x, dim);
+}
+
+/** ln softmax(x) over dimension `dim`, by default the last, of f32 or f64. @throws {ExecutorError} `shape`, `dtype`. */
+export function logSoftmax(x: Tensor, dim?: number): Tensor;
+export function logSoftmax(x: Tensor, dim?: number, ...more: unknown[]): Tensor {
+  refuseMore('logSoftmax', more);
+  return softmaxOf('logSoftmax', x, dim);
+}
 
 /** Options of `layerNorm`. */
 export interface LayerNormOptions {

@@ -1,3 +1,4 @@
+import { checkBoolean, refuseMore } from '../arguments.js';
 import type { DType } from '../backend.js';
 import { ExecutorError } from '../error.js';
 import { dimension, show, stridesOf } from '../shape.js';
@@ -7,8 +8,15 @@ import { affine } from './elementwise.js';
 import { reshape } from './shape.js';
 
 /** Sum over `dims` (default: all), which are removed unless `keepDim`; f32 or f64. @throws {ExecutorError} `shape`, `dtype`. */
-export function sum(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
+export function sum(x: Tensor, dims?: number | readonly number[], keepDim?: boolean): Tensor;
+export function sum(
+  x: Tensor,
+  dims?: number | readonly number[],
+  keepDim = false,
+  ...more: unknown[]
+): Tensor {
   const dtype = commonDType('sum', [x]);
+  checkReduction('sum', keepDim, more);
   return sumOver(x, reduced(x, dims, 'sum'), keepDim, dtype);
 }
 
@@ -31,13 +39,26 @@ function sumOver(x: Tensor, over: ReadonlySet<number>, keepDim: boolean, dtype: 
 }
 
 /** Mean over `dims` (default: all), which are removed unless `keepDim`. @throws {ExecutorError} `shape`, also of no elements; `dtype`. */
-export function mean(x: Tensor, dims?: number | readonly number[], keepDim = false): Tensor {
+export function mean(x: Tensor, dims?: number | readonly number[], keepDim?: boolean): Tensor;
+export function mean(
+  x: Tensor,
+  dims?: number | readonly number[],
+  keepDim = false,
+  ...more: unknown[]
+): Tensor {
   const dtype = commonDType('mean', [x]);
+  checkReduction('mean', keepDim, more);
   const over = reduced(x, dims, 'mean');
   const count = [...over].reduce((n, d) => n * x.shape[d]!, 1);
   if (count === 0)
     throw new ExecutorError('shape', `mean: no elements in a tensor of shape ${show(x.shape)}`);
   return affine(sumOver(x, over, keepDim, dtype), 1 / count);
+}
+
+/** Checks the arguments after `dims`. @throws {ExecutorError} `value` */
+function checkReduction(op: string, keepDim: unknown, more: readonly unknown[]): void {
+  checkBoolean(op, 'keepDim', keepDim);
+  refuseMore(op, more);
 }
 
 /** `dims` as a set of dimensions from 0. */
@@ -54,7 +75,9 @@ export function columns({ shape, size }: Tensor, d: number): { outer: number; n:
 }
 
 /** Running sums along `dim`: y[t] = Σ_{s ≤ t} x[s]. */
-export function cumsum(x: Tensor, dim: number): Tensor {
+export function cumsum(x: Tensor, dim: number): Tensor;
+export function cumsum(x: Tensor, dim: number, ...more: unknown[]): Tensor {
+  refuseMore('cumsum', more);
   const dtype = commonDType('cumsum', [x]);
   const { outer, n, inner } = columns(x, dimension(dim, x.shape.length, 'cumsum'));
   const y = empty(x.shape, dtype, x.backend);
@@ -63,7 +86,9 @@ export function cumsum(x: Tensor, dim: number): Tensor {
 }
 
 /** Running products along `dim`: y[t] = x[0] ⋯ x[t]. The gradient is right also where an x is 0. */
-export function cumprod(x: Tensor, dim: number): Tensor {
+export function cumprod(x: Tensor, dim: number): Tensor;
+export function cumprod(x: Tensor, dim: number, ...more: unknown[]): Tensor {
+  refuseMore('cumprod', more);
   const dtype = commonDType('cumprod', [x]);
   const { outer, n, inner } = columns(x, dimension(dim, x.shape.length, 'cumprod'));
   const y = empty(x.shape, dtype, x.backend);

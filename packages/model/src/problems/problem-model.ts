@@ -328,7 +328,7 @@ export class ProblemModel extends SavedModel {
   static load(file: FileBytes, options: { device?: Device } = {}): ProblemModel {
     return decodeWeights(
       file,
-      'ProblemModel.save',
+      'ProblemModel',
       (config: ProblemConfig, check) => new ProblemModel(config, { ...options, seed: null, check }),
     );
   }

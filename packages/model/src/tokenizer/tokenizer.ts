@@ -168,6 +168,16 @@ class VocabularyTokenizer implements Tokenizer {
 /** How many more parentheses a text opens than it closes. */
 export const opensIn = (text: string): number => text.split('(').length - text.split(')').length;
 
+/** Whether a bar of `|x|` has no partner within the same parentheses. */
+export function hasLoneBar(text: string): boolean {
+  const isOpen = [false];
+  for (const sign of text)
+    if (sign === '|') isOpen.push(!isOpen.pop());
+    else if (sign === '(') isOpen.push(false);
+    else if (sign === ')' && isOpen.pop()) return true;
+  return isOpen.includes(true);
+}
+
 function recordOf(text: string): TokenRecord {
   const said = symbolOf(text.trim()) ?? '';
   const isSpoken = /^[\d.]$/.test(said);

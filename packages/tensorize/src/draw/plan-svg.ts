@@ -1,5 +1,5 @@
 import { Graph, layout, type EdgeLabel, type GraphLabel, type NodeLabel, type Point } from '@dagrejs/dagre';
-import { checkObject } from '../check-tensors.js';
+import { checkObject, checkOptions } from '../check-tensors.js';
 import { TensorizeError } from '../error.js';
 import { html, type Html } from './html.js';
 import type { Differences, PlanEdge, PlanGraph, PlanNode } from './plan-graph.js';
@@ -28,12 +28,13 @@ export interface PlanSvgOptions {
  * come from the page's style (`PLAN_STYLE`). Nodes have `data-node`, their name; edges have `data-edge`, `s1:0` for the operand of
  * column 0 in step 1.
  *
- * @throws TensorizeError `bad-option` where `graph` is not what `planGraph` returns, or there is no label
+ * @throws TensorizeError `bad-option` where `graph` is not what `planGraph` returns, there is no label, or an option is unknown
  */
 export function planSvg(graph: PlanGraph, options: PlanSvgOptions): Html {
   checkObject('a graph, as planGraph returns it', graph?.nodes);
   if (typeof options?.label !== 'string')
     throw new TensorizeError('bad-option', `expected a label, such as { label: 'the plan of 2 + 3' }`);
+  checkOptions("{ label: 'the plan of 2 + 3' }", options, ['label', 'marked', 'note']);
   const { label, marked = NOTHING, note = () => '' } = options;
   const laidOut = layOut(graph, note);
   const { width = 0, height = 0 } = laidOut.graph();

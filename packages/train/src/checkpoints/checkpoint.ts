@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import type { FileBytes } from '@dag/model';
 import { z } from 'zod';
 import { requireArguments } from '../arguments.js';
@@ -38,6 +38,23 @@ type Manifest = z.infer<typeof manifestContents>;
 /** Whether a path is, by its name, a checkpoint in the folder of a run. */
 export const isCheckpointFolder = (path: string): boolean =>
   CHECKPOINT.test(basename(path)) && basename(dirname(path)) === 'checkpoints';
+
+/** The files of a run and of its checkpoints; a report or an exported model may stand beside them. */
+const STORED =
+  /^(?:metrics\.jsonl|run\.lock|(?:checkpoints[/\\][^/\\]+[/\\])?(?:state\.json|manifest\.json|[^/\\]+\.safetensors))$/;
+
+/** @throws {TrainError} `bad-input` if writing `file` would replace one of the files of the run or checkpoint in `folder`. */
+export async function refuseStored(file: string, folder: string): Promise<void> {
+  const place = await realpath(file).catch(() => null);
+  const read = await realpath(folder).catch(() => null);
+  if (place === null || read === null) return;
+  const run = isCheckpointFolder(read) ? dirname(dirname(read)) : read;
+  if (STORED.test(relative(run, place)))
+    throw new TrainError(
+      'bad-input',
+      `${file} belongs to the model that is read; name another file to write`,
+    );
+}
 
 /** A checkpoint that was read: its folder, its files by name, and its state. */
 export interface Checkpoint {

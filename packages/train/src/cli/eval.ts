@@ -65,6 +65,12 @@ export function evalCommand(): Command {
     )
     .action(async (options: EvalOptions) => {
       const { json } = options;
+      for (const chooses of ['examples', 'seed'] as const)
+        if (options.expressions !== undefined && options[chooses] !== undefined)
+          throw new TrainError(
+            'bad-input',
+            `--${chooses} chooses held-out expressions, and --expressions names others; leave one out`,
+          );
       const checkpoint = await openCheckpoint(options.checkpoint);
       const config = checkpointConfig(checkpoint);
       requireRuntime(config.kind, options.runtime);

@@ -1,5 +1,6 @@
 import { exportOnnx } from '@dag/model';
 import { Command } from 'commander';
+import { refuseStored } from '../checkpoints/checkpoint.js';
 import { writeWhole } from '../files/whole-file.js';
 import { loadModel } from '../predictor/predictor-task.js';
 import { checkpointOption, openCheckpoint } from './checkpoint-option.js';
@@ -24,7 +25,9 @@ export function exportCommand(): Command {
     )
     .option('--digits <n>', "digits of a number that it has room for; left out, the model's", atLeast(1, 30))
     .action(async (file: string, { checkpoint: path, ...layout }: ExportOptions) => {
-      const bytes = exportOnnx(loadModel(await openCheckpoint(path)), layout);
+      const checkpoint = await openCheckpoint(path);
+      await refuseStored(file, checkpoint.folder);
+      const bytes = exportOnnx(loadModel(checkpoint), layout);
       await writeWhole(file, bytes);
       say(`${file}: ${(bytes.length / 1e6).toFixed(1)} MB`);
     });

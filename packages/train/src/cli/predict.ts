@@ -1,6 +1,7 @@
 import { describe } from '@dag/tensorize';
 import { ModelError, type PredictedValue } from '@dag/model';
 import { Command } from 'commander';
+import { statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   checkpointOption,
@@ -13,6 +14,7 @@ import {
 import { toJson } from './json.js';
 import { showSolved, sure } from './solve-problems.js';
 import { checkpointConfig } from '../checkpoints/state.js';
+import { TrainError } from '../error.js';
 import { loadProblemModel } from '../problems/problems-task.js';
 import { say, warn } from './streams.js';
 
@@ -94,6 +96,9 @@ export function predictCommand(): Command {
 /** Lines of the standard input; on a terminal with a prompt, and with a history by the arrow keys. */
 function lines(): AsyncIterable<string> {
   const { stdin, stdout } = process;
+  // Node reads a folder as an empty input.
+  if (statSync('/dev/stdin', { throwIfNoEntry: false })?.isDirectory())
+    throw new TrainError('io', 'the standard input cannot be read: it is a folder');
   if (!stdin.isTTY) return createInterface({ input: stdin, crlfDelay: Infinity });
   const terminal = createInterface({ input: stdin, output: stdout, prompt: '> ' });
   terminal.prompt();

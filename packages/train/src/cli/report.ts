@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { join } from 'node:path';
-import { newestRun } from '../checkpoints/checkpoint.js';
+import { newestRun, refuseStored } from '../checkpoints/checkpoint.js';
 import { isShipped } from '../checkpoints/pretrained.js';
 import { TrainError } from '../error.js';
 import { writeWhole } from '../files/whole-file.js';
@@ -21,8 +21,9 @@ export function reportCommand(): Command {
           `${run} is a shipped model, which has no metrics to report; the folder of that name is ./${run}`,
         );
       const folder = run === 'latest' ? await newestRun(undefined, warn) : run;
-      const page = await runReport(folder, { examples, warn });
       const file = out ?? join(folder, 'report.html');
+      await refuseStored(file, folder);
+      const page = await runReport(folder, { examples, warn });
       await writeWhole(file, page).catch((error: unknown) => {
         if (!(error instanceof TrainError)) throw error;
         throw new TrainError('io', `${error.message}; --out names another file`, { cause: error });

@@ -7,7 +7,7 @@ import { checkpointConfig } from '../checkpoints/state.js';
 import type { TrainConfig } from '../config/config.js';
 import { foldKey } from '../config/fields.js';
 import { describeConfig } from '../config/help.js';
-import { defaultConfig, isConfigName, loadConfig, withOptions } from '../config/load.js';
+import { CONFIG_NAMES, defaultConfig, isConfigName, loadConfig, withOptions } from '../config/load.js';
 import { TrainError } from '../error.js';
 import { formatSummary } from '../evaluation/table.js';
 import { trainLanguageModel } from '../language/language-task.js';
@@ -27,7 +27,7 @@ export function trainCommand(): Command {
     .description('Train a plan predictor, a language model that calculates, or a model of word problems.')
     .argument(
       '[config]',
-      'a .ts, .js, .mjs or .json file, or the name of a built-in one (default: predictor)',
+      `a .ts, .js, .mjs or .json file, or the name of a built-in one: ${CONFIG_NAMES.join(', ')} (default: predictor)`,
     )
     .option('--json', 'print the result as one line of JSON')
     .usage('[config] [--key=value …]\n       dag train --resume <run> [--key=value …]')

@@ -12,7 +12,10 @@ import { anyRun, completeRun, type RunConfig } from './run.js';
 
 /** The configuration of a run with every key filled in; `kind` discriminates. */
 export type TrainConfig = PredictorTrainConfig | LanguageTrainConfig | ProblemsTrainConfig;
-/** The contents of a configuration file; everything but a `kind` other than `predictor` is optional. */
+/**
+ * The contents of a configuration file. All keys of a plan predictor are optional; the other kinds need `kind`, and `data.text` or `data.arithmetic` 1
+ * (`language`), `data.problems` or `data.synthetic` 1 (`problems`).
+ */
 export type TrainConfigInput = PredictorTrainInput | LanguageTrainInput | ProblemsTrainInput;
 export type Kind = TrainConfig['kind'];
 
@@ -111,10 +114,13 @@ function kindOf(input: unknown): Kind {
 /** Every key of configurations of this kind and readout, then the keys that only other kinds have, marked by `only`. */
 export function fieldsFor(input: unknown): readonly ConfigField[] {
   const kind = kindOf(input);
+  const names = Object.keys(KINDS);
   const of = (name: Kind): readonly ConfigField[] =>
     fieldsOf(KINDS[name].schema, KINDS[name].losses(readKeys(input)));
   const own = of(kind).map((field) =>
-    field.path === 'kind' ? { ...field, schema: { ...field.schema, enum: Object.keys(KINDS) } } : field,
+    field.path === 'kind'
+      ? { ...field, schema: { ...field.schema, enum: names, description: names.join(', ') } }
+      : field,
   );
   const all: ConfigField[] = [...own];
   for (const other of Object.keys(KINDS) as Kind[])

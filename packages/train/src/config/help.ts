@@ -4,25 +4,32 @@ import { valueAt } from './problems.js';
 
 /**
  * The key list of `dag train --help`, at most 80 columns wide: first the keys of predictors, in brackets their value in `preset`
- * and, if different, the default of other configurations; then the keys that only language models have, and only models of word problems.
+ * and, if different, that in a configuration that does not give the key; then of language models and of models of word problems the keys that
+ * predictors have not, or with another default.
  */
 export function describeConfig(preset: TrainConfig = parseConfig({})): string {
   const all = fieldsFor(preset);
   const own = all.filter(({ only }) => only === undefined);
   const column = Math.max(...all.map(({ path }) => path.length)) + 4;
-  const lines = (fields: readonly ConfigField[]): string =>
-    fields.map((field) => describeField(field, preset, column)).join('\n');
-  const alone = (kind: Kind): string => lines(all.filter(({ only }) => only === kind));
+  const lines = (fields: readonly ConfigField[], values: object): string =>
+    fields.map((field) => describeField(field, values, column)).join('\n');
+  const isCommon = (field: ConfigField): boolean =>
+    own.some(({ path, schema }) => path === field.path && schema.default === field.schema.default);
+  const other = (kind: Kind): string =>
+    lines(
+      fieldsFor({ kind }).filter((field) => field.path !== 'kind' && !field.only && !isCommon(field)),
+      {},
+    );
   return (
-    `${lines(own)}\n\nKeys of language models alone (--kind=language):\n${alone('language')}` +
-    `\n\nKeys of models of word problems alone (--kind=problems):\n${alone('problems')}`
+    `${lines(own, preset)}\n\nOther keys and defaults of language models (--kind=language):\n${other('language')}` +
+    `\n\nOther keys and defaults of models of word problems (--kind=problems):\n${other('problems')}`
   );
 }
 
-function describeField({ path, schema }: ConfigField, preset: TrainConfig, column: number): string {
+function describeField({ path, schema }: ConfigField, preset: object, column: number): string {
   const values = [valueAt(preset, path.split('.')) ?? schema.default, schema.default];
   const [value, other] = values.map((value) => (value === undefined || value === '' ? null : String(value)));
-  const elsewhere = other !== null && other !== value ? `; ${other} in other configurations` : '';
+  const elsewhere = other !== null && other !== value ? `; ${other} if a configuration leaves it out` : '';
   const text = value === null ? '' : ` [${value}${elsewhere}]`;
   return (
     `  ${path}`.padEnd(column) +

@@ -32,7 +32,7 @@ const DATA = {
 const freezeBackbone = z.boolean().default(false).describe('train only the calculating branch, not the GPT');
 
 const languageSchema = z.strictObject({
-  kind: z.literal('language').describe('language: a GPT that writes text and calculates'),
+  kind: z.literal('language'),
   ...RUN,
   tokenizer: z.enum(['gpt2', 'char']).default('char').describe('gpt2 or char'),
   freezeBackbone,

@@ -34,6 +34,9 @@ const BUILT_IN: Readonly<Record<string, TrainConfigInput>> = {
   writing,
 };
 
+/** The names of the built-in configurations. */
+export const CONFIG_NAMES = Object.keys(BUILT_IN);
+
 const DEFAULT = 'predictor';
 
 /** The configuration that `loadConfig` returns without a path and options. */
@@ -47,12 +50,12 @@ const MOST_EDITS = 2;
 /**
  * The configuration of a run. Options of the command line take precedence over the file, and both over the defaults.
  * @param path a .ts, .js, .mjs or .json file, or a built-in name; default: `predictor`
- * @param overrides values as text by option name (`model.nEmbd`, or `nEmbd` if no other key ends in that name)
+ * @param overrides none by default; values as text by option name (`model.nEmbd`, or `nEmbd` if no other key ends in that name)
  * @throws TrainError `bad-config` with a line for each problem, which starts with the file or option it is in.
  */
 export async function loadConfig(
-  path: string | undefined,
-  overrides: Readonly<Record<string, string>>,
+  path?: string,
+  overrides: Readonly<Record<string, string>> = {},
 ): Promise<TrainConfig> {
   requireArguments('loadConfig', {
     path: [path, { optional: 'a string' }],
@@ -105,9 +108,9 @@ async function loadInput(path: string): Promise<unknown> {
   const bad = (problem: string, cause?: unknown): TrainError =>
     new TrainError('bad-config', `${path}: ${problem}`, { cause });
   if (!EXTENSIONS.includes(extname(path))) {
-    const near = Object.keys(BUILT_IN).find((name) => leven(name, path) <= MOST_EDITS);
+    const near = CONFIG_NAMES.find((name) => leven(name, path) <= MOST_EDITS);
     throw bad(
-      `is no built-in configuration (${Object.keys(BUILT_IN).join(', ')}) and no ${EXTENSIONS.join(', ')} file` +
+      `is no built-in configuration (${CONFIG_NAMES.join(', ')}) and no ${EXTENSIONS.join(', ')} file` +
         (near === undefined ? '' : `; did you mean ${near}?`),
     );
   }

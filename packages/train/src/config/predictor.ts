@@ -19,7 +19,7 @@ const DATA = {
 };
 
 const predictorSchema = z.strictObject({
-  kind: z.literal('predictor').default('predictor').describe('predictor, or language'),
+  kind: z.literal('predictor').default('predictor'),
   ...RUN,
   tokenizer: z
     .enum(['gpt2', 'char', 'words'])

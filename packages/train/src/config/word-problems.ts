@@ -29,7 +29,7 @@ const DATA = {
 };
 
 const problemsSchema = z.strictObject({
-  kind: z.literal('problems').describe('problems: solves word problems'),
+  kind: z.literal('problems'),
   ...RUN,
   model: z.strictObject(PROBLEM_MODEL).prefault({}),
   data: z.strictObject(DATA).prefault({}),

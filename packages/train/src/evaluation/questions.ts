@@ -160,7 +160,7 @@ export function beyondWords(config: StreamConfig, count: number, seed: number): 
 }
 
 /**
- * Parses a question: an expression in symbols or words, or any text, a tab and its expected value.
+ * Parses a question: an expression in symbols or words, or any text, a tab and its expected value, which may be NaN, Infinity or -Infinity.
  *
  * @throws {TrainError} `bad-input` if the expected value is not a number, or if there is none and the text is not an
  * expression without variables.
@@ -177,7 +177,7 @@ export function question(line: string): Question {
   if (given !== undefined) {
     if (text.trim() === '') throw new TrainError('bad-input', 'the text before the tab is empty');
     const expected = given.trim() === '' ? Number.NaN : Number(given);
-    if (Number.isNaN(expected) && given.trim() !== 'NaN')
+    if (!Number.isFinite(expected) && given.trim() !== String(expected))
       throw new TrainError(
         'bad-input',
         `the expected value ${shown(given)} of ${shown(text)} is not a number`,

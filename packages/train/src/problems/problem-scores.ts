@@ -45,7 +45,9 @@ const BATCH = 64;
 const TOLERANCE = 1e-4;
 /** Whether an answer is that of a problem. */
 export const isRight = (value: number, answer: number): boolean =>
-  Math.abs(value - answer) <= TOLERANCE * Math.max(1, Math.abs(answer));
+  // Any number would be within a relative tolerance of an infinite answer.
+  Object.is(value, answer) ||
+  (Number.isFinite(answer) && Math.abs(value - answer) <= TOLERANCE * Math.max(1, Math.abs(answer)));
 
 /** Calls `read` with groups of problems of as many numbers each, of those that a model reads. */
 export async function inGroups<P extends AskedProblem>(

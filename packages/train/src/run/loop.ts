@@ -10,7 +10,7 @@ import { lockRun, type RunLock } from './lock/run-lock.js';
 import { openMetrics } from './metrics.js';
 import { createProgress, NO_PROGRESS } from './progress.js';
 import { checkWeights, NEVER, save, start, withWayOut, type Run } from './run.js';
-import { checkEvaluation, chooseDevice, takeSteps } from './steps.js';
+import { chooseDevice, evaluate, takeSteps } from './steps.js';
 import type { Task, Trainable } from './task.js';
 
 /** Options of `train`, `trainLanguageModel` and `trainTask`. */
@@ -138,8 +138,7 @@ export async function runTask<M extends Trainable, B, N extends object, S>(
       gpus?.group?.close();
       let summary: S | null = null;
       if (isFirst && !stopped) {
-        const evaluated = await task.evaluate(run.model, reportedSeed(config.evaluation));
-        summary = checkEvaluation(evaluated, task.kind).summary;
+        ({ summary } = await evaluate(task, run, reportedSeed(config.evaluation)));
       }
       return {
         model: run.model,

@@ -8,7 +8,7 @@ import {
   Tensor,
   zeros,
 } from '@dag/executor';
-import type { Parameters } from '@dag/model';
+import { ModelError, type Parameters } from '@dag/model';
 import { shown } from '../arguments.js';
 import type { LossWeights } from '../config/losses.js';
 import type { RunConfig } from '../config/run.js';
@@ -102,8 +102,8 @@ export async function takeSteps<M extends Trainable, B, N extends object, S>(
     if (run.step % config.logEvery === 0 || isLast)
       around.onStep({ step: run.step, loss, ...parts, lr, gradNorm, stepMs });
     if (isEvaluated) {
-      const evaluated = await task.evaluate(run.model, config.evaluation.seed);
-      const { score } = checkEvaluation(evaluated, task.kind);
+      const evaluated = await evaluate(task, run, config.evaluation.seed);
+      const { score } = evaluated;
       around.onEvaluation(run.step, evaluated);
       // Of equal scores the later one is best: it was trained longer.
       run.isBest = run.best === null || score >= run.best;
@@ -148,8 +148,24 @@ function checkLearned(learned: LossValues | undefined, kind: string): LossValues
   );
 }
 
+/** @throws {TrainError} `bad-input` if the model computes what is not finite, or the task returns no evaluation. */
+export async function evaluate<M extends Trainable, S>(
+  task: Pick<Objective<M, never, never, S>, 'evaluate' | 'kind'>,
+  { model, step }: Pick<Taken<M>, 'model' | 'step'>,
+  seed: number,
+): Promise<Evaluation<S>> {
+  try {
+    return checkEvaluation(await task.evaluate(model, seed), task.kind);
+  } catch (error) {
+    if (!(error instanceof ModelError) || error.code !== 'not-finite') throw error;
+    throw new TrainError('bad-input', `${error.message}, after step ${step}; try a lower optimizer.lr`, {
+      cause: error,
+    });
+  }
+}
+
 /** @throws {TrainError} `bad-input` unless `evaluated` has a score by which checkpoints can be compared. */
-export function checkEvaluation<S>(evaluated: Evaluation<S> | undefined, kind: string): Evaluation<S> {
+function checkEvaluation<S>(evaluated: Evaluation<S> | undefined, kind: string): Evaluation<S> {
   if (typeof evaluated !== 'object' || evaluated === null)
     throw new TrainError(
       'bad-input',

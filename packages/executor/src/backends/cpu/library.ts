@@ -14,8 +14,8 @@ export interface Library extends KernelLibrary {
   threads(): number;
   setThreads(threads: number): void;
   /**
-   * The offset at which an array of `bytes` begins in `memory`, so that it starts at a cache line; `memory` is one cache line longer than
-   * the array. Asks for huge pages for a large array.
+   * The offset at which an array of `bytes` begins in the memory that `memory` is the beginning of, so that it starts at a cache line;
+   * that memory is one cache line longer than the array. Asks for huge pages for a large array.
    */
   place(memory: Uint8Array, bytes: number): number;
   /** Number of scratch blocks that kernels ever allocated, and of those in use now. */

@@ -12,7 +12,8 @@ export function memory(library: Library): Pick<Backend, 'allocate'> {
       const capacity = sizeClass(length * bytesOf(dtype));
       if (capacity <= CACHE_LINE) return allocateOnHost(dtype, length);
       const buffer = hostBuffer(capacity + CACHE_LINE);
-      const begin = library.place(new Uint8Array(buffer), capacity);
+      // Passes the address alone: Node 20 has no Uint8Array of more than 4 GiB.
+      const begin = library.place(new Uint8Array(buffer, 0, CACHE_LINE), capacity);
       return new HostStorage(dtype, hostArray(dtype, length, buffer, begin), capacity);
     },
   };

@@ -29,6 +29,9 @@ const MAP_TYPES = { bf16: 9, tf32: 11 } as const;
 const SWIZZLE_128B = 3;
 const L2_256B = 3;
 const TWO_32 = 2 ** 32;
+/** The most blocks of a grid in its first dimension, and in each other one. */
+const MOST_BLOCKS = 2 ** 31 - 1;
+export const MOST_IN_Y = 65_535;
 
 /** Matrices in global memory, each rows × columns, and the tiles of them that are copied to shared memory. */
 export interface TiledMatrices {
@@ -104,6 +107,11 @@ export class CudaDevice {
     let allowed = PLAIN_SHARED;
     const { driver } = this;
     return ([x, y = 1, z = 1], threads, shared, ...args) => {
+      if (x > MOST_BLOCKS || y > MOST_IN_Y || z > MOST_IN_Y)
+        throw new ExecutorError(
+          'shape',
+          `cuda: the kernel ${name} would need ${x} × ${y} × ${z} blocks, a grid has up to ${MOST_BLOCKS} × ${MOST_IN_Y} × ${MOST_IN_Y}`,
+        );
       if (handle === 0n) handle = this.#function(module, name);
       if (shared > allowed) {
         this.checkShared(name, shared);

@@ -1,7 +1,7 @@
 import type { Backend } from '../../backend.js';
 import { ExecutorError } from '../../error.js';
 import { Kernels, precisionOf, THREADS, WARP, written } from './kernels.js';
-import { addressOf } from './memory.js';
+import { addressOf, seedArguments } from './memory.js';
 
 /** Bits of a digit of rows by which positions are sorted, and sorted positions of a slice: see kernels/cuda/indexing.cu. */
 const DIGIT_BITS = 8;
@@ -25,6 +25,7 @@ export function indexing(
   | 'gather'
   | 'gatherBackward'
   | 'embedding'
+  | 'embeddingSum'
   | 'embeddingBackward'
   | 'cumsum'
   | 'cumprod'
@@ -34,7 +35,17 @@ export function indexing(
   const { device } = kernels;
   const gather = kernels.precisions('indexing', 'gather', 'pppii');
   const gatherBackward = kernels.precisions('indexing', 'gatherBackward', 'pppiii');
-  const embedding = kernels.precisions('indexing', 'embedding', 'pppiii');
+  const embedding = kernels.precisions('indexing', 'embedding', 'ppppiiiidddp');
+  const embeddingSum: NonNullable<Backend['embeddingSum']> = (table, index, positions, p, seed, y, n) => {
+    if (y.length === 0) return;
+    embedding[precisionOf(y)](
+      kernels.gridForWarps(index.length),
+      THREADS,
+      0,
+      ...[addressOf(table), addressOf(index), addressOf(positions), addressOf(y)],
+      ...[index.length, n, table.length / n, (positions?.length ?? n) / n, p, ...seedArguments(seed)],
+    );
+  };
   const countDigits = device.kernel('indexing', 'countDigits_i32', '(ppiii)p');
   const scanDigits = device.kernel('indexing', 'scanDigits_i32', 'ppi');
   const placeDigits = device.kernel('indexing', 'placeDigits_i32', '(ppiii)ppp');
@@ -63,15 +74,8 @@ export function indexing(
         ...[addressOf(index), addressOf(gradY), addressOf(storage), count, n, Number(accumulate)],
       );
     },
-    embedding: (table, index, y, n) => {
-      if (y.length === 0) return;
-      embedding[precisionOf(y)](
-        kernels.gridForWarps(index.length),
-        THREADS,
-        0,
-        ...[addressOf(table), addressOf(index), addressOf(y), index.length, n, table.length / n],
-      );
-    },
+    embeddingSum,
+    embedding: (table, index, y, n) => embeddingSum(table, index, null, 0, [0, 0], y, n),
     embeddingBackward: (index, gradY, { storage, accumulate }, n) => {
       const positions = index.length;
       const tableRows = n === 0 ? 0 : storage.length / n;

@@ -2,7 +2,7 @@ import type { Backend, DType, HostArray, Scalar, Seed, Storage } from '../../bac
 import { ExecutorError } from '../../error.js';
 import { sizeClass } from '../../size-class.js';
 import { hash } from '../../trace.js';
-import { bytesOf, copyOf, hostArray, rangeOf } from '../host.js';
+import { bytesOf, copyOf, hostArray, hostBytes, rangeOf } from '../host.js';
 import { environment } from '../native.js';
 import { fromBf16, toBf16 } from './bf16.js';
 import type { CudaDevice } from './device.js';
@@ -206,7 +206,7 @@ export interface Pinned {
 function pinned(device: CudaDevice, bytes: number): Pinned {
   const pointer = new BigUint64Array(1);
   device.driver.call('cuMemHostAlloc', pointer, bytes, 0);
-  return { pointer: pointer[0]!, bytes: new Uint8Array(device.driver.koffi.view(pointer[0]!, bytes)) };
+  return { pointer: pointer[0]!, bytes: hostBytes(device.driver.koffi.view(pointer[0]!, bytes)) };
 }
 
 function newEvent(device: CudaDevice): bigint {
@@ -371,12 +371,12 @@ export function memory(
       if (to.length === 0) return;
       if (to.dtype === 'bf16') {
         to.range = null;
-        return writer.write(to.block.address, new Uint8Array(toBf16(data).buffer));
+        return writer.write(to.block.address, hostBytes(toBf16(data).buffer));
       }
       const array = hostArray(to.dtype, to.length);
       array.set(data);
       to.range = to.dtype === 'i32' || to.length === 1 ? rangeOf(array) : null;
-      writer.write(to.block.address, new Uint8Array(array.buffer));
+      writer.write(to.block.address, hostBytes(array.buffer));
     },
     read: (storage) =>
       storage.length === 0 ? Promise.resolve(hostArray(storage.dtype, 0)) : reader.read(cudaStorage(storage)),

@@ -2,7 +2,7 @@ import type { Backend, LinearSpec, MatmulSpec, Seed, Storage } from '../../backe
 import type { Activation } from '../../elementwise.js';
 import { ExecutorError } from '../../error.js';
 import { activationKind } from '../kinds.js';
-import type { Launch } from './device.js';
+import { MOST_IN_Y, type Launch } from './device.js';
 import { computedIn, floatOf, Kernels, PARALLEL, THREADS } from './kernels.js';
 import { addressOf, seedArguments } from './memory.js';
 import { matmulPrecision } from '../../precision.js';
@@ -36,9 +36,7 @@ const NUMBERS = {
 const RESULTS_A_LAID_ROW = { bf16: 512, tf32: 128 } as const;
 /** The fewest terms of a sum for that. */
 const LAID_TERMS = 256;
-/** The most blocks of a grid in its second dimension. */
-const MOST_IN_Y = 65_535;
-/** Positions in a tensor map have 31 bits, strides 40. */
+/** Positions in a tensor map have 31 bits, strides 40. Tiles are counted in 31 bits, too. */
 const MOST_POSITIONS = 2 ** 31;
 const MOST_STRIDE = 2 ** 40;
 
@@ -52,7 +50,7 @@ interface Operand {
   readonly inner: boolean;
 }
 
-/** The epilogue of a product; addresses, 0 where not wanted. */
+/** The epilogue of a product, or with `backward` that of `matmulBackward`; addresses, 0 where not wanted. */
 interface Epilogue {
   readonly bias: number;
   readonly residual: number;
@@ -61,6 +59,7 @@ interface Epilogue {
   readonly dropout: number;
   readonly seed: Seed;
   readonly accumulate: boolean;
+  readonly backward: boolean;
 }
 const NOTHING_MORE: Epilogue = {
   bias: 0,
@@ -70,29 +69,36 @@ const NOTHING_MORE: Epilogue = {
   dropout: 0,
   seed: [0, 0],
   accumulate: false,
+  backward: false,
 };
 
 /** Matrix products and linear layers. */
 export function products(
   kernels: Kernels,
   { addColumns, addRows }: ReturnType<typeof rowSums>,
-): Pick<Backend, 'matmul' | 'linear' | 'linearBackward'> {
+): Pick<Backend, 'matmul' | 'matmulBackward' | 'linear' | 'linearBackward'> {
   const { device } = kernels;
-  const small = kernels.precisions('matmul', 'matmul64', MATMUL);
-  const large = device.kernel('matmul', 'matmul128_f32', MATMUL);
+  /** A kernel with each epilogue. */
+  const both = (module: string, name: string, dtype: 'f32' | 'f64' | 'bf16', types = MATMUL) => {
+    const plain = device.kernel(module, `${name}_${dtype}`, types);
+    const backward = device.kernel(module, `${name}Backward_${dtype}`, types);
+    return ({ backward: isBackward }: Epilogue): Launch => (isBackward ? backward : plain);
+  };
+  const small = { f32: both('matmul', 'matmul64', 'f32'), f64: both('matmul', 'matmul64', 'f64') };
+  const large = both('matmul', 'matmul128', 'f32');
   const tensorCores = {
-    bf16: device.kernel('matmul_tensor', 'matmulBf16_f32', MATMUL),
-    tf32: device.kernel('matmul_tensor', 'matmulTf32_f32', MATMUL),
+    bf16: both('matmul_tensor', 'matmulBf16', 'f32'),
+    tf32: both('matmul_tensor', 'matmulTf32', 'f32'),
   };
   /** Of operands stored as bf16, by the storage of results. */
   const ofBf16 = {
-    f32: device.kernel('matmul_tensor', 'matmulOfBf16_f32', MATMUL),
-    bf16: device.kernel('matmul_tensor', 'matmulOfBf16_bf16', MATMUL),
+    f32: both('matmul_tensor', 'matmulOfBf16', 'f32'),
+    bf16: both('matmul_tensor', 'matmulOfBf16', 'bf16'),
   };
   const roundToBf16 = device.kernel('elementwise', 'cast_f32_bf16', 'ppii');
   const warpgroupsOf = (name: 'Bf16' | 'Tf32', dtype: 'f32' | 'bf16') => ({
     layOut: device.kernel('matmul_warpgroup', `layOut${name}_${dtype}`, 'ppiiiiii'),
-    multiply: device.kernel('matmul_warpgroup', `warpgroup${name}_${dtype}`, WARPGROUP),
+    multiply: both('matmul_warpgroup', `warpgroup${name}`, dtype, WARPGROUP),
   });
   const warpgroups = {
     bf16: { f32: warpgroupsOf('Bf16', 'f32'), bf16: warpgroupsOf('Bf16', 'bf16') },
@@ -120,10 +126,16 @@ export function products(
     const tiles = Math.ceil(k / cut.depth) * (strideC === 0 ? batch : 1);
     const blocks = (rows: number, columns = rows): number =>
       Math.ceil(m / rows) * Math.ceil(n / columns) * matrices;
-    // No kernel adds up slices of bf16.
-    const addsRows = (transposeA || (strideC === 0 && batch > 1)) && y.dtype !== 'bf16';
+    // No kernel adds up slices of bf16, nor ends them with the other epilogue.
+    const addsRows = !more.backward && (transposeA || (strideC === 0 && batch > 1)) && y.dtype !== 'bf16';
     const wanted = addsRows ? Math.min(cut.parallel / blocks(cut.rows, cut.columns), tiles / cut.fewest) : 1;
     const slices = Math.max(1, Math.min(Math.floor(wanted), MAX_SLICES));
+    const results = blocks(cut.rows, cut.columns) * slices;
+    if (Math.max(tiles, results) >= MOST_POSITIONS)
+      throw new ExecutorError(
+        'shape',
+        `cuda: products have fewer than ${MOST_POSITIONS} tiles of results, and of terms; ${batch} of ${m} × ${n} × ${k} have ${results} and ${tiles}`,
+      );
     const product = [
       batch,
       m,
@@ -144,12 +156,9 @@ export function products(
     const launch = (partial: number): void => {
       const rest = [addressOf(y), ...epilogue, partial];
       if (byWarpgroups) {
-        const grid = Math.min(
-          blocks(WARPGROUP_TILES.rows, WARPGROUP_TILES.columns) * slices,
-          device.multiprocessors,
-        );
+        const grid = Math.min(results, device.multiprocessors);
         return withMaps(rounded, operands, (maps) =>
-          warpgroupKernels(rounded, y).multiply(
+          warpgroupKernels(rounded, y).multiply(more)(
             [grid],
             WARPGROUPS.threads,
             WARPGROUPS.shared,
@@ -162,7 +171,7 @@ export function products(
       if (hasBf16)
         return withBf16(a, (a) =>
           withBf16(b, (b) =>
-            ofBf16[y.dtype === 'bf16' ? 'bf16' : 'f32'](
+            ofBf16[y.dtype === 'bf16' ? 'bf16' : 'f32'](more)(
               [blocks(128) * slices],
               THREADS,
               0,
@@ -171,7 +180,7 @@ export function products(
           ),
         );
       const [kernel, size] = chosen(precision, rounded, blocks);
-      kernel([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
+      kernel(more)([blocks(size) * slices], THREADS, 0, ...product, addressOf(a), addressOf(b), ...rest);
     };
     if (slices === 1) return launch(0);
     kernels.withScratch(precision, slices * matrices * m * n, ({ block }) => {
@@ -222,7 +231,8 @@ export function products(
   ): boolean {
     const bounded = operands.every(
       ({ rows, k, matrices, stride }) =>
-        Math.max(rows, k, matrices) < MOST_POSITIONS && 4 * Math.max(stride, rows * (k + 8)) < MOST_STRIDE,
+        Math.max(rows, k, matrices * Math.ceil(k / WARPGROUPS.laidDepth)) < MOST_POSITIONS &&
+        4 * Math.max(stride, rows * (k + 8)) < MOST_STRIDE,
     );
     const laid = operands.filter((operand) => !isDirect(rounded, operand));
     const rows = laid.reduce((sum, operand) => sum + operand.rows, 0);
@@ -288,7 +298,7 @@ export function products(
     precision: 'f32' | 'f64',
     rounded: 'bf16' | 'tf32' | null,
     blocks: (size: number) => number,
-  ): [Launch, number] {
+  ): [(more: Epilogue) => Launch, number] {
     if (rounded !== null) return [tensorCores[rounded], 128];
     return precision === 'f32' && blocks(128) >= device.multiprocessors
       ? [large, 128]
@@ -298,6 +308,11 @@ export function products(
   return {
     matmul: (spec, a, b, { storage, accumulate }) =>
       multiply(spec, a, b, storage, { ...NOTHING_MORE, accumulate }),
+    matmulBackward: (spec, a, b, activation, preactivation, y) =>
+      multiply(spec, a, b, y, {
+        ...NOTHING_MORE,
+        ...{ activation, preactivation: addressOf(preactivation), backward: true },
+      }),
     linear: ({ m, n, k, ...then }: LinearSpec, x, weight, bias, residual, y, preactivation) =>
       multiply(
         { batch: 1, m, n, k, transposeA: false, transposeB: true, strideA: 0, strideB: 0, strideC: 0 },
@@ -310,7 +325,7 @@ export function products(
             residual: addressOf(residual),
             preactivation: addressOf(preactivation),
           },
-          ...{ ...then, accumulate: false },
+          ...{ ...then, accumulate: false, backward: false },
         },
       ),
     linearBackward: ({ m, n, activation, dropout, seed }, gradY, preactivation, gradSum, gradBias) => {
