@@ -26,7 +26,7 @@ import { fileURLToPath } from 'node:url';
 
 const CARD = 'README.md';
 /** A token that none of so many texts of the stream has is not shipped: it is a piece of misspelt words, hardly trained. */
-const TEXTS = 200_000;
+const TEXTS = 400_000;
 /** Significant bits of a weight in the file: the rest of half precision is noise, which does not compress. */
 const BITS = 6;
 

@@ -12,7 +12,7 @@ const ARITHMETIC =
 let words: readonly string[] | null = null;
 const ENDINGS = ['s', 'ed', 'er', 'ing', 'ly', 'y', 'es', 'al', 'ion', 'able', 'ful', 'est'];
 /** Of GPT-2's tokens those with an id below this, which are the most common. */
-const COMMON = 3500;
+const COMMON = 6500;
 /** Words of home, school, shops and talk that are no common tokens. */
 const EVERYDAY = (
   'homework teacher classmate grandma grandpa granddaughter grandson nephew niece cousin uncle aunt ' +
@@ -76,32 +76,8 @@ function common(): readonly string[] {
   return words;
 }
 
-const ONSETS =
-  'b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p pl pr qu r s sc sh sl sp st str sw t th tr v w wh z'.split(
-    ' ',
-  );
-const VOWELS = 'a e i o u a e i o u ai ea ee ie oa oo ou'.split(' ');
-const CODAS = [
-  '',
-  '',
-  '',
-  ...'b ck d ft g ll lt m mp n nd ng nk nt p r rd rk rn rt s sh ss st t th tch x'.split(' '),
-];
-
-/** A word that there is not, of two or three syllables: its tokens are those of words that training never meets. */
-function madeUp(random: Random): string {
-  for (;;) {
-    const word = Array.from(
-      { length: 2 + random.below(2) },
-      () => pick(random, ONSETS) + pick(random, VOWELS) + pick(random, CODAS),
-    ).join('');
-    if (!ARITHMETIC.test(word)) return word;
-  }
-}
-
 /** A word that has nothing to do with arithmetic, now and then with another ending. */
 export function chatterWord(random: Random): string {
-  if (random.chance(0.15)) return madeUp(random);
   const word = pick(random, common());
   return random.chance(0.65) ? word : `${word}${pick(random, ENDINGS)}`;
 }

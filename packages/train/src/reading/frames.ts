@@ -15,7 +15,7 @@ import {
   STARTS,
   STEPS,
 } from './phrases.js';
-import { CLOSINGS, COMMON_CLOSINGS, GREETINGS, HEADINGS, REQUESTS } from './surroundings.js';
+import { CLOSINGS, COMMON_CLOSINGS, GREETINGS, REQUESTS } from './surroundings.js';
 import { SYMBOLS, SymbolText, type FrameOptions } from './symbols.js';
 import type { Word } from './writer.js';
 
@@ -105,8 +105,6 @@ class PhraseText extends SymbolText {
   private isFollowed = false;
   /** Whether a list ended as "3, 4" does, which may go on. */
   private mayGoOn = false;
-  /** Whether a sequence starts with an operand alone: "23, add 19". */
-  private isBareStart = false;
   /** Whether lists are of all the numbers that are left, and of nothing else. */
   private isRow = false;
 
@@ -114,13 +112,10 @@ class PhraseText extends SymbolText {
     const { random, options } = this;
     const { words } = this.w;
     const asks = random.below(100);
-    const hasChatter = this.left > 1 && random.chance(0.15);
-    const hasHeading = hasChatter && random.chance(0.25);
+    const hasChatter = this.left > 1 && random.chance(0.12);
     // "My number is 212 - 555" asks for nothing: between chatter and an expression stands a sign or an opening.
-    const isApart = !hasChatter || hasHeading || random.chance(0.6);
-    if (hasHeading)
-      this.say(`${smallTalk(random, 2)} ${pick(random, HEADINGS)} ${pick(random, [':', ':', '.', '='])}`);
-    else if (hasChatter) {
+    const isApart = !hasChatter || random.chance(0.6);
+    if (hasChatter) {
       this.sayPlainly(smallTalk(random, 9));
       if (isApart) this.say(pick(random, [',', ',', ':', '.', '!', ';']));
     }
@@ -162,11 +157,6 @@ class PhraseText extends SymbolText {
       if (random.chance(0.25)) this.say(pick(random, REQUESTS));
       this.left = Math.max(2, this.left);
       this.template(this.phrase(COMMANDS));
-      // "Double 5!" is no factorial.
-      if (random.chance(0.03)) {
-        this.say('!');
-        closes = 0;
-      }
     } else if (asks < 88) {
       this.left = Math.max(2, this.left);
       this.template(this.phrase(QUESTIONS));
@@ -415,9 +405,8 @@ class PhraseText extends SymbolText {
       : 2 + (random.chance(0.5) ? 0 : random.below(Math.max(1, this.left - 1)));
     w.lacking += n - 1;
     const drawn = this.listStyle();
-    // In "3 and 4" no joint is a blank. Only "and" and ", and" join numbers that each write a unary operator, too.
-    const style =
-      (unary !== undefined && drawn !== 'comma and') || (drawn === 'blanks and' && n === 2) ? 'and' : drawn;
+    // In "3 and 4" no joint is a blank. Only "and" joins numbers that each write a unary operator, too.
+    const style = unary !== undefined || (drawn === 'blanks and' && n === 2) ? 'and' : drawn;
     if (unary === operator) return this.numbersOf(n, operator);
     if (style === 'commas') this.mayGoOn = true;
     const canEnd = w.lacking === n;
@@ -645,14 +634,7 @@ class PhraseText extends SymbolText {
     if (roll < 4) {
       // "Start with 5" asks for nothing yet.
       this.w.lacking++;
-      const first = this.w.words.length;
-      const start = this.phrase(STARTS);
-      this.template(start);
-      // "23" alone asks for 23; "23, add 19, halve" begins so.
-      if (start === 'A') {
-        this.leaveOpen(first);
-        this.isBareStart = true;
-      }
+      this.template(this.phrase(STARTS));
     } else if (roll < 8) this.template(this.phrase(COMMANDS.filter((command) => !command.includes('G'))));
     else {
       this.opening();
@@ -679,10 +661,7 @@ class PhraseText extends SymbolText {
       const step = again !== undefined && random.chance(0.2) ? again : this.phrase(STEPS);
       last = step;
       const ends = this.isPlain && random.chance(0.5);
-      let joint: string;
-      do joint = pick(random, ends ? JOINTS : CONNECTORS);
-      while (i === 0 && this.isBareStart && !/^,(?! and$)/.test(joint));
-      this.connect(joint);
+      this.connect(pick(random, ends ? JOINTS : CONNECTORS));
       if (isStart && i === 0) this.w.lacking--;
       this.template(step, ends);
     }

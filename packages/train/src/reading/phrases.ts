@@ -297,7 +297,6 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
     'shared out among:div',
     'partitioned into:div',
     'divided over:div',
-    'divided through by:div',
     'separated into:div',
     'chopped into:div',
     'sliced into:div',
@@ -344,8 +343,6 @@ export const INFIX: Readonly<Record<string, readonly string[]>> = {
 };
 export const POWERS = [
   'to:pow the power of',
-  'elevated to:pow the power of',
-  'elevated to:pow',
   'to:pow the power',
   'raised to:pow the power of',
   'raised to:pow the power',
@@ -374,8 +371,6 @@ export const COMMANDS = [
   'raise A by:add B',
   '[increase|raise|boost|grow|extend|bump|lift|hike|up] A by:add Q',
   '[mark|bump|push|move|bring] A up by:add Q',
-  'mark up A by:add Q',
-  'mark down A by:sub Q',
   'add P [to|onto|on top of]:onto B',
   '[reduce|decrease|lower|cut|shrink|discount|drop|trim|slash|diminish] A by:sub Q',
   '[mark|bring|push|move] A down by:sub Q',
@@ -503,8 +498,6 @@ export const QUESTIONS = [
   'A goes into:divInto B how [many times|often] ?',
   'how many times A makes:divInto B ?',
   'what times A [is|equals|makes|gives]:divInto B ?',
-  'what [number|] [is coming|comes out|results] if you add A to:add B ?',
-  '[if|when] [somebody|someone|he|she] [adds|sums] A [to|and|with]:add B [,|] [what|how much] is [it|that] ?',
   'what [plus|added to] A [is|equals|makes|gives]:subFrom B ?',
   'how many A s are [there|] in:divInto B ?',
   'how many A s [fit|go] into:divInto B ?',
@@ -771,10 +764,6 @@ export const CONNECTORS = [
   '. after this:then ,',
 ] as const;
 export const STARTS = [
-  'A',
-  'A',
-  'A',
-  'A',
   'start with A',
   'begin with A',
   'take A',
