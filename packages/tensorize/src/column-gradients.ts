@@ -63,8 +63,8 @@ const BLOCK = 16_384;
  *
  * @throws ExprError, TensorizeError as `bind` does; `bad-option` where `execute` is no function or does not return `out`, where
  *   `options.out` lacks a variable or has another, or where one of its arrays is no Float64Array of N numbers or shares memory with
- *   another array; and whatever `execute` throws. Nothing is written to `options.out` before it is checked. Two SharedArrayBuffers
- *   over one memory, as messages between threads make them, cannot be told apart from two memories: they are no error.
+ *   another array; and whatever `execute` throws. Nothing is written to `options.out` before it is checked. An overlap is
+ *   not seen where a SharedArrayBuffer came back from another thread, since it is then a new object over the same memory.
  */
 export function columnGradients(
   source: Source | Template,

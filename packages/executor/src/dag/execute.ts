@@ -77,8 +77,8 @@ export function execute(
  *
  * @throws {ExecutorError} `shape` where a field, `upstream` or an array of `out` has the wrong length; `dtype` where a field or an array of
  *   `out` is no `Float64Array`; `value` where an array of `out` shares memory with another array, or `out` has an unknown field or none;
- *   `recording` inside a recorded step. Two SharedArrayBuffers over one memory, as messages between threads make them, cannot be told
- *   apart from two memories: they are no error.
+ *   `recording` inside a recorded step. An overlap is not seen where a SharedArrayBuffer came back from another thread, since it
+ *   is then a new object over the same memory.
  * @example
  * const out = { values: new Float64Array(N), V_mag: new Float64Array(N * 2 * D) };
  * executeWithGradients(tensors, { out }); // → out; the gradients by V_sign, O and G are not computed
