@@ -5,7 +5,13 @@ import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻';
-const RAISED = new RegExp(`[${SUPERSCRIPTS}]+`, 'g');
+/** Not the power in `(1 + 2)²%`, which stands as it is: `^` would bind less than `%`. */
+const RAISED = new RegExp(`[${SUPERSCRIPTS}]+(?![${SUPERSCRIPTS}]|\\s*%)`, 'g');
+/** `5³%`. */
+const RAISED_PERCENTAGE = new RegExp(
+  `(?<![\\d.])(\\d+(?:\\.\\d+)?|\\.\\d+)([${SUPERSCRIPTS}]+)(?=\\s*%)`,
+  'g',
+);
 const FRACTIONS = new Map(
   Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
 );
@@ -13,6 +19,9 @@ const FRACTIONS = new Map(
 const PLURAL = /(?<=\bhow many )(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
 /** One that is no number. */
 const QUICK_ONE = /\b(quick|last|this|next|easy|simple|hard|tricky)\s+one(?=\s*(?:[:,.;!?]|$))/g;
+/** "The third part of 81" is a third of it. */
+const PART =
+  /\b((?:the|an?|one) )?(half|third|quarter|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)th)( part|s? parts)(?= of\b)/g;
 /** The number of an item in a list, "Question 4." and "1) Add", which is none of what it asks; "5) + 3" has a fault. */
 const LABEL =
   /^\s*(?:(question|exercise|problem|task|example|item|q)\s*#?\d{1,3}\s*[.:)](?=\s)|\d{1,2}\)(?=\s+[\p{L}\d(]))/u;
@@ -43,6 +52,7 @@ export function asWords(text: string): string {
     .toLowerCase()
     .replace(/\bnought\b/g, 'zero')
     .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
+    .replace(RAISED_PERCENTAGE, '($1$2) ')
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
     // No product, and nothing that a model reads.
@@ -57,6 +67,8 @@ export function asWords(text: string): string {
       (_, cube: string | undefined) => `${cube ?? 'square'} root`,
     )
     .replace(/\bone (?=(?:more|last) (?:thing|question)\b)/g, 'a ')
+    .replace(/\broot square\b/g, 'square root')
+    .replace(PART, (_, the = '', name: string, part: string) => (part === ' part' ? `a ${name}` : the + name))
     .replace(QUICK_ONE, '$1 question')
     .replace(PLURAL, '$1 s')
     .replace(/√/g, ' sqrt ')

@@ -26,21 +26,20 @@ const ORDINARY = /^[a-wyz\d\s+\-*/().^%|,?=:;!]*$/i;
 
 /**
  * A text as `parse` wants it, where people type it otherwise: look-alikes become signs of a keyboard, `[ ] { }` parentheses, `x` between
- * numbers `*`; currency signs, thousands separators and quotes around the whole text become blanks. All positions stay the same.
+ * numbers `*`; currency signs, thousands separators and quotes around the whole text become blanks. All positions stay the same. Brackets
+ * and currency signs that `mixedSigns` finds fault with stand as they are.
  */
 export function typed(text: string): string {
   if (ORDINARY.test(text) && !/[\u00A0\u202F\u2009\u2007\u3000]|\d 0\d\d/.test(text)) return text;
-  return withKeys(ungrouped(text, true))
-    .replace(/[[{]/g, '(')
-    .replace(/[\]}]/g, ')')
-    .replace(QUOTED, '$1 $2 $3')
-    .replace(CURRENCY, ' ')
-    .replace(TIMES, '*');
+  const keyed = withKeys(ungrouped(text, true)).replace(QUOTED, '$1 $2 $3');
+  return (mixedSigns(keyed) === null ? withoutKinds(keyed) : keyed).replace(TIMES, '*');
 }
 
+const withoutKinds = (text: string): string =>
+  text.replace(/[[{]/g, '(').replace(/[\]}]/g, ')').replace(CURRENCY, ' ');
+
 /**
- * The error at the first bracket that closes one of another kind, as in `(3]`, or sign of a second currency, as in `$5 + €3`. `typed`
- * replaces them all alike. Null where there is none.
+ * The error at the first bracket that closes one of another kind, as in `(3]`, or sign of a second currency, as in `$5 + €3`. Null where there is none.
  */
 export function mixedSigns(text: string): ExprError | null {
   if (!/[[\]{}$€£¥₹]/.test(text)) return null;

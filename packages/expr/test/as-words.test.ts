@@ -50,6 +50,15 @@ describe('asWords', () => {
     ['raise 2 to the 5th', 'raise 2 to the power of 5'],
     ['9 to the power of one half', '9 to the power of 0.5'],
     ['8 to the power of a third', '8 to the power of a third'],
+    ['the third part of 81', '( 1 / 3 ) of 81'],
+    ['two third parts of 9', '( 2 / 3 ) of 9'],
+    ['the root square of 400', 'the square root of 400'],
+    ['5³% + .5² %', '( 5 ^ 3 ) % + ( 0.5 ^ 2 ) %'],
+    ['[2 + (3)] x $5', '( 2 + ( 3 ) ) * 5'],
+    // What has no meaning stands as it is, for models to refuse.
+    ['(1 + 2)²%', '( 1 + 2 ) ² %'],
+    ['$5 + €3', '$ 5 + € 3'],
+    ['[2 + (3)) x 5', '[ 2 + ( 3 ) ) * 5'],
   ])('writes %p as %p', (text, written) => {
     expect(asWords(text)).toBe(written);
   });
