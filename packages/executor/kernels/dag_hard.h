@@ -5,7 +5,8 @@
 //
 // All lanes execute the same operations: whether a term takes part is a condition on an operation, not a loop iteration, and nodes
 // that no lane reads are skipped. The including file also defines overlapping(words, words) (true where they have a common bit),
-// lowestBit, xorOf, xorWhere and logOfMagnitude (for numbers ≥ 0); on CUDA also DAG_UNROLL, DAG_ANEW, and DAG_APART for long, rarely used functions.
+// anyBits(words) (those of any lane), lowestBit and logOfMagnitude (for numbers ≥ 0); on CUDA also DAG_UNROLL, DAG_ANEW, and
+// DAG_APART for long, rarely used functions.
 #pragma once
 #include "dag_step.h"
 
@@ -50,6 +51,30 @@ struct HardGraphs {
 
   /** `column`: with EACH, memory for 2·depth values that are read by variable indices; without EACH `value` is used. */
   DAG_DEVICE HardGraphs(int depth, L* column) : redo{}, runtimeDepth(depth), column(EACH ? column : value) {}
+
+  /** Sets an initial node. Lanes where it is not hard are added to `redo`. */
+  DAG_DEVICE void setInitial(int j, L magnitude, L sign) {
+    const L one = all<L>(1);
+    column[j] = value[j] = sign * magnitude;
+    redo = redo | differ(magnitudeOf(sign), one) | differ(flipped(one, magnitude), one);
+  }
+
+  /** Sets a step; coefficientOf(j) is that of node j. Lanes where it is not hard are added to `redo`. */
+  template <typename CoefficientOf>
+  DAG_DEVICE void setStep(int i, L gate, const CoefficientOf& coefficientOf) {
+    isLinear[i] = equal(gate, all<L>(1));
+    redo = redo | without(differ(gate, L{}), isLinear[i]);
+    up[i] = down[i] = W{};
+    DAG_UNROLL
+    for (int j = 0; j < depth() + i; j++) {
+      const auto c = coefficientOf(j), one = all<decltype(coefficientOf(j))>(1);
+      const S isUp = equal(c, one), isDown = equal(c, -one);
+      up[i] = up[i] | chosen(isUp, bitOf(j), W{});
+      down[i] = down[i] | chosen(isDown, bitOf(j), W{});
+      redo = redo | without(differ(c, one - one), isUp | isDown);
+    }
+    any[i] = anyBits(up[i] | down[i]);
+  }
 
   /** Computes all nodes from the initial ones; returns the last node. With GRADIENTS also saves what `backward` needs. */
   template <bool GRADIENTS>

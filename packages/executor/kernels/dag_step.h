@@ -2,9 +2,9 @@
 // (kernels/cpu), or a double, the graph of one CUDA thread. It is the counterpart of src/dag/step.ts, which has the mathematics.
 //
 // The including file first defines, for each type of lanes and the sets of lanes that its comparisons return (those for double
-// are here): anyOf inverse without equal differ above atLeast atMost chosen only plusWhere minusWhere timesWhere
-// dividedWhere magnitudeOf flipped eachLane, and exp64 log64 sinCosPi64(x) → { sin, cos }. On CUDA DAG_DEVICE is `inline
-// __device__` and DAG_CALLED `__noinline__ __device__`. Compile without contraction: a product and a sum must round twice.
+// are here): anyOf inverse without equal differ above atLeast chosen magnitudeOf flipped xorOf eachLane, and exp64 log64 sinCosPi64(x)
+// → { sin, cos }. On CUDA DAG_DEVICE is `inline __device__` and DAG_CALLED `__noinline__ __device__`. Compile without
+// contraction: a product and a sum must round twice.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -45,17 +45,14 @@ DAG_DEVICE bool inverse(bool lane) { return !lane; }
 DAG_DEVICE bool without(bool a, bool b) { return a && !b; }
 DAG_DEVICE bool equal(double a, double b) { return a == b; }
 DAG_DEVICE bool differ(double a, double b) { return a != b; }
+DAG_DEVICE bool equal(float a, float b) { return a == b; }
+DAG_DEVICE bool differ(float a, float b) { return a != b; }
 DAG_DEVICE bool above(double a, double b) { return a > b; }
 DAG_DEVICE bool atLeast(double a, double b) { return a >= b; }
-DAG_DEVICE bool atMost(double a, double b) { return a <= b; }
 DAG_DEVICE bool overlapping(uint32_t a, uint32_t b) { return (a & b) != 0; }
-DAG_DEVICE double chosen(bool lane, double a, double b) { return lane ? a : b; }
-DAG_DEVICE double only(bool lane, double a) { return lane ? a : 0; }
-DAG_DEVICE double plusWhere(double a, bool lane, double b) { return lane ? a + b : a; }
-DAG_DEVICE double minusWhere(double a, bool lane, double b) { return lane ? a - b : a; }
-DAG_DEVICE double timesWhere(double a, bool lane, double b) { return lane ? a * b : a; }
-DAG_DEVICE double dividedWhere(double a, bool lane, double b) { return lane ? a / b : a; }
-DAG_DEVICE double xorWhere(double a, bool lane, double b) { return lane ? bitsOf(wordOf(a) ^ wordOf(b)) : a; }
+DAG_DEVICE uint64_t anyBits(uint32_t words) { return words; }
+template <typename X>
+DAG_DEVICE X chosen(bool lane, X a, X b) { return lane ? a : b; }
 DAG_DEVICE double magnitudeOf(double x) { return __builtin_fabs(x); }
 DAG_DEVICE double flipped(double x, double signs) { return bitsOf(wordOf(x) ^ (wordOf(signs) & uint64_t{1} << 63)); }
 DAG_DEVICE double xorOf(double a, double b) { return bitsOf(wordOf(a) ^ wordOf(b)); }
@@ -66,6 +63,24 @@ DAG_DEVICE double eachLane(bool, double a, double b, const F& f) { return f(a, b
 
 template <typename L>
 using SetOf = decltype(equal(L{}, L{}));
+
+template <typename L>
+DAG_DEVICE SetOf<L> atMost(L a, L b) { return atLeast(b, a); }
+
+/** `a` in a set of lanes, 0 in the other lanes. */
+template <typename L>
+DAG_DEVICE L only(SetOf<L> lanes, L a) { return chosen(lanes, a, L{}); }
+
+/** Combines a with b in a set of lanes; a in the other lanes. */
+#define DAG_WHERE(name, combined) \
+  template <typename L>           \
+  DAG_DEVICE L name(L a, SetOf<L> lanes, L b) { return chosen(lanes, combined, a); }
+DAG_WHERE(plusWhere, a + b)
+DAG_WHERE(minusWhere, a - b)
+DAG_WHERE(timesWhere, a * b)
+DAG_WHERE(dividedWhere, a / b)
+DAG_WHERE(xorWhere, xorOf(a, b))
+#undef DAG_WHERE
 
 /** x in all lanes, also −0. */
 template <typename L>

@@ -6,14 +6,15 @@
 
 namespace {
 
-constexpr i64 paddedToTiles(i64 count) { return (count + TILE - 1) / TILE * TILE; }
+/** Arrays begin with a tile. */
+constexpr i64 padded(i64 count) { return (count + TILE - 1) / TILE * TILE; }
 
-/** Bump allocator of vectors from a block of memory, in whole tiles. */
+/** Bump allocator of vectors from a block of memory. */
 struct Arena {
   V* next;
   V* take(i64 count) {
     V* const taken = next;
-    next += paddedToTiles(count);
+    next += padded(count);
     return taken;
   }
 };
@@ -28,10 +29,7 @@ struct LaneNodes {
   V reciprocal(int j) const { return reciprocals[j]; }
   V log(int j) const { return logs[j]; }
   void takeLogs(int count) {
-    for (; known < count; known++) {
-      const V m = magnitudes[known];
-      logs[known] = chosen(equal(m, V{}), splat(-__builtin_inf()), logOfMagnitude(m));
-    }
+    for (; known < count; known++) logs[known] = logOfMagnitude(magnitudes[known]);
   }
   template <bool GRADIENTS>
   void set(i64 j, V value, V magnitude, V sign) {
@@ -52,32 +50,32 @@ struct LaneRow {
 
 class GeneralBlock {
  public:
-  GeneralBlock(i64 depth, const StepRules& rules, Arena& arena) : depth(depth), width(2 * depth), rules(rules) {
+  GeneralBlock(i64 depth, const StepRules& rules, bool hasGradients, Arena& arena) : depth(depth), width(2 * depth), rules(rules) {
     V** const ofNodes[] = {&magnitude, &sign, &nodes.values, &nodes.magnitudes, &nodes.signs, &nodes.logs, &nodes.reciprocals};
     V** const gradients[] = {&byNode.value, &byNode.magnitude, &byNode.sign};
     V** const ofTerms[] = {&O, &outO, &turns.q, &turns.sin, &turns.cos, &turns.before};
     for (V** vectors : ofNodes) *vectors = arena.take(width);
     for (V** vectors : gradients) *vectors = arena.take(width);
-    for (V** vectors : {&G, &outG}) *vectors = arena.take(depth);
-    for (V** vectors : ofTerms) *vectors = arena.take(depth * width);
+    for (V** vectors : ofTerms) *vectors = arena.take(depth * (width + 1));
+    G = O + depth * width;
+    outG = outO + depth * width;
     parts = reinterpret_cast<Parts<V>*>(arena.take(depth * PARTS));
-    // Gradients of coefficients that no step reads stay zero.
-    for (i64 i = 0; i < depth * width; i++) outO[i] = V{};
+    if (!hasGradients) return;
+    // Gradients of intermediate nodes, and of coefficients that no step reads, stay zero.
+    for (V* vectors : {byNode.magnitude, byNode.sign}) std::memset(vectors, 0, width * sizeof(V));
+    std::memset(outO, 0, depth * (width + 1) * sizeof(V));
   }
 
   static i64 vectors(i64 depth) {
-    return 10 * paddedToTiles(2 * depth) + 2 * paddedToTiles(depth) + 6 * paddedToTiles(2 * depth * depth) +
-           paddedToTiles(depth * PARTS);
+    return 10 * padded(2 * depth) + 6 * padded(depth * (2 * depth + 1)) + padded(depth * PARTS);
   }
 
   const i64 depth, width;
-  // Inputs: the initial nodes, the plan.
+  // Inputs: the initial nodes, the plan. G is behind O, so that the plan is a run of columns, and so are its gradients.
   V *magnitude, *sign, *O, *G;
   // Gradients of the initial nodes, of coefficients and gates.
   NodeGradients<V*> byNode;
   V *outO, *outG;
-  /** Whether all gradients but outG are within the range of f32. */
-  bool bounded = false;
 
   /** Computes the nodes; returns the last one. With GRADIENTS also saves what `backward` needs. */
   template <bool GRADIENTS>
@@ -94,12 +92,13 @@ class GeneralBlock {
     return nodes.values[width - 1];
   }
 
-  /** Computes the gradients of upstream · value in the lanes of `inUse`. */
-  void backward(V upstream, Lanes inUse) {
+  /** Computes the gradients of upstream · value. Returns whether all those in the lanes of `inUse` are at most `most`. */
+  bool backward(V upstream, Lanes inUse, f64 most) {
     const V probe = differentiate<false>(upstream);
-    bounded = !anyOf(without(inUse, atMost(probe, splat<f64>(__FLT_MAX__))));
+    if (!anyOf(without(inUse, atMost(probe, splat(most))))) return true;
     // Lanes whose results were valid get the same bits again.
-    if (!bounded && anyOf(without(inUse, isFinite(probe)))) differentiate<true>(upstream);
+    differentiate<true>(upstream);
+    return false;
   }
 
  private:
@@ -126,8 +125,7 @@ class GeneralBlock {
       // 0 + x: a gradient that is zero is never −0.
       outG[i] = 0 + stepBackward<CAREFUL>(nodes, LaneRow{O + i * width}, k, depth, G[i], rules, total, parts[i], turnsOf(i),
                                           byNode, outO + i * width, probe);
-      // Only finiteness matters here: gradients are clamped to the range of T when they are written.
-      probe += outG[i] * 0;
+      probe += magnitudeOf(outG[i]);
     }
     const Lanes some = differ(upstream, V{});
     for (i64 j = 0; j < depth; j++) finishInitial<CAREFUL>(nodes, j, magnitude[j], some, byNode, probe);

@@ -347,34 +347,17 @@ struct HardTile {
 
     double column[WIDTH];
     HardGraphs<double, uint32_t, DEPTH, true> hard(DEPTH, column);
-    bool isHard = true;
 #pragma unroll
-    for (int j = 0; j < DEPTH; j++) {
-      const double m = initial[j], s = initialSigns[j];
-      isHard &= magnitudeOf(s) == 1 && !(wordOf(m) >> 63);
-      column[j] = hard.value[j] = s * m;
-    }
+    for (int j = 0; j < DEPTH; j++) hard.setInitial(j, initial[j], initialSigns[j]);
     __syncwarp();
 #pragma unroll
     for (int i = 0; i < DEPTH; i++) {
-      hard.up[i] = hard.down[i] = 0;
-      hard.isLinear[i] = gates[i] == 1;
-      isHard &= gates[i] == 0 || gates[i] == 1;
+      P row[ROW];
 #pragma unroll
-      for (int p = 0; p < ROW; p++) {
-        const P coefficients = piece(lane, i * ROW + p);
-#pragma unroll
-        for (int n = 0; n < N; n++) {
-          const T c = coefficients.of[n];
-          const int j = p * N + n;
-          if (j >= DEPTH + i) continue;
-          isHard &= c == 0 || c == 1 || c == -1;
-          hard.up[i] |= static_cast<uint32_t>(c > 0) << j;
-          hard.down[i] |= static_cast<uint32_t>(c < 0) << j;
-        }
-      }
+      for (int p = 0; p < ROW; p++) row[p] = piece(lane, i * ROW + p);
+      hard.setStep(i, gates[i], [&](int j) { return row[j / N].of[j % N]; });
     }
-    if (!__all_sync(ALL_LANES, isHard)) return false;
+    if (!__all_sync(ALL_LANES, !hard.redo)) return false;
     const double value = hard.template forward<BACKWARD>(graphs.rules.limit);
     const Wanted wanted{graphs.gradSign != nullptr, graphs.gradO != nullptr, graphs.gradG != nullptr};
     if constexpr (BACKWARD) hard.backward(upstream, wanted, largest(T()));
