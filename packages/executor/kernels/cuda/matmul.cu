@@ -36,31 +36,35 @@ struct Tile {
   /** Begins to copy numbers (k0 …, first …) of a matrix of `size` × k (k inner) or, with `inner`, k × size; 0 beyond the matrix. */
   __device__ void beginCopies(const T* matrix, int64_t size, int64_t k, bool inner, int64_t first, int64_t k0) {
     const Part<T> from(matrix, size, k, inner, first, k0);
+    const int at = threadIdx.x;
     if (!inner) {
       // A warp copies eight numbers of four columns: sectors of 32 bytes of f32, to 32 banks.
-      copyEach<1>(from, inner, [](int at) { return at / WARP % (DEPTH / 8) * 8 + at % 8; },
-                  [](int at) { return at / WARP / (DEPTH / 8) * 4 + at % WARP / 8; });
+      constexpr int EIGHTS = DEPTH / 8;
+      copyEach<1, THREADS / WARP / EIGHTS * 4, 1, ROW>(from, at / WARP / EIGHTS * 4 + at % WARP / 8, at / WARP % EIGHTS * 8 + at % 8);
     } else if (from.byFour) {
-      copyEach<4>(from, inner, [](int at) { return at / (SIZE / 4); }, [](int at) { return at % (SIZE / 4) * 4; });
+      copyEach<4, THREADS / (SIZE / 4), ROW, 1>(from, at / (SIZE / 4), at % (SIZE / 4) * 4);
     } else {
-      copyEach<1>(from, inner, [](int at) { return at / SIZE; }, [](int at) { return at % SIZE; });
+      copyEach<1, THREADS / SIZE, ROW, 1>(from, at / SIZE, at % SIZE);
     }
   }
 
  private:
-  /** Begins a copy of N numbers from each place, a row and a column of the tile. */
-  template <int N, typename RowOf, typename ColumnOf>
-  __device__ void copyEach(const Part<T>& from, bool inner, const RowOf& rowOf, const ColumnOf& columnOf) {
-    constexpr int BYTES = N * sizeof(T), MOST = BYTES < 16 ? BYTES : 16;
-// More at once would take registers from the sums.
-#pragma unroll 2
-    for (int at = threadIdx.x; at < SIZE * DEPTH / N; at += THREADS) {
-      const int row = rowOf(at), column = columnOf(at), line = inner ? row : column, i = inner ? column : row;
-      const bool within = line < from.lines && i < from.left;
-      const T* const source = within ? from.from + line * from.length + i : from.from;
+  /**
+   * Begins to copy N numbers from i on of a line, and of every LINES-th after it, to places that are LINE numbers apart for the next
+   * line and ALONG for the next number.
+   */
+  template <int N, int LINES, int LINE, int ALONG>
+  __device__ void copyEach(const Part<T>& from, int line, int i) {
+    constexpr int BYTES = N * sizeof(T), MOST = BYTES < 16 ? BYTES : 16, COUNT = SIZE * DEPTH / N / THREADS;
+    const T* source = from.from + line * from.length + i;
+    T* to = numbers + line * LINE + i * ALONG;
+    const int lines = i < from.left ? from.lines : 0;
+// Unrolled it would take registers from the sums.
+#pragma unroll 1
+    for (int c = 0; c < COUNT; c++, line += LINES, source += LINES * from.length, to += LINES * LINE) {
+      const bool within = line < lines;
 #pragma unroll
-      for (int n = 0; n < N; n += MOST / sizeof(T))
-        beginCopy<MOST>(numbers + row * ROW + column + n, source + (within ? n : 0), within);
+      for (int n = 0; n < N; n += MOST / sizeof(T)) beginCopy<MOST>(to + n, within ? source + n : from.from, within);
     }
   }
 };
@@ -78,15 +82,14 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
   __shared__ Numbers tileA[2], tileB[2];
   const int64_t m = product.m, n = product.n, k = product.k;
   const Tiles tiles(product, SIZE, SIZE, DEPTH, blockIdx.x);
-  const int64_t rowsFrom = tiles.rows, columnsFrom = tiles.columns;
   const int column = threadIdx.x % 16 * 4, row = threadIdx.x / 16 * 4;
 
   T sums[PARTS * 4][PARTS * 4] = {};
   auto along = tiles.first();
   const auto beginCopies = [&](int into) {
     const int64_t k0 = int64_t{along.tile} * DEPTH;
-    tileA[into].beginCopies(a + along.matrix * product.strideA, m, k, product.transposeA, rowsFrom, k0);
-    tileB[into].beginCopies(b + along.matrix * product.strideB, n, k, !product.transposeB, columnsFrom, k0);
+    tileA[into].beginCopies(a + along.matrix * product.strideA, m, k, product.transposeA, tiles.rows, k0);
+    tileB[into].beginCopies(b + along.matrix * product.strideB, n, k, !product.transposeB, tiles.columns, k0);
     along.next();
   };
   const auto multiply = [&](int now) {
@@ -116,7 +119,11 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
     __syncthreads();
   }
 
-  const Written<T, T, E> written(product, tiles, y, epilogue, partial);
+  // Found again, so that its numbers take no registers from the sums.
+  uint32_t index = blockIdx.x;
+  asm volatile("" : "+r"(index));
+  const Tiles result(product, SIZE, SIZE, DEPTH, index);
+  const Written<T, T, E> written(product, result, y, epilogue, partial);
   // Not unrolled: the code of an epilogue is long.
 #pragma unroll 1
   for (int at = 0; at < PARTS * PARTS * 4; at++) {
@@ -130,7 +137,7 @@ __device__ void matmul(const Product& product, const T* a, const T* b, T* y, con
 #pragma unroll
           for (int e = 0; e < 4; e++) four.at[e] = sums[i][j * 4 + e];
     const int i = at / PARTS;
-    written.put(rowsFrom + i / 4 * (SIZE / PARTS) + row + i % 4, columnsFrom + at % PARTS * (SIZE / PARTS) + column, four);
+    written.put(result.rows + i / 4 * (SIZE / PARTS) + row + i % 4, result.columns + at % PARTS * (SIZE / PARTS) + column, four);
   }
 }
 

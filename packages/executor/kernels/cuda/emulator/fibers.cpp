@@ -299,7 +299,7 @@ bool runBlock(unsigned threads, Order& order, std::vector<unsigned>& indices) {
       if (states[i] == State::ready) enter(i);
     if (countOf(State::done) == threads) {
       bool left = !copies.empty();
-      for (unsigned i = 0; i < threads; i++) 
+      for (unsigned i = 0; i < threads; i++)
         left |= fibers[i].products.size() > 1 || !fibers[i].products[0].empty() || !fibers[i].copies.empty();
       if (left) problem = "a copy to shared memory or a product that was not waited for";
       return !left;
