@@ -751,6 +751,8 @@ emulated(
         const [late, early] = ['forward', 'reverse'].map((order) => run('earlyRead', 'pp', { order }));
         expect(late).toEqual(Array.from({ length: 64 }, () => -1));
         expect(early).toEqual(Array.from({ length: 64 }, (_, i) => i % 32));
+        const own = ['forward', 'reverse'].map((order) => run('earlyReadOfOwn', 'pp', { order }));
+        expect(own).toEqual([late, Array.from({ length: 64 }, (_, i) => i)]);
       });
 
       it('writes that an asynchronous product reads without a proxy fence, by a sum that is NaN', () => {
@@ -762,7 +764,7 @@ emulated(
         expect(sum(0)).toBeNaN();
       });
 
-      it.each(['lostCopy', 'endlessPhase'])('%s, which is not waited for or never ends', (kernel) => {
+      it.each(['lostCopy', 'lostCopyOfOwn', 'endlessPhase'])('%s, which is not waited for or never ends', (kernel) => {
         expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
       });
 

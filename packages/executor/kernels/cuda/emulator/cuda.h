@@ -44,6 +44,10 @@ constexpr int EXCHANGE_BYTES = 64;
 
 int lane();
 
+/** Copies `bytes`, or zeros from null, when this thread waits for its copies. */
+void copyLater(void* to, const void* from, size_t bytes);
+void waitCopies();
+
 /** A kernel bound to its parameters; called by every thread. */
 using Call = std::function<void()>;
 /** Reads the parameters from the addresses given to the driver. */
@@ -217,6 +221,13 @@ inline uint32_t roundTf32(float x) {
   const uint32_t bits = __float_as_uint(x);
   return (bits & 0x7f800000u) == 0x7f800000u ? bits : (bits + 0x1000) & 0xffffe000u;
 }
+
+// Copies by threads; see matmul.cu.
+template <int BYTES>
+void beginCopy(void* to, const void* from, bool within) {
+  emulator::copyLater(to, within ? from : nullptr, BYTES);
+}
+inline void waitCopies() { emulator::waitCopies(); }
 
 // Copies, barriers and products of warpgroups; see warpgroup.h.
 

@@ -42,6 +42,20 @@ __device__ inline void earlyRead(const int32_t* x, int32_t* y) {
   waitFor(&tile->there, 0);
 }
 
+/** The same with a copy by each thread. */
+__device__ inline void earlyReadOfOwn(const int32_t* x, int32_t* y) {
+  __shared__ int32_t shared[2 * WARP];
+  beginCopy<4>(shared + threadIdx.x, x + threadIdx.x, true);
+  y[threadIdx.x] = shared[threadIdx.x];
+  waitCopies();
+}
+
+/** A copy by each thread that none waits for. */
+__device__ inline void lostCopyOfOwn(const int32_t* x) {
+  __shared__ int32_t shared[2 * WARP];
+  beginCopy<4>(shared + threadIdx.x, x + threadIdx.x, true);
+}
+
 /** An asynchronous copy that nothing waits for. */
 __device__ inline void lostCopy(const int32_t* x) {
   DAG_DYNAMIC_SHARED(Tile, tile);
@@ -93,6 +107,8 @@ DAG_EXPORT(missingBarrier_i32, THREADS, (const int32_t* x, int32_t* y), (missing
 DAG_EXPORT(unevenBarrier_i32, THREADS, (int32_t* y), (unevenBarrier(y)))
 DAG_EXPORT(unevenShuffle_i32, THREADS, (int32_t* y), (unevenShuffle(y)))
 DAG_EXPORT(earlyRead_i32, THREADS, (const int32_t* x, int32_t* y), (earlyRead(x, y)))
+DAG_EXPORT(earlyReadOfOwn_i32, THREADS, (const int32_t* x, int32_t* y), (earlyReadOfOwn(x, y)))
+DAG_EXPORT(lostCopyOfOwn_i32, THREADS, (const int32_t* x), (lostCopyOfOwn(x)))
 DAG_EXPORT(lostCopy_i32, THREADS, (const int32_t* x), (lostCopy(x)))
 DAG_EXPORT(unseenWrites_i32, THREADS, (float* y, int64_t shows), (unseenWrites(y, shows)))
 DAG_EXPORT(endlessPhase_i32, THREADS, (const int32_t*), (endlessPhase()))

@@ -97,6 +97,13 @@ struct Fiber {
   uint32_t parity = 0;
   /** Products that it has started, in groups; the last group is not committed yet. */
   std::deque<std::vector<std::function<void()>>> products = {{}};
+  /** Copies that it has begun and not waited for. */
+  struct Copy {
+    void* to;
+    const void* from;
+    size_t bytes;
+  };
+  std::vector<Copy> copies;
   /** AddressSanitizer's fake stack of a suspended fiber. */
   void* fake = nullptr;
 };
@@ -292,7 +299,8 @@ bool runBlock(unsigned threads, Order& order, std::vector<unsigned>& indices) {
       if (states[i] == State::ready) enter(i);
     if (countOf(State::done) == threads) {
       bool left = !copies.empty();
-      for (unsigned i = 0; i < threads; i++) left |= fibers[i].products.size() > 1 || !fibers[i].products[0].empty();
+      for (unsigned i = 0; i < threads; i++)
+        left |= fibers[i].products.size() > 1 || !fibers[i].products[0].empty() || !fibers[i].copies.empty();
       if (left) problem = "a copy to shared memory or a product that was not waited for";
       return !left;
     }
@@ -349,6 +357,17 @@ void copyLater(void* to, uint32_t bytes, Barrier* barrier, std::function<void(ch
   Copy copy{static_cast<char*>(to), bytes, barrier, std::move(read)};
   if (asked == "reverse") finish(copy);
   else copies.push_back(std::move(copy));
+}
+
+void copyLater(void* to, const void* from, size_t bytes) {
+  fibers[current].copies.push_back({to, from, bytes});
+  if (asked == "reverse") waitCopies();
+}
+void waitCopies() {
+  for (const auto& [to, from, bytes] : fibers[current].copies)
+    if (from) std::memcpy(to, from, bytes);
+    else std::memset(to, 0, bytes);
+  fibers[current].copies.clear();
 }
 
 void showWrites() { std::memcpy(dynamic.seen, dynamic.data, dynamic.size); }
