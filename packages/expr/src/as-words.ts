@@ -1,6 +1,8 @@
 import { checkString } from './arguments.js';
-import { readExponent, writePoint } from './decimal.js';
+import { formatValue, readExponent, writePoint } from './decimal.js';
+import { evaluate } from './evaluate.js';
 import { inDigits, withoutCommas } from './numerals.js';
+import { parse } from './parse.js';
 import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
 
@@ -25,6 +27,8 @@ const PART =
 /** The number of an item in a list, "Question 4." and "1) Add", which is none of what it asks; "5) + 3" has a fault. */
 const LABEL =
   /^\s*(?:(question|exercise|problem|task|example|item|q)\s*#?\d{1,3}\s*[.:)](?=\s)|\d{1,2}\)(?=\s+[\p{L}\d(]))/u;
+/** An exponent in parentheses, of numbers alone. */
+const EXPONENT = /(?<=\^ |\bto the power (?:of )?)\( [\d.+\-*/ ]{1,100} \)(?! [%\d(])/g;
 const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
@@ -79,7 +83,18 @@ export function asWords(text: string): string {
   // "2 x four", and "point five" or "7 point 5".
   return digits
     .replace(/(?<=[\d)]) x (?=[\d(])/g, ' * ')
-    .replace(/(?<!\S)(?:(\d+) |(?<!\d ))point (?=\d+(?!\S))/g, (_, whole = '0') => `${whole}.`);
+    .replace(/(?<!\S)(?:(\d+) |(?<!\d ))point (?=\d+(?!\S))/g, (_, whole = '0') => `${whole}.`)
+    .replace(EXPONENT, exponent);
+}
+
+/** `16^(1/2)` is `16 ^ 0.5`. */
+function exponent(signs: string): string {
+  try {
+    const value = evaluate(parse(signs));
+    return Number.isFinite(value) ? formatValue(value).replace('-', '- ') : signs;
+  } catch {
+    return signs;
+  }
 }
 
 /** `½` is `(1/2)` and `2½` is `(2+1/2)`. */

@@ -53,6 +53,9 @@ describe('asWords', () => {
     ['the third part of 81', '( 1 / 3 ) of 81'],
     ['two third parts of 9', '( 2 / 3 ) of 9'],
     ['the root square of 400', 'the square root of 400'],
+    ['16^(1/2) + 27**(1/3)', '16 ^ 0.5 + 27 ^ 0.3333333333333333'],
+    ['4^{3−5}, 2^½ and 9 to the power of (1/2)', '4 ^ - 2 , 2 ^ 0.5 and 9 to the power of 0.5'],
+    ['2^(1/0), 2^(1+), 2^(1)%, 2^(2)3', '2 ^ ( 1 / 0 ) , 2 ^ ( 1 + ) , 2 ^ ( 1 ) % , 2 ^ ( 2 ) 3'],
     ['5³% + .5² %', '( 5 ^ 3 ) % + ( 0.5 ^ 2 ) %'],
     ['[2 + (3)] x $5', '( 2 + ( 3 ) ) * 5'],
     // What has no meaning stands as it is, for models to refuse.

@@ -154,6 +154,22 @@ describe('the hard plan of decisions', () => {
     if (!text.includes('%')) expect(value).toBeCloseTo(evaluate(fromText(text)), 12);
   });
 
+  it('has the exponent that is written, to the last bit', () => {
+    const exponents = ['0.1', '0.3', '2.2', '17', '0.3333333333333333', '123456789.1', '12.5 %', '0.000001'];
+    for (let index = 0; index < 20; index++)
+      exponents.push((randomStream(9, index).below(1e9) / 1e8).toFixed(index % 12));
+    for (const text of exponents) {
+      const expected = Number(text.replace(' %', '')) / (text.includes('%') ? 100 : 1);
+      for (const [sign, times] of [
+        ['', 1],
+        ['- ', -1],
+      ] as const) {
+        const { O, fault } = read(predictor(4, 30), symbolLabels(`3 ^ ${sign}${text}`));
+        expect([text, fault, O[0]]).toEqual([text, 0, times * expected]);
+      }
+    }
+  });
+
   it('of the cube root of a negative number has the minus before the root, as tensorize does', () => {
     const { value, fault, complete, ...plan } = read(predictor(6, 30), symbolLabels('cbrt ( - 8 )'));
     expect({ value, fault, complete, ...plan }).toEqual({

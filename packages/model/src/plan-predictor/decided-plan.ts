@@ -174,7 +174,8 @@ export function decidedPlan<T>(
   );
 
   // Operands of each operator (N, K, 2D): the number or the step on each side, times its coefficients.
-  const ofLeft = add(of('left'), sub(exponent, add(exponents, negativeExponents)));
+  // An exponent stands in place of the coefficient: 1 + (0.1 − 1) is not 0.1.
+  const ofLeft = add(mul(of('left'), not(add(exponents, negativeExponents))), exponent);
   const ofRight = add(mul(of('right'), not(add(roots, minuses))), sub(mul(minuses, ops.f64(1 / 3)), roots));
   const signed = mul(column(signs), right(nodes));
   const initial = matrix(D, 2 * D, (i, j) => i === j);
