@@ -14,6 +14,8 @@ const RAISED_PERCENTAGE = new RegExp(
   `(?<![\\d.])(\\d+(?:\\.\\d+)?|\\.\\d+)([${SUPERSCRIPTS}]+)(?=\\s*%)`,
   'g',
 );
+/** `5% ^ 2`. */
+const PERCENTAGE_RAISED = /(?<![\d.])(\d+(?:\.\d+)?|\.\d+)\s*%(?=\s*\^)/g;
 const FRACTIONS = new Map(
   Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
 );
@@ -52,16 +54,22 @@ const MOST_DIGITS = 40;
  */
 export function asWords(text: string): string {
   checkString('A text is', text);
-  const plain = typed(text.replace(VULGAR, fraction))
+  const signs = typed(text.replace(VULGAR, fraction))
     .toLowerCase()
-    .replace(/\bnought\b/g, 'zero')
-    .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
     .replace(RAISED_PERCENTAGE, '($1$2) ')
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
+    .replace(PERCENTAGE_RAISED, '($1%)')
+    .replace(/√/g, ' sqrt ')
+    .replace(/∛/g, ' cbrt ');
+  const plain = withCalls(signs)
+    .replace(/\bnought\b/g, 'zero')
+    .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
     // No product, and nothing that a model reads.
     .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
     .replace(LABEL, (_, word: string | undefined) => (word === undefined ? '' : `${word}:`))
+    // A ratio or a time, which nothing here divides or multiplies: a sign that no model has seen.
+    .replace(/(?<=[\d)%]\s*):(?=\s*[\d(.|√+-])/g, '∶')
     // Doubles nothing.
     .replace(/\bdouble[- ]check\b/g, 'check')
     // A blank to be filled in.
@@ -75,8 +83,6 @@ export function asWords(text: string): string {
     .replace(PART, (_, the = '', name: string, part: string) => (part === ' part' ? `a ${name}` : the + name))
     .replace(QUICK_ONE, '$1 question')
     .replace(PLURAL, '$1 s')
-    .replace(/√/g, ' sqrt ')
-    .replace(/∛/g, ' cbrt ')
     .replace(/(?<=\p{L})-(?=\p{L})/gu, ' ');
   const words = withoutCommas(plain).match(WORD) ?? [];
   const digits = withFractions(inDigits(words.map(written).join(' ')));
@@ -95,6 +101,23 @@ function exponent(signs: string): string {
   } catch {
     return signs;
   }
+}
+
+/** `sqrt(4)^2` and `sqrt(4)%` are a square and a percentage of the root: `(sqrt(4))^2`. That of "√4%" is of 4%. */
+function withCalls(text: string): string {
+  const begins: (number | undefined)[] = [];
+  const put = new Map<number, string>();
+  for (const { 0: sign, index } of text.matchAll(/\b(?:sqrt|cbrt|abs)\s*\(|[()]/g)) {
+    if (sign !== ')') begins.push(sign === '(' ? undefined : index);
+    else {
+      const [begin, end] = [begins.pop(), index + 1];
+      if (begin === undefined || !/^\s*[\^%]/.test(text.slice(end, end + 20))) continue;
+      put.set(begin, '(');
+      put.set(end, ')');
+    }
+  }
+  if (put.size === 0) return text;
+  return Array.from({ length: text.length + 1 }, (_, i) => (put.get(i) ?? '') + (text[i] ?? '')).join('');
 }
 
 /** `½` is `(1/2)` and `2½` is `(2+1/2)`. */

@@ -32,9 +32,10 @@ interface Reading {
   readonly end: number;
   /**
    * What the last operand is: a number, name or group; a percentage or fraction, which may be one of the other operand; a frame, whose
-   * own last operand an operator may belong to as well; or an operand that has taken the powers after it.
+   * own last operand an operator may belong to as well; an operand that has taken the powers after it; or the same behind `√`, which takes
+   * no operator, `√16/4`.
    */
-  readonly last: 'atom' | 'share' | 'frame' | 'closed';
+  readonly last: 'atom' | 'share' | 'frame' | 'closed' | 'root';
   /** Whether a group that follows is a factor, as in `2 (3)`: not after a division, 6 / 2 (3), nor after words. */
   readonly multiplies?: boolean;
 }
@@ -57,6 +58,8 @@ const WRITTEN: ReadonlyMap<string, string> = new Map([
 ]);
 /** What begins a group that multiplies the number before it. */
 const GROUPS = new Set(['(', '√', '∛', 'sqrt', 'cbrt', 'abs']);
+/** Before a parenthesis these are functions: `√(4)^2` is the square of √4, `√4^2` the root of 4². */
+const CALLS = new Set([...GROUPS].slice(1));
 /** Words that are no names of variables. */
 const isKeyword = (word: string): boolean =>
   FRAME_WORDS.has(word) || DENOMINATORS.has(word) || SCALES.has(word) || isVocabulary(word);
@@ -121,7 +124,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
           }),
         );
       // In "the sum of 1/2 and 1/3", 3 belongs to 1 and not to the sum.
-      if (left.last === 'atom' || left.last === 'share' || !touches(left.end))
+      if (!['closed', 'frame'].includes(left.last) || !touches(left.end))
         for (const { symbol, end } of symbolsAt(left.end)) if ('+-*/'.includes(symbol)) join(symbol, end);
       if (left.multiplies === true && GROUPS.has(wordAt(left.end))) join('*', left.end);
       after(left, INFIX_FRAMES).forEach(found.add);
@@ -152,7 +155,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
     const found = collector(at);
     [...numbers(at), ...names(at), ...framesAt(at)].forEach(found.add);
     for (const { tokens, end, last, multiplies = false } of found.all) {
-      if (last === 'closed') continue;
+      if (last === 'closed' || last === 'root') continue;
       // In 5³% and "5 cubed squared" the exponent is 3, unlike in 5^3% and 5^3^2.
       const before = wordAt(end - 1);
       const isRaised = fromSuperscript(before) !== null || before === 'squared' || before === 'cubed';
@@ -261,14 +264,22 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
     return different(
       PREFIX_FRAMES.flatMap((frame) => {
         const isGroup = frame.expression === 'A';
+        const isClosed = isGroup || isCall(at + 1) || pieces[at]?.word === '|';
         const takesAll = frame.pattern.some((part) => 'operand' in part && part.operand === 'X');
-        const last = isGroup ? 'atom' : takesAll ? 'closed' : 'frame';
+        const isRoot = ['√', '∛'].includes(pieces[at]?.word ?? '');
+        const closed = isRoot ? 'root' : 'closed';
+        const last = isClosed ? 'atom' : takesAll ? closed : 'frame';
         return matches(frame, 0, at, {}).map((match) => ({
           ...build(frame.expression, match, at, last),
           multiplies: isGroup,
         }));
       }),
     );
+  }
+
+  /** Whether the argument of a function begins here. */
+  function isCall(at: number): boolean {
+    return pieces[at]?.word === '(' && CALLS.has(pieces[at - 1]?.word ?? '');
   }
 
   /** Frames whose first operand is `left`. */
@@ -294,7 +305,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
       return part.words.includes(wordAt(at)) ? [...rest(at + 1, {}), ...skipped] : skipped;
     }
     if (part.operand === 'LIST') return list(at).flatMap((match) => rest(match.end, match.operands));
-    const readings = 'XY'.includes(part.operand) ? signed(at) : expression(at);
+    const readings = isCall(at) ? framesAt(at) : 'XY'.includes(part.operand) ? signed(at) : expression(at);
     return readings
       .filter((reading) => takes(part.operand, reading))
       .flatMap(({ tokens, end }) => rest(end, { [part.operand]: tokens }));
