@@ -131,6 +131,7 @@ describe('the shipped model', () => {
     ['12 + 5 plus', /an operator without what it needs on its right/],
     ['sin(0.5)', /./],
     ['2 * (3 + 4', /a parenthesis is not closed/],
+    ['(2 + 432) : (547 + 6) =', /never seen/],
     ['|3|-5|', /a bar of \|x\| has no partner/],
     ['Tom has 3 apples and buys 4 more. How many apples does he have?', /./],
     ['What is the sum of the digits of 4965?', /./],
