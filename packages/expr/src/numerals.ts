@@ -18,17 +18,18 @@ const VALUES = new Map<string, number>([
 ]);
 
 /**
- * Matches a number that is not part of a name or of a longer number. It is not next to a point or a comma either: its digits
- * would become part of another number.
+ * Matches a number that is not part of a name or of a longer number. It is not behind a point or a comma either, nor before one that a
+ * word or number touches: its digits would become part of another number.
  */
 function wholeNumber(pattern: string): RegExp {
-  return new RegExp(`(?<![\\p{L}\\w.,])(?:${pattern})(?![\\p{L}\\w.,])`, 'giu');
+  return new RegExp(`(?<![\\p{L}\\w.,])(?:${pattern})(?![\\p{L}\\w]|[.,][\\p{L}\\w])`, 'giu');
 }
 const anyOf = (words: readonly string[]): string => `(?:${words.join('|')})`;
 const DIGIT = anyOf(DIGIT_WORDS);
 /** Blanks, or a hyphen that touches both words: "five hundred - two" and "five hundred -two" are differences. */
 const JOINT = '(?:\\s+|[-‐‑])';
-const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-‐‑\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))})?|${anyOf(TEENS)}|${DIGIT})`;
+/** "Twenty" of "twenty-five,3" is no number. */
+const BELOW_HUNDRED = `(?:${anyOf(TENS)}(?:[-‐‑\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))}|(?![-‐‑\\s]\\s*${anyOf(DIGIT_WORDS.slice(1))}(?![\\p{L}])))|${anyOf(TEENS)}|${DIGIT})`;
 const AND = `${JOINT}(?:and${JOINT})?`;
 /** Also "twelve hundred". In "two hundred and three hundred", three begins another number. */
 const BELOW_THOUSAND = `(?:(?:a|${BELOW_HUNDRED})${JOINT}hundred(?:${AND}${BELOW_HUNDRED}(?!${JOINT}hundred))?|${BELOW_HUNDRED})`;

@@ -16,6 +16,8 @@ describe('fromText', () => {
     ['√9 + ∛27', 6],
     ['√16/4 - 2·√9*50%', -2],
     ['the sum of √9/3 and 2', 3],
+    ['the sum of twenty-five, 37.2, one hundred and 1.5 million', 1500162.2],
+    ['half of twenty-five, then add 2', 14.5],
     ['|√9 - 8|-√4 + 5² x 3', 78],
     ['15% x 80', 12],
     ['√(2 - 11)^2 + √4^2', NaN],
