@@ -764,9 +764,12 @@ emulated(
         expect(sum(0)).toBeNaN();
       });
 
-      it.each(['lostCopy', 'lostCopyOfOwn', 'endlessPhase'])('%s, which is not waited for or never ends', (kernel) => {
-        expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
-      });
+      it.each(['lostCopy', 'lostCopyOfOwn', 'endlessPhase'])(
+        '%s, which is not waited for or never ends',
+        (kernel) => {
+          expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);
+        },
+      );
 
       it.each(['unevenBarrier', 'unevenShuffle'])('%s, which some threads do not reach', (kernel) => {
         expect(() => run(kernel, 'p')).toThrow(/CUDA_ERROR_LAUNCH_FAILED/);

@@ -112,7 +112,7 @@ describe('parseConfig', () => {
         'data.negatedGroups is 1.5; allowed: a number ≥ 0 and ≤ 1',
         'optimizer is 5; allowed: an object of keys and values',
         'unknown loss digit; there are operators, nesting, complete, magnitude, sign, operand, domain, execution',
-        'losses.execution is an object; allowed: a number ≥ 0',
+        'losses.execution is an object; allowed: a number ≥ 0 and ≤ 1000000',
         'unknown key dropout; did you mean model.dropout?',
         'unknown key qqqq',
         'logEvery is NaN; allowed: a whole number ≥ 1',
@@ -343,7 +343,7 @@ describe('loadConfig', () => {
       [
         '--every=3: could mean --checkpoint.every, --evaluation.every',
         '--dropuot=.1: unknown option; did you mean --model.dropout?',
-        '--losses.execution=false: losses.execution is false; allowed: a number ≥ 0',
+        '--losses.execution=false: losses.execution is false; allowed: a number ≥ 0 and ≤ 1000000',
         '--losses.foo=1: unknown loss; there are --losses.operators, --losses.nesting, --losses.complete, --losses.magnitude, --losses.sign, --losses.operand, --losses.domain, --losses.execution',
         "--branchLayers=2: only a configuration of kind 'language' has this key",
         '--optimizer=1: is a group of options: --optimizer.lr, --optimizer.minLrRatio, --optimizer.beta1, --optimizer.beta2, --optimizer.eps, --optimizer.weightDecay, --optimizer.warmupSteps, --optimizer.clip',

@@ -212,6 +212,17 @@ describe('preparing text', () => {
     expect(JSON.parse(readFileSync(join(out, 'meta.json'), 'utf8'))).toMatchObject({ tokenizer: 'char' });
   });
 
+  it('replaces none of its texts, whatever their names', async () => {
+    const out = textFolder({ 'train.bin': 'some text of four words and more' });
+    const link = join(textFolder({}), 'linked.txt');
+    symlinkSync(join(out, 'train.bin'), link);
+    for (const input of [join(out, 'train.bin'), link])
+      await expect(prepare([input], { out, force: true })).rejects.toThrow(
+        fails('bad-input', /train\.bin is one of the texts/),
+      );
+    expect(readFileSync(join(out, 'train.bin'), 'utf8')).toBe('some text of four words and more');
+  });
+
   it('says what is wrong with what it is given', async () => {
     const path = textFolder({ 'a.json': '{}', 'empty.txt': '', 'one.txt': 'a' });
     await expect(prepare([join(path, 'none.txt')])).rejects.toThrow(

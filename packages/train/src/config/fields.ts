@@ -1,6 +1,6 @@
 import leven from 'leven';
 import { z } from 'zod';
-import type { LossWeights } from './losses.js';
+import { MOST_WEIGHT, type LossWeights } from './losses.js';
 
 /** A configuration key that has a value (not a section). */
 export interface ConfigField {
@@ -47,6 +47,7 @@ export function fieldsOf(schema: z.ZodType, losses: LossWeights): readonly Confi
       schema: {
         type: 'number',
         minimum: 0,
+        maximum: MOST_WEIGHT,
         default: weight,
         description: `weight of the loss on ${ON[name] ?? name}; 0: off`,
       } as const,

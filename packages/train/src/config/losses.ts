@@ -4,6 +4,9 @@ import { isSection, valueAt, type ConfigProblem } from './problems.js';
 /** Weights of losses by name; 0 is off. */
 export type LossWeights = Readonly<Record<string, number>>;
 
+/** The largest weight of a loss: far beyond it a weighted loss is no number of f32. */
+export const MOST_WEIGHT = 1e6;
+
 /** Losses on the plan, available for every readout. */
 export const PLAN_LOSSES = ['magnitude', 'sign', 'operand', 'domain', 'execution'] as const;
 export type PlanLoss = (typeof PLAN_LOSSES)[number];

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_WEIGHT } from './losses.js';
 
 export const count = z.int().min(1);
 export const share = z.number().min(0).max(1);
@@ -84,7 +85,7 @@ export const RUN = {
   logEvery: count.default(10).describe('steps between lines of the log'),
   optimizer: z.strictObject(OPTIMIZER).prefault({}),
   checkpoint: z.strictObject(CHECKPOINT).prefault({}),
-  losses: z.record(z.string(), z.number().min(0)).default({}),
+  losses: z.record(z.string(), z.number().min(0).max(MOST_WEIGHT)).default({}),
 };
 
 export type ParsedRun = z.output<

@@ -98,6 +98,15 @@ export async function prepareText(options: PrepareOptions): Promise<PreparedText
       `${existing} exists already; use another folder, or --force to replace it`,
     );
   }
+  // A link has the identity of what it leads to.
+  const identity = async (path: string): Promise<string> => {
+    const { dev, ino } = await status(path);
+    return `${dev} ${ino}`;
+  };
+  const read = new Set(await Promise.all(sources.map(({ path }) => identity(path))));
+  for (const path of targets)
+    if (existsSync(path) && read.has(await identity(path)))
+      throw new TrainError('bad-input', `${path} is one of the texts; use another folder`);
   const open: WholeFile[] = [];
   try {
     try {
