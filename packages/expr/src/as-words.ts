@@ -26,9 +26,11 @@ const QUICK_ONE = /\b(quick|last|this|next|easy|simple|hard|tricky)\s+one(?=\s*(
 /** "The third part of 81" is a third of it. */
 const PART =
   /\b((?:the|an?|one) )?(half|third|quarter|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)th)( part|s? parts)(?= of\b)/g;
-/** The number of an item in a list, "Question 4." and "1) Add", which is none of what it asks; "5) + 3" has a fault. */
+/** The number of an item in a list, "Section B, question 4." and "1) Add", which is none of what it asks; "5) + 3" has a fault. */
 const LABEL =
-  /^\s*(?:(question|exercise|problem|task|example|item|q)\s*#?\d{1,3}\s*[.:)](?=\s)|\d{1,2}\)(?=\s+[\p{L}\d(]))/u;
+  /^\s*(?:([^\d?!]{0,40}?\b(?:question|exercise|problem|task|example|item|q))\s*#?\d{1,3}(?:\s{0,3}(?:[a-h]\)|\([a-h]\)[.:]?|[.:)]))(?=\s)|(?:\d{1,2}\)|\(?[a-h]\))(?=\s+[\p{L}\d(]))/u;
+/** "(2 marks)". */
+const MARKS = /[([]\s*\d+\s*(?:marks?|points?|pts)\s*[)\]]/g;
 /** An exponent in parentheses, of numbers alone. */
 const EXPONENT = /(?<=\^ |\bto the power (?:of )?)\( [\d.+\-*/ ]{1,100} \)(?! [%\d(])/g;
 const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
@@ -67,7 +69,8 @@ export function asWords(text: string): string {
     .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
     // No product, and nothing that a model reads.
     .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
-    .replace(LABEL, (_, word: string | undefined) => (word === undefined ? '' : `${word}:`))
+    .replace(MARKS, ' ')
+    .replace(LABEL, (_, words: string | undefined) => (words === undefined ? '' : `${words}:`))
     // A ratio or a time, which nothing here divides or multiplies: a sign that no model has seen.
     .replace(/(?<=[\d)%]\s*):(?=\s*[\d(.|√+-])/g, '∶')
     // Doubles nothing.
