@@ -15,7 +15,7 @@ const RAISED_PERCENTAGE = new RegExp(
   'g',
 );
 /** `5% ^ 2`. */
-const PERCENTAGE_RAISED = /(?<![\d.])(\d+(?:\.\d+)?|\.\d+)\s*%(?=\s*\^)/g;
+const PERCENTAGE_RAISED = /(?<![\d.])(\d+(?:\.\d+)?|\.\d+)\s*%(?=\s*\^\s*[-+]?\s*[\d(.])/g;
 const FRACTIONS = new Map(
   Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
 );
@@ -71,8 +71,8 @@ export function asWords(text: string): string {
     .replace(/(?<![\d.])0x(?=[\da-f])/g, '0 hex ')
     .replace(MARKS, ' ')
     .replace(LABEL, (_, words: string | undefined) => (words === undefined ? '' : `${words}:`))
-    // A ratio or a time, which nothing here divides or multiplies: a sign that no model has seen.
-    .replace(/(?<=[\d)%]\s*):(?=\s*[\d(.|√+-])/g, '∶')
+    // A ratio of a group, which nothing here divides or multiplies: a sign that no model has seen.
+    .replace(/(?<=\)\s*):(?=\s*[\d(.|√+-])|(?<=[\d%]\s*):(?=\s*\()/g, '∶')
     // Doubles nothing.
     .replace(/\bdouble[- ]check\b/g, 'check')
     // A blank to be filled in.
@@ -113,13 +113,15 @@ function withCalls(text: string): string {
   for (const { 0: sign, index } of text.matchAll(/\b(?:sqrt|cbrt|abs)\s*\(|[()]/g)) {
     if (sign !== ')') begins.push(sign === '(' ? undefined : index);
     else {
+      // Of a text with a fault, no one knows what belongs together.
+      if (begins.length === 0) return text;
       const [begin, end] = [begins.pop(), index + 1];
-      if (begin === undefined || !/^\s*[\^%]/.test(text.slice(end, end + 20))) continue;
+      if (begin === undefined || !/^\s*(?:%|\^\s*[-+]?\s*[\d(.])/.test(text.slice(end, end + 20))) continue;
       put.set(begin, '(');
       put.set(end, ')');
     }
   }
-  if (put.size === 0) return text;
+  if (put.size === 0 || begins.length > 0) return text;
   return Array.from({ length: text.length + 1 }, (_, i) => (put.get(i) ?? '') + (text[i] ?? '')).join('');
 }
 
