@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { evaluate, fromText, randomStream, type Random } from '@dag/expr';
 import { exportOnnx, OnnxPredictor, tokenizer, type PredictorModel } from '@dag/model';
 import { onnxIt } from '../../model/test/onnxruntime.js';
 import { readCheckpoint } from '../src/checkpoints/checkpoint.js';
@@ -24,6 +25,43 @@ beforeAll(async () => {
   // Another seed than the one that chose the checkpoint.
   questions = heldOutQuestions(streamConfig(config), 300, 77);
 });
+
+/** An expression in signs that people type, of up to 4 operands, some of them groups, calls or powers. */
+function symbols(random: Random, depth = 2): string {
+  const pick = (from: string): string => {
+    const parts = from.split(' ');
+    return parts[random.below(parts.length)]!;
+  };
+  const number = (): string =>
+    [
+      () => String(1 + random.below(99)),
+      () => (random.below(1e6) / 100).toFixed(2),
+      () => `1,${100 + random.below(900)}.${random.below(9)}`,
+      () => `${1 + random.below(99)}%`,
+      () => `.${1 + random.below(99)}`,
+      () => `${1 + random.below(9)}e${pick('- +')}${random.below(5)}`,
+      () => `$${1 + random.below(99)}`,
+      () => `√${1 + random.below(99)}`,
+      () => `${1 + random.below(9)}${pick('² ³ ⁻¹')}`,
+      () => `${pick('- −')}${1 + random.below(99)}`,
+      () => `${1 + random.below(9)}${pick('^ **')}${pick('2 0.1 -1 (1/2) (-2) (1+1) 1.3')}`,
+    ][random.below(11)]!();
+  const operand = (): string => {
+    const kind = depth > 0 ? random.below(9) : 9;
+    if (kind === 0) return `(${symbols(random, depth - 1)})`;
+    if (kind === 1) return `[${symbols(random, depth - 1)}]${pick('^2 % ² /2')}`;
+    if (kind === 2)
+      return `${pick('sqrt √ abs')}(${symbols(random, depth - 1)})${pick('^2 % + ** 3')
+        .replace('**', '**2')
+        .replace(/^[+3]$/, '')}`;
+    if (kind === 3) return `|${number()} ${pick('+ -')} ${number()}|`;
+    return number();
+  };
+  let text = operand();
+  for (let n = random.below(4); n > 0; n--)
+    text += pick('+ - – × * ÷ / ·').replace(/^.$/, random.chance(0.5) ? ' $& ' : '$&') + operand();
+  return text;
+}
 
 describe('the plan at every token', () => {
   it('is that of the text up to there, refused where that text is', () => {
@@ -140,6 +178,22 @@ describe('the shipped model', () => {
     const [refusal] = model.predictTexts([text]).refusals;
     expect(refusal).toMatch(reason);
     expect(() => model.predict(text)).toThrow(expect.objectContaining({ code: 'unreadable' }));
+  });
+
+  it('reads random expressions in symbols as fromText does, or refuses them', () => {
+    const texts = Array.from({ length: 100 }, (_, index) => symbols(randomStream(23, index)));
+    const { values, refusals } = model.predictTexts(texts);
+    const near = (a: number, b: number): boolean => a === b || Math.abs(a - b) <= 1e-9 * Math.abs(b);
+    texts.forEach((text, i) => {
+      const meant = evaluate(fromText(text));
+      if (
+        refusals[i] === null &&
+        !near(values[i]!, meant) &&
+        !(Number.isNaN(meant) && Number.isNaN(values[i]!))
+      )
+        throw new Error(`${text} is ${meant}, read as ${values[i]!}`);
+    });
+    expect(refusals.filter((refusal) => refusal === null).length).toBeGreaterThan(70);
   });
 
   it('answers held-out texts right, and hardly one wrong', async () => {
