@@ -3,6 +3,7 @@ import { formatValue, readExponent, writePoint } from './decimal.js';
 import { evaluate } from './evaluate.js';
 import { inDigits, withoutCommas } from './numerals.js';
 import { parse } from './parse.js';
+import { VULGAR_FRACTIONS } from './pieces.js';
 import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
 
@@ -16,9 +17,6 @@ const RAISED_PERCENTAGE = new RegExp(
 );
 /** `5% ^ 2`. */
 const PERCENTAGE_RAISED = /(?<![\d.])(\d+(?:\.\d+)?|\.\d+)\s*%(?=\s*\^\s*[-+]?\s*[\d(.])/g;
-const FRACTIONS = new Map(
-  Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
-);
 /** "How many eights go into 128". */
 const PLURAL = /(?<=\bhow many )(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)e?s\b/g;
 /** One that is no number. */
@@ -33,9 +31,12 @@ const LABEL =
 const MARKS = /[([]\s*\d+\s*(?:marks?|points?|pts)\s*[)\]]/g;
 /** An exponent in parentheses, of numbers alone. */
 const EXPONENT = /(?<=\^ |\bto the power (?:of )?)\( [\d.+\-*/ ]{1,100} \)(?! [%\d(])/g;
-const SIGN = `[${[...FRACTIONS.keys()].join('')}]`;
+const SIGN = `[${[...VULGAR_FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
-const VULGAR = new RegExp(`(?<!\\d)(\\d+)\\s*(${SIGN})|(${SIGN})`, 'g');
+const VULGAR = new RegExp(
+  `(?<![\\d.,])(\\d{1,3}(?:,\\d{3})+|\\d+)\\s*(${SIGN})|(?<![\\d.]\\s*)(${SIGN})`,
+  'g',
+);
 const WORD = /(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?|\p{L}+(?:'\p{L}+)*|\S/gu;
 /** What an apostrophe and these letters behind a word are short for. */
 const CONTRACTIONS: Readonly<Record<string, string>> = {
@@ -127,8 +128,8 @@ function withCalls(text: string): string {
 
 /** `½` is `(1/2)` and `2½` is `(2+1/2)`. */
 function fraction(_: string, whole: string | undefined, after: string | undefined, alone: string): string {
-  const [n, d] = FRACTIONS.get(after ?? alone)!;
-  return ` (${whole === undefined ? '' : `${whole}+`}${n}/${d}) `;
+  const [n, d] = VULGAR_FRACTIONS.get(after ?? alone)!;
+  return ` (${whole === undefined ? '' : `${whole.replaceAll(',', '')}+`}${n}/${d}) `;
 }
 
 /** `²` is `^2`. */

@@ -37,6 +37,11 @@ function matchAt(pattern: RegExp, text: string, position: number): string {
   return pattern.exec(text)?.[0] ?? '';
 }
 
+/** Numerator and denominator of the fractions of print. */
+export const VULGAR_FRACTIONS = new Map(
+  Object.entries({ '½': [1, 2], '⅓': [1, 3], '⅔': [2, 3], '¼': [1, 4], '¾': [3, 4], '⅛': [1, 8] }),
+);
+
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 /** '-2' for ⁻²; null for what is no superscript. */

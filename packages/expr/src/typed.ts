@@ -7,7 +7,7 @@ const NUMBER = '(?<![\\p{L}\\w$.])(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:e[+-]?\\d+)?';
 /** `2 x 3`, `(2)x(3)`, `15% x 80`, `5² x 3` and `2 x -3`, but not `0x3`, which is hexadecimal, nor `2x - 3`. */
 const TIMES = new RegExp(
   // Looking back from the x alone: from every character it would take time quadratic in a run of blanks.
-  `x(?<=(?:${NUMBER}|[)%⁰¹²³⁴⁵⁶⁷⁸⁹])\\s*x)(?<!(?<![\\d.])0x)(?:(?=\\s*[\\d(.])|(?<=\\sx)(?=\\s+-[\\d(.]))`,
+  `x(?<=(?:${NUMBER}|[)%⁰¹²³⁴⁵⁶⁷⁸⁹½⅓⅔¼¾⅛])\\s*x)(?<!(?<![\\d.])0x)(?:(?=\\s*[\\d(.])|(?<=\\sx)(?=\\s+-[\\d(.]))`,
   'giu',
 );
 /** Before a number or after one: `$5`, `-€ 5`, `5 €`. `$` begins names as well, such as `$y`. */

@@ -14,6 +14,7 @@ describe('asWords', () => {
     ['the product of two and a half', 'the product of 2 and ( 1 / 2 )'],
     ['½ of 18', '( 1 / 2 ) of 18'],
     ['2½ + 1', '( 2 + 1 / 2 ) + 1'],
+    ['1,234½ + 2.5½', '( 1234 + 1 / 2 ) + 2.5 ½'],
     ['a dozen plus seven', '12 plus 7'],
     ['12 x four', '12 * 4'],
     ['Take 15 from 1,500.', 'take 15 from 1500 .'],
