@@ -34,7 +34,7 @@ const EXPONENT = /(?<=\^ |\bto the power (?:of )?)\( [\d.+\-*/ ]{1,100} \)(?! [%
 const SIGN = `[${[...VULGAR_FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(
-  `(?<![\\d.,])(\\d{1,3}(?:,\\d{3})+|\\d+)\\s*(${SIGN})|(?<![\\d.]\\s*)(${SIGN})`,
+  `(?<![\\d.,])(\\d{1,3}(?:,\\d{3})+|\\d+)\\s*(${SIGN})|(${SIGN})(?<![\\d.]\\s*.)`,
   'g',
 );
 const WORD = /(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?|\p{L}+(?:'\p{L}+)*|\S/gu;
@@ -73,7 +73,7 @@ export function asWords(text: string): string {
     .replace(MARKS, ' ')
     .replace(LABEL, (_, words: string | undefined) => (words === undefined ? '' : `${words}:`))
     // A ratio of a group, which nothing here divides or multiplies: a sign that no model has seen.
-    .replace(/(?<=\)\s*):(?=\s*[\d(.|√+-])|(?<=[\d%]\s*):(?=\s*\()/g, '∶')
+    .replace(/:(?:(?<=\)\s*:)(?=\s*[\d(.|√+-])|(?<=[\d%]\s*:)(?=\s*\())/g, '∶')
     // Doubles nothing.
     .replace(/\bdouble[- ]check\b/g, 'check')
     // A blank to be filled in.
