@@ -3,7 +3,7 @@ import { formatValue, readExponent, writePoint } from './decimal.js';
 import { evaluate } from './evaluate.js';
 import { inDigits, withoutCommas } from './numerals.js';
 import { parse } from './parse.js';
-import { VULGAR_FRACTIONS } from './pieces.js';
+import { isProper, VULGAR_FRACTIONS, WRITTEN_FRACTION } from './pieces.js';
 import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
 
@@ -30,7 +30,7 @@ const LABEL =
 /** "(2 marks)". */
 const MARKS = /[([]\s*\d+\s*(?:marks?|points?|pts)\s*[)\]]/g;
 /** An exponent in parentheses, of numbers alone. */
-const EXPONENT = /(?<=\^ |\bto the power (?:of )?)\( [\d.+\-*/ ]{1,100} \)(?! [%\d(])/g;
+const EXPONENT = /(?<=(?:\^|\bto the power(?: of)?|\braised to) (?:- )?)\( [\d.+\-*/ ]{1,100} \)(?! [%\d(])/g;
 const SIGN = `[${[...VULGAR_FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(
@@ -59,13 +59,14 @@ export function asWords(text: string): string {
   checkString('A text is', text);
   const signs = typed(text.replace(VULGAR, fraction))
     .toLowerCase()
+    .replace(WRITTEN_FRACTION, grouped)
     .replace(RAISED_PERCENTAGE, '($1$2) ')
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
     .replace(PERCENTAGE_RAISED, '($1%)')
     .replace(/√/g, ' sqrt ')
     .replace(/∛/g, ' cbrt ');
-  const plain = withCalls(signs)
+  const plain = withCalls(withoutNestedBars(signs))
     .replace(/\bnought\b/g, 'zero')
     .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
     // No product, and nothing that a model reads.
@@ -126,10 +127,44 @@ function withCalls(text: string): string {
   return Array.from({ length: text.length + 1 }, (_, i) => (put.get(i) ?? '') + (text[i] ?? '')).join('');
 }
 
+/** `|2 - |5 - 12||` is `abs(2 - abs(5 - 12))`: a bar opens where an operand is to come. */
+function withoutNestedBars(text: string): string {
+  if (!/\|[^|]*\|[^|]*\|/.test(text)) return text;
+  /** The bars that are open, of the innermost parentheses last. */
+  const open: number[][] = [[]];
+  const put = new Map<number, string>();
+  let isNested = false;
+  let isOperand = false;
+  for (const { 0: sign, index } of text.matchAll(/\S/g)) {
+    const bars = open.at(-1)!;
+    if (sign === '|') {
+      const begin: number | undefined = isOperand ? bars.pop() : undefined;
+      if (begin === undefined) {
+        isNested ||= open.some(({ length }) => length > 0);
+        bars.push(index);
+      } else put.set(begin, ' abs(').set(index, ')');
+      isOperand = begin !== undefined;
+      continue;
+    }
+    if (sign === '(') open.push([]);
+    // Of a text with a fault, no one knows what belongs together.
+    else if (sign === ')' && (open.pop()!.length > 0 || open.length === 0)) return text;
+    isOperand = /[\d.)%]/.test(sign);
+  }
+  if (!isNested || open.length > 1 || open[0]!.length > 0) return text;
+  return Array.from(text, (sign, i) => put.get(i) ?? sign).join('');
+}
+
 /** `½` is `(1/2)` and `2½` is `(2+1/2)`. */
 function fraction(_: string, whole: string | undefined, after: string | undefined, alone: string): string {
   const [n, d] = VULGAR_FRACTIONS.get(after ?? alone)!;
   return ` (${whole === undefined ? '' : `${whole.replaceAll(',', '')}+`}${n}/${d}) `;
+}
+
+/** "of 9/16" is `of (9/16)`, and `2 1/2` is `(2+1/2)`. */
+function grouped(all: string, whole: string | undefined, n: string, d: string): string {
+  if (whole === undefined) return `(${all})`;
+  return isProper(n, d) ? `(${whole}+${n}/${d})` : all;
 }
 
 /** `²` is `^2`. */

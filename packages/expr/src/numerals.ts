@@ -17,6 +17,9 @@ const VALUES = new Map<string, number>([
   ...SCALES.map((word, i) => [word, 1000 ** (i + 1)] as const),
 ]);
 
+/** "Zero" to "billion". */
+export const NUMBER_WORDS: readonly string[] = [...VALUES.keys()].slice(1);
+
 /**
  * Matches a number that is not part of a name or of a longer number. It is not behind a point or a comma either, nor before one that a
  * word or number touches: its digits would become part of another number.

@@ -4,6 +4,7 @@ import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
+import { writtenFractions } from './pieces.js';
 import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
 import { withKeys, withoutPrint } from './signs.js';
@@ -122,6 +123,8 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   const expression = expressionPart(spoken.replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
+  const fractions = writtenFractions(expression).size > 0 ? readFrames(expression, limits) : null;
+  if (fractions !== null) return fractions;
   const exponent = expression.search(FRACTION_AS_EXPONENT);
   if (exponent >= 0)
     throw new ExprError(
