@@ -3,7 +3,7 @@ import { formatValue, readExponent, writePoint } from './decimal.js';
 import { evaluate } from './evaluate.js';
 import { inDigits, withoutCommas } from './numerals.js';
 import { parse } from './parse.js';
-import { isProper, VULGAR_FRACTIONS, WRITTEN_FRACTION } from './pieces.js';
+import { BEHIND_NO_NUMBER, isProper, VULGAR_FRACTIONS, WRITTEN_FRACTION } from './pieces.js';
 import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
 
@@ -34,8 +34,8 @@ const EXPONENT = /(?<=(?:\^|\bto the power(?: of)?|\braised to) (?:- )?)\( [\d.+
 const SIGN = `[${[...VULGAR_FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(
-  `(?<![\\d.,])(\\d{1,3}(?:,\\d{3})+|\\d+)\\s*(${SIGN})|(${SIGN})(?<![\\d.]\\s*.)`,
-  'g',
+  `(?<![\\d.,])(\\d{1,3}(?:,\\d{3})+|\\d+)\\s*(${SIGN})|${BEHIND_NO_NUMBER}(${SIGN})(?<![\\d.]\\s*.)`,
+  'gi',
 );
 const WORD = /(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d+)?|\p{L}+(?:'\p{L}+)*|\S/gu;
 /** What an apostrophe and these letters behind a word are short for. */

@@ -43,9 +43,9 @@ const CARDINAL = wholeNumber(
 const OWN_WORD = new RegExp([...TEENS, ...TENS, 'hundred', ...SCALES].join('|'), 'i');
 /** A number in digits or said digit by digit, perhaps with decimals that are said digit by digit. */
 const SAID = wholeNumber(`(?:\\d+|${DIGIT}(?:\\s+${DIGIT})*)(?:\\s+point\\s+${DIGIT}(?:\\s+${DIGIT})*)?`);
-/** A number in digits or with decimals that are said, and a scale: "1.5 million", "one point five million". */
+/** A number in digits or with decimals that are said, and a scale: "1.5 million", "one point five million"; not "1/2 million". */
 const SCALED = wholeNumber(
-  `(?:(\\d+)(?:\\.(\\d+))?|(${BELOW_THOUSAND})\\s+point\\s+(${DIGIT}(?:\\s+${DIGIT})*))${JOINT}(hundred|${SCALES.join('|')})`,
+  `(?<!\\d/)(?:(\\d+)(?:\\.(\\d+))?|(${BELOW_THOUSAND})\\s+point\\s+(${DIGIT}(?:\\s+${DIGIT})*))${JOINT}(hundred|${SCALES.join('|')})`,
 );
 /** A number with commas between thousands; a comma or a point of the sentence may follow. */
 const GROUPED = /(?<![\p{L}\w.,])\d{1,3}(?:,\d{3})+(?:\.\d*)?(?![\p{L}\w]|[.,][\p{L}\w])/gu;

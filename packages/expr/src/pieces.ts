@@ -54,17 +54,18 @@ export const VULGAR_FRACTIONS = new Map(
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 const NUMBER_WORD = NUMBER_WORDS.join('|');
-/** Behind a word that is no number. */
-const BEHIND_WORD = `(?<=[\\p{L},:]\\s{1,3}(?:[-+]\\s?)?)(?<!\\b(?:${NUMBER_WORD})\\s{1,3})`;
+/** Not behind "two", to which a fraction may be added. */
+export const BEHIND_NO_NUMBER = `(?<!\\b(?:${NUMBER_WORD})\\s{0,3})`;
+const BEHIND_WORD = `(?<=[\\p{L},:]\\s{1,3}(?:[-+]\\s?)?)${BEHIND_NO_NUMBER}`;
 const APART = '(?<![\\d.,/^*)%\\p{L}])';
-const BEFORE_WORD = `${APART}(?=\\d+/\\d+(?:\\s?%\\s+of|\\s+(?:squared|cubed|to the|raised))\\b)`;
+const BEFORE_WORD = `${APART}(?=\\d+/\\d+(?:\\s?%\\s+of|\\s+(?:squared|cubed|to the|raised|thousand|million|billion))\\b)`;
 const WHOLE = `${APART}(?<![\\d.]\\s{1,3})(?<whole>\\d{1,15}) `;
 /**
  * A fraction of whole numbers without blanks, behind a word or before "squared", is one number, as in "the square root of 9/16" and "divided by -2/3"; so
  * is a mixed one, `2 1/2`. In symbols, as in `√9/16`, the signs around it bind as they do.
  */
 export const WRITTEN_FRACTION = new RegExp(
-  `(?:${BEHIND_WORD}|${BEFORE_WORD}|${WHOLE})(?<n>\\d{1,15})/(?<d>\\d{1,15})` +
+  `(?:${BEHIND_WORD}|${BEFORE_WORD}|${WHOLE})(?<n>\\d{1,15})/(?<d>\\d{1,3}(?:,\\d{3})+|\\d{1,15})` +
     `(?![\\d\\p{L}_/*|√∛⁺⁻${SUPERSCRIPTS}]|[.,]\\d|\\s{0,3}(?:[\\^(]|\\*\\*)|\\s?%(?!\\s+of\\b)(?<!\\d \\d+/\\d+))`,
   'gu',
 );
@@ -79,7 +80,8 @@ export const writtenFractions = (text: string): ReadonlyMap<number, number> =>
     }),
   );
 
-export const isProper = (n: string, d: string): boolean => 0 < Number(n) && Number(n) < Number(d);
+export const isProper = (n: string, d: string): boolean =>
+  0 < Number(n) && Number(n) < Number(d.replaceAll(',', ''));
 
 /** '-2' for ⁻²; null for what is no superscript. */
 export function fromSuperscript(word: string): string | null {

@@ -132,6 +132,7 @@ describe('fromText', () => {
     ['2 5/3', 'syntax', 2],
     ['two 1/2', 'syntax', 4],
     ['1 2 1/2', 'syntax', 2],
+    ['1/2 million', 'unsupported', 4],
     ['a million and a half', 'syntax', 14],
     ['9 raised to -0.5/2', 'ambiguous', 2],
     ['add 15% to 80', 'syntax', 11],
