@@ -3,9 +3,10 @@ import { formatValue, readExponent, writePoint } from './decimal.js';
 import { evaluate } from './evaluate.js';
 import { inDigits, withoutCommas } from './numerals.js';
 import { parse } from './parse.js';
-import { BEHIND_NO_NUMBER, isProper, VULGAR_FRACTIONS, WRITTEN_FRACTION } from './pieces.js';
+import { VULGAR_FRACTIONS } from './pieces.js';
 import { withFractions } from './spoken-fractions.js';
 import { typed } from './typed.js';
+import { BEHIND_NO_NUMBER, withWrittenFractions } from './written-fractions.js';
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻';
 /** Not the power in `(1 + 2)²%`, which stands as it is: `^` would bind less than `%`. */
@@ -57,9 +58,8 @@ const MOST_DIGITS = 40;
  */
 export function asWords(text: string): string {
   checkString('A text is', text);
-  const signs = typed(text.replace(VULGAR, fraction))
+  const signs = typed(withWrittenFractions(text).replace(VULGAR, fraction))
     .toLowerCase()
-    .replace(WRITTEN_FRACTION, grouped)
     .replace(RAISED_PERCENTAGE, '($1$2) ')
     .replace(RAISED, raised)
     .replace(/\*\*/g, '^')
@@ -159,12 +159,6 @@ function withoutNestedBars(text: string): string {
 function fraction(_: string, whole: string | undefined, after: string | undefined, alone: string): string {
   const [n, d] = VULGAR_FRACTIONS.get(after ?? alone)!;
   return ` (${whole === undefined ? '' : `${whole.replaceAll(',', '')}+`}${n}/${d}) `;
-}
-
-/** "of 9/16" is `of (9/16)`, and `2 1/2` is `(2+1/2)`. */
-function grouped(all: string, whole: string | undefined, n: string, d: string): string {
-  if (whole === undefined) return `(${all})`;
-  return isProper(n, d) ? `(${whole}+${n}/${d})` : all;
 }
 
 /** `²` is `^2`. */

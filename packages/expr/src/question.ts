@@ -4,12 +4,12 @@ import type { Expr } from './expr.js';
 import { isWords } from './is-words.js';
 import { withNumerals } from './numerals.js';
 import { parse } from './parse.js';
-import { writtenFractions } from './pieces.js';
 import { readFrames } from './read-frames.js';
 import { checkLimit, type Limits } from './scan.js';
 import { withKeys, withoutPrint } from './signs.js';
 import { withOrdinalPowers } from './spoken-fractions.js';
 import { mixedSigns, typed, ungrouped } from './typed.js';
+import { positionBefore, withDivisors, withWrittenFractions } from './written-fractions.js';
 import { fromWords, MAX_WORDS_LENGTH } from './words.js';
 
 /** Words that may begin a question, also several of them: "Please calculate the value of". */
@@ -59,7 +59,9 @@ const FULL_STOP = /(?<=[\w)\]}%|])\.\s*$/;
  */
 export function asRead(text: string): string {
   checkString('A text is', text);
-  const plain = withNumerals(withoutPrint(ungrouped(text.replace(FULL_STOP, ''), false))).trim();
+  const plain = withNumerals(
+    withoutPrint(ungrouped(withDivisors(text.replace(FULL_STOP, '')), false)),
+  ).trim();
   const hasWords = /[a-z]/i.test(plain);
   const spaced = plain.replace(/\s+/g, (run) => (run === '  ' && !hasWords ? run : ' '));
   const lower = spaced.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -116,6 +118,16 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   const { maxLength = MAX_WORDS_LENGTH } = limits;
   checkLimit('maxLength', maxLength);
   if (typeof text !== 'string' || text.length > maxLength) return parse(text, limits);
+  const written = withWrittenFractions(text);
+  try {
+    return readText(written, limits);
+  } catch (error) {
+    if (written === text || !(error instanceof ExprError)) throw error;
+    throw new ExprError(error.code, error.message, positionBefore(text, written, error.position));
+  }
+}
+
+function readText(text: string, limits: Limits): Expr {
   const withoutStop = text.replace(FULL_STOP, (stop) => ' '.repeat(stop.length));
   const mixed = mixedSigns(withNumerals(withoutStop, true));
   if (mixed !== null) throw mixed;
@@ -123,8 +135,6 @@ export function fromText(text: string, limits: Limits = {}): Expr {
   const expression = expressionPart(spoken.replace(/\s/g, ' '));
   if (!isClosing(text, expression.length, text.length))
     throw new ExprError('syntax', 'After the end of a question nothing may follow.', expression.length);
-  const fractions = writtenFractions(expression).size > 0 ? readFrames(expression, limits) : null;
-  if (fractions !== null) return fractions;
   const exponent = expression.search(FRACTION_AS_EXPONENT);
   if (exponent >= 0)
     throw new ExprError(

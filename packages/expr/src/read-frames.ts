@@ -15,7 +15,7 @@ import {
 } from './frames.js';
 import { isSymbolName } from './names.js';
 import { parseTokens } from './parse.js';
-import { cut, fractionOf, fromSuperscript, type Piece } from './pieces.js';
+import { cut, fromSuperscript, VULGAR_FRACTIONS, type Piece } from './pieces.js';
 import { refuse } from './refuse.js';
 import { scan, type Limits } from './scan.js';
 import type { Token, TokenKind } from './token.js';
@@ -208,12 +208,12 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
       const divisor = wordAt(number.end) === '/' ? numeral(number.end + 1) : null;
       if (divisor !== null) found.push(...shareOf(divisor.end, `${number.text} * X / ${divisor.text}`, {}));
     }
-    // `½`, `2½`, `1/2` and `2 1/2`.
-    const vulgar = fractionOf(wordAt(number?.end ?? at));
-    if (vulgar !== null && number === null) {
+    // `½`, and `2½`.
+    const vulgar = VULGAR_FRACTIONS.get(wordAt(number?.end ?? at));
+    if (vulgar !== undefined && number === null) {
       add(`(${vulgar.join(' / ')})`, at + 1);
       found.push(...shareOf(at + 1, `${vulgar[0]} * X / ${vulgar[1]}`, {}));
-    } else if (vulgar !== null && /^\d+$/.test(number!.text))
+    } else if (vulgar !== undefined && /^\d+$/.test(number!.text))
       add(`(${number!.text} + ${vulgar.join(' / ')})`, number!.end + 1);
     const part = fraction(at);
     if (part === null) return found;
@@ -233,7 +233,7 @@ export function readFrames(text: string, { maxDepth = 256 }: Limits): Expr | nul
   /** A number in digits, or digits said one by one, with a scale such as "million". */
   function numeral(at: number): { text: string; end: number } | null {
     let end = at;
-    let text = /^\.?\d[^/]*$/.test(wordAt(at)) ? wordAt(end++) : said();
+    let text = /^\.?\d/.test(wordAt(at)) ? wordAt(end++) : said();
     if (wordAt(end) === 'point' && /^\d*$/.test(text) && DIGIT_WORDS.includes(wordAt(end + 1))) {
       end++;
       text += `.${said()}`;
