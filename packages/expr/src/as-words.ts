@@ -1,7 +1,7 @@
 import { checkString } from './arguments.js';
 import { formatValue, readExponent, writePoint } from './decimal.js';
 import { evaluate } from './evaluate.js';
-import { inDigits, withoutCommas } from './numerals.js';
+import { inDigits, NUMBER_WORDS, withoutCommas } from './numerals.js';
 import { parse } from './parse.js';
 import { VULGAR_FRACTIONS } from './pieces.js';
 import { withFractions } from './spoken-fractions.js';
@@ -32,6 +32,19 @@ const LABEL =
 const MARKS = /[([]\s*\d+\s*(?:marks?|points?|pts)\s*[)\]]/g;
 /** An exponent in parentheses, of numbers alone. */
 const EXPONENT = /(?<=(?:\^|\bto the power(?: of)?|\braised to) (?:- )?)\( [\d.+\-*/ ]{1,100} \)(?! [%\d(])/g;
+const NUMBER = `(?:[\\d)%|]|\\b(?:${NUMBER_WORDS.join('|')}))`;
+/** The end of what asks for an operand. */
+const ASKS = new RegExp(
+  `(?:${[
+    // Not where they join numbers, as in "3 subtracting 4".
+    `(?<!${NUMBER}\\s{0,3})\\b(?:(?:add|subtract|multiply)(?:ing)?|(?:divid|tak|squar|cub|halv|doubl|tripl|increas|decreas|reduc|rais)(?:e|ing))`,
+    '\\b(?:up|together|and|from|than|off|between|half|twice|thrice)',
+    '(?:half|third|quarter|\\w{2,}th|sum|total|product|average|mean|square|cube|root|reciprocal|inverse|difference|quotient|ratio|double|percent|cent)s? of',
+    `% of|${NUMBER}\\s{0,3}(?:,|\\b(?:to|by))`,
+  ].join('|')})\\s{0,3}$`,
+);
+/** Behind a call: what is of its value. */
+const CALL_GOES_ON = /^\s*(?:%|per ?cent\b|\^\s*[-+]?\s*[\d(.])/;
 const SIGN = `[${[...VULGAR_FRACTIONS.keys()].join('')}]`;
 // A whole number begins where no digit stands before it: from every digit it would take time quadratic in a run of them.
 const VULGAR = new RegExp(
@@ -66,7 +79,7 @@ export function asWords(text: string): string {
     .replace(PERCENTAGE_RAISED, '($1%)')
     .replace(/√/g, ' sqrt ')
     .replace(/∛/g, ' cbrt ');
-  const plain = withCalls(withoutNestedBars(signs))
+  const plain = withCalls(withoutBars(signs))
     .replace(/\bnought\b/g, 'zero')
     .replace(CONTRACTED, (_, letters: string) => ` ${CONTRACTIONS[letters]!}`)
     // No product, and nothing that a model reads.
@@ -108,7 +121,10 @@ function exponent(signs: string): string {
   }
 }
 
-/** `sqrt(4)^2` and `sqrt(4)%` are a square and a percentage of the root: `(sqrt(4))^2`. That of "√4%" is of 4%. */
+/**
+ * `sqrt(4)^2` and `sqrt(4)%` are a square and a percentage of the root: `(sqrt(4))^2`. That of "√4%" is of 4%. Behind a word, `abs(3 - 8)` is `(the
+ * absolute value of (3 - 8))`.
+ */
 function withCalls(text: string): string {
   const begins: (number | undefined)[] = [];
   const put = new Map<number, string>();
@@ -118,29 +134,37 @@ function withCalls(text: string): string {
       // Of a text with a fault, no one knows what belongs together.
       if (begins.length === 0) return text;
       const [begin, end] = [begins.pop(), index + 1];
-      if (begin === undefined || !/^\s*(?:%|\^\s*[-+]?\s*[\d(.])/.test(text.slice(end, end + 20))) continue;
-      put.set(begin, '(');
+      if (begin === undefined) continue;
+      const isPart = text.startsWith('abs', begin) && isAsked(text, begin);
+      if (!isPart && !CALL_GOES_ON.test(text.slice(end, end + 20))) continue;
+      put.set(begin, isPart ? '(the absolute value of ' : '(');
       put.set(end, ')');
     }
   }
   if (put.size === 0 || begins.length > 0) return text;
-  return Array.from({ length: text.length + 1 }, (_, i) => (put.get(i) ?? '') + (text[i] ?? '')).join('');
+  return Array.from({ length: text.length + 1 }, (_, i) => (put.get(i) ?? '') + (text[i] ?? ''))
+    .join('')
+    .replace(/(?<=\(the absolute value of )abs/g, '');
 }
 
-/** `|2 - |5 - 12||` is `abs(2 - abs(5 - 12))`: a bar opens where an operand is to come. */
-function withoutNestedBars(text: string): string {
-  if (!/\|[^|]*\|[^|]*\|/.test(text)) return text;
+/** Whether an operand of a phrase is to come at `index`: "half of", "the sum of 3 and". Not behind "the value of" or "plus". */
+const isAsked = (text: string, index: number): boolean =>
+  ASKS.test(text.slice(Math.max(0, index - 30), index));
+
+/** `|2 - |5 - 12||` is `abs(2 - abs(5 - 12))`, and behind a word so is `|3 - 8|`: a bar opens where an operand is to come. */
+function withoutBars(text: string): string {
+  if (!/\|[^|]*\|/.test(text)) return text;
   /** The bars that are open, of the innermost parentheses last. */
   const open: number[][] = [[]];
   const put = new Map<number, string>();
-  let isNested = false;
+  let isUnclear = false;
   let isOperand = false;
   for (const { 0: sign, index } of text.matchAll(/\S/g)) {
     const bars = open.at(-1)!;
     if (sign === '|') {
       const begin: number | undefined = isOperand ? bars.pop() : undefined;
       if (begin === undefined) {
-        isNested ||= open.some(({ length }) => length > 0);
+        isUnclear ||= open.some(({ length }) => length > 0) || isAsked(text, index);
         bars.push(index);
       } else put.set(begin, ' abs(').set(index, ')');
       isOperand = begin !== undefined;
@@ -151,7 +175,7 @@ function withoutNestedBars(text: string): string {
     else if (sign === ')' && (open.pop()!.length > 0 || open.length === 0)) return text;
     isOperand = /[\d.)%]/.test(sign);
   }
-  if (!isNested || open.length > 1 || open[0]!.length > 0) return text;
+  if (!isUnclear || open.length > 1 || open[0]!.length > 0) return text;
   return Array.from(text, (sign, i) => put.get(i) ?? sign).join('');
 }
 

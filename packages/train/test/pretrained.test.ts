@@ -155,6 +155,35 @@ describe('the shipped model', () => {
     expect(confidence).toBeGreaterThan(0.5);
   });
 
+  const calls = ['abs(3 - 12)', '|3 - 12|', '|-9|', 'sqrt(81)', '√(80 + 1)', 'cbrt(-729)', '|2 - |3 - 12||'];
+  it.each([
+    ...['half of F', '10% of F', 'twice F', 'the sum of F and 4', 'the sum of four and F'],
+    ...[
+      'the difference between F and 4',
+      'the average of F, 5 and 7',
+      'the average of 5, F and 7',
+      '3 less than F',
+    ],
+    ...[
+      'take 3 from F',
+      'add F to 4',
+      'multiply 3 by F',
+      'divide F by 2',
+      'F squared',
+      'the cube of F',
+      'add up F, 4 and F',
+    ],
+    ...['F plus F', '4 divided by F', 'what is F - 2?', 'half of F times 3', 'the product of F and F'],
+  ])('reads functions and bars in %j', (phrase) => {
+    const texts = calls.map((call) => phrase.replaceAll('F', call));
+    const { values, refusals } = model.predictTexts(texts);
+    texts.forEach((text, i) => {
+      if (refusals[i] === null)
+        expect([text, values[i]]).toEqual([text, expect.closeTo(evaluate(fromText(text)), 9)]);
+    });
+    expect(refusals.filter((refusal) => refusal === null).length).toBeGreaterThanOrEqual(6);
+  });
+
   it.each([
     ['hello world', /no number/],
     ['2 wombat 3', /the text has `wombat`, which this model has never seen/],
@@ -253,7 +282,14 @@ describe('the shipped model', () => {
 
   onnxIt('is the same in onnxruntime, with room for as many numbers as are asked', async () => {
     const predictor = await OnnxPredictor.load(exportOnnx(model, { depth: 16 }));
-    const texts = [...questions.slice(0, 40).map(({ text }) => text), '12 34', '2 wombat 3', '2 * (3'];
+    const texts = [
+      ...questions.slice(0, 40).map(({ text }) => text),
+      '12 34',
+      '2 wombat 3',
+      '2 * (3',
+      '2 - cbrt(3 - 30)',
+      'cbrt(8 - 8)',
+    ];
     for (const text of texts) {
       const [[native], [onnx]] = [
         model.predictTexts([text]).refusals,
